@@ -1,0 +1,58 @@
+"""The envelope that every message travels in: CloudEvents 1.0, structured JSON (cloudevents.io).
+
+`subject` is the order's id (the item's, for items) and also the record's key in Kafka, so that all events of one order
+keep their order within a topic.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, Generic, Literal, TypeVar
+from uuid import uuid4
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+
+class Message(BaseModel):
+    """The base of all that is on the wire: camelCase names, frozen, and tolerant of fields that it does not know."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True, frozen=True, extra="ignore"
+    )
+
+
+Data = TypeVar("Data", bound=Message, covariant=True)
+
+
+class Event(BaseModel, Generic[Data]):
+    """One event: what happened (`data`), to which order or item (`subject`), when and where."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    specversion: Literal["1.0"] = "1.0"
+    id: str = Field(min_length=1, max_length=200)
+    source: str = Field(min_length=1)
+    type: str = Field(min_length=1)
+    subject: str = Field(min_length=1)
+    time: AwareDatetime
+    datacontenttype: Literal["application/json"] = "application/json"
+    dataschema: str | None = None
+    traceparent: str | None = None
+    data: Data
+
+    def encode(self) -> str:
+        """The event as it stands on the wire."""
+        return self.model_dump_json(exclude_none=True, by_alias=True)
+
+
+def envelope(source: str, kind: str, subject: str, traceparent: str | None = None, **more: Any) -> dict[str, Any]:
+    """The fields around `data` for an event that happens now."""
+    return {
+        "id": str(uuid4()),
+        "source": f"/oms/{source}",
+        "type": kind,
+        "subject": subject,
+        "time": datetime.now(UTC),
+        "dataschema": f"/schemas/{kind}.json",
+        "traceparent": traceparent,
+        **more,
+    }

@@ -1,0 +1,107 @@
+"""What each event says. Changes are additive only: readers ignore what they do not know (docs/architecture.md)."""
+
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field, StrictBool, StrictInt
+
+from oms_contracts.envelope import Message
+
+Identifier = Annotated[str, Field(min_length=1, max_length=64)]
+Text = Annotated[str, Field(min_length=1, max_length=200)]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code")]
+Minor = Annotated[StrictInt, Field(ge=0, description="An amount in minor units (cents) of the currency")]
+Count = Annotated[StrictInt, Field(ge=1)]
+
+
+class Customer(Message):
+    """Whom to tell. `phone_e164` is there when it could be derived from the number as the customer wrote it."""
+
+    name: Text
+    email: Text
+    phone_number: Text
+    phone_e164: str | None = None
+
+
+class Line(Message):
+    """One item of an order at the price of the moment when the order was accepted."""
+
+    item_id: Identifier
+    name: Text
+    quantity: Count
+    unit_price: Minor
+
+
+class PaymentMethod(Message):
+    """A card as the gateway's token. The number and the cvv never get this far."""
+
+    token: Text
+    brand: Text
+    last4: Annotated[str, Field(min_length=4, max_length=4)]
+    expiry: Text
+
+
+class Shortage(Message):
+    """What was asked of an item, and what was there."""
+
+    item_id: Identifier
+    requested: Count
+    available: Annotated[StrictInt, Field(ge=0)]
+
+
+class OrderEvent(Message):
+    """What every event about an order carries, so that no reader has to ask another service."""
+
+    order_id: Identifier
+    customer: Customer
+    lines: Annotated[list[Line], Field(min_length=1)]
+    total: Minor
+    currency: Currency
+
+
+class OrderCreated(OrderEvent):
+    """An order was accepted: it is to be paid."""
+
+    payment: PaymentMethod
+    placed_at: AwareDatetime
+
+
+class PaymentCompleted(OrderEvent):
+    """The charge settled: stock is to be taken."""
+
+    payment_id: Text
+
+
+class PaymentFailed(OrderEvent):
+    """The gateway declined the charge, or gave up on it: the order ends."""
+
+    reason: Text
+
+
+class InventoryUpdated(OrderEvent):
+    """Stock was taken: the order is confirmed."""
+
+
+class InventoryRejected(OrderEvent):
+    """There was not enough stock: the charge is to be refunded, and the order ends."""
+
+    shortages: Annotated[list[Shortage], Field(min_length=1)]
+
+
+class PaymentRefunded(Message):
+    """The refund settled."""
+
+    order_id: Identifier
+    refund_id: Text
+    amount: Minor
+    currency: Currency
+
+
+class ItemUpdated(Message):
+    """An item's name, price or availability changed. A reader keeps the highest `version` that it saw."""
+
+    item_id: Identifier
+    name: Text
+    unit_price: Minor
+    currency: Currency
+    available: StrictBool
+    version: Count

@@ -1,0 +1,68 @@
+"""Every topic: what is on it, who emits it and who reads it. Brokers, ACLs, schemas and AsyncAPI all follow from here."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from oms_contracts import events
+from oms_contracts.envelope import Event, Message, envelope
+
+PARTITIONS = 3
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic by the name that it has in Kafka."""
+
+    name: str
+    data: type[Message]
+    model: type[Event[Any]]
+    emitted_by: str
+    read_by: frozenset[str]
+    compacted: bool = False
+
+    def event(self, data: Message, subject: str, traceparent: str | None = None, **more: Any) -> Event[Any]:
+        """An event of this topic that happens now. `more` overrides fields of the envelope."""
+        fields = envelope(self.emitted_by, self.name, subject, traceparent, **more)
+        return self.model(data=data, **fields)
+
+    def decode(self, value: bytes | str) -> Event[Any]:
+        """The event that a record's value holds; pydantic.ValidationError if it is none of this topic's."""
+        return self.model.model_validate_json(value)
+
+
+def _topic(name: str, data: type[Message], emitted_by: str, *read_by: str, compacted: bool = False) -> Topic:
+    model = Event[data]  # type: ignore[valid-type]
+    return Topic(name, data, model, emitted_by, frozenset(read_by), compacted)
+
+
+ORDER_CREATED = _topic("orderCreatedEvent", events.OrderCreated, "order", "payment")
+PAYMENT_COMPLETED = _topic("paymentCompletedEvent", events.PaymentCompleted, "payment", "inventory", "order")
+PAYMENT_FAILED = _topic("paymentFailedEvent", events.PaymentFailed, "payment", "order", "sms", "email")
+INVENTORY_UPDATED = _topic("inventoryUpdatedEvent", events.InventoryUpdated, "inventory", "order", "sms", "email")
+INVENTORY_REJECTED = _topic(
+    "inventoryRejectedEvent", events.InventoryRejected, "inventory", "payment", "order", "sms", "email"
+)
+PAYMENT_REFUNDED = _topic("paymentRefundedEvent", events.PaymentRefunded, "payment", "order")
+ITEM_UPDATED = _topic("itemUpdatedEvent", events.ItemUpdated, "inventory", "order", compacted=True)
+
+TOPICS = (
+    ORDER_CREATED,
+    PAYMENT_COMPLETED,
+    PAYMENT_FAILED,
+    INVENTORY_UPDATED,
+    INVENTORY_REJECTED,
+    PAYMENT_REFUNDED,
+    ITEM_UPDATED,
+)
+SERVICES = ("order", "payment", "inventory", "sms", "email")
+
+
+def dead_letter(service: str) -> str:
+    """The topic on which a service leaves what no retry can save."""
+    return f"{service}.deadletter"
+
+
+def names() -> Iterable[str]:
+    """All topics that a broker must have."""
+    return (*(topic.name for topic in TOPICS), *(dead_letter(service) for service in SERVICES))
