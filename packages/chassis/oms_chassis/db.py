@@ -1,0 +1,135 @@
+"""The database: one engine, and transactions that the chassis opens and commits; application code never commits.
+
+Rows travel to Postgres as one JSON parameter however many there are: one statement, prepared once, for every batch size.
+"""
+
+import json
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.engine import Row
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError, TimeoutError as PoolTimeout
+
+if TYPE_CHECKING:
+    from oms_chassis.jobs import NewJob
+    from oms_contracts.envelope import Event
+    from oms_contracts.topics import Topic
+
+Rows = Sequence[Row[Any]]
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether an error is the database's state and not the statement's fault, so that the same work may succeed later."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return isinstance(error, OperationalError | InterfaceError | InternalError | PoolTimeout)
+
+
+class Wakes:
+    """In-process signals that there is work ("outbox", a queue's name); much cheaper than NOTIFY in every transaction."""
+
+    def __init__(self) -> None:
+        self._events: dict[str, threading.Event] = defaultdict(threading.Event)
+
+    def of(self, name: str) -> threading.Event:
+        """The event that is set when work of this name was committed."""
+        return self._events[name]
+
+    def wake(self, names: Iterable[str]) -> None:
+        """Set the events of these names."""
+        for name in names:
+            self._events[name].set()
+
+
+class Transaction:
+    """One unit of work. What is emitted and enqueued in it exists if and only if its rows do."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.wakes: set[str] = set()
+
+    def run(self, sql: str, **params: object) -> Rows:
+        """Run one statement with psycopg's `%(name)s` parameters; its rows, if it returns any."""
+        return execute(self.connection, sql, params)
+
+    def run_rows(self, sql: str, rows: Iterable[Mapping[str, object]], **params: object) -> Rows:
+        """Run one statement over many rows: `FROM json_to_recordset(%(rows)s::json) AS r(id text, ...)`."""
+        listed = list(rows)
+        return execute(self.connection, sql, {"rows": as_json(listed), **params}) if listed else []
+
+    def emit(self, events: "Iterable[tuple[Topic, Event[Any]]]") -> None:
+        """Put events into the outbox; the relay sends them once this transaction is committed."""
+        from oms_chassis import outbox
+
+        outbox.put(self, ((topic.name, event.subject, event.encode()) for topic, event in events))
+
+    def enqueue(self, queue: str, jobs: "Iterable[NewJob]") -> None:
+        """Write job rows; workers claim them once this transaction is committed."""
+        from oms_chassis import jobs as chassis_jobs
+
+        chassis_jobs.put(self, queue, jobs)
+
+
+def execute(connection: Connection, sql: str, params: Mapping[str, object]) -> Rows:
+    """One statement as the driver takes it: nothing to compile, so that a batch costs its rows and little else."""
+    result = connection.exec_driver_sql(sql, dict(params))
+    return result.all() if result.returns_rows else []
+
+
+def as_json(value: object) -> str:
+    """JSON for a parameter; times in ISO form."""
+    return json.dumps(value, default=_plain, ensure_ascii=False)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value)
+
+
+class Database:
+    """A service's own database. Nothing connects before the first use."""
+
+    def __init__(self, url: str, pool: int = 8) -> None:
+        self.engine: Engine = create_engine(
+            url.replace("postgresql://", "postgresql+psycopg://", 1),
+            pool_size=pool,
+            max_overflow=0,
+            pool_timeout=5,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            connect_args={"connect_timeout": 3, "application_name": "oms"},
+        )
+        self._reads = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self.wakes = Wakes()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """A transaction: committed at the end of the block, rolled back if the block raises."""
+        with self.engine.begin() as connection:
+            transaction = Transaction(connection)
+            yield transaction
+        self.wakes.wake(transaction.wakes)
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """A connection on which each statement stands alone: for reads."""
+        with self._reads.connect() as connection:
+            yield connection
+
+    def read(self, sql: str, **params: object) -> Rows:
+        """The rows of one statement."""
+        with self.connection() as connection:
+            return execute(connection, sql, params)
+
+    def dispose(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+
+Work = Callable[[Transaction], None]

@@ -1,0 +1,35 @@
+"""The inbox (idempotent consumer): an event is worked off once, however often it is delivered."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from oms_chassis.db import Database, Transaction, as_json
+from oms_contracts.envelope import Event
+
+_ADMIT = """
+INSERT INTO inbox (event_id)
+SELECT DISTINCT id FROM json_array_elements_text(%(ids)s::json) AS ids(id) ORDER BY id
+ON CONFLICT DO NOTHING RETURNING event_id
+"""
+
+
+def admit(transaction: Transaction, events: Sequence[Event[Any]]) -> list[Event[Any]]:
+    """The events never seen before, each once and in order; from now on they count as seen."""
+    seen = set(new_ids(transaction, [event.id for event in events]))
+    fresh = []
+    for event in events:
+        if event.id in seen:
+            seen.remove(event.id)
+            fresh.append(event)
+    return fresh
+
+
+def new_ids(transaction: Transaction, ids: Sequence[str]) -> list[str]:
+    """Which of these ids were never seen before."""
+    return [row.event_id for row in transaction.run(_ADMIT, ids=as_json(list(ids)))]
+
+
+def prune(database: Database, days: float) -> int:
+    """Forget what was received longer ago than any repetition can come; how many rows that were."""
+    sql = "DELETE FROM inbox WHERE received_at < now() - make_interval(secs => %(seconds)s) RETURNING 1"
+    return len(database.read(sql, seconds=days * 86400))

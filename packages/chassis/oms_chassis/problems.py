@@ -1,0 +1,122 @@
+"""Errors as RFC 9457 problem details. An answer names the field that is wrong and never repeats what was sent.
+
+    Problem                 a service says what is wrong, with a kind of its own
+    (RequestValidationError, OperationalError, HTTPException are turned into one here)
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+
+from oms_chassis.logs import logger
+
+log = logger(__name__)
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(Exception):  # noqa: N818 - the word of RFC 9457
+    """Raised anywhere in a route; `errors` is a list of {"field": ..., "message": ...}."""
+
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        title: str,
+        detail: str | None = None,
+        errors: Sequence[Mapping[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(kind)
+        self.status, self.kind, self.title, self.detail = status, kind, title, detail
+        self.errors, self.headers = list(errors), dict(headers or {})
+
+    def body(self) -> dict[str, Any]:
+        """The problem's JSON members."""
+        members = {
+            "type": f"/problems/{self.kind}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "errors": self.errors,
+        }
+        return {name: value for name, value in members.items() if value}
+
+
+def unavailable() -> Problem:
+    """The database is away: nothing was stored, and the same request may be sent again."""
+    return Problem(503, "unavailable", "The service cannot reach its database", headers={"Retry-After": "1"})
+
+
+def field_path(location: Sequence[str | int]) -> str:
+    """`("body", "items", 0, "id")` as `items[0].id`."""
+    path = ""
+    for part in location[1:] if location and location[0] in {"body", "query", "path", "header"} else location:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+    return path or "body"
+
+
+def invalid(errors: Sequence[Mapping[str, Any]]) -> Problem:
+    """Pydantic's errors without the input, the context and the address that they carry."""
+    if any(error["type"] == "json_invalid" for error in errors):
+        return Problem(400, "malformed-json", "The body is not valid JSON")
+    named = [{"field": field_path(error["loc"]), "message": _message(error)} for error in errors]
+    return Problem(422, "invalid-request", "The request is not valid", errors=named)
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    if error["type"] in {"literal_error", "enum"}:
+        return f"must be {error.get('ctx', {}).get('expected', 'one of the known values')}"
+    return str(error["msg"])
+
+
+def respond(problem: Problem) -> JSONResponse:
+    """The answer that a problem becomes."""
+    return JSONResponse(problem.body(), problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of an application a problem."""
+    app.add_exception_handler(Problem, lambda _, error: respond(_as(Problem, error)))
+    app.add_exception_handler(
+        RequestValidationError, lambda _, error: respond(invalid(_as(RequestValidationError, error).errors()))
+    )
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(DBAPIError, _database)
+    app.add_exception_handler(PoolTimeout, lambda _, __: respond(unavailable()))
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _as(kind: type[Any], error: Exception) -> Any:
+    assert isinstance(error, kind)  # noqa: S101 - Starlette hands over what was registered
+    return error
+
+
+def _http(_: Request, error: Exception) -> JSONResponse:
+    known = _as(HTTPException, error)
+    kinds = {404: "not-found", 405: "method-not-allowed", 400: "bad-request"}
+    kind = kinds.get(known.status_code, "http-error")
+    title = {404: "There is nothing at this address", 405: "This address does not take this method"}.get(
+        known.status_code, "The request cannot be served"
+    )
+    return respond(Problem(known.status_code, kind, title, headers=known.headers))
+
+
+def _database(request: Request, error: Exception) -> JSONResponse:
+    from oms_chassis.db import is_unavailable
+
+    return respond(unavailable()) if is_unavailable(error) else _unexpected(request, error)
+
+
+def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    # The error's text may quote what was sent, so that only its class and place are logged.
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else "?"
+    log.error("request_failed", path=request.url.path, error=type(error).__name__, where=where)
+    return respond(Problem(500, "internal", "The service failed to answer"))

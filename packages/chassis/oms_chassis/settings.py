@@ -1,0 +1,39 @@
+"""What every service can be told from outside: environment variables with the prefix OMS_."""
+
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """A service's settings; each service adds its own. Times are in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="OMS_", hide_input_in_errors=True, frozen=True)
+
+    database_url: str = Field(pattern=r"^postgresql://", description="postgresql://user:password@host:port/name")
+    database_pool: int = Field(default=8, ge=2, le=100)
+
+    kafka_bootstrap: str = Field(min_length=1, description="host:port, more of them separated by commas")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    kafka_username: str | None = None
+    kafka_password: SecretStr | None = None
+    kafka_ca_file: str | None = None
+    kafka_cert_file: str | None = None
+    kafka_key_file: str | None = None
+    kafka_partitions: int = Field(default=3, ge=1, description="of each topic that the topics command creates")
+    kafka_replication: int = Field(default=1, ge=1, description="of each topic that the topics command creates")
+
+    http_host: str = "0.0.0.0"  # noqa: S104 - a container is reached from outside
+    http_port: int = Field(default=9090, ge=0, le=65535)
+    internal_port: int = Field(default=9100, ge=0, le=65535)
+    body_limit: int = Field(default=64 * 1024, ge=1, description="bytes of a request's body")
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["json", "console"] = "json"
+
+    drain_seconds: float = Field(default=20.0, gt=0)
+    migrate_on_start: bool = Field(default=False, description="migrate the database before serving")
+    inbox_days: float = Field(default=7.0, gt=0, description="for how long a message's repetition is recognised")
+    currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")

@@ -1,0 +1,84 @@
+"""What a consumer and a relay need of a broker, in this project's words. `kafka` is the one implementation."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+Partition = tuple[str, int]
+Headers = Sequence[tuple[str, bytes]]
+
+
+class StreamUnavailable(Exception):  # noqa: N818 - a state, like the classes of its neighbours
+    """The broker is away or did not acknowledge: the same call may succeed later."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record as it was read."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A record to be sent."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = field(default=())
+
+
+class Source(Protocol):
+    """Where a consumer reads. All methods raise StreamUnavailable, and are called by one thread."""
+
+    def poll(self, seconds: float) -> Sequence[Record]:
+        """Up to 500 records, in order within each partition; waits at most `seconds` for the first."""
+        ...
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """Say that everything before these offsets is worked off."""
+        ...
+
+    def rewind(self, offsets: Mapping[Partition, int]) -> None:
+        """Read again from these offsets, in partitions that are still ours."""
+        ...
+
+    def lag(self) -> Mapping[Partition, int]:
+        """Records not yet read, for the partitions that are ours now."""
+        ...
+
+    def is_assigned(self) -> bool:
+        """Whether the group has given this consumer its partitions (maybe none)."""
+        ...
+
+    def close(self) -> None:
+        """Leave the group."""
+        ...
+
+
+class Sink(Protocol):
+    """Where a relay writes."""
+
+    def send(self, records: Sequence[Outgoing]) -> None:
+        """Send all and return once the broker has acknowledged each; StreamUnavailable if it has not."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        ...
+
+
+def first_offsets(records: Sequence[Record]) -> dict[Partition, int]:
+    """Where each partition's records begin."""
+    return {(r.topic, r.partition): r.offset for r in reversed(records)}
+
+
+def next_offsets(records: Sequence[Record]) -> dict[Partition, int]:
+    """Where each partition goes on after these records."""
+    return {(r.topic, r.partition): r.offset + 1 for r in records}
