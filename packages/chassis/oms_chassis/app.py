@@ -77,7 +77,10 @@ class BodyLimit:
         if length is not None and (not length.isdecimal() or int(length) > self._limit):
             await problems.respond(_too_large(self._limit))(scope, receive, send)
             return
-        received = 0
+        await self._measure(scope, receive, send)
+
+    async def _measure(self, scope: Scope, receive: Receive, send: Send) -> None:
+        received, answered = 0, False
 
         async def limited() -> Message:
             nonlocal received
@@ -87,7 +90,16 @@ class BodyLimit:
                 raise _too_large(self._limit)
             return message
 
-        await self._app(scope, limited, send)
+        async def guarded(message: Message) -> None:
+            # FastAPI turns whatever is raised while it reads a body into a 400 of its own.
+            nonlocal answered
+            if received <= self._limit:
+                await send(message)
+            elif not answered:
+                answered = True
+                await problems.respond(_too_large(self._limit))(scope, receive, send)
+
+        await self._app(scope, limited, guarded)
 
 
 def _too_large(limit: int) -> Problem:

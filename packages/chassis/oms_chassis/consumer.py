@@ -65,7 +65,7 @@ class Consumer:
         self._admit = admit
         self._stopping = threading.Event()
         self._observed = 0.0
-        self.is_assigned = False
+        self.is_ready = False
 
     def run(self) -> None:
         """Consume; connect anew whenever the broker goes away."""
@@ -79,7 +79,7 @@ class Consumer:
             try:
                 self._consume(source)
             finally:
-                self._assigned(False)
+                self._metrics.consumer_running.set(0)
                 source.close()
 
     def stop(self) -> None:
@@ -152,7 +152,7 @@ class Consumer:
                 raise StreamUnavailable("stopped while a record was being tried again") from error
             try:
                 self._apply([delivery])
-            except Exception as again:  # noqa: BLE001 - whatever a handler may raise
+            except Exception as again:
                 if is_unavailable(again):
                     raise
                 error = again
@@ -191,7 +191,9 @@ class Consumer:
             self._metrics.lag.labels(topic, str(partition)).set(lag)
 
     def _assigned(self, yes: bool) -> None:
-        self.is_assigned = yes
+        # Ready means that the group took this consumer in once: Kafka's own state is no part of readiness, so that
+        # orders are accepted while it is away.
+        self.is_ready = self.is_ready or yes
         self._metrics.consumer_running.set(yes)
 
 

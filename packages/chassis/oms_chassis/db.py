@@ -1,6 +1,6 @@
-"""The database: one engine, and transactions that the chassis opens and commits; application code never commits.
+"""The database: one engine, and transactions that the chassis opens and commits; application code never does.
 
-Rows travel to Postgres as one JSON parameter however many there are: one statement, prepared once, for every batch size.
+Rows travel to Postgres as one JSON parameter however many they are: one statement, prepared once, for each batch size.
 """
 
 import json
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine import Row
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError, TimeoutError as PoolTimeout
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 if TYPE_CHECKING:
     from oms_chassis.jobs import NewJob
@@ -24,14 +25,14 @@ Rows = Sequence[Row[Any]]
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Whether an error is the database's state and not the statement's fault, so that the same work may succeed later."""
+    """Whether an error is the database's state, not the statement's fault: the same work may succeed later."""
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
     return isinstance(error, OperationalError | InterfaceError | InternalError | PoolTimeout)
 
 
 class Wakes:
-    """In-process signals that there is work ("outbox", a queue's name); much cheaper than NOTIFY in every transaction."""
+    """In-process signals that there is work ("outbox", a queue's name): cheaper than NOTIFY in every transaction."""
 
     def __init__(self) -> None:
         self._events: dict[str, threading.Event] = defaultdict(threading.Event)

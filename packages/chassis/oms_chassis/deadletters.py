@@ -1,4 +1,4 @@
-"""Dead letters: messages that no retry could save, kept on `<service>.deadletter` as they came, with the reason in headers."""
+"""Dead letters: messages that no retry could save, kept on `<service>.deadletter` with the reason in headers."""
 
 from oms_chassis.streams import Outgoing, Record
 from oms_contracts.topics import dead_letter

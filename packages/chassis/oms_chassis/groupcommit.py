@@ -66,7 +66,9 @@ class GroupCommit(Generic[T, R]):
         except Exception as error:  # noqa: BLE001 - it is raised where each caller waits
             outcomes = [error] * len(batch)
         loop = batch[0][2]
-        loop.call_soon_threadsafe(_resolve, [(entry[1], outcome) for entry, outcome in zip(batch, outcomes, strict=True)])
+        loop.call_soon_threadsafe(
+            _resolve, [(entry[1], outcome) for entry, outcome in zip(batch, outcomes, strict=True)]
+        )
 
 
 def _resolve(outcomes: list[tuple["asyncio.Future[R]", R | Exception]]) -> None:

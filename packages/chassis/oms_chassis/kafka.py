@@ -123,9 +123,7 @@ class KafkaSink:
         with _unavailable_on_error():
             try:
                 producer = self._connected()
-                futures = [
-                    producer.send(r.topic, key=r.key, value=r.value, headers=list(r.headers)) for r in records
-                ]
+                futures = [producer.send(r.topic, key=r.key, value=r.value, headers=list(r.headers)) for r in records]
                 producer.flush(timeout=SEND_TIMEOUT)
                 for future in futures:
                     future.get(timeout=SEND_TIMEOUT)
@@ -179,5 +177,3 @@ def _topic(settings: Settings, name: str) -> dict[str, Any]:
         "replication_factor": settings.kafka_replication,
         "configs": configs,
     }
-
-

@@ -44,9 +44,7 @@ class Metrics:
             "oms_outbox_oldest_seconds", "Age of the oldest event that waits to be sent", registry=registry
         )
         self.relayed = Counter("oms_relay_events_total", "Events sent", ["topic"], registry=registry)
-        self.relay_leader = Gauge(
-            "oms_relay_leader", "1 in the replica whose relay sends", registry=registry
-        )
+        self.relay_leader = Gauge("oms_relay_leader", "1 in the replica whose relay sends", registry=registry)
 
     def _jobs(self, registry: CollectorRegistry) -> None:
         self.jobs_pending = Gauge("oms_jobs_pending", "Calls to the outside to be made", ["queue"], registry=registry)

@@ -125,7 +125,9 @@ class Relay:
     def send_batch(self, connection: Connection) -> int:
         """Send up to 500 events and delete them; how many there were."""
         rows: Rows = execute(
-            connection, "SELECT id, topic, key, value, headers FROM outbox ORDER BY id LIMIT %(batch)s", {"batch": BATCH}
+            connection,
+            "SELECT id, topic, key, value, headers FROM outbox ORDER BY id LIMIT %(batch)s",
+            {"batch": BATCH},
         )
         if not rows:
             return 0

@@ -1,7 +1,7 @@
 """Errors as RFC 9457 problem details. An answer names the field that is wrong and never repeats what was sent.
 
-    Problem                 a service says what is wrong, with a kind of its own
-    (RequestValidationError, OperationalError, HTTPException are turned into one here)
+Problem                 a service says what is wrong, with a kind of its own
+(RequestValidationError, OperationalError, HTTPException are turned into one here)
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,8 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from oms_chassis.logs import logger
@@ -19,7 +20,7 @@ log = logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 
 
-class Problem(Exception):  # noqa: N818 - the word of RFC 9457
+class Problem(Exception):
     """Raised anywhere in a route; `errors` is a list of {"field": ..., "message": ...}."""
 
     def __init__(

@@ -8,7 +8,7 @@ Partition = tuple[str, int]
 Headers = Sequence[tuple[str, bytes]]
 
 
-class StreamUnavailable(Exception):  # noqa: N818 - a state, like the classes of its neighbours
+class StreamUnavailable(Exception):
     """The broker is away or did not acknowledge: the same call may succeed later."""
 
 

@@ -11,7 +11,7 @@ log = logger(__name__)
 
 @dataclass(frozen=True)
 class Task:
-    """A function to call every so many seconds; an error of one call is logged, and the next call comes all the same."""
+    """A function to call every so many seconds; an error of one call is logged, and the next call comes anyway."""
 
     name: str
     call: Callable[[], None]

@@ -1,4 +1,4 @@
-"""Every topic: what is on it, who emits it and who reads it. Brokers, ACLs, schemas and AsyncAPI all follow from here."""
+"""Every topic: what is on it, who emits it and who reads it. Brokers, ACLs, schemas and AsyncAPI follow from here."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Migrations: each service brings its versions, the chassis brings the way to run them and the tables that all share."""
+"""Migrations: each service brings its versions, the chassis the way to run them and the tables that all share."""
 
 from importlib.resources import files
 from pathlib import Path

@@ -1,0 +1,33 @@
+"""Gauges that stand for what is in the database, read when they are asked for."""
+
+from collections.abc import Sequence
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from oms_chassis.db import Database
+from oms_chassis.jobs import Worker
+from oms_chassis.metrics import Metrics
+
+_OUTBOX = """
+SELECT count(*) AS pending, coalesce(extract(epoch FROM now() - min(created_at)), 0)::float AS oldest FROM outbox
+"""
+_JOBS = """
+SELECT queue, count(*) AS pending,
+       coalesce(extract(epoch FROM now() - min(created_at)), 0)::float AS oldest
+FROM job GROUP BY queue
+"""
+
+
+def refresh(database: Database, metrics: Metrics, workers: Sequence[Worker]) -> None:
+    """Bring the gauges up to date; while the database is away they keep their last values."""
+    try:
+        outbox = database.read(_OUTBOX)[0]
+        queues = {row.queue: row for row in database.read(_JOBS)}
+    except SQLAlchemyError:
+        return
+    metrics.outbox_pending.set(outbox.pending)
+    metrics.outbox_oldest.set(outbox.oldest)
+    for worker in workers:
+        row = queues.get(worker.queue)
+        metrics.jobs_pending.labels(worker.queue).set(row.pending if row else 0)
+        metrics.jobs_oldest.labels(worker.queue).set(row.oldest if row else 0.0)

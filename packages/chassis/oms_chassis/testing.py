@@ -1,0 +1,62 @@
+"""Helpers for tests of services on a real database."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from oms_chassis import migrations
+from oms_chassis.consumer import Handle
+from oms_chassis.db import Database
+from oms_chassis.jobs import Done, Job, Worker, claim, finish
+from oms_contracts.envelope import Event
+from oms_contracts.topics import TOPICS, Topic
+
+T = TypeVar("T")
+_BY_NAME = {topic.name: topic for topic in TOPICS}
+
+
+def eventually(condition: Callable[[], T], within: float = 10.0) -> T:
+    """The condition's value as soon as it is truthy; AssertionError if it is not within so many seconds."""
+    deadline = time.monotonic() + within
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"not so within {within} s: {getattr(condition, '__name__', condition)}"  # noqa: S101
+        time.sleep(0.02)
+    return value
+
+
+def migrated(url: str, package: str) -> Database:
+    """A database at the newest version of a service's package."""
+    database = Database(url, 4)
+    migrations.upgrade(database, package)
+    return database
+
+
+def apply(database: Database, handle: Handle, events: Iterable[Event[Any]]) -> None:
+    """Hand events to a handler in one transaction, as the consumer does."""
+    with database.transaction() as transaction:
+        handle(transaction, list(events))
+
+
+def outbox(database: Database, topic: Topic | None = None) -> list[Event[Any]]:
+    """The events that wait to be sent, in order."""
+    rows = database.read("SELECT topic, value FROM outbox ORDER BY id")
+    return [_BY_NAME[row.topic].decode(bytes(row.value)) for row in rows if topic is None or row.topic == topic.name]
+
+
+def jobs(database: Database, queue: str) -> list[Job]:
+    """The jobs of a queue, due or not, in order of creation."""
+    rows = database.read("SELECT * FROM job WHERE queue = %(queue)s ORDER BY created_at, id", queue=queue)
+    return [Job(row.queue, row.id, row.subject, row.payload, row.traceparent, row.attempts) for row in rows]
+
+
+def work_off(database: Database, worker: Worker, limit: int = 100) -> Sequence[Job]:
+    """Make one pass over the due jobs of a worker as the runner does; the jobs that were claimed."""
+    with database.transaction() as transaction:
+        claimed = claim(transaction, worker.queue, limit, worker.lease_seconds)
+    outcomes = [(job, worker.call(job)) for job in claimed]
+    done = [(job, outcome.result) for job, outcome in outcomes if isinstance(outcome, Done)]
+    with database.transaction() as transaction:
+        finish(transaction, worker.queue, [job for job, _ in done])
+        if done:
+            worker.settle(transaction, done)
+    return claimed
