@@ -1,0 +1,31 @@
+"""A card, for as long as a request lasts, and the token that stands for it afterwards."""
+
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+
+@dataclass(frozen=True, repr=False)
+class Card:
+    """A card as the customer typed it. Only a tokeniser looks inside; no repr, log or traceback shows it."""
+
+    number: SecretStr
+    cvv: SecretStr
+    expiry: str
+
+    def __repr__(self) -> str:
+        return "Card(…)"
+
+    def digits(self) -> str:
+        """The number without the spaces and dashes that people type."""
+        return self.number.get_secret_value().replace(" ", "").replace("-", "")
+
+
+@dataclass(frozen=True)
+class Token:
+    """What may be stored and sent instead of a card: the gateway's name for it, and what a customer recognises."""
+
+    token: str
+    brand: str
+    last4: str
+    expiry: str

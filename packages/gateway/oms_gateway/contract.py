@@ -1,0 +1,82 @@
+"""What a payment gateway does for this system. tests/test_gateway.py states how every implementation behaves."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from oms_gateway.cards import Card, Token
+
+ABANDONED = "abandoned"
+
+
+def charge_key(order_id: str) -> str:
+    """The idempotency key of an order's one charge."""
+    return f"{order_id}:charge"
+
+
+def refund_key(order_id: str) -> str:
+    """The idempotency key of an order's one refund."""
+    return f"{order_id}:refund"
+
+
+@dataclass(frozen=True)
+class Charge:
+    """A charge that came to an end. `amount` is in minor units; `reason` is the gateway's code for a decline."""
+
+    id: str
+    approved: bool
+    amount: int
+    currency: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Refund:
+    """A refund that came to an end. `amount` is in minor units."""
+
+    id: str
+    charge_id: str
+    amount: int
+
+
+class Tokeniser(Protocol):
+    """The side of the gateway that sees cards. It needs no secret key."""
+
+    def tokenise(self, card: Card) -> Token:
+        """A token for the card. Raises CardRefused."""
+        ...
+
+
+class Gateway(Protocol):
+    """The side of the gateway that moves money. Safe to call from several threads.
+
+    Every call may raise Retryable; a repeated call with the same key never moves money a second time.
+    """
+
+    def charge(self, key: str, token: str, amount: int, currency: str) -> Charge:
+        """Take `amount` minor units; a decline is an outcome, not an error. Raises RequestRefused."""
+        ...
+
+    def find(self, key: str) -> Charge | None:
+        """The charge that was made under this key, if there is one."""
+        ...
+
+    def abandon(self, key: str) -> Charge:
+        """Make sure that nothing is charged under this key from now on, and say what stands.
+
+        An earlier charge stands as it is. Otherwise the key is closed, and the answer is a decline whose reason is
+        ABANDONED: a charge call that is still under way somewhere then finds the key closed. (With Stripe: cancel
+        the PaymentIntent.)
+        """
+        ...
+
+    def refund(self, key: str, charge_id: str, amount: int) -> Refund:
+        """Give `amount` minor units back, once per charge. Raises RequestRefused."""
+        ...
+
+    def find_refund(self, key: str) -> Refund | None:
+        """The refund that was made under this key, if there is one."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections. The next call opens new ones."""
+        ...

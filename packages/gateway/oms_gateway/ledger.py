@@ -1,0 +1,142 @@
+"""The simulator's books: every charge and refund once per idempotency key, in a Postgres schema of their own.
+
+A real gateway's books survive whatever happens to the services that call it, so these do too. The functions at the
+end read them for whoever has to prove that the money adds up.
+"""
+
+from collections import defaultdict
+from typing import LiteralString, TypeVar
+
+import psycopg
+from psycopg.rows import class_row
+
+from oms_gateway.connections import Connections
+from oms_gateway.contract import Charge, Refund
+from oms_gateway.errors import GatewayUnavailable, OutcomeUnknown, RequestRefused
+
+Entry = TypeVar("Entry", Charge, Refund)
+Values = dict[str, str | int | bool | None]
+
+# One simple-query batch is one transaction: the lock makes several processes that start together take turns.
+_SCHEMA: LiteralString = """
+SELECT pg_advisory_xact_lock(hashtext('gateway_simulator'));
+CREATE SCHEMA IF NOT EXISTS gateway_simulator;
+CREATE TABLE IF NOT EXISTS gateway_simulator.charge (
+    key text PRIMARY KEY,
+    id text NOT NULL UNIQUE,
+    approved boolean NOT NULL,
+    amount bigint NOT NULL,
+    currency text NOT NULL,
+    reason text,
+    made_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE TABLE IF NOT EXISTS gateway_simulator.refund (
+    key text PRIMARY KEY,
+    id text NOT NULL UNIQUE,
+    charge_id text NOT NULL UNIQUE REFERENCES gateway_simulator.charge (id),
+    amount bigint NOT NULL,
+    made_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE TABLE IF NOT EXISTS gateway_simulator.failed_call (key text PRIMARY KEY)
+"""
+
+# DO UPDATE, not DO NOTHING: only then does the one statement also return the row that was there before.
+_CHARGE: LiteralString = """
+INSERT INTO gateway_simulator.charge AS c (key, id, approved, amount, currency, reason)
+VALUES (%(key)s, %(id)s, %(approved)s, %(amount)s, %(currency)s, %(reason)s)
+ON CONFLICT (key) DO UPDATE SET key = EXCLUDED.key
+RETURNING c.id, c.approved, c.amount, c.currency, c.reason
+"""
+_REFUND: LiteralString = """
+INSERT INTO gateway_simulator.refund AS r (key, id, charge_id, amount)
+SELECT %(key)s, %(id)s, c.id, %(amount)s::bigint FROM gateway_simulator.charge AS c
+WHERE c.id = %(charge_id)s AND c.approved AND %(amount)s::bigint BETWEEN 1 AND c.amount
+ON CONFLICT (key) DO UPDATE SET key = EXCLUDED.key
+RETURNING r.id, r.charge_id, r.amount
+"""
+_FIND_CHARGE: LiteralString = (
+    "SELECT id, approved, amount, currency, reason FROM gateway_simulator.charge WHERE key = %(key)s"
+)
+_FIND_REFUND: LiteralString = "SELECT id, charge_id, amount FROM gateway_simulator.refund WHERE key = %(key)s"
+_FAIL: LiteralString = "INSERT INTO gateway_simulator.failed_call (key) VALUES (%(key)s) ON CONFLICT DO NOTHING"
+
+
+class Ledger:
+    """The books as the simulator writes them: one statement per entry."""
+
+    def __init__(self, url: str) -> None:
+        self._connections = Connections(url, _SCHEMA)
+        self.close = self._connections.close
+
+    def charge(self, key: str, charge: Charge) -> Charge:
+        """Enter the charge, unless the key has one; the one that stands. Raises Retryable."""
+        values: Values = {"key": key, **vars(charge)}
+        return _present(self._row(Charge, _CHARGE, values, OutcomeUnknown))
+
+    def refund(self, key: str, refund: Refund) -> Refund:
+        """Enter the refund, unless the key has one; the one that stands. Raises RequestRefused and Retryable."""
+        try:
+            return _present(self._row(Refund, _REFUND, {"key": key, **vars(refund)}, OutcomeUnknown))
+        except psycopg.errors.UniqueViolation:
+            raise RequestRefused("this charge was refunded under another key") from None
+
+    def find_charge(self, key: str) -> Charge | None:
+        """The charge under this key. Raises GatewayUnavailable."""
+        return self._row(Charge, _FIND_CHARGE, {"key": key}, GatewayUnavailable)
+
+    def find_refund(self, key: str) -> Refund | None:
+        """The refund under this key. Raises GatewayUnavailable."""
+        return self._row(Refund, _FIND_REFUND, {"key": key}, GatewayUnavailable)
+
+    def fails_first(self, key: str) -> bool:
+        """Whether this is the first call with the key to a card whose first call fails. Raises GatewayUnavailable."""
+        with self._connections.one() as connection:
+            return connection.execute(_FAIL, {"key": key}).rowcount == 1
+
+    def _row(
+        self,
+        kind: type[Entry],
+        sql: LiteralString,
+        values: Values,
+        when_lost: type[OutcomeUnknown | GatewayUnavailable],
+    ) -> Entry | None:
+        try:
+            with self._connections.one() as connection, connection.cursor(row_factory=class_row(kind)) as cursor:
+                return cursor.execute(sql, values).fetchone()
+        except psycopg.OperationalError as error:
+            raise when_lost("the simulator's ledger went away during the call") from error
+
+
+def _present(entry: Entry | None) -> Entry:
+    if entry is None:
+        raise RequestRefused("there is no approved charge of at least this amount")
+    return entry
+
+
+def charges_by_order(url: str) -> dict[str, list[Charge]]:
+    """Every charge of every order, declined ones too. Whoever did not use the order's key is found all the same."""
+    return _by_order(url, Charge, "id, approved, amount, currency, reason", "charge")
+
+
+def refunds_by_order(url: str) -> dict[str, list[Refund]]:
+    """Every refund of every order."""
+    return _by_order(url, Refund, "id, charge_id, amount", "refund")
+
+
+def net_by_order(url: str) -> dict[str, int]:
+    """What each order's customer has paid in the end: approved charges less refunds, in minor units."""
+    net = {order: sum(c.amount for c in charges if c.approved) for order, charges in charges_by_order(url).items()}
+    for order, refunds in refunds_by_order(url).items():
+        net[order] = net.get(order, 0) - sum(refund.amount for refund in refunds)
+    return net
+
+
+def _by_order(url: str, kind: type[Entry], columns: LiteralString, table: LiteralString) -> dict[str, list[Entry]]:
+    found: defaultdict[str, list[Entry]] = defaultdict(list)
+    with psycopg.connect(url) as connection:
+        if connection.execute(f"SELECT to_regclass('gateway_simulator.{table}')").fetchone() == (None,):
+            return {}
+        sql = f"SELECT split_part(key, ':', 1), {columns} FROM gateway_simulator.{table} ORDER BY made_at, key"
+        for order, *fields in connection.execute(sql):
+            found[order].append(kind(*fields))
+    return dict(found)
