@@ -1,13 +1,14 @@
 """Helpers for tests of services on a real database."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from oms_chassis import migrations
 from oms_chassis.consumer import Handle
 from oms_chassis.db import Database
 from oms_chassis.jobs import Done, Job, Worker, claim, finish
+from oms_chassis.streams import Outgoing, Partition, Record, StreamUnavailable, next_offsets
 from oms_contracts.envelope import Event
 from oms_contracts.topics import TOPICS, Topic
 
@@ -29,6 +30,69 @@ def migrated(url: str, package: str) -> Database:
     database = Database(url, 4)
     migrations.upgrade(database, package)
     return database
+
+
+def chassis_only(url: str) -> Database:
+    """A database with the chassis's own tables and no service's."""
+    from alembic.migration import MigrationContext
+    from alembic.operations import Operations
+
+    database = Database(url, 6)
+    with database.engine.begin() as connection, Operations.context(MigrationContext.configure(connection)):
+        migrations.create_chassis_tables()
+    return database
+
+
+class MemoryStream:
+    """A broker in memory, Source and Sink at once: one partition a topic, and failures on demand."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, list[Record]] = {}
+        self.positions: dict[Partition, int] = {}
+        self.committed: dict[Partition, int] = {}
+        self.failures = 0
+        self.is_closed = False
+
+    def send(self, records: Sequence[Outgoing]) -> None:
+        """Append, or fail if a failure was ordered."""
+        self._fail_if_ordered()
+        for one in records:
+            log = self.records.setdefault(one.topic, [])
+            log.append(Record(one.topic, 0, len(log), one.key, one.value, one.headers))
+
+    def poll(self, seconds: float) -> Sequence[Record]:
+        """What was appended since."""
+        self._fail_if_ordered()
+        found = [r for topic, log in self.records.items() for r in log[self.positions.get((topic, 0), 0) :]]
+        self.positions.update(next_offsets(found))
+        if not found:
+            time.sleep(min(seconds, 0.01))
+        return found
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """Remember."""
+        self.committed.update(offsets)
+
+    def rewind(self, offsets: Mapping[Partition, int]) -> None:
+        """Read again from there."""
+        self.positions.update(offsets)
+
+    def lag(self) -> Mapping[Partition, int]:
+        """What was not yet read."""
+        return {(topic, 0): len(log) - self.positions.get((topic, 0), 0) for topic, log in self.records.items()}
+
+    def is_assigned(self) -> bool:
+        """Always."""
+        return True
+
+    def close(self) -> None:
+        """Remember."""
+        self.is_closed = True
+
+    def _fail_if_ordered(self) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise StreamUnavailable("ordered by the test")
 
 
 def apply(database: Database, handle: Handle, events: Iterable[Event[Any]]) -> None:

@@ -1,0 +1,53 @@
+"""Transactions, and what counts as the database being away."""
+
+import pytest
+from sqlalchemy.exc import SQLAlchemyError
+
+from oms_chassis.db import Database, is_unavailable
+
+
+def _insert(database: Database, *items: str) -> None:
+    with database.transaction() as transaction:
+        sql = "INSERT INTO seen (item) SELECT item FROM json_to_recordset(%(rows)s::json) AS r(item text)"
+        transaction.run_rows(sql, [{"item": item} for item in items])
+
+
+def _items(database: Database) -> list[str]:
+    return [row.item for row in database.read("SELECT item FROM seen ORDER BY item")]
+
+
+def test_a_block_that_ends_is_committed(database: Database) -> None:
+    _insert(database, "a", "b")
+    assert _items(database) == ["a", "b"]
+
+
+def test_a_block_that_raises_leaves_nothing_and_wakes_nobody(database: Database) -> None:
+    def fail() -> None:
+        with database.transaction() as transaction:
+            transaction.run("INSERT INTO seen (item) VALUES ('a')")
+            transaction.wakes.add("outbox")
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        fail()
+    assert _items(database) == []
+    assert not database.wakes.of("outbox").is_set()
+
+
+def test_no_rows_send_no_statement(database: Database) -> None:
+    with database.transaction() as transaction:
+        assert transaction.run_rows("this is not SQL", []) == []
+
+
+def test_a_statement_that_fails_is_its_own_fault_and_its_error_shows_no_parameters(database: Database) -> None:
+    with pytest.raises(SQLAlchemyError) as caught:
+        database.read("SELECT 1 / %(number)s::int, %(secret)s::text", number=0, secret="do-not-tell")
+    assert not is_unavailable(caught.value)
+    assert "do-not-tell" not in str(caught.value)
+
+
+def test_a_connection_that_was_cut_is_the_databases_state(database: Database) -> None:
+    with pytest.raises(SQLAlchemyError) as caught, database.connection() as connection:
+        connection.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
+    assert is_unavailable(caught.value)
+    assert database.read("SELECT 1 AS one")[0].one == 1

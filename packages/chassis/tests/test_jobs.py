@@ -1,0 +1,167 @@
+"""Jobs: leases, fences, retries."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from oms_chassis import jobs
+from oms_chassis.db import Database, Transaction
+from oms_chassis.jobs import Done, Job, NewJob, Outcome, Retry, Runner, Settled, Worker
+from oms_chassis.metrics import Metrics
+from oms_chassis.testing import eventually
+
+_SEE = """
+INSERT INTO seen (item) SELECT item FROM json_to_recordset(%(rows)s::json) AS r(item text)
+ON CONFLICT (item) DO UPDATE SET times = seen.times + 1
+"""
+
+
+def settle(transaction: Transaction, settled: list[Settled]) -> None:
+    transaction.run_rows(_SEE, [{"item": job.id} for job, _ in settled])
+
+
+def give_up(transaction: Transaction, given_up: list[Job]) -> None:
+    transaction.run_rows(_SEE, [{"item": f"{job.id} given up"} for job in given_up])
+
+
+def worker(call: Callable[[Job], Outcome], **more: Any) -> Worker:
+    return Worker("calls", call, **{"settle": settle, "give_up": give_up, **more})
+
+
+def put(database: Database, *ids: str) -> None:
+    with database.transaction() as transaction:
+        transaction.enqueue("calls", [NewJob(one, "order", {"n": 1}) for one in ids])
+
+
+def claim(database: Database, lease: float = 60.0) -> list[Job]:
+    with database.transaction() as transaction:
+        return jobs.claim(transaction, "calls", 10, lease)
+
+
+def seen(database: Database) -> dict[str, int]:
+    return {row.item: row.times for row in database.read("SELECT item, times FROM seen")}
+
+
+def is_empty(database: Database) -> bool:
+    return not database.read("SELECT 1 FROM job")
+
+
+@contextmanager
+def running(worker: Worker, database: Database, metrics: Metrics) -> Iterator[None]:
+    runner = Runner(worker, database, metrics)
+    thread = threading.Thread(target=runner.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        runner.stop()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "BACKOFF_BASE", 0.01)
+
+
+def test_each_job_is_called_and_settled_once(database: Database, metrics: Metrics) -> None:
+    called: Counter[str] = Counter()
+
+    def call(job: Job) -> Done:
+        called[job.id] += 1
+        return Done()
+
+    ids = [f"job-{number}" for number in range(100)]
+    put(database, *ids)
+    with running(worker(call), database, metrics), running(worker(call), database, metrics):
+        eventually(lambda: is_empty(database))
+    assert called == Counter(ids)
+    assert seen(database) == dict.fromkeys(ids, 1)
+
+
+def test_a_second_job_of_the_same_id_is_ignored(database: Database) -> None:
+    put(database, "a")
+    put(database, "a", "b")
+    assert {job.id for job in claim(database)} == {"a", "b"}
+
+
+def test_a_failed_call_is_made_again_and_says_so(database: Database, metrics: Metrics) -> None:
+    attempts = []
+
+    def call(job: Job) -> Outcome:
+        attempts.append(job.attempts)
+        if len(attempts) == 1:
+            return Retry("busy")
+        if len(attempts) == 2:
+            raise ConnectionError
+        return Done()
+
+    put(database, "a")
+    with running(worker(call), database, metrics):
+        eventually(lambda: is_empty(database))
+    assert attempts == [1, 2, 3]
+    assert seen(database) == {"a": 1}
+
+
+def test_a_job_that_never_succeeds_is_given_up(database: Database, metrics: Metrics) -> None:
+    put(database, "a")
+    with running(worker(lambda _: Retry("busy"), max_attempts=3), database, metrics):
+        eventually(lambda: is_empty(database))
+    assert seen(database) == {"a given up": 1}
+
+
+def test_a_claimed_job_is_hidden_until_its_lease_ends(database: Database) -> None:
+    put(database, "a")
+    assert [job.attempts for job in claim(database, lease=0.0)] == [1]
+    assert [job.attempts for job in claim(database, lease=60.0)] == [2]
+    assert claim(database) == []
+
+
+def test_a_worker_that_was_too_slow_settles_nothing(database: Database) -> None:
+    put(database, "a")
+    (slow,) = claim(database, lease=0.0)
+    (other,) = claim(database)
+    with database.transaction() as transaction:
+        assert jobs.finish(transaction, "calls", [slow]) == set()
+        jobs.postpone(transaction, "calls", [(slow, "late")])
+        assert jobs.finish(transaction, "calls", [other]) == {"a"}
+
+
+def test_an_outcome_that_cannot_be_written_does_not_hold_up_the_others(database: Database, metrics: Metrics) -> None:
+    broken = threading.Event()
+    broken.set()
+
+    def picky(transaction: Transaction, settled: list[Settled]) -> None:
+        if broken.is_set() and any(job.id == "bad" for job, _ in settled):
+            raise LookupError
+        settle(transaction, settled)
+
+    put(database, "a", "bad", "b")
+    with running(worker(lambda _: Done(), settle=picky), database, metrics):
+        eventually(lambda: seen(database) == {"a": 1, "b": 1})
+        broken.clear()
+        eventually(lambda: seen(database) == {"a": 1, "b": 1, "bad": 1})
+
+
+def test_stopping_waits_for_calls_under_way_and_settles_them(database: Database, metrics: Metrics) -> None:
+    started, release = threading.Event(), threading.Event()
+
+    def call(_: Job) -> Done:
+        started.set()
+        release.wait(5)
+        return Done()
+
+    put(database, "a")
+    with running(worker(call), database, metrics):
+        assert started.wait(5)
+        threading.Timer(0.1, release.set).start()
+    assert seen(database) == {"a": 1}
+
+
+def test_the_backoff_grows_and_is_capped() -> None:
+    assert 0.005 <= jobs.backoff(1) <= 0.01
+    assert 30.0 <= jobs.backoff(1000) <= 60.0

@@ -1,0 +1,122 @@
+"""The outbox and its relay."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from oms_chassis import outbox
+from oms_chassis.db import Database
+from oms_chassis.metrics import Metrics
+from oms_chassis.outbox import Relay
+from oms_chassis.streams import Outgoing
+from oms_chassis.testing import MemoryStream, eventually
+
+
+@contextmanager
+def running(relay: Relay) -> Iterator[Callable[[], None]]:
+    thread = threading.Thread(target=relay.run)
+    thread.start()
+
+    def stop() -> None:
+        relay.stop()
+        thread.join(10)
+        assert not thread.is_alive()
+
+    try:
+        yield stop
+    finally:
+        stop()
+
+
+def _put(database: Database, *values: str) -> None:
+    with database.transaction() as transaction:
+        outbox.put(transaction, (("topic", "key", value) for value in values))
+
+
+def _sent(stream: MemoryStream) -> list[bytes | None]:
+    return [record.value for record in stream.records.get("topic", [])]
+
+
+def _pending(database: Database) -> int:
+    return int(database.read("SELECT count(*) AS n FROM outbox")[0].n)
+
+
+def test_events_are_sent_in_order_and_then_deleted(database: Database, metrics: Metrics) -> None:
+    stream = MemoryStream()
+    _put(database, *(str(number) for number in range(1200)))
+    with running(Relay(database, stream, metrics)):
+        eventually(lambda: _pending(database) == 0)
+    assert _sent(stream) == [str(number).encode() for number in range(1200)]
+
+
+def test_an_event_of_a_transaction_that_failed_is_never_sent(database: Database, metrics: Metrics) -> None:
+    def fail() -> None:
+        with database.transaction() as transaction:
+            outbox.put(transaction, [("topic", "key", "never")])
+            raise LookupError
+
+    stream = MemoryStream()
+    with running(Relay(database, stream, metrics)):
+        with pytest.raises(LookupError):
+            fail()
+        _put(database, "this one")
+        eventually(lambda: _sent(stream) == [b"this one"])
+
+
+def test_what_was_not_acknowledged_stays_and_is_sent_again(database: Database, metrics: Metrics) -> None:
+    stream = MemoryStream()
+    stream.failures = 2
+    _put(database, "a", "b")
+    with running(Relay(database, stream, metrics)):
+        eventually(lambda: _pending(database) == 0)
+    assert _sent(stream) == [b"a", b"b"]
+
+
+def test_one_relay_sends_and_another_takes_over(database: Database, database_url: str, metrics: Metrics) -> None:
+    first, second = MemoryStream(), MemoryStream()
+    other = Database(database_url, 2)
+    with running(Relay(database, first, metrics)) as stop_first:
+        _put(database, "one")
+        eventually(lambda: _sent(first) == [b"one"])
+        with running(Relay(other, second, metrics)):
+            _put(database, "two")
+            eventually(lambda: _sent(first) == [b"one", b"two"])
+            assert _sent(second) == []
+            stop_first()
+            _put(database, "three")
+            eventually(lambda: _sent(second) == [b"three"])
+    other.dispose()
+
+
+def test_a_relay_whose_connection_was_cut_goes_on(database: Database, metrics: Metrics) -> None:
+    stream = MemoryStream()
+    with running(Relay(database, stream, metrics)):
+        _put(database, "before")
+        eventually(lambda: _sent(stream) == [b"before"])
+        database.read(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        _put(database, "after")
+        eventually(lambda: _sent(stream)[-1] == b"after")
+
+
+def test_stopping_sends_what_is_still_there(database: Database, metrics: Metrics) -> None:
+    stream = MemoryStream()
+    _put(database, "last")
+    relay = Relay(database, stream, metrics)
+    relay.stop()
+    relay.run()
+    assert _sent(stream) == [b"last"]
+
+
+def test_a_raw_record_keeps_its_bytes_its_headers_and_its_missing_key(database: Database, metrics: Metrics) -> None:
+    stream = MemoryStream()
+    with database.transaction() as transaction:
+        outbox.put_raw(transaction, [Outgoing("topic", None, b"\x00\xff", [("name", b"\xfe")])])
+    with running(Relay(database, stream, metrics)):
+        eventually(lambda: _pending(database) == 0)
+    record = stream.records["topic"][0]
+    assert (record.key, record.value, list(record.headers)) == (None, b"\x00\xff", [("name", b"\xfe")])
