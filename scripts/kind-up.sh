@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# A Kubernetes cluster in Docker with all of OMS in it, behind http://localhost:8080/order. Again: updates what is there.
+# Variables: OMS_TAG (dev), OMS_CLUSTER (oms), OMS_SKIP_BUILD=1 (the images are built).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+cluster=${OMS_CLUSTER:-oms}
+tag=${OMS_TAG:-dev}
+context=kind-$cluster
+values=(--values charts/oms/ci/kind-values.yaml --set "image.tag=$tag")
+
+say() { printf 'kind-up: [%3ss] %s\n' "$SECONDS" "$*"; }
+die() { printf 'kind-up: %s\n' "$*" >&2; exit 1; }
+kube() { kubectl --context "$context" "$@"; }
+
+for tool in docker kind kubectl helm; do
+  command -v $tool >/dev/null || die "no $tool on the PATH: install it first"
+done
+docker version >/dev/null 2>&1 || die "Docker does not answer: start it first"
+
+make_cluster() {
+  if kind get clusters 2>/dev/null | grep -qx "$cluster"; then
+    say "the cluster $cluster is there"
+    docker start "$cluster-control-plane" >/dev/null # after a reboot it is stopped
+    return
+  fi
+  say "making the cluster $cluster"
+  kind create cluster --name "$cluster" --config k8s/kind-config.yaml --wait 120s --quiet
+}
+
+# kind brings no Ingress controller. Traefik listens on the node's port 80, which kind-config.yaml maps to 8080.
+make_ingress() {
+  [ -z "$(kube get ingressclass --output name)" ] || return 0
+  say "installing Traefik"
+  helm upgrade --install traefik oci://ghcr.io/traefik/helm/traefik --kube-context "$context" \
+    --namespace traefik --create-namespace --wait --timeout 3m \
+    --set ingressClass.isDefaultClass=true --set service.type=ClusterIP --set ports.web.hostPort=80 >/dev/null
+}
+
+# What this machine has of the images that the chart names, the node need not fetch.
+load_images() {
+  local image images=()
+  for image in $(helm template oms charts/oms "${values[@]}" | sed -n 's/^ *\(- \)\?image: *"\?\([^" ]*\)"\?$/\2/p' | sort -u); do
+    if docker image inspect "$image" >/dev/null 2>&1; then images+=("$image"); fi
+  done
+  say "loading ${images[*]}"
+  kind load docker-image --name "$cluster" "${images[@]}" 2>&1 | grep -v 'present' || true
+}
+
+make_namespace() {
+  kube create namespace oms --dry-run=client --output yaml | kube apply --filename - >/dev/null
+  kube label namespace oms --overwrite \
+    pod-security.kubernetes.io/enforce=restricted pod-security.kubernetes.io/warn=restricted >/dev/null
+}
+
+# Say what has changed until the installation is done, or its time is over.
+follow() {
+  local state before=''
+  while kill -0 "$1" 2>/dev/null; do
+    state=$(kube --namespace oms get pods --no-headers 2>/dev/null |
+      awk '{ split($2, n, "/"); all++; if (n[1] == n[2] || $3 == "Completed") ready++; else waits = waits " " $1 }
+        END { printf "%d of %d pods ready%s", ready, all, waits ? "; waiting for" waits : "" }')
+    [ "$state" = "$before" ] || say "$state"
+    before=$state
+    sleep 2
+  done
+  wait "$1"
+}
+
+install() {
+  say "installing the chart"
+  helm upgrade --install oms charts/oms --kube-context "$context" --namespace oms --create-namespace \
+    "${values[@]}" --wait --timeout 5m >build/kind-up.log 2>&1 &
+  follow $! || {
+    cat build/kind-up.log >&2
+    kube --namespace oms get pods >&2
+    die "the chart could not be installed; kubectl --context $context --namespace oms describe pods says more"
+  }
+}
+
+# Images of the same tag may be new; only pods that start again run them.
+restart_if_stale() {
+  local service image deployed
+  for service in order payment inventory sms email; do
+    image=$(docker image inspect --format '{{.Id}}' "oms/$service:$tag")
+    deployed=$(kube --namespace oms get deployment "oms-$service" \
+      --output 'jsonpath={.metadata.annotations.oms/image}' 2>/dev/null || true)
+    [ "$image" = "$deployed" ] && continue
+    [ -z "$deployed" ] || kube --namespace oms rollout restart "deployment/oms-$service"
+    kube --namespace oms annotate --overwrite deployment "oms-$service" "oms/image=$image" >/dev/null
+  done
+  kube --namespace oms rollout status deployment --timeout 3m >/dev/null
+}
+
+reachable() { curl --silent --fail --output /dev/null http://localhost:8080/order; }
+
+wait_for_ingress() {
+  for _ in $(seq 60); do
+    if reachable; then return; fi
+    sleep 1
+  done
+  die "http://localhost:8080/order does not answer: is another program on port 8080, or is the Ingress missing?"
+}
+
+mkdir -p build
+[ -n "${OMS_SKIP_BUILD:-}" ] || scripts/images.sh
+make_cluster
+make_ingress
+load_images
+make_namespace
+install
+restart_if_stale
+wait_for_ingress
+say "ready: http://localhost:8080/order"

@@ -1,0 +1,48 @@
+"""Print the part of requirements.lock that some packages need to run, with its hashes.
+
+The lock file holds development tools too, and an image should not. Each of its entries names whom it is there for
+("# via"), so what a package needs follows from the file alone, without an installer that resolves anew.
+
+Usage: runtime_lock.py LOCKFILE PACKAGE...
+"""
+
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+
+
+def entries(lock: str) -> dict[str, str]:
+    """The lock file's text for each distribution, by name."""
+    parts = re.split(r"^(?=[a-z0-9])", lock, flags=re.MULTILINE)
+    return {match[0]: part for part in parts if (match := NAME.match(part))}
+
+
+def wanted_by(entry: str) -> set[str]:
+    """Who needs the distribution; the project's own dependency groups are no package and do not count."""
+    _, _, reasons = entry.partition("# via")
+    # What is not indented is the file's own last words.
+    lines = (line.strip(" #") for line in reasons.splitlines() if line.startswith(" "))
+    return {line for line in lines if NAME.fullmatch(line)}
+
+
+def closure(lock: str, packages: Iterable[str]) -> dict[str, str]:
+    """The entries of these packages and of all that they need."""
+    found = entries(lock)
+    reasons = {name: wanted_by(entry) for name, entry in found.items()}
+    needed = set(packages)
+    while more := {name for name, by in reasons.items() if name not in needed and by & needed}:
+        needed |= more
+    return {name: entry for name, entry in found.items() if name in needed}
+
+
+def main(arguments: list[str]) -> None:
+    """Print the entries that the packages need."""
+    path, *packages = arguments
+    print("".join(closure(Path(path).read_text(), packages).values()), end="")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
