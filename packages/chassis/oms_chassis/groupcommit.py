@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
@@ -13,7 +14,12 @@ R = TypeVar("R")
 BATCH = 256
 GATHER = 0.002  # seconds that the first request of a batch waits for others
 
-_Entry = tuple[T, "asyncio.Future[R]", asyncio.AbstractEventLoop]
+
+@dataclass(frozen=True)
+class _Entry(Generic[T, R]):
+    item: T
+    future: "asyncio.Future[R]"
+    loop: asyncio.AbstractEventLoop
 
 
 class GroupCommit(Generic[T, R]):
@@ -37,7 +43,7 @@ class GroupCommit(Generic[T, R]):
         """The item's result, once its transaction is committed; raises what `write` raised."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[R] = loop.create_future()
-        self._queue.put((item, future, loop))
+        self._queue.put(_Entry(item, future, loop))
         return await future
 
     def _run(self) -> None:
@@ -62,13 +68,11 @@ class GroupCommit(Generic[T, R]):
     def _commit(self, batch: list[_Entry[T, R]]) -> None:
         outcomes: Sequence[R | Exception]
         try:
-            outcomes = self._write([item for item, _, _ in batch])
+            outcomes = self._write([entry.item for entry in batch])
         except Exception as error:  # noqa: BLE001 - it is raised where each caller waits
             outcomes = [error] * len(batch)
-        loop = batch[0][2]
-        loop.call_soon_threadsafe(
-            _resolve, [(entry[1], outcome) for entry, outcome in zip(batch, outcomes, strict=True)]
-        )
+        resolved = [(entry.future, outcome) for entry, outcome in zip(batch, outcomes, strict=True)]
+        batch[0].loop.call_soon_threadsafe(_resolve, resolved)
 
 
 def _resolve(outcomes: list[tuple["asyncio.Future[R]", R | Exception]]) -> None:

@@ -160,7 +160,7 @@ class Process:
             self._loop.add_signal_handler(number, self._stop.set)
         servers = self._servers()
         serving = [asyncio.create_task(server.serve()) for server in servers]
-        await asyncio.to_thread(self._start_threads)
+        await asyncio.to_thread(self._crew.guard, "start", self._start_threads)
         gc.collect()
         gc.freeze()
         log.info("started", port=self._settings.http_port, internal_port=self._settings.internal_port)

@@ -48,7 +48,7 @@ class Crew:
 
     def start(self, name: str, run: Callable[[], None]) -> None:
         """Run a function in a thread of its own."""
-        thread = threading.Thread(target=self._guard, args=(name, run), name=name, daemon=True)
+        thread = threading.Thread(target=self.guard, args=(name, run), name=name, daemon=True)
         self._threads[name] = thread
         thread.start()
 
@@ -60,7 +60,8 @@ class Crew:
         thread.join(max(0.0, seconds))
         return not thread.is_alive()
 
-    def _guard(self, name: str, run: Callable[[], None]) -> None:
+    def guard(self, name: str, run: Callable[[], None]) -> None:
+        """Run a function; if it raises, say where (not what: an error's text may quote a customer) and end."""
         try:
             run()
         except Exception as error:  # noqa: BLE001 - the process is about to end for it

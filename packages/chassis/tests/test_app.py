@@ -1,0 +1,151 @@
+"""The HTTP edge: every error is a problem, and none repeats what was sent."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import httpx
+import pytest
+from fastapi import APIRouter, Header, Query
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.exc import OperationalError
+from starlette.testclient import TestClient
+
+from oms_chassis import app, tracing
+from oms_chassis.metrics import Metrics
+from oms_chassis.problems import MEDIA_TYPE, Problem
+
+SECRET = "4242424242424242"
+
+
+class Line(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    id: str = Field(max_length=5)
+    quantity: int
+
+
+class Body(BaseModel):
+    lines: list[Line]
+
+
+router = APIRouter()
+
+
+@router.post("/things")
+def post(body: Body) -> dict[str, int]:
+    return {"lines": len(body.lines)}
+
+
+@router.get("/things/{number}")
+def get(number: str, limit: Annotated[int, Query(le=3)] = 1, x_size: Annotated[int, Header()] = 0) -> dict[str, Any]:
+    raised: dict[str, Exception] = {
+        "gone": OperationalError("SELECT 1", {}, Exception("away")),
+        "bug": LookupError(SECRET),
+        "taken": Problem(409, "taken", "It is taken", "By someone else", headers={"Retry-After": "3"}),
+    }
+    if number in raised:
+        raise raised[number]
+    return {"trace": tracing.current(), "limit": limit, "size": x_size}
+
+
+@pytest.fixture
+def client(metrics: Metrics) -> Iterator[TestClient]:
+    made = app.create("test", [router], {"answer": 42}, metrics, body_limit=1000)
+    with TestClient(made, raise_server_exceptions=False) as client:
+        yield client
+
+
+def problem(response: httpx.Response, status: int, kind: str) -> dict[str, Any]:
+    assert response.status_code == status
+    assert response.headers["content-type"] == MEDIA_TYPE
+    body: dict[str, Any] = response.json()
+    assert (body["type"], body["status"]) == (f"/problems/{kind}", status)
+    assert SECRET not in response.text
+    return body
+
+
+@pytest.mark.parametrize(
+    ("line", "field"),
+    [
+        ({"id": SECRET, "quantity": 1}, "lines[0].id"),
+        ({"id": "a", "quantity": SECRET + "x"}, "lines[0].quantity"),
+        ({"id": "a", "quantity": 1, "more": SECRET}, "lines[0].more"),
+        ({"quantity": 1}, "lines[0].id"),
+        (SECRET, "lines[0]"),
+    ],
+)
+def test_an_invalid_body_names_the_field_and_not_the_value(client: TestClient, line: Any, field: str) -> None:
+    body = problem(client.post("/things", json={"lines": [line]}), 422, "invalid-request")
+    assert [error["field"] for error in body["errors"]] == [field]
+
+
+def test_broken_json_is_a_problem_of_its_own(client: TestClient) -> None:
+    headers = {"Content-Type": "application/json"}
+    problem(client.post("/things", content=f'{{"lines": {SECRET}', headers=headers), 400, "malformed-json")
+
+
+def test_a_body_over_the_limit_is_refused_by_its_length(client: TestClient) -> None:
+    problem(client.post("/things", content=b"x" * 1001), 413, "body-too-large")
+
+
+def test_a_body_over_the_limit_is_refused_while_it_comes_in(client: TestClient) -> None:
+    def chunks() -> Iterator[bytes]:
+        for _ in range(11):
+            yield b"x" * 100
+
+    problem(client.post("/things", content=chunks()), 413, "body-too-large")
+
+
+@pytest.mark.parametrize("length", ["-1", "many"])
+def test_a_length_that_is_no_number_is_refused(client: TestClient, length: str) -> None:
+    problem(client.post("/things", content=b"", headers={"Content-Length": length}), 413, "body-too-large")
+
+
+def test_query_and_header_are_named(client: TestClient) -> None:
+    body = problem(client.get("/things/1?limit=9", headers={"X-Size": "big"}), 422, "invalid-request")
+    assert {error["field"] for error in body["errors"]} == {"limit", "x-size"}
+
+
+def test_an_unknown_address_and_a_wrong_method_are_problems(client: TestClient) -> None:
+    problem(client.get("/nothing"), 404, "not-found")
+    problem(client.delete("/things"), 405, "method-not-allowed")
+
+
+def test_a_database_that_is_away_is_503_and_says_when_to_come_back(client: TestClient) -> None:
+    response = client.get("/things/gone")
+    problem(response, 503, "unavailable")
+    assert response.headers["retry-after"] == "1"
+
+
+def test_a_bug_is_500_and_tells_nothing(client: TestClient) -> None:
+    problem(client.get("/things/bug"), 500, "internal")
+
+
+def test_a_services_own_problem_keeps_its_detail_and_headers(client: TestClient) -> None:
+    response = client.get("/things/taken")
+    assert problem(response, 409, "taken")["detail"] == "By someone else"
+    assert response.headers["retry-after"] == "3"
+
+
+def test_a_request_runs_within_the_trace_that_it_brings(client: TestClient) -> None:
+    parent = tracing.start()
+    trace = client.get("/things/1", headers={"traceparent": parent}).json()["trace"]
+    assert tracing.trace_id(trace) == tracing.trace_id(parent)
+    assert trace != parent
+
+
+def test_requests_are_measured_by_route(client: TestClient, metrics: Metrics) -> None:
+    client.get("/things/1")
+    client.get("/things/2")
+    samples = [
+        (sample.labels["route"], sample.value)
+        for metric in metrics.http_requests.collect()
+        for sample in metric.samples
+        if sample.name.endswith("_count")
+    ]
+    assert samples == [("/things/{number}", 2.0)]
+
+
+@pytest.mark.parametrize("bad", ["", "00-zz-zz-01", "00-" + "0" * 32 + "-" + "1" * 16 + "-01", "x" * 55])
+def test_a_malformed_trace_is_replaced_by_a_new_one(bad: str) -> None:
+    child = tracing.child(bad)
+    assert tracing.trace_id(tracing.child(child)) == tracing.trace_id(child)

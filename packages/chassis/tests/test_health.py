@@ -1,0 +1,20 @@
+"""Readiness by its conditions."""
+
+from oms_chassis.db import Database
+from oms_chassis.health import Health
+
+
+def test_each_condition_is_told(database: Database) -> None:
+    health = Health(database, {"consumer": lambda: False})
+    assert health.readiness() == {"serving": True, "database": True, "consumer": False}
+
+
+def test_a_draining_service_is_not_ready(database: Database) -> None:
+    health = Health(database, {})
+    health.draining = True
+    assert health.readiness()["serving"] is False
+
+
+def test_a_database_that_is_away_is_told() -> None:
+    nowhere = Database("postgresql://nobody@127.0.0.1:1/none")
+    assert Health(nowhere, {}).readiness()["database"] is False

@@ -1,0 +1,142 @@
+"""The real broker behaves as a consumer and a relay expect."""
+
+import threading
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from oms_chassis import kafka as module
+from oms_chassis.consumer import Consumer, Subscription
+from oms_chassis.db import Database
+from oms_chassis.kafka import KafkaSink, KafkaSource, create_topics
+from oms_chassis.metrics import Metrics
+from oms_chassis.settings import Settings
+from oms_chassis.streams import Outgoing, Record, StreamUnavailable, first_offsets, next_offsets
+from oms_chassis.testing import eventually
+from oms_contracts.events import ItemUpdated
+from oms_contracts.topics import ITEM_UPDATED
+
+TOPIC = ITEM_UPDATED.name
+
+
+@pytest.fixture
+def settings(kafka: str) -> Settings:
+    made = Settings(database_url="postgresql://nobody@127.0.0.1:1/none", kafka_bootstrap=kafka)
+    create_topics(made)
+    return made
+
+
+@pytest.fixture
+def sink(settings: Settings) -> Iterator[KafkaSink]:
+    sink = KafkaSink(settings)
+    yield sink
+    sink.close()
+
+
+def source(settings: Settings, group: str) -> KafkaSource:
+    return KafkaSource(settings, group, [TOPIC])
+
+
+def read(source: KafkaSource, key: bytes, count: int) -> list[Record]:
+    found: list[Record] = []
+
+    def all_there() -> bool:
+        found.extend(record for record in source.poll(0.2) if record.key == key)
+        return len(found) >= count
+
+    eventually(all_there, within=30)
+    return found
+
+
+def test_records_of_a_key_arrive_in_order_with_their_headers(settings: Settings, sink: KafkaSink) -> None:
+    key = uuid4().bytes
+    sink.send([Outgoing(TOPIC, key, str(number).encode(), [("n", b"\xff")]) for number in range(300)])
+    reader = source(settings, uuid4().hex)
+    records = read(reader, key, 300)
+    assert [record.value for record in records] == [str(number).encode() for number in range(300)]
+    assert list(records[0].headers) == [("n", b"\xff")]
+    assert reader.is_assigned()
+    reader.close()
+
+
+def test_what_was_committed_is_not_read_again_and_what_was_not_is(settings: Settings, sink: KafkaSink) -> None:
+    key, group = uuid4().bytes, uuid4().hex
+    sink.send([Outgoing(TOPIC, key, b"first")])
+    one = source(settings, group)
+    records = read(one, key, 1)
+    one.commit(next_offsets(records))
+    sink.send([Outgoing(TOPIC, key, b"second")])
+    read(one, key, 1)
+    one.close()
+    two = source(settings, group)
+    assert [record.value for record in read(two, key, 1)] == [b"second"]
+    two.close()
+
+
+def test_a_rewound_source_reads_again(settings: Settings, sink: KafkaSink) -> None:
+    key = uuid4().bytes
+    sink.send([Outgoing(TOPIC, key, b"again")])
+    reader = source(settings, uuid4().hex)
+    records = read(reader, key, 1)
+    reader.rewind(first_offsets(records))
+    assert read(reader, key, 1) == records
+    assert set(reader.lag().values()) == {0}
+    reader.close()
+
+
+def test_a_record_larger_than_a_producers_usual_limit_can_be_sent(settings: Settings, sink: KafkaSink) -> None:
+    key, value = uuid4().bytes, b"x" * (2 * 1024 * 1024)
+    sink.send([Outgoing(TOPIC, key, value)])
+    reader = source(settings, uuid4().hex)
+    assert read(reader, key, 1)[0].value == value
+    reader.close()
+
+
+def test_topics_are_created_once(settings: Settings) -> None:
+    assert create_topics(settings) == []
+
+
+def test_a_broker_that_is_away_is_said_to_be_unavailable(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    nowhere = settings.model_copy(update={"kafka_bootstrap": "127.0.0.1:1"})
+    monkeypatch.setattr(
+        module, "connection", lambda _: {"bootstrap_servers": "127.0.0.1:1", "bootstrap_timeout_ms": 500}
+    )
+    with pytest.raises(StreamUnavailable):
+        create_topics(nowhere)
+    with pytest.raises(StreamUnavailable):
+        KafkaSink(nowhere).send([Outgoing(TOPIC, b"key", b"value")])
+    with pytest.raises(StreamUnavailable):
+        source(nowhere, "group")
+
+
+def test_a_consumer_works_off_what_the_real_broker_delivers(
+    settings: Settings, sink: KafkaSink, database: Database
+) -> None:
+    key = uuid4().hex
+    events = []
+
+    def handle(_: object, batch: list[object]) -> None:
+        events.extend(one for one in batch if getattr(one, "subject", "") == key)
+
+    data = ItemUpdated(item_id="a", name="A", unit_price=1, currency="USD", available=True, version=1)
+    sent = [ITEM_UPDATED.event(data, key) for _ in range(20)]
+    sink.send([Outgoing(TOPIC, key.encode(), one.encode().encode()) for one in (*sent, *sent)])
+    group = uuid4().hex
+    consumer = Consumer(
+        "test",
+        database,
+        [Subscription(ITEM_UPDATED, handle)],
+        lambda: source(settings, group),
+        Metrics(CollectorRegistry()),
+    )
+    thread = threading.Thread(target=consumer.run)
+    thread.start()
+    try:
+        eventually(lambda: len(events) >= 20, within=30)
+        assert consumer.is_ready
+    finally:
+        consumer.stop()
+        thread.join(15)
+    assert events == sent

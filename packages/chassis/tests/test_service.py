@@ -1,0 +1,217 @@
+"""A service as a process: its command line, its probes, its drain."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from oms_chassis import kafka as kafka_module
+from oms_chassis.service import Parts, Service, main
+from oms_chassis.settings import Settings
+from oms_chassis.streams import StreamUnavailable
+from oms_chassis.testing import eventually
+from oms_local.ports import free_port
+
+TOY = '''
+"""A service of this test: it keeps what it is told, and can be slow about it."""
+import time
+from fastapi import APIRouter
+from oms_chassis.service import Parts, Service, main
+from oms_chassis.settings import Settings
+from oms_chassis.consumer import Subscription
+from oms_chassis.threads import Task
+from oms_contracts.topics import ITEM_UPDATED
+
+router = APIRouter()
+
+@router.get("/slow")
+def slow() -> dict[str, str]:
+    time.sleep(1.0)
+    return {"done": "yes"}
+
+@router.get("/wrong")
+def wrong() -> dict[str, str]:
+    raise LookupError("what a customer said")
+
+def fail() -> None:
+    raise LookupError("what a customer said")
+
+def build(context):
+    crash = [lambda: context.database.read("SELECT 1")] if context.settings.currency == "USD" else [fail]
+    return Parts(
+        subscriptions=[Subscription(ITEM_UPDATED, lambda transaction, events: None)],
+        routers=[router],
+        tasks=[Task("failing", fail, 0.05)],
+        on_start=crash,
+    )
+
+SERVICE = Service("GROUP", "toy", Settings, build)
+
+if __name__ == "__main__":
+    raise SystemExit(main(SERVICE))
+'''
+MIGRATION = """
+from oms_chassis.migrations import create_chassis_tables, drop_chassis_tables
+revision = "0001"
+down_revision = None
+upgrade = create_chassis_tables
+downgrade = drop_chassis_tables
+"""
+
+
+class Toy:
+    def __init__(self, folder: Path, database_url: str, kafka: str) -> None:
+        versions = folder / "toy" / "migrations" / "versions"
+        versions.mkdir(parents=True)
+        (folder / "toy" / "__init__.py").touch()
+        # A name of its own, and so a consumer group of its own: members that were killed linger in theirs.
+        (folder / "toy" / "main.py").write_text(TOY.replace("GROUP", uuid4().hex))
+        (versions / "0001_first.py").write_text(MIGRATION)
+        self.http, self.internal = free_port(), free_port()
+        self.log = folder / "toy.log"
+        self.environment = {
+            **os.environ,
+            "PYTHONPATH": str(folder),
+            "OMS_DATABASE_URL": database_url,
+            "OMS_KAFKA_BOOTSTRAP": kafka,
+            "OMS_HTTP_PORT": str(self.http),
+            "OMS_INTERNAL_PORT": str(self.internal),
+        }
+
+    def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "toy.main", *command],
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def start(self, **environment: str) -> subprocess.Popen[bytes]:
+        with self.log.open("wb") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "toy.main", "serve"], env=self.environment | environment, stdout=log, stderr=log
+            )
+
+    def get(self, path: str, port: int | None = None) -> httpx.Response:
+        return httpx.get(f"http://127.0.0.1:{port or self.internal}{path}", timeout=10)
+
+    def is_ready(self) -> bool:
+        try:
+            return self.get("/readyz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+@pytest.fixture
+def toy(tmp_path: Path, database_url: str, kafka: str) -> Toy:
+    made = Toy(tmp_path, database_url, kafka)
+    assert made.run("topics").returncode == 0
+    return made
+
+
+@pytest.fixture
+def running(toy: Toy) -> Iterator[subprocess.Popen[bytes]]:
+    process = toy.start(OMS_MIGRATE_ON_START="true")
+    try:
+        eventually(toy.is_ready, within=60)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_settings_that_are_missing_or_wrong_are_named_and_their_values_are_not(toy: Toy) -> None:
+    toy.environment.pop("OMS_KAFKA_BOOTSTRAP")
+    result = toy.run("serve", OMS_DATABASE_URL="mysql://secret")
+    assert result.returncode == 2
+    assert "OMS_DATABASE_URL" in result.stderr
+    assert "OMS_KAFKA_BOOTSTRAP" in result.stderr
+    assert "secret" not in result.stderr
+
+
+def test_help_names_the_commands(toy: Toy) -> None:
+    result = toy.run("--help")
+    assert result.returncode == 0
+    assert all(word in result.stdout for word in ("serve", "migrate", "topics"))
+
+
+def test_migrating_twice_at_once_is_harmless(toy: Toy) -> None:
+    results: list[int] = []
+    threads = [threading.Thread(target=lambda: results.append(toy.run("migrate").returncode)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [0, 0]
+
+
+def test_topics_say_when_the_broker_is_away(
+    monkeypatch: pytest.MonkeyPatch, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(_: Settings) -> list[str]:
+        raise StreamUnavailable("KafkaConnectionError")
+
+    monkeypatch.setattr(kafka_module, "create_topics", refuse)
+    monkeypatch.setenv("OMS_DATABASE_URL", database_url)
+    monkeypatch.setenv("OMS_KAFKA_BOOTSTRAP", "127.0.0.1:1")
+    assert main(Service("toy", "toy", Settings, lambda _: Parts()), ["topics"]) == 1
+    assert "topics_failed" in capsys.readouterr().out
+
+
+def test_a_service_tells_that_it_lives_that_it_is_ready_and_what_it_measures(
+    toy: Toy, running: subprocess.Popen[bytes]
+) -> None:
+    assert toy.get("/livez").status_code == 200
+    assert toy.get("/readyz").json() == {"serving": True, "database": True, "consumer": True}
+    measured = toy.get("/metrics").text
+    for name in ("oms_outbox_pending", "oms_consumer_running", "oms_relay_leader"):
+        assert f"\n{name} " in measured
+    eventually(lambda: "oms_consumer_running 1.0" in toy.get("/metrics").text)
+
+
+def test_probes_and_metrics_are_not_on_the_public_port(toy: Toy, running: subprocess.Popen[bytes]) -> None:
+    assert [toy.get(path, toy.http).status_code for path in ("/livez", "/readyz", "/metrics")] == [404] * 3
+
+
+def test_an_error_is_logged_without_its_text_and_a_failing_task_goes_on(
+    toy: Toy, running: subprocess.Popen[bytes]
+) -> None:
+    assert toy.get("/wrong", toy.http).status_code == 500
+    eventually(lambda: toy.log.read_text().count("task_failed") > 1)
+    log = toy.log.read_text()
+    assert "request_failed" in log
+    assert "what a customer said" not in log
+
+
+def test_a_terminated_service_answers_what_it_has_begun(toy: Toy, running: subprocess.Popen[bytes]) -> None:
+    answers: list[httpx.Response] = []
+    asking = threading.Thread(target=lambda: answers.append(toy.get("/slow", toy.http)))
+    asking.start()
+    eventually(lambda: _has_connection(running.pid, toy.http))
+    running.send_signal(signal.SIGTERM)
+    asking.join(10)
+    assert running.wait(20) == 0
+    assert [answer.json() for answer in answers] == [{"done": "yes"}]
+
+
+def test_a_service_that_cannot_start_ends_with_an_error(toy: Toy) -> None:
+    toy.run("migrate")
+    process = toy.start(OMS_CURRENCY="EUR")
+    assert process.wait(30) == 1
+    assert "what a customer said" not in toy.log.read_text()
+
+
+def _has_connection(pid: int, port: int) -> bool:
+    import psutil
+
+    connections = psutil.Process(pid).net_connections("tcp")
+    return any(c.laddr.port == port and c.status == psutil.CONN_ESTABLISHED for c in connections)
