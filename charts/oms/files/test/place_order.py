@@ -1,0 +1,33 @@
+"""Places an order and waits until it is confirmed: all five services, their databases and Kafka take part in that."""
+
+import json
+import os
+import sys
+import time
+import urllib.request
+
+URL, ITEM = os.environ["URL"], os.environ["ITEM"]
+ORDER = {
+    "customer": {"name": "Helm Test", "email": "helm-test@example.com", "phoneNumber": "762222222"},
+    "items": [{"id": ITEM, "quantity": 1}],
+    "paymentDetails": {"name": "Helm Test", "cardNumber": "1234", "expiryDate": "02/22", "cvv": "123"},
+}
+deadline = time.monotonic() + float(os.environ["SECONDS"])
+
+
+def call(path, body=None):
+    request = urllib.request.Request(URL + path, body and json.dumps(body).encode())
+    request.add_header("Content-Type", "application/json")
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+order = call("/order", ORDER)["id"]
+status = "PENDING"
+while status in ("PENDING", "PAID"):
+    if time.monotonic() > deadline:
+        sys.exit(f"order {order} is still {status}")
+    time.sleep(0.5)
+    status = call(f"/order/{order}")["status"]
+print(f"order {order} is {status}")
+sys.exit(status != "CONFIRMED")

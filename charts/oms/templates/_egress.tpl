@@ -1,0 +1,50 @@
+{{- define "oms.egress.dns" -}}
+- to:
+    - namespaceSelector: {}
+  ports: [{protocol: UDP, port: 53}, {protocol: TCP, port: 53}]
+{{- end -}}
+
+{{- define "oms.egress.kafka" -}}
+{{- if eq .Values.kafka.mode "embedded" -}}
+- to:
+    - podSelector:
+        matchLabels:
+          {{- include "oms.selector" (list . "kafka") | nindent 10 }}
+  ports: [{port: 9092}]
+{{- else if eq .Values.kafka.mode "strimzi" -}}
+- to:
+    - podSelector:
+        matchLabels:
+          strimzi.io/cluster: {{ include "oms.kafka.cluster" . }}
+  ports: [{port: 9093}]
+{{- else -}}
+{{- /* The bootstrap servers hand out the other brokers' addresses: only their ports are known here. */ -}}
+{{- $ports := dict -}}
+{{- range splitList "," (include "oms.kafka.bootstrap" .) -}}
+{{- $_ := set $ports (last (splitList ":" .)) true -}}
+{{- end -}}
+- ports:
+    {{- range keys $ports | sortAlpha }}
+    - port: {{ . }}
+    {{- end }}
+{{- end -}}
+{{- end -}}
+
+{{/* (list root name) */}}
+{{- define "oms.egress.database" -}}
+{{- $root := index . 0 -}}
+{{- $mode := $root.Values.database.mode -}}
+{{- if eq $mode "external" -}}
+- ports: [{port: {{ $root.Values.database.external.port }}}]
+{{- else -}}
+- to:
+    - podSelector:
+        matchLabels:
+          {{- if eq $mode "cnpg" }}
+          cnpg.io/cluster: {{ include "oms.fullname" $root }}-{{ index . 1 }}-postgres
+          {{- else }}
+          {{- include "oms.selector" (list $root (printf "%s-postgres" (index . 1))) | nindent 10 }}
+          {{- end }}
+  ports: [{port: 5432}]
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,132 @@
+{{- define "oms.kafka.cluster" -}}
+{{- default (printf "%s-kafka" (include "oms.fullname" .)) .Values.kafka.strimzi.clusterName -}}
+{{- end -}}
+
+{{- define "oms.kafka.bootstrap" -}}
+{{- $kafka := .Values.kafka -}}
+{{- if eq $kafka.mode "strimzi" -}}
+{{ include "oms.kafka.cluster" . }}-kafka-bootstrap.{{ .Release.Namespace }}.svc:9093
+{{- else if eq $kafka.mode "embedded" -}}
+{{ include "oms.fullname" . }}-kafka.{{ .Release.Namespace }}.svc:9092
+{{- else -}}
+{{ required "kafka.mode is external: kafka.external.bootstrapServers says where it is (host:port, more of them by commas)" $kafka.external.bootstrapServers }}
+{{- end -}}
+{{- end -}}
+
+{{- define "oms.kafka.replication" -}}
+{{- $all := dict "strimzi" (min 3 (int .Values.kafka.strimzi.nodes)) "embedded" 1 "external" 3 -}}
+{{- int (default (get $all .Values.kafka.mode) .Values.kafka.replication) -}}
+{{- end -}}
+
+{{- define "oms.kafka.minInSync" -}}
+{{- $replication := int (include "oms.kafka.replication" .) -}}
+{{- int (default (max 1 (sub $replication 1)) .Values.kafka.minInSyncReplicas) -}}
+{{- end -}}
+
+{{/* How services connect, whatever the mode, as JSON: protocol, mechanism, whether there is a CA, a certificate. */}}
+{{- define "oms.kafka.security" -}}
+{{- $kafka := .Values.kafka -}}
+{{- if eq $kafka.mode "embedded" -}}
+{{- dict "protocol" "PLAINTEXT" "sasl" "" "certificate" false "ca" "" | toJson -}}
+{{- else if eq $kafka.mode "strimzi" -}}
+{{- $scram := eq $kafka.strimzi.authentication "scram-sha-512" -}}
+{{- dict "protocol" (ternary "SASL_SSL" "SSL" $scram) "sasl" (ternary "SCRAM-SHA-512" "" $scram) "certificate" (not $scram)
+      "ca" (printf "%s-cluster-ca-cert" (include "oms.kafka.cluster" .)) | toJson -}}
+{{- else -}}
+{{- $protocol := $kafka.external.securityProtocol -}}
+{{- dict "protocol" $protocol "sasl" (ternary $kafka.external.saslMechanism "" (hasPrefix "SASL" $protocol))
+      "certificate" $kafka.external.clientCertificate "ca" $kafka.external.caSecret | toJson -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The secret with a service's credentials: (list root name service) */}}
+{{- define "oms.kafka.secret" -}}
+{{- $root := index . 0 -}}
+{{- if eq $root.Values.kafka.mode "strimzi" -}}
+{{ include "oms.fullname" $root }}-{{ index . 1 }}-kafka
+{{- else -}}
+{{- default $root.Values.kafka.external.existingSecret (index . 2).kafka.existingSecret
+      | required (printf "kafka.mode is external with credentials: kafka.external.existingSecret or services.%s.kafka.existingSecret names their secret" (index . 1)) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* (list root name service) */}}
+{{- define "oms.kafka.env" -}}
+{{- $root := index . 0 -}}
+{{- $security := include "oms.kafka.security" $root | fromJson -}}
+- name: OMS_KAFKA_BOOTSTRAP
+  value: {{ include "oms.kafka.bootstrap" $root | quote }}
+- name: OMS_KAFKA_SECURITY_PROTOCOL
+  value: {{ $security.protocol }}
+{{- if $security.sasl }}
+- name: OMS_KAFKA_SASL_MECHANISM
+  value: {{ $security.sasl }}
+- name: OMS_KAFKA_USERNAME
+  {{- if eq $root.Values.kafka.mode "strimzi" }}
+  value: {{ include "oms.kafka.secret" . }}
+  {{- else }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "oms.kafka.secret" . }}
+      key: username
+  {{- end }}
+- name: OMS_KAFKA_PASSWORD
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "oms.kafka.secret" . }}
+      key: password
+{{- end }}
+{{- if $security.ca }}
+- name: OMS_KAFKA_CA_FILE
+  value: /etc/oms/kafka-ca/ca.crt
+{{- end }}
+{{- if $security.certificate }}
+- name: OMS_KAFKA_CERT_FILE
+  value: /etc/oms/kafka-user/user.crt
+- name: OMS_KAFKA_KEY_FILE
+  value: /etc/oms/kafka-user/user.key
+{{- end }}
+{{- end -}}
+
+{{- define "oms.kafka.mounts" -}}
+{{- $security := include "oms.kafka.security" . | fromJson -}}
+{{- if $security.ca }}
+- name: kafka-ca
+  mountPath: /etc/oms/kafka-ca
+  readOnly: true
+{{- end }}
+{{- if $security.certificate }}
+- name: kafka-user
+  mountPath: /etc/oms/kafka-user
+  readOnly: true
+{{- end }}
+{{- end -}}
+
+{{/* (list root name service) */}}
+{{- define "oms.kafka.volumes" -}}
+{{- $security := include "oms.kafka.security" (index . 0) | fromJson -}}
+{{- if $security.ca }}
+- name: kafka-ca
+  secret:
+    secretName: {{ $security.ca }}
+    items: [{key: ca.crt, path: ca.crt}]
+{{- end }}
+{{- if $security.certificate }}
+- name: kafka-user
+  secret:
+    secretName: {{ include "oms.kafka.secret" . }}
+    items: [{key: user.crt, path: user.crt}, {key: user.key, path: user.key}]
+{{- end }}
+{{- end -}}
+
+{{/* Every topic with its settings, as JSON: those of `topics`, and each service's dead letters. */}}
+{{- define "oms.topics" -}}
+{{- $topics := dict -}}
+{{- range $name, $own := .Values.topics -}}
+{{- $_ := set $topics $name (mustMergeOverwrite (deepCopy $.Values.topicDefaults) (deepCopy (default dict $own))) -}}
+{{- end -}}
+{{- range $name, $_ := include "oms.services" . | fromJson -}}
+{{- $_ := set $topics (printf "%s.deadletter" $name) (deepCopy $.Values.topicDefaults) -}}
+{{- end -}}
+{{- toJson $topics -}}
+{{- end -}}

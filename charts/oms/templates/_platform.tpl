@@ -1,0 +1,49 @@
+{{/* The secret that says where a service's database is: (list root name service) */}}
+{{- define "oms.database.secret" -}}
+{{- $root := index . 0 -}}
+{{- $mode := $root.Values.database.mode -}}
+{{- $existing := (index . 2).database.existingSecret -}}
+{{- if eq $mode "external" -}}
+{{ required (printf "database.mode is external: services.%s.database.existingSecret names the secret whose key uri says where its database is" (index . 1)) $existing }}
+{{- else if eq $mode "cnpg" -}}
+{{ include "oms.fullname" $root }}-{{ index . 1 }}-postgres-app
+{{- else -}}
+{{ default (printf "%s-%s-database" (include "oms.fullname" $root) (index . 1)) $existing }}
+{{- end -}}
+{{- end -}}
+
+{{/* A random value that stays what it is while its secret lives: (list root secret key length) */}}
+{{- define "oms.keptRandom" -}}
+{{- $found := lookup "v1" "Secret" (index . 0).Release.Namespace (index . 1) -}}
+{{- $kept := dig "data" (index . 2) "" (default dict $found) -}}
+{{- if $kept -}}{{ b64dec $kept }}{{- else -}}{{ randAlphaNum (index . 3) }}{{- end -}}
+{{- end -}}
+
+{{- define "oms.inbox.enabled" -}}
+{{- $wanted := toString .Values.inbox.enabled -}}
+{{- $needed := or (empty .Values.notifications.smtp.host) (empty .Values.notifications.sms.url) -}}
+{{- if or (eq $wanted "true") (and (eq $wanted "auto") $needed) -}}yes{{- end -}}
+{{- end -}}
+
+{{- define "oms.inbox.host" -}}
+{{- if not (include "oms.inbox.enabled" .) -}}
+{{- fail "inbox.enabled is false: notifications.smtp.host and notifications.sms.url say who takes emails and SMS instead" -}}
+{{- end -}}
+{{ include "oms.fullname" . }}-inbox
+{{- end -}}
+
+{{- define "oms.smtp.host" -}}
+{{- if .Values.notifications.smtp.host -}}{{ .Values.notifications.smtp.host }}{{- else -}}{{ include "oms.inbox.host" . }}{{- end -}}
+{{- end -}}
+
+{{- define "oms.smtp.port" -}}
+{{- ternary 1025 (int .Values.notifications.smtp.port) (empty .Values.notifications.smtp.host) -}}
+{{- end -}}
+
+{{- define "oms.smtp.starttls" -}}
+{{- and (not (empty .Values.notifications.smtp.host)) .Values.notifications.smtp.startTls -}}
+{{- end -}}
+
+{{- define "oms.sms.url" -}}
+{{- if .Values.notifications.sms.url -}}{{ .Values.notifications.sms.url }}{{- else -}}http://{{ include "oms.inbox.host" . }}:8025/sms{{- end -}}
+{{- end -}}

@@ -1,0 +1,116 @@
+{{/* What the Pod Security level `restricted` asks of a pod: (list uid gid), either may be null */}}
+{{- define "oms.podSecurity" -}}
+automountServiceAccountToken: false
+enableServiceLinks: false
+securityContext:
+  runAsNonRoot: true
+  {{- with index . 0 }}
+  runAsUser: {{ int . }}
+  {{- end }}
+  {{- with index . 1 }}
+  runAsGroup: {{ int . }}
+  fsGroup: {{ int . }}
+  fsGroupChangePolicy: OnRootMismatch
+  {{- end }}
+  seccompProfile:
+    type: RuntimeDefault
+{{- end -}}
+
+{{- define "oms.containerSecurity" -}}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities:
+    drop: [ALL]
+{{- end -}}
+
+{{/* A service's environment: (list root name service) */}}
+{{- define "oms.env" -}}
+{{- $root := index . 0 -}}
+{{- $name := index . 1 -}}
+{{- $service := index . 2 -}}
+- name: OMS_DATABASE_URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "oms.database.secret" . }}
+      key: uri
+- name: OMS_DATABASE_POOL
+  value: {{ $root.Values.database.pool | quote }}
+{{ include "oms.kafka.env" . }}
+- name: OMS_DRAIN_SECONDS
+  value: {{ $root.Values.shutdown.drainSeconds | quote }}
+- name: OMS_LOG_LEVEL
+  value: {{ $root.Values.logLevel }}
+- name: OMS_CURRENCY
+  value: {{ $root.Values.currency }}
+{{- range $key := $service.generatedEnv }}
+- name: {{ $key }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "oms.fullname" $root }}-{{ $name }}
+      key: {{ $key }}
+{{- end }}
+{{- range $key, $value := $service.env }}
+- name: {{ $key }}
+  value: {{ tpl (toString $value) $root | quote }}
+{{- end }}
+{{- with $service.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* envFrom, without the names that came out empty: (list root service) */}}
+{{- define "oms.envFrom" -}}
+{{- $root := index . 0 -}}
+{{- $names := list -}}
+{{- range (index . 1).envFromSecrets -}}
+{{- with tpl . $root -}}{{- $names = append $names . -}}{{- end -}}
+{{- end -}}
+{{- with $names }}
+envFrom:
+  {{- range . }}
+  - secretRef:
+      name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* (list root service) */}}
+{{- define "oms.mounts" -}}
+- name: tmp
+  mountPath: /tmp
+{{- include "oms.kafka.mounts" (index . 0) }}
+{{- with (index . 1).extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* (list root name service) */}}
+{{- define "oms.volumes" -}}
+- name: tmp
+  emptyDir:
+    sizeLimit: 64Mi
+{{- include "oms.kafka.volumes" . }}
+{{- with (index . 2).extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Where a pod may run: service */}}
+{{- define "oms.scheduling" -}}
+{{- with .nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- end -}}
