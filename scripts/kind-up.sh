@@ -87,8 +87,8 @@ restart_if_stale() {
     [ "$image" = "$deployed" ] && continue
     [ -z "$deployed" ] || kube --namespace oms rollout restart "deployment/oms-$service"
     kube --namespace oms annotate --overwrite deployment "oms-$service" "oms/image=$image" >/dev/null
+    kube --namespace oms rollout status "deployment/oms-$service" --timeout 3m >/dev/null
   done
-  kube --namespace oms rollout status deployment --timeout 3m >/dev/null
 }
 
 reachable() { curl --silent --fail --output /dev/null http://localhost:8080/order; }

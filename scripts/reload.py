@@ -37,7 +37,8 @@ def run_until_changed(arguments: list[str], stop: threading.Event) -> int:
     while not stop.wait(POLL_SECONDS) and versions() == before and dead_for < RESTART_SECONDS:
         dead_for += POLL_SECONDS if child.poll() is not None else 0.0
     child.terminate()
-    return child.wait()
+    code = child.wait()
+    return code if code >= 0 else 128 - code  # as a shell tells of a signal
 
 
 def main(arguments: list[str]) -> int:

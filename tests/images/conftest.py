@@ -1,0 +1,59 @@
+"""Docker as the tests of the images use it."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from oms_contracts.topics import SERVICES
+
+ROOT = Path(__file__).parents[2]
+TAG = os.environ.get("OMS_TAG", "dev")
+
+Docker = Callable[..., str]
+
+
+def docker_answers() -> bool:
+    """Whether there is a Docker that runs."""
+    if not shutil.which("docker"):
+        return False
+    return subprocess.run(["docker", "version"], capture_output=True, check=False).returncode == 0
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """Where the repository is."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def docker() -> Docker:
+    """Run docker with these arguments; what it printed."""
+    if not docker_answers():
+        assert not os.environ.get("OMS_TOOLS_REQUIRED"), "Docker is required here and does not answer"
+        pytest.skip("Docker does not answer")
+
+    def run(*arguments: str, stdin: str | None = None, timeout: float = 120.0) -> str:
+        done = subprocess.run(
+            ["docker", *arguments], input=stdin, capture_output=True, text=True, timeout=timeout, cwd=ROOT, check=False
+        )
+        assert done.returncode == 0, f"docker {' '.join(arguments)}:\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def images(docker: Docker) -> dict[str, str]:
+    """The five images by service, freshly built, with their lists of contents in build/sbom."""
+    subprocess.run(["nice", "scripts/images.sh", "--sbom"], cwd=ROOT, check=True)
+    return {service: f"oms/{service}:{TAG}" for service in SERVICES}
+
+
+@pytest.fixture(params=SERVICES)
+def image(request: pytest.FixtureRequest, images: dict[str, str]) -> str:
+    """Each of the five."""
+    return images[request.param]

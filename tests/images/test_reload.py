@@ -1,0 +1,106 @@
+"""The reloader of `skaffold dev`, without a cluster."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from oms_chassis.testing import eventually
+
+SERVICE = """
+import sys, time
+from pathlib import Path
+from demo.version import VERSION
+with Path("OUT").open("a") as out:
+    out.write(f"{VERSION} {sys.argv[1:]}\\n")
+while sys.argv[-1] == "serve":
+    time.sleep(0.05)
+"""
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """A service as an image holds it."""
+    package = tmp_path / "image/demo"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "main.py").write_text(SERVICE.replace("OUT", str(tmp_path / "out")))
+    (package / "version.py").write_text("VERSION = 1\n")
+    return tmp_path / "image"
+
+
+@pytest.fixture
+def starts(tmp_path: Path) -> Callable[[], list[str]]:
+    """What the service wrote at each of its starts."""
+
+    def read() -> list[str]:
+        out = tmp_path / "out"
+        return out.read_text().splitlines() if out.exists() else []
+
+    return read
+
+
+@contextmanager
+def reloading(root: Path, image: Path, folder: Path, command: str = "serve") -> Iterator[subprocess.Popen[bytes]]:
+    environment = {**os.environ, "OMS_RELOAD_FROM": str(image), "OMS_RELOAD_FOLDER": str(folder)}
+    arguments = [sys.executable, str(root / "scripts/reload.py"), "-m", "demo.main", command]
+    with subprocess.Popen(arguments, env=environment, cwd=image) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait(10)
+
+
+def test_a_changed_file_starts_the_service_anew(
+    root: Path, image: Path, tmp_path: Path, starts: Callable[[], list[str]]
+) -> None:
+    with reloading(root, image, tmp_path / "dev"):
+        eventually(lambda: starts() == ["1 ['serve']"])
+        (tmp_path / "dev/demo/version.py").write_text("VERSION = 22\n")
+        eventually(lambda: starts() == ["1 ['serve']", "22 ['serve']"])
+
+
+def test_a_service_that_died_of_a_typo_starts_when_it_is_mended(
+    root: Path, image: Path, tmp_path: Path, starts: Callable[[], list[str]]
+) -> None:
+    with reloading(root, image, tmp_path / "dev") as process:
+        eventually(lambda: len(starts()) == 1)
+        (tmp_path / "dev/demo/version.py").write_text("VERSION = \n")
+        eventually(lambda: not psutil.Process(process.pid).children())
+        (tmp_path / "dev/demo/version.py").write_text("VERSION = 333\n")
+        eventually(lambda: starts()[-1] == "333 ['serve']")
+
+
+def test_what_was_synchronised_outlives_a_restart_of_the_container(
+    root: Path, image: Path, tmp_path: Path, starts: Callable[[], list[str]]
+) -> None:
+    (tmp_path / "dev/demo").mkdir(parents=True)
+    (tmp_path / "dev/demo/version.py").write_text("VERSION = 4\n")
+    with reloading(root, image, tmp_path / "dev"):
+        eventually(lambda: starts() == ["4 ['serve']"])
+
+
+def test_a_told_service_ends_and_so_does_the_reloader(
+    root: Path, image: Path, tmp_path: Path, starts: Callable[[], list[str]]
+) -> None:
+    with reloading(root, image, tmp_path / "dev") as process:
+        eventually(lambda: len(starts()) == 1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 128 + signal.SIGTERM
+
+
+def test_a_command_other_than_serve_runs_once_from_the_image(
+    root: Path, image: Path, tmp_path: Path, starts: Callable[[], list[str]]
+) -> None:
+    with reloading(root, image, tmp_path / "dev", "migrate") as process:
+        assert process.wait(10) == 0
+    assert starts() == ["1 ['migrate']"]
+    assert not (tmp_path / "dev").exists()
