@@ -1,0 +1,1 @@
+"""Payment Service: charges what was ordered, and gives the money back when there is no stock."""

@@ -1,0 +1,97 @@
+"""What may become of an order's payment. Pure decisions: no database, no gateway, no clock.
+
+              approved                 rejected                refunded
+    PENDING ───────────▶ COMPLETED ───────────────▶ REFUNDING ──────────▶ REFUNDED
+       │  │  declined                                 ▲    ▲
+       │  └────────────▶ FAILED                       │    │ rejected: an order that is not known (yet)
+       └──────────────────────────────────────────────┘  nothing
+          rejected: the charge's outcome is still to come
+
+Whatever the diagram lacks changes nothing: events and answers may come twice, late or in another order. An order that
+was rejected before it was known stands as REFUNDING or REFUNDED when its creation arrives, and is then never charged.
+"""
+
+from dataclasses import dataclass, replace
+from enum import Enum, StrEnum
+
+CHARGE_ATTEMPTS = 10  # with the chassis's backoff, some minutes
+UNAVAILABLE = "gateway-unavailable"
+REFUSED = "gateway-refused"
+NOT_CHARGED = "none"  # the refund's id when there was no money to give back
+
+
+class State(StrEnum):
+    """Where an order's payment stands."""
+
+    PENDING = "PENDING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    REFUNDING = "REFUNDING"
+    REFUNDED = "REFUNDED"
+
+
+class Step(Enum):
+    """What an attempt at a charge does."""
+
+    CHARGE = "charge"
+    ASK_FIRST = "ask what became of the earlier call, then charge if nothing did"
+    CLOSE = "ask, then close the key for good"
+
+
+def step(attempts: int) -> Step:
+    """What the attempt of this number (from 1) does.
+
+    A charge is never given up while its outcome is unknown: after CHARGE_ATTEMPTS, each further attempt only asks the
+    gateway to close the key and to say what stands, for as long as it takes to get an answer. An order whose payment
+    failed thus has no charge, and cannot get one from a call that is still on its way.
+    """
+    if attempts == 1:
+        return Step.CHARGE
+    return Step.ASK_FIRST if attempts <= CHARGE_ATTEMPTS else Step.CLOSE
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a charge ended."""
+
+    approved: bool
+    charge_id: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Payment:
+    """One order's payment. Each method answers the payment as it is afterwards, or None if nothing changes."""
+
+    order_id: str
+    state: State
+    charge_id: str | None = None
+    refund_id: str | None = None
+    reason: str | None = None
+
+    def charged(self, outcome: Outcome) -> "Payment | None":
+        """The charge's outcome is known. A rejection that came first turns it into a refund."""
+        charge_id = outcome.charge_id if outcome.approved else None
+        if self.state is State.PENDING:
+            state = State.COMPLETED if outcome.approved else State.FAILED
+            return replace(self, state=state, charge_id=charge_id, reason=outcome.reason)
+        if self.state is State.REFUNDING and self.charge_id is None and self.reason is None:
+            return replace(self, charge_id=charge_id, reason=outcome.reason)
+        return None
+
+    def rejected(self) -> "Payment | None":
+        """There is no stock for the order: its money is to go back."""
+        if self.state in (State.PENDING, State.COMPLETED):
+            return replace(self, state=State.REFUNDING)
+        return None
+
+    def refunded(self, refund_id: str) -> "Payment | None":
+        """The money is back where it came from (NOT_CHARGED: it never left)."""
+        if self.state is State.REFUNDING:
+            return replace(self, state=State.REFUNDED, refund_id=refund_id)
+        return None
+
+
+def failure_reason(code: str | None) -> str:
+    """A gateway's code for a decline, spelt like the other reasons of events: `lost_card` is `lost-card`."""
+    return (code or "card_declined").replace("_", "-")

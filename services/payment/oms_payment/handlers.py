@@ -1,0 +1,37 @@
+"""What the service does when it hears of something: it only takes note here; the workers move the money."""
+
+from oms_chassis.db import Transaction
+from oms_chassis.jobs import NewJob
+from oms_contracts.envelope import Event
+from oms_contracts.events import InventoryRejected, OrderCreated
+from oms_payment import charging, models, refunding
+from oms_payment.domain import State
+from oms_payment.schemas import RefundOrder
+
+
+def order_created(transaction: Transaction, events: list[Event[OrderCreated]]) -> None:
+    """Open a payment for each order and have it charged, unless it is known already: charged, or rejected before."""
+    new = models.insert(transaction, (event.data for event in events), State.PENDING)
+    transaction.enqueue(charging.QUEUE, [charging.new_job(event) for event in events if event.data.order_id in new])
+
+
+def inventory_rejected(transaction: Transaction, events: list[Event[InventoryRejected]]) -> None:
+    """Have the money of each order go back.
+
+    Where the charge's outcome is still to come, its settling starts the refund. An order that is not known is noted
+    as rejected, so that it is never charged, and the gateway is asked whether it ever was.
+    """
+    rejected = {event.data.order_id: event for event in events}
+    unknown = models.insert(transaction, (event.data for event in rejected.values()), State.REFUNDING)
+    known = models.lock(transaction, rejected.keys() - unknown)
+    changed = [after for payment in known if (after := payment.rejected()) is not None]
+    models.update(transaction, changed)
+    due: dict[str, str | None] = dict.fromkeys(unknown)
+    due |= {payment.order_id: payment.charge_id for payment in changed if payment.charge_id is not None}
+    transaction.enqueue(refunding.QUEUE, [_refund(rejected[order], charge_id) for order, charge_id in due.items()])
+
+
+def _refund(event: Event[InventoryRejected], charge_id: str | None) -> NewJob:
+    order = event.data
+    refund = RefundOrder(order_id=order.order_id, total=order.total, currency=order.currency, charge_id=charge_id)
+    return refunding.new_job(refund, event.traceparent)

@@ -1,0 +1,22 @@
+"""What the jobs carry. There is no HTTP here: this service has no public routes (so no api.py either)."""
+
+from oms_contracts.envelope import Message
+from oms_contracts.events import Currency, Identifier, Minor, Text
+
+
+class ChargeOrder(Message):
+    """A charge to be made. The job's payload also holds all that the events about its outcome will say."""
+
+    order_id: Identifier
+    token: Text
+    total: Minor
+    currency: Currency
+
+
+class RefundOrder(Message):
+    """A refund to be made. Without `charge_id` it is the gateway that knows whether there is anything to refund."""
+
+    order_id: Identifier
+    total: Minor
+    currency: Currency
+    charge_id: str | None = None

@@ -1,0 +1,41 @@
+"""Events for tests of this service."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from oms_contracts.envelope import Event
+from oms_contracts.events import (
+    Customer,
+    InventoryRejected,
+    Line,
+    OrderCreated,
+    PaymentMethod,
+    Shortage,
+)
+from oms_contracts.topics import INVENTORY_REJECTED, ORDER_CREATED
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def created(order_id: str, token: str, total: int = 2500) -> Event[OrderCreated]:
+    """An order was accepted."""
+    method = PaymentMethod(token=token, brand="visa", last4="4242", expiry="12/34")
+    data = OrderCreated(**_order(order_id, total), payment=method, placed_at=datetime.now(UTC))
+    return ORDER_CREATED.event(data, order_id, TRACE)
+
+
+def rejected(order_id: str, total: int = 2500) -> Event[InventoryRejected]:
+    """There was not enough stock for it."""
+    shortage = Shortage(item_id="Item1", requested=2, available=1)
+    data = InventoryRejected(**_order(order_id, total), shortages=[shortage])
+    return INVENTORY_REJECTED.event(data, order_id, TRACE)
+
+
+def _order(order_id: str, total: int) -> dict[str, Any]:
+    return {
+        "order_id": order_id,
+        "customer": Customer(name="Ada", email="ada@example.com", phone_number="762222222"),
+        "lines": [Line(item_id="Item1", name="Kettle", quantity=2, unit_price=total // 2)],
+        "total": total,
+        "currency": "USD",
+    }

@@ -1,0 +1,43 @@
+"""How the service is put together."""
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from oms_chassis.db import Database
+from oms_chassis.service import Context, main
+from oms_payment.main import SERVICE, build
+from oms_payment.settings import PaymentSettings
+
+NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"
+
+
+def context(gateway: str = "simulator") -> Context:
+    settings = PaymentSettings(database_url=NOWHERE, kafka_bootstrap="127.0.0.1:1", gateway=gateway)
+    return Context(settings, Database(NOWHERE), CollectorRegistry())
+
+
+def test_the_service_reads_what_the_catalogue_says_and_has_no_public_routes() -> None:
+    parts = build(context())
+    assert {one.topic.name for one in parts.subscriptions} == {"orderCreatedEvent", "inventoryRejectedEvent"}
+    assert all("payment" in one.topic.read_by for one in parts.subscriptions)
+    assert [worker.queue for worker in parts.workers] == ["charge", "refund"]
+    assert not parts.routers
+
+
+def test_the_ledger_is_in_the_services_own_database_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMS_DATABASE_URL", NOWHERE)
+    monkeypatch.setenv("OMS_KAFKA_BOOTSTRAP", "127.0.0.1:1")
+    assert PaymentSettings().gateway_url == NOWHERE
+    monkeypatch.setenv("OMS_SIMULATOR_URL", "postgresql://elsewhere/books")
+    assert PaymentSettings().gateway_url == "postgresql://elsewhere/books"
+
+
+def test_an_unknown_gateway_is_refused_at_the_start() -> None:
+    with pytest.raises(ValueError, match="OMS_GATEWAY"):
+        build(context(gateway="strype"))
+
+
+def test_the_command_line_says_what_it_can_do(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(SERVICE, ["--help"])
+    assert "migrate" in capsys.readouterr().out
