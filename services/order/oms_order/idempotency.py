@@ -1,0 +1,69 @@
+"""Idempotency keys: a request that is sent again with its key gets the answer of the first time.
+
+The key's row is written by the statement that writes its order, so that one exists if and only if the other does,
+whatever crashes, and its primary key decides between replicas.
+"""
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pydantic import SecretStr
+
+from oms_chassis.db import Database
+from oms_chassis.problems import Problem
+from oms_order.schemas import OrderBody
+
+ANONYMOUS = "anonymous"
+HEADER = "Idempotency-Key"
+PRUNE_EVERY = 3600.0  # seconds
+_SHAPE = re.compile(r"^[\x21-\x7e]{1,200}$")
+
+
+def check(key: str) -> str:
+    """The key, if it is one. Raises Problem."""
+    if not _SHAPE.match(key):
+        errors = [{"field": HEADER, "message": "must be 1 to 200 printable ASCII characters without spaces"}]
+        raise Problem(422, "bad-idempotency-key", "The Idempotency-Key cannot be used", errors=errors)
+    return key
+
+
+def fingerprint(body: OrderBody, secret: SecretStr) -> str:
+    """An HMAC over all of an order but its cvv: tells two bodies apart, and tells nothing about either."""
+    content = body.model_dump(exclude={"payment_details": {"cvv"}})
+    content["payment_details"]["card_number"] = body.payment_details.card_number.get_secret_value()
+    text = json.dumps(content, sort_keys=True, ensure_ascii=True)
+    return hmac.new(secret.get_secret_value().encode(), text.encode(), hashlib.sha256).hexdigest()
+
+
+def reused() -> Problem:
+    """The key stands for another body."""
+    return Problem(422, "idempotency-key-reused", "This Idempotency-Key was used for another order")
+
+
+class InFlight:
+    """The keys whose first request this process is still working on."""
+
+    def __init__(self) -> None:
+        self._keys: set[tuple[str, str]] = set()
+
+    @contextmanager
+    def hold(self, scope: str, key: str) -> Iterator[None]:
+        """Hold a key for a block; Problem 409 if another request holds it."""
+        if (scope, key) in self._keys:
+            title = "A request with this Idempotency-Key is still being worked on"
+            raise Problem(409, "idempotency-key-in-use", title, headers={"Retry-After": "1"})
+        self._keys.add((scope, key))
+        try:
+            yield
+        finally:
+            self._keys.remove((scope, key))
+
+
+def prune(database: Database, days: float) -> None:
+    """Forget keys older than that."""
+    sql = "DELETE FROM idempotency WHERE created_at < now() - make_interval(secs => %(seconds)s)"
+    database.read(sql, seconds=days * 86400)

@@ -1,0 +1,30 @@
+"""What the Order Service measures beyond what the chassis does."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+
+class OrderMetrics:
+    """Orders in numbers. Steps are those that an order can be held by: see reconciliation.py."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.orders = Counter(
+            "oms_orders_total",
+            "Orders that reached a status (a batch that is tried again counts again)",
+            ["status"],
+            registry=registry,
+        )
+        self.contradictions = Counter(
+            "oms_orders_contradictions_total", "Facts that contradict what was said before", ["fact"], registry=registry
+        )
+        self.strays = Counter(
+            "oms_orders_strays_total", "Facts about orders that are not ours", ["fact"], registry=registry
+        )
+        self.unfinished = Gauge(
+            "oms_orders_unfinished", "Orders under way, by the step that comes next", ["step"], registry=registry
+        )
+        self.stuck = Gauge(
+            "oms_orders_stuck",
+            "Orders that stand still for too long, by the step that holds them",
+            ["step"],
+            registry=registry,
+        )

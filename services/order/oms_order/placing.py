@@ -1,0 +1,151 @@
+"""From a valid body to an accepted order: prices, the card's token, the idempotency key, and one place in a batch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from oms_chassis import tracing
+from oms_chassis.groupcommit import GroupCommit
+from oms_chassis.problems import Problem, unavailable
+from oms_contracts.events import Customer, Line, OrderCreated, PaymentMethod
+from oms_contracts.topics import ORDER_CREATED
+from oms_gateway.cards import Card, Token
+from oms_gateway.contract import Tokeniser
+from oms_gateway.errors import CardRefused
+from oms_order import contact, idempotency, ids
+from oms_order.admission import Admission
+from oms_order.catalogue import Catalogue, CatalogueItem
+from oms_order.domain import Status
+from oms_order.idempotency import ANONYMOUS, InFlight
+from oms_order.rejections import refuse
+from oms_order.schemas import Accepted, OrderBody, PaymentBody
+from oms_order.settings import OrderSettings
+from oms_order.writer import Placement, Stored, Writer
+
+MAX_TOTAL = 10**15  # minor units: far beyond any order, far below what a bigint holds
+_CARD_FIELDS = {"number": "cardNumber", "cvv": "cvv", "expiry": "expiryDate"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the caller gets. `replayed` means: it is the answer to an earlier request with the same key."""
+
+    order_id: str
+    body: str
+    replayed: bool
+
+
+class Placing:
+    """Takes orders. One per process: it owns the thread that writes them."""
+
+    def __init__(
+        self, settings: OrderSettings, writer: Writer, catalogue: Catalogue, tokeniser: Tokeniser, admission: Admission
+    ) -> None:
+        self._settings, self._writer = settings, writer
+        self._catalogue, self._tokeniser, self._admission = catalogue, tokeniser, admission
+        self._group: GroupCommit[Placement, Stored] = GroupCommit("orders", writer.write)
+        self._in_flight = InFlight()
+        self._open = False
+
+    def start(self) -> None:
+        """Begin to take orders."""
+        self._group.start()
+        self._open = True
+
+    def stop(self) -> None:
+        """Take no further order, and write those that were taken."""
+        self._open = False
+        self._group.stop()
+
+    async def place(self, body: OrderBody, key: str | None) -> Answer:
+        """Accept an order, or give the answer that its key got before. Raises Problem; then nothing was stored."""
+        if key is None:
+            return await self._accept(body, None, None)
+        idempotency.check(key)
+        fingerprint = idempotency.fingerprint(body, self._settings.fingerprint_key)
+        with self._in_flight.hold(ANONYMOUS, key):
+            try:
+                return await self._accept(body, key, fingerprint)
+            except Problem:
+                # What is refused now may have been accepted the first time, when there was room, or another price.
+                if earlier := await self._writer.find(key):
+                    return _replay(earlier, fingerprint)
+                raise
+
+    async def _accept(self, body: OrderBody, key: str | None, fingerprint: str | None) -> Answer:
+        if not self._open:
+            raise unavailable()
+        self._admission.check()
+        lines = _lines(body, await self._catalogue.find({item.id for item in body.items}))
+        placement = self._placement(body, lines, key, fingerprint)
+        stored = await self._group.submit(placement)
+        if stored.order_id == placement.order_id:
+            return Answer(placement.order_id, placement.answer, replayed=False)
+        return _replay(stored, fingerprint)
+
+    def _placement(
+        self, body: OrderBody, lines: list[tuple[CatalogueItem, int]], key: str | None, fingerprint: str | None
+    ) -> Placement:
+        order_id, placed_at = str(ids.new_id()), datetime.now(UTC)
+        created = OrderCreated(
+            order_id=order_id,
+            customer=self._customer(body),
+            lines=[
+                Line(item_id=item.id, name=item.name, quantity=quantity, unit_price=item.unit_price)
+                for item, quantity in lines
+            ],
+            total=_total(lines),
+            currency=lines[0][0].currency,
+            payment=_method(self._tokenise(body.payment_details)),
+            placed_at=placed_at,
+        )
+        event = ORDER_CREATED.event(created, order_id, tracing.current())
+        answer = Accepted(
+            id=order_id, status=Status.PENDING, total=created.total, currency=created.currency, placed_at=placed_at
+        )
+        return Placement(order_id, created, event.encode(), answer.model_dump_json(), key, fingerprint)
+
+    def _customer(self, body: OrderBody) -> Customer:
+        customer = body.customer
+        phone = contact.e164(customer.phone_number, self._settings.default_region)
+        return Customer(name=customer.name, email=customer.email, phone_number=customer.phone_number, phone_e164=phone)
+
+    def _tokenise(self, payment: PaymentBody) -> Token:
+        # The simulator computes its tokens; a tokeniser that calls out will want a thread here.
+        try:
+            return self._tokeniser.tokenise(Card(payment.card_number, payment.cvv, payment.expiry_date))
+        except CardRefused as error:
+            field = f"paymentDetails.{_CARD_FIELDS.get(error.field, 'cardNumber')}"
+            refuse("card-refused", "The gateway does not take this card", {field: error.message})
+
+
+def _method(token: Token) -> PaymentMethod:
+    return PaymentMethod(token=token.token, brand=token.brand, last4=token.last4, expiry=token.expiry)
+
+
+def _lines(body: OrderBody, known: Mapping[str, CatalogueItem]) -> list[tuple[CatalogueItem, int]]:
+    """Each line's item and quantity. Raises Problem where an item comes twice, or is none that there is."""
+    positions: dict[str, int] = {}
+    for position, item in enumerate(body.items):
+        if positions.setdefault(item.id, position) != position:
+            refuse("duplicate-item", "An item comes twice", {f"items[{position}].id": "is already in the order"})
+    unknown = {f"items[{positions[id_]}].id": "is not an item" for id_ in positions if id_ not in known}
+    if unknown:
+        refuse("unknown-item", "There is no such item", unknown)
+    return [(known[item.id], item.quantity) for item in body.items]
+
+
+def _total(lines: list[tuple[CatalogueItem, int]]) -> int:
+    total = sum(item.unit_price * quantity for item, quantity in lines)
+    if total > MAX_TOTAL:
+        refuse("total-too-large", "The order is too large", {"items": "come to more than can be charged"})
+    for position, (item, _) in enumerate(lines):
+        if item.currency != lines[0][0].currency:
+            refuse("mixed-currencies", "The items have different currencies", {f"items[{position}].id": "differs"})
+    return total
+
+
+def _replay(earlier: Stored, fingerprint: str | None) -> Answer:
+    if earlier.fingerprint != fingerprint:
+        raise idempotency.reused()
+    return Answer(earlier.order_id, earlier.answer, replayed=True)

@@ -1,0 +1,28 @@
+"""What the Order Service can be told from outside, beyond what every service can."""
+
+from typing import Literal
+
+from pydantic import Field, SecretStr
+
+from oms_chassis.settings import Settings
+
+
+class OrderSettings(Settings):
+    """Times are in seconds."""
+
+    gateway: Literal["simulator"] = Field(default="simulator", description="who turns a card into a token")
+    default_region: str = Field(
+        default="LK", pattern=r"^[A-Z]{2}$", description="the country of phone numbers that name none"
+    )
+    fingerprint_key: SecretStr = Field(
+        default=SecretStr("development-only"), min_length=8, description="the HMAC key of idempotency fingerprints"
+    )
+    outbox_limit: int = Field(default=10_000, ge=1, description="orders are refused while more events wait to be sent")
+    idempotency_days: float = Field(default=7.0, gt=0, description="for how long a key replays its first answer")
+    catalogue_seconds: float = Field(
+        default=1.0, gt=0, description="how old a price may be that other replicas heard of"
+    )
+    stuck_seconds: float = Field(default=300.0, gt=0, description="an order that stands still for longer is stuck")
+    stream_poll_seconds: float = Field(default=0.2, gt=0)
+    stream_heartbeat_seconds: float = Field(default=15.0, gt=0)
+    stream_listeners: int = Field(default=1000, ge=1, description="listeners to order events, per process")

@@ -1,0 +1,98 @@
+"""What an order becomes: the same for the same facts, in whatever order and however often they are heard."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oms_order.domain import ARROWS, TERMINAL, Fact, IllegalTransition, Order, Reason, Status, contradictory
+
+ORDER = Order("one")
+CANCELLED_STEPS = [Status.PAID, Status.CANCELLING, Status.CANCELLED]
+# Every history that correct services can produce, with the way that the order takes.
+HISTORIES = {
+    (Fact.PAID,): [Status.PAID],
+    (Fact.DECLINED,): [Status.CANCELLING, Status.CANCELLED],
+    (Fact.PAID, Fact.STOCK_TAKEN): [Status.PAID, Status.CONFIRMED],
+    (Fact.PAID, Fact.STOCK_REJECTED): [Status.PAID, Status.CANCELLING],
+    (Fact.PAID, Fact.STOCK_REJECTED, Fact.REFUNDED): CANCELLED_STEPS,
+}
+
+
+def walk(facts: list[Fact]) -> tuple[Order, list[Status]]:
+    order, statuses = ORDER, []
+    for fact in facts:
+        order, steps = order.hear([fact])
+        statuses += [step.status for step in steps]
+    return order, statuses
+
+
+@st.composite
+def deliveries(draw: st.DrawFn) -> tuple[tuple[Fact, ...], list[Fact]]:
+    history = draw(st.sampled_from(list(HISTORIES)))
+    repeated = draw(st.lists(st.sampled_from(history), max_size=5))
+    return history, draw(st.permutations([*history, *repeated]))
+
+
+@given(deliveries())
+def test_any_order_and_repetition_of_the_facts_takes_the_same_way(
+    delivery: tuple[tuple[Fact, ...], list[Fact]],
+) -> None:
+    history, delivered = delivery
+    order, statuses = walk(delivered)
+    assert statuses == HISTORIES[history]
+    assert order.status is HISTORIES[history][-1]
+    assert not contradictory(order.facts)
+
+
+@given(st.lists(st.sampled_from(Fact)))
+def test_no_facts_whatever_lead_off_the_diagram(facts: list[Fact]) -> None:
+    _, statuses = walk(facts)
+    assert set(itertools.pairwise([Status.PENDING, *statuses])) <= ARROWS
+
+
+@given(st.lists(st.sampled_from(Fact)), st.lists(st.sampled_from(Fact)))
+def test_a_terminal_order_stays_what_it_is(first: list[Fact], then: list[Fact]) -> None:
+    order, _ = walk(first)
+    if order.status in TERMINAL:
+        later, steps = order.hear(then)
+        assert (later.status, later.reason, later.version, steps) == (order.status, order.reason, order.version, [])
+
+
+@given(deliveries())
+def test_facts_heard_together_do_what_they_do_one_by_one(delivery: tuple[tuple[Fact, ...], list[Fact]]) -> None:
+    together, steps = ORDER.hear(delivery[1])
+    one_by_one, statuses = walk(delivery[1])
+    assert together == one_by_one
+    assert [step.status for step in steps] == statuses
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [([Fact.DECLINED], Reason.PAYMENT_DECLINED), ([Fact.STOCK_REJECTED, Fact.REFUNDED], Reason.OUT_OF_STOCK)],
+)
+def test_a_cancelled_order_says_why(facts: list[Fact], reason: Reason) -> None:
+    order, steps = ORDER.hear(facts)
+    assert order.reason is reason
+    assert {step.reason for step in steps if step.status.startswith("CANCEL")} == {reason}
+
+
+def test_positions_count_on_without_a_gap() -> None:
+    order, steps = ORDER.hear([Fact.STOCK_TAKEN])
+    assert [step.position for step in steps] == [2, 3]
+    assert order.version == 3
+
+
+@pytest.mark.parametrize("arrow", sorted(set(itertools.product(Status, Status)) - ARROWS))
+def test_what_the_diagram_lacks_is_refused(arrow: tuple[Status, Status]) -> None:
+    with pytest.raises(IllegalTransition):
+        Order("one", status=arrow[0]).become(arrow[1])
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{Fact.DECLINED, Fact.PAID}, {Fact.STOCK_TAKEN, Fact.STOCK_REJECTED}, {Fact.STOCK_TAKEN, Fact.REFUNDED}],
+)
+def test_facts_that_cannot_both_be_true_are_found_out(facts: set[Fact]) -> None:
+    assert contradictory(frozenset(facts))
