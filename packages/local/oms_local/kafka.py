@@ -73,7 +73,7 @@ class KafkaServer(Server):
 
     def _java(self) -> list[str]:
         logging = f"-Dlog4j2.configurationFile={self._log4j}"
-        return [str(JAVA), *self.jvm, logging, "-cp", f"{jars()}/*"]
+        return [str(JAVA), *self.jvm, logging, "-cp", ":".join(str(jar) for jar in sorted(jars().glob("*.jar")))]
 
     def _format(self) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
