@@ -8,6 +8,15 @@ import structlog
 
 from oms_chassis import tracing
 
+# kafka-python says ten times a second that a broker is away; the consumer and the relay say it once, in our words.
+_LIBRARIES = {
+    "kafka": logging.CRITICAL,
+    "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "alembic": logging.WARNING,
+    "uvicorn": logging.WARNING,
+}
+
 
 def logger(name: str) -> Any:
     """A logger; events are named in snake case, and no field ever holds what a customer told us."""
@@ -35,8 +44,8 @@ def configure(service: str, level: str, form: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
-    for noisy in ("kafka", "httpx", "alembic", "uvicorn", "httpcore"):
-        logging.getLogger(noisy).setLevel(logging.ERROR if noisy == "kafka" else logging.WARNING)
+    for name, quietest in _LIBRARIES.items():
+        logging.getLogger(name).setLevel(quietest)
 
 
 def _renderers(form: str) -> list[Any]:

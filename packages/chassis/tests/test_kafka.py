@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -9,12 +10,13 @@ from prometheus_client import CollectorRegistry
 
 from oms_chassis import kafka as module
 from oms_chassis.consumer import Consumer, Subscription
-from oms_chassis.db import Database
+from oms_chassis.db import Database, Transaction
 from oms_chassis.kafka import KafkaSink, KafkaSource, create_topics
 from oms_chassis.metrics import Metrics
 from oms_chassis.settings import Settings
 from oms_chassis.streams import Outgoing, Record, StreamUnavailable, first_offsets, next_offsets
 from oms_chassis.testing import eventually
+from oms_contracts.envelope import Event
 from oms_contracts.events import ItemUpdated
 from oms_contracts.topics import ITEM_UPDATED
 
@@ -115,10 +117,10 @@ def test_a_consumer_works_off_what_the_real_broker_delivers(
     settings: Settings, sink: KafkaSink, database: Database
 ) -> None:
     key = uuid4().hex
-    events = []
+    events: list[Event[Any]] = []
 
-    def handle(_: object, batch: list[object]) -> None:
-        events.extend(one for one in batch if getattr(one, "subject", "") == key)
+    def handle(_: Transaction, batch: list[Event[Any]]) -> None:
+        events.extend(one for one in batch if one.subject == key)
 
     data = ItemUpdated(item_id="a", name="A", unit_price=1, currency="USD", available=True, version=1)
     sent = [ITEM_UPDATED.event(data, key) for _ in range(20)]

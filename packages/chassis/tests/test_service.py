@@ -11,23 +11,30 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from fastapi import APIRouter
 
 from oms_chassis import kafka as kafka_module
-from oms_chassis.service import Parts, Service, main
+from oms_chassis.consumer import Subscription
+from oms_chassis.jobs import Done, NewJob, Worker
+from oms_chassis.service import Context, Parts, Service, main
 from oms_chassis.settings import Settings
 from oms_chassis.streams import StreamUnavailable
-from oms_chassis.testing import eventually
+from oms_chassis.testing import chassis_only, eventually
+from oms_chassis.threads import Task
+from oms_contracts.topics import PAYMENT_REFUNDED
 from oms_local.ports import free_port
 
 TOY = '''
 """A service of this test: it keeps what it is told, and can be slow about it."""
 import time
 from fastapi import APIRouter
-from oms_chassis.service import Parts, Service, main
+from oms_chassis.consumer import Subscription
+from oms_chassis.jobs import Done, NewJob, Worker
+from oms_chassis.service import Context, Parts, Service, main
 from oms_chassis.settings import Settings
 from oms_chassis.consumer import Subscription
 from oms_chassis.threads import Task
-from oms_contracts.topics import ITEM_UPDATED
+from oms_contracts.topics import PAYMENT_REFUNDED
 
 router = APIRouter()
 
@@ -46,7 +53,7 @@ def fail() -> None:
 def build(context):
     crash = [lambda: context.database.read("SELECT 1")] if context.settings.currency == "USD" else [fail]
     return Parts(
-        subscriptions=[Subscription(ITEM_UPDATED, lambda transaction, events: None)],
+        subscriptions=[Subscription(PAYMENT_REFUNDED, lambda transaction, events: None)],
         routers=[router],
         tasks=[Task("failing", fail, 0.05)],
         on_start=crash,
@@ -215,3 +222,57 @@ def _has_connection(pid: int, port: int) -> bool:
 
     connections = psutil.Process(pid).net_connections("tcp")
     return any(c.laddr.port == port and c.status == psutil.CONN_ESTABLISHED for c in connections)
+
+
+def test_a_service_serves_and_drains_within_a_process(
+    monkeypatch: pytest.MonkeyPatch, database_url: str, kafka: str
+) -> None:
+    """The same as the processes above, where coverage can see it."""
+    drained: list[str] = []
+    settled: list[str] = []
+    internal, public = free_port(), free_port()
+    for name, value in {
+        "DATABASE_URL": database_url,
+        "KAFKA_BOOTSTRAP": kafka,
+        "INTERNAL_PORT": str(internal),
+        "HTTP_PORT": str(public),
+    }.items():
+        monkeypatch.setenv(f"OMS_{name}", value)
+    database = chassis_only(database_url)
+
+    def build(context: Context) -> Parts:
+        worker = Worker("calls", lambda _: Done(), lambda _, jobs: settled.extend(job.id for job, _ in jobs), _nothing)
+        return Parts(
+            subscriptions=[Subscription(PAYMENT_REFUNDED, _nothing)],
+            workers=[worker],
+            routers=[APIRouter()],
+            tasks=[Task("look", lambda: None, 0.01)],
+            on_stop=[lambda: drained.append(context.settings.currency)],
+        )
+
+    def use_it() -> None:
+        def is_ready() -> bool:
+            try:
+                return httpx.get(f"http://127.0.0.1:{internal}/readyz").status_code == 200
+            except httpx.TransportError:
+                return False
+
+        try:
+            eventually(is_ready, within=30)
+            with database.transaction() as transaction:
+                transaction.enqueue("calls", [NewJob("a", "order", {})])
+            eventually(lambda: settled == ["a"])
+            eventually(lambda: "oms_jobs_pending" in httpx.get(f"http://127.0.0.1:{internal}/metrics").text)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    user = threading.Thread(target=use_it)
+    user.start()
+    assert main(Service(uuid4().hex, "toy", Settings, build), ["serve"]) == 0
+    user.join()
+    assert (settled, drained) == (["a"], ["USD"])
+    database.dispose()
+
+
+def _nothing(*_: object) -> None:
+    """Take what comes."""
