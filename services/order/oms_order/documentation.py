@@ -5,7 +5,7 @@ from typing import Any
 from oms_order.idempotency import HEADER
 from oms_order.schemas import OrderBody
 
-SAMPLE = {
+SAMPLE: dict[str, Any] = {
     "customer": {"name": "Anjana", "email": "test@gmail.com", "phoneNumber": "762222222"},
     "items": [{"id": "Item1", "quantity": 2}],
     "paymentDetails": {"name": "NGAS Subashana", "cardNumber": "1234", "expiryDate": "02/22", "cvv": "123"},

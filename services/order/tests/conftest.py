@@ -41,10 +41,23 @@ class Running:
         return int(self.database.read(f"SELECT count(*) AS n FROM {table}")[0].n)
 
 
+TABLES = "orders, order_line, timeline, item, idempotency, inbox, outbox, job"
+
+
+@pytest.fixture(scope="session")
+def migrated_url(postgres: Any) -> str:
+    """The URL of a migrated database. All tests of a process share it: the migration takes longer than most of them."""
+    url = str(postgres.create_database("order_tests"))
+    migrated(url, "oms_order").dispose()
+    return url
+
+
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    """A migrated database that knows the items Item1 to Item5 at 100 to 500 minor units."""
-    database = migrated(database_url, "oms_order")
+def database(migrated_url: str) -> Iterator[Database]:
+    """A database that knows the items Item1 to Item5 at 100 to 500 minor units, and nothing else."""
+    database = Database(migrated_url, 4)
+    with database.transaction() as transaction:
+        transaction.run(f"TRUNCATE {TABLES}")
     items = [
         ItemUpdated(item_id=f"Item{n}", name=f"Item {n}", unit_price=n * 100, currency="USD", available=True, version=1)
         for n in range(1, 6)
@@ -55,12 +68,13 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def start(database: Database, database_url: str) -> Iterator[Callable[..., Running]]:
-    """Start a replica with these settings; all of them end with the test."""
+def start(database: Database, migrated_url: str) -> Iterator[Callable[..., Running]]:
+    """Start replicas, each with settings of its own; all of them end with the test."""
+    assert database
     stops: list[Callable[[], None]] = []
 
     def start_one(**settings: Any) -> Running:
-        running, stop = _start(database_url, settings)
+        running, stop = _start(migrated_url, settings)
         stops.append(stop)
         return running
 
@@ -69,10 +83,19 @@ def start(database: Database, database_url: str) -> Iterator[Callable[..., Runni
         stop()
 
 
+@pytest.fixture(scope="session")
+def replica(migrated_url: str) -> Iterator[Running]:
+    """The replica that most tests share."""
+    running, stop = _start(migrated_url, {})
+    yield running
+    stop()
+
+
 @pytest.fixture
-def service(start: Callable[..., Running]) -> Running:
-    """One replica with settings that suit tests."""
-    return start()
+def service(database: Database, replica: Running) -> Running:
+    """A replica with an empty database. A test that stops it, or teaches it other prices, starts one of its own."""
+    assert database
+    return replica
 
 
 @pytest.fixture

@@ -48,7 +48,8 @@ def test_an_accepted_order_is_told_to_the_others_with_all_that_they_need(service
     assert event.data.total == 200
 
 
-def test_a_price_is_fixed_when_the_order_is_accepted(service: Any, body: dict[str, Any]) -> None:
+def test_a_price_is_fixed_when_the_order_is_accepted(start: Callable[..., Any], body: dict[str, Any]) -> None:
+    service = start()
     body["items"] = [{"id": "Item2", "quantity": 3}, {"id": "Item5", "quantity": 1}]
     placed = service.client.post("/order", json=body)
     service.database.read("UPDATE item SET unit_price = 1, version = 2, seen_at = clock_timestamp()")
@@ -127,6 +128,7 @@ def test_while_the_outbox_is_full_no_order_is_taken(start: Callable[..., Any]) -
     assert service.client.post("/order", json=SAMPLE).status_code == 202
 
 
-def test_a_service_that_drains_takes_no_order(service: Any) -> None:
+def test_a_service_that_drains_takes_no_order(start: Callable[..., Any]) -> None:
+    service = start()
     service.parts.states["placing"].stop()
     assert service.client.post("/order", json=SAMPLE).status_code == 503

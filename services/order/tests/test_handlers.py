@@ -1,0 +1,187 @@
+"""What events of other services do to orders, on a real database."""
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+
+from oms_chassis.db import Database
+from oms_chassis.testing import apply
+from oms_contracts import topics
+from oms_contracts.envelope import Event
+from oms_contracts.events import (
+    Customer,
+    InventoryRejected,
+    InventoryUpdated,
+    ItemUpdated,
+    Line,
+    PaymentCompleted,
+    PaymentFailed,
+    PaymentRefunded,
+    Shortage,
+)
+from oms_contracts.topics import Topic
+from oms_order import handlers, reconciliation
+from oms_order.documentation import SAMPLE
+from oms_order.metrics import OrderMetrics
+
+ORDER: dict[str, Any] = {
+    "customer": Customer(name="A", email="a@example.com", phone_number="1"),
+    "lines": [Line(item_id="Item1", name="Item 1", quantity=1, unit_price=100)],
+    "total": 100,
+    "currency": "USD",
+}
+HISTORIES: dict[tuple[Topic, ...], tuple[str, str | None]] = {
+    (topics.PAYMENT_COMPLETED,): ("PAID", None),
+    (topics.PAYMENT_FAILED,): ("CANCELLED", "payment-declined"),
+    (topics.PAYMENT_COMPLETED, topics.INVENTORY_UPDATED): ("CONFIRMED", None),
+    (topics.PAYMENT_COMPLETED, topics.INVENTORY_REJECTED): ("CANCELLING", "out-of-stock"),
+    (topics.PAYMENT_COMPLETED, topics.INVENTORY_REJECTED, topics.PAYMENT_REFUNDED): ("CANCELLED", "out-of-stock"),
+}
+
+
+def event(topic: Topic, order_id: str) -> Event[Any]:
+    common = {**ORDER, "order_id": order_id}
+    data: dict[Topic, Callable[[], Any]] = {
+        topics.PAYMENT_COMPLETED: lambda: PaymentCompleted(**common, payment_id="p"),
+        topics.PAYMENT_FAILED: lambda: PaymentFailed(**common, reason="card_declined"),
+        topics.INVENTORY_UPDATED: lambda: InventoryUpdated(**common),
+        topics.INVENTORY_REJECTED: lambda: InventoryRejected(
+            **common, shortages=[Shortage(item_id="Item1", requested=1, available=0)]
+        ),
+        topics.PAYMENT_REFUNDED: lambda: PaymentRefunded(order_id=order_id, refund_id="r", amount=100, currency="USD"),
+    }
+    return topic.event(data[topic](), order_id)
+
+
+class Listening:
+    """The handlers of the service by topic, with their metrics."""
+
+    def __init__(self, database: Database) -> None:
+        self.registry = CollectorRegistry()
+        self.metrics = OrderMetrics(self.registry)
+        self.database = database
+        self._handles = {one.topic: one.handle for one in handlers.subscriptions(self.metrics)}
+
+    def hear(self, topic: Topic, *orders: str) -> None:
+        apply(self.database, self._handles[topic], [event(topic, order_id) for order_id in orders])
+
+    def learn(self, *items: ItemUpdated) -> None:
+        events = [topics.ITEM_UPDATED.event(item, item.item_id) for item in items]
+        apply(self.database, self._handles[topics.ITEM_UPDATED], events)
+
+    def value(self, name: str, **labels: str) -> float | None:
+        return self.registry.get_sample_value(name, labels)
+
+
+@pytest.fixture
+def listening(service: Any) -> Listening:
+    return Listening(service.database)
+
+
+def place(service: Any) -> str:
+    return str(service.client.post("/order", json=SAMPLE).json()["id"])
+
+
+def shown(service: Any, order_id: str) -> tuple[str, str | None]:
+    order = service.client.get(f"/order/{order_id}").json()
+    return order["status"], order.get("reason")
+
+
+@pytest.mark.parametrize("history", HISTORIES)
+def test_a_history_leads_to_its_status(service: Any, listening: Listening, history: tuple[Topic, ...]) -> None:
+    order_id = place(service)
+    for topic in history:
+        listening.hear(topic, order_id)
+    assert shown(service, order_id) == HISTORIES[history]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), history=st.sampled_from(list(HISTORIES)))
+def test_facts_in_any_order_lead_to_the_same_status(
+    service: Any, listening: Listening, data: st.DataObject, history: tuple[Topic, ...]
+) -> None:
+    order_id = place(service)
+    for topic in data.draw(st.permutations(history + history[:2])):
+        listening.hear(topic, order_id)
+    assert shown(service, order_id) == HISTORIES[history]
+    rows = service.database.read("SELECT position FROM timeline WHERE order_id = %(id)s ORDER BY 1", id=order_id)
+    assert [row.position for row in rows] == list(range(1, len(rows) + 1))
+
+
+def test_the_timeline_of_an_overtaken_payment_shows_the_payment(service: Any, listening: Listening) -> None:
+    order_id = place(service)
+    listening.hear(topics.INVENTORY_UPDATED, order_id)
+    listening.hear(topics.PAYMENT_COMPLETED, order_id)
+    timeline = service.client.get(f"/order/{order_id}").json()["timeline"]
+    assert [step["status"] for step in timeline] == ["PENDING", "PAID", "CONFIRMED"]
+    times = [step["at"] for step in timeline]
+    assert times == sorted(times)
+
+
+def test_a_refund_that_overtook_its_cause_waits_for_it(service: Any, listening: Listening) -> None:
+    order_id = place(service)
+    listening.hear(topics.PAYMENT_COMPLETED, order_id)
+    listening.hear(topics.PAYMENT_REFUNDED, order_id)
+    assert shown(service, order_id) == ("PAID", None)
+    listening.hear(topics.INVENTORY_REJECTED, order_id)
+    assert shown(service, order_id) == ("CANCELLED", "out-of-stock")
+
+
+def test_a_batch_moves_all_its_orders(service: Any, listening: Listening) -> None:
+    orders = [place(service) for _ in range(20)]
+    listening.hear(topics.PAYMENT_COMPLETED, *orders[:15])
+    listening.hear(topics.PAYMENT_FAILED, *orders[15:])
+    listening.hear(topics.INVENTORY_UPDATED, *orders[:10], *orders[:10])
+    counted = service.database.read("SELECT status, count(*) AS n FROM orders GROUP BY 1")
+    assert {row.status: row.n for row in counted} == {"CONFIRMED": 10, "PAID": 5, "CANCELLED": 5}
+    assert listening.value("oms_orders_total", status="CONFIRMED") == 10
+
+
+@pytest.mark.parametrize("subject", [str(uuid4()), "not-an-id", "urn:uuid:00000000-0000-0000-0000-000000000000"])
+def test_a_fact_about_an_unknown_order_is_counted_and_harms_nobody(
+    service: Any, listening: Listening, subject: str
+) -> None:
+    order_id = place(service)
+    listening.hear(topics.PAYMENT_COMPLETED, order_id, subject)
+    assert shown(service, order_id) == ("PAID", None)
+    assert listening.value("oms_orders_strays_total", fact="paid") == 1
+
+
+def test_a_fact_that_contradicts_the_order_is_counted_and_changes_nothing(service: Any, listening: Listening) -> None:
+    order_id = place(service)
+    listening.hear(topics.INVENTORY_UPDATED, order_id)
+    listening.hear(topics.INVENTORY_REJECTED, order_id)
+    assert shown(service, order_id) == ("CONFIRMED", None)
+    assert listening.value("oms_orders_contradictions_total", fact="stock-rejected") == 1
+
+
+def test_of_an_item_the_highest_version_is_kept(listening: Listening) -> None:
+    versions = [
+        ItemUpdated(item_id="new", name=f"v{n}", unit_price=n, currency="USD", available=n > 1, version=n)
+        for n in range(1, 4)
+    ]
+    for first, second, third in itertools.permutations(versions):
+        listening.database.read("DELETE FROM item WHERE id = 'new'")
+        listening.learn(first, second)
+        listening.learn(third)
+        (row,) = listening.database.read("SELECT name, unit_price, available, version FROM item WHERE id = 'new'")
+        assert tuple(row) == ("v3", 3, True, 3)
+
+
+def test_orders_are_counted_by_the_step_that_holds_them(service: Any, listening: Listening) -> None:
+    orders = [place(service) for _ in range(6)]
+    service.database.read("DELETE FROM outbox WHERE id > (SELECT min(id) FROM outbox)")
+    listening.hear(topics.PAYMENT_COMPLETED, *orders[2:5])
+    listening.hear(topics.INVENTORY_REJECTED, orders[4])
+    listening.hear(topics.INVENTORY_UPDATED, orders[5])
+    service.database.read("UPDATE orders SET updated_at = now() - interval '1 hour' WHERE id <> %(id)s", id=orders[3])
+    reconciliation.sweep(service.database, listening.metrics, 300)
+    for step, unfinished, stuck in (("relay", 1, 1), ("payment", 1, 1), ("inventory", 2, 1), ("refund", 1, 1)):
+        assert listening.value("oms_orders_unfinished", step=step) == unfinished
+        assert listening.value("oms_orders_stuck", step=step) == stuck

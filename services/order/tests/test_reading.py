@@ -1,0 +1,147 @@
+"""GET /order and GET /order/{id}."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from oms_order import ids
+from oms_order.documentation import SAMPLE
+from oms_order.pages import encode
+
+
+def place(service: Any, count: int, email: str = "test@gmail.com") -> list[str]:
+    body = {**SAMPLE, "customer": {**SAMPLE["customer"], "email": email}}
+    return [service.client.post("/order", json=body).json()["id"] for _ in range(count)]
+
+
+def listed(service: Any, **params: Any) -> list[str]:
+    response = service.client.get("/order", params=params)
+    assert response.status_code == 200
+    return [order["id"] for order in response.json()]
+
+
+def follow(service: Any, address: str) -> list[list[str]]:
+    """The ids on every page, from this one on by its Link headers."""
+    pages = []
+    while address:
+        response = service.client.get(address)
+        pages.append([order["id"] for order in response.json()])
+        address = response.links.get("next", {}).get("url", "")
+    return pages
+
+
+def test_without_orders_the_list_is_empty(service: Any) -> None:
+    response = service.client.get("/order")
+    assert (response.status_code, response.json()) == (200, [])
+    assert "link" not in response.headers
+
+
+def test_the_newest_order_comes_first(service: Any) -> None:
+    assert place(service, 5) == listed(service)[::-1]
+
+
+def test_a_listed_order_shows_status_and_total_but_no_lines(service: Any) -> None:
+    place(service, 1)
+    (order,) = service.client.get("/order").json()
+    assert set(order) == {"id", "status", "customer", "total", "currency", "placedAt", "updatedAt"}
+    assert (order["status"], order["total"]) == ("PENDING", 200)
+
+
+def test_pages_follow_each_other_without_gap_or_repetition(service: Any) -> None:
+    placed = place(service, 7)
+    assert follow(service, "/order?limit=3") == [placed[:3:-1], placed[3:0:-1], placed[:1]]
+
+
+def test_a_page_that_ends_with_the_last_order_has_no_next(service: Any) -> None:
+    placed = place(service, 4)
+    assert follow(service, "/order?limit=2") == [placed[:1:-1], placed[1::-1]]
+
+
+def test_orders_that_arrive_meanwhile_shift_nothing(service: Any) -> None:
+    placed = place(service, 4)
+    first = service.client.get("/order", params={"limit": 2})
+    place(service, 3)
+    second = service.client.get(first.links["next"]["url"])
+    assert [order["id"] for order in second.json()] == placed[1::-1]
+
+
+def test_a_next_page_keeps_the_filters(service: Any) -> None:
+    mine = place(service, 3, "a+b@example.com")
+    place(service, 2)
+    assert follow(service, "/order?limit=2&email=a%2Bb@example.com&status=PENDING") == [mine[:0:-1], mine[:1]]
+
+
+def test_orders_are_found_by_status(service: Any) -> None:
+    placed = place(service, 3)
+    service.database.read("UPDATE orders SET status = 'PAID' WHERE id = %(id)s", id=placed[1])
+    assert listed(service, status="PAID") == [placed[1]]
+    assert listed(service, status="CONFIRMED") == []
+
+
+def test_orders_are_found_by_email_in_any_case(service: Any) -> None:
+    place(service, 1)
+    mine = place(service, 1, "Someone@example.com")
+    assert listed(service, email="someone@EXAMPLE.com") == mine
+
+
+def test_orders_are_found_by_time(service: Any) -> None:
+    place(service, 2)
+    now = datetime.now(UTC)
+    later = place(service, 2)
+    assert listed(service, since=now.isoformat()) == later[::-1]
+    assert len(listed(service, since="0001-01-01T00:00:00Z")) == 4
+    assert listed(service, since="9999-12-31T23:59:59Z") == []
+
+
+@pytest.mark.parametrize(
+    ("params", "field"),
+    [
+        ({"limit": 0}, "limit"),
+        ({"limit": 101}, "limit"),
+        ({"limit": "many"}, "limit"),
+        ({"status": "SHIPPED"}, "status"),
+        ({"since": "yesterday"}, "since"),
+        ({"since": "2026-01-01T00:00:00"}, "since"),
+        ({"cursor": "nonsense!"}, "cursor"),
+        ({"cursor": "AAAA"}, "cursor"),
+        ({"cursor": ""}, "cursor"),
+        ({"cursor": "\u00e9"}, "cursor"),
+        ({"cursor": "x" * 101}, "cursor"),
+        ({"email": "a\x00b"}, "email"),
+    ],
+)
+def test_a_filter_that_is_none_is_refused(service: Any, params: dict[str, Any], field: str) -> None:
+    response = service.client.get("/order", params=params)
+    assert response.status_code == 422
+    assert [error["field"] for error in response.json()["errors"]] == [field]
+
+
+def test_a_cursor_of_an_order_that_is_gone_still_works(service: Any) -> None:
+    placed = place(service, 1)
+    assert listed(service, cursor=encode(ids.new_id())) == placed
+
+
+@pytest.mark.parametrize("order_id", [str(uuid4()), "1", "{}", "00000000000000000000000000000000"])
+@pytest.mark.parametrize("more", ["", "/events"])
+def test_an_unknown_order_is_not_found(service: Any, order_id: str, more: str) -> None:
+    response = service.client.get(f"/order/{order_id}{more}")
+    assert (response.status_code, response.json()["type"]) == (404, "/problems/order-not-found")
+
+
+def test_ids_sort_by_the_time_they_were_made() -> None:
+    before = datetime.now(UTC)
+    made = [ids.new_id() for _ in range(1000)]
+    assert made == sorted(made, key=lambda one: one.int >> 64)
+    assert ids.first_id(before) <= min(made)
+    assert {one.version for one in made} == {7}
+
+
+def test_the_interface_is_documented_with_the_body_that_it_takes(service: Any) -> None:
+    document = service.client.get("/openapi.json").json()
+    operation = document["paths"]["/order"]["post"]
+    content = operation["requestBody"]["content"]["application/json"]
+    assert set(content["schema"]["properties"]) == {"customer", "items", "paymentDetails"}
+    assert "$ref" not in str(content)
+    assert service.client.post("/order", json=content["example"]).status_code == 202
