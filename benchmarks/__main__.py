@@ -1,0 +1,53 @@
+"""Measure OMS beside a naive build of the same flow: `python -m benchmarks --help`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from benchmarks import report, runs
+from benchmarks.runs import Result
+
+
+def main() -> int:
+    """Run, print, and write the page if asked; 1 if an invariant was violated."""
+    options = _parser().parse_args()
+    results = list(_interleaved(options))
+    steady = {}
+    for rate in options.rates:
+        print(f"POST at {rate:.0f}/s for {options.seconds:.0f} s", flush=True)
+        steady[rate] = runs.latencies(rate, options.seconds)
+    page = report.page(results, steady, "python -m benchmarks " + " ".join(sys.argv[1:]))
+    print(page)
+    if options.write:
+        options.write.write_text(page)
+    return 1 if any(one.violations for one in results) else 0
+
+
+def _interleaved(options: argparse.Namespace) -> list[Result]:
+    """A-B-B-A: what drifts in the machine falls on both builds alike."""
+    results = []
+    for repeat in range(options.repeats):
+        builds = ("oms", "naive") if repeat % 2 == 0 else ("naive", "oms")
+        for build in builds:
+            orders = options.orders if build == "oms" else options.naive_orders
+            result = runs.throughput(build, orders, options.connections)
+            results.append(result)
+            said = f"run {repeat + 1} of {options.repeats}, {build}: {result.per_second:.0f} orders/s"
+            print(said, *result.violations, sep="\n  ", flush=True)
+    return results
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--orders", type=int, default=20_000, help="of each run of OMS (default %(default)s)")
+    parser.add_argument("--naive-orders", type=int, default=2_000, help="of each naive run (default %(default)s)")
+    parser.add_argument("--repeats", type=int, default=5, help="runs of each build (default %(default)s)")
+    parser.add_argument("--connections", type=int, default=64, help="of the generator (default %(default)s)")
+    parser.add_argument("--rates", type=float, nargs="*", default=[50.0, 150.0], help="orders/s of the open model")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each rate (default %(default)s)")
+    parser.add_argument("--write", type=Path, help="write the page to this file, too")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

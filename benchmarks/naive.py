@@ -1,0 +1,207 @@
+"""The same flow as most teams would first write it: a session and a commit per message, `send().get()` per event,
+offsets committed by a timer, each call to the outside made where it comes up. It keeps none of the guarantees; it is
+here to be measured against (docs/performance.md).
+
+    python -m benchmarks.naive SERVICE
+"""
+
+import os
+import smtplib
+import sys
+import threading
+from collections.abc import Callable
+from email.message import EmailMessage
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+from kafka import KafkaConsumer, KafkaProducer
+from sqlmodel import Field, Session, SQLModel, create_engine
+
+from oms_contracts import topics
+from oms_contracts.envelope import Event
+from oms_contracts.events import (
+    Customer,
+    InventoryUpdated,
+    Line,
+    OrderCreated,
+    OrderEvent,
+    PaymentCompleted,
+    PaymentMethod,
+)
+from oms_contracts.topics import Topic
+from oms_gateway import Card, charge_key, gateway, tokeniser
+from oms_order.schemas import OrderRequest
+
+PRICE, CURRENCY = 1250, "USD"
+
+
+class NaiveOrder(SQLModel, table=True):
+    """An order, in the order service's database."""
+
+    id: str = Field(primary_key=True)
+    status: str
+    total: int
+
+
+class NaiveStep(SQLModel, table=True):
+    """That a service did its part for an order."""
+
+    order_id: str = Field(primary_key=True)
+    outcome: str
+
+
+class NaiveItem(SQLModel, table=True):
+    """Stock."""
+
+    id: str = Field(primary_key=True)
+    on_hand: int
+
+
+ENGINE = create_engine(os.environ["OMS_DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://", 1))
+PRODUCER = KafkaProducer(bootstrap_servers=os.environ["OMS_KAFKA_BOOTSTRAP"], acks="all")
+
+
+def emit(topic: Topic, data: OrderEvent) -> None:
+    """Send one event and wait for it."""
+    event = topic.event(data, data.order_id)
+    PRODUCER.send(topic.name, key=data.order_id.encode(), value=event.encode().encode()).get(timeout=30)
+
+
+def common(data: OrderEvent) -> dict[str, Any]:
+    """What every event about an order carries."""
+    return {name: getattr(data, name) for name in OrderEvent.model_fields}
+
+
+def place(request: OrderRequest) -> dict[str, str]:
+    """Take an order."""
+    order_id, quantity = str(uuid4()), request.items[0].quantity
+    payment, customer = request.payment_details, request.customer
+    card = Card(payment.card_number, payment.expiry_date, payment.cvv)
+    token = tokeniser("simulator").tokenise(card)
+    with Session(ENGINE) as session:
+        session.add(NaiveOrder(id=order_id, status="PENDING", total=PRICE * quantity))
+        session.commit()
+    line = Line(item_id=request.items[0].id, name="Ceylon tea", quantity=quantity, unit_price=PRICE)
+    told = Customer(name=customer.name, email=customer.email, phone_number=customer.phone_number)
+    method = PaymentMethod(token=token.token, brand=token.brand, last4=token.last4, expiry=token.expiry)
+    emit(
+        topics.ORDER_CREATED,
+        OrderCreated(
+            order_id=order_id,
+            customer=told,
+            lines=[line],
+            total=PRICE * quantity,
+            currency=CURRENCY,
+            payment=method,
+            placed_at=topics.ORDER_CREATED.event(line, order_id).time,
+        ),
+    )
+    return {"id": order_id, "status": "PENDING"}
+
+
+def follow(event: Event[Any]) -> None:
+    """The order service: keep the status."""
+    status = "CONFIRMED" if event.type == topics.INVENTORY_UPDATED.name else "PAID"
+    with Session(ENGINE) as session:
+        order = session.get(NaiveOrder, event.subject)
+        if order is not None and order.status != "CONFIRMED":
+            order.status = status
+            session.add(order)
+            session.commit()
+
+
+def charge(event: Event[Any]) -> None:
+    """The payment service."""
+    data: OrderCreated = event.data
+    made = GATEWAY.charge(charge_key(data.order_id), data.payment.token, data.total, data.currency)
+    with Session(ENGINE) as session:
+        session.add(NaiveStep(order_id=data.order_id, outcome=made.id))
+        session.commit()
+    emit(topics.PAYMENT_COMPLETED, PaymentCompleted(**common(data), payment_id=made.id))
+
+
+def take(event: Event[Any]) -> None:
+    """The inventory service."""
+    data: PaymentCompleted = event.data
+    with Session(ENGINE) as session:
+        for line in data.lines:
+            item = session.get(NaiveItem, line.item_id, with_for_update=True)
+            if item is not None:
+                item.on_hand -= line.quantity
+                session.add(item)
+        session.add(NaiveStep(order_id=data.order_id, outcome="taken"))
+        session.commit()
+    emit(topics.INVENTORY_UPDATED, InventoryUpdated(**common(data)))
+
+
+def mail(event: Event[Any]) -> None:
+    """The email service."""
+    message = EmailMessage()
+    message["From"], message["To"] = os.environ["OMS_EMAIL_FROM"], event.data.customer.email
+    message["Subject"], message["X-Order-Id"] = "Your order is confirmed", event.subject
+    message["Message-ID"] = f"<{event.subject}@naive.example>"
+    message.set_content(f"Dear {event.data.customer.name}, your order is confirmed.")
+    with smtplib.SMTP(os.environ["OMS_SMTP_HOST"], int(os.environ["OMS_SMTP_PORT"])) as server:
+        server.send_message(message)
+    done(event)
+
+
+def text(event: Event[Any]) -> None:
+    """The SMS service."""
+    body = {"to": event.data.customer.phone_number, "from": "OMS", "text": "Confirmed", "reference": event.subject}
+    httpx.post(os.environ["OMS_SMS_URL"], json=body, headers={"Idempotency-Key": event.subject}).raise_for_status()
+    done(event)
+
+
+def done(event: Event[Any]) -> None:
+    """Note that the message went out."""
+    with Session(ENGINE) as session:
+        session.add(NaiveStep(order_id=event.subject, outcome="told"))
+        session.commit()
+
+
+def consume(group: str, topic: Topic, handle: Callable[[Event[Any]], None]) -> None:
+    """One message after the other."""
+    consumer = KafkaConsumer(
+        topic.name,
+        bootstrap_servers=os.environ["OMS_KAFKA_BOOTSTRAP"],
+        group_id=f"naive-{group}",
+        auto_offset_reset="earliest",
+    )
+    for record in consumer:
+        handle(topic.decode(record.value))
+
+
+HANDLERS: dict[str, dict[Topic, Callable[[Event[Any]], None]]] = {
+    "order": {topics.PAYMENT_COMPLETED: follow, topics.INVENTORY_UPDATED: follow},
+    "payment": {topics.ORDER_CREATED: charge},
+    "inventory": {topics.PAYMENT_COMPLETED: take},
+    "email": {topics.INVENTORY_UPDATED: mail},
+    "sms": {topics.INVENTORY_UPDATED: text},
+}
+GATEWAY = gateway("simulator", os.environ["OMS_DATABASE_URL"])
+
+
+def serve(name: str) -> None:
+    """Run one of the five services."""
+    SQLModel.metadata.create_all(ENGINE)
+    with Session(ENGINE) as session:
+        session.merge(NaiveItem(id="Item1", on_hand=10_000_000))
+        session.commit()
+    for topic, handle in HANDLERS[name].items():
+        threading.Thread(target=consume, args=(f"{name}-{topic.name}", topic, handle), daemon=True).start()
+    app = FastAPI()
+    app.get("/readyz")(lambda: {"ready": True})
+    if name == "order":
+        app.post("/order", status_code=202)(place)
+        arguments = {"host": "127.0.0.1", "access_log": False, "log_level": "warning"}
+        public = uvicorn.Server(uvicorn.Config(app, port=int(os.environ["OMS_HTTP_PORT"]), **arguments))
+        threading.Thread(target=public.run, daemon=True).start()
+    uvicorn.run(app, port=int(os.environ["OMS_INTERNAL_PORT"]), host="127.0.0.1", log_level="warning")
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])

@@ -1,0 +1,119 @@
+"""One run: a fresh system, a load, and what came of it."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx
+import psutil
+import psycopg
+from invariants import Sources, check_when_quiet
+
+from benchmarks.load import Outcome, flood, steady
+from oms_contracts.topics import SERVICES
+from oms_local.platform import Platform
+
+STOCK = 1_000_000
+LIMIT = 900.0  # seconds until a run whose orders do not all end counts as failed
+_ROOT = Path(__file__).parent.parent
+_LEFT = {
+    "oms": "SELECT count(*) FILTER (WHERE status NOT IN ('CONFIRMED', 'CANCELLED')), count(*) FROM orders",
+    "naive": "SELECT count(*) FILTER (WHERE status <> 'CONFIRMED'), count(*) FROM naiveorder",
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one run gave. Memory is in MiB (private and shared pages, PSS), CPU in milliseconds an order."""
+
+    build: str
+    orders: int
+    per_second: float
+    accepted_per_second: float
+    violations: list[str] = field(default_factory=list)
+    memory: Mapping[str, float] = field(default_factory=dict)
+    cpu: Mapping[str, float] = field(default_factory=dict)
+
+
+@contextmanager
+def system(build: str) -> Iterator[Platform]:
+    """A fresh system of five services ("oms" or "naive"), with stock for every order."""
+    naive = {name: [sys.executable, "-m", "benchmarks.naive", name] for name in SERVICES}
+    path = {name: {"PYTHONPATH": str(_ROOT), "OMS_LOG_LEVEL": "WARNING"} for name in SERVICES}
+    with TemporaryDirectory(prefix="oms-bench-") as folder:
+        Path(folder).chmod(0o755)
+        with Platform(Path(folder) / "oms", commands=naive if build == "naive" else {}, environment=path) as platform:
+            if build == "oms":
+                _stock(platform)
+            yield platform
+
+
+def _stock(platform: Platform) -> None:
+    url = f"{platform.inventory_url}/items/Item1/restock"
+    httpx.post(url, json={"quantity": STOCK}).raise_for_status()
+
+
+def throughput(build: str, orders: int, connections: int) -> Result:
+    """Orders per second from the first POST to the last terminal order, with a check of the invariants."""
+    with system(build) as platform:
+        warm_up = asyncio.run(flood(_port(platform), 50, 4))
+        _await_terminal(platform, build, warm_up.accepted)
+        before, started = _cpu(platform), time.perf_counter()
+        outcome = asyncio.run(flood(_port(platform), orders, connections))
+        _await_terminal(platform, build, warm_up.accepted + outcome.accepted)
+        seconds = time.perf_counter() - started
+        cpu = {name: 1000 * (used - before[name]) / orders for name, used in _cpu(platform).items()}
+        memory = {name: _memory(pid) for name, pid in _pids(platform).items()}
+        violations = _violations(platform) if build == "oms" else []
+    return Result(build, orders, outcome.accepted / seconds, orders / outcome.seconds, violations, memory, cpu)
+
+
+def latencies(rate: float, seconds: float) -> Outcome:
+    """POST latencies at a fixed rate, on a system of its own."""
+    with system("oms") as platform:
+        asyncio.run(flood(_port(platform), 50, 4))
+        return asyncio.run(steady(_port(platform), rate, seconds))
+
+
+def _port(platform: Platform) -> int:
+    return platform.at.http["order"]
+
+
+def _await_terminal(platform: Platform, build: str, orders: int) -> None:
+    deadline = time.monotonic() + LIMIT
+    with psycopg.connect(platform.databases["order"].url, autocommit=True) as connection:
+        while connection.execute(_LEFT[build]).fetchone() != (0, orders):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"after {LIMIT} s not all of {orders} orders were terminal")
+            time.sleep(0.05)
+
+
+def _violations(platform: Platform) -> list[str]:
+    databases = {name: server.url for name, server in platform.databases.items()}
+    sources = Sources(databases, platform.inbox_url, platform.kafka.bootstrap)
+    return [str(violation) for violation in check_when_quiet(sources, within=300.0)]
+
+
+def _pids(platform: Platform) -> dict[str, int]:
+    return {server.name: server.pid for server in platform.servers if server.pid is not None}
+
+
+def _memory(pid: int) -> float:
+    """Proportional set size: what a process would free by ending, with its share of what it shares."""
+    main = psutil.Process(pid)
+    return sum(float(one.memory_full_info().pss) for one in (main, *main.children(recursive=True))) / 2**20
+
+
+def _cpu(platform: Platform) -> dict[str, float]:
+    """Seconds of CPU time so far, by program."""
+    return {name: _seconds(psutil.Process(pid)) for name, pid in _pids(platform).items()}
+
+
+def _seconds(process: psutil.Process) -> float:
+    times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
+    return sum(one.user + one.system + one.children_user + one.children_system for one in times)
