@@ -1,0 +1,98 @@
+"""A notice on its way to the customer: the job that carries it, the provider that takes it, what becomes of it."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter
+
+from oms_chassis.db import Transaction
+from oms_chassis.jobs import Done, Job, NewJob, Outcome, Settled, Worker
+from oms_chassis.logs import logger
+
+log = logger(__name__)
+
+ATTEMPTS = 500  # six hours at the chassis's backoff: a provider's bad morning costs no customer their message
+_SAFE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One message to one customer. `subject` is empty where the way of sending has none."""
+
+    order_id: str
+    kind: str
+    to: str
+    text: str
+    subject: str = ""
+
+    @property
+    def key(self) -> str:
+        """The same for every attempt, and safe in any header: by it a receiver knows a repetition."""
+        order = self.order_id
+        if not _SAFE.fullmatch(order):
+            order = hashlib.sha256(order.encode("utf-8", "surrogatepass")).hexdigest()
+        return f"{order}.{self.kind}"
+
+    def job(self, traceparent: str | None) -> NewJob:
+        """The job whose call sends this notice; its id lets an order have only one."""
+        payload = {"kind": self.kind, "to": self.to, "text": self.text, "subject": self.subject}
+        return NewJob(self.order_id, self.order_id, payload, traceparent)
+
+    @classmethod
+    def of(cls, job: Job) -> "Notice":
+        """The notice that a job carries."""
+        return cls(job.subject, **job.payload)
+
+
+class Provider(Protocol):
+    """Takes notices to customers: a mail server, an SMS provider."""
+
+    def send(self, notice: Notice) -> Outcome:
+        """`sent(...)`, `refused(...)`, or Retry when nothing is known or things may get better. May be called by many
+        threads at once, and again with a notice whose earlier call ended in doubt: `notice.key` is then the same."""
+
+
+def sent(provider_id: str) -> Done:
+    """The provider has the message and answers for it."""
+    return Done({"state": "sent", "provider_id": provider_id, "reason": None})
+
+
+def refused(reason: str) -> Done:
+    """The provider will never take this message. `reason` is short and holds nothing of the customer's."""
+    return Done({"state": "failed", "provider_id": None, "reason": reason})
+
+
+def worker(queue: str, provider: Provider, registry: CollectorRegistry, concurrency: int) -> Worker:
+    """The worker that sends what the handlers queued, and writes down what became of it."""
+    outcomes = Counter("oms_messages_total", "Messages to customers", ["channel", "kind", "state"], registry=registry)
+
+    def settle(transaction: Transaction, settled: list[Settled]) -> None:
+        rows = [{"order_id": job.subject, "attempts": job.attempts, **result} for job, result in settled]
+        transaction.run_rows(_SETTLE, rows)
+        for job, result in settled:
+            outcomes.labels(queue, job.payload["kind"], result["state"]).inc()
+            if result["state"] == "failed":
+                log.warning("message_failed", queue=queue, order_id=job.subject, reason=result["reason"])
+
+    def give_up(transaction: Transaction, jobs: list[Job]) -> None:
+        settle(transaction, [(job, refused("no attempt succeeded").result) for job in jobs])
+
+    return Worker(
+        queue,
+        lambda job: provider.send(Notice.of(job)),
+        settle,
+        give_up,
+        concurrency=concurrency,
+        max_attempts=ATTEMPTS,
+    )
+
+
+_SETTLE = """
+UPDATE message SET state = r.state, provider_id = r.provider_id, reason = r.reason, attempts = r.attempts,
+    sent_at = CASE WHEN r.state = 'sent' THEN now() END
+FROM json_to_recordset(%(rows)s::json)
+    AS r(order_id text, state text, provider_id text, reason text, attempts int)
+WHERE message.order_id = r.order_id
+"""

@@ -1,0 +1,90 @@
+"""What the customer reads when an order ends: one email and one text for each way that it can end.
+
+The wording promises nothing that the flow does not do, and tells no more about a payment than that it went through.
+"""
+
+from enum import StrEnum
+
+from oms_contracts.events import InventoryRejected, OrderEvent
+from oms_notifications.money import amount
+
+
+class Kind(StrEnum):
+    """How an order ended."""
+
+    CONFIRMED = "confirmed"
+    DECLINED = "declined"
+    OUT_OF_STOCK = "out-of-stock"
+
+
+_SUBJECTS = {
+    Kind.CONFIRMED: "Your order is confirmed",
+    Kind.DECLINED: "Your order could not be paid",
+    Kind.OUT_OF_STOCK: "Your order is out of stock",
+}
+
+
+def email_subject(kind: Kind) -> str:
+    """An email's subject line. It holds nothing that came from outside."""
+    return _SUBJECTS[kind]
+
+
+def email_text(kind: Kind, order: OrderEvent) -> str:
+    """An email's text, its lines separated by newlines."""
+    paragraphs = [f"Hello {_line(order.customer.name)},", *_body(kind, order), f"Order {_line(order.order_id)}"]
+    return "\n\n".join(paragraphs) + "\n"
+
+
+def sms_text(kind: Kind, order: OrderEvent) -> str:
+    """A text message: one part (160 characters) with the ids that the Order Service makes."""
+    order_id, total = _line(order.order_id), amount(order.total, order.currency)
+    match kind:
+        case Kind.CONFIRMED:
+            return f"Your order {order_id} is confirmed. Total: {total}. Thank you!"
+        case Kind.DECLINED:
+            return f"Your order {order_id} was cancelled: the payment did not go through. You were not charged."
+        case Kind.OUT_OF_STOCK:
+            return f"Your order {order_id} was cancelled: not enough stock. We are refunding {total}."
+
+
+def _body(kind: Kind, order: OrderEvent) -> list[str]:
+    total = amount(order.total, order.currency)
+    match kind:
+        case Kind.CONFIRMED:
+            return [
+                "thank you for your order. Your payment went through and your items are reserved:",
+                "\n".join(_lines(order)),
+                f"Total: {total}",
+            ]
+        case Kind.DECLINED:
+            return [
+                f"we could not complete the payment of {total}, so we have cancelled your order. You were not charged.",
+                "You are welcome to order again with another card.",
+            ]
+        case Kind.OUT_OF_STOCK:
+            return [
+                "we are sorry: we do not have enough of what you ordered, so we have cancelled your order.",
+                "\n".join(_shortages(order)),
+                f"We are refunding {total} to your card.",
+            ]
+
+
+def _lines(order: OrderEvent) -> list[str]:
+    return [
+        f"  {line.quantity} x {_line(line.name)}: {amount(line.quantity * line.unit_price, order.currency)}"
+        for line in order.lines
+    ]
+
+
+def _shortages(order: OrderEvent) -> list[str]:
+    shortages = order.shortages if isinstance(order, InventoryRejected) else []
+    names = {line.item_id: line.name for line in order.lines}
+    return [
+        f"  {_line(names.get(one.item_id, one.item_id))}: you asked for {one.requested}, we have {one.available}"
+        for one in shortages
+    ]
+
+
+def _line(text: str) -> str:
+    """Text from outside on one line, without control characters and without those that reorder what is shown."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -1,0 +1,30 @@
+"""The first migration of both services."""
+
+import sqlalchemy as sa
+
+
+def create_message_table() -> None:
+    """The table of `models.Message`, as it was in the first release: later migrations alter it, this stays."""
+    from alembic import op
+
+    op.create_table(
+        "message",
+        sa.Column("order_id", sa.Text, primary_key=True),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("state", sa.Text, nullable=False, server_default="pending"),
+        sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("reason", sa.Text),
+        sa.Column("provider_id", sa.Text),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+        sa.Column("sent_at", sa.DateTime(timezone=True)),
+        sa.CheckConstraint("kind IN ('confirmed', 'declined', 'out-of-stock')", name="message_kind"),
+        sa.CheckConstraint("state IN ('pending', 'sent', 'failed')", name="message_state"),
+    )
+    op.create_index("message_unsent", "message", ["created_at"], postgresql_where=sa.text("state <> 'sent'"))
+
+
+def drop_message_table() -> None:
+    """The way back."""
+    from alembic import op
+
+    op.drop_table("message")

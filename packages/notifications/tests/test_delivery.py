@@ -1,0 +1,165 @@
+"""From the event to the job and to what became of it, on a real Postgres."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from prometheus_client import CollectorRegistry
+from sqlmodel import Session, select
+
+from oms_chassis import testing
+from oms_chassis.db import Database
+from oms_chassis.jobs import Job, Outcome, Retry
+from oms_contracts.envelope import Event
+from oms_contracts.events import OrderEvent
+from oms_notifications.delivery import Notice, refused, sent, worker
+from oms_notifications.handlers import ENDINGS, subscriptions
+from oms_notifications.messages import Kind
+from oms_notifications.models import Message
+from oms_notifications.testing import confirmed, declined, message_table, out_of_stock
+
+QUEUE = "email"
+
+
+def compose(kind: Kind, order: OrderEvent) -> Notice:
+    return Notice(order.order_id, kind, order.customer.email, f"{kind}!", "Subject")
+
+
+HANDLE = {one.topic.name: one.handle for one in subscriptions(QUEUE, compose)}
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    database = message_table(database_url)
+    yield database
+    database.dispose()
+
+
+def apply(database: Database, *events: Event[Any]) -> None:
+    for event in events:
+        testing.apply(database, HANDLE[event.type], [event])
+
+
+def message(database: Database, order_id: str) -> Message:
+    with Session(database.engine) as session:
+        return session.exec(select(Message).where(Message.order_id == order_id)).one()
+
+
+class Fake:
+    """A provider that answers what it is told to."""
+
+    def __init__(self, *outcomes: Outcome) -> None:
+        self.outcomes = list(outcomes)
+        self.notices: list[Notice] = []
+
+    def send(self, notice: Notice) -> Outcome:
+        self.notices.append(notice)
+        return self.outcomes.pop(0)
+
+
+def test_every_ending_of_an_order_is_subscribed_to() -> None:
+    assert {topic.name for topic, _ in ENDINGS} == set(HANDLE)
+    assert all({"sms", "email"} <= topic.read_by for topic, _ in ENDINGS)
+
+
+def test_each_ending_becomes_one_job(database: Database) -> None:
+    apply(database, confirmed("a"), declined("b"), out_of_stock("c"))
+    jobs = {job.id: job for job in testing.jobs(database, QUEUE)}
+    assert {order_id: job.payload["text"] for order_id, job in jobs.items()} == {
+        "a": "confirmed!",
+        "b": "declined!",
+        "c": "out-of-stock!",
+    }
+    assert Notice.of(jobs["a"]) == Notice("a", "confirmed", "ann@example.com", "confirmed!", "Subject")
+    assert message(database, "a").state == "pending"
+
+
+def test_a_batch_is_taken_whole(database: Database) -> None:
+    events = [confirmed(f"o-{number}") for number in range(500)]
+    testing.apply(database, HANDLE[events[0].type], events)
+    assert len(testing.jobs(database, QUEUE)) == 500
+
+
+def test_two_endings_of_an_order_are_told_once(database: Database) -> None:
+    apply(database, confirmed("a"), declined("a"))
+    testing.apply(database, HANDLE[confirmed("b").type], [confirmed("b"), confirmed("b")])
+    assert sorted(job.id for job in testing.jobs(database, QUEUE)) == ["a", "b"]
+    assert message(database, "a").kind == "confirmed"
+
+
+def test_an_ending_that_comes_after_the_message_was_sent_is_not_told_again(database: Database) -> None:
+    apply(database, confirmed("a"))
+    fake = Fake(sent("provider-1"))
+    testing.work_off(database, worker(QUEUE, fake, CollectorRegistry(), 2))
+    apply(database, declined("a"), confirmed("a"))
+    assert testing.jobs(database, QUEUE) == []
+    assert len(fake.notices) == 1
+
+
+def test_the_trace_goes_on_with_the_job(database: Database) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    apply(database, confirmed("a").model_copy(update={"traceparent": trace}))
+    assert testing.jobs(database, QUEUE)[0].traceparent == trace
+
+
+def test_what_was_sent_is_written_down_and_counted(database: Database) -> None:
+    registry = CollectorRegistry()
+    apply(database, confirmed("a"))
+    testing.work_off(database, worker(QUEUE, Fake(sent("provider-1")), registry, 2))
+    row = message(database, "a")
+    assert (row.state, row.provider_id, row.reason, row.attempts) == ("sent", "provider-1", None, 1)
+    assert row.sent_at is not None
+    assert count(registry, "confirmed", "sent") == 1
+
+
+def test_a_refusal_is_an_outcome(database: Database) -> None:
+    registry = CollectorRegistry()
+    apply(database, declined("a"))
+    testing.work_off(database, worker(QUEUE, Fake(refused("smtp: 550 about the recipient")), registry, 2))
+    row = message(database, "a")
+    assert (row.state, row.provider_id, row.reason) == ("failed", None, "smtp: 550 about the recipient")
+    assert row.sent_at is None
+    assert testing.jobs(database, QUEUE) == []
+    assert count(registry, "declined", "failed") == 1
+
+
+def test_a_message_that_is_to_be_sent_again_stays_queued(database: Database) -> None:
+    apply(database, confirmed("a"))
+    testing.work_off(database, worker(QUEUE, Fake(Retry("smtp: 451")), CollectorRegistry(), 2))
+    assert len(testing.jobs(database, QUEUE)) == 1
+    assert message(database, "a").state == "pending"
+
+
+def test_giving_up_leaves_a_row_and_a_count_to_alert_on(database: Database) -> None:
+    registry = CollectorRegistry()
+    apply(database, out_of_stock("a"))
+    job: Job = testing.jobs(database, QUEUE)[0]
+    with database.transaction() as transaction:
+        worker(QUEUE, Fake(), registry, 2).give_up(transaction, [job])
+    assert message(database, "a").state == "failed"
+    assert count(registry, "out-of-stock", "failed") == 1
+
+
+def test_no_address_and_no_text_outlives_the_job(database: Database) -> None:
+    apply(database, confirmed("a"))
+    testing.work_off(database, worker(QUEUE, Fake(sent("p")), CollectorRegistry(), 2))
+    assert "ann@example.com" not in message(database, "a").model_dump_json()
+
+
+def test_the_key_is_the_same_for_each_attempt_and_safe_in_a_header() -> None:
+    assert Notice("o-1", "confirmed", "to", "text").key == Notice("o-1", "confirmed", "other", "text").key
+    assert Notice("o-1", "confirmed", "to", "text").key != Notice("o-1", "declined", "to", "text").key
+    assert Notice("a\r\nBcc: x\ud800", "confirmed", "to", "text").key.replace(".", "").isalnum()
+
+
+def test_the_model_is_what_the_first_migration_makes(database: Database) -> None:
+    with database.engine.connect() as connection:
+        only_ours = {"include_object": lambda _, name, kind, *__: kind != "table" or name == "message"}
+        context = MigrationContext.configure(connection, opts=only_ours)
+        assert compare_metadata(context, Message.metadata) == []
+
+
+def count(registry: CollectorRegistry, kind: str, state: str) -> float | None:
+    return registry.get_sample_value("oms_messages_total", {"channel": QUEUE, "kind": kind, "state": state})

@@ -1,0 +1,136 @@
+"""The inbox, as a process, spoken to by real SMTP and real HTTP."""
+
+import mailbox
+import signal
+import smtplib
+from collections.abc import Iterator
+from email.message import EmailMessage
+from email.policy import SMTP
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from oms_local.testing import free_port
+from oms_notifications.testing import RunningInbox, running_inbox
+
+TEXT = {"to": "+94762222222", "from": "OMS", "text": "Your order is confirmed", "reference": "o-1"}
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Iterator[RunningInbox]:
+    with running_inbox(tmp_path / "inbox", free_port(), free_port()) as running:
+        yield running
+
+
+def mail(order_id: str, message_id: str = "", text: str = "Hello\n") -> EmailMessage:
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = "shop@example.com", "ann@example.com", "Your order"
+    message["X-Order-Id"] = order_id
+    message["Message-ID"] = message_id or f"<{order_id}@example.com>"
+    message.set_content(text)
+    return message
+
+
+def send(inbox: RunningInbox, *mails: EmailMessage) -> None:
+    with smtplib.SMTP("127.0.0.1", inbox.smtp_port, "test", 10) as smtp:
+        for message in mails:
+            smtp.sendmail(message["From"], message["To"], message.as_bytes(policy=SMTP))
+
+
+def post(inbox: RunningInbox, key: str = "k-1", /, **changes: Any) -> httpx.Response:
+    return httpx.post(f"{inbox.url}/sms", json={**TEXT, **changes}, headers={"Idempotency-Key": key})
+
+
+def test_a_mail_can_be_read_by_its_order(inbox: RunningInbox) -> None:
+    send(inbox, mail("o-1"), mail("o-2", text="Grüße\n"))
+    (found,) = inbox.messages(orderId="o-2")
+    assert found.pop("receivedAt").endswith("+00:00")
+    assert found == {
+        "orderId": "o-2",
+        "kind": "email",
+        "to": "ann@example.com",
+        "subject": "Your order",
+        "text": "Grüße\n",
+        "messageId": "<o-2@example.com>",
+    }
+
+
+def test_a_mail_that_comes_twice_is_shown_once_and_counted_twice(inbox: RunningInbox) -> None:
+    send(inbox, mail("o-1"), mail("o-1"))
+    assert len(inbox.messages(orderId="o-1")) == 1
+    assert inbox.counts() == {"email": 1, "sms": 0, "emailDeliveries": 2}
+
+
+def test_lines_that_look_like_the_end_or_the_next_mail_come_through(inbox: RunningInbox) -> None:
+    text = "From here\n>From there\n.\n..\n.hidden\nthe end\n"
+    send(inbox, mail("o-1", text=text), mail("o-2"))
+    assert [found["text"] for found in inbox.messages()] == [text, "Hello\n"]
+
+
+def test_a_text_is_stored_once_per_key(inbox: RunningInbox) -> None:
+    first, again = post(inbox), post(inbox)
+    assert (first.status_code, first.json()) == (again.status_code, again.json())
+    assert first.status_code == 201
+    (found,) = inbox.messages(kind="sms", orderId="o-1")
+    assert (found["to"], found["text"], found["messageId"]) == ("+94762222222", "Your order is confirmed", "k-1")
+
+
+@pytest.mark.parametrize("field", ["to", "from", "text", "reference"])
+def test_a_text_with_a_wrong_field_is_refused_by_name_without_its_value(inbox: RunningInbox, field: str) -> None:
+    answer = post(inbox, "k-1", **{field: {"secret": 1}})
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+    assert "secret" not in answer.text
+    assert inbox.counts()["sms"] == 0
+
+
+def test_a_text_without_a_key_or_a_body_is_refused(inbox: RunningInbox) -> None:
+    url, headers = f"{inbox.url}/sms", {"Idempotency-Key": "k"}
+    assert httpx.post(url, json=TEXT).status_code == 400
+    assert httpx.post(url, json=TEXT, headers={"Idempotency-Key": "k" * 201}).status_code == 400
+    assert httpx.post(url, content=b"{", headers=headers).status_code == 400
+    assert httpx.post(url, content=b"x" * 70_000, headers=headers).status_code == 413
+
+
+def test_messages_are_filtered_and_limited_to_the_newest(inbox: RunningInbox) -> None:
+    send(inbox, *(mail(f"o-{number}") for number in range(5)))
+    post(inbox)
+    assert [one["orderId"] for one in inbox.messages(kind="email", limit=2)] == ["o-3", "o-4"]
+    assert [one["kind"] for one in inbox.messages(orderId="o-1")] == ["email", "sms"]
+    assert inbox.messages(orderId="o-99") == []
+    assert httpx.get(f"{inbox.url}/messages", params={"kind": "letter"}).status_code == 422
+    assert httpx.get(f"{inbox.url}/messages", params={"limit": 0}).status_code == 422
+
+
+def test_it_stops_cleanly_and_what_it_had_is_there_after_a_restart(tmp_path: Path) -> None:
+    folder, smtp_port, http_port = tmp_path / "inbox", free_port(), free_port()
+    with running_inbox(folder, smtp_port, http_port) as inbox:
+        send(inbox, mail("o-1"), mail("o-2"))
+        post(inbox)
+        before = inbox.messages()
+        inbox.process.send_signal(signal.SIGTERM)
+        assert inbox.process.wait(10) == 0
+    with running_inbox(folder, smtp_port, http_port) as inbox:
+        assert inbox.messages() == before
+        post(inbox)
+        send(inbox, mail("o-2"), mail("o-3"))
+        assert inbox.counts() == {"email": 3, "sms": 1, "emailDeliveries": 4}
+    assert len(mailbox.mbox(folder / "mail.mbox")) == 4
+
+
+def test_what_was_acknowledged_survives_a_kill_and_a_torn_end_is_cut_off(tmp_path: Path) -> None:
+    folder, smtp_port, http_port = tmp_path / "inbox", free_port(), free_port()
+    with running_inbox(folder, smtp_port, http_port) as inbox:
+        send(inbox, mail("o-1"))
+        post(inbox)
+        inbox.process.kill()
+        inbox.process.wait()
+    for name in ("mail.mbox", "sms.jsonl"):
+        whole = (folder / name).read_bytes()
+        (folder / name).write_bytes(whole + whole[:-5])
+    with running_inbox(folder, smtp_port, http_port) as inbox:
+        assert inbox.counts() == {"email": 1, "sms": 1, "emailDeliveries": 1}
+        send(inbox, mail("o-2"))
+        assert [one["orderId"] for one in inbox.messages(kind="email")] == ["o-1", "o-2"]

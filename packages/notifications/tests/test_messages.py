@@ -1,0 +1,75 @@
+"""What the customer reads."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oms_contracts.events import Customer, InventoryUpdated, Line
+from oms_notifications.messages import Kind, email_subject, email_text, sms_text
+from oms_notifications.money import amount
+from oms_notifications.testing import confirmed, declined, order, out_of_stock
+
+ORDER_ID = "019ab3f2-7c1e-7d3a-9a55-0123456789ab"
+ENDINGS = [
+    (Kind.CONFIRMED, confirmed(ORDER_ID)),
+    (Kind.DECLINED, declined(ORDER_ID)),
+    (Kind.OUT_OF_STOCK, out_of_stock(ORDER_ID)),
+]
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "shown"),
+    [
+        (0, "USD", "USD 0.00"),
+        (5, "EUR", "EUR 0.05"),
+        (123_456_789, "LKR", "LKR 1,234,567.89"),
+        (1500, "JPY", "JPY 1,500"),
+        (1500, "KWD", "KWD 1.500"),
+        (10_001, "CLF", "CLF 1.0001"),
+    ],
+)
+def test_an_amount_has_the_decimals_of_its_currency(minor: int, currency: str, shown: str) -> None:
+    assert amount(minor, currency) == shown
+
+
+def test_a_confirmed_order_is_listed_with_its_prices() -> None:
+    text = email_text(Kind.CONFIRMED, confirmed(ORDER_ID).data)
+    assert text.startswith("Hello Ann Perera,\n")
+    assert "  2 x Blue mug: USD 25.00\n  1 x Teapot: USD 1,000.00\n" in text
+    assert "Total: USD 1,025.00" in text
+    assert ORDER_ID in text
+
+
+def test_a_declined_order_is_said_to_be_cancelled_and_not_charged() -> None:
+    text = email_text(Kind.DECLINED, declined(ORDER_ID).data)
+    assert "cancelled your order" in text
+    assert "You were not charged." in text
+    assert "card_declined" not in text
+
+
+def test_an_order_without_stock_names_what_is_missing_and_the_refund() -> None:
+    text = email_text(Kind.OUT_OF_STOCK, out_of_stock(ORDER_ID).data)
+    assert "  Teapot: you asked for 1, we have 0\n" in text
+    assert "refunding USD 1,025.00" in text
+
+
+def test_each_ending_has_its_own_subject() -> None:
+    assert len({email_subject(kind) for kind in Kind}) == len(Kind)
+
+
+@pytest.mark.parametrize(("kind", "event"), ENDINGS)
+def test_a_text_names_the_order_and_is_one_part_long(kind: Kind, event) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
+    text = sms_text(kind, event.data)
+    assert ORDER_ID in text
+    assert text.isascii()
+    assert len(text) <= 160
+
+
+@given(name=st.text(min_size=1, max_size=200), item=st.text(min_size=1, max_size=200))
+def test_a_name_cannot_add_lines_or_hide_characters(name: str, item: str) -> None:
+    customer = Customer(name=name, email="a@example.com", phone_number="1")
+    lines = [Line(item_id="Item1", name=item, quantity=1, unit_price=1)]
+    plain = email_text(Kind.CONFIRMED, InventoryUpdated(**order(ORDER_ID, lines=lines)))
+    text = email_text(Kind.CONFIRMED, InventoryUpdated(**order(ORDER_ID, customer=customer, lines=lines)))
+    assert len(text.splitlines()) == len(plain.splitlines())
+    assert all(character.isprintable() or character == "\n" for character in text)

@@ -1,0 +1,15 @@
+"""What the SMS Service can be told from outside, beyond what every service can."""
+
+from pydantic import Field, SecretStr
+
+from oms_chassis.settings import Settings
+
+
+class SmsSettings(Settings):
+    """Times are in seconds."""
+
+    sms_url: str = Field(pattern=r"^https?://[^/\s]+(/\S*)?$", description="where the SMS provider takes texts")
+    sms_token: SecretStr | None = Field(default=None, description="the provider's bearer token")
+    sms_from: str = Field(min_length=1, max_length=20, description="the sender that the customer sees")
+    sms_timeout: float = Field(default=10.0, gt=0, description="for each answer of the provider")
+    sms_connections: int = Field(default=8, ge=1, le=64, description="texts on their way at the same time")
