@@ -65,7 +65,15 @@ def test_the_file_is_valid(docker: Docker, root: Path) -> None:
     plain = yaml.safe_load((root / "compose.yaml").read_text())["services"]
     assert found.keys() == plain.keys()
     assert found.keys() >= {*SERVICES, *(f"{service}-db" for service in SERVICES), "kafka", "inbox"}
-    assert all(found[service]["image"] == f"oms/{service}:dev" for service in SERVICES)
+
+
+def test_it_runs_the_same_images_as_a_cluster(docker: Docker, compose: Compose, images: dict[str, str]) -> None:
+    for service, image in images.items():
+        container = json.loads(docker("inspect", compose("ps", "--quiet", service).strip()))[0]
+        mine, theirs = (json.loads(docker("image", "inspect", one))[0] for one in (container["Image"], image))
+        assert mine["RootFS"] == theirs["RootFS"]
+        assert container["Config"]["Entrypoint"] == theirs["Config"]["Entrypoint"]
+        assert container["Config"]["Cmd"] == theirs["Config"]["Cmd"]
 
 
 def test_an_order_is_confirmed_and_the_customer_is_told(compose: Compose) -> None:
