@@ -1,0 +1,15 @@
+"""What must never break (docs/architecture.md), checked from outside: databases, the gateway's books, the inbox.
+
+One checker for every run that counts: end to end, crash, cluster and benchmark.
+
+    violations = check(Sources(databases={"order": "postgresql://...", ...}, inbox="http://..."))
+    violations = check_when_quiet(sources, within=60)     # waits until nothing is under way
+    python -m invariants --help                            # the same from a terminal
+"""
+
+from invariants.evidence import Answer, Evidence, Violation
+from invariants.quiet import check, check_when_quiet
+from invariants.reading import Sources
+from invariants.rules import RULES, violations
+
+__all__ = ["RULES", "Answer", "Evidence", "Sources", "Violation", "check", "check_when_quiet", "violations"]

@@ -1,0 +1,100 @@
+"""What the checker looks at, free of whose table it came from. Amounts are in minor units of one currency."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A broken rule, whose (an order's, an item's, a service's), and what is wrong."""
+
+    rule: str
+    subject: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.subject}: {self.detail}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A 202 that a client got. `email` is there if the client gave each key an address of its own."""
+
+    key: str | None
+    order_id: str
+    email: str | None = None
+
+
+@dataclass(frozen=True)
+class Order:
+    """An order with what was ordered of each item, and the statuses that its timeline lists."""
+
+    id: str
+    status: str
+    reason: str | None
+    total: int
+    email: str
+    lines: Mapping[str, int]
+    timeline: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Charge:
+    """A call that the gateway took; money moved if it was approved."""
+
+    order_id: str
+    amount: int
+    approved: bool
+
+
+@dataclass(frozen=True)
+class Refund:
+    """Money that the gateway gave back."""
+
+    order_id: str
+    amount: int
+
+
+@dataclass(frozen=True)
+class Item:
+    """An item's stock: what it began with, what was added, what is left."""
+
+    id: str
+    initial: int
+    restocked: int
+    on_hand: int
+
+
+@dataclass(frozen=True)
+class Taking:
+    """Stock that an order holds."""
+
+    order_id: str
+    item_id: str
+    quantity: int
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A message that reached the customer."""
+
+    order_id: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that is looked at, of one moment. `keys` is the order of each idempotency key, `None` what was not given."""
+
+    orders: Mapping[str, Order]
+    charges: Sequence[Charge] = ()
+    refunds: Sequence[Refund] = ()
+    items: Sequence[Item] = ()
+    takings: Sequence[Taking] = ()
+    notices: Sequence[Notice] | None = None
+    keys: Sequence[tuple[str, str]] = ()
+    answers: Sequence[Answer] = ()
+    outboxes: Mapping[str, int] = field(default_factory=dict)
+    jobs: Mapping[str, int] = field(default_factory=dict)
+    dead_letters: Mapping[str, int] | None = None
+    expected_dead_letters: Mapping[str, int] = field(default_factory=dict)

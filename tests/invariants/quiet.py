@@ -1,0 +1,52 @@
+"""Checking at the right moment: a system that is still working breaks rules that it will keep in the end."""
+
+import time
+from collections.abc import Mapping, Sequence
+
+import httpx
+
+from invariants.evidence import Answer, Violation
+from invariants.reading import Sources, count, read
+from invariants.rules import KINDS, violations
+
+BUSY, AGAIN = 0.1, 0.3  # seconds between looks: while work is left, and while only messages may be on their way
+
+_WORK_LEFT = "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM job)"
+_ORDERS_LEFT = "SELECT count(*) FROM orders WHERE status NOT IN ('CONFIRMED', 'CANCELLED')"
+
+
+def check(
+    sources: Sources, answers: Sequence[Answer] = (), dead_letters: Mapping[str, int] | None = None
+) -> list[Violation]:
+    """What is wrong at this moment. `answers` is what clients were promised, `dead_letters` what is expected of each
+    service. psycopg.OperationalError or httpx.HTTPError if something cannot be read."""
+    return violations(read(sources, answers, dead_letters or {}))
+
+
+def check_when_quiet(
+    sources: Sources,
+    answers: Sequence[Answer] = (),
+    dead_letters: Mapping[str, int] | None = None,
+    within: float = 60.0,
+) -> list[Violation]:
+    """What is wrong as soon as nothing is, or what is still wrong after `within` seconds."""
+    deadline = time.monotonic() + within
+    while work_left(sources) and time.monotonic() < deadline:
+        time.sleep(BUSY)
+    while (found := check(sources, answers, dead_letters)) and time.monotonic() < deadline:
+        time.sleep(AGAIN)
+    return found
+
+
+def work_left(sources: Sources) -> int:
+    """Orders, events, calls and messages that are under way: cheap to ask often."""
+    waiting = sum(count(url, _WORK_LEFT) for url in sources.databases.values())
+    return waiting + count(sources.databases["order"], _ORDERS_LEFT) + _messages_left(sources)
+
+
+def _messages_left(sources: Sources) -> int:
+    if sources.inbox is None:
+        return 0
+    told = httpx.get(f"{sources.inbox}/messages/count", timeout=30.0).raise_for_status().json()
+    due = count(sources.databases["order"], "SELECT count(*) FROM orders")
+    return sum(max(0, due - int(told[kind])) for kind in KINDS)

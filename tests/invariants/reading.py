@@ -1,0 +1,102 @@
+"""Reading the evidence: from the services' databases, the gateway's books, the inbox, and the dead-letter topics."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, LiteralString
+
+import httpx
+import psycopg
+from kafka import KafkaConsumer, TopicPartition
+
+from invariants.evidence import Answer, Charge, Evidence, Item, Notice, Order, Refund, Taking
+from oms_chassis.kafka import connection as kafka_connection
+from oms_chassis.settings import Settings
+from oms_contracts.topics import SERVICES, dead_letter
+from oms_gateway import ledger
+
+ALL = 1_000_000  # the most messages that the inbox shows at once
+
+_ORDERS = """
+SELECT id::text, status, reason, total, email,
+    (SELECT json_object_agg(item_id, quantity) FROM order_line WHERE order_id = orders.id),
+    (SELECT array_agg(status ORDER BY position) FROM timeline WHERE order_id = orders.id)
+FROM orders
+"""
+_KEYS = "SELECT scope || ':' || key, order_id::text FROM idempotency"
+_ITEMS = "SELECT id, initial, restocked, on_hand FROM item"
+_TAKINGS = "SELECT order_id, item_id, quantity FROM reservation"
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where to read: a database URL for each service; the inbox's address and Kafka's (host:port, or the settings of
+    a service) if they can be reached. `ledger` is the simulator's database where it is not the payment service's."""
+
+    databases: Mapping[str, str]
+    inbox: str | None = None
+    kafka: str | Settings | None = None
+    ledger: str | None = None
+
+
+def read(sources: Sources, answers: Sequence[Answer] = (), dead_letters: Mapping[str, int] = {}) -> Evidence:
+    """The evidence of this moment. The stores are read one after the other: let the system come to rest first."""
+    books = sources.ledger or sources.databases["payment"]
+    return Evidence(
+        orders={order.id: order for order in _orders(sources.databases["order"])},
+        charges=[
+            Charge(order_id, charge.amount, charge.approved)
+            for order_id, charges in ledger.charges_by_order(books).items()
+            for charge in charges
+        ],
+        refunds=[
+            Refund(order_id, refund.amount)
+            for order_id, refunds in ledger.refunds_by_order(books).items()
+            for refund in refunds
+        ],
+        items=[Item(*row) for row in _rows(sources.databases["inventory"], _ITEMS)],
+        takings=[Taking(*row) for row in _rows(sources.databases["inventory"], _TAKINGS)],
+        notices=None if sources.inbox is None else _notices(sources.inbox),
+        keys=[(key, order_id) for key, order_id in _rows(sources.databases["order"], _KEYS)],
+        answers=answers,
+        outboxes={name: count(url, "SELECT count(*) FROM outbox") for name, url in sources.databases.items()},
+        jobs={name: count(url, "SELECT count(*) FROM job") for name, url in sources.databases.items()},
+        dead_letters=None if sources.kafka is None else count_dead_letters(sources.kafka),
+        expected_dead_letters=dead_letters,
+    )
+
+
+def count_dead_letters(kafka: str | Settings) -> dict[str, int]:
+    """How many dead letters each service has left."""
+    if isinstance(kafka, str):
+        kafka = Settings(database_url="postgresql://unused", kafka_bootstrap=kafka)
+    consumer = KafkaConsumer(**kafka_connection(kafka), metrics_enabled=False)
+    try:
+        return {service: _records(consumer, dead_letter(service)) for service in SERVICES}
+    finally:
+        consumer.close()
+
+
+def _records(consumer: KafkaConsumer, topic: str) -> int:
+    partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+    first, end = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
+    return sum(end[where] - first[where] for where in partitions)
+
+
+def _orders(url: str) -> Iterator[Order]:
+    for id_, status, reason, total, email, lines, timeline in _rows(url, _ORDERS):
+        yield Order(id_, status, reason, total, email, lines or {}, timeline or ())
+
+
+def _notices(inbox: str) -> list[Notice]:
+    response = httpx.get(f"{inbox}/messages", params={"limit": ALL}, timeout=120.0).raise_for_status()
+    return [Notice(message["orderId"], message["kind"]) for message in response.json()]
+
+
+def count(url: str, sql: LiteralString) -> int:
+    """The one number that a statement returns."""
+    return int(_rows(url, sql)[0][0])
+
+
+def _rows(url: str, sql: LiteralString) -> list[tuple[Any, ...]]:
+    with psycopg.connect(url) as connection:
+        return connection.execute(sql).fetchall()

@@ -1,0 +1,194 @@
+"""The rules, each a function from the evidence to what is wrong. The product's own code has no say here."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import pairwise
+
+from invariants.evidence import Evidence, Order, Violation
+
+Finding = tuple[str, str]  # the subject, and what is wrong with it
+Rule = Callable[[Evidence], Iterable[Finding]]
+
+CONFIRMED, CANCELLED = "CONFIRMED", "CANCELLED"
+TERMINAL = {CONFIRMED, CANCELLED}
+REASONS = {"payment-declined", "out-of-stock", "customer"}
+ARROWS = {
+    ("PENDING", "PAID"),
+    ("PENDING", "CANCELLING"),
+    ("PAID", CONFIRMED),
+    ("PAID", "CANCELLING"),
+    ("CANCELLING", CANCELLED),
+}
+KINDS = ("email", "sms")
+
+
+def accepted_orders_are_kept(evidence: Evidence) -> Iterator[Finding]:
+    """What was answered with 202 exists."""
+    for answer in evidence.answers:
+        if answer.order_id not in evidence.orders:
+            yield answer.order_id, "was accepted, and is not there"
+
+
+def orders_are_terminal(evidence: Evidence) -> Iterator[Finding]:
+    """Every order has come to its end."""
+    for order in evidence.orders.values():
+        if order.status not in TERMINAL:
+            yield order.id, f"is {order.status}"
+
+
+def one_order_per_key(evidence: Evidence) -> Iterator[Finding]:
+    """An idempotency key stands for one order, whoever was answered and however often it was sent."""
+    orders: defaultdict[str, set[str]] = defaultdict(set)
+    for key, order_id in (*evidence.keys, *((a.key, a.order_id) for a in evidence.answers if a.key)):
+        orders[key].add(order_id)
+    for key, ids in orders.items():
+        if len(ids) > 1:
+            yield key, f"stands for {len(ids)} orders"
+    emails = Counter(order.email for order in evidence.orders.values())
+    for email in {answer.email for answer in evidence.answers if answer.email}:
+        if emails[email] != 1:
+            yield email, f"placed one order, and {emails[email]} are there"
+
+
+def one_charge_per_order(evidence: Evidence) -> Iterator[Finding]:
+    """No customer pays twice, and nobody pays for an order that does not exist."""
+    settled = Counter(charge.order_id for charge in evidence.charges if charge.approved)
+    for order_id, count in settled.items():
+        if count > 1:
+            yield order_id, f"was charged {count} times"
+        if order_id not in evidence.orders:
+            yield order_id, "was charged, and is not there"
+
+
+def confirmed_orders_are_paid(evidence: Evidence) -> Iterator[Finding]:
+    """CONFIRMED means that the total was paid, once, and not given back."""
+    net, settled = _net(evidence), Counter(charge.order_id for charge in evidence.charges if charge.approved)
+    refunded = {refund.order_id for refund in evidence.refunds}
+    for order in _with_status(evidence, CONFIRMED):
+        if settled[order.id] != 1 or net.get(order.id, 0) != order.total or order.id in refunded:
+            yield order.id, f"costs {order.total}, paid is {net.get(order.id, 0)} in {settled[order.id]} charges"
+
+
+def confirmed_orders_have_their_stock(evidence: Evidence) -> Iterator[Finding]:
+    """CONFIRMED means that exactly its lines were taken from stock."""
+    taken = _taken(evidence)
+    for order in _with_status(evidence, CONFIRMED):
+        if taken.get(order.id, {}) != dict(order.lines):
+            yield order.id, f"ordered {dict(order.lines)}, took {taken.get(order.id, {})}"
+
+
+def cancelled_orders_cost_nothing(evidence: Evidence) -> Iterator[Finding]:
+    """CANCELLED means that the customer has all money back, and knows why."""
+    net = _net(evidence)
+    for order in _with_status(evidence, CANCELLED):
+        if net.get(order.id, 0) != 0:
+            yield order.id, f"is cancelled, paid is {net[order.id]}"
+        if order.reason not in REASONS:
+            yield order.id, f"is cancelled for {order.reason}"
+
+
+def cancelled_orders_hold_no_stock(evidence: Evidence) -> Iterator[Finding]:
+    """CANCELLED means that others can buy what it asked for; so does an order that nobody knows."""
+    for order_id, taken in _taken(evidence).items():
+        order = evidence.orders.get(order_id)
+        if order is None or order.status == CANCELLED:
+            yield order_id, f"holds {taken}"
+
+
+def stock_adds_up(evidence: Evidence) -> Iterator[Finding]:
+    """What there was and what was added is what is left and what confirmed orders bought."""
+    sold: Counter[str] = Counter()
+    for order in _with_status(evidence, CONFIRMED):
+        sold.update(order.lines)
+    for item in evidence.items:
+        expected = item.initial + item.restocked - sold[item.id]
+        if item.on_hand != expected or item.on_hand < 0:
+            yield item.id, f"has {item.on_hand}, and should have {expected}"
+
+
+def customers_are_told_once(evidence: Evidence) -> Iterator[Finding]:
+    """One email and one SMS for each order that has ended, and none for any other."""
+    if evidence.notices is None:
+        return
+    told = Counter((notice.order_id, notice.kind) for notice in evidence.notices)
+    for order in evidence.orders.values():
+        expected = 1 if order.status in TERMINAL else 0
+        for kind in KINDS:
+            if told[order.id, kind] != expected:
+                yield order.id, f"is {order.status}, and got {told[order.id, kind]} {kind}"
+    for order_id in {notice.order_id for notice in evidence.notices} - evidence.orders.keys():
+        yield order_id, "was written about, and is not there"
+
+
+def outboxes_are_empty(evidence: Evidence) -> Iterator[Finding]:
+    """What happened has been told to the other services."""
+    yield from ((service, f"{count} events wait") for service, count in evidence.outboxes.items() if count)
+
+
+def jobs_are_done(evidence: Evidence) -> Iterator[Finding]:
+    """No call to the outside is left to be made."""
+    yield from ((service, f"{count} jobs wait") for service, count in evidence.jobs.items() if count)
+
+
+def dead_letters_are_the_expected_ones(evidence: Evidence) -> Iterator[Finding]:
+    """Nothing was given up but the poison that a test put in."""
+    if evidence.dead_letters is None:
+        return
+    for service in sorted({*evidence.dead_letters, *evidence.expected_dead_letters}):
+        found, expected = evidence.dead_letters.get(service, 0), evidence.expected_dead_letters.get(service, 0)
+        if found != expected:
+            yield service, f"has {found} dead letters, expected are {expected}"
+
+
+def transitions_are_legal(evidence: Evidence) -> Iterator[Finding]:
+    """A timeline begins with PENDING, follows the arrows, and ends where the order stands."""
+    for order in evidence.orders.values():
+        steps = list(order.timeline)
+        if steps[:1] != ["PENDING"] or steps[-1] != order.status or not ARROWS.issuperset(pairwise(steps)):
+            yield order.id, f"is {order.status} by way of {' > '.join(steps) or 'nothing'}"
+
+
+RULES: Mapping[str, Rule] = {
+    rule.__name__.replace("_", "-"): rule
+    for rule in (
+        accepted_orders_are_kept,
+        orders_are_terminal,
+        one_order_per_key,
+        one_charge_per_order,
+        confirmed_orders_are_paid,
+        confirmed_orders_have_their_stock,
+        cancelled_orders_cost_nothing,
+        cancelled_orders_hold_no_stock,
+        stock_adds_up,
+        customers_are_told_once,
+        outboxes_are_empty,
+        jobs_are_done,
+        dead_letters_are_the_expected_ones,
+        transitions_are_legal,
+    )
+}
+
+
+def violations(evidence: Evidence) -> list[Violation]:
+    """Everything that is wrong; an empty list if nothing is."""
+    return [Violation(name, subject, detail) for name, rule in RULES.items() for subject, detail in rule(evidence)]
+
+
+def _with_status(evidence: Evidence, status: str) -> Iterator[Order]:
+    return (order for order in evidence.orders.values() if order.status == status)
+
+
+def _net(evidence: Evidence) -> dict[str, int]:
+    net: Counter[str] = Counter()
+    for charge in evidence.charges:
+        net[charge.order_id] += charge.amount if charge.approved else 0
+    for refund in evidence.refunds:
+        net[refund.order_id] -= refund.amount
+    return dict(net)
+
+
+def _taken(evidence: Evidence) -> dict[str, dict[str, int]]:
+    taken: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for taking in evidence.takings:
+        taken[taking.order_id][taking.item_id] += taking.quantity
+    return {order_id: {item: count for item, count in items.items() if count} for order_id, items in taken.items()}
