@@ -51,7 +51,10 @@ class Context:
 
 @dataclass(frozen=True)
 class Parts:
-    """What a service is made of. `states` become attributes of app.state."""
+    """What a service is made of. `states` become attributes of app.state.
+
+    `on_drain` ends what would keep requests open for ever; `on_stop` runs once no request is left.
+    """
 
     subscriptions: Sequence[Subscription] = ()
     workers: Sequence[Worker] = ()
@@ -59,6 +62,7 @@ class Parts:
     tasks: Sequence[Task] = ()
     states: Mapping[str, Any] = field(default_factory=dict)
     on_start: Sequence[Callable[[], None]] = ()
+    on_drain: Sequence[Callable[[], None]] = ()
     on_stop: Sequence[Callable[[], None]] = ()
 
 
@@ -183,28 +187,34 @@ class Process:
         log.info("draining")
         self._health.draining = True
         deadline = time.monotonic() + self._settings.drain_seconds
-        public, internal = servers[:-1], servers[-1]
-        for server in public:
+        for server in servers[:-1]:
             server.should_exit = True
-        in_time = await asyncio.to_thread(self._stop_threads, deadline)
-        internal.should_exit = True
+        for end in self._parts.on_drain:
+            end()
+        intake = asyncio.create_task(asyncio.to_thread(self._stop_intake, deadline))
+        if serving[:-1]:
+            await asyncio.wait(serving[:-1], timeout=max(0.1, deadline - time.monotonic()))
+        in_time = await intake
+        in_time = await asyncio.to_thread(self._stop_output, deadline) and in_time
+        servers[-1].should_exit = True
         await asyncio.wait(serving, timeout=max(0.1, deadline - time.monotonic()))
         self._sink.close()
         self._database.dispose()
         log.info("stopped", in_time=in_time)
         return 0 if in_time and not self._crew.failed else 1
 
-    def _stop_threads(self, deadline: float) -> bool:
-        # What takes in work stops first, what sends its results last.
+    def _stop_intake(self, deadline: float) -> bool:
         stages: list[list[tuple[str, Callable[[], None]]]] = [
             [("consumer", self._consumer.stop)] if self._consumer else [],
             [(f"{w.queue}-jobs", r.stop) for w, r in zip(self._parts.workers, self._runners, strict=True)],
             [(f"task-{number}", periodic.stop) for number, periodic in enumerate(self._periodics)],
         ]
-        in_time = _all([self._stop_stage(stage, deadline) for stage in stages])
+        return _all([self._stop_stage(stage, deadline) for stage in stages])
+
+    def _stop_output(self, deadline: float) -> bool:
         for stop in self._parts.on_stop:
             stop()
-        return self._stop_stage([("relay", self._relay.stop)], deadline) and in_time
+        return self._stop_stage([("relay", self._relay.stop)], deadline)
 
     def _stop_stage(self, stage: Sequence[tuple[str, Callable[[], None]]], deadline: float) -> bool:
         for _, stop in stage:

@@ -36,7 +36,8 @@ def build(context: Context) -> Parts:
             Task("prune-keys", lambda: idempotency.prune(database, settings.idempotency_days), idempotency.PRUNE_EVERY),
         ],
         on_start=[placing.start],
-        on_stop=[timelines.stop, placing.stop],
+        on_drain=[timelines.stop],
+        on_stop=[placing.stop],
     )
 
 
