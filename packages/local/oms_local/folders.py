@@ -4,7 +4,6 @@ import fcntl
 import hashlib
 import os
 import pwd
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -70,9 +69,3 @@ def give_away(folder: Path) -> None:
     for place, folders, files in os.walk(folder):
         for name in (*folders, *files):
             os.chown(os.path.join(place, name), *account, follow_symlinks=False)  # noqa: PTH118 - a thousand files
-
-
-def remove(folder: Path) -> None:
-    """Remove a folder and its stand-in, whatever is there of it."""
-    for place in {folder, within_reach(folder, "lib")}:
-        shutil.rmtree(place, ignore_errors=True)

@@ -1,5 +1,6 @@
 """The whole of OMS on one machine: five databases, Kafka, the inbox and five services."""
 
+import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
@@ -100,7 +101,7 @@ class Platform:
             try:
                 _first_failure(futures)
             except BaseException:
-                self._abandon()
+                self.abandon()
                 raise
 
     def stop(self) -> None:
@@ -111,6 +112,12 @@ class Platform:
     def kill(self) -> None:
         """End everything at once, as a power cut would."""
         _at_once(self.servers, "kill")
+
+    def remove(self) -> None:
+        """Remove all data and logs, wherever they had to be put."""
+        for database in self.databases.values():
+            shutil.rmtree(database.folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self) -> Self:
         self.start()
@@ -141,7 +148,8 @@ class Platform:
             self.services[name].start()
             self.services[name].await_ready()
 
-    def _abandon(self) -> None:
+    def abandon(self) -> None:
+        """End a start that is under way."""
         self._topics_exist.set()
         self.kill()
 

@@ -9,13 +9,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import psutil
 
 from oms_local import guard, ports
 from oms_local.errors import LocalError, NotReady, PortTaken, ServerDied, telling_full_disk
 
+State = Literal["waiting", "starting", "ready", "dead"]
 LAST_WORDS = 12  # lines of a dead server's log that an error repeats
 
 
@@ -32,6 +33,7 @@ class Server(ABC):
         self.listens = listens
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0
+        self._answered = False
 
     @abstractmethod
     def command(self) -> list[str]:
@@ -63,6 +65,15 @@ class Server(ABC):
     def is_alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def state(self) -> State:
+        """Where the program is in its life, for people."""
+        if self._process is None:
+            return "waiting"
+        if not self.is_alive():
+            return "dead"
+        return "ready" if self._answered else "starting"
+
     def start(self) -> None:
         """Start the program and return at once; await_ready tells when it answers."""
         if self.is_alive():
@@ -78,10 +89,11 @@ class Server(ABC):
         deadline = time.monotonic() + (seconds or self.ready_seconds)
         while not self.is_ready():
             if not self.is_alive():
-                raise self._died()
+                raise self.death()
             if time.monotonic() > deadline:
                 raise NotReady(f"{self.name} does not answer", f"Its log: {self.log}")
             time.sleep(0.05)
+        self._answered = True
 
     def stop(self) -> None:
         """End the program in its own orderly way; by force when it takes too long."""
@@ -120,6 +132,15 @@ class Server(ABC):
             log.seek(self._log_start)
             return log.read()
 
+    def death(self) -> LocalError:
+        """How the program ended that nobody asked to end."""
+        code = self._process.returncode if self._process else "none"
+        words = self.log_since_start() if self.log.exists() else ""
+        last = "\n".join(f"    {line}" for line in words.splitlines()[-LAST_WORDS:])
+        return ServerDied(
+            f"{self.name} ended with code {code}; its last words:\n{last}\n", f"The whole log: {self.log}"
+        )
+
     def _check_ports(self) -> None:
         taken = next((port for port in self.listens if ports.is_taken(port)), None)
         if taken is None:
@@ -128,6 +149,7 @@ class Server(ABC):
         raise PortTaken(f"{self.name} needs port {taken}, which {ports.holder(taken)} has", advice)
 
     def _spawn(self) -> None:
+        self._answered = False
         user, group = self.account() or (None, None)
         with self.log.open("ab") as log:
             self._log_start = log.tell()
@@ -162,11 +184,3 @@ class Server(ABC):
             return psutil.Process(self.pid).children(recursive=True) if self.pid else []
         except psutil.NoSuchProcess:
             return []
-
-    def _died(self) -> LocalError:
-        code = self._process.returncode if self._process else "none"
-        words = self.log_since_start() if self.log.exists() else ""
-        last = "\n".join(f"    {line}" for line in words.splitlines()[-LAST_WORDS:])
-        return ServerDied(
-            f"{self.name} ended with code {code}; its last words:\n{last}\n", f"The whole log: {self.log}"
-        )

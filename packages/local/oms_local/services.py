@@ -34,7 +34,7 @@ class HttpServer(Server):
         command: Sequence[str], environment: Mapping[str, str],
     ) -> None:  # fmt: skip
         super().__init__(name, log, listens)
-        self._ready, self._command, self._environment = ready, list(command), dict(environment)
+        self.ready, self._command, self._environment = ready, list(command), dict(environment)
 
     def command(self) -> list[str]:
         return self._command
@@ -43,7 +43,7 @@ class HttpServer(Server):
         return self._environment
 
     def is_ready(self) -> bool:
-        return answers_ok(*self._ready)
+        return answers_ok(*self.ready)
 
 
 def service(

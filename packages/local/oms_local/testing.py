@@ -3,6 +3,7 @@
 They start when the first test asks, once per worker process, and end with it. Their data is thrown away.
 """
 
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -11,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from oms_local import folders
 from oms_local.kafka import KafkaServer
 from oms_local.ports import free_port
 from oms_local.postgres import FORGETFUL, PostgresServer
@@ -27,7 +27,7 @@ def temporary_folder() -> Iterator[Path]:
     try:
         yield folder
     finally:
-        folders.remove(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
