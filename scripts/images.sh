@@ -3,7 +3,8 @@
 #   scripts/images.sh           oms/order:dev and the others
 #   scripts/images.sh --sbom    and write what is in each to build/sbom/SERVICE.cdx.json (CycloneDX)
 #   scripts/images.sh --push    and push them to OMS_REGISTRY
-# Variables: OMS_REGISTRY (registry.example.com/team; none), OMS_TAG (dev), OMS_BUILD_NETWORK (host).
+# Variables: OMS_REGISTRY (registry.example.com/team; none), OMS_TAG (dev), OMS_BUILD_NETWORK (default; host helps
+# where builds cannot resolve names).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 services=(order payment inventory sms email)
@@ -30,7 +31,7 @@ revision=$(git describe --always --dirty --exclude='*' 2>/dev/null || echo unkno
 # build NAME DOCKERFILE [OPTION...]
 build() {
   echo "images: building $prefix/$1:$tag"
-  docker build --quiet --network "${OMS_BUILD_NETWORK:-host}" --file "$2" --tag "$prefix/$1:$tag" \
+  docker build --quiet --network "${OMS_BUILD_NETWORK:-default}" --file "$2" --tag "$prefix/$1:$tag" \
     --label "org.opencontainers.image.title=oms-$1" "${@:3}" . >/dev/null
 }
 

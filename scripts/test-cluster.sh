@@ -4,9 +4,26 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export OMS_TOOLS_REQUIRED=1 # here, a tool that is missing is a failure and no reason to skip
+context=kind-${OMS_CLUSTER:-oms}
+forwards=()
+logs=$(mktemp -d)
+trap '[ ${#forwards[@]} = 0 ] || kill "${forwards[@]}" 2>/dev/null; rm -rf "$logs"' EXIT
+
+# forward SERVICE PORT VARIABLE: put the address of what the Ingress does not offer into the variable
+forward() {
+  kubectl --context "$context" --namespace oms port-forward "service/$1" ":$2" >"$logs/$1" 2>&1 &
+  forwards+=($!)
+  for _ in $(seq 50); do
+    if grep -q '127.0.0.1:' "$logs/$1"; then break; fi
+    sleep 0.2
+  done
+  export "$3=http://$(sed -n 's/^Forwarding from \(127.0.0.1:[0-9]*\) .*/\1/p' "$logs/$1")"
+}
 
 scripts/setup.sh
-.venv/bin/pytest -m cluster tests/images "$@" # builds the images that the cluster runs
+.venv/bin/pytest tests/images "$@" # builds the images that the cluster runs
 OMS_SKIP_BUILD=1 scripts/kind-up.sh
-.venv/bin/pytest tests/chart tests/cluster "$@"
+forward oms-inventory 9090 OMS_INVENTORY_URL
+forward oms-inbox 8025 OMS_INBOX_URL
 OMS_URL=http://localhost:8080 .venv/bin/pytest tests/e2e "$@"
+.venv/bin/pytest tests/chart tests/cluster "$@"
