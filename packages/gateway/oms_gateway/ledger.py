@@ -4,12 +4,15 @@ A real gateway's books survive whatever happens to the services that call it, so
 end read them for whoever has to prove that the money adds up.
 """
 
+import json
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import LiteralString, TypeVar
 
 import psycopg
 from psycopg.rows import class_row
 
+from oms_gateway.combining import Combiner
 from oms_gateway.connections import Connections
 from oms_gateway.contract import Charge, Refund
 from oms_gateway.errors import GatewayUnavailable, OutcomeUnknown, RequestRefused
@@ -43,9 +46,12 @@ CREATE TABLE IF NOT EXISTS gateway_simulator.failed_call (key text PRIMARY KEY)
 # DO UPDATE, not DO NOTHING: only then does the one statement also return the row that was there before.
 _CHARGE: LiteralString = """
 INSERT INTO gateway_simulator.charge AS c (key, id, approved, amount, currency, reason)
-VALUES (%(key)s, %(id)s, %(approved)s, %(amount)s, %(currency)s, %(reason)s)
+SELECT key, id, approved, amount, currency, reason
+FROM json_to_recordset(%(rows)s::json)
+    AS r(key text, id text, approved boolean, amount bigint, currency text, reason text)
+ORDER BY key
 ON CONFLICT (key) DO UPDATE SET key = EXCLUDED.key
-RETURNING c.id, c.approved, c.amount, c.currency, c.reason
+RETURNING c.key, c.id, c.approved, c.amount, c.currency, c.reason
 """
 _REFUND: LiteralString = """
 INSERT INTO gateway_simulator.refund AS r (key, id, charge_id, amount)
@@ -62,16 +68,16 @@ _FAIL: LiteralString = "INSERT INTO gateway_simulator.failed_call (key) VALUES (
 
 
 class Ledger:
-    """The books as the simulator writes them: one statement per entry."""
+    """The books as the simulator writes them. Charges that come in at the same time share one statement."""
 
     def __init__(self, url: str) -> None:
         self._connections = Connections(url, _SCHEMA)
+        self._charges = Combiner(self._enter)
         self.close = self._connections.close
 
     def charge(self, key: str, charge: Charge) -> Charge:
         """Enter the charge, unless the key has one; the one that stands. Raises Retryable."""
-        values: Values = {"key": key, **vars(charge)}
-        return _present(self._row(Charge, _CHARGE, values, OutcomeUnknown))
+        return self._charges.call((key, charge))
 
     def refund(self, key: str, refund: Refund) -> Refund:
         """Enter the refund, unless the key has one; the one that stands. Raises RequestRefused and Retryable."""
@@ -92,6 +98,17 @@ class Ledger:
         """Whether this is the first call with the key to a card whose first call fails. Raises GatewayUnavailable."""
         with self._connections.one() as connection:
             return connection.execute(_FAIL, {"key": key}).rowcount == 1
+
+    def _enter(self, entries: Sequence[tuple[str, Charge]]) -> list[Charge]:
+        # Of several calls with one key, the first in line is entered: a statement takes each key once.
+        first = dict(reversed(entries))
+        rows = json.dumps([{"key": key, **vars(charge)} for key, charge in first.items()])
+        try:
+            with self._connections.one() as connection:
+                standing = {key: Charge(*rest) for key, *rest in connection.execute(_CHARGE, {"rows": rows})}
+        except psycopg.OperationalError as error:
+            raise OutcomeUnknown("the simulator's ledger went away during the call") from error
+        return [standing[key] for key, _ in entries]
 
     def _row(
         self,

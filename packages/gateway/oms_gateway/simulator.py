@@ -10,6 +10,7 @@ from oms_gateway.ledger import Ledger
 from oms_gateway.testcards import TEST_CARDS, Outcome
 
 SLOW_SECONDS = 2.0
+_OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 _LETTERS = str.maketrans("0123456789", "ghijklmnop")
 
 
@@ -74,11 +75,11 @@ class SimulatedGateway:
 
 
 def _outcome(token: str) -> Outcome:
-    kind, _, rest = token.partition("-")
-    name = rest.split("-")[1:2]
-    if kind != "sim" or not name or name[0] not in set(Outcome):
+    kind, *rest = token.split("-")
+    outcome = _OUTCOMES.get(rest[1]) if kind == "sim" and len(rest) > 1 else None
+    if outcome is None:
         raise RequestRefused("this token is not the simulator's")
-    return Outcome(name[0])
+    return outcome
 
 
 def _name(kind: str) -> str:
