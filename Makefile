@@ -1,0 +1,48 @@
+# What can be done here. Each target makes the environment first (scripts/setup.sh ends at once when it is there).
+.DEFAULT_GOAL := help
+.PHONY: help up down test lint format lock reset bench contracts images kind-up kind-down test-cluster setup
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## make .venv, with everything that requirements.lock pins
+	@scripts/setup.sh
+
+up: setup ## start all of OMS on this machine and place the sample order; Ctrl-C stops it
+	@.venv/bin/oms up
+
+down: setup ## stop what `make up` started elsewhere
+	@.venv/bin/oms down
+
+reset: setup ## remove the data and logs of `make up`
+	@.venv/bin/oms reset --yes
+
+test: setup ## all tests that need neither Docker nor a cluster, on real Kafka and Postgres, with coverage
+	@scripts/test.sh
+
+lint: setup ## format, lint, types, imports, contracts and sizes: what CI checks without running anything
+	@scripts/lint.sh
+
+format: setup ## format the code, and mend what can be mended by itself
+	@.venv/bin/ruff check --fix --quiet . ; .venv/bin/ruff format .
+
+contracts: setup ## write the JSON Schemas and the AsyncAPI document from the models
+	@.venv/bin/python -m oms_contracts
+
+bench: setup ## measure throughput and latency, beside a naive build
+	@.venv/bin/python -m benchmarks
+
+lock: setup ## write requirements.lock anew (versions already locked stay)
+	@scripts/lock.sh
+
+images: ## build the container images
+	@scripts/images.sh
+
+kind-up: ## a Kubernetes cluster in Docker with all of OMS in it
+	@scripts/kind-up.sh
+
+kind-down: ## delete that cluster
+	@scripts/kind-down.sh
+
+test-cluster: ## the tests that need Docker or a cluster
+	@scripts/test-cluster.sh

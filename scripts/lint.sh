@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# All that can be checked without running anything. Goes on after a failure, so that one run tells everything.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+export PATH="$PWD/.venv/bin:$PATH"
+scripts/setup.sh || exit 1
+
+code=()
+for folder in packages services tests benchmarks scripts; do [ -d $folder ] && code+=("$folder"); done
+failed=()
+check() {
+  local name=$1
+  shift
+  echo "== $name"
+  "$@" || failed+=("$name")
+}
+check "ruff format" ruff format --check --quiet "${code[@]}"
+check "ruff" ruff check "${code[@]}"
+check "mypy" mypy "${code[@]}"
+check "imports" lint-imports
+check "contracts" python -m oms_contracts --check
+check "sizes" python scripts/sizes.py
+
+[ ${#failed[@]} -eq 0 ] && echo "lint: all well" && exit 0
+printf 'lint: failed: %s\n' "$(IFS=,; echo "${failed[*]}")" >&2
+exit 1

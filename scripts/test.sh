@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Every test that needs neither Docker nor a cluster. Arguments go to pytest.
+# Two workers: what shares a platform is one xdist group, so that one worker has it and the other does the rest.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+scripts/setup.sh || exit 1
+
+# A mark that every process of this run inherits: whoever still bears it afterwards was left behind.
+export OMS_TEST_RUN="$$-$(date +%s)"
+rm -f .coverage .coverage.*
+.venv/bin/pytest -m "not cluster" -n "${OMS_TEST_WORKERS:-2}" --dist loadgroup \
+  --cov --cov-branch --cov-report=term --cov-fail-under=90 "$@"
+code=$?
+
+left=$(grep -lsz "^OMS_TEST_RUN=$OMS_TEST_RUN\$" /proc/[0-9]*/environ | cut -d/ -f3 | grep -vx "$$")
+for process in $left; do
+  # What the shell itself runs to find out is gone by now.
+  [ -r "/proc/$process/cmdline" ] || continue
+  echo "test: left behind: $process $(tr '\0' ' ' <"/proc/$process/cmdline")" >&2
+  code=1
+done
+exit $code
