@@ -1,0 +1,151 @@
+"""Topics, users and rights, compared with what the services do in code."""
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oms_chassis.kafka import RECORD_LIMIT
+from oms_contracts import topics
+
+ROOT = Path(__file__).parents[2]
+BY_CONSTANT = {name: value for name, value in vars(topics).items() if isinstance(value, topics.Topic)}
+
+
+def subscribed(rendered: Any, service: str) -> set[str]:
+    """The topics that a service subscribes to, asked of the service itself."""
+    return {subscription.topic.name for subscription in rendered.parts(service).subscriptions}
+
+
+def named_in_code(service: str) -> set[str]:
+    """The topics whose constants stand anywhere in a service's code."""
+    names = set()
+    for path in (ROOT / "services" / service / f"oms_{service}").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+            names |= {BY_CONSTANT[name].name} if name in BY_CONSTANT else set()
+    return names
+
+
+def rights(user: dict[str, Any]) -> set[tuple[str, str, str]]:
+    """What a user may do, as (kind of resource, its name, operation)."""
+    assert user["spec"]["authorization"]["type"] == "simple"
+    found = set()
+    for acl in user["spec"]["authorization"]["acls"]:
+        assert acl["resource"]["patternType"] == "literal"
+        found |= {(acl["resource"]["type"], acl["resource"]["name"], operation) for operation in acl["operations"]}
+    return found
+
+
+@pytest.mark.parametrize("service", topics.SERVICES)
+def test_a_service_may_do_what_its_code_does_and_nothing_else(render: Any, service: str) -> None:
+    writes = {topic.name for topic in topics.TOPICS if topic.emitted_by == service} | {topics.dead_letter(service)}
+    reads = subscribed(render(), service)
+    expected = {
+        *(("topic", name, operation) for name in writes for operation in ("Describe", "Write")),
+        *(("topic", name, operation) for name in reads for operation in ("Describe", "Read")),
+        ("group", service, "Read"),
+    }
+    assert rights(render().of("KafkaUser")[f"oms-{service}-kafka"]) == expected
+
+
+@pytest.mark.parametrize("service", topics.SERVICES)
+def test_the_contracts_name_the_topics_that_the_code_uses(render: Any, service: str) -> None:
+    writes = {topic.name for topic in topics.TOPICS if topic.emitted_by == service}
+    reads = {topic.name for topic in topics.TOPICS if service in topic.read_by}
+    assert subscribed(render(), service) == reads
+    assert writes <= named_in_code(service)
+
+
+def test_there_is_a_topic_resource_for_every_topic(render: Any) -> None:
+    found = {one["spec"]["topicName"]: one for one in render().of("KafkaTopic").values()}
+    assert found.keys() == set(topics.names())
+    for topic in topics.TOPICS:
+        config = found[topic.name]["spec"]["config"]
+        assert config["cleanup.policy"] == ("compact" if topic.compacted else "delete")
+        assert config["max.message.bytes"] == RECORD_LIMIT
+        assert found[topic.name]["spec"]["partitions"] == topics.PARTITIONS
+
+
+def test_names_of_topic_resources_are_lower_case_and_told_apart(render: Any) -> None:
+    names = list(render().of("KafkaTopic"))
+    assert "oms-order-created-event" in names
+    assert all(name == name.lower() for name in names)
+
+
+def test_production_keeps_three_copies_and_needs_two(render: Any) -> None:
+    rendered = render(file=ROOT / "charts/oms/values-production.yaml")
+    config = rendered.of("Kafka")["oms-kafka"]["spec"]["kafka"]["config"]
+    assert (config["default.replication.factor"], config["min.insync.replicas"]) == (3, 2)
+    assert config["offsets.topic.replication.factor"] == 3
+    assert {one["spec"]["replicas"] for one in rendered.of("KafkaTopic").values()} == {3}
+    assert rendered.of("KafkaNodePool")["oms-kafka"]["spec"]["replicas"] == 3
+
+
+def test_topics_are_never_made_by_accident(render: Any) -> None:
+    assert render().of("Kafka")["oms-kafka"]["spec"]["kafka"]["config"]["auto.create.topics.enable"] is False
+    properties = render({"kafka.mode": "embedded"}).of("ConfigMap")["oms-kafka"]["data"]["server.properties"]
+    assert "auto.create.topics.enable=false" in properties
+
+
+def test_an_uninstall_does_not_hang_on_finalizers(render: Any) -> None:
+    operator = render().of("Kafka")["oms-kafka"]["spec"]["entityOperator"]["template"]["topicOperatorContainer"]
+    assert {"name": "STRIMZI_USE_FINALIZERS", "value": "false"} in operator["env"]
+
+
+def environment(container: dict[str, Any]) -> dict[str, Any]:
+    return {one["name"]: one.get("value", one.get("valueFrom")) for one in container["env"]}
+
+
+def test_strimzi_s_services_connect_by_tls_and_scram_each_as_itself(render: Any) -> None:
+    found = environment(render().container("oms-payment"))
+    assert found["OMS_KAFKA_BOOTSTRAP"] == "oms-kafka-kafka-bootstrap.shop.svc:9093"
+    assert (found["OMS_KAFKA_SECURITY_PROTOCOL"], found["OMS_KAFKA_SASL_MECHANISM"]) == ("SASL_SSL", "SCRAM-SHA-512")
+    assert found["OMS_KAFKA_USERNAME"] == "oms-payment-kafka"
+    assert found["OMS_KAFKA_PASSWORD"]["secretKeyRef"] == {"name": "oms-payment-kafka", "key": "password"}
+    assert found["OMS_KAFKA_CA_FILE"] == "/etc/oms/kafka-ca/ca.crt"
+
+
+def test_client_certificates_come_from_the_user_s_secret(render: Any) -> None:
+    rendered = render({"kafka.strimzi.authentication": "tls"})
+    found = environment(rendered.container("oms-sms"))
+    assert found["OMS_KAFKA_SECURITY_PROTOCOL"] == "SSL"
+    assert "OMS_KAFKA_PASSWORD" not in found
+    volumes = {one["name"]: one for one in rendered.pods()["Deployment/oms-sms"]["volumes"]}
+    assert volumes["kafka-user"]["secret"]["secretName"] == "oms-sms-kafka"
+    assert volumes["kafka-ca"]["secret"]["secretName"] == "oms-kafka-cluster-ca-cert"
+
+
+def test_external_kafka_takes_one_secret_for_all_or_one_of_a_service(render: Any) -> None:
+    rendered = render(file=ROOT / "charts/oms/ci/external-values.yaml")
+    secrets = {
+        name: environment(rendered.container(f"oms-{name}"))["OMS_KAFKA_PASSWORD"]["secretKeyRef"]["name"]
+        for name in topics.SERVICES
+    }
+    assert secrets["payment"] == "payment-kafka"
+    assert {secrets[name] for name in topics.SERVICES if name != "payment"} == {"kafka-credentials"}
+
+
+@pytest.mark.parametrize(("mode", "jobs"), [("strimzi", 0), ("embedded", 1)])
+def test_a_job_creates_topics_where_no_operator_does(render: Any, mode: str, jobs: int) -> None:
+    found = render({"kafka.mode": mode}).of("Job")
+    assert len(found) == jobs
+    for job in found.values():
+        container = job["spec"]["template"]["spec"]["containers"][0]
+        assert container["command"] == ["python", "-m", "oms_order.main", "topics"]
+        assert "helm.sh/hook" not in job["metadata"].get("annotations", {})  # --wait would wait for ever
+
+
+def test_a_sixth_service_is_one_entry(render: Any) -> None:
+    rendered = render(file=ROOT / "charts/oms/ci/sixth-values.yaml")
+    name = "oms-loyalty-points"
+    for kind in ("Deployment", "Service", "ServiceAccount", "NetworkPolicy", "PodDisruptionBudget"):
+        assert name in rendered.of(kind), kind
+    assert f"{name}-postgres" in rendered.of("StatefulSet")
+    assert f"{name}-database" in rendered.of("Secret")
+    assert rendered.container(name)["command"] == ["python", "-m", "oms_loyalty_points.main", "serve"]
+    assert ("topic", "inventoryUpdatedEvent", "Read") in rights(rendered.of("KafkaUser")[f"{name}-kafka"])
+    assert {"pointsGrantedEvent", "loyalty-points.deadletter"} <= {
+        one["spec"]["topicName"] for one in rendered.of("KafkaTopic").values()
+    }

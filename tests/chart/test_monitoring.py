@@ -1,0 +1,108 @@
+"""Alerts and dashboards ask for metrics that exist, and each alert has a page that helps."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from oms_chassis.metrics import Metrics
+from oms_contracts.topics import SERVICES
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "charts" / "oms"
+ELSEWHERE = {
+    "up",
+    "kubelet_volume_stats_available_bytes",
+    "kubelet_volume_stats_capacity_bytes",
+    "container_cpu_usage_seconds_total",
+    "container_memory_working_set_bytes",
+}
+ON = {"serviceMonitor.enabled": True, "prometheusRule.enabled": True}
+
+
+@pytest.fixture(scope="module")
+def measured(render: Any) -> set[str]:
+    """Every name that the services give to a metric."""
+    registry = CollectorRegistry()
+    Metrics(registry)
+    for service in SERVICES:
+        render().parts(service, registry)
+    names = set()
+    for metric in registry.collect():
+        suffixes = {"histogram": ("_bucket", "_count", "_sum"), "counter": ("_total",)}.get(metric.type, ("",))
+        names |= {metric.name + suffix for suffix in suffixes}
+    return names
+
+
+def asked_for(expression: str) -> set[str]:
+    """The metrics that an expression names: words before a selector."""
+    return set(re.findall(r"\b([a-z][a-z0-9_]+)\{", expression))
+
+
+def alerts(rendered: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = rendered.of("PrometheusRule")["oms"]["spec"]["groups"][0]["rules"]
+    return found
+
+
+def test_alerts_ask_for_metrics_that_exist(render: Any, measured: set[str]) -> None:
+    for alert in alerts(render(ON)):
+        names = asked_for(alert["expr"])
+        assert names, alert["alert"]
+        assert names <= measured | ELSEWHERE, alert["alert"]
+
+
+def test_every_alert_links_to_a_page_that_exists_and_every_page_has_an_alert(render: Any) -> None:
+    rendered = render({**ON, "prometheusRule.runbooks": "https://docs.example.com/runbooks/"})
+    pages = {path.name for path in (ROOT / "docs" / "runbooks").glob("Oms*.md")}
+    linked = set()
+    for alert in alerts(rendered):
+        assert alert["annotations"]["runbook_url"] == f"https://docs.example.com/runbooks/{alert['alert']}.md"
+        linked.add(f"{alert['alert']}.md")
+    assert linked == pages
+    assert len(linked) >= 10
+
+
+def test_every_page_says_where_to_look_and_what_to_do() -> None:
+    for page in (ROOT / "docs" / "runbooks").glob("Oms*.md"):
+        text = page.read_text()
+        assert text.startswith(f"# {page.stem}\n")
+        assert "```sh" in text
+        assert "## Causes and repairs" in text
+
+
+def test_an_alert_can_be_left_out(render: Any) -> None:
+    names = {one["alert"] for one in alerts(render({**ON, "prometheusRule.disabled": ["OmsHttpSlow"]}))}
+    assert "OmsHttpSlow" not in names
+    assert "OmsHttpErrors" in names
+
+
+def test_alerts_watch_this_release_alone(render: Any) -> None:
+    for alert in alerts(render(ON)):
+        assert alert["expr"].count('namespace="shop"') == len(re.findall(r"\{", alert["expr"])), alert["alert"]
+        assert not re.search(r"SCOPE|SERVICES|FULLNAME", alert["expr"])
+
+
+def test_dashboards_are_labelled_and_ask_for_metrics_that_exist(render: Any, measured: set[str]) -> None:
+    found = [one for name, one in render().of("ConfigMap").items() if "dashboard" in name]
+    assert len(found) == 3
+    for one in found:
+        assert one["metadata"]["labels"]["grafana_dashboard"] == "1"
+        dashboard = json.loads(next(iter(one["data"].values())))
+        for panel in dashboard["panels"]:
+            for target in panel["targets"]:
+                assert asked_for(target["expr"]) <= measured | ELSEWHERE, panel["title"]
+                assert 'namespace="$namespace"' in target["expr"]
+
+
+def test_dashboards_have_identities_of_their_own() -> None:
+    loaded = [json.loads(path.read_text()) for path in (CHART / "dashboards").glob("*.json")]
+    assert len({one["uid"] for one in loaded}) == len(loaded) == len({one["title"] for one in loaded})
+
+
+def test_prometheus_scrapes_the_services_and_not_their_databases(render: Any) -> None:
+    monitor = render(ON).of("ServiceMonitor")["oms"]["spec"]
+    assert monitor["endpoints"][0]["port"] == "internal"
+    assert monitor["selector"]["matchExpressions"][0]["values"] == sorted(SERVICES)

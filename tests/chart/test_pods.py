@@ -1,0 +1,145 @@
+"""Pods: what they may do, how they are probed, how they stop, and what they are told."""
+
+import json
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oms_contracts.topics import SERVICES
+from oms_local import sample
+
+CHART = Path(__file__).parents[2] / "charts" / "oms"
+
+
+def test_every_pod_passes_the_restricted_level_with_a_read_only_root(helm: Any, example: Path) -> None:
+    for name, pod in helm.render(file=example).pods().items():
+        security = pod["securityContext"]
+        assert security["runAsNonRoot"] is True, name
+        assert security["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert security["runAsUser"] > 0, name
+        assert pod["automountServiceAccountToken"] is False, name
+        for container in (*pod["containers"], *pod.get("initContainers", ())):
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }, name
+            assert container["resources"]["requests"].keys() == {"cpu", "memory"}, name
+            assert "memory" in container["resources"]["limits"], name
+        assert not any("hostPath" in volume for volume in pod["volumes"] if volume) if "volumes" in pod else True
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_is_probed_on_the_internal_port(render: Any, service: str) -> None:
+    container = render().container(f"oms-{service}")
+    probes = {kind: container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "readiness", "liveness")}
+    assert probes["readiness"] == {"path": "/readyz", "port": "internal"}
+    assert probes["liveness"] == probes["startup"] == {"path": "/livez", "port": "internal"}
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert ports["internal"] == 9100
+    assert ports.get("http") == (9090 if service in {"order", "inventory"} else None)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_pod_is_given_more_time_than_it_needs_to_drain(render: Any, service: str) -> None:
+    pod = render().pods()[f"Deployment/oms-{service}"]
+    container = pod["containers"][0]
+    pause = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    drain = next(int(one["value"]) for one in container["env"] if one["name"] == "OMS_DRAIN_SECONDS")
+    assert pause > 0
+    assert pod["terminationGracePeriodSeconds"] > pause + drain
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_pod_migrates_its_database_and_then_serves(render: Any, service: str) -> None:
+    pod = render().pods()[f"Deployment/oms-{service}"]
+    module = f"oms_{service}.main"
+    assert import_module(module).SERVICE.name == service
+    assert [one["command"] for one in pod["initContainers"]] == [["python", "-m", module, "migrate"]]
+    assert pod["containers"][0]["command"] == ["python", "-m", module, "serve"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_is_told_only_what_it_understands(helm: Any, service: str, example: Path) -> None:
+    settings = import_module(f"oms_{service}.main").SERVICE.settings
+    known = {f"OMS_{name.upper()}" for name in settings.model_fields}
+    told = {one["name"] for one in helm.render(file=example).container(f"oms-{service}")["env"]}
+    assert told <= known
+    assert {"OMS_DATABASE_URL", "OMS_KAFKA_BOOTSTRAP"} <= told
+
+
+def test_no_pod_is_told_a_password_in_clear(helm: Any, example: Path) -> None:
+    for pod in helm.render(file=example).pods().values():
+        for container in (*pod["containers"], *pod.get("initContainers", ())):
+            for one in container.get("env", ()):
+                if any(word in one["name"] for word in ("PASSWORD", "DATABASE_URL", "KEY", "TOKEN")):
+                    assert "value" not in one or one["value"].startswith("/etc/"), one["name"]
+
+
+def test_each_service_has_a_database_user_and_a_password_of_its_own(render: Any) -> None:
+    secrets = {name: render().of("Secret")[f"oms-{name}-database"]["stringData"] for name in SERVICES}
+    assert len({one["password"] for one in secrets.values()}) == 5
+    for service, one in secrets.items():
+        host = f"oms-{service}-postgres.shop.svc:5432"
+        assert one["uri"] == f"postgresql://{service}:{one['password']}@{host}/{service}"
+
+
+def test_a_secret_that_exists_takes_the_place_of_a_generated_one(render: Any) -> None:
+    rendered = render({"services.order.database": {"existingSecret": "mine"}})
+    assert "oms-order-database" not in rendered.of("Secret")
+    assert rendered.container("oms-order")["env"][0]["valueFrom"]["secretKeyRef"] == {"name": "mine", "key": "uri"}
+
+
+def test_cnpg_brings_each_service_its_cluster_and_no_statefulset(render: Any) -> None:
+    rendered = render({"database.mode": "cnpg"})
+    assert rendered.of("Cluster").keys() == {f"oms-{name}-postgres" for name in SERVICES}
+    assert not rendered.of("StatefulSet")
+    secret = rendered.container("oms-sms")["env"][0]["valueFrom"]["secretKeyRef"]
+    assert secret == {"name": "oms-sms-postgres-app", "key": "uri"}
+
+
+def test_selectors_match_their_pods_and_nobody_else_s(helm: Any, example: Path) -> None:
+    rendered = helm.render(file=example)
+    workloads = [one for one in rendered.all if one["kind"] in {"Deployment", "StatefulSet"}]
+    labels = {one["metadata"]["name"]: one["spec"]["template"]["metadata"]["labels"] for one in workloads}
+    for one in workloads:
+        selector = one["spec"]["selector"]["matchLabels"].items()
+        assert [name for name, found in labels.items() if selector <= found.items()] == [one["metadata"]["name"]]
+    for name, service in rendered.of("Service").items():
+        matching = [pod for pod, found in labels.items() if service["spec"]["selector"].items() <= found.items()]
+        assert matching == [name]
+
+
+def test_names_stay_within_what_kubernetes_allows(render: Any) -> None:
+    rendered = render(name="a-release-with-a-name-that-is-rather-long-for-one"[:50])
+    for one in rendered.all:
+        limit = 52 if one["kind"] == "StatefulSet" else 63
+        assert len(one["metadata"]["name"]) <= limit, one["metadata"]["name"]
+
+
+def test_images_follow_the_registry_and_the_tag(render: Any) -> None:
+    assert render().container("oms-order")["image"] == "oms/order:0.1.0"
+    image = {"registry": "registry.example.com/team", "repository": "shop", "tag": "1.2.3"}
+    rendered = render({"image": image})
+    assert rendered.container("oms-email")["image"] == "registry.example.com/team/shop/email:1.2.3"
+    assert rendered.container("oms-inbox")["image"] == rendered.container("oms-email")["image"]
+
+
+def test_the_catalogue_is_the_sample_of_the_local_platform(render: Any) -> None:
+    env = {one["name"]: one.get("value") for one in render().container("oms-inventory")["env"]}
+    assert json.loads(env["OMS_CATALOGUE"] or "") == sample.ITEMS
+
+
+def test_the_inbox_is_there_until_real_providers_are(render: Any) -> None:
+    smtp, sms = {"host": "smtp.example.com"}, {"url": "https://sms.example.com"}
+    assert "oms-inbox" in render().of("Deployment")
+    assert "oms-inbox" in render({"notifications.smtp": smtp}).of("Deployment")
+    assert "oms-inbox" not in render({"notifications": {"smtp": smtp, "sms": sms}}).of("Deployment")
+    assert "oms-inbox" in render({"notifications": {"smtp": smtp, "sms": sms}, "inbox.enabled": True}).of("Deployment")
+
+
+def test_a_disabled_service_leaves_nothing(render: Any) -> None:
+    rendered = render({"services.sms.enabled": False})
+    assert not [one["metadata"]["name"] for one in rendered.all if "oms-sms" in one["metadata"]["name"]]

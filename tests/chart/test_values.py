@@ -1,0 +1,124 @@
+"""What values the chart takes, what it refuses, and that its papers say the same."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "charts" / "oms"
+
+
+def without_secrets(text: str) -> str:
+    """A rendering without what is random, and without the blank lines that the two Helms leave differently."""
+    text = re.sub(r"(?m)^ *(password|uri|OMS_\w+): .*$", "", text)
+    return "\n".join(line.rstrip() for line in text.splitlines() if line.strip())
+
+
+def test_lint_finds_nothing(helm: Any, example: Path) -> None:
+    done = helm.run("lint", "--strict", str(CHART), "--kube-version=1.34.0", "-f", str(example))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_helm_3_and_helm_4_render_the_same(helm: Any, helm3: Any, example: Path) -> None:
+    assert without_secrets(helm.render(file=example).text) == without_secrets(helm3.render(file=example).text)
+
+
+def test_no_rendering_holds_an_empty_or_unresolved_value(helm: Any, example: Path) -> None:
+    text = helm.render(file=example).text
+    assert "<no value>" not in text
+    assert "%!" not in text
+    assert "{{ include" not in text
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"kafka.mod": "embedded"}, "mod"),
+        ({"kafka.mode": "kraft"}, "/kafka/mode"),
+        ({"database.mode": "rds"}, "/database/mode"),
+        ({"services.order.replica": 2}, "replica"),
+        ({"services.order.replicas": "two"}, "/services/order/replicas"),
+        ({"services.order.autoscaling.type": "both"}, "autoscaling/type"),
+        ({"services.Order": {}}, "Order"),
+        ({"services.kafka": {}}, "kafka"),
+        ({"services.order.env": {"oms_gateway": "x"}}, "oms_gateway"),
+        ({"services.order.resources.limit": {}}, "limit"),
+        ({"services.order.routes": ["order"]}, "routes"),
+        ({"imgae": {}}, "imgae"),
+        ({"inbox.enabled": "yes"}, "/inbox/enabled"),
+        ({"kafka.external.bootstrapServers": "kafka"}, "bootstrapServers"),
+        ({"prometheusRule.runbooks": "docs"}, "runbooks"),
+        ({"database.pool": 1}, "/database/pool"),
+        ({"currency": "dollars"}, "/currency"),
+    ],
+    ids=str,
+)
+def test_a_typo_is_refused_by_name(helm: Any, values: dict[str, Any], complaint: str) -> None:
+    assert complaint in helm.refusal(values)
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"kafka.mode": "external"}, "kafka.external.bootstrapServers"),
+        ({"kafka.mode": "external", "kafka.external.bootstrapServers": "k:9092"}, "existingSecret"),
+        ({"database.mode": "external"}, "database.existingSecret"),
+        ({"services.order.consumes": ["orderCreated"]}, "orderCreated"),
+        ({"services.sms.routes": ["/sms"]}, "services.sms.http"),
+        ({"services.order.autoscaling": {"type": "hpa", "minReplicas": 9}}, "minReplicas"),
+        ({"kafka.minInSyncReplicas": 2}, "minInSyncReplicas"),
+        ({"kafka.replication": 3}, "kafka.strimzi.nodes"),
+        ({"inbox.enabled": False}, "notifications.smtp.host"),
+        ({"httpRoute.enabled": True}, "parentRefs"),
+    ],
+    ids=str,
+)
+def test_values_that_do_not_fit_each_other_are_refused_with_what_to_do(
+    helm: Any, values: dict[str, Any], complaint: str
+) -> None:
+    assert complaint in helm.refusal(values)
+
+
+def test_an_old_kubernetes_is_refused(helm: Any) -> None:
+    done = helm.run("template", "oms", str(CHART), "--kube-version=1.29.9")
+    assert "kubeVersion" in done.stderr
+
+
+def test_the_readme_says_what_values_yaml_says() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "chart_docs.py", "--check"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_value_is_explained() -> None:
+    values = "pathlib.Path('charts/oms/values.yaml').read_text()"
+    code = f"import chart_docs, pathlib; print(*chart_docs.undocumented({values}))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={"PYTHONPATH": "scripts"},
+        check=True,
+    )
+    assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("mode", ["embedded", "strimzi"])
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_notes_name_only_what_there_is(helm: Any, mode: str, enabled: bool) -> None:
+    done = helm.run(
+        *("install", "oms", str(CHART), "--dry-run=client", "--namespace=shop", f"--set=kafka.mode={mode}"),
+        *(f"--set=ingress.enabled={str(enabled).lower()}",),
+    )
+    assert done.returncode == 0, done.stderr
+    notes = done.stdout.split("NOTES:")[1]
+    assert "helm test oms -n shop" in notes
+    assert "port-forward service/oms-order 9090:9090" in notes
+    assert ("kafka/oms-kafka" in notes) == (mode == "strimzi")
+    assert ("through the Ingress" in notes) == enabled
