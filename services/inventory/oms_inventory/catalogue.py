@@ -1,0 +1,96 @@
+"""Reading and changing the catalogue for the routes. Every function may raise Problem."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row
+
+from oms_chassis.db import Database, Rows, Transaction
+from oms_chassis.problems import Problem
+from oms_inventory import stock
+from oms_inventory.schemas import CatalogueItem, ItemBody, ItemView
+from oms_inventory.stock import COLUMNS, NewItem
+
+_PAGE = f"SELECT {COLUMNS} FROM item WHERE id > %(after)s ORDER BY id LIMIT %(limit)s"
+_ONE = f"SELECT {COLUMNS} FROM item WHERE id = %(id)s"
+_KEEP_KEY = """
+INSERT INTO restock (key, item_id, quantity) VALUES (%(key)s, %(id)s, %(quantity)s) ON CONFLICT DO NOTHING RETURNING 1
+"""
+_KEY = "SELECT item_id, quantity FROM restock WHERE key = %(key)s"
+
+
+def seed(database: Database, items: Sequence[CatalogueItem], currency: str) -> None:
+    """Put in what is absent; safe from several replicas at once."""
+    new = [NewItem(item.id, item.name, item.unit_price, item.on_hand or 0) for item in items]
+    with database.transaction() as transaction:
+        stock.create(transaction, new, currency)
+
+
+def page(database: Database, limit: int, cursor: str | None) -> tuple[list[ItemView], str | None]:
+    """At most `limit` items by id, and the cursor of the next page if there is one."""
+    rows = database.read(_PAGE, after=_decode(cursor) if cursor else "", limit=limit + 1)
+    items = [ItemView.of(row) for row in rows[:limit]]
+    return items, _encode(items[-1].id) if len(rows) > limit else None
+
+
+def find(database: Database, item_id: str) -> ItemView:
+    """One item."""
+    return ItemView.of(_only(database.read(_ONE, id=item_id)))
+
+
+def put(database: Database, item_id: str, body: ItemBody, version: int | None, currency: str) -> tuple[ItemView, bool]:
+    """Create an item or change it; the item, and whether it is new. `version` is the one that must be current."""
+    with database.transaction() as transaction:
+        if version is None:
+            new = NewItem(item_id, body.name, body.unit_price, body.on_hand or 0)
+            if created := stock.create(transaction, [new], currency):
+                return ItemView.of(created[0]), True
+        return _change(transaction, item_id, body, version), False
+
+
+def _change(transaction: Transaction, item_id: str, body: ItemBody, version: int | None) -> ItemView:
+    row = _only(transaction.run(f"{_ONE} FOR UPDATE", id=item_id))
+    if version not in (None, row.version):
+        raise Problem(412, "item-changed", "The item was changed since", "Read it again, then decide")
+    if body.on_hand not in (None, row.initial):
+        errors = [{"field": "onHand", "message": "is given only when an item is created; restock it instead"}]
+        raise Problem(409, "item-exists", "The item exists with another initial stock", errors=errors)
+    if (body.name, body.unit_price) == (row.name, row.unit_price):
+        return ItemView.of(row)
+    return ItemView.of(stock.change(transaction, item_id, body.name, body.unit_price))
+
+
+def restock(database: Database, item_id: str, quantity: int, key: str | None) -> ItemView:
+    """Add to an item's stock; with a key, once however often it is asked for."""
+    with database.transaction() as transaction:
+        current = _only(transaction.run(f"{_ONE} FOR UPDATE", id=item_id))
+        if key is not None and not transaction.run(_KEEP_KEY, key=key, id=item_id, quantity=quantity):
+            _check_same(transaction, key, item_id, quantity)
+            return ItemView.of(current)
+        return ItemView.of(stock.add(transaction, item_id, quantity))
+
+
+def _check_same(transaction: Transaction, key: str, item_id: str, quantity: int) -> None:
+    row = transaction.run(_KEY, key=key)[0]
+    if (row.item_id, row.quantity) != (item_id, quantity):
+        raise Problem(422, "idempotency-key-reused", "The key stands for another restock")
+
+
+def _only(rows: Rows) -> Row[Any]:
+    if not rows:
+        raise Problem(404, "item-not-found", "There is no item with this id")
+    return rows[0]
+
+
+def _encode(item_id: str) -> str:
+    return base64.urlsafe_b64encode(item_id.encode()).decode().rstrip("=")
+
+
+def _decode(cursor: str) -> str:
+    try:
+        return base64.b64decode(f"{cursor}==", altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        errors = [{"field": "cursor", "message": "must come from a Link header of this list"}]
+        raise Problem(422, "bad-cursor", "The cursor is none of ours", errors=errors) from None

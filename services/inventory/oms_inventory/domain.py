@@ -1,0 +1,66 @@
+"""Who gets the stock: decided for a whole batch, without a database."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from oms_contracts.events import Line, Shortage
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What an order asks of each item."""
+
+    order_id: str
+    quantities: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """All of a demand, or nothing of it: then `shortages` says why."""
+
+    demand: Demand
+    shortages: tuple[Shortage, ...] = ()
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether the order has its stock."""
+        return not self.shortages
+
+
+def demand(order_id: str, lines: Iterable[Line]) -> Demand:
+    """An order's lines, by item."""
+    quantities: dict[str, int] = {}
+    for line in lines:
+        quantities[line.item_id] = quantities.get(line.item_id, 0) + line.quantity
+    return Demand(order_id, quantities)
+
+
+def decide(on_hand: Mapping[str, int], demands: Sequence[Demand]) -> list[Decision]:
+    """First come, first served; an item that is not listed has nothing."""
+    left, decisions = dict(on_hand), []
+    for one in demands:
+        decision = Decision(one, shortages(left, one))
+        decisions.append(decision)
+        if decision.is_taken:
+            for item, quantity in one.quantities.items():
+                left[item] -= quantity
+    return decisions
+
+
+def shortages(left: Mapping[str, int], one: Demand) -> tuple[Shortage, ...]:
+    """What is missing for a demand."""
+    return tuple(
+        Shortage(item_id=item, requested=quantity, available=left.get(item, 0))
+        for item, quantity in one.quantities.items()
+        if quantity > left.get(item, 0)
+    )
+
+
+def taken(decisions: Iterable[Decision]) -> dict[str, int]:
+    """What a batch of decisions takes of each item."""
+    sums: dict[str, int] = {}
+    for decision in decisions:
+        if decision.is_taken:
+            for item, quantity in decision.demand.quantities.items():
+                sums[item] = sums.get(item, 0) + quantity
+    return sums

@@ -1,0 +1,25 @@
+"""The Inventory Service: keeps the catalogue and takes stock. This is where its parts are put together."""
+
+from oms_chassis.consumer import Subscription
+from oms_chassis.service import Context, Parts, Service, main
+from oms_contracts.topics import PAYMENT_COMPLETED
+from oms_inventory import catalogue, handlers
+from oms_inventory.api import router
+from oms_inventory.settings import InventorySettings
+
+
+def build(context: Context) -> Parts:
+    """The parts; nothing connects yet."""
+    settings, database = context.settings, context.database
+    return Parts(
+        subscriptions=[Subscription(PAYMENT_COMPLETED, handlers.payment_completed)],
+        routers=[router],
+        states={"database": database, "currency": settings.currency},
+        on_start=[lambda: catalogue.seed(database, settings.catalogue, settings.currency)],
+    )
+
+
+SERVICE = Service("inventory", "oms_inventory", InventorySettings, build)
+
+if __name__ == "__main__":
+    raise SystemExit(main(SERVICE))
