@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # A Kubernetes cluster in Docker with all of OMS in it, behind http://localhost:8080/order. Again: updates what is there.
+# Arguments go to helm: scripts/kind-up.sh --set logLevel=DEBUG
 # Variables: OMS_TAG (dev), OMS_CLUSTER (oms), OMS_SKIP_BUILD=1 (the images are built).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cluster=${OMS_CLUSTER:-oms}
 tag=${OMS_TAG:-dev}
 context=kind-$cluster
-values=(--values charts/oms/ci/kind-values.yaml --set "image.tag=$tag")
+values=(--values charts/oms/ci/kind-values.yaml --set "image.tag=$tag" "$@")
 
 say() { printf 'kind-up: [%3ss] %s\n' "$SECONDS" "$*"; }
 die() { printf 'kind-up: %s\n' "$*" >&2; exit 1; }
@@ -56,8 +57,8 @@ make_namespace() {
 follow() {
   local state before=''
   while kill -0 "$1" 2>/dev/null; do
-    state=$(kube --namespace oms get pods --no-headers 2>/dev/null |
-      awk '{ split($2, n, "/"); all++; if (n[1] == n[2] || $3 == "Completed") ready++; else waits = waits " " $1 }
+    state=$(kube --namespace oms get pods --no-headers --label-columns app.kubernetes.io/component 2>/dev/null |
+      awk '{ split($2, n, "/"); all++; if (n[1] == n[2] || $3 == "Completed") ready++; else waits = waits " " $NF }
         END { printf "%d of %d pods ready%s", ready, all, waits ? "; waiting for" waits : "" }')
     [ "$state" = "$before" ] || say "$state"
     before=$state
@@ -81,6 +82,7 @@ install() {
 restart_if_stale() {
   local service image deployed
   for service in order payment inventory sms email; do
+    kube --namespace oms get deployment "oms-$service" >/dev/null 2>&1 || continue # switched off
     image=$(docker image inspect --format '{{.Id}}' "oms/$service:$tag")
     deployed=$(kube --namespace oms get deployment "oms-$service" \
       --output 'jsonpath={.metadata.annotations.oms/image}' 2>/dev/null || true)

@@ -13,6 +13,7 @@ import yaml
 
 from oms_chassis.testing import eventually
 from oms_contracts.topics import SERVICES
+from oms_local import sample
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
@@ -65,6 +66,11 @@ def test_the_file_is_valid(docker: Docker, root: Path) -> None:
     plain = yaml.safe_load((root / "compose.yaml").read_text())["services"]
     assert found.keys() == plain.keys()
     assert found.keys() >= {*SERVICES, *(f"{service}-db" for service in SERVICES), "kafka", "inbox"}
+
+
+def test_its_catalogue_is_the_sample(root: Path) -> None:
+    services = yaml.safe_load((root / "compose.yaml").read_text())["services"]
+    assert json.loads(services["inventory"]["environment"]["OMS_CATALOGUE"]) == list(sample.ITEMS)
 
 
 def test_it_runs_what_a_cluster_runs(docker: Docker, compose: Compose, images: dict[str, str]) -> None:
