@@ -1,9 +1,11 @@
 """The inbox, as a process, spoken to by real SMTP and real HTTP."""
 
 import mailbox
+import resource
 import signal
 import smtplib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
@@ -134,3 +136,29 @@ def test_what_was_acknowledged_survives_a_kill_and_a_torn_end_is_cut_off(tmp_pat
         assert inbox.counts() == {"email": 1, "sms": 1, "emailDeliveries": 1}
         send(inbox, mail("o-2"))
         assert [one["orderId"] for one in inbox.messages(kind="email")] == ["o-1", "o-2"]
+
+
+def test_a_full_disk_is_a_temporary_failure_and_nothing_is_half_kept(tmp_path: Path) -> None:
+    folder, smtp_port, http_port = tmp_path / "inbox", free_port(), free_port()
+    with running_inbox(folder, smtp_port, http_port) as inbox:
+        send(inbox, mail("o-1"))
+        assert post(inbox).status_code == 201
+        with file_size_limit(inbox.process.pid, (folder / "sms.jsonl").stat().st_size + 20):
+            assert post(inbox, "k-2").status_code == 503
+            with pytest.raises(smtplib.SMTPDataError, match="452"):
+                send(inbox, mail("o-2"))
+        send(inbox, mail("o-2"))
+        assert post(inbox, "k-2").status_code == 201
+    with running_inbox(folder, smtp_port, http_port) as inbox:
+        assert inbox.counts() == {"email": 2, "sms": 2, "emailDeliveries": 2}
+
+
+@contextmanager
+def file_size_limit(pid: int, limit: int) -> Iterator[None]:
+    """For a block, a process can make no file longer than so many bytes: what a full disk is like."""
+    before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)

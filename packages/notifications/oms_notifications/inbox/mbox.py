@@ -115,6 +115,6 @@ def _identity(mail: bytes) -> tuple[str, str]:
 def _record(message_id: str, place: _Place, mail: bytes) -> Record:
     parsed = BytesParser(EmailMessage, policy=policy.default).parsebytes(mail)
     body = parsed.get_body(("plain",))
-    text = body.get_content() if body is not None else ""
+    text = body.get_content().replace("\r\n", "\n") if body is not None else ""
     to, subject = str(parsed["To"] or ""), str(parsed["Subject"] or "")
     return Record(place.order_id, "email", to, subject, text, message_id, instant(place.received_at))

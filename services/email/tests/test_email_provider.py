@@ -1,0 +1,257 @@
+"""The way by SMTP: against the inbox, and against servers that refuse, fail and hang up."""
+
+import shutil
+import ssl
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, LoginPassword
+from pydantic import SecretStr
+
+from oms_chassis.jobs import Done, Outcome, Retry
+from oms_email.provider import SmtpProvider
+from oms_email.settings import EmailSettings
+from oms_local.testing import free_port
+from oms_notifications.delivery import Notice, refused, sent
+from oms_notifications.testing import RunningInbox, running_inbox
+
+SENT = sent("<o-1.confirmed@example.com>")
+
+
+@contextmanager
+def provider(port: int, **changes: Any) -> Iterator[SmtpProvider]:
+    settings = EmailSettings(
+        database_url="postgresql://unused",
+        kafka_bootstrap="unused:1",
+        smtp_host="127.0.0.1",
+        smtp_port=port,
+        email_from="Shop <shop@example.com>",
+        smtp_timeout=5.0,
+        **changes,
+    )
+    made = SmtpProvider(settings)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def notice(order_id: str = "o-1", to: str = "ann@example.com") -> Notice:
+    return Notice(order_id, "confirmed", to, "Hello\n.\n..dots\n", "Your order")
+
+
+class Script:
+    """A server's answers to RCPT and to the mail, one after the other, then yes for ever. `None` hangs up instead."""
+
+    def __init__(self, rcpt: list[str | None] | None = None, mail: list[str | None] | None = None) -> None:
+        self.rcpt, self.mail = rcpt or [], mail or []
+        self.taken: list[str] = []
+        self.sessions: set[int] = set()
+
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, to: str, _: Any) -> str:  # noqa: N802 - aiosmtpd's
+        self.sessions.add(id(session))
+        answer = self.rcpt.pop(0) if self.rcpt else "250 ok"
+        if answer is None:
+            server.transport.abort()
+            return "250 never seen"
+        if answer.startswith("250"):
+            envelope.rcpt_tos.append(to)
+        return answer
+
+    async def handle_DATA(self, server: Any, _: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's
+        answer = self.mail.pop(0) if self.mail else "250 ok"
+        if answer is None or answer.startswith("250"):
+            self.taken.append(envelope.content.decode())
+        if answer is None:
+            server.transport.abort()
+            return "250 never seen"
+        return answer
+
+
+class Eager(Script):
+    """Takes commands before it has answered the ones before, and asks for a mail even if it refused the recipient."""
+
+    async def handle_EHLO(  # noqa: N802 - aiosmtpd's name
+        self, _: Any, session: Any, __: Any, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        return [responses[0], "250-PIPELINING", *responses[1:]]
+
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, to: str, options: Any) -> str:  # noqa: N802 - the same
+        answer = await super().handle_RCPT(server, session, envelope, to, options)
+        if not answer.startswith("250"):
+            envelope.rcpt_tos.append(to)
+        return answer
+
+
+@contextmanager
+def scripted(script: Script, **options: Any) -> Iterator[int]:
+    controller = Controller(script, hostname="127.0.0.1", port=free_port(), **options)
+    controller.start()
+    try:
+        yield controller.port
+    finally:
+        controller.stop()
+
+
+def outcomes(script: Script, calls: int = 1, to: str = "ann@example.com") -> list[Outcome]:
+    with scripted(script, enable_SMTPUTF8=False) as port, provider(port) as smtp:
+        return [smtp.send(notice(to=to)) for _ in range(calls)]
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Iterator[RunningInbox]:
+    with running_inbox(tmp_path / "inbox", free_port(), free_port()) as running:
+        yield running
+
+
+def test_a_mail_arrives_as_it_was_written(inbox: RunningInbox) -> None:
+    with provider(inbox.smtp_port) as smtp:
+        assert smtp.send(notice()) == SENT
+    (found,) = inbox.messages(orderId="o-1")
+    assert found["to"] == "ann@example.com"
+    assert found["subject"] == "Your order"
+    assert found["text"] == "Hello\n.\n..dots\n"
+    assert found["messageId"] == "<o-1.confirmed@example.com>"
+
+
+def test_many_threads_share_a_few_connections(inbox: RunningInbox) -> None:
+    with provider(inbox.smtp_port) as smtp, ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda number: smtp.send(notice(f"o-{number}")), range(400)))
+    assert all(isinstance(outcome, Done) for outcome in found)
+    assert inbox.counts() == {"email": 400, "sms": 0, "emailDeliveries": 400}
+
+
+def test_an_address_beyond_ascii_is_sent_where_the_server_takes_it(inbox: RunningInbox) -> None:
+    with provider(inbox.smtp_port) as smtp:
+        assert smtp.send(notice(to="zoë@example.com")) == SENT
+    assert inbox.messages()[0]["to"] == "zoë@example.com"
+    assert outcomes(Script(), to="zoë@example.com") == [refused("the mail server takes no address beyond ASCII")]
+
+
+def test_a_server_that_was_restarted_is_connected_to_anew(tmp_path: Path) -> None:
+    smtp_port, http_port = free_port(), free_port()
+    with provider(smtp_port) as smtp:
+        assert smtp.send(notice()) == Retry("smtp: ConnectionRefusedError")
+        for order_id in ("o-1", "o-2"):
+            with running_inbox(tmp_path / "inbox", smtp_port, http_port) as inbox:
+                assert isinstance(smtp.send(notice(order_id)), Done)
+                assert len(inbox.messages(orderId=order_id)) == 1
+
+
+def test_connections_are_used_again() -> None:
+    script = Script()
+    assert outcomes(script, calls=5) == [SENT] * 5
+    assert len(script.sessions) == 1
+
+
+@pytest.mark.parametrize("answer", ["451 try later", "450 mailbox busy", "452 full"])
+def test_a_temporary_no_is_tried_again(answer: str) -> None:
+    code = answer[:3]
+    assert outcomes(Script(rcpt=[answer]), 2) == [Retry(f"smtp: {code} about the recipient"), SENT]
+    assert outcomes(Script(mail=[answer]), 2) == [Retry(f"smtp: {code} about the mail"), SENT]
+
+
+def test_a_permanent_no_is_an_outcome_and_the_connection_lives_on() -> None:
+    script = Script(rcpt=["550 no such user"], mail=["554 no thanks"])
+    assert outcomes(script, 3) == [
+        refused("smtp: 550 about the recipient"),
+        refused("smtp: 554 about the mail"),
+        SENT,
+    ]
+    assert len(script.sessions) == 1
+
+
+def test_a_server_that_wants_a_login_is_no_fault_of_the_recipient() -> None:
+    assert outcomes(Script(rcpt=["530 login first"])) == [Retry("smtp: 530 about the recipient")]
+
+
+def test_a_kept_connection_that_was_hung_up_is_replaced_at_once() -> None:
+    script = Script(rcpt=["250 ok", None])
+    assert outcomes(script, 2) == [SENT, SENT]
+    assert len(script.taken) == 2
+
+
+def test_a_server_that_says_it_is_going_is_connected_to_anew() -> None:
+    script = Script(rcpt=["250 ok", "421 closing"])
+    assert outcomes(script, 2) == [SENT, SENT]
+
+
+def test_a_mail_whose_fate_is_unknown_is_repeated_under_the_same_message_id() -> None:
+    script = Script(mail=[None])
+    assert outcomes(script, 2) == [Retry("smtp: SMTPServerDisconnected"), SENT]
+    first, second = (mail.split("Message-ID: ")[1].splitlines()[0] for mail in script.taken)
+    assert first == second == "<o-1.confirmed@example.com>"
+
+
+def test_a_mail_that_cannot_be_addressed_is_never_sent() -> None:
+    script = Script()
+    hostile = "a@b>\r\nRCPT TO:<c@d"
+    assert outcomes(script, to=hostile) == [refused("no address that mail can be sent to")]
+    assert script.sessions == set()
+
+
+def test_a_server_that_reads_ahead_gets_no_mail_for_a_refused_recipient() -> None:
+    script = Eager(rcpt=["550 no such user", "250 ok"], mail=["250 ok", "451 later"])
+    assert outcomes(script, 3) == [refused("smtp: 550 about the recipient"), SENT, Retry("smtp: 451 about the mail")]
+    assert len(script.taken) == 1
+
+
+def test_a_server_that_reads_ahead_and_hangs_up_is_connected_to_anew() -> None:
+    script = Eager(rcpt=["250 ok", None])
+    assert outcomes(script, 2) == [SENT, SENT]
+    assert len(script.taken) == 2
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl to make a certificate with")
+    folder = tmp_path_factory.mktemp("tls")
+    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
+    subprocess.run(
+        [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names, *files],
+        check=True,
+        capture_output=True,
+    )
+    return folder
+
+
+def guarded(certificate: Path, password: bytes) -> dict[str, Any]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+
+    def login(_: Any, __: Any, ___: Any, ____: Any, data: Any) -> AuthResult:
+        return AuthResult(success=isinstance(data, LoginPassword) and data.password == password, handled=False)
+
+    demands = {"require_starttls": True, "auth_required": True}
+    return {"tls_context": context, "authenticator": login, **demands}
+
+
+def test_mail_goes_encrypted_and_with_a_login_where_that_is_set(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate / "cert.pem"))
+    script = Script()
+    secrets = {"smtp_starttls": True, "smtp_username": "shop"}
+    with scripted(script, **guarded(certificate, b"right")) as port:
+        with provider(port, smtp_password=SecretStr("right"), **secrets) as smtp:
+            assert smtp.send(notice()) == SENT
+        with provider(port, smtp_password=SecretStr("wrong"), **secrets) as smtp:
+            assert smtp.send(notice()) == Retry("smtp: SMTPAuthenticationError")
+        with provider(port) as smtp:
+            assert smtp.send(notice()) == Retry("smtp: 530 about the sender")
+    assert len(script.taken) == 1
+
+
+def test_a_certificate_that_nobody_vouches_for_is_not_trusted(certificate: Path) -> None:
+    with scripted(Script(), **guarded(certificate, b"right")) as port, provider(port, smtp_starttls=True) as smtp:
+        assert smtp.send(notice()) == Retry("smtp: SSLCertVerificationError")

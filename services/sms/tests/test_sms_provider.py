@@ -1,0 +1,186 @@
+"""The way by HTTP: against the inbox, and against a provider that refuses, fails and hangs up."""
+
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from oms_chassis.jobs import Done, Outcome, Retry
+from oms_local.testing import free_port
+from oms_notifications.delivery import Notice, refused, sent
+from oms_notifications.testing import running_inbox
+from oms_sms.provider import HttpSmsProvider
+from oms_sms.settings import SmsSettings
+
+HANG_UP, HANG_UP_AFTER_TAKING, TOO_MUCH = -1, -2, -3
+
+
+def settings(url: str, **changes: Any) -> SmsSettings:
+    return SmsSettings(
+        database_url="postgresql://unused", kafka_bootstrap="unused:1", sms_url=url, sms_from="OMS", **changes
+    )
+
+
+@contextmanager
+def provider(url: str, **changes: Any) -> Iterator[HttpSmsProvider]:
+    made = HttpSmsProvider(settings(url, **changes))
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def notice(order_id: str = "o-1") -> Notice:
+    return Notice(order_id, "confirmed", "+94762222222", "Your order is confirmed")
+
+
+class Script(ThreadingHTTPServer):
+    """A provider that answers what it is told to, then yes for ever. It sends one text per key."""
+
+    daemon_threads = True
+
+    def __init__(self, *answers: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answers = list(answers)
+        self.requests: list[dict[str, str]] = []
+        self.texts: dict[str, dict[str, str]] = {}
+        self.connections = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/v1/sms?unit=1"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Script
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.connections += 1
+
+    def do_POST(self) -> None:
+        text = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.requests.append({"path": self.path, **self.headers})
+        status = self.server.answers.pop(0) if self.server.answers else 201
+        if status in {201, HANG_UP_AFTER_TAKING, TOO_MUCH}:
+            self.server.texts.setdefault(self.headers["Idempotency-Key"], text)
+        if status in {HANG_UP, HANG_UP_AFTER_TAKING}:
+            self.close_connection = True
+            return
+        body = b"x" * 200_000 if status == TOO_MUCH else b'{"id": "sms-7"}'
+        self.send_response(201 if status == TOO_MUCH else status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        pass
+
+
+@contextmanager
+def scripted(*answers: int) -> Iterator[Script]:
+    server = Script(*answers)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def outcomes(server: Script, calls: int = 1) -> list[Outcome]:
+    with provider(server.url) as sms:
+        return [sms.send(notice()) for _ in range(calls)]
+
+
+def test_a_text_arrives_as_it_was_written_and_once(tmp_path: Path) -> None:
+    with (
+        running_inbox(tmp_path, free_port(), free_port()) as inbox,
+        provider(f"{inbox.url}/sms") as sms,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        found = list(pool.map(lambda number: sms.send(notice(f"o-{number % 200}")), range(400)))
+        assert all(isinstance(outcome, Done) for outcome in found)
+        assert inbox.counts()["sms"] == 200
+        (text,) = inbox.messages(orderId="o-7")
+    assert (text["to"], text["text"]) == ("+94762222222", "Your order is confirmed")
+
+
+def test_what_the_provider_is_asked_for() -> None:
+    with scripted() as server, provider(server.url, sms_token=SecretStr("token")) as sms:
+        assert sms.send(notice()) == sent("sms-7")
+    assert server.texts == {
+        "o-1.confirmed": {
+            "to": "+94762222222",
+            "from": "OMS",
+            "text": "Your order is confirmed",
+            "reference": "o-1",
+        }
+    }
+    assert server.requests[0]["path"] == "/v1/sms?unit=1"
+    assert server.requests[0]["Authorization"] == "Bearer token"
+
+
+def test_connections_are_used_again() -> None:
+    with scripted() as server:
+        assert outcomes(server, 5) == [sent("sms-7")] * 5
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("status", [302, 401, 403, 404, 409, 429, 500, 502, 503])
+def test_what_may_be_mended_is_tried_again_under_the_same_key(status: int) -> None:
+    with scripted(status) as server:
+        assert outcomes(server, 2) == [Retry(f"sms: {status}"), sent("sms-7")]
+    assert {request["Idempotency-Key"] for request in server.requests} == {"o-1.confirmed"}
+
+
+@pytest.mark.parametrize("status", [400, 410, 422])
+def test_a_permanent_no_is_an_outcome(status: int) -> None:
+    with scripted(status) as server:
+        assert outcomes(server) == [refused(f"sms: {status}")]
+    assert server.texts == {}
+
+
+def test_a_provider_that_takes_a_text_and_hangs_up_sends_it_once() -> None:
+    with scripted(HANG_UP_AFTER_TAKING) as server:
+        assert outcomes(server, 2) == [Retry("sms: RemoteDisconnected"), sent("sms-7")]
+    assert len(server.requests) == 2
+    assert len(server.texts) == 1
+
+
+def test_a_kept_connection_that_was_hung_up_is_replaced_at_once() -> None:
+    with scripted(201, HANG_UP) as server:
+        assert outcomes(server, 2) == [sent("sms-7"), sent("sms-7")]
+    assert server.connections == 2
+
+
+def test_an_answer_that_is_too_long_or_no_json_is_still_a_yes() -> None:
+    with scripted(TOO_MUCH) as server:
+        assert outcomes(server, 2) == [sent("o-1.confirmed"), sent("sms-7")]
+
+
+def test_a_provider_that_is_away_is_tried_again() -> None:
+    with provider(f"http://127.0.0.1:{free_port()}/sms") as sms:
+        assert sms.send(notice()) == Retry("sms: ConnectionRefusedError")
+
+
+def test_a_provider_without_a_certificate_is_not_spoken_to() -> None:
+    with scripted() as server, provider(server.url.replace("http:", "https:"), sms_timeout=2.0) as sms:
+        assert isinstance(sms.send(notice()), Retry)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("url", ["", "ftp://example.com", "example.com/sms", "http:///sms", "http://example.com/a b"])
+def test_an_address_that_is_none_is_refused_at_the_start(url: str) -> None:
+    with pytest.raises(ValidationError, match="sms_url"):
+        settings(url)
