@@ -14,7 +14,6 @@ from oms_local import folders, sample, show
 from oms_local.addresses import Addresses
 from oms_local.client import Client
 from oms_local.errors import LocalError
-from oms_local.platform import Platform
 from oms_local.running import Running
 
 app = typer.Typer(
@@ -44,7 +43,7 @@ def up(
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when all is ready, and leave it up.")] = False,
 ) -> None:
     """Start everything, place the sample order and show how it goes; stay up until Ctrl-C."""
-    from oms_local.up import Up, detached  # here: no other command needs it
+    from oms_local.up import Up, detached  # here: what it drags in would make every other command slow
 
     console = _console()
     place = partial(_place_sample, console) if sample_order else _place_nothing
@@ -108,6 +107,8 @@ def messages(
 @app.command()
 def reset(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
     """Remove all data and logs. Downloads stay."""
+    from oms_local.platform import Platform  # the same
+
     home = folders.home()
     if Running(home).is_up():
         raise LocalError("OMS is up", "`oms down` first")

@@ -17,6 +17,7 @@ from oms_local import folders
 from oms_local.errors import DownloadFailed, telling_full_disk
 
 ATTEMPTS = 4
+PAUSE = 1.0  # seconds before the second attempt, twice as many before the third, and so on
 Progress = Callable[[int, int], None]  # bytes that came, bytes in all
 
 
@@ -79,7 +80,7 @@ def _fetch(client: httpx.Client, jar: Jar, folder: Path, count: Callable[[int], 
         except (httpx.HTTPError, DownloadFailed) as error:
             if attempt == ATTEMPTS:
                 raise _broken(jar, error) from error
-            time.sleep(attempt)
+            time.sleep(PAUSE * attempt)
     return None
 
 
@@ -112,9 +113,15 @@ def _check(jar: Jar, digest: str) -> None:
 
 
 def _broken(jar: Jar, error: Exception) -> DownloadFailed:
-    reason = str(error) if isinstance(error, DownloadFailed) else f"{jar.name} could not be fetched ({error})"
     advice = "Check the network (HTTPS_PROXY is honoured; OMS_MAVEN_URL names a mirror of Maven Central) and try again"
-    return DownloadFailed(f"{reason}, after {ATTEMPTS} attempts", advice)
+    return DownloadFailed(f"{_reason(jar, error)}, after {ATTEMPTS} attempts", advice)
+
+
+def _reason(jar: Jar, error: Exception) -> str:
+    if isinstance(error, DownloadFailed):
+        return error.message
+    told = f"HTTP {error.response.status_code}" if isinstance(error, httpx.HTTPStatusError) else str(error)
+    return f"{jar.name} could not be fetched ({told})"
 
 
 def repository() -> str:
