@@ -4,10 +4,10 @@ Only the `traceparent` travels; spans are not recorded here, so that any collect
 """
 
 import re
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from random import getrandbits
 
 _SHAPE = re.compile(r"^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$")
 _current: ContextVar[str | None] = ContextVar("traceparent", default=None)
@@ -15,14 +15,19 @@ _current: ContextVar[str | None] = ContextVar("traceparent", default=None)
 
 def start() -> str:
     """A new trace."""
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+    # No secret: the system's generator lets other threads in at every call, and comes back late.
+    return f"00-{getrandbits(128) | 1:032x}-{_span()}-01"
 
 
 def child(parent: str | None) -> str:
     """The next step of a trace, or a new trace where the parent is missing or malformed."""
     if parent is None or not _SHAPE.match(parent):
         return start()
-    return f"{parent[:36]}{secrets.token_hex(8)}{parent[52:]}"
+    return f"{parent[:36]}{_span()}{parent[52:]}"
+
+
+def _span() -> str:
+    return f"{getrandbits(64) | 1:016x}"
 
 
 def trace_id(traceparent: str) -> str:
