@@ -7,6 +7,8 @@ python=${PYTHON:-python3}
 venv=.venv
 stamp=$venv/.made-from
 
+quiet=$([ -t 2 ] || echo --quiet) # on a terminal, uv shows what it downloads
+
 die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
 state=$(cat requirements.lock pyproject.toml packages/*/pyproject.toml services/*/pyproject.toml scripts/setup.sh | cksum)
@@ -26,7 +28,7 @@ if [ ! -x $venv/bin/uv ]; then
 fi
 echo "setup: installing what requirements.lock pins"
 export UV_LINK_MODE=${UV_LINK_MODE:-copy}
-$venv/bin/uv pip sync --quiet --python $venv --require-hashes --compile-bytecode requirements.lock
+$venv/bin/uv pip sync $quiet --python $venv --require-hashes --compile-bytecode requirements.lock
 $venv/bin/uv pip install --quiet --python $venv --no-deps --no-build-isolation \
   $(for folder in packages/* services/*; do printf -- '-e %s ' "$folder"; done)
 echo "$state" >$stamp
