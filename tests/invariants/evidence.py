@@ -57,12 +57,13 @@ class Refund:
 
 @dataclass(frozen=True)
 class Item:
-    """An item's stock: what it began with, what was added, what is left."""
+    """An item's stock: what it began with, what was added, what is left, and what the inventory says was sold."""
 
     id: str
     initial: int
     restocked: int
     on_hand: int
+    sold: int
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,10 @@ SELECT id::text, status, reason, total, email,
     (SELECT array_agg(status ORDER BY position) FROM timeline WHERE order_id = orders.id)
 FROM orders
 """
-_KEYS = "SELECT scope || ':' || key, order_id::text FROM idempotency"
-_ITEMS = "SELECT id, initial, restocked, on_hand FROM item"
+_KEYS = """
+SELECT CASE scope WHEN 'anonymous' THEN key ELSE scope || ':' || key END, order_id::text FROM idempotency
+"""
+_ITEMS = "SELECT id, initial, restocked, on_hand, sold FROM item"
 _TAKINGS = "SELECT order_id, item_id, quantity FROM reservation"
 
 

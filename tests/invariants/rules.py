@@ -44,6 +44,9 @@ def one_order_per_key(evidence: Evidence) -> Iterator[Finding]:
     for key, ids in orders.items():
         if len(ids) > 1:
             yield key, f"stands for {len(ids)} orders"
+    for key, order_id in evidence.keys:
+        if order_id not in evidence.orders:
+            yield key, "stands for an order that is not there"
     emails = Counter(order.email for order in evidence.orders.values())
     for email in {answer.email for answer in evidence.answers if answer.email}:
         if emails[email] != 1:
@@ -104,6 +107,8 @@ def stock_adds_up(evidence: Evidence) -> Iterator[Finding]:
         expected = item.initial + item.restocked - sold[item.id]
         if item.on_hand != expected or item.on_hand < 0:
             yield item.id, f"has {item.on_hand}, and should have {expected}"
+        if item.sold != sold[item.id]:
+            yield item.id, f"sold {item.sold} as its books say, and {sold[item.id]} as the orders do"
 
 
 def customers_are_told_once(evidence: Evidence) -> Iterator[Finding]:

@@ -1,0 +1,223 @@
+"""The checker sees what the chassis's patterns are for: without the inbox, and with offsets committed before the work,
+a crash breaks the invariants; with the chassis as it is, it does not.
+
+The consumer, Kafka and Postgres are real. Its handler takes stock as a beginner would write it: safe only because no
+event reaches it twice (the services' own handlers would bear a repetition, too, and so could not show the difference).
+What it emits goes to the order service's own handler. A mutant is made by handing the consumer another part.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from kafka import KafkaAdminClient, KafkaProducer
+from prometheus_client import CollectorRegistry
+from support.world import ITEM, World, databases
+
+from invariants import Sources, check
+from oms_chassis import inbox
+from oms_chassis.consumer import Admit, Consumer, Handle, Subscription
+from oms_chassis.db import Database, Transaction
+from oms_chassis.kafka import KafkaSource
+from oms_chassis.metrics import Metrics
+from oms_chassis.settings import Settings
+from oms_chassis.streams import Partition, Record
+from oms_chassis.testing import apply, outbox
+from oms_contracts.envelope import Event
+from oms_contracts.events import Customer, InventoryUpdated, Line, PaymentCompleted
+from oms_contracts.topics import INVENTORY_UPDATED, PAYMENT_COMPLETED
+from oms_local.postgres import PostgresServer
+from oms_order import handlers
+from oms_order.domain import Fact
+from oms_order.metrics import OrderMetrics
+
+COUNT = 40
+
+
+class Crash(BaseException):
+    """The end of a process: nothing catches it."""
+
+
+class Source(KafkaSource):
+    """The chassis's own, which also tells when it has read everything."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.is_idle = threading.Event()
+
+    def poll(self, seconds: float) -> Sequence[Record]:
+        records = super().poll(seconds)
+        lag = self.lag()
+        if not records and lag and not any(lag.values()):
+            self.is_idle.set()
+        return records
+
+
+class CrashesBeforeOffsets(Source):
+    """The work is committed to the database, its offsets are not."""
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        raise Crash(offsets)
+
+
+class OffsetsFirst(Source):
+    """The mutant: what was read counts as worked off, as with auto-commit."""
+
+    def poll(self, seconds: float) -> Sequence[Record]:
+        records = super().poll(seconds)
+        if records:
+            super().commit({(one.topic, one.partition): one.offset + 1 for one in records})
+        return records
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """It is done already."""
+
+
+def no_inbox(_: Transaction, events: Sequence[Event[Any]]) -> list[Event[Any]]:
+    """The mutant: every event counts as never seen."""
+    return list(events)
+
+
+def take_stock(transaction: Transaction, events: list[Event[PaymentCompleted]]) -> None:
+    """Take each order's stock and say so; an event that came twice would take it twice."""
+    rows = [{"id": e.data.order_id, "quantity": line.quantity} for e in events for line in e.data.lines]
+    source = "FROM json_to_recordset(%(rows)s::json) AS r(id text, quantity int)"
+    transaction.run_rows(
+        "UPDATE item SET on_hand = on_hand - taken.sum, sold = sold + taken.sum"
+        f" FROM (SELECT sum(quantity) {source}) AS taken WHERE id = %(item)s",
+        rows,
+        item=ITEM,
+    )
+    transaction.run_rows(
+        f"INSERT INTO taking (order_id, is_taken) SELECT id, true {source} ON CONFLICT DO NOTHING", rows
+    )
+    transaction.run_rows(
+        f"INSERT INTO reservation (order_id, item_id, quantity) SELECT id, %(item)s, quantity {source}"
+        " ON CONFLICT (order_id, item_id) DO UPDATE SET quantity = reservation.quantity + excluded.quantity",
+        rows,
+        item=ITEM,
+    )
+    transaction.emit((INVENTORY_UPDATED, _taken(event)) for event in events)
+
+
+def crash(_: Transaction, __: list[Event[Any]]) -> None:
+    raise Crash
+
+
+def _taken(event: Event[PaymentCompleted]) -> Event[Any]:
+    order = event.data
+    data = InventoryUpdated(**{name: getattr(order, name) for name in InventoryUpdated.model_fields})
+    return INVENTORY_UPDATED.event(data, order.order_id)
+
+
+class Stage:
+    """Paid orders that wait for their stock, the topic that says so, and whoever reads it."""
+
+    def __init__(self, kafka: str, world: World) -> None:
+        self.world = world
+        self.settings = Settings(database_url=world.databases["inventory"], kafka_bootstrap=kafka)
+        self.topic = replace(PAYMENT_COMPLETED, name=f"{PAYMENT_COMPLETED.name}-{uuid4().hex}")
+        self.stock = Database(world.databases["inventory"], 2)
+        self.orders = Database(world.databases["order"], 2)
+
+    def place(self) -> None:
+        """Write the orders, and send their events."""
+        ids = [str(uuid4()) for _ in range(COUNT)]
+        self.world.write_paid(ids)
+        admin = KafkaAdminClient(bootstrap_servers=self.settings.kafka_bootstrap)
+        admin.create_topics({self.topic.name: {"num_partitions": 1, "replication_factor": 1}})
+        admin.close()
+        producer = KafkaProducer(bootstrap_servers=self.settings.kafka_bootstrap)
+        for order_id in ids:
+            producer.send(self.topic.name, self.topic.event(_paid(order_id), order_id).encode().encode())
+        producer.flush(10)
+        producer.close()
+
+    def consumer(self, source: Callable[[], Source], admit: Admit, handle: Handle) -> Consumer:
+        """The chassis's consumer, of these parts."""
+        metrics = Metrics(CollectorRegistry())
+        return Consumer("inventory", self.stock, [Subscription(self.topic, handle)], source, metrics, admit)
+
+    def source(self, kind: type[Source]) -> Source:
+        return kind(self.settings, self.topic.name, [self.topic.name])
+
+    def crash(self, kind: type[Source], admit: Admit, handle: Handle) -> None:
+        """Consume until the crash."""
+        with pytest.raises(Crash):
+            self.consumer(lambda: self.source(kind), admit, handle).run()
+
+    def go_on(self, kind: type[Source], admit: Admit) -> None:
+        """Start again, and consume all there is; then everyone hears of it."""
+        source = self.source(kind)
+        consumer = self.consumer(lambda: source, admit, take_stock)
+        thread = threading.Thread(target=consumer.run)
+        thread.start()
+        finished = source.is_idle.wait(20)
+        consumer.stop()
+        thread.join(20)
+        assert finished
+        assert not thread.is_alive()
+        self._relay()
+
+    def _relay(self) -> None:
+        hear = partial(handlers.hear, OrderMetrics(CollectorRegistry()), Fact.STOCK_TAKEN)
+        apply(self.orders, hear, outbox(self.stock, INVENTORY_UPDATED))
+        self.world.run("inventory", "DELETE FROM outbox")
+
+    def broken_rules(self) -> set[str]:
+        return {violation.rule for violation in check(Sources(self.world.databases))}
+
+    def close(self) -> None:
+        self.stock.dispose()
+        self.orders.dispose()
+
+
+def _paid(order_id: str) -> PaymentCompleted:
+    customer = Customer(name="A", email="a@customers.example", phone_number="1")
+    lines = [Line(item_id=ITEM, name="Tea", quantity=1, unit_price=100)]
+    return PaymentCompleted(
+        order_id=order_id, customer=customer, lines=lines, total=100, currency="USD", payment_id=f"ch-{order_id}"
+    )
+
+
+@pytest.fixture(scope="module")
+def urls(postgres: PostgresServer) -> dict[str, str]:
+    return databases(postgres)
+
+
+@pytest.fixture
+def stage(kafka: str, urls: dict[str, str]) -> Iterator[Stage]:
+    world = World(urls)
+    world.restore()
+    stage = Stage(kafka, world)
+    stage.place()
+    yield stage
+    stage.close()
+
+
+def test_the_chassis_survives_a_crash_before_the_offsets_are_committed(stage: Stage) -> None:
+    stage.crash(CrashesBeforeOffsets, inbox.admit, take_stock)
+    stage.go_on(Source, inbox.admit)
+    assert stage.broken_rules() == set()
+
+
+def test_the_chassis_survives_a_crash_in_the_middle_of_the_work(stage: Stage) -> None:
+    stage.crash(Source, inbox.admit, crash)
+    stage.go_on(Source, inbox.admit)
+    assert stage.broken_rules() == set()
+
+
+def test_without_the_inbox_stock_is_taken_twice(stage: Stage) -> None:
+    stage.crash(CrashesBeforeOffsets, no_inbox, take_stock)
+    stage.go_on(Source, no_inbox)
+    assert stage.broken_rules() == {"stock-adds-up", "confirmed-orders-have-their-stock"}
+
+
+def test_with_offsets_first_orders_are_lost(stage: Stage) -> None:
+    stage.crash(OffsetsFirst, inbox.admit, crash)
+    stage.go_on(OffsetsFirst, inbox.admit)
+    assert stage.broken_rules() == {"orders-are-terminal"}

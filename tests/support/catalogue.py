@@ -1,0 +1,22 @@
+"""The stock of the tests' own platform: the sample's items, enough of them for every test together."""
+
+import json
+
+import httpx
+
+from oms_chassis.testing import eventually
+from oms_local import sample
+from support.orders import body
+
+PLENTY, SCARCE = 1_000_000, "Item5"
+ITEMS = [{**item, "onHand": item["onHand"] if item["id"] == SCARCE else PLENTY} for item in sample.ITEMS]
+ENVIRONMENT = {"inventory": {"OMS_CATALOGUE": json.dumps(ITEMS)}}
+
+
+def await_known(url: str) -> None:
+    """Return once the order service has heard of the items: it refuses orders of unknown ones."""
+
+    def known() -> bool:
+        return httpx.post(f"{url}/order", json=body(*((item["id"], 1) for item in ITEMS))).status_code == 202
+
+    eventually(known, within=30.0)

@@ -1,0 +1,76 @@
+"""Ways to hurt a platform, each of which puts it right again."""
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+from oms_chassis.testing import eventually
+from oms_local.platform import Platform
+from oms_local.server import Server
+
+FAULTY = Path(__file__).parents[1] / "crash" / "faulty.py"
+
+
+def kill_and_restart(platform: Platform, name: str) -> None:
+    """SIGKILL a service and start it again, without waiting until it is ready."""
+    service = platform.services[name]
+    service.kill()
+    _expire_leases(platform, name)
+    service.start()
+
+
+def _expire_leases(platform: Platform, name: str) -> None:
+    # The jobs of a dead worker come due when their lease ends, a minute later: these tests do not wait for that. The
+    # attempts stay counted, so that the next worker asks what became of the calls.
+    with psycopg.connect(platform.databases[name].url) as connection:
+        connection.execute("UPDATE job SET run_at = now()")
+
+
+@contextmanager
+def out_of_order(server: Server, seconds: float) -> Iterator[None]:
+    """Stop a server, and start it again at the end of the block, which is to last as long as it is to be away."""
+    began = time.monotonic()
+    server.stop()
+    yield
+    time.sleep(max(0.0, began + seconds - time.monotonic()))
+    server.start()
+    server.await_ready()
+
+
+@contextmanager
+def doomed(platform: Platform, names: Sequence[str], point: str) -> Iterator[Callable[[], None]]:
+    """Within the block, these services are ones that die at a point (crash/faulty.py).
+
+    The function that it gives waits until each of them has died, and starts it again as the service that it was;
+    AssertionError if one of them lives on.
+    """
+    services = [platform.services[name] for name in names]
+    commands = {service.name: service.command() for service in services}
+    try:
+        for service in services:
+            service.stop()
+            service._command = [sys.executable, str(FAULTY), service.name, point]
+            service.start()
+        for service in services:
+            service.await_ready()
+        yield lambda: _replace_the_dead(platform, commands)
+    finally:
+        for service in services:
+            service._command = commands[service.name]
+
+
+def _replace_the_dead(platform: Platform, commands: Mapping[str, list[str]]) -> None:
+    alive = dict(commands)
+    while alive:
+        name = eventually(lambda: next((name for name in alive if not platform.services[name].is_alive()), None), 30.0)
+        assert name is not None
+        service = platform.services[name]
+        assert service.process is not None
+        assert service.process.returncode == -signal.SIGKILL, service.log_since_start()
+        service._command = alive.pop(name)
+        kill_and_restart(platform, name)

@@ -1,0 +1,67 @@
+"""Orders as customers place them."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from oms_chassis.testing import eventually
+
+APPROVED, DECLINED, NO_FUNDS = "4242424242424242", "4000000000000002", "4000000000009995"
+TERMINAL = {"CONFIRMED", "CANCELLED"}
+PATIENCE = 60.0  # seconds: a cluster's first order may wait for a consumer group to form
+
+Body = dict[str, Any]
+
+
+def body(
+    *lines: tuple[str, int], card: str = APPROVED, email: str | None = None, name: str = "Anjana", cvv: str = "123"
+) -> Body:
+    """What is posted; two of Item1 unless lines are given, and an address of its own unless one is given."""
+    return {
+        "customer": {
+            "name": name,
+            "email": email or f"{uuid4().hex}@customers.example",
+            "phoneNumber": "762222222",
+        },
+        "items": [{"id": item, "quantity": quantity} for item, quantity in lines or (("Item1", 2),)],
+        "paymentDetails": {"name": "NGAS Subashana", "cardNumber": card, "expiryDate": "02/40", "cvv": cvv},
+    }
+
+
+def place(client: httpx.Client, order: Body, headers: Mapping[str, str] | None = None) -> str:
+    """Post an order that is to be accepted; its id."""
+    response = client.post("/order", json=order, headers=headers)
+    assert response.status_code == 202, response.text
+    return str(response.json()["id"])
+
+
+def read(client: httpx.Client, order_id: str) -> dict[str, Any]:
+    """The order as the service shows it."""
+    response = client.get(f"/order/{order_id}")
+    assert response.status_code == 200, response.text
+    shown: dict[str, Any] = response.json()
+    return shown
+
+
+def ended(client: httpx.Client, order_id: str, within: float = PATIENCE) -> dict[str, Any]:
+    """The order once it is terminal."""
+
+    def shown() -> dict[str, Any] | None:
+        order = read(client, order_id)
+        return order if order["status"] in TERMINAL else None
+
+    return eventually(shown, within) or {}
+
+
+def messages(inbox: str, order_id: str, count: int = 2, within: float = PATIENCE) -> dict[str, dict[str, str]]:
+    """What the customer was told of an order, by kind, once `count` messages are there."""
+
+    def arrived() -> list[dict[str, str]]:
+        found: list[dict[str, str]] = httpx.get(f"{inbox}/messages", params={"orderId": order_id}).json()
+        return found if len(found) >= count else []
+
+    found = eventually(arrived, within)
+    assert len(found) == count, [message["kind"] for message in found]
+    return {message["kind"]: message for message in found}

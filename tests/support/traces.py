@@ -1,0 +1,83 @@
+"""All that a platform has written or said: logs, metrics, messages, dumps, and the raw files of every store."""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import httpx
+import psycopg
+
+from oms_contracts.topics import SERVICES
+from oms_local.platform import Platform
+from oms_local.postgres import binaries
+
+Trace = tuple[str, bytes]
+
+
+def spoken(response: httpx.Response) -> bytes:
+    """Everything that a server said, and nothing of what it was asked."""
+    headers = b"".join(name + b": " + value + b"\n" for name, value in response.headers.raw)
+    return headers + b"\n" + response.content
+
+
+def orders(platform: Platform) -> dict[str, str]:
+    """The email address of each order."""
+    with psycopg.connect(platform.databases["order"].url) as connection:
+        return dict(connection.execute("SELECT id::text, email FROM orders").fetchall())
+
+
+def logs(platform: Platform) -> Iterator[Trace]:
+    yield from _files(platform.folder / "logs")
+
+
+def metrics(platform: Platform) -> Iterator[Trace]:
+    for name in SERVICES:
+        yield name, httpx.get(f"http://127.0.0.1:{platform.at.internal[name]}/metrics").raise_for_status().content
+
+
+def messages(platform: Platform) -> Iterator[Trace]:
+    """Decoded, as the customers read them."""
+    found = httpx.get(f"{platform.inbox_url}/messages", params={"limit": 1_000_000}, timeout=60.0).raise_for_status()
+    yield "inbox", json.dumps(found.json(), ensure_ascii=False).encode()
+
+
+def dumps(platform: Platform) -> Iterator[Trace]:
+    for name in SERVICES:
+        command = [str(binaries() / "pg_dump"), "--dbname", platform.databases[name].url]
+        yield name, subprocess.run(command, capture_output=True, check=True).stdout
+
+
+def databases(platform: Platform) -> Iterator[Trace]:
+    """Tables, indexes and the write-ahead log, deleted rows included."""
+    for server in platform.databases.values():
+        server.run("CHECKPOINT")
+        yield from _files(server.folder)
+
+
+def kafka(platform: Platform) -> Iterator[Trace]:
+    """Every segment; its indexes hold offsets only."""
+    yield from ((path, content) for path, content in _files(platform.kafka.data) if path.endswith(".log"))
+
+
+def inbox(platform: Platform) -> Iterator[Trace]:
+    yield from _files(platform.folder / "data" / "inbox")
+
+
+STORED: Mapping[str, Callable[[Platform], Iterator[Trace]]] = {
+    "messages": messages,
+    "dumps": dumps,
+    "data of databases": databases,
+    "data of kafka": kafka,
+    "data of inbox": inbox,
+}
+KINDS: Mapping[str, Callable[[Platform], Iterator[Trace]]] = {"logs": logs, "metrics": metrics, **STORED}
+
+
+def _files(folder: Path) -> Iterator[Trace]:
+    for path in sorted(folder.rglob("*")):
+        try:
+            if path.is_file():
+                yield str(path.relative_to(folder)), path.read_bytes()
+        except FileNotFoundError:  # a running server removes what it no longer needs
+            continue

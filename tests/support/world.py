@@ -1,0 +1,166 @@
+"""A small world in which everything is in order, written by hand: three orders that have come to their ends.
+
+The checker's own tests break it in one place each. Nothing of the services runs here, only their tables are real.
+"""
+
+import smtplib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from email.message import EmailMessage
+from typing import LiteralString
+from uuid import uuid4
+
+import httpx
+import psycopg
+from invariants import Answer, Sources
+
+from oms_chassis import migrations
+from oms_chassis.db import Database
+from oms_contracts.topics import SERVICES
+from oms_gateway.ledger import Ledger
+from oms_local.postgres import PostgresServer
+
+CONFIRMED = "00000000-0000-7000-8000-000000000001"
+DECLINED = "00000000-0000-7000-8000-000000000002"
+SOLD_OUT = "00000000-0000-7000-8000-000000000003"
+ORDERS = (CONFIRMED, DECLINED, SOLD_OUT)
+STRANGER = "00000000-0000-7000-8000-00000000000f"  # an order that does not exist
+KEY = "anonymous:the-key"  # of the confirmed order
+ITEM = "Item1"
+
+_ORDERS: LiteralString = f"""
+INSERT INTO orders (id, status, reason, facts, version, name, email, phone, card_token, card_brand, card_last4,
+    card_expiry, total, currency, placed_at, updated_at)
+SELECT id::uuid, status, reason, '{{}}', version, 'A', email, '1', 't', 'visa', '4242', '02/40', 200, 'USD',
+    now(), now()
+FROM (VALUES
+    ('{CONFIRMED}', 'CONFIRMED', NULL, 3, 'confirmed@customers.example'),
+    ('{DECLINED}', 'CANCELLED', 'payment-declined', 3, 'declined@customers.example'),
+    ('{SOLD_OUT}', 'CANCELLED', 'out-of-stock', 4, 'sold-out@customers.example')
+) AS o(id, status, reason, version, email);
+INSERT INTO order_line (order_id, position, item_id, name, quantity, unit_price)
+SELECT id, 1, '{ITEM}', 'Tea', 2, 100 FROM orders;
+INSERT INTO timeline (order_id, position, status, at)
+SELECT id::uuid, position, status, now() FROM (VALUES
+    ('{CONFIRMED}', 1, 'PENDING'), ('{CONFIRMED}', 2, 'PAID'), ('{CONFIRMED}', 3, 'CONFIRMED'),
+    ('{DECLINED}', 1, 'PENDING'), ('{DECLINED}', 2, 'CANCELLING'), ('{DECLINED}', 3, 'CANCELLED'),
+    ('{SOLD_OUT}', 1, 'PENDING'), ('{SOLD_OUT}', 2, 'PAID'), ('{SOLD_OUT}', 3, 'CANCELLING'),
+    ('{SOLD_OUT}', 4, 'CANCELLED')
+) AS t(id, position, status);
+INSERT INTO idempotency (scope, key, fingerprint, order_id, answer)
+VALUES ('anonymous', 'the-key', 'f', '{CONFIRMED}', '{{}}')
+"""
+_LEDGER: LiteralString = f"""
+INSERT INTO gateway_simulator.charge (key, id, approved, amount, currency, reason) VALUES
+    ('{CONFIRMED}:charge', 'ch-1', true, 200, 'USD', NULL),
+    ('{DECLINED}:charge', 'ch-2', false, 200, 'USD', 'card_declined'),
+    ('{SOLD_OUT}:charge', 'ch-3', true, 200, 'USD', NULL);
+INSERT INTO gateway_simulator.refund (key, id, charge_id, amount) VALUES ('{SOLD_OUT}:refund', 're-3', 'ch-3', 200)
+"""
+_STOCK: LiteralString = f"""
+INSERT INTO item (id, name, unit_price, currency, initial, restocked, on_hand, sold) VALUES
+    ('{ITEM}', 'Tea', 100, 'USD', 9, 1, 8, 2), ('Item2', 'Coffee', 100, 'USD', 1, 0, 1, 0);
+INSERT INTO taking (order_id, is_taken) VALUES ('{CONFIRMED}', true), ('{SOLD_OUT}', false), ('{STRANGER}', false);
+INSERT INTO reservation (order_id, item_id, quantity) VALUES ('{CONFIRMED}', '{ITEM}', 2)
+"""
+_PAID: Mapping[str, Sequence[LiteralString]] = {
+    "order": (
+        """
+        INSERT INTO orders (id, status, facts, version, name, email, phone, card_token, card_brand, card_last4,
+            card_expiry, total, currency, placed_at, updated_at)
+        SELECT id::uuid, 'PAID', '{paid}', 2, 'A', id || '@customers.example', '1', 't', 'visa', '4242', '02/40', 100,
+            'USD', now(), now()
+        FROM unnest(%(ids)s::text[]) AS id
+        """,
+        """
+        INSERT INTO order_line (order_id, position, item_id, name, quantity, unit_price)
+        SELECT id::uuid, 1, 'Item1', 'Tea', 1, 100 FROM unnest(%(ids)s::text[]) AS id
+        """,
+        """
+        INSERT INTO timeline (order_id, position, status, at)
+        SELECT id::uuid, position, status, now()
+        FROM unnest(%(ids)s::text[]) AS id, (VALUES (1, 'PENDING'), (2, 'PAID')) AS step(position, status)
+        """,
+    ),
+    "payment": (
+        """
+        INSERT INTO gateway_simulator.charge (key, id, approved, amount, currency)
+        SELECT id || ':charge', 'ch-' || id, true, 100, 'USD' FROM unnest(%(ids)s::text[]) AS id
+        """,
+    ),
+    "inventory": ("UPDATE item SET on_hand = on_hand + 1000, initial = initial + 1000",),
+}
+WRITTEN: Mapping[str, tuple[LiteralString, ...]] = {
+    "order": (_ORDERS,),
+    "payment": (_LEDGER,),
+    "inventory": (_STOCK,),
+}
+_TABLES: Mapping[str, LiteralString] = {
+    "order": "orders, order_line, timeline, idempotency",
+    "payment": "gateway_simulator.charge, gateway_simulator.refund",
+    "inventory": "item, taking, reservation, restock",
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """The databases, and an inbox that holds what the customers got."""
+
+    databases: Mapping[str, str]
+    inbox: str = ""
+    smtp: int = 0
+
+    def sources(self, kafka: str | None = None) -> Sources:
+        return Sources(self.databases, self.inbox, kafka)
+
+    def run(self, service: str, sql: LiteralString) -> None:
+        """Change something in a service's database."""
+        with psycopg.connect(self.databases[service]) as connection:
+            connection.execute(sql)
+
+    def restore(self) -> None:
+        """Everything in order again, whatever was done to it."""
+        for service in SERVICES:
+            tables = _TABLES.get(service)
+            self.run(service, f"TRUNCATE outbox, job, inbox{', ' + tables if tables else ''}")
+            for sql in WRITTEN.get(service, ()):
+                self.run(service, sql)
+
+    def write_paid(self, order_ids: Sequence[str]) -> None:
+        """Orders of one item each, PAID and charged; nobody has taken their stock yet."""
+        for service, sql in _PAID.items():
+            with psycopg.connect(self.databases[service]) as connection:
+                for statement in sql:
+                    connection.execute(statement, {"ids": list(order_ids)} if "%(ids)s" in statement else None)
+
+    def tell(self, order_id: str, kind: str) -> None:
+        """Send a message to a customer."""
+        if kind == "sms":
+            text = {"to": "+94762222222", "from": "OMS", "text": "Hello", "reference": order_id}
+            httpx.post(f"{self.inbox}/sms", json=text, headers={"Idempotency-Key": uuid4().hex}).raise_for_status()
+            return
+        mail = EmailMessage()
+        mail["X-Order-Id"], mail["Message-ID"], mail["Subject"] = order_id, f"<{uuid4().hex}@oms.example>", "Hello"
+        mail["From"], mail["To"] = "orders@oms.example", "customer@customers.example"
+        with smtplib.SMTP("127.0.0.1", self.smtp) as smtp:
+            smtp.send_message(mail)
+
+
+def databases(server: PostgresServer) -> dict[str, str]:
+    """Five databases as the services have them, and the gateway's books; nothing in them."""
+    urls = {name: server.create_database(f"world_{name}_{uuid4().hex}") for name in SERVICES}
+    for name, url in urls.items():
+        database = Database(url, 2)
+        migrations.upgrade(database, f"oms_{name}")
+        database.dispose()
+    ledger = Ledger(urls["payment"])
+    ledger.find_charge("any")  # makes the schema
+    ledger.close()
+    return urls
+
+
+ANSWERS = [
+    Answer("the-key", CONFIRMED, "confirmed@customers.example"),
+    Answer(None, DECLINED, "declined@customers.example"),
+    Answer(None, SOLD_OUT),
+]
