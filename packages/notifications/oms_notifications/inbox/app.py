@@ -1,7 +1,7 @@
 """The inbox over HTTP: an SMS provider's API, and what was received by either way."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +13,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from oms_chassis.problems import Problem, invalid, respond
 from oms_notifications.inbox.groupsync import GroupSync
 from oms_notifications.inbox.mbox import Mbox
 from oms_notifications.inbox.smtp import SmtpSession
@@ -109,16 +108,16 @@ def create_app(folder: Path, host: str, smtp_port: int) -> Starlette:
 async def _post_sms(request: Request) -> Response:
     key = request.headers.get("Idempotency-Key", "")
     if not 0 < len(key) <= 200:
-        return respond(Problem(400, "idempotency-key", "A header Idempotency-Key of 1 to 200 characters is needed"))
+        return _problem(400, "A header Idempotency-Key of 1 to 200 characters is needed")
     body = await request.body()
     if len(body) > BODY_LIMIT:
-        return respond(Problem(413, "too-large", "The body is too large"))
+        return _problem(413, "The body is too large")
     try:
         await request.app.state.inbox.keep(key, NewText.model_validate_json(body))
     except ValidationError as error:
-        return respond(invalid(error.errors(include_input=False)))
+        return _invalid(error)
     except OSError:
-        return respond(Problem(503, "unavailable", "The text could not be stored"))
+        return _problem(503, "The text could not be stored")
     return JSONResponse({"id": f"sms-{key}", "status": "accepted"}, 201)
 
 
@@ -126,7 +125,7 @@ async def _messages(request: Request) -> Response:
     try:
         query = Query.model_validate(dict(request.query_params))
     except ValidationError as error:
-        return respond(invalid(error.errors(include_input=False)))
+        return _invalid(error)
     return JSONResponse(await run_in_threadpool(request.app.state.inbox.read, query))
 
 
@@ -139,3 +138,15 @@ async def _count(request: Request) -> Response:
 
 async def _livez(_: Request) -> Response:
     return JSONResponse({"status": "ok"})
+
+
+def _invalid(error: ValidationError) -> Response:
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    errors = [{"field": ".".join(map(str, one["loc"])) or "body", "message": one["msg"]} for one in found]
+    return _problem(422, "The request is not valid", errors)
+
+
+def _problem(status: int, title: str, errors: Sequence[Mapping[str, str]] = ()) -> Response:
+    """RFC 9457, as the services answer. Not by the chassis: that would bring its libraries into this small process."""
+    body = {"title": title, "status": status, "errors": list(errors)}
+    return JSONResponse(body, status, media_type="application/problem+json")
