@@ -8,7 +8,7 @@ import re
 from datetime import datetime
 from typing import Annotated
 
-from email_validator import EmailNotValidError, validate_email
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints, WithJsonSchema
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
@@ -20,13 +20,21 @@ MAX_QUANTITY = 10_000
 
 # Control characters have no place in a name, and Postgres does not take a NUL in any text.
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+# Nearly every address has this form, and is told apart in a tenth of the time that the library takes for it.
+_EVERYDAY_EMAIL = re.compile(
+    r"^(?P<local>[a-z0-9]+(?:[._+-][a-z0-9]+)*)@(?:(?=[a-z0-9-]{1,63}\.)[a-z0-9]+(?:-[a-z0-9]+)*\.)+(?P<last>[a-z]{2,24})\Z"
+)
+_SPECIAL_USE = {name.rpartition(".")[2] for name in SPECIAL_USE_DOMAIN_NAMES}
 _EXPIRY = r"^(0[1-9]|1[0-2])/[0-9]{2}$"
-_PHONE = re.compile(r"^\+?[0-9(][0-9 ().\-/]*$")
+_PHONE = re.compile(r"\+?[0-9(][0-9 ().\-/]*")
 _NUMBER = r"^[0-9](?:[ -]?[0-9]){3,18}$"
 _CVV = r"^[0-9]{3,4}$"
 
 
 def _email(value: str) -> str:
+    everyday = _EVERYDAY_EMAIL.match(value)
+    if everyday and everyday["last"] not in _SPECIAL_USE and len(everyday["local"]) <= 64:
+        return value
     try:
         return validate_email(value, check_deliverability=False).normalized
     except EmailNotValidError as error:
@@ -34,13 +42,13 @@ def _email(value: str) -> str:
 
 
 def _phone(value: str) -> str:
-    if not _PHONE.match(value) or not 5 <= sum(map(str.isdigit, value)) <= 15:
+    if not _PHONE.fullmatch(value) or not 5 <= sum(map(str.isdigit, value)) <= 15:
         raise PydanticCustomError("bad-phone", "must be a phone number")
     return value
 
 
 def _expiry(value: str) -> str:
-    if not re.match(_EXPIRY, value):
+    if not re.fullmatch(_EXPIRY, value):
         raise PydanticCustomError("bad-expiry", "must be a month and a year as MM/YY")
     return value
 

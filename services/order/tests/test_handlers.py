@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -159,6 +160,21 @@ def test_a_fact_that_contradicts_the_order_is_counted_and_changes_nothing(servic
     listening.hear(topics.INVENTORY_REJECTED, order_id)
     assert shown(service, order_id) == ("CONFIRMED", None)
     assert listening.value("oms_orders_contradictions_total", fact="stock-rejected") == 1
+
+
+def test_facts_that_come_at_once_to_several_replicas_do_not_block_each_other(
+    service: Any, listening: Listening
+) -> None:
+    orders = [place(service) for _ in range(30)]
+    batches = [
+        (topic, orders[::step])
+        for topic in (topics.PAYMENT_COMPLETED, topics.INVENTORY_UPDATED)
+        for step in (1, -1, 1, -1)
+    ]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda batch: listening.hear(batch[0], *batch[1]), batches))
+    assert {shown(service, order_id) for order_id in orders} == {("CONFIRMED", None)}
+    assert service.rows("timeline") == 90
 
 
 def test_of_an_item_the_highest_version_is_kept(listening: Listening) -> None:

@@ -128,6 +128,19 @@ def test_while_the_outbox_is_full_no_order_is_taken(start: Callable[..., Any]) -
     assert service.client.post("/order", json=SAMPLE).status_code == 202
 
 
+def test_without_a_database_the_caller_is_asked_to_come_again(start: Callable[..., Any]) -> None:
+    service = start(database_url="postgresql://nobody:secret@127.0.0.1:1/none")
+    for response in (
+        service.client.post("/order", json=SAMPLE),
+        service.client.post("/order", json=SAMPLE, headers={"Idempotency-Key": "k"}),
+        service.client.get("/order"),
+        service.client.get("/order/018f0000-0000-7000-8000-000000000000/events"),
+    ):
+        assert (response.status_code, response.json()["type"]) == (503, "/problems/unavailable")
+        assert "retry-after" in response.headers
+        assert "secret" not in response.text
+
+
 def test_a_service_that_drains_takes_no_order(start: Callable[..., Any]) -> None:
     service = start()
     service.parts.states["placing"].stop()

@@ -5,14 +5,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from email_validator import EmailNotValidError, validate_email
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
 
 from oms_chassis.problems import Problem
 from oms_order.contact import e164
 from oms_order.documentation import SAMPLE
-from oms_order.schemas import OrderBody
+from oms_order.schemas import OrderBody, _email
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -164,7 +166,22 @@ def test_no_refusal_repeats_what_was_sent(service: Any) -> None:
         assert canary not in response.text + str(response.headers)
 
 
+PART = st.text("ab1.+-_", min_size=1, max_size=8)
 TEXT = st.text(max_size=40)
+
+
+@given(PART, PART, st.sampled_from(["com", "test", "local", "example", "x1", "c", "arpa", "org"]))
+def test_an_everyday_address_is_judged_as_the_library_judges_it(local: str, domain: str, last: str) -> None:
+    address = f"{local}@{domain}.{last}"
+    try:
+        expected = validate_email(address, check_deliverability=False).normalized
+    except EmailNotValidError:
+        expected = None
+    try:
+        judged = _email(address)
+    except PydanticCustomError:
+        judged = None
+    assert judged == expected
 
 
 @given(TEXT, st.text("0123456789+-() ./", max_size=20), TEXT, st.integers())
