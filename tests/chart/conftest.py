@@ -63,7 +63,10 @@ class Rendered:
         """A service's parts, built from the settings that the chart gives it; nothing connects."""
         code = import_module(f"oms_{service}.main").SERVICE
         told = {one["name"]: one.get("value", SECRET) for one in self.container(f"oms-{service}")["env"]}
-        settings = code.settings(**{name.removeprefix("OMS_").lower(): value for name, value in told.items()})
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in told.items():
+                patch.setenv(name, value)
+            settings = code.settings()
         database = Database(settings.database_url, 2)
         try:
             parts: Parts = code.build(Context(settings, database, registry or CollectorRegistry()))
@@ -110,6 +113,12 @@ class Helm:
             *(["-f", str(file)] if file else []),
             *given,
         ]
+
+
+@pytest.fixture(scope="session")
+def tool() -> Callable[[str], str]:
+    """Finds a program, or skips the test."""
+    return need
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,97 @@
+"""The manifests against Kubernetes' schemas, and against a real API server with real custom resource definitions."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CONTEXT = os.environ.get("OMS_KUBE_CONTEXT", "kind-oms")
+STRIMZI = "Kafka,KafkaNodePool,KafkaTopic,KafkaUser"  # published as no Go module: OMS_CRDS may name a folder with them
+NAMESPACE = "chart-dry-run"
+
+Kubectl = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def schemas(tmp_path_factory: pytest.TempPathFactory, tool: Any) -> Path:
+    """A folder with schemas of everything that the chart makes."""
+    tool("go")
+    folder = tmp_path_factory.mktemp("schemas")
+    more = sorted(Path(given).glob("*.yaml")) if (given := os.environ.get("OMS_CRDS")) else []
+    subprocess.run([sys.executable, ROOT / "scripts" / "kube_schemas.py", folder, *more], check=True, timeout=280)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def conform(tool: Any, schemas: Path) -> Callable[[Path], subprocess.CompletedProcess[str]]:
+    """kubeconform on a folder: one run for all, because it reads the schemas anew each time."""
+    skipped = [] if os.environ.get("OMS_CRDS") else ["-skip", STRIMZI]
+    location = f"{schemas}/{{{{ .ResourceKind }}}}{{{{ .KindSuffix }}}}.json"
+    command = [tool("kubeconform"), "-strict", "-summary", *skipped, "-schema-location", location]
+    return lambda folder: subprocess.run([*command, folder], capture_output=True, text=True, check=False)
+
+
+def test_the_manifests_of_every_example_are_what_the_schemas_say(helm: Any, conform: Any, tmp_path: Path) -> None:
+    for example in (ROOT / "charts" / "oms" / "ci").glob("*-values.yaml"):
+        (tmp_path / example.name).write_text(helm.render(file=example).text)
+    done = conform(tmp_path)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_schemas_would_notice_a_typo(conform: Any, tmp_path: Path) -> None:
+    wrong = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "x"}, "spec": {"prots": []}}
+    (tmp_path / "wrong.json").write_text(json.dumps(wrong))
+    done = conform(tmp_path)
+    assert done.returncode != 0
+    assert "prots" in done.stdout
+
+
+@pytest.fixture(scope="session")
+def kubectl(tool: Any) -> Iterator[Kubectl]:
+    """kubectl on the cluster, which has a namespace that admits restricted pods only, and the definitions it lacked."""
+    program = tool("kubectl")
+
+    def run(*arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [program, "--context", CONTEXT, *arguments],
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    if run("get", "--raw", "/readyz").returncode != 0:
+        assert not os.environ.get("OMS_TOOLS_REQUIRED"), (
+            f"no cluster answers as {CONTEXT}: scripts/kind-up.sh makes one"
+        )
+        pytest.skip(f"no cluster answers as {CONTEXT}")
+    if run("get", "crd", "clusters.postgresql.cnpg.io").returncode != 0:
+        code = "import kube_schemas; print(*kube_schemas.published(), sep='\\n')"
+        folder = ROOT / "scripts"
+        found = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+        path = next(one for one in found.stdout.split() if one.endswith("postgresql.cnpg.io_clusters.yaml"))
+        assert run("apply", "--server-side", "-f", path).returncode == 0
+    level = {
+        "labels": {"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted"}
+    }
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, **level}}
+    assert run("apply", "-f", "-", given=json.dumps(namespace)).returncode == 0
+    yield run
+    run("delete", "namespace", NAMESPACE, "--wait=false")
+
+
+@pytest.mark.cluster
+def test_the_api_server_takes_every_mode_without_a_warning(helm: Any, kubectl: Kubectl, example: Path) -> None:
+    given = helm.render(file=example, namespace=NAMESPACE).text
+    done = kubectl(
+        "apply", "--server-side", "--dry-run=server", "--validate=strict", "-n", NAMESPACE, "-f", "-", given=given
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
