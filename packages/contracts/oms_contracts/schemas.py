@@ -1,0 +1,53 @@
+"""A JSON Schema (2020-12) per event, generated from the models: what other teams and other languages build on."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema
+
+from oms_contracts.topics import Topic
+
+Schema = dict[str, Any]
+DIALECT = GenerateJsonSchema.schema_dialect
+_PROSE = {"description", "title", "examples"}
+_OPEN = {"properties", "$defs"}
+
+
+class _Plain(GenerateJsonSchema):
+    """Without titles that only repeat the names of the fields."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - pydantic's signature
+        return False
+
+
+def schema(topic: Topic) -> Schema:
+    """The schema of a topic's events, envelope included. Unknown fields are allowed: readers ignore them."""
+    body = topic.model.model_json_schema(schema_generator=_Plain)
+    body["properties"]["type"] = {"const": topic.name}
+    body["required"] = ["specversion", *body["required"]]
+    for definition in body["$defs"].values():
+        definition.pop("title", None)
+    return {
+        "$schema": DIALECT,
+        "$id": f"/schemas/{topic.name}.json",
+        **body,
+        "title": topic.name,
+        "description": topic.data.__doc__,
+    }
+
+
+def breaks(old: object, new: object, path: str = "") -> Iterator[str]:
+    """Where the new schema is more than an addition of optional fields to the old one."""
+    if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
+        if old != new:
+            yield path
+        return
+    is_open = path.rpartition("/")[2] in _OPEN
+    for name in {**old, **new}:
+        if name in _PROSE and not is_open:
+            continue
+        here = f"{path}/{name}"
+        if name in old and name in new:
+            yield from breaks(old[name], new[name], here)
+        elif name in old or not is_open:
+            yield here
