@@ -17,9 +17,9 @@ from typing import Any
 
 import httpx
 
-from support.orders import APPROVED, DECLINED, NO_FUNDS, body
+from support.orders import APPROVED, DECLINED, body
 
-OUR_CARDS = (APPROVED, DECLINED, NO_FUNDS, "5555555555554444", "378282246310005", "6011111111111117")
+OUR_CARDS = (APPROVED, DECLINED, "5555555555554444", "378282246310005")
 LONG = "cvvcanary"
 
 

@@ -13,6 +13,7 @@ from oms_local.platform import Platform
 from oms_local.postgres import binaries
 
 Trace = tuple[str, bytes]
+_NOTHING = bytes(8192)  # a page of a file that was made larger than what is in it
 
 
 def spoken(response: httpx.Response) -> bytes:
@@ -78,6 +79,6 @@ def _files(folder: Path) -> Iterator[Trace]:
     for path in sorted(folder.rglob("*")):
         try:
             if path.is_file():
-                yield str(path.relative_to(folder)), path.read_bytes()
+                yield str(path.relative_to(folder)), path.read_bytes().replace(_NOTHING, b"")
         except FileNotFoundError:  # a running server removes what it no longer needs
             continue

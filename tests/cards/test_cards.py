@@ -1,0 +1,111 @@
+"""No card number and no cvv is anywhere but in the memory of the request that brought it.
+
+Two hundred canaries go through every path by which a card can come in; then everything that the system has written or
+said is searched for them. A control plants a mark where it may be stored, and shows that the search finds it there.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cache
+
+import httpx
+import pytest
+from support import canaries, traces
+from support.canaries import Canary, Mark
+from support.orders import body, ended, place
+
+from oms_local.platform import Platform
+
+COUNT = 200
+
+
+@dataclass
+class Posted:
+    """What was sent, what came back, and what is to be found nowhere."""
+
+    canaries: list[Canary]
+    responses: list[httpx.Response] = field(default_factory=list)
+    planted: Mark = field(default_factory=Mark)
+
+    def with_status(self, *statuses: int) -> list[httpx.Response]:
+        return [response for response in self.responses if response.status_code in statuses]
+
+
+@dataclass
+class Search:
+    """What was found of the canaries, and whether the control was."""
+
+    bytes: int = 0
+    planted: bool = False
+    leaks: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def posted(running_platform: Platform) -> Posted:
+    """All canaries, posted, and every accepted order at its end and read back."""
+    posted = Posted([canaries.canary(number) for number in range(COUNT)])
+    with httpx.Client(base_url=running_platform.url, timeout=20.0) as client:
+        for canary in posted.canaries:
+            posted.responses.append(client.send(canary.request(client)))
+        for response in posted.with_status(202):
+            order = ended(client, response.json()["id"])
+            posted.responses += [client.get(f"/order/{order['id']}"), client.get(f"/order/{order['id']}/events")]
+        posted.responses.append(client.get("/order", params={"limit": 100}))
+        planted = ended(client, place(client, body(name=posted.planted.digits)))
+        posted.responses.append(client.get(f"/order/{planted['id']}"))
+    return posted
+
+
+@pytest.fixture(scope="module")
+def searched(running_platform: Platform, posted: Posted) -> Callable[[str], Search]:
+    """What a search of one kind of place comes to; each kind is searched once."""
+
+    @cache
+    def search(kind: str) -> Search:
+        if kind == "responses":
+            places: Iterable[traces.Trace] = ((str(r.status_code), traces.spoken(r)) for r in posted.responses)
+        else:
+            places = traces.KINDS[kind](running_platform)
+        find = canaries.found if kind.startswith("data") else canaries.found_in_text
+        result = Search()
+        for where, content in places:
+            result.bytes += len(content)
+            result.planted = result.planted or posted.planted.is_in(content)
+            result.leaks += [f"{where}: {what}" for what in find(content, posted.canaries)]
+        return result
+
+    return search
+
+
+def test_every_way_in_was_taken(posted: Posted) -> None:
+    assert len({canary.number for canary in posted.canaries if canary.own_number}) >= COUNT / 2
+    assert len({canary.cvv for canary in posted.canaries}) == COUNT
+    for status in (202, 400, 404, 405, 413, 415, 422):
+        assert posted.with_status(status), f"no canary was answered with {status}"
+    assert {response.status_code for response in posted.responses} < {200, 202, 204, 400, 404, 405, 413, 415, 422}
+
+
+@pytest.mark.parametrize("kind", ["responses", *traces.KINDS])
+def test_no_canary_is_found_in(kind: str, searched: Callable[[str], Search]) -> None:
+    assert searched(kind).bytes > 1000
+    assert searched(kind).leaks == []
+
+
+@pytest.mark.parametrize("kind", ["responses", *traces.STORED])
+def test_what_may_be_stored_is_found_in(kind: str, searched: Callable[[str], Search]) -> None:
+    assert searched(kind).planted
+
+
+def test_a_refused_order_is_not_among_the_orders(posted: Posted, platform: Platform) -> None:
+    accepted = {response.json()["id"] for response in posted.with_status(202)}
+    emails = {sent_email(response) for response in posted.with_status(400, 413, 415, 422)} - {None}
+    shown = traces.orders(platform)
+    assert accepted <= shown.keys()
+    assert not emails & set(shown.values())
+
+
+def sent_email(response: httpx.Response) -> str | None:
+    """The address in the order that a response answers."""
+    found = re.search(rb'"email": "([0-9a-f]{32}@customers.example)"', response.request.content)
+    return found[1].decode() if found else None

@@ -1,0 +1,89 @@
+"""One platform for all tests here that need one: starting it costs more than most of them.
+
+They share an xdist group, so that `-n` gives them all to one worker; they keep apart by using orders of their own.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from invariants import Sources
+from support import catalogue
+from support.deployment import Deployment
+
+from oms_local.platform import Platform
+from oms_local.postgres import FORGETFUL
+from oms_local.testing import temporary_folder
+
+PLATFORM_FIXTURES = {"platform", "deployment", "sources"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if PLATFORM_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group("platform"))
+
+
+@pytest.fixture(scope="session")
+def platform_folder() -> Iterator[Path]:
+    with temporary_folder() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def running_platform(platform_folder: Path) -> Iterator[Platform]:
+    """The platform as it was first started."""
+    platform = Platform(platform_folder, environment=catalogue.ENVIRONMENT, postgres=FORGETFUL)
+    with platform:
+        catalogue.await_known(platform.url)
+        yield platform
+        platform.kill()  # nobody needs its data: no orderly end
+
+
+@pytest.fixture
+def platform(running_platform: Platform) -> Iterator[Platform]:
+    """A platform of which everything runs; what a test stopped and did not start again is started after it."""
+    yield running_platform
+    for server in reversed(running_platform.servers):
+        if not server.is_alive():
+            server.start()
+            server.await_ready()
+
+
+@pytest.fixture(scope="session")
+def deployment(request: pytest.FixtureRequest) -> Deployment:
+    """The system under test: OMS_URL's if that is set, a platform of our own if not."""
+    return Deployment.given() or Deployment.of(request.getfixturevalue("running_platform"))
+
+
+@pytest.fixture
+def sources(platform: Platform) -> Sources:
+    """What the checker reads of our own platform."""
+    found = Deployment.of(platform).sources()
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def orders(deployment: Deployment) -> Iterator[httpx.Client]:
+    """A client of the order service."""
+    with httpx.Client(base_url=deployment.orders, timeout=20.0) as client:
+        yield client
+
+
+@pytest.fixture
+def inventory(deployment: Deployment) -> Iterator[httpx.Client]:
+    """A client of the inventory service."""
+    if deployment.inventory is None:
+        pytest.skip("OMS_INVENTORY_URL is not set: the inventory service cannot be reached from here")
+    with httpx.Client(base_url=deployment.inventory, timeout=20.0) as client:
+        yield client
+
+
+@pytest.fixture
+def inbox(deployment: Deployment) -> str:
+    """The address of the inbox."""
+    if deployment.inbox is None:
+        pytest.skip("OMS_INBOX_URL is not set: what the customer was told cannot be seen from here")
+    return deployment.inbox

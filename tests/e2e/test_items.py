@@ -1,0 +1,61 @@
+"""Items and their prices reach the order service as events; what an order costs is fixed when it is accepted."""
+
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from support.orders import PATIENCE, body, ended, place, read
+
+from oms_chassis.testing import eventually
+
+
+@pytest.fixture
+def item(inventory: httpx.Client) -> str:
+    """An item of the test's own: three pieces at 5.00."""
+    item_id = f"e2e-{uuid4().hex[:12]}"
+    put(inventory, item_id, name="Chai glass", unitPrice=500, onHand=3)
+    return item_id
+
+
+def put(inventory: httpx.Client, item_id: str, **item: Any) -> None:
+    response = inventory.put(f"/items/{item_id}", json=item)
+    assert response.is_success, response.text
+
+
+def place_at(orders: httpx.Client, item_id: str, price: int) -> str:
+    """The id of the first order that is accepted at this price."""
+
+    def accepted() -> str | None:
+        response = orders.post("/order", json=body((item_id, 1)))
+        return response.json()["id"] if response.status_code == 202 and response.json()["total"] == price else None
+
+    return eventually(accepted, PATIENCE) or ""
+
+
+def test_a_new_item_can_be_ordered(orders: httpx.Client, item: str) -> None:
+    order = ended(orders, place_at(orders, item, 500))
+    assert order["status"] == "CONFIRMED"
+    assert [(line["name"], line["unitPrice"]) for line in order["lines"]] == [("Chai glass", 500)]
+
+
+def test_a_new_price_holds_for_new_orders_only(orders: httpx.Client, inventory: httpx.Client, item: str) -> None:
+    earlier = place_at(orders, item, 500)
+    put(inventory, item, name="Chai glass", unitPrice=650)
+    later = place_at(orders, item, 650)
+    assert [read(orders, order_id)["total"] for order_id in (earlier, later)] == [500, 650]
+
+
+def test_stock_is_taken_by_confirmed_orders_only(orders: httpx.Client, inventory: httpx.Client, item: str) -> None:
+    assert ended(orders, place_at(orders, item, 500))["status"] == "CONFIRMED"
+    assert ended(orders, place(orders, body((item, 3))))["reason"] == "out-of-stock"
+    assert inventory.get(f"/items/{item}").json()["onHand"] == 2
+    assert ended(orders, place(orders, body((item, 2))))["status"] == "CONFIRMED"
+    assert {"onHand": 0, "available": False}.items() <= inventory.get(f"/items/{item}").json().items()
+
+
+def test_a_restock_lets_orders_through_again(orders: httpx.Client, inventory: httpx.Client, item: str) -> None:
+    place_at(orders, item, 500)
+    assert ended(orders, place(orders, body((item, 10))))["status"] == "CANCELLED"
+    inventory.post(f"/items/{item}/restock", json={"quantity": 10}).raise_for_status()
+    assert ended(orders, place(orders, body((item, 10))))["status"] == "CONFIRMED"
