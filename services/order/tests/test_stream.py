@@ -137,6 +137,21 @@ def test_what_another_replica_wrote_is_heard(start: Callable[..., Any]) -> None:
     assert stream.join()[-1]["status"] == "CONFIRMED"
 
 
+def test_a_stream_outlasts_an_outage_of_the_database(start: Callable[..., Any]) -> None:
+    service = start()
+    order_id = place(service)
+    with listening(service, order_id) as stream:
+        eventually(lambda: events(stream.lines))
+        service.database.read("ALTER TABLE timeline RENAME TO away")
+        try:
+            told = stream.ended.wait(0.2)
+        finally:
+            service.database.read("ALTER TABLE away RENAME TO timeline")
+        assert not told
+        happen(service.database, order_id, [], [Fact.STOCK_TAKEN])
+    assert stream.join()[-1]["status"] == "CONFIRMED"
+
+
 def test_streams_end_when_the_service_drains(start: Callable[..., Any]) -> None:
     service = start()
     order_id = place(service)
