@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 cluster=${OMS_CLUSTER:-oms}
 tag=${OMS_TAG:-dev}
 context=kind-$cluster
+node=$cluster-control-plane
 values=(--values charts/oms/ci/kind-values.yaml --set "image.tag=$tag" "$@")
 
 say() { printf 'kind-up: [%3ss] %s\n' "$SECONDS" "$*"; }
@@ -21,7 +22,7 @@ docker version >/dev/null 2>&1 || die "Docker does not answer: start it first"
 make_cluster() {
   if kind get clusters 2>/dev/null | grep -qx "$cluster"; then
     say "the cluster $cluster is there"
-    docker start "$cluster-control-plane" >/dev/null # after a reboot it is stopped
+    docker start "$node" >/dev/null # after a reboot it is stopped
     return
   fi
   say "making the cluster $cluster"
@@ -37,14 +38,19 @@ make_ingress() {
     --set ingressClass.isDefaultClass=true --set service.type=ClusterIP --set ports.web.hostPort=80 >/dev/null
 }
 
-# What this machine has of the images that the chart names, the node need not fetch.
+# What this machine has of the images that the chart names, the node need not fetch. The node keeps a note of what it got.
 load_images() {
-  local image images=()
+  local image id note=/var/lib/oms-images loaded images=() lines=()
+  loaded=$(docker exec "$node" cat $note 2>/dev/null || true)
   for image in $(helm template oms charts/oms "${values[@]}" | sed -n 's/^ *\(- \)\?image: *"\?\([^" ]*\)"\?$/\2/p' | sort -u); do
-    if docker image inspect "$image" >/dev/null 2>&1; then images+=("$image"); fi
+    id=$(docker image inspect --format '{{.Id}}' "$image" 2>/dev/null) || continue
+    lines+=("$image $id")
+    grep -qxF "$image $id" <<<"$loaded" || images+=("$image")
   done
+  [ ${#images[@]} = 0 ] && return
   say "loading ${images[*]}"
-  kind load docker-image --name "$cluster" "${images[@]}" 2>&1 | grep -v 'present' || true
+  kind load docker-image --name "$cluster" "${images[@]}" >/dev/null 2>&1 || die "kind load docker-image failed: ${images[*]}"
+  printf '%s\n' "${lines[@]}" | docker exec --interactive "$node" tee $note >/dev/null
 }
 
 make_namespace() {
@@ -80,7 +86,7 @@ install() {
 
 # Images of the same tag may be new; only pods that start again run them.
 restart_if_stale() {
-  local service image deployed
+  local service image deployed deployments=()
   for service in order payment inventory sms email; do
     kube --namespace oms get deployment "oms-$service" >/dev/null 2>&1 || continue # switched off
     image=$(docker image inspect --format '{{.Id}}' "oms/$service:$tag")
@@ -89,8 +95,9 @@ restart_if_stale() {
     [ "$image" = "$deployed" ] && continue
     [ -z "$deployed" ] || kube --namespace oms rollout restart "deployment/oms-$service"
     kube --namespace oms annotate --overwrite deployment "oms-$service" "oms/image=$image" >/dev/null
-    kube --namespace oms rollout status "deployment/oms-$service" --timeout 3m >/dev/null
+    deployments+=("deployment/oms-$service")
   done
+  for deployment in "${deployments[@]}"; do kube --namespace oms rollout status "$deployment" --timeout 3m >/dev/null; done
 }
 
 reachable() { curl --silent --fail --output /dev/null http://localhost:8080/order; }
