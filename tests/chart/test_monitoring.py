@@ -26,12 +26,12 @@ ON = {"serviceMonitor.enabled": True, "prometheusRule.enabled": True}
 @pytest.fixture(scope="module")
 def measured(render: Any) -> set[str]:
     """Every name that the services give to a metric."""
-    registry = CollectorRegistry()
-    Metrics(registry)
-    for service in SERVICES:
+    registries = [CollectorRegistry() for _ in SERVICES]
+    for service, registry in zip(SERVICES, registries, strict=True):
+        Metrics(registry)
         render().parts(service, registry)
     names = set()
-    for metric in registry.collect():
+    for metric in (metric for registry in registries for metric in registry.collect()):
         suffixes = {"histogram": ("_bucket", "_count", "_sum"), "counter": ("_total",)}.get(metric.type, ("",))
         names |= {metric.name + suffix for suffix in suffixes}
     return names
