@@ -9,8 +9,8 @@ Json = dict[str, Any]
 VERSION = "1.0.0"
 ABOUT = (
     "The events of OMS. Each is a CloudEvent 1.0 in structured JSON. Its key is its subject, the id of the order or "
-    "item, so that the events of one order keep their order within a topic. Each may arrive more than once: its id tells. "
-    "Changes are additive only, and readers ignore fields that they do not know."
+    "item, so that the events of one order keep their order within a topic. Each may arrive more than once: its id "
+    "tells. Changes are additive only, and readers ignore fields that they do not know."
 )
 DEAD_LETTER = "deadLetter"
 ORIGIN = {

@@ -6,11 +6,13 @@ keep their order within a topic.
 
 from datetime import UTC, datetime
 from random import getrandbits
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+
+Moment = Annotated[AwareDatetime, Field(strict=True)]  # strict, because a bare number would pass for a time
 
 
 class Message(BaseModel):
@@ -34,7 +36,7 @@ class Event(BaseModel, Generic[Data]):
     source: str = Field(min_length=1)
     type: str = Field(min_length=1)
     subject: str = Field(min_length=1)
-    time: AwareDatetime
+    time: Moment
     datacontenttype: Literal["application/json"] = "application/json"
     dataschema: str | None = None
     traceparent: str | None = None

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field, StrictBool, StrictInt
+from pydantic import Field, StrictBool, StrictInt
 
-from oms_contracts.envelope import Message
+from oms_contracts.envelope import Message, Moment
 
 Identifier = Annotated[str, Field(min_length=1, max_length=64)]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
@@ -62,7 +62,7 @@ class OrderCreated(OrderEvent):
     """An order was accepted: it is to be paid."""
 
     payment: PaymentMethod
-    placed_at: AwareDatetime
+    placed_at: Moment
 
 
 class PaymentCompleted(OrderEvent):
