@@ -1,0 +1,66 @@
+"""Runs a service that dies at the worst moment: `python faulty.py SERVICE POINT`.
+
+The service is the product's own, put together from its parts with one of them replaced:
+
+sent      its relay dies when the broker has acknowledged the events, before they are deleted from the outbox
+applied   its consumer dies when the batch is committed to the database, before its offsets are committed to Kafka
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+from oms_chassis.kafka import KafkaSink, KafkaSource
+from oms_chassis.service import Service, main
+from oms_chassis.streams import Outgoing, Partition
+
+SPARED = 10  # events before the fatal one: the service dies in the middle of its work, not at its beginning
+
+
+def die() -> None:
+    """End this process as a crash would: no handler, no flush, no goodbye."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class DiesAfterSending(KafkaSink):
+    """A producer whose process does not live to hear of its success."""
+
+    _sent = 0
+
+    def send(self, records: Sequence[Outgoing]) -> None:
+        super().send(records)
+        self._sent += len(records)
+        if self._sent > SPARED:
+            die()
+
+
+class DiesBeforeCommitting(KafkaSource):
+    """A consumer whose process does not live to commit its offsets."""
+
+    _applied = 0
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        self._applied += 1
+        if self._applied > 1:
+            die()
+        super().commit(offsets)
+
+
+POINTS: Mapping[str, Callable[[Service], Service]] = {
+    "sent": lambda service: replace(service, sink=DiesAfterSending),
+    "applied": lambda service: replace(service, source=DiesBeforeCommitting),
+}
+
+
+def run(name: str, point: str) -> int:
+    """Serve until death."""
+    module: Any = import_module(f"oms_{name}.main")
+    return main(POINTS[point](module.SERVICE), ["serve"])
+
+
+if __name__ == "__main__":
+    raise SystemExit(run(*sys.argv[1:]))

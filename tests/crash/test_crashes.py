@@ -1,0 +1,95 @@
+"""With hundreds of orders in flight, things die: nothing is lost, nothing happens twice.
+
+Every test ends with the checker of the invariants; what each service does at a fault is told by its own tests.
+"""
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+from invariants import Answer, Sources, check_when_quiet
+from support import load
+from support.faults import doomed, kill_and_restart, out_of_order
+
+from oms_contracts.topics import SERVICES
+from oms_local.platform import Platform
+
+IN_FLIGHT = 300
+
+
+def assert_sound(sources: Sources, outcome: load.Outcome, count: int = IN_FLIGHT) -> None:
+    """All orders of a load are accepted, ended, and in accordance with the invariants."""
+    assert len(outcome.answers) == count
+    broken = check_when_quiet(sources, outcome.answers, within=60.0)
+    assert not broken, "\n".join(map(str, broken[:20]))
+
+
+def test_each_service_may_be_killed_with_300_orders_in_flight(platform: Platform, sources: Sources) -> None:
+    answers: list[Answer] = []
+    for name in SERVICES:
+        outcome = load.post(
+            platform.url,
+            load.mix(IN_FLIGHT),
+            spread=1.5,
+            meanwhile=after(0.7, partial(kill_and_restart, platform, name)),
+        )
+        assert name == "order" or not outcome.refusals
+        answers += outcome.answers
+    for service in platform.services.values():
+        service.await_ready()
+    assert_sound(sources, load.Outcome(answers), IN_FLIGHT * len(SERVICES))
+
+
+def test_a_relay_that_dies_between_publishing_and_deleting_repeats_harmlessly(
+    platform: Platform, sources: Sources
+) -> None:
+    with doomed(platform, ("order", "payment", "inventory"), "sent") as replace_the_dead:
+        outcome = load.post(platform.url, load.mix(IN_FLIGHT), spread=2.0, meanwhile=replace_the_dead)
+    assert_sound(sources, outcome)
+
+
+def test_a_consumer_that_dies_between_its_two_commits_repeats_harmlessly(platform: Platform, sources: Sources) -> None:
+    with doomed(platform, SERVICES, "applied") as replace_the_dead:
+        outcome = load.post(platform.url, load.mix(IN_FLIGHT), spread=2.0, meanwhile=replace_the_dead)
+    assert_sound(sources, outcome)
+
+
+def test_orders_are_accepted_while_kafka_is_away_for_10_seconds(platform: Platform, sources: Sources) -> None:
+    with out_of_order(platform.kafka, 10.0):
+        outcome = load.post(platform.url, load.mix(IN_FLIGHT), spread=6.0)
+        assert not outcome.refusals
+    assert_sound(sources, outcome)
+
+
+def test_the_order_services_database_may_be_away_for_5_seconds(platform: Platform, sources: Sources) -> None:
+    outcome = load.post(
+        platform.url, load.mix(IN_FLIGHT), spread=6.0, meanwhile=after(1.0, lambda: absent(platform, "order"))
+    )
+    assert set(outcome.refusals) <= {503}
+    assert_sound(sources, outcome)
+
+
+def test_every_other_database_may_be_away_for_5_seconds(platform: Platform, sources: Sources) -> None:
+    def absent_in_turn() -> None:
+        for name in SERVICES[1:]:
+            absent(platform, name)
+
+    outcome = load.post(platform.url, load.mix(IN_FLIGHT), spread=18.0, meanwhile=absent_in_turn)
+    assert not outcome.refusals
+    assert_sound(sources, outcome)
+
+
+def after(seconds: float, act: Callable[[], None]) -> Callable[[], None]:
+    """Act in the middle of things."""
+
+    def wait_and_act() -> None:
+        time.sleep(seconds)
+        act()
+
+    return wait_and_act
+
+
+def absent(platform: Platform, name: str) -> None:
+    """A database that is away for five seconds."""
+    with out_of_order(platform.databases[name], 5.0):
+        pass
