@@ -1,0 +1,82 @@
+"""The catalogue of topics promises who emits and who reads: each service is held to it, without a server running."""
+
+import ast
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from oms_chassis import deadletters
+from oms_chassis.db import Database
+from oms_chassis.service import Context, Parts, Service
+from oms_chassis.streams import Record
+from oms_contracts import asyncapi, topics
+from oms_contracts.topics import SERVICES, TOPICS
+
+NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"
+SETTINGS: dict[str, dict[str, Any]] = {
+    "sms": {"sms_url": "http://127.0.0.1:1/sms", "sms_from": "OMS"},
+    "email": {"smtp_host": "127.0.0.1", "smtp_port": 1, "email_from": "orders@example.com"},
+}
+SHARED = {"sms": ["oms_notifications"], "email": ["oms_notifications"]}
+CONSTANTS = {name: value for name, value in vars(topics).items() if isinstance(value, topics.Topic)}
+
+every_service = pytest.mark.parametrize("name", SERVICES)
+
+
+def service(name: str) -> Service:
+    found: Service = importlib.import_module(f"oms_{name}.main").SERVICE
+    return found
+
+
+def build(name: str) -> Parts:
+    settings = service(name).settings(database_url=NOWHERE, kafka_bootstrap="127.0.0.1:1", **SETTINGS.get(name, {}))
+    return service(name).build(Context(settings, Database(NOWHERE), CollectorRegistry()))
+
+
+def mentioned(package: str) -> Iterator[str]:
+    """The names of the topics that a package's code speaks of, test helpers aside."""
+    folder = Path(str(importlib.import_module(package).__file__)).parent
+    for path in folder.rglob("*.py"):
+        if path.name == "testing.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+            if name in CONSTANTS:
+                yield CONSTANTS[name].name
+
+
+@every_service
+def test_a_service_reads_exactly_the_topics_that_the_catalogue_says(name: str) -> None:
+    read = [one.topic.name for one in build(name).subscriptions]
+    assert len(read) == len(set(read))
+    assert set(read) == {topic.name for topic in TOPICS if name in topic.read_by}
+
+
+@every_service
+def test_a_service_emits_exactly_the_topics_that_the_catalogue_says(name: str) -> None:
+    spoken_of = {topic for package in [f"oms_{name}", *SHARED.get(name, [])] for topic in mentioned(package)}
+    read = {one.topic.name for one in build(name).subscriptions}
+    emitted = {topic.name for topic in TOPICS if topic.emitted_by == name}
+    assert spoken_of - read == emitted - read
+    assert emitted <= spoken_of
+
+
+@every_service
+def test_a_service_goes_by_its_name_in_the_catalogue(name: str) -> None:
+    assert (service(name).name, service(name).package) == (name, f"oms_{name}")
+
+
+def test_every_topic_is_emitted_by_a_service_and_read_by_another() -> None:
+    for topic in TOPICS:
+        assert topic.emitted_by in SERVICES
+        assert topic.read_by
+        assert topic.read_by <= {*SERVICES} - {topic.emitted_by}
+
+
+def test_dead_letters_carry_the_headers_that_the_document_promises() -> None:
+    letter = deadletters.letter("order", Record("itemUpdatedEvent", 0, 7, b"key", b"value", ()), ValueError("no"))
+    assert {name for name, _ in letter.headers} == set(asyncapi.ORIGIN)
