@@ -1,0 +1,92 @@
+"""Changes while orders are in flight: upgrades, lost pods, more replicas, and a release that goes and comes back."""
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from support.load import mix, post
+
+from oms_chassis.testing import eventually
+from oms_contracts.topics import SERVICES
+
+pytestmark = pytest.mark.cluster
+
+CHART = Path(__file__).parents[2] / "charts" / "oms"
+
+
+def test_an_upgrade_of_every_service_under_load_loses_no_request_and_no_order(cluster: Any) -> None:
+    before = cluster.secrets()
+    mark = f"serviceDefaults.podAnnotations.changed={uuid4().hex}"
+    outcome = post(cluster.url, mix(600), spread=60.0, meanwhile=lambda: cluster.upgrade(mark))
+    assert not outcome.refusals
+    assert len(outcome.answers) == 600
+    cluster.verify(outcome.answers)
+    assert cluster.secrets() == before
+
+
+def test_pods_that_are_killed_with_orders_in_flight_lose_none(cluster: Any) -> None:
+    def kill_each() -> None:
+        for name in SERVICES:
+            pod = cluster.pods(name)[0]["metadata"]["name"]
+            cluster.kubectl("delete", "pod", pod, "--grace-period=0", "--force")
+            eventually(partial(cluster.is_ready, name), 60.0)
+
+    outcome = post(cluster.url, mix(300), spread=30.0, meanwhile=kill_each)
+    assert len(outcome.answers) == 300
+    cluster.verify(outcome.answers)
+
+
+def test_order_grows_under_load_and_evictions_leave_one_replica(cluster: Any) -> None:
+    revision = json.loads(cluster.helm("status", "oms", "--output=json"))["version"]
+    scaling = "services.order.autoscaling"
+    try:
+        cluster.upgrade(
+            f"{scaling}.type=hpa",
+            *(f"{scaling}.minReplicas=2", f"{scaling}.maxReplicas=3"),
+            *(f"{scaling}.targetCPU=50", "services.order.resources.requests.cpu=100m"),
+        )
+        eventually(lambda: len(cluster.pods("order")) >= 2 and cluster.is_ready("order"), 90.0)
+        first, second = (pod["metadata"]["name"] for pod in cluster.pods("order")[:2])
+        assert evicted(cluster, first)
+        assert not evicted(cluster, second)
+        outcome = post(cluster.url, mix(1500), spread=30.0)
+        eventually(lambda: len(cluster.pods("order")) == 3, 90.0)
+        cluster.verify(outcome.answers)
+    finally:
+        # The autoscaler owns the number of replicas: it goes first, so that the rollback may say it again.
+        cluster.kubectl("delete", "hpa", "oms-order", "--ignore-not-found")
+        cluster.kubectl("scale", "deployment/oms-order", "--replicas=1")
+        cluster.helm("rollback", "oms", str(revision), "--wait", "--timeout=3m")
+
+
+def evicted(cluster: Any, pod: str) -> bool:
+    """Ask for a pod's eviction, as a drain of its node does; whether its budget allowed it."""
+    request = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": "oms"}}
+    path = f"/api/v1/namespaces/oms/pods/{pod}/eviction"
+    try:
+        cluster.kubectl("create", "--raw", path, "-f", "-", given=json.dumps(request))
+    except AssertionError as error:
+        assert "disruption budget" in str(error)  # noqa: PT017 - anything else is a failure of the test
+        return False
+    return True
+
+
+def test_what_is_installed_again_finds_its_data(cluster: Any, place: Callable[[], str], tmp_path: Any) -> None:
+    order_id, passwords = place(), cluster.secrets()
+    values = tmp_path / "values.yaml"
+    values.write_text(cluster.helm("get", "values", "oms", "--output=yaml"))
+    cluster.helm("uninstall", "oms", "--wait", "--timeout=2m")
+    kinds = "deployment,statefulset,service,job,secret,configmap,networkpolicy,ingress,serviceaccount,pvc"
+    left = cluster.get(kinds, "--selector=app.kubernetes.io/instance=oms")["items"]
+    assert {one["kind"] for one in left} == {"PersistentVolumeClaim"}
+    assert len(left) == 6
+    cluster.helm("install", "oms", str(CHART), "-f", str(values), "--wait", "--timeout=4m")
+    cluster.await_ready()
+    assert cluster.secrets()["oms-order-database"] != passwords["oms-order-database"]
+    assert httpx.get(f"{cluster.url}/order/{order_id}").json()["status"] == "CONFIRMED"
+    place()
