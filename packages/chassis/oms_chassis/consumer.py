@@ -24,6 +24,7 @@ from oms_contracts.topics import Topic
 log = logger(__name__)
 
 POLL = 0.5  # seconds: kafka-python cannot be woken, so this bounds how long a stop may take
+RECONNECT = 0.5  # seconds
 GATHER, SMALL = 0.02, 100  # after fewer records than SMALL, wait so many seconds for the next batch to grow
 RETRIES = (0.1, 0.3, 1.0)  # seconds before each further try of a record that stands alone
 OBSERVE = 2.0  # seconds between measurements of the lag
@@ -68,34 +69,29 @@ class Consumer:
         self.is_ready = False
 
     def run(self) -> None:
-        """Consume; connect anew whenever the broker goes away."""
+        """Consume; connect anew whenever the broker fails or goes away."""
         while not self._stopping.is_set():
             try:
-                source = self._connect()
+                self._consume()
             except StreamUnavailable as error:
                 log.warning("broker_unavailable", error=str(error))
-                self._stopping.wait(0.5)
-                continue
-            try:
-                self._consume(source)
-            finally:
-                self._metrics.consumer_running.set(0)
-                source.close()
+                self._stopping.wait(RECONNECT)
 
     def stop(self) -> None:
         """Finish the batch at hand, then return from run."""
         self._stopping.set()
 
-    def _consume(self, source: Source) -> None:
-        while not self._stopping.is_set():
-            try:
+    def _consume(self) -> None:
+        source = self._connect()
+        try:
+            while not self._stopping.is_set():
                 records = source.poll(POLL)
                 self._observe(source)
                 if records:
                     self._work_off(source, records)
-            except StreamUnavailable as error:
-                log.warning("broker_unavailable", error=str(error))
-                self._stopping.wait(0.2)
+        finally:
+            self._metrics.consumer_running.set(0)
+            source.close()
 
     def _work_off(self, source: Source, records: Sequence[Record]) -> None:
         try:

@@ -1,7 +1,8 @@
 """Kafka through kafka-python: the only module that imports it."""
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
@@ -15,6 +16,7 @@ from oms_contracts import topics
 
 BATCH = 500
 SEND_TIMEOUT = 30.0  # seconds until a batch that no broker acknowledged counts as not sent
+UNASSIGNED = 20.0  # seconds without partitions after which a member starts over: see KafkaSource.poll
 RECORD_LIMIT = 4 * 1024 * 1024  # bytes: a dead letter is its message and more, so it must be allowed to be larger
 
 
@@ -23,6 +25,7 @@ def connection(settings: Settings) -> dict[str, Any]:
     config = {
         "bootstrap_servers": settings.kafka_bootstrap.split(","),
         "client_id": "oms",
+        "bootstrap_timeout_ms": 5_000,
         "security_protocol": settings.kafka_security_protocol,
         "sasl_mechanism": settings.kafka_sasl_mechanism,
         "sasl_plain_username": settings.kafka_username,
@@ -47,18 +50,23 @@ class _Flag(ConsumerRebalanceListener):  # type: ignore[misc] # kafka-python has
 
     def __init__(self) -> None:
         self.assigned = False
+        self.since = time.monotonic()
 
     def on_partitions_assigned(self, assigned: object) -> None:  # noqa: ARG002 - kafka-python's signature
         self.assigned = True
 
     def on_partitions_revoked(self, revoked: object) -> None:  # noqa: ARG002 - the same
-        self.assigned = False
+        self.assigned, self.since = False, time.monotonic()
+
+    def is_lost(self) -> bool:
+        """Whether the group has not taken this member in for longer than sharing out can take."""
+        return not self.assigned and time.monotonic() - self.since > UNASSIGNED
 
 
 class KafkaSource:
     """A member of a consumer group; offsets are committed by hand, after the work."""
 
-    def __init__(self, settings: Settings, group: str, names: Iterable[str]) -> None:
+    def __init__(self, settings: Settings, group: str, names: Sequence[str]) -> None:
         self._flag = _Flag()
         with _unavailable_on_error():
             self._consumer = KafkaConsumer(
@@ -73,10 +81,17 @@ class KafkaSource:
                 metrics_enabled=False,
             )
             self._consumer.subscribe(list(names), listener=self._flag)
+            # kafka-python 3.0.12: a member that joins before it knows its topics joins again when it hears of them,
+            # and if a poll ends in the middle of that, it waits for ever. So let it know them first.
+            for name in names:
+                self._consumer.partitions_for_topic(name)
 
     def poll(self, seconds: float) -> Sequence[Record]:
         with _unavailable_on_error():
             found = self._consumer.poll(timeout_ms=int(seconds * 1000), max_records=BATCH)
+        # What is said in __init__ can still happen when a topic gets more partitions: start over then.
+        if self._flag.is_lost():
+            raise StreamUnavailable("the group has not taken this member in")
         return [
             Record(r.topic, r.partition, r.offset, r.key, r.value, r.headers or ())
             for records in found.values()

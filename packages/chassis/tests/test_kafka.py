@@ -96,6 +96,16 @@ def test_a_record_larger_than_a_producers_usual_limit_can_be_sent(settings: Sett
     reader.close()
 
 
+def test_a_member_that_the_group_does_not_take_in_says_so(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = source(settings, uuid4().hex)
+    eventually(lambda: (reader.poll(0.2), reader.is_assigned())[1], within=30)
+    monkeypatch.setattr(module, "UNASSIGNED", 0.0)
+    reader._flag.on_partitions_revoked([])
+    with pytest.raises(StreamUnavailable):
+        reader.poll(0.1)
+    reader.close()
+
+
 def test_topics_are_created_once(settings: Settings) -> None:
     assert create_topics(settings) == []
 
