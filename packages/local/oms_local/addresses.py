@@ -1,9 +1,11 @@
 """Which port each part of a platform listens on."""
 
+import os
 from dataclasses import dataclass
 from typing import Self
 
 from oms_contracts.topics import SERVICES
+from oms_local.errors import LocalError
 from oms_local.ports import free_port
 
 
@@ -21,16 +23,17 @@ class Addresses:
 
     @classmethod
     def local(cls) -> Self:
-        """The ports of `make up`, the same each time: order answers on 9090."""
-        places = {name: place for place, name in enumerate(SERVICES)}
+        """The ports of `make up`, the same each time: order answers on 9090. OMS_PORT_SHIFT moves them all."""
+        shift = _shift()
+        places = {name: shift + place for place, name in enumerate(SERVICES)}
         return cls(
             http={name: 9090 + place for name, place in places.items()},
             internal={name: 9100 + place for name, place in places.items()},
             database={name: 15432 + place for name, place in places.items()},
-            kafka=19092,
-            controller=19093,
-            smtp=10025,
-            inbox=10026,
+            kafka=shift + 19092,
+            controller=shift + 19093,
+            smtp=shift + 10025,
+            inbox=shift + 10026,
         )
 
     @classmethod
@@ -38,3 +41,10 @@ class Addresses:
         """Ports that nothing uses, for tests."""
         http, internal, database = ({name: free_port() for name in SERVICES} for _ in range(3))
         return cls(http, internal, database, *(free_port() for _ in range(4)))
+
+
+def _shift() -> int:
+    given = os.environ.get("OMS_PORT_SHIFT", "0")
+    if not given.isdecimal() or int(given) > 40_000:
+        raise LocalError("OMS_PORT_SHIFT must be a number from 0 to 40000")
+    return int(given)

@@ -57,7 +57,7 @@ def within_reach(folder: Path, kind: str) -> Path:
     """
     if unprivileged() is None or reachable(folder.parent):
         return folder
-    return Path("/var") / kind / "oms" / hashlib.sha256(str(folder).encode()).hexdigest()[:12] / folder.name
+    return Path("/var") / kind / "oms" / hashlib.sha256(str(folder.parent).encode()).hexdigest()[:12] / folder.name
 
 
 def give_away(folder: Path) -> None:

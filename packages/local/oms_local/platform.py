@@ -89,6 +89,8 @@ class Platform:
 
     def start(self, progress: jars.Progress = lambda _came, _all: None) -> None:
         """Start everything, side by side, and wait until all are ready. Whatever fails first ends the rest."""
+        for server in self.servers:
+            server.check_ports()  # all of them before anything runs
         jars.jars(progress)
         self._topics_exist.clear()
         chains: list[Callable[[], None]] = [
@@ -116,7 +118,7 @@ class Platform:
     def remove(self) -> None:
         """Remove all data and logs, wherever they had to be put."""
         for database in self.databases.values():
-            shutil.rmtree(database.folder, ignore_errors=True)
+            shutil.rmtree(database.folder.parent, ignore_errors=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self) -> Self:

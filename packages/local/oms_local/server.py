@@ -78,7 +78,7 @@ class Server(ABC):
         """Start the program and return at once; await_ready tells when it answers."""
         if self.is_alive():
             return
-        self._check_ports()
+        self.check_ports()
         with telling_full_disk(f"the files of {self.name}"):
             self.log.parent.mkdir(parents=True, exist_ok=True)
             self.prepare()
@@ -141,11 +141,12 @@ class Server(ABC):
             f"{self.name} ended with code {code}; its last words:\n{last}\n", f"The whole log: {self.log}"
         )
 
-    def _check_ports(self) -> None:
+    def check_ports(self) -> None:
+        """PortTaken when another program listens where this one is to."""
         taken = next((port for port in self.listens if ports.is_taken(port)), None)
         if taken is None:
             return
-        advice = "Stop that program, or `oms down` if it is an OMS that still runs, and try again"
+        advice = "Stop that program (`oms down`, if it is OMS), or move all ports: OMS_PORT_SHIFT=1000 make up"
         raise PortTaken(f"{self.name} needs port {taken}, which {ports.holder(taken)} has", advice)
 
     def _spawn(self) -> None:

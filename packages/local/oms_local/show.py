@@ -101,6 +101,6 @@ def _message(one: Json) -> Panel:
 
 def failure(console: Console, error: LocalError) -> None:
     """What went wrong, and what to do about it."""
-    console.print(Text(error.message, "bold red"))
+    console.print(Text(error.message, "bold red"), soft_wrap=True)
     if error.advice:
-        console.print(Text(error.advice))
+        console.print(Text(error.advice), soft_wrap=True)
