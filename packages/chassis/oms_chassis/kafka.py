@@ -26,6 +26,7 @@ def connection(settings: Settings) -> dict[str, Any]:
         "bootstrap_servers": settings.kafka_bootstrap.split(","),
         "client_id": "oms",
         "bootstrap_timeout_ms": 5_000,
+        "reconnect_backoff_max_ms": 1_000,  # the default grows to 30 s, and orders would wait for it after an outage
         "security_protocol": settings.kafka_security_protocol,
         "sasl_mechanism": settings.kafka_sasl_mechanism,
         "sasl_plain_username": settings.kafka_username,
