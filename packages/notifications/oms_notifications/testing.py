@@ -73,13 +73,13 @@ class RunningInbox:
 
     def messages(self, **query: Any) -> list[dict[str, str]]:
         """What GET /messages answers."""
-        answer = httpx.get(f"{self.url}/messages", params=query)
+        answer = httpx.get(f"{self.url}/messages", params=query, timeout=30)
         found: list[dict[str, str]] = answer.raise_for_status().json()
         return found
 
     def counts(self) -> dict[str, int]:
         """What GET /messages/count answers."""
-        found: dict[str, int] = httpx.get(f"{self.url}/messages/count").raise_for_status().json()
+        found: dict[str, int] = httpx.get(f"{self.url}/messages/count", timeout=30).raise_for_status().json()
         return found
 
 

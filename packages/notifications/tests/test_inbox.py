@@ -42,13 +42,13 @@ def mail(order_id: str, message_id: str = "", text: str = "Hello\n") -> EmailMes
 
 
 def send(inbox: RunningInbox, *mails: EmailMessage) -> None:
-    with smtplib.SMTP("127.0.0.1", inbox.smtp_port, "test", 10) as smtp:
+    with smtplib.SMTP("127.0.0.1", inbox.smtp_port, "test", 30) as smtp:
         for message in mails:
             smtp.sendmail(message["From"], message["To"], message.as_bytes(policy=SMTP))
 
 
 def post(inbox: RunningInbox, key: str = "k-1", /, **changes: Any) -> httpx.Response:
-    return httpx.post(f"{inbox.url}/sms", json={**TEXT, **changes}, headers={"Idempotency-Key": key})
+    return httpx.post(f"{inbox.url}/sms", json={**TEXT, **changes}, headers={"Idempotency-Key": key}, timeout=30)
 
 
 def test_a_mail_can_be_read_by_its_order(inbox: RunningInbox, order_id: str) -> None:

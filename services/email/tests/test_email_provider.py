@@ -32,7 +32,7 @@ def provider(port: int, **changes: Any) -> Iterator[SmtpProvider]:
         smtp_host="127.0.0.1",
         smtp_port=port,
         email_from="Shop <shop@example.com>",
-        smtp_timeout=5.0,
+        smtp_timeout=20.0,
         **changes,
     )
     made = SmtpProvider(settings)

@@ -22,6 +22,8 @@ def main() -> None:
         log_level="warning",
         access_log=False,
         proxy_headers=False,
+        server_header=False,  # these two headers are a third of an answer, and there is one answer for every text
+        date_header=False,
         timeout_graceful_shutdown=5,
     )
 
