@@ -1,9 +1,11 @@
 """The reloader of `skaffold dev`, without a cluster."""
 
+import io
 import os
 import signal
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,3 +106,43 @@ def test_a_command_other_than_serve_runs_once_from_the_image(
         assert process.wait(10) == 0
     assert starts() == ["1 ['migrate']"]
     assert not (tmp_path / "dev").exists()
+
+
+@pytest.mark.cluster
+@pytest.mark.timeout(600)
+def test_a_development_image_takes_a_changed_file_although_its_root_is_read_only(
+    root: Path, docker: Callable[..., str]
+) -> None:
+    base, image = "oms/base:reload-test", "oms/sms:reload-test"
+    docker("build", "--quiet", "--file=Dockerfile.base", "--target=development", f"--tag={base}", ".", timeout=300.0)
+    docker("build", "--quiet", "--file=services/sms/Dockerfile", f"--build-arg=BASE={base}", f"--tag={image}", ".")
+    hardened = ("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--network=none")
+    settings = {
+        "OMS_DATABASE_URL": "postgresql://a:b@127.0.0.1:1/c",
+        "OMS_KAFKA_BOOTSTRAP": "127.0.0.1:1",
+        "OMS_SMS_URL": "http://127.0.0.1:1/sms",
+        "OMS_SMS_FROM": "OMS",
+    }
+    variables = [f"--env={name}={value}" for name, value in settings.items()]
+    container = docker("run", "--detach", *hardened, *variables, image).strip()
+    try:
+        eventually(lambda: '"started"' in docker("logs", container), within=60.0)
+        source = (root / "services/sms/oms_sms/main.py").read_text()
+        synchronise(
+            container, "tmp/dev/oms_sms/main.py", source.replace("if __name__", 'print("changed")\n\nif __name__')
+        )
+        eventually(lambda: "changed" in docker("logs", container).splitlines(), within=60.0)
+    finally:
+        docker("rm", "--force", container)
+        docker("image", "rm", "--force", image, base)
+
+
+def synchronise(container: str, path: str, text: str) -> None:
+    """As Skaffold does it: by the container's own tar, with the rights of its user."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        entry = tarfile.TarInfo(path)
+        entry.size = len(text.encode())
+        tar.addfile(entry, io.BytesIO(text.encode()))
+    command = ["docker", "exec", "--interactive", container, "tar", "xmf", "-", "-C", "/", "--no-same-owner"]
+    subprocess.run(command, input=archive.getvalue(), check=True)
