@@ -12,6 +12,7 @@ from oms_inventory.schemas import IdText, ItemBody, ItemView, RestockBody
 router = APIRouter(tags=["items"])
 ItemId = Annotated[IdText, Path()]
 Key = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[!-~]{1,200}$")]
+Version = Annotated[str | None, Header(alias="If-Match", pattern=r'^"[0-9]{1,9}"$')]
 
 
 @router.get("/items", summary="List items by id")
@@ -40,7 +41,7 @@ def put_item(
     response: Response,
     item_id: ItemId,
     body: ItemBody,
-    if_match: Annotated[str | None, Header(pattern=r'^"[0-9]{1,9}"$')] = None,
+    if_match: Version = None,
 ) -> ItemView:
     """201 for a new item. The order service takes orders at the new price from the moment when it hears of it."""
     version = int(if_match.strip('"')) if if_match is not None else None

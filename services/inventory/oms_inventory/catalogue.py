@@ -1,16 +1,16 @@
 """Reading and changing the catalogue for the routes. Every function may raise Problem."""
 
 import base64
-import binascii
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic import TypeAdapter
 from sqlalchemy import Row
 
 from oms_chassis.db import Database, Rows, Transaction
 from oms_chassis.problems import Problem
 from oms_inventory import stock
-from oms_inventory.schemas import CatalogueItem, ItemBody, ItemView
+from oms_inventory.schemas import CatalogueItem, IdText, ItemBody, ItemView
 from oms_inventory.stock import COLUMNS, NewItem
 
 _PAGE = f"SELECT {COLUMNS} FROM item WHERE id > %(after)s ORDER BY id LIMIT %(limit)s"
@@ -18,6 +18,7 @@ _ONE = f"SELECT {COLUMNS} FROM item WHERE id = %(id)s"
 _KEEP_KEY = """
 INSERT INTO restock (key, item_id, quantity) VALUES (%(key)s, %(id)s, %(quantity)s) ON CONFLICT DO NOTHING RETURNING 1
 """
+_ID = TypeAdapter[str](IdText)
 _KEY = "SELECT item_id, quantity FROM restock WHERE key = %(key)s"
 
 
@@ -90,7 +91,7 @@ def _encode(item_id: str) -> str:
 
 def _decode(cursor: str) -> str:
     try:
-        return base64.b64decode(f"{cursor}==", altchars=b"-_", validate=True).decode()
-    except (binascii.Error, ValueError):
+        return _ID.validate_python(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode())
+    except ValueError:
         errors = [{"field": "cursor", "message": "must come from a Link header of this list"}]
         raise Problem(422, "bad-cursor", "The cursor is none of ours", errors=errors) from None

@@ -6,7 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 IdText = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$")]
+# Something visible, and no control character: Postgres does not take a NUL in any text.
+_VISIBLE = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=_VISIBLE)]
 Price = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Quantity = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
@@ -14,9 +16,7 @@ Quantity = Annotated[int, Field(ge=0, le=1_000_000_000)]
 class Body(BaseModel):
     """The base of requests: nothing unknown, nothing converted, nothing repeated in an error."""
 
-    model_config = ConfigDict(
-        alias_generator=to_camel, extra="forbid", strict=True, hide_input_in_errors=True, validate_by_name=True
-    )
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", strict=True, hide_input_in_errors=True)
 
 
 class ItemBody(Body):

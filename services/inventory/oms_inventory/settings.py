@@ -1,6 +1,9 @@
 """What the inventory service can be told beyond what every service can."""
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import Field, Json
+from pydantic_settings import NoDecode
 
 from oms_chassis.settings import Settings
 from oms_inventory.schemas import CatalogueItem
@@ -9,4 +12,5 @@ from oms_inventory.schemas import CatalogueItem
 class InventorySettings(Settings):
     """The catalogue's entries are put in at start where they are absent; what is there is not touched."""
 
-    catalogue: list[CatalogueItem] = Field(default_factory=list)
+    # NoDecode leaves the JSON to pydantic, so that broken JSON is reported like every other setting.
+    catalogue: Annotated[Json[list[CatalogueItem]], NoDecode] = Field(default_factory=list, validate_default=False)

@@ -1,0 +1,81 @@
+"""The service's own database, and its routes on a real socket, without a broker."""
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from prometheus_client import CollectorRegistry
+
+from oms_chassis import app
+from oms_chassis.db import Database
+from oms_chassis.metrics import Metrics
+from oms_chassis.service import Context
+from oms_chassis.testing import eventually, migrated
+from oms_inventory import catalogue
+from oms_inventory.main import SERVICE
+from oms_inventory.schemas import CatalogueItem
+from oms_inventory.settings import InventorySettings
+
+TABLES = "item, taking, reservation, restock, inbox, outbox, job"
+Seed = Callable[..., None]
+
+
+@pytest.fixture(scope="session")
+def migrated_url(postgres: Any) -> str:
+    """The URL of a migrated database. All tests of a process share it: the migration takes longer than most of them."""
+    url = str(postgres.create_database("inventory_tests"))
+    migrated(url, "oms_inventory").dispose()
+    return url
+
+
+@pytest.fixture
+def database(migrated_url: str) -> Iterator[Database]:
+    """A database without an item."""
+    database = Database(migrated_url, 8)
+    with database.transaction() as transaction:
+        transaction.run(f"TRUNCATE {TABLES}")
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def seed(database: Database) -> Seed:
+    """Start anew with items that have so much on hand, each at 100 minor units, of which readers were told."""
+
+    def start(**on_hand: int) -> None:
+        with database.transaction() as transaction:
+            transaction.run(f"TRUNCATE {TABLES}")
+        items = [CatalogueItem(id=item, name=f"The {item}", unitPrice=100, onHand=n) for item, n in on_hand.items()]
+        catalogue.seed(database, items, "USD")
+        with database.transaction() as transaction:
+            transaction.run("DELETE FROM outbox")
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def address(migrated_url: str) -> Iterator[str]:
+    """Where the public routes are; all tests share the server and its database."""
+    settings = InventorySettings(database_url=migrated_url, kafka_bootstrap="127.0.0.1:1")
+    database, registry = Database(migrated_url, settings.database_pool), CollectorRegistry()
+    parts = SERVICE.build(Context(settings, database, registry))
+    asgi = app.create("inventory", parts.routers, parts.states, Metrics(registry), settings.body_limit)
+    server = uvicorn.Server(uvicorn.Config(asgi, host="127.0.0.1", port=0, lifespan="off", log_config=None))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    eventually(lambda: server.started)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+    database.dispose()
+
+
+@pytest.fixture
+def client(database: Database, address: str) -> Iterator[httpx.Client]:
+    """A client of the routes; there is no item yet."""
+    assert database
+    with httpx.Client(base_url=address, timeout=10) as client:
+        yield client

@@ -1,0 +1,142 @@
+"""Reading and changing the catalogue by HTTP."""
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from typing import Any
+
+import httpx
+import pytest
+
+from oms_chassis.db import Database
+from oms_chassis.testing import outbox
+from oms_contracts.topics import ITEM_UPDATED
+from oms_inventory.testing import stock
+
+KETTLE = {"name": "A kettle", "unitPrice": 2500, "onHand": 3}
+
+
+def told(database: Database) -> list[tuple[str, str, int, bool, int]]:
+    data = [event.data for event in outbox(database, ITEM_UPDATED)]
+    return [(one.item_id, one.name, one.unit_price, one.available, one.version) for one in data]
+
+
+def walk(client: httpx.Client, url: str) -> list[list[str]]:
+    pages = []
+    while url:
+        response = client.get(url)
+        assert response.status_code == 200
+        pages.append([item["id"] for item in response.json()])
+        url = response.links.get("next", {}).get("url", "")
+    return pages
+
+
+def test_an_item_is_created_and_shown(client: httpx.Client, database: Database) -> None:
+    created = client.put("/items/kettle", json=KETTLE)
+    assert created.status_code == 201
+    assert created.json() == {**KETTLE, "id": "kettle", "currency": "USD", "available": True, "version": 1}
+    shown = client.get("/items/kettle")
+    assert (shown.json(), shown.headers["etag"]) == (created.json(), '"1"')
+    assert told(database) == [("kettle", "A kettle", 2500, True, 1)]
+
+
+def test_an_item_without_stock_is_not_available(client: httpx.Client, database: Database) -> None:
+    created = client.put("/items/kettle", json={"name": "A kettle", "unitPrice": 1}).json()
+    assert (created["onHand"], created["available"]) == (0, False)
+    assert told(database) == [("kettle", "A kettle", 1, False, 1)]
+
+
+@pytest.mark.parametrize("change", [{"name": "Another"}, {"unitPrice": 2600}])
+def test_a_new_name_or_price_is_told_to_readers(
+    client: httpx.Client, database: Database, change: dict[str, Any]
+) -> None:
+    client.put("/items/kettle", json=KETTLE)
+    changed = client.put("/items/kettle", json={**KETTLE, **change})
+    assert (changed.status_code, changed.headers["etag"]) == (200, '"2"')
+    assert changed.json() == {**KETTLE, **change, "id": "kettle", "currency": "USD", "available": True, "version": 2}
+    last = {**KETTLE, **change}
+    assert told(database)[1:] == [("kettle", last["name"], last["unitPrice"], True, 2)]
+
+
+def test_a_put_that_changes_nothing_tells_nobody(client: httpx.Client, database: Database) -> None:
+    first = client.put("/items/kettle", json=KETTLE)
+    again = client.put("/items/kettle", json=KETTLE)
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert len(told(database)) == 1
+
+
+def test_the_stock_of_an_item_that_exists_is_not_overwritten(client: httpx.Client, database: Database) -> None:
+    client.put("/items/kettle", json=KETTLE)
+    refused = client.put("/items/kettle", json={**KETTLE, "onHand": 99})
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/item-exists")
+    assert [error["field"] for error in refused.json()["errors"]] == ["onHand"]
+    assert stock(database) == {"kettle": (3, 0)}
+
+
+def test_a_change_of_a_version_that_has_passed_is_refused(client: httpx.Client) -> None:
+    client.put("/items/kettle", json=KETTLE)
+    change = {"name": "A kettle", "unitPrice": 1}
+    assert client.put("/items/kettle", json=change, headers={"If-Match": '"1"'}).status_code == 200
+    stale = client.put("/items/kettle", json={**change, "unitPrice": 2}, headers={"If-Match": '"1"'})
+    assert (stale.status_code, stale.json()["type"]) == (412, "/problems/item-changed")
+    assert client.get("/items/kettle").json()["unitPrice"] == 1
+
+
+def test_a_version_of_an_item_that_is_not_there_creates_none(client: httpx.Client, database: Database) -> None:
+    response = client.put("/items/kettle", json=KETTLE, headers={"If-Match": '"1"'})
+    assert (response.status_code, response.json()["type"]) == (404, "/problems/item-not-found")
+    assert stock(database) == {}
+
+
+def test_of_many_who_create_an_item_at_once_one_does(client: httpx.Client, database: Database) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: client.put("/items/kettle", json=KETTLE).status_code, range(16)))
+    assert sorted(answers) == [200] * 15 + [201]
+    assert len(told(database)) == 1
+
+
+def test_of_many_who_change_one_version_at_once_one_does(client: httpx.Client, database: Database) -> None:
+    client.put("/items/kettle", json=KETTLE)
+
+    def change(number: int) -> int:
+        body = {"name": f"Kettle {number}", "unitPrice": 1}
+        return client.put("/items/kettle", json=body, headers={"If-Match": '"1"'}).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(change, range(8))) == [200] + [412] * 7
+    assert [version for *_, version in told(database)] == [1, 2]
+
+
+def test_pages_lead_through_all_items_once_and_end(client: httpx.Client, seed: Any) -> None:
+    seed(**{f"Item{number}": 1 for number in range(7)})
+    pages = walk(client, "/items?limit=3")
+    assert [len(page) for page in pages] == [3, 3, 1]
+    ids = list(chain.from_iterable(pages))
+    assert ids == [f"Item{number}" for number in range(7)]
+    assert walk(client, "/items?limit=7") == walk(client, "/items") == [ids]
+
+
+def test_ids_of_every_length_and_sign_can_end_a_page(client: httpx.Client, seed: Any) -> None:
+    ids = {"a", "ab", "abc", "abcd", "a.b-c_d", "x" * 64, "A" * 63}
+    seed(**dict.fromkeys(ids, 1))
+    pages = walk(client, "/items?limit=1")
+    assert len(pages) == len(ids)
+    assert set(chain.from_iterable(pages)) == ids
+
+
+def test_an_item_that_is_added_meanwhile_shifts_no_page(client: httpx.Client, seed: Any) -> None:
+    seed(b=1, c=1, d=1)
+    first = client.get("/items?limit=2")
+    client.put("/items/a", json=KETTLE)
+    assert walk(client, first.links["next"]["url"]) == [["d"]]
+
+
+def test_an_empty_catalogue_is_an_empty_page(client: httpx.Client, database: Database) -> None:
+    response = client.get("/items")
+    assert (response.status_code, response.json(), response.links) == (200, [], {})
+
+
+@pytest.mark.parametrize("path", ["/items/nothing", "/items/nothing/restock"])
+def test_an_item_that_is_not_there_is_a_problem(client: httpx.Client, database: Database, path: str) -> None:
+    response = client.post(path, json={"quantity": 1}) if path.endswith("restock") else client.get(path)
+    assert (response.status_code, response.headers["content-type"]) == (404, "application/problem+json")
+    assert response.json()["type"] == "/problems/item-not-found"

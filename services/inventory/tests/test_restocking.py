@@ -1,0 +1,98 @@
+"""POST /items/{id}/restock: adds to the stock, once a key."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from oms_chassis.db import Database
+from oms_chassis.testing import apply, outbox
+from oms_contracts.topics import ITEM_UPDATED
+from oms_inventory.handlers import payment_completed
+from oms_inventory.testing import paid, stock
+
+
+def restock(client: httpx.Client, item: str, quantity: object, key: str | None = None) -> Any:
+    headers = {"Idempotency-Key": key} if key is not None else {}
+    return client.post(f"/items/{item}/restock", json={"quantity": quantity}, headers=headers)
+
+
+def test_what_comes_in_is_on_hand(client: httpx.Client, database: Database, seed: Any) -> None:
+    seed(kettle=3)
+    response = restock(client, "kettle", 4)
+    assert (response.status_code, response.json()["onHand"], response.headers["etag"]) == (200, 7, '"1"')
+    (row,) = database.read("SELECT initial, restocked, on_hand, sold FROM item")
+    assert tuple(row) == (3, 4, 7, 0)
+
+
+def test_readers_hear_that_an_item_is_back_and_of_no_other_restock(
+    client: httpx.Client, database: Database, seed: Any
+) -> None:
+    seed(kettle=0)
+    assert restock(client, "kettle", 4).json()["available"] is True
+    restock(client, "kettle", 4)
+    (told,) = outbox(database, ITEM_UPDATED)
+    assert (told.data.item_id, told.data.available, told.data.version) == ("kettle", True, 2)
+
+
+def test_an_item_that_was_sold_out_can_be_sold_again(client: httpx.Client, database: Database, seed: Any) -> None:
+    seed(kettle=1)
+    apply(database, payment_completed, [paid("o1", {"kettle": 1})])
+    restock(client, "kettle", 1)
+    apply(database, payment_completed, [paid("o2", {"kettle": 1})])
+    assert stock(database) == {"kettle": (0, 2)}
+    assert [event.data.available for event in outbox(database, ITEM_UPDATED)] == [False, True, False]
+
+
+def test_a_restock_that_is_sent_again_with_its_key_adds_nothing(
+    client: httpx.Client, database: Database, seed: Any
+) -> None:
+    seed(kettle=0)
+    answers = [restock(client, "kettle", 5, key="delivery-1") for _ in range(3)]
+    assert [(answer.status_code, answer.json()["onHand"]) for answer in answers] == [(200, 5)] * 3
+    assert restock(client, "kettle", 5, key="delivery-2").json()["onHand"] == 10
+    assert len(outbox(database, ITEM_UPDATED)) == 1
+
+
+def test_without_a_key_each_restock_adds(client: httpx.Client, seed: Any) -> None:
+    seed(kettle=0)
+    assert [restock(client, "kettle", 5).json()["onHand"] for _ in range(2)] == [5, 10]
+
+
+@pytest.mark.parametrize(("item", "quantity"), [("kettle", 6), ("cup", 5)])
+def test_a_key_that_stands_for_another_restock_is_refused(
+    client: httpx.Client, database: Database, seed: Any, item: str, quantity: int
+) -> None:
+    seed(kettle=0, cup=0)
+    restock(client, "kettle", 5, key="delivery-1")
+    response = restock(client, item, quantity, key="delivery-1")
+    assert (response.status_code, response.json()["type"]) == (422, "/problems/idempotency-key-reused")
+    assert stock(database) == {"kettle": (5, 0), "cup": (0, 0)}
+
+
+def test_a_key_is_not_used_up_by_a_restock_that_failed(client: httpx.Client, database: Database, seed: Any) -> None:
+    assert restock(client, "kettle", 5, key="delivery-1").status_code == 404
+    client.put("/items/kettle", json={"name": "A kettle", "unitPrice": 1})
+    assert restock(client, "kettle", 5, key="delivery-1").json()["onHand"] == 5
+
+
+def test_a_key_that_comes_many_times_at_once_adds_once(client: httpx.Client, database: Database, seed: Any) -> None:
+    seed(kettle=0, cup=0)
+    with ThreadPoolExecutor(8) as pool:
+        items = ["kettle", "cup"] * 8
+        answers = list(pool.map(lambda item: restock(client, item, 5, key="delivery-1").status_code, items))
+    assert sorted(answers) == [200] * 8 + [422] * 8
+    assert sorted(stock(database).values()) == [(0, 0), (5, 0)]
+
+
+def test_restocks_and_orders_at_once_add_up(client: httpx.Client, database: Database, seed: Any) -> None:
+    seed(kettle=50, cup=50)
+
+    def work(number: int) -> None:
+        restock(client, "kettle" if number % 2 else "cup", 1)
+        apply(database, payment_completed, [paid(f"o{number}", {"kettle": 1, "cup": 1})])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(40)))
+    assert stock(database) == {"kettle": (30, 40), "cup": (30, 40)}
