@@ -22,25 +22,26 @@ DOWN_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Part:
-    """One program of a platform, as another process can look at it. `ready` is the path that tells, or empty."""
+    """One program of a platform as another process can look at it: `ready` is the path on `health` that tells, or empty."""
 
     name: str
     pid: int | None
     port: int
+    health: int
     ready: str
     log: str
 
     def state(self) -> str:
         if self.pid is None or not _exists(self.pid):
             return "dead"
-        answers = answers_ok(self.port, self.ready) if self.ready else ports.answers(self.port)
+        answers = answers_ok(self.health, self.ready) if self.ready else ports.answers(self.health)
         return "ready" if answers else "starting"
 
 
 def part(server: Server) -> Part:
     """A server as others see it."""
-    port, ready = server.ready if isinstance(server, HttpServer) else (server.listens[0], "")
-    return Part(server.name, server.pid, port, ready, str(server.log))
+    health, ready = server.ready if isinstance(server, HttpServer) else (server.listens[0], "")
+    return Part(server.name, server.pid, server.listens[0], health, ready, str(server.log))
 
 
 class Running:

@@ -21,7 +21,10 @@ LAST_WORDS = 12  # lines of a dead server's log that an error repeats
 
 
 class Server(ABC):
-    """One program with its log file. Subclasses say what to run and what ready means."""
+    """One program with its log file. Subclasses say what to run and what ready means.
+
+    `listens` are the ports that it needs; the first is the one that others use.
+    """
 
     stop_signal = signal.SIGTERM
     stop_seconds = 25.0  # a service drains for up to 20

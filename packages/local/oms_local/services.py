@@ -51,7 +51,7 @@ def service(
     command: Sequence[str] | None = None, extra: Mapping[str, str] | None = None,
 ) -> HttpServer:  # fmt: skip
     """One of the five services. `command` starts it in another way, `extra` adds to its environment."""
-    listens = (at.internal[name], *([at.http[name]] if name in PUBLIC else []))
+    listens = (*([at.http[name]] if name in PUBLIC else []), at.internal[name])
     environment = {**_common(name, at, database_url), **_own(name, at), **(extra or {})}
     start = command or [sys.executable, "-m", f"oms_{name}.main", "serve"]
     return HttpServer(name, log, listens, (at.internal[name], "/readyz"), start, environment)
@@ -61,7 +61,7 @@ def inbox(at: Addresses, folder: Path, log: Path) -> HttpServer:
     """Takes what the email and SMS services send, and shows it."""
     options = ["--smtp-port", str(at.smtp), "--http-port", str(at.inbox), "--folder", str(folder)]
     command = [sys.executable, "-m", "oms_notifications.inbox", *options]
-    return HttpServer("inbox", log, (at.smtp, at.inbox), (at.inbox, "/livez"), command, {})
+    return HttpServer("inbox", log, (at.inbox, at.smtp), (at.inbox, "/livez"), command, {})
 
 
 def _common(name: str, at: Addresses, database_url: str) -> Mapping[str, str]:

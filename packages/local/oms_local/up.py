@@ -86,7 +86,7 @@ class Up:
                 self._console.print(f"{server.name}: {server.state}")
 
     def _table(self) -> RenderableType:
-        parts = ((one.name, one.state, f"127.0.0.1:{one.listens[-1]}") for one in self._platform.servers)
+        parts = ((one.name, one.state, f"127.0.0.1:{one.listens[0]}") for one in self._platform.servers)
         return Group("starting OMS", show.states(parts))
 
     def _watch(self) -> None:
