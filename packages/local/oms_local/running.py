@@ -22,7 +22,7 @@ DOWN_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Part:
-    """One program of a platform as another process can look at it: `ready` is the path on `health` that tells, or empty."""
+    """One program of a platform as other processes see it: `ready` is the path on `health` that tells, or empty."""
 
     name: str
     pid: int | None
