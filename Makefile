@@ -35,8 +35,8 @@ bench: setup ## measure throughput and latency, beside a naive build
 lock: setup ## write requirements.lock anew (versions already locked stay)
 	@scripts/lock.sh
 
-images: ## build the container images
-	@scripts/images.sh
+images: ## build the container images, and a list of what is in each (build/sbom)
+	@scripts/images.sh --sbom
 
 kind-up: ## a Kubernetes cluster in Docker with all of OMS in it
 	@scripts/kind-up.sh
