@@ -20,6 +20,7 @@ import uvicorn
 from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
+from sqlalchemy.exc import OperationalError
 from starlette.types import ASGIApp
 
 from oms_chassis import app, inbox, kafka, logs, migrations
@@ -33,6 +34,7 @@ from oms_chassis.outbox import Relay
 from oms_chassis.settings import Settings
 from oms_chassis.streams import Sink, Source, StreamUnavailable
 from oms_chassis.threads import Crew, Periodic, Task
+from oms_chassis.waiting import until_up
 
 log = logs.logger(__name__)
 
@@ -104,6 +106,7 @@ def _explain(error: ValidationError) -> str:
 
 def _migrate(service: Service, settings: Settings) -> int:
     database = Database(settings.database_url, 2)
+    until_up(lambda: database.read("SELECT 1"), OperationalError)
     migrations.upgrade(database, service.package)
     database.dispose()
     log.info("migrated")
@@ -112,7 +115,7 @@ def _migrate(service: Service, settings: Settings) -> int:
 
 def _topics(_: Service, settings: Settings) -> int:
     try:
-        created = kafka.create_topics(settings)
+        created = until_up(lambda: kafka.create_topics(settings), StreamUnavailable)
     except StreamUnavailable as error:
         log.error("topics_failed", error=str(error))
         return 1

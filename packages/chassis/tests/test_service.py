@@ -168,6 +168,7 @@ def test_topics_say_when_the_broker_is_away(
         raise StreamUnavailable("KafkaConnectionError")
 
     monkeypatch.setattr(kafka_module, "create_topics", refuse)
+    monkeypatch.setattr("oms_chassis.waiting.PATIENCE", 0.0)
     monkeypatch.setenv("OMS_DATABASE_URL", database_url)
     monkeypatch.setenv("OMS_KAFKA_BOOTSTRAP", "127.0.0.1:1")
     assert main(Service("toy", "toy", Settings, lambda _: Parts()), ["topics"]) == 1

@@ -1,0 +1,25 @@
+"""Waiting for what starts beside us: a database or a broker that will be up in a moment."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from oms_chassis.logs import logger
+
+log = logger(__name__)
+T = TypeVar("T")
+
+PATIENCE, PAUSE = 60.0, 0.5  # seconds
+
+
+def until_up(attempt: Callable[[], T], failure: type[Exception], within: float | None = None) -> T:
+    """What `attempt` returns as soon as it does not fail so; its failure if that lasts for `within` seconds (60)."""
+    deadline = time.monotonic() + (PATIENCE if within is None else within)
+    while True:
+        try:
+            return attempt()
+        except failure as error:
+            if time.monotonic() > deadline:
+                raise
+            log.info("waiting", error=type(error).__name__)
+            time.sleep(PAUSE)

@@ -1,0 +1,33 @@
+"""Waiting for what starts beside us."""
+
+import pytest
+
+from oms_chassis.waiting import until_up
+
+
+def test_an_attempt_is_made_again_until_it_succeeds() -> None:
+    failures = [ConnectionError(), ConnectionError()]
+
+    def attempt() -> str:
+        if failures:
+            raise failures.pop()
+        return "up"
+
+    assert until_up(attempt, ConnectionError) == "up"
+    assert not failures
+
+
+def test_patience_ends() -> None:
+    def attempt() -> None:
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        until_up(attempt, ConnectionError, within=0.1)
+
+
+def test_another_failure_is_not_waited_out() -> None:
+    def attempt() -> None:
+        raise ValueError("a fault of its own")
+
+    with pytest.raises(ValueError, match="of its own"):
+        until_up(attempt, ConnectionError)
