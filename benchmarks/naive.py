@@ -33,7 +33,7 @@ from oms_contracts.events import (
 )
 from oms_contracts.topics import Topic
 from oms_gateway import Card, charge_key, gateway, tokeniser
-from oms_order.schemas import OrderRequest
+from oms_order.schemas import OrderBody
 
 PRICE, CURRENCY = 1250, "USD"
 
@@ -75,11 +75,11 @@ def common(data: OrderEvent) -> dict[str, Any]:
     return {name: getattr(data, name) for name in OrderEvent.model_fields}
 
 
-def place(request: OrderRequest) -> dict[str, str]:
+def place(request: OrderBody) -> dict[str, str]:
     """Take an order."""
     order_id, quantity = str(uuid4()), request.items[0].quantity
     payment, customer = request.payment_details, request.customer
-    card = Card(payment.card_number, payment.expiry_date, payment.cvv)
+    card = Card(payment.card_number, payment.cvv, payment.expiry_date)
     token = tokeniser("simulator").tokenise(card)
     with Session(ENGINE) as session:
         session.add(NaiveOrder(id=order_id, status="PENDING", total=PRICE * quantity))
@@ -197,10 +197,14 @@ def serve(name: str) -> None:
     app.get("/readyz")(lambda: {"ready": True})
     if name == "order":
         app.post("/order", status_code=202)(place)
-        arguments = {"host": "127.0.0.1", "access_log": False, "log_level": "warning"}
-        public = uvicorn.Server(uvicorn.Config(app, port=int(os.environ["OMS_HTTP_PORT"]), **arguments))
-        threading.Thread(target=public.run, daemon=True).start()
-    uvicorn.run(app, port=int(os.environ["OMS_INTERNAL_PORT"]), host="127.0.0.1", log_level="warning")
+        threading.Thread(target=listen, args=(app, "OMS_HTTP_PORT"), daemon=True).start()
+    listen(app, "OMS_INTERNAL_PORT")
+
+
+def listen(app: FastAPI, port: str) -> None:
+    """Serve on the port that this environment variable names."""
+    config = uvicorn.Config(app, "127.0.0.1", int(os.environ[port]), log_level="warning", access_log=False)
+    uvicorn.Server(config).run()
 
 
 if __name__ == "__main__":
