@@ -16,9 +16,10 @@ from oms_local.platform import Platform
 from oms_local.postgres import FORGETFUL
 from oms_local.testing import temporary_folder
 
-PLATFORM_FIXTURES = {"platform", "deployment", "sources"}
+PLATFORM_FIXTURES = {"running_platform", "deployment"}
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if PLATFORM_FIXTURES & set(getattr(item, "fixturenames", ())):
@@ -58,10 +59,11 @@ def deployment(request: pytest.FixtureRequest) -> Deployment:
 
 
 @pytest.fixture
-def sources(platform: Platform) -> Sources:
-    """What the checker reads of our own platform."""
-    found = Deployment.of(platform).sources()
-    assert found is not None
+def sources(deployment: Deployment) -> Sources:
+    """What the checker of the invariants reads."""
+    found = deployment.sources()
+    if found is None:
+        pytest.skip("the databases of OMS_URL's deployment cannot be reached from here")
     return found
 
 

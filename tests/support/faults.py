@@ -61,7 +61,9 @@ def doomed(platform: Platform, names: Sequence[str], point: str) -> Iterator[Cal
         yield lambda: _replace_the_dead(platform, commands)
     finally:
         for service in services:
-            service._command = commands[service.name]
+            if service._command != commands[service.name]:  # it did not die: the test has failed
+                service._command = commands[service.name]
+                service.restart()
 
 
 def _replace_the_dead(platform: Platform, commands: Mapping[str, list[str]]) -> None:
