@@ -30,7 +30,7 @@ contracts: setup ## write the JSON Schemas and the AsyncAPI document from the mo
 	@.venv/bin/python -m oms_contracts
 
 bench: setup ## measure throughput and latency, beside a naive build
-	@.venv/bin/python -m benchmarks
+	@scripts/bench.sh
 
 lock: setup ## write requirements.lock anew (versions already locked stay)
 	@scripts/lock.sh

@@ -1,4 +1,4 @@
-"""Measure OMS beside a naive build of the same flow: `python -m benchmarks --help`."""
+"""Measure OMS beside a naive build of the same flow: `scripts/bench.sh --help`."""
 
 import argparse
 import sys
@@ -16,7 +16,7 @@ def main() -> int:
     for rate in options.rates:
         print(f"POST at {rate:.0f}/s for {options.seconds:.0f} s", flush=True)
         steady[rate] = runs.latencies(rate, options.seconds)
-    page = report.page(results, steady, "python -m benchmarks " + " ".join(sys.argv[1:]))
+    page = report.page(results, steady, "scripts/bench.sh " + " ".join(sys.argv[1:]))
     print(page)
     if options.write:
         options.write.write_text(page)
@@ -38,7 +38,7 @@ def _interleaved(options: argparse.Namespace) -> list[Result]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser = argparse.ArgumentParser(prog="scripts/bench.sh", description=__doc__)
     parser.add_argument("--orders", type=int, default=20_000, help="of each run of OMS (default %(default)s)")
     parser.add_argument("--naive-orders", type=int, default=2_000, help="of each naive run (default %(default)s)")
     parser.add_argument("--repeats", type=int, default=5, help="runs of each build (default %(default)s)")

@@ -26,8 +26,8 @@ def page(results: Sequence[Result], steady: Mapping[float, Outcome], command: st
         throughput_table(ours, naive),
         (
             f"**Ratio of the medians: {ratio(ours, naive):.1f}.** Violated invariants in the counted runs: "
-            f"{sum(len(one.violations) for one in ours)}. The naive build (`benchmarks/naive.py`) is the same flow with "
-            "a session and a commit per message and `send().get()` per event; it keeps no guarantee, unchecked."
+            f"{sum(len(one.violations) for one in ours)}. The naive build (`benchmarks/naive.py`) is the same flow, "
+            "with a session and a commit per message and `send().get()` per event; it keeps no guarantee."
         ),
         "## POST /order at a fixed rate (open model)",
         latency_table(steady),

@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Throughput and latency beside a naive build of the same flow: scripts/bench.sh --help
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scripts/setup.sh
+PYTHONPATH=tests exec .venv/bin/python -m benchmarks "$@" # the checker of the invariants is the tests'
