@@ -19,6 +19,7 @@ from support.world import (
 )  # fmt: skip
 
 from invariants import RULES, Answer, check
+from invariants.__main__ import main
 from oms_chassis import kafka as broker
 from oms_chassis.settings import Settings
 from oms_local import services
@@ -172,6 +173,20 @@ def test_a_dead_letter_is_seen_unless_it_was_expected(world: World, kafka: str) 
     producer.close()
     assert "dead-letters-are-the-expected-ones" in {one.rule for one in check(sources, dead_letters=before)}
     assert check(sources, dead_letters={**before, "payment": before.get("payment", 0) + 1}) == []
+
+
+def test_the_command_prints_what_is_wrong(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [part for name, url in world.databases.items() for part in ("--database", f"{name}={url}")]
+    assert main([*arguments, "--inbox", world.inbox]) == 0
+    world.run("inventory", "DELETE FROM reservation")
+    assert main([*arguments, "--within", "0"]) == 1
+    assert capsys.readouterr().out.startswith(f"confirmed-orders-have-their-stock: {CONFIRMED}: ")
+
+
+def test_the_command_wants_all_databases(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--database", "order=postgresql://somewhere"])
+    assert "--database is needed for each of order, payment" in capsys.readouterr().err
 
 
 def test_every_rule_is_shown_to_fail() -> None:

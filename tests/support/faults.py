@@ -4,6 +4,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -52,8 +53,9 @@ def doomed(platform: Platform, names: Sequence[str], point: str) -> Iterator[Cal
     services = [platform.services[name] for name in names]
     commands = {service.name: service.command() for service in services}
     try:
+        with ThreadPoolExecutor(len(services)) as pool:
+            list(pool.map(lambda service: service.stop(), services))
         for service in services:
-            service.stop()
             service._command = [sys.executable, str(FAULTY), service.name, point]
             service.start()
         for service in services:
