@@ -23,8 +23,7 @@ from oms_contracts.topics import Topic
 
 log = logger(__name__)
 
-POLL = 0.5  # seconds: kafka-python cannot be woken, so this bounds how long a stop may take
-RECONNECT = 0.5  # seconds
+POLL, RECONNECT = 0.5, 0.5  # seconds: kafka-python cannot be woken, so the first bounds how long a stop may take
 GATHER, SMALL = 0.02, 100  # after fewer records than SMALL, wait so many seconds for the next batch to grow
 RETRIES = (0.1, 0.3, 1.0)  # seconds before each further try of a record that stands alone
 OBSERVE = 2.0  # seconds between measurements of the lag

@@ -10,8 +10,9 @@ import pytest
 
 from oms_chassis import jobs
 from oms_chassis.db import Database, Transaction
-from oms_chassis.jobs import Done, Job, NewJob, Outcome, Retry, Runner, Settled, Worker
+from oms_chassis.jobs import Done, Job, NewJob, Outcome, Retry, Settled, Worker
 from oms_chassis.metrics import Metrics
+from oms_chassis.runner import Runner
 from oms_chassis.testing import eventually
 
 _SEE = """

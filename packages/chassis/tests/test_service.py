@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -23,6 +24,7 @@ from oms_chassis.testing import chassis_only, eventually
 from oms_chassis.threads import Task
 from oms_contracts.topics import PAYMENT_REFUNDED
 from oms_local.ports import free_port
+from oms_local.postgres import PostgresServer
 
 TOY = '''
 """A service of this test: it keeps what it is told, and can be slow about it."""
@@ -120,13 +122,22 @@ class Toy:
 
 @pytest.fixture
 def toy(tmp_path: Path, database_url: str, kafka: str) -> Toy:
-    made = Toy(tmp_path, database_url, kafka)
-    assert made.run("topics").returncode == 0
-    return made
+    return Toy(tmp_path, database_url, kafka)
 
 
-@pytest.fixture
-def running(toy: Toy) -> Iterator[subprocess.Popen[bytes]]:
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer, kafka: str) -> Iterator[Toy]:
+    """A toy that runs, for tests that only look at it."""
+    name = f"toy_{uuid4().hex}"
+    toy = Toy(tmp_path_factory.mktemp("toy"), postgres.create_database(name), kafka)
+    with started(toy):
+        yield toy
+    postgres.drop_database(name)
+
+
+@contextmanager
+def started(toy: Toy) -> Iterator[subprocess.Popen[bytes]]:
+    assert toy.run("topics").returncode == 0
     process = toy.start(OMS_MIGRATE_ON_START="true")
     try:
         eventually(toy.is_ready, within=60)
@@ -175,9 +186,8 @@ def test_topics_say_when_the_broker_is_away(
     assert "topics_failed" in capsys.readouterr().out
 
 
-def test_a_service_tells_that_it_lives_that_it_is_ready_and_what_it_measures(
-    toy: Toy, running: subprocess.Popen[bytes]
-) -> None:
+def test_a_service_tells_that_it_lives_that_it_is_ready_and_what_it_measures(running: Toy) -> None:
+    toy = running
     assert toy.get("/livez").status_code == 200
     assert toy.get("/readyz").json() == {"serving": True, "database": True, "consumer": True}
     measured = toy.get("/metrics").text
@@ -186,13 +196,12 @@ def test_a_service_tells_that_it_lives_that_it_is_ready_and_what_it_measures(
     eventually(lambda: "oms_consumer_running 1.0" in toy.get("/metrics").text)
 
 
-def test_probes_and_metrics_are_not_on_the_public_port(toy: Toy, running: subprocess.Popen[bytes]) -> None:
-    assert [toy.get(path, toy.http).status_code for path in ("/livez", "/readyz", "/metrics")] == [404] * 3
+def test_probes_and_metrics_are_not_on_the_public_port(running: Toy) -> None:
+    assert [running.get(path, running.http).status_code for path in ("/livez", "/readyz", "/metrics")] == [404] * 3
 
 
-def test_an_error_is_logged_without_its_text_and_a_failing_task_goes_on(
-    toy: Toy, running: subprocess.Popen[bytes]
-) -> None:
+def test_an_error_is_logged_without_its_text_and_a_failing_task_goes_on(running: Toy) -> None:
+    toy = running
     assert toy.get("/wrong", toy.http).status_code == 500
     eventually(lambda: toy.log.read_text().count("task_failed") > 1)
     log = toy.log.read_text()
@@ -200,14 +209,15 @@ def test_an_error_is_logged_without_its_text_and_a_failing_task_goes_on(
     assert "what a customer said" not in log
 
 
-def test_a_terminated_service_answers_what_it_has_begun(toy: Toy, running: subprocess.Popen[bytes]) -> None:
+def test_a_terminated_service_answers_what_it_has_begun(toy: Toy) -> None:
     answers: list[httpx.Response] = []
     asking = threading.Thread(target=lambda: answers.append(toy.get("/slow", toy.http)))
-    asking.start()
-    eventually(lambda: _has_connection(running.pid, toy.http))
-    running.send_signal(signal.SIGTERM)
-    asking.join(10)
-    assert running.wait(20) == 0
+    with started(toy) as process:
+        asking.start()
+        eventually(lambda: _has_connection(process.pid, toy.http))
+        process.send_signal(signal.SIGTERM)
+        asking.join(10)
+        assert process.wait(20) == 0
     assert [answer.json() for answer in answers] == [{"done": "yes"}]
 
 

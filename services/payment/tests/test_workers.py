@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from oms_chassis.db import Database
-from oms_chassis.jobs import Done, Job, Retry, Runner
+from oms_chassis.jobs import Done, Job, Retry
 from oms_chassis.metrics import Metrics
+from oms_chassis.runner import Runner
 from oms_chassis.testing import apply, eventually, jobs, outbox, work_off
 from oms_contracts.envelope import Event
 from oms_contracts.topics import PAYMENT_COMPLETED, PAYMENT_FAILED, PAYMENT_REFUNDED

@@ -1,0 +1,55 @@
+"""What a service is made of: named by its composition root, put to work by `process`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import APIRouter
+from prometheus_client import CollectorRegistry
+
+from oms_chassis import inbox, kafka
+from oms_chassis.consumer import Admit, Subscription
+from oms_chassis.db import Database
+from oms_chassis.jobs import Worker
+from oms_chassis.settings import Settings
+from oms_chassis.streams import Sink, Source
+from oms_chassis.threads import Task
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a service builds its parts from."""
+
+    settings: Any  # the service's own subclass of Settings
+    database: Database
+    registry: CollectorRegistry
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a service is made of. `states` become attributes of app.state.
+
+    `on_drain` ends what would keep requests open for ever; `on_stop` runs once no request is left.
+    """
+
+    subscriptions: Sequence[Subscription] = ()
+    workers: Sequence[Worker] = ()
+    routers: Sequence[APIRouter] = ()
+    tasks: Sequence[Task] = ()
+    states: Mapping[str, Any] = field(default_factory=dict)
+    on_start: Sequence[Callable[[], None]] = ()
+    on_drain: Sequence[Callable[[], None]] = ()
+    on_stop: Sequence[Callable[[], None]] = ()
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service by name, with its settings and its parts. The last three exist so that a test can break them."""
+
+    name: str
+    package: str
+    settings: type[Settings]
+    build: Callable[[Context], Parts]
+    source: Callable[[Settings, str, Sequence[str]], Source] = kafka.KafkaSource
+    sink: Callable[[Settings], Sink] = kafka.KafkaSink
+    admit: Admit = inbox.admit

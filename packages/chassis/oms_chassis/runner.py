@@ -1,0 +1,130 @@
+"""Works off one queue of jobs: one thread claims and settles, a pool makes the calls."""
+
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from oms_chassis import tracing
+from oms_chassis.db import Database, Transaction, is_unavailable
+from oms_chassis.jobs import Done, Job, Outcome, Retry, Worker, claim, finish, postpone
+from oms_chassis.logs import logger
+from oms_chassis.metrics import Metrics
+
+log = logger(__name__)
+
+IDLE = 0.25  # seconds between looks while nothing is due: retries and other replicas' leases come due unannounced
+PACE = 0.01  # seconds at least between two looks, so that outcomes gather into one transaction
+
+
+@dataclass(frozen=True)
+class _Call:
+    job: Job
+    outcome: Outcome
+
+
+class Runner:
+    """Works one queue: one thread claims and settles, a pool makes the calls."""
+
+    def __init__(self, worker: Worker, database: Database, metrics: Metrics) -> None:
+        self._worker, self._database, self._metrics = worker, database, metrics
+        self._wake = database.wakes.of(worker.queue)
+        self._stopping = threading.Event()
+        self._flying: set[Future[_Call | None]] = set()
+        self._landed: list[_Call] = []
+
+    def run(self) -> None:
+        """Claim, call and settle until stopped; calls that are under way are waited for and settled."""
+        with ThreadPoolExecutor(self._worker.concurrency, f"{self._worker.queue}-call") as pool:
+            while not self._stopping.is_set() or self._flying or self._landed:
+                self._wake.clear()
+                try:
+                    busy = self._turn(pool)
+                except SQLAlchemyError as error:
+                    if not is_unavailable(error):
+                        raise
+                    log.warning("database_unavailable", queue=self._worker.queue, error=type(error).__name__)
+                    if self._stopping.is_set():
+                        return  # the leases run out, and another worker asks what became of the calls
+                    time.sleep(0.2)
+                    continue
+                self._wake.wait(PACE if busy else IDLE)
+                self._stopping.wait(PACE)
+
+    def stop(self) -> None:
+        """Claim no more."""
+        self._stopping.set()
+        self._wake.set()
+
+    def _turn(self, pool: ThreadPoolExecutor) -> bool:
+        self._collect()
+        settled = len(self._landed)
+        self._settle_all()
+        free = self._worker.concurrency * 4 - len(self._flying)
+        if self._stopping.is_set() or free <= 0:
+            return settled > 0
+        with self._database.transaction() as transaction:
+            claimed = claim(transaction, self._worker.queue, free, self._worker.lease_seconds)
+        leased_at = time.monotonic()
+        for job in claimed:
+            future = pool.submit(self._call, job, leased_at)
+            self._flying.add(future)
+            future.add_done_callback(lambda _: self._wake.set())
+        return bool(claimed or settled)
+
+    def _collect(self) -> None:
+        finished = {future for future in self._flying if future.done()}
+        self._flying -= finished
+        self._landed += [call for future in finished if (call := future.result()) is not None]
+
+    def _call(self, job: Job, leased_at: float) -> _Call | None:
+        # A job that waited for half its lease is left to come due again: its call might end after the lease does.
+        if time.monotonic() - leased_at > self._worker.lease_seconds / 2:
+            return None
+        with tracing.within(job.traceparent), self._metrics.call_seconds.labels(job.queue).time():
+            try:
+                outcome = self._worker.call(job)
+            except Exception as error:  # noqa: BLE001 - whatever a provider's library may raise
+                log.warning("call_failed", queue=job.queue, subject=job.subject, error=type(error).__name__)
+                outcome = Retry(type(error).__name__)
+        self._metrics.calls.labels(job.queue, type(outcome).__name__.lower()).inc()
+        return _Call(job, outcome)
+
+    def _settle_all(self) -> None:
+        if not self._landed:
+            return
+        self._settle(self._landed)
+        self._landed = []
+
+    def _settle(self, calls: Sequence[_Call]) -> None:
+        try:
+            with self._database.transaction() as transaction:
+                self._write(transaction, calls)
+        except Exception as error:
+            if is_unavailable(error):
+                raise
+            self._settle_apart(calls, error)
+
+    def _settle_apart(self, calls: Sequence[_Call], error: Exception) -> None:
+        if len(calls) > 1:
+            for call in calls:
+                self._settle([call])
+            return
+        log.error("settle_failed", queue=self._worker.queue, subject=calls[0].job.subject, error=type(error).__name__)
+        with self._database.transaction() as transaction:
+            postpone(transaction, self._worker.queue, [(calls[0].job, f"settle: {type(error).__name__}")])
+
+    def _write(self, transaction: Transaction, calls: Sequence[_Call]) -> None:
+        queue = self._worker.queue
+        done = [(call.job, call.outcome.result) for call in calls if isinstance(call.outcome, Done)]
+        missed = [(call.job, call.outcome.reason) for call in calls if isinstance(call.outcome, Retry)]
+        over = [job for job, _ in missed if job.attempts >= self._worker.max_attempts]
+        ours = finish(transaction, queue, [*(job for job, _ in done), *over])
+        if settled := [(job, result) for job, result in done if job.id in ours]:
+            self._worker.settle(transaction, settled)
+        if given_up := [job for job in over if job.id in ours]:
+            self._worker.give_up(transaction, given_up)
+        postpone(transaction, queue, [(job, why) for job, why in missed if job.attempts < self._worker.max_attempts])
