@@ -3,10 +3,15 @@
 from datetime import datetime
 
 from sqlalchemy import BigInteger, CheckConstraint, DateTime, Integer, Text, func
+from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
 
-class Item(SQLModel, table=True):
+class Tables(SQLModel, registry=registry()):
+    """A registry of this service's own: another service may have a table of the same name."""
+
+
+class Item(Tables, table=True):
     """An item of the catalogue with its stock. `version` counts what readers are told: name, price, availability."""
 
     __tablename__ = "item"
@@ -28,7 +33,7 @@ class Item(SQLModel, table=True):
     updated_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})
 
 
-class Taking(SQLModel, table=True):
+class Taking(Tables, table=True):
     """What became of an order here. Its row makes a second event about the same order harmless."""
 
     __tablename__ = "taking"
@@ -38,7 +43,7 @@ class Taking(SQLModel, table=True):
     at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})
 
 
-class Reservation(SQLModel, table=True):
+class Reservation(Tables, table=True):
     """Stock that an order holds."""
 
     __tablename__ = "reservation"
@@ -48,7 +53,7 @@ class Reservation(SQLModel, table=True):
     quantity: int = Field(sa_type=BigInteger)
 
 
-class Restock(SQLModel, table=True):
+class Restock(Tables, table=True):
     """A restock that was made under an idempotency key."""
 
     __tablename__ = "restock"

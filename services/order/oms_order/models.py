@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Column, DateTime, Index, Text, text
+from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
 
@@ -24,7 +25,11 @@ def _money() -> Any:
     return Field(sa_column=Column(BigInteger, nullable=False))
 
 
-class OrderRow(SQLModel, table=True):
+class Tables(SQLModel, registry=registry()):
+    """A registry of this service's own: another service may have a table of the same name."""
+
+
+class OrderRow(Tables, table=True):
     """An order as it was accepted, and where it stands."""
 
     __tablename__ = "orders"
@@ -55,7 +60,7 @@ class OrderRow(SQLModel, table=True):
     updated_at: datetime = _time()
 
 
-class OrderLine(SQLModel, table=True):
+class OrderLine(Tables, table=True):
     """One item of an order, with the name and the price that it had when the order was accepted."""
 
     __tablename__ = "order_line"
@@ -68,7 +73,7 @@ class OrderLine(SQLModel, table=True):
     unit_price: int = _money()
 
 
-class TimelineRow(SQLModel, table=True):
+class TimelineRow(Tables, table=True):
     """Each status that an order has had. `position` counts from 1 and is also the id of the live stream's events."""
 
     __tablename__ = "timeline"
@@ -80,7 +85,7 @@ class TimelineRow(SQLModel, table=True):
     at: datetime = _time()
 
 
-class Item(SQLModel, table=True):
+class Item(Tables, table=True):
     """An item as the inventory last described it. `seen_at` is when this service heard of it."""
 
     __tablename__ = "item"
@@ -95,7 +100,7 @@ class Item(SQLModel, table=True):
     seen_at: datetime = _time(server_default=text("clock_timestamp()"))
 
 
-class IdempotencyKey(SQLModel, table=True):
+class IdempotencyKey(Tables, table=True):
     """A caller's key with the answer that it got. Written in the transaction of the order that it stands for."""
 
     __tablename__ = "idempotency"

@@ -7,12 +7,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import DBAPIError
-from sqlmodel import SQLModel
 
 from oms_chassis.db import Database
 from oms_contracts.events import Customer, Line, OrderCreated, PaymentMethod
 from oms_order import ids, models
 from oms_order.metrics import OrderMetrics
+from oms_order.models import Tables
 from oms_order.writer import Placement, Stored, Writer
 
 
@@ -57,8 +57,8 @@ def test_the_models_are_the_tables_that_the_migrations_make(database: Database) 
 
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"include_object": include, "compare_type": True})
-        assert compare_metadata(context, SQLModel.metadata) == []
+        assert compare_metadata(context, Tables.metadata) == []
 
 
 def _is_table(thing: Any) -> bool:
-    return isinstance(thing, type) and issubclass(thing, SQLModel) and hasattr(thing, "__table__")
+    return isinstance(thing, type) and issubclass(thing, Tables) and hasattr(thing, "__table__")
