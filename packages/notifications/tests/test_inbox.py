@@ -73,7 +73,7 @@ def test_a_mail_that_comes_twice_is_shown_once_and_counted_twice(inbox: RunningI
     assert {name: after[name] - before[name] for name in after} == {"email": 1, "sms": 0, "emailDeliveries": 2}
 
 
-def test_lines_that_look_like_the_end_or_the_next_mail_come_through(inbox: RunningInbox, order_id: str) -> None:
+def test_lines_that_look_like_the_end_of_a_mail_come_through(inbox: RunningInbox, order_id: str) -> None:
     text = "From here\n>From there\n.\n..\n.hidden\nthe end\n"
     send(inbox, mail(order_id, text=text), mail(f"{order_id}-next"))
     assert [found["text"] for found in inbox.messages(kind="email")[-2:]] == [text, "Hello\n"]
@@ -128,19 +128,19 @@ def test_it_stops_cleanly_and_what_it_had_is_there_after_a_restart(tmp_path: Pat
         post(inbox)
         send(inbox, mail("o-2"), mail("o-3"))
         assert inbox.counts() == {"email": 3, "sms": 1, "emailDeliveries": 4}
-    assert len(mailbox.mbox(folder / "mail.mbox")) == 4
+    assert len(mailbox.Maildir(folder / "mail")) == 4
 
 
-def test_what_was_acknowledged_survives_a_kill_and_a_torn_end_is_cut_off(tmp_path: Path) -> None:
+def test_what_was_acknowledged_survives_a_kill_and_what_is_torn_is_left_out(tmp_path: Path) -> None:
     folder, smtp_port, http_port = tmp_path / "inbox", free_port(), free_port()
     with running_inbox(folder, smtp_port, http_port) as inbox:
         send(inbox, mail("o-1"))
         post(inbox)
         inbox.process.kill()
         inbox.process.wait()
-    for name in ("mail.mbox", "sms.jsonl"):
-        whole = (folder / name).read_bytes()
-        (folder / name).write_bytes(whole + whole[:-5])
+    whole = (folder / "sms.jsonl").read_bytes()
+    (folder / "sms.jsonl").write_bytes(whole + whole[:-5])
+    (folder / "mail" / "tmp" / "torn").write_bytes(b"Message-ID: <torn")
     with running_inbox(folder, smtp_port, http_port) as inbox:
         assert inbox.counts() == {"email": 1, "sms": 1, "emailDeliveries": 1}
         send(inbox, mail("o-2"))

@@ -1,13 +1,13 @@
-"""An email as it stands on the wire (RFC 5322), built by hand: the standard library's way takes ten times as long.
+"""An email as it stands on the wire (RFC 5322).
 
-Nothing that comes from outside can add a header or end the mail early: control characters never get into a header, and
+Nothing that comes from outside can add a header or end the mail early: control characters never get into a mail, and
 what is not plain ASCII travels encoded.
 """
 
-import base64
 import re
 from dataclasses import dataclass
-from email.header import Header
+from email.message import EmailMessage
+from email.policy import SMTP, SMTPUTF8
 from email.utils import formataddr, formatdate, parseaddr
 
 _ADDRESS = re.compile(r'[^\s<>()\[\]\\,;:"@\x00-\x1f\x7f]{1,64}@[^\s<>()\[\]\\,;:"@\x00-\x1f\x7f]{1,253}')
@@ -46,31 +46,17 @@ def message_id(key: str, sender_address: str) -> str:
 
 def compose(mail: Mail, at: float) -> bytes:
     """The mail with CRLF line ends. `at` is in seconds since the epoch."""
-    encoding, body = _body(mail.text)
-    # A recipient beyond ASCII is only ever sent to a server that takes UTF-8 in headers (SMTPUTF8).
-    head = (
-        f"From: {mail.sender}",
-        f"To: {_plain(mail.recipient)}",
-        _header("Subject", mail.subject),
-        f"Date: {formatdate(at)}",
-        f"Message-ID: {_plain(mail.message_id)}",
-        _header("X-Order-Id", mail.order_id),
-        "Auto-Submitted: auto-generated",
-        "MIME-Version: 1.0",
-        "Content-Type: text/plain; charset=utf-8",
-        f"Content-Transfer-Encoding: {encoding}",
-        "",
-        "",
-    )
-    return "\r\n".join(head).encode() + body
-
-
-def _header(name: str, value: str) -> str:
-    value = _plain(value)
-    if value.isascii() and len(value) <= 200:
-        return f"{name}: {value}"
-    encoded = Header(value, "utf-8", header_name=name).encode(linesep="\r\n")
-    return f"{name}: {encoded}"
+    message = EmailMessage(policy=SMTP if mail.recipient.isascii() else SMTPUTF8)
+    message["From"] = mail.sender
+    message["To"] = mail.recipient
+    message["Subject"] = _plain(mail.subject)
+    message["Date"] = formatdate(at)
+    message["Message-ID"] = _plain(mail.message_id)
+    message["X-Order-Id"] = _plain(mail.order_id)
+    message["Auto-Submitted"] = "auto-generated"
+    text = "".join(f"{_plain(line)}\n" for line in mail.text.splitlines())
+    message.set_content(text, cte="7bit" if _is_simple(text) else "base64")
+    return message.as_bytes()
 
 
 def _plain(value: str) -> str:
@@ -79,9 +65,5 @@ def _plain(value: str) -> str:
     return shown.encode("utf-8", "replace").decode()
 
 
-def _body(text: str) -> tuple[str, bytes]:
-    lines = text.splitlines()
-    if text.isascii() and "\0" not in text and max(map(len, lines), default=0) <= _LINE_LIMIT:
-        return "7bit", ("\r\n".join(lines) + "\r\n").encode()
-    encoded = base64.encodebytes("\r\n".join([*lines, ""]).encode("utf-8", "replace"))
-    return "base64", encoded.replace(b"\n", b"\r\n")
+def _is_simple(text: str) -> bool:
+    return text.isascii() and max(map(len, text.splitlines()), default=0) <= _LINE_LIMIT

@@ -1,18 +1,18 @@
-"""The way to customers by SMTP: one transaction a mail, over connections that stay open."""
+"""The way to customers by SMTP: smtplib, over connections that stay open."""
 
 import smtplib
 import ssl
 import time
 from contextlib import suppress
+from queue import Empty, LifoQueue
 
 from oms_chassis.jobs import Outcome, Retry
 from oms_email import domain
 from oms_email.domain import Mail
 from oms_email.settings import EmailSettings
-from oms_email.transaction import Answer, transact
 from oms_notifications.delivery import Notice, refused, sent
-from oms_notifications.pool import Pool, cause
 
+IDLE = 30.0  # seconds after which an unused connection is not trusted any more: servers hang up on the silent
 _LOGIN = {530, 534, 535, 538}  # the server wants a login, or another one
 
 
@@ -24,7 +24,7 @@ class SmtpProvider:
         self._settings = settings
         self._sender, self._from = domain.sender(settings.email_from)
         self._tls = ssl.create_default_context() if settings.smtp_starttls else None
-        self._pool = Pool(self._connect, _hang_up)
+        self._idle: LifoQueue[tuple[smtplib.SMTP, float]] = LifoQueue()
 
     def send(self, notice: Notice) -> Outcome:
         """Send one email."""
@@ -33,24 +33,40 @@ class SmtpProvider:
             return refused("no address that mail can be sent to")
         message_id = domain.message_id(notice.key, self._from)
         mail = domain.compose(
-            Mail(self._sender, recipient, notice.subject, notice.text, notice.order_id, message_id),
-            time.time(),
+            Mail(self._sender, recipient, notice.subject, notice.text, notice.order_id, message_id), time.time()
         )
         try:
-            return self._pool.run(lambda smtp: self._deliver(smtp, recipient, mail, message_id))
+            smtp = self._take() or self._connect()
+            self._deliver(smtp, recipient, mail)
         except OSError as error:  # smtplib's errors are OSErrors, too
-            return Retry(f"smtp: {cause(error)}")
+            return _outcome(error, recipient)
+        return sent(message_id)
 
     def close(self) -> None:
         """Close the connections."""
-        self._pool.close()
+        with suppress(Empty):
+            while True:
+                _hang_up(self._idle.get_nowait()[0])
 
-    def _deliver(self, smtp: smtplib.SMTP, recipient: str, mail: bytes, message_id: str) -> Outcome:
-        utf8 = not recipient.isascii()
-        if utf8 and not smtp.has_extn("smtputf8"):
-            return refused("the mail server takes no address beyond ASCII")
-        answer = transact(smtp, self._from, recipient, mail, utf8=utf8)
-        return sent(message_id) if answer.is_yes else _outcome(answer)
+    def _deliver(self, smtp: smtplib.SMTP, recipient: str, mail: bytes) -> None:
+        options = [] if recipient.isascii() else ["SMTPUTF8"]
+        try:
+            smtp.sendmail(self._from, recipient, mail, options)
+        except BaseException:
+            _hang_up(smtp)
+            raise
+        self._idle.put((smtp, time.monotonic()))
+
+    def _take(self) -> smtplib.SMTP | None:
+        """The connection that was used last, if its server still answers."""
+        while True:
+            try:
+                smtp, since = self._idle.get_nowait()
+            except Empty:
+                return None
+            if time.monotonic() - since < IDLE and _answers(smtp):
+                return smtp
+            _hang_up(smtp)
 
     def _connect(self) -> smtplib.SMTP:
         settings = self._settings
@@ -70,12 +86,31 @@ class SmtpProvider:
         return smtp
 
 
-def _outcome(answer: Answer) -> Outcome:
+def _outcome(error: OSError, recipient: str) -> Outcome:
     """A permanent no about the recipient or the mail is final. All else may be mended: so may a no about the sender or
     the login, which are settings."""
-    reason = f"smtp: {answer.code} about the {answer.about}"
-    final = answer.code >= 500 and answer.about != "sender" and answer.code not in _LOGIN
-    return refused(reason) if final else Retry(reason)
+    if isinstance(error, smtplib.SMTPNotSupportedError):
+        return refused("the mail server takes no address beyond ASCII")
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return _answered(error.recipients[recipient][0], "recipient")
+    if isinstance(error, smtplib.SMTPDataError):
+        return _answered(error.smtp_code, "mail")
+    if isinstance(error, smtplib.SMTPSenderRefused):
+        return Retry(f"smtp: {error.smtp_code} about the sender")
+    return Retry(f"smtp: {type(error).__name__}")
+
+
+def _answered(code: int, about: str) -> Outcome:
+    reason = f"smtp: {code} about the {about}"
+    return refused(reason) if code >= 500 and code not in _LOGIN else Retry(reason)
+
+
+def _answers(smtp: smtplib.SMTP) -> bool:
+    """Whether a kept connection is still one: a server may have been restarted meanwhile."""
+    try:
+        return smtp.noop()[0] == 250
+    except OSError:
+        return False
 
 
 def _hang_up(smtp: smtplib.SMTP) -> None:

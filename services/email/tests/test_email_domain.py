@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from oms_email.domain import Mail, address, compose, message_id, sender
 
 AT = 1_780_000_000.0
-HEADERS = [
+HEADERS = {
     *("From", "To", "Subject", "Date", "Message-ID", "X-Order-Id", "Auto-Submitted"),
     *("MIME-Version", "Content-Type", "Content-Transfer-Encoding"),
-]
+}
 HOSTILE = st.text(alphabet=st.one_of(st.characters(), st.sampled_from("\r\n\0:. \x85\u2028")), max_size=300)
 
 
@@ -62,7 +62,8 @@ def test_nothing_from_outside_adds_a_header_or_breaks_a_line(subject: str, text:
     wire = compose(mail(subject=subject, text=text, order_id=order_id), AT)
     head, _, body = wire.partition(b"\r\n\r\n")
     names = [line.partition(b":")[0].decode() for line in head.split(b"\r\n") if not line.startswith(b" ")]
-    assert names == HEADERS
+    assert set(names) == HEADERS
+    assert len(names) == len(HEADERS)
     assert wire.isascii()
     assert b"\0" not in wire
     assert wire.replace(b"\r\n", b"").count(b"\n") == wire.replace(b"\r\n", b"").count(b"\r") == 0

@@ -1,24 +1,24 @@
 """The inbox over HTTP: an SMS provider's API, and what was received by either way."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
+from aiosmtpd.smtp import SMTP, Envelope
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from oms_notifications.inbox.groupsync import GroupSync
-from oms_notifications.inbox.mbox import Mbox
-from oms_notifications.inbox.smtp import SmtpSession
+from oms_notifications.inbox.mails import Mails
 from oms_notifications.inbox.texts import Texts
 
 BODY_LIMIT = 64 * 1024
+T = TypeVar("T")
 
 
 class NewText(BaseModel):
@@ -41,47 +41,37 @@ class Query(BaseModel):
 
 
 class Inbox:
-    """The state of the application: both stores, and the texts that are being written."""
+    """Both stores. One thread of its own does all that touches the disk, so that nothing needs a lock."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.mbox = Mbox(folder / "mail.mbox")
+        self.mails = Mails(folder / "mail")
         self.texts = Texts(folder / "sms.jsonl")
-        self.mails = GroupSync(self.mbox.write)
-        self._writes = GroupSync(self.texts.write)
-        self._keys = {key: _done() for key in self.texts.keys()}  # noqa: SIM118 - texts is no mapping
+        self._disk = ThreadPoolExecutor(1, "disk")
 
-    async def keep(self, key: str, text: NewText) -> None:
-        """Store a text, once per key; OSError if the disk refuses."""
-        write = self._keys.get(key)
-        if write is None:
-            item = {"key": key, **text.model_dump(exclude={"sender"}), "from": text.sender}
-            write = self._keys[key] = self._writes.submit(item)
+    async def run(self, work: Callable[..., T], *arguments: object) -> T:
+        """Do something with the stores."""
+        return await asyncio.get_running_loop().run_in_executor(self._disk, work, *arguments)
+
+    async def handle_DATA(self, _server: SMTP, _session: object, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's
+        """Take a mail that came by SMTP."""
         try:
-            await asyncio.shield(write)
+            await self.run(self.mails.keep, envelope.content)
         except OSError:
-            self._keys.pop(key, None)
-            raise
+            return "452 could not be stored"
+        return "250 kept"
 
     def read(self, query: Query) -> list[dict[str, str]]:
         """The newest messages that match, oldest of them first."""
-        emails = [] if query.kind == "sms" else list(self.mbox.read(query.order_id, query.limit))
+        emails = [] if query.kind == "sms" else list(self.mails.read(query.order_id, query.limit))
         texts = [] if query.kind == "email" else self.texts.read(query.order_id, query.limit)
         found = sorted([*emails, *texts], key=lambda record: record.received_at)
         return [record.shown() for record in found[-query.limit :]]
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Finish what is being written."""
-        await self.mails.finish()
-        await self._writes.finish()
-        self.mbox.close()
+        self._disk.shutdown()
         self.texts.close()
-
-
-def _done() -> "asyncio.Future[None]":
-    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    future.set_result(None)
-    return future
 
 
 def create_app(folder: Path, host: str, smtp_port: int) -> Starlette:
@@ -91,10 +81,12 @@ def create_app(folder: Path, host: str, smtp_port: int) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         inbox = app.state.inbox = Inbox(folder)
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: SmtpSession(inbox.mails.submit), host, smtp_port)
+        server = await loop.create_server(
+            lambda: SMTP(inbox, hostname="inbox", enable_SMTPUTF8=True, loop=loop), host, smtp_port
+        )
         yield
         server.close()
-        await inbox.close()
+        inbox.close()
 
     routes = [
         Route("/sms", _post_sms, methods=["POST"]),
@@ -112,8 +104,10 @@ async def _post_sms(request: Request) -> Response:
     body = await request.body()
     if len(body) > BODY_LIMIT:
         return _problem(413, "The body is too large")
+    inbox: Inbox = request.app.state.inbox
     try:
-        await request.app.state.inbox.keep(key, NewText.model_validate_json(body))
+        text = NewText.model_validate_json(body).model_dump(by_alias=True)
+        await inbox.run(inbox.texts.keep, key, text)
     except ValidationError as error:
         return _invalid(error)
     except OSError:
@@ -126,13 +120,14 @@ async def _messages(request: Request) -> Response:
         query = Query.model_validate(dict(request.query_params))
     except ValidationError as error:
         return _invalid(error)
-    return JSONResponse(await run_in_threadpool(request.app.state.inbox.read, query))
+    inbox: Inbox = request.app.state.inbox
+    return JSONResponse(await inbox.run(inbox.read, query))
 
 
 async def _count(request: Request) -> Response:
     """How many there are; `emailDeliveries` also counts emails that came more than once."""
     inbox: Inbox = request.app.state.inbox
-    counts = {"email": len(inbox.mbox), "sms": len(inbox.texts), "emailDeliveries": inbox.mbox.deliveries}
+    counts = {"email": len(inbox.mails), "sms": len(inbox.texts), "emailDeliveries": inbox.mails.deliveries}
     return JSONResponse(counts)
 
 

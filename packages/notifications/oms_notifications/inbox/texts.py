@@ -2,55 +2,57 @@
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from oms_notifications.inbox.appendfile import AppendFile
 from oms_notifications.inbox.record import Record, instant
 
 
 class Texts:
-    """Written by one thread at a time (GroupSync); the index in memory may be read meanwhile."""
+    """Used by one thread at a time. Nothing is synced to disk: this stands in for a provider on test systems."""
 
     def __init__(self, path: Path) -> None:
-        self._records: list[Record] = []
-        self._by_order: dict[str, list[Record]] = {}
-        self._file = AppendFile(path)
-        with path.open("rb") as file:
-            self._load(file)
+        self._records: dict[str, Record] = {}  # by key, in the order of arrival
+        self._file = path.open("ab+", buffering=0)
+        self._load()
 
     def __len__(self) -> int:
         return len(self._records)
 
-    def keys(self) -> Iterator[str]:
-        """The idempotency keys of all that is stored."""
-        return (record.message_id for record in self._records)
-
-    def write(self, texts: list[dict[str, Any]]) -> None:
-        """Keep texts: they are on disk when this returns."""
-        stamped = [{**text, "at": time.time()} for text in texts]
-        self._file.append(b"".join(json.dumps(text).encode() + b"\n" for text in stamped))
-        for text in stamped:
-            self._index(text)
+    def keep(self, key: str, text: dict[str, Any]) -> None:
+        """Store a text, once per key; OSError if the disk refuses."""
+        if key in self._records:
+            return
+        stamped = {"key": key, **text, "at": time.time()}
+        line, end = json.dumps(stamped).encode() + b"\n", self._file.tell()
+        try:
+            written = self._file.write(line)
+        except OSError:
+            self._file.truncate(end)
+            raise
+        if written != len(line):
+            self._file.truncate(end)
+            raise OSError("the disk is full")
+        self._index(stamped)
 
     def read(self, order_id: str | None, limit: int) -> list[Record]:
         """The newest `limit` texts (of an order), oldest of them first."""
-        found = self._records if order_id is None else self._by_order.get(order_id, [])
-        return found[-limit:]
+        records = self._records.values()
+        return [record for record in records if order_id in (None, record.order_id)][-limit:]
 
     def close(self) -> None:
+        """Let go of the file."""
         self._file.close()
 
-    def _load(self, file: BinaryIO) -> None:
-        for line in file:
-            if not line.endswith(b"\n"):
-                break
+    def _load(self) -> None:
+        self._file.seek(0)
+        whole, _, torn = self._file.read().rpartition(b"\n")
+        for line in whole.splitlines():
             self._index(json.loads(line))
-            self._file.end += len(line)
-        self._file.cut()
+        end = self._file.seek(-len(torn), 2)  # a kill may have left half a line
+        self._file.truncate(end)
 
     def _index(self, text: dict[str, Any]) -> None:
-        record = Record(text["reference"], "sms", text["to"], "", text["text"], text["key"], instant(text["at"]))
-        self._records.append(record)
-        self._by_order.setdefault(record.order_id, []).append(record)
+        self._records[text["key"]] = Record(
+            text["reference"], "sms", text["to"], "", text["text"], text["key"], instant(text["at"])
+        )
