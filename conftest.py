@@ -1,7 +1,10 @@
-"""Every test may ask for a real Postgres and a real Kafka."""
+"""Every test may ask for a real Postgres and a real Kafka; what starts servers of its own stays on one worker."""
+
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 pytest_plugins = ["oms_local.testing"]
 
@@ -9,11 +12,27 @@ pytest_plugins = ["oms_local.testing"]
 settings.register_profile("oms", deadline=None)
 settings.load_profile("oms")
 
+PLATFORM = "platform"
+ON_THE_PLATFORM = ("tests/e2e/", "tests/crash/", "tests/cards/")
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one file share a worker, and what their module starts; tests/conftest.py groups those of a platform."""
-    for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        if not {"running_platform", "deployment"} & set(fixtures):
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+
+class ByFile(LoadScopeScheduling):  # type: ignore[misc] # xdist ships no types
+    """Tests of one file share a worker, and what their module starts; those of the one platform do so all together.
+
+    The marks that xdist's own loadgroup goes by do not reach its scheduler with pytest 9.2: it renames the items by an
+    attribute that pytest no longer reads.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return PLATFORM if path.startswith(ON_THE_PLATFORM) else path
+
+    def _assign_work_unit(self, node: Any) -> None:
+        if PLATFORM in self.workqueue:  # the longest by far: whoever has it is busy until the others are done
+            self.workqueue.move_to_end(PLATFORM, last=False)
+        super()._assign_work_unit(node)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile | None:
+    return ByFile(config, log) if config.getoption("dist") == "loadgroup" else None

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every test that needs neither Docker nor a cluster. Arguments go to pytest.
-# Two workers: what shares a platform is one xdist group, so that one worker has it and the other does the rest.
+# Two workers: one has all tests that share a platform, the other does the rest (conftest.py).
 set -uo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh || exit 1

@@ -1,6 +1,6 @@
 """One platform for all tests here that need one: starting it costs more than most of them.
 
-They share an xdist group, so that `-n` gives them all to one worker; they keep apart by using orders of their own.
+With `-n`, one worker has them all (the root's conftest.py); they keep apart by using orders of their own.
 """
 
 from collections.abc import Iterator
@@ -15,15 +15,6 @@ from support.deployment import Deployment
 from oms_local.platform import Platform
 from oms_local.postgres import FORGETFUL
 from oms_local.testing import temporary_folder
-
-PLATFORM_FIXTURES = {"running_platform", "deployment"}
-
-
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if PLATFORM_FIXTURES & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group("platform"))
 
 
 @pytest.fixture(scope="session")
