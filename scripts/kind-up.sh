@@ -73,31 +73,22 @@ follow() {
   wait "$1"
 }
 
+# Images of the same tag may be new, and pods that run the old ones may crash for it: what names the images is part of the
+# pods, so that helm replaces them.
+images_id() {
+  docker image inspect --format '{{.Id}}' "oms/"{order,payment,inventory,sms,email}":$tag" | sha256sum | cut -c 1-16
+}
+
 install() {
   say "installing the chart"
   helm upgrade --install oms charts/oms --kube-context "$context" --namespace oms --create-namespace \
-    "${values[@]}" --wait --timeout 5m >build/kind-up.log 2>&1 &
+    "${values[@]}" --set-string "serviceDefaults.podAnnotations.oms/images=$(images_id)" \
+    --wait --timeout 5m >build/kind-up.log 2>&1 &
   follow $! || {
     cat build/kind-up.log >&2
     kube --namespace oms get pods >&2
     die "the chart could not be installed; kubectl --context $context --namespace oms describe pods says more"
   }
-}
-
-# Images of the same tag may be new; only pods that start again run them.
-restart_if_stale() {
-  local service image deployed deployments=()
-  for service in order payment inventory sms email; do
-    kube --namespace oms get deployment "oms-$service" >/dev/null 2>&1 || continue # switched off
-    image=$(docker image inspect --format '{{.Id}}' "oms/$service:$tag")
-    deployed=$(kube --namespace oms get deployment "oms-$service" \
-      --output 'jsonpath={.metadata.annotations.oms/image}' 2>/dev/null || true)
-    [ "$image" = "$deployed" ] && continue
-    [ -z "$deployed" ] || kube --namespace oms rollout restart "deployment/oms-$service"
-    kube --namespace oms annotate --overwrite deployment "oms-$service" "oms/image=$image" >/dev/null
-    deployments+=("deployment/oms-$service")
-  done
-  for deployment in "${deployments[@]}"; do kube --namespace oms rollout status "$deployment" --timeout 3m >/dev/null; done
 }
 
 reachable() { curl --silent --fail --output /dev/null http://localhost:8080/order; }
@@ -117,6 +108,5 @@ make_ingress
 load_images
 make_namespace
 install
-restart_if_stale
 wait_for_ingress
 say "ready: http://localhost:8080/order"
