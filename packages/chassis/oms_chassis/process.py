@@ -5,13 +5,10 @@ import gc
 import signal
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 
-import uvicorn
 from prometheus_client import CollectorRegistry
-from starlette.types import ASGIApp
 
-from oms_chassis import app, inbox, logs
+from oms_chassis import app, inbox, logs, server
 from oms_chassis.consumer import Consumer
 from oms_chassis.db import Database
 from oms_chassis.gauges import refresh
@@ -20,19 +17,13 @@ from oms_chassis.metrics import Metrics
 from oms_chassis.outbox import Relay
 from oms_chassis.parts import Context, Service
 from oms_chassis.runner import Runner
+from oms_chassis.server import Server
 from oms_chassis.settings import Settings
 from oms_chassis.threads import Crew, Periodic, Task
 
 log = logs.logger(__name__)
 
 PRUNE_EVERY = 3600.0  # seconds
-
-
-class _Server(uvicorn.Server):
-    """Two of them share one loop, so that neither may take the signals for itself."""
-
-    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override] # uvicorn's is a generator
-        return nullcontext()
 
 
 class Process:
@@ -59,7 +50,7 @@ class Process:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stop.set)
         servers = self._servers()
-        serving = [asyncio.create_task(server.serve()) for server in servers]
+        serving = [asyncio.create_task(one.serve()) for one in servers]
         await asyncio.to_thread(self._crew.guard, "start", self._start_threads)
         gc.collect()
         gc.freeze()
@@ -79,12 +70,13 @@ class Process:
         for number, periodic in enumerate(self._periodics):
             self._crew.start(f"task-{number}", periodic.run)
 
-    async def _drain(self, servers: Sequence[_Server], serving: Sequence[asyncio.Task[None]]) -> int:
+    async def _drain(self, servers: Sequence[Server], serving: Sequence[asyncio.Task[None]]) -> int:
         log.info("draining")
         self._health.draining = True
         deadline = time.monotonic() + self._settings.drain_seconds
-        for server in servers[:-1]:
-            server.should_exit = True
+        await asyncio.gather(*(public.bid_farewell() for public in servers[:-1]))
+        for public in servers[:-1]:
+            public.should_exit = True
         for end in self._parts.on_drain:
             end()
         intake = asyncio.create_task(asyncio.to_thread(self._stop_intake, deadline))
@@ -117,17 +109,17 @@ class Process:
             stop()
         return _all([self._crew.join(name, deadline - time.monotonic()) for name, _ in stage])
 
-    def _servers(self) -> list[_Server]:
+    def _servers(self) -> list[Server]:
         settings = self._settings
         internal = internal_app(
             self._health, self._metrics.registry, lambda: refresh(self._database, self._metrics, self._parts.workers)
         )
-        servers = [_server(internal, settings.http_host, settings.internal_port, settings.drain_seconds)]
+        servers = [server.make(internal, settings.http_host, settings.internal_port, settings.drain_seconds)]
         if self._parts.routers:
             public = app.create(
                 f"OMS {self._service.name}", self._parts.routers, self._parts.states, self._metrics, settings.body_limit
             )
-            servers.insert(0, _server(public, settings.http_host, settings.http_port, settings.drain_seconds))
+            servers.insert(0, server.make(public, settings.http_host, settings.http_port, settings.drain_seconds))
         return servers
 
     def _make_consumer(self) -> Consumer | None:
@@ -161,19 +153,3 @@ class Process:
 def _all(outcomes: Sequence[bool]) -> bool:
     """Whether all are true; a sequence, because every stage is to be stopped even after one was late."""
     return all(outcomes)
-
-
-def _server(asgi: ASGIApp, host: str, port: int, drain: float) -> _Server:
-    config = uvicorn.Config(
-        asgi,
-        host=host,
-        port=port,
-        lifespan="off",
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        log_config=None,
-        timeout_graceful_shutdown=int(drain),
-        timeout_keep_alive=30,
-    )
-    return _Server(config)
