@@ -14,6 +14,7 @@ settings.load_profile("oms")
 
 PLATFORM = "platform"
 ON_THE_PLATFORM = ("tests/e2e/", "tests/crash/", "tests/cards/")
+ALSO_A_PLATFORM = "packages/local/tests/test_up.py"  # not beside the other one: two cores carry one
 
 
 class ByFile(LoadScopeScheduling):  # type: ignore[misc] # xdist ships no types
@@ -25,7 +26,7 @@ class ByFile(LoadScopeScheduling):  # type: ignore[misc] # xdist ships no types
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
-        return PLATFORM if path.startswith(ON_THE_PLATFORM) else path
+        return PLATFORM if path.startswith((*ON_THE_PLATFORM, ALSO_A_PLATFORM)) else path
 
     def _assign_work_unit(self, node: Any) -> None:
         if PLATFORM in self.workqueue:  # the longest by far: whoever has it is busy until the others are done

@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from functools import partial
@@ -42,6 +43,7 @@ class Platform:
     ) -> None:
         self.folder, self.at = folder, at or Addresses.free()
         self._topics_exist = threading.Event()
+        self._starting: Sequence[Future[None]] = ()
         data = folder / "data"
         self.databases = {
             name: PostgresServer(
@@ -99,9 +101,9 @@ class Platform:
             *(partial(self._start_service, name) for name in SERVICES),
         ]
         with ThreadPoolExecutor(len(chains), "start") as pool:
-            futures = [pool.submit(chain) for chain in chains]
+            self._starting = [pool.submit(chain) for chain in chains]
             try:
-                _first_failure(futures)
+                _first_failure(self._starting)
             except BaseException:
                 self.abandon()
                 raise
@@ -151,9 +153,12 @@ class Platform:
             self.services[name].await_ready()
 
     def abandon(self) -> None:
-        """End a start that is under way."""
+        """End a start that is under way. What was being prepared would start after a kill, hence the repetition."""
         self._topics_exist.set()
         self.kill()
+        while not all(future.done() for future in self._starting):
+            time.sleep(0.1)
+            self.kill()
 
 
 def _first_failure(futures: Sequence[Future[None]]) -> None:
