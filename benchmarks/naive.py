@@ -107,7 +107,8 @@ def follow(event: Event[Any]) -> None:
     """The order service: keep the status."""
     status = "CONFIRMED" if event.type == topics.INVENTORY_UPDATED.name else "PAID"
     with Session(ENGINE) as session:
-        order = session.get(NaiveOrder, event.subject)
+        # Without the lock, one topic's thread overwrites what the other one wrote, and some runs would never end.
+        order = session.get(NaiveOrder, event.subject, with_for_update=True)
         if order is not None and order.status != "CONFIRMED":
             order.status = status
             session.add(order)

@@ -17,14 +17,14 @@ from oms_chassis import deadletters, inbox, outbox, tracing
 from oms_chassis.db import Database, Transaction, is_unavailable
 from oms_chassis.logs import logger
 from oms_chassis.metrics import Metrics
-from oms_chassis.streams import Record, Source, StreamUnavailable, first_offsets, next_offsets
+from oms_chassis.pacing import pause
+from oms_chassis.streams import BATCH, Record, Source, StreamUnavailable, first_offsets, next_offsets
 from oms_contracts.envelope import Event
 from oms_contracts.topics import Topic
 
 log = logger(__name__)
 
 POLL, RECONNECT = 0.5, 0.5  # seconds: kafka-python cannot be woken, so the first bounds how long a stop may take
-GATHER, SMALL = 0.02, 100  # after fewer records than SMALL, wait so many seconds for the next batch to grow
 RETRIES = (0.1, 0.3, 1.0)  # seconds before each further try of a record that stands alone
 OBSERVE = 2.0  # seconds between measurements of the lag
 
@@ -93,6 +93,7 @@ class Consumer:
             source.close()
 
     def _work_off(self, source: Source, records: Sequence[Record]) -> None:
+        began = time.monotonic()
         try:
             with self._metrics.batches.time():
                 self.work(records)
@@ -102,8 +103,8 @@ class Consumer:
             self._stopping.wait(0.5)
             return
         source.commit(next_offsets(records))
-        if len(records) < SMALL:
-            self._stopping.wait(GATHER)
+        if len(records) < BATCH:
+            self._stopping.wait(pause(time.monotonic() - began))
 
     def work(self, records: Sequence[Record]) -> None:
         """Work records off; SQLAlchemyError if the database is away, and then all of them want to come again."""

@@ -11,10 +11,9 @@ from kafka.errors import CommitFailedError, IllegalStateError, KafkaError, Rebal
 from kafka.structs import OffsetAndMetadata
 
 from oms_chassis.settings import Settings
-from oms_chassis.streams import Outgoing, Partition, Record, StreamUnavailable
+from oms_chassis.streams import BATCH, Outgoing, Partition, Record, StreamUnavailable
 from oms_contracts import topics
 
-BATCH = 500
 SEND_TIMEOUT = 30.0  # seconds until a batch that no broker acknowledged counts as not sent
 UNASSIGNED = 20.0  # seconds without partitions after which a member starts over: see KafkaSource.poll
 RECORD_LIMIT = 4 * 1024 * 1024  # bytes: a dead letter is its message and more, so it must be allowed to be larger

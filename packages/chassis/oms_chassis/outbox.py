@@ -6,6 +6,7 @@ waits for every acknowledgement, and only then deletes: a crash in between sends
 
 import base64
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from itertools import count
 from typing import Any
@@ -16,13 +17,12 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from oms_chassis.db import Database, Rows, Transaction, execute
 from oms_chassis.logs import logger
 from oms_chassis.metrics import Metrics
-from oms_chassis.streams import Outgoing, Sink, StreamUnavailable
+from oms_chassis.pacing import pause
+from oms_chassis.streams import BATCH, Outgoing, Sink, StreamUnavailable
 
 log = logger(__name__)
 
-BATCH = 500
 QUICK, IDLE = 0.002, 0.1  # seconds between looks: right after work, and when nothing has come for a while
-GATHER = 0.02  # seconds given to a small batch to grow: a broker's cost is per request more than per record
 _LOCK = 0x6F6D7302
 
 _PUT = """
@@ -107,20 +107,21 @@ class Relay:
             _unlock(connection)
 
     def _send_all(self, connection: Connection) -> None:
-        pause = QUICK
+        idle = QUICK
         while True:
-            last = self._stopping.is_set()
+            last, began = self._stopping.is_set(), time.monotonic()
             self._wake.clear()
             sent = self.send_batch(connection)
             if sent == BATCH:
                 continue
             if last and not sent:
                 return
-            pause = QUICK if sent else min(pause * 2, IDLE)
             if sent:
-                self._stopping.wait(GATHER)
+                idle = QUICK
+                self._stopping.wait(pause(time.monotonic() - began))
             else:
-                self._wake.wait(pause)
+                idle = min(idle * 2, IDLE)
+                self._wake.wait(idle)
 
     def send_batch(self, connection: Connection) -> int:
         """Send up to 500 events and delete them; how many there were."""

@@ -13,11 +13,12 @@ from oms_chassis.db import Database, Transaction, is_unavailable
 from oms_chassis.jobs import Done, Job, Outcome, Retry, Worker, claim, finish, postpone
 from oms_chassis.logs import logger
 from oms_chassis.metrics import Metrics
+from oms_chassis.pacing import pause
 
 log = logger(__name__)
 
 IDLE = 0.25  # seconds between looks while nothing is due: retries and other replicas' leases come due unannounced
-PACE = 0.01  # seconds at least between two looks, so that outcomes gather into one transaction
+CLAIMED = 500  # jobs at most that are claimed at a time
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Runner:
         with ThreadPoolExecutor(self._worker.concurrency, f"{self._worker.queue}-call") as pool:
             while not self._stopping.is_set() or self._flying or self._landed:
                 self._wake.clear()
+                began = time.monotonic()
                 try:
                     busy = self._turn(pool)
                 except SQLAlchemyError as error:
@@ -51,8 +53,10 @@ class Runner:
                         return  # the leases run out, and another worker asks what became of the calls
                     time.sleep(0.2)
                     continue
-                self._wake.wait(PACE if busy else IDLE)
-                self._stopping.wait(PACE)
+                if busy:
+                    self._stopping.wait(pause(time.monotonic() - began))
+                else:
+                    self._wake.wait(IDLE)
 
     def stop(self) -> None:
         """Claim no more."""
@@ -63,7 +67,7 @@ class Runner:
         self._collect()
         settled = len(self._landed)
         self._settle_all()
-        free = self._worker.concurrency * 4 - len(self._flying)
+        free = self._room(settled) - len(self._flying)
         if self._stopping.is_set() or free <= 0:
             return settled > 0
         with self._database.transaction() as transaction:
@@ -74,6 +78,11 @@ class Runner:
             self._flying.add(future)
             future.add_done_callback(lambda _: self._wake.set())
         return bool(claimed or settled)
+
+    def _room(self, landed: int) -> int:
+        """Jobs that may be under way: twice what landed since the last look, so that quick calls never run dry, and
+        slow ones do not wait here, claimed, while another worker is idle or while this one is to stop."""
+        return min(max(self._worker.concurrency * 4, landed * 2), CLAIMED)
 
     def _collect(self) -> None:
         finished = {future for future in self._flying if future.done()}

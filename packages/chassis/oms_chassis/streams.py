@@ -7,6 +7,8 @@ from typing import Protocol
 Partition = tuple[str, int]
 Headers = Sequence[tuple[str, bytes]]
 
+BATCH = 500  # records at most that are read, or sent, as one
+
 
 class StreamUnavailable(Exception):
     """The broker is away or did not acknowledge: the same call may succeed later."""

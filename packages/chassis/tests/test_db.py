@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy.exc import SQLAlchemyError
 
+from oms_chassis import db
 from oms_chassis.db import Database, is_unavailable
 
 
@@ -49,5 +50,33 @@ def test_a_statement_that_fails_is_its_own_fault_and_its_error_shows_no_paramete
 def test_a_connection_that_was_cut_is_the_databases_state(database: Database) -> None:
     with pytest.raises(SQLAlchemyError) as caught, database.connection() as connection:
         connection.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
+    assert is_unavailable(caught.value)
+    assert database.read("SELECT 1 AS one")[0].one == 1
+
+
+def _cut_the_idle(database: Database, monkeypatch: pytest.MonkeyPatch, trusted: float) -> None:
+    monkeypatch.setattr(db, "TRUSTED", trusted)
+    with database.connection() as one, database.connection() as other:
+        backend = one.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+        other.exec_driver_sql("SELECT 1")
+        other.exec_driver_sql(f"SELECT pg_terminate_backend({backend}, 5000)")
+
+
+def test_a_connection_that_was_cut_while_it_was_idle_is_replaced_before_its_use(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _cut_the_idle(database, monkeypatch, trusted=0.0)
+    for _ in range(3):
+        with database.connection() as one, database.connection() as other:
+            assert one.exec_driver_sql("SELECT 1").scalar_one() == other.exec_driver_sql("SELECT 1").scalar_one()
+
+
+def test_a_connection_that_was_used_a_moment_ago_is_not_asked_and_one_failure_replaces_all(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _cut_the_idle(database, monkeypatch, trusted=60.0)
+    with pytest.raises(SQLAlchemyError) as caught, database.connection() as one, database.connection() as other:
+        one.exec_driver_sql("SELECT 1")
+        other.exec_driver_sql("SELECT 1")
     assert is_unavailable(caught.value)
     assert database.read("SELECT 1 AS one")[0].one == 1
