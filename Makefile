@@ -1,6 +1,6 @@
 # What can be done here. Each target makes the environment first (scripts/setup.sh ends at once when it is there).
 .DEFAULT_GOAL := help
-.PHONY: help up down test lint format lock reset bench contracts images kind-up kind-down test-cluster setup
+.PHONY: help up down test lint format lock reset bench footprint contracts images kind-up kind-down test-cluster setup
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ contracts: setup ## write the JSON Schemas and the AsyncAPI document from the mo
 
 bench: setup ## measure throughput and latency, beside a naive build
 	@scripts/bench.sh
+
+footprint: setup ## measure a cluster of its own: images, memory, start and update
+	@scripts/footprint.sh
 
 lock: setup ## write requirements.lock anew (versions already locked stay)
 	@scripts/lock.sh

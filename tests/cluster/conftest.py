@@ -1,131 +1,13 @@
-"""The system as it runs on a cluster: reached through its Ingress, looked into by kubectl."""
+"""The release that scripts/kind-up.sh installed, whole before and after each test."""
 
-import contextlib
-import json
 import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from invariants import Answer, Sources, check_when_quiet
-
-from oms_chassis.testing import eventually
-from oms_contracts.topics import SERVICES
-from oms_local.testing import free_port
-
-CONTEXT = os.environ.get("OMS_KUBE_CONTEXT", "kind-oms")
-NAMESPACE = RELEASE = "oms"
-CHART = Path(__file__).parents[2] / "charts" / "oms"
-READY = 120.0  # seconds for everything to be ready again, on two cores
-
-
-class Cluster:
-    """kubectl and helm for one release. What they print is returned; CalledProcessError if they fail."""
-
-    url = os.environ.get("OMS_URL", "http://localhost:8080").rstrip("/")
-
-    def kubectl(self, *arguments: str, given: str | None = None) -> str:
-        """Run kubectl in the release's namespace."""
-        return self._run("kubectl", "--context", CONTEXT, "--namespace", NAMESPACE, *arguments, given=given)
-
-    def helm(self, *arguments: str) -> str:
-        """Run helm in the release's namespace."""
-        return self._run("helm", "--kube-context", CONTEXT, "--namespace", NAMESPACE, *arguments)
-
-    def get(self, *arguments: str) -> dict[str, Any]:
-        """What `kubectl get` shows, as objects."""
-        found: dict[str, Any] = json.loads(self.kubectl("get", *arguments, "--output=json"))
-        return found
-
-    def pods(self, component: str) -> list[dict[str, Any]]:
-        """The pods of a component that are not on their way out."""
-        found = self.get("pods", f"--selector=app.kubernetes.io/component={component}")["items"]
-        return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
-
-    def is_ready(self, component: str) -> bool:
-        """Whether it has a pod, and all of its pods are ready."""
-        pods = self.pods(component)
-        return bool(pods) and all(
-            condition["status"] == "True"
-            for pod in pods
-            for condition in pod["status"].get("conditions", ())
-            if condition["type"] == "Ready"
-        )
-
-    def restarts(self, component: str) -> int:
-        """How often its containers were started again."""
-        return sum(
-            status["restartCount"]
-            for pod in self.pods(component)
-            for status in pod["status"].get("containerStatuses", ())
-        )
-
-    def await_ready(self) -> None:
-        """Return once everything is rolled out and an order can be asked for through the Ingress."""
-        for kind in ("statefulset", "deployment"):
-            self.kubectl("rollout", "status", kind, f"--timeout={READY:.0f}s")
-
-        def answers() -> bool:
-            try:
-                return httpx.get(f"{self.url}/order", timeout=5.0).status_code == 200
-            except httpx.TransportError:
-                return False
-
-        eventually(answers, READY)
-
-    def upgrade(self, *values: str) -> None:
-        """Change values, and wait until they are rolled out."""
-        self.helm("upgrade", RELEASE, str(CHART), "--reuse-values", *(f"--set={one}" for one in values))
-        self.await_ready()
-
-    @contextlib.contextmanager
-    def forwarded(self, target: str, port: int) -> Iterator[str]:
-        """A port of a pod or service on this machine, as host:port."""
-        local = free_port()
-        command = ["kubectl", "--context", CONTEXT, "--namespace", NAMESPACE, "port-forward", target, f"{local}:{port}"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-            try:
-                assert process.stdout is not None
-                line = process.stdout.readline()
-                assert "Forwarding" in line, line
-                yield f"127.0.0.1:{local}"
-            finally:
-                process.kill()
-
-    def secrets(self) -> dict[str, dict[str, str]]:
-        """What the chart's secrets hold."""
-        found = self.get("secrets", f"--selector=app.kubernetes.io/instance={RELEASE}")["items"]
-        return {one["metadata"]["name"]: one["data"] for one in found}
-
-    @contextlib.contextmanager
-    def sources(self) -> Iterator[Sources]:
-        """What the checker of the invariants reads. The inbox is left out: it forgets when its pod is replaced."""
-        uris = {name: self._decoded(f"oms-{name}-database", "uri") for name in SERVICES}
-        with contextlib.ExitStack() as stack:
-            databases = {}
-            for name, uri in uris.items():
-                address = stack.enter_context(self.forwarded(f"service/oms-{name}-postgres", 5432))
-                before, after = uri.rsplit("@", 1)
-                databases[name] = f"{before}@{address}/{after.split('/', 1)[1]}"
-            yield Sources(databases)
-
-    def verify(self, answers: list[Answer]) -> None:
-        """Every accepted order has ended, and everything adds up."""
-        with self.sources() as sources:
-            assert check_when_quiet(sources, answers, within=90.0) == []
-
-    def _decoded(self, secret: str, key: str) -> str:
-        template = f"go-template={{{{.data.{key} | base64decode}}}}"
-        return self.kubectl("get", "secret", secret, f"--output={template}")
-
-    def _run(self, *command: str, given: str | None = None) -> str:
-        done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=240, check=False)
-        assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}{done.stdout}"
-        return done.stdout
+from support.cluster import CONTEXT, NAMESPACE, RELEASE, Cluster
 
 
 def why_not() -> str | None:

@@ -1,14 +1,15 @@
 """Changes while orders are in flight: upgrades, lost pods, more replicas, and a release that goes and comes back."""
 
+import contextlib
 import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
+from support.cluster import CHART, Cluster
 from support.load import mix, post
 
 from oms_chassis.testing import eventually
@@ -16,10 +17,18 @@ from oms_contracts.topics import SERVICES
 
 pytestmark = pytest.mark.cluster
 
-CHART = Path(__file__).parents[2] / "charts" / "oms"
+# Many processes that are each smaller than the service: the kernel takes the largest one, or all of them.
+GREEDY = """
+import os, time
+for _ in range(64):
+    if os.fork() == 0:
+        kept = bytearray(b".") * (16 << 20)
+        time.sleep(60)
+time.sleep(60)
+"""
 
 
-def test_an_upgrade_of_every_service_under_load_loses_no_request_and_no_order(cluster: Any) -> None:
+def test_an_upgrade_of_every_service_under_load_loses_no_request_and_no_order(cluster: Cluster) -> None:
     before = cluster.secrets()
     mark = f"serviceDefaults.podAnnotations.changed={uuid4().hex}"
     outcome = post(cluster.url, mix(600), spread=60.0, meanwhile=lambda: cluster.upgrade(mark))
@@ -29,7 +38,7 @@ def test_an_upgrade_of_every_service_under_load_loses_no_request_and_no_order(cl
     assert cluster.secrets() == before
 
 
-def test_pods_that_are_killed_with_orders_in_flight_lose_none(cluster: Any) -> None:
+def test_pods_that_are_killed_with_orders_in_flight_lose_none(cluster: Cluster) -> None:
     def kill_each() -> None:
         for name in SERVICES:
             pod = cluster.pods(name)[0]["metadata"]["name"]
@@ -41,7 +50,22 @@ def test_pods_that_are_killed_with_orders_in_flight_lose_none(cluster: Any) -> N
     cluster.verify(outcome.answers)
 
 
-def test_order_grows_under_load_and_evictions_leave_one_replica(cluster: Any) -> None:
+def test_pods_that_run_out_of_memory_with_orders_in_flight_lose_none(cluster: Cluster) -> None:
+    def starve_each() -> None:
+        for name in SERVICES:
+            before = cluster.restarts(name)
+            with contextlib.suppress(AssertionError):  # its container is gone before it can say goodbye
+                cluster.kubectl("exec", f"deployment/oms-{name}", "--", "python", "-c", GREEDY)
+            eventually(lambda: cluster.restarts(name) > before, 60.0)  # noqa: B023 - called within its round
+            assert cluster.last_end(name) == "OOMKilled"
+            eventually(partial(cluster.is_ready, name), 60.0)
+
+    outcome = post(cluster.url, mix(300), spread=30.0, meanwhile=starve_each)
+    assert len(outcome.answers) == 300
+    cluster.verify(outcome.answers)
+
+
+def test_order_grows_under_load_and_evictions_leave_one_replica(cluster: Cluster) -> None:
     revision = json.loads(cluster.helm("status", "oms", "--output=json"))["version"]
     scaling = "services.order.autoscaling"
     try:
@@ -64,7 +88,7 @@ def test_order_grows_under_load_and_evictions_leave_one_replica(cluster: Any) ->
         cluster.helm("rollback", "oms", str(revision), "--wait", "--timeout=3m")
 
 
-def evicted(cluster: Any, pod: str) -> bool:
+def evicted(cluster: Cluster, pod: str) -> bool:
     """Ask for a pod's eviction, as a drain of its node does; whether its budget allowed it."""
     request = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": "oms"}}
     path = f"/api/v1/namespaces/oms/pods/{pod}/eviction"
@@ -76,7 +100,7 @@ def evicted(cluster: Any, pod: str) -> bool:
     return True
 
 
-def test_what_is_installed_again_finds_its_data(cluster: Any, place: Callable[[], str], tmp_path: Any) -> None:
+def test_what_is_installed_again_finds_its_data(cluster: Cluster, place: Callable[[], str], tmp_path: Path) -> None:
     order_id, passwords = place(), cluster.secrets()
     values = tmp_path / "values.yaml"
     values.write_text(cluster.helm("get", "values", "oms", "--output=yaml"))

@@ -1,10 +1,10 @@
 """Probes, pod security and the chart's own test."""
 
 import contextlib
-from typing import Any
 
 import httpx
 import pytest
+from support.cluster import Cluster
 
 from oms_chassis.testing import eventually
 from oms_contracts.topics import SERVICES
@@ -14,18 +14,18 @@ pytestmark = pytest.mark.cluster
 FALLS, RISES = 45.0, 90.0  # seconds for readiness to follow
 
 
-def test_the_charts_own_test_passes(cluster: Any) -> None:
+def test_the_charts_own_test_passes(cluster: Cluster) -> None:
     assert "is CONFIRMED" in cluster.helm("test", "oms", "--logs", "--timeout=90s")
 
 
-def test_the_namespace_admits_restricted_pods_only_and_all_are_in_it(cluster: Any) -> None:
+def test_the_namespace_admits_restricted_pods_only_and_all_are_in_it(cluster: Cluster) -> None:
     labels = cluster.get("namespace", "oms")["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
     assert all(cluster.is_ready(component) for name in SERVICES for component in (name, f"{name}-postgres"))
     assert cluster.is_ready("kafka")
 
 
-def test_no_pod_can_write_to_its_root_or_is_root(cluster: Any) -> None:
+def test_no_pod_can_write_to_its_root_or_is_root(cluster: Cluster) -> None:
     code = "import os; print(os.getuid()); open('/app/written', 'w')"
     for name in SERVICES:
         command = f'python -c "{code}" 2>&1 || true'
@@ -34,7 +34,7 @@ def test_no_pod_can_write_to_its_root_or_is_root(cluster: Any) -> None:
         assert "Read-only file system" in said, name
 
 
-def test_without_its_database_a_service_is_not_ready_and_yet_alive(cluster: Any) -> None:
+def test_without_its_database_a_service_is_not_ready_and_yet_alive(cluster: Cluster) -> None:
     pods = {name: cluster.pods(name)[0]["metadata"]["name"] for name in SERVICES}
     restarts = {name: cluster.restarts(name) for name in SERVICES}
     try:
@@ -56,7 +56,7 @@ def test_without_its_database_a_service_is_not_ready_and_yet_alive(cluster: Any)
     assert {name: cluster.restarts(name) for name in SERVICES} == restarts
 
 
-def test_without_kafka_orders_are_taken_and_are_confirmed_once_it_is_back(cluster: Any) -> None:
+def test_without_kafka_orders_are_taken_and_are_confirmed_once_it_is_back(cluster: Cluster) -> None:
     from support.orders import body, ended, place
 
     try:
@@ -72,16 +72,12 @@ def test_without_kafka_orders_are_taken_and_are_confirmed_once_it_is_back(cluste
         assert ended(client, order_id, within=90.0)["status"] == "CONFIRMED"
 
 
-def test_a_pod_stops_within_its_grace_period(cluster: Any) -> None:
+def test_a_pod_stops_within_its_grace_period(cluster: Cluster) -> None:
     pod = cluster.pods("sms")[0]
     grace = pod["spec"]["terminationGracePeriodSeconds"]
     cluster.kubectl("delete", "pod", pod["metadata"]["name"], f"--timeout={grace - 5}s")
 
 
-def test_everything_together_idles_in_less_than_one_and_a_half_gibibytes(cluster: Any) -> None:
-    def used() -> dict[str, int]:
-        lines = cluster.kubectl("top", "pods", "--no-headers").splitlines()
-        return {pod: int(memory.removesuffix("Mi")) for pod, _, memory in map(str.split, lines)}
-
-    eventually(lambda: len(used()) >= 12, 120.0)  # a pod is measured some time after its start
-    assert sum(used().values()) < 1536, used()
+def test_everything_together_idles_in_less_than_one_and_a_half_gibibytes(cluster: Cluster) -> None:
+    eventually(lambda: len(cluster.memory()) >= 12, 120.0)  # a pod is measured some time after its start
+    assert sum(cluster.memory().values()) < 1536, cluster.memory()

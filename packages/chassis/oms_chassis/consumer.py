@@ -13,11 +13,10 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from oms_chassis import deadletters, inbox, outbox, tracing
+from oms_chassis import deadletters, inbox, outbox, pacing, tracing
 from oms_chassis.db import Database, Transaction, is_unavailable
 from oms_chassis.logs import logger
 from oms_chassis.metrics import Metrics
-from oms_chassis.pacing import pause
 from oms_chassis.streams import BATCH, Record, Source, StreamUnavailable, first_offsets, next_offsets
 from oms_contracts.envelope import Event
 from oms_contracts.topics import Topic
@@ -104,7 +103,7 @@ class Consumer:
             return
         source.commit(next_offsets(records))
         if len(records) < BATCH:
-            self._stopping.wait(pause(time.monotonic() - began))
+            self._stopping.wait(pacing.pause(time.monotonic() - began))
 
     def work(self, records: Sequence[Record]) -> None:
         """Work records off; SQLAlchemyError if the database is away, and then all of them want to come again."""

@@ -137,8 +137,10 @@ class Database:
 
 
 def _ping_the_idle(engine: Engine) -> None:
-    """Ask a pooled connection whether it is still one, if it was last used a while ago: SQLAlchemy's own `pool_pre_ping`
-    asks each time, which costs a busy service a round trip a transaction."""
+    """Ask a pooled connection whether it is still one, if it was last used a while ago.
+
+    SQLAlchemy's own `pool_pre_ping` asks each time, which costs a busy service a round trip a transaction.
+    """
 
     def note(_: Any, record: Any) -> None:
         record.info["used"] = time.monotonic()

@@ -14,10 +14,10 @@ from typing import Any
 from sqlalchemy import Connection, Row
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from oms_chassis import pacing
 from oms_chassis.db import Database, Rows, Transaction, execute
 from oms_chassis.logs import logger
 from oms_chassis.metrics import Metrics
-from oms_chassis.pacing import pause
 from oms_chassis.streams import BATCH, Outgoing, Sink, StreamUnavailable
 
 log = logger(__name__)
@@ -118,7 +118,7 @@ class Relay:
                 return
             if sent:
                 idle = QUICK
-                self._stopping.wait(pause(time.monotonic() - began))
+                self._stopping.wait(pacing.pause(time.monotonic() - began))
             else:
                 idle = min(idle * 2, IDLE)
                 self._wake.wait(idle)

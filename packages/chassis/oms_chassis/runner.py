@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from oms_chassis import tracing
+from oms_chassis import pacing, tracing
 from oms_chassis.db import Database, Transaction, is_unavailable
 from oms_chassis.jobs import Done, Job, Outcome, Retry, Worker, claim, finish, postpone
 from oms_chassis.logs import logger
 from oms_chassis.metrics import Metrics
-from oms_chassis.pacing import pause
 
 log = logger(__name__)
 
@@ -54,7 +53,7 @@ class Runner:
                     time.sleep(0.2)
                     continue
                 if busy:
-                    self._stopping.wait(pause(time.monotonic() - began))
+                    self._stopping.wait(pacing.pause(time.monotonic() - began))
                 else:
                     self._wake.wait(IDLE)
 

@@ -1,0 +1,123 @@
+"""Measure OMS on a kind cluster of its own, which is made anew and stays: `scripts/footprint.sh --help`."""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from uuid import uuid4
+
+from support.cluster import Cluster
+from support.load import mix, post
+
+from benchmarks.report import machine
+from oms_chassis.testing import eventually
+from oms_contracts.topics import SERVICES
+
+_ROOT = Path(__file__).parent.parent
+SETTLED = 90.0  # seconds after which the metrics server's figures are of a system at rest
+
+
+def main() -> int:
+    """Measure, print, and write the page if asked; 1 if a request failed during the rolling update."""
+    options = _parser().parse_args()
+    cluster = Cluster()
+    made = kind_up()
+    started = [ready_seconds(cluster, name) for name in SERVICES]
+    time.sleep(SETTLED)
+    idle = cluster.memory()
+    post(cluster.url, mix(int(options.rate * options.seconds)), spread=options.seconds)
+    loaded = cluster.memory()
+    update = rolling_update(cluster, options.rate, options.seconds)
+    parts = [
+        "# Footprint on Kubernetes",
+        (
+            f"Written by `{' '.join(['scripts/footprint.sh', *sys.argv[1:]])}` on {datetime.now(UTC):%Y-%m-%d}; "
+            f"machine: {machine()}, with the load generator and a cluster of one node on it. The chart's kind values: "
+            "embedded Kafka, five embedded Postgres servers, one replica of each service."
+        ),
+        f"`make kind-up`, with the images built: **{made:.0f} s** from no cluster to an answer through the Ingress.",
+        (
+            f"A service's pod, from its creation to ready: **{median(started):.0f} s** (longest {max(started):.0f} s), "
+            "the start of its migration's container included."
+        ),
+        f"Rolling update of all five services under {options.rate:.0f} orders/s: **{update} requests failed**.",
+        "## Images\n\n" + table(("image", "MB"), [(name, f"{size / 1e6:.0f}") for name, size in image_sizes().items()]),
+        "## Memory\n\n" + memory_table(idle, loaded, options.rate),
+    ]
+    page = "\n\n".join(parts) + "\n"
+    print(page)
+    if options.write:
+        options.write.write_text(page)
+    return 1 if update else 0
+
+
+def kind_up() -> float:
+    """Seconds that `make kind-up` takes from nothing but images."""
+    _run("scripts/images.sh")
+    _run("scripts/kind-down.sh")
+    began = time.monotonic()
+    _run("env", "OMS_SKIP_BUILD=1", "scripts/kind-up.sh")
+    return time.monotonic() - began
+
+
+def ready_seconds(cluster: Cluster, name: str) -> float:
+    """Seconds that a new pod of a service needs until it is ready; Kubernetes counts in whole ones."""
+    cluster.kubectl("rollout", "restart", f"deployment/oms-{name}")
+    cluster.kubectl("rollout", "status", f"deployment/oms-{name}", "--timeout=120s")
+    eventually(lambda: len(cluster.pods(name)) == 1, 60.0)
+    pod = cluster.pods(name)[0]
+    ready = next(one for one in pod["status"]["conditions"] if one["type"] == "Ready")["lastTransitionTime"]
+    return (
+        datetime.fromisoformat(ready) - datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
+    ).total_seconds()
+
+
+def rolling_update(cluster: Cluster, rate: float, seconds: float) -> int:
+    """How many requests got no answer, or another than 202, while every pod was replaced."""
+    mark = f"serviceDefaults.podAnnotations.changed={uuid4().hex}"
+    orders = mix(int(rate * seconds))
+    outcome = post(cluster.url, orders, spread=seconds, meanwhile=lambda: cluster.upgrade(mark))
+    cluster.verify(outcome.answers)
+    return sum(outcome.refusals.values())
+
+
+def image_sizes() -> dict[str, int]:
+    """Bytes of each service's image, the shared layers included."""
+    found = {}
+    for name in SERVICES:
+        command = ["docker", "image", "inspect", f"oms/{name}:dev"]
+        found[name] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)[0]["Size"]
+    return found
+
+
+def memory_table(idle: dict[str, int], loaded: dict[str, int], rate: float) -> str:
+    """One row a component."""
+    rows = [(name, f"{size}", f"{loaded.get(name, 0)}") for name, size in sorted(idle.items())]
+    rows.append(("together", f"{sum(idle.values())}", f"{sum(loaded.values())}"))
+    return table(("pod", "idle, MiB", f"at {rate:.0f} orders/s, MiB"), rows)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, cwd=_ROOT, check=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="scripts/footprint.sh", description=__doc__)
+    parser.add_argument("--rate", type=float, default=30.0, help="orders/s through the Ingress (default %(default)s)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of load (default %(default)s)")
+    parser.add_argument("--write", type=Path, help="write the page to this file, too")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
