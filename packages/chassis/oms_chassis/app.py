@@ -8,11 +8,21 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from oms_chassis import problems, tracing
 from oms_chassis.metrics import Metrics
 from oms_chassis.problems import Problem
+
+# FastAPI's own OpenTelemetry would tell any provider in the process the texts of errors and what stands behind the `?`.
+SILENT: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
 
 
 def create(
@@ -23,7 +33,7 @@ def create(
     body_limit: int = 64 * 1024,
 ) -> FastAPI:
     """The application; `states` become attributes of app.state, where routes find what they need."""
-    app = FastAPI(title=title, openapi_url="/openapi.json", docs_url="/docs", redoc_url=None)
+    app = FastAPI(title=title, openapi_url="/openapi.json", docs_url="/docs", redoc_url=None, telemetry=SILENT)
     problems.install(app)
     for router in routers:
         app.include_router(router)

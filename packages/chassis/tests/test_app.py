@@ -1,5 +1,7 @@
 """The HTTP edge: every error is a problem, and none repeats what was sent."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -27,6 +29,36 @@ class Body(BaseModel):
     lines: list[Line]
 
 
+# In a process of its own: OpenTelemetry's providers are global, and can be set once.
+LISTENER = """
+from fastapi import APIRouter
+from opentelemetry import _logs
+from prometheus_client import CollectorRegistry
+from starlette.testclient import TestClient
+from oms_chassis import app
+from oms_chassis.metrics import Metrics
+
+heard = []
+
+class Logger(_logs.NoOpLogger):
+    def emit(self, *record, **more):
+        heard.append((record, more))
+
+class Provider(_logs.LoggerProvider):
+    def get_logger(self, name, *_, **__):
+        return Logger(name)
+
+_logs.set_logger_provider(Provider())
+router = APIRouter()
+
+@router.get("/bug")
+def bug():
+    raise LookupError("4242424242424242")
+
+made = app.create("test", [router], {}, Metrics(CollectorRegistry()))
+with TestClient(made, raise_server_exceptions=False) as client:
+    print(f"answered {client.get('/bug').status_code}, heard {heard}")
+"""
 router = APIRouter()
 
 
@@ -118,6 +150,11 @@ def test_a_database_that_is_away_is_503_and_says_when_to_come_back(client: TestC
 
 def test_a_bug_is_500_and_tells_nothing(client: TestClient) -> None:
     problem(client.get("/things/bug"), 500, "internal")
+
+
+def test_a_collector_that_listens_in_the_process_hears_no_text_of_an_error() -> None:
+    done = subprocess.run([sys.executable, "-c", LISTENER], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("answered 500, heard []\n")
 
 
 def test_a_services_own_problem_keeps_its_detail_and_headers(client: TestClient) -> None:
