@@ -12,6 +12,7 @@ from oms_email.domain import Mail
 from oms_email.settings import EmailSettings
 from oms_notifications.delivery import Notice, refused, sent
 
+TRUSTED = 1.0  # seconds within which an unused connection need not be asked whether it still is one
 IDLE = 30.0  # seconds after which an unused connection is not trusted any more: servers hang up on the silent
 _LOGIN = {530, 534, 535, 538}  # the server wants a login, or another one
 
@@ -64,7 +65,8 @@ class SmtpProvider:
                 smtp, since = self._idle.get_nowait()
             except Empty:
                 return None
-            if time.monotonic() - since < IDLE and _answers(smtp):
+            unused = time.monotonic() - since
+            if unused < TRUSTED or (unused < IDLE and _answers(smtp)):
                 return smtp
             _hang_up(smtp)
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from oms_email import domain
 from oms_email.domain import Mail, address, compose, message_id, sender
 
 AT = 1_780_000_000.0
@@ -50,6 +51,13 @@ def test_text_beyond_ascii_comes_through() -> None:
     message = parsed(mail(subject="Bestätigt ✓", text="Grüße, පෙරේරා\n"))
     assert message["Subject"] == "Bestätigt ✓"
     assert message.get_content() == "Grüße, පෙරේරා\r\n"
+
+
+@pytest.mark.parametrize("text", ["Hello\nAnn\n", "Grüße\n", "x" * 5000 + "\n"])
+def test_the_quick_way_writes_what_the_thorough_one_does(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = compose(mail(text=text), AT)
+    monkeypatch.setattr(domain, "_EVERYDAY", policy.SMTP)
+    assert quick == compose(mail(text=text), AT)
 
 
 def test_very_long_lines_are_encoded() -> None:

@@ -121,7 +121,8 @@ def test_an_address_beyond_ascii_is_sent_where_the_server_takes_it(inbox: Runnin
     assert outcomes(Script(), to="zoë@example.com") == [refused("the mail server takes no address beyond ASCII")]
 
 
-def test_a_server_that_was_restarted_is_connected_to_anew(tmp_path: Path) -> None:
+def test_a_server_that_was_restarted_is_connected_to_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oms_email.provider.TRUSTED", 0.0)
     smtp_port, http_port = free_port(), free_port()
     with provider(smtp_port) as smtp:
         assert smtp.send(notice()) == Retry("smtp: ConnectionRefusedError")
@@ -129,6 +130,17 @@ def test_a_server_that_was_restarted_is_connected_to_anew(tmp_path: Path) -> Non
             with running_inbox(tmp_path / "inbox", smtp_port, http_port) as inbox:
                 assert isinstance(smtp.send(notice(order_id)), Done)
                 assert len(inbox.messages(orderId=order_id)) == 1
+
+
+def test_a_server_that_was_restarted_in_the_moment_between_two_mails_costs_one_attempt(tmp_path: Path) -> None:
+    smtp_port, http_port = free_port(), free_port()
+    with provider(smtp_port) as smtp:
+        with running_inbox(tmp_path / "inbox", smtp_port, http_port):
+            assert smtp.send(notice()) == SENT
+        with running_inbox(tmp_path / "inbox", smtp_port, http_port) as inbox:
+            found = [smtp.send(notice("o-2")) for _ in range(2)]
+            assert isinstance(found[-1], Done)
+            assert len(inbox.messages(orderId="o-2")) == 1
 
 
 def test_connections_are_used_again() -> None:
