@@ -12,7 +12,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 BATCH = 256
-GATHER = 0.002  # seconds that the first request of a batch waits for others
+GATHER = 0.002  # seconds that the first request of a batch waits for others, when there were others the last time
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,15 @@ class GroupCommit(Generic[T, R]):
         return await future
 
     def _run(self) -> None:
+        batch: list[_Entry[T, R]] = []
         while (first := self._queue.get()) is not None:
-            batch, ended = self._gather(first)
+            batch, ended = self._gather(first, GATHER if len(batch) > 1 else 0.0)
             self._commit(batch)
             if ended:
                 return
 
-    def _gather(self, first: _Entry[T, R]) -> tuple[list[_Entry[T, R]], bool]:
-        batch, deadline = [first], time.monotonic() + GATHER
+    def _gather(self, first: _Entry[T, R], seconds: float) -> tuple[list[_Entry[T, R]], bool]:
+        batch, deadline = [first], time.monotonic() + seconds
         while len(batch) < BATCH:
             try:
                 entry = self._queue.get(timeout=max(0.0, deadline - time.monotonic()))

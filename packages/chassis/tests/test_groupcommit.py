@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from oms_chassis import groupcommit
 from oms_chassis.groupcommit import BATCH, GroupCommit
 
 
@@ -78,3 +79,11 @@ def test_a_caller_that_went_away_is_no_error(group: GroupCommit[int, int], write
         return await group.submit(2)
 
     assert asyncio.run(run()) == 4
+
+
+def test_a_request_that_comes_alone_waits_for_nobody(
+    group: GroupCommit[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groupcommit, "GATHER", 30.0)
+    for number in range(3):
+        assert submit(group, number) == [number * 2]

@@ -19,7 +19,6 @@ from oms_payment.schemas import ChargeOrder, RefundOrder
 log = logger(__name__)
 
 QUEUE = "charge"
-CONCURRENCY = 32  # calls at a time: they mostly wait for the gateway, and more of them settle in one transaction
 
 
 def new_job(event: Event[OrderCreated]) -> NewJob:
@@ -29,14 +28,14 @@ def new_job(event: Event[OrderCreated]) -> NewJob:
     return NewJob(charge_key(order.order_id), order.order_id, payload, event.traceparent)
 
 
-def worker(gateway: Gateway) -> Worker:
-    """The worker that charges at this gateway."""
+def worker(gateway: Gateway, connections: int = 8) -> Worker:
+    """The worker that charges at this gateway, by so many calls at a time."""
     return Worker(
         QUEUE,
         partial(call, gateway),
         settle,
         refunding.never_give_up,
-        concurrency=CONCURRENCY,
+        concurrency=connections,
         max_attempts=refunding.FOREVER,
     )
 

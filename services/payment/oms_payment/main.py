@@ -16,7 +16,7 @@ def build(context: Context) -> Parts:
             Subscription(ORDER_CREATED, handlers.order_created),
             Subscription(INVENTORY_REJECTED, handlers.inventory_rejected),
         ],
-        workers=[charging.worker(bank), refunding.worker(bank)],
+        workers=[charging.worker(bank, context.settings.gateway_connections), refunding.worker(bank)],
         on_stop=[bank.close],
     )
 

@@ -9,6 +9,9 @@ class PaymentSettings(Settings):
     """What the service needs beyond the settings that all share."""
 
     gateway: str = "simulator"
+    gateway_connections: int = Field(
+        default=8, ge=1, le=64, description="charges on their way at the same time; a gateway far away wants more"
+    )
     simulator_url: str | None = Field(
         default=None, description="the database of the simulator's ledger; by default a schema in the service's own"
     )
