@@ -29,12 +29,16 @@ _LEFT = {
 
 @dataclass(frozen=True)
 class Result:
-    """What one run gave. Memory is in MiB (private and shared pages, PSS), CPU in milliseconds an order."""
+    """What one run gave. Rates are orders/s: until the last was terminal, was accepted, and its customer was told twice.
+
+    Memory is in MiB (private and shared pages, PSS), CPU in milliseconds an order.
+    """
 
     build: str
     orders: int
     per_second: float
     accepted_per_second: float
+    told_per_second: float
     violations: list[str] = field(default_factory=list)
     memory: Mapping[str, float] = field(default_factory=dict)
     cpu: Mapping[str, float] = field(default_factory=dict)
@@ -69,8 +73,11 @@ def throughput(build: str, orders: int, connections: int) -> Result:
         seconds = time.perf_counter() - started
         cpu = {name: 1000 * (used - before[name]) / orders for name, used in _cpu(platform).items()}
         memory = {name: _memory(pid) for name, pid in _pids(platform).items()}
+        _await_told(platform, warm_up.accepted + outcome.accepted)
+        told = outcome.accepted / (time.perf_counter() - started)
         violations = _violations(platform) if build == "oms" else []
-    return Result(build, orders, outcome.accepted / seconds, orders / outcome.seconds, violations, memory, cpu)
+    rates = (outcome.accepted / seconds, orders / outcome.seconds, told)
+    return Result(build, orders, *rates, violations, memory, cpu)
 
 
 def latencies(rate: float, seconds: float) -> Outcome:
@@ -91,6 +98,16 @@ def _await_terminal(platform: Platform, build: str, orders: int) -> None:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"after {LIMIT} s not all of {orders} orders were terminal")
             time.sleep(0.05)
+
+
+def _await_told(platform: Platform, orders: int) -> None:
+    """Return once every order's customer has a mail and a text."""
+    deadline = time.monotonic() + LIMIT
+    with httpx.Client(base_url=platform.inbox_url) as client:
+        while min(client.get("/messages/count").json()[kind] for kind in ("email", "sms")) < orders:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"after {LIMIT} s not all customers of {orders} orders were told")
+            time.sleep(0.25)
 
 
 def _violations(platform: Platform) -> list[str]:

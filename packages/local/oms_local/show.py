@@ -10,6 +10,7 @@ from rich.text import Text
 
 from oms_local.client import Json
 from oms_local.errors import LocalError
+from oms_notifications.money import amount
 
 STYLES = {
     "ready": "green", "starting": "yellow", "waiting": "dim", "dead": "bold red",
@@ -32,11 +33,6 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[RenderableType]]) -> 
     return made
 
 
-def money(amount: int, currency: str) -> str:
-    """Minor units as people write them."""
-    return f"{amount / 100:,.2f} {currency}"
-
-
 def clock(instant: str) -> str:
     """The time of day of an ISO 8601 instant, in this machine's zone."""
     return datetime.fromisoformat(instant).astimezone().strftime("%H:%M:%S.%f")[:-3]
@@ -49,7 +45,7 @@ def states(parts: Iterable[tuple[str, str, str]]) -> Table:
 
 def orders(found: Sequence[Json]) -> RenderableType:
     rows = (
-        (one["id"], styled(one["status"]), one.get("reason") or "", money(one["total"], one["currency"]),
+        (one["id"], styled(one["status"]), one.get("reason") or "", amount(one["total"], one["currency"]),
          one["customer"]["name"], clock(one["placedAt"]))
         for one in found
     )  # fmt: skip
@@ -57,9 +53,9 @@ def orders(found: Sequence[Json]) -> RenderableType:
 
 
 def order(one: Json) -> RenderableType:
-    lines = ((str(line["quantity"]), line["name"], money(line["unitPrice"], one["currency"])) for line in one["lines"])
+    lines = ((str(line["quantity"]), line["name"], amount(line["unitPrice"], one["currency"])) for line in one["lines"])
     head = Text.assemble("order ", (one["id"], "bold"), "  ", styled(one["status"]))
-    total = Text(f"total {money(one['total'], one['currency'])}, for {one['customer']['name']}")
+    total = Text(f"total {amount(one['total'], one['currency'])}, for {one['customer']['name']}")
     return Group(head, table(("", "item", "each"), lines), total, timeline(one["timeline"]))
 
 
@@ -82,7 +78,7 @@ def _step(one: Json, first: datetime | None) -> tuple[str, str, Text, str]:
 
 def items(found: Sequence[Json]) -> RenderableType:
     rows = (
-        (one["id"], one["name"], money(one["unitPrice"], one.get("currency", "")), str(one["onHand"])) for one in found
+        (one["id"], one["name"], amount(one["unitPrice"], one.get("currency", "")), str(one["onHand"])) for one in found
     )
     return table(("item", "name", "price", "on hand"), rows)
 
