@@ -29,7 +29,7 @@ _LEFT = {
 
 @dataclass(frozen=True)
 class Result:
-    """What one run gave. Rates are orders/s: until the last was terminal, was accepted, and its customer was told twice.
+    """What one run gave. Rates are orders/s until the last one was terminal, was accepted, and had its mail and text.
 
     Memory is in MiB (private and shared pages, PSS), CPU in milliseconds an order.
     """

@@ -12,7 +12,7 @@ from oms_contracts.topics import SERVICES
 
 Config = dict[str, Any]
 
-# The keys of schema v4beta13 for the parts of a configuration that this one has.
+# The keys of schema v4beta14 for the parts of a configuration that this one has.
 KEYS = {
     "config": {"apiVersion", "kind", "metadata", "build", "deploy", "portForward", "profiles"},
     "build": {"artifacts", "tagPolicy", "local"},
