@@ -33,11 +33,12 @@ class Runner:
         self._worker, self._database, self._metrics = worker, database, metrics
         self._wake = database.wakes.of(worker.queue)
         self._stopping = threading.Event()
-        self._flying: set[Future[_Call | None]] = set()
+        self._flying: dict[Future[_Call | None], Job] = {}
         self._landed: list[_Call] = []
 
     def run(self) -> None:
-        """Claim, call and settle until stopped; calls that are under way are waited for and settled."""
+        """Claim, call and settle until stopped. Then calls under way are waited for and settled; jobs whose calls have
+        not begun are given back."""
         with ThreadPoolExecutor(self._worker.concurrency, f"{self._worker.queue}-call") as pool:
             while not self._stopping.is_set() or self._flying or self._landed:
                 self._wake.clear()
@@ -63,6 +64,8 @@ class Runner:
         self._wake.set()
 
     def _turn(self, pool: ThreadPoolExecutor) -> bool:
+        if self._stopping.is_set():
+            self._give_back()
         self._collect()
         settled = len(self._landed)
         self._settle_all()
@@ -74,7 +77,7 @@ class Runner:
         leased_at = time.monotonic()
         for job in claimed:
             future = pool.submit(self._call, job, leased_at)
-            self._flying.add(future)
+            self._flying[future] = job
             future.add_done_callback(lambda _: self._wake.set())
         return bool(claimed or settled)
 
@@ -83,9 +86,18 @@ class Runner:
         slow ones do not wait here, claimed, while another worker is idle or while this one is to stop."""
         return min(max(self._worker.concurrency * 4, landed * 2), CLAIMED)
 
+    def _give_back(self) -> None:
+        """Let other workers have the jobs whose calls have not begun."""
+        waiting = [future for future in self._flying if future.cancel()]
+        jobs = [self._flying.pop(future) for future in waiting]
+        if jobs:
+            with self._database.transaction() as transaction:
+                postpone(transaction, self._worker.queue, [(job, "not begun") for job in jobs])
+
     def _collect(self) -> None:
-        finished = {future for future in self._flying if future.done()}
-        self._flying -= finished
+        finished = [future for future in self._flying if future.done()]
+        for future in finished:
+            del self._flying[future]
         self._landed += [call for future in finished if (call := future.result()) is not None]
 
     def _call(self, job: Job, leased_at: float) -> _Call | None:

@@ -163,6 +163,26 @@ def test_stopping_waits_for_calls_under_way_and_settles_them(database: Database,
     assert seen(database) == {"a": 1}
 
 
+def test_stopping_gives_back_the_jobs_whose_calls_have_not_begun(database: Database, metrics: Metrics) -> None:
+    called: list[str] = []
+    started, release = threading.Event(), threading.Event()
+
+    def call(job: Job) -> Done:
+        called.append(job.id)
+        started.set()
+        release.wait(5)
+        return Done()
+
+    put(database, "a", "b", "c", "d")
+    with running(worker(call, concurrency=1), database, metrics):
+        assert started.wait(5)
+        threading.Timer(0.2, release.set).start()
+    assert seen(database) == dict.fromkeys(called, 1)
+    assert len(called) == 1
+    soon = database.read("SELECT count(*) AS jobs FROM job WHERE run_at < now() + interval '1 second'")
+    assert soon[0].jobs == 3
+
+
 def test_the_backoff_grows_and_is_capped() -> None:
     assert 0.005 <= jobs.backoff(1) <= 0.01
     assert 30.0 <= jobs.backoff(1000) <= 60.0
