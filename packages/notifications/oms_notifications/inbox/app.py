@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from oms_notifications.inbox.mails import Mails
+from oms_notifications.inbox.record import Kind
 from oms_notifications.inbox.texts import Texts
 
 BODY_LIMIT = 64 * 1024
@@ -41,36 +42,42 @@ class Query(BaseModel):
 
 
 class Inbox:
-    """Both stores. One thread of its own does all that touches the disk, so that nothing needs a lock."""
+    """Both stores. A thread for each does all that touches its files: nothing needs a lock, and no text waits for the
+    mails, which a maildir syncs to disk one by one."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.mails = Mails(folder / "mail")
         self.texts = Texts(folder / "sms.jsonl")
-        self._disk = ThreadPoolExecutor(1, "disk")
+        self._threads: dict[Kind, Executor] = {
+            "email": ThreadPoolExecutor(1, "mails"),
+            "sms": ThreadPoolExecutor(1, "texts"),
+        }
 
-    async def run(self, work: Callable[..., T], *arguments: object) -> T:
-        """Do something with the stores."""
-        return await asyncio.get_running_loop().run_in_executor(self._disk, work, *arguments)
+    async def run(self, kind: Kind, work: Callable[..., T], *arguments: object) -> T:
+        """Do something with the store of this kind."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads[kind], work, *arguments)
 
     async def handle_DATA(self, _server: SMTP, _session: object, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's
         """Take a mail that came by SMTP."""
         try:
-            await self.run(self.mails.keep, envelope.content)
+            await self.run("email", self.mails.keep, envelope.content)
         except OSError:
             return "452 could not be stored"
         return "250 kept"
 
-    def read(self, query: Query) -> list[dict[str, str]]:
+    async def read(self, query: Query) -> list[dict[str, str]]:
         """The newest messages that match, oldest of them first."""
-        emails = [] if query.kind == "sms" else list(self.mails.read(query.order_id, query.limit))
-        texts = [] if query.kind == "email" else self.texts.read(query.order_id, query.limit)
+        asked = query.order_id, query.limit
+        emails = [] if query.kind == "sms" else await self.run("email", self.mails.read, *asked)
+        texts = [] if query.kind == "email" else await self.run("sms", self.texts.read, *asked)
         found = sorted([*emails, *texts], key=lambda record: record.received_at)
         return [record.shown() for record in found[-query.limit :]]
 
     def close(self) -> None:
         """Finish what is being written."""
-        self._disk.shutdown()
+        for thread in self._threads.values():
+            thread.shutdown()
         self.texts.close()
 
 
@@ -107,7 +114,7 @@ async def _post_sms(request: Request) -> Response:
     inbox: Inbox = request.app.state.inbox
     try:
         text = NewText.model_validate_json(body).model_dump(by_alias=True)
-        await inbox.run(inbox.texts.keep, key, text)
+        await inbox.run("sms", inbox.texts.keep, key, text)
     except ValidationError as error:
         return _invalid(error)
     except OSError:
@@ -121,7 +128,7 @@ async def _messages(request: Request) -> Response:
     except ValidationError as error:
         return _invalid(error)
     inbox: Inbox = request.app.state.inbox
-    return JSONResponse(await inbox.run(inbox.read, query))
+    return JSONResponse(await inbox.read(query))
 
 
 async def _count(request: Request) -> Response:

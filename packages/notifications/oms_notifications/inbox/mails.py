@@ -5,7 +5,6 @@ know how often a service truly sent can still see it (`deliveries`).
 """
 
 import mailbox
-from collections.abc import Iterator
 from dataclasses import dataclass
 from email import policy
 from email.message import EmailMessage
@@ -44,12 +43,11 @@ class Mails:
         """Store a mail; OSError if the disk refuses."""
         self._index(self._folder.add(mail), mail)
 
-    def read(self, order_id: str | None, limit: int) -> Iterator[Record]:
+    def read(self, order_id: str | None, limit: int) -> list[Record]:
         """The newest `limit` mails (of an order), oldest of them first."""
         found = list(self._first) if order_id is None else list(self._by_order.get(order_id, ()))
-        for message_id in found[-limit:]:
-            place = self._first[message_id]
-            yield _record(message_id, place, self._folder.get_bytes(place.key))
+        places = [(message_id, self._first[message_id]) for message_id in found[-limit:]]
+        return [_record(message_id, place, self._folder.get_bytes(place.key)) for message_id, place in places]
 
     def _index(self, key: str, mail: bytes) -> None:
         headers = _HEADERS.parsebytes(mail)
