@@ -2,10 +2,14 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+
+from oms_chassis.testing import eventually
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
@@ -65,6 +69,31 @@ def test_the_images_share_all_layers_but_the_last(docker: Docker, images: dict[s
 def test_a_service_starts_from_a_read_only_root(docker: Docker, image: str) -> None:
     program = f"import oms_{service_of(image)}.main as m, os; print(m.SERVICE.name, os.getuid())"
     assert python(docker, image, program).split() == [service_of(image), "10001"]
+
+
+def test_a_service_answers_within_two_seconds_of_its_start(docker: Docker, images: dict[str, str]) -> None:
+    assert min(start_seconds(docker, images["order"]) for _ in range(3)) < 2.0
+
+
+def start_seconds(docker: Docker, image: str) -> float:
+    """From the start of a container to its first answer; what it needs is not there, which concerns readiness alone."""
+    settings = ("OMS_DATABASE_URL=postgresql://nobody@127.0.0.1:1/none", "OMS_KAFKA_BOOTSTRAP=127.0.0.1:1")
+    options = ("--read-only", "--tmpfs=/tmp", "--publish=127.0.0.1::9100", *(f"--env={one}" for one in settings))
+    container = docker("run", "--detach", *options, image).strip()
+    try:
+        url = f"http://{docker('port', container, '9100').split()[0]}/livez"
+        eventually(lambda: answers(url), within=30.0)
+        began = datetime.fromisoformat(docker("inspect", "--format={{.State.StartedAt}}", container).strip())
+        return (datetime.now(UTC) - began).total_seconds()
+    finally:
+        docker("rm", "--force", container)
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def test_an_image_holds_its_own_service_alone_and_its_migrations(docker: Docker, image: str) -> None:
