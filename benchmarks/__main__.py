@@ -11,11 +11,11 @@ from benchmarks.runs import Result
 def main() -> int:
     """Run, print, and write the page if asked; 1 if an invariant was violated."""
     options = _parser().parse_args()
-    results = list(_interleaved(options))
     steady = {}
-    for rate in options.rates:
+    for rate in options.rates:  # first: the disk is still busy for a while with what the other runs wrote
         print(f"POST at {rate:.0f}/s for {options.seconds:.0f} s", flush=True)
         steady[rate] = runs.latencies(rate, options.seconds)
+    results = list(_interleaved(options))
     page = report.page(results, steady, "scripts/bench.sh " + " ".join(sys.argv[1:]))
     print(page)
     if options.write:
