@@ -41,7 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/bench.sh", description=__doc__)
     parser.add_argument("--orders", type=int, default=20_000, help="of each run of OMS (default %(default)s)")
     parser.add_argument("--naive-orders", type=int, default=2_000, help="of each naive run (default %(default)s)")
-    parser.add_argument("--repeats", type=int, default=5, help="runs of each build (default %(default)s)")
+    parser.add_argument(
+        "--repeats", type=int, default=5, help="runs of each build (default %(default)s; 0: latencies only)"
+    )
     parser.add_argument("--connections", type=int, default=64, help="of the generator (default %(default)s)")
     parser.add_argument("--rates", type=float, nargs="*", default=[50.0, 150.0], help="orders/s of the open model")
     parser.add_argument("--seconds", type=float, default=20.0, help="of each rate (default %(default)s)")

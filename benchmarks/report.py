@@ -16,7 +16,6 @@ AIMS = "1,500 orders/s on two cores, 15 times the naive build, and a p99 of 10 m
 
 def page(results: Sequence[Result], steady: Mapping[float, Outcome], command: str) -> str:
     """docs/performance.md."""
-    ours, naive = ([one for one in results if one.build == build] for build in ("oms", "naive"))
     parts = [
         "# Performance",
         (
@@ -24,6 +23,18 @@ def page(results: Sequence[Result], steady: Mapping[float, Outcome], command: st
             "Postgres servers, Kafka, the inbox and the five services share it. Compare the ratio, not the absolute "
             "figures, with what you measure elsewhere."
         ),
+        *(_throughput(results) if results else ()),
+        "## POST /order at a fixed rate (open model)",
+        latency_table(steady),
+        f"Aimed at: {AIMS}",
+        *(_resources(results) if results else ()),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _throughput(results: Sequence[Result]) -> tuple[str, ...]:
+    ours, naive = _of("oms", results), _of("naive", results)
+    return (
         "## From the first POST to the last terminal order",
         throughput_table(ours, naive),
         (
@@ -31,13 +42,15 @@ def page(results: Sequence[Result], steady: Mapping[float, Outcome], command: st
             f"{sum(len(one.violations) for one in ours)}. The naive build (`benchmarks/naive.py`) is the same flow, "
             "with a session and a commit per message and `send().get()` per event; it keeps no guarantee."
         ),
-        "## POST /order at a fixed rate (open model)",
-        latency_table(steady),
-        f"Aimed at: {AIMS}",
-        "## Where the time and the memory go",
-        resources_table(ours[-1]),
-    ]
-    return "\n\n".join(parts) + "\n"
+    )
+
+
+def _resources(results: Sequence[Result]) -> tuple[str, ...]:
+    return "## Where the time and the memory go", resources_table(_of("oms", results)[-1])
+
+
+def _of(build: str, results: Sequence[Result]) -> list[Result]:
+    return [one for one in results if one.build == build]
 
 
 def ratio(ours: Sequence[Result], naive: Sequence[Result]) -> float:

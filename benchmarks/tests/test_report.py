@@ -21,6 +21,12 @@ def test_the_page_compares_medians_and_counts_what_was_violated() -> None:
     assert "| order | 0.71 | 90 |" in page
 
 
+def test_latencies_can_be_had_without_the_long_runs() -> None:
+    page = report.page([], {150.0: Outcome(2, 0, 1.0, [0.001, 0.002])}, "scripts/bench.sh --repeats 0")
+    assert "| 150 | 2 of 2 |" in page
+    assert "Ratio" not in page
+
+
 def test_a_load_of_which_nothing_was_accepted_has_no_latencies() -> None:
     assert "| 50 | 0 of 3 | nan | nan | nan | nan |" in report.latency_table({50.0: Outcome(0, 3)})
 

@@ -6,7 +6,7 @@ grow, hence cost less an event: the loops make room for one another by themselve
 """
 
 PATIENCE = 4.0  # times as long as the batch took
-SHORTEST, LONGEST = 0.02, 0.2  # seconds
+SHORTEST, LONGEST = 0.05, 0.2  # seconds
 
 
 def pause(took: float) -> float:
