@@ -8,12 +8,13 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 import httpx
 import pytest
 from support import canaries, traces
 from support.canaries import Canary, Mark
-from support.orders import body, ended, place
+from support.orders import body, ended, messages, place
 
 from oms_local.platform import Platform
 
@@ -43,18 +44,25 @@ class Search:
 
 @pytest.fixture(scope="module")
 def posted(running_platform: Platform) -> Posted:
-    """All canaries, posted, and every accepted order at its end and read back."""
+    """All canaries, posted, and every accepted order at its end, read back, and its customer told."""
     posted = Posted([canaries.canary(number) for number in range(COUNT)])
     with httpx.Client(base_url=running_platform.url, timeout=20.0) as client:
         for canary in posted.canaries:
             posted.responses.append(client.send(canary.request(client)))
         for response in posted.with_status(202):
-            order = ended(client, response.json()["id"])
+            order = at_rest(running_platform, client, response.json()["id"])
             posted.responses += [client.get(f"/order/{order['id']}"), client.get(f"/order/{order['id']}/events")]
         posted.responses.append(client.get("/order", params={"limit": 100}))
-        planted = ended(client, place(client, body(name=posted.planted.digits)))
+        planted = at_rest(running_platform, client, place(client, body(name=posted.planted.digits)))
         posted.responses.append(client.get(f"/order/{planted['id']}"))
     return posted
+
+
+def at_rest(platform: Platform, client: httpx.Client, order_id: str) -> dict[str, Any]:
+    """The order once it is terminal and its customer has the mail and the text, so that all of it is written."""
+    order = ended(client, order_id)
+    messages(platform.inbox_url, order_id)
+    return order
 
 
 @pytest.fixture(scope="module")
