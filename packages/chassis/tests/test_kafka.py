@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from prometheus_client import CollectorRegistry
 
 from oms_chassis import kafka as module
@@ -108,6 +109,19 @@ def test_a_member_that_the_group_does_not_take_in_says_so(settings: Settings, mo
 
 def test_topics_are_created_once(settings: Settings) -> None:
     assert create_topics(settings) == []
+
+
+def test_a_topic_needs_as_many_copies_as_were_asked_for(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"copies-{uuid4().hex}"
+    monkeypatch.setattr(module.topics, "names", lambda: (name,))
+    assert create_topics(settings.model_copy(update={"kafka_min_in_sync": 2})) == [name]
+    admin = KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    try:
+        found = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])["topic"][name]
+        assert found["min.insync.replicas"]["value"] == "2"
+    finally:
+        admin.delete_topics([name])
+        admin.close()
 
 
 def test_a_broker_that_is_away_is_said_to_be_unavailable(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
