@@ -19,6 +19,7 @@ from oms_chassis.service import Context, Parts
 CHART = Path(__file__).parents[2] / "charts" / "oms"
 CI = sorted((CHART / "ci").glob("*-values.yaml"))
 KUBERNETES = "1.34.0"
+REGISTRY = "registry.example.com/team"  # what the tests say that do not care, and what every example says for itself
 SECRET = "postgresql://nobody:nothing@localhost:1/none"  # what a secret would say
 
 Manifest = dict[str, Any]
@@ -87,32 +88,36 @@ class Helm:
         return subprocess.run([self.program, *arguments], capture_output=True, text=True, timeout=60, check=False)
 
     def render(
-        self, values: Mapping[str, Any] | None = None, file: Path | None = None, name: str = "oms", **options: str
+        self,
+        values: Mapping[str, Any] | None = None,
+        file: Path | None = None,
+        name: str = "oms",
+        chart: Path = CHART,
+        **options: str,
     ) -> Rendered:
         """The manifests that these values make, on top of those in a file."""
-        arguments = ("template", name, *self._arguments(values, file), *(f"--{k}={v}" for k, v in options.items()))
+        more = (f"--{key.replace('_', '-')}={value}" for key, value in options.items())
+        return self.template(name, str(chart), *self._arguments(values, file), *more)
+
+    def template(self, *arguments: str) -> Rendered:
+        """What `helm template` makes of these arguments."""
         if arguments not in self._rendered:
-            done = self.run(*arguments)
+            done = self.run("template", *arguments)
             assert done.returncode == 0, done.stderr
             self._rendered[arguments] = Rendered(done.stdout)
         return self._rendered[arguments]
 
-    def refusal(self, values: Mapping[str, Any]) -> str:
+    def refusal(self, values: Mapping[str, Any], *options: str) -> str:
         """Why these values are refused."""
-        done = self.run("template", "oms", *self._arguments(values, None))
+        done = self.run("template", "oms", str(CHART), *self._arguments(values, None), *options)
         assert done.returncode != 0, "these values should have been refused"
         return done.stderr
 
     def _arguments(self, values: Mapping[str, Any] | None, file: Path | None) -> list[str]:
         # JSON keeps dots in keys and the types of values, which --set does not.
         given = [f"--set-json={key}={json.dumps(value)}" for key, value in (values or {}).items()]
-        return [
-            str(CHART),
-            f"--kube-version={KUBERNETES}",
-            "--namespace=shop",
-            *(["-f", str(file)] if file else []),
-            *given,
-        ]
+        base = ["-f", str(file)] if file else [f'--set-json=image.registry="{REGISTRY}"']
+        return [f"--kube-version={KUBERNETES}", "--namespace=shop", *base, *given]
 
 
 @pytest.fixture(scope="session")
