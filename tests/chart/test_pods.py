@@ -49,7 +49,9 @@ def test_what_strimzi_makes_is_asked_to_pass_the_restricted_level_too(render: An
 
 def test_the_entity_operator_is_given_resources(render: Any) -> None:
     given = {"requests": {"cpu": "1", "memory": "1Gi"}}
-    operator = render({"kafka.strimzi.entityOperator.resources": given}).of("Kafka")["oms-kafka"]["spec"]["entityOperator"]
+    operator = render({"kafka.strimzi.entityOperator.resources": given}).of("Kafka")["oms-kafka"]["spec"][
+        "entityOperator"
+    ]
     for kind in ("topicOperator", "userOperator"):
         assert operator[kind]["resources"]["requests"] == given["requests"]
         assert "memory" in operator[kind]["resources"]["limits"]
