@@ -147,6 +147,11 @@ class Helm:
         assert done.returncode != 0, "these values should have been refused"
         return done.stderr
 
+    def over(self, *options: str) -> subprocess.CompletedProcess[str]:
+        """Render an upgrade of what a cluster holds."""
+        asking = ("--dry-run=server", "--disable-openapi-validation", "--is-upgrade", "--namespace=shop")
+        return self.run("template", "oms", str(CHART), *asking, f"--set=image.registry={REGISTRY}", *options)
+
     def _arguments(self, values: Mapping[str, Any] | None, file: Path | None) -> list[str]:
         # JSON keeps dots in keys and the types of values, which --set does not.
         given = [f"--set-json={key}={json.dumps(value)}" for key, value in (values or {}).items()]
