@@ -1,5 +1,6 @@
 """Numbers of a values file arrive as they were written: Go writes floats of a million and more as 1e+06."""
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,6 +47,7 @@ NUMBERS: dict[tuple[str, ...], int] = {
 }
 CHOICES = {
     "image": {"registry": "registry.example.com/team"},
+    "catalogue": [{"id": "House", "name": "House", "unitPrice": 2**31, "onHand": MANY}],
     "services": {"payment": {"autoscaling": {"type": "keda"}}, "sms": {"autoscaling": {"type": "hpa"}}},
 }
 
@@ -98,6 +100,12 @@ def test_numbers_arrive_as_they_were_written(rendered: Any) -> None:
     for one in rendered.of("StatefulSet").values():
         command = one["spec"]["template"]["spec"]["containers"][0]["command"]
         assert "--work-mem=16777216" in command or "postgres" not in command
+
+
+def test_prices_of_millions_arrive_as_they_were_written(rendered: Any) -> None:
+    env = {one["name"]: one.get("value") for one in rendered.container("oms-inventory")["env"]}
+    assert json.loads(env["OMS_CATALOGUE"] or "") == CHOICES["catalogue"]
+    assert f'"onHand":{MANY}' in (env["OMS_CATALOGUE"] or "")
 
 
 def test_parameters_of_cloudnativepg_are_texts(rendered: Any) -> None:
