@@ -19,7 +19,9 @@ def notes(changelog: str, version: str) -> str | None:
 
 def declared(root: Path) -> dict[str, str]:
     """The version that each file declares, by the file's name."""
-    chart = re.findall(r'^(version|appVersion): "?([^"\n]+)"?$', (root / "charts/oms/Chart.yaml").read_text(), re.MULTILINE)
+    chart = re.findall(
+        r'^(version|appVersion): "?([^"\n]+)"?$', (root / "charts/oms/Chart.yaml").read_text(), re.MULTILINE
+    )
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"]
     return {"pyproject.toml": project, **{f"Chart.yaml, {key}": value for key, value in chart}}
 

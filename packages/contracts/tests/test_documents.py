@@ -33,7 +33,7 @@ def test_what_is_committed_is_what_the_models_say() -> None:
 
 def test_what_was_just_written_has_not_drifted(folder: Path) -> None:
     assert drift(folder) == []
-    assert main(["--check"], folder) == 0
+    assert main(["--check"], folder, []) == 0
 
 
 def test_the_check_names_each_file_that_drifted_and_touches_none(
@@ -42,7 +42,7 @@ def test_the_check_names_each_file_that_drifted_and_touches_none(
     change(folder / "schemas/itemUpdatedEvent.json", title="another")
     (folder / "asyncapi.json").unlink()
     (folder / "schemas/goneEvent.json").write_text("{}")
-    assert main(["--check"], folder) == 1
+    assert main(["--check"], folder, []) == 1
     told = capsys.readouterr().err
     drifted = ["asyncapi.json", "schemas/goneEvent.json", "schemas/itemUpdatedEvent.json"]
     assert all(name in told for name in drifted)
@@ -51,7 +51,7 @@ def test_the_check_names_each_file_that_drifted_and_touches_none(
 
 
 def test_writing_into_an_empty_folder_makes_everything(tmp_path: Path) -> None:
-    assert main([], tmp_path) == 0
+    assert main([], tmp_path, []) == 0
     assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.json")} == set(documents())
 
 
@@ -62,19 +62,19 @@ def test_a_field_that_readers_rely_on_is_not_taken_away_unless_one_insists(
     promised = json.loads(path.read_text())
     promised["$defs"]["PaymentRefunded"]["properties"]["fee"] = {"type": "integer"}
     path.write_text(json.dumps(promised))
-    assert main([], folder) == 1
+    assert main([], folder, []) == 1
     assert "/$defs/PaymentRefunded/properties/fee" in capsys.readouterr().err
     assert json.loads(path.read_text()) == promised
-    assert main(["--breaking"], folder) == 0
+    assert main(["--breaking"], folder, []) == 0
     assert drift(folder) == []
 
 
 def test_an_event_is_not_taken_away_unless_one_insists(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     gone = folder / "schemas/goneEvent.json"
     gone.write_text("{}")
-    assert main([], folder) == 1
+    assert main([], folder, []) == 1
     assert "goneEvent.json: the event is gone" in capsys.readouterr().err
-    assert main(["--breaking"], folder) == 0
+    assert main(["--breaking"], folder, []) == 0
     assert not gone.exists()
 
 
