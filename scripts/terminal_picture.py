@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 PICTURE = ROOT / "docs" / "images" / "make-up.svg"
 ROWS, COLUMNS = 50, 110
 LAST = "Ctrl-C stops OMS"  # what `oms up` prints when the sample order is through
-PATIENCE = 300.0  # seconds
+TIME_LIMIT = 300.0  # seconds
 _REDRAWN = re.compile(r"(?:\r|\x1b\[\d*[AKGJ])+")  # how a live display goes back to its beginning
 _FONT = re.compile(r"@font-face\s*\{.*?\}", re.DOTALL)  # GitHub lets no picture fetch anything
 _CURSOR = re.compile(r"\x1b\[\?25[lh]")
@@ -44,7 +44,7 @@ def captured() -> str:
         )
         os.close(theirs)
         try:
-            return _read(ours, time.monotonic() + PATIENCE)
+            return _read(ours, time.monotonic() + TIME_LIMIT)
         finally:
             process.send_signal(signal.SIGINT)
             _drain(ours, process)
@@ -74,7 +74,7 @@ def _drain(terminal: int, process: "subprocess.Popen[bytes]") -> None:
 
 
 def frames(output: str) -> list[str]:
-    """What stood on the terminal from one redrawing to the next, without what is blank."""
+    """What was on the terminal from one redrawing to the next, without what is blank."""
     plain = _CURSOR.sub("", output).replace("\r\n", "\n")
     return [frame.strip("\n") for frame in _REDRAWN.split(plain) if frame.strip()]
 
