@@ -35,5 +35,6 @@ class Settings(BaseSettings):
 
     drain_seconds: float = Field(default=20.0, gt=0)
     migrate_on_start: bool = Field(default=False, description="migrate the database before serving")
+    migrate_patience_seconds: float = Field(default=300.0, gt=0, description="for how long a migration waits to begin")
     inbox_days: float = Field(default=7.0, gt=0, description="for how long a message's repetition is recognised")
     currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
