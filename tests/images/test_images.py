@@ -148,7 +148,9 @@ def test_the_build_ends_with_the_names_that_were_asked_for(docker: Docker, image
     named = {image.partition(":")[0] + ":listed" for image in images.values()}
     environment = os.environ | {"OMS_TAG": "listed"}
     try:
-        done = subprocess.run(["scripts/images.sh"], cwd=root, env=environment, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ["scripts/images.sh"], cwd=root, env=environment, capture_output=True, text=True, check=True
+        )
         assert {line.split()[1] for line in done.stdout.splitlines() if line.endswith(" MB")} == named
     finally:
         docker("image", "rm", "--force", *named, "oms/base:listed")
