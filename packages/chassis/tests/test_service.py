@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -134,6 +135,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer, 
     """A toy that runs, for tests that only look at it."""
     name = f"toy_{uuid4().hex}"
     toy = Toy(tmp_path_factory.mktemp("toy"), postgres.create_database(name), kafka)
+    toy.environment["OMS_KEEP_ALIVE_SECONDS"] = "1"
     with started(toy):
         yield toy
     postgres.drop_database(name)
@@ -239,6 +241,18 @@ def test_a_service_tells_that_it_lives_that_it_is_ready_and_what_it_measures(run
 
 def test_probes_and_metrics_are_not_on_the_public_port(running: Toy) -> None:
     assert [running.get(path, running.http).status_code for path in ("/livez", "/readyz", "/metrics")] == [404] * 3
+
+
+def test_an_idle_connection_is_kept_as_long_as_the_setting_says(running: Toy) -> None:
+    for port in (running.http, running.internal):
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+            connection.sendall(b"GET /livez HTTP/1.1\r\nHost: toy\r\n\r\n")
+            while connection.recv(4096):
+                """Read the answer, and then wait for the end."""
+
+
+def test_an_idle_connection_is_kept_longer_than_proxies_keep_theirs() -> None:
+    assert Settings.model_fields["keep_alive_seconds"].default > 600
 
 
 def test_an_error_is_logged_without_its_text_and_a_failing_task_goes_on(running: Toy) -> None:
