@@ -28,7 +28,7 @@ class Settings(BaseSettings):
     http_host: str = "0.0.0.0"  # noqa: S104 - a container is reached from outside
     http_port: int = Field(default=9090, ge=0, le=65535)
     internal_port: int = Field(default=9100, ge=0, le=65535)
-    # Longer than any proxy in front keeps its own (Google's 600 s): a proxy that sends a request on a connection which is
+    # Longer than any proxy in front keeps its own (Google's 600 s): one that sends a request on a connection that is
     # closed at that moment answers 502, and does not repeat a POST.
     keep_alive_seconds: int = Field(default=620, ge=1, description="for how long a connection may be idle")
     body_limit: int = Field(default=64 * 1024, ge=1, description="bytes of a request's body")
