@@ -108,6 +108,15 @@ def test_a_replica_waits_no_longer_for_another_s_migration_than_it_may(
     assert revision(empty) == "0001"
 
 
+def test_a_replica_with_nothing_to_migrate_does_not_wait_for_a_later_release_s_migration(
+    empty: Database, release: Release, database_url: str
+) -> None:
+    package = release(FIRST)
+    migrations.upgrade(empty, package)
+    with held(database_url, f"SELECT pg_advisory_lock({migrations.LOCK})"):
+        migrations.upgrade(empty, package, within=0.1)
+
+
 def test_a_migration_is_tried_again_until_a_long_transaction_has_ended(
     empty: Database, release: Release, database_url: str
 ) -> None:

@@ -62,23 +62,25 @@ def _attempt(database: Database, config: "Config") -> None:
 
     with database.engine.begin() as connection:
         connection.exec_driver_sql(_SESSION)
+        if not _is_behind(connection, config):
+            return
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
-        if not _is_newer(connection, config):
+        if _is_behind(connection, config):  # still: another replica may have migrated meanwhile
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
 
-def _is_newer(connection: Connection, config: "Config") -> bool:
-    """Whether a later release has migrated this database, so that there is nothing to do for this one."""
+def _is_behind(connection: Connection, config: "Config") -> bool:
+    """Whether there is something to migrate; not if a later release has migrated this database."""
     from alembic.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
     head = ScriptDirectory.from_config(config).get_current_head()
     found = MigrationContext.configure(connection).get_current_revision()
-    if not head or not found or found <= head:
-        return False
-    log.warning("schema_is_newer", database=found, image=head)
-    return True
+    is_newer = bool(head and found and found > head)
+    if is_newer:
+        log.warning("schema_is_newer", database=found, image=head)
+    return found != head and not is_newer
 
 
 def create_chassis_tables() -> None:
