@@ -1,6 +1,6 @@
 # What can be done here. Each target makes the environment first (scripts/setup.sh ends at once when it is there).
 .DEFAULT_GOAL := help
-.PHONY: help up down test lint format lock reset bench footprint contracts images kind-up kind-down test-cluster setup
+.PHONY: help up down test lint format lock reset bench footprint contracts images kind-up kind-down test-cluster migration setup
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ format: setup ## format the code, and mend what can be mended by itself
 
 contracts: setup ## write the JSON Schemas and the AsyncAPI document from the models
 	@.venv/bin/python -m oms_contracts
+
+migration: setup ## generate a migration from a service's tables: make migration SERVICE=order m="what changes"
+	@.venv/bin/python scripts/migration.py "$(SERVICE)" "$(m)"
 
 bench: setup ## measure throughput and latency, beside a naive build
 	@scripts/bench.sh

@@ -2,11 +2,15 @@
 
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from oms_chassis.db import Database
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 _LOCK = 0x6F6D7301  # any number, the same in every replica: one of them migrates, the others wait
 
@@ -14,12 +18,8 @@ _LOCK = 0x6F6D7301  # any number, the same in every replica: one of them migrate
 def upgrade(database: Database, package: str) -> None:
     """Bring a database to the newest version of `package`; safe to call from several replicas at once."""
     from alembic import command
-    from alembic.config import Config
 
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
-    config.set_main_option("version_locations", str(files(package) / "migrations" / "versions"))
-    config.set_main_option("path_separator", "newline")
+    config = configuration(package)
     with database.engine.connect() as connection:
         connection.exec_driver_sql(f"SELECT pg_advisory_lock({_LOCK})")
         connection.commit()
@@ -28,6 +28,17 @@ def upgrade(database: Database, package: str) -> None:
         connection.commit()
         connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_LOCK})")
         connection.commit()
+
+
+def configuration(package: str) -> "Config":
+    """Alembic's configuration for the migrations of a service's package."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.set_main_option("version_locations", str(files(package) / "migrations" / "versions"))
+    config.set_main_option("path_separator", "newline")
+    return config
 
 
 def create_chassis_tables() -> None:
