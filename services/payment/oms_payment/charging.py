@@ -12,7 +12,7 @@ from oms_contracts.envelope import Event
 from oms_contracts.events import OrderCreated, PaymentCompleted, PaymentFailed
 from oms_contracts.topics import PAYMENT_COMPLETED, PAYMENT_FAILED, Topic
 from oms_gateway import ABANDONED, Charge, Gateway, RequestRefused, Retryable, charge_key
-from oms_payment import models, refunding
+from oms_payment import refunding, repository
 from oms_payment.domain import REFUSED, UNAVAILABLE, Outcome, Payment, State, Step, failure_reason, step
 from oms_payment.schemas import ChargeOrder, RefundOrder
 
@@ -73,9 +73,9 @@ def settle(transaction: Transaction, settled: list[Settled]) -> None:
     """Write the outcomes, and tell of them; a charge that nobody wants any more goes on to be refunded."""
     jobs = {job.subject: job for job, _ in settled}
     outcomes = {job.subject: Outcome(**result) for job, result in settled}
-    locked = models.lock(transaction, outcomes)
+    locked = repository.lock(transaction, outcomes)
     payments = [after for one in locked if (after := one.charged(outcomes[one.order_id])) is not None]
-    models.update(transaction, payments)
+    repository.update(transaction, payments)
     transaction.emit([_event(one, jobs[one.order_id]) for one in payments if one.state is not State.REFUNDING])
     unwanted = [one for one in payments if one.state is State.REFUNDING]
     transaction.enqueue(refunding.QUEUE, [_refund(one, jobs[one.order_id]) for one in unwanted])

@@ -9,7 +9,7 @@ from oms_contracts.envelope import Event
 from oms_contracts.events import PaymentRefunded
 from oms_contracts.topics import PAYMENT_REFUNDED, Topic
 from oms_gateway import Gateway, Refund, Retryable, charge_key, refund_key
-from oms_payment import models
+from oms_payment import repository
 from oms_payment.domain import NOT_CHARGED
 from oms_payment.schemas import RefundOrder
 
@@ -57,9 +57,9 @@ def _attempt(gateway: Gateway, order: RefundOrder, attempts: int) -> Refund | No
 def settle(transaction: Transaction, settled: list[Settled]) -> None:
     """Write the refunds, and tell of them."""
     results = {job.subject: (job, result) for job, result in settled}
-    locked = models.lock(transaction, results)
+    locked = repository.lock(transaction, results)
     payments = [after for one in locked if (after := one.refunded(results[one.order_id][1]["refund_id"])) is not None]
-    models.update(transaction, payments)
+    repository.update(transaction, payments)
     transaction.emit([_event(*results[payment.order_id]) for payment in payments])
 
 

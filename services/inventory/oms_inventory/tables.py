@@ -11,8 +11,8 @@ class Tables(SQLModel, registry=registry()):
     """A registry of this service's own: another service may have a table of the same name."""
 
 
-class Item(Tables, table=True):
-    """An item of the catalogue with its stock. `version` counts what readers are told: name, price, availability."""
+class ItemRow(Tables, table=True):
+    """An item of the catalogue with its stock. `version` counts what is published: name, price, availability."""
 
     __tablename__ = "item"
     __table_args__ = (
@@ -33,7 +33,7 @@ class Item(Tables, table=True):
     updated_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})
 
 
-class Taking(Tables, table=True):
+class TakingRow(Tables, table=True):
     """What became of an order here. Its row makes a second event about the same order harmless."""
 
     __tablename__ = "taking"
@@ -43,7 +43,7 @@ class Taking(Tables, table=True):
     at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})
 
 
-class Reservation(Tables, table=True):
+class ReservationRow(Tables, table=True):
     """Stock that an order holds."""
 
     __tablename__ = "reservation"
@@ -53,7 +53,7 @@ class Reservation(Tables, table=True):
     quantity: int = Field(sa_type=BigInteger)
 
 
-class Restock(Tables, table=True):
+class RestockRow(Tables, table=True):
     """A restock that was made under an idempotency key."""
 
     __tablename__ = "restock"

@@ -1,38 +1,11 @@
-"""The table of payments, and the statements that read and write it: each takes a whole batch."""
+"""The statements that read and write payments: each takes a whole batch."""
 
 from collections.abc import Iterable
 from dataclasses import asdict
-from datetime import datetime
-
-from sqlalchemy import BigInteger, DateTime, Text, func
-from sqlmodel import Field, SQLModel
 
 from oms_chassis.db import Transaction
 from oms_contracts.events import OrderEvent
 from oms_payment.domain import Payment, State
-
-
-class PaymentRow(SQLModel, table=True):
-    """One order's payment. The card's token is not here: it lives in the charge's job, and ends with it."""
-
-    __tablename__ = "payment"
-
-    order_id: str = Field(primary_key=True, sa_type=Text)
-    state: str = Field(sa_type=Text)
-    amount: int = Field(sa_type=BigInteger)
-    currency: str = Field(sa_type=Text)
-    charge_id: str | None = Field(default=None, sa_type=Text)
-    refund_id: str | None = Field(default=None, sa_type=Text)
-    reason: str | None = Field(default=None, sa_type=Text)
-    created_at: datetime = Field(
-        sa_type=DateTime(timezone=True),
-        sa_column_kwargs={"server_default": func.now()},
-    )
-    updated_at: datetime = Field(
-        sa_type=DateTime(timezone=True),
-        sa_column_kwargs={"server_default": func.now()},
-    )
-
 
 _INSERT = """
 INSERT INTO payment (order_id, state, amount, currency)
