@@ -33,13 +33,13 @@ class ItemRow(Tables, table=True):
     updated_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})
 
 
-class TakingRow(Tables, table=True):
+class AllocationRow(Tables, table=True):
     """What became of an order here. Its row makes a second event about the same order harmless."""
 
-    __tablename__ = "taking"
+    __tablename__ = "allocation"
 
     order_id: str = Field(primary_key=True, sa_type=Text)
-    is_taken: bool
+    is_allocated: bool
     at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})
 
 
@@ -48,7 +48,7 @@ class ReservationRow(Tables, table=True):
 
     __tablename__ = "reservation"
 
-    order_id: str = Field(primary_key=True, sa_type=Text, foreign_key="taking.order_id")
+    order_id: str = Field(primary_key=True, sa_type=Text, foreign_key="allocation.order_id")
     item_id: str = Field(primary_key=True, sa_type=Text, foreign_key="item.id")
     quantity: int = Field(sa_type=BigInteger)
 
