@@ -5,7 +5,7 @@ Here are the tables that every service has. Each service has a registry of its o
 have a table of the same name.
 """
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,25 +18,30 @@ from sqlmodel import Field, SQLModel
 _NOW = {"server_default": func.now()}
 
 
-def names(model: type[SQLModel], *, without: Container[str] = (), of: str = "") -> str:
-    """A table's columns as a list for a statement: `id, status`, or `o.id, o.status` of the alias `o`."""
+def names(model: type[SQLModel], *only: str, without: Container[str] = (), of: str = "") -> str:
+    """A table's columns (those of `only`, if any) as a statement lists them: `id, status`, or `o.id, o.status`."""
     prefix = f"{of}." if of else ""
-    return ", ".join(f"{prefix}{column.name}" for column in _columns(model, without))
+    return ", ".join(f"{prefix}{column.name}" for column in _columns(model, only, without))
 
 
-def typed(model: type[SQLModel], *, without: Container[str] = (), **more: str) -> str:
-    """A table's columns with their types, as json_to_recordset wants them: `id uuid, status text`.
+def typed(model: type[SQLModel], *only: str, without: Container[str] = (), **more: str) -> str:
+    """The same with their types, as json_to_recordset wants them: `id uuid, status text`.
 
     `more` are columns of the rows that the table does not have, by name and type.
     """
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
-    own = [f"{column.name} {column.type.compile(dialect).lower()}" for column in _columns(model, without)]
+    own = [f"{column.name} {column.type.compile(dialect).lower()}" for column in _columns(model, only, without)]
     return ", ".join([*own, *(f"{name} {kind}" for name, kind in more.items())])
 
 
-def _columns(model: type[SQLModel], without: Container[str]) -> Iterator[Column[Any]]:
+def assigned(model: type[SQLModel], *only: str, of: str) -> str:
+    """The columns as an UPDATE sets them from the rows of the alias `of`: `status = r.status, reason = r.reason`."""
+    return ", ".join(f"{column.name} = {of}.{column.name}" for column in _columns(model, only, ()))
+
+
+def _columns(model: type[SQLModel], only: Sequence[str], without: Container[str]) -> Sequence[Column[Any]]:
     table: Table = vars(model)["__table__"]
-    return (column for column in table.columns if column.name not in without)
+    return [table.columns[name] for name in only] or [one for one in table.columns if one.name not in without]
 
 
 class ChassisTables(SQLModel, registry=registry()):

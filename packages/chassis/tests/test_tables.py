@@ -13,7 +13,7 @@ from sqlmodel import Field, SQLModel
 from oms_chassis import migrations
 from oms_chassis.db import Database
 from oms_chassis.migrations.autogenerate import differences, revision
-from oms_chassis.tables import ChassisTables, names, typed
+from oms_chassis.tables import ChassisTables, assigned, names, typed
 from oms_chassis.testing import chassis_only, migrated
 
 FIRST = """
@@ -64,6 +64,8 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def test_a_statement_s_columns_are_those_of_the_table() -> None:
     assert names(Parcel) == "id, address, weight"
     assert names(Parcel, without=("weight",), of="p") == "p.id, p.address"
+    assert names(Parcel, "weight", "id") == "weight, id"
+    assert assigned(Parcel, "address", "weight", of="r") == "address = r.address, weight = r.weight"
     assert typed(Parcel, without=("weight",), key="text") == "id uuid, address text, key text"
 
 

@@ -1,4 +1,4 @@
-"""A gateway on a bad line, for tests of those who call one."""
+"""A gateway whose calls fail as planned, for tests of those who call one."""
 
 from collections import defaultdict, deque
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def token(outcome: Outcome) -> str:
     return SimulatedTokeniser().tokenise(Card(SecretStr(number), SecretStr("123"), "12/34")).token
 
 
-class BadLine:
+class FlakyGateway:
     """A gateway behind a line whose faults are planned: per method, one per call, and none after those."""
 
     def __init__(self, gateway: Gateway) -> None:

@@ -4,8 +4,9 @@ from oms_chassis.db import Transaction
 from oms_chassis.jobs import NewJob
 from oms_contracts.envelope import Event
 from oms_contracts.events import InventoryRejected, OrderCreated
-from oms_payment import charging, refunding, repository
+from oms_payment import repository
 from oms_payment.domain import State
+from oms_payment.jobs import charging, refunding
 from oms_payment.schemas import RefundOrder
 
 

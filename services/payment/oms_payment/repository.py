@@ -4,25 +4,27 @@ from collections.abc import Iterable
 from dataclasses import asdict
 
 from oms_chassis.db import Transaction
+from oms_chassis.tables import assigned, names, typed
 from oms_contracts.events import OrderEvent
 from oms_payment.domain import Payment, State
+from oms_payment.tables import PaymentRow
 
-_INSERT = """
-INSERT INTO payment (order_id, state, amount, currency)
-SELECT order_id, %(state)s, amount, currency
-FROM json_to_recordset(%(rows)s::json) AS r(order_id text, amount bigint, currency text)
+_OPENED = ("order_id", "amount", "currency")
+_CHANGING = ("state", "charge_id", "refund_id", "reason")
+_INSERT = f"""
+INSERT INTO payment (state, {names(PaymentRow, *_OPENED)})
+SELECT %(state)s, {names(PaymentRow, *_OPENED)}
+FROM json_to_recordset(%(rows)s::json) AS r({typed(PaymentRow, *_OPENED)})
 ON CONFLICT (order_id) DO NOTHING RETURNING order_id
 """
 # In the order of the key, so that two batches that share orders wait for each other instead of deadlocking.
-_LOCK = """
-SELECT order_id, state, charge_id, refund_id, reason FROM payment
+_LOCK = f"""
+SELECT {names(PaymentRow, "order_id", *_CHANGING)} FROM payment
 WHERE order_id = ANY(%(orders)s) ORDER BY order_id FOR UPDATE
 """
-_UPDATE = """
-UPDATE payment AS p
-SET state = r.state, charge_id = r.charge_id, refund_id = r.refund_id, reason = r.reason, updated_at = now()
-FROM json_to_recordset(%(rows)s::json)
-    AS r(order_id text, state text, charge_id text, refund_id text, reason text)
+_UPDATE = f"""
+UPDATE payment AS p SET {assigned(PaymentRow, *_CHANGING, of="r")}, updated_at = now()
+FROM json_to_recordset(%(rows)s::json) AS r({typed(PaymentRow, "order_id", *_CHANGING)})
 WHERE p.order_id = r.order_id
 """
 

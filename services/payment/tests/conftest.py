@@ -7,7 +7,7 @@ import pytest
 from oms_chassis.db import Database
 from oms_chassis.testing import migrated
 from oms_gateway.simulator import SimulatedGateway
-from oms_gateway.testing import BadLine
+from oms_gateway.testing import FlakyGateway
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def bank(database_url: str) -> Iterator[BadLine]:
-    bank = BadLine(SimulatedGateway(database_url))
-    yield bank
-    bank.close()
+def gateway(database_url: str) -> Iterator[FlakyGateway]:
+    gateway = FlakyGateway(SimulatedGateway(database_url))
+    yield gateway
+    gateway.close()

@@ -1,7 +1,7 @@
 """Refunds: the worker that makes them, and what follows from them."""
 
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 from oms_chassis.db import Transaction
 from oms_chassis.jobs import Done, Job, NewJob, Retry, Settled, Worker
@@ -14,7 +14,6 @@ from oms_payment.domain import NOT_CHARGED
 from oms_payment.schemas import RefundOrder
 
 QUEUE = "refund"
-FOREVER = 2**31 - 1  # attempts, a minute apart in the end: money is not given up on
 
 
 def new_job(order: RefundOrder, traceparent: str | None) -> NewJob:
@@ -24,12 +23,7 @@ def new_job(order: RefundOrder, traceparent: str | None) -> NewJob:
 
 def worker(gateway: Gateway) -> Worker:
     """The worker that refunds at this gateway."""
-    return Worker(QUEUE, partial(call, gateway), settle, never_give_up, concurrency=4, max_attempts=FOREVER)
-
-
-def never_give_up(_: Transaction, jobs: list[Job]) -> NoReturn:
-    """Keep the jobs: an error here makes them due again. What goes on for long shows in the metrics of the queue."""
-    raise RuntimeError(f"{len(jobs)} calls to the gateway have no known outcome")
+    return Worker(QUEUE, partial(call, gateway), settle, concurrency=4, max_attempts=None)
 
 
 def call(gateway: Gateway, job: Job) -> Done | Retry:
@@ -55,7 +49,7 @@ def _attempt(gateway: Gateway, order: RefundOrder, attempts: int) -> Refund | No
 
 
 def settle(transaction: Transaction, settled: list[Settled]) -> None:
-    """Write the refunds, and tell of them."""
+    """Write the refunds, and publish them."""
     results = {job.subject: (job, result) for job, result in settled}
     locked = repository.lock(transaction, results)
     payments = [after for one in locked if (after := one.refunded(results[one.order_id][1]["refund_id"])) is not None]

@@ -12,8 +12,9 @@ from oms_contracts.envelope import Event
 from oms_contracts.events import OrderCreated, PaymentCompleted, PaymentFailed
 from oms_contracts.topics import PAYMENT_COMPLETED, PAYMENT_FAILED, Topic
 from oms_gateway import ABANDONED, Charge, Gateway, RequestRefused, Retryable, charge_key
-from oms_payment import refunding, repository
+from oms_payment import repository
 from oms_payment.domain import REFUSED, UNAVAILABLE, Outcome, Payment, State, Step, failure_reason, step
+from oms_payment.jobs import refunding
 from oms_payment.schemas import ChargeOrder, RefundOrder
 
 log = logger(__name__)
@@ -30,14 +31,7 @@ def new_job(event: Event[OrderCreated]) -> NewJob:
 
 def worker(gateway: Gateway, connections: int = 8) -> Worker:
     """The worker that charges at this gateway, by so many calls at a time."""
-    return Worker(
-        QUEUE,
-        partial(call, gateway),
-        settle,
-        refunding.never_give_up,
-        concurrency=connections,
-        max_attempts=refunding.FOREVER,
-    )
+    return Worker(QUEUE, partial(call, gateway), settle, concurrency=connections, max_attempts=None)
 
 
 def call(gateway: Gateway, job: Job) -> Done | Retry:
@@ -70,15 +64,15 @@ def _outcome(charge: Charge, abandoned: str) -> Outcome:
 
 
 def settle(transaction: Transaction, settled: list[Settled]) -> None:
-    """Write the outcomes, and tell of them; a charge that nobody wants any more goes on to be refunded."""
-    jobs = {job.subject: job for job, _ in settled}
+    """Write the outcomes, and publish them; a charge that nobody wants any more goes on to be refunded."""
+    job_of = {job.subject: job for job, _ in settled}
     outcomes = {job.subject: Outcome(**result) for job, result in settled}
     locked = repository.lock(transaction, outcomes)
     payments = [after for one in locked if (after := one.charged(outcomes[one.order_id])) is not None]
     repository.update(transaction, payments)
-    transaction.emit([_event(one, jobs[one.order_id]) for one in payments if one.state is not State.REFUNDING])
+    transaction.emit([_event(one, job_of[one.order_id]) for one in payments if one.state is not State.REFUNDING])
     unwanted = [one for one in payments if one.state is State.REFUNDING]
-    transaction.enqueue(refunding.QUEUE, [_refund(one, jobs[one.order_id]) for one in unwanted])
+    transaction.enqueue(refunding.QUEUE, [_refund(one, job_of[one.order_id]) for one in unwanted])
 
 
 def _event(payment: Payment, job: Job) -> tuple[Topic, Event[Any]]:
