@@ -12,7 +12,7 @@ from invariants.evidence import Allocation, Answer, Charge, Evidence, Item, Noti
 from oms_chassis.kafka import connection as kafka_connection
 from oms_chassis.settings import Settings
 from oms_contracts.topics import SERVICES, dead_letter
-from oms_gateway import ledger
+from oms_simulators.payment import ledger
 
 ALL = 1_000_000  # the most messages that the inbox shows at once
 

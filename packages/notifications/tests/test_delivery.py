@@ -8,8 +8,8 @@ from prometheus_client import CollectorRegistry
 from sqlmodel import Session, select
 
 from oms_chassis import testing
-from oms_chassis.db import Database
-from oms_chassis.jobs import Job, Outcome, Retry
+from oms_chassis.db import Database, Transaction
+from oms_chassis.jobs import Job, Outcome, Retry, Worker
 from oms_contracts.envelope import Event
 from oms_contracts.events import OrderEvent
 from oms_notifications.delivery import Notice, refused, sent, worker
@@ -135,7 +135,7 @@ def test_giving_up_leaves_a_row_and_a_count_to_alert_on(database: Database) -> N
     apply(database, out_of_stock("a"))
     job: Job = testing.jobs(database, QUEUE)[0]
     with database.transaction() as transaction:
-        worker(QUEUE, Fake(), registry, 2).give_up(transaction, [job])
+        _give_up(worker(QUEUE, Fake(), registry, 2), transaction, [job])
     assert message(database, "a").state == "failed"
     assert count(registry, "out-of-stock", "failed") == 1
 
@@ -150,6 +150,11 @@ def test_the_key_is_the_same_for_each_attempt_and_safe_in_a_header() -> None:
     assert Notice("o-1", "confirmed", "to", "text").key == Notice("o-1", "confirmed", "other", "text").key
     assert Notice("o-1", "confirmed", "to", "text").key != Notice("o-1", "declined", "to", "text").key
     assert Notice("a\r\nBcc: x\ud800", "confirmed", "to", "text").key.replace(".", "").isalnum()
+
+
+def _give_up(queue: Worker, transaction: Transaction, jobs: list[Job]) -> None:
+    assert queue.give_up is not None
+    queue.give_up(transaction, jobs)
 
 
 def count(registry: CollectorRegistry, kind: str, state: str) -> float | None:

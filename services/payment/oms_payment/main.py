@@ -3,7 +3,7 @@
 from oms_chassis.consumer import Subscription
 from oms_chassis.service import Context, Parts, Service, main
 from oms_contracts.topics import INVENTORY_REJECTED, ORDER_CREATED
-from oms_gateway import providers
+from oms_gateway import provider
 from oms_payment import handlers
 from oms_payment.jobs import charging, refunding
 from oms_payment.settings import PaymentSettings
@@ -11,7 +11,7 @@ from oms_payment.settings import PaymentSettings
 
 def build(context: Context) -> Parts:
     """The parts; nothing connects yet."""
-    gateway = providers.gateway(context.settings.gateway, context.settings.gateway_url)
+    gateway = provider(context.settings.gateway).gateway(context.settings)
     return Parts(
         subscriptions=[
             Subscription(ORDER_CREATED, handlers.order_created),

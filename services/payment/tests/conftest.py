@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
+from support.gateways import FlakyGateway
 
 from oms_chassis.db import Database
 from oms_chassis.testing import migrated
-from oms_gateway.simulator import SimulatedGateway
-from oms_gateway.testing import FlakyGateway
+from oms_simulators.payment.gateway import SimulatedGateway
 
 
 @pytest.fixture

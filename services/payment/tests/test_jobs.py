@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
+from support.gateways import Fault, FlakyGateway, token
 
 from oms_chassis.db import Database
 from oms_chassis.jobs import Done, Job, Retry
@@ -21,13 +22,13 @@ from oms_chassis.runner import Runner
 from oms_chassis.testing import apply, eventually, jobs, outbox, work_off
 from oms_contracts.envelope import Event
 from oms_contracts.topics import PAYMENT_COMPLETED, PAYMENT_FAILED, PAYMENT_REFUNDED
-from oms_gateway import RequestRefused, charge_key, ledger, refund_key
-from oms_gateway.testcards import Outcome
-from oms_gateway.testing import Fault, FlakyGateway, token
+from oms_gateway import RequestRefused, charge_key, refund_key
 from oms_payment import handlers
 from oms_payment.domain import CHARGE_ATTEMPTS, NOT_CHARGED
 from oms_payment.jobs import charging, refunding
 from oms_payment.testing import TRACE, created, rejected
+from oms_simulators.payment import ledger
+from oms_simulators.payment.testcards import Outcome
 
 GOOD, BAD = token(Outcome.APPROVED), token(Outcome.INSUFFICIENT_FUNDS)
 

@@ -10,8 +10,8 @@ from pydantic import SecretStr
 from oms_gateway.cards import Card
 from oms_gateway.contract import Charge, Gateway, Refund
 from oms_gateway.errors import GatewayUnavailable, OutcomeUnknown
-from oms_gateway.simulator import SimulatedTokeniser
-from oms_gateway.testcards import TEST_CARDS, Outcome
+from oms_simulators.payment.gateway import SimulatedTokeniser
+from oms_simulators.payment.testcards import TEST_CARDS, Outcome
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""What the inbox shows of a message, whichever way it came."""
+"""What the mail catcher shows of a message, whichever way it came."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime

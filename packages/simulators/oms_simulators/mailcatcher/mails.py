@@ -11,7 +11,7 @@ from email.message import EmailMessage
 from email.parser import BytesHeaderParser, BytesParser
 from pathlib import Path
 
-from oms_notifications.inbox.record import Record, instant
+from oms_simulators.mailcatcher.record import Record, instant
 
 _HEADERS = BytesHeaderParser(policy=policy.compat32)  # ten times as fast as the policies that decode
 

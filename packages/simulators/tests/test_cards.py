@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from oms_gateway import Card, CardRefused, Tokeniser, tokeniser
-from oms_gateway.testcards import TEST_CARDS, Outcome
+from oms_gateway import Card, CardRefused, Tokeniser, provider
+from oms_simulators.payment.gateway import SimulatedTokeniser
+from oms_simulators.payment.testcards import TEST_CARDS, Outcome
 
 CVV = "98765"
-SIMULATOR: Tokeniser = tokeniser("simulator")
+SIMULATOR: Tokeniser = SimulatedTokeniser()
 
 
 def card(number: str, cvv: str = "737") -> Card:
@@ -98,7 +99,7 @@ def test_every_outcome_has_a_card() -> None:
 
 def test_a_tokeniser_of_an_unknown_name_is_refused_with_the_names_there_are() -> None:
     with pytest.raises(ValueError, match="simulator"):
-        tokeniser("strype")
+        provider("strype")
 
 
 def test_a_pickled_refusal_comes_back_whole() -> None:

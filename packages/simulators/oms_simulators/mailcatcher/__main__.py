@@ -1,4 +1,4 @@
-"""`python -m oms_notifications.inbox --smtp-port P --http-port Q --folder F` runs the inbox until SIGTERM or Ctrl-C."""
+"""`python -m oms_simulators.mailcatcher --smtp-port P --http-port Q --folder F` runs it until SIGTERM or Ctrl-C."""
 
 import argparse
 import signal
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import uvicorn
 
-from oms_notifications.inbox.app import create_app
+from oms_simulators.mailcatcher.app import create_app
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="oms_notifications.inbox", description=__doc__)
+    parser = argparse.ArgumentParser(prog="oms_simulators.mailcatcher", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--smtp-port", type=int, required=True)
     parser.add_argument("--http-port", type=int, required=True)

@@ -1,4 +1,4 @@
-"""The inbox over HTTP: an SMS provider's API, and what was received by either way."""
+"""The mail catcher over HTTP: an SMS provider's API, and what was received by either way."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from oms_notifications.inbox.mails import Mails
-from oms_notifications.inbox.record import Kind
-from oms_notifications.inbox.texts import Texts
+from oms_simulators.mailcatcher.mails import Mails
+from oms_simulators.mailcatcher.record import Kind
+from oms_simulators.mailcatcher.texts import Texts
 
 BODY_LIMIT = 64 * 1024
 T = TypeVar("T")
@@ -41,7 +41,7 @@ class Query(BaseModel):
     limit: Annotated[int, Field(ge=1, le=1_000_000)] = 100
 
 
-class Inbox:
+class MailCatcher:
     """Both stores. A thread for each does all that touches its files: nothing needs a lock, and no text waits for the
     mails, which a maildir syncs to disk one by one."""
 
@@ -86,14 +86,14 @@ def create_app(folder: Path, host: str, smtp_port: int) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        inbox = app.state.inbox = Inbox(folder)
+        catcher = app.state.catcher = MailCatcher(folder)
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
-            lambda: SMTP(inbox, hostname="inbox", enable_SMTPUTF8=True, loop=loop), host, smtp_port
+            lambda: SMTP(catcher, hostname="mailcatcher", enable_SMTPUTF8=True, loop=loop), host, smtp_port
         )
         yield
         server.close()
-        inbox.close()
+        catcher.close()
 
     routes = [
         Route("/sms", _post_sms, methods=["POST"]),
@@ -111,10 +111,10 @@ async def _post_sms(request: Request) -> Response:
     body = await request.body()
     if len(body) > BODY_LIMIT:
         return _problem(413, "The body is too large")
-    inbox: Inbox = request.app.state.inbox
+    catcher: MailCatcher = request.app.state.catcher
     try:
         text = NewText.model_validate_json(body).model_dump(by_alias=True)
-        await inbox.run("sms", inbox.texts.keep, key, text)
+        await catcher.run("sms", catcher.texts.keep, key, text)
     except ValidationError as error:
         return _invalid(error)
     except OSError:
@@ -127,14 +127,14 @@ async def _messages(request: Request) -> Response:
         query = Query.model_validate(dict(request.query_params))
     except ValidationError as error:
         return _invalid(error)
-    inbox: Inbox = request.app.state.inbox
-    return JSONResponse(await inbox.read(query))
+    catcher: MailCatcher = request.app.state.catcher
+    return JSONResponse(await catcher.read(query))
 
 
 async def _count(request: Request) -> Response:
     """How many there are; `emailDeliveries` also counts emails that came more than once."""
-    inbox: Inbox = request.app.state.inbox
-    counts = {"email": len(inbox.mails), "sms": len(inbox.texts), "emailDeliveries": inbox.mails.deliveries}
+    catcher: MailCatcher = request.app.state.catcher
+    counts = {"email": len(catcher.mails), "sms": len(catcher.texts), "emailDeliveries": catcher.mails.deliveries}
     return JSONResponse(counts)
 
 

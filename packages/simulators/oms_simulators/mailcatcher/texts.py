@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from oms_notifications.inbox.record import Record, instant
+from oms_simulators.mailcatcher.record import Record, instant
 
 
 class Texts:

@@ -6,8 +6,8 @@ import time
 from oms_gateway.cards import Card, Token
 from oms_gateway.contract import ABANDONED, Charge, Refund
 from oms_gateway.errors import CardRefused, GatewayUnavailable, OutcomeUnknown, RequestRefused
-from oms_gateway.ledger import Ledger
-from oms_gateway.testcards import TEST_CARDS, Outcome
+from oms_simulators.payment.ledger import Ledger
+from oms_simulators.payment.testcards import TEST_CARDS, Outcome
 
 SLOW_SECONDS = 2.0
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
