@@ -109,7 +109,7 @@ def test_an_image_holds_its_own_service_alone_and_its_migrations(docker: Docker,
 
 def test_the_inbox_runs_from_the_email_image(docker: Docker, images: dict[str, str]) -> None:
     hardened = ("--read-only", "--tmpfs=/tmp", "--network=none")
-    command = ("-m", "oms_notifications.inbox", "--help")
+    command = ("-m", "oms_simulators.mailcatcher", "--help")
     assert "--smtp-port" in docker("run", "--rm", *hardened, "--entrypoint=python", images["email"], *command)
 
 

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from oms_contracts import asyncapi, diagram, schemas
-from oms_contracts.topics import TOPICS
+from oms_contracts import asyncapi, diagram, eventcatalog, schemas
+from oms_contracts.topics import SERVICES, TOPICS
 
 FOLDER = Path(__file__).resolve().parent.parent
 PAGES = (FOLDER.parents[1] / "README.md", FOLDER.parents[1] / "docs" / "architecture.md")
@@ -16,8 +16,10 @@ PAGES = (FOLDER.parents[1] / "README.md", FOLDER.parents[1] / "docs" / "architec
 def documents() -> dict[str, str]:
     """The text of every generated file, by its path within the package."""
     files = {f"schemas/{topic.name}.json": schemas.schema(topic) for topic in TOPICS}
-    files["asyncapi.json"] = asyncapi.document()
-    return {path: json.dumps(content, indent=2, ensure_ascii=False) + "\n" for path, content in files.items()}
+    files |= {f"asyncapi/{service}.json": asyncapi.application(service, asyncapi.referred) for service in SERVICES}
+    files["asyncapi.json"] = asyncapi.system()
+    texts = {path: json.dumps(content, indent=2, ensure_ascii=False) + "\n" for path, content in files.items()}
+    return texts | {f"eventcatalog/{path}": text for path, text in eventcatalog.documents().items()}
 
 
 def drift(folder: Path) -> list[str]:
@@ -61,7 +63,8 @@ def draw(pages: Iterable[Path]) -> None:
 
 
 def _present(folder: Path) -> Mapping[str, str]:
-    paths = [*folder.glob("schemas/*.json"), *folder.glob("asyncapi.json")]
+    globs = ("schemas/*.json", "asyncapi/*.json", "asyncapi.json", "eventcatalog/**/*.*")
+    paths = [path for pattern in globs for path in folder.glob(pattern)]
     return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in paths}
 
 

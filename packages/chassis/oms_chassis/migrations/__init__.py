@@ -38,23 +38,13 @@ def upgrade(database: Database, package: str, within: float | None = None) -> No
     A schema that is newer than the package is left as it is. While the database is away or somebody holds what the
     migration needs, it is tried again for `within` seconds; then the OperationalError of the last attempt is raised.
     """
-    config = _config(package)
+    config = configuration(package)
     until_up(lambda: _attempt(database, config), OperationalError, within)
 
 
 def is_blocked(error: OperationalError) -> bool:
     """Whether another session held what a migration needed; otherwise, the database itself was not available."""
     return getattr(error.orig, "sqlstate", None) in _BLOCKED
-
-
-def _config(package: str) -> "Config":
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
-    config.set_main_option("version_locations", str(files(package) / "migrations" / "versions"))
-    config.set_main_option("path_separator", "newline")
-    return config
 
 
 def _attempt(database: Database, config: "Config") -> None:
@@ -81,6 +71,17 @@ def _is_behind(connection: Connection, config: "Config") -> bool:
     if is_newer:
         log.warning("schema_is_newer", database=found, image=head)
     return found != head and not is_newer
+
+
+def configuration(package: str) -> "Config":
+    """Alembic's configuration for the migrations of a service's package."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.set_main_option("version_locations", str(files(package) / "migrations" / "versions"))
+    config.set_main_option("path_separator", "newline")
+    return config
 
 
 def create_chassis_tables() -> None:
