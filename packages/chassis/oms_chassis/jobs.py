@@ -2,7 +2,8 @@
 
 A handler writes a job's row; a worker claims it (which records the attempt and leases it), makes the call with an
 idempotency key made from the order, and writes the outcome with its event in one transaction. The lease is the row's
-`run_at`: a job whose worker died is simply due again. The attempt's number fences off a worker that was too slow.
+`run_at`, and is renewed while the call is under way: a job whose worker died is simply due again. The attempt's number
+fences off a worker that was away for longer than its lease.
 """
 
 import random
@@ -88,6 +89,11 @@ _FINISH = f"""
 DELETE FROM job USING (SELECT * {_OURS}) AS ours
 WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts RETURNING job.id
 """
+_RENEW = f"""
+UPDATE job SET run_at = now() + make_interval(secs => %(lease)s)
+FROM (SELECT * {_OURS}) AS ours
+WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts
+"""
 _POSTPONE = f"""
 UPDATE job SET run_at = now() + make_interval(secs => ours.delay), last_error = ours.reason
 FROM (SELECT * {_OURS}) AS ours
@@ -109,6 +115,12 @@ def claim(transaction: Transaction, queue: str, limit: int, lease: float) -> lis
     """Jobs that are due, now leased to the caller."""
     rows: Rows = transaction.run(_CLAIM, queue=queue, limit=limit, lease=lease)
     return [Job(row.queue, row.id, row.subject, row.payload, row.traceparent, row.attempts) for row in rows]
+
+
+def renew(transaction: Transaction, queue: str, jobs: Sequence[Job], lease: float) -> None:
+    """Begin the leases of these jobs again, if they are still the caller's."""
+    rows = [{"id": job.id, "attempts": job.attempts} for job in jobs]
+    transaction.run_rows(_RENEW, rows, queue=queue, lease=lease)
 
 
 def finish(transaction: Transaction, queue: str, jobs: Sequence[Job]) -> set[str]:
