@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from oms_chassis import problems, tracing
 from oms_chassis.metrics import Metrics
-from oms_chassis.problems import Problem
+from oms_chassis.problems import Failsafe, Problem
 
 # FastAPI's own OpenTelemetry would tell any provider in the process the texts of errors and what stands behind the `?`.
 SILENT: TelemetryConfig = {
@@ -41,6 +41,7 @@ def create(
         setattr(app.state, name, value)
     app.add_middleware(BodyLimit, limit=body_limit)
     app.add_middleware(Observe, metrics=metrics)
+    app.add_middleware(Failsafe)
     return app
 
 

@@ -13,7 +13,9 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from oms_chassis import redaction
 from oms_chassis.logs import logger
 
 log = logger(__name__)
@@ -89,7 +91,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(DBAPIError, _database)
     app.add_exception_handler(PoolTimeout, lambda _, __: respond(unavailable()))
-    app.add_exception_handler(Exception, _unexpected)
 
 
 def _as(kind: type[Any], error: Exception) -> Any:
@@ -114,10 +115,29 @@ def _database(request: Request, error: Exception) -> JSONResponse:
 
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    # The error's text may quote what was sent, so that only its class and place are logged.
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else "?"
-    log.error("request_failed", path=request.url.path, error=type(error).__name__, where=where)
+    route = getattr(request.scope.get("route"), "path", "unknown")
+    log.error("request_failed", route=route, **redaction.described(error))
     return respond(Problem(500, "internal", "The service failed to answer"))
+
+
+class Failsafe:
+    """The outermost layer: answers whatever nobody caught, and lets none of it out. A server logs what gets out."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:  # noqa: BLE001 - whatever a route or a library may raise
+            response = _unexpected(Request(scope), error)
+            if not started:  # else the server sees that the answer is cut short, and closes the connection
+                await response(scope, receive, send)

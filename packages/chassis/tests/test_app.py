@@ -82,7 +82,7 @@ def get(number: str, limit: Annotated[int, Query(le=3)] = 1, x_size: Annotated[i
 @pytest.fixture
 def client(metrics: Metrics) -> Iterator[TestClient]:
     made = app.create("test", [router], {"answer": 42}, metrics, body_limit=1000)
-    with TestClient(made, raise_server_exceptions=False) as client:
+    with TestClient(made) as client:  # which raises what the application lets out
         yield client
 
 
