@@ -10,7 +10,7 @@ import threading
 import warnings
 from collections.abc import Iterable, Iterator, MutableMapping
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
@@ -65,7 +65,14 @@ def _unhandled(thread: str, error: BaseException | None) -> None:
         _log.error("unhandled_error", thread=thread, **described(error))
 
 
-def _warned(_: Warning | str, category: type[Warning], filename: str, lineno: int, *__: object) -> None:
+def _warned(
+    message: Warning | str,  # noqa: ARG001 - these names are given by name, too
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,  # noqa: ARG001
+    line: str | None = None,  # noqa: ARG001
+) -> None:
     _log.warning("python_warning", category=category.__name__, where=f"{filename}:{lineno}")
 
 

@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager, nullcontext
 import uvicorn
 from starlette.types import ASGIApp
 
+from oms_chassis.http1 import Http1
+
 CLOSE = (b"connection", b"close")
 FAREWELL = 1.0  # seconds in which answers take their connections with them
 
@@ -36,6 +38,8 @@ def make(asgi: ASGIApp, host: str, port: int, drain: float) -> Server:
         asgi,
         host=host,
         port=port,
+        http=Http1,
+        ws="none",
         lifespan="off",
         access_log=False,
         proxy_headers=False,
