@@ -47,9 +47,11 @@ class Done:
 
 @dataclass(frozen=True)
 class Retry:
-    """The call is to be made again. `reason` is short and holds nothing of the customer's."""
+    """The call is to be made again, with these `changes` to its payload. `reason` is short and holds nothing of the
+    customer's."""
 
     reason: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
 
 Outcome = Done | Retry
@@ -84,7 +86,7 @@ FROM (
 WHERE job.queue = due.queue AND job.id = due.id
 RETURNING job.queue, job.id, job.subject, job.payload, job.traceparent, job.attempts
 """
-_OURS = "FROM json_to_recordset(%(rows)s::json) AS r(id text, attempts int, delay float, reason text)"
+_OURS = "FROM json_to_recordset(%(rows)s::json) AS r(id text, attempts int, delay float, reason text, changes jsonb)"
 _FINISH = f"""
 DELETE FROM job USING (SELECT * {_OURS}) AS ours
 WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts RETURNING job.id
@@ -95,7 +97,8 @@ FROM (SELECT * {_OURS}) AS ours
 WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts
 """
 _POSTPONE = f"""
-UPDATE job SET run_at = now() + make_interval(secs => ours.delay), last_error = ours.reason
+UPDATE job SET run_at = now() + make_interval(secs => ours.delay), last_error = ours.reason,
+    payload = job.payload || ours.changes
 FROM (SELECT * {_OURS}) AS ours
 WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts
 """
@@ -129,9 +132,11 @@ def finish(transaction: Transaction, queue: str, jobs: Sequence[Job]) -> set[str
     return {row.id for row in rows}
 
 
-def postpone(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, str]]) -> None:
+def postpone(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, Retry]]) -> None:
     """Make jobs due again after their backoff, if they are still the caller's."""
-    rows = [{"id": j.id, "attempts": j.attempts, "delay": backoff(j.attempts), "reason": why} for j, why in jobs]
+    rows = [
+        {"id": job.id, "attempts": job.attempts, "delay": backoff(job.attempts), **vars(retry)} for job, retry in jobs
+    ]
     transaction.run_rows(_POSTPONE, rows, queue=queue)
 
 

@@ -109,7 +109,7 @@ class Runner:
         jobs = [self._flying.pop(future) for future in waiting]
         if jobs:
             with self._database.transaction() as transaction:
-                postpone(transaction, self._worker.queue, [(job, "not begun") for job in jobs])
+                postpone(transaction, self._worker.queue, [(job, Retry("not begun")) for job in jobs])
 
     def _collect(self) -> None:
         finished = [future for future in self._flying if future.done()]
@@ -153,16 +153,18 @@ class Runner:
             return
         log.error("settle_failed", queue=self._worker.queue, subject=calls[0].job.subject, error=type(error).__name__)
         with self._database.transaction() as transaction:
-            postpone(transaction, self._worker.queue, [(calls[0].job, f"settle: {type(error).__name__}")])
+            postpone(transaction, self._worker.queue, [(calls[0].job, Retry(f"settle: {type(error).__name__}"))])
 
     def _write(self, transaction: Transaction, calls: Sequence[_Call]) -> None:
         queue = self._worker.queue
         done = [(call.job, call.outcome.result) for call in calls if isinstance(call.outcome, Done)]
-        missed = [(call.job, call.outcome.reason) for call in calls if isinstance(call.outcome, Retry)]
+        missed = [(call.job, call.outcome) for call in calls if isinstance(call.outcome, Retry)]
         over = [job for job, _ in missed if job.attempts >= self._worker.max_attempts]
         ours = finish(transaction, queue, [*(job for job, _ in done), *over])
         if settled := [(job, result) for job, result in done if job.id in ours]:
             self._worker.settle(transaction, settled)
         if given_up := [job for job in over if job.id in ours]:
             self._worker.give_up(transaction, given_up)
-        postpone(transaction, queue, [(job, why) for job, why in missed if job.attempts < self._worker.max_attempts])
+        postpone(
+            transaction, queue, [(job, retry) for job, retry in missed if job.attempts < self._worker.max_attempts]
+        )

@@ -110,6 +110,19 @@ def test_a_failed_call_is_made_again_and_says_so(database: Database, metrics: Me
     assert seen(database) == {"a": 1}
 
 
+def test_a_call_leaves_word_for_the_next_one(database: Database, metrics: Metrics) -> None:
+    payloads = []
+
+    def call(job: Job) -> Outcome:
+        payloads.append(job.payload)
+        return Retry("busy", {"seen": len(payloads)}) if len(payloads) < 3 else Done()
+
+    put(database, "a")
+    with running(worker(call), database, metrics):
+        eventually(lambda: is_empty(database))
+    assert payloads == [{"n": 1}, {"n": 1, "seen": 1}, {"n": 1, "seen": 2}]
+
+
 def test_a_job_that_never_succeeds_is_given_up(database: Database, metrics: Metrics) -> None:
     put(database, "a")
     with running(worker(lambda _: Retry("busy"), max_attempts=3), database, metrics):
@@ -199,7 +212,7 @@ def test_a_worker_that_was_too_slow_settles_nothing(database: Database) -> None:
     (other,) = claim(database)
     with database.transaction() as transaction:
         assert jobs.finish(transaction, "calls", [slow]) == set()
-        jobs.postpone(transaction, "calls", [(slow, "late")])
+        jobs.postpone(transaction, "calls", [(slow, Retry("late"))])
         assert jobs.finish(transaction, "calls", [other]) == {"a"}
 
 

@@ -10,7 +10,7 @@ from oms_email import addresses, answers, connection, domain
 from oms_email.connection import Connection, NotOffered
 from oms_email.domain import Mail
 from oms_email.settings import EmailSettings
-from oms_notifications.delivery import Notice, refused, sent
+from oms_notifications.delivery import InDoubt, Notice, refused, sent
 
 TRUSTED = 1.0  # seconds within which an unused connection need not be asked whether it still is one
 IDLE = 30.0  # seconds after which an unused connection is not trusted any more: servers hang up on the silent
@@ -18,7 +18,7 @@ IDLE = 30.0  # seconds after which an unused connection is not trusted any more:
 
 class SmtpProvider:
     """Sends by a mail server. Whether a mail was taken when a connection broke cannot be asked: it is sent again with
-    the same Message-ID, by which mail readers show it once."""
+    the same Message-ID, by which mail readers show it once, and not often."""
 
     def __init__(self, settings: EmailSettings) -> None:
         self._settings = settings
@@ -95,7 +95,8 @@ def _outcome(error: OSError, recipient: str, *, in_doubt: bool) -> Outcome:
         return answers.to_mail(error.smtp_code, _bytes(error.smtp_error))
     if isinstance(error, smtplib.SMTPSenderRefused):
         return Retry(f"smtp: {error.smtp_code} about the sender")
-    return Retry(f"smtp: {type(error).__name__}{', in doubt' if in_doubt else ''}")
+    reason = f"smtp: {type(error).__name__}"
+    return InDoubt(f"{reason}, in doubt") if in_doubt else Retry(reason)
 
 
 def _bytes(text: bytes | str) -> bytes:

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
 from oms_chassis import testing
-from oms_chassis.service import Context
+from oms_chassis.service import Context, main
 from oms_email.main import SERVICE
 from oms_email.settings import EmailSettings
 from oms_local.testing import free_port
@@ -91,3 +91,15 @@ def test_settings_that_cannot_work_or_give_the_login_away_are_refused_at_the_sta
 )
 def test_settings_that_can_work_are_taken(changes: dict[str, Any]) -> None:
     assert made(**changes).smtp_mail_timeout == 600.0
+
+
+def test_settings_that_do_not_go_together_are_explained_to_whoever_starts_the_service(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fields = {"database_url": "postgresql://x", "kafka_bootstrap": "x:1", "smtp_port": "465", **SHOP}
+    for name, value in fields.items():
+        monkeypatch.setenv(f"OMS_{name.upper()}", value)
+    assert main(SERVICE, ["serve"]) == 2
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "  port 465 is encrypted from its first byte: it needs OMS_SMTP_IMPLICIT_TLS, not STARTTLS"
+    ]
