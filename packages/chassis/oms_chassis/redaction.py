@@ -43,12 +43,19 @@ def message(record: logging.LogRecord) -> str:
     args = record.args if isinstance(record.args, tuple) else (record.args,)
     logged = [one for one in (record.msg, *args) if isinstance(one, BaseException)]
     with_it = [one for one in (_error(record.exc_info), sys.exc_info()[1]) if one is not None]
-    shown = record.getMessage()
+    shown = _formatted(record)
     for error in _chained([*logged, *with_it]):
         for text in (repr(error), str(error)):
             if text:
                 shown = shown.replace(text, type(error).__name__)
     return shown.partition("\n")[0]
+
+
+def _formatted(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception:  # noqa: BLE001 - arguments that do not fit: what a library does wrong must not cost the line
+        return str(record.msg)
 
 
 def install() -> None:

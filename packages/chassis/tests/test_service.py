@@ -253,7 +253,13 @@ def test_an_error_is_logged_without_its_text_and_a_failing_task_goes_on(toy: Toy
     log = toy.log.read_text()  # complete: what a server logs after its answer, it has logged by now
     assert log.count("request_failed") == 2
     assert log.count("unhandled_error") == 2
-    for kept in ("Task exception was never retrieved", "traceback", "given as LookupError", "message: LookupError"):
+    for kept in (
+        "Task exception was never retrieved",
+        "traceback",
+        "given as LookupError",
+        "message: LookupError",
+        "%d",
+    ):
         assert kept in log
     assert log.count("python_warning") == 1
     assert log.count("toy/main.py:") >= 6
