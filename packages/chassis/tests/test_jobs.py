@@ -142,10 +142,10 @@ def test_a_call_that_outlasts_its_lease_is_made_once(database: Database, metrics
 
     def call(job: Job) -> Done:
         calls.append(job.attempts)
-        time.sleep(4 * slow.lease_seconds)
+        time.sleep(2.5 * slow.lease_seconds)
         return Done()
 
-    slow = worker(call, lease_seconds=1.0)
+    slow = worker(call, lease_seconds=2.0)
     put(database, "a")
     with running(slow, database, metrics), running(slow, database, metrics):
         eventually(lambda: is_empty(database), 30)
@@ -167,9 +167,9 @@ def test_a_worker_that_stops_keeps_the_jobs_whose_calls_are_under_way(database: 
         release.set()
 
     put(database, "a")
-    with running(worker(call, lease_seconds=1.0), database, metrics):
+    with running(worker(call, lease_seconds=2.0), database, metrics):
         assert started.wait(5)
-        threading.Timer(3.0, look).start()
+        threading.Timer(5.0, look).start()
     assert taken_by_others == []
     assert seen(database) == {"a": 1}
 
