@@ -15,7 +15,6 @@ from sqlalchemy import URL, Engine, ExceptionContext, create_engine, event, make
 
 T = TypeVar("T")
 
-GRACE = 3.0  # seconds after which a server that should have ended a statement is taken for gone
 INTERVAL = 0.1  # seconds between the driver's own looks at signals: its default
 # The client notices a vanished server, and the server a vanished client, within some 20 seconds.
 _CLIENT_TCP = {
@@ -35,7 +34,11 @@ _SERVER_TCP = {
 
 @dataclass(frozen=True)
 class Limits:
-    """How long a session may take, in seconds; 0 means: as long as it likes. `pool` is the wait for a connection."""
+    """How long a session may take, in seconds; 0 means: as long as it likes.
+
+    `pool` is the wait for a connection. A server that should have ended a statement, and has said nothing for `grace`
+    more, is taken for gone.
+    """
 
     statement: float = 10.0
     lock: float = 5.0
@@ -43,6 +46,7 @@ class Limits:
     idle: float = 0.0
     connect: int = 3
     pool: float = 5.0
+    grace: float = 3.0
 
     def at_most(self, statement: float, lock: float) -> Self:
         """The same, with no more than that for statements and locks."""
@@ -51,7 +55,7 @@ class Limits:
     @property
     def answer(self) -> float | None:
         """How long the client waits for an answer."""
-        return self.statement + GRACE if self.statement else None
+        return self.statement + self.grace if self.statement else None
 
 
 def _least(ours: float, other: float) -> float:

@@ -12,7 +12,12 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="OMS_", hide_input_in_errors=True, frozen=True)
 
     database_url: str = Field(pattern=r"^postgresql://", description="postgresql://user:password@host:port/name")
-    database_pool: int = Field(default=8, ge=2, le=100)
+    database_pool: int = Field(default=8, ge=5, le=100, description="connections, those that are reserved included")
+    database_statement_seconds: float = Field(default=10.0, ge=1, description="until the server ends a statement")
+    database_lock_seconds: float = Field(default=5.0, ge=0.1, description="until a statement's wait for a lock fails")
+    database_idle_seconds: float = Field(
+        default=30.0, ge=1, description="until the server gives up a transaction in which nothing happens"
+    )
 
     kafka_bootstrap: str = Field(min_length=1, description="host:port, more of them separated by commas")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
@@ -33,7 +38,7 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
 
-    drain_seconds: float = Field(default=20.0, gt=0)
+    drain_seconds: float = Field(default=20.0, gt=0, description="in which a service that is to stop has stopped")
     migrate_on_start: bool = Field(default=False, description="migrate the database before serving")
     inbox_days: float = Field(default=7.0, gt=0, description="for how long a message's repetition is recognised")
     currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")

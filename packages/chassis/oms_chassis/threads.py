@@ -1,8 +1,11 @@
 """Named threads that a service lives by: if one of them ends by an error, the process ends and is started anew."""
 
+import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from oms_chassis.logs import logger
 
@@ -16,6 +19,18 @@ class Task:
     name: str
     call: Callable[[], None]
     every: float
+
+
+class Loop(Protocol):
+    """What a thread runs until it is stopped."""
+
+    name: str
+
+    def run(self) -> None:
+        """Work until stopped."""
+
+    def stop(self) -> None:
+        """Finish what is at hand; `run` returns then."""
 
 
 class Periodic:
@@ -72,3 +87,26 @@ class Crew:
             log.error("thread_failed", thread=name, error=type(error).__name__, where=where)
             self.failed = True
             self._on_failure()
+
+
+async def apart(name: str, call: Callable[[], object], seconds: float) -> bool:
+    """Call in a thread of its own, which nobody waits for at the process's end; whether it was over within `seconds`.
+
+    asyncio's own threads are waited for at the end, without a bound. An error is logged; the next step comes anyway.
+    """
+    loop, over = asyncio.get_running_loop(), asyncio.Event()
+
+    def run() -> None:
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - logged, as said above
+            log.warning("stop_failed", step=name, error=type(error).__name__)
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+            loop.call_soon_threadsafe(over.set)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    try:
+        await asyncio.wait_for(over.wait(), max(0.0, seconds))
+    except TimeoutError:
+        return False
+    return True

@@ -85,7 +85,9 @@ def test_a_server_that_cannot_be_reached_leaves_nothing_open(network: Proxy, dat
 
 
 @pytest.mark.parametrize("sql", ["SELECT pg_sleep(30)", "LOCK TABLE inbox"])
-def test_the_server_ends_a_long_statement_and_a_long_wait_for_a_lock(far: Database, database_url: str, sql: str) -> None:
+def test_the_server_ends_a_long_statement_and_a_long_wait_for_a_lock(
+    far: Database, database_url: str, sql: str
+) -> None:
     with psycopg.connect(database_url) as other, far.engine.connect() as connection:
         other.execute("LOCK TABLE inbox")
         began = time.monotonic()
@@ -124,14 +126,14 @@ def test_a_connection_that_may_only_read_is_replaced(database_url: str) -> None:
     name = database_url.rpartition("/")[2]
     write = "INSERT INTO inbox (event_id) VALUES ('a') ON CONFLICT DO NOTHING"
     with psycopg.connect(database_url, autocommit=True) as admin:
-        admin.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')  # type: ignore[call-overload]
+        admin.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
         demoted = Database(f"{database_url}?target_session_attrs=any", 2)
         with demoted.connection() as one, demoted.connection() as other:
             one.exec_driver_sql("SELECT 1")
             other.exec_driver_sql("SELECT 1")
         assert is_unavailable(failure(lambda: database.__class__(database_url, 1).read("SELECT 1")))
         admin.execute("SET default_transaction_read_only = off")
-        admin.execute(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')  # type: ignore[call-overload]
+        admin.execute(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
     error = failure(lambda: demoted.read(write))
     assert is_unavailable(error)
     assert not leaves_outcome_open(error)

@@ -112,19 +112,20 @@ def _start(url: str, overrides: dict[str, Any]) -> tuple[Running, Callable[[], N
     asgi = app.create("test", parts.routers, parts.states, Metrics(registry), settings.body_limit)
     server = uvicorn.Server(uvicorn.Config(asgi, host="127.0.0.1", port=0, lifespan="off", log_config=None))
     thread = threading.Thread(target=server.run)
-    for begin in parts.on_start:
-        begin()
-    thread.start()
+    writers = [threading.Thread(target=writer.run) for writer in parts.writers]
+    for one in (*writers, thread):
+        one.start()
     eventually(lambda: server.started)
     port = server.servers[0].sockets[0].getsockname()[1]
     client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10)
 
     def stop() -> None:
         client.close()
-        for end in parts.on_stop:
-            end()
+        for writer in parts.writers:
+            writer.stop()
         server.should_exit = True
-        thread.join()
+        for one in (*writers, thread):
+            one.join()
         database.dispose()
 
     return Running(client, database, parts, registry), stop
