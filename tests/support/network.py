@@ -41,7 +41,7 @@ class Proxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
-        self._refusing = False
+        self._refusing = self._swallowing = False
         self.port = 0
 
     def start(self) -> None:
@@ -65,11 +65,12 @@ class Proxy:
         """Reset every open connection; new ones work."""
         self._call(self._each(_Link.reset))
 
-    def blackhole(self) -> None:
-        """Forward nothing more on the connections that are open now, and keep them open; new ones work.
+    def blackhole(self, new: bool = False) -> None:
+        """Forward nothing more on the connections that are open now, and keep them open; new ones work, or fare alike.
 
         A client that closes such a connection ends it at the server too: a server would notice by its keepalives.
         """
+        self._swallowing = new
         self._call(self._each(lambda link: link.gate.clear()))
 
     def mute(self) -> None:
@@ -90,9 +91,8 @@ class Proxy:
     async def _close(self) -> None:
         self._server.close()
         await self._each(_Link.reset)
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=5)
 
     async def _each(self, act: Any) -> None:
         for link in list(self._links):
@@ -108,7 +108,8 @@ class Proxy:
             return
         server_reader, server_writer = await asyncio.open_connection(*self._target)
         link = _Link(writer, server_writer, asyncio.Event())
-        link.gate.set()
+        if not self._swallowing:
+            link.gate.set()
         self._links.add(link)
         try:
             await _first(self._upwards(reader, link), self._downwards(server_reader, link))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
@@ -20,9 +21,9 @@ RESOLVE, RETRY = 5.0, 0.2  # seconds in which a write without an answer is repea
 
 # A single statement is a transaction of its own. An order whose key is taken already is not written at all, and the
 # order that has the key comes back instead; keys are taken in their order, so that two replicas with the same keys
-# never wait for each other. DO UPDATE, because DO NOTHING returns no row, and one that was committed a moment ago is not
-# visible to the other parts of the statement. It may be repeated, also while the first of it still runs: ids are ours
-# and unique, so that what is there already stays as it is.
+# never wait for each other. DO UPDATE, because DO NOTHING returns no row, and one that was committed a moment ago is
+# not visible to the other parts of the statement. It may be repeated, also while the first of it still runs: ids are
+# ours and unique, so that what is there already stays as it is.
 _WRITE = """
 WITH placed AS MATERIALIZED (
     SELECT * FROM json_to_recordset(%(rows)s::json) AS r(
@@ -129,10 +130,15 @@ class Writer:
         raise OutcomeUnknown
 
     def _write(self, batch: list[Placement]) -> list[Stored | Exception]:
-        params = {"rows": as_json([_row(one) for one in batch]), "scope": ANONYMOUS, "topic": ORDER_CREATED.name}
         with self._database.connection() as connection:
-            earlier = {row.key: _stored(row) for row in execute(connection, _WRITE, params)}
+            outcomes = self.run(connection, batch)
         self._database.wakes.wake(["outbox"])
+        return outcomes
+
+    def run(self, connection: Connection, batch: list[Placement]) -> list[Stored | Exception]:
+        """Run the statement, once."""
+        params = {"rows": as_json([_row(one) for one in batch]), "scope": ANONYMOUS, "topic": ORDER_CREATED.name}
+        earlier = {row.key: _stored(row) for row in execute(connection, _WRITE, params)}
         self._metrics.orders.labels(Status.PENDING).inc(len(batch) - len(earlier))
         return [earlier.get(one.key) or Stored(one.order_id, one.fingerprint, one.answer) for one in batch]
 

@@ -4,6 +4,7 @@ import copy
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -16,12 +17,14 @@ from oms_chassis.db import Database
 from oms_chassis.metrics import Metrics
 from oms_chassis.service import Context, Parts
 from oms_chassis.testing import apply, eventually, migrated
-from oms_contracts.events import ItemUpdated
+from oms_contracts.events import Customer, ItemUpdated, Line, OrderCreated, PaymentMethod
 from oms_contracts.topics import ITEM_UPDATED
+from oms_order import ids
 from oms_order.documentation import SAMPLE
 from oms_order.handlers import learn
 from oms_order.main import SERVICE
 from oms_order.settings import OrderSettings
+from oms_order.writer import Placement
 
 
 @dataclass
@@ -102,6 +105,26 @@ def service(database: Database, replica: Running) -> Running:
 def body() -> dict[str, Any]:
     """The sample order, to be changed at will."""
     return copy.deepcopy(SAMPLE)
+
+
+@pytest.fixture
+def make_placement() -> Callable[..., Placement]:
+    """Make an order that is to be written, of a customer's name and perhaps with a key."""
+    return _placement
+
+
+def _placement(name: str, key: str | None = None) -> Placement:
+    order_id = str(ids.new_id())
+    created = OrderCreated(
+        order_id=order_id,
+        customer=Customer(name=name, email="a@example.com", phone_number="12345"),
+        lines=[Line(item_id="Item1", name="Item 1", quantity=1, unit_price=1)],
+        total=1,
+        currency="USD",
+        payment=PaymentMethod(token="t", brand="test", last4="1234", expiry="02/22"),
+        placed_at=datetime.now(UTC),
+    )
+    return Placement(order_id, created, "{}", f"answer to {name}", key, key and f"print of {name}")
 
 
 def _start(url: str, overrides: dict[str, Any]) -> tuple[Running, Callable[[], None]]:
