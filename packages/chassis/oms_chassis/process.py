@@ -43,8 +43,11 @@ class Process:
 
     def __init__(self, service: Service, settings: Settings, last_resort: LastResort) -> None:
         self._service, self._settings, self._last_resort = service, settings, last_resort
-        self._database = Database(settings.database_url, settings.database_pool, limits(settings))
-        probes, relay = self._database.reserve(limits=PROBES), self._database.reserve(limits=_of_relay(settings))
+        self._database = Database(settings.database_url, settings.database_pool, settings.limits)
+        probes, relay = (
+            self._database.reserve(limits=PROBES),
+            self._database.reserve(limits=replace(settings.limits, idle=RELAY_IDLE)),
+        )
         self._metrics = Metrics(CollectorRegistry())
         self._parts = service.build(Context(settings, self._database, self._metrics.registry))
         self._sink = service.sink(settings)
@@ -172,15 +175,6 @@ class Process:
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: the process is about to end already
                 self._loop.call_soon_threadsafe(self._stop.set)
-
-
-def limits(settings: Settings) -> Limits:
-    """The bounds that the settings give a session."""
-    return Limits(settings.database_statement_seconds, settings.database_lock_seconds, settings.database_idle_seconds)
-
-
-def _of_relay(settings: Settings) -> Limits:
-    return replace(limits(settings), idle=RELAY_IDLE)
 
 
 def _all(outcomes: Sequence[bool]) -> bool:

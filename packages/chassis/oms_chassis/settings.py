@@ -5,6 +5,8 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from oms_chassis.sessions import Limits
+
 
 class Settings(BaseSettings):
     """A service's settings; each service adds its own. Times are in seconds."""
@@ -42,3 +44,8 @@ class Settings(BaseSettings):
     migrate_on_start: bool = Field(default=False, description="migrate the database before serving")
     inbox_days: float = Field(default=7.0, gt=0, description="for how long a message's repetition is recognised")
     currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
+
+    @property
+    def limits(self) -> Limits:
+        """How long a session with the database may take."""
+        return Limits(self.database_statement_seconds, self.database_lock_seconds, self.database_idle_seconds)

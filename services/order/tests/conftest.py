@@ -130,7 +130,7 @@ def _placement(name: str, key: str | None = None) -> Placement:
 def _start(url: str, overrides: dict[str, Any]) -> tuple[Running, Callable[[], None]]:
     values = {"database_url": url, "kafka_bootstrap": "localhost:1", "stream_poll_seconds": 0.02, **overrides}
     settings = OrderSettings(**values)
-    database, registry = Database(settings.database_url, settings.database_pool), CollectorRegistry()
+    database, registry = Database(settings.database_url, settings.database_pool, settings.limits), CollectorRegistry()
     parts = SERVICE.build(Context(settings, database, registry))
     asgi = app.create("test", parts.routers, parts.states, Metrics(registry), settings.body_limit)
     server = uvicorn.Server(uvicorn.Config(asgi, host="127.0.0.1", port=0, lifespan="off", log_config=None))
