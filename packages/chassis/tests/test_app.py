@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 import httpx
+import psycopg
 import pytest
 from fastapi import APIRouter, Header, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -79,6 +80,14 @@ def get(number: str, limit: Annotated[int, Query(le=3)] = 1, x_size: Annotated[i
     return {"trace": tracing.current(), "limit": limit, "size": x_size}
 
 
+@router.api_route("/lost", methods=["GET", "POST", "PUT"])
+def lose() -> None:
+    """The commit was sent, and its answer did not come."""
+    error = psycopg.OperationalError()
+    error.leaves_outcome_open = True  # type: ignore[attr-defined] # as sessions mark it
+    raise OperationalError(None, None, error)
+
+
 @pytest.fixture
 def client(metrics: Metrics) -> Iterator[TestClient]:
     made = app.create("test", [router], {"answer": 42}, metrics, body_limit=1000)
@@ -146,6 +155,18 @@ def test_a_database_that_is_away_is_503_and_says_when_to_come_back(client: TestC
     response = client.get("/things/gone")
     problem(response, 503, "unavailable")
     assert response.headers["retry-after"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("method", "kind", "again"),
+    [("GET", "unavailable", "1"), ("POST", "outcome-unknown", None), ("PUT", "outcome-unknown", "1")],
+)
+def test_a_lost_answer_is_never_said_to_be_a_refusal(
+    client: TestClient, method: str, kind: str, again: str | None
+) -> None:
+    response = client.request(method, "/lost")
+    problem(response, 503, kind)
+    assert response.headers.get("retry-after") == again
 
 
 def test_a_bug_is_500_and_tells_nothing(client: TestClient) -> None:
