@@ -8,6 +8,7 @@ is never written; from then on its caller waits for what `write` makes of it.
 """
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,11 +16,14 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
+from oms_chassis.threads import turned
+
 T = TypeVar("T")
 R = TypeVar("R")
 
 BATCH = 256
 GATHER = 0.002  # seconds that the first request of a batch waits for others, when there were others the last time
+IDLE = 5.0  # seconds between two signs of life while nothing comes
 WAITING, SECONDS = 4096, 5.0  # how many wait at most, and for how long
 
 
@@ -97,11 +101,17 @@ class GroupCommit(Generic[T, R]):
 
     def _run(self) -> None:
         batch: list[_Entry[T, R]] = []
-        while (first := self._queue.get()) is not None:
+        while (first := self._next()) is not None:
             batch, ended = self._gather(first, GATHER if len(batch) > 1 else 0.0)
             self._commit(self._take(batch))
             if ended:
                 return
+
+    def _next(self) -> _Entry[T, R] | None:
+        while True:
+            turned()
+            with contextlib.suppress(Empty):
+                return self._queue.get(timeout=IDLE)
 
     def _gather(self, first: _Entry[T, R], seconds: float) -> tuple[list[_Entry[T, R]], bool]:
         batch, deadline = [first], time.monotonic() + seconds

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -22,8 +22,10 @@ PATIENCE = 2.0  # seconds until a probe or a scrape is answered without the data
 class Health:
     """What probes ask. Kafka's own state is no part of readiness: an order can be accepted while it is away."""
 
-    def __init__(self, database: Database, checks: Mapping[str, Check]) -> None:
-        self._database, self._checks = database, dict(checks)
+    def __init__(
+        self, database: Database, checks: Mapping[str, Check], stalled: Callable[[], Sequence[str]] = tuple
+    ) -> None:
+        self._database, self._checks, self.stalled = database, dict(checks), stalled
         self._seen: tuple[float, bool] = (float("-inf"), False)
         self.draining = False
 
@@ -62,7 +64,8 @@ def internal_app(health: Health, registry: CollectorRegistry, refresh: Callable[
     """/livez, /readyz and /metrics. `refresh` brings the gauges up to date that stand for what is in the database."""
 
     async def livez(_: Request) -> Response:
-        return JSONResponse({"status": "ok"})
+        stalled = list(health.stalled())
+        return JSONResponse({"status": "stalled" if stalled else "ok", "threads": stalled}, 503 if stalled else 200)
 
     async def readyz(_: Request) -> Response:
         conditions = health.readiness(await _in_time(health.database_answers, otherwise=False))

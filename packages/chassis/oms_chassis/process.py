@@ -19,6 +19,7 @@ from oms_chassis.health import Health, internal_app
 from oms_chassis.metrics import Metrics
 from oms_chassis.outbox import Relay
 from oms_chassis.parts import Context, Service
+from oms_chassis.progress import Progress
 from oms_chassis.runner import Runner
 from oms_chassis.server import Server
 from oms_chassis.sessions import Limits
@@ -55,8 +56,9 @@ class Process:
         self._consumer = self._make_consumer()
         self._runners = [Runner(worker, self._database, self._metrics) for worker in self._parts.workers]
         self._periodics = [Periodic(task) for task in (*self._parts.tasks, self._pruning())]
-        self._health = Health(probes, {"consumer": self._is_consuming})
         self._crew = Crew(self._on_failure)
+        self._progress = Progress(self._crew.turns, settings.stall_seconds, self._metrics.registry)
+        self._health = Health(probes, {"consumer": self._is_consuming}, self._progress.stalled)
         self._stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -137,9 +139,7 @@ class Process:
 
     def _servers(self) -> list[Server]:
         settings = self._settings
-        internal = internal_app(
-            self._health, self._metrics.registry, lambda: refresh(self._database, self._metrics, self._parts.workers)
-        )
+        internal = internal_app(self._health, self._metrics.registry, self._measure)
         servers = [server.make(internal, settings.http_host, settings.internal_port, settings.drain_seconds)]
         if self._parts.routers:
             public = app.create(
@@ -147,6 +147,10 @@ class Process:
             )
             servers.insert(0, server.make(public, settings.http_host, settings.http_port, settings.drain_seconds))
         return servers
+
+    def _measure(self) -> None:
+        self._progress.measure()
+        refresh(self._database, self._metrics, self._parts.workers)
 
     def _make_consumer(self) -> Consumer | None:
         parts, service, settings = self._parts, self._service, self._settings

@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = "json"
 
     drain_seconds: float = Field(default=20.0, gt=0, description="in which a service that is to stop has stopped")
+    stall_seconds: float = Field(
+        default=180.0, ge=60, description="a process is restarted when one of its loops has hung for so long"
+    )
     migrate_on_start: bool = Field(default=False, description="migrate the database before serving")
     inbox_days: float = Field(default=7.0, gt=0, description="for how long a message's repetition is recognised")
     currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")

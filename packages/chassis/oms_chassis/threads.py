@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -53,19 +54,37 @@ class Periodic:
         self._stopping.set()
 
 
+class Worker(threading.Thread):
+    """A thread of a crew, and when its loop last came around on the monotonic clock; None if it has no loop."""
+
+    turned: float | None = None
+
+
+def turned() -> None:
+    """Called by a loop each time when it comes around, so that one that hangs is noticed."""
+    thread = threading.current_thread()
+    if isinstance(thread, Worker):
+        thread.turned = time.monotonic()
+
+
 class Crew:
     """The threads of one process."""
 
     def __init__(self, on_failure: Callable[[], None]) -> None:
         self._on_failure = on_failure
-        self._threads: dict[str, threading.Thread] = {}
+        self._threads: dict[str, Worker] = {}
         self.failed = False
 
     def start(self, name: str, run: Callable[[], None]) -> None:
         """Run a function in a thread of its own."""
-        thread = threading.Thread(target=self.guard, args=(name, run), name=name, daemon=True)
+        thread = Worker(target=self.guard, args=(name, run), name=name, daemon=True)
         self._threads[name] = thread
         thread.start()
+
+    def turns(self) -> dict[str, float]:
+        """When the loop of each running thread last came around, on the monotonic clock."""
+        running = [thread for thread in list(self._threads.values()) if thread.is_alive()]
+        return {thread.name: thread.turned for thread in running if thread.turned is not None}
 
     def join(self, name: str, seconds: float) -> bool:
         """Wait for a thread's end; whether it has ended."""
