@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 Rows = Sequence[Row[Any]]
 
 DEFAULT = Limits()
+PING = 1.5  # seconds that a pooled connection has to show that it is alive
 TRUSTED = 1.0  # seconds after its last use within which a pooled connection is taken for alive
 
 
@@ -170,7 +171,8 @@ def _ping_the_idle(engine: Engine) -> None:
         if time.monotonic() - record.info.get("used", float("inf")) < TRUSTED:
             return
         try:
-            engine.dialect.do_ping(connection)
+            with connection.within(PING):
+                engine.dialect.do_ping(connection)
         except engine.dialect.loaded_dbapi.Error as error:
             raise InvalidatePoolError from error  # it is made anew, and so is every other one of its age
 

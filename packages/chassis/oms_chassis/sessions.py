@@ -5,7 +5,8 @@ that they held. The client gives up a server that does not answer: TCP notices a
 acknowledges every byte and passes none on, so that each wait for an answer has a bound of its own.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
@@ -79,6 +80,15 @@ class BoundedConnection(psycopg.Connection[Any]):
         except psycopg.errors._WaitTimeout:  # noqa: SLF001 - the driver offers its timeout, and no public name for it
             self.pgconn.finish()
             raise psycopg.OperationalError("the server did not answer in time") from None
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Wait for no answer longer than that during the block."""
+        usual, self.bound = self.bound, seconds
+        try:
+            yield
+        finally:
+            self.bound = usual
 
 
 def arguments(limits: Limits, query: Mapping[str, Any] | None = None) -> dict[str, Any]:

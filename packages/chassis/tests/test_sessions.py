@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy.exc import SQLAlchemyError
 from support.network import Proxy, proxy
 
+from oms_chassis import db
 from oms_chassis.db import Database, is_unavailable
 from oms_chassis.sessions import Limits, leaves_outcome_open
 from oms_chassis.testing import chassis_only, eventually
@@ -44,6 +45,19 @@ def test_a_server_that_falls_silent_is_given_up_and_the_next_statement_goes_on(n
     assert time.monotonic() - began < 10
     assert is_unavailable(error)
     assert far.read("SELECT 1 AS one")[0].one == 1
+
+
+def test_a_pooled_connection_that_fell_silent_is_replaced_without_a_failure(
+    network: Proxy, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db, "TRUSTED", 0.0)
+    far = Database(network.url(database_url), 1, Limits(statement=60.0))
+    far.read("SELECT 1")
+    network.blackhole()
+    began = time.monotonic()
+    assert far.read("SELECT 1 AS one")[0].one == 1
+    assert time.monotonic() - began < 10
+    far.dispose()
 
 
 def test_a_commit_whose_answer_is_lost_has_an_end_too(network: Proxy, far: Database) -> None:
