@@ -57,6 +57,11 @@ class OrderEvent(Message):
     total: Minor
     currency: Currency
 
+    @property
+    def about(self) -> str:
+        """The event's subject."""
+        return self.order_id
+
 
 class OrderCreated(OrderEvent):
     """An order was accepted: it is to be paid."""
@@ -95,6 +100,11 @@ class PaymentRefunded(Message):
     amount: Minor
     currency: Currency
 
+    @property
+    def about(self) -> str:
+        """The event's subject."""
+        return self.order_id
+
 
 class ItemUpdated(Message):
     """An item's name, price or availability changed. A reader keeps the highest `version` that it saw."""
@@ -105,3 +115,8 @@ class ItemUpdated(Message):
     currency: Currency
     available: StrictBool
     version: Count
+
+    @property
+    def about(self) -> str:
+        """The event's subject."""
+        return self.item_id
