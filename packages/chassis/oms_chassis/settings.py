@@ -25,6 +25,10 @@ class Settings(BaseSettings):
     kafka_partitions: int = Field(default=3, ge=1, description="of each topic that the topics command creates")
     kafka_replication: int = Field(default=1, ge=1, description="of each topic that the topics command creates")
 
+    kafka_min_insync: int | None = Field(
+        default=None, ge=1, description="of each topic that the topics command creates; one less than the replication"
+    )
+
     http_host: str = "0.0.0.0"  # noqa: S104 - a container is reached from outside
     http_port: int = Field(default=9090, ge=0, le=65535)
     internal_port: int = Field(default=9100, ge=0, le=65535)

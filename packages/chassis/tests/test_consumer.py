@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from oms_chassis import consumer as module
+from oms_chassis import processing
 from oms_chassis.consumer import Consumer, Subscription
 from oms_chassis.db import Database, Transaction
 from oms_chassis.metrics import Metrics
@@ -57,7 +58,7 @@ def running(consumer: Consumer) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "RETRIES", (0.01, 0.01))
+    monkeypatch.setattr(processing, "RETRIES", (0.01, 0.01))
 
 
 def seen(database: Database) -> dict[str, int]:

@@ -8,10 +8,11 @@ from uuid import uuid4
 import pytest
 from prometheus_client import CollectorRegistry
 
-from oms_chassis import kafka as module
 from oms_chassis.consumer import Consumer, Subscription
 from oms_chassis.db import Database, Transaction
-from oms_chassis.kafka import KafkaSink, KafkaSource, create_topics
+from oms_chassis.kafka import KafkaSink, KafkaSource, admin, create_topics
+from oms_chassis.kafka import sink as sinks
+from oms_chassis.kafka import source as module
 from oms_chassis.metrics import Metrics
 from oms_chassis.settings import Settings
 from oms_chassis.streams import Outgoing, Record, StreamUnavailable, first_offsets, next_offsets
@@ -35,6 +36,10 @@ def sink(settings: Settings) -> Iterator[KafkaSink]:
     sink = KafkaSink(settings)
     yield sink
     sink.close()
+
+
+def unreachable(_: Settings) -> dict[str, Any]:
+    return {"bootstrap_servers": "127.0.0.1:1", "bootstrap_timeout_ms": 500}
 
 
 def source(settings: Settings, group: str) -> KafkaSource:
@@ -112,9 +117,8 @@ def test_topics_are_created_once(settings: Settings) -> None:
 
 def test_a_broker_that_is_away_is_said_to_be_unavailable(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     nowhere = settings.model_copy(update={"kafka_bootstrap": "127.0.0.1:1"})
-    monkeypatch.setattr(
-        module, "connection", lambda _: {"bootstrap_servers": "127.0.0.1:1", "bootstrap_timeout_ms": 500}
-    )
+    for where in (admin, sinks, module):
+        monkeypatch.setattr(where, "connection", unreachable)
     with pytest.raises(StreamUnavailable):
         create_topics(nowhere)
     with pytest.raises(StreamUnavailable):
@@ -132,7 +136,7 @@ def test_a_consumer_works_off_what_the_real_broker_delivers(
     def handle(_: Transaction, batch: list[Event[Any]]) -> None:
         events.extend(one for one in batch if one.subject == key)
 
-    data = ItemUpdated(item_id="a", name="A", unit_price=1, currency="USD", available=True, version=1)
+    data = ItemUpdated(item_id=key, name="A", unit_price=1, currency="USD", available=True, version=1)
     sent = [ITEM_UPDATED.event(data, key) for _ in range(20)]
     sink.send([Outgoing(TOPIC, key.encode(), one.encode().encode()) for one in (*sent, *sent)])
     group = uuid4().hex
