@@ -67,11 +67,14 @@ if __name__ == "__main__":
     raise SystemExit(main(SERVICE))
 '''
 MIGRATION = """
-from oms_chassis.migrations import create_chassis_tables, drop_chassis_tables
+from oms_chassis.migrations import create_chassis_tables, create_outbox_quarantine, drop_chassis_tables
 revision = "0001"
 down_revision = None
-upgrade = create_chassis_tables
 downgrade = drop_chassis_tables
+
+def upgrade():
+    create_chassis_tables()
+    create_outbox_quarantine()
 """
 
 
@@ -189,9 +192,9 @@ def test_topics_say_when_the_broker_is_away(
 def test_a_service_tells_that_it_lives_that_it_is_ready_and_what_it_measures(running: Toy) -> None:
     toy = running
     assert toy.get("/livez").status_code == 200
-    assert toy.get("/readyz").json() == {"serving": True, "database": True, "consumer": True}
+    assert toy.get("/readyz").json() == {"serving": True, "database": True}
     measured = toy.get("/metrics").text
-    for name in ("oms_outbox_pending", "oms_consumer_running", "oms_relay_leader"):
+    for name in ("oms_outbox_pending", "oms_outbox_quarantined", "oms_consumer_running", "oms_relay_leader"):
         assert f"\n{name} " in measured
     eventually(lambda: "oms_consumer_running 1.0" in toy.get("/metrics").text)
 

@@ -163,3 +163,9 @@ def test_the_model_is_what_the_first_migration_makes(database: Database) -> None
 
 def count(registry: CollectorRegistry, kind: str, state: str) -> float | None:
     return registry.get_sample_value("oms_messages_total", {"channel": QUEUE, "kind": kind, "state": state})
+
+
+def test_messages_are_counted_from_the_start() -> None:
+    registry = CollectorRegistry()
+    worker(QUEUE, Fake(), registry, 1)
+    assert {count(registry, kind, state) for kind in Kind for state in ("sent", "failed")} == {0.0}

@@ -4,7 +4,7 @@ from typing import Any
 
 from kafka import KafkaAdminClient
 
-from oms_chassis.kafka.connection import connection, unavailable_on_error
+from oms_chassis.kafka.connection import closed_on_error, connection, unavailable_on_error
 from oms_chassis.settings import Settings
 from oms_chassis.streams import LETTER_LIMIT, RECORD_LIMIT
 from oms_contracts import topics
@@ -12,8 +12,8 @@ from oms_contracts import topics
 
 def create_topics(settings: Settings) -> list[str]:
     """Create the topics that are missing; their names."""
-    with unavailable_on_error():
-        admin = KafkaAdminClient(**connection(settings))
+    with unavailable_on_error(), closed_on_error() as client:
+        admin = KafkaAdminClient(**connection(settings), kafka_client=client)
         try:
             missing = sorted(set(topics.names()) - set(admin.list_topics()))
             if missing:

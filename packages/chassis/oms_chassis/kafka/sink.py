@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from kafka import KafkaProducer
@@ -20,7 +20,7 @@ from kafka.errors import (
     UnsupportedForMessageFormatError,
 )
 
-from oms_chassis.kafka.connection import connection
+from oms_chassis.kafka.connection import closed_on_error, connection
 from oms_chassis.settings import Settings
 from oms_chassis.streams import LETTER_LIMIT, Outgoing, RecordRefused, StreamUnavailable, TopicRefused
 
@@ -76,20 +76,25 @@ class KafkaSink:
 
     def _connected(self) -> KafkaProducer:
         if self._producer is None:
-            self._producer = KafkaProducer(
-                **connection(self._settings),
-                acks="all",
-                enable_idempotence=True,
-                linger_ms=0,
-                batch_size=256 * 1024,
-                max_request_size=LETTER_LIMIT,
-                max_block_ms=int(FIND_TIMEOUT * 1000),
-                delivery_timeout_ms=int(SEND_TIMEOUT * 1000),
-                request_timeout_ms=10_000,
-                metadata_max_age_ms=10_000,
-                metrics_enabled=False,
-            )
+            with closed_on_error() as client:
+                self._producer = self._connect(client)
         return self._producer
+
+    def _connect(self, client: Callable[..., Any]) -> KafkaProducer:
+        return KafkaProducer(
+            **connection(self._settings),
+            kafka_client=client,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=0,
+            batch_size=256 * 1024,
+            max_request_size=LETTER_LIMIT,
+            max_block_ms=int(FIND_TIMEOUT * 1000),
+            delivery_timeout_ms=int(SEND_TIMEOUT * 1000),
+            request_timeout_ms=10_000,
+            metadata_max_age_ms=10_000,
+            metrics_enabled=False,
+        )
 
 
 def _find(producer: KafkaProducer, topic: str) -> None:

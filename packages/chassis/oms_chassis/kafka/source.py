@@ -2,19 +2,20 @@
 
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.errors import CommitFailedError, IllegalStateError, KafkaError, RebalanceInProgressError
-from kafka.net.compat import KafkaNetClient
 from kafka.structs import OffsetAndMetadata
 
-from oms_chassis.kafka.connection import connection, unavailable_on_error
+from oms_chassis.kafka.connection import closed_on_error, connection, unavailable_on_error
 from oms_chassis.settings import Settings
 from oms_chassis.streams import BATCH, RECORD_LIMIT, Partition, Record, StreamUnavailable
 
 POLL_INTERVAL = 60.0  # seconds between polls after which the group gives a member's partitions to others
+QUIET = 4.0  # seconds without an answer that never pass while a broker is there: heartbeats go out each three seconds
 UNASSIGNED = 20.0  # seconds without partitions after which a member starts over: see KafkaSource.poll
 
 
@@ -36,43 +37,19 @@ class _Flag(ConsumerRebalanceListener):  # type: ignore[misc] # kafka-python has
         return not self.assigned and time.monotonic() - self.since > UNASSIGNED
 
 
-class _Clients:
-    """Makes a consumer's connections, so that they can be closed even if there will be no consumer.
-
-    kafka-python 3.0.12: a KafkaConsumer that cannot connect raises in its constructor and leaves a thread and four
-    descriptors behind, which nobody else can reach.
-    """
-
-    def __init__(self) -> None:
-        self._made: list[KafkaNetClient] = []
-
-    def __call__(self, **configs: object) -> KafkaNetClient:
-        self._made.append(KafkaNetClient(**configs))
-        return self._made[-1]
-
-    def close(self) -> None:
-        for client in self._made:
-            client.close()
-
-
 class KafkaSource:
     """A member of a consumer group; offsets are committed by hand, after the work."""
 
     def __init__(self, settings: Settings, group: str, names: Sequence[str]) -> None:
         self._flag = _Flag()
         self._answered = time.monotonic()
-        clients = _Clients()
-        with unavailable_on_error():
-            try:
-                self._consumer = self._join(settings, group, names, clients)
-            except BaseException:
-                clients.close()
-                raise
+        with unavailable_on_error(), closed_on_error() as client:
+            self._consumer = self._join(settings, group, names, client)
 
-    def _join(self, settings: Settings, group: str, names: Sequence[str], clients: _Clients) -> KafkaConsumer:
+    def _join(self, settings: Settings, group: str, names: Sequence[str], client: Callable[..., Any]) -> KafkaConsumer:
         consumer = KafkaConsumer(
             **connection(settings),
-            kafka_client=clients,
+            kafka_client=client,
             group_id=group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -91,6 +68,10 @@ class KafkaSource:
         return consumer
 
     def poll(self, seconds: float) -> Sequence[Record]:
+        if self.silence() > QUIET:
+            # kafka-python 3.0.12 polls in a busy loop while the answer to its heartbeat is late.
+            time.sleep(seconds)
+            seconds = 0.0
         with unavailable_on_error():
             found = self._consumer.poll(timeout_ms=int(seconds * 1000), max_records=BATCH)
         # What is said in _join can still happen when a topic gets more partitions: start over then.
