@@ -43,7 +43,7 @@ class Process:
         self._consumer = self._make_consumer()
         self._runners = [Runner(worker, self._database, self._metrics) for worker in self._parts.workers]
         self._periodics = [Periodic(task) for task in (*self._parts.tasks, self._pruning())]
-        # Orders are taken while Kafka is away, also by a process that starts then; who answers nobody may wait for it.
+        # A service with HTTP takes orders while Kafka is away, even if it starts then: it waits for no consumer.
         self._health = Health(self._database, {} if self._parts.routers else {"consumer": self._is_consuming})
         self._crew = Crew(self._on_failure)
         self._stop = asyncio.Event()
