@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -189,7 +190,11 @@ def test_a_source_whose_broker_falls_silent_knows_for_how_long(settings: Setting
     eventually(lambda: (reader.poll(0.2), reader.silence() < 2)[1], within=30)
     os.kill(kafka_server.pid, signal.SIGSTOP)
     try:
-        eventually(lambda: (reader.poll(0.2), reader.silence() > 6)[1], within=30)
+        eventually(lambda: (reader.poll(0.2), reader.silence() > module.QUIET + 1)[1], within=30)
+        busy = time.process_time()
+        for _ in range(6):
+            assert reader.poll(0.5) == []
+        assert time.process_time() - busy < 0.5  # of the three seconds that the polls took
     finally:
         os.kill(kafka_server.pid, signal.SIGCONT)
     eventually(lambda: (reader.poll(0.2), reader.silence() < 2)[1], within=60)
