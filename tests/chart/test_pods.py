@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from oms_contracts.topics import SERVICES
-from oms_local import sample
+from oms_platform.sample import ITEMS
 
 CHART = Path(__file__).parents[2] / "charts" / "oms"
 
@@ -129,7 +129,7 @@ def test_images_follow_the_registry_and_the_tag(render: Any) -> None:
 
 def test_the_catalogue_is_the_sample_of_the_local_platform(render: Any) -> None:
     env = {one["name"]: one.get("value") for one in render().container("oms-inventory")["env"]}
-    assert json.loads(env["OMS_CATALOGUE"] or "") == sample.ITEMS
+    assert json.loads(env["OMS_CATALOGUE"] or "") == ITEMS
 
 
 def test_the_inbox_is_there_until_real_providers_are(render: Any) -> None:

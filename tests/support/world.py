@@ -18,7 +18,7 @@ from oms_chassis import migrations
 from oms_chassis.db import Database
 from oms_contracts.topics import SERVICES
 from oms_gateway.ledger import Ledger
-from oms_local.postgres import PostgresServer
+from oms_servers.postgres import PostgresServer
 
 CONFIRMED = "00000000-0000-7000-8000-000000000001"
 DECLINED = "00000000-0000-7000-8000-000000000002"

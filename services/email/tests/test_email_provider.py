@@ -17,9 +17,9 @@ from pydantic import SecretStr
 from oms_chassis.jobs import Done, Outcome, Retry
 from oms_email.provider import SmtpProvider
 from oms_email.settings import EmailSettings
-from oms_local.testing import free_port
 from oms_notifications.delivery import Notice, refused, sent
 from oms_notifications.testing import RunningInbox, running_inbox
+from oms_servers.testing import free_port
 
 SENT = sent("<o-1.confirmed@example.com>")
 

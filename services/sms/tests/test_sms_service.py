@@ -6,8 +6,8 @@ from prometheus_client import CollectorRegistry
 
 from oms_chassis import testing
 from oms_chassis.service import Context
-from oms_local.testing import free_port
 from oms_notifications.testing import CUSTOMER, confirmed, declined, out_of_stock, running_inbox
+from oms_servers.testing import free_port
 from oms_sms.main import SERVICE
 from oms_sms.settings import SmsSettings
 
