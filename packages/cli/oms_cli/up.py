@@ -1,37 +1,45 @@
-"""`oms up`: start the platform, watch it, end it."""
+"""`oms up`: start the platform, keep it running, end it."""
 
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.text import Text
 
 from oms_cli import show
 from oms_platform.addresses import Addresses
+from oms_platform.control import Control
 from oms_platform.platform import Platform
 from oms_platform.running import Running
+from oms_platform.supervisor import Backoff, Supervisor
 from oms_servers import folders, jars
 from oms_servers.errors import DiskFull, LocalError, telling_full_disk
 
 ROOM = 500 << 20  # bytes that a first start needs, downloads included
 DETACHED_SECONDS = 300.0
+LOOK_SECONDS = 0.2  # between looks at what runs
 
 
 class Up:
     """One run of a platform in the foreground."""
 
-    def __init__(self, home: Path, console: Console) -> None:
+    def __init__(self, home: Path, console: Console, *, restart: bool) -> None:
         self._console, self._running = console, Running(home)
         self._platform = Platform(home, Addresses.local())
-        self._home = home
+        self._home, self._restart = home, restart
+        self._ending = threading.Event()
         self._told: dict[str, str] = {}
 
     def run(self, when_ready: Callable[[], None]) -> None:
@@ -41,9 +49,10 @@ class Up:
         with telling_full_disk("OMS's own files"), self._running.alone():
             try:
                 self._start()
-                when_ready()
-                self._console.print("[dim]Ctrl-C stops OMS; its data stays (oms reset removes it)[/]")
-                self._watch()
+                with self._supervised() as supervision:
+                    when_ready()
+                    self._console.print("[dim]Ctrl-C stops OMS; its data stays (oms reset removes it)[/]")
+                    supervision.result()
             except KeyboardInterrupt:
                 self._console.print("stopping: the services finish what they have begun …")
             finally:
@@ -90,15 +99,30 @@ class Up:
         parts = ((one.name, one.state, f"127.0.0.1:{one.listens[0]}") for one in self._platform.servers)
         return Group("starting OMS", show.states(parts))
 
-    def _watch(self) -> None:
-        dead: set[str] = set()
-        while True:
-            time.sleep(0.5)
-            for server in self._platform.servers:
-                if server.state == "dead" and server.name not in dead:
-                    dead.add(server.name)
-                    show.failure(self._console, server.death())
-                    self._console.print("The rest goes on. To start it again: Ctrl-C, then `make up`; no data is lost.")
+    @contextmanager
+    def _supervised(self) -> Iterator["Future[None]"]:
+        with ThreadPoolExecutor(1, "supervisor") as pool:
+            try:
+                yield pool.submit(self._supervise)
+            finally:
+                self._ending.set()
+
+    def _supervise(self) -> None:
+        supervisor = Supervisor(self._platform.servers, Backoff() if self._restart else None, self._say)
+
+        def act(action: str, name: str) -> str:
+            done = supervisor.act(action, name)
+            self._running.tell(self._platform.servers, ready=True)
+            return done
+
+        with Control(self._home) as control:
+            while not self._ending.is_set():
+                control.serve(act, LOOK_SECONDS)
+                supervisor.look()
+                self._running.tell(self._platform.servers, ready=True)
+
+    def _say(self, sentence: str) -> None:
+        self._console.print(Text(f"{datetime.now().astimezone():%H:%M:%S} {sentence}", "yellow"), soft_wrap=True)
 
     def _stop(self) -> None:
         # A second Ctrl-C means: at once.
@@ -109,11 +133,11 @@ class Up:
         self._console.print("stopped")
 
 
-def detached(home: Path, console: Console) -> None:
+def detached(home: Path, console: Console, *, restart: bool) -> None:
     """Start `oms up` as a process of its own, and wait until it is ready."""
     log = home / "logs" / "up.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "oms_cli", "up", "--no-sample"]
+    command = [sys.executable, "-m", "oms_cli", "up", "--no-sample", "--restart" if restart else "--no-restart"]
     with log.open("wb") as out:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
     running, deadline = Running(home), time.monotonic() + DETACHED_SECONDS

@@ -14,7 +14,7 @@ from typing import Any
 
 from oms_platform.services import HttpServer, answers_ok
 from oms_servers import ports
-from oms_servers.errors import LocalError
+from oms_servers.errors import LocalError, NotReady
 from oms_servers.server import Server
 
 DOWN_SECONDS = 60.0
@@ -39,8 +39,11 @@ class Part:
     health: int
     ready: str
     log: str
+    stopped: bool = False
 
     def state(self) -> str:
+        if self.stopped:
+            return "stopped"
         if self.pid is None or not _exists(self.pid):
             return "dead"
         answers = answers_ok(self.health, self.ready) if self.ready else ports.answers(self.health)
@@ -50,7 +53,7 @@ class Part:
 def part(server: Server) -> Part:
     """A server as others see it."""
     health, ready = server.ready if isinstance(server, HttpServer) else (server.listens[0], "")
-    return Part(server.name, server.pid, server.listens[0], health, ready, str(server.log))
+    return Part(server.name, server.pid, server.listens[0], health, ready, str(server.log), server.state == "stopped")
 
 
 class Running:
@@ -59,6 +62,7 @@ class Running:
     def __init__(self, home: Path) -> None:
         self._home = home
         self._lock, self._file = home / "up.lock", home / "up.json"
+        self._written = ""
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -77,11 +81,15 @@ class Running:
                 self._file.unlink(missing_ok=True)
 
     def tell(self, servers: Sequence[Server], *, ready: bool) -> None:
-        """Write down what runs."""
+        """Write down what runs, if that has changed."""
         known = {"pid": os.getpid(), "ready": ready, "parts": [asdict(part(server)) for server in servers]}
+        text = json.dumps(known, indent=2)
+        if text == self._written:
+            return
         fresh = self._file.with_suffix(".new")
-        fresh.write_text(json.dumps(known, indent=2))
+        fresh.write_text(text)
         fresh.rename(self._file)
+        self._written = text
 
     def is_up(self) -> bool:
         """Whether some process holds the lock."""
@@ -103,6 +111,21 @@ class Running:
         if not self.is_up():
             raise NotRunning("OMS is not up", "`make up` starts it")
         return [Part(**known) for known in self._known().get("parts", [])]
+
+    def await_ready(self, name: str, seconds: float) -> None:
+        """Return when one part answers; NotReady when it takes longer."""
+        deadline = time.monotonic() + seconds
+        while self.find(name).state() != "ready":
+            if time.monotonic() > deadline:
+                raise NotReady(f"{name} is not ready after {seconds:.0f} seconds", f"`oms logs {name}` says why")
+            time.sleep(0.1)
+
+    def find(self, name: str) -> Part:
+        """The part of this name; LocalError when there is none."""
+        parts = {part.name: part for part in self.parts()}
+        if name not in parts:
+            raise LocalError(f"There is no program {name}", f"There are: {', '.join(parts)}")
+        return parts[name]
 
     def end(self) -> None:
         """Ask the process that holds the lock to stop everything, and wait for it."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
@@ -37,6 +38,11 @@ def unprivileged() -> tuple[int, int] | None:
     accounts = {entry.pw_name: entry for entry in pwd.getpwall()}
     entry = next((accounts[name] for name in UNPRIVILEGED if name in accounts), None)
     return (entry.pw_uid, entry.pw_gid) if entry else (65534, 65534)
+
+
+def run_as(account: tuple[int, int] | None) -> dict[str, Any]:
+    """What subprocess takes to run a program as this user and group and in no other; nothing for our own."""
+    return {"user": account[0], "group": account[1], "extra_groups": []} if account else {}
 
 
 def reachable(folder: Path) -> bool:

@@ -134,16 +134,13 @@ def _initdb(place: Path) -> None:
         fresh.mkdir()
         Path(scratch).chmod(0o711)
         folders.give_away(fresh)
-        user, group = folders.unprivileged() or (None, None)
         arguments = ["-D", str(fresh), "-U", USER, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
         made = subprocess.run(
             [binaries() / "initdb", *arguments],
             capture_output=True,
             text=True,
             check=False,
-            user=user,
-            group=group,
-            extra_groups=None if user is None else [],
+            **folders.run_as(folders.unprivileged()),
             cwd="/",
         )
         if made.returncode != 0:

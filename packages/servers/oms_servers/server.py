@@ -13,10 +13,10 @@ from typing import Literal, Self
 
 import psutil
 
-from oms_servers import guard, ports
+from oms_servers import folders, guard, ports
 from oms_servers.errors import LocalError, NotReady, PortTaken, ServerDied, telling_full_disk
 
-State = Literal["waiting", "starting", "ready", "dead"]
+State = Literal["waiting", "starting", "ready", "stopped", "dead"]
 LAST_WORDS = 12  # lines of a dead server's log that an error repeats
 
 
@@ -36,7 +36,7 @@ class Server(ABC):
         self.listens = listens
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0
-        self._answered = False
+        self._answered = self._ended = False
 
     @abstractmethod
     def command(self) -> list[str]:
@@ -72,7 +72,7 @@ class Server(ABC):
     def state(self) -> State:
         """Where the program is in its life, for people."""
         if self._process is None:
-            return "waiting"
+            return "stopped" if self._ended else "waiting"
         if not self.is_alive():
             return "dead"
         return "ready" if self._answered else "starting"
@@ -86,6 +86,12 @@ class Server(ABC):
             self.log.parent.mkdir(parents=True, exist_ok=True)
             self.prepare()
             self._spawn()
+
+    def look(self) -> State:
+        """The state now: a program that starts is asked whether it answers yet."""
+        if self.state == "starting":
+            self._answered = self.is_ready()
+        return self.state
 
     def await_ready(self, seconds: float | None = None) -> None:
         """Return when the program answers; ServerDied or NotReady otherwise."""
@@ -137,12 +143,12 @@ class Server(ABC):
 
     def death(self) -> LocalError:
         """How the program ended that nobody asked to end."""
-        code = self._process.returncode if self._process else "none"
+        code = self._process.returncode if self._process else 0
+        if code < 0:
+            return ServerDied(f"{self.name} was killed by {signal.Signals(-code).name}", f"Its log: {self.log}")
         words = self.log_since_start() if self.log.exists() else ""
         last = "\n".join(f"    {line}" for line in words.splitlines()[-LAST_WORDS:])
-        return ServerDied(
-            f"{self.name} ended with code {code}; its last words:\n{last}\n", f"The whole log: {self.log}"
-        )
+        return ServerDied(f"{self.name} ended with code {code}; its last words:\n{last}\n", f"Its log: {self.log}")
 
     def check_ports(self) -> None:
         """PortTaken when another program listens where this one is to."""
@@ -151,8 +157,8 @@ class Server(ABC):
             raise PortTaken(f"{self.name} needs port {taken}, which {ports.holder(taken)} has", "Stop that program")
 
     def _spawn(self) -> None:
-        self._answered = False
-        user, group = self.account() or (None, None)
+        self._forget()
+        self._answered = self._ended = False
         with self.log.open("ab") as log:
             self._log_start = log.tell()
             self._process = subprocess.Popen(
@@ -163,14 +169,12 @@ class Server(ABC):
                 env={**os.environ, **self.environment()},
                 cwd="/",
                 start_new_session=True,  # Ctrl-C is for us: we end the servers in order
-                user=user,
-                group=group,
-                extra_groups=None if user is None else [],
+                **folders.run_as(self.account()),
             )
         guard.watch(self._process.pid)
 
     def _end(self, by: signal.Signals, seconds: float) -> None:
-        process, self._process = self._process, None
+        process, self._ended = self._process, True
         if process is None:
             return
         process.send_signal(by)
@@ -179,7 +183,12 @@ class Server(ABC):
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        guard.forget(process.pid)
+        self._forget()
+
+    def _forget(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            guard.forget(process.pid)
 
     def _children(self) -> list[psutil.Process]:
         try:
