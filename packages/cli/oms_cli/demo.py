@@ -1,5 +1,6 @@
 """`oms demo`: what can go wrong with an order, made to happen, and what OMS makes of it."""
 
+import time
 from pathlib import Path
 
 from rich.console import Console
@@ -16,6 +17,7 @@ ORDER_SECONDS = 60.0
 # Kafka waits 10 s for a consumer that died; the lease of a charge that it had begun ends after 60 s.
 RECOVERY_SECONDS = 150.0
 DECLINED_CARD = "4000000000000002"
+SLOW_CARD, MID_CHARGE_SECONDS = "9999000000000001", 1.0  # a charge of it takes two seconds
 SCARCE_ITEM = "Item5"
 
 
@@ -24,7 +26,7 @@ class UnexpectedEnd(LocalError):
 
 
 class Demo:
-    """Three stories with the `oms up` of a folder."""
+    """Orders in trouble, on the `oms up` of a folder."""
 
     def __init__(self, home: Path, console: Console) -> None:
         if not Running(home).is_ready():
@@ -34,23 +36,24 @@ class Demo:
         self._home, self._console = home, console
         self._client = Client.of_running(home)
 
-    def run(self) -> None:
-        """Tell the stories; UnexpectedEnd or another LocalError when one goes wrong."""
-        self._crash()
+    def run(self, *, long: bool = False) -> None:
+        """Go through all of it; UnexpectedEnd or another LocalError when an order does not end as it should."""
+        self._dead_service()
         self._declined_card()
         self._sold_out()
+        if long:
+            self._cut_off_charge()
         self._console.print("\n[green]All orders ended as they should.[/] docs/architecture.md says how it works.")
 
-    def _crash(self) -> None:
-        self._title("1. The payment service is killed while an order is on its way")
+    def _dead_service(self) -> None:
+        self._title("1. The payment service is killed, and an order comes in")
+        # In this order: a charge that the kill cuts off waits for the end of its lease, as in the fourth part.
+        self._kill_payment()
         order = self._place(sample.ORDER)
-        self._console.print(f"  {ask(self._home, 'kill', 'payment')}")
-        self._console.print("  [dim]a charge that was cut off is taken up again when its lease ends, within 60 s[/]")
         self._await_end(order, "CONFIRMED", None, RECOVERY_SECONDS)
-        Running(self._home).await_ready("payment", RECOVERY_SECONDS)
         self._why(
-            "The order was stored together with its event (transactional outbox), Kafka kept the event until payment "
-            "was back, and what payment then saw for a second time it skipped (idempotent consumer): charged once."
+            "The order was stored together with its event (transactional outbox), and Kafka kept the event until "
+            "payment was back. What a service gets twice, it skips (idempotent consumer)."
         )
 
     def _declined_card(self) -> None:
@@ -70,6 +73,22 @@ class Demo:
             "Both had paid when inventory found too little for the second: it publishes that, and payment refunds "
             "(compensation) before the order is CANCELLED."
         )
+
+    def _cut_off_charge(self) -> None:
+        self._title("4. The payment service is killed in the middle of a charge")
+        order = self._place(sample.order(card=SLOW_CARD))
+        time.sleep(MID_CHARGE_SECONDS)
+        self._kill_payment()
+        self._console.print("  [dim]nobody knows whether the card was charged; the job's lease ends within 60 s[/]")
+        self._await_end(order, "CONFIRMED", None, RECOVERY_SECONDS)
+        self._why(
+            "The charge is a job with a lease. When that ends, the job is done again with the same idempotency key, by "
+            "which the gateway knows a charge that it has already made: the customer pays once."
+        )
+
+    def _kill_payment(self) -> None:
+        Running(self._home).await_ready("payment", RECOVERY_SECONDS)
+        self._console.print(f"  {ask(self._home, 'kill', 'payment')}")
 
     def _last_pieces(self) -> int:
         """How many of the scarce item there are, one at least."""

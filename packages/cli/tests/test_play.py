@@ -98,9 +98,9 @@ def test_an_unknown_name_is_answered_with_the_known_ones(shell: Shell) -> None:
 
 
 def test_the_demo_ends_well_and_again_when_the_item_is_sold_out(shell: Shell) -> None:
-    for _ in range(2):
-        said = shell.oms("demo")
-        assert said.count("CONFIRMED") >= 2
+    for options, confirmed in ([], 2), (["--long"], 3):
+        said = shell.oms("demo", *options)
+        assert said.count("CONFIRMED") == confirmed
         assert "CANCELLED  payment-declined" in said
         assert "CANCELLED  out-of-stock" in said
         assert "All orders ended as they should" in said
