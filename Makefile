@@ -1,6 +1,6 @@
 # What can be done here. Each target makes the environment first (scripts/setup.sh ends at once when it is there).
 .DEFAULT_GOAL := help
-.PHONY: help up demo down test lint format lock reset bench footprint contracts images kind-up kind-down test-cluster setup
+.PHONY: help up demo down test lint format lock reset bench footprint contracts docs images kind-up kind-down test-cluster migration setup
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -11,7 +11,7 @@ setup: ## make .venv, with everything that requirements.lock pins
 up: setup ## start all of OMS on this machine and place the sample order; Ctrl-C stops it
 	@.venv/bin/oms up
 
-demo: setup ## beside `make up`: orders survive a killed service, a declined card and a sold-out item
+demo: setup ## with `make up` in another terminal: orders survive a killed service, a declined card and a sold-out item
 	@.venv/bin/oms demo
 
 down: setup ## stop what `make up` started elsewhere
@@ -23,14 +23,20 @@ reset: setup ## remove the data and logs of `make up`
 test: setup ## all tests that need neither Docker nor a cluster, on real Kafka and Postgres, with coverage
 	@scripts/test.sh
 
-lint: setup ## format, lint, types, imports, contracts and sizes: what CI checks without running anything
+lint: setup ## format, lint, types, imports, contracts, sizes, documentation: what CI checks without running anything
 	@scripts/lint.sh
 
 format: setup ## format the code, and mend what can be mended by itself
 	@.venv/bin/ruff check --fix --quiet . ; .venv/bin/ruff format .
 
-contracts: setup ## write the JSON Schemas and the AsyncAPI document from the models
+contracts: setup ## write the JSON Schemas, the AsyncAPI document and the graphs in the documentation
 	@.venv/bin/python -m oms_contracts
+
+docs: setup ## build the documentation as a site: build/site
+	@scripts/docs.sh
+
+migration: setup ## generate a migration from a service's tables: make migration SERVICE=order m="what changes"
+	@.venv/bin/python scripts/migration.py "$(SERVICE)" "$(m)"
 
 bench: setup ## measure throughput and latency, beside a naive build
 	@scripts/bench.sh

@@ -33,8 +33,9 @@ from oms_contracts.events import (
     PaymentMethod,
 )
 from oms_contracts.topics import Topic
-from oms_gateway import Card, charge_key, gateway, tokeniser
+from oms_gateway import Card, charge_key
 from oms_order.schemas import OrderBody
+from oms_simulators.payment.gateway import SimulatedGateway, SimulatedTokeniser
 
 PRICE, CURRENCY = 1250, "USD"
 
@@ -81,7 +82,7 @@ def place(request: OrderBody) -> dict[str, str]:
     order_id, quantity = str(uuid4()), request.items[0].quantity
     payment, customer = request.payment_details, request.customer
     card = Card(payment.card_number, payment.cvv, payment.expiry_date)
-    token = tokeniser("simulator").tokenise(card)
+    token = SimulatedTokeniser().tokenise(card)
     with Session(ENGINE) as session:
         session.add(NaiveOrder(id=order_id, status="PENDING", total=PRICE * quantity))
         session.commit()
@@ -184,7 +185,7 @@ HANDLERS: dict[str, dict[Topic, Callable[[Event[Any]], None]]] = {
     "email": {topics.INVENTORY_UPDATED: mail},
     "sms": {topics.INVENTORY_UPDATED: text},
 }
-GATEWAY = gateway("simulator", os.environ["OMS_DATABASE_URL"])
+GATEWAY = SimulatedGateway(os.environ["OMS_DATABASE_URL"])
 
 
 def serve(name: str) -> None:

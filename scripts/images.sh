@@ -54,5 +54,5 @@ if [ -n "$push" ]; then
 fi
 
 for service in "${services[@]}"; do
-  docker image inspect --format '{{index .RepoTags 0}} {{.Size}}' "$prefix/$service:$tag"
+  docker image inspect --format "$prefix/$service:$tag {{.Size}}" "$prefix/$service:$tag"
 done | awk '{ printf "images: %-24s %4.0f MB\n", $1, $2 / 1e6 }'

@@ -22,6 +22,9 @@ for folder in packages/*/tests services/*/tests; do check "mypy $folder" mypy --
 check "imports" lint-imports
 check "contracts" python -m oms_contracts --check
 check "sizes" python scripts/sizes.py
+check "documentation" scripts/docs.sh
+check "words" python scripts/words.py --report
+if command -v actionlint >/dev/null; then check "workflows" actionlint; fi
 
 [ ${#failed[@]} -eq 0 ] && echo "lint: all well" && exit 0
 printf 'lint: failed: %s\n' "$(IFS=,; echo "${failed[*]}")" >&2

@@ -1,6 +1,8 @@
 """The five images, as they were built."""
 
 import json
+import os
+import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,7 +109,7 @@ def test_an_image_holds_its_own_service_alone_and_its_migrations(docker: Docker,
 
 def test_the_inbox_runs_from_the_email_image(docker: Docker, images: dict[str, str]) -> None:
     hardened = ("--read-only", "--tmpfs=/tmp", "--network=none")
-    command = ("-m", "oms_notifications.inbox", "--help")
+    command = ("-m", "oms_simulators.mailcatcher", "--help")
     assert "--smtp-port" in docker("run", "--rm", *hardened, "--entrypoint=python", images["email"], *command)
 
 
@@ -140,6 +142,19 @@ def test_the_list_of_contents_names_what_is_installed(docker: Docker, image: str
     listed = {f"{part['name']}=={part['version']}" for part in document["components"] if "pkg:pypi/" in part["purl"]}
     assert listed == set(python(docker, image, DISTRIBUTIONS).split())
     assert any(part["purl"].startswith("pkg:deb/debian/libssl3") for part in document["components"])
+
+
+def test_the_build_ends_with_the_names_that_were_asked_for(docker: Docker, images: dict[str, str], root: Path) -> None:
+    """Also where the same images have other names too."""
+    named = {image.partition(":")[0] + ":listed" for image in images.values()}
+    environment = os.environ | {"OMS_TAG": "listed"}
+    try:
+        done = subprocess.run(
+            ["scripts/images.sh"], cwd=root, env=environment, capture_output=True, text=True, check=True
+        )
+        assert {line.split()[1] for line in done.stdout.splitlines() if line.endswith(" MB")} == named
+    finally:
+        docker("image", "rm", "--force", *named, "oms/base:listed")
 
 
 def test_the_build_context_is_small(docker: Docker, root: Path) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 import yaml
+from support.dockerfiles import is_in_context, stages
 
+from oms_chassis.settings import Settings
 from oms_contracts.topics import SERVICES
 
 Config = dict[str, Any]
@@ -20,7 +22,9 @@ KEYS = {
     "artifact": {"image", "context", "sync", "requires", "hooks", "platforms", "runtimeType", "docker"},
     "docker": {"dockerfile", "target", "buildArgs", "network", "cacheFrom", "cliFlags", "pullParent", "noCache"},
     "manual": {"src", "dest", "strip"},
-    "deploy": {"helm", "statusCheck", "statusCheckDeadlineSeconds", "kubeContext", "logs"},
+    "deploy": {
+        *("helm", "statusCheck", "statusCheckDeadlineSeconds", "tolerateFailuresUntilDeadline", "kubeContext", "logs"),
+    },
     "release": {
         *("name", "chartPath", "valuesFiles", "namespace", "version", "setValues", "setValueTemplates", "setFiles"),
         *("createNamespace", "wait", "recreatePods", "skipBuildDependencies", "skipTests", "upgradeOnChange"),
@@ -39,16 +43,15 @@ def config(root: Path) -> Config:
 
 
 def patched(config: Config, *profiles: str) -> Config:
-    """The configuration as these profiles make it; each patch must find the place that it adds to."""
+    """The configuration as these profiles make it; a patch adds what is not there, or replaces what is."""
     result = copy.deepcopy(config)
     for profile in (one for one in config["profiles"] if one["name"] in profiles):
         for patch in profile["patches"]:
-            assert patch["op"] == "add"
             *way, last = patch["path"].strip("/").split("/")
             place: Any = result
             for step in way:
                 place = place[int(step)] if isinstance(place, list) else place[step]
-            assert last not in place, patch["path"]
+            assert patch["op"] == ("replace" if last in place else "add"), patch["path"]
             place[last] = patch["value"]
     return result
 
@@ -92,6 +95,66 @@ def test_it_builds_the_base_and_the_five_images_on_it(config: Config, root: Path
     assert all((root / artifact["docker"]["dockerfile"]).is_file() for artifact in config["build"]["artifacts"])
 
 
+def read_stages(artifact: Config, root: Path) -> list[tuple[str, ...]]:
+    """What each stage of an artifact's Dockerfile copies from the build context."""
+    images = {one["alias"]: one["image"] for one in artifact.get("requires", ())}
+    text = (root / artifact["docker"]["dockerfile"]).read_text()
+    return [stage.sources for stage in stages(text, images | artifact["docker"].get("buildArgs", {}))]
+
+
+def test_every_stage_of_every_dockerfile_copies_files_that_are_there(config: Config, root: Path) -> None:
+    """Skaffold looks for what all stages copy, whichever it builds, and ends at the first that it does not find."""
+    for artifact in config["build"]["artifacts"]:
+        wanted = [source for sources in read_stages(artifact, root) for source in sources]
+        assert wanted
+        assert [source for source in wanted if not is_in_context(root, source)] == []
+
+
+def test_a_change_of_a_service_concerns_its_own_image_alone(config: Config, root: Path) -> None:
+    """Otherwise each saved file would build everything, where it is to be synced."""
+    base, *others = config["build"]["artifacts"]
+    assert not [source for sources in read_stages(base, root) for source in sources if source.startswith("services")]
+    for service, artifact in zip(SERVICES, others, strict=True):
+        assert read_stages(artifact, root) == [(f"services/{service}/oms_{service}",)]
+
+
+def test_tags_are_made_without_asking_a_registry(config: Config) -> None:
+    """`inputDigest` looks up the base of each image whose FROM is another artifact at Docker Hub."""
+    assert config["build"]["tagPolicy"] == {"sha256": {}}
+
+
+def test_images_are_pushed_where_the_cluster_is_a_remote_one(config: Config) -> None:
+    """Which is what Skaffold does by itself, unless it is given a value."""
+    assert "push" not in config["build"]["local"]
+
+
+def test_it_keeps_away_from_what_helm_has_installed(config: Config, root: Path) -> None:
+    """`skaffold dev` uninstalls its release at its end; make kind-up and the README install `oms` in `oms`."""
+    namespace = release(config)["namespace"]
+    assert namespace != "oms"
+    assert [one["namespace"] for one in config["portForward"]] == [namespace]
+    assert f"kubectl -n {namespace} " in (root / "README.md").read_text()
+
+
+@pytest.mark.parametrize("profiles", [(), ("kind",), ("strimzi",), ("kind", "dev")], ids="-".join)
+def test_its_ingress_does_not_compete_with_another_installation_s(config: Config, profiles: tuple[str, ...]) -> None:
+    assert release(patched(config, *profiles))["setValues"]["ingress.enabled"] is False
+
+
+def test_a_first_start_may_take_as_long_as_a_migration_waits(config: Config) -> None:
+    """A container that fails meanwhile is started again by Kubernetes and no reason to uninstall everything."""
+    assert config["deploy"]["tolerateFailuresUntilDeadline"]
+    assert config["deploy"]["statusCheckDeadlineSeconds"] > Settings.model_fields["migrate_patience_seconds"].default
+
+
+@pytest.mark.parametrize("context", ["kind-oms", "kind-kind"])
+def test_the_profile_of_kind_is_chosen_on_any_kind_cluster(config: Config, context: str) -> None:
+    (profile,) = (one for one in config["profiles"] if one["name"] == "kind")
+    (activation,) = profile["activation"]
+    assert re.fullmatch(activation["kubeContext"], context)
+    assert not re.fullmatch(activation["kubeContext"], "gke_project_zone_cluster")
+
+
 def test_the_chart_takes_each_service_s_image(config: Config, root: Path) -> None:
     values = yaml.safe_load((root / "charts/oms/values.yaml").read_text())
     assert "image" in values["serviceDefaults"]
@@ -109,7 +172,7 @@ def test_the_files_of_the_profiles_exist(config: Config, root: Path) -> None:
 def test_the_profiles_choose_a_kafka(config: Config, root: Path) -> None:
     (path,) = release(patched(config, "kind"))["valuesFiles"]
     assert yaml.safe_load((root / path).read_text())["kafka"]["mode"] == "embedded"
-    assert release(patched(config, "strimzi"))["setValues"] == {"kafka.mode": "strimzi"}
+    assert release(patched(config, "strimzi"))["setValues"]["kafka.mode"] == "strimzi"
 
 
 def test_development_puts_changed_files_where_the_reloader_looks(config: Config, root: Path) -> None:

@@ -67,7 +67,7 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Taking:
+class Allocation:
     """Stock that an order holds."""
 
     order_id: str
@@ -91,7 +91,7 @@ class Evidence:
     charges: Sequence[Charge] = ()
     refunds: Sequence[Refund] = ()
     items: Sequence[Item] = ()
-    takings: Sequence[Taking] = ()
+    allocations: Sequence[Allocation] = ()
     notices: Sequence[Notice] | None = None
     keys: Sequence[tuple[str, str]] = ()
     answers: Sequence[Answer] = ()

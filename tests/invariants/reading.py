@@ -8,11 +8,11 @@ import httpx
 import psycopg
 from kafka import KafkaConsumer, TopicPartition
 
-from invariants.evidence import Answer, Charge, Evidence, Item, Notice, Order, Refund, Taking
+from invariants.evidence import Allocation, Answer, Charge, Evidence, Item, Notice, Order, Refund
 from oms_chassis.kafka import connection as kafka_connection
 from oms_chassis.settings import Settings
 from oms_contracts.topics import SERVICES, dead_letter
-from oms_gateway import ledger
+from oms_simulators.payment import ledger
 
 ALL = 1_000_000  # the most messages that the inbox shows at once
 
@@ -26,7 +26,7 @@ _KEYS = """
 SELECT CASE scope WHEN 'anonymous' THEN key ELSE scope || ':' || key END, order_id::text FROM idempotency
 """
 _ITEMS = "SELECT id, initial, restocked, on_hand, sold FROM item"
-_TAKINGS = "SELECT order_id, item_id, quantity FROM reservation"
+_ALLOCATIONS = "SELECT order_id, item_id, quantity FROM reservation"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def read(sources: Sources, answers: Sequence[Answer] = (), dead_letters: Mapping
             for refund in refunds
         ],
         items=[Item(*row) for row in _rows(sources.databases["inventory"], _ITEMS)],
-        takings=[Taking(*row) for row in _rows(sources.databases["inventory"], _TAKINGS)],
+        allocations=[Allocation(*row) for row in _rows(sources.databases["inventory"], _ALLOCATIONS)],
         notices=None if sources.inbox is None else _notices(sources.inbox),
         keys=[(key, order_id) for key, order_id in _rows(sources.databases["order"], _KEYS)],
         answers=answers,

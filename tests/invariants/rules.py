@@ -194,6 +194,6 @@ def _net(evidence: Evidence) -> dict[str, int]:
 
 def _taken(evidence: Evidence) -> dict[str, dict[str, int]]:
     taken: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for taking in evidence.takings:
-        taken[taking.order_id][taking.item_id] += taking.quantity
+    for allocation in evidence.allocations:
+        taken[allocation.order_id][allocation.item_id] += allocation.quantity
     return {order_id: {item: count for item, count in items.items() if count} for order_id, items in taken.items()}

@@ -93,7 +93,7 @@ def take_stock(transaction: Transaction, events: list[Event[PaymentCompleted]]) 
         item=ITEM,
     )
     transaction.run_rows(
-        f"INSERT INTO taking (order_id, is_taken) SELECT id, true {source} ON CONFLICT DO NOTHING", rows
+        f"INSERT INTO allocation (order_id, is_allocated) SELECT id, true {source} ON CONFLICT DO NOTHING", rows
     )
     transaction.run_rows(
         f"INSERT INTO reservation (order_id, item_id, quantity) SELECT id, %(item)s, quantity {source}"

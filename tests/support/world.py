@@ -17,8 +17,8 @@ from invariants import Answer, Sources
 from oms_chassis import migrations
 from oms_chassis.db import Database
 from oms_contracts.topics import SERVICES
-from oms_gateway.ledger import Ledger
 from oms_servers.postgres import PostgresServer
+from oms_simulators.payment.ledger import Ledger
 
 CONFIRMED = "00000000-0000-7000-8000-000000000001"
 DECLINED = "00000000-0000-7000-8000-000000000002"
@@ -60,7 +60,8 @@ INSERT INTO gateway_simulator.refund (key, id, charge_id, amount) VALUES ('{SOLD
 _STOCK: LiteralString = f"""
 INSERT INTO item (id, name, unit_price, currency, initial, restocked, on_hand, sold) VALUES
     ('{ITEM}', 'Tea', 100, 'USD', 9, 1, 8, 2), ('Item2', 'Coffee', 100, 'USD', 1, 0, 1, 0);
-INSERT INTO taking (order_id, is_taken) VALUES ('{CONFIRMED}', true), ('{SOLD_OUT}', false), ('{STRANGER}', false);
+INSERT INTO allocation (order_id, is_allocated)
+    VALUES ('{CONFIRMED}', true), ('{SOLD_OUT}', false), ('{STRANGER}', false);
 INSERT INTO reservation (order_id, item_id, quantity) VALUES ('{CONFIRMED}', '{ITEM}', 2)
 """
 _PAID: Mapping[str, Sequence[LiteralString]] = {
@@ -98,7 +99,7 @@ WRITTEN: Mapping[str, tuple[LiteralString, ...]] = {
 _TABLES: Mapping[str, LiteralString] = {
     "order": "orders, order_line, timeline, idempotency",
     "payment": "gateway_simulator.charge, gateway_simulator.refund",
-    "inventory": "item, taking, reservation, restock",
+    "inventory": "item, allocation, reservation, restock",
 }
 
 

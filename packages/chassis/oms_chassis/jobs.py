@@ -57,14 +57,17 @@ Settled = tuple[Job, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Worker:
-    """How the jobs of one queue are done. `call` runs outside any transaction, `settle` and `give_up` inside one."""
+    """How the jobs of one queue are done. `call` runs outside any transaction, `settle` and `give_up` inside one.
+
+    `max_attempts` is None where no call is ever given up on, such as one that moves money; there is no `give_up` then.
+    """
 
     queue: str
     call: Callable[[Job], Outcome]
     settle: Callable[[Transaction, list[Settled]], None]
-    give_up: Callable[[Transaction, list[Job]], None]
+    give_up: Callable[[Transaction, list[Job]], None] | None = None
     concurrency: int = 8
-    max_attempts: int = 10
+    max_attempts: int | None = 10
     lease_seconds: float = 60.0
 
 

@@ -118,12 +118,13 @@ class Process:
         internal = internal_app(
             self._health, self._metrics.registry, lambda: refresh(self._database, self._metrics, self._parts.workers)
         )
-        servers = [server.make(internal, settings.http_host, settings.internal_port, settings.drain_seconds)]
+        times = settings.drain_seconds, settings.keep_alive_seconds
+        servers = [server.make(internal, settings.http_host, settings.internal_port, *times)]
         if self._parts.routers:
             public = app.create(
                 f"OMS {self._service.name}", self._parts.routers, self._parts.states, self._metrics, settings.body_limit
             )
-            servers.insert(0, server.make(public, settings.http_host, settings.http_port, settings.drain_seconds))
+            servers.insert(0, server.make(public, settings.http_host, settings.http_port, *times))
         return servers
 
     def _make_consumer(self) -> Consumer | None:

@@ -141,10 +141,13 @@ class Runner:
         queue = self._worker.queue
         done = [(call.job, call.outcome.result) for call in calls if isinstance(call.outcome, Done)]
         missed = [(call.job, call.outcome.reason) for call in calls if isinstance(call.outcome, Retry)]
-        over = [job for job, _ in missed if job.attempts >= self._worker.max_attempts]
+        over = [job for job, _ in missed if self._is_over(job)]
         ours = finish(transaction, queue, [*(job for job, _ in done), *over])
         if settled := [(job, result) for job, result in done if job.id in ours]:
             self._worker.settle(transaction, settled)
-        if given_up := [job for job in over if job.id in ours]:
+        if self._worker.give_up is not None and (given_up := [job for job in over if job.id in ours]):
             self._worker.give_up(transaction, given_up)
-        postpone(transaction, queue, [(job, why) for job, why in missed if job.attempts < self._worker.max_attempts])
+        postpone(transaction, queue, [(job, why) for job, why in missed if not self._is_over(job)])
+
+    def _is_over(self, job: Job) -> bool:
+        return self._worker.max_attempts is not None and job.attempts >= self._worker.max_attempts

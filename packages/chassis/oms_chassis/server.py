@@ -30,8 +30,11 @@ class Server(uvicorn.Server):
             await asyncio.sleep(0.02)
 
 
-def make(asgi: ASGIApp, host: str, port: int, drain: float) -> Server:
-    """A server that is not running yet; requests under way at its end have `drain` seconds."""
+def make(asgi: ASGIApp, host: str, port: int, drain: float, keep_alive: int) -> Server:
+    """A server that is not running yet.
+
+    Requests under way at its end have `drain` seconds; a connection may be idle for `keep_alive` seconds.
+    """
     config = uvicorn.Config(
         asgi,
         host=host,
@@ -42,6 +45,6 @@ def make(asgi: ASGIApp, host: str, port: int, drain: float) -> Server:
         server_header=False,
         log_config=None,
         timeout_graceful_shutdown=int(drain),
-        timeout_keep_alive=30,
+        timeout_keep_alive=keep_alive,
     )
     return Server(config)

@@ -53,9 +53,14 @@ def _explain(error: ValidationError) -> str:
 
 def _migrate(service: Service, settings: Settings) -> int:
     database = Database(settings.database_url, 2)
-    until_up(lambda: database.read("SELECT 1"), OperationalError)
-    migrations.upgrade(database, service.package)
-    database.dispose()
+    try:
+        migrations.upgrade(database, service.package, settings.migrate_patience_seconds)
+    except OperationalError as error:
+        reason = "migration_blocked" if migrations.is_blocked(error) else "database_unreachable"
+        log.error(reason, error=type(error.__cause__ or error).__name__, seconds=settings.migrate_patience_seconds)
+        return 1
+    finally:
+        database.dispose()
     log.info("migrated")
     return 0
 
@@ -75,8 +80,8 @@ def serve(service: Service, settings: Settings) -> int:
     import uvloop
 
     sys.setswitchinterval(SWITCH)
-    if settings.migrate_on_start:
-        _migrate(service, settings)
+    if settings.migrate_on_start and (failed := _migrate(service, settings)):
+        return failed
     process = Process(service, settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(process.run())

@@ -28,6 +28,9 @@ class Settings(BaseSettings):
     http_host: str = "0.0.0.0"  # noqa: S104 - a container is reached from outside
     http_port: int = Field(default=9090, ge=0, le=65535)
     internal_port: int = Field(default=9100, ge=0, le=65535)
+    # Longer than any proxy in front keeps its own (Google's 600 s): one that sends a request on a connection that is
+    # closed at that moment answers 502, and does not repeat a POST.
+    keep_alive_seconds: int = Field(default=620, ge=1, description="for how long a connection may be idle")
     body_limit: int = Field(default=64 * 1024, ge=1, description="bytes of a request's body")
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -35,5 +38,6 @@ class Settings(BaseSettings):
 
     drain_seconds: float = Field(default=20.0, gt=0)
     migrate_on_start: bool = Field(default=False, description="migrate the database before serving")
+    migrate_patience_seconds: float = Field(default=300.0, gt=0, description="for how long a migration waits to begin")
     inbox_days: float = Field(default=7.0, gt=0, description="for how long a message's repetition is recognised")
     currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")

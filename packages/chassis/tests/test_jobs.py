@@ -115,6 +115,21 @@ def test_a_job_that_never_succeeds_is_given_up(database: Database, metrics: Metr
     assert seen(database) == {"a given up": 1}
 
 
+def test_a_job_without_a_limit_is_kept_whatever_its_attempts(database: Database, metrics: Metrics) -> None:
+    put(database, "a")
+    database.read("UPDATE job SET attempts = 1000")
+    calls: list[int] = []
+
+    def call(job: Job) -> Outcome:
+        calls.append(job.attempts)
+        return Retry("busy")
+
+    with running(worker(call, max_attempts=None), database, metrics):
+        eventually(lambda: 1001 in calls)
+    assert not is_empty(database)
+    assert seen(database) == {}
+
+
 def test_a_claimed_job_is_hidden_until_its_lease_ends(database: Database) -> None:
     put(database, "a")
     assert [job.attempts for job in claim(database, lease=0.0)] == [1]

@@ -18,7 +18,7 @@ async def hello(_: Request) -> Response:
 
 
 async def started(port: int) -> tuple[Server, asyncio.Task[None]]:
-    made = server.make(Starlette(routes=[Route("/", hello)]), "127.0.0.1", port, drain=5.0)
+    made = server.make(Starlette(routes=[Route("/", hello)]), "127.0.0.1", port, drain=5.0, keep_alive=60)
     serving = asyncio.create_task(made.serve())
     async with asyncio.timeout(20):
         while not made.started:  # noqa: ASYNC110 - uvicorn tells nobody

@@ -1,22 +1,27 @@
 """A service as a process: its command line, its probes, its drain."""
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
+import psycopg
 import pytest
 from fastapi import APIRouter
 
 from oms_chassis import kafka as kafka_module
 from oms_chassis.consumer import Subscription
 from oms_chassis.jobs import Done, NewJob, Worker
+from oms_chassis.migrations import LOCK
 from oms_chassis.service import Context, Parts, Service, main
 from oms_chassis.settings import Settings
 from oms_chassis.streams import StreamUnavailable
@@ -130,6 +135,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer, 
     """A toy that runs, for tests that only look at it."""
     name = f"toy_{uuid4().hex}"
     toy = Toy(tmp_path_factory.mktemp("toy"), postgres.create_database(name), kafka)
+    toy.environment["OMS_KEEP_ALIVE_SECONDS"] = "1"
     with started(toy):
         yield toy
     postgres.drop_database(name)
@@ -172,6 +178,43 @@ def test_migrating_twice_at_once_is_harmless(toy: Toy) -> None:
     assert results == [0, 0]
 
 
+def test_a_release_starts_and_serves_on_the_schema_of_a_later_one(toy: Toy, database_url: str) -> None:
+    assert toy.run("migrate").returncode == 0
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999_next'")
+    with started(toy):
+        assert toy.get("/readyz").status_code == 200
+    warning = logged(toy.log.read_text(), "schema_is_newer")
+    assert (warning["level"], warning["database"], warning["image"]) == ("warning", "9999_next", "0001")
+
+
+@pytest.mark.parametrize(("command", "switch"), [("migrate", "false"), ("serve", "true")])
+def test_a_database_that_does_not_answer_ends_a_migration_with_one_line(toy: Toy, command: str, switch: str) -> None:
+    result = toy.run(
+        command,
+        OMS_DATABASE_URL="postgresql://nobody@127.0.0.1:1/none",
+        OMS_MIGRATE_PATIENCE_SECONDS="0.1",
+        OMS_MIGRATE_ON_START=switch,
+    )
+    assert (result.returncode, result.stderr) == (1, "")
+    assert logged(result.stdout, "waiting")["error"] == "OperationalError"
+    assert logged(result.stdout.splitlines()[-1], "database_unreachable")["seconds"] == 0.1
+
+
+def test_a_migration_that_somebody_holds_up_ends_with_one_line(toy: Toy, database_url: str) -> None:
+    with psycopg.connect(database_url) as other:
+        other.execute(f"SELECT pg_advisory_lock({LOCK})".encode())
+        result = toy.run("migrate", OMS_MIGRATE_PATIENCE_SECONDS="0.1")
+    assert (result.returncode, result.stderr) == (1, "")
+    assert logged(result.stdout.splitlines()[-1], "migration_blocked")["error"] == "LockNotAvailable"
+
+
+def logged(text: str, event: str) -> dict[str, Any]:
+    """The first line that logs this event."""
+    lines: list[dict[str, Any]] = [json.loads(line) for line in text.splitlines()]
+    return next(line for line in lines if line["event"] == event)
+
+
 def test_topics_say_when_the_broker_is_away(
     monkeypatch: pytest.MonkeyPatch, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -198,6 +241,18 @@ def test_a_service_tells_that_it_lives_that_it_is_ready_and_what_it_measures(run
 
 def test_probes_and_metrics_are_not_on_the_public_port(running: Toy) -> None:
     assert [running.get(path, running.http).status_code for path in ("/livez", "/readyz", "/metrics")] == [404] * 3
+
+
+def test_an_idle_connection_is_kept_as_long_as_the_setting_says(running: Toy) -> None:
+    for port in (running.http, running.internal):
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+            connection.sendall(b"GET /livez HTTP/1.1\r\nHost: toy\r\n\r\n")
+            while connection.recv(4096):
+                """Read the answer, and then wait for the end."""
+
+
+def test_an_idle_connection_is_kept_longer_than_proxies_keep_theirs() -> None:
+    assert Settings.model_fields["keep_alive_seconds"].default > 600
 
 
 def test_an_error_is_logged_without_its_text_and_a_failing_task_goes_on(running: Toy) -> None:

@@ -22,6 +22,7 @@ Sample = Annotated[bool, typer.Option("--sample/--no-sample", help="Place the sa
 Restart = Annotated[
     bool, typer.Option("--restart/--no-restart", help="Start what dies again, after a pause that grows with each time.")
 ]
+Long = Annotated[bool, typer.Option("--long", help="Kill payment in the middle of a charge, too: a minute more.")]
 Program = Annotated[str, typer.Argument(metavar="SERVICE", help="A service, or another name that `oms status` shows.")]
 
 app = typer.Typer()
@@ -97,11 +98,7 @@ def reset(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] 
 
 
 @app.command(rich_help_panel=PLAY)
-def demo(
-    long: Annotated[
-        bool, typer.Option("--long", help="Also kill payment in the middle of a charge: a minute more.")
-    ] = False,
-) -> None:
+def demo(long: Long = False) -> None:
     """Watch orders in trouble: a killed service, a declined card, the last piece sold twice.
 
     Takes some ten seconds. The exit code is 1 when an order does not end as it should.

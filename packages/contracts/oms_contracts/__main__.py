@@ -3,20 +3,23 @@
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from oms_contracts import asyncapi, schemas
-from oms_contracts.topics import TOPICS
+from oms_contracts import asyncapi, diagram, eventcatalog, schemas
+from oms_contracts.topics import SERVICES, TOPICS
 
 FOLDER = Path(__file__).resolve().parent.parent
+PAGES = (FOLDER.parents[1] / "README.md", FOLDER.parents[1] / "docs" / "architecture.md")
 
 
 def documents() -> dict[str, str]:
     """The text of every generated file, by its path within the package."""
     files = {f"schemas/{topic.name}.json": schemas.schema(topic) for topic in TOPICS}
-    files["asyncapi.json"] = asyncapi.document()
-    return {path: json.dumps(content, indent=2, ensure_ascii=False) + "\n" for path, content in files.items()}
+    files |= {f"asyncapi/{service}.json": asyncapi.application(service, asyncapi.referred) for service in SERVICES}
+    files["asyncapi.json"] = asyncapi.system()
+    texts = {path: json.dumps(content, indent=2, ensure_ascii=False) + "\n" for path, content in files.items()}
+    return texts | {f"eventcatalog/{path}": text for path, text in eventcatalog.documents().items()}
 
 
 def drift(folder: Path) -> list[str]:
@@ -47,22 +50,36 @@ def write(folder: Path) -> None:
         (folder / path).write_text(text, encoding="utf-8")
 
 
+def stale(pages: Iterable[Path]) -> list[str]:
+    """The pages whose picture of the events is not what the topics say."""
+    texts = {page: page.read_text(encoding="utf-8") for page in pages}
+    return [page.name for page, text in texts.items() if diagram.drawn(text) != text]
+
+
+def draw(pages: Iterable[Path]) -> None:
+    """Write the picture into each page."""
+    for page in pages:
+        page.write_text(diagram.drawn(page.read_text(encoding="utf-8")), encoding="utf-8")
+
+
 def _present(folder: Path) -> Mapping[str, str]:
-    paths = [*folder.glob("schemas/*.json"), *folder.glob("asyncapi.json")]
+    globs = ("schemas/*.json", "asyncapi/*.json", "asyncapi.json", "eventcatalog/**/*.*")
+    paths = [path for pattern in globs for path in folder.glob(pattern)]
     return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in paths}
 
 
-def main(argv: Sequence[str] | None = None, folder: Path = FOLDER) -> int:
+def main(argv: Sequence[str] | None = None, folder: Path = FOLDER, pages: Sequence[Path] = PAGES) -> int:
     """The exit code: 0, or 1 for files that drifted (--check) or a change that would break readers."""
     parser = argparse.ArgumentParser(prog="python -m oms_contracts", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; fail if the files are not up to date")
     parser.add_argument("--breaking", action="store_true", help="write even what breaks readers of earlier events")
     options = parser.parse_args(argv)
     if options.check:
-        return _complain("Not what the models say (run `python -m oms_contracts`):", drift(folder))
+        return _complain("Not what the models say (run `python -m oms_contracts`):", [*drift(folder), *stale(pages)])
     found = [] if options.breaking else broken(folder)
     if not found:
         write(folder)
+        draw(pages)
     return _complain("Not additive, so nothing was written (--breaking insists):", found)
 
 

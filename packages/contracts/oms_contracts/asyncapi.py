@@ -1,16 +1,22 @@
-"""The AsyncAPI 3.0 document: every topic, what is on it, and which service sends and receives it."""
+"""AsyncAPI 3.1: one document per application, which is the specification's unit, and one of the whole system.
 
-from collections.abc import Iterator
+An application's document refers to the schemas beside it, or holds them, for whoever gets nothing but the document.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from oms_contracts import schemas
 from oms_contracts.topics import PARTITIONS, SERVICES, TOPICS, Topic, dead_letter
 
 Json = dict[str, Any]
+Payload = Callable[[Topic], Json]
+
 VERSION = "1.0.0"
 ABOUT = (
-    "The events of OMS. Each is a CloudEvent 1.0 in structured JSON. Its key is its subject, the id of the order or "
-    "item, so that the events of one order keep their order within a topic. Each may arrive more than once: its id "
-    "tells. Changes are additive only, and readers ignore fields that they do not know."
+    "Each event is a CloudEvent 1.0 in structured JSON. Its key is its subject, the id of the order or item, so that "
+    "the events of one order keep their order within a topic. Each may be delivered more than once: its id tells. "
+    "Changes are additive only, and readers ignore fields that they do not know."
 )
 DEAD_LETTER = "deadLetter"
 ORIGIN = {
@@ -21,11 +27,34 @@ ORIGIN = {
 }
 
 
-def document() -> Json:
-    """The whole document."""
+def referred(topic: Topic) -> Json:
+    """A reference to the schema in its own file."""
+    # Plain, because tools know no schemaFormat for 2020-12; what is used of it means the same in draft 07.
+    return {"$ref": f"../schemas/{topic.name}.json"}
+
+
+def inlined(topic: Topic) -> Json:
+    """The schema itself, without references."""
+    schema: Json = schemas.inlined(schemas.schema(topic))
+    return {name: value for name, value in schema.items() if name not in ("$schema", "$id")}
+
+
+def application(service: str, payload: Payload = inlined) -> Json:
+    """The document of one service: the channels that it sends to and receives from."""
+    return _document(f"OMS {service} service", [service], payload)
+
+
+def system(payload: Payload = inlined) -> Json:
+    """The document of all services together."""
+    return _document("OMS", SERVICES, payload)
+
+
+def _document(title: str, services: Sequence[str], payload: Payload) -> Json:
+    used = [topic for topic in TOPICS if topic.emitted_by in services or topic.read_by.intersection(services)]
+    messages = dict(_message(topic, payload(topic)) for topic in used)
     return {
-        "asyncapi": "3.0.0",
-        "info": {"title": "OMS", "version": VERSION, "description": ABOUT},
+        "asyncapi": "3.1.0",
+        "info": {"title": title, "version": VERSION, "description": ABOUT},
         "defaultContentType": "application/cloudevents+json",
         "servers": {
             "local": {"host": "localhost:19092", "protocol": "kafka", "description": "What `make up` starts"},
@@ -36,9 +65,9 @@ def document() -> Json:
                 "variables": {"bootstrap": {"description": "host:port of a broker"}},
             },
         },
-        "channels": {**dict(map(_channel, TOPICS)), **dict(map(_dead_letters, SERVICES))},
-        "operations": dict(_operations()),
-        "components": {"messages": {**dict(map(_message, TOPICS)), DEAD_LETTER: _letter()}},
+        "channels": {**dict(map(_channel, used)), **dict(map(_dead_letters, services))},
+        "operations": dict(_operations(services)),
+        "components": {"messages": {**messages, DEAD_LETTER: _dead_letter()}},
     }
 
 
@@ -64,18 +93,17 @@ def _dead_letters(service: str) -> tuple[str, Json]:
     }
 
 
-def _message(topic: Topic) -> tuple[str, Json]:
-    # A plain reference, because tools know no schemaFormat for 2020-12; what is used of it means the same in draft 07.
+def _message(topic: Topic, payload: Json) -> tuple[str, Json]:
     return topic.name, {
         "name": topic.name,
         "summary": topic.data.__doc__,
-        "payload": {"$ref": f"./schemas/{topic.name}.json"},
+        "payload": payload,
         "correlationId": {"location": "$message.payload#/subject"},
         "bindings": {"kafka": {"key": {"type": "string", "description": "The event's subject"}}},
     }
 
 
-def _letter() -> Json:
+def _dead_letter() -> Json:
     properties = {name: {"type": "string", "description": about} for name, about in ORIGIN.items()}
     return {
         "name": DEAD_LETTER,
@@ -86,8 +114,8 @@ def _letter() -> Json:
     }
 
 
-def _operations() -> Iterator[tuple[str, Json]]:
-    for service in SERVICES:
+def _operations(services: Sequence[str]) -> Iterator[tuple[str, Json]]:
+    for service in services:
         for topic in TOPICS:
             if topic.emitted_by == service:
                 yield _operation(service, "send", topic.name, topic.name)

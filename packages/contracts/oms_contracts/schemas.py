@@ -36,6 +36,21 @@ def schema(topic: Topic) -> Schema:
     }
 
 
+def inlined(schema: Any) -> Any:
+    """A schema with every reference into its own `$defs` replaced by what it refers to."""
+    return _inlined(schema, schema.get("$defs", {}))
+
+
+def _inlined(node: Any, definitions: Mapping[str, Any]) -> Any:
+    if isinstance(node, list):
+        return [_inlined(one, definitions) for one in node]
+    if not isinstance(node, Mapping):
+        return node
+    if "$ref" in node:
+        return _inlined(definitions[node["$ref"].removeprefix("#/$defs/")], definitions)
+    return {name: _inlined(value, definitions) for name, value in node.items() if name != "$defs"}
+
+
 def breaks(old: object, new: object, path: str = "") -> Iterator[str]:
     """Where the new schema is more than an addition of optional fields to the old one."""
     if not (isinstance(old, Mapping) and isinstance(new, Mapping)):

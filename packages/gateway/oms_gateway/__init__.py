@@ -1,7 +1,17 @@
 """Cards become tokens, and tokens become charges: the one door to whoever moves the money."""
 
 from oms_gateway.cards import Card, Token
-from oms_gateway.contract import ABANDONED, Charge, Gateway, Refund, Tokeniser, charge_key, refund_key
+from oms_gateway.contract import (
+    ABANDONED,
+    Charge,
+    Gateway,
+    Provider,
+    Refund,
+    Settings,
+    Tokeniser,
+    charge_key,
+    refund_key,
+)
 from oms_gateway.errors import (
     CardRefused,
     GatewayError,
@@ -10,7 +20,7 @@ from oms_gateway.errors import (
     RequestRefused,
     Retryable,
 )
-from oms_gateway.providers import gateway, tokeniser
+from oms_gateway.providers import provider
 
 __all__ = [
     "ABANDONED",
@@ -21,13 +31,14 @@ __all__ = [
     "GatewayError",
     "GatewayUnavailable",
     "OutcomeUnknown",
+    "Provider",
     "Refund",
     "RequestRefused",
     "Retryable",
+    "Settings",
     "Token",
     "Tokeniser",
     "charge_key",
-    "gateway",
+    "provider",
     "refund_key",
-    "tokeniser",
 ]

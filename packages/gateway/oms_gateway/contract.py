@@ -80,3 +80,24 @@ class Gateway(Protocol):
     def close(self) -> None:
         """Let go of connections. The next call opens new ones."""
         ...
+
+
+class Settings(Protocol):
+    """What a provider may read of a service's settings."""
+
+    @property
+    def database_url(self) -> str:
+        """The service's own database."""
+        ...
+
+
+class Provider(Protocol):
+    """A company that moves money: both ends of it, each made from the settings of the service that uses it."""
+
+    def tokeniser(self, settings: Settings, /) -> Tokeniser:
+        """For the order service, which sees cards."""
+        ...
+
+    def gateway(self, settings: Settings, /) -> Gateway:
+        """For the payment service, which sees tokens only."""
+        ...

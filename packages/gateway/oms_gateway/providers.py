@@ -1,28 +1,21 @@
-"""Which gateway to use, by the name that the settings give it. Another provider: one more module and two more lines."""
+"""Gateways by name: entry points of the group `oms.gateways`, so that a provider is one module and one line.
 
-from collections.abc import Callable
-from typing import TypeVar
+The line is in the pyproject.toml of the package that has the module; the module has the two functions of `Provider`.
+What it needs beyond a service's settings (a secret key, a time limit) it reads from settings of its own.
+"""
 
-from oms_gateway.contract import Gateway, Tokeniser
-from oms_gateway.simulator import SimulatedGateway, SimulatedTokeniser
+from importlib.metadata import entry_points
 
-Provider = TypeVar("Provider")
+from oms_gateway.contract import Provider
 
-_TOKENISERS: dict[str, Callable[[], Tokeniser]] = {"simulator": SimulatedTokeniser}
-_GATEWAYS: dict[str, Callable[[str], Gateway]] = {"simulator": SimulatedGateway}
-
-
-def tokeniser(name: str) -> Tokeniser:
-    """The tokeniser of this gateway. Raises ValueError for a name that is none."""
-    return _named(_TOKENISERS, name)()
+GROUP = "oms.gateways"
 
 
-def gateway(name: str, url: str) -> Gateway:
-    """The gateway of this name, reached at `url` (for the simulator: its ledger's database). Raises ValueError."""
-    return _named(_GATEWAYS, name)(url)
-
-
-def _named(providers: dict[str, Provider], name: str) -> Provider:
-    if name not in providers:
-        raise ValueError(f"OMS_GATEWAY is {name!r}; it can be {', '.join(providers)}")
-    return providers[name]
+def provider(name: str) -> Provider:
+    """The provider of this name. Raises ValueError if none of the installed packages has it."""
+    found = entry_points(group=GROUP)
+    if name not in found.names:
+        installed = ", ".join(sorted(found.names)) or "none"
+        raise ValueError(f"OMS_GATEWAY is {name!r}, which is not installed here; installed: {installed}")
+    loaded: Provider = found[name].load()
+    return loaded

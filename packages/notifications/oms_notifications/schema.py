@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 
 def create_message_table() -> None:
-    """The table of `models.Message`, as it was in the first release: later migrations alter it, this stays."""
+    """The table of `tables.MessageRow`, as it was in the first release: later migrations alter it, this stays."""
     from alembic import op
 
     op.create_table(

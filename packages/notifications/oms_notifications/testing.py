@@ -1,4 +1,4 @@
-"""Helpers for tests of what the customer is told: orders that end, and an inbox that runs."""
+"""Helpers for tests of what the customer is told: orders that end, and a mail catcher that runs."""
 
 import subprocess
 import sys
@@ -60,8 +60,8 @@ def message_table(url: str) -> Database:
 
 
 @dataclass(frozen=True)
-class RunningInbox:
-    """An inbox in a process of its own."""
+class RunningMailCatcher:
+    """A mail catcher in a process of its own."""
 
     smtp_port: int
     http_port: int
@@ -84,14 +84,14 @@ class RunningInbox:
 
 
 @contextmanager
-def running_inbox(folder: Path, smtp_port: int, http_port: int) -> Iterator[RunningInbox]:
-    """An inbox that answers; it is ended with the block."""
-    command = [sys.executable, "-m", "oms_notifications.inbox", "--folder", str(folder)]
+def running_mail_catcher(folder: Path, smtp_port: int, http_port: int) -> Iterator[RunningMailCatcher]:
+    """A mail catcher that answers; it is ended with the block."""
+    command = [sys.executable, "-m", "oms_simulators.mailcatcher", "--folder", str(folder)]
     ports = ["--smtp-port", str(smtp_port), "--http-port", str(http_port)]
     process = subprocess.Popen([*command, *ports])  # noqa: S603 - our own program
     try:
         _wait_until_live(f"http://127.0.0.1:{http_port}/livez", process)
-        yield RunningInbox(smtp_port, http_port, process)
+        yield RunningMailCatcher(smtp_port, http_port, process)
     finally:
         process.terminate()
         try:

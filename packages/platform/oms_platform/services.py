@@ -60,7 +60,7 @@ def service(
 def inbox(at: Addresses, folder: Path, log: Path) -> HttpServer:
     """Takes what the email and SMS services send, and shows it."""
     options = ["--smtp-port", str(at.smtp), "--http-port", str(at.inbox), "--folder", str(folder)]
-    command = [sys.executable, "-m", "oms_notifications.inbox", *options]
+    command = [sys.executable, "-m", "oms_simulators.mailcatcher", *options]
     return HttpServer("inbox", log, (at.inbox, at.smtp), (at.inbox, "/livez"), command, {})
 
 

@@ -1,4 +1,4 @@
-"""The way by SMTP: against the inbox, and against servers that refuse, fail and hang up."""
+"""The way by SMTP: against the mail catcher, and against servers that refuse, fail and hang up."""
 
 import shutil
 import ssl
@@ -18,7 +18,7 @@ from oms_chassis.jobs import Done, Outcome, Retry
 from oms_email.provider import SmtpProvider
 from oms_email.settings import EmailSettings
 from oms_notifications.delivery import Notice, refused, sent
-from oms_notifications.testing import RunningInbox, running_inbox
+from oms_notifications.testing import RunningMailCatcher, running_mail_catcher
 from oms_servers.testing import free_port
 
 SENT = sent("<o-1.confirmed@example.com>")
@@ -90,34 +90,34 @@ def outcomes(script: Script, calls: int = 1, to: str = "ann@example.com") -> lis
 
 
 @pytest.fixture(scope="module")
-def inbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningInbox]:
-    with running_inbox(tmp_path_factory.mktemp("inbox"), free_port(), free_port()) as running:
+def catcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMailCatcher]:
+    with running_mail_catcher(tmp_path_factory.mktemp("mailcatcher"), free_port(), free_port()) as running:
         yield running
 
 
-def test_a_mail_arrives_as_it_was_written(inbox: RunningInbox) -> None:
-    with provider(inbox.smtp_port) as smtp:
+def test_a_mail_arrives_as_it_was_written(catcher: RunningMailCatcher) -> None:
+    with provider(catcher.smtp_port) as smtp:
         assert smtp.send(notice()) == SENT
-    (found,) = inbox.messages(orderId="o-1")
+    (found,) = catcher.messages(orderId="o-1")
     assert found["to"] == "ann@example.com"
     assert found["subject"] == "Your order"
     assert found["text"] == "Hello\n.\n..dots\n"
     assert found["messageId"] == "<o-1.confirmed@example.com>"
 
 
-def test_many_threads_share_a_few_connections(inbox: RunningInbox) -> None:
-    with provider(inbox.smtp_port) as smtp, ThreadPoolExecutor(8) as pool:
-        before = inbox.counts()
+def test_many_threads_share_a_few_connections(catcher: RunningMailCatcher) -> None:
+    with provider(catcher.smtp_port) as smtp, ThreadPoolExecutor(8) as pool:
+        before = catcher.counts()
         found = list(pool.map(lambda number: smtp.send(notice(f"many-{number}")), range(400)))
     assert all(isinstance(outcome, Done) for outcome in found)
-    assert inbox.counts()["email"] - before["email"] == 400
-    assert inbox.counts()["emailDeliveries"] - before["emailDeliveries"] == 400
+    assert catcher.counts()["email"] - before["email"] == 400
+    assert catcher.counts()["emailDeliveries"] - before["emailDeliveries"] == 400
 
 
-def test_an_address_beyond_ascii_is_sent_where_the_server_takes_it(inbox: RunningInbox) -> None:
-    with provider(inbox.smtp_port) as smtp:
+def test_an_address_beyond_ascii_is_sent_where_the_server_takes_it(catcher: RunningMailCatcher) -> None:
+    with provider(catcher.smtp_port) as smtp:
         assert isinstance(smtp.send(notice("wide", to="zoë@example.com")), Done)
-    assert inbox.messages(orderId="wide")[0]["to"] == "zoë@example.com"
+    assert catcher.messages(orderId="wide")[0]["to"] == "zoë@example.com"
     assert outcomes(Script(), to="zoë@example.com") == [refused("the mail server takes no address beyond ASCII")]
 
 
@@ -127,20 +127,20 @@ def test_a_server_that_was_restarted_is_connected_to_anew(tmp_path: Path, monkey
     with provider(smtp_port) as smtp:
         assert smtp.send(notice()) == Retry("smtp: ConnectionRefusedError")
         for order_id in ("o-1", "o-2"):
-            with running_inbox(tmp_path / "inbox", smtp_port, http_port) as inbox:
+            with running_mail_catcher(tmp_path / "catcher", smtp_port, http_port) as catcher:
                 assert isinstance(smtp.send(notice(order_id)), Done)
-                assert len(inbox.messages(orderId=order_id)) == 1
+                assert len(catcher.messages(orderId=order_id)) == 1
 
 
 def test_a_server_that_was_restarted_in_the_moment_between_two_mails_costs_one_attempt(tmp_path: Path) -> None:
     smtp_port, http_port = free_port(), free_port()
     with provider(smtp_port) as smtp:
-        with running_inbox(tmp_path / "inbox", smtp_port, http_port):
+        with running_mail_catcher(tmp_path / "catcher", smtp_port, http_port):
             assert smtp.send(notice()) == SENT
-        with running_inbox(tmp_path / "inbox", smtp_port, http_port) as inbox:
+        with running_mail_catcher(tmp_path / "catcher", smtp_port, http_port) as catcher:
             found = [smtp.send(notice("o-2")) for _ in range(2)]
             assert isinstance(found[-1], Done)
-            assert len(inbox.messages(orderId="o-2")) == 1
+            assert len(catcher.messages(orderId="o-2")) == 1
 
 
 def test_connections_are_used_again() -> None:

@@ -10,7 +10,7 @@ from oms_chassis import testing
 from oms_chassis.service import Context
 from oms_email.main import SERVICE
 from oms_email.settings import EmailSettings
-from oms_notifications.testing import confirmed, declined, out_of_stock, running_inbox
+from oms_notifications.testing import confirmed, declined, out_of_stock, running_mail_catcher
 from oms_servers.testing import free_port
 
 
@@ -22,20 +22,20 @@ def settings(url: str, port: int = 25, sender: str = "shop@example.com") -> Emai
 
 def test_each_order_that_ends_is_told_of_once(database_url: str, tmp_path: Path) -> None:
     database = testing.migrated(database_url, SERVICE.package)
-    with running_inbox(tmp_path, free_port(), free_port()) as inbox:
-        parts = SERVICE.build(Context(settings(database_url, inbox.smtp_port), database, CollectorRegistry()))
+    with running_mail_catcher(tmp_path, free_port(), free_port()) as catcher:
+        parts = SERVICE.build(Context(settings(database_url, catcher.smtp_port), database, CollectorRegistry()))
         handlers = {one.topic.name: one.handle for one in parts.subscriptions}
         for event in (confirmed("a"), declined("b"), out_of_stock("c"), declined("a"), confirmed("b")):
             testing.apply(database, handlers[event.type], [event])
         testing.work_off(database, parts.workers[0])
         for stop in parts.on_stop:
             stop()
-        assert {one["orderId"]: one["subject"] for one in inbox.messages()} == {
+        assert {one["orderId"]: one["subject"] for one in catcher.messages()} == {
             "a": "Your order is confirmed",
             "b": "Your order could not be paid",
             "c": "Your order is out of stock",
         }
-        assert inbox.counts()["emailDeliveries"] == 3
+        assert catcher.counts()["emailDeliveries"] == 3
     assert {row.state for row in database.read("SELECT state FROM message")} == {"sent"}
     database.dispose()
 

@@ -9,17 +9,11 @@ from sqlalchemy import Row
 
 from oms_chassis.db import Database, Rows, Transaction
 from oms_chassis.problems import Problem
-from oms_inventory import stock
+from oms_inventory import repository, stock
+from oms_inventory.repository import NewItem
 from oms_inventory.schemas import CatalogueItem, IdText, ItemBody, ItemView
-from oms_inventory.stock import COLUMNS, NewItem
 
-_PAGE = f"SELECT {COLUMNS} FROM item WHERE id > %(after)s ORDER BY id LIMIT %(limit)s"
-_ONE = f"SELECT {COLUMNS} FROM item WHERE id = %(id)s"
-_KEEP_KEY = """
-INSERT INTO restock (key, item_id, quantity) VALUES (%(key)s, %(id)s, %(quantity)s) ON CONFLICT DO NOTHING RETURNING 1
-"""
 _ID = TypeAdapter[str](IdText)
-_KEY = "SELECT item_id, quantity FROM restock WHERE key = %(key)s"
 
 
 def seed(database: Database, items: Sequence[CatalogueItem], currency: str) -> None:
@@ -31,14 +25,14 @@ def seed(database: Database, items: Sequence[CatalogueItem], currency: str) -> N
 
 def page(database: Database, limit: int, cursor: str | None) -> tuple[list[ItemView], str | None]:
     """At most `limit` items by id, and the cursor of the next page if there is one."""
-    rows = database.read(_PAGE, after=_decode(cursor) if cursor else "", limit=limit + 1)
+    rows = repository.page(database, _decode(cursor) if cursor else "", limit + 1)
     items = [ItemView.of(row) for row in rows[:limit]]
     return items, _encode(items[-1].id) if len(rows) > limit else None
 
 
 def find(database: Database, item_id: str) -> ItemView:
     """One item."""
-    return ItemView.of(_only(database.read(_ONE, id=item_id)))
+    return ItemView.of(_only(repository.find(database, item_id)))
 
 
 def put(database: Database, item_id: str, body: ItemBody, version: int | None, currency: str) -> tuple[ItemView, bool]:
@@ -52,7 +46,7 @@ def put(database: Database, item_id: str, body: ItemBody, version: int | None, c
 
 
 def _change(transaction: Transaction, item_id: str, body: ItemBody, version: int | None) -> ItemView:
-    row = _only(transaction.run(f"{_ONE} FOR UPDATE", id=item_id))
+    row = _only(repository.lock_item(transaction, item_id))
     if version not in (None, row.version):
         raise Problem(412, "item-changed", "The item was changed since", "Read it again, then decide")
     if body.on_hand not in (None, row.initial):
@@ -66,16 +60,15 @@ def _change(transaction: Transaction, item_id: str, body: ItemBody, version: int
 def restock(database: Database, item_id: str, quantity: int, key: str | None) -> ItemView:
     """Add to an item's stock; with a key, once however often it is asked for."""
     with database.transaction() as transaction:
-        current = _only(transaction.run(f"{_ONE} FOR UPDATE", id=item_id))
-        if key is not None and not transaction.run(_KEEP_KEY, key=key, id=item_id, quantity=quantity):
+        current = _only(repository.lock_item(transaction, item_id))
+        if key is not None and not repository.keep_key(transaction, key, item_id, quantity):
             _check_same(transaction, key, item_id, quantity)
             return ItemView.of(current)
         return ItemView.of(stock.add(transaction, item_id, quantity))
 
 
 def _check_same(transaction: Transaction, key: str, item_id: str, quantity: int) -> None:
-    row = transaction.run(_KEY, key=key)[0]
-    if (row.item_id, row.quantity) != (item_id, quantity):
+    if repository.restock_of(transaction, key) != (item_id, quantity):
         raise Problem(422, "idempotency-key-reused", "The key stands for another restock")
 
 

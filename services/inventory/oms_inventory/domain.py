@@ -22,7 +22,7 @@ class Decision:
     shortages: tuple[Shortage, ...] = ()
 
     @property
-    def is_taken(self) -> bool:
+    def is_allocated(self) -> bool:
         """Whether the order has its stock."""
         return not self.shortages
 
@@ -41,7 +41,7 @@ def decide(on_hand: Mapping[str, int], demands: Sequence[Demand]) -> list[Decisi
     for one in demands:
         decision = Decision(one, shortages(left, one))
         decisions.append(decision)
-        if decision.is_taken:
+        if decision.is_allocated:
             for item, quantity in one.quantities.items():
                 left[item] -= quantity
     return decisions
@@ -56,11 +56,11 @@ def shortages(left: Mapping[str, int], one: Demand) -> tuple[Shortage, ...]:
     )
 
 
-def taken(decisions: Iterable[Decision]) -> dict[str, int]:
+def allocated(decisions: Iterable[Decision]) -> dict[str, int]:
     """What a batch of decisions takes of each item."""
     sums: dict[str, int] = {}
     for decision in decisions:
-        if decision.is_taken:
+        if decision.is_allocated:
             for item, quantity in decision.demand.quantities.items():
                 sums[item] = sums.get(item, 0) + quantity
     return sums

@@ -19,7 +19,7 @@ from oms_inventory.main import SERVICE
 from oms_inventory.schemas import CatalogueItem
 from oms_inventory.settings import InventorySettings
 
-TABLES = "item, taking, reservation, restock, inbox, outbox, job"
+TABLES = "item, allocation, reservation, restock, inbox, outbox, job"
 Seed = Callable[..., None]
 
 

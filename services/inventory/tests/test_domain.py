@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oms_contracts.events import Line, Shortage
-from oms_inventory.domain import Demand, decide, demand, taken
+from oms_inventory.domain import Demand, allocated, decide, demand
 
 ITEMS = st.sampled_from(["a", "b", "c", "unknown"])
 DEMANDS = st.lists(st.dictionaries(ITEMS, st.integers(1, 5), min_size=1), max_size=12)
@@ -16,7 +16,7 @@ def orders(*quantities: dict[str, int]) -> list[Demand]:
 
 
 def who(on_hand: dict[str, int], *quantities: dict[str, int]) -> list[bool]:
-    return [decision.is_taken for decision in decide(on_hand, orders(*quantities))]
+    return [decision.is_allocated for decision in decide(on_hand, orders(*quantities))]
 
 
 def test_the_last_piece_goes_to_the_first_who_asked() -> None:
@@ -51,7 +51,7 @@ def test_lines_of_the_same_item_are_one_demand() -> None:
 
 def test_an_empty_batch_takes_nothing() -> None:
     assert decide({"a": 1}, []) == []
-    assert taken([]) == {}
+    assert allocated([]) == {}
 
 
 def test_the_stock_that_was_handed_in_is_not_changed() -> None:
@@ -67,8 +67,8 @@ def test_each_order_gets_all_if_all_was_there_at_its_turn_and_otherwise_nothing(
     left = dict(on_hand)
     for decision in decide(on_hand, orders(*quantities)):
         asked = decision.demand.quantities
-        assert decision.is_taken == all(left.get(item, 0) >= n for item, n in asked.items())
-        if decision.is_taken:
+        assert decision.is_allocated == all(left.get(item, 0) >= n for item, n in asked.items())
+        if decision.is_allocated:
             left.update({item: left[item] - n for item, n in asked.items()})
     assert all(n >= 0 for n in left.values())
 
@@ -76,7 +76,7 @@ def test_each_order_gets_all_if_all_was_there_at_its_turn_and_otherwise_nothing(
 @given(on_hand=STOCK, quantities=DEMANDS)
 def test_a_batch_takes_what_its_orders_take(on_hand: dict[str, int], quantities: list[dict[str, int]]) -> None:
     decisions = decide(on_hand, orders(*quantities))
-    sums = taken(decisions)
+    sums = allocated(decisions)
     for item in {*on_hand, *sums}:
-        each = [decision.demand.quantities.get(item, 0) for decision in decisions if decision.is_taken]
+        each = [decision.demand.quantities.get(item, 0) for decision in decisions if decision.is_allocated]
         assert sums.get(item, 0) == sum(each) <= on_hand.get(item, 0)

@@ -27,7 +27,7 @@ def pay(database: Database, **orders: dict[str, int]) -> None:
 
 
 def kept(database: Database, table: str) -> list[tuple[Any, ...]]:
-    columns = {"taking": "order_id, is_taken", "reservation": "order_id, item_id, quantity"}[table]
+    columns = {"allocation": "order_id, is_allocated", "reservation": "order_id, item_id, quantity"}[table]
     return [tuple(row) for row in database.read(f"SELECT {columns} FROM {table} ORDER BY 1, 2")]
 
 
@@ -49,7 +49,7 @@ def test_a_paid_order_gets_its_stock(database: Database, seed: Any) -> None:
     pay(database, o1={"kettle": 2, "cup": 5})
     assert stock(database) == {"kettle": (3, 2), "cup": (0, 5)}
     assert outcomes(database) == [("o1", True)]
-    assert kept(database, "taking") == [("o1", True)]
+    assert kept(database, "allocation") == [("o1", True)]
     assert kept(database, "reservation") == [("o1", "cup", 5), ("o1", "kettle", 2)]
 
 
@@ -72,7 +72,7 @@ def test_an_order_that_lacks_one_item_gets_none(database: Database, seed: Any) -
     assert stock(database) == {"kettle": (5, 0), "cup": (1, 0)}
     (answer,) = outbox(database)
     assert answer.data.shortages == [Shortage(item_id="cup", requested=3, available=1)]
-    assert kept(database, "taking") == [("o1", False)]
+    assert kept(database, "allocation") == [("o1", False)]
     assert kept(database, "reservation") == []
 
 
@@ -141,7 +141,7 @@ def test_what_fails_leaves_nothing_behind(database: Database, seed: Any) -> None
 
     with pytest.raises(RuntimeError):
         apply(database, fail_afterwards, [paid("o1", {"kettle": 1})])
-    assert (stock(database), outbox(database), kept(database, "taking")) == ({"kettle": (1, 0)}, [], [])
+    assert (stock(database), outbox(database), kept(database, "allocation")) == ({"kettle": (1, 0)}, [], [])
     pay(database, o1={"kettle": 1})
     assert outcomes(database) == [("o1", True)]
 
@@ -157,9 +157,9 @@ def test_replicas_that_work_at_once_neither_deadlock_nor_sell_anything_twice(dat
         list(pool.map(lambda batch: apply(database, payment_completed, batch), batches))
     answered = outcomes(database)
     assert len(answered) == len({order_id for order_id, _ in answered}) == 160
-    assert sum(sold for _, sold in stock(database).values()) == 4 * sum(is_taken for _, is_taken in answered)
+    assert sum(sold for _, sold in stock(database).values()) == 4 * sum(is_allocated for _, is_allocated in answered)
     assert all(on_hand + sold == 40 and on_hand >= 0 for on_hand, sold in stock(database).values())
-    assert any(not is_taken for _, is_taken in answered), "there was no contention"
+    assert any(not is_allocated for _, is_allocated in answered), "there was no contention"
 
 
 def test_an_order_that_reaches_several_replicas_at_once_is_answered_once(database: Database, seed: Any) -> None:

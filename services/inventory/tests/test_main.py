@@ -4,17 +4,13 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 from prometheus_client import CollectorRegistry
-from sqlalchemy import MetaData, Table
 
 from oms_chassis import migrations
 from oms_chassis.db import Database
 from oms_chassis.service import Context, main
 from oms_chassis.testing import outbox
 from oms_contracts.topics import ITEM_UPDATED
-from oms_inventory import models
 from oms_inventory.main import SERVICE
 from oms_inventory.settings import InventorySettings
 from oms_inventory.testing import stock
@@ -93,21 +89,6 @@ def test_a_catalogue_that_is_no_json_is_named_at_the_start(
     monkeypatch.setenv("OMS_CATALOGUE", "[{")
     assert main(SERVICE, ["serve"]) == 2
     assert "OMS_CATALOGUE" in capsys.readouterr().err
-
-
-def test_the_migration_makes_the_tables_that_the_models_describe(database: Database) -> None:
-    tables = {"item", "taking", "reservation", "restock"}
-
-    def ours(thing: object, name: str | None, kind: str, reflected: bool, compared: object) -> bool:
-        return kind != "table" or name in tables
-
-    metadata = MetaData()
-    for model in (models.Item, models.Taking, models.Reservation, models.Restock):
-        table: Table = vars(model)["__table__"]
-        table.to_metadata(metadata)
-    with database.engine.connect() as connection:
-        options = {"compare_type": True, "compare_server_default": True, "include_object": ours}
-        assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
 
 
 def test_migrating_again_does_nothing(database: Database) -> None:

@@ -2,7 +2,7 @@
 
 from oms_chassis.service import Context, Parts, Service, main
 from oms_chassis.threads import Task
-from oms_gateway.providers import tokeniser
+from oms_gateway import provider
 from oms_order import admission, handlers, idempotency, reconciliation
 from oms_order.admission import Admission
 from oms_order.api import router
@@ -19,7 +19,9 @@ def build(context: Context) -> Parts:
     settings: OrderSettings = context.settings
     database, metrics = context.database, OrderMetrics(context.registry)
     catalogue, room = Catalogue(database), Admission(database, settings.outbox_limit)
-    placing = Placing(settings, Writer(database, metrics), catalogue, tokeniser(settings.gateway), room)
+    placing = Placing(
+        settings, Writer(database, metrics), catalogue, provider(settings.gateway).tokeniser(settings), room
+    )
     timelines = Timelines(
         database, settings.stream_poll_seconds, settings.stream_heartbeat_seconds, settings.stream_listeners
     )

@@ -1,7 +1,5 @@
 """What the Order Service can be told from outside, beyond what every service can."""
 
-from typing import Literal
-
 from pydantic import Field, SecretStr
 
 from oms_chassis.settings import Settings
@@ -10,7 +8,7 @@ from oms_chassis.settings import Settings
 class OrderSettings(Settings):
     """Times are in seconds."""
 
-    gateway: Literal["simulator"] = Field(default="simulator", description="who turns a card into a token")
+    gateway: str = Field(default="simulator", description="the provider that turns a card into a token")
     default_region: str = Field(
         default="LK", pattern=r"^[A-Z]{2}$", description="the country of phone numbers that name none"
     )

@@ -1,18 +1,14 @@
 """The statement that writes orders, and the tables that it writes to."""
 
 from datetime import UTC, datetime
-from typing import Any
 
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import DBAPIError
 
 from oms_chassis.db import Database
 from oms_contracts.events import Customer, Line, OrderCreated, PaymentMethod
-from oms_order import ids, models
+from oms_order import ids
 from oms_order.metrics import OrderMetrics
-from oms_order.models import Tables
 from oms_order.writer import Placement, Stored, Writer
 
 
@@ -47,18 +43,3 @@ def test_an_order_whose_key_is_taken_comes_to_the_order_that_has_it(database: Da
     assert isinstance(free, Stored)
     for table, rows in (("orders", 2), ("order_line", 2), ("timeline", 2), ("outbox", 2), ("idempotency", 1)):
         assert database.read(f"SELECT count(*) AS n FROM {table}")[0].n == rows
-
-
-def test_the_models_are_the_tables_that_the_migrations_make(database: Database) -> None:
-    ours = {model.__tablename__ for model in vars(models).values() if _is_table(model)}
-
-    def include(_: Any, name: str | None, kind: str, *__: Any) -> bool:
-        return kind != "table" or name in ours
-
-    with database.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"include_object": include, "compare_type": True})
-        assert compare_metadata(context, Tables.metadata) == []
-
-
-def _is_table(thing: Any) -> bool:
-    return isinstance(thing, type) and issubclass(thing, Tables) and hasattr(thing, "__table__")

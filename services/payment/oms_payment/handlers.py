@@ -4,14 +4,15 @@ from oms_chassis.db import Transaction
 from oms_chassis.jobs import NewJob
 from oms_contracts.envelope import Event
 from oms_contracts.events import InventoryRejected, OrderCreated
-from oms_payment import charging, models, refunding
+from oms_payment import repository
 from oms_payment.domain import State
+from oms_payment.jobs import charging, refunding
 from oms_payment.schemas import RefundOrder
 
 
 def order_created(transaction: Transaction, events: list[Event[OrderCreated]]) -> None:
     """Open a payment for each order and have it charged, unless it is known already: charged, or rejected before."""
-    new = models.insert(transaction, (event.data for event in events), State.PENDING)
+    new = repository.insert(transaction, (event.data for event in events), State.PENDING)
     transaction.enqueue(charging.QUEUE, [charging.new_job(event) for event in events if event.data.order_id in new])
 
 
@@ -22,10 +23,10 @@ def inventory_rejected(transaction: Transaction, events: list[Event[InventoryRej
     as rejected, so that it is never charged, and the gateway is asked whether it ever was.
     """
     rejected = {event.data.order_id: event for event in events}
-    unknown = models.insert(transaction, (event.data for event in rejected.values()), State.REFUNDING)
-    known = models.lock(transaction, rejected.keys() - unknown)
+    unknown = repository.insert(transaction, (event.data for event in rejected.values()), State.REFUNDING)
+    known = repository.lock(transaction, rejected.keys() - unknown)
     changed = [after for payment in known if (after := payment.rejected()) is not None]
-    models.update(transaction, changed)
+    repository.update(transaction, changed)
     due: dict[str, str | None] = dict.fromkeys(unknown)
     due |= {payment.order_id: payment.charge_id for payment in changed if payment.charge_id is not None}
     transaction.enqueue(refunding.QUEUE, [_refund(rejected[order], charge_id) for order, charge_id in due.items()])

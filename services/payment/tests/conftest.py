@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
+from support.gateways import FlakyGateway
 
 from oms_chassis.db import Database
 from oms_chassis.testing import migrated
-from oms_gateway.simulator import SimulatedGateway
-from oms_gateway.testing import BadLine
+from oms_simulators.payment.gateway import SimulatedGateway
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def bank(database_url: str) -> Iterator[BadLine]:
-    bank = BadLine(SimulatedGateway(database_url))
-    yield bank
-    bank.close()
+def gateway(database_url: str) -> Iterator[FlakyGateway]:
+    gateway = FlakyGateway(SimulatedGateway(database_url))
+    yield gateway
+    gateway.close()

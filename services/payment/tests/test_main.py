@@ -24,14 +24,6 @@ def test_the_service_reads_what_the_catalogue_says_and_has_no_public_routes() ->
     assert not parts.routers
 
 
-def test_the_ledger_is_in_the_services_own_database_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMS_DATABASE_URL", NOWHERE)
-    monkeypatch.setenv("OMS_KAFKA_BOOTSTRAP", "127.0.0.1:1")
-    assert PaymentSettings().gateway_url == NOWHERE
-    monkeypatch.setenv("OMS_SIMULATOR_URL", "postgresql://elsewhere/books")
-    assert PaymentSettings().gateway_url == "postgresql://elsewhere/books"
-
-
 def test_an_unknown_gateway_is_refused_at_the_start() -> None:
     with pytest.raises(ValueError, match="OMS_GATEWAY"):
         build(context(gateway="strype"))

@@ -1,4 +1,4 @@
-"""The way by HTTP: against the inbox, and against a provider that refuses, fails and hangs up."""
+"""The way by HTTP: against the mail catcher, and against a provider that refuses, fails and hangs up."""
 
 import json
 import threading
@@ -14,7 +14,7 @@ from pydantic import SecretStr, ValidationError
 
 from oms_chassis.jobs import Done, Outcome, Retry
 from oms_notifications.delivery import Notice, refused, sent
-from oms_notifications.testing import running_inbox
+from oms_notifications.testing import running_mail_catcher
 from oms_servers.testing import free_port
 from oms_sms.provider import HttpSmsProvider
 from oms_sms.settings import SmsSettings
@@ -105,14 +105,14 @@ def outcomes(server: Script, calls: int = 1) -> list[Outcome]:
 
 def test_a_text_arrives_as_it_was_written_and_once(tmp_path: Path) -> None:
     with (
-        running_inbox(tmp_path, free_port(), free_port()) as inbox,
-        provider(f"{inbox.url}/sms") as sms,
+        running_mail_catcher(tmp_path, free_port(), free_port()) as catcher,
+        provider(f"{catcher.url}/sms") as sms,
         ThreadPoolExecutor(8) as pool,
     ):
         found = list(pool.map(lambda number: sms.send(notice(f"o-{number % 200}")), range(400)))
         assert all(isinstance(outcome, Done) for outcome in found)
-        assert inbox.counts()["sms"] == 200
-        (text,) = inbox.messages(orderId="o-7")
+        assert catcher.counts()["sms"] == 200
+        (text,) = catcher.messages(orderId="o-7")
     assert (text["to"], text["text"]) == ("+94762222222", "Your order is confirmed")
 
 

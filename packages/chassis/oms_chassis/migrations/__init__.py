@@ -1,33 +1,87 @@
-"""Migrations: each service brings its versions, the chassis the way to run them and the tables that all share."""
+"""Migrations: each service brings its versions, the chassis the way to run them and the tables that all share.
+
+Revisions are four digits that count up, and a migration only adds, so that the release before it works on its schema:
+what is no longer wanted is dropped by a later release, once no image that needs it can come back.
+"""
 
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import OperationalError
 
+from oms_chassis import logs
 from oms_chassis.db import Database
+from oms_chassis.waiting import until_up
 
-_LOCK = 0x6F6D7301  # any number, the same in every replica: one of them migrates, the others wait
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+log = logs.logger(__name__)
+
+LOCK = 0x6F6D7301  # any number, the same in every replica: one of them migrates, the others wait
+_BLOCKED = ("55P03", "40P01")  # lock not available, deadlock detected
+# What waits for a table's lock holds up all who come after it: a migration gives way after a second and tries again
+# later. Its own work may take as long as it takes.
+_SESSION = """
+SELECT set_config('lock_timeout', '1s', true), set_config('statement_timeout', '0', true),
+    set_config('idle_in_transaction_session_timeout', '0', true)
+"""
 
 
-def upgrade(database: Database, package: str) -> None:
-    """Bring a database to the newest version of `package`; safe to call from several replicas at once."""
+def upgrade(database: Database, package: str, within: float | None = None) -> None:
+    """Bring a database to the newest version of `package`, in one transaction; safe in several replicas at once.
+
+    A schema that is newer than the package is left as it is. While the database is away or somebody holds what the
+    migration needs, it is tried again for `within` seconds; then the OperationalError of the last attempt is raised.
+    """
+    config = configuration(package)
+    until_up(lambda: _attempt(database, config), OperationalError, within)
+
+
+def is_blocked(error: OperationalError) -> bool:
+    """Whether another session held what a migration needed; otherwise, the database itself was not available."""
+    return getattr(error.orig, "sqlstate", None) in _BLOCKED
+
+
+def _attempt(database: Database, config: "Config") -> None:
     from alembic import command
+
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql(_SESSION)
+        if not _is_behind(connection, config):
+            return
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
+        if _is_behind(connection, config):  # still: another replica may have migrated meanwhile
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+
+def _is_behind(connection: Connection, config: "Config") -> bool:
+    """Whether there is something to migrate; not if a later release has migrated this database."""
+    from alembic.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    head = ScriptDirectory.from_config(config).get_current_head()
+    found = MigrationContext.configure(connection).get_current_revision()
+    is_newer = bool(head and found and found > head)
+    if is_newer:
+        log.warning("schema_is_newer", database=found, image=head)
+    return found != head and not is_newer
+
+
+def configuration(package: str) -> "Config":
+    """Alembic's configuration for the migrations of a service's package."""
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.set_main_option("version_locations", str(files(package) / "migrations" / "versions"))
     config.set_main_option("path_separator", "newline")
-    with database.engine.connect() as connection:
-        connection.exec_driver_sql(f"SELECT pg_advisory_lock({_LOCK})")
-        connection.commit()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-        connection.commit()
-        connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_LOCK})")
-        connection.commit()
+    return config
 
 
 def create_chassis_tables() -> None:

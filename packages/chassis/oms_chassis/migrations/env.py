@@ -2,6 +2,12 @@
 
 from alembic import context
 
-context.configure(connection=context.config.attributes["connection"], transactional_ddl=True)
+given = context.config.attributes
+context.configure(
+    connection=given["connection"],
+    target_metadata=given.get("metadata"),
+    transactional_ddl=True,
+    **given.get("options", {}),
+)
 with context.begin_transaction():
     context.run_migrations()

@@ -1,0 +1,88 @@
+"""Tables are SQLModel classes, and those are the schema's source: migrations are generated from them, and statements
+take their lists of columns from them, once, when a repository is imported.
+
+Here are the tables that every service has. Each service has a registry of its own for the others: two services may
+have a table of the same name.
+"""
+
+from collections.abc import Container, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, LargeBinary, Table, Text, func
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+_NOW = {"server_default": func.now()}
+
+
+def names(model: type[SQLModel], *only: str, without: Container[str] = (), of: str = "") -> str:
+    """A table's columns (those of `only`, if any) as a statement lists them: `id, status`, or `o.id, o.status`."""
+    prefix = f"{of}." if of else ""
+    return ", ".join(f"{prefix}{column.name}" for column in _columns(model, only, without))
+
+
+def typed(model: type[SQLModel], *only: str, without: Container[str] = (), **more: str) -> str:
+    """The same with their types, as json_to_recordset wants them: `id uuid, status text`.
+
+    `more` are columns of the rows that the table does not have, by name and type.
+    """
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    own = [f"{column.name} {column.type.compile(dialect).lower()}" for column in _columns(model, only, without)]
+    return ", ".join([*own, *(f"{name} {kind}" for name, kind in more.items())])
+
+
+def assigned(model: type[SQLModel], *only: str, of: str) -> str:
+    """The columns as an UPDATE sets them from the rows of the alias `of`: `status = r.status, reason = r.reason`."""
+    return ", ".join(f"{column.name} = {of}.{column.name}" for column in _columns(model, only, ()))
+
+
+def _columns(model: type[SQLModel], only: Sequence[str], without: Container[str]) -> Sequence[Column[Any]]:
+    table: Table = vars(model)["__table__"]
+    return [table.columns[name] for name in only] or [one for one in table.columns if one.name not in without]
+
+
+class ChassisTables(SQLModel, registry=registry()):
+    """The registry of the tables that every service has."""
+
+
+class InboxRow(ChassisTables, table=True):
+    """An event, or a dead letter, that was processed: when it is delivered again it is dropped."""
+
+    __tablename__ = "inbox"
+    __table_args__ = (Index("inbox_received_at", "received_at"),)
+
+    event_id: str = Field(primary_key=True, sa_type=Text)
+    received_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs=_NOW)
+
+
+class OutboxRow(ChassisTables, table=True):
+    """An event that waits for the relay to send it."""
+
+    __tablename__ = "outbox"
+
+    id: int = Field(sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
+    topic: str = Field(sa_type=Text)
+    key: bytes | None = Field(default=None, sa_type=LargeBinary)
+    value: bytes | None = Field(default=None, sa_type=LargeBinary)
+    headers: list[Any] | None = Field(default=None, sa_type=JSONB)
+    created_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs=_NOW)
+
+
+class JobRow(ChassisTables, table=True):
+    """A call to the outside that is to be made. `run_at` is when it is due, and the end of the lease while it runs."""
+
+    __tablename__ = "job"
+    __table_args__ = (Index("job_due", "queue", "run_at"),)
+
+    queue: str = Field(primary_key=True, sa_type=Text)
+    id: str = Field(primary_key=True, sa_type=Text)
+    subject: str = Field(sa_type=Text)
+    payload: dict[str, Any] = Field(sa_type=JSONB)
+    traceparent: str | None = Field(default=None, sa_type=Text)
+    attempts: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    run_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs=_NOW)
+    created_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs=_NOW)
+    last_error: str | None = Field(default=None, sa_type=Text)

@@ -1,0 +1,160 @@
+"""Migrations on a database that others use meanwhile, and on one that is ahead of the code."""
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from alembic.util import CommandError
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+
+from oms_chassis import migrations
+from oms_chassis.db import Database
+from oms_chassis.testing import eventually
+
+Release = Callable[..., str]
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Iterator[Release]:
+    """Make a package with these statements as its migrations 0001, 0002, ...; its name."""
+    made: list[str] = []
+
+    def make(*statements: str) -> str:
+        name = f"release_{uuid4().hex}"
+        versions = tmp_path / name / "migrations" / "versions"
+        versions.mkdir(parents=True)
+        (tmp_path / name / "__init__.py").touch()
+        for number, sql in enumerate(statements, 1):
+            before = f'"{number - 1:04}"' if number > 1 else None
+            head = f'from alembic import op\nrevision = "{number:04}"\ndown_revision = {before}\n'
+            (versions / f"{number:04}.py").write_text(f'{head}def upgrade():\n    op.execute("""{sql}""")\n')
+        made.append(name)
+        return name
+
+    sys.path.insert(0, str(tmp_path))
+    yield make
+    sys.path.remove(str(tmp_path))
+    for name in made:
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def empty(database_url: str) -> Iterator[Database]:
+    database = Database(database_url, 4)
+    yield database
+    database.dispose()
+
+
+@contextmanager
+def held(url: str, *statements: str) -> Iterator[psycopg.Connection]:
+    """A transaction of somebody else that has run these and stays open for the block."""
+    with psycopg.connect(url) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
+        yield connection
+        connection.rollback()
+
+
+def revision(database: Database) -> str:
+    return str(database.read("SELECT version_num FROM alembic_version")[0].version_num)
+
+
+HELD_UP = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+FIRST, SECOND = "CREATE TABLE thing (id int)", "ALTER TABLE thing ADD COLUMN name text"
+
+
+def test_an_older_release_leaves_a_newer_schema_as_it_is(empty: Database, release: Release) -> None:
+    older, newer = release(FIRST), release(FIRST, SECOND)
+    migrations.upgrade(empty, newer)
+    migrations.upgrade(empty, older)
+    assert revision(empty) == "0002"
+    empty.read("INSERT INTO thing (id, name) VALUES (1, 'kept')")
+
+
+def test_a_schema_that_is_unknown_and_not_newer_is_refused(empty: Database, release: Release) -> None:
+    package = release(FIRST, SECOND)
+    migrations.upgrade(empty, package)
+    empty.read("UPDATE alembic_version SET version_num = '0001_other'")
+    with pytest.raises(CommandError):
+        migrations.upgrade(empty, package)
+
+
+def test_replicas_that_start_together_migrate_once(empty: Database, release: Release) -> None:
+    package = release(FIRST, "INSERT INTO thing VALUES (1)")
+    with ThreadPoolExecutor(3) as replicas:
+        list(replicas.map(lambda _: migrations.upgrade(empty, package), range(3)))
+    assert len(empty.read("SELECT id FROM thing")) == 1
+
+
+def test_a_replica_waits_no_longer_for_another_s_migration_than_it_may(
+    empty: Database, release: Release, database_url: str
+) -> None:
+    package = release(FIRST)
+    with (
+        held(database_url, f"SELECT pg_advisory_lock({migrations.LOCK})"),
+        pytest.raises(OperationalError) as raised,
+    ):
+        migrations.upgrade(empty, package, within=0.1)
+    assert migrations.is_blocked(raised.value)
+    migrations.upgrade(empty, package)
+    assert revision(empty) == "0001"
+
+
+def test_a_replica_with_nothing_to_migrate_does_not_wait_for_a_later_release_s_migration(
+    empty: Database, release: Release, database_url: str
+) -> None:
+    package = release(FIRST)
+    migrations.upgrade(empty, package)
+    with held(database_url, f"SELECT pg_advisory_lock({migrations.LOCK})"):
+        migrations.upgrade(empty, package, within=0.1)
+
+
+def test_a_migration_is_tried_again_until_a_long_transaction_has_ended(
+    empty: Database, release: Release, database_url: str
+) -> None:
+    migrations.upgrade(empty, release(FIRST))
+    newer = release(FIRST, SECOND)
+    migrating = threading.Thread(target=migrations.upgrade, args=(empty, newer))
+    with held(database_url, "SELECT count(*) FROM thing"), psycopg.connect(database_url, autocommit=True) as observer:
+
+        def is_held_up() -> bool:
+            return bool(observer.execute(HELD_UP).fetchone())
+
+        migrating.start()
+        eventually(is_held_up, within=30)
+        eventually(lambda: not is_held_up(), within=30)  # it gave way, so that others get at the table
+        assert observer.execute("SELECT * FROM thing").fetchall() == []
+        assert revision(empty) == "0001"
+    migrating.join(30)
+    assert revision(empty) == "0002"
+
+
+def impatient(connection: Any, _: Any) -> None:
+    connection.execute("SET statement_timeout = 200")
+    connection.execute("SET lock_timeout = 1234")
+    connection.commit()
+
+
+def test_a_migration_may_take_longer_than_a_session_s_statements_and_leaves_the_session_as_it_was(
+    database_url: str, release: Release
+) -> None:
+    database = Database(database_url, 2)
+    event.listen(database.engine, "connect", impatient)
+    migrations.upgrade(database, release("SELECT pg_sleep(0.5)"))
+    assert database.read("SHOW statement_timeout")[0][0] == "200ms"
+    assert database.read("SHOW lock_timeout")[0][0] == "1234ms"
+    database.dispose()
+
+
+def test_a_migration_that_fails_leaves_nothing_behind(empty: Database, release: Release) -> None:
+    with pytest.raises(Exception, match="absent"):
+        migrations.upgrade(empty, release(FIRST, "ALTER TABLE absent ADD COLUMN name text"))
+    assert empty.read("SELECT to_regclass('thing') AS found")[0].found is None

@@ -1,0 +1,32 @@
+"""The one table of the SMS and the Email Service."""
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, DateTime, Index, Text, func, text
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+
+class Tables(SQLModel, registry=registry()):
+    """A registry of these services' own: another service may have a table of the same name."""
+
+
+class MessageRow(Tables, table=True):
+    """What the customer was sent about an order: one row per order. Neither the address nor the text is kept."""
+
+    __tablename__ = "message"
+    __table_args__ = (
+        CheckConstraint("kind IN ('confirmed', 'declined', 'out-of-stock')", name="message_kind"),
+        CheckConstraint("state IN ('pending', 'sent', 'failed')", name="message_state"),
+        # Few rows are not sent, and those are what an operator asks for.
+        Index("message_unsent", "created_at", postgresql_where=text("state <> 'sent'")),
+    )
+
+    order_id: str = Field(primary_key=True, sa_type=Text)
+    kind: str = Field(sa_type=Text)
+    state: str = Field(default="pending", sa_type=Text, sa_column_kwargs={"server_default": "pending"})
+    attempts: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    reason: str | None = Field(default=None, sa_type=Text)
+    provider_id: str | None = Field(default=None, sa_type=Text)
+    created_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})
+    sent_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))

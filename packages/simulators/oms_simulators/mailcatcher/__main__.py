@@ -1,0 +1,41 @@
+"""`python -m oms_simulators.mailcatcher --smtp-port P --http-port Q --folder F` runs it until SIGTERM or Ctrl-C."""
+
+import argparse
+import signal
+from pathlib import Path
+
+import uvicorn
+
+from oms_simulators.mailcatcher.app import create_app
+
+
+def main() -> None:
+    options = _options()
+    # uvicorn raises a signal that it was stopped by once more when it is done; to have stopped cleanly is exit code 0.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    app = create_app(options.folder, options.host, options.smtp_port)
+    uvicorn.run(
+        app,
+        host=options.host,
+        port=options.http_port,
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,  # these two headers are a third of an answer, and there is one answer for every text
+        date_header=False,
+        timeout_graceful_shutdown=5,
+    )
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="oms_simulators.mailcatcher", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--smtp-port", type=int, required=True)
+    parser.add_argument("--http-port", type=int, required=True)
+    parser.add_argument("--folder", type=Path, required=True, help="where messages are kept; made if it is not there")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

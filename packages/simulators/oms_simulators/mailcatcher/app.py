@@ -1,0 +1,154 @@
+"""The mail catcher over HTTP: an SMS provider's API, and what was received by either way."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from aiosmtpd.smtp import SMTP, Envelope
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from oms_simulators.mailcatcher.mails import Mails
+from oms_simulators.mailcatcher.record import Kind
+from oms_simulators.mailcatcher.texts import Texts
+
+BODY_LIMIT = 64 * 1024
+T = TypeVar("T")
+
+
+class NewText(BaseModel):
+    """What a client posts to have a text sent."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    to: Annotated[str, Field(min_length=1, max_length=200)]
+    sender: Annotated[str, Field(alias="from", min_length=1, max_length=200)]
+    text: Annotated[str, Field(min_length=1, max_length=2000)]
+    reference: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Query(BaseModel):
+    """What GET /messages can be asked for."""
+
+    order_id: Annotated[str | None, Field(alias="orderId")] = None
+    kind: Annotated[str | None, Field(pattern="^(email|sms)$")] = None
+    limit: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+
+
+class MailCatcher:
+    """Both stores. A thread for each does all that touches its files: nothing needs a lock, and no text waits for the
+    mails, which a maildir syncs to disk one by one."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.mails = Mails(folder / "mail")
+        self.texts = Texts(folder / "sms.jsonl")
+        self._threads: dict[Kind, Executor] = {
+            "email": ThreadPoolExecutor(1, "mails"),
+            "sms": ThreadPoolExecutor(1, "texts"),
+        }
+
+    async def run(self, kind: Kind, work: Callable[..., T], *arguments: object) -> T:
+        """Do something with the store of this kind."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads[kind], work, *arguments)
+
+    async def handle_DATA(self, _server: SMTP, _session: object, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's
+        """Take a mail that came by SMTP."""
+        try:
+            await self.run("email", self.mails.keep, envelope.content)
+        except OSError:
+            return "452 could not be stored"
+        return "250 kept"
+
+    async def read(self, query: Query) -> list[dict[str, str]]:
+        """The newest messages that match, oldest of them first."""
+        asked = query.order_id, query.limit
+        emails = [] if query.kind == "sms" else await self.run("email", self.mails.read, *asked)
+        texts = [] if query.kind == "email" else await self.run("sms", self.texts.read, *asked)
+        found = sorted([*emails, *texts], key=lambda record: record.received_at)
+        return [record.shown() for record in found[-query.limit :]]
+
+    def close(self) -> None:
+        """Finish what is being written."""
+        for thread in self._threads.values():
+            thread.shutdown()
+        self.texts.close()
+
+
+def create_app(folder: Path, host: str, smtp_port: int) -> Starlette:
+    """The application; while it runs, it also listens for SMTP on `smtp_port`."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        catcher = app.state.catcher = MailCatcher(folder)
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(
+            lambda: SMTP(catcher, hostname="mailcatcher", enable_SMTPUTF8=True, loop=loop), host, smtp_port
+        )
+        yield
+        server.close()
+        catcher.close()
+
+    routes = [
+        Route("/sms", _post_sms, methods=["POST"]),
+        Route("/messages", _messages),
+        Route("/messages/count", _count),
+        Route("/livez", _livez),
+    ]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+async def _post_sms(request: Request) -> Response:
+    key = request.headers.get("Idempotency-Key", "")
+    if not 0 < len(key) <= 200:
+        return _problem(400, "A header Idempotency-Key of 1 to 200 characters is needed")
+    body = await request.body()
+    if len(body) > BODY_LIMIT:
+        return _problem(413, "The body is too large")
+    catcher: MailCatcher = request.app.state.catcher
+    try:
+        text = NewText.model_validate_json(body).model_dump(by_alias=True)
+        await catcher.run("sms", catcher.texts.keep, key, text)
+    except ValidationError as error:
+        return _invalid(error)
+    except OSError:
+        return _problem(503, "The text could not be stored")
+    return JSONResponse({"id": f"sms-{key}", "status": "accepted"}, 201)
+
+
+async def _messages(request: Request) -> Response:
+    try:
+        query = Query.model_validate(dict(request.query_params))
+    except ValidationError as error:
+        return _invalid(error)
+    catcher: MailCatcher = request.app.state.catcher
+    return JSONResponse(await catcher.read(query))
+
+
+async def _count(request: Request) -> Response:
+    """How many there are; `emailDeliveries` also counts emails that came more than once."""
+    catcher: MailCatcher = request.app.state.catcher
+    counts = {"email": len(catcher.mails), "sms": len(catcher.texts), "emailDeliveries": catcher.mails.deliveries}
+    return JSONResponse(counts)
+
+
+async def _livez(_: Request) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+def _invalid(error: ValidationError) -> Response:
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    errors = [{"field": ".".join(map(str, one["loc"])) or "body", "message": one["msg"]} for one in found]
+    return _problem(422, "The request is not valid", errors)
+
+
+def _problem(status: int, title: str, errors: Sequence[Mapping[str, str]] = ()) -> Response:
+    """RFC 9457, as the services answer. Not by the chassis: that would bring its libraries into this small process."""
+    body = {"title": title, "status": status, "errors": list(errors)}
+    return JSONResponse(body, status, media_type="application/problem+json")

@@ -1,0 +1,37 @@
+"""What the mail catcher shows of a message, whichever way it came."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+Kind = Literal["email", "sms"]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A received message. `message_id` is the Message-ID of an email, the idempotency key of a text."""
+
+    order_id: str
+    kind: Kind
+    to: str
+    subject: str
+    text: str
+    message_id: str
+    received_at: str
+
+    def shown(self) -> dict[str, str]:
+        """The record as it stands in the HTTP API."""
+        return {
+            "orderId": self.order_id,
+            "kind": self.kind,
+            "to": self.to,
+            "subject": self.subject,
+            "text": self.text,
+            "messageId": self.message_id,
+            "receivedAt": self.received_at,
+        }
+
+
+def instant(seconds: float) -> str:
+    """A time since the epoch, as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

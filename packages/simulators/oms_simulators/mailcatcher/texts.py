@@ -1,0 +1,58 @@
+"""Texts on disk, as JSON lines. The idempotency key makes each one stored once, however often it is sent."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from oms_simulators.mailcatcher.record import Record, instant
+
+
+class Texts:
+    """Used by one thread at a time. Nothing is synced to disk: this stands in for a provider on test systems."""
+
+    def __init__(self, path: Path) -> None:
+        self._records: dict[str, Record] = {}  # by key, in the order of arrival
+        self._file = path.open("ab+", buffering=0)
+        self._load()
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def keep(self, key: str, text: dict[str, Any]) -> None:
+        """Store a text, once per key; OSError if the disk refuses."""
+        if key in self._records:
+            return
+        stamped = {"key": key, **text, "at": time.time()}
+        line, end = json.dumps(stamped).encode() + b"\n", self._file.tell()
+        try:
+            written = self._file.write(line)
+        except OSError:
+            self._file.truncate(end)
+            raise
+        if written != len(line):
+            self._file.truncate(end)
+            raise OSError("the disk is full")
+        self._index(stamped)
+
+    def read(self, order_id: str | None, limit: int) -> list[Record]:
+        """The newest `limit` texts (of an order), oldest of them first."""
+        records = self._records.values()
+        return [record for record in records if order_id in (None, record.order_id)][-limit:]
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    def _load(self) -> None:
+        self._file.seek(0)
+        whole, _, torn = self._file.read().rpartition(b"\n")
+        for line in whole.splitlines():
+            self._index(json.loads(line))
+        end = self._file.seek(-len(torn), 2)  # a kill may have left half a line
+        self._file.truncate(end)
+
+    def _index(self, text: dict[str, Any]) -> None:
+        self._records[text["key"]] = Record(
+            text["reference"], "sms", text["to"], "", text["text"], text["key"], instant(text["at"])
+        )

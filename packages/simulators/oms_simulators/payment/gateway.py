@@ -1,0 +1,91 @@
+"""A gateway without a network: outcomes follow from the card's number, money exists only in the ledger."""
+
+import secrets
+import time
+
+from oms_gateway.cards import Card, Token
+from oms_gateway.contract import ABANDONED, Charge, Refund
+from oms_gateway.errors import CardRefused, GatewayUnavailable, OutcomeUnknown, RequestRefused
+from oms_simulators.payment.ledger import Ledger
+from oms_simulators.payment.testcards import TEST_CARDS, Outcome
+
+SLOW_SECONDS = 2.0
+_OUTCOMES = {outcome.value: outcome for outcome in Outcome}
+_LETTERS = str.maketrans("0123456789", "ghijklmnop")
+
+
+class SimulatedTokeniser:
+    """Knows the test cards and refuses all others. It keeps nothing: the token itself says what a charge will do."""
+
+    def tokenise(self, card: Card) -> Token:
+        """A token of its own for every call. The cvv is not looked at; the expiry is the caller's to check."""
+        known = TEST_CARDS.get(card.digits())
+        if known is None:
+            raise CardRefused("number", "is not one of the simulator's test cards")
+        token = f"sim-{known.brand}-{known.outcome}-{_random()}"
+        return Token(token=token, brand=known.brand, last4=card.digits()[-4:], expiry=card.expiry)
+
+
+class SimulatedGateway:
+    """Charges tokens of the simulator's tokeniser. Connects to its ledger at the first call, not before."""
+
+    def __init__(self, url: str) -> None:
+        self._ledger = Ledger(url)
+        self.close = self._ledger.close
+
+    def charge(self, key: str, token: str, amount: int, currency: str) -> Charge:
+        """See Gateway.charge."""
+        outcome = _outcome(token)
+        if amount < 1:
+            raise RequestRefused("the amount must be at least one minor unit")
+        self._hold_up(outcome, key)
+        reason = outcome.value if outcome.declined else None
+        fresh = Charge(_name("ch"), not outcome.declined, amount, currency, reason)
+        charge = self._ledger.charge(key, fresh)
+        if outcome is Outcome.LOST_ANSWER and charge == fresh:
+            raise OutcomeUnknown("the answer was lost")
+        if charge.reason != ABANDONED and (charge.amount, charge.currency) != (amount, currency):
+            raise RequestRefused("the key was used for another amount")
+        return charge
+
+    def find(self, key: str) -> Charge | None:
+        """See Gateway.find."""
+        return self._ledger.find_charge(key)
+
+    def abandon(self, key: str) -> Charge:
+        """See Gateway.abandon."""
+        return self._ledger.charge(key, Charge(_name("ch"), approved=False, amount=0, currency="", reason=ABANDONED))
+
+    def refund(self, key: str, charge_id: str, amount: int) -> Refund:
+        """See Gateway.refund."""
+        refund = self._ledger.refund(key, Refund(_name("re"), charge_id, amount))
+        if (refund.charge_id, refund.amount) != (charge_id, amount):
+            raise RequestRefused("the key was used for another refund")
+        return refund
+
+    def find_refund(self, key: str) -> Refund | None:
+        """See Gateway.find_refund."""
+        return self._ledger.find_refund(key)
+
+    def _hold_up(self, outcome: Outcome, key: str) -> None:
+        if outcome is Outcome.SLOW:
+            time.sleep(SLOW_SECONDS)
+        if outcome is Outcome.UNAVAILABLE or (outcome is Outcome.FLAKY and self._ledger.fails_first(key)):
+            raise GatewayUnavailable("the simulator was asked to be unavailable")
+
+
+def _outcome(token: str) -> Outcome:
+    kind, *rest = token.split("-")
+    outcome = _OUTCOMES.get(rest[1]) if kind == "sim" and len(rest) > 1 else None
+    if outcome is None:
+        raise RequestRefused("this token is not the simulator's")
+    return outcome
+
+
+def _name(kind: str) -> str:
+    return f"{kind}-{_random()}"
+
+
+def _random() -> str:
+    """Twenty letters and no digit, so that a search for digits of cards never finds an id by accident."""
+    return secrets.token_hex(10).translate(_LETTERS)

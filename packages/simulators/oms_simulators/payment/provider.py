@@ -1,0 +1,27 @@
+"""What OMS_GATEWAY=simulator stands for (see oms_gateway.providers)."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from oms_gateway import Gateway, Settings, Tokeniser
+from oms_simulators.payment.gateway import SimulatedGateway, SimulatedTokeniser
+
+
+class SimulatorSettings(BaseSettings):
+    """The simulator's own settings, from environment variables with the prefix OMS_SIMULATOR_."""
+
+    model_config = SettingsConfigDict(env_prefix="OMS_SIMULATOR_", hide_input_in_errors=True, frozen=True)
+
+    url: str | None = Field(
+        default=None, description="the database of the simulator's ledger; by default a schema in the service's own"
+    )
+
+
+def tokeniser(_: Settings) -> Tokeniser:
+    """Turns test cards into tokens."""
+    return SimulatedTokeniser()
+
+
+def gateway(settings: Settings) -> Gateway:
+    """Charges tokens, and writes down what it charged."""
+    return SimulatedGateway(SimulatorSettings().url or settings.database_url)

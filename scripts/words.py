@@ -1,0 +1,123 @@
+"""The project's words: fails on each occurrence of one that was given up, or that a reader of English would stumble on.
+
+`words.py [--report] [PATH...]`. Without paths, every file that git knows or could add. `--report` only counts, and
+never fails.
+docs/glossary.md holds the words that are used instead.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+# What is not to be written (a regular expression), and what is written instead. Prose in any case; names as they are.
+PROSE = {
+    r"work(?:s|ed|ing)? off": "process",
+    r"anew": "again",
+    r"(?:is|are) none of": "is not one of",
+    r"beside": "next to",
+    r"told|tells?|telling": "publish, notify, report, or say",
+    r"hears?|heard|hearing": "consume, read, or receive",
+    r"stands?(?! (?:by|in)\b)|stood(?! by\b)": "is",
+    r"mend(?:s|ed|ing|able)?": "repair, fix, or retry",
+    r"tak(?:es?|ing|en) (?:the )?stock|stock (?:was|is) taken": "reserve stock",
+    r"the way back\.": "Drop what the migration made.",
+    r"put to work": "run",
+    r"bid farewell|farewell": "close",
+}
+NAMES = {
+    r"oms_notifications[./]inbox|OMS_INBOX_URL|oms-inbox": "mail catcher (inbox: the consumer's table)",
+    r"Takings?|is_taken|STOCK_TAKEN|stock-taken": "Allocation, is_reserved",
+    r"Crew": "ThreadSupervisor",
+    r"Wakes": "CommitSignals",
+    r"Runner": "Worker",
+    r"Admission|admit": "BackPressure; deduplicate",
+    r"Parts": "Components",
+    r"database\.read(?=\()": "database.execute(",
+    r"bid_farewell|FAREWELL": "send_connection_close, CLOSE_GRACE",
+    r"_MENDABLE": "RETRYABLE_STATUS",
+    r"fails_first": "record_first_attempt",
+    r"known_form": "parse_order_id",
+    r"never_give_up|FOREVER": "max_attempts=None",
+    r"strays|oms_orders_strays_total": "unknown_order_events_total",
+    r"_bury": "_dead_letter",
+    r"reconciliation": "stuck_orders",
+    r"FORGETFUL": "NO_FSYNC",
+    r"TRUSTED|PATIENCE": "a name that says which time it is",
+    r"BadLine": "FlakyGateway",
+    r"Minor": "MinorUnits",
+}
+WORDS = {**PROSE, **NAMES}
+TEXT = {".py", ".md", ".sh", ".yaml", ".yml", ".toml", ".tpl", ".txt", ".json", ""}
+EXEMPT = {"LICENSE", "requirements.lock", "scripts/words.py", "tests/docs/test_words.py"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A word that is not to be used, where it is."""
+
+    path: str
+    line: int
+    found: str
+    instead: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.found!r}: write {self.instead}"
+
+
+def in_text(path: str, text: str) -> Iterator[Finding]:
+    """All of them in a file's text."""
+    for number, line in enumerate(text.splitlines(), 1):
+        for pattern, instead in _PATTERNS:
+            yield from (Finding(path, number, match[0], instead) for match in pattern.finditer(line))
+
+
+def in_files(paths: Iterable[Path]) -> Iterator[Finding]:
+    """All of them in these files, exempt ones and binary ones aside."""
+    for path in paths:
+        name = path.resolve().relative_to(ROOT).as_posix()
+        if path.is_file() and path.suffix in TEXT and name not in EXEMPT:
+            yield from in_text(name, path.read_text(encoding="utf-8"))
+
+
+def tracked() -> list[Path]:
+    """What git knows, or would add."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [ROOT / name for name in listed.splitlines()]
+
+
+def main(arguments: list[str]) -> int:
+    """Print what was found; 1 if there is anything, unless only a report is wanted."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--report", action="store_true", help="count, and do not fail")
+    parser.add_argument("paths", nargs="*", type=Path)
+    options = parser.parse_args(arguments)
+    found = list(in_files(options.paths or tracked()))
+    if options.report:
+        counts = Counter(finding.found.lower() for finding in found)
+        print(
+            f"{len(found)} words to replace: {', '.join(f'{word} {count}' for word, count in counts.most_common(12))}"
+        )
+        return 0
+    print("\n".join(map(str, found)) or "no word to replace")
+    return 1 if found else 0
+
+
+def _pattern(word: str) -> re.Pattern[str]:
+    name = word in NAMES
+    # A name also occurs within another (`_Runner`, `oms-inbox.yaml`), but not in the middle of a word.
+    start, end = (r"(?<![A-Za-z])", r"(?![A-Za-z])") if name else (r"\b", r"(?!\w)")
+    return re.compile(f"{start}(?:{word}){end}", 0 if name else re.IGNORECASE)
+
+
+_PATTERNS = [(_pattern(word), instead) for word, instead in WORDS.items()]
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

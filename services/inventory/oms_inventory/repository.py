@@ -1,0 +1,139 @@
+"""All SQL of the Inventory Service. Each statement takes a whole batch.
+
+Items are always locked in the order of their ids, so that batches which share items wait instead of deadlocking.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from oms_chassis.db import Database, Rows, Transaction
+from oms_chassis.tables import names, typed
+from oms_inventory.tables import ItemRow, ReservationRow
+
+_ITEM = names(ItemRow, without=("restocked", "sold", "updated_at"), of="item")
+_PAGE = f"SELECT {_ITEM} FROM item WHERE id > %(after)s ORDER BY id LIMIT %(limit)s"
+_ONE = f"SELECT {_ITEM} FROM item WHERE id = %(id)s"
+_LOCK = "SELECT id, on_hand FROM item WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE"
+_TAKE = f"""
+UPDATE item SET on_hand = on_hand - r.quantity, sold = sold + r.quantity,
+    version = version + (on_hand = r.quantity)::int, updated_at = now()
+FROM json_to_recordset(%(rows)s::json) AS r(id text, quantity bigint)
+WHERE item.id = r.id AND item.on_hand >= r.quantity
+RETURNING {_ITEM}
+"""
+_ADD = f"""
+UPDATE item SET on_hand = on_hand + %(quantity)s, restocked = restocked + %(quantity)s,
+    version = version + (on_hand = 0)::int, updated_at = now()
+WHERE id = %(id)s RETURNING {_ITEM}, on_hand = %(quantity)s AS is_back
+"""
+_CREATE = f"""
+INSERT INTO item (id, name, unit_price, currency, initial, on_hand)
+SELECT id, name, unit_price, %(currency)s, on_hand, on_hand
+FROM json_to_recordset(%(rows)s::json) AS r(id text, name text, unit_price bigint, on_hand bigint) ORDER BY id
+ON CONFLICT DO NOTHING RETURNING {_ITEM}
+"""
+_CHANGE = f"""
+UPDATE item SET name = %(name)s, unit_price = %(unit_price)s, version = version + 1, updated_at = now()
+WHERE id = %(id)s RETURNING {_ITEM}
+"""
+_NEW_ORDERS = """
+INSERT INTO allocation (order_id, is_allocated) SELECT order_id, true
+FROM json_to_recordset(%(rows)s::json) AS r(order_id text) ORDER BY order_id
+ON CONFLICT DO NOTHING RETURNING order_id
+"""
+_REJECT = """
+UPDATE allocation SET is_allocated = false
+FROM json_to_recordset(%(rows)s::json) AS r(order_id text) WHERE allocation.order_id = r.order_id
+"""
+_RESERVE = f"""
+INSERT INTO reservation ({names(ReservationRow)})
+SELECT {names(ReservationRow)} FROM json_to_recordset(%(rows)s::json) AS r({typed(ReservationRow)})
+"""
+_KEEP_KEY = """
+INSERT INTO restock (key, item_id, quantity) VALUES (%(key)s, %(id)s, %(quantity)s) ON CONFLICT DO NOTHING RETURNING 1
+"""
+_KEY = "SELECT item_id, quantity FROM restock WHERE key = %(key)s"
+
+
+@dataclass(frozen=True)
+class NewItem:
+    """An item to be put into the catalogue; `unit_price` in minor units."""
+
+    id: str
+    name: str
+    unit_price: int
+    on_hand: int
+
+
+def page(database: Database, after: str, limit: int) -> Rows:
+    """At most `limit` items whose ids come after this one, in order."""
+    return database.read(_PAGE, after=after, limit=limit)
+
+
+def find(database: Database, item_id: str) -> Rows:
+    """The item, if there is one."""
+    return database.read(_ONE, id=item_id)
+
+
+def lock_item(transaction: Transaction, item_id: str) -> Rows:
+    """The item, if there is one; nobody else changes it until this transaction ends."""
+    return transaction.run(f"{_ONE} FOR UPDATE", id=item_id)
+
+
+def lock_stock(transaction: Transaction, ids: Iterable[str]) -> dict[str, int]:
+    """What is on hand of each item that exists; nobody else changes it until this transaction ends."""
+    return {row.id: row.on_hand for row in transaction.run(_LOCK, ids=list(ids))}
+
+
+def take(transaction: Transaction, quantities: Mapping[str, int]) -> Rows:
+    """Take these quantities from the stock; the items as they are then.
+
+    The items must be locked. Raises LookupError if one of them has not enough.
+    """
+    rows = transaction.run_rows(_TAKE, ({"id": item, "quantity": n} for item, n in sorted(quantities.items())))
+    if len(rows) != len(quantities):
+        raise LookupError("stock was decided on without a lock")
+    return rows
+
+
+def add(transaction: Transaction, item_id: str, quantity: int) -> Rows:
+    """Add to an item's stock; the item, if there is one, and whether it `is_back` after having been sold out."""
+    return transaction.run(_ADD, id=item_id, quantity=quantity)
+
+
+def create(transaction: Transaction, items: Iterable[NewItem], currency: str) -> Rows:
+    """Insert the items that do not exist yet; those."""
+    return transaction.run_rows(_CREATE, (vars(item) for item in items), currency=currency)
+
+
+def change(transaction: Transaction, item_id: str, name: str, unit_price: int) -> Rows:
+    """Give an item another name or price; the item, if there is one."""
+    return transaction.run(_CHANGE, id=item_id, name=name, unit_price=unit_price)
+
+
+def open_allocations(transaction: Transaction, orders: Iterable[str]) -> set[str]:
+    """Note these orders as decided; those that were not before."""
+    rows = transaction.run_rows(_NEW_ORDERS, ({"order_id": order_id} for order_id in orders))
+    return {row.order_id for row in rows}
+
+
+def reject(transaction: Transaction, orders: Iterable[str]) -> None:
+    """Note that these orders got nothing."""
+    transaction.run_rows(_REJECT, ({"order_id": order_id} for order_id in orders))
+
+
+def reserve(transaction: Transaction, quantities: Iterable[tuple[str, str, int]]) -> None:
+    """Note what each order holds: (order id, item id, quantity)."""
+    rows = ({"order_id": order, "item_id": item, "quantity": quantity} for order, item, quantity in quantities)
+    transaction.run_rows(_RESERVE, rows)
+
+
+def keep_key(transaction: Transaction, key: str, item_id: str, quantity: int) -> bool:
+    """Note that a restock was made under this key; False if one was before. The item must be locked."""
+    return bool(transaction.run(_KEEP_KEY, key=key, id=item_id, quantity=quantity))
+
+
+def restock_of(transaction: Transaction, key: str) -> tuple[str, int]:
+    """The item and the quantity that were restocked under a key that is kept."""
+    row = transaction.run(_KEY, key=key)[0]
+    return row.item_id, row.quantity

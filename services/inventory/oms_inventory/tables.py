@@ -1,0 +1,64 @@
+"""The tables. An item's stock adds up in the table itself: what came in is what is here and what was sold."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, Integer, Text, func
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+
+class Tables(SQLModel, registry=registry()):
+    """A registry of this service's own: another service may have a table of the same name."""
+
+
+class ItemRow(Tables, table=True):
+    """An item of the catalogue with its stock. `version` counts what is published: name, price, availability."""
+
+    __tablename__ = "item"
+    __table_args__ = (
+        CheckConstraint("on_hand >= 0", name="item_on_hand"),
+        CheckConstraint("initial + restocked = on_hand + sold", name="item_adds_up"),
+        CheckConstraint("unit_price > 0", name="item_unit_price"),
+    )
+
+    id: str = Field(primary_key=True, sa_type=Text)
+    name: str = Field(sa_type=Text)
+    unit_price: int = Field(sa_type=BigInteger)
+    currency: str = Field(sa_type=Text)
+    initial: int = Field(sa_type=BigInteger)
+    restocked: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+    on_hand: int = Field(sa_type=BigInteger)
+    sold: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+    version: int = Field(default=1, sa_type=Integer, sa_column_kwargs={"server_default": "1"})
+    updated_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})
+
+
+class AllocationRow(Tables, table=True):
+    """What became of an order here. Its row makes a second event about the same order harmless."""
+
+    __tablename__ = "allocation"
+
+    order_id: str = Field(primary_key=True, sa_type=Text)
+    is_allocated: bool
+    at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})
+
+
+class ReservationRow(Tables, table=True):
+    """Stock that an order holds."""
+
+    __tablename__ = "reservation"
+
+    order_id: str = Field(primary_key=True, sa_type=Text, foreign_key="allocation.order_id")
+    item_id: str = Field(primary_key=True, sa_type=Text, foreign_key="item.id")
+    quantity: int = Field(sa_type=BigInteger)
+
+
+class RestockRow(Tables, table=True):
+    """A restock that was made under an idempotency key."""
+
+    __tablename__ = "restock"
+
+    key: str = Field(primary_key=True, sa_type=Text)
+    item_id: str = Field(sa_type=Text, foreign_key="item.id")
+    quantity: int = Field(sa_type=BigInteger)
+    at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})

@@ -1,0 +1,103 @@
+"""The tables of the Order Service. Money is in minor units; times are UTC.
+
+Lines and timeline carry no foreign key: they are only ever written together with their order, and the check would cost
+more than the rows.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, DateTime, Index, Text, text
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+_CLOCK = text("clock_timestamp()")
+
+
+class Tables(SQLModel, registry=registry()):
+    """A registry of this service's own: another service may have a table of the same name."""
+
+
+class OrderRow(Tables, table=True):
+    """An order as it was accepted, and where it stands."""
+
+    __tablename__ = "orders"
+    __table_args__ = (
+        CheckConstraint("status IN ('PENDING', 'PAID', 'CONFIRMED', 'CANCELLING', 'CANCELLED')", name="orders_status"),
+        CheckConstraint("(reason IS NOT NULL) = (status LIKE 'CANCEL%')", name="orders_reason"),
+        # Nearly every order ends up CONFIRMED: the others are found here, those by the primary key.
+        Index("orders_not_confirmed", "status", "id", postgresql_where=text("status <> 'CONFIRMED'")),
+        Index("orders_email", text("lower(email)"), "id"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    status: str = Field(sa_type=Text)
+    reason: str | None = Field(default=None, sa_type=Text)
+    facts: list[str] = Field(sa_type=ARRAY(Text))
+    version: int
+    name: str = Field(sa_type=Text)
+    email: str = Field(sa_type=Text)
+    phone: str = Field(sa_type=Text)
+    phone_e164: str | None = Field(default=None, sa_type=Text)
+    card_token: str = Field(sa_type=Text)
+    card_brand: str = Field(sa_type=Text)
+    card_last4: str = Field(sa_type=Text)
+    card_expiry: str = Field(sa_type=Text)
+    total: int = Field(sa_type=BigInteger)
+    currency: str = Field(sa_type=Text)
+    placed_at: datetime = Field(sa_type=DateTime(timezone=True))
+    updated_at: datetime = Field(sa_type=DateTime(timezone=True))
+
+
+class LineRow(Tables, table=True):
+    """One item of an order, with the name and the price that it had when the order was accepted."""
+
+    __tablename__ = "order_line"
+
+    order_id: UUID = Field(primary_key=True)
+    position: int = Field(primary_key=True)
+    item_id: str = Field(sa_type=Text)
+    name: str = Field(sa_type=Text)
+    quantity: int
+    unit_price: int = Field(sa_type=BigInteger)
+
+
+class TimelineRow(Tables, table=True):
+    """Each status that an order has had. `position` counts from 1 and is also the id of the live stream's events."""
+
+    __tablename__ = "timeline"
+
+    order_id: UUID = Field(primary_key=True)
+    position: int = Field(primary_key=True)
+    status: str = Field(sa_type=Text)
+    reason: str | None = Field(default=None, sa_type=Text)
+    at: datetime = Field(sa_type=DateTime(timezone=True))
+
+
+class ItemRow(Tables, table=True):
+    """An item as the inventory last described it. `seen_at` is when this service received that."""
+
+    __tablename__ = "item"
+    __table_args__ = (Index("item_seen_at", "seen_at"),)
+
+    id: str = Field(primary_key=True, sa_type=Text)
+    name: str = Field(sa_type=Text)
+    unit_price: int = Field(sa_type=BigInteger)
+    currency: str = Field(sa_type=Text)
+    available: bool
+    version: int = Field(sa_type=BigInteger)
+    seen_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": _CLOCK})
+
+
+class IdempotencyRow(Tables, table=True):
+    """A caller's key with the answer that it got. Written in the transaction of the order that it stands for."""
+
+    __tablename__ = "idempotency"
+    __table_args__ = (Index("idempotency_created_at", "created_at"),)
+
+    scope: str = Field(primary_key=True, sa_type=Text)
+    key: str = Field(primary_key=True, sa_type=Text)
+    fingerprint: str = Field(sa_type=Text)
+    order_id: UUID
+    answer: str = Field(sa_type=Text)
+    created_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": text("now()")})

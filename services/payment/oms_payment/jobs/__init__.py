@@ -1,0 +1,1 @@
+"""What the service has done outside: charges and refunds at the gateway."""

@@ -1,0 +1,93 @@
+"""Charges: the worker that makes them, and what follows from their outcomes."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from oms_chassis.db import Transaction
+from oms_chassis.jobs import Done, Job, NewJob, Retry, Settled, Worker
+from oms_chassis.logs import logger
+from oms_contracts.envelope import Event
+from oms_contracts.events import OrderCreated, PaymentCompleted, PaymentFailed
+from oms_contracts.topics import PAYMENT_COMPLETED, PAYMENT_FAILED, Topic
+from oms_gateway import ABANDONED, Charge, Gateway, RequestRefused, Retryable, charge_key
+from oms_payment import repository
+from oms_payment.domain import REFUSED, UNAVAILABLE, Outcome, Payment, State, Step, failure_reason, step
+from oms_payment.jobs import refunding
+from oms_payment.schemas import ChargeOrder, RefundOrder
+
+log = logger(__name__)
+
+QUEUE = "charge"
+
+
+def new_job(event: Event[OrderCreated]) -> NewJob:
+    """The job that charges for an order."""
+    order = event.data
+    payload = order.model_dump(mode="json", exclude={"payment", "placed_at"}) | {"token": order.payment.token}
+    return NewJob(charge_key(order.order_id), order.order_id, payload, event.traceparent)
+
+
+def worker(gateway: Gateway, connections: int = 8) -> Worker:
+    """The worker that charges at this gateway, by so many calls at a time."""
+    return Worker(QUEUE, partial(call, gateway), settle, concurrency=connections, max_attempts=None)
+
+
+def call(gateway: Gateway, job: Job) -> Done | Retry:
+    """Make one attempt; see domain.step for what it does."""
+    order = ChargeOrder.model_validate(job.payload)
+    try:
+        return Done(asdict(_attempt(gateway, order, step(job.attempts))))
+    except Retryable as error:
+        return Retry(type(error).__name__)
+
+
+def _attempt(gateway: Gateway, order: ChargeOrder, what: Step) -> Outcome:
+    key = charge_key(order.order_id)
+    if what is not Step.CHARGE and (found := gateway.find(key)) is not None:
+        return _outcome(found, UNAVAILABLE)
+    if what is Step.CLOSE:
+        return _outcome(gateway.abandon(key), UNAVAILABLE)
+    try:
+        return _outcome(gateway.charge(key, order.token, order.total, order.currency), UNAVAILABLE)
+    except RequestRefused as error:
+        log.error("charge_refused", order_id=order.order_id, error=str(error))
+        return _outcome(gateway.abandon(key), REFUSED)
+
+
+def _outcome(charge: Charge, abandoned: str) -> Outcome:
+    if charge.approved:
+        return Outcome(approved=True, charge_id=charge.id)
+    reason = abandoned if charge.reason == ABANDONED else failure_reason(charge.reason)
+    return Outcome(approved=False, charge_id=charge.id, reason=reason)
+
+
+def settle(transaction: Transaction, settled: list[Settled]) -> None:
+    """Write the outcomes, and publish them; a charge that nobody wants any more goes on to be refunded."""
+    job_of = {job.subject: job for job, _ in settled}
+    outcomes = {job.subject: Outcome(**result) for job, result in settled}
+    locked = repository.lock(transaction, outcomes)
+    payments = [after for one in locked if (after := one.charged(outcomes[one.order_id])) is not None]
+    repository.update(transaction, payments)
+    transaction.emit([_event(one, job_of[one.order_id]) for one in payments if one.state is not State.REFUNDING])
+    unwanted = [one for one in payments if one.state is State.REFUNDING]
+    transaction.enqueue(refunding.QUEUE, [_refund(one, job_of[one.order_id]) for one in unwanted])
+
+
+def _event(payment: Payment, job: Job) -> tuple[Topic, Event[Any]]:
+    if payment.state is State.COMPLETED:
+        topic, data = PAYMENT_COMPLETED, _filled(PaymentCompleted, job.payload, paymentId=payment.charge_id)
+    else:
+        topic, data = PAYMENT_FAILED, _filled(PaymentFailed, job.payload, reason=payment.reason)
+    return topic, topic.event(data, payment.order_id, job.traceparent, id=f"{payment.order_id}:{topic.name}")
+
+
+def _filled(
+    kind: type[PaymentCompleted] | type[PaymentFailed], payload: Mapping[str, Any], **more: str | None
+) -> PaymentCompleted | PaymentFailed:
+    return kind.model_validate({**payload, **more})
+
+
+def _refund(payment: Payment, job: Job) -> NewJob:
+    return refunding.new_job(RefundOrder(**{**job.payload, "chargeId": payment.charge_id}), job.traceparent)

@@ -1,0 +1,68 @@
+"""Refunds: the worker that makes them, and what follows from them."""
+
+from functools import partial
+from typing import Any
+
+from oms_chassis.db import Transaction
+from oms_chassis.jobs import Done, Job, NewJob, Retry, Settled, Worker
+from oms_contracts.envelope import Event
+from oms_contracts.events import PaymentRefunded
+from oms_contracts.topics import PAYMENT_REFUNDED, Topic
+from oms_gateway import Gateway, Refund, Retryable, charge_key, refund_key
+from oms_payment import repository
+from oms_payment.domain import NOT_CHARGED
+from oms_payment.schemas import RefundOrder
+
+QUEUE = "refund"
+
+
+def new_job(order: RefundOrder, traceparent: str | None) -> NewJob:
+    """The job that refunds an order."""
+    return NewJob(refund_key(order.order_id), order.order_id, order.model_dump(mode="json"), traceparent)
+
+
+def worker(gateway: Gateway) -> Worker:
+    """The worker that refunds at this gateway."""
+    return Worker(QUEUE, partial(call, gateway), settle, concurrency=4, max_attempts=None)
+
+
+def call(gateway: Gateway, job: Job) -> Done | Retry:
+    """Make one attempt. The key is the order's, so that a repeated call cannot give the money back twice."""
+    try:
+        refund = _attempt(gateway, RefundOrder.model_validate(job.payload), job.attempts)
+    except Retryable as error:
+        return Retry(type(error).__name__)
+    if refund is None:
+        return Done({"refund_id": NOT_CHARGED, "amount": 0})
+    return Done({"refund_id": refund.id, "amount": refund.amount})
+
+
+def _attempt(gateway: Gateway, order: RefundOrder, attempts: int) -> Refund | None:
+    key = refund_key(order.order_id)
+    if attempts > 1 and (found := gateway.find_refund(key)) is not None:
+        return found
+    if order.charge_id is not None:
+        return gateway.refund(key, order.charge_id, order.total)
+    # Nothing is known of a charge here. Closing its key makes that certain, or brings it to light.
+    charge = gateway.abandon(charge_key(order.order_id))
+    return gateway.refund(key, charge.id, charge.amount) if charge.approved else None
+
+
+def settle(transaction: Transaction, settled: list[Settled]) -> None:
+    """Write the refunds, and publish them."""
+    results = {job.subject: (job, result) for job, result in settled}
+    locked = repository.lock(transaction, results)
+    payments = [after for one in locked if (after := one.refunded(results[one.order_id][1]["refund_id"])) is not None]
+    repository.update(transaction, payments)
+    transaction.emit([_event(*results[payment.order_id]) for payment in payments])
+
+
+def _event(job: Job, result: Any) -> tuple[Topic, Event[Any]]:
+    order = RefundOrder.model_validate(job.payload)
+    data = PaymentRefunded(
+        order_id=order.order_id, refund_id=result["refund_id"], amount=result["amount"], currency=order.currency
+    )
+    event = PAYMENT_REFUNDED.event(
+        data, order.order_id, job.traceparent, id=f"{order.order_id}:{PAYMENT_REFUNDED.name}"
+    )
+    return PAYMENT_REFUNDED, event

@@ -1,0 +1,422 @@
+"""The calls to the gateway, on a real database with the simulator's real ledger: above all when they go wrong."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from itertools import permutations
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+from support.gateways import Fault, FlakyGateway, token
+
+from oms_chassis.db import Database
+from oms_chassis.jobs import Done, Job, Retry
+from oms_chassis.metrics import Metrics
+from oms_chassis.runner import Runner
+from oms_chassis.testing import apply, eventually, jobs, outbox, work_off
+from oms_contracts.envelope import Event
+from oms_contracts.topics import PAYMENT_COMPLETED, PAYMENT_FAILED, PAYMENT_REFUNDED
+from oms_gateway import RequestRefused, charge_key, refund_key
+from oms_payment import handlers
+from oms_payment.domain import CHARGE_ATTEMPTS, NOT_CHARGED
+from oms_payment.jobs import charging, refunding
+from oms_payment.testing import TRACE, created, rejected
+from oms_simulators.payment import ledger
+from oms_simulators.payment.testcards import Outcome
+
+GOOD, BAD = token(Outcome.APPROVED), token(Outcome.INSUFFICIENT_FUNDS)
+
+
+def take(database: Database, *events: Event[Any]) -> None:
+    for event in events:
+        handle = handlers.order_created if event.type == "orderCreatedEvent" else handlers.inventory_rejected
+        apply(database, handle, [event])
+
+
+def make_due(database: Database) -> None:
+    """Let every backoff and every dead worker's lease be over."""
+    with database.transaction() as transaction:
+        transaction.run("UPDATE job SET run_at = now()")
+
+
+def charge_all(database: Database, gateway: FlakyGateway) -> None:
+    make_due(database)
+    work_off(database, charging.worker(gateway))
+
+
+def refund_all(database: Database, gateway: FlakyGateway) -> None:
+    make_due(database)
+    work_off(database, refunding.worker(gateway))
+
+
+def work_all(database: Database, gateway: FlakyGateway, passes: int = 20) -> None:
+    for _ in range(passes):
+        charge_all(database, gateway)
+        refund_all(database, gateway)
+        if not jobs(database, "charge") and not jobs(database, "refund"):
+            return
+    raise AssertionError("jobs are left")
+
+
+def payment(database: Database, order_id: str = "o1") -> Any:
+    (row,) = database.read("SELECT * FROM payment WHERE order_id = %(id)s", id=order_id)
+    return row
+
+
+def told(database: Database) -> list[str]:
+    return [event.type for event in outbox(database)]
+
+
+def test_an_approved_charge_is_told_with_all_that_inventory_needs(
+    database: Database, gateway: FlakyGateway, database_url: str
+) -> None:
+    order = created("o1", GOOD)
+    take(database, order)
+    charge_all(database, gateway)
+    (event,) = outbox(database, PAYMENT_COMPLETED)
+    (charge,) = ledger.charges_by_order(database_url)["o1"]
+    assert (event.data.payment_id, event.data.total, event.data.currency) == (charge.id, 2500, "USD")
+    assert (event.data.lines, event.data.customer) == (order.data.lines, order.data.customer)
+    assert (event.subject, event.traceparent, event.id) == ("o1", TRACE, "o1:paymentCompletedEvent")
+    assert (payment(database).state, payment(database).charge_id) == ("COMPLETED", charge.id)
+    assert jobs(database, "charge") == []
+
+
+def test_a_declined_card_is_told_with_its_reason(database: Database, gateway: FlakyGateway) -> None:
+    order = created("o1", BAD)
+    take(database, order)
+    charge_all(database, gateway)
+    (event,) = outbox(database)
+    assert (event.type, event.data.reason) == ("paymentFailedEvent", "insufficient-funds")
+    assert (event.data.customer, event.traceparent) == (order.data.customer, TRACE)
+    assert (payment(database).state, payment(database).reason) == ("FAILED", "insufficient-funds")
+
+
+def test_a_batch_of_good_and_bad_cards_settles_each_by_its_own_outcome(
+    database: Database, gateway: FlakyGateway
+) -> None:
+    take(database, *(created(f"o{n}", GOOD if n % 3 else BAD) for n in range(30)))
+    charge_all(database, gateway)
+    assert Counter(told(database)) == {"paymentCompletedEvent": 20, "paymentFailedEvent": 10}
+    assert {event.subject for event in outbox(database, PAYMENT_FAILED)} == {f"o{n}" for n in range(0, 30, 3)}
+
+
+@pytest.mark.parametrize("outcome", [Outcome.LOST_ANSWER, Outcome.FLAKY])
+def test_a_card_that_troubles_the_line_is_charged_exactly_once(
+    database: Database, gateway: FlakyGateway, database_url: str, outcome: Outcome
+) -> None:
+    take(database, created("o1", token(outcome)))
+    work_all(database, gateway)
+    assert [charge.approved for charge in ledger.charges_by_order(database_url)["o1"]] == [True]
+    assert told(database) == ["paymentCompletedEvent"]
+
+
+def test_after_a_lost_answer_the_gateway_is_asked_and_not_charged_again(
+    database: Database, gateway: FlakyGateway, database_url: str
+) -> None:
+    gateway.plan("charge", Fault.ANSWER_LOST)
+    take(database, created("o1", GOOD))
+    charge_all(database, gateway)
+    assert told(database) == []
+    charge_all(database, gateway)
+    assert gateway.calls == ["charge", "find"]
+    assert told(database) == ["paymentCompletedEvent"]
+    assert ledger.net_by_order(database_url) == {"o1": 2500}
+
+
+def test_a_worker_that_dies_after_the_charge_leaves_one_charge_that_the_next_one_finds(
+    database: Database, gateway: FlakyGateway, database_url: str
+) -> None:
+    take(database, created("o1", GOOD))
+    worker = replace(charging.worker(gateway), settle=die)
+    with pytest.raises(ConnectionError):
+        work_off(database, worker)
+    charge_all(database, gateway)
+    assert gateway.calls == ["charge", "find"]
+    assert told(database) == ["paymentCompletedEvent"]
+    assert ledger.net_by_order(database_url) == {"o1": 2500}
+
+
+def die(*_: Any) -> None:
+    raise ConnectionError
+
+
+def test_a_worker_that_dies_after_the_refund_leaves_one_refund_that_the_next_one_finds(
+    database: Database, gateway: FlakyGateway, database_url: str
+) -> None:
+    take(database, created("o1", GOOD))
+    charge_all(database, gateway)
+    take(database, rejected("o1"))
+    with pytest.raises(ConnectionError):
+        work_off(database, replace(refunding.worker(gateway), settle=die))
+    refund_all(database, gateway)
+    assert gateway.calls == ["charge", "refund", "find_refund"]
+    assert told(database) == ["paymentCompletedEvent", "paymentRefundedEvent"]
+    assert ledger.net_by_order(database_url) == {"o1": 0}
+
+
+def test_a_question_that_finds_nothing_is_followed_by_the_charge(database: Database, gateway: FlakyGateway) -> None:
+    gateway.plan("charge", Fault.NOT_TAKEN)
+    take(database, created("o1", GOOD))
+    work_all(database, gateway)
+    assert gateway.calls == ["charge", "find", "charge"]
+    assert told(database) == ["paymentCompletedEvent"]
+
+
+def test_a_question_that_fails_is_never_followed_by_a_charge(database: Database, gateway: FlakyGateway) -> None:
+    gateway.plan("charge", Fault.ANSWER_LOST)
+    gateway.plan("find", *[Fault.NOT_TAKEN] * 30)
+    take(database, created("o1", GOOD))
+    for _ in range(CHARGE_ATTEMPTS + 10):
+        charge_all(database, gateway)
+    assert Counter(gateway.calls) == {"charge": 1, "find": CHARGE_ATTEMPTS + 9}
+    assert told(database) == []
+    work_all(database, gateway)
+    assert told(database) == ["paymentCompletedEvent"]
+
+
+def test_a_gateway_that_stays_away_fails_the_payment_once_the_key_is_closed(
+    database: Database, gateway: FlakyGateway, database_url: str
+) -> None:
+    take(database, created("o1", token(Outcome.UNAVAILABLE)))
+    work_all(database, gateway)
+    (event,) = outbox(database)
+    assert (event.type, event.data.reason) == ("paymentFailedEvent", "gateway-unavailable")
+    assert gateway.calls.count("charge") == CHARGE_ATTEMPTS
+    assert gateway.charge(charge_key("o1"), GOOD, 2500, "USD").approved is False, "a late call must find the key closed"
+    assert ledger.net_by_order(database_url) == {"o1": 0}
+
+
+def test_nothing_is_given_up_while_the_gateway_cannot_say_what_stands(
+    database: Database, gateway: FlakyGateway
+) -> None:
+    gateway.plan("abandon", *[Fault.NOT_TAKEN] * 10, Fault.ANSWER_LOST)
+    take(database, created("o1", token(Outcome.UNAVAILABLE)))
+    for _ in range(CHARGE_ATTEMPTS + 10):
+        charge_all(database, gateway)
+        assert told(database) == []
+    work_all(database, gateway)
+    assert told(database) == ["paymentFailedEvent"]
+
+
+class AskedTooEarly(FlakyGateway):
+    """A gateway that was asked just before the charge landed."""
+
+    def find(self, key: str) -> None:
+        self.calls.append(key)
+
+
+def test_a_charge_that_lands_just_before_the_key_is_closed_stands(
+    database: Database, gateway: FlakyGateway, database_url: str
+) -> None:
+    """A slow worker's call arrives between another's question and its closing of the key."""
+    take(database, created("o1", GOOD))
+    (job,) = jobs(database, "charge")
+    gateway.charge(charge_key("o1"), GOOD, 2500, "USD")
+    outcome = charging.call(AskedTooEarly(gateway), replace(job, attempts=CHARGE_ATTEMPTS + 1))
+    assert isinstance(outcome, Done)
+    assert outcome.result["approved"] is True
+    assert ledger.net_by_order(database_url) == {"o1": 2500}
+
+
+def test_a_request_that_the_gateway_refuses_fails_the_payment_and_closes_the_key(
+    database: Database, gateway: FlakyGateway, database_url: str
+) -> None:
+    take(database, created("o1", "not-a-token"), created("o2", GOOD, total=0))
+    work_all(database, gateway)
+    assert [event.data.reason for event in outbox(database, PAYMENT_FAILED)] == ["gateway-refused"] * 2
+    assert ledger.net_by_order(database_url) == {"o1": 0, "o2": 0}
+
+
+def test_a_rejected_order_gets_its_money_back_once(
+    database: Database, gateway: FlakyGateway, database_url: str
+) -> None:
+    take(database, created("o1", GOOD))
+    charge_all(database, gateway)
+    take(database, rejected("o1"), rejected("o1"))
+    work_all(database, gateway)
+    (event,) = outbox(database, PAYMENT_REFUNDED)
+    (refund,) = ledger.refunds_by_order(database_url)["o1"]
+    assert (event.data.refund_id, event.data.amount, event.data.currency) == (refund.id, 2500, "USD")
+    assert (event.subject, event.traceparent, event.id) == ("o1", TRACE, "o1:paymentRefundedEvent")
+    assert (payment(database).state, payment(database).refund_id) == ("REFUNDED", refund.id)
+    assert ledger.net_by_order(database_url) == {"o1": 0}
+
+
+def test_a_rejection_that_overtakes_the_charge_refunds_it_and_asks_for_no_stock(
+    database: Database, gateway: FlakyGateway, database_url: str
+) -> None:
+    take(database, created("o1", GOOD), rejected("o1"))
+    work_all(database, gateway)
+    assert told(database) == ["paymentRefundedEvent"]
+    assert outbox(database)[0].data.amount == 2500
+    assert ledger.net_by_order(database_url) == {"o1": 0}
+
+
+def test_a_rejection_that_overtakes_a_decline_refunds_nothing(database: Database, gateway: FlakyGateway) -> None:
+    take(database, created("o1", BAD), rejected("o1"))
+    work_all(database, gateway)
+    (event,) = outbox(database)
+    assert (event.type, event.data.amount, event.data.refund_id) == ("paymentRefundedEvent", 0, NOT_CHARGED)
+    assert payment(database).state == "REFUNDED"
+
+
+def test_a_rejection_that_overtakes_the_order_refunds_nothing_and_lets_nothing_be_charged(
+    database: Database, gateway: FlakyGateway, database_url: str
+) -> None:
+    take(database, rejected("o1"), created("o1", GOOD))
+    work_all(database, gateway)
+    assert [(event.type, event.data.amount) for event in outbox(database)] == [("paymentRefundedEvent", 0)]
+    assert not gateway.charge(charge_key("o1"), GOOD, 2500, "USD").approved
+    assert ledger.net_by_order(database_url) == {"o1": 0}
+
+
+def test_a_rejection_of_an_order_that_only_the_gateway_remembers_is_refunded(
+    database: Database, gateway: FlakyGateway, database_url: str
+) -> None:
+    """As after a database was restored from a backup."""
+    gateway.charge(charge_key("o1"), GOOD, 2500, "USD")
+    take(database, rejected("o1"))
+    work_all(database, gateway)
+    assert [(event.type, event.data.amount) for event in outbox(database)] == [("paymentRefundedEvent", 2500)]
+    assert ledger.net_by_order(database_url) == {"o1": 0}
+
+
+ACTIONS = ("created", "created", "rejected", "rejected", "charge", "refund")
+
+
+def test_in_whatever_order_things_happen_the_money_ends_refunded_exactly_once(
+    database: Database, gateway: FlakyGateway, database_url: str
+) -> None:
+    runs = sorted(set(permutations(ACTIONS)))
+    for number, run in enumerate(runs):
+        order = f"o{number}"
+        steps: dict[str, Callable[[], object]] = {
+            "created": partial(take, database, created(order, GOOD)),
+            "rejected": partial(take, database, rejected(order)),
+            "charge": partial(work_off, database, charging.worker(gateway)),
+            "refund": partial(work_off, database, refunding.worker(gateway)),
+        }
+        for action in run:
+            steps[action]()
+        work_all(database, gateway)
+    orders = {f"o{number}" for number in range(len(runs))}
+    assert {event.subject: 1 for event in outbox(database, PAYMENT_REFUNDED)} == dict.fromkeys(orders, 1)
+    assert len(outbox(database, PAYMENT_REFUNDED)) == len(runs)
+    assert max(Counter(event.subject for event in outbox(database, PAYMENT_COMPLETED)).values()) == 1
+    assert outbox(database, PAYMENT_FAILED) == []
+    assert ledger.net_by_order(database_url) == dict.fromkeys(orders, 0)
+    assert {row.state for row in database.read("SELECT state FROM payment")} == {"REFUNDED"}
+
+
+@pytest.mark.parametrize("fault", [Fault.NOT_TAKEN, Fault.ANSWER_LOST])
+def test_a_refund_on_a_bad_line_is_made_exactly_once(
+    database: Database, gateway: FlakyGateway, database_url: str, fault: Fault
+) -> None:
+    take(database, created("o1", GOOD))
+    charge_all(database, gateway)
+    take(database, rejected("o1"))
+    gateway.plan("refund", *[fault] * 3)
+    gateway.plan("find_refund", *[Fault.NOT_TAKEN] * 3)
+    work_all(database, gateway)
+    assert told(database) == ["paymentCompletedEvent", "paymentRefundedEvent"]
+    assert len(ledger.refunds_by_order(database_url)["o1"]) == 1
+
+
+def test_a_refund_that_the_gateway_refuses_is_kept_for_a_person_to_look_at(
+    database: Database, gateway: FlakyGateway
+) -> None:
+    take(database, created("o1", GOOD))
+    charge_all(database, gateway)
+    take(database, rejected("o1"))
+    gateway.refund("by-hand", payment(database).charge_id, 2500)
+    (job,) = jobs(database, "refund")
+    with pytest.raises(RequestRefused):
+        refunding.call(gateway, job)
+
+
+def test_jobs_of_money_are_never_given_up(database: Database, gateway: FlakyGateway) -> None:
+    assert charging.worker(gateway).max_attempts is refunding.worker(gateway).max_attempts is None
+
+
+def test_a_second_settling_of_the_same_charge_tells_nothing_new(database: Database, gateway: FlakyGateway) -> None:
+    take(database, created("o1", GOOD))
+    (job,) = jobs(database, "charge")
+    outcome = charging.call(gateway, job)
+    assert isinstance(outcome, Done)
+    for _ in range(2):
+        with database.transaction() as transaction:
+            charging.settle(transaction, [(job, outcome.result)])
+    assert told(database) == ["paymentCompletedEvent"]
+
+
+FAULTS = st.lists(st.sampled_from(Fault), max_size=14)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    faults=st.fixed_dictionaries({"charge": FAULTS, "find": FAULTS, "abandon": FAULTS}),
+    card=st.sampled_from([Outcome.APPROVED, Outcome.CARD_DECLINED, Outcome.LOST_ANSWER, Outcome.UNAVAILABLE]),
+)
+def test_whatever_the_line_does_the_outcome_is_what_the_gateway_has_in_its_books(
+    gateway: FlakyGateway, database_url: str, faults: dict[str, list[Fault]], card: Outcome
+) -> None:
+    line = FlakyGateway(gateway)
+    for method, plan in faults.items():
+        line.plan(method, *plan)
+    order = str(uuid4())
+    new = charging.new_job(created(order, token(card)))
+    result = None
+    for attempt in range(1, 60):
+        outcome = charging.call(line, Job("charge", new.id, order, new.payload, None, attempt))
+        if isinstance(outcome, Done):
+            result = outcome.result
+            break
+        assert isinstance(outcome, Retry)
+    assert result is not None
+    gateway.charge(new.id, token(Outcome.APPROVED), 2500, "USD")  # a call that was still on its way
+    assert ledger.net_by_order(database_url)[order] == (2500 if result["approved"] else 0)
+
+
+def test_running_workers_charge_and_refund_a_hundred_orders(
+    database: Database, gateway: FlakyGateway, database_url: str
+) -> None:
+    gateway.plan("charge", *[Fault.ANSWER_LOST, Fault.NONE, Fault.NOT_TAKEN, Fault.NONE, Fault.NONE] * 4)
+    metrics = Metrics(CollectorRegistry())
+    runners = [Runner(worker, database, metrics) for worker in (charging.worker(gateway), refunding.worker(gateway))]
+    threads = [threading.Thread(target=runner.run) for runner in runners]
+    for thread in threads:
+        thread.start()
+    orders = [f"o{n}" for n in range(100)]
+    apply(database, handlers.order_created, [created(order, GOOD if n % 4 else BAD) for n, order in enumerate(orders)])
+    apply(database, handlers.inventory_rejected, [rejected(order) for order in orders[1::4]])
+    try:
+        eventually(lambda: settled(database) == {"COMPLETED": 50, "FAILED": 25, "REFUNDED": 25}, within=30)
+    finally:
+        for runner in runners:
+            runner.stop()
+        for thread in threads:
+            thread.join(20)
+    net = ledger.net_by_order(database_url)
+    assert [net[order] for order in orders] == [0, 0, 2500, 2500] * 25
+    assert all(len(charges) == 1 for charges in ledger.charges_by_order(database_url).values())
+    assert len(outbox(database, PAYMENT_REFUNDED)) == 25
+    assert all(key == refund_key(order) for key, order in refund_keys(database))
+
+
+def settled(database: Database) -> dict[str, int]:
+    return {row.state: row.n for row in database.read("SELECT state, count(*) AS n FROM payment GROUP BY state")}
+
+
+def refund_keys(database: Database) -> list[tuple[str, str]]:
+    rows = database.read(
+        "SELECT r.key, split_part(c.key, ':', 1) AS order_id FROM gateway_simulator.refund r"
+        " JOIN gateway_simulator.charge c ON c.id = r.charge_id"
+    )
+    return [(row.key, row.order_id) for row in rows]

@@ -1,0 +1,74 @@
+"""A gateway whose calls fail as planned, for tests of those who call one."""
+
+from collections import defaultdict, deque
+from collections.abc import Callable
+from enum import Enum
+from typing import TypeVar
+
+from pydantic import SecretStr
+
+from oms_gateway.cards import Card
+from oms_gateway.contract import Charge, Gateway, Refund
+from oms_gateway.errors import GatewayUnavailable, OutcomeUnknown
+from oms_simulators.payment.gateway import SimulatedTokeniser
+from oms_simulators.payment.testcards import TEST_CARDS, Outcome
+
+T = TypeVar("T")
+
+
+class Fault(Enum):
+    """What the line does to one call."""
+
+    NONE = "the call goes through"
+    NOT_TAKEN = "the call does not get through"
+    ANSWER_LOST = "the call is carried out, and its answer is lost"
+
+
+def token(outcome: Outcome) -> str:
+    """A token of the simulator whose charge does this."""
+    number = next(number for number, card in TEST_CARDS.items() if card.outcome is outcome)
+    return SimulatedTokeniser().tokenise(Card(SecretStr(number), SecretStr("123"), "12/34")).token
+
+
+class FlakyGateway:
+    """A gateway behind a line whose faults are planned: per method, one per call, and none after those."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._plans: dict[str, deque[Fault]] = defaultdict(deque)
+        self.calls: list[str] = []
+        self.close = gateway.close
+
+    def plan(self, method: str, *faults: Fault) -> None:
+        """What happens to the next calls of this method."""
+        self._plans[method].extend(faults)
+
+    def charge(self, key: str, token: str, amount: int, currency: str) -> Charge:
+        """See Gateway.charge."""
+        return self._call("charge", lambda: self._gateway.charge(key, token, amount, currency))
+
+    def find(self, key: str) -> Charge | None:
+        """See Gateway.find."""
+        return self._call("find", lambda: self._gateway.find(key))
+
+    def abandon(self, key: str) -> Charge:
+        """See Gateway.abandon."""
+        return self._call("abandon", lambda: self._gateway.abandon(key))
+
+    def refund(self, key: str, charge_id: str, amount: int) -> Refund:
+        """See Gateway.refund."""
+        return self._call("refund", lambda: self._gateway.refund(key, charge_id, amount))
+
+    def find_refund(self, key: str) -> Refund | None:
+        """See Gateway.find_refund."""
+        return self._call("find_refund", lambda: self._gateway.find_refund(key))
+
+    def _call(self, method: str, call: Callable[[], T]) -> T:
+        self.calls.append(method)
+        fault = self._plans[method].popleft() if self._plans[method] else Fault.NONE
+        if fault is Fault.NOT_TAKEN:
+            raise GatewayUnavailable(fault.value)
+        answer = call()
+        if fault is Fault.ANSWER_LOST:
+            raise OutcomeUnknown(fault.value)
+        return answer
