@@ -15,8 +15,8 @@ from oms_servers.postgres import PostgresServer
 from oms_servers.testing import free_port
 
 
-def oms(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    nowhere = f"http://127.0.0.1:{free_port()}"
+def oms(home: Path, *arguments: str, url: str | None = None) -> subprocess.CompletedProcess[str]:
+    nowhere = url or f"http://127.0.0.1:{free_port()}"
     names = ("OMS_URL", "OMS_INVENTORY_URL", "OMS_INBOX_URL")
     environment = {**os.environ, "OMS_HOME": str(home), **dict.fromkeys(names, nowhere)}
     command = [sys.executable, "-m", "oms_cli", *arguments]
@@ -34,6 +34,22 @@ def test_orders_of_a_platform_that_is_not_up_say_how_to_start_it(tmp_path: Path)
     assert told.returncode == 1
     assert "does not answer" in told.stderr
     assert "make up" in told.stderr
+
+
+@pytest.mark.parametrize("command", [("demo",), ("kill", "payment"), ("start", "payment"), ("down",)])
+def test_what_needs_a_platform_says_how_to_start_one(tmp_path: Path, command: tuple[str, ...]) -> None:
+    told = oms(tmp_path, *command)
+    assert told.returncode == 1
+    assert "OMS is not up" in told.stderr
+    assert "`make up`" in told.stderr
+
+
+def test_an_address_that_is_none_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    for address in ("nowhere", "http://[", "http://127.0.0.1:99999"):
+        told = oms(tmp_path, "order", "list", url=address)
+        assert told.returncode == 1
+        assert "does not answer" in told.stderr
+        assert "OMS_URL" in told.stderr
 
 
 def test_logs_of_an_unknown_program_name_the_known_ones(tmp_path: Path) -> None:

@@ -41,12 +41,16 @@ def test_a_newcomer_sees_an_order_confirmed_and_finds_it_again_after_a_restart(s
         assert "stopped" in session.interrupt()
     assert gone(family)
 
-    shell.oms("up", "--detach", "--no-sample")
+    shell.oms("up", "--detach", "--no-sample", "--no-restart")
     try:
+        assert "`oms start sms` starts it again" in shell.oms("kill", "sms")
         orders = json.loads(shell.oms("order", "list", "--json"))
         assert [order["status"] for order in orders[1:]] == ["CANCELLED", "CONFIRMED"]
         told = shell.oms("order", "watch", orders[0]["id"])
         assert "CONFIRMED" in told
+        assert {part["name"]: part["state"] for part in json.loads(shell.run("status", "--json").stdout)}[
+            "sms"
+        ] == "dead"
     finally:
         shell.oms("down")
     assert not ports.answers(shell.shift + 9090)
