@@ -1,5 +1,6 @@
 """What every service can be told from outside: environment variables with the prefix OMS_."""
 
+from ipaddress import ip_address
 from typing import Literal
 
 from pydantic import Field, SecretStr
@@ -24,6 +25,7 @@ class Settings(BaseSettings):
     kafka_key_file: str | None = None
     kafka_partitions: int = Field(default=3, ge=1, description="of each topic that the topics command creates")
     kafka_replication: int = Field(default=1, ge=1, description="of each topic that the topics command creates")
+    kafka_min_in_sync: int = Field(default=1, ge=1, description="copies that must have a record, of each such topic")
 
     http_host: str = "0.0.0.0"  # noqa: S104 - a container is reached from outside
     http_port: int = Field(default=9090, ge=0, le=65535)
@@ -41,3 +43,11 @@ class Settings(BaseSettings):
     migrate_patience_seconds: float = Field(default=300.0, gt=0, description="for how long a migration waits to begin")
     inbox_days: float = Field(default=7.0, gt=0, description="for how long a message's repetition is recognised")
     currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether what is sent to this host leaves the machine under no circumstances."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
