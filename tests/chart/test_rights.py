@@ -21,9 +21,9 @@ from oms_chassis.settings import Settings
 from oms_chassis.streams import Outgoing, StreamUnavailable, TopicRefused
 from oms_chassis.testing import eventually
 from oms_contracts import topics
-from oms_local.kafka import KafkaServer
-from oms_local.ports import free_port
-from oms_local.testing import temporary_folder
+from oms_servers.kafka import KafkaServer
+from oms_servers.ports import free_port
+from oms_servers.testing import temporary_folder
 
 URL = "postgresql://nobody:nothing@localhost:1/none"
 OPERATIONS = {"Describe": ACLOperation.DESCRIBE, "Read": ACLOperation.READ, "Write": ACLOperation.WRITE}

@@ -28,8 +28,8 @@ from oms_chassis.streams import StreamUnavailable
 from oms_chassis.testing import chassis_only, eventually
 from oms_chassis.threads import Task
 from oms_contracts.topics import PAYMENT_REFUNDED
-from oms_local.ports import free_port
-from oms_local.postgres import PostgresServer
+from oms_servers.ports import free_port
+from oms_servers.postgres import PostgresServer
 
 TOY = '''
 """A service of this test: it keeps what it is told, and can be slow about it."""
