@@ -40,7 +40,7 @@ from oms_contracts import topics
 from oms_contracts.envelope import Event
 from oms_contracts.events import ItemUpdated
 from oms_contracts.topics import ITEM_UPDATED
-from oms_local.kafka import KafkaServer
+from oms_servers.kafka import KafkaServer
 
 TOPIC = ITEM_UPDATED.name
 
