@@ -1,6 +1,6 @@
 # What can be done here. Each target makes the environment first (scripts/setup.sh ends at once when it is there).
 .DEFAULT_GOAL := help
-.PHONY: help up demo down test lint format lock reset bench footprint contracts docs images kind-up kind-down test-cluster migration setup
+.PHONY: help up demo down test lint format lock reset bench footprint contracts docs images kind-up kind-down test-cluster migration service setup
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ contracts: setup ## write the JSON Schemas, the AsyncAPI document and the graphs
 
 docs: setup ## build the documentation as a site: build/site
 	@scripts/docs.sh
+
+service: ## begin a new service: make service NAME=loyalty
+	@python3 scripts/service.py "$(NAME)"
 
 migration: setup ## generate a migration from a service's tables: make migration SERVICE=order m="what changes"
 	@.venv/bin/python scripts/migration.py "$(SERVICE)" "$(m)"

@@ -16,10 +16,13 @@ check() {
 }
 check "ruff format" ruff format --check --quiet "${code[@]}"
 check "ruff" ruff check "${code[@]}"
+# Where mypy finds each package.
+MYPYPATH=$(printf '%s:' packages/* services/*)tests
+export MYPYPATH
 # Each package's tests on their own: they may use the same file names.
 check "mypy" mypy packages/*/oms_* services/*/oms_* $(ls -d tests benchmarks scripts 2>/dev/null)
 for folder in packages/*/tests services/*/tests; do check "mypy $folder" mypy --no-error-summary "$folder"; done
-check "imports" lint-imports
+check "imports" python scripts/imports.py
 check "contracts" python -m oms_contracts --check
 check "sizes" python scripts/sizes.py
 check "documentation" scripts/docs.sh

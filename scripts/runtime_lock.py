@@ -2,10 +2,9 @@
 
 The lock file holds development tools too, and an image should not. Each of its entries names whom it is there for
 ("# via"), so what a package needs follows from the file alone, without an installer that resolves anew.
-
-Usage: runtime_lock.py LOCKFILE PACKAGE...
 """
 
+import argparse
 import re
 import sys
 from collections.abc import Iterable
@@ -24,7 +23,7 @@ def wanted_by(entry: str) -> set[str]:
     """Who needs the distribution; the project's own dependency groups are no package and do not count."""
     _, _, reasons = entry.partition("# via")
     # What is not indented is the file's own last words.
-    lines = (line.strip(" #") for line in reasons.splitlines() if line.startswith(" "))
+    lines = (line.strip(" #").partition(" (")[0] for line in reasons.splitlines() if line.startswith(" "))
     return {line for line in lines if NAME.fullmatch(line)}
 
 
@@ -38,10 +37,23 @@ def closure(lock: str, packages: Iterable[str]) -> dict[str, str]:
     return {name: entry for name, entry in found.items() if name in needed}
 
 
+def own(lock: str) -> set[str]:
+    """This project's packages, as far as they need anything."""
+    return {name for entry in entries(lock).values() for name in wanted_by(entry) if name.startswith("oms-")}
+
+
 def main(arguments: list[str]) -> None:
-    """Print the entries that the packages need."""
-    path, *packages = arguments
-    print("".join(closure(Path(path).read_text(), packages).values()), end="")
+    """Print the entries."""
+    parser = argparse.ArgumentParser(prog="runtime_lock.py", description=__doc__)
+    parser.add_argument("lock", type=Path)
+    parser.add_argument("packages", nargs="*", help="whose needs; without any, those of all this project's packages")
+    parser.add_argument("--but", action="append", default=[], help="a package whose needs do not count")
+    parser.add_argument("--beyond", type=Path, help="leave out what this lock file has")
+    options = parser.parse_args(arguments)
+    lock = options.lock.read_text()
+    roots = (set(options.packages) or own(lock)) - set(options.but)
+    present = entries(options.beyond.read_text()) if options.beyond else {}
+    print("".join(entry for name, entry in closure(lock, roots).items() if name not in present), end="")
 
 
 if __name__ == "__main__":
