@@ -20,9 +20,9 @@ def found(text: str) -> list[str]:
         ("Customers were told", "told"),
         ("Tell the others", "Tell"),
         ("An order stands still", "stands"),
-        ("rows = database.read(SQL)", "database.read"),
+        ("rows = database.execute(SQL)", "database.execute"),
         ("class Taking(Tables):", "Taking"),
-        ("class _Runner:", "Runner"),
+        ("class _Runner:", "Worker"),
         ("OMS_INBOX_URL=http", "OMS_INBOX_URL"),
     ],
 )
