@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -15,10 +16,14 @@ from prometheus_client import CollectorRegistry
 
 from oms_chassis.db import Database
 from oms_chassis.service import Context, Parts
+from oms_local.folders import caches, only_one
 
 CHART = Path(__file__).parents[2] / "charts" / "oms"
 CI = sorted((CHART / "ci").glob("*-values.yaml"))
 KUBERNETES = "1.34.0"
+PROMETHEUS = "v0.305.0"  # of its Go module: Prometheus 3.5
+PROMTOOL_BUILD = 1200.0  # seconds; a few minutes on two cores that have nothing else to do
+REGISTRY = "registry.example.com/team"  # what the tests say that do not care, and what every example says for itself
 SECRET = "postgresql://nobody:nothing@localhost:1/none"  # what a secret would say
 
 Manifest = dict[str, Any]
@@ -31,6 +36,36 @@ def need(tool: str) -> str:
     if os.environ.get("OMS_TOOLS_REQUIRED"):
         pytest.fail(f"{tool} is not on the PATH, and OMS_TOOLS_REQUIRED says that it must be")
     pytest.skip(f"{tool} is not on the PATH")
+
+
+def promtool_of_the_cache() -> Path | None:
+    """promtool as Go builds it from its pinned sources, once for all runs; None where that cannot be done."""
+    built = caches() / f"promtool-{PROMETHEUS}"
+    with only_one("promtool"):
+        if built.exists() or (shutil.which("go") and _build_promtool(built)):
+            return built
+    return None
+
+
+def _build_promtool(target: Path) -> bool:
+    """Build it; whether that succeeded. What Go has compiled when the time is over, the next attempt need not."""
+    with tempfile.TemporaryDirectory() as folder:
+        download = ["go", "mod", "download", "-json", f"github.com/prometheus/prometheus@{PROMETHEUS}"]
+        sources, made = Path(folder) / "prometheus", Path(folder) / "promtool"
+        try:
+            found = subprocess.run(download, cwd=folder, capture_output=True, check=True, timeout=PROMTOOL_BUILD)
+            shutil.copytree(json.loads(found.stdout)["Dir"], sources, copy_function=shutil.copyfile)
+            # Without service discovery, as its plugins.yml offers: the SDKs of all clouds are half of what is compiled.
+            sources.chmod(0o755)
+            (sources / "plugins").chmod(0o755)
+            (sources / "plugins" / "plugins.go").unlink()
+            build = ["go", "build", "-trimpath", "-ldflags=-s -w", "-o", str(made), "./cmd/promtool"]
+            environment = {**os.environ, "CGO_ENABLED": "0"}
+            subprocess.run(build, cwd=sources, env=environment, capture_output=True, check=True, timeout=PROMTOOL_BUILD)
+        except (subprocess.SubprocessError, OSError):
+            return False
+        shutil.copy(made, target)
+        return True
 
 
 class Rendered:
@@ -87,38 +122,58 @@ class Helm:
         return subprocess.run([self.program, *arguments], capture_output=True, text=True, timeout=60, check=False)
 
     def render(
-        self, values: Mapping[str, Any] | None = None, file: Path | None = None, name: str = "oms", **options: str
+        self,
+        values: Mapping[str, Any] | None = None,
+        file: Path | None = None,
+        name: str = "oms",
+        chart: Path = CHART,
+        **options: str,
     ) -> Rendered:
         """The manifests that these values make, on top of those in a file."""
-        arguments = ("template", name, *self._arguments(values, file), *(f"--{k}={v}" for k, v in options.items()))
+        more = (f"--{key.replace('_', '-')}={value}" for key, value in options.items())
+        return self.template(name, str(chart), *self._arguments(values, file), *more)
+
+    def template(self, *arguments: str) -> Rendered:
+        """What `helm template` makes of these arguments."""
         if arguments not in self._rendered:
-            done = self.run(*arguments)
+            done = self.run("template", *arguments)
             assert done.returncode == 0, done.stderr
             self._rendered[arguments] = Rendered(done.stdout)
         return self._rendered[arguments]
 
-    def refusal(self, values: Mapping[str, Any]) -> str:
+    def refusal(self, values: Mapping[str, Any], *options: str) -> str:
         """Why these values are refused."""
-        done = self.run("template", "oms", *self._arguments(values, None))
+        done = self.run("template", "oms", str(CHART), *self._arguments(values, None), *options)
         assert done.returncode != 0, "these values should have been refused"
         return done.stderr
+
+    def over(self, *options: str) -> subprocess.CompletedProcess[str]:
+        """Render an upgrade of what a cluster holds."""
+        asking = ("--dry-run=server", "--disable-openapi-validation", "--is-upgrade", "--namespace=shop")
+        return self.run("template", "oms", str(CHART), *asking, f"--set=image.registry={REGISTRY}", *options)
 
     def _arguments(self, values: Mapping[str, Any] | None, file: Path | None) -> list[str]:
         # JSON keeps dots in keys and the types of values, which --set does not.
         given = [f"--set-json={key}={json.dumps(value)}" for key, value in (values or {}).items()]
-        return [
-            str(CHART),
-            f"--kube-version={KUBERNETES}",
-            "--namespace=shop",
-            *(["-f", str(file)] if file else []),
-            *given,
-        ]
+        base = ["-f", str(file)] if file else [f'--set-json=image.registry="{REGISTRY}"']
+        return [f"--kube-version={KUBERNETES}", "--namespace=shop", *base, *given]
 
 
 @pytest.fixture(scope="session")
 def tool() -> Callable[[str], str]:
     """Finds a program, or skips the test."""
     return need
+
+
+@pytest.fixture(scope="session")
+def promtool(helm: Any) -> str:
+    """promtool from the PATH, or built; where neither can be had the test is skipped, or fails if it must be there."""
+    if found := shutil.which("promtool") or promtool_of_the_cache():
+        return str(found)
+    missing = "promtool is not on the PATH, and Go could not build it"
+    if os.environ.get("OMS_PROMTOOL_REQUIRED"):
+        pytest.fail(f"{missing}; OMS_PROMTOOL_REQUIRED says that it must be there")
+    pytest.skip(missing)
 
 
 @pytest.fixture(scope="session")

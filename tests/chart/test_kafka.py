@@ -80,7 +80,38 @@ def test_production_keeps_three_copies_and_needs_two(render: Any) -> None:
     assert (config["default.replication.factor"], config["min.insync.replicas"]) == (3, 2)
     assert config["offsets.topic.replication.factor"] == 3
     assert {one["spec"]["replicas"] for one in rendered.of("KafkaTopic").values()} == {3}
-    assert rendered.of("KafkaNodePool")["oms-kafka"]["spec"]["replicas"] == 3
+    assert {one["spec"]["config"]["min.insync.replicas"] for one in rendered.of("KafkaTopic").values()} == {2}
+    assert rendered.of("KafkaNodePool")["dual-role"]["spec"]["replicas"] == 3
+
+
+def test_a_cluster_that_is_there_already_keeps_three_copies_and_needs_two(render: Any) -> None:
+    rendered = render({"kafka.strimzi.createCluster": False, "kafka.strimzi.clusterName": "shared"})
+    for topic in rendered.of("KafkaTopic").values():
+        assert (topic["spec"]["replicas"], topic["spec"]["config"]["min.insync.replicas"]) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("values", "copies"),
+    [
+        ({"kafka.mode": "embedded"}, ("1", "1")),
+        ({"kafka.mode": "external"}, ("3", "2")),
+        ({"kafka.mode": "external", "kafka.minInSyncReplicas": 1}, ("3", "1")),
+    ],
+    ids=str,
+)
+def test_the_job_makes_topics_with_as_many_copies_as_were_asked_for(
+    render: Any, values: dict[str, Any], copies: tuple[str, str]
+) -> None:
+    external = {"kafka.external": {"bootstrapServers": "k:9092", "securityProtocol": "PLAINTEXT"}}
+    job = next(iter(render({**external, **values}).of("Job").values()))
+    found = environment(job["spec"]["template"]["spec"]["containers"][0])
+    assert (found["OMS_KAFKA_REPLICATION"], found["OMS_KAFKA_MIN_IN_SYNC"]) == copies
+
+
+def test_the_node_pool_can_have_another_name_in_a_namespace_with_two(render: Any) -> None:
+    rendered = render({"kafka.strimzi.nodePool": "second"})
+    assert rendered.of("KafkaNodePool").keys() == {"second"}
+    assert rendered.of("KafkaNodePool")["second"]["metadata"]["labels"]["strimzi.io/cluster"] == "oms-kafka"
 
 
 def test_topics_are_never_made_by_accident(render: Any) -> None:

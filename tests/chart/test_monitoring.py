@@ -20,6 +20,8 @@ ELSEWHERE = {
     "container_cpu_usage_seconds_total",
     "container_memory_working_set_bytes",
 }
+# Counted and measured by the chassis from its next version on.
+AHEAD = {"oms_consumer_last_poll_timestamp_seconds", "oms_outbox_quarantined_total"}
 ON = {"serviceMonitor.enabled": True, "prometheusRule.enabled": True}
 
 
@@ -43,7 +45,7 @@ def asked_for(expression: str) -> set[str]:
 
 
 def alerts(rendered: Any) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = rendered.of("PrometheusRule")["oms"]["spec"]["groups"][0]["rules"]
+    found: list[dict[str, Any]] = next(iter(rendered.of("PrometheusRule").values()))["spec"]["groups"][0]["rules"]
     return found
 
 
@@ -51,7 +53,7 @@ def test_alerts_ask_for_metrics_that_exist(render: Any, measured: set[str]) -> N
     for alert in alerts(render(ON)):
         names = asked_for(alert["expr"])
         assert names, alert["alert"]
-        assert names <= measured | ELSEWHERE, alert["alert"]
+        assert names <= measured | ELSEWHERE | AHEAD, alert["alert"]
 
 
 def test_every_alert_links_to_a_page_that_exists_and_every_page_has_an_alert(render: Any) -> None:
@@ -80,9 +82,24 @@ def test_an_alert_can_be_left_out(render: Any) -> None:
 
 
 def test_alerts_watch_this_release_alone(render: Any) -> None:
-    for alert in alerts(render(ON)):
-        assert alert["expr"].count('namespace="shop"') == len(re.findall(r"\{", alert["expr"])), alert["alert"]
-        assert not re.search(r"SCOPE|SERVICES|FULLNAME", alert["expr"])
+    for alert in alerts(render(ON, name="oms-b")):
+        for selector in re.findall(r"(\w+)\{([^}]*)\}", alert["expr"]):
+            own = 'persistentvolumeclaim=~"(data.*-)?oms-b-.*"' if "kubelet" in selector[0] else 'release="oms-b"'
+            assert 'namespace="shop"' in selector[1], alert["alert"]
+            assert own in selector[1], alert["alert"]
+        assert not re.search(r"SCOPE|NAMESPACE|SERVICE|FULLNAME", alert["expr"] + alert["annotations"]["summary"])
+
+
+def test_alerts_of_two_installations_are_two_alerts(render: Any) -> None:
+    for alert in alerts(render(ON, name="oms-b")):
+        assert (alert["labels"]["namespace"], alert["labels"]["release"]) == ("shop", "oms-b"), alert["alert"]
+
+
+def test_what_is_scraped_bears_the_labels_that_alerts_select_by(render: Any) -> None:
+    relabelings = render(ON).of("ServiceMonitor")["oms"]["spec"]["endpoints"][0]["relabelings"]
+    labels = {one["targetLabel"]: one for one in relabelings}
+    assert labels["release"]["replacement"] == "oms"
+    assert labels["service"]["sourceLabels"] == ["__meta_kubernetes_service_label_app_kubernetes_io_component"]
 
 
 def test_dashboards_are_labelled_and_ask_for_metrics_that_exist(render: Any, measured: set[str]) -> None:

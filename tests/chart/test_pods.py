@@ -31,6 +31,41 @@ def test_every_pod_passes_the_restricted_level_with_a_read_only_root(helm: Any, 
         assert not any("hostPath" in volume for volume in pod["volumes"] if volume) if "volumes" in pod else True
 
 
+def test_what_strimzi_makes_is_asked_to_pass_the_restricted_level_too(render: Any) -> None:
+    kafka = render().of("Kafka")["oms-kafka"]["spec"]
+    containers = {"kafkaContainer": kafka["kafka"]["template"]}
+    operator = kafka["entityOperator"]
+    containers |= {f"{kind}Container": operator["template"] for kind in ("topicOperator", "userOperator")}
+    for container, template in containers.items():
+        assert template["pod"]["securityContext"]["runAsNonRoot"] is True
+        assert template["pod"]["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert template[container]["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "runAsNonRoot": True,
+            "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
+        }
+
+
+def test_the_entity_operator_is_given_resources(render: Any) -> None:
+    given = {"requests": {"cpu": "1", "memory": "1Gi"}}
+    operator = render({"kafka.strimzi.entityOperator.resources": given}).of("Kafka")["oms-kafka"]["spec"][
+        "entityOperator"
+    ]
+    for kind in ("topicOperator", "userOperator"):
+        assert operator[kind]["resources"]["requests"] == given["requests"]
+        assert "memory" in operator[kind]["resources"]["limits"]
+
+
+def test_openshift_chooses_the_broker_s_group_as_it_does_the_services(render: Any) -> None:
+    def group(**values: Any) -> Any:
+        kafka = render({f"podSecurity.{key}": value for key, value in values.items()}).of("Kafka")["oms-kafka"]
+        return kafka["spec"]["kafka"]["template"]["pod"]["securityContext"].get("fsGroup")
+
+    assert group() == 0
+    assert group(runAsUser=None, runAsGroup=None) is None
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_is_probed_on_the_internal_port(render: Any, service: str) -> None:
     container = render().container(f"oms-{service}")
@@ -100,6 +135,15 @@ def test_cnpg_brings_each_service_its_cluster_and_no_statefulset(render: Any) ->
     assert secret == {"name": "oms-sms-postgres-app", "key": "uri"}
 
 
+def test_cnpg_and_the_service_take_the_same_secret_if_one_is_given(render: Any) -> None:
+    rendered = render({"database.mode": "cnpg", "services.sms.database": {"existingSecret": "mine"}})
+    assert rendered.of("Cluster")["oms-sms-postgres"]["spec"]["bootstrap"]["initdb"]["secret"] == {"name": "mine"}
+    pod = rendered.pods()["Deployment/oms-sms"]
+    for container in (*pod["containers"], *pod["initContainers"]):
+        assert container["env"][0]["valueFrom"]["secretKeyRef"] == {"name": "mine", "key": "uri"}
+    assert "oms-sms-postgres-app" not in rendered.text
+
+
 def test_selectors_match_their_pods_and_nobody_else_s(helm: Any, example: Path) -> None:
     rendered = helm.render(file=example)
     workloads = [one for one in rendered.all if one["kind"] in {"Deployment", "StatefulSet"}]
@@ -120,11 +164,40 @@ def test_names_stay_within_what_kubernetes_allows(render: Any) -> None:
 
 
 def test_images_follow_the_registry_and_the_tag(render: Any) -> None:
-    assert render().container("oms-order")["image"] == "oms/order:0.1.0"
+    assert render().container("oms-order")["image"] == "registry.example.com/team/oms/order:0.1.0"
     image = {"registry": "registry.example.com/team", "repository": "shop", "tag": "1.2.3"}
     rendered = render({"image": image})
     assert rendered.container("oms-email")["image"] == "registry.example.com/team/shop/email:1.2.3"
     assert rendered.container("oms-inbox")["image"] == rendered.container("oms-email")["image"]
+
+
+def images(rendered: Any) -> dict[str, set[str]]:
+    """Images of the project, and how each is pulled."""
+    found: dict[str, set[str]] = {}
+    for pod in rendered.pods().values():
+        for container in (*pod["containers"], *pod.get("initContainers", ())):
+            found.setdefault(container["image"], set()).add(container["imagePullPolicy"])
+    return {image: policies for image, policies in found.items() if "oms/" in image or "mine" in image}
+
+
+def test_no_image_is_pulled_from_a_name_that_may_be_somebody_else_s(helm: Any) -> None:
+    refusal = helm.refusal({"image.registry": ""})
+    assert "image.registry" in refusal
+    assert "image.local" in refusal
+    for values in ({"kafka.mode": "embedded"}, {"kafka.mode": "strimzi"}):
+        local = images(helm.render({**values, "image": {"registry": "", "local": True, "tag": "dev"}}))
+        assert local == {f"oms/{service}:dev": {"Never"} for service in SERVICES}
+
+
+def test_images_that_are_named_in_full_need_no_registry_and_are_pulled(helm: Any) -> None:
+    own = {f"services.{service}.image": f"example.com/mine/{service}@sha256:0" for service in SERVICES}
+    found = images(helm.render({"image.registry": "", "kafka.mode": "embedded", **own}))
+    assert found == {image: {"IfNotPresent"} for image in own.values()}
+
+
+def test_the_kind_example_takes_the_images_that_were_built_here(helm: Any) -> None:
+    found = images(helm.render(file=CHART / "ci/kind-values.yaml"))
+    assert found == {f"oms/{service}:dev": {"Never"} for service in SERVICES}
 
 
 def test_the_catalogue_is_the_sample_of_the_local_platform(render: Any) -> None:

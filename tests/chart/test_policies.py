@@ -117,5 +117,48 @@ def test_services_reach_providers_only_where_they_are_set(render: Any) -> None:
     assert open_ones == {"oms-email"}
 
 
+def test_providers_can_be_narrowed_down(render: Any) -> None:
+    narrow = [{"to": [{"ipBlock": {"cidr": "203.0.113.0/24"}}], "ports": [{"port": 587}]}]
+    rendered = render({"notifications.smtp.host": "smtp.example.com", "networkPolicy.providerEgress": narrow})
+    found = {name for name, one in rendered.of("NetworkPolicy").items() if narrow[0] in one["spec"]["egress"]}
+    assert found == {"oms-email"}
+    assert "endPort" not in rendered.text
+
+
+def test_further_egress_is_added_and_reaches_whoever_talks_to_kafka(render: Any) -> None:
+    extra = [{"to": [{"ipBlock": {"cidr": "198.51.100.0/24"}}], "ports": [{"port": 9096}]}]
+    values = {"notifications.smtp.host": "smtp.example.com", "kafka.mode": "embedded"}
+    before = render(values).of("NetworkPolicy")
+    after = render({**values, "networkPolicy.extraEgress": extra}).of("NetworkPolicy")
+    for name in (*SERVICES, "topics"):
+        assert after[f"oms-{name}"]["spec"]["egress"] == before[f"oms-{name}"]["spec"]["egress"] + extra
+
+
+WHO_RESOLVES = (*SERVICES, "topics", "kafka")
+
+
+def name_servers(rendered: Any, component: str) -> dict[str, Any]:
+    """The rule that lets a component ask for names."""
+    rules = rendered.of("NetworkPolicy")[f"oms-{component}"]["spec"]["egress"]
+    found: dict[str, Any] = next(one for one in rules if {"protocol": "UDP", "port": 53} in one["ports"])
+    return found
+
+
+@pytest.mark.parametrize("component", WHO_RESOLVES)
+def test_names_resolve_wherever_the_name_server_is(render: Any, component: str) -> None:
+    rule = name_servers(render({"kafka.mode": "embedded"}), component)
+    assert "to" not in rule  # a node's address (NodeLocal DNSCache, GKE's Cloud DNS) is no pod's
+    found = {(one["protocol"], one["port"]) for one in rule["ports"]}
+    assert found == {(protocol, port) for protocol in ("UDP", "TCP") for port in (53, 5353)}  # OpenShift: 5353
+
+
+@pytest.mark.parametrize("component", WHO_RESOLVES)
+def test_name_servers_can_be_narrowed_down(render: Any, component: str) -> None:
+    to = [{"ipBlock": {"cidr": "169.254.20.10/32"}}]
+    rendered = render({"kafka.mode": "embedded", "networkPolicy.dns": {"to": to, "ports": [53]}})
+    ports = [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
+    assert name_servers(rendered, component) == {"to": to, "ports": ports}
+
+
 def test_policies_can_be_left_out(render: Any) -> None:
     assert not render({"networkPolicy.enabled": False}).of("NetworkPolicy")

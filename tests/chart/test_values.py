@@ -72,6 +72,8 @@ def test_a_typo_is_refused_by_name(helm: Any, values: dict[str, Any], complaint:
         ({"services.order.autoscaling": {"type": "hpa", "minReplicas": 9}}, "minReplicas"),
         ({"kafka.minInSyncReplicas": 2}, "minInSyncReplicas"),
         ({"kafka.replication": 3}, "kafka.strimzi.nodes"),
+        ({"kafka.strimzi.nodes": 2}, "kafka.strimzi.nodes must be odd"),
+        ({"topicDefaults.config": {"retention.ms": 9223372036854775807}}, "in quotes"),
         ({"inbox.enabled": False}, "notifications.smtp.host"),
         ({"httpRoute.enabled": True}, "parentRefs"),
     ],
@@ -114,6 +116,7 @@ def test_every_value_is_explained() -> None:
 def test_the_notes_name_only_what_there_is(helm: Any, mode: str, enabled: bool) -> None:
     done = helm.run(
         *("install", "oms", str(CHART), "--dry-run=client", "--namespace=shop", f"--set=kafka.mode={mode}"),
+        "--set=image.local=true",
         *(f"--set=ingress.enabled={str(enabled).lower()}",),
     )
     assert done.returncode == 0, done.stderr

@@ -1,7 +1,14 @@
+{{/* No selector of pods matches a name server that answers from a node's address (NodeLocal DNSCache, GKE's Cloud DNS). */}}
 {{- define "oms.egress.dns" -}}
-- to:
-    - namespaceSelector: {}
-  ports: [{protocol: UDP, port: 53}, {protocol: TCP, port: 53}]
+- ports:
+    {{- range .Values.networkPolicy.dns.ports }}
+    - {protocol: UDP, port: {{ include "oms.scalar" . }}}
+    - {protocol: TCP, port: {{ include "oms.scalar" . }}}
+    {{- end }}
+  {{- with .Values.networkPolicy.dns.to }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
 {{- end -}}
 
 {{- define "oms.egress.kafka" -}}
@@ -35,7 +42,7 @@
 {{- $root := index . 0 -}}
 {{- $mode := $root.Values.database.mode -}}
 {{- if eq $mode "external" -}}
-- ports: [{port: {{ $root.Values.database.external.port }}}]
+- ports: [{port: {{ include "oms.scalar" $root.Values.database.external.port }}}]
 {{- else -}}
 - to:
     - podSelector:

@@ -14,7 +14,9 @@
 {{- end -}}
 
 {{- define "oms.kafka.replication" -}}
-{{- $all := dict "strimzi" (min 3 (int .Values.kafka.strimzi.nodes)) "embedded" 1 "external" 3 -}}
+{{- $strimzi := .Values.kafka.strimzi -}}
+{{- $own := ternary (min 3 (int $strimzi.nodes)) 3 $strimzi.createCluster -}}
+{{- $all := dict "strimzi" $own "embedded" 1 "external" 3 -}}
 {{- int (default (get $all .Values.kafka.mode) .Values.kafka.replication) -}}
 {{- end -}}
 
@@ -117,6 +119,22 @@
     secretName: {{ include "oms.kafka.secret" . }}
     items: [{key: user.crt, path: user.crt}, {key: user.key, path: user.key}]
 {{- end }}
+{{- end -}}
+
+{{/* What Pod Security `restricted` asks of the containers that Strimzi makes; their root file systems it must be able to write. */}}
+{{- define "oms.kafka.containerSecurity" -}}
+securityContext:
+  allowPrivilegeEscalation: false
+  runAsNonRoot: true
+  capabilities:
+    drop: [ALL]
+  seccompProfile:
+    type: RuntimeDefault
+{{- end -}}
+
+{{/* The name of a topic's resource: it has no capitals, the topic has. (list root topic) */}}
+{{- define "oms.kafka.topicResource" -}}
+{{ include "oms.fullname" (index . 0) }}-{{ kebabcase (index . 1) | replace "_" "-" }}
 {{- end -}}
 
 {{/* Every topic with its settings, as JSON: those of `topics`, and each service's dead letters. */}}

@@ -16,11 +16,19 @@ app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end -}}
 
+{{/*
+The labels of pods, and of what an operator makes pods from: nothing that changes with a release of the chart, for a changed
+label restarts the pods that bear it. (list root component)
+*/}}
+{{- define "oms.podLabels" -}}
+{{ include "oms.selector" . }}
+app.kubernetes.io/part-of: oms
+{{- end -}}
+
 {{/* (list root component) */}}
 {{- define "oms.labels" -}}
 {{- $root := index . 0 -}}
-{{ include "oms.selector" . }}
-app.kubernetes.io/part-of: oms
+{{ include "oms.podLabels" . }}
 app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}
@@ -52,12 +60,31 @@ annotations:
 {{- toJson $services -}}
 {{- end -}}
 
-{{/* (list root name service) */}}
+{{/* How many replicas there are at least: service */}}
+{{- define "oms.fewestReplicas" -}}
+{{- include "oms.scalar" (ternary .replicas .autoscaling.minReplicas (eq .autoscaling.type "none")) -}}
+{{- end -}}
+
+{{/* A name without a registry is one on Docker Hub, where it may be anybody's: (list root name service) */}}
 {{- define "oms.image" -}}
 {{- $root := index . 0 -}}
 {{- $image := $root.Values.image -}}
 {{- $path := printf "%s/%s:%s" $image.repository (index . 1) (default $root.Chart.AppVersion $image.tag) -}}
-{{- default (ternary $path (printf "%s/%s" $image.registry $path) (empty $image.registry)) (index . 2).image -}}
+{{- if (index . 2).image -}}
+{{- (index . 2).image -}}
+{{- else if $image.registry -}}
+{{- printf "%s/%s" $image.registry $path -}}
+{{- else if $image.local -}}
+{{- $path -}}
+{{- else -}}
+{{- fail (printf "image.registry says where %s comes from: build the images and push them to a registry of yours, or say image.local=true if they were built here and loaded into the nodes" $path) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* An image without a registry must be on the node: nobody may supply it from elsewhere. (list root service) */}}
+{{- define "oms.pullPolicy" -}}
+{{- $image := (index . 0).Values.image -}}
+{{- ternary "Never" $image.pullPolicy (and $image.local (empty $image.registry) (empty (index . 1).image)) -}}
 {{- end -}}
 
 {{- define "oms.pullSecrets" -}}
@@ -65,4 +92,20 @@ annotations:
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- end -}}
+
+{{/*
+A value as text. Numbers of a values file are floats, which Go writes as 1e+06 from a million on; beyond 2^53 a float has lost
+digits already.
+*/}}
+{{- define "oms.scalar" -}}
+{{- if not (kindIs "float64" .) -}}
+{{- toString . -}}
+{{- else if or (gt . 9007199254740992.0) (lt . -9007199254740992.0) -}}
+{{- fail (printf "%.0f is too large for a number of a values file: write it in quotes" .) -}}
+{{- else if eq . (floor .) -}}
+{{- printf "%.0f" . -}}
+{{- else -}}
+{{- toString . -}}
+{{- end -}}
 {{- end -}}

@@ -6,7 +6,8 @@
 {{- if eq $mode "external" -}}
 {{ required (printf "database.mode is external: services.%s.database.existingSecret names the secret whose key uri says where its database is" (index . 1)) $existing }}
 {{- else if eq $mode "cnpg" -}}
-{{ include "oms.fullname" $root }}-{{ index . 1 }}-postgres-app
+{{- /* The operator makes <cluster>-app only where it is given no secret. */ -}}
+{{ default (printf "%s-%s-postgres-app" (include "oms.fullname" $root) (index . 1)) $existing }}
 {{- else -}}
 {{ default (printf "%s-%s-database" (include "oms.fullname" $root) (index . 1)) $existing }}
 {{- end -}}

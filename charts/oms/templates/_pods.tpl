@@ -35,10 +35,10 @@ securityContext:
       name: {{ include "oms.database.secret" . }}
       key: uri
 - name: OMS_DATABASE_POOL
-  value: {{ $root.Values.database.pool | quote }}
+  value: {{ include "oms.scalar" $root.Values.database.pool | quote }}
 {{ include "oms.kafka.env" . }}
 - name: OMS_DRAIN_SECONDS
-  value: {{ $root.Values.shutdown.drainSeconds | quote }}
+  value: {{ include "oms.scalar" $root.Values.shutdown.drainSeconds | quote }}
 - name: OMS_LOG_LEVEL
   value: {{ $root.Values.logLevel }}
 - name: OMS_CURRENCY
@@ -52,7 +52,7 @@ securityContext:
 {{- end }}
 {{- range $key, $value := $service.env }}
 - name: {{ $key }}
-  value: {{ tpl (toString $value) $root | quote }}
+  value: {{ tpl (include "oms.scalar" $value) $root | quote }}
 {{- end }}
 {{- with $service.extraEnv }}
 {{ toYaml . }}

@@ -186,7 +186,12 @@ def create_topics(settings: Settings) -> list[str]:
 
 def _topic(settings: Settings, name: str) -> dict[str, Any]:
     compacted = {topic.name for topic in topics.TOPICS if topic.compacted}
-    configs = {"max.message.bytes": str(RECORD_LIMIT), "cleanup.policy": "compact" if name in compacted else "delete"}
+    configs = {
+        "max.message.bytes": str(RECORD_LIMIT),
+        "cleanup.policy": "compact" if name in compacted else "delete",
+        # The broker's own default is one: a record could be acknowledged, and lost with the only copy.
+        "min.insync.replicas": str(settings.kafka_min_in_sync),
+    }
     return {
         "num_partitions": settings.kafka_partitions,
         "replication_factor": settings.kafka_replication,

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from prometheus_client import CollectorRegistry
 
 from oms_chassis import kafka as module
@@ -16,6 +17,7 @@ from oms_chassis.metrics import Metrics
 from oms_chassis.settings import Settings
 from oms_chassis.streams import Outgoing, Record, StreamUnavailable, first_offsets, next_offsets
 from oms_chassis.testing import eventually
+from oms_contracts import topics
 from oms_contracts.envelope import Event
 from oms_contracts.events import ItemUpdated
 from oms_contracts.topics import ITEM_UPDATED
@@ -108,6 +110,24 @@ def test_a_member_that_the_group_does_not_take_in_says_so(settings: Settings, mo
 
 def test_topics_are_created_once(settings: Settings) -> None:
     assert create_topics(settings) == []
+
+
+def test_a_topic_needs_as_many_copies_as_were_asked_for(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"copies-{uuid4().hex}"
+    monkeypatch.setattr(topics, "names", lambda: (name,))
+    assert create_topics(settings.model_copy(update={"kafka_min_in_sync": 2})) == [name]
+    admin = KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+
+    def needed() -> str | None:
+        found = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])["topic"][name]
+        value: str | None = found.get("min.insync.replicas", {}).get("value")
+        return value
+
+    try:
+        eventually(lambda: needed() == "2", within=30)  # the broker learns of it a moment after it took the order
+    finally:
+        admin.delete_topics([name])
+        admin.close()
 
 
 def test_a_broker_that_is_away_is_said_to_be_unavailable(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,299 @@
+"""The alerts in Prometheus' own rule engine: each fires for its cause, and all are silent while all is well."""
+
+import subprocess
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+from oms_contracts.topics import SERVICES
+
+pytestmark = pytest.mark.timeout(2000)  # promtool may have to be built first
+
+CHART = Path(__file__).parents[2] / "charts" / "oms"
+ON = {"serviceMonitor.enabled": True, "prometheusRule.enabled": True}
+HERE = {"namespace": "shop", "release": "oms"}
+ASKED = "40m"
+NONE, ONE, GROWING = "0x100", "1x100", "0+30x100"  # a sample each 30 seconds, for 50 minutes
+HAPPENED = "0x60 1x40"  # ten minutes before we ask
+NEVER: None = None  # the series is not there at all
+
+Series = Mapping[str, str | None]
+Labels = Mapping[str, str]
+
+
+def series(metric: str, **labels: str) -> str:
+    """A series as Prometheus writes it; of this installation unless labels say otherwise."""
+    return metric + "{" + ",".join(f'{key}="{value}"' for key, value in sorted({**HERE, **labels}.items())) + "}"
+
+
+def of_pod(service: str, number: int = 0, **labels: str) -> dict[str, str]:
+    return {"service": service, "pod": f"oms-{service}-{number}", **labels}
+
+
+def healthy_pod(service: str, number: int) -> dict[str, str]:
+    """What a pod reports when all is well; the first leads the relay, the second stands by."""
+    this = of_pod(service, number)
+    return {
+        series("up", **this): ONE,
+        series("oms_consumer_running", **this): ONE,
+        series("oms_consumer_last_poll_timestamp_seconds", **this): GROWING,
+        series("oms_consumer_lag", **this, topic="t", partition="0"): "3x100",
+        series("oms_outbox_oldest_seconds", **this): "0.1x100",
+        series("oms_outbox_quarantined_total", **this, topic="t"): NONE,
+        series("oms_relay_leader", **this): ONE if number == 0 else NONE,
+        series("oms_jobs_oldest_seconds", **this, queue="q"): "2x100",
+        series("oms_job_calls_total", **this, queue="q", outcome="done"): GROWING,
+        series("oms_job_calls_total", **this, queue="q", outcome="retry"): "0+1x100",
+        series("oms_dead_letters_total", **this, topic="t"): NONE,
+    }
+
+
+def healthy() -> dict[str, str]:
+    """What Prometheus knows of an installation where all is well."""
+    found: dict[str, str] = {}
+    for service in SERVICES:
+        found |= healthy_pod(service, 0) | healthy_pod(service, 1)
+    order, sms = of_pod("order"), of_pod("sms")
+    found |= {
+        series("oms_orders_stuck", **order, step="payment"): NONE,
+        series("oms_orders_contradictions_total", **order, fact="paid"): NONE,
+        series("oms_orders_strays_total", **order, fact="paid"): NONE,
+        series("oms_messages_total", **sms, channel="sms", kind="confirmed", state="sent"): GROWING,
+        series("oms_messages_total", **sms, channel="sms", kind="confirmed", state="failed"): NONE,
+        series("oms_http_request_seconds_count", **order, method="POST", status="202"): GROWING,
+        series("oms_http_request_seconds_bucket", **order, method="POST", le="0.1"): GROWING,
+        series("oms_http_request_seconds_bucket", **order, method="POST", le="+Inf"): GROWING,
+    }
+    for claim in CLAIMS:
+        found |= {volume("available", claim): "50x100", volume("capacity", claim): "100x100"}
+    return found
+
+
+CLAIMS = (
+    "data-oms-order-postgres-0",  # embedded
+    "data-oms-kafka-0",  # the same
+    "data-0-oms-kafka-dual-role-0",  # Strimzi
+    "oms-order-postgres-1",  # CloudNativePG
+    "oms-order-postgres-1-wal",  # the same
+)
+
+
+def volume(what: str, claim: str) -> str:
+    """The kubelet's numbers bear no release."""
+    return f'kubelet_volume_stats_{what}_bytes{{namespace="shop",persistentvolumeclaim="{claim}"}}'
+
+
+def without(*services: str) -> Series:
+    """Nothing at all is known of these services."""
+    return {one: NEVER for one in healthy() if any(f'service="{service}"' in one for service in services)}
+
+
+class Case(NamedTuple):
+    """What differs from a healthy installation, and the alerts that are to fire: their names and own labels."""
+
+    what: str
+    different: Series
+    fires: Iterable[tuple[str, Labels]]
+
+
+def happened(metric: str, alert: str, by: str, **labels: str) -> Iterable[Case]:
+    """A counter that grows, and one whose series begins with the first count."""
+    own = {key: labels[key] for key in by.split()}
+    for how, values in {"grows": HAPPENED, "begins above zero": "_x60 1x40"}.items():
+        yield Case(f"{metric} {how}", {series(metric, **labels): values}, [(alert, own)])
+    long_ago = {series(metric, **labels): "0x10 1x90"}
+    yield Case(f"{metric} grew half an hour ago", long_ago, [])
+
+
+CASES = [
+    Case("all is well", {}, []),
+    Case("a service has no pods", without("email"), [("OmsServiceDown", {"service": "email"})]),
+    Case(
+        "nothing is scraped",
+        without(*SERVICES),
+        [("OmsServiceDown", {"service": service}) for service in SERVICES],
+    ),
+    Case(
+        "one of two pods does not answer",
+        {series("up", **of_pod("order", 1)): NONE},
+        [("OmsPodDown", of_pod("order", 1))],
+    ),
+    Case(
+        "no pod of a service answers",
+        {series("up", **of_pod("sms", number)): NONE for number in (0, 1)},
+        [("OmsServiceDown", {"service": "sms"}), *(("OmsPodDown", of_pod("sms", number)) for number in (0, 1))],
+    ),
+    Case(
+        "orders are held",
+        {series("oms_orders_stuck", **of_pod("order"), step="payment"): "2x100"},
+        [("OmsOrdersStuck", {"step": "payment"})],
+    ),
+    Case(
+        "a consumer group has no member with partitions",
+        {series("oms_consumer_running", **of_pod("payment", number)): NONE for number in (0, 1)},
+        [("OmsConsumerStopped", {"service": "payment"})],
+    ),
+    Case(
+        "the broker is away",
+        {
+            series("oms_consumer_last_poll_timestamp_seconds", **of_pod(service, number)): "0+30x60 1800x40"
+            for service in SERVICES
+            for number in (0, 1)
+        },
+        [("OmsConsumerNotPolling", of_pod(service, number)) for service in SERVICES for number in (0, 1)],
+    ),
+    Case(
+        "one pod hangs",
+        {series("oms_consumer_last_poll_timestamp_seconds", **of_pod("inventory", 1)): "0+30x60 1800x40"},
+        [("OmsConsumerNotPolling", of_pod("inventory", 1))],
+    ),
+    Case(
+        "a consumer has never polled",
+        {series("oms_consumer_last_poll_timestamp_seconds", **of_pod("order", 0)): NONE},
+        [("OmsConsumerNotPolling", of_pod("order", 0))],
+    ),
+    Case(
+        "a consumer falls back",
+        {series("oms_consumer_lag", **of_pod("sms"), topic="t", partition="0"): "6000+100x100"},
+        [("OmsConsumerLagging", {"service": "sms", "topic": "t"})],
+    ),
+    Case(
+        "events wait in the outbox",
+        {series("oms_outbox_oldest_seconds", **of_pod("payment")): "0+1x100"},
+        [("OmsOutboxStuck", {"service": "payment"})],
+    ),
+    Case(
+        "no relay leads",
+        {series("oms_relay_leader", **of_pod("order")): NONE},
+        [("OmsRelayWithoutLeader", {"service": "order"})],
+    ),
+    Case(
+        "a call is overdue",
+        {series("oms_jobs_oldest_seconds", **of_pod("payment"), queue="q"): "900x100"},
+        [("OmsJobsDelayed", {"service": "payment", "queue": "q"})],
+    ),
+    Case(
+        "calls fail",
+        {series("oms_job_calls_total", **of_pod("email"), queue="q", outcome="retry"): "0+90x100"},
+        [("OmsJobCallsFailing", {"service": "email", "queue": "q"})],
+    ),
+    Case(
+        "answers are 5xx",
+        {series("oms_http_request_seconds_count", **of_pod("order"), method="POST", status="500"): "0+2x100"},
+        [("OmsHttpErrors", {"service": "order"})],
+    ),
+    Case(
+        "answers are slow",
+        {
+            series("oms_http_request_seconds_bucket", **of_pod("order"), method="POST", le="0.1"): NONE,
+            series("oms_http_request_seconds_bucket", **of_pod("order"), method="POST", le="1.0"): GROWING,
+        },
+        [("OmsHttpSlow", {"service": "order"})],
+    ),
+    *(
+        Case(
+            f"the volume {claim} is full",
+            {volume("available", claim): "5x100"},
+            [("OmsVolumeFilling", {"persistentvolumeclaim": claim})],
+        )
+        for claim in CLAIMS
+    ),
+    *happened("oms_dead_letters_total", "OmsDeadLetters", "service topic", **of_pod("sms"), topic="t"),
+    *happened("oms_outbox_quarantined_total", "OmsEventsQuarantined", "service topic", **of_pod("order"), topic="t"),
+    *happened("oms_orders_contradictions_total", "OmsOrdersContradicted", "fact", **of_pod("order"), fact="paid"),
+    *happened("oms_orders_strays_total", "OmsUnknownOrders", "fact", **of_pod("order"), fact="paid"),
+    *happened(
+        "oms_messages_total",
+        "OmsMessagesFailed",
+        "service channel kind",
+        **of_pod("sms", channel="sms", kind="confirmed", state="failed"),
+    ),
+]
+
+
+def elsewhere(place: Labels) -> Series:
+    """Another installation, where nearly all is wrong."""
+    order = {**of_pod("order"), **place}
+    return {
+        series("oms_orders_stuck", **order, step="payment"): "9x100",
+        series("oms_consumer_running", **order): NONE,
+        series("oms_consumer_last_poll_timestamp_seconds", **order): NONE,
+        series("oms_outbox_oldest_seconds", **order): "900x100",
+        series("oms_relay_leader", **order): NONE,
+        series("oms_dead_letters_total", **order, topic="t"): HAPPENED,
+        series("up", **order): NONE,
+    }
+
+
+class Rules:
+    """The chart's rules, and promtool to try them."""
+
+    def __init__(self, promtool: str, folder: Path, rendered: Any) -> None:
+        self._promtool = promtool
+        self._folder = folder
+        groups = rendered.of("PrometheusRule")["oms"]["spec"]["groups"]
+        self.rules: list[dict[str, Any]] = groups[0]["rules"]
+        self.file = folder / "rules.yaml"
+        self.file.write_text(yaml.safe_dump({"groups": groups}))
+
+    def firing(self, alert: str, own: Labels) -> str:
+        """A firing alert, as Prometheus keeps it."""
+        severity = next(one["labels"]["severity"] for one in self.rules if one["alert"] == alert)
+        return series("ALERTS", alertname=alert, alertstate="firing", severity=severity, **own)
+
+    def fire(self, given: Series, fires: Iterable[tuple[str, Labels]]) -> None:
+        """Fail unless exactly these alerts fire with these series."""
+        expected = [{"labels": self.firing(alert, own), "value": 1} for alert, own in fires]
+        test = {
+            "interval": "30s",
+            "input_series": [{"series": one, "values": values} for one, values in given.items() if values],
+            "promql_expr_test": [{"expr": 'ALERTS{alertstate="firing"}', "eval_time": ASKED, "exp_samples": expected}],
+        }
+        suite = {"rule_files": [str(self.file)], "evaluation_interval": "30s", "tests": [test]}
+        (file := self._folder / "test.yaml").write_text(yaml.safe_dump(suite))
+        done = self.run("test", "rules", str(file))
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [self._promtool, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture
+def rules(promtool: str, tmp_path: Path) -> Callable[[Any], Rules]:
+    return lambda rendered: Rules(promtool, tmp_path, rendered)
+
+
+def test_prometheus_takes_the_rules_and_their_texts(render: Any, rules: Callable[[Any], Rules]) -> None:
+    loaded = rules(render(ON))
+    done = loaded.run("check", "rules", str(loaded.file))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.what)
+def test_the_alerts_fire_for_what_they_are_there_for(render: Any, rules: Callable[[Any], Rules], case: Case) -> None:
+    rules(render(ON)).fire({**healthy(), **case.different}, case.fires)
+
+
+def test_every_alert_has_a_case(render: Any) -> None:
+    names = {one["alert"] for one in render(ON).of("PrometheusRule")["oms"]["spec"]["groups"][0]["rules"]}
+    assert names == {alert for case in CASES for alert, _ in case.fires}
+
+
+def test_a_sixth_service_is_missed_too(render: Any, rules: Callable[[Any], Rules]) -> None:
+    sixth = rules(render(ON, CHART / "ci" / "sixth-values.yaml"))
+    sixth.fire(healthy(), [("OmsServiceDown", {"service": "loyalty-points"})])
+    sixth.fire(healthy() | {series("up", **of_pod("loyalty-points")): ONE}, [])
+
+
+def test_a_service_that_may_have_no_pods_is_not_missed(render: Any, rules: Callable[[Any], Rules]) -> None:
+    to_nothing = {"services.sms.autoscaling": {"type": "keda", "minReplicas": 0}, "services.email.replicas": 0}
+    rules(render({**ON, **to_nothing})).fire({**healthy(), **without("sms", "email")}, [])
+
+
+@pytest.mark.parametrize("place", [{"namespace": "staging", "release": "oms"}, {"namespace": "shop", "release": "b"}])
+def test_another_installation_is_not_watched(render: Any, rules: Callable[[Any], Rules], place: Labels) -> None:
+    rules(render(ON)).fire({**healthy(), **elsewhere(place)}, [])
