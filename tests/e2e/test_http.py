@@ -110,3 +110,11 @@ def test_a_refused_order_leaves_nothing(orders: httpx.Client) -> None:
     order = body(("NoSuchItem", 1))
     assert orders.post("/order", json=order).status_code == 422
     assert list(pages(orders, email=order["customer"]["email"])) == [[]]
+
+
+def test_an_order_of_a_client_that_offers_another_protocol_is_taken_once(orders: httpx.Client) -> None:
+    key, offer = str(uuid4()), {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAMA"}
+    order = body()
+    answers = [orders.post("/order", json=order, headers={**offer, "Idempotency-Key": key}) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [202, 202]
+    assert len({answer.json()["id"] for answer in answers}) == 1

@@ -1,19 +1,22 @@
-"""The FastAPI application of a service: problems for errors, a limit for bodies, a trace and a measurement per request.
+"""The FastAPI application of a service: problems for errors, limits for bodies and queries, a trace and a measurement
+for each request.
 
 The middlewares are plain ASGI: Starlette's BaseHTTPMiddleware costs two thirds of the throughput.
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from oms_chassis import problems, tracing
+from oms_chassis import problems, routes, tracing
 from oms_chassis.metrics import Metrics
-from oms_chassis.problems import Problem
+from oms_chassis.problems import Failsafe, Problem
 
 # FastAPI's own OpenTelemetry would tell any provider in the process the texts of errors and what stands behind the `?`.
 SILENT: TelemetryConfig = {
@@ -33,14 +36,23 @@ def create(
     body_limit: int = 64 * 1024,
 ) -> FastAPI:
     """The application; `states` become attributes of app.state, where routes find what they need."""
-    app = FastAPI(title=title, openapi_url="/openapi.json", docs_url="/docs", redoc_url=None, telemetry=SILENT)
+    app = FastAPI(
+        title=title,
+        openapi_url="/openapi.json",
+        docs_url="/docs",
+        redoc_url=None,
+        redirect_slashes=False,  # to an address made of the request's Host header, and without TLS behind a proxy
+        telemetry=SILENT,
+    )
     problems.install(app)
     for router in routers:
         app.include_router(router)
     for name, value in states.items():
         setattr(app.state, name, value)
+    app.add_middleware(StrictQuery, routes=app.routes)
     app.add_middleware(BodyLimit, limit=body_limit)
     app.add_middleware(Observe, metrics=metrics)
+    app.add_middleware(Failsafe)
     return app
 
 
@@ -70,6 +82,27 @@ class Observe:
             route = getattr(scope.get("route"), "path", "unknown")
             elapsed = time.perf_counter() - started
             self._requests.labels(scope["method"], route, str(status)).observe(elapsed)
+
+
+class StrictQuery:
+    """Refuses a query parameter that the route does not declare, and one that is given twice, with 422."""
+
+    def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:
+        self._app, self._routes = app, routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        problem = self._judged(scope) if scope["type"] == "http" and scope["query_string"] else None
+        await (self._app if problem is None else problems.respond(problem))(scope, receive, send)
+
+    def _judged(self, scope: Scope) -> Problem | None:
+        for found in routes.at(self._routes, scope["path"]):
+            route = found.original_route
+            if isinstance(route, APIRoute) and scope["method"] in (route.methods or ()):
+                scope["route"] = route  # for Observe; routing is still to come
+                mistakes = routes.mistakes(routes.parameters(route), scope["query_string"])
+                return problems.of_fields(mistakes) if mistakes else None
+        return None
 
 
 class BodyLimit:

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from oms_chassis.db import Database
+from oms_chassis.problems import Failsafe
 
 Check = Callable[[], bool]
 TRUST = 0.5  # seconds for which a check of the database is believed, so that probes cost little
@@ -60,4 +62,5 @@ def internal_app(health: Health, registry: CollectorRegistry, refresh: Callable[
         await asyncio.to_thread(refresh)
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
-    return Starlette(routes=[Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)])
+    routes = [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
+    return Starlette(routes=routes, middleware=[Middleware(Failsafe)])

@@ -2,7 +2,8 @@
 
 A handler writes a job's row; a worker claims it (which records the attempt and leases it), makes the call with an
 idempotency key made from the order, and writes the outcome with its event in one transaction. The lease is the row's
-`run_at`: a job whose worker died is simply due again. The attempt's number fences off a worker that was too slow.
+`run_at`, and is renewed while the call is under way: a job whose worker died is simply due again. The attempt's number
+fences off a worker that was away for longer than its lease.
 """
 
 import random
@@ -46,9 +47,11 @@ class Done:
 
 @dataclass(frozen=True)
 class Retry:
-    """The call is to be made again. `reason` is short and holds nothing of the customer's."""
+    """The call is to be made again, with these `changes` to its payload. `reason` is short and holds nothing of the
+    customer's."""
 
     reason: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
 
 Outcome = Done | Retry
@@ -86,13 +89,19 @@ FROM (
 WHERE job.queue = due.queue AND job.id = due.id
 RETURNING job.queue, job.id, job.subject, job.payload, job.traceparent, job.attempts
 """
-_OURS = "FROM json_to_recordset(%(rows)s::json) AS r(id text, attempts int, delay float, reason text)"
+_OURS = "FROM json_to_recordset(%(rows)s::json) AS r(id text, attempts int, delay float, reason text, changes jsonb)"
 _FINISH = f"""
 DELETE FROM job USING (SELECT * {_OURS}) AS ours
 WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts RETURNING job.id
 """
+_RENEW = f"""
+UPDATE job SET run_at = now() + make_interval(secs => %(lease)s)
+FROM (SELECT * {_OURS}) AS ours
+WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts
+"""
 _POSTPONE = f"""
-UPDATE job SET run_at = now() + make_interval(secs => ours.delay), last_error = ours.reason
+UPDATE job SET run_at = now() + make_interval(secs => ours.delay), last_error = ours.reason,
+    payload = job.payload || ours.changes
 FROM (SELECT * {_OURS}) AS ours
 WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts
 """
@@ -114,15 +123,23 @@ def claim(transaction: Transaction, queue: str, limit: int, lease: float) -> lis
     return [Job(row.queue, row.id, row.subject, row.payload, row.traceparent, row.attempts) for row in rows]
 
 
+def renew(transaction: Transaction, queue: str, jobs: Sequence[Job], lease: float) -> None:
+    """Begin the leases of these jobs again, if they are still the caller's."""
+    rows = [{"id": job.id, "attempts": job.attempts} for job in jobs]
+    transaction.run_rows(_RENEW, rows, queue=queue, lease=lease)
+
+
 def finish(transaction: Transaction, queue: str, jobs: Sequence[Job]) -> set[str]:
     """Delete the jobs that are still the caller's; their ids. What another worker claimed since is not touched."""
     rows = transaction.run_rows(_FINISH, [{"id": job.id, "attempts": job.attempts} for job in jobs], queue=queue)
     return {row.id for row in rows}
 
 
-def postpone(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, str]]) -> None:
+def postpone(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, Retry]]) -> None:
     """Make jobs due again after their backoff, if they are still the caller's."""
-    rows = [{"id": j.id, "attempts": j.attempts, "delay": backoff(j.attempts), "reason": why} for j, why in jobs]
+    rows = [
+        {"id": job.id, "attempts": job.attempts, "delay": backoff(job.attempts), **vars(retry)} for job, retry in jobs
+    ]
     transaction.run_rows(_POSTPONE, rows, queue=queue)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from oms_chassis import tracing
+from oms_chassis import redaction, tracing
 
 # kafka-python says ten times a second that a broker is away; the consumer and the relay say it once, in our words.
 _LIBRARIES = {
@@ -24,7 +24,7 @@ def logger(name: str) -> Any:
 
 
 def configure(service: str, level: str, form: str) -> None:
-    """Send this process's logs, the libraries' included, to standard output."""
+    """Send this process's logs, the libraries' included, to standard output; no line holds an error's text."""
     shared = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -38,20 +38,27 @@ def configure(service: str, level: str, form: str) -> None:
     )
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
+        _Formatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(form)],
+            processors=[_Formatter.remove_processors_meta, redaction.redact, _renderer(form)],
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
     for name, quietest in _LIBRARIES.items():
         logging.getLogger(name).setLevel(quietest)
+    redaction.install()
 
 
-def _renderers(form: str) -> list[Any]:
-    if form == "console":
-        return [structlog.dev.ConsoleRenderer()]
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+class _Formatter(structlog.stdlib.ProcessorFormatter):
+    def format(self, record: logging.LogRecord) -> str:
+        if not hasattr(record, "_logger"):  # a library's, written without structlog
+            said = redaction.message(record)
+            record = logging.makeLogRecord({**record.__dict__, "msg": said, "args": None})
+        return super().format(record)
+
+
+def _renderer(form: str) -> Any:
+    return structlog.dev.ConsoleRenderer() if form == "console" else structlog.processors.JSONRenderer()
 
 
 def _origin(service: str) -> Any:

@@ -4,6 +4,7 @@ Problem                 a service says what is wrong, with a kind of its own
 (RequestValidationError, OperationalError, HTTPException are turned into one here)
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,11 +14,14 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from oms_chassis import redaction, routes
 from oms_chassis.logs import logger
 
 log = logger(__name__)
 MEDIA_TYPE = "application/problem+json"
+_NAME = re.compile(r"[A-Za-z_]{1,40}\Z")
 
 
 class Problem(Exception):
@@ -65,8 +69,30 @@ def invalid(errors: Sequence[Mapping[str, Any]]) -> Problem:
     """Pydantic's errors without the input, the context and the address that they carry."""
     if any(error["type"] == "json_invalid" for error in errors):
         return Problem(400, "malformed-json", "The body is not valid JSON")
-    named = [{"field": field_path(error["loc"]), "message": _message(error)} for error in errors]
-    return Problem(422, "invalid-request", "The request is not valid", errors=named)
+    return _invalid([{"field": field_of(error), "message": _message(error)} for error in errors])
+
+
+def of_fields(messages: Mapping[str, str]) -> Problem:
+    """What is wrong with each of these fields, whose names the sender chose."""
+    shown = {shown_name(name): message for name, message in messages.items()}
+    return _invalid([{"field": name, "message": message} for name, message in shown.items()])
+
+
+def field_of(error: Mapping[str, Any]) -> str:
+    """The field that one of Pydantic's errors is about."""
+    location = error["loc"]
+    if error["type"] == "extra_forbidden":
+        location = (*location[:-1], shown_name(str(location[-1])))
+    return field_path(location)
+
+
+def shown_name(name: str) -> str:
+    """A name that the sender chose, if it looks like one: somebody may have sent a card's number for a name."""
+    return name if _NAME.match(name) else "?"
+
+
+def _invalid(errors: Sequence[Mapping[str, str]]) -> Problem:
+    return Problem(422, "invalid-request", "The request is not valid", errors=errors)
 
 
 def _message(error: Mapping[str, Any]) -> str:
@@ -89,7 +115,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(DBAPIError, _database)
     app.add_exception_handler(PoolTimeout, lambda _, __: respond(unavailable()))
-    app.add_exception_handler(Exception, _unexpected)
 
 
 def _as(kind: type[Any], error: Exception) -> Any:
@@ -97,14 +122,17 @@ def _as(kind: type[Any], error: Exception) -> Any:
     return error
 
 
-def _http(_: Request, error: Exception) -> JSONResponse:
+def _http(request: Request, error: Exception) -> JSONResponse:
     known = _as(HTTPException, error)
+    headers = dict(known.headers or {})
+    if known.status_code == 405:
+        headers["Allow"] = ", ".join(routes.methods(request.app.routes, request.scope["path"]))
     kinds = {404: "not-found", 405: "method-not-allowed", 400: "bad-request"}
     kind = kinds.get(known.status_code, "http-error")
     title = {404: "There is nothing at this address", 405: "This address does not take this method"}.get(
         known.status_code, "The request cannot be served"
     )
-    return respond(Problem(known.status_code, kind, title, headers=known.headers))
+    return respond(Problem(known.status_code, kind, title, headers=headers))
 
 
 def _database(request: Request, error: Exception) -> JSONResponse:
@@ -114,10 +142,32 @@ def _database(request: Request, error: Exception) -> JSONResponse:
 
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    # The error's text may quote what was sent, so that only its class and place are logged.
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else "?"
-    log.error("request_failed", path=request.url.path, error=type(error).__name__, where=where)
+    route = getattr(request.scope.get("route"), "path", "unknown")
+    log.error("request_failed", route=route, **redaction.described(error))
     return respond(Problem(500, "internal", "The service failed to answer"))
+
+
+class Failsafe:
+    """The outermost layer: answers whatever nobody caught, and lets none of it out. A server logs what gets out."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:  # noqa: BLE001 - whatever a route or a library may raise
+            response = _unexpected(Request(scope), error)
+            if not started:  # else the server sees that the answer is cut short, and closes the connection
+                await response(scope, receive, send)

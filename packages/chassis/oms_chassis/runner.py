@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from oms_chassis import pacing, tracing
 from oms_chassis.db import Database, Transaction, is_unavailable
-from oms_chassis.jobs import Done, Job, Outcome, Retry, Worker, claim, finish, postpone
+from oms_chassis.jobs import Done, Job, Outcome, Retry, Worker, claim, finish, postpone, renew
 from oms_chassis.logs import logger
 from oms_chassis.metrics import Metrics
 
@@ -35,6 +35,7 @@ class Runner:
         self._stopping = threading.Event()
         self._flying: dict[Future[_Call | None], Job] = {}
         self._landed: list[_Call] = []
+        self._renewed_at = time.monotonic()
 
     def run(self) -> None:
         """Claim, call and settle until stopped. Then calls under way are waited for and settled; jobs whose calls have
@@ -56,7 +57,7 @@ class Runner:
                 if busy:
                     self._stopping.wait(pacing.pause(time.monotonic() - began))
                 else:
-                    self._wake.wait(IDLE)
+                    self._wake.wait(min(IDLE, self._renew_every))
 
     def stop(self) -> None:
         """Claim no more."""
@@ -67,6 +68,7 @@ class Runner:
         if self._stopping.is_set():
             self._give_back()
         self._collect()
+        self._renew()  # before the claim, which could otherwise take what is flying here
         settled = len(self._landed)
         self._settle_all()
         free = self._room(settled) - len(self._flying)
@@ -81,6 +83,21 @@ class Runner:
             future.add_done_callback(lambda _: self._wake.set())
         return bool(claimed or settled)
 
+    @property
+    def _renew_every(self) -> float:
+        return self._worker.lease_seconds / 3
+
+    def _renew(self) -> None:
+        """Keep the jobs whose calls are under way or landed: a call may take longer than a lease."""
+        if time.monotonic() - self._renewed_at < self._renew_every:
+            return
+        begun = [job for future, job in self._flying.items() if future.running()]
+        jobs = [*begun, *(call.job for call in self._landed)]
+        if jobs:
+            with self._database.transaction() as transaction:
+                renew(transaction, self._worker.queue, jobs, self._worker.lease_seconds)
+        self._renewed_at = time.monotonic()
+
     def _room(self, landed: int) -> int:
         """Jobs that may be under way: twice what landed since the last look, so that quick calls never run dry, and
         slow ones do not wait here, claimed, while another worker is idle or while this one is to stop."""
@@ -92,7 +109,7 @@ class Runner:
         jobs = [self._flying.pop(future) for future in waiting]
         if jobs:
             with self._database.transaction() as transaction:
-                postpone(transaction, self._worker.queue, [(job, "not begun") for job in jobs])
+                postpone(transaction, self._worker.queue, [(job, Retry("not begun")) for job in jobs])
 
     def _collect(self) -> None:
         finished = [future for future in self._flying if future.done()]
@@ -101,15 +118,16 @@ class Runner:
         self._landed += [call for future in finished if (call := future.result()) is not None]
 
     def _call(self, job: Job, leased_at: float) -> _Call | None:
-        # A job that waited for half its lease is left to come due again: its call might end after the lease does.
+        # A job that waited for half its lease is left to come due again: its lease might end before it is renewed.
         if time.monotonic() - leased_at > self._worker.lease_seconds / 2:
             return None
         with tracing.within(job.traceparent), self._metrics.call_seconds.labels(job.queue).time():
             try:
                 outcome = self._worker.call(job)
             except Exception as error:  # noqa: BLE001 - whatever a provider's library may raise
-                log.warning("call_failed", queue=job.queue, subject=job.subject, error=type(error).__name__)
                 outcome = Retry(type(error).__name__)
+            if isinstance(outcome, Retry):
+                log.warning("call_retried", queue=job.queue, attempts=job.attempts, reason=outcome.reason)
         self._metrics.calls.labels(job.queue, type(outcome).__name__.lower()).inc()
         return _Call(job, outcome)
 
@@ -135,19 +153,19 @@ class Runner:
             return
         log.error("settle_failed", queue=self._worker.queue, subject=calls[0].job.subject, error=type(error).__name__)
         with self._database.transaction() as transaction:
-            postpone(transaction, self._worker.queue, [(calls[0].job, f"settle: {type(error).__name__}")])
+            postpone(transaction, self._worker.queue, [(calls[0].job, Retry(f"settle: {type(error).__name__}"))])
 
     def _write(self, transaction: Transaction, calls: Sequence[_Call]) -> None:
         queue = self._worker.queue
         done = [(call.job, call.outcome.result) for call in calls if isinstance(call.outcome, Done)]
-        missed = [(call.job, call.outcome.reason) for call in calls if isinstance(call.outcome, Retry)]
+        missed = [(call.job, call.outcome) for call in calls if isinstance(call.outcome, Retry)]
         over = [job for job, _ in missed if self._is_over(job)]
         ours = finish(transaction, queue, [*(job for job, _ in done), *over])
         if settled := [(job, result) for job, result in done if job.id in ours]:
             self._worker.settle(transaction, settled)
         if self._worker.give_up is not None and (given_up := [job for job in over if job.id in ours]):
             self._worker.give_up(transaction, given_up)
-        postpone(transaction, queue, [(job, why) for job, why in missed if not self._is_over(job)])
+        postpone(transaction, queue, [(job, retry) for job, retry in missed if not self._is_over(job)])
 
     def _is_over(self, job: Job) -> bool:
         return self._worker.max_attempts is not None and job.attempts >= self._worker.max_attempts

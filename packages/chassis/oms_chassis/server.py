@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager, nullcontext
 import uvicorn
 from starlette.types import ASGIApp
 
+from oms_chassis.http1 import Http1
+
 CLOSE = (b"connection", b"close")
 FAREWELL = 1.0  # seconds in which answers take their connections with them
 
@@ -39,6 +41,8 @@ def make(asgi: ASGIApp, host: str, port: int, drain: float, keep_alive: int) -> 
         asgi,
         host=host,
         port=port,
+        http=Http1,
+        ws="none",
         lifespan="off",
         access_log=False,
         proxy_headers=False,

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from sqlalchemy.exc import OperationalError
 
 from oms_chassis import kafka, logs, migrations
@@ -47,8 +48,13 @@ def _about(service: Service) -> str:
 
 
 def _explain(error: ValidationError) -> str:
-    lines = [f"  OMS_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()]
-    return "\n".join(["These settings are missing or cannot be used:", *lines])
+    return "\n".join(["These settings are missing or cannot be used:", *map(_line, error.errors())])
+
+
+def _line(error: ErrorDetails) -> str:
+    """What is wrong with one setting; with several together, the message names them."""
+    message = error["msg"].removeprefix("Value error, ")
+    return f"  OMS_{'_'.join(map(str, error['loc'])).upper()}: {message}" if error["loc"] else f"  {message}"
 
 
 def _migrate(service: Service, settings: Settings) -> int:

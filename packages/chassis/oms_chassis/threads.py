@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from oms_chassis import redaction
 from oms_chassis.logs import logger
 
 log = logger(__name__)
@@ -65,10 +66,6 @@ class Crew:
         try:
             run()
         except Exception as error:  # noqa: BLE001 - the process is about to end for it
-            trace = error.__traceback__
-            while trace is not None and trace.tb_next is not None:
-                trace = trace.tb_next
-            where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
-            log.error("thread_failed", thread=name, error=type(error).__name__, where=where)
+            log.error("thread_failed", thread=name, **redaction.described(error))
             self.failed = True
             self._on_failure()

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import httpx
 import pytest
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Depends, Header, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import OperationalError
 from starlette.testclient import TestClient
@@ -79,10 +79,19 @@ def get(number: str, limit: Annotated[int, Query(le=3)] = 1, x_size: Annotated[i
     return {"trace": tracing.current(), "limit": limit, "size": x_size}
 
 
+def part(part: str) -> str:
+    return part
+
+
+@router.put("/things/{number}")
+def put(number: str, part: Annotated[str, Depends(part)]) -> dict[str, str]:
+    return {"part": part}
+
+
 @pytest.fixture
 def client(metrics: Metrics) -> Iterator[TestClient]:
     made = app.create("test", [router], {"answer": 42}, metrics, body_limit=1000)
-    with TestClient(made, raise_server_exceptions=False) as client:
+    with TestClient(made) as client:  # which raises what the application lets out
         yield client
 
 
@@ -140,6 +149,51 @@ def test_query_and_header_are_named(client: TestClient) -> None:
 def test_an_unknown_address_and_a_wrong_method_are_problems(client: TestClient) -> None:
     problem(client.get("/nothing"), 404, "not-found")
     problem(client.delete("/things"), 405, "method-not-allowed")
+
+
+def test_a_wrong_method_is_answered_with_all_that_are_right(client: TestClient) -> None:
+    for path, allowed in (("/things", "POST"), ("/things/1", "GET, PUT")):
+        response = client.delete(path)
+        problem(response, 405, "method-not-allowed")
+        assert response.headers["allow"] == allowed
+
+
+def test_a_slash_too_many_leads_nowhere(client: TestClient) -> None:
+    response = client.post("/things/", json={"lines": []}, headers={"Host": "evil.example"}, follow_redirects=False)
+    problem(response, 404, "not-found")
+    assert "location" not in response.headers
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("Limit=1", "Limit"),
+        ("limit=1&page=" + SECRET, "page"),
+        ("page", "page"),
+        (SECRET + "=1", "?"),
+        ("limit=1&limit=2", "limit"),
+        ("limit=1&limit=", "limit"),
+    ],
+)
+def test_a_parameter_that_is_unknown_or_repeated_is_refused(client: TestClient, query: str, field: str) -> None:
+    body = problem(client.get(f"/things/1?{query}"), 422, "invalid-request")
+    assert [error["field"] for error in body["errors"]] == [field]
+
+
+def test_each_method_of_an_address_has_parameters_of_its_own(client: TestClient) -> None:
+    assert client.get("/things/1?limit=2").json()["limit"] == 2
+    assert client.put("/things/1?part=a").json() == {"part": "a"}
+    problem(client.put("/things/1?limit=2"), 422, "invalid-request")
+    problem(client.post("/things?limit=2", json={"lines": []}), 422, "invalid-request")
+    problem(client.get("/nothing?limit=2"), 404, "not-found")
+    assert client.get("/openapi.json?download=1").status_code == 200
+
+
+def test_an_unknown_field_that_looks_like_no_name_is_not_repeated(client: TestClient) -> None:
+    body = problem(
+        client.post("/things", json={"lines": [{"id": "a", "quantity": 1, SECRET: 1}]}), 422, "invalid-request"
+    )
+    assert [error["field"] for error in body["errors"]] == ["lines[0].?"]
 
 
 def test_a_database_that_is_away_is_503_and_says_when_to_come_back(client: TestClient) -> None:

@@ -1,12 +1,14 @@
 """Jobs: leases, fences, retries."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import structlog.testing
 
 from oms_chassis import jobs
 from oms_chassis.db import Database, Transaction
@@ -108,6 +110,19 @@ def test_a_failed_call_is_made_again_and_says_so(database: Database, metrics: Me
     assert seen(database) == {"a": 1}
 
 
+def test_a_call_leaves_word_for_the_next_one(database: Database, metrics: Metrics) -> None:
+    payloads = []
+
+    def call(job: Job) -> Outcome:
+        payloads.append(job.payload)
+        return Retry("busy", {"seen": len(payloads)}) if len(payloads) < 3 else Done()
+
+    put(database, "a")
+    with running(worker(call), database, metrics):
+        eventually(lambda: is_empty(database))
+    assert payloads == [{"n": 1}, {"n": 1, "seen": 1}, {"n": 1, "seen": 2}]
+
+
 def test_a_job_that_never_succeeds_is_given_up(database: Database, metrics: Metrics) -> None:
     put(database, "a")
     with running(worker(lambda _: Retry("busy"), max_attempts=3), database, metrics):
@@ -137,13 +152,82 @@ def test_a_claimed_job_is_hidden_until_its_lease_ends(database: Database) -> Non
     assert claim(database) == []
 
 
+def test_a_call_that_outlasts_its_lease_is_made_once(database: Database, metrics: Metrics) -> None:
+    calls: list[int] = []
+
+    def call(job: Job) -> Done:
+        calls.append(job.attempts)
+        time.sleep(2.5 * slow.lease_seconds)
+        return Done()
+
+    slow = worker(call, lease_seconds=2.0)
+    put(database, "a")
+    with running(slow, database, metrics), running(slow, database, metrics):
+        eventually(lambda: is_empty(database), 30)
+    assert calls == [1]
+    assert seen(database) == {"a": 1}
+
+
+def test_a_worker_that_stops_keeps_the_jobs_whose_calls_are_under_way(database: Database, metrics: Metrics) -> None:
+    started, release = threading.Event(), threading.Event()
+    taken_by_others: list[Job] = []
+
+    def call(_: Job) -> Done:
+        started.set()
+        release.wait(10)
+        return Done()
+
+    def look() -> None:
+        taken_by_others.extend(claim(database))
+        release.set()
+
+    put(database, "a")
+    with running(worker(call, lease_seconds=2.0), database, metrics):
+        assert started.wait(5)
+        threading.Timer(5.0, look).start()
+    assert taken_by_others == []
+    assert seen(database) == {"a": 1}
+
+
+def test_only_the_owner_of_a_lease_renews_it(database: Database) -> None:
+    put(database, "a")
+    (slow,) = claim(database, lease=0.0)
+    with database.transaction() as transaction:
+        jobs.renew(transaction, "calls", [slow], 60.0)
+    assert claim(database) == []
+    with database.transaction() as transaction:
+        jobs.renew(transaction, "calls", [slow], 0.0)
+    (other,) = claim(database)
+    with database.transaction() as transaction:
+        jobs.renew(transaction, "calls", [slow], 0.0)
+    assert claim(database) == []
+    assert other.attempts == 2
+
+
+def test_a_call_that_is_to_be_made_again_is_logged_with_its_reason(database: Database, metrics: Metrics) -> None:
+    def call(job: Job) -> Outcome:
+        if job.attempts == 1:
+            return Retry("smtp: 451 about the mail")
+        if job.attempts == 2:
+            raise ConnectionError("what a customer said")
+        return Done()
+
+    put(database, "a")
+    with structlog.testing.capture_logs() as logs, running(worker(call), database, metrics):
+        eventually(lambda: is_empty(database))
+    assert [(line["queue"], line["attempts"], line["reason"]) for line in logs if line["event"] == "call_retried"] == [
+        ("calls", 1, "smtp: 451 about the mail"),
+        ("calls", 2, "ConnectionError"),
+    ]
+
+
 def test_a_worker_that_was_too_slow_settles_nothing(database: Database) -> None:
     put(database, "a")
     (slow,) = claim(database, lease=0.0)
     (other,) = claim(database)
     with database.transaction() as transaction:
         assert jobs.finish(transaction, "calls", [slow]) == set()
-        jobs.postpone(transaction, "calls", [(slow, "late")])
+        jobs.postpone(transaction, "calls", [(slow, Retry("late"))])
         assert jobs.finish(transaction, "calls", [other]) == {"a"}
 
 

@@ -3,6 +3,7 @@
 import asyncio
 
 import httpx
+import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -17,8 +18,31 @@ async def hello(_: Request) -> Response:
     return PlainTextResponse("hello")
 
 
+async def body(request: Request) -> Response:
+    return PlainTextResponse(await request.body(), headers={"X-Upgrade": request.headers.get("upgrade", "none")})
+
+
+async def answers(port: int, sent: bytes, count: int, piece: int) -> bytes:
+    """What so many answers to these bytes are, sent in pieces of this length."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for start in range(0, len(sent), piece):
+        writer.write(sent[start : start + piece])
+        await writer.drain()
+        await asyncio.sleep(0)
+    received = b""
+    async with asyncio.timeout(20):
+        while received.count(b"HTTP/1.1 ") < count or not received.endswith(b"the body"):
+            read = await reader.read(65536)
+            if not read:
+                break
+            received += read
+    writer.close()
+    return received
+
+
 async def started(port: int) -> tuple[Server, asyncio.Task[None]]:
-    made = server.make(Starlette(routes=[Route("/", hello)]), "127.0.0.1", port, drain=5.0, keep_alive=60)
+    routes = [Route("/", hello), Route("/body", body, methods=["POST"])]
+    made = server.make(Starlette(routes=routes), "127.0.0.1", port, drain=5.0, keep_alive=60)
     serving = asyncio.create_task(made.serve())
     async with asyncio.timeout(20):
         while not made.started:  # noqa: ASYNC110 - uvicorn tells nobody
@@ -56,5 +80,40 @@ def test_a_connection_that_says_nothing_is_not_waited_for_long() -> None:
             made.should_exit = True
             await serving
         writer.close()
+
+    asyncio.run(scene())
+
+
+OFFER = (
+    b"POST /body HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\n"
+)
+MEASURED = OFFER + b"Content-Length: 8\r\n\r\nthe body"
+CHUNKED = OFFER + b"Transfer-Encoding: chunked\r\n\r\n4\r\nthe \r\n4\r\nbody\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize("piece", [1, 7, 10_000])
+@pytest.mark.parametrize("sent", [[MEASURED], [CHUNKED], [MEASURED, CHUNKED] * 3])
+def test_a_request_that_offers_another_protocol_keeps_its_body(sent: list[bytes], piece: int) -> None:
+    async def scene() -> None:
+        port = free_port()
+        made, serving = await started(port)
+        received = await answers(port, b"".join(sent), len(sent), piece)
+        assert received.count(b"HTTP/1.1 200 OK") == len(sent)
+        assert received.count(b"the body") == len(sent)
+        assert received.count(b"x-upgrade: none") == len(sent)
+        made.should_exit = True
+        await serving
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("sent", [b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\nthe body", b"no HTTP\r\n\r\n"])
+def test_what_asks_for_a_tunnel_or_is_no_http_is_refused(sent: bytes) -> None:
+    async def scene() -> None:
+        port = free_port()
+        made, serving = await started(port)
+        assert (await answers(port, sent, 1, 10_000)).startswith(b"HTTP/1.1 400 ")
+        made.should_exit = True
+        await serving
 
     asyncio.run(scene())

@@ -33,8 +33,14 @@ from oms_local.postgres import PostgresServer
 
 TOY = '''
 """A service of this test: it keeps what it is told, and can be slow about it."""
+import asyncio
+import logging
+import threading
 import time
+import warnings
 from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+from oms_chassis.logs import logger
 from oms_chassis.consumer import Subscription
 from oms_chassis.jobs import Done, NewJob, Worker
 from oms_chassis.service import Context, Parts, Service, main
@@ -43,6 +49,7 @@ from oms_chassis.consumer import Subscription
 from oms_chassis.threads import Task
 from oms_contracts.topics import PAYMENT_REFUNDED
 
+ours = logger(__name__)
 router = APIRouter()
 
 @router.get("/slow")
@@ -53,6 +60,39 @@ def slow() -> dict[str, str]:
 @router.get("/wrong")
 def wrong() -> dict[str, str]:
     raise LookupError("what a customer said")
+
+@router.get("/cut")
+def cut() -> StreamingResponse:
+    def parts():
+        yield b"begun"
+        raise LookupError("what a customer said")
+    return StreamingResponse(parts())
+
+@router.get("/aside")
+async def aside() -> None:
+    async def forgotten() -> None:
+        fail()
+    task = asyncio.create_task(forgotten())
+    await asyncio.wait([task])
+    del task
+    thread = threading.Thread(target=fail)
+    thread.start()
+    await asyncio.to_thread(thread.join)
+    Unclean()
+    warnings.warn("what a customer said")
+    library = logging.getLogger("library")
+    try:
+        fail()
+    except LookupError as error:
+        library.exception("logged with its traceback")
+        library.error("given as %s, %r", error, error)
+        library.error(f"written into the message: {error}")
+        library.error("%d is no number", "what a customer said")
+        ours.error("ours", why=error)
+
+class Unclean:
+    def __del__(self) -> None:
+        fail()
 
 def fail() -> None:
     raise LookupError("what a customer said")
@@ -142,9 +182,9 @@ def running(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer, 
 
 
 @contextmanager
-def started(toy: Toy) -> Iterator[subprocess.Popen[bytes]]:
+def started(toy: Toy, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
     assert toy.run("topics").returncode == 0
-    process = toy.start(OMS_MIGRATE_ON_START="true")
+    process = toy.start(OMS_MIGRATE_ON_START="true", **environment)
     try:
         eventually(toy.is_ready, within=60)
         yield process
@@ -255,12 +295,29 @@ def test_an_idle_connection_is_kept_longer_than_proxies_keep_theirs() -> None:
     assert Settings.model_fields["keep_alive_seconds"].default > 600
 
 
-def test_an_error_is_logged_without_its_text_and_a_failing_task_goes_on(running: Toy) -> None:
-    toy = running
-    assert toy.get("/wrong", toy.http).status_code == 500
-    eventually(lambda: toy.log.read_text().count("task_failed") > 1)
-    log = toy.log.read_text()
-    assert "request_failed" in log
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_an_error_is_logged_without_its_text_and_a_failing_task_goes_on(toy: Toy, form: str) -> None:
+    with started(toy, OMS_LOG_FORMAT=form) as process:
+        assert toy.get("/wrong", toy.http).status_code == 500
+        with pytest.raises(httpx.RemoteProtocolError):
+            toy.get("/cut", toy.http)
+        assert toy.get("/aside", toy.http).status_code == 200
+        eventually(lambda: toy.log.read_text().count("task_failed") > 1)
+        process.terminate()
+        assert process.wait(30) == 0
+    log = toy.log.read_text()  # complete: what a server logs after its answer, it has logged by now
+    assert log.count("request_failed") == 2
+    assert log.count("unhandled_error") == 2
+    for kept in (
+        "Task exception was never retrieved",
+        "traceback",
+        "given as LookupError",
+        "message: LookupError",
+        "%d",
+    ):
+        assert kept in log
+    assert log.count("python_warning") == 1
+    assert log.count("toy/main.py:") >= 6
     assert "what a customer said" not in log
 
 

@@ -19,7 +19,12 @@ class Message(BaseModel):
     """The base of all that is on the wire: camelCase names, frozen, and tolerant of fields that it does not know."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True, frozen=True, extra="ignore"
+        alias_generator=to_camel,
+        populate_by_name=True,
+        serialize_by_alias=True,
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
     )
 
 
@@ -29,7 +34,7 @@ Data = TypeVar("Data", bound=Message, covariant=True)
 class Event(BaseModel, Generic[Data]):
     """One event: what happened (`data`), to which order or item (`subject`), when and where."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     specversion: Literal["1.0"] = "1.0"
     id: str = Field(min_length=1, max_length=200)

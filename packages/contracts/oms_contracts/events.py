@@ -12,6 +12,11 @@ Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 cod
 Minor = Annotated[StrictInt, Field(ge=0, description="An amount in minor units (cents) of the currency")]
 Count = Annotated[StrictInt, Field(ge=1)]
 
+# Reasons of a PaymentFailed that are not the card's: the gateway could not be reached, or would not take the request.
+GATEWAY_UNAVAILABLE = "gateway-unavailable"
+GATEWAY_REFUSED = "gateway-refused"
+GATEWAY_FAULTS = frozenset({GATEWAY_UNAVAILABLE, GATEWAY_REFUSED})
+
 
 class Customer(Message):
     """Whom to tell. `phone_e164` is there when it could be derived from the number as the customer wrote it."""

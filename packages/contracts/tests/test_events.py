@@ -177,6 +177,15 @@ def test_what_is_no_event_is_refused(value: bytes) -> None:
         topics.ORDER_CREATED.decode(value)
 
 
+@every_topic
+def test_what_is_wrong_with_an_event_is_said_without_what_it_holds(topic: Topic) -> None:
+    secret = "what a customer said"
+    data = {name: [secret] for name in example(topic)["data"]}
+    with pytest.raises(ValidationError) as refusal:
+        decode(topic, {**example(topic), "time": secret, "data": data})
+    assert secret not in str(refusal.value)
+
+
 def test_a_time_without_a_zone_is_refused() -> None:
     with pytest.raises(ValidationError):
         decode(topics.ITEM_UPDATED, {**example(topics.ITEM_UPDATED), "time": "2026-01-01T00:00:00"})

@@ -8,24 +8,27 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry, Counter
 
 from oms_chassis.db import Transaction
-from oms_chassis.jobs import Done, Job, NewJob, Outcome, Settled, Worker
+from oms_chassis.jobs import Done, Job, NewJob, Outcome, Retry, Settled, Worker
 from oms_chassis.logs import logger
 
 log = logger(__name__)
 
 ATTEMPTS = 500  # six hours at the chassis's backoff: a provider's bad morning costs no customer their message
+DOUBTS = 3  # attempts that may each have reached the customer, until nobody repeats them any more
 _SAFE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One message to one customer. `subject` is empty where the way of sending has none."""
+    """One message to one customer. `subject` is empty where the way of sending has none; `doubts` counts the earlier
+    attempts that the customer may have got."""
 
     order_id: str
     kind: str
     to: str
     text: str
     subject: str = ""
+    doubts: int = 0
 
     @property
     def key(self) -> str:
@@ -46,12 +49,16 @@ class Notice:
         return cls(job.subject, **job.payload)
 
 
+class InDoubt(Retry):
+    """The provider may have taken the message, and has no key by which it would know a repetition."""
+
+
 class Provider(Protocol):
     """Takes notices to customers: a mail server, an SMS provider."""
 
     def send(self, notice: Notice) -> Outcome:
-        """`sent(...)`, `refused(...)`, or Retry when nothing is known or things may get better. May be called by many
-        threads at once, and again with a notice whose earlier call ended in doubt: `notice.key` is then the same."""
+        """`sent(...)`, `refused(...)`, Retry when things may get better, or InDoubt. May be called by many threads at
+        once, and again with a notice whose earlier call did not end well: `notice.key` is then the same."""
 
 
 def sent(provider_id: str) -> Done:
@@ -81,12 +88,22 @@ def worker(queue: str, provider: Provider, registry: CollectorRegistry, concurre
 
     return Worker(
         queue,
-        lambda job: provider.send(Notice.of(job)),
+        lambda job: _call(provider, Notice.of(job)),
         settle,
         give_up,
         concurrency=concurrency,
         max_attempts=ATTEMPTS,
     )
+
+
+def _call(provider: Provider, notice: Notice) -> Outcome:
+    outcome = provider.send(notice)
+    if not isinstance(outcome, InDoubt):
+        return outcome
+    doubts = notice.doubts + 1
+    if doubts < DOUBTS:
+        return Retry(outcome.reason, {"doubts": doubts})
+    return refused(f"{outcome.reason}, {doubts} times")
 
 
 _SETTLE = """

@@ -5,7 +5,7 @@ The wording promises nothing that the flow does not do, and tells no more about 
 
 from enum import StrEnum
 
-from oms_contracts.events import InventoryRejected, OrderEvent
+from oms_contracts.events import GATEWAY_FAULTS, InventoryRejected, OrderEvent, PaymentFailed
 from oms_notifications.money import amount
 
 
@@ -41,6 +41,8 @@ def sms_text(kind: Kind, order: OrderEvent) -> str:
     match kind:
         case Kind.CONFIRMED:
             return f"Your order {order_id} is confirmed. Total: {total}. Thank you!"
+        case Kind.DECLINED if _is_our_fault(order):
+            return f"Your order {order_id} was cancelled: we could not take the payment. You were not charged."
         case Kind.DECLINED:
             return f"Your order {order_id} was cancelled: the payment did not go through. You were not charged."
         case Kind.OUT_OF_STOCK:
@@ -56,6 +58,11 @@ def _body(kind: Kind, order: OrderEvent) -> list[str]:
                 "\n".join(_lines(order)),
                 f"Total: {total}",
             ]
+        case Kind.DECLINED if _is_our_fault(order):
+            return [
+                f"we are sorry: by a fault on our side the payment of {total} could not be made. You were not charged.",
+                "We have cancelled your order. Your card was not the reason: you are welcome to order again later.",
+            ]
         case Kind.DECLINED:
             return [
                 f"we could not complete the payment of {total}, so we have cancelled your order. You were not charged.",
@@ -67,6 +74,11 @@ def _body(kind: Kind, order: OrderEvent) -> list[str]:
                 "\n".join(_shortages(order)),
                 f"We are refunding {total} to your card.",
             ]
+
+
+def _is_our_fault(order: OrderEvent) -> bool:
+    """Whether the card was not even looked at."""
+    return isinstance(order, PaymentFailed) and order.reason in GATEWAY_FAULTS
 
 
 def _lines(order: OrderEvent) -> list[str]:

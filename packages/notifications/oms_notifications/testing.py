@@ -38,9 +38,9 @@ def confirmed(order_id: str, **changes: Any) -> Event[Any]:
     return topics.INVENTORY_UPDATED.event(InventoryUpdated(**order(order_id, **changes)), order_id)
 
 
-def declined(order_id: str, **changes: Any) -> Event[Any]:
+def declined(order_id: str, reason: str = "card-declined", **changes: Any) -> Event[Any]:
     """The event of a payment that failed."""
-    return topics.PAYMENT_FAILED.event(PaymentFailed(**order(order_id, **changes), reason="card_declined"), order_id)
+    return topics.PAYMENT_FAILED.event(PaymentFailed(**order(order_id, **changes), reason=reason), order_id)
 
 
 def out_of_stock(order_id: str, **changes: Any) -> Event[Any]:

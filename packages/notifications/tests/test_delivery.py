@@ -1,5 +1,6 @@
 """From the event to the job and to what became of it, on a real Postgres."""
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,12 +8,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 from sqlmodel import Session, select
 
-from oms_chassis import testing
+from oms_chassis import jobs, testing
 from oms_chassis.db import Database, Transaction
 from oms_chassis.jobs import Job, Outcome, Retry, Worker
+from oms_chassis.metrics import Metrics
+from oms_chassis.runner import Runner
 from oms_contracts.envelope import Event
 from oms_contracts.events import OrderEvent
-from oms_notifications.delivery import Notice, refused, sent, worker
+from oms_notifications.delivery import InDoubt, Notice, refused, sent, worker
 from oms_notifications.handlers import ENDINGS, subscriptions
 from oms_notifications.messages import Kind
 from oms_notifications.tables import MessageRow
@@ -159,3 +162,21 @@ def _give_up(queue: Worker, transaction: Transaction, jobs: list[Job]) -> None:
 
 def count(registry: CollectorRegistry, kind: str, state: str) -> float | None:
     return registry.get_sample_value("oms_messages_total", {"channel": QUEUE, "kind": kind, "state": state})
+
+
+def test_a_message_that_may_have_arrived_each_time_is_repeated_twice_and_no_more(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "BACKOFF_BASE", 0.01)
+    apply(database, confirmed("a"))
+    doubt, busy = InDoubt("smtp: no answer"), Retry("smtp: 451")
+    provider = Fake(doubt, busy, doubt, busy, doubt, sent("never"))
+    runner = Runner(worker(QUEUE, provider, CollectorRegistry(), 2), database, Metrics(CollectorRegistry()))
+    thread = threading.Thread(target=runner.run)
+    thread.start()
+    testing.eventually(lambda: message(database, "a").state != "pending", 30)
+    runner.stop()
+    thread.join(30)
+    assert [notice.doubts for notice in provider.notices] == [0, 1, 1, 2, 2]
+    row = message(database, "a")
+    assert (row.state, row.reason) == ("failed", "smtp: no answer, 3 times")

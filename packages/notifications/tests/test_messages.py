@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oms_contracts.events import Customer, InventoryUpdated, Line
+from oms_contracts.events import GATEWAY_REFUSED, GATEWAY_UNAVAILABLE, Customer, InventoryUpdated, Line
 from oms_notifications.messages import Kind, email_subject, email_text, sms_text
 from oms_notifications.money import amount
 from oms_notifications.testing import confirmed, declined, order, out_of_stock
@@ -13,6 +13,7 @@ ORDER_ID = "019ab3f2-7c1e-7d3a-9a55-0123456789ab"
 ENDINGS = [
     (Kind.CONFIRMED, confirmed(ORDER_ID)),
     (Kind.DECLINED, declined(ORDER_ID)),
+    (Kind.DECLINED, declined(ORDER_ID, GATEWAY_REFUSED)),
     (Kind.OUT_OF_STOCK, out_of_stock(ORDER_ID)),
 ]
 
@@ -44,7 +45,20 @@ def test_a_declined_order_is_said_to_be_cancelled_and_not_charged() -> None:
     text = email_text(Kind.DECLINED, declined(ORDER_ID).data)
     assert "cancelled your order" in text
     assert "You were not charged." in text
-    assert "card_declined" not in text
+    assert "another card" in text
+    assert "card-declined" not in text
+
+
+@pytest.mark.parametrize("reason", [GATEWAY_UNAVAILABLE, GATEWAY_REFUSED])
+def test_a_payment_that_failed_on_our_side_is_not_blamed_on_the_card(reason: str) -> None:
+    event = declined(ORDER_ID, reason).data
+    text = email_text(Kind.DECLINED, event)
+    assert "cancelled your order" in text
+    assert "You were not charged." in text
+    assert "a fault on our side" in text
+    assert "another card" not in text
+    assert reason not in text
+    assert sms_text(Kind.DECLINED, event) != sms_text(Kind.DECLINED, declined(ORDER_ID).data)
 
 
 def test_an_order_without_stock_names_what_is_missing_and_the_refund() -> None:

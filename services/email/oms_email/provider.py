@@ -1,64 +1,76 @@
 """The way to customers by SMTP: smtplib, over connections that stay open."""
 
 import smtplib
-import ssl
 import time
 from contextlib import suppress
 from queue import Empty, LifoQueue
 
 from oms_chassis.jobs import Outcome, Retry
-from oms_email import domain
+from oms_email import addresses, answers, connection, domain
+from oms_email.connection import Connection, NotOffered
 from oms_email.domain import Mail
 from oms_email.settings import EmailSettings
-from oms_notifications.delivery import Notice, refused, sent
+from oms_notifications.delivery import InDoubt, Notice, refused, sent
 
 TRUSTED = 1.0  # seconds within which an unused connection need not be asked whether it still is one
 IDLE = 30.0  # seconds after which an unused connection is not trusted any more: servers hang up on the silent
-_LOGIN = {530, 534, 535, 538}  # the server wants a login, or another one
 
 
 class SmtpProvider:
     """Sends by a mail server. Whether a mail was taken when a connection broke cannot be asked: it is sent again with
-    the same Message-ID, by which mail readers show it once."""
+    the same Message-ID, by which mail readers show it once, and not often."""
 
     def __init__(self, settings: EmailSettings) -> None:
         self._settings = settings
         self._sender, self._from = domain.sender(settings.email_from)
-        self._tls = ssl.create_default_context() if settings.smtp_starttls else None
-        self._idle: LifoQueue[tuple[smtplib.SMTP, float]] = LifoQueue()
+        self._tls = connection.encryption(settings)
+        self._idle: LifoQueue[tuple[Connection, float]] = LifoQueue()
+        self._busy: set[Connection] = set()
 
     def send(self, notice: Notice) -> Outcome:
         """Send one email."""
-        recipient = domain.address(notice.to)
+        recipient = addresses.on_the_wire(notice.to)
         if recipient is None:
             return refused("no address that mail can be sent to")
-        message_id = domain.message_id(notice.key, self._from)
-        mail = domain.compose(
-            Mail(self._sender, recipient, notice.subject, notice.text, notice.order_id, message_id), time.time()
-        )
         try:
             smtp = self._take() or self._connect()
-            self._deliver(smtp, recipient, mail)
-        except OSError as error:  # smtplib's errors are OSErrors, too
-            return _outcome(error, recipient)
+        except OSError as error:  # smtplib's errors are OSErrors, too; none of them is about this recipient
+            return Retry(f"smtp: {error if isinstance(error, NotOffered) else type(error).__name__}")
+        if not (recipient.isascii() or smtp.has_extn("smtputf8")):
+            self._keep(smtp)
+            return refused("the mail server takes no address beyond ASCII")
+        message_id = domain.message_id(notice.key, self._from)
+        mail = Mail(self._sender, recipient, notice.subject, notice.text, notice.order_id, message_id)
+        try:
+            self._deliver(smtp, recipient, domain.compose(mail, time.time()))
+        except OSError as error:
+            return _outcome(error, recipient, in_doubt=smtp.in_doubt)
         return sent(message_id)
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections. A mail that still waits for its answer is given up on: its outcome stays unknown."""
+        for smtp in list(self._busy):
+            connection.interrupt(smtp)
         with suppress(Empty):
             while True:
-                _hang_up(self._idle.get_nowait()[0])
+                connection.hang_up(self._idle.get_nowait()[0])
 
-    def _deliver(self, smtp: smtplib.SMTP, recipient: str, mail: bytes) -> None:
+    def _deliver(self, smtp: Connection, recipient: str, mail: bytes) -> None:
         options = [] if recipient.isascii() else ["SMTPUTF8"]
+        self._busy.add(smtp)
         try:
             smtp.sendmail(self._from, recipient, mail, options)
         except BaseException:
-            _hang_up(smtp)
+            connection.hang_up(smtp)
             raise
+        finally:
+            self._busy.discard(smtp)
+        self._keep(smtp)
+
+    def _keep(self, smtp: Connection) -> None:
         self._idle.put((smtp, time.monotonic()))
 
-    def _take(self) -> smtplib.SMTP | None:
+    def _take(self) -> Connection | None:
         """The connection that was used last, if its server still answers."""
         while True:
             try:
@@ -66,57 +78,26 @@ class SmtpProvider:
             except Empty:
                 return None
             unused = time.monotonic() - since
-            if unused < TRUSTED or (unused < IDLE and _answers(smtp)):
+            if unused < TRUSTED or (unused < IDLE and connection.answers(smtp)):
                 return smtp
-            _hang_up(smtp)
+            connection.hang_up(smtp)
 
-    def _connect(self) -> smtplib.SMTP:
-        settings = self._settings
+    def _connect(self) -> Connection:
         # Its own name is the sender's domain: to look up this machine's may take seconds, and means nothing outside.
-        name = self._from.rpartition("@")[2]
-        smtp = smtplib.SMTP(settings.smtp_host, settings.smtp_port, name, settings.smtp_timeout)
-        try:
-            smtp.ehlo_or_helo_if_needed()
-            if self._tls is not None:
-                smtp.starttls(context=self._tls)
-                smtp.ehlo()
-            if settings.smtp_username and settings.smtp_password:
-                smtp.login(settings.smtp_username, settings.smtp_password.get_secret_value())
-        except BaseException:
-            smtp.close()
-            raise
-        return smtp
+        return connection.connect(self._settings, self._from.rpartition("@")[2], self._tls)
 
 
-def _outcome(error: OSError, recipient: str) -> Outcome:
-    """A permanent no about the recipient or the mail is final. All else may be mended: so may a no about the sender or
-    the login, which are settings."""
-    if isinstance(error, smtplib.SMTPNotSupportedError):
-        return refused("the mail server takes no address beyond ASCII")
+def _outcome(error: OSError, recipient: str, *, in_doubt: bool) -> Outcome:
+    """Only a no about the recipient is final. A no about the sender is about a setting, and may be mended."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
-        return _answered(error.recipients[recipient][0], "recipient")
+        return answers.to_recipient(*error.recipients[recipient])
     if isinstance(error, smtplib.SMTPDataError):
-        return _answered(error.smtp_code, "mail")
+        return answers.to_mail(error.smtp_code, _bytes(error.smtp_error))
     if isinstance(error, smtplib.SMTPSenderRefused):
         return Retry(f"smtp: {error.smtp_code} about the sender")
-    return Retry(f"smtp: {type(error).__name__}")
+    reason = f"smtp: {type(error).__name__}"
+    return InDoubt(f"{reason}, in doubt") if in_doubt else Retry(reason)
 
 
-def _answered(code: int, about: str) -> Outcome:
-    reason = f"smtp: {code} about the {about}"
-    return refused(reason) if code >= 500 and code not in _LOGIN else Retry(reason)
-
-
-def _answers(smtp: smtplib.SMTP) -> bool:
-    """Whether a kept connection is still one: a server may have been restarted meanwhile."""
-    try:
-        return smtp.noop()[0] == 250
-    except OSError:
-        return False
-
-
-def _hang_up(smtp: smtplib.SMTP) -> None:
-    """Say goodbye without waiting for the answer: the server may be what is broken."""
-    with suppress(OSError):
-        smtp.send(b"QUIT\r\n")
-    smtp.close()
+def _bytes(text: bytes | str) -> bytes:
+    return text.encode() if isinstance(text, str) else text

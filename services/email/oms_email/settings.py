@@ -1,9 +1,13 @@
 """What the Email Service can be told from outside, beyond what every service can."""
 
-from pydantic import Field, SecretStr, field_validator
+from typing import Self
 
-from oms_chassis.settings import Settings
+from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
+
+from oms_chassis.settings import Settings, is_this_machine
 from oms_email import domain
+
+_IMPLICIT_TLS_PORT = 465  # RFC 8314
 
 
 class EmailSettings(Settings):
@@ -14,12 +18,39 @@ class EmailSettings(Settings):
     smtp_username: str | None = None
     smtp_password: SecretStr | None = None
     smtp_starttls: bool = Field(default=False, description="encrypt; the server needs a valid certificate")
-    smtp_timeout: float = Field(default=10.0, gt=0, description="for each answer of the mail server")
+    smtp_implicit_tls: bool = Field(default=False, description="the same, from the first byte on (port 465)")
+    smtp_ca_file: FilePath | None = Field(
+        default=None, description="whom to trust, instead of the system's authorities"
+    )
+    smtp_timeout: float = Field(default=10.0, gt=0, description="for each answer of the mail server but the last")
+    smtp_mail_timeout: float = Field(default=600.0, gt=0, description="for the answer to a mail that was sent whole")
     smtp_connections: int = Field(default=8, ge=1, le=64, description="mails on their way at the same time")
     email_from: str = Field(description='orders@example.com or "Our shop <orders@example.com>"')
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether nobody on the way can read along."""
+        return self.smtp_starttls or self.smtp_implicit_tls
 
     @field_validator("email_from")
     @classmethod
     def _has_an_address(cls, value: str) -> str:
         domain.sender(value)
         return value
+
+    @model_validator(mode="after")
+    def _encrypts_in_one_way(self) -> Self:
+        if self.smtp_starttls and self.smtp_implicit_tls:
+            raise ValueError("OMS_SMTP_STARTTLS and OMS_SMTP_IMPLICIT_TLS exclude each other")
+        if self.smtp_port == _IMPLICIT_TLS_PORT and not self.smtp_implicit_tls:
+            raise ValueError("port 465 is encrypted from its first byte: it needs OMS_SMTP_IMPLICIT_TLS, not STARTTLS")
+        return self
+
+    @model_validator(mode="after")
+    def _logs_in_whole_and_unseen(self) -> Self:
+        has_password = bool(self.smtp_password and self.smtp_password.get_secret_value())
+        if bool(self.smtp_username) != has_password:
+            raise ValueError("OMS_SMTP_USERNAME and OMS_SMTP_PASSWORD are set together or not at all")
+        if has_password and not self.is_encrypted and not is_this_machine(self.smtp_host):
+            raise ValueError("a login needs OMS_SMTP_STARTTLS or OMS_SMTP_IMPLICIT_TLS: it would go out unencrypted")
+        return self

@@ -1,5 +1,6 @@
 """The way by SMTP: against the mail catcher, and against servers that refuse, fail and hang up."""
 
+import asyncio
 import shutil
 import ssl
 import subprocess
@@ -15,10 +16,11 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 from pydantic import SecretStr
 
 from oms_chassis.jobs import Done, Outcome, Retry
+from oms_chassis.testing import eventually
 from oms_email.provider import SmtpProvider
 from oms_email.settings import EmailSettings
 from oms_local.testing import free_port
-from oms_notifications.delivery import Notice, refused, sent
+from oms_notifications.delivery import InDoubt, Notice, refused, sent
 from oms_notifications.testing import RunningMailCatcher, running_mail_catcher
 
 SENT = sent("<o-1.confirmed@example.com>")
@@ -32,8 +34,7 @@ def provider(port: int, **changes: Any) -> Iterator[SmtpProvider]:
         smtp_host="127.0.0.1",
         smtp_port=port,
         email_from="Shop <shop@example.com>",
-        smtp_timeout=20.0,
-        **changes,
+        **{"smtp_timeout": 20.0, **changes},
     )
     made = SmtpProvider(settings)
     try:
@@ -47,16 +48,25 @@ def notice(order_id: str = "o-1", to: str = "ann@example.com") -> Notice:
 
 
 class Script:
-    """A server's answers to RCPT and to the mail, one after the other, then yes for ever. `None` hangs up instead."""
+    """A server's answers to RCPT and to the mail, one after the other, then yes for ever. `None` hangs up instead.
 
-    def __init__(self, rcpt: list[str | None] | None = None, mail: list[str | None] | None = None) -> None:
-        self.rcpt, self.mail = rcpt or [], mail or []
+    It thinks for so many seconds before it answers to a mail that it has.
+    """
+
+    def __init__(
+        self, rcpt: list[str | None] | None = None, mail: list[str | None] | None = None, thinks: float = 0.0
+    ) -> None:
+        self.rcpt, self.mail, self.thinks = rcpt or [], mail or [], thinks
         self.taken: list[str] = []
+        self.recipients: list[str] = []
         self.sessions: set[int] = set()
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, to: str, _: Any) -> str:  # noqa: N802 - aiosmtpd's
         self.sessions.add(id(session))
+        self.recipients.append(to)
         answer = self.rcpt.pop(0) if self.rcpt else "250 ok"
+        if answer == "silence":
+            await asyncio.sleep(60)
         if answer is None:
             server.transport.abort()
             return "250 never seen"
@@ -68,6 +78,7 @@ class Script:
         answer = self.mail.pop(0) if self.mail else "250 ok"
         if answer is None or answer.startswith("250"):
             self.taken.append(envelope.content.decode())
+        await asyncio.sleep(self.thinks)
         if answer is None:
             server.transport.abort()
             return "250 never seen"
@@ -121,6 +132,13 @@ def test_an_address_beyond_ascii_is_sent_where_the_server_takes_it(catcher: Runn
     assert outcomes(Script(), to="zoë@example.com") == [refused("the mail server takes no address beyond ASCII")]
 
 
+def test_a_domain_of_any_script_is_reached_through_any_server() -> None:
+    script = Script()
+    assert outcomes(script, to="ann@straße.example") == [SENT]
+    assert script.recipients == ["ann@xn--strae-oqa.example"]
+    assert outcomes(script, to=f"ann@{'ü' * 64}.example") == [refused("no address that mail can be sent to")]
+
+
 def test_a_server_that_was_restarted_is_connected_to_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("oms_email.provider.TRUSTED", 0.0)
     smtp_port, http_port = free_port(), free_port()
@@ -156,13 +174,77 @@ def test_a_temporary_no_is_tried_again(answer: str) -> None:
     assert outcomes(Script(mail=[answer]), 2) == [Retry(f"smtp: {code} about the mail"), SENT]
 
 
-def test_a_permanent_no_is_an_outcome() -> None:
-    script = Script(rcpt=["550 no such user"], mail=["554 no thanks"])
-    assert outcomes(script, 3) == [
-        refused("smtp: 550 about the recipient"),
-        refused("smtp: 554 about the mail"),
-        SENT,
-    ]
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ("550 no such user", "550"),
+        ("553 mailbox name not allowed", "553"),
+        ("550 5.1.1 No such user", "550 5.1.1"),
+        ("554 5.1.2 No such domain", "554 5.1.2"),
+        ("556 5.1.10 The domain takes no mail", "556 5.1.10"),
+        ("550 5.2.1 The mailbox is disabled", "550 5.2.1"),
+    ],
+)
+def test_a_permanent_no_about_the_recipient_is_an_outcome(answer: str, reason: str) -> None:
+    assert outcomes(Script(rcpt=[answer]), 2) == [refused(f"smtp: {reason} about the recipient"), SENT]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "554 Transaction failed",
+        "554 5.7.1 Relay access denied",
+        "550 5.7.1 Client host rejected",
+        "550 5.4.5 Daily sending quota exceeded",
+        "550 5.3.2 System not accepting messages",
+        "550 5.5.1 Bad sequence of commands",
+        "550 5.1.8 The sender's domain does not exist",
+        "550 5.2.2 Mailbox full",
+        "550 4.1.1 Ask again",
+    ],
+)
+def test_a_permanent_no_about_anything_else_may_be_mended(answer: str) -> None:
+    for script in (Script(rcpt=[answer]), Script(mail=[answer])):
+        first, second = outcomes(script, 2)
+        assert isinstance(first, Retry)
+        assert second == SENT
+
+
+def test_a_mailbox_that_is_found_missing_only_with_the_mail_is_an_outcome() -> None:
+    script = Script(mail=["550 5.1.1 No such user", "550 Not today"])
+    assert outcomes(script, 2) == [refused("smtp: 550 5.1.1 about the mail"), Retry("smtp: 550 about the mail")]
+
+
+def test_a_server_that_offers_no_tls_or_no_login_is_no_fault_of_the_recipient() -> None:
+    login = {"smtp_username": "shop", "smtp_password": SecretStr("x")}
+    with scripted(Script()) as port:
+        for changes, lacking in (({"smtp_starttls": True}, "STARTTLS"), (login, "AUTH")):
+            with provider(port, **changes) as smtp:
+                assert smtp.send(notice(to="zoë@example.com")) == Retry(f"smtp: no {lacking} offered")
+
+
+def test_a_server_that_thinks_about_a_mail_gets_it_once() -> None:
+    script = Script(thinks=1.0)
+    with scripted(script) as port, provider(port, smtp_timeout=0.5) as smtp:
+        assert [smtp.send(notice()), smtp.send(notice("o-2"))] == [SENT, sent("<o-2.confirmed@example.com>")]
+    assert len(script.taken) == 2
+
+
+def test_other_answers_are_waited_for_no_longer_after_a_mail_than_before() -> None:
+    script = Script()
+    with scripted(script) as port, provider(port, smtp_timeout=0.5) as smtp:
+        assert smtp.send(notice()) == SENT
+        script.rcpt = ["silence"]
+        assert smtp.send(notice()) == Retry("smtp: SMTPServerDisconnected")
+
+
+def test_a_mail_that_waits_for_its_answer_does_not_hold_up_the_end() -> None:
+    script = Script(thinks=60.0)
+    with scripted(script) as port, provider(port) as smtp, ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(smtp.send, notice())
+        eventually(lambda: len(script.taken) == 1)
+        smtp.close()
+        assert sending.result(timeout=20) == InDoubt("smtp: SMTPServerDisconnected, in doubt")
 
 
 def test_a_server_that_wants_a_login_is_no_fault_of_the_recipient() -> None:
@@ -184,7 +266,7 @@ def test_a_server_that_says_it_is_going_is_connected_to_anew() -> None:
 
 def test_a_mail_whose_fate_is_unknown_is_repeated_under_the_same_message_id() -> None:
     script = Script(mail=[None])
-    assert outcomes(script, 2) == [Retry("smtp: SMTPServerDisconnected"), SENT]
+    assert outcomes(script, 2) == [InDoubt("smtp: SMTPServerDisconnected, in doubt"), SENT]
     first, second = (mail.split("Message-ID: ")[1].splitlines()[0] for mail in script.taken)
     assert first == second == "<o-1.confirmed@example.com>"
 
@@ -237,6 +319,29 @@ def test_mail_goes_encrypted_and_with_a_login_where_that_is_set(
         with provider(port) as smtp:
             assert smtp.send(notice()) == Retry("smtp: 530 about the sender")
     assert len(script.taken) == 1
+
+
+def test_mail_goes_encrypted_from_the_first_byte_where_that_is_set(certificate: Path) -> None:
+    script, ca = Script(), certificate / "cert.pem"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(ca, certificate / "key.pem")
+    with scripted(script, ssl_context=context) as port:
+        with provider(port, smtp_implicit_tls=True, smtp_ca_file=ca) as smtp:
+            assert [smtp.send(notice()) for _ in range(2)] == [SENT, SENT]
+        with provider(port, smtp_implicit_tls=True) as smtp:
+            assert smtp.send(notice()) == Retry("smtp: SSLCertVerificationError")
+    assert len(script.taken) == 2
+
+
+def test_an_encrypted_mail_that_waits_for_its_answer_does_not_hold_up_the_end(certificate: Path) -> None:
+    script, ca = Script(thinks=60.0), certificate / "cert.pem"
+    demands = {key: value for key, value in guarded(certificate, b"right").items() if key != "auth_required"}
+    with scripted(script, **demands) as port, ThreadPoolExecutor(1) as pool:
+        with provider(port, smtp_starttls=True, smtp_ca_file=ca) as smtp:
+            sending = pool.submit(smtp.send, notice())
+            eventually(lambda: len(script.taken) == 1)
+        outcome = sending.result(timeout=20)
+    assert isinstance(outcome, InDoubt)
 
 
 def test_a_certificate_that_nobody_vouches_for_is_not_trusted(certificate: Path) -> None:

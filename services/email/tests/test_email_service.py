@@ -1,13 +1,14 @@
 """The Email Service's parts together: from an order's end to the customer's mailbox."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
 from oms_chassis import testing
-from oms_chassis.service import Context
+from oms_chassis.service import Context, main
 from oms_email.main import SERVICE
 from oms_email.settings import EmailSettings
 from oms_local.testing import free_port
@@ -43,3 +44,62 @@ def test_each_order_that_ends_is_told_of_once(database_url: str, tmp_path: Path)
 def test_a_setting_that_is_no_sender_is_refused_at_the_start() -> None:
     with pytest.raises(ValidationError, match="email_from"):
         settings("postgresql://x", sender="nobody")
+
+
+SHOP = {"smtp_host": "smtp.example.com", "email_from": "orders@example.com"}
+LOGIN = {"smtp_username": "shop", "smtp_password": "secret"}
+
+
+def made(**changes: Any) -> EmailSettings:
+    return EmailSettings(
+        **{"database_url": "postgresql://x", "kafka_bootstrap": "x:1", "smtp_port": 587, **SHOP, **changes}
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"smtp_username": "shop", "smtp_starttls": True}, "OMS_SMTP_PASSWORD"),
+        ({"smtp_password": "secret", "smtp_starttls": True}, "OMS_SMTP_USERNAME"),
+        ({"smtp_username": "shop", "smtp_password": "", "smtp_starttls": True}, "OMS_SMTP_PASSWORD"),
+        (LOGIN, "unencrypted"),
+        ({"smtp_port": 465}, "OMS_SMTP_IMPLICIT_TLS"),
+        ({"smtp_port": 465, "smtp_starttls": True}, "OMS_SMTP_IMPLICIT_TLS"),
+        ({"smtp_starttls": True, "smtp_implicit_tls": True}, "exclude each other"),
+        ({"smtp_starttls": True, "smtp_ca_file": "/nowhere.pem"}, "smtp_ca_file"),
+    ],
+)
+def test_settings_that_cannot_work_or_give_the_login_away_are_refused_at_the_start(
+    changes: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(ValidationError, match=named) as refusal:
+        made(**changes)
+    assert "secret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"smtp_username": "", "smtp_password": ""},
+        {**LOGIN, "smtp_starttls": True},
+        {**LOGIN, "smtp_implicit_tls": True, "smtp_port": 465},
+        {**LOGIN, "smtp_host": "localhost"},
+        {**LOGIN, "smtp_host": "127.0.0.1"},
+        {**LOGIN, "smtp_host": "::1"},
+    ],
+)
+def test_settings_that_can_work_are_taken(changes: dict[str, Any]) -> None:
+    assert made(**changes).smtp_mail_timeout == 600.0
+
+
+def test_settings_that_do_not_go_together_are_explained_to_whoever_starts_the_service(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fields = {"database_url": "postgresql://x", "kafka_bootstrap": "x:1", "smtp_port": "465", **SHOP}
+    for name, value in fields.items():
+        monkeypatch.setenv(f"OMS_{name.upper()}", value)
+    assert main(SERVICE, ["serve"]) == 2
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "  port 465 is encrypted from its first byte: it needs OMS_SMTP_IMPLICIT_TLS, not STARTTLS"
+    ]

@@ -162,3 +162,7 @@ def test_methods_and_addresses_that_are_not_there_are_problems_too(client: httpx
         assert response.status_code == status
         assert response.headers["content-type"] == "application/problem+json"
     assert unchanged(database)
+
+
+def test_a_parameter_that_no_page_has_is_refused(client: httpx.Client, database: Database) -> None:
+    assert refused(client.get("/items", params={"colour": "blue"}), "colour", "blue")

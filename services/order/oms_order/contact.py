@@ -1,4 +1,4 @@
-"""Phone numbers: kept as the customer wrote them, and in the one form that every provider takes where it is known."""
+"""Phone numbers: kept in plain characters, and in the one form that every provider takes where it is known."""
 
 import phonenumbers
 

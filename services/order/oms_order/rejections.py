@@ -1,12 +1,11 @@
 """Why an order's body is refused: a problem kind for each sort of mistake, and never a word of what was sent."""
 
-import re
 from typing import Any, NoReturn
 
 from pydantic import ValidationError
 from starlette.requests import Request
 
-from oms_chassis.problems import Problem, field_path
+from oms_chassis.problems import Problem, field_of
 from oms_order.schemas import OrderBody
 
 _KINDS = {
@@ -22,8 +21,6 @@ _MESSAGES = {
     "extra_forbidden": "is not a field of an order",
     "string_pattern_mismatch": "must not hold control characters",
 }
-# A field's name is the sender's text too: only one that looks like a name is repeated.
-_NAME = re.compile(r"^[A-Za-z_]{1,40}$")
 
 
 async def read_order(request: Request) -> OrderBody:
@@ -52,7 +49,7 @@ def _problem(errors: list[Any]) -> Problem:
     kinds = {_kind(error["type"]) for error in errors}
     if "malformed-json" in kinds:
         return Problem(400, "malformed-json", "The body is not valid JSON")
-    named = [{"field": _field(error), "message": _MESSAGES.get(error["type"], error["msg"])} for error in errors]
+    named = [{"field": field_of(error), "message": _MESSAGES.get(error["type"], error["msg"])} for error in errors]
     return Problem(422, kinds.pop() if len(kinds) == 1 else "invalid-request", "The order is not valid", errors=named)
 
 
@@ -64,10 +61,3 @@ def _kind(error: str) -> str:
     if error.endswith(("too_short", "too_long")):
         return "bad-length"
     return "wrong-type"
-
-
-def _field(error: Any) -> str:
-    location = error["loc"]
-    if error["type"] == "extra_forbidden" and not _NAME.match(str(location[-1])):
-        location = (*location[:-1], "?")
-    return field_path(location)

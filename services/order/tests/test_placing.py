@@ -69,6 +69,31 @@ def test_a_phone_number_is_kept_as_it_came(service: Any, body: dict[str, Any], p
     assert (customer["phoneNumber"], customer.get("phoneE164")) == (phone, e164)
 
 
+@pytest.mark.parametrize(
+    ("pasted", "plain", "e164"),
+    [
+        ("\u202a+94 76 222 2222\u202c", "+94 76 222 2222", "+94762222222"),
+        ("+94\u00a076\u00a0222\u00a02222", "+94 76 222 2222", "+94762222222"),
+        ("+94\u201176\u2011222\u20112222", "+94-76-222-2222", "+94762222222"),
+        ("+94\u201376\u2212222\u20142222", "+94-76-222-2222", "+94762222222"),
+        ("\uff0b\uff19\uff14762222222", "+94762222222", "+94762222222"),
+        ("\u0660\u0667\u0666\u0662\u0662\u0662\u0662\u0662\u0662\u0662", "0762222222", "+94762222222"),
+        ("(+49) 30 901820", "+49 30 901820", "+4930901820"),
+        ("(202) 555-0143", "(202) 555-0143", None),
+        (" +94762222222\u200b\ufeff", "+94762222222", "+94762222222"),
+        ("+94\t762222222", "+94 762222222", "+94762222222"),
+        ("tel:+94762222222", "+94762222222", "+94762222222"),
+    ],
+)
+def test_a_phone_number_may_hold_what_is_pasted_with_it(
+    service: Any, body: dict[str, Any], pasted: str, plain: str, e164: str | None
+) -> None:
+    body["customer"]["phoneNumber"] = pasted
+    location = service.client.post("/order", json=body).headers["location"]
+    customer = service.client.get(location).json()["customer"]
+    assert (customer["phoneNumber"], customer.get("phoneE164")) == (plain, e164)
+
+
 def test_orders_that_come_together_are_all_accepted(service: Any) -> None:
     with ThreadPoolExecutor(16) as pool:
         responses = list(pool.map(lambda _: service.client.post("/order", json=SAMPLE), range(64)))

@@ -111,6 +111,9 @@ def test_orders_are_found_by_time(service: Any) -> None:
         ({"cursor": "\u00e9"}, "cursor"),
         ({"cursor": "x" * 101}, "cursor"),
         ({"email": "a\x00b"}, "email"),
+        ({"Email": "nobody@example.com"}, "Email"),
+        ({"state": "CONFIRMED"}, "state"),
+        ({"status": ["CONFIRMED", "PENDING"]}, "status"),
     ],
 )
 def test_a_filter_that_is_none_is_refused(service: Any, params: dict[str, Any], field: str) -> None:

@@ -1,6 +1,7 @@
 """POST /order: what is refused. Each mistake has a problem of its own, and leaves nothing behind."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -28,10 +29,21 @@ CUSTOMER: dict[str, tuple[dict[str, object], str, str]] = {
     "an email without an at sign": ({"email": "example.com"}, "bad-email", "customer.email"),
     "an email with a line break": ({"email": "a@example.com\nBcc: b@example.com"}, "bad-email", "customer.email"),
     "an over-long email": ({"email": "a@" + "b" * 250 + ".com"}, "bad-length", "customer.email"),
+    "an email that is over-long once it is normalised": (
+        {"email": "a@" + ".".join(["\ufb03" * 19] * 4) + ".com"},
+        "bad-email",
+        "customer.email",
+    ),
     "a phone number of letters": ({"phoneNumber": "not a number"}, "bad-phone", "customer.phoneNumber"),
     "a phone number that is short": ({"phoneNumber": "1234"}, "bad-phone", "customer.phoneNumber"),
     "a phone number that is long": ({"phoneNumber": "1234567890123456"}, "bad-phone", "customer.phoneNumber"),
     "a phone number of no country": ({"phoneNumber": "+999123456789"}, "bad-phone", "customer.phoneNumber"),
+    "a phone number that is long, and mostly unseen": (
+        {"phoneNumber": "\u200b" * 40 + "762222222"},
+        "bad-length",
+        "customer.phoneNumber",
+    ),
+    "a phone number with two plus signs": ({"phoneNumber": "+94+762222222"}, "bad-phone", "customer.phoneNumber"),
     "a phone number that is a number": ({"phoneNumber": 762222222}, "wrong-type", "customer.phoneNumber"),
     "an unknown field": ({"nickname": "x"}, "unknown-field", "customer.nickname"),
 }
@@ -94,6 +106,26 @@ def test_a_mistake_is_named_and_leaves_nothing(service: Any, change: dict[str, A
     assert (response.status_code, problem["type"]) == (422, f"/problems/{kind}")
     assert [error["field"] for error in problem["errors"]] == [field]
     assert_nothing_is_stored(service)
+
+
+@pytest.mark.parametrize(
+    ("phone", "kind"),
+    [
+        ("+94 76 222 2222 x12", "letters"),
+        ("+94762222222;ext=12", "punctuation"),
+        ("+94762222222\x00", "control characters"),
+        ("+94762222222\u260e", "symbols"),
+        ("1234", "5 to 15 digits"),
+        ("7622+22222", "a \\+ stands at its beginning only"),
+    ],
+)
+def test_a_phone_number_is_refused_with_the_kind_of_character_that_is_at_fault(
+    service: Any, phone: str, kind: str
+) -> None:
+    response = service.client.post("/order", json={**SAMPLE, "customer": {**SAMPLE["customer"], "phoneNumber": phone}})
+    (error,) = response.json()["errors"]
+    assert re.search(kind, error["message"])
+    assert phone not in response.text
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b'{"customer": }', b"\xff\xfe", b"[" * 10_000, b'{"a": "\\ud800"}'])

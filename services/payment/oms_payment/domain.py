@@ -15,8 +15,6 @@ from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 
 CHARGE_ATTEMPTS = 10  # with the chassis's backoff, some minutes
-UNAVAILABLE = "gateway-unavailable"
-REFUSED = "gateway-refused"
 NOT_CHARGED = "none"  # the refund's id when there was no money to give back
 
 

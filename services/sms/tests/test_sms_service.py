@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import pytest
 from prometheus_client import CollectorRegistry
+from pydantic import SecretStr, ValidationError
 
 from oms_chassis import testing
 from oms_chassis.service import Context
@@ -35,3 +37,17 @@ def test_each_order_that_ends_is_told_of_once(database_url: str, tmp_path: Path)
     assert "is confirmed" in found["a"]["text"]
     assert {row.state for row in database.read("SELECT state FROM message")} == {"sent"}
     database.dispose()
+
+
+def with_token(url: str) -> SmsSettings:
+    return SmsSettings(
+        database_url="postgresql://x", kafka_bootstrap="x:1", sms_url=url, sms_from="OMS", sms_token=SecretStr("secret")
+    )
+
+
+def test_a_token_that_would_go_out_unencrypted_is_refused_at_the_start() -> None:
+    with pytest.raises(ValidationError, match="https") as refusal:
+        with_token("http://sms.example.com/v1")
+    assert "secret" not in str(refusal.value)
+    for url in ("https://sms.example.com/v1", "http://127.0.0.1:8025/sms", "http://[::1]:8025/sms"):
+        assert with_token(url).sms_url == url

@@ -9,11 +9,17 @@ from oms_chassis.db import Transaction
 from oms_chassis.jobs import Done, Job, NewJob, Retry, Settled, Worker
 from oms_chassis.logs import logger
 from oms_contracts.envelope import Event
-from oms_contracts.events import OrderCreated, PaymentCompleted, PaymentFailed
+from oms_contracts.events import (
+    GATEWAY_REFUSED,
+    GATEWAY_UNAVAILABLE,
+    OrderCreated,
+    PaymentCompleted,
+    PaymentFailed,
+)
 from oms_contracts.topics import PAYMENT_COMPLETED, PAYMENT_FAILED, Topic
 from oms_gateway import ABANDONED, Charge, Gateway, RequestRefused, Retryable, charge_key
 from oms_payment import repository
-from oms_payment.domain import REFUSED, UNAVAILABLE, Outcome, Payment, State, Step, failure_reason, step
+from oms_payment.domain import Outcome, Payment, State, Step, failure_reason, step
 from oms_payment.jobs import refunding
 from oms_payment.schemas import ChargeOrder, RefundOrder
 
@@ -46,14 +52,14 @@ def call(gateway: Gateway, job: Job) -> Done | Retry:
 def _attempt(gateway: Gateway, order: ChargeOrder, what: Step) -> Outcome:
     key = charge_key(order.order_id)
     if what is not Step.CHARGE and (found := gateway.find(key)) is not None:
-        return _outcome(found, UNAVAILABLE)
+        return _outcome(found, GATEWAY_UNAVAILABLE)
     if what is Step.CLOSE:
-        return _outcome(gateway.abandon(key), UNAVAILABLE)
+        return _outcome(gateway.abandon(key), GATEWAY_UNAVAILABLE)
     try:
-        return _outcome(gateway.charge(key, order.token, order.total, order.currency), UNAVAILABLE)
+        return _outcome(gateway.charge(key, order.token, order.total, order.currency), GATEWAY_UNAVAILABLE)
     except RequestRefused as error:
-        log.error("charge_refused", order_id=order.order_id, error=str(error))
-        return _outcome(gateway.abandon(key), REFUSED)
+        log.error("charge_refused", order_id=order.order_id, error=type(error).__name__)
+        return _outcome(gateway.abandon(key), GATEWAY_REFUSED)
 
 
 def _outcome(charge: Charge, abandoned: str) -> Outcome:

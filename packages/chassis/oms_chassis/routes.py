@@ -1,0 +1,36 @@
+"""What an application's routes declare: the query parameters that they know, and the methods of an address."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from urllib.parse import parse_qsl
+
+from fastapi import params
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
+from starlette.routing import BaseRoute
+
+
+def at(routes: Sequence[BaseRoute], path: str) -> Iterator[RouteContext]:
+    """The routes of this path, whatever their methods."""
+    return (one for one in iter_route_contexts(routes) if one.path_regex.match(path))
+
+
+def methods(routes: Sequence[BaseRoute], path: str) -> list[str]:
+    """The methods that this path takes, as in an Allow header."""
+    return sorted({method for one in at(routes, path) for method in one.methods or ()})
+
+
+def parameters(route: APIRoute) -> frozenset[str]:
+    """The names of the query parameters that a route declares."""
+    declared = get_flat_params(route.dependant)
+    return frozenset(field.alias for field in declared if isinstance(field.field_info, params.Query))
+
+
+def mistakes(known: frozenset[str], query: bytes) -> Mapping[str, str]:
+    """What is wrong with a query, by parameter: one that nobody asked for, or one that is given twice.
+
+    To pass over a misspelt filter would answer with everything, and of two values one would be ignored.
+    """
+    given = Counter(name for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+    unknown = {name: "is not a parameter of this address" for name in given if name not in known}
+    return unknown | {name: "must be given once" for name in known if given[name] > 1}

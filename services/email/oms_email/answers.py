@@ -1,0 +1,40 @@
+"""What a mail server's no means. It is final only where it is about the recipient; all else may be mended.
+
+The enhanced status code (RFC 3463) says what a no is about: x.1.x an address, x.2.x a mailbox, x.3.x the server, x.4.x
+the network or a quota, x.5.x the protocol, x.7.x rights and policies. A server that sends none leaves its reply code.
+"""
+
+import re
+
+from oms_chassis.jobs import Outcome, Retry
+from oms_notifications.delivery import refused
+
+_ENHANCED = re.compile(rb"\s*([245])\.([0-9]{1,3})\.([0-9]{1,3})(?![0-9.])")
+_OF_THE_SENDER = {7, 8}  # details of x.1: the address that is wrong is the shop's
+_DISABLED = (2, 1)
+_NO_SUCH_MAILBOX = {550, 551, 553}  # where a server says no more than that, in answer to the recipient's address
+
+
+def to_recipient(code: int, text: bytes) -> Outcome:
+    """What the answer to RCPT means."""
+    return _outcome(code, text, "recipient", final=code in _NO_SUCH_MAILBOX)
+
+
+def to_mail(code: int, text: bytes) -> Outcome:
+    """What the answer to the mail itself means."""
+    return _outcome(code, text, "mail", final=False)
+
+
+def _outcome(code: int, text: bytes, about: str, *, final: bool) -> Outcome:
+    enhanced = _ENHANCED.match(text)
+    if enhanced is None:
+        reason = f"smtp: {code} about the {about}"
+    else:
+        category, subject, detail = map(int, enhanced.groups())
+        reason = f"smtp: {code} {category}.{subject}.{detail} about the {about}"
+        final = code >= 500 and category == 5 and _is_the_recipients(subject, detail)
+    return refused(reason) if final else Retry(reason)
+
+
+def _is_the_recipients(subject: int, detail: int) -> bool:
+    return (subject == 1 and detail not in _OF_THE_SENDER) or (subject, detail) == _DISABLED

@@ -1,0 +1,107 @@
+"""A connection to the mail server: smtplib's, with TLS and login as set, and patience for one answer."""
+
+import smtplib
+import socket
+import ssl
+from contextlib import suppress
+from typing import Any
+
+from oms_email.settings import EmailSettings
+
+_END = b"\r\n.\r\n"
+
+
+class NotOffered(smtplib.SMTPException):
+    """The server lacks what the settings ask for. The text says what, and holds nothing of a customer's."""
+
+
+class Connection(smtplib.SMTP):
+    """Waits longer for the answer to a mail than for other answers (RFC 5321, 4.5.3.2.6).
+
+    A server that has the whole mail may take minutes to look at it. To hang up meanwhile and send it again gives the
+    customer one copy per attempt.
+    """
+
+    patience = 600.0
+    in_doubt = False  # whether a mail went out whole, and was not answered
+
+    def data(self, msg: Any) -> tuple[int, bytes]:
+        """Send the mail; the server's answer to it."""
+        answer = super().data(msg)
+        self.in_doubt = False
+        self._wait_for(self.timeout)
+        return answer
+
+    def send(self, s: Any) -> None:
+        """Send a command, or the mail with the dot that ends it."""
+        super().send(s)
+        if isinstance(s, bytes) and s.endswith(_END):
+            self.in_doubt = True
+            self._wait_for(self.patience)
+
+    def _wait_for(self, seconds: float) -> None:
+        if self.sock is not None:
+            self.sock.settimeout(seconds)
+
+
+class TlsConnection(Connection, smtplib.SMTP_SSL):
+    """Encrypted from its first byte (RFC 8314)."""
+
+
+def encryption(settings: EmailSettings) -> ssl.SSLContext | None:
+    """How to know the server by its certificate; None where nothing is encrypted."""
+    if not settings.is_encrypted:
+        return None
+    return ssl.create_default_context(cafile=settings.smtp_ca_file)
+
+
+def connect(settings: EmailSettings, name: str, tls: ssl.SSLContext | None) -> Connection:
+    """A connection that is ready for a mail, made by a client of this name. Raises OSError, as smtplib's errors are."""
+    host, port, timeout = settings.smtp_host, settings.smtp_port, settings.smtp_timeout
+    implicit = settings.smtp_implicit_tls
+    smtp = (
+        TlsConnection(host, port, name, timeout=timeout, context=tls)
+        if implicit
+        else Connection(host, port, name, timeout)
+    )
+    try:
+        smtp.patience = settings.smtp_mail_timeout
+        smtp.ehlo_or_helo_if_needed()
+        if tls is not None and not implicit:
+            _demand(smtp, "starttls")
+            smtp.starttls(context=tls)
+            smtp.ehlo()
+        if settings.smtp_username and settings.smtp_password:
+            _demand(smtp, "auth")
+            smtp.login(settings.smtp_username, settings.smtp_password.get_secret_value())
+    except BaseException:
+        smtp.close()
+        raise
+    return smtp
+
+
+def _demand(smtp: smtplib.SMTP, extension: str) -> None:
+    if not smtp.has_extn(extension):
+        raise NotOffered(f"no {extension.upper()} offered")
+
+
+def answers(smtp: smtplib.SMTP) -> bool:
+    """Whether a kept connection is still one: a server may have been restarted meanwhile."""
+    try:
+        return smtp.noop()[0] == 250
+    except OSError:
+        return False
+
+
+def hang_up(smtp: smtplib.SMTP) -> None:
+    """Say goodbye without waiting for the answer: the server may be what is broken."""
+    with suppress(OSError):
+        smtp.send(b"QUIT\r\n")
+    smtp.close()
+
+
+def interrupt(smtp: smtplib.SMTP) -> None:
+    """End a wait for an answer that another thread is in."""
+    with suppress(OSError):
+        if smtp.sock is not None:
+            socket.socket.shutdown(smtp.sock, socket.SHUT_RDWR)  # not TLS's own, which would change what is being read

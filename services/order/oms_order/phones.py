@@ -1,0 +1,47 @@
+"""Phone numbers as people paste them: with typographic dashes, spaces of all widths, digits of any script, and marks
+that nobody sees."""
+
+import re
+import unicodedata
+
+from pydantic_core import PydanticCustomError
+
+_FORM = re.compile(r"\+?[0-9 ().\-/]*")
+_WRITTEN_SO = {"Pd": "-", "Zs": " "}  # dashes and spaces, by their Unicode category
+_LONERS = {"\t": " ", "\u2212": "-"}  # a tab, and the minus sign, which is no dash to Unicode
+_UNSEEN = "Cf"  # marks of direction, joiners, soft hyphens
+_DIGITS = range(5, 16)
+_KINDS = {"L": "letters", "C": "control characters", "S": "symbols", "P": "other punctuation than ( ) . - /"}
+
+
+def cleaned(text: str) -> str:
+    """The number in plain digits and punctuation. Raises PydanticCustomError, naming the kind of character at fault."""
+    plain = "".join(map(_plain, text)).removeprefix("tel:").strip()
+    if plain.startswith("(+"):
+        plain = plain.replace("(+", "+", 1).replace(")", "", 1)
+    _refuse_strangers(plain)
+    if not _FORM.fullmatch(plain):
+        raise PydanticCustomError("bad-phone", "must be a phone number: a + stands at its beginning only")
+    if sum(map(str.isdigit, plain)) not in _DIGITS:
+        raise PydanticCustomError("bad-phone", "must be a phone number of 5 to 15 digits")
+    return plain
+
+
+def _plain(character: str) -> str:
+    if character in _LONERS:
+        return _LONERS[character]
+    if character.isascii():
+        return character
+    category = unicodedata.category(character)
+    if category == "Nd":
+        return str(unicodedata.decimal(character))
+    if category == _UNSEEN:
+        return ""
+    return _WRITTEN_SO.get(category) or unicodedata.normalize("NFKC", character)
+
+
+def _refuse_strangers(plain: str) -> None:
+    for character in plain:
+        if character not in "+0123456789 ().-/":
+            kind = _KINDS.get(unicodedata.category(character)[0], "other characters")
+            raise PydanticCustomError("bad-phone", "must be a phone number: it must not hold {kind}", {"kind": kind})
