@@ -26,7 +26,9 @@ from importlib.metadata import distributions
 for found in distributions():
     print(found.name.lower().replace("_", "-").replace(".", "-") + "==" + found.version)
 """
-GATEWAYS = "from importlib.metadata import entry_points; print(*(one.name for one in entry_points(group='oms.gateways')))"
+GATEWAYS = (
+    "from importlib.metadata import entry_points; print(*(one.name for one in entry_points(group='oms.gateways')))"
+)
 UNWANTED = re.compile(r"/(oms_simulators|aiosmtpd|testcards)|/oms_\w+/(__pycache__/)?testing\.")
 
 
