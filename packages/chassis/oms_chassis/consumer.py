@@ -18,6 +18,7 @@ from oms_chassis.db import Database, Transaction, is_unavailable
 from oms_chassis.logs import logger
 from oms_chassis.metrics import Metrics
 from oms_chassis.streams import BATCH, Record, Source, StreamUnavailable, first_offsets, next_offsets
+from oms_chassis.threads import turned
 from oms_contracts.envelope import Event
 from oms_contracts.topics import Topic
 
@@ -69,6 +70,7 @@ class Consumer:
     def run(self) -> None:
         """Consume; connect anew whenever the broker fails or goes away."""
         while not self._stopping.is_set():
+            turned()
             try:
                 self._consume()
             except StreamUnavailable as error:
@@ -83,6 +85,7 @@ class Consumer:
         source = self._connect()
         try:
             while not self._stopping.is_set():
+                turned()
                 records = source.poll(POLL)
                 self._observe(source)
                 if records:
@@ -143,6 +146,7 @@ class Consumer:
 
     def _retry_or_bury(self, delivery: Delivery, error: Exception) -> None:
         for pause in RETRIES:
+            turned()
             if self._stopping.wait(pause):
                 raise StreamUnavailable("stopped while a record was being tried again") from error
             try:

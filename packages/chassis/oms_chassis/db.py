@@ -12,10 +12,13 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import Row
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from oms_chassis import sessions
+from oms_chassis.sessions import Limits
 
 if TYPE_CHECKING:
     from oms_chassis.jobs import NewJob
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 
 Rows = Sequence[Row[Any]]
 
+DEFAULT = Limits()
+PING = 1.5  # seconds that a pooled connection has to show that it is alive
 TRUSTED = 1.0  # seconds after its last use within which a pooled connection is taken for alive
 
 
@@ -99,18 +104,33 @@ def _plain(value: object) -> object:
 class Database:
     """A service's own database. Nothing connects before the first use."""
 
-    def __init__(self, url: str, pool: int = 8) -> None:
-        self.engine: Engine = create_engine(
-            url.replace("postgresql://", "postgresql+psycopg://", 1),
-            pool_size=pool,
-            max_overflow=0,
-            pool_timeout=5,
-            hide_parameters=True,
-            connect_args={"connect_timeout": 3, "application_name": "oms"},
-        )
+    def __init__(self, url: str, pool: int = 8, limits: Limits = DEFAULT, wakes: Wakes | None = None) -> None:
+        self._url, self._pool, self._limits = url, pool, limits
+        self._reserved: list[Database] = []
+        self.wakes = wakes or Wakes()
+        self._open()
+
+    def _open(self) -> None:
+        self.engine: Engine = sessions.engine(self._url, self._pool, self._limits)
         _ping_the_idle(self.engine)
         self._reads = self.engine.execution_options(isolation_level="AUTOCOMMIT")
-        self.wakes = Wakes()
+
+    def reserve(self, connections: int = 1, limits: Limits | None = None) -> "Database":
+        """The same database through connections that nobody else can take; this one's pool shrinks by as many.
+
+        Only before the first use. ValueError if none would be left.
+        """
+        if connections >= self._pool:
+            raise ValueError(f"a pool of {self._pool} cannot spare {connections}")
+        self._pool -= connections
+        self._open()
+        self._reserved.append(Database(self._url, connections, limits or self._limits, self.wakes))
+        return self._reserved[-1]
+
+    @property
+    def limits(self) -> Limits:
+        """How long a session may take."""
+        return self._limits
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -133,6 +153,8 @@ class Database:
 
     def dispose(self) -> None:
         """Close every pooled connection."""
+        for one in self._reserved:
+            one.dispose()
         self.engine.dispose()
 
 
@@ -149,7 +171,8 @@ def _ping_the_idle(engine: Engine) -> None:
         if time.monotonic() - record.info.get("used", float("inf")) < TRUSTED:
             return
         try:
-            engine.dialect.do_ping(connection)
+            with connection.within(PING):
+                engine.dialect.do_ping(connection)
         except engine.dialect.loaded_dbapi.Error as error:
             raise InvalidatePoolError from error  # it is made anew, and so is every other one of its age
 

@@ -19,6 +19,7 @@ from oms_chassis.db import Database, Rows, Transaction, execute
 from oms_chassis.logs import logger
 from oms_chassis.metrics import Metrics
 from oms_chassis.streams import BATCH, Outgoing, Sink, StreamUnavailable
+from oms_chassis.threads import turned
 
 log = logger(__name__)
 
@@ -82,6 +83,7 @@ class Relay:
     def run(self) -> None:
         """Lead while the lock can be had; start over whenever the database or the broker goes away."""
         for attempt in count():
+            turned()
             try:
                 with self._database.connection() as connection:
                     self._lead(connection)
@@ -98,6 +100,7 @@ class Relay:
 
     def _lead(self, connection: Connection) -> None:
         while not execute(connection, "SELECT pg_try_advisory_lock(%(lock)s) AS ours", {"lock": _LOCK})[0].ours:
+            turned()
             if self._stopping.wait(0.5):
                 return
         self._metrics.relay_leader.set(1)
@@ -109,6 +112,7 @@ class Relay:
     def _send_all(self, connection: Connection) -> None:
         idle = QUICK
         while True:
+            turned()
             last, began = self._stopping.is_set(), time.monotonic()
             self._wake.clear()
             sent = self.send_batch(connection)

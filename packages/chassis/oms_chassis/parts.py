@@ -13,7 +13,7 @@ from oms_chassis.db import Database
 from oms_chassis.jobs import Worker
 from oms_chassis.settings import Settings
 from oms_chassis.streams import Sink, Source
-from oms_chassis.threads import Task
+from oms_chassis.threads import Loop, Task
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,15 @@ class Context:
 class Parts:
     """What a service is made of. `states` become attributes of app.state.
 
-    `on_drain` ends what would keep requests open for ever; `on_stop` runs once no request is left.
+    `writers` are threads that requests write through. `on_drain` ends what would keep requests open for ever; writers
+    are stopped, and `on_stop` runs, once no request is left.
     """
 
     subscriptions: Sequence[Subscription] = ()
     workers: Sequence[Worker] = ()
     routers: Sequence[APIRouter] = ()
     tasks: Sequence[Task] = ()
+    writers: Sequence[Loop] = ()
     states: Mapping[str, Any] = field(default_factory=dict)
     on_start: Sequence[Callable[[], None]] = ()
     on_drain: Sequence[Callable[[], None]] = ()

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from oms_chassis import redaction, routes
 from oms_chassis.logs import logger
+from oms_chassis.sessions import leaves_outcome_open
 
 log = logger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -53,8 +54,25 @@ class Problem(Exception):
 
 
 def unavailable() -> Problem:
-    """The database is away: nothing was stored, and the same request may be sent again."""
+    """The database is away, or too slow: nothing was stored, and the same request may be sent again."""
     return Problem(503, "unavailable", "The service cannot reach its database", headers={"Retry-After": "1"})
+
+
+def outcome_unknown(location: str | None = None, may_repeat: bool = False) -> Problem:
+    """The database got the request, and its answer was lost: what was asked for may be done or not.
+
+    `location` is where it is if it was stored. Only what may be repeated without harm is asked for again.
+    """
+    where = f" If so, it is found at {location}." if location else ""
+    how = "Send the same request again" if may_repeat else "Look before you send it again"
+    headers = {"Location": location} if location else {}
+    return Problem(
+        503,
+        "outcome-unknown",
+        "It is not known whether the request was carried out",
+        f"What was asked for may have been stored.{where} {how}.",
+        headers=headers | ({"Retry-After": "1"} if may_repeat else {}),
+    )
 
 
 def field_path(location: Sequence[str | int]) -> str:
@@ -138,7 +156,11 @@ def _http(request: Request, error: Exception) -> JSONResponse:
 def _database(request: Request, error: Exception) -> JSONResponse:
     from oms_chassis.db import is_unavailable
 
-    return respond(unavailable()) if is_unavailable(error) else _unexpected(request, error)
+    if not is_unavailable(error):
+        return _unexpected(request, error)
+    if not leaves_outcome_open(error) or request.method in {"GET", "HEAD"}:
+        return respond(unavailable())
+    return respond(outcome_unknown(may_repeat=request.method in {"PUT", "DELETE"}))  # these are idempotent: RFC 9110
 
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:

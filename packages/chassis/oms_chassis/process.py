@@ -1,23 +1,28 @@
 """A running service: its threads and its two servers, from the first to the last of them."""
 
 import asyncio
+import contextlib
 import gc
 import signal
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from prometheus_client import CollectorRegistry
 
 from oms_chassis import app, inbox, logs, server
 from oms_chassis.consumer import Consumer
 from oms_chassis.db import Database
+from oms_chassis.drain import LATEST, Drain, LastResort
 from oms_chassis.gauges import refresh
 from oms_chassis.health import Health, internal_app
 from oms_chassis.metrics import Metrics
 from oms_chassis.outbox import Relay
 from oms_chassis.parts import Context, Service
+from oms_chassis.progress import Progress
 from oms_chassis.runner import Runner
 from oms_chassis.server import Server
+from oms_chassis.sessions import Limits
 from oms_chassis.settings import Settings
 from oms_chassis.threads import Crew, Periodic, Task
 
@@ -27,23 +32,33 @@ PRUNE_EVERY = 3600.0  # seconds
 # Requests and batches leave little for the collector that counting references has not freed: with Python's own
 # thresholds it takes a tenth of the CPU to find that out.
 COLLECT = (50_000, 20, 100)
+# The share of the drain by whose end a step is over: none can take the time of those after it.
+INTAKE, REQUESTS, WRITERS, OUTPUT = 0.6, 0.7, 0.8, 0.95
+# A probe has an answer before the kubelet gives it up, also on a connection that has fallen silent.
+PROBES = Limits(statement=0.5, lock=0.5, connect=2, pool=0.5, grace=1.0)
+RELAY_IDLE = 60.0  # seconds after which the server takes the lock from a relay that says nothing: it asks all the time
 
 
 class Process:
     """The threads and servers of one running service."""
 
-    def __init__(self, service: Service, settings: Settings) -> None:
-        self._service, self._settings = service, settings
-        self._database = Database(settings.database_url, settings.database_pool)
+    def __init__(self, service: Service, settings: Settings, last_resort: LastResort) -> None:
+        self._service, self._settings, self._last_resort = service, settings, last_resort
+        self._database = Database(settings.database_url, settings.database_pool, settings.limits)
+        probes, relay = (
+            self._database.reserve(limits=PROBES),
+            self._database.reserve(limits=replace(settings.limits, idle=RELAY_IDLE)),
+        )
         self._metrics = Metrics(CollectorRegistry())
         self._parts = service.build(Context(settings, self._database, self._metrics.registry))
         self._sink = service.sink(settings)
-        self._relay = Relay(self._database, self._sink, self._metrics)
+        self._relay = Relay(relay, self._sink, self._metrics)
         self._consumer = self._make_consumer()
         self._runners = [Runner(worker, self._database, self._metrics) for worker in self._parts.workers]
         self._periodics = [Periodic(task) for task in (*self._parts.tasks, self._pruning())]
-        self._health = Health(self._database, {"consumer": self._is_consuming})
         self._crew = Crew(self._on_failure)
+        self._progress = Progress(self._crew.turns, settings.stall_seconds, self._metrics.registry)
+        self._health = Health(probes, {"consumer": self._is_consuming}, self._progress.stalled)
         self._stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -66,6 +81,8 @@ class Process:
     def _start_threads(self) -> None:
         for start in self._parts.on_start:
             start()
+        for writer in self._parts.writers:
+            self._crew.start(writer.name, writer.run)
         self._crew.start("relay", self._relay.run)
         if self._consumer is not None:
             self._crew.start("consumer", self._consumer.run)
@@ -77,23 +94,32 @@ class Process:
     async def _drain(self, servers: Sequence[Server], serving: Sequence[asyncio.Task[None]]) -> int:
         log.info("draining")
         self._health.draining = True
-        deadline = time.monotonic() + self._settings.drain_seconds
+        drain = Drain(self._settings.drain_seconds)
+        self._last_resort.arm(drain.seconds + LATEST)
         await asyncio.gather(*(public.bid_farewell() for public in servers[:-1]))
         for public in servers[:-1]:
             public.should_exit = True
         for end in self._parts.on_drain:
             end()
-        intake = asyncio.create_task(asyncio.to_thread(self._stop_intake, deadline))
+        intake = asyncio.create_task(drain.step("intake", lambda: self._stop_intake(drain.by(INTAKE)), OUTPUT))
         if serving[:-1]:
-            await asyncio.wait(serving[:-1], timeout=max(0.1, deadline - time.monotonic()))
-        in_time = await intake
-        in_time = await asyncio.to_thread(self._stop_output, deadline) and in_time
+            await asyncio.wait(serving[:-1], timeout=drain.left(REQUESTS))
+        await drain.step("writers", lambda: self._stop_writers(drain.by(WRITERS)), WRITERS)
+        await intake
+        await drain.step("relay", lambda: self._stop_stage([("relay", self._relay.stop)], drain.by(OUTPUT)), OUTPUT)
         servers[-1].should_exit = True
-        await asyncio.wait(serving, timeout=max(0.1, deadline - time.monotonic()))
-        self._sink.close()
-        self._database.dispose()
-        log.info("stopped", in_time=in_time)
-        return 0 if in_time and not self._crew.failed else 1
+        await asyncio.wait(serving, timeout=drain.left(OUTPUT))
+        for name, close in self._closings():
+            await drain.step(name, close, 1.0)
+        log.info("stopped", in_time=drain.in_time)
+        return 0 if drain.in_time and not self._crew.failed else 1
+
+    def _closings(self) -> list[tuple[str, Callable[[], object]]]:
+        return [
+            *((f"on-stop-{number}", stop) for number, stop in enumerate(self._parts.on_stop)),
+            ("sink", self._sink.close),
+            ("database", self._database.dispose),
+        ]
 
     def _stop_intake(self, deadline: float) -> bool:
         stages: list[list[tuple[str, Callable[[], None]]]] = [
@@ -103,10 +129,8 @@ class Process:
         ]
         return _all([self._stop_stage(stage, deadline) for stage in stages])
 
-    def _stop_output(self, deadline: float) -> bool:
-        for stop in self._parts.on_stop:
-            stop()
-        return self._stop_stage([("relay", self._relay.stop)], deadline)
+    def _stop_writers(self, deadline: float) -> bool:
+        return self._stop_stage([(writer.name, writer.stop) for writer in self._parts.writers], deadline)
 
     def _stop_stage(self, stage: Sequence[tuple[str, Callable[[], None]]], deadline: float) -> bool:
         for _, stop in stage:
@@ -115,9 +139,7 @@ class Process:
 
     def _servers(self) -> list[Server]:
         settings = self._settings
-        internal = internal_app(
-            self._health, self._metrics.registry, lambda: refresh(self._database, self._metrics, self._parts.workers)
-        )
+        internal = internal_app(self._health, self._metrics.registry, self._measure)
         times = settings.drain_seconds, settings.keep_alive_seconds
         servers = [server.make(internal, settings.http_host, settings.internal_port, *times)]
         if self._parts.routers:
@@ -126,6 +148,10 @@ class Process:
             )
             servers.insert(0, server.make(public, settings.http_host, settings.http_port, *times))
         return servers
+
+    def _measure(self) -> None:
+        self._progress.measure()
+        refresh(self._database, self._metrics, self._parts.workers)
 
     def _make_consumer(self) -> Consumer | None:
         parts, service, settings = self._parts, self._service, self._settings
@@ -152,7 +178,8 @@ class Process:
 
     def _on_failure(self) -> None:
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._stop.set)
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the process is about to end already
+                self._loop.call_soon_threadsafe(self._stop.set)
 
 
 def _all(outcomes: Sequence[bool]) -> bool:

@@ -13,6 +13,7 @@ from oms_chassis.db import Database, Transaction, is_unavailable
 from oms_chassis.jobs import Done, Job, Outcome, Retry, Worker, claim, finish, postpone, renew
 from oms_chassis.logs import logger
 from oms_chassis.metrics import Metrics
+from oms_chassis.threads import turned
 
 log = logger(__name__)
 
@@ -42,6 +43,7 @@ class Runner:
         not begun are given back."""
         with ThreadPoolExecutor(self._worker.concurrency, f"{self._worker.queue}-call") as pool:
             while not self._stopping.is_set() or self._flying or self._landed:
+                turned()
                 self._wake.clear()
                 began = time.monotonic()
                 try:

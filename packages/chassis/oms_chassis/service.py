@@ -8,6 +8,7 @@ topics    create the topics that the broker lacks
 import argparse
 import asyncio
 import sys
+import threading
 from collections.abc import Sequence
 
 from pydantic import ValidationError
@@ -16,8 +17,10 @@ from sqlalchemy.exc import OperationalError
 
 from oms_chassis import kafka, logs, migrations
 from oms_chassis.db import Database
+from oms_chassis.drain import LastResort
 from oms_chassis.parts import Context, Parts, Service
 from oms_chassis.process import Process
+from oms_chassis.sessions import Limits
 from oms_chassis.settings import Settings
 from oms_chassis.streams import StreamUnavailable
 from oms_chassis.waiting import until_up
@@ -26,6 +29,8 @@ __all__ = ["Context", "Parts", "Service", "main", "serve"]
 
 log = logs.logger(__name__)
 
+# What a migration may take is not known here: it sets bounds of its own. Only silence has an end.
+MIGRATING = Limits(statement=3600.0, lock=0.0, idle_in_transaction=0.0)
 SWITCH = 0.0005  # seconds until a thread gives way: with the default of 5 ms, each request waits for busy threads
 
 
@@ -58,7 +63,7 @@ def _line(error: ErrorDetails) -> str:
 
 
 def _migrate(service: Service, settings: Settings) -> int:
-    database = Database(settings.database_url, 2)
+    database = Database(settings.database_url, 2, MIGRATING)
     try:
         migrations.upgrade(database, service.package, settings.migrate_patience_seconds)
     except OperationalError as error:
@@ -88,6 +93,12 @@ def serve(service: Service, settings: Settings) -> int:
     sys.setswitchinterval(SWITCH)
     if settings.migrate_on_start and (failed := _migrate(service, settings)):
         return failed
-    process = Process(service, settings)
+    last_resort, ours = LastResort(), set(threading.enumerate())
+    process = Process(service, settings, last_resort)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(process.run())
+        code = runner.run(process.run())
+    for thread in set(threading.enumerate()) - ours:
+        if not thread.daemon:  # Python waits for it in any case: here the last resort is a bound
+            thread.join()
+    last_resort.disarm()
+    return code

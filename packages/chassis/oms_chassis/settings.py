@@ -6,6 +6,8 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from oms_chassis.sessions import Limits
+
 
 class Settings(BaseSettings):
     """A service's settings; each service adds its own. Times are in seconds."""
@@ -13,7 +15,12 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="OMS_", hide_input_in_errors=True, frozen=True)
 
     database_url: str = Field(pattern=r"^postgresql://", description="postgresql://user:password@host:port/name")
-    database_pool: int = Field(default=8, ge=2, le=100)
+    database_pool: int = Field(default=8, ge=5, le=100, description="connections, those that are reserved included")
+    database_statement_seconds: float = Field(default=10.0, ge=1, description="until the server ends a statement")
+    database_lock_seconds: float = Field(default=5.0, ge=0.1, description="until a statement's wait for a lock fails")
+    database_idle_seconds: float = Field(
+        default=30.0, ge=1, description="until the server gives up a transaction in which nothing happens"
+    )
 
     kafka_bootstrap: str = Field(min_length=1, description="host:port, more of them separated by commas")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
@@ -38,11 +45,19 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
 
-    drain_seconds: float = Field(default=20.0, gt=0)
+    drain_seconds: float = Field(default=20.0, gt=0, description="in which a service that is to stop has stopped")
+    stall_seconds: float = Field(
+        default=180.0, ge=60, description="a process is restarted when one of its loops has hung for so long"
+    )
     migrate_on_start: bool = Field(default=False, description="migrate the database before serving")
     migrate_patience_seconds: float = Field(default=300.0, gt=0, description="for how long a migration waits to begin")
     inbox_days: float = Field(default=7.0, gt=0, description="for how long a message's repetition is recognised")
     currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
+
+    @property
+    def limits(self) -> Limits:
+        """How long a session with the database may take."""
+        return Limits(self.database_statement_seconds, self.database_lock_seconds, self.database_idle_seconds)
 
 
 def is_this_machine(host: str) -> bool:

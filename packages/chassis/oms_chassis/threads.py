@@ -1,8 +1,12 @@
 """Named threads that a service lives by: if one of them ends by an error, the process ends and is started anew."""
 
+import asyncio
+import contextlib
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from oms_chassis import redaction
 from oms_chassis.logs import logger
@@ -17,6 +21,18 @@ class Task:
     name: str
     call: Callable[[], None]
     every: float
+
+
+class Loop(Protocol):
+    """What a thread runs until it is stopped."""
+
+    name: str
+
+    def run(self) -> None:
+        """Work until stopped."""
+
+    def stop(self) -> None:
+        """Finish what is at hand; `run` returns then."""
 
 
 class Periodic:
@@ -39,19 +55,37 @@ class Periodic:
         self._stopping.set()
 
 
+class Worker(threading.Thread):
+    """A thread of a crew, and when its loop last came around on the monotonic clock; None if it has no loop."""
+
+    turned: float | None = None
+
+
+def turned() -> None:
+    """Called by a loop each time when it comes around, so that one that hangs is noticed."""
+    thread = threading.current_thread()
+    if isinstance(thread, Worker):
+        thread.turned = time.monotonic()
+
+
 class Crew:
     """The threads of one process."""
 
     def __init__(self, on_failure: Callable[[], None]) -> None:
         self._on_failure = on_failure
-        self._threads: dict[str, threading.Thread] = {}
+        self._threads: dict[str, Worker] = {}
         self.failed = False
 
     def start(self, name: str, run: Callable[[], None]) -> None:
         """Run a function in a thread of its own."""
-        thread = threading.Thread(target=self.guard, args=(name, run), name=name, daemon=True)
+        thread = Worker(target=self.guard, args=(name, run), name=name, daemon=True)
         self._threads[name] = thread
         thread.start()
+
+    def turns(self) -> dict[str, float]:
+        """When the loop of each running thread last came around, on the monotonic clock."""
+        running = [thread for thread in list(self._threads.values()) if thread.is_alive()]
+        return {thread.name: thread.turned for thread in running if thread.turned is not None}
 
     def join(self, name: str, seconds: float) -> bool:
         """Wait for a thread's end; whether it has ended."""
@@ -69,3 +103,26 @@ class Crew:
             log.error("thread_failed", thread=name, **redaction.described(error))
             self.failed = True
             self._on_failure()
+
+
+async def apart(name: str, call: Callable[[], object], seconds: float) -> bool:
+    """Call in a thread of its own, which nobody waits for at the process's end; whether it was over within `seconds`.
+
+    asyncio's own threads are waited for at the end, without a bound. An error is logged; the next step comes anyway.
+    """
+    loop, over = asyncio.get_running_loop(), asyncio.Event()
+
+    def run() -> None:
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - logged, as said above
+            log.warning("stop_failed", step=name, error=type(error).__name__)
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+            loop.call_soon_threadsafe(over.set)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    try:
+        await asyncio.wait_for(over.wait(), max(0.0, seconds))
+    except TimeoutError:
+        return False
+    return True

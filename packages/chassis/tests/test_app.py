@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 import httpx
+import psycopg
 import pytest
 from fastapi import APIRouter, Depends, Header, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -86,6 +87,14 @@ def part(part: str) -> str:
 @router.put("/things/{number}")
 def put(number: str, part: Annotated[str, Depends(part)]) -> dict[str, str]:
     return {"part": part}
+
+
+@router.api_route("/lost", methods=["GET", "POST", "PUT"])
+def lose() -> None:
+    """The commit was sent, and its answer did not come."""
+    error = psycopg.OperationalError()
+    error.leaves_outcome_open = True  # type: ignore[attr-defined] # as sessions mark it
+    raise OperationalError(None, None, error)
 
 
 @pytest.fixture
@@ -200,6 +209,18 @@ def test_a_database_that_is_away_is_503_and_says_when_to_come_back(client: TestC
     response = client.get("/things/gone")
     problem(response, 503, "unavailable")
     assert response.headers["retry-after"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("method", "kind", "again"),
+    [("GET", "unavailable", "1"), ("POST", "outcome-unknown", None), ("PUT", "outcome-unknown", "1")],
+)
+def test_a_lost_answer_is_never_said_to_be_a_refusal(
+    client: TestClient, method: str, kind: str, again: str | None
+) -> None:
+    response = client.request(method, "/lost")
+    problem(response, 503, kind)
+    assert response.headers.get("retry-after") == again
 
 
 def test_a_bug_is_500_and_tells_nothing(client: TestClient) -> None:

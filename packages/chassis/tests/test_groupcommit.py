@@ -1,20 +1,28 @@
 """Group commit: many callers, few transactions."""
 
 import asyncio
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import pytest
 
 from oms_chassis import groupcommit
-from oms_chassis.groupcommit import BATCH, GroupCommit
+from oms_chassis.groupcommit import BATCH, Full, GroupCommit, NotWritten
+from oms_chassis.testing import eventually
 
 
 class Writer:
+    """Doubles numbers. While `open` is not set, a write takes its time."""
+
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
+        self.open = threading.Event()
+        self.open.set()
 
     def write(self, items: list[int]) -> Sequence[int | Exception]:
         self.batches.append(items)
+        self.open.wait(30)
         if 13 in items and len(items) == 1:
             raise ConnectionError
         return [LookupError() if item < 0 else item * 2 for item in items]
@@ -25,12 +33,22 @@ def writer() -> Writer:
     return Writer()
 
 
+@contextmanager
+def running(group: GroupCommit[int, int]) -> Iterator[GroupCommit[int, int]]:
+    thread = threading.Thread(target=group.run)
+    thread.start()
+    try:
+        yield group
+    finally:
+        group.stop()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
 @pytest.fixture
 def group(writer: Writer) -> Iterator[GroupCommit[int, int]]:
-    group = GroupCommit("test", writer.write)
-    group.start()
-    yield group
-    group.stop()
+    with running(GroupCommit("test", writer.write)) as group:
+        yield group
 
 
 def submit(group: GroupCommit[int, int], *items: int) -> list[int | BaseException]:
@@ -58,17 +76,19 @@ def test_a_write_that_fails_is_raised_to_its_callers_and_the_next_goes_on(group:
     assert submit(group, 1) == [2]
 
 
-def test_stopping_writes_what_was_submitted(writer: Writer) -> None:
+def test_stopping_writes_what_was_submitted_and_takes_nothing_more(writer: Writer) -> None:
     group = GroupCommit("test", writer.write)
 
     async def run() -> int:
         waiting = asyncio.ensure_future(group.submit(4))
         await asyncio.sleep(0)
-        group.start()
-        await asyncio.to_thread(group.stop)
+        group.stop()
+        await asyncio.to_thread(group.run)
         return await waiting
 
     assert asyncio.run(run()) == 8
+    (late,) = submit(group, 5)
+    assert isinstance(late, NotWritten)
 
 
 def test_a_caller_that_went_away_is_no_error(group: GroupCommit[int, int], writer: Writer) -> None:
@@ -79,6 +99,67 @@ def test_a_caller_that_went_away_is_no_error(group: GroupCommit[int, int], write
         return await group.submit(2)
 
     assert asyncio.run(run()) == 4
+
+
+def test_what_waited_too_long_or_was_given_up_is_never_written(writer: Writer) -> None:
+    writer.open.clear()
+
+    async def run(group: GroupCommit[int, int]) -> list[int | BaseException]:
+        first = asyncio.ensure_future(group.submit(1))
+        await asyncio.to_thread(eventually, lambda: writer.batches)
+        leaving, late = asyncio.ensure_future(group.submit(2)), asyncio.ensure_future(group.submit(3))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        (expired,) = await asyncio.gather(late, return_exceptions=True)
+        writer.open.set()
+        return [await first, expired, await group.submit(4)]
+
+    with running(GroupCommit("test", writer.write, seconds=0.3)) as group:
+        first, expired, last = asyncio.run(run(group))
+    assert (first, last) == (2, 8)  # the first was being written when its time was over: it is answered
+    assert isinstance(expired, NotWritten)
+    assert writer.batches == [[1], [4]]
+
+
+def test_no_more_wait_than_there_is_room_for(writer: Writer) -> None:
+    writer.open.clear()
+
+    async def run(group: GroupCommit[int, int]) -> list[int | BaseException]:
+        first = asyncio.ensure_future(group.submit(1))
+        await asyncio.to_thread(eventually, lambda: writer.batches)
+        rest = [asyncio.ensure_future(group.submit(item)) for item in (2, 3, 4)]
+        await asyncio.sleep(0)
+        writer.open.set()
+        return await asyncio.gather(first, *rest, return_exceptions=True)
+
+    with running(GroupCommit("test", writer.write, waiting=2)) as group:
+        *taken, refused = asyncio.run(run(group))
+    assert taken == [2, 4, 6]
+    assert isinstance(refused, Full)
+
+
+def test_a_write_that_loses_count_fails_its_batch_and_no_other() -> None:
+    with running(GroupCommit("test", lambda items: [] if 13 in items else items)) as group:
+        (lost,), (kept,) = submit(group, 13), submit(group, 1)
+    assert isinstance(lost, ValueError)
+    assert kept == 1
+
+
+def test_when_the_writing_thread_fails_nobody_waits_for_it() -> None:
+    def exit_at_once(_: list[int]) -> Sequence[int]:
+        raise SystemExit
+
+    group = GroupCommit[int, int]("test", exit_at_once)
+
+    async def run() -> list[int | BaseException]:
+        waiting = [asyncio.ensure_future(group.submit(item)) for item in range(BATCH + 1)]
+        await asyncio.sleep(0)
+        with pytest.raises(SystemExit):
+            group.run()
+        late, waited = await asyncio.gather(group.submit(1), waiting[-1], return_exceptions=True)
+        return [late, waited]
+
+    assert [type(one) for one in asyncio.run(run())] == [NotWritten, NotWritten]
 
 
 def test_a_request_that_comes_alone_waits_for_nobody(

@@ -9,6 +9,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from pydantic import SecretStr
+from support.network import proxy
 
 from oms_gateway import (
     ABANDONED,
@@ -304,6 +305,17 @@ def test_after_a_lost_server_no_dead_connection_is_used_again(
         gateway.find("key")
     for number in range(8):
         assert gateway.find(f"{number}:charge") is not None
+
+
+def test_a_ledger_that_falls_silent_is_given_up_and_the_next_call_goes_on(approved: str, database_url: str) -> None:
+    with proxy(database_url) as network:
+        far = provider("simulator").gateway(Where(network.url(database_url)))
+        far.find("warm")
+        network.mute()
+        with pytest.raises(OutcomeUnknown):
+            far.charge("k:charge", approved, 1, "USD")
+        assert far.find("k:charge") is not None
+        far.close()
 
 
 def test_gateways_that_start_at_the_same_time_share_one_ledger(database_url: str, approved: str) -> None:

@@ -60,7 +60,7 @@ def seed(database: Database) -> Seed:
 def address(migrated_url: str) -> Iterator[str]:
     """Where the public routes are; all tests share the server and its database."""
     settings = InventorySettings(database_url=migrated_url, kafka_bootstrap="127.0.0.1:1")
-    database, registry = Database(migrated_url, settings.database_pool), CollectorRegistry()
+    database, registry = Database(migrated_url, settings.database_pool, settings.limits), CollectorRegistry()
     parts = SERVICE.build(Context(settings, database, registry))
     asgi = app.create("inventory", parts.routers, parts.states, Metrics(registry), settings.body_limit)
     server = uvicorn.Server(uvicorn.Config(asgi, host="127.0.0.1", port=0, lifespan="off", log_config=None))

@@ -22,5 +22,9 @@ class Admission:
     def check(self) -> None:
         """Raise Problem 503 if there is no room."""
         if self._full:
-            title = "Too many orders are waiting to be worked on"
-            raise Problem(503, "busy", title, headers={"Retry-After": "5"})
+            raise busy()
+
+
+def busy() -> Problem:
+    """Nothing was stored: there is no room at the moment."""
+    return Problem(503, "busy", "Too many orders are waiting to be worked on", headers={"Retry-After": "5"})

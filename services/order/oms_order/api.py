@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from oms_chassis.db import Database
 from oms_order import pages, stream
-from oms_order.documentation import PLACE_ORDER, PROBLEM
+from oms_order.documentation import PLACE_ORDER, PROBLEM, UNSTORED
 from oms_order.domain import Status
 from oms_order.pages import Filters
 from oms_order.placing import Placing
@@ -26,7 +26,7 @@ router = APIRouter(tags=["orders"])
     status_code=202,
     response_model=Accepted,
     summary="Place an order",
-    responses=PROBLEM,
+    responses={**UNSTORED, **PROBLEM},
     openapi_extra=PLACE_ORDER,
 )
 async def place_order(request: Request) -> Response:

@@ -34,7 +34,8 @@ PLACE_ORDER: dict[str, Any] = {
             "name": HEADER,
             "in": "header",
             "required": False,
-            "description": "The same key and body get the first answer again; see docs/architecture.md",
+            "description": "The same key and body get the first answer again, so that a request may be repeated"
+            " whatever became of it. A service can be set to require it: then 400 without.",
             "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
         }
     ],
@@ -43,9 +44,23 @@ PLACE_ORDER: dict[str, Any] = {
         "content": {"application/json": {"schema": _order_schema(), "example": SAMPLE}},
     },
 }
+_BODY = {"content": {"application/problem+json": {"schema": {"type": "object"}}}}
+# What may be answered to an order beyond what every request may be.
+UNSTORED: dict[int | str, dict[str, Any]] = {
+    503: {
+        "description": "`busy` and `unavailable`: nothing was stored, and the same request may be sent again after"
+        " Retry-After. `outcome-unknown`: the order may have been stored; Location says where to look, and only a"
+        " request with an Idempotency-Key may be sent again without looking.",
+        "headers": {
+            "Retry-After": {"schema": {"type": "integer"}},
+            "Location": {"schema": {"type": "string"}},
+        },
+        **_BODY,
+    }
+}
 PROBLEM: dict[int | str, dict[str, Any]] = {
     "default": {
         "description": "A problem (RFC 9457)",
-        "content": {"application/problem+json": {"schema": {"type": "object"}}},
+        **_BODY,
     }
 }

@@ -20,6 +20,15 @@ from oms_order.schemas import OrderBody
 ANONYMOUS = "anonymous"
 HEADER = "Idempotency-Key"
 PRUNE_EVERY = 3600.0  # seconds
+CHUNK = 5000  # keys that one statement forgets: it has its bounds, too
+_PRUNE = """
+WITH old AS (
+    SELECT scope, key FROM idempotency WHERE created_at < now() - make_interval(secs => %(seconds)s) LIMIT %(chunk)s
+), pruned AS (
+    DELETE FROM idempotency USING old WHERE (idempotency.scope, idempotency.key) = (old.scope, old.key) RETURNING 1
+)
+SELECT count(*) AS pruned FROM pruned
+"""
 _SHAPE = re.compile(r"^[\x21-\x7e]{1,200}$")
 
 
@@ -37,6 +46,12 @@ def fingerprint(body: OrderBody, secret: SecretStr) -> str:
     content["payment_details"]["card_number"] = body.payment_details.card_number.get_secret_value()
     text = json.dumps(content, sort_keys=True, ensure_ascii=True)
     return hmac.new(secret.get_secret_value().encode(), text.encode(), hashlib.sha256).hexdigest()
+
+
+def required() -> Problem:
+    """This service takes no order without a key."""
+    errors = [{"field": HEADER, "message": "is required"}]
+    return Problem(400, "idempotency-key-required", "An order needs an Idempotency-Key", errors=errors)
 
 
 def reused() -> Problem:
@@ -64,6 +79,6 @@ class InFlight:
 
 
 def prune(database: Database, days: float) -> None:
-    """Forget keys older than that."""
-    sql = "DELETE FROM idempotency WHERE created_at < now() - make_interval(secs => %(seconds)s)"
-    database.read(sql, seconds=days * 86400)
+    """Forget keys older than that, a chunk at a time."""
+    while database.read(_PRUNE, seconds=days * 86400, chunk=CHUNK)[0].pruned == CHUNK:
+        pass

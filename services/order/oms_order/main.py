@@ -13,22 +13,27 @@ from oms_order.settings import OrderSettings
 from oms_order.stream import Timelines
 from oms_order.writer import Writer
 
+# Whoever waits at the HTTP edge waits less than the threads behind it do; a batch of orders is written in milliseconds.
+WRITE_SECONDS, READ_SECONDS, LOCK_SECONDS = 4.0, 5.0, 2.0
+
 
 def build(context: Context) -> Parts:
     """The parts of this service."""
     settings: OrderSettings = context.settings
     database, metrics = context.database, OrderMetrics(context.registry)
     catalogue, room = Catalogue(database), Admission(database, settings.outbox_limit)
-    placing = Placing(
-        settings, Writer(database, metrics), catalogue, provider(settings.gateway).tokeniser(settings), room
-    )
+    writing = database.reserve(limits=database.limits.at_most(statement=WRITE_SECONDS, lock=LOCK_SECONDS))
+    reads = database.reserve(max(1, settings.database_pool // 4), database.limits.at_most(READ_SECONDS, LOCK_SECONDS))
+    tokeniser = provider(settings.gateway).tokeniser(settings)
+    placing = Placing(settings, Writer(writing, metrics), catalogue, tokeniser, room)
     timelines = Timelines(
         database, settings.stream_poll_seconds, settings.stream_heartbeat_seconds, settings.stream_listeners
     )
     return Parts(
         subscriptions=handlers.subscriptions(metrics),
         routers=[router],
-        states={"database": database, "placing": placing, "timelines": timelines},
+        writers=[placing.group],
+        states={"database": reads, "placing": placing, "timelines": timelines},
         tasks=[
             Task("catalogue", catalogue.refresh, settings.catalogue_seconds),
             Task("admission", room.refresh, admission.REFRESH),
@@ -37,9 +42,7 @@ def build(context: Context) -> Parts:
             ),
             Task("prune-keys", lambda: idempotency.prune(database, settings.idempotency_days), idempotency.PRUNE_EVERY),
         ],
-        on_start=[placing.start],
         on_drain=[timelines.stop],
-        on_stop=[placing.stop],
     )
 
 

@@ -4,23 +4,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from oms_chassis import tracing
-from oms_chassis.groupcommit import GroupCommit
-from oms_chassis.problems import Problem, unavailable
+from oms_chassis.groupcommit import Full, GroupCommit, NotWritten
+from oms_chassis.problems import Problem, outcome_unknown, unavailable
 from oms_contracts.events import Customer, Line, OrderCreated, PaymentMethod
 from oms_contracts.topics import ORDER_CREATED
 from oms_gateway.cards import Card, Token
 from oms_gateway.contract import Tokeniser
 from oms_gateway.errors import CardRefused
 from oms_order import contact, idempotency, ids
-from oms_order.admission import Admission
+from oms_order.admission import Admission, busy
 from oms_order.catalogue import Catalogue, CatalogueItem
 from oms_order.domain import Status
 from oms_order.idempotency import ANONYMOUS, InFlight
 from oms_order.rejections import refuse
 from oms_order.schemas import Accepted, OrderBody, PaymentBody
 from oms_order.settings import OrderSettings
-from oms_order.writer import Placement, Stored, Writer
+from oms_order.writer import OutcomeUnknown, Placement, Stored, Writer
 
 MAX_TOTAL = 10**15  # minor units: far beyond any order, far below what a bigint holds
 _CARD_FIELDS = {"number": "cardNumber", "cvv": "cvv", "expiry": "expiryDate"}
@@ -43,45 +45,57 @@ class Placing:
     ) -> None:
         self._settings, self._writer = settings, writer
         self._catalogue, self._tokeniser, self._admission = catalogue, tokeniser, admission
-        self._group: GroupCommit[Placement, Stored] = GroupCommit("orders", writer.write)
+        self.group: GroupCommit[Placement, Stored] = GroupCommit(
+            "orders", writer.write, settings.queue_limit, settings.queue_seconds
+        )
         self._in_flight = InFlight()
-        self._open = False
-
-    def start(self) -> None:
-        """Begin to take orders."""
-        self._group.start()
-        self._open = True
-
-    def stop(self) -> None:
-        """Take no further order, and write those that were taken."""
-        self._open = False
-        self._group.stop()
 
     async def place(self, body: OrderBody, key: str | None) -> Answer:
-        """Accept an order, or give the answer that its key got before. Raises Problem; then nothing was stored."""
+        """Accept an order, or give the answer that its key got before.
+
+        Raises Problem; then nothing was stored, unless its kind is outcome-unknown.
+        """
         if key is None:
+            if self._settings.require_idempotency_key:
+                raise idempotency.required()
             return await self._accept(body, None, None)
         idempotency.check(key)
         fingerprint = idempotency.fingerprint(body, self._settings.fingerprint_key)
         with self._in_flight.hold(ANONYMOUS, key):
             try:
                 return await self._accept(body, key, fingerprint)
-            except Problem:
+            except Problem as problem:
                 # What is refused now may have been accepted the first time, when there was room, or another price.
-                if earlier := await self._writer.find(key):
+                if earlier := await self._earlier(key, problem):
                     return _replay(earlier, fingerprint)
                 raise
 
+    async def _earlier(self, key: str, problem: Problem) -> Stored | None:
+        try:
+            return await self._writer.find(key)
+        except SQLAlchemyError:
+            if problem.status == 503:
+                raise problem from None  # it says more than that the database is away
+            raise
+
     async def _accept(self, body: OrderBody, key: str | None, fingerprint: str | None) -> Answer:
-        if not self._open:
-            raise unavailable()
         self._admission.check()
         lines = _lines(body, await self._catalogue.find({item.id for item in body.items}))
         placement = self._placement(body, lines, key, fingerprint)
-        stored = await self._group.submit(placement)
+        stored = await self._write(placement)
         if stored.order_id == placement.order_id:
             return Answer(placement.order_id, placement.answer, replayed=False)
         return _replay(stored, fingerprint)
+
+    async def _write(self, placement: Placement) -> Stored:
+        try:
+            return await self.group.submit(placement)
+        except OutcomeUnknown:
+            raise outcome_unknown(f"/order/{placement.order_id}", may_repeat=placement.key is not None) from None
+        except Full:
+            raise busy() from None
+        except NotWritten:
+            raise unavailable() from None
 
     def _placement(
         self, body: OrderBody, lines: list[tuple[CatalogueItem, int]], key: str | None, fingerprint: str | None

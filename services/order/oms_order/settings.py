@@ -16,6 +16,9 @@ class OrderSettings(Settings):
         default=SecretStr("development-only"), min_length=8, description="the HMAC key of idempotency fingerprints"
     )
     outbox_limit: int = Field(default=10_000, ge=1, description="orders are refused while more events wait to be sent")
+    queue_limit: int = Field(default=4096, ge=1, description="orders are refused while more wait to be written")
+    queue_seconds: float = Field(default=5.0, gt=0, description="an order that waits longer to be written is refused")
+    require_idempotency_key: bool = Field(default=False, description="refuse orders without an Idempotency-Key")
     idempotency_days: float = Field(default=7.0, gt=0, description="for how long a key replays its first answer")
     catalogue_seconds: float = Field(
         default=1.0, gt=0, description="how old a price may be that other replicas heard of"

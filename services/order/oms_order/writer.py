@@ -1,21 +1,29 @@
 """Writes orders: all that have gathered, with everything that belongs to them, in one statement and one round trip."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
 from oms_chassis.db import Database, as_json, execute, is_unavailable
+from oms_chassis.sessions import leaves_outcome_open
 from oms_contracts.events import OrderCreated
 from oms_contracts.topics import ORDER_CREATED
 from oms_order.domain import Status
 from oms_order.idempotency import ANONYMOUS
 from oms_order.metrics import OrderMetrics
 
-# A single statement is a transaction of its own. An order whose key is taken already is not written at all; keys are
-# taken in their order, so that two replicas with the same keys never wait for each other.
+RESOLVE, RETRY = 5.0, 0.2  # seconds in which a write without an answer is repeated, and between two tries
+
+# A single statement is a transaction of its own. An order whose key is taken already is not written at all, and the
+# order that has the key comes back instead; keys are taken in their order, so that two replicas with the same keys
+# never wait for each other. DO UPDATE, because DO NOTHING returns no row, and one that was committed a moment ago is
+# not visible to the other parts of the statement. It may be repeated, also while the first of it still runs: ids are
+# ours and unique, so that what is there already stays as it is.
 _WRITE = """
 WITH placed AS MATERIALIZED (
     SELECT * FROM json_to_recordset(%(rows)s::json) AS r(
@@ -25,27 +33,30 @@ WITH placed AS MATERIALIZED (
 ), claimed AS (
     INSERT INTO idempotency (scope, key, fingerprint, order_id, answer)
     SELECT %(scope)s, key, fingerprint, id, answer FROM placed WHERE key IS NOT NULL ORDER BY key
-    ON CONFLICT DO NOTHING RETURNING order_id
+    ON CONFLICT (scope, key) DO UPDATE SET key = EXCLUDED.key RETURNING key, order_id, fingerprint, answer
 ), accepted AS MATERIALIZED (
     SELECT * FROM placed WHERE key IS NULL OR id IN (SELECT order_id FROM claimed)
-), orders_written AS (
+), written AS (
     INSERT INTO orders (id, status, facts, version, name, email, phone, phone_e164, card_token, card_brand, card_last4,
         card_expiry, total, currency, placed_at, updated_at)
     SELECT id, 'PENDING', '{}', 1, name, email, phone, phone_e164, card_token, card_brand, card_last4,
         card_expiry, total, currency, placed_at, placed_at
     FROM accepted
+    ON CONFLICT (id) DO NOTHING RETURNING id
+), fresh AS MATERIALIZED (
+    SELECT accepted.* FROM accepted JOIN written USING (id)
 ), lines_written AS (
     INSERT INTO order_line (order_id, position, item_id, name, quantity, unit_price)
-    SELECT accepted.id, line.position, line.item_id, line.name, line.quantity, line.unit_price
-    FROM accepted, json_to_recordset(accepted.lines)
+    SELECT fresh.id, line.position, line.item_id, line.name, line.quantity, line.unit_price
+    FROM fresh, json_to_recordset(fresh.lines)
         AS line(position int, item_id text, name text, quantity int, unit_price bigint)
 ), timeline_written AS (
-    INSERT INTO timeline (order_id, position, status, at) SELECT id, 1, 'PENDING', placed_at FROM accepted
+    INSERT INTO timeline (order_id, position, status, at) SELECT id, 1, 'PENDING', placed_at FROM fresh
 ), events_written AS (
     INSERT INTO outbox (topic, key, value)
-    SELECT %(topic)s, convert_to(id::text, 'UTF8'), convert_to(event, 'UTF8') FROM accepted ORDER BY id
+    SELECT %(topic)s, convert_to(id::text, 'UTF8'), convert_to(event, 'UTF8') FROM fresh ORDER BY id
 )
-SELECT id::text FROM accepted
+SELECT key, order_id::text, fingerprint, answer FROM claimed WHERE order_id NOT IN (SELECT id FROM placed)
 """
 _FIND = """
 SELECT key, order_id::text, fingerprint, answer FROM idempotency WHERE scope = %(scope)s AND key = ANY(%(keys)s)
@@ -54,7 +65,7 @@ SELECT key, order_id::text, fingerprint, answer FROM idempotency WHERE scope = %
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """An order to be written, with its event and its answer as they will stand on the wire."""
+    """An order to be written, with its event and its answer as they will be on the wire."""
 
     order_id: str
     created: OrderCreated
@@ -73,6 +84,10 @@ class Stored:
     answer: str
 
 
+class OutcomeUnknown(Exception):
+    """The order may have been stored or not: the server was asked, its answer was lost, and asking again failed."""
+
+
 class Writer:
     """Writes batches of placements."""
 
@@ -80,10 +95,15 @@ class Writer:
         self._database, self._metrics = database, metrics
 
     def write(self, batch: list[Placement]) -> Sequence[Stored | Exception]:
-        """Write a batch; what each placement came to. If its content fails the batch, each is tried by itself."""
+        """Write a batch; what each placement came to. If its content fails the batch, each is tried by itself.
+
+        An exception means that the order was not stored, but for OutcomeUnknown.
+        """
         try:
-            return self._write(batch)
-        except DBAPIError as error:
+            return self._write_for_sure(batch)
+        except OutcomeUnknown as error:
+            return [error] * len(batch)
+        except SQLAlchemyError as error:
             if is_unavailable(error) or len(batch) == 1:
                 return [error] * len(batch)
         return [outcome for placement in batch for outcome in self.write([placement])]
@@ -92,26 +112,42 @@ class Writer:
         """What this key stands for, if it stands for an order."""
         return (await run_in_threadpool(self._find, [key])).get(key)
 
+    def _write_for_sure(self, batch: list[Placement]) -> list[Stored | Exception]:
+        """Write; if the answer is lost, repeat the statement until there is one, for a while."""
+        try:
+            return self._write(batch)
+        except SQLAlchemyError as error:
+            if not leaves_outcome_open(error):
+                raise
+        deadline = time.monotonic() + RESOLVE
+        while time.monotonic() < deadline:
+            try:
+                return self._write(batch)
+            except SQLAlchemyError as error:
+                if not is_unavailable(error):
+                    raise  # its content: the first try failed by it, too
+            time.sleep(RETRY)
+        raise OutcomeUnknown
+
     def _write(self, batch: list[Placement]) -> list[Stored | Exception]:
-        rows = as_json([_row(placement) for placement in batch])
         with self._database.connection() as connection:
-            params = {"rows": rows, "scope": ANONYMOUS, "topic": ORDER_CREATED.name}
-            accepted = {row.id for row in execute(connection, _WRITE, params)}
+            outcomes = self.run(connection, batch)
         self._database.wakes.wake(["outbox"])
-        self._metrics.orders.labels(Status.PENDING).inc(len(accepted))
-        taken = [p.key for p in batch if p.key is not None and p.order_id not in accepted]
-        earlier = self._find(taken) if taken else {}
-        return [_outcome(placement, accepted, earlier) for placement in batch]
+        return outcomes
+
+    def run(self, connection: Connection, batch: list[Placement]) -> list[Stored | Exception]:
+        """Run the statement, once."""
+        params = {"rows": as_json([_row(one) for one in batch]), "scope": ANONYMOUS, "topic": ORDER_CREATED.name}
+        earlier = {row.key: _stored(row) for row in execute(connection, _WRITE, params)}
+        self._metrics.orders.labels(Status.PENDING).inc(len(batch) - len(earlier))
+        return [earlier.get(one.key) or Stored(one.order_id, one.fingerprint, one.answer) for one in batch]
 
     def _find(self, keys: list[str]) -> dict[str, Stored]:
-        rows = self._database.read(_FIND, scope=ANONYMOUS, keys=keys)
-        return {row.key: Stored(row.order_id, row.fingerprint, row.answer) for row in rows}
+        return {row.key: _stored(row) for row in self._database.read(_FIND, scope=ANONYMOUS, keys=keys)}
 
 
-def _outcome(placement: Placement, accepted: set[str], earlier: dict[str, Stored]) -> Stored | Exception:
-    if placement.order_id in accepted:
-        return Stored(placement.order_id, placement.fingerprint, placement.answer)
-    return earlier[placement.key or ""]
+def _stored(row: Any) -> Stored:
+    return Stored(row.order_id, row.fingerprint, row.answer)
 
 
 def _row(placement: Placement) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import copy
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -16,12 +17,14 @@ from oms_chassis.db import Database
 from oms_chassis.metrics import Metrics
 from oms_chassis.service import Context, Parts
 from oms_chassis.testing import apply, eventually, migrated
-from oms_contracts.events import ItemUpdated
+from oms_contracts.events import Customer, ItemUpdated, Line, OrderCreated, PaymentMethod
 from oms_contracts.topics import ITEM_UPDATED
+from oms_order import ids
 from oms_order.documentation import SAMPLE
 from oms_order.handlers import learn
 from oms_order.main import SERVICE
 from oms_order.settings import OrderSettings
+from oms_order.writer import Placement
 
 
 @dataclass
@@ -104,27 +107,48 @@ def body() -> dict[str, Any]:
     return copy.deepcopy(SAMPLE)
 
 
+@pytest.fixture
+def make_placement() -> Callable[..., Placement]:
+    """Make an order that is to be written, of a customer's name and perhaps with a key."""
+    return _placement
+
+
+def _placement(name: str, key: str | None = None) -> Placement:
+    order_id = str(ids.new_id())
+    created = OrderCreated(
+        order_id=order_id,
+        customer=Customer(name=name, email="a@example.com", phone_number="12345"),
+        lines=[Line(item_id="Item1", name="Item 1", quantity=1, unit_price=1)],
+        total=1,
+        currency="USD",
+        payment=PaymentMethod(token="t", brand="test", last4="1234", expiry="02/22"),
+        placed_at=datetime.now(UTC),
+    )
+    return Placement(order_id, created, "{}", f"answer to {name}", key, key and f"print of {name}")
+
+
 def _start(url: str, overrides: dict[str, Any]) -> tuple[Running, Callable[[], None]]:
     values = {"database_url": url, "kafka_bootstrap": "localhost:1", "stream_poll_seconds": 0.02, **overrides}
     settings = OrderSettings(**values)
-    database, registry = Database(settings.database_url, settings.database_pool), CollectorRegistry()
+    database, registry = Database(settings.database_url, settings.database_pool, settings.limits), CollectorRegistry()
     parts = SERVICE.build(Context(settings, database, registry))
     asgi = app.create("test", parts.routers, parts.states, Metrics(registry), settings.body_limit)
     server = uvicorn.Server(uvicorn.Config(asgi, host="127.0.0.1", port=0, lifespan="off", log_config=None))
     thread = threading.Thread(target=server.run)
-    for begin in parts.on_start:
-        begin()
-    thread.start()
+    writers = [threading.Thread(target=writer.run) for writer in parts.writers]
+    for one in (*writers, thread):
+        one.start()
     eventually(lambda: server.started)
     port = server.servers[0].sockets[0].getsockname()[1]
     client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10)
 
     def stop() -> None:
         client.close()
-        for end in parts.on_stop:
-            end()
+        for writer in parts.writers:
+            writer.stop()
         server.should_exit = True
-        thread.join()
+        for one in (*writers, thread):
+            one.join()
         database.dispose()
 
     return Running(client, database, parts, registry), stop

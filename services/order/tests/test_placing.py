@@ -168,5 +168,5 @@ def test_without_a_database_the_caller_is_asked_to_come_again(start: Callable[..
 
 def test_a_service_that_drains_takes_no_order(start: Callable[..., Any]) -> None:
     service = start()
-    service.parts.states["placing"].stop()
+    service.parts.writers[0].stop()
     assert service.client.post("/order", json=SAMPLE).status_code == 503

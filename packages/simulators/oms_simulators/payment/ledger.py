@@ -14,6 +14,7 @@ import psycopg
 from psycopg.rows import class_row
 from psycopg_pool import ConnectionPool
 
+from oms_chassis.sessions import BoundedConnection, Limits, arguments
 from oms_gateway.contract import Charge, Refund
 from oms_gateway.errors import GatewayUnavailable, OutcomeUnknown, RequestRefused
 
@@ -25,7 +26,8 @@ _LIMIT = 8  # connections: callers beyond that wait
 # The ledger stands for a server elsewhere, so it must not cost this machine a disk flush per charge. It outlives the
 # death of any client; a crash of its Postgres may take the last fraction of a second with it, but in the default
 # set-up never a charge that the payment service has recorded, because that later commit flushes both.
-_OPTIONS = "-c synchronous_commit=off -c statement_timeout=10000"
+_OPTIONS = {"options": "-c synchronous_commit=off"}
+_LIMITS = Limits(statement=5.0, lock=5.0)
 
 # One simple-query batch is one transaction: the lock makes several processes that start together take turns.
 _SCHEMA: LiteralString = """
@@ -75,9 +77,15 @@ class Ledger:
     """The books as the simulator writes them. Connects at the first call, not before."""
 
     def __init__(self, url: str) -> None:
-        settings = {"autocommit": True, "connect_timeout": 5, "options": _OPTIONS}
         self._pool = ConnectionPool(
-            url, kwargs=settings, min_size=0, max_size=_LIMIT, timeout=5.0, open=False, configure=self._make_schema
+            url,
+            connection_class=BoundedConnection,
+            kwargs={"autocommit": True, **arguments(_LIMITS, _OPTIONS)},
+            min_size=0,
+            max_size=_LIMIT,
+            timeout=5.0,
+            open=False,
+            configure=self._prepare,
         )
         self._lock = threading.Lock()
         self._is_made = False
@@ -121,12 +129,13 @@ class Ledger:
         try:
             yield connection
         except psycopg.OperationalError as error:
-            self._pool.check()  # a server that was restarted broke the idle ones, too
+            self._pool.drain()  # what broke this one broke the idle ones, too
             raise when_lost("the simulator's ledger went away during the call") from error
         finally:
             self._pool.putconn(connection)
 
-    def _make_schema(self, connection: psycopg.Connection) -> None:
+    def _prepare(self, connection: BoundedConnection) -> None:
+        connection.bound = _LIMITS.answer
         with self._lock:
             if not self._is_made:
                 connection.execute(_SCHEMA)
