@@ -1,6 +1,6 @@
 # What can be done here. Each target makes the environment first (scripts/setup.sh ends at once when it is there).
 .DEFAULT_GOAL := help
-.PHONY: help up down test lint format lock reset bench footprint contracts docs images kind-up kind-down test-cluster migration setup
+.PHONY: help up demo down test lint format lock reset bench footprint contracts docs images kind-up kind-down test-cluster migration service setup
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -10,6 +10,9 @@ setup: ## make .venv, with everything that requirements.lock pins
 
 up: setup ## start all of OMS on this machine and place the sample order; Ctrl-C stops it
 	@.venv/bin/oms up
+
+demo: setup ## with `make up` in another terminal: orders survive a killed service, a declined card and a sold-out item
+	@.venv/bin/oms demo
 
 down: setup ## stop what `make up` started elsewhere
 	@.venv/bin/oms down
@@ -31,6 +34,9 @@ contracts: setup ## write the JSON Schemas, the AsyncAPI document and the graphs
 
 docs: setup ## build the documentation as a site: build/site
 	@scripts/docs.sh
+
+service: ## begin a new service: make service NAME=loyalty
+	@python3 scripts/service.py "$(NAME)"
 
 migration: setup ## generate a migration from a service's tables: make migration SERVICE=order m="what changes"
 	@.venv/bin/python scripts/migration.py "$(SERVICE)" "$(m)"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
-pytest_plugins = ["oms_local.testing"]
+pytest_plugins = ["oms_servers.testing"]
 
 # How long an example takes says more about what else the machine does than about the code.
 settings.register_profile("oms", deadline=None)
@@ -14,7 +14,8 @@ settings.load_profile("oms")
 
 PLATFORM = "platform"
 ON_THE_PLATFORM = ("tests/e2e/", "tests/crash/", "tests/cards/")
-ALSO_A_PLATFORM = "packages/local/tests/test_up.py"  # not beside the other one: two cores carry one
+# Not beside the other one: two cores carry one.
+ALSO_A_PLATFORM = ("packages/cli/tests/test_up.py", "packages/cli/tests/test_play.py")
 
 
 class ByFile(LoadScopeScheduling):  # type: ignore[misc] # xdist ships no types
@@ -26,7 +27,7 @@ class ByFile(LoadScopeScheduling):  # type: ignore[misc] # xdist ships no types
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
-        return PLATFORM if path.startswith((*ON_THE_PLATFORM, ALSO_A_PLATFORM)) else path
+        return PLATFORM if path.startswith((*ON_THE_PLATFORM, *ALSO_A_PLATFORM)) else path
 
     def _assign_work_unit(self, node: Any) -> None:
         if PLATFORM in self.workqueue:  # the longest by far: whoever has it is busy until the others are done

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from oms_local import sample
+from oms_cli import sample
 
 Post = Callable[[bytes], Awaitable[int]]
 BODY = json.dumps(sample.order(quantity=1)).encode()

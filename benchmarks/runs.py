@@ -16,7 +16,7 @@ from invariants import Sources, check_when_quiet
 
 from benchmarks.load import Outcome, flood, steady
 from oms_contracts.topics import SERVICES
-from oms_local.platform import Platform
+from oms_platform.platform import Platform
 
 STOCK = 1_000_000
 LIMIT = 900.0  # seconds until a run whose orders do not all end counts as failed

@@ -13,9 +13,9 @@ from pathlib import Path
 from oms_chassis import migrations
 from oms_chassis.db import Database
 from oms_chassis.migrations.autogenerate import revision
-from oms_local.ports import free_port
-from oms_local.postgres import FORGETFUL, PostgresServer
-from oms_local.testing import temporary_folder
+from oms_servers.ports import free_port
+from oms_servers.postgres import FORGETFUL, PostgresServer
+from oms_servers.testing import temporary_folder
 
 
 def main() -> int:

@@ -40,7 +40,7 @@ def captured() -> str:
         Path(home).chmod(0o755)
         environment = {**os.environ, "OMS_HOME": f"{home}/oms", "TERM": "xterm-256color", "COLORTERM": "truecolor"}
         process = subprocess.Popen(
-            [sys.executable, "-m", "oms_local", "up"], env=environment, stdout=theirs, stderr=theirs
+            [sys.executable, "-m", "oms_cli", "up"], env=environment, stdout=theirs, stderr=theirs
         )
         os.close(theirs)
         try:

@@ -12,9 +12,9 @@ from invariants import Sources
 from support import catalogue
 from support.deployment import Deployment
 
-from oms_local.platform import Platform
-from oms_local.postgres import FORGETFUL
-from oms_local.testing import temporary_folder
+from oms_platform.platform import Platform
+from oms_servers.postgres import FORGETFUL
+from oms_servers.testing import temporary_folder
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from support import canaries, traces
 from support.canaries import Canary, Mark
 from support.orders import body, ended, messages, place
 
-from oms_local.platform import Platform
+from oms_platform.platform import Platform
 
 COUNT = 200
 

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from oms_chassis.db import Database
 from oms_chassis.service import Context, Parts
-from oms_local.folders import caches, only_one
+from oms_servers.folders import caches, only_one
 
 CHART = Path(__file__).parents[2] / "charts" / "oms"
 CI = sorted((CHART / "ci").glob("*-values.yaml"))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from oms_contracts.topics import SERVICES
-from oms_local import sample
+from oms_platform.sample import ITEMS
 
 CHART = Path(__file__).parents[2] / "charts" / "oms"
 
@@ -222,7 +222,7 @@ def test_the_kind_example_takes_the_images_that_were_built_here(helm: Any) -> No
 
 def test_the_catalogue_is_the_sample_of_the_local_platform(render: Any) -> None:
     env = {one["name"]: one.get("value") for one in render().container("oms-inventory")["env"]}
-    assert json.loads(env["OMS_CATALOGUE"] or "") == sample.ITEMS
+    assert json.loads(env["OMS_CATALOGUE"] or "") == ITEMS
 
 
 def test_the_mail_catcher_is_there_until_real_providers_are(render: Any) -> None:

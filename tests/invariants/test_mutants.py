@@ -30,10 +30,10 @@ from oms_chassis.testing import apply, outbox
 from oms_contracts.envelope import Event
 from oms_contracts.events import Customer, InventoryUpdated, Line, PaymentCompleted
 from oms_contracts.topics import INVENTORY_UPDATED, PAYMENT_COMPLETED
-from oms_local.postgres import PostgresServer
 from oms_order import handlers
 from oms_order.domain import Fact
 from oms_order.metrics import OrderMetrics
+from oms_servers.postgres import PostgresServer
 
 COUNT = 40
 

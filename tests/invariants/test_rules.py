@@ -22,9 +22,9 @@ from invariants import RULES, Answer, check
 from invariants.__main__ import main
 from oms_chassis import kafka as broker
 from oms_chassis.settings import Settings
-from oms_local import services
-from oms_local.addresses import Addresses
-from oms_local.postgres import PostgresServer
+from oms_platform import services
+from oms_platform.addresses import Addresses
+from oms_servers.postgres import PostgresServer
 
 Break = tuple[str, LiteralString]
 

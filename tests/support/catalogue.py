@@ -5,7 +5,7 @@ import json
 import httpx
 
 from oms_chassis.testing import eventually
-from oms_local import sample
+from oms_platform import sample
 from support.orders import body
 
 PLENTY, SCARCE = 1_000_000, "Item5"

@@ -13,7 +13,7 @@ from invariants import Answer, Sources, check_when_quiet
 
 from oms_chassis.testing import eventually
 from oms_contracts.topics import SERVICES
-from oms_local.testing import free_port
+from oms_servers.testing import free_port
 
 CONTEXT = os.environ.get("OMS_KUBE_CONTEXT", "kind-oms")
 NAMESPACE = RELEASE = "oms"

@@ -8,7 +8,7 @@ from typing import Self
 from invariants import Sources
 
 from oms_contracts.topics import SERVICES
-from oms_local.platform import Platform
+from oms_platform.platform import Platform
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 import psycopg
 
 from oms_chassis.testing import eventually
-from oms_local.platform import Platform
-from oms_local.server import Server
+from oms_platform.platform import Platform
+from oms_servers.server import Server
 
 FAULTY = Path(__file__).parents[1] / "crash" / "faulty.py"
 

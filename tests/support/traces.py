@@ -9,8 +9,8 @@ import httpx
 import psycopg
 
 from oms_contracts.topics import SERVICES
-from oms_local.platform import Platform
-from oms_local.postgres import binaries
+from oms_platform.platform import Platform
+from oms_servers.postgres import binaries
 
 Trace = tuple[str, bytes]
 _NOTHING = bytes(8192)  # a page of a file that was made larger than what is in it

@@ -17,7 +17,7 @@ from invariants import Answer, Sources
 from oms_chassis import migrations
 from oms_chassis.db import Database
 from oms_contracts.topics import SERVICES
-from oms_local.postgres import PostgresServer
+from oms_servers.postgres import PostgresServer
 from oms_simulators.payment.ledger import Ledger
 
 CONFIRMED = "00000000-0000-7000-8000-000000000001"

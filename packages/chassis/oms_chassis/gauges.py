@@ -11,9 +11,10 @@ from oms_chassis.metrics import Metrics
 _OUTBOX = """
 SELECT count(*) AS pending, coalesce(extract(epoch FROM now() - min(created_at)), 0)::float AS oldest FROM outbox
 """
+_QUARANTINED = "SELECT count(*) AS rows FROM outbox_quarantine"
 _JOBS = """
 SELECT queue, count(*) AS pending,
-       coalesce(extract(epoch FROM now() - min(created_at)), 0)::float AS oldest
+       coalesce(extract(epoch FROM now() - min(run_at) FILTER (WHERE run_at <= now())), 0)::float AS oldest
 FROM job GROUP BY queue
 """
 
@@ -22,11 +23,13 @@ def refresh(database: Database, metrics: Metrics, workers: Sequence[Worker]) -> 
     """Bring the gauges up to date; while the database is away they keep their last values."""
     try:
         outbox = database.read(_OUTBOX)[0]
+        quarantined = database.read(_QUARANTINED)[0].rows
         queues = {row.queue: row for row in database.read(_JOBS)}
     except SQLAlchemyError:
         return
     metrics.outbox_pending.set(outbox.pending)
     metrics.outbox_oldest.set(outbox.oldest)
+    metrics.quarantine.set(quarantined)
     for worker in workers:
         row = queues.get(worker.queue)
         metrics.jobs_pending.labels(worker.queue).set(row.pending if row else 0)

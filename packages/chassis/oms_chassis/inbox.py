@@ -29,6 +29,12 @@ def new_ids(transaction: Transaction, ids: Sequence[str]) -> list[str]:
     return [row.event_id for row in transaction.run(_ADMIT, ids=as_json(list(ids)))]
 
 
+def seen(database: Database, ids: Sequence[str]) -> set[str]:
+    """Which of these ids were seen before."""
+    sql = "SELECT event_id FROM inbox WHERE event_id = ANY(%(ids)s)"
+    return {row.event_id for row in database.read(sql, ids=list(ids))}
+
+
 def prune(database: Database, days: float) -> int:
     """Forget what was received longer ago than any repetition can come; how many rows that were."""
     sql = "DELETE FROM inbox WHERE received_at < now() - make_interval(secs => %(seconds)s) RETURNING 1"

@@ -1,6 +1,9 @@
 """What the chassis measures. The registry is explicit, so that tests and processes never share one by accident."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
+from prometheus_client.registry import Collector
 
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -37,6 +40,16 @@ class Metrics:
         self.consumer_running = Gauge(
             "oms_consumer_running", "1 while the consumer has its partitions", registry=registry
         )
+        self.consumer_paused = Gauge(
+            "oms_consumer_paused",
+            "1 while no event can be applied, and none is a dead letter for it",
+            registry=registry,
+        )
+        self.last_poll = Gauge(
+            "oms_consumer_last_poll_timestamp_seconds",
+            "Unix time of the last poll that reached a broker; of the start before the first",
+            registry=registry,
+        )
 
     def _outbox(self, registry: CollectorRegistry) -> None:
         self.outbox_pending = Gauge("oms_outbox_pending", "Events waiting to be sent", registry=registry)
@@ -44,12 +57,17 @@ class Metrics:
             "oms_outbox_oldest_seconds", "Age of the oldest event that waits to be sent", registry=registry
         )
         self.relayed = Counter("oms_relay_events_total", "Events sent", ["topic"], registry=registry)
+        self.quarantined = Counter(
+            "oms_outbox_quarantined_total", "Events that no broker takes", ["topic"], registry=registry
+        )
+        self.quarantine = Gauge("oms_outbox_quarantined", "Events in quarantine", registry=None)
+        registry.register(_Unchecked(self.quarantine))
         self.relay_leader = Gauge("oms_relay_leader", "1 in the replica whose relay sends", registry=registry)
 
     def _jobs(self, registry: CollectorRegistry) -> None:
         self.jobs_pending = Gauge("oms_jobs_pending", "Calls to the outside to be made", ["queue"], registry=registry)
         self.jobs_oldest = Gauge(
-            "oms_jobs_oldest_seconds", "Age of the oldest call that is due", ["queue"], registry=registry
+            "oms_jobs_oldest_seconds", "How long the oldest call that is due has been due", ["queue"], registry=registry
         )
         self.calls = Counter(
             "oms_job_calls_total", "Calls to the outside, by outcome", ["queue", "outcome"], registry=registry
@@ -57,3 +75,13 @@ class Metrics:
         self.call_seconds = Histogram(
             "oms_job_call_seconds", "Time of a call to the outside", ["queue"], buckets=_FAST, registry=registry
         )
+
+
+class _Unchecked(Collector):
+    """A metric whose name the registry does not check: it takes a gauge for its namesake that ends in `_total`."""
+
+    def __init__(self, metric: Gauge) -> None:
+        self._metric = metric
+
+    def collect(self) -> Iterable[Metric]:
+        return self._metric.collect()

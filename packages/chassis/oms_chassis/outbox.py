@@ -1,30 +1,15 @@
-"""The transactional outbox (microservices.io/patterns/data/transactional-outbox) and its relay.
-
-One relay sends per database: it holds a session's advisory lock, and the relays of other replicas stand by. It sends,
-waits for every acknowledgement, and only then deletes: a crash in between sends twice, and never not at all.
-"""
+"""The transactional outbox (microservices.io/patterns/data/transactional-outbox); the relay sends what is in it."""
 
 import base64
-import threading
-import time
 from collections.abc import Iterable, Sequence
-from itertools import count
 from typing import Any
 
 from sqlalchemy import Connection, Row
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from oms_chassis import pacing
-from oms_chassis.db import Database, Rows, Transaction, execute
-from oms_chassis.logs import logger
-from oms_chassis.metrics import Metrics
-from oms_chassis.streams import BATCH, Outgoing, Sink, StreamUnavailable
-from oms_chassis.threads import turned
+from oms_chassis.db import Rows, Transaction, execute
+from oms_chassis.streams import BATCH, Outgoing
 
-log = logger(__name__)
-
-QUICK, IDLE = 0.002, 0.1  # seconds between looks: right after work, and when nothing has come for a while
-_LOCK = 0x6F6D7302
+BATCH_BYTES = 8 * 1024 * 1024  # that one batch may hold, unless a single row is larger
 
 _PUT = """
 INSERT INTO outbox (topic, key, value)
@@ -35,6 +20,25 @@ _PUT_RAW = """
 INSERT INTO outbox (topic, key, value, headers)
 SELECT topic, decode(key, 'base64'), decode(value, 'base64'), headers
 FROM json_to_recordset(%(rows)s::json) AS r(topic text, key text, value text, headers jsonb)
+"""
+# Sizes are known without reading what is stored out of line, so that rows beyond the limit cost nothing.
+_NEXT = """
+SELECT id, topic, key, value, headers FROM (
+    SELECT *, row_number() OVER (ORDER BY id) AS place, sum(
+        coalesce(octet_length(key), 0) + coalesce(octet_length(value), 0) + coalesce(pg_column_size(headers), 0)
+    ) OVER (ORDER BY id) AS bytes
+    FROM (SELECT * FROM outbox WHERE topic <> ALL(%(without)s) ORDER BY id LIMIT %(batch)s) AS waiting
+) AS counted
+WHERE bytes <= %(bytes)s OR place = 1 ORDER BY id
+"""
+_QUARANTINE = """
+WITH refused AS (DELETE FROM outbox WHERE id = %(id)s RETURNING *)
+INSERT INTO outbox_quarantine (id, topic, key, value, headers, created_at, error)
+SELECT id, topic, key, value, headers, created_at, %(error)s FROM refused
+"""
+_REQUEUE = """
+WITH chosen AS (DELETE FROM outbox_quarantine WHERE id = ANY(%(ids)s) RETURNING *)
+INSERT INTO outbox (topic, key, value, headers) SELECT topic, key, value, headers FROM chosen ORDER BY id RETURNING id
 """
 
 
@@ -65,87 +69,32 @@ def _base64(value: bytes | None) -> str | None:
     return None if value is None else base64.b64encode(value).decode()
 
 
-def _outgoing(row: Row[Any]) -> Outgoing:
-    headers = [(name, base64.b64decode(value)) for name, value in row.headers or ()]
-    return Outgoing(
-        row.topic, None if row.key is None else bytes(row.key), None if row.value is None else bytes(row.value), headers
-    )
+def _bytes(value: str | None) -> bytes | None:
+    return None if value is None else base64.b64decode(value)
 
 
-class Relay:
-    """Sends what stands in the outbox, in order, until it is stopped."""
-
-    def __init__(self, database: Database, sink: Sink, metrics: Metrics) -> None:
-        self._database, self._sink, self._metrics = database, sink, metrics
-        self._wake = database.wakes.of("outbox")
-        self._stopping = threading.Event()
-
-    def run(self) -> None:
-        """Lead while the lock can be had; start over whenever the database or the broker goes away."""
-        for attempt in count():
-            turned()
-            try:
-                with self._database.connection() as connection:
-                    self._lead(connection)
-            except (StreamUnavailable, DBAPIError, SQLAlchemyError) as error:
-                log.warning("relay_interrupted", error=type(error).__name__)
-            self._metrics.relay_leader.set(0)
-            if self._stopping.wait(min(0.1 * 2 ** min(attempt, 4), 1.0)):
-                return
-
-    def stop(self) -> None:
-        """Send what is there once more, then return from run."""
-        self._stopping.set()
-        self._wake.set()
-
-    def _lead(self, connection: Connection) -> None:
-        while not execute(connection, "SELECT pg_try_advisory_lock(%(lock)s) AS ours", {"lock": _LOCK})[0].ours:
-            turned()
-            if self._stopping.wait(0.5):
-                return
-        self._metrics.relay_leader.set(1)
-        try:
-            self._send_all(connection)
-        finally:
-            _unlock(connection)
-
-    def _send_all(self, connection: Connection) -> None:
-        idle = QUICK
-        while True:
-            turned()
-            last, began = self._stopping.is_set(), time.monotonic()
-            self._wake.clear()
-            sent = self.send_batch(connection)
-            if sent == BATCH:
-                continue
-            if last and not sent:
-                return
-            if sent:
-                idle = QUICK
-                self._stopping.wait(pacing.pause(time.monotonic() - began))
-            else:
-                idle = min(idle * 2, IDLE)
-                self._wake.wait(idle)
-
-    def send_batch(self, connection: Connection) -> int:
-        """Send up to 500 events and delete them; how many there were."""
-        rows: Rows = execute(
-            connection,
-            "SELECT id, topic, key, value, headers FROM outbox ORDER BY id LIMIT %(batch)s",
-            {"batch": BATCH},
-        )
-        if not rows:
-            return 0
-        self._sink.send([_outgoing(row) for row in rows])
-        execute(connection, "DELETE FROM outbox WHERE id = ANY(%(ids)s)", {"ids": [row.id for row in rows]})
-        for row in rows:
-            self._metrics.relayed.labels(row.topic).inc()
-        return len(rows)
+def outgoing(row: Row[Any]) -> Outgoing:
+    """A row of the outbox as a record."""
+    key, value = (None if column is None else bytes(column) for column in (row.key, row.value))
+    return Outgoing(row.topic, key, value, [(name, _bytes(text)) for name, text in row.headers or ()])
 
 
-def _unlock(connection: Connection) -> None:
-    # A pooled connection that kept the lock would keep every relay from leading.
-    try:
-        execute(connection, "SELECT pg_advisory_unlock(%(lock)s)", {"lock": _LOCK})
-    except DBAPIError:
-        connection.invalidate()
+def next_rows(connection: Connection, without: Sequence[str]) -> Rows:
+    """The oldest rows, 500 and 8 MiB of them at most, except those of the topics in `without`."""
+    return execute(connection, _NEXT, {"without": list(without), "batch": BATCH, "bytes": BATCH_BYTES})
+
+
+def delete(connection: Connection, rows: Rows) -> None:
+    """Forget rows that were sent."""
+    execute(connection, "DELETE FROM outbox WHERE id = ANY(%(ids)s)", {"ids": [row.id for row in rows]})
+
+
+def quarantine(connection: Connection, row: Row[Any], error: str) -> None:
+    """Put a row that can never be sent aside, with the class of the error, for an operator to look at."""
+    execute(connection, _QUARANTINE, {"id": row.id, "error": error})
+
+
+def requeue(transaction: Transaction, ids: Sequence[int]) -> int:
+    """Put quarantined rows back at the end of the outbox, once their cause is mended; how many there were."""
+    transaction.wakes.add("outbox")
+    return len(transaction.run(_REQUEUE, ids=list(ids)))

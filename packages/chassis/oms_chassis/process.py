@@ -17,14 +17,15 @@ from oms_chassis.drain import LATEST, Drain, LastResort
 from oms_chassis.gauges import refresh
 from oms_chassis.health import Health, internal_app
 from oms_chassis.metrics import Metrics
-from oms_chassis.outbox import Relay
 from oms_chassis.parts import Context, Service
 from oms_chassis.progress import Progress
+from oms_chassis.relay import Relay
 from oms_chassis.runner import Runner
 from oms_chassis.server import Server
 from oms_chassis.sessions import Limits
 from oms_chassis.settings import Settings
 from oms_chassis.threads import Crew, Periodic, Task
+from oms_contracts import topics
 
 log = logs.logger(__name__)
 
@@ -52,13 +53,15 @@ class Process:
         self._metrics = Metrics(CollectorRegistry())
         self._parts = service.build(Context(settings, self._database, self._metrics.registry))
         self._sink = service.sink(settings)
-        self._relay = Relay(relay, self._sink, self._metrics)
+        self._relay = Relay(relay, self._sink, self._metrics, topics.emitted_by(service.name))
         self._consumer = self._make_consumer()
         self._runners = [Runner(worker, self._database, self._metrics) for worker in self._parts.workers]
         self._periodics = [Periodic(task) for task in (*self._parts.tasks, self._pruning())]
         self._crew = Crew(self._on_failure)
         self._progress = Progress(self._crew.turns, settings.stall_seconds, self._metrics.registry)
-        self._health = Health(probes, {"consumer": self._is_consuming}, self._progress.stalled)
+        # A service with HTTP takes orders while Kafka is away, even if it starts then: it waits for no consumer.
+        checks = {} if self._parts.routers else {"consumer": self._is_consuming}
+        self._health = Health(probes, checks, self._progress.stalled)
         self._stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 

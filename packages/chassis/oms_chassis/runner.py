@@ -37,6 +37,8 @@ class Runner:
         self._flying: dict[Future[_Call | None], Job] = {}
         self._landed: list[_Call] = []
         self._renewed_at = time.monotonic()
+        for outcome in (Done, Retry):
+            metrics.calls.labels(worker.queue, outcome.__name__.lower())
 
     def run(self) -> None:
         """Claim, call and settle until stopped. Then calls under way are waited for and settled; jobs whose calls have

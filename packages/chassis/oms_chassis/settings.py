@@ -32,7 +32,9 @@ class Settings(BaseSettings):
     kafka_key_file: str | None = None
     kafka_partitions: int = Field(default=3, ge=1, description="of each topic that the topics command creates")
     kafka_replication: int = Field(default=1, ge=1, description="of each topic that the topics command creates")
-    kafka_min_in_sync: int = Field(default=1, ge=1, description="copies that must have a record, of each such topic")
+    kafka_min_in_sync: int | None = Field(
+        default=None, ge=1, description="of each topic that the topics command creates; one less than the replication"
+    )
 
     http_host: str = "0.0.0.0"  # noqa: S104 - a container is reached from outside
     http_port: int = Field(default=9090, ge=0, le=65535)

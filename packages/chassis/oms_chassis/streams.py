@@ -5,13 +5,27 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 Partition = tuple[str, int]
-Headers = Sequence[tuple[str, bytes]]
+Headers = Sequence[tuple[str, bytes | None]]
 
 BATCH = 500  # records at most that are read, or sent, as one
+RECORD_LIMIT = 4 * 1024 * 1024  # bytes that an event's topic takes of one record
+LETTER_LIMIT = RECORD_LIMIT + 1024 * 1024  # a dead letter is its record and more
 
 
 class StreamUnavailable(Exception):
-    """The broker is away or did not acknowledge: the same call may succeed later."""
+    """The broker is away or did not acknowledge: the same call may succeed later. Its text is the error's class."""
+
+
+class TopicRefused(Exception):
+    """The broker takes nothing for this topic: it is missing, or not ours to write to. Others are not concerned."""
+
+    def __init__(self, topic: str, error: str) -> None:
+        super().__init__(error)
+        self.topic, self.error = topic, error
+
+
+class RecordRefused(Exception):
+    """One of the records can never be sent as it is. Its text is the error's class."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +73,10 @@ class Source(Protocol):
         """Whether the group has given this consumer its partitions (maybe none)."""
         ...
 
+    def silence(self) -> float:
+        """Seconds since a broker last answered anything."""
+        ...
+
     def close(self) -> None:
         """Leave the group."""
         ...
@@ -68,7 +86,10 @@ class Sink(Protocol):
     """Where a relay writes."""
 
     def send(self, records: Sequence[Outgoing]) -> None:
-        """Send all and return once the broker has acknowledged each; StreamUnavailable if it has not."""
+        """Send all and return once the broker has acknowledged each.
+
+        StreamUnavailable if it has not, TopicRefused or RecordRefused if it never will; some may have been sent then.
+        """
         ...
 
     def close(self) -> None:

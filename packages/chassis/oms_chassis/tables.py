@@ -71,6 +71,21 @@ class OutboxRow(ChassisTables, table=True):
     created_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs=_NOW)
 
 
+class QuarantineRow(ChassisTables, table=True):
+    """A row of the outbox that no broker takes, with the class of the error. Its id is the one that it had there."""
+
+    __tablename__ = "outbox_quarantine"
+
+    id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    topic: str = Field(sa_type=Text)
+    key: bytes | None = Field(default=None, sa_type=LargeBinary)
+    value: bytes | None = Field(default=None, sa_type=LargeBinary)
+    headers: list[Any] | None = Field(default=None, sa_type=JSONB)
+    created_at: datetime = Field(sa_type=DateTime(timezone=True))
+    quarantined_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs=_NOW)
+    error: str = Field(sa_type=Text)
+
+
 class JobRow(ChassisTables, table=True):
     """A call to the outside that is to be made. `run_at` is when it is due, and the end of the lease while it runs."""
 

@@ -8,7 +8,16 @@ from oms_chassis import migrations
 from oms_chassis.consumer import Handle
 from oms_chassis.db import Database
 from oms_chassis.jobs import Done, Job, Worker, claim, finish
-from oms_chassis.streams import Outgoing, Partition, Record, StreamUnavailable, next_offsets
+from oms_chassis.streams import (
+    LETTER_LIMIT,
+    Outgoing,
+    Partition,
+    Record,
+    RecordRefused,
+    StreamUnavailable,
+    TopicRefused,
+    next_offsets,
+)
 from oms_contracts.envelope import Event
 from oms_contracts.topics import TOPICS, Topic
 
@@ -40,6 +49,7 @@ def chassis_only(url: str) -> Database:
     database = Database(url, 6)
     with database.engine.begin() as connection, Operations.context(MigrationContext.configure(connection)):
         migrations.create_chassis_tables()
+        migrations.create_outbox_quarantine()
     return database
 
 
@@ -51,12 +61,18 @@ class MemoryStream:
         self.positions: dict[Partition, int] = {}
         self.committed: dict[Partition, int] = {}
         self.failures = 0
+        self.missing: set[str] = set()
+        self.limit = LETTER_LIMIT
+        self.silent_for = 0.0
         self.is_closed = False
 
     def send(self, records: Sequence[Outgoing]) -> None:
-        """Append, or fail if a failure was ordered."""
+        """Append, or fail if a failure was ordered; what a broker or its client refuses is refused."""
         self._fail_if_ordered()
+        for topic in {one.topic for one in records} & self.missing:
+            raise TopicRefused(topic, "UnknownTopicOrPartitionError")
         for one in records:
+            _refuse_if_unfit(one, self.limit)
             log = self.records.setdefault(one.topic, [])
             log.append(Record(one.topic, 0, len(log), one.key, one.value, one.headers))
 
@@ -85,6 +101,10 @@ class MemoryStream:
         """Always."""
         return True
 
+    def silence(self) -> float:
+        """What the test says."""
+        return self.silent_for
+
     def close(self) -> None:
         """Remember."""
         self.is_closed = True
@@ -93,6 +113,18 @@ class MemoryStream:
         if self.failures:
             self.failures -= 1
             raise StreamUnavailable("ordered by the test")
+
+
+def _refuse_if_unfit(record: Outgoing, limit: int) -> None:
+    """kafka-python's own rules for what may be sent."""
+    if record.key is None and record.value is None:
+        raise RecordRefused("ValueError")
+    if any(not isinstance(part, bytes | None) for part in (record.key, record.value)):
+        raise RecordRefused("TypeError")
+    if any(not isinstance(name, str) or not isinstance(content, bytes) for name, content in record.headers):
+        raise RecordRefused("TypeError")
+    if sum(len(part or b"") for part in (record.key, record.value, *dict(record.headers).values())) > limit:
+        raise RecordRefused("MessageSizeTooLargeError")
 
 
 def apply(database: Database, handle: Handle, events: Iterable[Event[Any]]) -> None:

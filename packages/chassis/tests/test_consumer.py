@@ -1,6 +1,7 @@
 """The consumer, on a broker in memory; test_kafka.py shows that the real one behaves alike."""
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -9,10 +10,13 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from oms_chassis import consumer as module
+from oms_chassis import processing
 from oms_chassis.consumer import Consumer, Subscription
 from oms_chassis.db import Database, Transaction
+from oms_chassis.faults import STREAK, SystemicFault
 from oms_chassis.metrics import Metrics
-from oms_chassis.streams import Outgoing
+from oms_chassis.relay import Relay
+from oms_chassis.streams import RECORD_LIMIT, Outgoing, Record
 from oms_chassis.testing import MemoryStream, eventually
 from oms_contracts.envelope import Event
 from oms_contracts.events import ItemUpdated
@@ -57,7 +61,7 @@ def running(consumer: Consumer) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "RETRIES", (0.01, 0.01))
+    monkeypatch.setattr(processing, "RETRIES", (0.01, 0.01))
 
 
 def seen(database: Database) -> dict[str, int]:
@@ -168,6 +172,217 @@ def test_a_broker_that_is_away_is_tried_again(database: Database, metrics: Metri
     with running(consumer(database, stream, metrics)):
         eventually(lambda: stream.committed)
     assert seen(database) == {"a": 1}
+
+
+def values(metrics: Metrics, *names: str) -> list[float | None]:
+    return [metrics.registry.get_sample_value(name) for name in names]
+
+
+def test_a_broker_that_falls_silent_is_said_once_and_its_lag_is_unknown(
+    database: Database, metrics: Metrics, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RECONNECT", (0.01,))
+    stream, began = MemoryStream(), time.time()
+    send(stream, [event("a")])
+
+    def lag() -> float | None:
+        return metrics.registry.get_sample_value("oms_consumer_lag", {"topic": ITEM_UPDATED.name, "partition": "0"})
+
+    with running(consumer(database, stream, metrics)):
+        eventually(lambda: values(metrics, "oms_consumer_running") == [1.0] and lag() is not None)
+        stream.silent_for = module.SILENT + 1
+        eventually(lambda: stream.is_closed)
+        stream.is_closed = False
+        eventually(lambda: stream.is_closed)  # it connects again and again
+        assert values(metrics, "oms_consumer_running") == [0.0]
+        assert lag() is None
+        (last,) = values(metrics, "oms_consumer_last_poll_timestamp_seconds")
+        assert last is not None
+        assert began - 1 <= last <= time.time()
+        stream.silent_for = 0.0
+        eventually(lambda: values(metrics, "oms_consumer_running") == [1.0])
+    assert capsys.readouterr().out.count("consumer_without_broker") == 1
+
+
+def test_the_last_poll_is_the_last_one_that_a_broker_answered(database: Database, metrics: Metrics) -> None:
+    stream = MemoryStream()
+    stream.silent_for = 10.0
+    with running(consumer(database, stream, metrics)):
+        eventually(
+            lambda: 9 < time.time() - (values(metrics, "oms_consumer_last_poll_timestamp_seconds")[0] or 0.0) < 15
+        )
+
+
+# What is everybody's fault and not the record's
+
+
+def items(count: int) -> list[Event[Any]]:
+    return [event(f"item-{number}") for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("breaks", "mends"),
+    [
+        ("ALTER TABLE seen RENAME COLUMN item TO thing", "ALTER TABLE seen RENAME COLUMN thing TO item"),
+        ("ALTER TABLE seen RENAME TO gone", "ALTER TABLE gone RENAME TO seen"),
+    ],
+)
+def test_a_schema_that_does_not_fit_pauses_the_consumer_and_makes_no_dead_letters(
+    database: Database, metrics: Metrics, breaks: str, mends: str
+) -> None:
+    stream = MemoryStream()
+    database.read(breaks)
+    with running(consumer(database, stream, metrics)):
+        send(stream, items(3))
+        eventually(lambda: values(metrics, "oms_consumer_paused") == [1.0])
+        assert stream.committed == {}
+        assert dead(database) == []
+        database.read(mends)
+        eventually(lambda: stream.committed == {(ITEM_UPDATED.name, 0): 3})
+        eventually(lambda: values(metrics, "oms_consumer_paused") == [0.0])
+    assert seen(database) == {f"item-{number}": 1 for number in range(3)}
+    assert dead(database) == []
+
+
+def test_more_records_in_a_row_than_can_be_bad_pause_the_consumer_and_make_no_dead_letters(
+    database: Database, metrics: Metrics
+) -> None:
+    broken = threading.Event()
+    broken.set()
+
+    def handle(transaction: Transaction, events: list[Event[Any]]) -> None:
+        if broken.is_set():
+            raise KeyError("a bug")
+        see(transaction, events)
+
+    stream = MemoryStream()
+    send(stream, items(STREAK + 10))
+    with running(consumer(database, stream, metrics, handle)):
+        eventually(lambda: values(metrics, "oms_consumer_paused") == [1.0])
+        assert dead(database) == []
+        broken.clear()
+        eventually(lambda: stream.committed == {(ITEM_UPDATED.name, 0): STREAK + 10})
+    assert len(seen(database)) == STREAK + 10
+    assert dead(database) == []
+
+
+def test_records_that_come_one_by_one_are_a_streak_as_well(database: Database, metrics: Metrics) -> None:
+    def fail(_: Transaction, __: list[Event[Any]]) -> None:
+        raise KeyError("a bug")
+
+    stream = MemoryStream()
+    reader = consumer(database, stream, metrics, fail)
+    for one in items(STREAK):
+        send(stream, [one])
+        reader.work(stream.poll(0))
+    send(stream, [event("one-more")])
+    with pytest.raises(SystemicFault, match="KeyError"):
+        reader.work(stream.poll(0))
+    assert len(dead(database)) == STREAK
+
+
+def test_bad_records_among_good_ones_are_no_streak(database: Database, metrics: Metrics) -> None:
+    stream = MemoryStream()
+    for number in range(STREAK + 5):
+        send(stream, [event("poison"), event(f"item-{number}")])
+    consumer(database, stream, metrics).work(stream.poll(0))
+    assert len(dead(database)) == STREAK + 5
+    assert len(seen(database)) == STREAK + 5
+
+
+def test_what_was_buried_costs_no_call_when_it_comes_again(database: Database, metrics: Metrics) -> None:
+    calls: list[int] = []
+
+    def fail(_: Transaction, events: list[Event[Any]]) -> None:
+        calls.append(len(events))
+        raise LookupError
+
+    stream = MemoryStream()
+    send(stream, items(5))
+    records = stream.poll(0)
+    consumer(database, stream, metrics, fail).work(records)
+    assert calls
+    calls.clear()
+    consumer(database, stream, metrics, fail).work(records)
+    assert calls == []
+    assert len(dead(database)) == 5
+
+
+def test_a_turn_that_takes_too_long_is_ended_and_what_is_finished_is_committed(
+    database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processing, "TURN", 0.5)
+    monkeypatch.setattr(processing, "RETRIES", (0.1,))
+    stream = MemoryStream()
+    for number in range(STREAK):
+        send(stream, [event("poison"), event(f"item-{number}")])
+    commits: list[int] = []
+    monkeypatch.setattr(stream, "commit", lambda offsets: commits.extend(offsets.values()))
+    with running(consumer(database, stream, metrics)):
+        eventually(lambda: commits and commits[-1] == 2 * STREAK, within=30)
+    assert len(commits) > 1
+    assert commits == sorted(commits)
+    assert len(dead(database)) == STREAK
+    assert seen(database) == {f"item-{number}": 1 for number in range(STREAK)}
+
+
+def test_a_stop_does_not_wait_for_the_records_that_are_left(
+    database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processing, "RETRIES", (30.0,))
+    stream, tried = MemoryStream(), threading.Event()
+
+    def fail(_: Transaction, __: list[Event[Any]]) -> None:
+        tried.set()
+        raise LookupError
+
+    send(stream, [event("a")])
+    with running(consumer(database, stream, metrics, fail)):
+        assert tried.wait(10)
+    assert dead(database) == []
+    assert stream.committed == {}
+
+
+# Whatever a legal record holds
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        Outgoing(ITEM_UPDATED.name, None, None),
+        Outgoing(ITEM_UPDATED.name, b"key", None),
+        Outgoing(ITEM_UPDATED.name, b"key", b"value", [("name", None)]),
+        Outgoing(ITEM_UPDATED.name, b"key", b"value", [("a\0b", b"\0")]),
+        Outgoing(ITEM_UPDATED.name, b"\xff\0", b"\xff\0", [("", b"")]),
+        Outgoing(ITEM_UPDATED.name, b"key", b"[" * 100_000),
+        Outgoing(ITEM_UPDATED.name, b"key", b"x" * (RECORD_LIMIT + 3_000_000)),
+        Outgoing(ITEM_UPDATED.name, b"x" * (RECORD_LIMIT + 1), None),
+        Outgoing(ITEM_UPDATED.name, b"key", b"x", [("name", b"x" * (RECORD_LIMIT + 1))]),
+        Outgoing(ITEM_UPDATED.name, b"key", event("item-1").encode().replace("item-1", "a\\u0000b").encode()),
+    ],
+)
+def test_no_legal_record_stops_the_ones_behind_it(database: Database, metrics: Metrics, odd: Outgoing) -> None:
+    stream = MemoryStream()
+    stream.records[ITEM_UPDATED.name] = [Record(odd.topic, 0, 0, odd.key, odd.value, odd.headers)]
+    send(stream, [event("a")])
+    with running(consumer(database, stream, metrics)):
+        eventually(lambda: stream.committed == {(ITEM_UPDATED.name, 0): 2})
+    assert seen(database) == {"a": 1}
+    relay = Relay(database, stream, metrics)
+    with database.connection() as connection:
+        assert relay.send_batch(connection) == 1
+    (sent,) = stream.records["test.deadletter"]
+    assert sent.headers
+    assert database.read("SELECT 1 FROM outbox_quarantine") == []
+
+
+def test_outcomes_are_counted_from_the_start(database: Database, metrics: Metrics) -> None:
+    consumer(database, MemoryStream(), metrics)
+    labels = {"topic": ITEM_UPDATED.name}
+    assert metrics.registry.get_sample_value("oms_dead_letters_total", labels) == 0.0
+    for outcome in ("applied", "duplicate", "dead"):
+        found = metrics.registry.get_sample_value("oms_consumer_events_total", {**labels, "outcome": outcome})
+        assert found == 0.0
 
 
 def test_the_lag_of_a_partition_that_moved_away_is_no_longer_reported(

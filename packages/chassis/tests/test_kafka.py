@@ -1,7 +1,13 @@
 """The real broker behaves as a consumer and a relay expect."""
 
+import gc
+import logging
+import os
+import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -9,18 +15,32 @@ import pytest
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from prometheus_client import CollectorRegistry
 
-from oms_chassis import kafka as module
+from oms_chassis import outbox
 from oms_chassis.consumer import Consumer, Subscription
 from oms_chassis.db import Database, Transaction
-from oms_chassis.kafka import KafkaSink, KafkaSource, create_topics
+from oms_chassis.kafka import KafkaSink, KafkaSource, admin, create_topics
+from oms_chassis.kafka import sink as sinks
+from oms_chassis.kafka import source as module
 from oms_chassis.metrics import Metrics
+from oms_chassis.relay import Relay
 from oms_chassis.settings import Settings
-from oms_chassis.streams import Outgoing, Record, StreamUnavailable, first_offsets, next_offsets
+from oms_chassis.streams import (
+    LETTER_LIMIT,
+    RECORD_LIMIT,
+    Outgoing,
+    Record,
+    RecordRefused,
+    StreamUnavailable,
+    TopicRefused,
+    first_offsets,
+    next_offsets,
+)
 from oms_chassis.testing import eventually
 from oms_contracts import topics
 from oms_contracts.envelope import Event
 from oms_contracts.events import ItemUpdated
 from oms_contracts.topics import ITEM_UPDATED
+from oms_servers.kafka import KafkaServer
 
 TOPIC = ITEM_UPDATED.name
 
@@ -37,6 +57,10 @@ def sink(settings: Settings) -> Iterator[KafkaSink]:
     sink = KafkaSink(settings)
     yield sink
     sink.close()
+
+
+def unreachable(_: Settings) -> dict[str, Any]:
+    return {"bootstrap_servers": "127.0.0.1:1", "bootstrap_timeout_ms": 500}
 
 
 def source(settings: Settings, group: str) -> KafkaSource:
@@ -132,15 +156,138 @@ def test_a_topic_needs_as_many_copies_as_were_asked_for(settings: Settings, monk
 
 def test_a_broker_that_is_away_is_said_to_be_unavailable(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     nowhere = settings.model_copy(update={"kafka_bootstrap": "127.0.0.1:1"})
-    monkeypatch.setattr(
-        module, "connection", lambda _: {"bootstrap_servers": "127.0.0.1:1", "bootstrap_timeout_ms": 500}
-    )
+    for where in (admin, sinks, module):
+        monkeypatch.setattr(where, "connection", unreachable)
     with pytest.raises(StreamUnavailable):
         create_topics(nowhere)
     with pytest.raises(StreamUnavailable):
         KafkaSink(nowhere).send([Outgoing(TOPIC, b"key", b"value")])
     with pytest.raises(StreamUnavailable):
         source(nowhere, "group")
+
+
+@pytest.mark.parametrize(
+    "connect",
+    [
+        lambda settings: source(settings, "group"),
+        lambda settings: KafkaSink(settings).send([Outgoing(TOPIC, b"key", b"value")]),
+        create_topics,
+    ],
+    ids=["source", "sink", "admin"],
+)
+def test_connecting_in_vain_leaves_no_thread_and_no_descriptor(
+    settings: Settings,
+    connect: Callable[[Settings], object],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.CRITICAL, "kafka")  # as in a service; what is captured keeps what its arguments refer to
+    for where in (admin, sinks, module):
+        monkeypatch.setattr(where, "connection", lambda _: {**unreachable(_), "bootstrap_timeout_ms": 50})
+
+    def held() -> tuple[int, int]:
+        return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
+
+    gc.collect()
+    before = held()
+    gc.disable()
+    try:
+        for _ in range(20):
+            with pytest.raises(StreamUnavailable):
+                connect(settings)
+        after = held()
+    finally:
+        gc.enable()
+    assert after[0] <= before[0]
+    assert after[1] <= before[1] + 3
+
+
+def test_a_source_whose_broker_falls_silent_knows_for_how_long(settings: Settings, kafka_server: KafkaServer) -> None:
+    assert kafka_server.pid
+    reader = source(settings, uuid4().hex)
+    eventually(lambda: (reader.poll(0.2), reader.is_assigned())[1], within=30)
+    eventually(lambda: (reader.poll(0.2), reader.silence() < 2)[1], within=30)
+    os.kill(kafka_server.pid, signal.SIGSTOP)
+    try:
+        eventually(lambda: (reader.poll(0.2), reader.silence() > module.QUIET + 1)[1], within=30)
+        busy = time.process_time()
+        for _ in range(6):
+            assert reader.poll(0.5) == []
+        assert time.process_time() - busy < 0.5  # of the three seconds that the polls took
+    finally:
+        os.kill(kafka_server.pid, signal.SIGCONT)
+    eventually(lambda: (reader.poll(0.2), reader.silence() < 2)[1], within=60)
+    reader.close()
+
+
+def test_a_rewound_source_leaves_what_is_another_member_s(settings: Settings) -> None:
+    reader = source(settings, uuid4().hex)
+    reader.rewind({(TOPIC, 99): 5})
+    reader.close()
+
+
+@pytest.mark.parametrize(
+    ("odd", "error"),
+    [
+        (Outgoing(TOPIC, None, None), "ValueError"),
+        (Outgoing(TOPIC, b"key", b"value", [("name", None)]), "TypeError"),
+        (Outgoing("no topic!", b"key", b"value"), "ValueError"),
+        (Outgoing(TOPIC, b"key", b"x" * (LETTER_LIMIT + 1)), "MessageSizeTooLargeError"),
+        (Outgoing(TOPIC, b"key", b"x" * (RECORD_LIMIT + 1)), "MessageSizeTooLargeError"),
+    ],
+)
+def test_what_can_never_be_sent_is_refused_and_the_next_is_sent(sink: KafkaSink, odd: Outgoing, error: str) -> None:
+    with pytest.raises(RecordRefused, match=error):
+        sink.send([Outgoing(TOPIC, uuid4().bytes, b"before"), odd])
+    sink.send([Outgoing(TOPIC, uuid4().bytes, b"after")])
+
+
+def test_a_dead_letter_may_be_larger_than_an_event(sink: KafkaSink) -> None:
+    sink.send([Outgoing("order.deadletter", b"key", b"x" * (RECORD_LIMIT + 100_000))])
+
+
+def test_a_topic_that_is_missing_is_told_from_a_broker_that_is_away(sink: KafkaSink) -> None:
+    with pytest.raises(TopicRefused, match="UnknownTopic") as refusal:
+        sink.send([Outgoing(TOPIC, b"key", b"value"), Outgoing("missing", b"key", b"value")])
+    assert refusal.value.topic == "missing"
+    sink.send([Outgoing(TOPIC, b"key", b"value")])
+
+
+def test_one_row_in_hundreds_is_isolated_on_a_real_broker(
+    settings: Settings, sink: KafkaSink, database: Database, metrics: Metrics
+) -> None:
+    keys = [uuid4().bytes for _ in range(2)]
+    good = [Outgoing(TOPIC, keys[number % 2], str(number).encode()) for number in range(300)]
+    with database.transaction() as transaction:
+        outbox.put_raw(transaction, [*good[:100], Outgoing(TOPIC, b"key", b"x" * (RECORD_LIMIT + 1)), *good[100:]])
+        outbox.put_raw(transaction, [Outgoing(TOPIC, None, None)])
+    relay = Relay(database, sink, metrics)
+    with database.connection() as connection:
+        while relay.send_batch(connection):
+            pass
+    errors = [row.error for row in database.read("SELECT error FROM outbox_quarantine ORDER BY id")]
+    assert errors == ["MessageSizeTooLargeError", "ValueError"]
+    reader = source(settings, uuid4().hex)
+    found: dict[bytes, None] = {}
+
+    def all_there() -> bool:
+        found.update({r.value: None for r in reader.poll(0.2) if r.key == keys[0] and r.value})
+        return len(found) == 150
+
+    eventually(all_there, within=30)
+    assert list(found) == [one.value for one in good[::2]]
+    reader.close()
+
+
+@pytest.mark.parametrize(
+    ("replication", "own", "expected"), [(1, None, "1"), (2, None, "1"), (3, None, "2"), (3, 3, "3")]
+)
+def test_topics_need_as_many_copies_as_make_an_acknowledgement_worth_something(
+    settings: Settings, replication: int, own: int | None, expected: str
+) -> None:
+    configured = settings.model_copy(update={"kafka_replication": replication, "kafka_min_in_sync": own})
+    for name in topics.names():
+        assert admin._topic(configured, name)["configs"]["min.insync.replicas"] == expected
 
 
 def test_a_consumer_works_off_what_the_real_broker_delivers(
@@ -152,7 +299,7 @@ def test_a_consumer_works_off_what_the_real_broker_delivers(
     def handle(_: Transaction, batch: list[Event[Any]]) -> None:
         events.extend(one for one in batch if one.subject == key)
 
-    data = ItemUpdated(item_id="a", name="A", unit_price=1, currency="USD", available=True, version=1)
+    data = ItemUpdated(item_id=key, name="A", unit_price=1, currency="USD", available=True, version=1)
     sent = [ITEM_UPDATED.event(data, key) for _ in range(20)]
     sink.send([Outgoing(TOPIC, key.encode(), one.encode().encode()) for one in (*sent, *sent)])
     group = uuid4().hex

@@ -9,7 +9,7 @@ import pytest
 from oms_chassis import outbox
 from oms_chassis.db import Database
 from oms_chassis.metrics import Metrics
-from oms_chassis.outbox import Relay
+from oms_chassis.relay import Relay
 from oms_chassis.streams import Outgoing
 from oms_chassis.testing import MemoryStream, eventually
 

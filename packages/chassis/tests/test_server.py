@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from oms_chassis import server
 from oms_chassis.server import Server
-from oms_local.ports import free_port
+from oms_servers.ports import free_port
 
 
 async def hello(_: Request) -> Response:

@@ -28,8 +28,8 @@ from oms_chassis.streams import StreamUnavailable
 from oms_chassis.testing import chassis_only, eventually
 from oms_chassis.threads import Task
 from oms_contracts.topics import PAYMENT_REFUNDED
-from oms_local.ports import free_port
-from oms_local.postgres import PostgresServer
+from oms_servers.ports import free_port
+from oms_servers.postgres import PostgresServer
 
 TOY = '''
 """A service of this test: it keeps what it is told, and can be slow about it."""
@@ -98,10 +98,10 @@ def fail() -> None:
     raise LookupError("what a customer said")
 
 def build(context):
-    crash = [lambda: context.database.read("SELECT 1")] if context.settings.currency == "USD" else [fail]
+    crash = [lambda: context.database.read("SELECT 1")] if context.settings.currency != "EUR" else [fail]
     return Parts(
         subscriptions=[Subscription(PAYMENT_REFUNDED, lambda transaction, events: None)],
-        routers=[router],
+        routers=[] if context.settings.currency == "CHF" else [router],
         tasks=[Task("failing", fail, 0.05)],
         on_start=crash,
     )
@@ -112,11 +112,14 @@ if __name__ == "__main__":
     raise SystemExit(main(SERVICE))
 '''
 MIGRATION = """
-from oms_chassis.migrations import create_chassis_tables, drop_chassis_tables
+from oms_chassis.migrations import create_chassis_tables, create_outbox_quarantine, drop_chassis_tables
 revision = "0001"
 down_revision = None
-upgrade = create_chassis_tables
 downgrade = drop_chassis_tables
+
+def upgrade():
+    create_chassis_tables()
+    create_outbox_quarantine()
 """
 
 
@@ -157,6 +160,12 @@ class Toy:
 
     def get(self, path: str, port: int | None = None) -> httpx.Response:
         return httpx.get(f"http://127.0.0.1:{port or self.internal}{path}", timeout=10)
+
+    def answers(self) -> bool:
+        try:
+            return self.get("/livez").status_code == 200
+        except httpx.TransportError:
+            return False
 
     def is_ready(self) -> bool:
         try:
@@ -272,11 +281,31 @@ def test_topics_say_when_the_broker_is_away(
 def test_a_service_tells_that_it_lives_that_it_is_ready_and_what_it_measures(running: Toy) -> None:
     toy = running
     assert toy.get("/livez").status_code == 200
-    assert toy.get("/readyz").json() == {"serving": True, "database": True, "consumer": True}
+    assert toy.get("/readyz").json() == {"serving": True, "database": True}
     measured = toy.get("/metrics").text
-    for name in ("oms_outbox_pending", "oms_consumer_running", "oms_relay_leader"):
+    for name in ("oms_outbox_pending", "oms_outbox_quarantined", "oms_consumer_running", "oms_relay_leader"):
         assert f"\n{name} " in measured
     eventually(lambda: "oms_consumer_running 1.0" in toy.get("/metrics").text)
+
+
+def test_a_service_without_http_is_not_ready_before_its_consumer(toy: Toy) -> None:
+    process = toy.start(OMS_MIGRATE_ON_START="true", OMS_CURRENCY="CHF", OMS_KAFKA_BOOTSTRAP="127.0.0.1:1")
+    expected = {"serving": True, "database": True, "consumer": False}
+    try:
+        eventually(lambda: toy.answers() and toy.get("/readyz").json() == expected, within=60)
+        assert toy.get("/readyz").status_code == 503
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_service_with_http_is_ready_without_kafka(toy: Toy) -> None:
+    process = toy.start(OMS_MIGRATE_ON_START="true", OMS_KAFKA_BOOTSTRAP="127.0.0.1:1")
+    try:
+        eventually(toy.is_ready, within=60)
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_probes_and_metrics_are_not_on_the_public_port(running: Toy) -> None:

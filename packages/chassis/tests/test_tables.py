@@ -17,7 +17,7 @@ from oms_chassis.tables import ChassisTables, assigned, names, typed
 from oms_chassis.testing import chassis_only, migrated
 
 FIRST = """
-from oms_chassis.migrations import create_chassis_tables
+from oms_chassis.migrations import create_chassis_tables, create_outbox_quarantine
 
 revision = "0001"
 down_revision = None
@@ -25,6 +25,7 @@ down_revision = None
 
 def upgrade():
     create_chassis_tables()
+    create_outbox_quarantine()
 """
 
 

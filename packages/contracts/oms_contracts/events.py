@@ -62,6 +62,11 @@ class OrderEvent(Message):
     total: Minor
     currency: Currency
 
+    @property
+    def about(self) -> str:
+        """The event's subject."""
+        return self.order_id
+
 
 class OrderCreated(OrderEvent):
     """An order was accepted: it is to be paid."""
@@ -100,6 +105,11 @@ class PaymentRefunded(Message):
     amount: Minor
     currency: Currency
 
+    @property
+    def about(self) -> str:
+        """The event's subject."""
+        return self.order_id
+
 
 class ItemUpdated(Message):
     """An item's name, price or availability changed. A reader keeps the highest `version` that it saw."""
@@ -110,3 +120,8 @@ class ItemUpdated(Message):
     currency: Currency
     available: StrictBool
     version: Count
+
+    @property
+    def about(self) -> str:
+        """The event's subject."""
+        return self.item_id

@@ -27,8 +27,17 @@ class Topic:
         return self.model(data=data, **fields)
 
     def decode(self, value: bytes | str) -> Event[Any]:
-        """The event that a record's value holds; pydantic.ValidationError if it is none of this topic's."""
-        return self.model.model_validate_json(value)
+        """The event that a record's value holds.
+
+        ValueError (pydantic's ValidationError is one) if it is no event of this topic, or if its subject is not the
+        order or the item that its data is about.
+        """
+        event = self.model.model_validate_json(value)
+        if event.type != self.name:
+            raise ValueError("an event of another type")
+        if event.subject != event.data.about:
+            raise ValueError("an event whose data is about another subject")
+        return event
 
 
 def _topic(name: str, data: type[Message], emitted_by: str, *read_by: str, compacted: bool = False) -> Topic:
@@ -61,6 +70,11 @@ SERVICES = ("order", "payment", "inventory", "sms", "email")
 def dead_letter(service: str) -> str:
     """The topic on which a service leaves what no retry can save."""
     return f"{service}.deadletter"
+
+
+def emitted_by(service: str) -> Iterable[str]:
+    """All topics that a service writes to."""
+    return (*(topic.name for topic in TOPICS if topic.emitted_by == service), dead_letter(service))
 
 
 def names() -> Iterable[str]:

@@ -95,7 +95,7 @@ def example(topic: Topic) -> dict[str, Any]:
         "id": "e-1",
         "source": f"/oms/{topic.emitted_by}",
         "type": topic.name,
-        "subject": "o-1",
+        "subject": data[topic].get("orderId", "Item1"),
         "time": "2026-01-01T00:00:00Z",
         "data": data[topic],
     }
@@ -109,7 +109,8 @@ def decode(topic: Topic, value: dict[str, Any]) -> Event[Any]:
 @settings(max_examples=30)
 @given(drawn=st.data())
 def test_whatever_is_made_comes_back_the_same_and_is_what_the_schema_says(topic: Topic, drawn: st.DataObject) -> None:
-    event = topic.event(drawn.draw(STRATEGIES[topic]), subject="o-1", traceparent=drawn.draw(st.none() | words))
+    data: Any = drawn.draw(STRATEGIES[topic])
+    event = topic.event(data, subject=data.about, traceparent=drawn.draw(st.none() | words))
     wire = event.encode()
     assert topic.decode(wire.encode()) == event
     VALIDATORS[topic.name].validate(json.loads(wire))
@@ -169,6 +170,18 @@ def test_a_quantity_is_a_whole_number_of_at_least_one(wrong: object) -> None:
     with pytest.raises(ValidationError):
         decode(topics.ORDER_CREATED, value)
     assert not VALIDATORS["orderCreatedEvent"].is_valid(value)
+
+
+@every_topic
+def test_an_event_of_another_topic_is_refused_though_its_data_would_do(topic: Topic) -> None:
+    with pytest.raises(ValueError, match="type"):
+        decode(topic, {**example(topic), "type": "otherEvent"})
+
+
+@every_topic
+def test_an_event_whose_subject_is_not_what_its_data_is_about_is_refused(topic: Topic) -> None:
+    with pytest.raises(ValueError, match="subject"):
+        decode(topic, {**example(topic), "subject": "o-2"})
 
 
 @pytest.mark.parametrize("value", [b"", b"{", b"null", b"[]", b'"text"', b"\xff\xfe"])

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from dataclasses import dataclass
+from itertools import product
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter
@@ -10,11 +11,13 @@ from prometheus_client import CollectorRegistry, Counter
 from oms_chassis.db import Transaction
 from oms_chassis.jobs import Done, Job, NewJob, Outcome, Retry, Settled, Worker
 from oms_chassis.logs import logger
+from oms_notifications.messages import Kind
 
 log = logger(__name__)
 
 ATTEMPTS = 500  # six hours at the chassis's backoff: a provider's bad morning costs no customer their message
 DOUBTS = 3  # attempts that may each have reached the customer, until nobody repeats them any more
+STATES = ("sent", "failed")
 _SAFE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -74,6 +77,8 @@ def refused(reason: str) -> Done:
 def worker(queue: str, provider: Provider, registry: CollectorRegistry, concurrency: int) -> Worker:
     """The worker that sends what the handlers queued, and writes down what became of it."""
     outcomes = Counter("oms_messages_total", "Messages to customers", ["channel", "kind", "state"], registry=registry)
+    for kind, state in product(Kind, STATES):
+        outcomes.labels(queue, kind, state)
 
     def settle(transaction: Transaction, settled: list[Settled]) -> None:
         rows = [{"order_id": job.subject, "attempts": job.attempts, **result} for job, result in settled]

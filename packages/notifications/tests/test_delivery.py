@@ -164,6 +164,12 @@ def count(registry: CollectorRegistry, kind: str, state: str) -> float | None:
     return registry.get_sample_value("oms_messages_total", {"channel": QUEUE, "kind": kind, "state": state})
 
 
+def test_messages_are_counted_from_the_start() -> None:
+    registry = CollectorRegistry()
+    worker(QUEUE, Fake(), registry, 1)
+    assert {count(registry, kind, state) for kind in Kind for state in ("sent", "failed")} == {0.0}
+
+
 def test_a_message_that_may_have_arrived_each_time_is_repeated_twice_and_no_more(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

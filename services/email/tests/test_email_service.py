@@ -11,8 +11,8 @@ from oms_chassis import testing
 from oms_chassis.service import Context, main
 from oms_email.main import SERVICE
 from oms_email.settings import EmailSettings
-from oms_local.testing import free_port
 from oms_notifications.testing import confirmed, declined, out_of_stock, running_mail_catcher
+from oms_servers.testing import free_port
 
 
 def settings(url: str, port: int = 25, sender: str = "shop@example.com") -> EmailSettings:

@@ -22,7 +22,7 @@ from oms_chassis.streams import Outgoing
 from oms_chassis.testing import eventually
 from oms_contracts.events import ItemUpdated
 from oms_contracts.topics import ITEM_UPDATED
-from oms_local.ports import free_port
+from oms_servers.ports import free_port
 from oms_order.documentation import SAMPLE
 
 DRAIN = 6.0  # less than a statement may take

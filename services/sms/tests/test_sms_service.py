@@ -8,8 +8,8 @@ from pydantic import SecretStr, ValidationError
 
 from oms_chassis import testing
 from oms_chassis.service import Context
-from oms_local.testing import free_port
 from oms_notifications.testing import CUSTOMER, confirmed, declined, out_of_stock, running_mail_catcher
+from oms_servers.testing import free_port
 from oms_sms.main import SERVICE
 from oms_sms.settings import SmsSettings
 

@@ -124,3 +124,27 @@ def drop_chassis_tables() -> None:
 
     for table in ("job", "outbox", "inbox"):
         op.drop_table(table)
+
+
+def create_outbox_quarantine() -> None:
+    """Where the relay puts rows of the outbox that no broker takes: each service's second migration."""
+    from alembic import op
+
+    op.create_table(
+        "outbox_quarantine",
+        sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),  # the one that the row had in the outbox
+        sa.Column("topic", sa.Text, nullable=False),
+        sa.Column("key", sa.LargeBinary),
+        sa.Column("value", sa.LargeBinary),
+        sa.Column("headers", JSONB),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("quarantined_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+        sa.Column("error", sa.Text, nullable=False),
+    )
+
+
+def drop_outbox_quarantine() -> None:
+    """The way back."""
+    from alembic import op
+
+    op.drop_table("outbox_quarantine")

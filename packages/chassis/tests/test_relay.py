@@ -1,0 +1,162 @@
+"""What cannot be sent stops nothing else."""
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from oms_chassis import outbox
+from oms_chassis.db import Database
+from oms_chassis.metrics import Metrics
+from oms_chassis.relay import Relay
+from oms_chassis.streams import Headers, Outgoing, StreamUnavailable
+from oms_chassis.testing import MemoryStream, eventually
+
+
+def put(database: Database, *records: Outgoing) -> None:
+    with database.transaction() as transaction:
+        outbox.put_raw(transaction, records)
+
+
+def record(value: bytes | None, key: bytes | None = b"key", topic: str = "topic", headers: Headers = ()) -> Outgoing:
+    return Outgoing(topic, key, value, headers)
+
+
+def send_all(relay: Relay, database: Database) -> None:
+    with database.connection() as connection:
+        while relay.send_batch(connection):
+            pass
+
+
+def sent(stream: MemoryStream, topic: str = "topic") -> list[bytes | None]:
+    """What was sent, repetitions left out."""
+    return list(dict.fromkeys(one.value for one in stream.records.get(topic, [])))
+
+
+def quarantined(database: Database) -> list[Any]:
+    return list(database.read("SELECT * FROM outbox_quarantine ORDER BY id"))
+
+
+def pending(database: Database) -> int:
+    return int(database.read("SELECT count(*) AS n FROM outbox")[0].n)
+
+
+@pytest.mark.parametrize(
+    ("bad", "error"),
+    [
+        (record(None, None), "ValueError"),
+        (record(b"x", headers=[("name", None)]), "TypeError"),
+        (record(b"x" * 3000), "MessageSizeTooLargeError"),
+    ],
+)
+def test_a_row_that_cannot_be_sent_goes_into_quarantine_and_the_rest_is_sent(
+    database: Database, metrics: Metrics, bad: Outgoing, error: str
+) -> None:
+    stream, good = MemoryStream(), [record(str(number).encode()) for number in range(9)]
+    stream.limit = 2000
+    put(database, *good[:4], bad, *good[4:])
+    send_all(Relay(database, stream, metrics), database)
+    assert sent(stream) == [one.value for one in good]
+    assert pending(database) == 0
+    (row,) = quarantined(database)
+    assert (row.topic, row.error, outbox.outgoing(row)) == (
+        "topic",
+        error,
+        Outgoing("topic", bad.key, bad.value, [*bad.headers]),
+    )
+    assert row.created_at <= row.quarantined_at
+    assert metrics.quarantined.labels("topic")._value.get() == 1
+    assert metrics.relayed.labels("topic")._value.get() == 9
+
+
+def test_what_was_quarantined_can_be_put_back(database: Database, metrics: Metrics) -> None:
+    stream = MemoryStream()
+    stream.limit = 10
+    put(database, record(b"x" * 20), record(b"y"))
+    relay = Relay(database, stream, metrics)
+    send_all(relay, database)
+    stream.limit = 100
+    with database.transaction() as transaction:
+        assert outbox.requeue(transaction, [row.id for row in quarantined(database)]) == 1
+    send_all(relay, database)
+    assert sent(stream) == [b"y", b"x" * 20]
+    assert quarantined(database) == []
+
+
+def test_a_topic_that_is_missing_keeps_its_rows_in_order_and_stops_no_other(
+    database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = MemoryStream()
+    stream.missing = {"missing"}
+    relay = Relay(database, stream, metrics)
+    put(database, *(record(b"%d" % n, topic="missing" if n % 2 else "topic") for n in range(10)))
+    send_all(relay, database)
+    assert sent(stream) == [b"0", b"2", b"4", b"6", b"8"]
+    assert (pending(database), quarantined(database)) == (5, [])
+    stream.missing = set()
+    monkeypatch.setattr(relay, "_refused", {"missing": 0.0})
+    send_all(relay, database)
+    assert sent(stream, "missing") == [b"1", b"3", b"5", b"7", b"9"]
+
+
+class Broken(MemoryStream):
+    """A client with a fault of its own."""
+
+    error: Exception = LookupError()
+
+    def send(self, records: Sequence[Outgoing]) -> None:
+        if any(one.value == b"bad" for one in records):
+            raise self.error
+        super().send(records)
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError(), TypeError(), AssertionError(), UnicodeEncodeError("utf-8", "", 0, 1, "")]
+)
+def test_an_error_about_the_arguments_is_one_of_the_row(database: Database, metrics: Metrics, error: Exception) -> None:
+    stream = Broken()
+    stream.error = error
+    put(database, record(b"a"), record(b"bad"), record(b"b"))
+    send_all(Relay(database, stream, metrics), database)
+    assert sent(stream) == [b"a", b"b"]
+    assert [row.error for row in quarantined(database)] == [type(error).__name__]
+
+
+def test_an_error_that_nobody_foresaw_counts_as_the_broker_s_absence(database: Database, metrics: Metrics) -> None:
+    put(database, record(b"bad"))
+    with pytest.raises(StreamUnavailable, match="LookupError"):
+        send_all(Relay(database, Broken(), metrics), database)
+    assert (pending(database), quarantined(database)) == (1, [])
+
+
+def test_a_relay_outlives_an_error_that_nobody_foresaw(database: Database, metrics: Metrics) -> None:
+    stream, put_bad = Broken(), record(b"bad")
+    put(database, put_bad)
+    relay = Relay(database, stream, metrics)
+    thread = threading.Thread(target=relay.run)
+    thread.start()
+    try:
+        eventually(lambda: metrics.relay_leader._value.get() == 1)
+        stream.error = ValueError()
+        eventually(lambda: pending(database) == 0)
+    finally:
+        relay.stop()
+        thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_a_batch_is_bounded_by_its_bytes(database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "BATCH_BYTES", 1000)
+    put(database, record(b"x" * 2000), *(record(b"%d" % n + b"y" * 399) for n in range(5)))
+    with database.connection() as connection:
+        sizes = []
+        while count := Relay(database, MemoryStream(), metrics).send_batch(connection):
+            sizes.append(count)
+    assert sizes == [1, 2, 2, 1]
+
+
+def test_a_service_counts_its_topics_from_the_start(database: Database, metrics: Metrics) -> None:
+    Relay(database, MemoryStream(), metrics, ["one", "other"])
+    for name in ("oms_relay_events_total", "oms_outbox_quarantined_total"):
+        assert [metrics.registry.get_sample_value(name, {"topic": topic}) for topic in ("one", "other")] == [0.0, 0.0]

@@ -1,0 +1,27 @@
+"""The `oms` command line."""
+
+import sys
+
+import typer
+from rich.console import Console
+
+from oms_cli import machine, orders, show
+from oms_servers.errors import LocalError
+
+app = typer.Typer(
+    help="OMS, an order management system of five services: use one, or run a whole one on this machine.\n\n"
+    "Orders, items and messages are those of `oms up`, or of the OMS whose addresses OMS_URL (order service), "
+    "OMS_INVENTORY_URL and OMS_INBOX_URL are.",
+    no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False,
+)  # fmt: skip
+app.add_typer(machine.app)
+app.add_typer(orders.app)
+
+
+def main() -> None:
+    """Run the command line. What its user can mend is explained in a sentence, with exit code 1."""
+    try:
+        app()
+    except LocalError as error:
+        show.failure(Console(stderr=True), error)
+        sys.exit(1)

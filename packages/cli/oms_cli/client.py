@@ -1,0 +1,160 @@
+"""OMS's HTTP interfaces, as `oms` uses them: those of any deployment."""
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from oms_platform.addresses import Addresses
+from oms_platform.running import Running
+from oms_servers.errors import LocalError
+
+Json = dict[str, Any]
+STREAM_SECONDS = 300.0  # how long an order's timeline is followed
+CATALOGUE_SECONDS = 20.0  # the catalogue reaches a fresh order service by events, a moment after it is ready
+
+
+class Refused(LocalError):
+    """The service answered with a problem."""
+
+
+class Unreachable(LocalError):
+    """Nothing answers at a URL."""
+
+
+class TooSlow(LocalError):
+    """An order has not come to its end in time."""
+
+
+class Client:
+    """Orders, items and messages of the OMS at these URLs."""
+
+    def __init__(self, order: str, inventory: str, inbox: str) -> None:
+        self.order, self.inventory, self.inbox = order, inventory, inbox
+        self._http = httpx.Client(timeout=httpx.Timeout(10.0, read=60.0), trust_env=False)
+
+    @classmethod
+    def of_environment(cls) -> Self:
+        """That of OMS_URL, OMS_INVENTORY_URL and OMS_INBOX_URL; what they do not name is that of `oms up`."""
+        at, given = Addresses.local(), os.environ
+        return cls(
+            given.get("OMS_URL", _local(at.http["order"])).rstrip("/"),
+            given.get("OMS_INVENTORY_URL", _local(at.http["inventory"])).rstrip("/"),
+            given.get("OMS_INBOX_URL", _local(at.inbox)).rstrip("/"),
+        )
+
+    @classmethod
+    def of_running(cls, home: Path) -> Self:
+        """That of the `oms up` in this folder, whatever the environment names."""
+        return cls(*(_local(Running(home).find(name).port) for name in ("order", "inventory", "inbox")))
+
+    def place(self, body: Json, key: str | None = None) -> Json:
+        """Place an order; its id and status."""
+        headers = {"Idempotency-Key": key} if key else {}
+        placed: Json = self._ask("POST", f"{self.order}/order", json=body, headers=headers)
+        return placed
+
+    def place_patiently(self, body: Json) -> Json:
+        """Place an order on a platform that has only just started, and may not know its catalogue yet."""
+        deadline = time.monotonic() + CATALOGUE_SECONDS
+        while True:
+            try:
+                return self.place(body)
+            except Refused as refused:
+                if "item" not in str(refused) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+    def orders(self, **filters: str | int | None) -> list[Json]:
+        """Orders, newest first."""
+        params = {name: value for name, value in filters.items() if value is not None}
+        found: list[Json] = self._ask("GET", f"{self.order}/order", params=params)
+        return found
+
+    def shown(self, order: str) -> Json:
+        """One order with its lines and timeline."""
+        found: Json = self._ask("GET", f"{self.order}/order/{order}")
+        return found
+
+    def events(self, order: str, within: float = STREAM_SECONDS) -> Iterator[Json]:
+        """The order's timeline as it happens, up to its end; TooSlow when that takes more than so many seconds."""
+        deadline, timeout = time.monotonic() + within, httpx.Timeout(10.0, read=within)
+        try:
+            with self._http.stream("GET", f"{self.order}/order/{order}/events", timeout=timeout) as response:
+                for line in _check(response).iter_lines():
+                    if line.startswith("data:"):
+                        yield json.loads(line[5:])
+                    if time.monotonic() > deadline:
+                        raise _too_slow(order, within)
+        except httpx.ReadTimeout as error:
+            raise _too_slow(order, within) from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _unreachable(self.order) from error
+
+    def item(self, item: str) -> Json:
+        """One item with its stock."""
+        found: Json = self._ask("GET", f"{self.inventory}/items/{item}")
+        return found
+
+    def restock(self, item: str, quantity: int) -> None:
+        """Add to an item's stock."""
+        self._ask("POST", f"{self.inventory}/items/{item}/restock", json={"quantity": quantity})
+
+    def items(self) -> list[Json]:
+        """What can be ordered."""
+        found: list[Json] = self._ask("GET", f"{self.inventory}/items")
+        return found
+
+    def messages(self, order: str | None = None, kind: str | None = None) -> list[Json]:
+        """What customers were sent."""
+        params = {name: value for name, value in (("orderId", order), ("kind", kind)) if value}
+        found: list[Json] = self._ask("GET", f"{self.inbox}/messages", params=params)
+        return found
+
+    def await_messages(self, order: str, count: int = 2, seconds: float = 10.0) -> list[Json]:
+        """What was sent about an order, as soon as so many came; what there is when they take too long."""
+        deadline = time.monotonic() + seconds
+        while len(found := self.messages(order)) < count and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return found
+
+    def _ask(self, method: str, url: str, **more: Any) -> Any:
+        try:
+            response = self._http.request(method, url, **more)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _unreachable(url) from error
+        return _check(response).json()
+
+
+def _local(port: int) -> str:
+    return f"http://localhost:{port}"
+
+
+def _check(response: httpx.Response) -> httpx.Response:
+    if response.is_error:
+        response.read()
+        raise _refused(response)
+    return response
+
+
+def _refused(response: httpx.Response) -> Refused:
+    try:
+        problem: Mapping[str, Any] = response.json()
+    except ValueError:
+        problem = {}
+    title = problem.get("detail") or problem.get("title") or response.reason_phrase
+    fields = [f"{error['field']} {error['message']}" for error in problem.get("errors", [])]
+    return Refused(f"{title} ({response.status_code})" + "".join(f"\n  {field}" for field in fields))
+
+
+def _unreachable(url: str) -> Unreachable:
+    advice = "`make up` starts OMS on this machine; OMS_URL, OMS_INVENTORY_URL and OMS_INBOX_URL name another"
+    return Unreachable(f"{url} does not answer", advice)
+
+
+def _too_slow(order: str, seconds: float) -> TooSlow:
+    return TooSlow(f"Order {order} has not ended within {seconds:.0f} s", f"`oms order show {order}` shows its steps")

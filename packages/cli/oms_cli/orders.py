@@ -1,0 +1,74 @@
+"""Commands for orders, items and messages: they talk HTTP, to whichever OMS the environment names."""
+
+from typing import Annotated
+
+import typer
+
+from oms_cli import sample, show
+from oms_cli.client import Client
+from oms_cli.output import AsJson, follow, out
+
+PANEL = "Orders, of any OMS"
+OrderId = Annotated[str, typer.Argument(help="An order's id.")]
+
+app = typer.Typer()
+order = typer.Typer(help="Place orders and see what becomes of them.", no_args_is_help=True)
+app.add_typer(order, name="order", rich_help_panel=PANEL)
+
+
+@app.command(rich_help_panel=PANEL)
+def items(as_json: AsJson = False) -> None:
+    """Show what can be ordered, and how much of it is left."""
+    out(Client.of_environment().items(), show.items, as_json=as_json)
+
+
+@app.command(rich_help_panel=PANEL)
+def messages(
+    order: Annotated[str | None, typer.Option(help="Only those about this order.")] = None,
+    kind: Annotated[str | None, typer.Option(help="email or sms.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the emails and texts that customers were sent."""
+    out(Client.of_environment().messages(order, kind), show.messages, as_json=as_json)
+
+
+@order.command("place")
+def place(
+    item: Annotated[str, typer.Option(help="The id of an item.")] = "Item1",
+    quantity: Annotated[int, typer.Option(help="How many of it.")] = 2,
+    card: Annotated[str, typer.Option(help="A test card's number; 4000000000000002 is declined.")] = "1234",
+    key: Annotated[str | None, typer.Option(help="An Idempotency-Key: repeating it repeats no order.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Show how it goes.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Place an order like the sample one."""
+    client = Client.of_environment()
+    placed = client.place(sample.order(item, quantity, card), key)
+    if watch:
+        follow(client.events(placed["id"]), as_json=as_json)
+    else:
+        out(placed, lambda one: f"order {one['id']}: {one['status']}", as_json=as_json)
+
+
+@order.command("list")
+def list_orders(
+    status: Annotated[str | None, typer.Option(help="Only those with this status.")] = None,
+    email: Annotated[str | None, typer.Option(help="Only this customer's.")] = None,
+    limit: Annotated[int, typer.Option(help="How many at most.", min=1, max=100)] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List orders, newest first."""
+    found = Client.of_environment().orders(status=status, email=email, limit=limit)
+    out(found, show.orders, as_json=as_json)
+
+
+@order.command("show")
+def show_order(order: OrderId, as_json: AsJson = False) -> None:
+    """Show an order with its lines and its timeline."""
+    out(Client.of_environment().shown(order), show.order, as_json=as_json)
+
+
+@order.command("watch")
+def watch_order(order: OrderId, as_json: AsJson = False) -> None:
+    """Show an order's timeline as it happens, up to its end."""
+    follow(Client.of_environment().events(order), as_json=as_json)

@@ -1,0 +1,102 @@
+"""How `oms` shows things to a person. Colours and tables on a terminal, plain text elsewhere."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from oms_cli.client import Json
+from oms_notifications.money import amount
+from oms_servers.errors import LocalError
+
+STYLES = {
+    "ready": "green", "starting": "yellow", "waiting": "dim", "dead": "bold red",
+    "CONFIRMED": "bold green", "PAID": "cyan", "PENDING": "yellow", "CANCELLING": "yellow", "CANCELLED": "bold red",
+}  # fmt: skip
+
+
+def styled(word: str) -> Text:
+    """A state or status in its colour."""
+    return Text(word, STYLES.get(word, ""))
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[RenderableType]]) -> Table:
+    """Rows under headings, without frames."""
+    made = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
+    for heading in headings:
+        made.add_column(heading, overflow="fold")
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def clock(instant: str) -> str:
+    """The time of day of an ISO 8601 instant, in this machine's zone."""
+    return datetime.fromisoformat(instant).astimezone().strftime("%H:%M:%S.%f")[:-3]
+
+
+def states(parts: Iterable[tuple[str, str, str]]) -> Table:
+    """Name, state and address of each program."""
+    return table(("what", "state", "where"), ((name, styled(state), where) for name, state, where in parts))
+
+
+def orders(found: Sequence[Json]) -> RenderableType:
+    rows = (
+        (one["id"], styled(one["status"]), one.get("reason") or "", amount(one["total"], one["currency"]),
+         one["customer"]["name"], clock(one["placedAt"]))
+        for one in found
+    )  # fmt: skip
+    return table(("order", "status", "reason", "total", "customer", "placed"), rows) if found else Text("no orders yet")
+
+
+def order(one: Json) -> RenderableType:
+    lines = ((str(line["quantity"]), line["name"], amount(line["unitPrice"], one["currency"])) for line in one["lines"])
+    head = Text.assemble("order ", (one["id"], "bold"), "  ", styled(one["status"]))
+    total = Text(f"total {amount(one['total'], one['currency'])}, for {one['customer']['name']}")
+    return Group(head, table(("", "item", "each"), lines), total, timeline(one["timeline"]))
+
+
+def timeline(steps: Sequence[Json]) -> RenderableType:
+    first = datetime.fromisoformat(steps[0]["at"]) if steps else None
+    return table(("time", "", "status", ""), (_step(one, first) for one in steps))
+
+
+def step(one: Json, first: Json) -> RenderableType:
+    """One line of a timeline as it happens."""
+    when, since, status, reason = _step(one, datetime.fromisoformat(first["at"]))
+    return Text.assemble("  ", when, f"  {since:>9}  ", status, f"  {reason}")
+
+
+def _step(one: Json, first: datetime | None) -> tuple[str, str, Text, str]:
+    at = datetime.fromisoformat(one["at"])
+    since = (at - (first or at)).total_seconds()
+    return clock(one["at"]), f"+{since * 1000:.0f} ms", styled(one["status"]), one.get("reason") or ""
+
+
+def items(found: Sequence[Json]) -> RenderableType:
+    rows = (
+        (one["id"], one["name"], amount(one["unitPrice"], one.get("currency", "")), str(one["onHand"])) for one in found
+    )
+    return table(("item", "name", "price", "on hand"), rows)
+
+
+def messages(found: Sequence[Json]) -> RenderableType:
+    if not found:
+        return Text("no messages yet")
+    return Group(*(_message(one) for one in found))
+
+
+def _message(one: Json) -> Panel:
+    kind = {"email": "Email", "sms": "SMS"}.get(one["kind"], one["kind"])
+    title = f"{kind} to {one['to']}" + (f": {one['subject']}" if one.get("subject") else "")
+    return Panel(Text(one["text"].strip()), title=Text(title), title_align="left", border_style="dim", width=100)
+
+
+def failure(console: Console, error: LocalError) -> None:
+    """What went wrong, and what to do about it."""
+    console.print(Text(error.message, "bold red"), soft_wrap=True)
+    if error.advice:
+        console.print(Text(error.advice), soft_wrap=True)

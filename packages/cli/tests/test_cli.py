@@ -1,0 +1,87 @@
+"""What the command line says without a platform, or beside one that is up."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from oms_cli.up import check_room
+from oms_platform.running import Running
+from oms_servers.errors import DiskFull
+from oms_servers.postgres import PostgresServer
+from oms_servers.testing import free_port
+
+
+def oms(home: Path, *arguments: str, url: str | None = None) -> subprocess.CompletedProcess[str]:
+    nowhere = url or f"http://127.0.0.1:{free_port()}"
+    names = ("OMS_URL", "OMS_INVENTORY_URL", "OMS_INBOX_URL")
+    environment = {**os.environ, "OMS_HOME": str(home), **dict.fromkeys(names, nowhere)}
+    command = [sys.executable, "-m", "oms_cli", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_status_of_nothing_says_how_to_start_it(tmp_path: Path) -> None:
+    told = oms(tmp_path, "status")
+    assert told.returncode == 1
+    assert "OMS is not up" in told.stderr
+
+
+def test_orders_of_a_platform_that_is_not_up_say_how_to_start_it(tmp_path: Path) -> None:
+    told = oms(tmp_path, "order", "list")
+    assert told.returncode == 1
+    assert "does not answer" in told.stderr
+    assert "make up" in told.stderr
+
+
+@pytest.mark.parametrize("command", [("demo",), ("kill", "payment"), ("start", "payment"), ("down",)])
+def test_what_needs_a_platform_says_how_to_start_one(tmp_path: Path, command: tuple[str, ...]) -> None:
+    told = oms(tmp_path, *command)
+    assert told.returncode == 1
+    assert "OMS is not up" in told.stderr
+    assert "`make up`" in told.stderr
+
+
+def test_an_address_that_is_none_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    for address in ("nowhere", "http://[", "http://127.0.0.1:99999"):
+        told = oms(tmp_path, "order", "list", url=address)
+        assert told.returncode == 1
+        assert "does not answer" in told.stderr
+        assert "OMS_URL" in told.stderr
+
+
+def test_logs_of_an_unknown_program_name_the_known_ones(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "order.log").write_text("one\ntwo\nthree\n")
+    assert "There are: order" in oms(tmp_path, "logs", "ordre").stderr
+    assert oms(tmp_path, "logs", "order", "-n", "2").stdout == "two\nthree\n"
+
+
+def test_reset_removes_all_data(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    (home / "data" / "kafka").mkdir(parents=True)
+    assert oms(home, "reset", "--yes").returncode == 0
+    assert not home.exists()
+
+
+def test_reset_refuses_while_the_platform_is_up(tmp_path: Path) -> None:
+    with Running(tmp_path).alone():
+        assert "`oms down` first" in oms(tmp_path, "reset", "--yes").stderr
+    assert tmp_path.exists()
+
+
+def test_too_little_room_is_told_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oms_cli.up.ROOM", 1 << 60)
+    with pytest.raises(DiskFull, match="MB are free on the disk of"):
+        check_room(tmp_path / "not" / "there")
+
+
+def test_json_is_one_document_on_standard_output(tmp_path: Path, postgres: PostgresServer) -> None:
+    running = Running(tmp_path)
+    with running.alone():
+        running.tell([postgres], ready=True)
+        told = oms(tmp_path, "status", "--json")
+    assert told.returncode == 0
+    assert json.loads(told.stdout)[0]["state"] == "ready"

@@ -1,0 +1,77 @@
+"""`oms up` as a newcomer runs it, and `oms` beside it."""
+
+import json
+import os
+import signal
+import socket
+from collections.abc import Iterator, Sequence
+
+import psutil
+import pytest
+from support.shell import Shell, own_shell
+
+from oms_servers import ports
+
+
+@pytest.fixture
+def shell() -> Iterator[Shell]:
+    with own_shell() as shell:
+        yield shell
+
+
+def gone(processes: Sequence[psutil.Process]) -> bool:
+    return not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes)
+
+
+def test_a_newcomer_sees_an_order_confirmed_and_finds_it_again_after_a_restart(shell: Shell) -> None:
+    with shell.up() as session:
+        told = session.await_text("Ctrl-C stops OMS")
+        family = psutil.Process(session.process.pid).children(recursive=True)
+        assert "Email to test@gmail.com" in told
+        assert "SMS to" in told
+        assert told.index("PENDING") < told.index("PAID") < told.index("CONFIRMED")
+        parts = {part["name"]: part for part in json.loads(shell.oms("status", "--json"))}
+        assert {part["state"] for part in parts.values()} == {"ready"}
+        assert "Ceylon tea" in shell.oms("items")
+        assert "payment-declined" in shell.oms("order", "place", "--card", "4000000000000002", "--watch")
+
+        os.kill(parts["sms"]["pid"], signal.SIGKILL)
+        session.await_text("sms was killed by SIGKILL; it is started again in 1 s", within=10)
+        assert "PENDING" in shell.oms("order", "place")
+        assert "stopped" in session.interrupt()
+    assert gone(family)
+
+    shell.oms("up", "--detach", "--no-sample", "--no-restart")
+    try:
+        assert "`oms start sms` starts it again" in shell.oms("kill", "sms")
+        orders = json.loads(shell.oms("order", "list", "--json"))
+        assert [order["status"] for order in orders[1:]] == ["CANCELLED", "CONFIRMED"]
+        told = shell.oms("order", "watch", orders[0]["id"])
+        assert "CONFIRMED" in told
+        assert {part["name"]: part["state"] for part in json.loads(shell.run("status", "--json").stdout)}[
+            "sms"
+        ] == "dead"
+    finally:
+        shell.oms("down")
+    assert not ports.answers(shell.shift + 9090)
+
+
+def test_a_taken_port_is_named_before_anything_starts(shell: Shell) -> None:
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", shell.shift + 15432))
+        other.listen()
+        with shell.up() as session:
+            assert session.process.wait(120) == 1
+            told = session.log.read_text()
+    assert f"order-database needs port {shell.shift + 15432}" in told
+    assert "OMS_PORT_SHIFT" in told
+    assert "starting" not in told
+
+
+def test_ctrl_c_during_the_start_stops_what_has_started(shell: Shell) -> None:
+    with shell.up() as session:
+        session.await_text("kafka: starting")
+        family = psutil.Process(session.process.pid).children(recursive=True)
+        assert "stopped" in session.interrupt()
+    assert gone(family)

@@ -1,0 +1,190 @@
+"""The whole of OMS on one machine: five databases, Kafka, the inbox and five services."""
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Any, Self
+
+from oms_chassis import kafka as broker
+from oms_chassis.settings import Settings
+from oms_contracts.topics import SERVICES
+from oms_platform import services
+from oms_platform.addresses import Addresses
+from oms_servers import jars
+from oms_servers.errors import LocalError, PortTaken
+from oms_servers.kafka import KafkaServer
+from oms_servers.postgres import PostgresServer
+from oms_servers.server import Server
+
+Commands = Mapping[str, Sequence[str]]
+Environments = Mapping[str, Mapping[str, str]]
+PORT_ADVICE = "Stop that program (`oms down`, if it is OMS), or move all ports: OMS_PORT_SHIFT=1000 make up"
+NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+class Platform:
+    """Everything under one folder: data in `data`, a log file for each program in `logs`.
+
+    `commands` starts a service in another way than `python -m oms_X.main serve`; `environment` adds variables to a
+    service's own (both by service name); `postgres` adds settings to every database server.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        at: Addresses | None = None,
+        *,
+        commands: Commands = NONE,
+        environment: Environments = NONE,
+        postgres: Mapping[str, str] = NONE,
+    ) -> None:
+        self.folder, self.at = folder, at or Addresses.free()
+        self._topics_exist = threading.Event()
+        self._starting: Sequence[Future[None]] = ()
+        data = folder / "data"
+        self.databases = {
+            name: PostgresServer(
+                data / name,
+                self.at.database[name],
+                name=f"{name}-database",
+                log=self._log(f"{name}-database"),
+                settings=postgres,
+            )
+            for name in SERVICES
+        }
+        self.kafka = KafkaServer(
+            data / "kafka", self.at.kafka, controller_port=self.at.controller, log=self._log("kafka")
+        )
+        self.inbox = services.inbox(self.at, data / "inbox", self._log("inbox"))
+        self.services = {
+            name: services.service(
+                name, self.at, self._log(name), self.databases[name].url, commands.get(name), environment.get(name)
+            )
+            for name in SERVICES
+        }
+
+    @property
+    def url(self) -> str:
+        """Where orders are posted."""
+        return f"http://127.0.0.1:{self.at.http['order']}"
+
+    @property
+    def inventory_url(self) -> str:
+        return f"http://127.0.0.1:{self.at.http['inventory']}"
+
+    @property
+    def inbox_url(self) -> str:
+        """Where the messages that were sent can be seen."""
+        return f"http://127.0.0.1:{self.at.inbox}"
+
+    @property
+    def servers(self) -> list[Server]:
+        """Every program, in the order in which they can be ended."""
+        return [*self.services.values(), self.inbox, self.kafka, *self.databases.values()]
+
+    def is_ready(self, name: str) -> bool:
+        """Whether a service says so itself."""
+        return self.services[name].is_ready()
+
+    def start(self, progress: jars.Progress = lambda _came, _all: None) -> None:
+        """Start everything, side by side, and wait until all are ready. Whatever fails first ends the rest."""
+        self._check_ports()
+        jars.jars(progress)
+        self._topics_exist.clear()
+        chains: list[Callable[[], None]] = [
+            self._start_kafka,
+            self._start_inbox,
+            *(partial(self._start_service, name) for name in SERVICES),
+        ]
+        with ThreadPoolExecutor(len(chains), "start") as pool:
+            self._starting = [pool.submit(chain) for chain in chains]
+            try:
+                _first_failure(self._starting)
+            except BaseException:
+                self.abandon()
+                raise
+
+    def stop(self) -> None:
+        """End everything in an orderly way: the services drain while all they need still runs."""
+        for group in ([*self.services.values()], [self.inbox, self.kafka, *self.databases.values()]):
+            _at_once(group, "stop")
+
+    def kill(self) -> None:
+        """End everything at once, as a power cut would."""
+        _at_once(self.servers, "kill")
+
+    def remove(self) -> None:
+        """Remove all data and logs, wherever they had to be put."""
+        for database in self.databases.values():
+            shutil.rmtree(database.folder.parent, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    def _check_ports(self) -> None:
+        try:
+            for server in self.servers:
+                server.check_ports()  # all of them before anything runs
+        except PortTaken as taken:
+            raise PortTaken(taken.message, PORT_ADVICE) from None
+
+    def _log(self, name: str) -> Path:
+        return self.folder / "logs" / f"{name}.log"
+
+    def _start_kafka(self) -> None:
+        self.kafka.start()
+        self.kafka.await_ready()
+        broker.create_topics(Settings(database_url="postgresql://unused", kafka_bootstrap=self.kafka.bootstrap))
+        self._topics_exist.set()
+
+    def _start_inbox(self) -> None:
+        self.inbox.start()
+        self.inbox.await_ready()
+
+    def _start_service(self, name: str) -> None:
+        database = self.databases[name]
+        database.start()
+        database.await_ready()
+        self._topics_exist.wait()
+        if database.is_alive():  # else the start was abandoned
+            self.services[name].start()
+            self.services[name].await_ready()
+
+    def abandon(self) -> None:
+        """End a start that is under way. What was being prepared would start after a kill, hence the repetition."""
+        self._topics_exist.set()
+        self.kill()
+        while not all(future.done() for future in self._starting):
+            time.sleep(0.1)
+            self.kill()
+
+
+def _first_failure(futures: Sequence[Future[None]]) -> None:
+    done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+    for future in done:
+        future.result()
+
+
+def _at_once(servers: Sequence[Server], how: str) -> None:
+    with ThreadPoolExecutor(len(servers), how) as pool:
+        errors = [error for error in pool.map(lambda server: _attempt(server, how), servers) if error]
+    if errors:
+        raise LocalError("; ".join(errors))
+
+
+def _attempt(server: Server, how: str) -> str | None:
+    try:
+        getattr(server, how)()
+    except OSError as error:
+        return f"{server.name}: {error}"
+    return None

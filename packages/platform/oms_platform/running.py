@@ -1,0 +1,156 @@
+"""What one `oms up` tells every other `oms` on this machine: a lock, and a file with its parts."""
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from oms_platform.services import HttpServer, answers_ok
+from oms_servers import ports
+from oms_servers.errors import LocalError, NotReady
+from oms_servers.server import Server
+
+DOWN_SECONDS = 60.0
+
+
+class NotRunning(LocalError):
+    """A command needs the platform, which is not up."""
+
+
+def home() -> Path:
+    """The data and logs of `oms up`: .oms in the working directory, or where OMS_HOME says."""
+    return Path(os.environ.get("OMS_HOME", ".oms")).absolute()
+
+
+@dataclass(frozen=True)
+class Part:
+    """One program of a platform as other processes see it: `ready` is the path on `health` that tells, or empty."""
+
+    name: str
+    pid: int | None
+    port: int
+    health: int
+    ready: str
+    log: str
+    stopped: bool = False
+
+    def state(self) -> str:
+        if self.stopped:
+            return "stopped"
+        if self.pid is None or not _exists(self.pid):
+            return "dead"
+        answers = answers_ok(self.health, self.ready) if self.ready else ports.answers(self.health)
+        return "ready" if answers else "starting"
+
+
+def part(server: Server) -> Part:
+    """A server as others see it."""
+    health, ready = server.ready if isinstance(server, HttpServer) else (server.listens[0], "")
+    return Part(server.name, server.pid, server.listens[0], health, ready, str(server.log), server.state == "stopped")
+
+
+class Running:
+    """The platform of one folder."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._lock, self._file = home / "up.lock", home / "up.json"
+        self._written = ""
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the lock; LocalError when another process has it."""
+        self._home.mkdir(parents=True, exist_ok=True)
+        with self._lock.open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise LocalError(
+                    "OMS is up already in this folder", "`oms status` shows it, `oms down` ends it"
+                ) from None
+            try:
+                yield
+            finally:
+                self._file.unlink(missing_ok=True)
+
+    def tell(self, servers: Sequence[Server], *, ready: bool) -> None:
+        """Write down what runs, if that has changed."""
+        known = {"pid": os.getpid(), "ready": ready, "parts": [asdict(part(server)) for server in servers]}
+        text = json.dumps(known, indent=2)
+        if text == self._written:
+            return
+        fresh = self._file.with_suffix(".new")
+        fresh.write_text(text)
+        fresh.rename(self._file)
+        self._written = text
+
+    def is_up(self) -> bool:
+        """Whether some process holds the lock."""
+        if not self._lock.exists():
+            return False
+        with self._lock.open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    def is_ready(self) -> bool:
+        """Whether it is up, and all its parts have once been ready."""
+        return self.is_up() and bool(self._known().get("ready"))
+
+    def parts(self) -> list[Part]:
+        """What runs; NotRunning when nothing does."""
+        if not self.is_up():
+            raise NotRunning("OMS is not up", "`make up` starts it")
+        return [Part(**known) for known in self._known().get("parts", [])]
+
+    def await_ready(self, name: str, seconds: float) -> None:
+        """Return when one part answers; NotReady when it takes longer."""
+        deadline = time.monotonic() + seconds
+        while self.find(name).state() != "ready":
+            if time.monotonic() > deadline:
+                raise NotReady(f"{name} is not ready after {seconds:.0f} seconds", f"`oms logs {name}` says why")
+            time.sleep(0.1)
+
+    def find(self, name: str) -> Part:
+        """The part of this name; LocalError when there is none."""
+        parts = {part.name: part for part in self.parts()}
+        if name not in parts:
+            raise LocalError(f"There is no program {name}", f"There are: {', '.join(parts)}")
+        return parts[name]
+
+    def end(self) -> None:
+        """Ask the process that holds the lock to stop everything, and wait for it."""
+        self.parts()
+        with contextlib.suppress(KeyError, ProcessLookupError):
+            os.kill(self._known()["pid"], signal.SIGTERM)
+        deadline = time.monotonic() + DOWN_SECONDS
+        while self.is_up():
+            if time.monotonic() > deadline:
+                raise LocalError(f"OMS still runs after {DOWN_SECONDS:.0f} seconds", "Look into the logs in .oms/logs")
+            time.sleep(0.1)
+
+    def _known(self) -> dict[str, Any]:
+        try:
+            known: dict[str, Any] = json.loads(self._file.read_text())
+        except FileNotFoundError:
+            return {}
+        return known
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

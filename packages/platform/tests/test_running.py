@@ -1,0 +1,42 @@
+"""What one `oms up` lets every other process of this machine know."""
+
+from pathlib import Path
+
+import pytest
+
+from oms_platform.running import NotRunning, Running
+from oms_servers.errors import LocalError
+from oms_servers.postgres import FORGETFUL, PostgresServer
+from oms_servers.testing import free_port
+
+
+def test_only_one_platform_is_up_in_a_folder(tmp_path: Path) -> None:
+    with (
+        Running(tmp_path).alone(),
+        pytest.raises(LocalError, match=r"up already.*`oms down` ends it"),
+        Running(tmp_path).alone(),
+    ):
+        pytest.fail("two of them")
+
+
+def test_it_is_up_while_the_lock_is_held(tmp_path: Path) -> None:
+    running = Running(tmp_path)
+    assert not running.is_up()
+    with running.alone():
+        assert running.is_up()
+        assert not running.is_ready()
+    assert not running.is_up()
+
+
+def test_the_parts_tell_how_they_are(tmp_path: Path, postgres: PostgresServer) -> None:
+    running = Running(tmp_path)
+    stopped = PostgresServer(tmp_path / "never", free_port(), settings=FORGETFUL, name="never")
+    with running.alone():
+        running.tell([postgres, stopped], ready=True)
+        assert running.is_ready()
+        assert [(part.name, part.state()) for part in running.parts()] == [("postgres", "ready"), ("never", "dead")]
+
+
+def test_the_parts_of_nothing_say_how_to_start_it(tmp_path: Path) -> None:
+    with pytest.raises(NotRunning, match="`make up` starts it"):
+        Running(tmp_path).parts()

@@ -1,0 +1,72 @@
+"""Where things lie: caches that all servers of a user share, and folders that their account can reach."""
+
+import fcntl
+import hashlib
+import os
+import pwd
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+UNPRIVILEGED = ("postgres", "nobody", "daemon", "www-data")  # the first that exists runs Postgres when we are root
+
+
+def caches() -> Path:
+    """Downloads and the Postgres template: safe to remove, made anew at need."""
+    folder = Path(platformdirs.user_cache_dir("oms"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def only_one(name: str) -> Iterator[None]:
+    """Keep other processes of this user out while a shared cache is being filled."""
+    with (caches() / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@cache
+def unprivileged() -> tuple[int, int] | None:
+    """The account for programs that refuse root; None when we are not root and need no other."""
+    if os.geteuid() != 0:
+        return None
+    accounts = {entry.pw_name: entry for entry in pwd.getpwall()}
+    entry = next((accounts[name] for name in UNPRIVILEGED if name in accounts), None)
+    return (entry.pw_uid, entry.pw_gid) if entry else (65534, 65534)
+
+
+def run_as(account: tuple[int, int] | None) -> dict[str, Any]:
+    """What subprocess takes to run a program as this user and group and in no other; nothing for our own."""
+    return {"user": account[0], "group": account[1], "extra_groups": []} if account else {}
+
+
+def reachable(folder: Path) -> bool:
+    """Whether any user may pass through all the folders above (and into this one, if it is there)."""
+    chain = [folder, *folder.parents]
+    return all(place.stat().st_mode & 0o001 for place in chain if place.exists())
+
+
+def within_reach(folder: Path, kind: str) -> Path:
+    """The folder itself, or its stand-in under /var when the unprivileged account cannot get to it.
+
+    Root's own folders are closed to everybody else, Postgres included.
+    """
+    if unprivileged() is None or reachable(folder.parent):
+        return folder
+    return Path("/var") / kind / "oms" / hashlib.sha256(str(folder.parent).encode()).hexdigest()[:12] / folder.name
+
+
+def give_away(folder: Path) -> None:
+    """Make a whole folder the unprivileged account's, when there is one."""
+    account = unprivileged()
+    if account is None:
+        return
+    os.chown(folder, *account)
+    for place, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            os.chown(os.path.join(place, name), *account, follow_symlinks=False)  # noqa: PTH118 - a thousand files

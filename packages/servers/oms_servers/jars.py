@@ -1,0 +1,134 @@
+"""Kafka's jars: fetched once per user, each checked against kafka.lock."""
+
+import hashlib
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import httpx
+
+from oms_servers import folders
+from oms_servers.errors import DownloadFailed, telling_full_disk
+
+ATTEMPTS = 4
+PAUSE = 1.0  # seconds before the second attempt, twice as many before the third, and so on
+Progress = Callable[[int, int], None]  # bytes that came, bytes in all
+
+
+@dataclass(frozen=True)
+class Jar:
+    """One line of the lock file."""
+
+    sha256: str
+    size: int
+    path: str
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+
+def locked() -> list[Jar]:
+    """What kafka.lock asks for."""
+    lines = resources.files("oms_servers").joinpath("kafka.lock").read_text().splitlines()
+    fields = [line.split() for line in lines if not line.startswith("#")]
+    return [Jar(sha256, int(size), path) for sha256, size, path in fields]
+
+
+def jars(progress: Progress = lambda _came, _all: None) -> Path:
+    """The folder with Kafka's jars; downloads what is not there yet."""
+    folder = folders.caches() / "kafka"
+    if _missing(folder):
+        with folders.only_one("kafka"):
+            _fetch_all(_missing(folder), folder, progress)
+    return folder
+
+
+def _missing(folder: Path) -> list[Jar]:
+    return [jar for jar in locked() if not _is_there(folder / jar.name, jar)]
+
+
+def _is_there(file: Path, jar: Jar) -> bool:
+    return file.exists() and file.stat().st_size == jar.size
+
+
+def _fetch_all(missing: list[Jar], folder: Path, progress: Progress) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    lock, came, total = threading.Lock(), 0, sum(jar.size for jar in missing)
+
+    def count(size: int) -> None:
+        nonlocal came
+        with lock:
+            came += size
+            progress(came, total)
+
+    with httpx.Client(timeout=30.0, follow_redirects=True) as client, ThreadPoolExecutor(4, "download") as pool:
+        for _ in pool.map(lambda jar: _fetch(client, jar, folder, count), missing):
+            pass
+
+
+def _fetch(client: httpx.Client, jar: Jar, folder: Path, count: Callable[[int], None]) -> None:
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return _try(client, jar, folder, count)
+        except (httpx.HTTPError, DownloadFailed) as error:
+            if attempt == ATTEMPTS:
+                raise _broken(jar, error) from error
+            time.sleep(PAUSE * attempt)
+    return None
+
+
+def _try(client: httpx.Client, jar: Jar, folder: Path, count: Callable[[int], None]) -> None:
+    part, digest = folder / f"{jar.name}.part", hashlib.sha256()
+    came = 0
+    try:
+        with (
+            telling_full_disk(str(part)),
+            part.open("wb") as file,
+            client.stream("GET", f"{repository()}/{jar.path}") as response,
+        ):
+            response.raise_for_status()
+            for piece in response.iter_bytes(1 << 16):
+                file.write(piece)
+                digest.update(piece)
+                came += len(piece)
+                count(len(piece))
+        _check(jar, digest.hexdigest())
+    except BaseException:
+        count(-came)
+        part.unlink(missing_ok=True)
+        raise
+    shutil.move(part, folder / jar.name)
+
+
+def _check(jar: Jar, digest: str) -> None:
+    if digest != jar.sha256:
+        raise DownloadFailed(f"{jar.name} is not the file that kafka.lock names")
+
+
+def _broken(jar: Jar, error: Exception) -> DownloadFailed:
+    advice = "Check the network (HTTPS_PROXY is honoured; OMS_MAVEN_URL names a mirror of Maven Central) and try again"
+    return DownloadFailed(f"{_reason(jar, error)}, after {ATTEMPTS} attempts", advice)
+
+
+def _reason(jar: Jar, error: Exception) -> str:
+    if isinstance(error, DownloadFailed):
+        return error.message
+    told = f"HTTP {error.response.status_code}" if isinstance(error, httpx.HTTPStatusError) else str(error)
+    return f"{jar.name} could not be fetched ({told})"
+
+
+def repository() -> str:
+    """Where the jars come from: Maven Central, or the mirror that OMS_MAVEN_URL names."""
+    named = os.environ.get("OMS_MAVEN_URL")
+    if named:
+        return named.rstrip("/")
+    from jgo.constants import MAVEN_CENTRAL_URL  # here: it drags in a lot, and is needed once per machine
+
+    return str(MAVEN_CENTRAL_URL)

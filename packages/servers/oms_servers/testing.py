@@ -1,0 +1,68 @@
+"""A pytest plugin: real servers for tests.
+
+They start when the first test asks, once per worker process, and end with it. Their data is thrown away.
+"""
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from oms_servers.kafka import KafkaServer
+from oms_servers.ports import free_port
+from oms_servers.postgres import FORGETFUL, PostgresServer
+
+__all__ = ["database_url", "free_port", "kafka", "kafka_server", "postgres", "servers_folder", "temporary_folder"]
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder that is gone afterwards and that Postgres reaches; pytest's own tmp_path is closed to other users."""
+    folder = Path(tempfile.mkdtemp(prefix="oms-test-"))
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def servers_folder() -> Iterator[Path]:
+    """The data and logs of this worker's servers."""
+    with temporary_folder() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def postgres(servers_folder: Path) -> Iterator[PostgresServer]:
+    """A running Postgres server."""
+    settings = {**FORGETFUL, "max_connections": "200"}
+    with PostgresServer(servers_folder / "postgres", free_port(), settings=settings) as server:
+        yield server
+
+
+@pytest.fixture
+def database_url(postgres: PostgresServer) -> Iterator[str]:
+    """The URL of an empty database that only this test knows."""
+    name = f"test_{uuid.uuid4().hex}"
+    yield postgres.create_database(name)
+    postgres.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def kafka_server(servers_folder: Path) -> Iterator[KafkaServer]:
+    """A running Kafka broker, for tests that stop or kill it (and start it again)."""
+    server = KafkaServer(servers_folder / "kafka", free_port())
+    with server:
+        yield server
+        server.kill()  # nobody needs its data: no orderly end
+
+
+@pytest.fixture(scope="session")
+def kafka(kafka_server: KafkaServer) -> str:
+    """The bootstrap address of a running Kafka broker."""
+    return kafka_server.bootstrap

@@ -1,0 +1,123 @@
+"""The embedded servers, for real."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from oms_servers import folders, ports
+from oms_servers.errors import PortTaken, ServerDied
+from oms_servers.kafka import KafkaServer
+from oms_servers.postgres import FORGETFUL, PostgresServer
+from oms_servers.testing import free_port, temporary_folder
+
+
+def eventually(condition: Callable[[], bool], within: float = 10.0) -> bool:
+    deadline = time.monotonic() + within
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return condition()
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    with temporary_folder() as folder, PostgresServer(folder / "pg", free_port(), settings=FORGETFUL) as server:
+        yield server
+
+
+def test_a_test_gets_an_empty_database_of_its_own(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        tables = connection.execute("SELECT count(*) FROM pg_stat_user_tables").fetchone()
+        version = connection.execute("SHOW server_version").fetchone()
+    assert tables == (0,)
+    assert version is not None
+    assert version[0].startswith("18")
+
+
+def test_postgres_keeps_committed_rows_through_a_kill(own_postgres: PostgresServer) -> None:
+    own_postgres.run("CREATE TABLE kept AS SELECT 1 AS one", "oms")
+    own_postgres.kill()
+    assert not ports.answers(own_postgres.port)
+    own_postgres.start()
+    own_postgres.await_ready()
+    with psycopg.connect(own_postgres.url) as connection:
+        assert connection.execute("SELECT one FROM kept").fetchone() == (1,)
+
+
+def test_a_killed_postgres_leaves_no_process_behind(own_postgres: PostgresServer) -> None:
+    family = [psutil.Process(own_postgres.pid), *psutil.Process(own_postgres.pid).children(recursive=True)]
+    assert len(family) > 3
+    own_postgres.kill()
+    assert eventually(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in family))
+
+
+def test_a_taken_port_is_told_with_its_holder(postgres: PostgresServer, servers_folder: Path) -> None:
+    with pytest.raises(PortTaken, match=rf"second needs port {postgres.port}, which postgres \(process \d+\) has"):
+        PostgresServer(servers_folder / "second", postgres.port, name="second").start()
+
+
+def test_a_server_that_dies_is_told_with_its_last_words(servers_folder: Path) -> None:
+    wrong = PostgresServer(servers_folder / "wrong", free_port(), settings={"shared_buffers": "a lot"})
+    wrong.start()
+    with pytest.raises(ServerDied, match='invalid value for parameter "shared_buffers"'):
+        wrong.await_ready()
+
+
+def test_kafka_answers_and_survives_a_kill(kafka_server: KafkaServer) -> None:
+    kafka_server.kill()
+    assert not ports.answers(kafka_server.port)
+    kafka_server.start()
+    kafka_server.await_ready()
+    assert ports.answers(kafka_server.port)
+
+
+def test_no_server_outlives_a_killed_owner() -> None:
+    with temporary_folder() as folder:
+        program = f"""
+import sys, time
+from pathlib import Path
+from oms_servers.postgres import PostgresServer
+server = PostgresServer(Path({str(folder)!r}) / "pg", {free_port()})
+server.start(); server.await_ready()
+print(server.pid, flush=True)
+time.sleep(60)
+"""
+        with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as owner:
+            assert owner.stdout is not None
+            postmaster = psutil.Process(int(owner.stdout.readline()))
+            os.kill(owner.pid, signal.SIGKILL)
+            assert eventually(lambda: not postmaster.is_running() or postmaster.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_a_free_port_is_free_and_never_given_twice() -> None:
+    given = [free_port() for _ in range(50)]
+    assert len(set(given)) == 50
+    assert not any(ports.is_taken(port) for port in given)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has folders that Postgres's own account cannot enter")
+def test_postgres_runs_for_root_in_a_folder_that_is_closed_to_others(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    server = PostgresServer(closed / "data", free_port(), settings=FORGETFUL)
+    with server:
+        assert server.folder.is_relative_to("/var/lib/oms")
+        assert server.folder.stat().st_uid == (folders.unprivileged() or (0, 0))[0]
+    subprocess.run(["rm", "-rf", server.folder.parent], check=True)
+
+
+def test_what_is_watched_dies_with_its_owner() -> None:
+    program = "import sys, time; from oms_servers import guard; guard.watch(int(sys.argv[1])); time.sleep(60)"
+    with subprocess.Popen(["sleep", "60"]) as watched:
+        with subprocess.Popen([sys.executable, "-c", program, str(watched.pid)]) as owner:
+            while not subprocess.run(["pgrep", "-P", str(owner.pid)], capture_output=True, check=False).stdout:
+                pass
+            owner.send_signal(signal.SIGKILL)
+        assert watched.wait(10) == -signal.SIGKILL

@@ -1,0 +1,87 @@
+"""The `oms` command as a person runs it, in a folder and on ports of its own."""
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from oms_servers.testing import temporary_folder
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Commands with a folder and ports of their own."""
+
+    home: Path
+    shift: int
+
+    @property
+    def environment(self) -> dict[str, str]:
+        others = {name: value for name, value in os.environ.items() if not name.startswith("OMS_")}
+        return {**others, "OMS_HOME": str(self.home), "OMS_PORT_SHIFT": str(self.shift)}
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "oms_cli", *arguments]
+
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        command = self.command(*arguments)
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False, timeout=240)
+
+    def oms(self, *arguments: str) -> str:
+        """What a command prints that succeeds."""
+        done = self.run(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def refused(self, *arguments: str) -> str:
+        """What a command says that fails."""
+        done = self.run(*arguments)
+        assert done.returncode == 1, done.stdout + done.stderr
+        return done.stderr
+
+    @contextmanager
+    def up(self, *arguments: str) -> Iterator["Session"]:
+        log = self.home.with_name("up.txt")
+        with log.open("w") as out:
+            process = subprocess.Popen(self.command("up", *arguments), env=self.environment, stdout=out, stderr=out)
+        try:
+            yield Session(process, log)
+        finally:
+            process.kill()
+            process.wait()
+
+
+@dataclass(frozen=True)
+class Session:
+    """An `oms up` that runs."""
+
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def await_text(self, text: str, within: float = 150.0) -> str:
+        deadline = time.monotonic() + within
+        while text not in (told := self.log.read_text()):
+            assert self.process.poll() is None, told
+            assert time.monotonic() < deadline, told
+            time.sleep(0.05)
+        return told
+
+    def interrupt(self) -> str:
+        """Ctrl-C; what was said in all."""
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.wait(120) == 0, self.log.read_text()
+        return self.log.read_text()
+
+
+@contextmanager
+def own_shell() -> Iterator[Shell]:
+    """A shell whose folder is gone afterwards."""
+    with temporary_folder() as folder:
+        # Between the ports of `make up` and those that free_port() gives to the servers of other tests.
+        yield Shell(folder / "home", 100 + secrets.randbelow(800))
