@@ -105,8 +105,8 @@ def told(servers_folder: Path, urls: dict[str, str]) -> Iterator[World]:
 
 def _world(folder: Path, urls: dict[str, str]) -> Iterator[World]:
     at = Addresses.free()
-    with services.inbox(at, folder, folder.with_suffix(".log")):
-        world = World(urls, f"http://127.0.0.1:{at.inbox}", at.smtp)
+    with services.mailcatcher(at, folder, folder.with_suffix(".log")):
+        world = World(urls, f"http://127.0.0.1:{at.mailcatcher}", at.smtp)
         for order_id in ORDERS:
             for kind in ("email", "sms"):
                 world.tell(order_id, kind)

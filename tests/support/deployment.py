@@ -36,7 +36,7 @@ class Deployment:
     def of(cls, platform: Platform) -> Self:
         """A platform of this machine."""
         databases = {name: platform.databases[name].url for name in SERVICES}
-        return cls(platform.url, platform.inventory_url, platform.inbox_url, databases, platform.kafka.bootstrap)
+        return cls(platform.url, platform.inventory_url, platform.mailcatcher_url, databases, platform.kafka.bootstrap)
 
     def sources(self) -> Sources | None:
         """What the checker of the invariants reads, if it can be reached."""

@@ -39,7 +39,9 @@ def metrics(platform: Platform) -> Iterator[Trace]:
 
 def messages(platform: Platform) -> Iterator[Trace]:
     """Decoded, as the customers read them."""
-    found = httpx.get(f"{platform.inbox_url}/messages", params={"limit": 1_000_000}, timeout=60.0).raise_for_status()
+    found = httpx.get(
+        f"{platform.mailcatcher_url}/messages", params={"limit": 1_000_000}, timeout=60.0
+    ).raise_for_status()
     yield "mailcatcher", json.dumps(found.json(), ensure_ascii=False).encode()
 
 

@@ -22,8 +22,8 @@ from oms_chassis.streams import Outgoing
 from oms_chassis.testing import eventually
 from oms_contracts.events import ItemUpdated
 from oms_contracts.topics import ITEM_UPDATED
-from oms_servers.ports import free_port
 from oms_order.documentation import SAMPLE
+from oms_servers.ports import free_port
 
 DRAIN = 6.0  # less than a statement may take
 

@@ -15,9 +15,9 @@ from oms_chassis.db import Database
 from oms_chassis.kafka import KafkaSource, create_topics
 from oms_chassis.testing import eventually
 from oms_contracts.topics import ORDER_CREATED
+from oms_order.settings import OrderSettings
 from oms_servers.kafka import KafkaServer
 from oms_servers.ports import free_port
-from oms_order.settings import OrderSettings
 
 
 @contextmanager
