@@ -19,8 +19,8 @@ def page(results: Sequence[Result], steady: Mapping[float, Outcome], command: st
     parts = [
         "# Performance",
         (
-            f"Written by `{command}` on {datetime.now(UTC):%Y-%m-%d}; machine: {machine()}. The load generator, five "
-            "Postgres servers, Kafka, the mail catcher and the five services share it. Compare the ratio, not the "
+            f"Written by `{command}` on {datetime.now(UTC):%Y-%m-%d}; machine: {machine()}. The load generator, the "
+            "Postgres servers, Kafka, the mail catcher and the services share it. Compare the ratio, not the "
             "absolute figures, with what you measure elsewhere."
         ),
         *(_throughput(results) if results else ()),

@@ -46,7 +46,7 @@ class Result:
 
 @contextmanager
 def system(build: str) -> Iterator[Platform]:
-    """A fresh system of five services ("oms" or "naive"), with stock for every order."""
+    """A fresh system of all services ("oms" or "naive"), with stock for every order."""
     naive = {name: [sys.executable, "-m", "benchmarks.naive", name] for name in SERVICES}
     path = {name: {"PYTHONPATH": str(_ROOT), "OMS_LOG_LEVEL": "WARNING"} for name in SERVICES}
     with TemporaryDirectory(prefix="oms-bench-") as folder:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from oms_contracts.topics import SERVICES
+from oms_platform.declarations import declaration
 from oms_platform.sample import ITEMS
 
 CHART = Path(__file__).parents[2] / "charts" / "oms"
@@ -74,7 +75,7 @@ def test_a_service_is_probed_on_the_internal_port(render: Any, service: str) -> 
     assert probes["liveness"] == probes["startup"] == {"path": "/livez", "port": "internal"}
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert ports["internal"] == 9100
-    assert ports.get("http") == (9090 if service in {"order", "inventory"} else None)
+    assert ports.get("http") == (9090 if declaration(service).http else None)
 
 
 @pytest.mark.parametrize("service", SERVICES)

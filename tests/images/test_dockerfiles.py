@@ -54,7 +54,7 @@ def declared(pyproject: Path) -> set[str]:
     return {name for name in names if not name.startswith("oms-")}
 
 
-def test_the_five_dockerfiles_are_the_same_five_lines(root: Path) -> None:
+def test_the_services_dockerfiles_are_the_same_lines(root: Path) -> None:
     texts = {(root / f"services/{service}/Dockerfile").read_text().replace(service, "SERVICE") for service in SERVICES}
     assert len(texts) == 1
     lines = texts.pop().splitlines()

@@ -150,7 +150,7 @@ class World:
 
 
 def databases(server: PostgresServer) -> dict[str, str]:
-    """Five databases as the services have them, and the gateway's books; nothing in them."""
+    """Databases as the services have them, and the gateway's books; nothing in them."""
     urls = {name: server.create_database(f"world_{name}_{uuid4().hex}") for name in SERVICES}
     for name, url in urls.items():
         database = Database(url, 2)

@@ -1,4 +1,4 @@
-"""The whole of OMS on one machine: five databases, Kafka, the mail catcher and five services."""
+"""The whole of OMS on one machine: the services, a database each, Kafka and the mail catcher."""
 
 import shutil
 import threading
