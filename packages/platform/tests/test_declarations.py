@@ -61,7 +61,7 @@ def test_a_folder_may_say_nothing(folder: Path) -> None:
 
 
 def test_braces_are_doubled_where_they_are_meant(folder: Path) -> None:
-    found = declaration("loyalty", says(folder, '[tool.oms.local-environment]\nOMS_RATE = \'{{"a": 1}} {host}\'\n'))
+    found = declaration("loyalty", says(folder, "[tool.oms.local-environment]\nOMS_RATE = '{{\"a\": 1}} {host}'\n"))
     assert found.environment(AT) == {"OMS_RATE": '{"a": 1} 127.0.0.1'}
 
 
