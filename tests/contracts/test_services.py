@@ -34,7 +34,8 @@ def service(name: str) -> Service:
 def build(name: str) -> Components:
     """The service's components, with the settings that its folder declares."""
     declared = {key.removeprefix("OMS_").lower(): value for key, value in declaration(name).environment(AT).items()}
-    settings = service(name).settings(database_url=NOWHERE, kafka_bootstrap="127.0.0.1:1", **declared)
+    given = {"database_url": NOWHERE, "kafka_bootstrap": "127.0.0.1:1", **declared}
+    settings = service(name).settings.model_validate(given)
     return service(name).build(Context(settings, Database(NOWHERE), CollectorRegistry()))
 
 

@@ -72,7 +72,8 @@ def provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def build(service: Service, gateway: str) -> Components:
-    settings = service.settings(database_url=NOWHERE, kafka_bootstrap="127.0.0.1:1", gateway=gateway)
+    given = {"database_url": NOWHERE, "kafka_bootstrap": "127.0.0.1:1", "gateway": gateway}
+    settings = service.settings.model_validate(given)
     return service.build(Context(settings, Database(NOWHERE), CollectorRegistry()))
 
 

@@ -14,6 +14,15 @@ ROOT = Path(__file__).parents[2]
 def test_a_new_service_is_formatted_and_its_imports_are_in_order(name: str, tmp_path: Path) -> None:
     load("service").write_folder(tmp_path, name)
     for tool in (["format", "--check"], ["check", "--select", "I"]):
-        command = [sys.executable, "-m", "ruff", *tool, "--no-cache", "--config", ROOT / "pyproject.toml", tmp_path]
+        command = [
+            sys.executable,
+            "-m",
+            "ruff",
+            *tool,
+            "--no-cache",
+            "--config",
+            str(ROOT / "pyproject.toml"),
+            str(tmp_path),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
