@@ -11,11 +11,11 @@ from pathlib import Path
 from statistics import median
 from uuid import uuid4
 
+from support.chassis import eventually
 from support.cluster import Cluster
 from support.load import mix, post
 
 from benchmarks.report import machine
-from oms_chassis.testing import eventually
 from oms_contracts.topics import SERVICES
 
 _ROOT = Path(__file__).parent.parent

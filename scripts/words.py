@@ -36,7 +36,7 @@ NAMES = {
     r"Takings?|is_taken|STOCK_TAKEN|stock-taken": "Allocation, is_reserved",
     r"Crew": "ThreadSupervisor",
     r"Wakes": "CommitSignals",
-    r"Runner": "Worker",
+    r"Worker": "JobQueue",
     r"Admission|admit": "BackPressure; deduplicate",
     r"Parts": "Components",
     r"database\.read(?=\()": "database.execute(",

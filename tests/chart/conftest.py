@@ -15,7 +15,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from oms_chassis.db import Database
-from oms_chassis.service import Context, Parts
+from oms_chassis.runtime.service import Components, Context
 from oms_servers.folders import caches, only_one
 
 CHART = Path(__file__).parents[2] / "charts" / "oms"
@@ -94,7 +94,7 @@ class Rendered:
         found: Manifest = self.of("Deployment")[deployment]["spec"]["template"]["spec"]["containers"][0]
         return found
 
-    def parts(self, service: str, registry: CollectorRegistry | None = None) -> Parts:
+    def parts(self, service: str, registry: CollectorRegistry | None = None) -> Components:
         """A service's parts, built from the settings that the chart gives it; nothing connects."""
         code = import_module(f"oms_{service}.main").SERVICE
         told = {one["name"]: one.get("value", SECRET) for one in self.container(f"oms-{service}")["env"]}
@@ -104,7 +104,7 @@ class Rendered:
             settings = code.settings()
         database = Database(settings.database_url, 2)
         try:
-            parts: Parts = code.build(Context(settings, database, registry or CollectorRegistry()))
+            parts: Components = code.build(Context(settings, database, registry or CollectorRegistry()))
             return parts
         finally:
             database.dispose()

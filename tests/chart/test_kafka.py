@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from oms_chassis.kafka import RECORD_LIMIT
+from oms_chassis.messaging.kafka import RECORD_LIMIT
 from oms_contracts import topics
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from oms_chassis.metrics import Metrics
+from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.topics import SERVICES
 
 ROOT = Path(__file__).parents[2]

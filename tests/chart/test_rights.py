@@ -15,11 +15,11 @@ from kafka.admin import (
     ScramMechanism,
     UserScramCredentialUpsertion,
 )
+from support.chassis import eventually
 
-from oms_chassis.kafka import KafkaSink, KafkaSource, create_topics
+from oms_chassis.messaging.kafka import KafkaSink, KafkaSource, create_topics
+from oms_chassis.messaging.streams import Outgoing, StreamUnavailable, TopicRefused
 from oms_chassis.settings import Settings
-from oms_chassis.streams import Outgoing, StreamUnavailable, TopicRefused
-from oms_chassis.testing import eventually
 from oms_contracts import topics
 from oms_servers.kafka import KafkaServer
 from oms_servers.ports import free_port

@@ -9,10 +9,10 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from support.chassis import eventually
 from support.cluster import CHART, Cluster
 from support.load import mix, post
 
-from oms_chassis.testing import eventually
 from oms_contracts.topics import SERVICES
 
 pytestmark = pytest.mark.cluster

@@ -4,9 +4,9 @@ import contextlib
 
 import httpx
 import pytest
+from support.chassis import eventually
 from support.cluster import Cluster
 
-from oms_chassis.testing import eventually
 from oms_contracts.topics import SERVICES
 
 pytestmark = pytest.mark.cluster

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from oms_chassis import deadletters
 from oms_chassis.db import Database
-from oms_chassis.service import Context, Parts, Service
-from oms_chassis.streams import Record
+from oms_chassis.messaging import deadletters
+from oms_chassis.messaging.streams import Record
+from oms_chassis.runtime.service import Components, Context, Service
 from oms_contracts import asyncapi, topics
 from oms_contracts.topics import SERVICES, TOPICS
 
@@ -32,7 +32,7 @@ def service(name: str) -> Service:
     return found
 
 
-def build(name: str) -> Parts:
+def build(name: str) -> Components:
     settings = service(name).settings(database_url=NOWHERE, kafka_bootstrap="127.0.0.1:1", **SETTINGS.get(name, {}))
     return service(name).build(Context(settings, Database(NOWHERE), CollectorRegistry()))
 

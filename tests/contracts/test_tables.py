@@ -3,9 +3,9 @@
 import importlib
 
 import pytest
+from support.chassis import migrated
 
 from oms_chassis.migrations.autogenerate import differences
-from oms_chassis.testing import migrated
 from oms_contracts.topics import SERVICES
 
 

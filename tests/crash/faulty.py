@@ -14,9 +14,10 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
-from oms_chassis.kafka import KafkaSink, KafkaSource
-from oms_chassis.service import Service, main
-from oms_chassis.streams import Outgoing, Partition
+from oms_chassis.messaging.kafka import KafkaSink, KafkaSource
+from oms_chassis.messaging.streams import Outgoing, Partition
+from oms_chassis.runtime.cli import main
+from oms_chassis.runtime.service import Service
 
 SPARED = 10  # events before the fatal one: the service dies in the middle of its work, not at its beginning
 

@@ -36,7 +36,7 @@ def test_a_module_that_the_glossary_names_exists(module: str) -> None:
 
 def test_a_module_that_does_not_exist_would_be_noticed() -> None:
     assert not exists("oms_chassis.nothing")
-    assert not exists("oms_chassis.outbox.relay")
+    assert not exists("oms_chassis.messaging.outbox.relay")
     assert not exists("oms_nothing.outbox")
 
 

@@ -63,6 +63,6 @@ def test_the_patterns_find_what_they_are_for() -> None:
     assert FILE.findall("`services/sms` and `charts/oms/values.yaml`") == ["services/sms", "charts/oms/values.yaml"]
     assert MODULE.findall("`oms_order.domain`") == ["oms_order.domain"]
     assert exists("oms_order.domain")
-    assert exists("oms_chassis.testing.eventually")
-    assert not exists("oms_chassis.testing.never")
+    assert exists("support.chassis.eventually")
+    assert not exists("support.chassis.never")
     assert not exists("oms_nothing.at.all")

@@ -5,9 +5,8 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from support.chassis import eventually
 from support.orders import PATIENCE, body, ended, place, read
-
-from oms_chassis.testing import eventually
 
 
 @pytest.fixture

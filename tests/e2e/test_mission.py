@@ -7,9 +7,8 @@ import subprocess
 from typing import Any
 
 import pytest
+from support.chassis import eventually
 from support.deployment import Deployment
-
-from oms_chassis.testing import eventually
 
 ORDER = """curl -X POST http://localhost:9090/order -H "Content-Type: application/json" -d '{
   "customer": {"name": "Anjana", "email": "test@gmail.com", "phoneNumber": "762222222"},

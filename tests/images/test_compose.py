@@ -11,8 +11,8 @@ from uuid import uuid4
 import httpx
 import pytest
 import yaml
+from support.chassis import eventually
 
-from oms_chassis.testing import eventually
 from oms_contracts.topics import SERVICES
 from oms_platform.sample import ITEMS
 

@@ -11,8 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-
-from oms_chassis.testing import eventually
+from support.chassis import eventually
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-
-from oms_chassis.testing import eventually
+from support.chassis import eventually
 
 PATIENCE = 30.0  # seconds: the machine has other work
 

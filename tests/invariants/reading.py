@@ -9,7 +9,7 @@ import psycopg
 from kafka import KafkaConsumer, TopicPartition
 
 from invariants.evidence import Allocation, Answer, Charge, Evidence, Item, Notice, Order, Refund
-from oms_chassis.kafka import connection as kafka_connection
+from oms_chassis.messaging.kafka import connection as kafka_connection
 from oms_chassis.settings import Settings
 from oms_contracts.topics import SERVICES, dead_letter
 from oms_simulators.payment import ledger

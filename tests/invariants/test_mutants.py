@@ -16,17 +16,17 @@ from uuid import uuid4
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer
 from prometheus_client import CollectorRegistry
+from support.chassis import deliver, pending_events
 from support.world import ITEM, World, databases
 
 from invariants import Sources, check
-from oms_chassis import inbox
-from oms_chassis.consumer import Admit, Consumer, Handle, Subscription
 from oms_chassis.db import Database, Transaction
-from oms_chassis.kafka import KafkaSource
-from oms_chassis.metrics import Metrics
+from oms_chassis.messaging import inbox, outbox
+from oms_chassis.messaging.consumer import Consumer, Deduplicate, Handle, Subscription
+from oms_chassis.messaging.kafka import KafkaSource
+from oms_chassis.messaging.streams import Partition, Record
 from oms_chassis.settings import Settings
-from oms_chassis.streams import Partition, Record
-from oms_chassis.testing import apply, outbox
+from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.envelope import Event
 from oms_contracts.events import Customer, InventoryUpdated, Line, PaymentCompleted
 from oms_contracts.topics import INVENTORY_UPDATED, PAYMENT_COMPLETED
@@ -101,7 +101,7 @@ def take_stock(transaction: Transaction, events: list[Event[PaymentCompleted]]) 
         rows,
         item=ITEM,
     )
-    transaction.emit((INVENTORY_UPDATED, _taken(event)) for event in events)
+    outbox.emit(transaction, ((INVENTORY_UPDATED, _taken(event)) for event in events))
 
 
 def crash(_: Transaction, __: list[Event[Any]]) -> None:
@@ -137,23 +137,23 @@ class Stage:
         producer.flush(10)
         producer.close()
 
-    def consumer(self, source: Callable[[], Source], admit: Admit, handle: Handle) -> Consumer:
+    def consumer(self, source: Callable[[], Source], deduplicate: Deduplicate, handle: Handle) -> Consumer:
         """The chassis's consumer, of these parts."""
         metrics = Metrics(CollectorRegistry())
-        return Consumer("inventory", self.stock, [Subscription(self.topic, handle)], source, metrics, admit)
+        return Consumer("inventory", self.stock, [Subscription(self.topic, handle)], source, metrics, deduplicate)
 
     def source(self, kind: type[Source]) -> Source:
         return kind(self.settings, self.topic.name, [self.topic.name])
 
-    def crash(self, kind: type[Source], admit: Admit, handle: Handle) -> None:
+    def crash(self, kind: type[Source], deduplicate: Deduplicate, handle: Handle) -> None:
         """Consume until the crash."""
         with pytest.raises(Crash):
-            self.consumer(lambda: self.source(kind), admit, handle).run()
+            self.consumer(lambda: self.source(kind), deduplicate, handle).run()
 
-    def go_on(self, kind: type[Source], admit: Admit) -> None:
+    def go_on(self, kind: type[Source], deduplicate: Deduplicate) -> None:
         """Start again, and consume all there is; then everyone hears of it."""
         source = self.source(kind)
-        consumer = self.consumer(lambda: source, admit, take_stock)
+        consumer = self.consumer(lambda: source, deduplicate, take_stock)
         thread = threading.Thread(target=consumer.run)
         thread.start()
         finished = source.is_idle.wait(20)
@@ -165,7 +165,7 @@ class Stage:
 
     def _relay(self) -> None:
         hear = partial(handlers.hear, OrderMetrics(CollectorRegistry()), Fact.STOCK_TAKEN)
-        apply(self.orders, hear, outbox(self.stock, INVENTORY_UPDATED))
+        deliver(self.orders, hear, pending_events(self.stock, INVENTORY_UPDATED))
         self.world.run("inventory", "DELETE FROM outbox")
 
     def broken_rules(self) -> set[str]:
@@ -200,14 +200,14 @@ def stage(kafka: str, urls: dict[str, str]) -> Iterator[Stage]:
 
 
 def test_the_chassis_survives_a_crash_before_the_offsets_are_committed(stage: Stage) -> None:
-    stage.crash(CrashesBeforeOffsets, inbox.admit, take_stock)
-    stage.go_on(Source, inbox.admit)
+    stage.crash(CrashesBeforeOffsets, inbox.deduplicate, take_stock)
+    stage.go_on(Source, inbox.deduplicate)
     assert stage.broken_rules() == set()
 
 
 def test_the_chassis_survives_a_crash_in_the_middle_of_the_work(stage: Stage) -> None:
-    stage.crash(Source, inbox.admit, crash)
-    stage.go_on(Source, inbox.admit)
+    stage.crash(Source, inbox.deduplicate, crash)
+    stage.go_on(Source, inbox.deduplicate)
     assert stage.broken_rules() == set()
 
 
@@ -218,6 +218,6 @@ def test_without_the_inbox_stock_is_taken_twice(stage: Stage) -> None:
 
 
 def test_with_offsets_first_orders_are_lost(stage: Stage) -> None:
-    stage.crash(OffsetsFirst, inbox.admit, crash)
-    stage.go_on(OffsetsFirst, inbox.admit)
+    stage.crash(OffsetsFirst, inbox.deduplicate, crash)
+    stage.go_on(OffsetsFirst, inbox.deduplicate)
     assert stage.broken_rules() == {"orders-are-terminal"}

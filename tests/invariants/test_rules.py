@@ -20,7 +20,7 @@ from support.world import (
 
 from invariants import RULES, Answer, check
 from invariants.__main__ import main
-from oms_chassis import kafka as broker
+from oms_chassis.messaging import kafka as broker
 from oms_chassis.settings import Settings
 from oms_platform import services
 from oms_platform.addresses import Addresses

@@ -4,8 +4,8 @@ import json
 
 import httpx
 
-from oms_chassis.testing import eventually
 from oms_platform import sample
+from support.chassis import eventually
 from support.orders import body
 
 PLENTY, SCARCE = 1_000_000, "Item5"

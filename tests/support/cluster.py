@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 from invariants import Answer, Sources, check_when_quiet
 
-from oms_chassis.testing import eventually
 from oms_contracts.topics import SERVICES
 from oms_servers.testing import free_port
+from support.chassis import eventually
 
 CONTEXT = os.environ.get("OMS_KUBE_CONTEXT", "kind-oms")
 NAMESPACE = RELEASE = "oms"

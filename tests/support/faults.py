@@ -10,9 +10,9 @@ from pathlib import Path
 
 import psycopg
 
-from oms_chassis.testing import eventually
 from oms_platform.platform import Platform
 from oms_servers.server import Server
+from support.chassis import eventually
 
 FAULTY = Path(__file__).parents[1] / "crash" / "faulty.py"
 

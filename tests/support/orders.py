@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import httpx
 
-from oms_chassis.testing import eventually
+from support.chassis import eventually
 
 APPROVED, DECLINED, NO_FUNDS = "4242424242424242", "4000000000000002", "4000000000009995"
 TERMINAL = {"CONFIRMED", "CANCELLED"}

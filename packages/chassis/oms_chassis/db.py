@@ -1,4 +1,4 @@
-"""The database: one engine, and transactions that the chassis opens and commits; application code never does.
+"""The database: one engine, and transactions that the chassis opens and commits.
 
 Rows travel to Postgres as one JSON parameter however many they are: one statement, prepared once, for each batch size.
 """
@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import Row
@@ -19,11 +19,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from oms_chassis import sessions
 from oms_chassis.sessions import Limits
-
-if TYPE_CHECKING:
-    from oms_chassis.jobs import NewJob
-    from oms_contracts.envelope import Event
-    from oms_contracts.topics import Topic
 
 Rows = Sequence[Row[Any]]
 
@@ -39,17 +34,17 @@ def is_unavailable(error: BaseException) -> bool:
     return isinstance(error, OperationalError | InterfaceError | InternalError | PoolTimeout)
 
 
-class Wakes:
+class CommitSignals:
     """In-process signals that there is work ("outbox", a queue's name): cheaper than NOTIFY in every transaction."""
 
     def __init__(self) -> None:
         self._events: dict[str, threading.Event] = defaultdict(threading.Event)
 
-    def of(self, name: str) -> threading.Event:
+    def event(self, name: str) -> threading.Event:
         """The event that is set when work of this name was committed."""
         return self._events[name]
 
-    def wake(self, names: Iterable[str]) -> None:
+    def notify(self, names: Iterable[str]) -> None:
         """Set the events of these names."""
         for name in names:
             self._events[name].set()
@@ -60,7 +55,7 @@ class Transaction:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self.wakes: set[str] = set()
+        self.signals: set[str] = set()
 
     def run(self, sql: str, **params: object) -> Rows:
         """Run one statement with psycopg's `%(name)s` parameters; its rows, if it returns any."""
@@ -70,18 +65,6 @@ class Transaction:
         """Run one statement over many rows: `FROM json_to_recordset(%(rows)s::json) AS r(id text, ...)`."""
         listed = list(rows)
         return execute(self.connection, sql, {"rows": as_json(listed), **params}) if listed else []
-
-    def emit(self, events: "Iterable[tuple[Topic, Event[Any]]]") -> None:
-        """Put events into the outbox; the relay sends them once this transaction is committed."""
-        from oms_chassis import outbox
-
-        outbox.put(self, ((topic.name, event.subject, event.encode()) for topic, event in events))
-
-    def enqueue(self, queue: str, jobs: "Iterable[NewJob]") -> None:
-        """Write job rows; workers claim them once this transaction is committed."""
-        from oms_chassis import jobs as chassis_jobs
-
-        chassis_jobs.put(self, queue, jobs)
 
 
 def execute(connection: Connection, sql: str, params: Mapping[str, object]) -> Rows:
@@ -104,10 +87,10 @@ def _plain(value: object) -> object:
 class Database:
     """A service's own database. Nothing connects before the first use."""
 
-    def __init__(self, url: str, pool: int = 8, limits: Limits = DEFAULT, wakes: Wakes | None = None) -> None:
+    def __init__(self, url: str, pool: int = 8, limits: Limits = DEFAULT, signals: CommitSignals | None = None) -> None:
         self._url, self._pool, self._limits = url, pool, limits
         self._reserved: list[Database] = []
-        self.wakes = wakes or Wakes()
+        self.signals = signals or CommitSignals()
         self._open()
 
     def _open(self) -> None:
@@ -124,7 +107,7 @@ class Database:
             raise ValueError(f"a pool of {self._pool} cannot spare {connections}")
         self._pool -= connections
         self._open()
-        self._reserved.append(Database(self._url, connections, limits or self._limits, self.wakes))
+        self._reserved.append(Database(self._url, connections, limits or self._limits, self.signals))
         return self._reserved[-1]
 
     @property
@@ -138,17 +121,17 @@ class Database:
         with self.engine.begin() as connection:
             transaction = Transaction(connection)
             yield transaction
-        self.wakes.wake(transaction.wakes)
+        self.signals.notify(transaction.signals)
 
     @contextmanager
-    def connection(self) -> Iterator[Connection]:
-        """A connection on which each statement stands alone: for reads."""
+    def autocommit(self) -> Iterator[Connection]:
+        """A connection on which each statement is a transaction of its own."""
         with self._reads.connect() as connection:
             yield connection
 
-    def read(self, sql: str, **params: object) -> Rows:
-        """The rows of one statement."""
-        with self.connection() as connection:
+    def execute(self, sql: str, **params: object) -> Rows:
+        """Run one statement in a transaction of its own; its rows, if it returns any."""
+        with self.autocommit() as connection:
             return execute(connection, sql, params)
 
     def dispose(self) -> None:

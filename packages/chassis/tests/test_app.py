@@ -13,9 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import OperationalError
 from starlette.testclient import TestClient
 
-from oms_chassis import app, tracing
-from oms_chassis.metrics import Metrics
-from oms_chassis.problems import MEDIA_TYPE, Problem
+from oms_chassis.http import app
+from oms_chassis.http.problems import MEDIA_TYPE, Problem
+from oms_chassis.telemetry import tracing
+from oms_chassis.telemetry.metrics import Metrics
 
 SECRET = "4242424242424242"
 
@@ -37,7 +38,7 @@ from opentelemetry import _logs
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 from oms_chassis import app
-from oms_chassis.metrics import Metrics
+from oms_chassis.telemetry.metrics import Metrics
 
 heard = []
 

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 from sqlalchemy.exc import OperationalError
+from support.chassis import MemoryStream, eventually
 
-from oms_chassis import consumer as module
-from oms_chassis import processing
-from oms_chassis.consumer import Consumer, Subscription
 from oms_chassis.db import Database, Transaction
-from oms_chassis.faults import STREAK, SystemicFault
-from oms_chassis.metrics import Metrics
-from oms_chassis.relay import Relay
-from oms_chassis.streams import RECORD_LIMIT, Outgoing, Record
-from oms_chassis.testing import MemoryStream, eventually
+from oms_chassis.messaging import consumer as module
+from oms_chassis.messaging import processing, turn
+from oms_chassis.messaging.consumer import Consumer, Subscription
+from oms_chassis.messaging.faults import STREAK, SystemicFault
+from oms_chassis.messaging.relay import Relay
+from oms_chassis.messaging.streams import RECORD_LIMIT, Outgoing, Record
+from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.envelope import Event
 from oms_contracts.events import ItemUpdated
 from oms_contracts.topics import ITEM_UPDATED, Topic
@@ -65,11 +65,11 @@ def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def seen(database: Database) -> dict[str, int]:
-    return {row.item: row.times for row in database.read("SELECT item, times FROM seen")}
+    return {row.item: row.times for row in database.execute("SELECT item, times FROM seen")}
 
 
 def dead(database: Database) -> list[Any]:
-    return list(database.read("SELECT topic, key, value, headers FROM outbox ORDER BY id"))
+    return list(database.execute("SELECT topic, key, value, headers FROM outbox ORDER BY id"))
 
 
 def test_every_event_is_worked_off_once_and_then_its_offset_is_committed(database: Database, metrics: Metrics) -> None:
@@ -231,13 +231,13 @@ def test_a_schema_that_does_not_fit_pauses_the_consumer_and_makes_no_dead_letter
     database: Database, metrics: Metrics, breaks: str, mends: str
 ) -> None:
     stream = MemoryStream()
-    database.read(breaks)
+    database.execute(breaks)
     with running(consumer(database, stream, metrics)):
         send(stream, items(3))
         eventually(lambda: values(metrics, "oms_consumer_paused") == [1.0])
         assert stream.committed == {}
         assert dead(database) == []
-        database.read(mends)
+        database.execute(mends)
         eventually(lambda: stream.committed == {(ITEM_UPDATED.name, 0): 3})
         eventually(lambda: values(metrics, "oms_consumer_paused") == [0.0])
     assert seen(database) == {f"item-{number}": 1 for number in range(3)}
@@ -311,7 +311,7 @@ def test_what_was_buried_costs_no_call_when_it_comes_again(database: Database, m
 def test_a_turn_that_takes_too_long_is_ended_and_what_is_finished_is_committed(
     database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processing, "TURN", 0.5)
+    monkeypatch.setattr(turn, "TURN", 0.5)
     monkeypatch.setattr(processing, "RETRIES", (0.1,))
     stream = MemoryStream()
     for number in range(STREAK):
@@ -369,11 +369,11 @@ def test_no_legal_record_stops_the_ones_behind_it(database: Database, metrics: M
         eventually(lambda: stream.committed == {(ITEM_UPDATED.name, 0): 2})
     assert seen(database) == {"a": 1}
     relay = Relay(database, stream, metrics)
-    with database.connection() as connection:
+    with database.autocommit() as connection:
         assert relay.send_batch(connection) == 1
     (sent,) = stream.records["test.deadletter"]
     assert sent.headers
-    assert database.read("SELECT 1 FROM outbox_quarantine") == []
+    assert database.execute("SELECT 1 FROM outbox_quarantine") == []
 
 
 def test_outcomes_are_counted_from_the_start(database: Database, metrics: Metrics) -> None:

@@ -14,7 +14,7 @@ def _insert(database: Database, *items: str) -> None:
 
 
 def _items(database: Database) -> list[str]:
-    return [row.item for row in database.read("SELECT item FROM seen ORDER BY item")]
+    return [row.item for row in database.execute("SELECT item FROM seen ORDER BY item")]
 
 
 def test_a_block_that_ends_is_committed(database: Database) -> None:
@@ -26,13 +26,13 @@ def test_a_block_that_raises_leaves_nothing_and_wakes_nobody(database: Database)
     def fail() -> None:
         with database.transaction() as transaction:
             transaction.run("INSERT INTO seen (item) VALUES ('a')")
-            transaction.wakes.add("outbox")
+            transaction.signals.add("outbox")
             raise LookupError
 
     with pytest.raises(LookupError):
         fail()
     assert _items(database) == []
-    assert not database.wakes.of("outbox").is_set()
+    assert not database.signals.event("outbox").is_set()
 
 
 def test_no_rows_send_no_statement(database: Database) -> None:
@@ -42,21 +42,21 @@ def test_no_rows_send_no_statement(database: Database) -> None:
 
 def test_a_statement_that_fails_is_its_own_fault_and_its_error_shows_no_parameters(database: Database) -> None:
     with pytest.raises(SQLAlchemyError) as caught:
-        database.read("SELECT 1 / %(number)s::int, %(secret)s::text", number=0, secret="do-not-tell")
+        database.execute("SELECT 1 / %(number)s::int, %(secret)s::text", number=0, secret="do-not-tell")
     assert not is_unavailable(caught.value)
     assert "do-not-tell" not in str(caught.value)
 
 
 def test_a_connection_that_was_cut_is_the_databases_state(database: Database) -> None:
-    with pytest.raises(SQLAlchemyError) as caught, database.connection() as connection:
+    with pytest.raises(SQLAlchemyError) as caught, database.autocommit() as connection:
         connection.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
     assert is_unavailable(caught.value)
-    assert database.read("SELECT 1 AS one")[0].one == 1
+    assert database.execute("SELECT 1 AS one")[0].one == 1
 
 
 def _cut_the_idle(database: Database, monkeypatch: pytest.MonkeyPatch, trusted: float) -> None:
     monkeypatch.setattr(db, "TRUSTED", trusted)
-    with database.connection() as one, database.connection() as other:
+    with database.autocommit() as one, database.autocommit() as other:
         backend = one.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
         other.exec_driver_sql("SELECT 1")
         other.exec_driver_sql(f"SELECT pg_terminate_backend({backend}, 5000)")
@@ -67,7 +67,7 @@ def test_a_connection_that_was_cut_while_it_was_idle_is_replaced_before_its_use(
 ) -> None:
     _cut_the_idle(database, monkeypatch, trusted=0.0)
     for _ in range(3):
-        with database.connection() as one, database.connection() as other:
+        with database.autocommit() as one, database.autocommit() as other:
             assert one.exec_driver_sql("SELECT 1").scalar_one() == other.exec_driver_sql("SELECT 1").scalar_one()
 
 
@@ -77,7 +77,7 @@ def test_a_connection_that_was_used_a_moment_ago_is_not_asked_and_one_failure_re
     _cut_the_idle(database, monkeypatch, trusted=60.0)
 
     def use_both() -> None:
-        with database.connection() as one, database.connection() as other:
+        with database.autocommit() as one, database.autocommit() as other:
             one.exec_driver_sql("SELECT 1")
             other.exec_driver_sql("SELECT 1")
 

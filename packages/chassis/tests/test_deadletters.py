@@ -2,8 +2,8 @@
 
 import pytest
 
-from oms_chassis import deadletters
-from oms_chassis.streams import RECORD_LIMIT, Headers, Outgoing, Record
+from oms_chassis.messaging import deadletters
+from oms_chassis.messaging.streams import RECORD_LIMIT, Headers, Outgoing, Record
 
 
 def letter(key: bytes | None, value: bytes | None, headers: Headers = ()) -> Outgoing:

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from oms_chassis.drain import Drain
+from oms_chassis.runtime.drain import Drain
 
 HANGING = """
 import asyncio, threading
-from oms_chassis.drain import LastResort
+from oms_chassis.runtime.drain import LastResort
 last_resort = LastResort()
 last_resort.arm(0.5)
 threading.Thread(target=threading.Event().wait, name="stuck").start()

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
+from support.chassis import eventually
 
-from oms_chassis import groupcommit
-from oms_chassis.groupcommit import BATCH, Full, GroupCommit, NotWritten
-from oms_chassis.testing import eventually
+from oms_chassis.http import groupcommit
+from oms_chassis.http.groupcommit import BATCH, Full, GroupCommit, NotWritten
 
 
 class Writer:

@@ -1,7 +1,7 @@
 """Readiness by its conditions."""
 
 from oms_chassis.db import Database
-from oms_chassis.health import Health
+from oms_chassis.http.health import Health
 
 
 def test_each_condition_is_told(database: Database) -> None:

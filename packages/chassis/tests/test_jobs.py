@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import structlog.testing
+from support.chassis import eventually
 
-from oms_chassis import jobs
 from oms_chassis.db import Database, Transaction
-from oms_chassis.jobs import Done, Job, NewJob, Outcome, Retry, Settled, Worker
-from oms_chassis.metrics import Metrics
-from oms_chassis.runner import Runner
-from oms_chassis.testing import eventually
+from oms_chassis.jobs import queue as jobs
+from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Outcome, Retry, Settled, enqueue
+from oms_chassis.jobs.worker import Worker
+from oms_chassis.telemetry.metrics import Metrics
 
 _SEE = """
 INSERT INTO seen (item) SELECT item FROM json_to_recordset(%(rows)s::json) AS r(item text)
@@ -31,13 +31,13 @@ def give_up(transaction: Transaction, given_up: list[Job]) -> None:
     transaction.run_rows(_SEE, [{"item": f"{job.id} given up"} for job in given_up])
 
 
-def worker(call: Callable[[Job], Outcome], **more: Any) -> Worker:
-    return Worker("calls", call, **{"settle": settle, "give_up": give_up, **more})
+def job_queue(call: Callable[[Job], Outcome], **more: Any) -> JobQueue:
+    return JobQueue("calls", call, **{"settle": settle, "give_up": give_up, **more})
 
 
 def put(database: Database, *ids: str) -> None:
     with database.transaction() as transaction:
-        transaction.enqueue("calls", [NewJob(one, "order", {"n": 1}) for one in ids])
+        enqueue(transaction, "calls", [NewJob(one, "order", {"n": 1}) for one in ids])
 
 
 def claim(database: Database, lease: float = 60.0) -> list[Job]:
@@ -46,22 +46,22 @@ def claim(database: Database, lease: float = 60.0) -> list[Job]:
 
 
 def seen(database: Database) -> dict[str, int]:
-    return {row.item: row.times for row in database.read("SELECT item, times FROM seen")}
+    return {row.item: row.times for row in database.execute("SELECT item, times FROM seen")}
 
 
 def is_empty(database: Database) -> bool:
-    return not database.read("SELECT 1 FROM job")
+    return not database.execute("SELECT 1 FROM job")
 
 
 @contextmanager
-def running(worker: Worker, database: Database, metrics: Metrics) -> Iterator[None]:
-    runner = Runner(worker, database, metrics)
-    thread = threading.Thread(target=runner.run)
+def running(job_queue: JobQueue, database: Database, metrics: Metrics) -> Iterator[None]:
+    worker = Worker(job_queue, database, metrics)
+    thread = threading.Thread(target=worker.run)
     thread.start()
     try:
         yield
     finally:
-        runner.stop()
+        worker.stop()
         thread.join(10)
         assert not thread.is_alive()
 
@@ -80,7 +80,7 @@ def test_each_job_is_called_and_settled_once(database: Database, metrics: Metric
 
     ids = [f"job-{number}" for number in range(100)]
     put(database, *ids)
-    with running(worker(call), database, metrics), running(worker(call), database, metrics):
+    with running(job_queue(call), database, metrics), running(job_queue(call), database, metrics):
         eventually(lambda: is_empty(database))
     assert called == Counter(ids)
     assert seen(database) == dict.fromkeys(ids, 1)
@@ -104,7 +104,7 @@ def test_a_failed_call_is_made_again_and_says_so(database: Database, metrics: Me
         return Done()
 
     put(database, "a")
-    with running(worker(call), database, metrics):
+    with running(job_queue(call), database, metrics):
         eventually(lambda: is_empty(database))
     assert attempts == [1, 2, 3]
     assert seen(database) == {"a": 1}
@@ -118,28 +118,28 @@ def test_a_call_leaves_word_for_the_next_one(database: Database, metrics: Metric
         return Retry("busy", {"seen": len(payloads)}) if len(payloads) < 3 else Done()
 
     put(database, "a")
-    with running(worker(call), database, metrics):
+    with running(job_queue(call), database, metrics):
         eventually(lambda: is_empty(database))
     assert payloads == [{"n": 1}, {"n": 1, "seen": 1}, {"n": 1, "seen": 2}]
 
 
 def test_a_job_that_never_succeeds_is_given_up(database: Database, metrics: Metrics) -> None:
     put(database, "a")
-    with running(worker(lambda _: Retry("busy"), max_attempts=3), database, metrics):
+    with running(job_queue(lambda _: Retry("busy"), max_attempts=3), database, metrics):
         eventually(lambda: is_empty(database))
     assert seen(database) == {"a given up": 1}
 
 
 def test_a_job_without_a_limit_is_kept_whatever_its_attempts(database: Database, metrics: Metrics) -> None:
     put(database, "a")
-    database.read("UPDATE job SET attempts = 1000")
+    database.execute("UPDATE job SET attempts = 1000")
     calls: list[int] = []
 
     def call(job: Job) -> Outcome:
         calls.append(job.attempts)
         return Retry("busy")
 
-    with running(worker(call, max_attempts=None), database, metrics):
+    with running(job_queue(call, max_attempts=None), database, metrics):
         eventually(lambda: 1001 in calls)
     assert not is_empty(database)
     assert seen(database) == {}
@@ -160,7 +160,7 @@ def test_a_call_that_outlasts_its_lease_is_made_once(database: Database, metrics
         time.sleep(2.5 * slow.lease_seconds)
         return Done()
 
-    slow = worker(call, lease_seconds=2.0)
+    slow = job_queue(call, lease_seconds=2.0)
     put(database, "a")
     with running(slow, database, metrics), running(slow, database, metrics):
         eventually(lambda: is_empty(database), 30)
@@ -182,7 +182,7 @@ def test_a_worker_that_stops_keeps_the_jobs_whose_calls_are_under_way(database: 
         release.set()
 
     put(database, "a")
-    with running(worker(call, lease_seconds=2.0), database, metrics):
+    with running(job_queue(call, lease_seconds=2.0), database, metrics):
         assert started.wait(5)
         threading.Timer(5.0, look).start()
     assert taken_by_others == []
@@ -213,7 +213,7 @@ def test_a_call_that_is_to_be_made_again_is_logged_with_its_reason(database: Dat
         return Done()
 
     put(database, "a")
-    with structlog.testing.capture_logs() as logs, running(worker(call), database, metrics):
+    with structlog.testing.capture_logs() as logs, running(job_queue(call), database, metrics):
         eventually(lambda: is_empty(database))
     assert [(line["queue"], line["attempts"], line["reason"]) for line in logs if line["event"] == "call_retried"] == [
         ("calls", 1, "smtp: 451 about the mail"),
@@ -241,7 +241,7 @@ def test_an_outcome_that_cannot_be_written_does_not_hold_up_the_others(database:
         settle(transaction, settled)
 
     put(database, "a", "bad", "b")
-    with running(worker(lambda _: Done(), settle=picky), database, metrics):
+    with running(job_queue(lambda _: Done(), settle=picky), database, metrics):
         eventually(lambda: seen(database) == {"a": 1, "b": 1})
         broken.clear()
         eventually(lambda: seen(database) == {"a": 1, "b": 1, "bad": 1})
@@ -256,7 +256,7 @@ def test_stopping_waits_for_calls_under_way_and_settles_them(database: Database,
         return Done()
 
     put(database, "a")
-    with running(worker(call), database, metrics):
+    with running(job_queue(call), database, metrics):
         assert started.wait(5)
         threading.Timer(0.1, release.set).start()
     assert seen(database) == {"a": 1}
@@ -273,12 +273,12 @@ def test_stopping_gives_back_the_jobs_whose_calls_have_not_begun(database: Datab
         return Done()
 
     put(database, "a", "b", "c", "d")
-    with running(worker(call, concurrency=1), database, metrics):
+    with running(job_queue(call, concurrency=1), database, metrics):
         assert started.wait(5)
         threading.Timer(0.2, release.set).start()
     assert seen(database) == dict.fromkeys(called, 1)
     assert len(called) == 1
-    soon = database.read("SELECT count(*) AS jobs FROM job WHERE run_at < now() + interval '1 second'")
+    soon = database.execute("SELECT count(*) AS jobs FROM job WHERE run_at < now() + interval '1 second'")
     assert soon[0].jobs == 3
 
 

@@ -14,17 +14,16 @@ from uuid import uuid4
 import pytest
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from prometheus_client import CollectorRegistry
+from support.chassis import eventually
 
-from oms_chassis import outbox
-from oms_chassis.consumer import Consumer, Subscription
 from oms_chassis.db import Database, Transaction
-from oms_chassis.kafka import KafkaSink, KafkaSource, admin, create_topics
-from oms_chassis.kafka import sink as sinks
-from oms_chassis.kafka import source as module
-from oms_chassis.metrics import Metrics
-from oms_chassis.relay import Relay
-from oms_chassis.settings import Settings
-from oms_chassis.streams import (
+from oms_chassis.messaging import outbox
+from oms_chassis.messaging.consumer import Consumer, Subscription
+from oms_chassis.messaging.kafka import KafkaSink, KafkaSource, admin, create_topics
+from oms_chassis.messaging.kafka import sink as sinks
+from oms_chassis.messaging.kafka import source as module
+from oms_chassis.messaging.relay import Relay
+from oms_chassis.messaging.streams import (
     LETTER_LIMIT,
     RECORD_LIMIT,
     Outgoing,
@@ -35,7 +34,8 @@ from oms_chassis.streams import (
     first_offsets,
     next_offsets,
 )
-from oms_chassis.testing import eventually
+from oms_chassis.settings import Settings
+from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts import topics
 from oms_contracts.envelope import Event
 from oms_contracts.events import ItemUpdated
@@ -259,13 +259,13 @@ def test_one_row_in_hundreds_is_isolated_on_a_real_broker(
     keys = [uuid4().bytes for _ in range(2)]
     good = [Outgoing(TOPIC, keys[number % 2], str(number).encode()) for number in range(300)]
     with database.transaction() as transaction:
-        outbox.put_raw(transaction, [*good[:100], Outgoing(TOPIC, b"key", b"x" * (RECORD_LIMIT + 1)), *good[100:]])
-        outbox.put_raw(transaction, [Outgoing(TOPIC, None, None)])
+        outbox.emit_records(transaction, [*good[:100], Outgoing(TOPIC, b"key", b"x" * (RECORD_LIMIT + 1)), *good[100:]])
+        outbox.emit_records(transaction, [Outgoing(TOPIC, None, None)])
     relay = Relay(database, sink, metrics)
-    with database.connection() as connection:
+    with database.autocommit() as connection:
         while relay.send_batch(connection):
             pass
-    errors = [row.error for row in database.read("SELECT error FROM outbox_quarantine ORDER BY id")]
+    errors = [row.error for row in database.execute("SELECT error FROM outbox_quarantine ORDER BY id")]
     assert errors == ["MessageSizeTooLargeError", "ValueError"]
     reader = source(settings, uuid4().hex)
     found: dict[bytes, None] = {}

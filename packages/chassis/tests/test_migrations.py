@@ -14,10 +14,10 @@ import pytest
 from alembic.util import CommandError
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
+from support.chassis import eventually
 
 from oms_chassis import migrations
 from oms_chassis.db import Database
-from oms_chassis.testing import eventually
 
 Release = Callable[..., str]
 
@@ -64,7 +64,7 @@ def held(url: str, *statements: str) -> Iterator[psycopg.Connection]:
 
 
 def revision(database: Database) -> str:
-    return str(database.read("SELECT version_num FROM alembic_version")[0].version_num)
+    return str(database.execute("SELECT version_num FROM alembic_version")[0].version_num)
 
 
 HELD_UP = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
@@ -76,13 +76,13 @@ def test_an_older_release_leaves_a_newer_schema_as_it_is(empty: Database, releas
     migrations.upgrade(empty, newer)
     migrations.upgrade(empty, older)
     assert revision(empty) == "0002"
-    empty.read("INSERT INTO thing (id, name) VALUES (1, 'kept')")
+    empty.execute("INSERT INTO thing (id, name) VALUES (1, 'kept')")
 
 
 def test_a_schema_that_is_unknown_and_not_newer_is_refused(empty: Database, release: Release) -> None:
     package = release(FIRST, SECOND)
     migrations.upgrade(empty, package)
-    empty.read("UPDATE alembic_version SET version_num = '0001_other'")
+    empty.execute("UPDATE alembic_version SET version_num = '0001_other'")
     with pytest.raises(CommandError):
         migrations.upgrade(empty, package)
 
@@ -91,7 +91,7 @@ def test_replicas_that_start_together_migrate_once(empty: Database, release: Rel
     package = release(FIRST, "INSERT INTO thing VALUES (1)")
     with ThreadPoolExecutor(3) as replicas:
         list(replicas.map(lambda _: migrations.upgrade(empty, package), range(3)))
-    assert len(empty.read("SELECT id FROM thing")) == 1
+    assert len(empty.execute("SELECT id FROM thing")) == 1
 
 
 def test_a_replica_waits_no_longer_for_another_s_migration_than_it_may(
@@ -149,12 +149,12 @@ def test_a_migration_may_take_longer_than_a_session_s_statements_and_leaves_the_
     database = Database(database_url, 2)
     event.listen(database.engine, "connect", impatient)
     migrations.upgrade(database, release("SELECT pg_sleep(0.5)"))
-    assert database.read("SHOW statement_timeout")[0][0] == "200ms"
-    assert database.read("SHOW lock_timeout")[0][0] == "1234ms"
+    assert database.execute("SHOW statement_timeout")[0][0] == "200ms"
+    assert database.execute("SHOW lock_timeout")[0][0] == "1234ms"
     database.dispose()
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(empty: Database, release: Release) -> None:
     with pytest.raises(Exception, match="absent"):
         migrations.upgrade(empty, release(FIRST, "ALTER TABLE absent ADD COLUMN name text"))
-    assert empty.read("SELECT to_regclass('thing') AS found")[0].found is None
+    assert empty.execute("SELECT to_regclass('thing') AS found")[0].found is None

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from support.chassis import MemoryStream, eventually
 
-from oms_chassis import outbox
 from oms_chassis.db import Database
-from oms_chassis.metrics import Metrics
-from oms_chassis.relay import Relay
-from oms_chassis.streams import Outgoing
-from oms_chassis.testing import MemoryStream, eventually
+from oms_chassis.messaging import outbox
+from oms_chassis.messaging.relay import Relay
+from oms_chassis.messaging.streams import Outgoing
+from oms_chassis.telemetry.metrics import Metrics
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def running(relay: Relay) -> Iterator[Callable[[], None]]:
 
 def _put(database: Database, *values: str) -> None:
     with database.transaction() as transaction:
-        outbox.put(transaction, (("topic", "key", value) for value in values))
+        outbox.emit_records(transaction, [Outgoing("topic", b"key", value.encode()) for value in values])
 
 
 def _sent(stream: MemoryStream) -> list[bytes | None]:
@@ -40,7 +40,7 @@ def _sent(stream: MemoryStream) -> list[bytes | None]:
 
 
 def _pending(database: Database) -> int:
-    return int(database.read("SELECT count(*) AS n FROM outbox")[0].n)
+    return int(database.execute("SELECT count(*) AS n FROM outbox")[0].n)
 
 
 def test_events_are_sent_in_order_and_then_deleted(database: Database, metrics: Metrics) -> None:
@@ -54,7 +54,7 @@ def test_events_are_sent_in_order_and_then_deleted(database: Database, metrics: 
 def test_an_event_of_a_transaction_that_failed_is_never_sent(database: Database, metrics: Metrics) -> None:
     def fail() -> None:
         with database.transaction() as transaction:
-            outbox.put(transaction, [("topic", "key", "never")])
+            outbox.emit_records(transaction, [Outgoing("topic", b"key", b"never")])
             raise LookupError
 
     stream = MemoryStream()
@@ -95,7 +95,7 @@ def test_a_relay_whose_connection_was_cut_goes_on(database: Database, metrics: M
     with running(Relay(database, stream, metrics)):
         _put(database, "before")
         eventually(lambda: _sent(stream) == [b"before"])
-        database.read(
+        database.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
@@ -115,7 +115,7 @@ def test_stopping_sends_what_is_still_there(database: Database, metrics: Metrics
 def test_a_raw_record_keeps_its_bytes_its_headers_and_its_missing_key(database: Database, metrics: Metrics) -> None:
     stream = MemoryStream()
     with database.transaction() as transaction:
-        outbox.put_raw(transaction, [Outgoing("topic", None, b"\x00\xff", [("name", b"\xfe")])])
+        outbox.emit_records(transaction, [Outgoing("topic", None, b"\x00\xff", [("name", b"\xfe")])])
     with running(Relay(database, stream, metrics)):
         eventually(lambda: _pending(database) == 0)
     record = stream.records["topic"][0]

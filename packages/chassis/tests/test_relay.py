@@ -5,18 +5,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from support.chassis import MemoryStream, eventually
 
-from oms_chassis import outbox
 from oms_chassis.db import Database
-from oms_chassis.metrics import Metrics
-from oms_chassis.relay import Relay
-from oms_chassis.streams import Headers, Outgoing, StreamUnavailable
-from oms_chassis.testing import MemoryStream, eventually
+from oms_chassis.messaging import outbox
+from oms_chassis.messaging.relay import Relay
+from oms_chassis.messaging.streams import Headers, Outgoing, StreamUnavailable
+from oms_chassis.telemetry.metrics import Metrics
 
 
 def put(database: Database, *records: Outgoing) -> None:
     with database.transaction() as transaction:
-        outbox.put_raw(transaction, records)
+        outbox.emit_records(transaction, records)
 
 
 def record(value: bytes | None, key: bytes | None = b"key", topic: str = "topic", headers: Headers = ()) -> Outgoing:
@@ -24,7 +24,7 @@ def record(value: bytes | None, key: bytes | None = b"key", topic: str = "topic"
 
 
 def send_all(relay: Relay, database: Database) -> None:
-    with database.connection() as connection:
+    with database.autocommit() as connection:
         while relay.send_batch(connection):
             pass
 
@@ -35,11 +35,11 @@ def sent(stream: MemoryStream, topic: str = "topic") -> list[bytes | None]:
 
 
 def quarantined(database: Database) -> list[Any]:
-    return list(database.read("SELECT * FROM outbox_quarantine ORDER BY id"))
+    return list(database.execute("SELECT * FROM outbox_quarantine ORDER BY id"))
 
 
 def pending(database: Database) -> int:
-    return int(database.read("SELECT count(*) AS n FROM outbox")[0].n)
+    return int(database.execute("SELECT count(*) AS n FROM outbox")[0].n)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_relay_outlives_an_error_that_nobody_foresaw(database: Database, metri
 def test_a_batch_is_bounded_by_its_bytes(database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox, "BATCH_BYTES", 1000)
     put(database, record(b"x" * 2000), *(record(b"%d" % n + b"y" * 399) for n in range(5)))
-    with database.connection() as connection:
+    with database.autocommit() as connection:
         sizes = []
         while count := Relay(database, MemoryStream(), metrics).send_batch(connection):
             sizes.append(count)

@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from oms_chassis import server
-from oms_chassis.server import Server
+from oms_chassis.http import server
+from oms_chassis.http.server import Server
 from oms_servers.ports import free_port
 
 
@@ -56,7 +56,7 @@ def test_the_last_answer_on_a_connection_says_so() -> None:
         made, serving = await started(port)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
             assert "connection" not in (await client.get("/")).headers
-            farewell = asyncio.create_task(made.bid_farewell())
+            farewell = asyncio.create_task(made.send_connection_close())
             await asyncio.sleep(0)
             last = await client.get("/")
             assert (last.status_code, last.headers["connection"]) == (200, "close")
@@ -76,7 +76,7 @@ def test_a_connection_that_says_nothing_is_not_waited_for_long() -> None:
         async with asyncio.timeout(20):
             while not made.server_state.connections:  # noqa: ASYNC110 - the same
                 await asyncio.sleep(0.01)
-            await made.bid_farewell()
+            await made.send_connection_close()
             made.should_exit = True
             await serving
         writer.close()

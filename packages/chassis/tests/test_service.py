@@ -17,16 +17,17 @@ import httpx
 import psycopg
 import pytest
 from fastapi import APIRouter
+from support.chassis import chassis_only, eventually
 
-from oms_chassis import kafka as kafka_module
-from oms_chassis.consumer import Subscription
-from oms_chassis.jobs import Done, NewJob, Worker
+from oms_chassis.jobs.queue import Done, JobQueue, NewJob, enqueue
+from oms_chassis.messaging import kafka as kafka_module
+from oms_chassis.messaging.consumer import Subscription
+from oms_chassis.messaging.streams import StreamUnavailable
 from oms_chassis.migrations import LOCK
-from oms_chassis.service import Context, Parts, Service, main
+from oms_chassis.runtime.cli import main
+from oms_chassis.runtime.service import Components, Context, Service
+from oms_chassis.runtime.threads import Task
 from oms_chassis.settings import Settings
-from oms_chassis.streams import StreamUnavailable
-from oms_chassis.testing import chassis_only, eventually
-from oms_chassis.threads import Task
 from oms_contracts.topics import PAYMENT_REFUNDED
 from oms_servers.ports import free_port
 from oms_servers.postgres import PostgresServer
@@ -40,13 +41,14 @@ import time
 import warnings
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
-from oms_chassis.logs import logger
-from oms_chassis.consumer import Subscription
-from oms_chassis.jobs import Done, NewJob, Worker
-from oms_chassis.service import Context, Parts, Service, main
+from oms_chassis.telemetry.logs import logger
+from oms_chassis.messaging.consumer import Subscription
+from oms_chassis.jobs.queue import Done, NewJob, JobQueue
+from oms_chassis.runtime.cli import Parts, main
+from oms_chassis.runtime.service import Context, Service
 from oms_chassis.settings import Settings
-from oms_chassis.consumer import Subscription
-from oms_chassis.threads import Task
+from oms_chassis.messaging.consumer import Subscription
+from oms_chassis.runtime.threads import Task
 from oms_contracts.topics import PAYMENT_REFUNDED
 
 ours = logger(__name__)
@@ -98,7 +100,7 @@ def fail() -> None:
     raise LookupError("what a customer said")
 
 def build(context):
-    crash = [lambda: context.database.read("SELECT 1")] if context.settings.currency != "EUR" else [fail]
+    crash = [lambda: context.database.execute("SELECT 1")] if context.settings.currency != "EUR" else [fail]
     return Parts(
         subscriptions=[Subscription(PAYMENT_REFUNDED, lambda transaction, events: None)],
         routers=[] if context.settings.currency == "CHF" else [router],
@@ -271,10 +273,10 @@ def test_topics_say_when_the_broker_is_away(
         raise StreamUnavailable("KafkaConnectionError")
 
     monkeypatch.setattr(kafka_module, "create_topics", refuse)
-    monkeypatch.setattr("oms_chassis.waiting.PATIENCE", 0.0)
+    monkeypatch.setattr("oms_chassis.runtime.waiting.PATIENCE", 0.0)
     monkeypatch.setenv("OMS_DATABASE_URL", database_url)
     monkeypatch.setenv("OMS_KAFKA_BOOTSTRAP", "127.0.0.1:1")
-    assert main(Service("toy", "toy", Settings, lambda _: Parts()), ["topics"]) == 1
+    assert main(Service("toy", "toy", Settings, lambda _: Components()), ["topics"]) == 1
     assert "topics_failed" in capsys.readouterr().out
 
 
@@ -392,11 +394,11 @@ def test_a_service_serves_and_drains_within_a_process(
         monkeypatch.setenv(f"OMS_{name}", value)
     database = chassis_only(database_url)
 
-    def build(context: Context) -> Parts:
-        worker = Worker("calls", lambda _: Done(), lambda _, jobs: settled.extend(job.id for job, _ in jobs), _nothing)
-        return Parts(
+    def build(context: Context) -> Components:
+        queue = JobQueue("calls", lambda _: Done(), lambda _, jobs: settled.extend(job.id for job, _ in jobs), _nothing)
+        return Components(
             subscriptions=[Subscription(PAYMENT_REFUNDED, _nothing)],
-            workers=[worker],
+            job_queues=[queue],
             routers=[APIRouter()],
             tasks=[Task("look", lambda: None, 0.01)],
             on_stop=[lambda: drained.append(context.settings.currency)],
@@ -412,7 +414,7 @@ def test_a_service_serves_and_drains_within_a_process(
         try:
             eventually(is_ready, within=30)
             with database.transaction() as transaction:
-                transaction.enqueue("calls", [NewJob("a", "order", {})])
+                enqueue(transaction, "calls", [NewJob("a", "order", {})])
             eventually(lambda: settled == ["a"])
             eventually(lambda: "oms_jobs_pending" in httpx.get(f"http://127.0.0.1:{internal}/metrics").text)
         finally:

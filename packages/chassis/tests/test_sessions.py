@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 from sqlalchemy.exc import SQLAlchemyError
+from support.chassis import chassis_only, eventually
 from support.network import Proxy, proxy
 
 from oms_chassis import db
 from oms_chassis.db import Database, is_unavailable
 from oms_chassis.sessions import Limits, leaves_outcome_open
-from oms_chassis.testing import chassis_only, eventually
 
 QUICK = Limits(statement=1.0, lock=0.5, idle_in_transaction=1.0)
 
@@ -27,7 +27,7 @@ def network(database_url: str) -> Iterator[Proxy]:
 def far(network: Proxy, database_url: str) -> Iterator[Database]:
     """A database behind the proxy, with a connection in its pool."""
     database = Database(network.url(database_url), 2, QUICK)
-    database.read("SELECT 1")
+    database.execute("SELECT 1")
     yield database
     database.dispose()
 
@@ -41,10 +41,10 @@ def failure(act: Callable[[], object]) -> SQLAlchemyError:
 def test_a_server_that_falls_silent_is_given_up_and_the_next_statement_goes_on(network: Proxy, far: Database) -> None:
     network.blackhole()
     began = time.monotonic()
-    error = failure(lambda: far.read("SELECT 1"))
+    error = failure(lambda: far.execute("SELECT 1"))
     assert time.monotonic() - began < 10
     assert is_unavailable(error)
-    assert far.read("SELECT 1 AS one")[0].one == 1
+    assert far.execute("SELECT 1 AS one")[0].one == 1
 
 
 def test_a_pooled_connection_that_fell_silent_is_replaced_without_a_failure(
@@ -52,10 +52,10 @@ def test_a_pooled_connection_that_fell_silent_is_replaced_without_a_failure(
 ) -> None:
     monkeypatch.setattr(db, "TRUSTED", 0.0)
     far = Database(network.url(database_url), 1, Limits(statement=60.0))
-    far.read("SELECT 1")
+    far.execute("SELECT 1")
     network.blackhole()
     began = time.monotonic()
-    assert far.read("SELECT 1 AS one")[0].one == 1
+    assert far.execute("SELECT 1 AS one")[0].one == 1
     assert time.monotonic() - began < 10
     far.dispose()
 
@@ -69,7 +69,7 @@ def test_a_commit_whose_answer_is_lost_has_an_end_too(network: Proxy, far: Datab
     error = failure(write)
     assert is_unavailable(error)
     assert leaves_outcome_open(error)
-    assert far.read("SELECT count(*) AS n FROM inbox")[0].n == 1
+    assert far.execute("SELECT count(*) AS n FROM inbox")[0].n == 1
 
 
 def test_a_transaction_that_loses_its_connection_before_the_commit_leaves_nothing_open(
@@ -87,13 +87,13 @@ def test_a_transaction_that_loses_its_connection_before_the_commit_leaves_nothin
 
 def test_a_statement_that_stands_alone_and_gets_no_answer_may_have_been_done(network: Proxy, far: Database) -> None:
     network.mute()
-    assert leaves_outcome_open(failure(lambda: far.read("INSERT INTO inbox (event_id) VALUES ('a')")))
+    assert leaves_outcome_open(failure(lambda: far.execute("INSERT INTO inbox (event_id) VALUES ('a')")))
 
 
 def test_a_server_that_cannot_be_reached_leaves_nothing_open(network: Proxy, database_url: str) -> None:
     network.refuse()
     far = Database(network.url(database_url), 1, QUICK)
-    error = failure(lambda: far.read("SELECT 1"))
+    error = failure(lambda: far.execute("SELECT 1"))
     assert is_unavailable(error)
     assert not leaves_outcome_open(error)
 
@@ -123,13 +123,15 @@ def test_the_server_gives_up_a_transaction_that_does_nothing(far: Database, data
 
 
 def test_the_server_notices_a_client_that_vanished_within_half_a_minute(far: Database) -> None:
-    shown = {name: int(far.read(f"SHOW tcp_keepalives_{name}")[0][0]) for name in ("idle", "interval", "count")}
+    shown = {name: int(far.execute(f"SHOW tcp_keepalives_{name}")[0][0]) for name in ("idle", "interval", "count")}
     assert shown["idle"] + shown["interval"] * shown["count"] <= 30
 
 
 def test_what_the_url_asks_for_goes_first(database_url: str) -> None:
     database = Database(f"{database_url}?application_name=mine&options=-c%20statement_timeout%3D7s", 1)
-    shown = [database.read(f"SHOW {name}")[0][0] for name in ("application_name", "statement_timeout", "lock_timeout")]
+    shown = [
+        database.execute(f"SHOW {name}")[0][0] for name in ("application_name", "statement_timeout", "lock_timeout")
+    ]
     assert shown == ["mine", "7s", "5s"]
     database.dispose()
 
@@ -142,17 +144,17 @@ def test_a_connection_that_may_only_read_is_replaced(database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as admin:
         admin.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
         demoted = Database(f"{database_url}?target_session_attrs=any", 2)
-        with demoted.connection() as one, demoted.connection() as other:
+        with demoted.autocommit() as one, demoted.autocommit() as other:
             one.exec_driver_sql("SELECT 1")
             other.exec_driver_sql("SELECT 1")
-        assert is_unavailable(failure(lambda: database.__class__(database_url, 1).read("SELECT 1")))
+        assert is_unavailable(failure(lambda: database.__class__(database_url, 1).execute("SELECT 1")))
         admin.execute("SET default_transaction_read_only = off")
         admin.execute(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
-    error = failure(lambda: demoted.read(write))
+    error = failure(lambda: demoted.execute(write))
     assert is_unavailable(error)
     assert not leaves_outcome_open(error)
     for _ in range(2):
-        with demoted.connection() as one, demoted.connection() as other:
+        with demoted.autocommit() as one, demoted.autocommit() as other:
             one.exec_driver_sql(write)
             other.exec_driver_sql(write)
     database.dispose()
@@ -162,8 +164,8 @@ def test_a_connection_that_may_only_read_is_replaced(database_url: str) -> None:
 def test_reserved_connections_are_there_when_all_others_are_taken(database_url: str) -> None:
     database = Database(database_url, 3)
     mine = database.reserve()
-    with database.connection(), database.connection():
-        assert mine.read("SELECT 1 AS one")[0].one == 1
+    with database.autocommit(), database.autocommit():
+        assert mine.execute("SELECT 1 AS one")[0].one == 1
     assert database.engine.pool.size() + mine.engine.pool.size() == 3  # type: ignore[attr-defined]
     with pytest.raises(ValueError, match="cannot spare"):
         database.reserve(2)

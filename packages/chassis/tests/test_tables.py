@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy import CheckConstraint, MetaData, Text
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
+from support.chassis import chassis_only, migrated
 
 from oms_chassis import migrations
 from oms_chassis.db import Database
 from oms_chassis.migrations.autogenerate import differences, revision
 from oms_chassis.tables import ChassisTables, assigned, names, typed
-from oms_chassis.testing import chassis_only, migrated
 
 FIRST = """
 from oms_chassis.migrations import create_chassis_tables, create_outbox_quarantine
@@ -75,8 +75,8 @@ def test_the_first_migration_makes_the_tables_that_every_service_has(database: D
 
 
 def test_what_the_database_lacks_is_named(database: Database) -> None:
-    database.read("ALTER TABLE job DROP COLUMN last_error")
-    database.read("DROP INDEX inbox_received_at")
+    database.execute("ALTER TABLE job DROP COLUMN last_error")
+    database.execute("DROP INDEX inbox_received_at")
     found = str(differences(database, MetaData()))
     assert "last_error" in found
     assert "inbox_received_at" in found
@@ -86,7 +86,7 @@ def test_what_the_database_lacks_is_named(database: Database) -> None:
 def test_a_constraint_that_only_one_side_has_is_named(database: Database) -> None:
     Tables.metadata.create_all(database.engine)
     assert differences(database, Tables.metadata) == []
-    database.read("ALTER TABLE parcel DROP CONSTRAINT parcel_weight")
+    database.execute("ALTER TABLE parcel DROP CONSTRAINT parcel_weight")
     assert differences(database, Tables.metadata) == ["parcel: CHECK parcel_weight"]
 
 

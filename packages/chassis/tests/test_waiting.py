@@ -2,7 +2,7 @@
 
 import pytest
 
-from oms_chassis.waiting import until_up
+from oms_chassis.runtime.waiting import until_up
 
 
 def test_an_attempt_is_made_again_until_it_succeeds() -> None:

@@ -12,9 +12,8 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from support.chassis import eventually
 from support.shell import Session, Shell, own_shell
-
-from oms_chassis.testing import eventually
 
 PATIENCE = 90.0  # seconds for a program to be back on a busy machine
 

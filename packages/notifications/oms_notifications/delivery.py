@@ -9,8 +9,8 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry, Counter
 
 from oms_chassis.db import Transaction
-from oms_chassis.jobs import Done, Job, NewJob, Outcome, Retry, Settled, Worker
-from oms_chassis.logs import logger
+from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Outcome, Retry, Settled
+from oms_chassis.telemetry.logs import logger
 from oms_notifications.messages import Kind
 
 log = logger(__name__)
@@ -74,7 +74,7 @@ def refused(reason: str) -> Done:
     return Done({"state": "failed", "provider_id": None, "reason": reason})
 
 
-def worker(queue: str, provider: Provider, registry: CollectorRegistry, concurrency: int) -> Worker:
+def job_queue(queue: str, provider: Provider, registry: CollectorRegistry, concurrency: int) -> JobQueue:
     """The worker that sends what the handlers queued, and writes down what became of it."""
     outcomes = Counter("oms_messages_total", "Messages to customers", ["channel", "kind", "state"], registry=registry)
     for kind, state in product(Kind, STATES):
@@ -91,7 +91,7 @@ def worker(queue: str, provider: Provider, registry: CollectorRegistry, concurre
     def give_up(transaction: Transaction, jobs: list[Job]) -> None:
         settle(transaction, [(job, refused("no attempt succeeded").result) for job in jobs])
 
-    return Worker(
+    return JobQueue(
         queue,
         lambda job: _call(provider, Notice.of(job)),
         settle,

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from oms_chassis.consumer import Handle, Subscription
 from oms_chassis.db import Transaction
+from oms_chassis.jobs.queue import enqueue
+from oms_chassis.messaging.consumer import Handle, Subscription
 from oms_contracts import topics
 from oms_contracts.envelope import Event
 from oms_contracts.events import OrderEvent
@@ -30,7 +31,7 @@ def _handler(queue: str, kind: Kind, compose: Compose) -> Handle:
         by_order = {event.data.order_id: event for event in reversed(events)}  # of two, the first one counts
         fresh = transaction.run_rows(_CLAIM, ({"order_id": order_id, "kind": kind} for order_id in by_order))
         ended = [by_order[row.order_id] for row in fresh]
-        transaction.enqueue(queue, [compose(kind, event.data).job(event.traceparent) for event in ended])
+        enqueue(transaction, queue, [compose(kind, event.data).job(event.traceparent) for event in ended])
 
     return notify
 

@@ -7,19 +7,20 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 from sqlmodel import Session, select
+from support import chassis as testing
+from support.notices import confirmed, declined, message_table, out_of_stock
 
-from oms_chassis import jobs, testing
 from oms_chassis.db import Database, Transaction
-from oms_chassis.jobs import Job, Outcome, Retry, Worker
-from oms_chassis.metrics import Metrics
-from oms_chassis.runner import Runner
+from oms_chassis.jobs import queue as jobs
+from oms_chassis.jobs.queue import Job, JobQueue, Outcome, Retry
+from oms_chassis.jobs.worker import Worker
+from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.envelope import Event
 from oms_contracts.events import OrderEvent
-from oms_notifications.delivery import InDoubt, Notice, refused, sent, worker
+from oms_notifications.delivery import InDoubt, Notice, job_queue, refused, sent
 from oms_notifications.handlers import ENDINGS, subscriptions
 from oms_notifications.messages import Kind
 from oms_notifications.tables import MessageRow
-from oms_notifications.testing import confirmed, declined, message_table, out_of_stock
 
 QUEUE = "email"
 
@@ -40,7 +41,7 @@ def database(database_url: str) -> Iterator[Database]:
 
 def apply(database: Database, *events: Event[Any]) -> None:
     for event in events:
-        testing.apply(database, HANDLE[event.type], [event])
+        testing.deliver(database, HANDLE[event.type], [event])
 
 
 def message(database: Database, order_id: str) -> MessageRow:
@@ -67,7 +68,7 @@ def test_every_ending_of_an_order_is_subscribed_to() -> None:
 
 def test_each_ending_becomes_one_job(database: Database) -> None:
     apply(database, confirmed("a"), declined("b"), out_of_stock("c"))
-    jobs = {job.id: job for job in testing.jobs(database, QUEUE)}
+    jobs = {job.id: job for job in testing.pending_jobs(database, QUEUE)}
     assert {order_id: job.payload["text"] for order_id, job in jobs.items()} == {
         "a": "confirmed!",
         "b": "declined!",
@@ -79,36 +80,36 @@ def test_each_ending_becomes_one_job(database: Database) -> None:
 
 def test_a_batch_is_taken_whole(database: Database) -> None:
     events = [confirmed(f"o-{number}") for number in range(500)]
-    testing.apply(database, HANDLE[events[0].type], events)
-    assert len(testing.jobs(database, QUEUE)) == 500
+    testing.deliver(database, HANDLE[events[0].type], events)
+    assert len(testing.pending_jobs(database, QUEUE)) == 500
 
 
 def test_two_endings_of_an_order_are_told_once(database: Database) -> None:
     apply(database, confirmed("a"), declined("a"))
-    testing.apply(database, HANDLE[confirmed("b").type], [confirmed("b"), confirmed("b")])
-    assert sorted(job.id for job in testing.jobs(database, QUEUE)) == ["a", "b"]
+    testing.deliver(database, HANDLE[confirmed("b").type], [confirmed("b"), confirmed("b")])
+    assert sorted(job.id for job in testing.pending_jobs(database, QUEUE)) == ["a", "b"]
     assert message(database, "a").kind == "confirmed"
 
 
 def test_an_ending_that_comes_after_the_message_was_sent_is_not_told_again(database: Database) -> None:
     apply(database, confirmed("a"))
     fake = Fake(sent("provider-1"))
-    testing.work_off(database, worker(QUEUE, fake, CollectorRegistry(), 2))
+    testing.process_due_jobs(database, job_queue(QUEUE, fake, CollectorRegistry(), 2))
     apply(database, declined("a"), confirmed("a"))
-    assert testing.jobs(database, QUEUE) == []
+    assert testing.pending_jobs(database, QUEUE) == []
     assert len(fake.notices) == 1
 
 
 def test_the_trace_goes_on_with_the_job(database: Database) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     apply(database, confirmed("a").model_copy(update={"traceparent": trace}))
-    assert testing.jobs(database, QUEUE)[0].traceparent == trace
+    assert testing.pending_jobs(database, QUEUE)[0].traceparent == trace
 
 
 def test_what_was_sent_is_written_down_and_counted(database: Database) -> None:
     registry = CollectorRegistry()
     apply(database, confirmed("a"))
-    testing.work_off(database, worker(QUEUE, Fake(sent("provider-1")), registry, 2))
+    testing.process_due_jobs(database, job_queue(QUEUE, Fake(sent("provider-1")), registry, 2))
     row = message(database, "a")
     assert (row.state, row.provider_id, row.reason, row.attempts) == ("sent", "provider-1", None, 1)
     assert row.sent_at is not None
@@ -118,34 +119,34 @@ def test_what_was_sent_is_written_down_and_counted(database: Database) -> None:
 def test_a_refusal_is_an_outcome(database: Database) -> None:
     registry = CollectorRegistry()
     apply(database, declined("a"))
-    testing.work_off(database, worker(QUEUE, Fake(refused("smtp: 550 about the recipient")), registry, 2))
+    testing.process_due_jobs(database, job_queue(QUEUE, Fake(refused("smtp: 550 about the recipient")), registry, 2))
     row = message(database, "a")
     assert (row.state, row.provider_id, row.reason) == ("failed", None, "smtp: 550 about the recipient")
     assert row.sent_at is None
-    assert testing.jobs(database, QUEUE) == []
+    assert testing.pending_jobs(database, QUEUE) == []
     assert count(registry, "declined", "failed") == 1
 
 
 def test_a_message_that_is_to_be_sent_again_stays_queued(database: Database) -> None:
     apply(database, confirmed("a"))
-    testing.work_off(database, worker(QUEUE, Fake(Retry("smtp: 451")), CollectorRegistry(), 2))
-    assert len(testing.jobs(database, QUEUE)) == 1
+    testing.process_due_jobs(database, job_queue(QUEUE, Fake(Retry("smtp: 451")), CollectorRegistry(), 2))
+    assert len(testing.pending_jobs(database, QUEUE)) == 1
     assert message(database, "a").state == "pending"
 
 
 def test_giving_up_leaves_a_row_and_a_count_to_alert_on(database: Database) -> None:
     registry = CollectorRegistry()
     apply(database, out_of_stock("a"))
-    job: Job = testing.jobs(database, QUEUE)[0]
+    job: Job = testing.pending_jobs(database, QUEUE)[0]
     with database.transaction() as transaction:
-        _give_up(worker(QUEUE, Fake(), registry, 2), transaction, [job])
+        _give_up(job_queue(QUEUE, Fake(), registry, 2), transaction, [job])
     assert message(database, "a").state == "failed"
     assert count(registry, "out-of-stock", "failed") == 1
 
 
 def test_no_address_and_no_text_outlives_the_job(database: Database) -> None:
     apply(database, confirmed("a"))
-    testing.work_off(database, worker(QUEUE, Fake(sent("p")), CollectorRegistry(), 2))
+    testing.process_due_jobs(database, job_queue(QUEUE, Fake(sent("p")), CollectorRegistry(), 2))
     assert "ann@example.com" not in message(database, "a").model_dump_json()
 
 
@@ -155,7 +156,7 @@ def test_the_key_is_the_same_for_each_attempt_and_safe_in_a_header() -> None:
     assert Notice("a\r\nBcc: x\ud800", "confirmed", "to", "text").key.replace(".", "").isalnum()
 
 
-def _give_up(queue: Worker, transaction: Transaction, jobs: list[Job]) -> None:
+def _give_up(queue: JobQueue, transaction: Transaction, jobs: list[Job]) -> None:
     assert queue.give_up is not None
     queue.give_up(transaction, jobs)
 
@@ -166,7 +167,7 @@ def count(registry: CollectorRegistry, kind: str, state: str) -> float | None:
 
 def test_messages_are_counted_from_the_start() -> None:
     registry = CollectorRegistry()
-    worker(QUEUE, Fake(), registry, 1)
+    job_queue(QUEUE, Fake(), registry, 1)
     assert {count(registry, kind, state) for kind in Kind for state in ("sent", "failed")} == {0.0}
 
 
@@ -177,11 +178,11 @@ def test_a_message_that_may_have_arrived_each_time_is_repeated_twice_and_no_more
     apply(database, confirmed("a"))
     doubt, busy = InDoubt("smtp: no answer"), Retry("smtp: 451")
     provider = Fake(doubt, busy, doubt, busy, doubt, sent("never"))
-    runner = Runner(worker(QUEUE, provider, CollectorRegistry(), 2), database, Metrics(CollectorRegistry()))
-    thread = threading.Thread(target=runner.run)
+    worker = Worker(job_queue(QUEUE, provider, CollectorRegistry(), 2), database, Metrics(CollectorRegistry()))
+    thread = threading.Thread(target=worker.run)
     thread.start()
     testing.eventually(lambda: message(database, "a").state != "pending", 30)
-    runner.stop()
+    worker.stop()
     thread.join(30)
     assert [notice.doubts for notice in provider.notices] == [0, 1, 1, 2, 2]
     row = message(database, "a")

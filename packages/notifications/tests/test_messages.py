@@ -3,11 +3,11 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.notices import confirmed, declined, order, out_of_stock
 
 from oms_contracts.events import GATEWAY_REFUSED, GATEWAY_UNAVAILABLE, Customer, InventoryUpdated, Line
 from oms_notifications.messages import Kind, email_subject, email_text, sms_text
 from oms_notifications.money import amount
-from oms_notifications.testing import confirmed, declined, order, out_of_stock
 
 ORDER_ID = "019ab3f2-7c1e-7d3a-9a55-0123456789ab"
 ENDINGS = [

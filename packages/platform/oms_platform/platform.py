@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
-from oms_chassis import kafka as broker
+from oms_chassis.messaging import kafka as broker
 from oms_chassis.settings import Settings
 from oms_contracts.topics import SERVICES
 from oms_platform import services
@@ -91,7 +91,7 @@ class Platform:
         """Whether a service says so itself."""
         return self.services[name].is_ready()
 
-    def start(self, progress: jars.Progress = lambda _came, _all: None) -> None:
+    def start(self, progress: jars.Watchdog = lambda _came, _all: None) -> None:
         """Start everything, side by side, and wait until all are ready. Whatever fails first ends the rest."""
         self._check_ports()
         jars.jars(progress)

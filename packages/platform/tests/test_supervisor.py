@@ -7,8 +7,8 @@ from itertools import accumulate
 from pathlib import Path
 
 import pytest
+from support.chassis import eventually
 
-from oms_chassis.testing import eventually
 from oms_platform.supervisor import Backoff, Supervisor
 from oms_servers.errors import LocalError
 from oms_servers.server import Server

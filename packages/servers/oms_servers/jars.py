@@ -18,7 +18,7 @@ from oms_servers.errors import DownloadFailed, telling_full_disk
 
 ATTEMPTS = 4
 PAUSE = 1.0  # seconds before the second attempt, twice as many before the third, and so on
-Progress = Callable[[int, int], None]  # bytes that came, bytes in all
+Watchdog = Callable[[int, int], None]  # bytes that came, bytes in all
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def locked() -> list[Jar]:
     return [Jar(sha256, int(size), path) for sha256, size, path in fields]
 
 
-def jars(progress: Progress = lambda _came, _all: None) -> Path:
+def jars(progress: Watchdog = lambda _came, _all: None) -> Path:
     """The folder with Kafka's jars; downloads what is not there yet."""
     folder = folders.caches() / "kafka"
     if _missing(folder):
@@ -58,7 +58,7 @@ def _is_there(file: Path, jar: Jar) -> bool:
     return file.exists() and file.stat().st_size == jar.size
 
 
-def _fetch_all(missing: list[Jar], folder: Path, progress: Progress) -> None:
+def _fetch_all(missing: list[Jar], folder: Path, progress: Watchdog) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     lock, came, total = threading.Lock(), 0, sum(jar.size for jar in missing)
 

@@ -14,8 +14,8 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from support.notices import RunningMailCatcher, running_mail_catcher
 
-from oms_notifications.testing import RunningMailCatcher, running_mail_catcher
 from oms_servers.testing import free_port
 
 TEXT = {"to": "+94762222222", "from": "OMS", "text": "Your order is confirmed", "reference": "o-1"}

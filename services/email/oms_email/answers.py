@@ -6,7 +6,7 @@ the network or a quota, x.5.x the protocol, x.7.x rights and policies. A server 
 
 import re
 
-from oms_chassis.jobs import Outcome, Retry
+from oms_chassis.jobs.queue import Outcome, Retry
 from oms_notifications.delivery import refused
 
 _ENHANCED = re.compile(rb"\s*([245])\.([0-9]{1,3})\.([0-9]{1,3})(?![0-9.])")

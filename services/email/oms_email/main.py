@@ -1,19 +1,20 @@
 """The composition root: what the Email Service is made of."""
 
-from oms_chassis.service import Context, Parts, Service, main
+from oms_chassis.runtime.cli import main
+from oms_chassis.runtime.service import Components, Context, Service
 from oms_email.handlers import compose
 from oms_email.provider import SmtpProvider
 from oms_email.settings import EmailSettings
-from oms_notifications.delivery import worker
+from oms_notifications.delivery import job_queue
 from oms_notifications.handlers import subscriptions
 
 
-def build(context: Context) -> Parts:
+def build(context: Context) -> Components:
     """The parts; nothing connects yet."""
     provider = SmtpProvider(context.settings)
-    return Parts(
+    return Components(
         subscriptions=subscriptions("email", compose),
-        workers=[worker("email", provider, context.registry, context.settings.smtp_connections)],
+        job_queues=[job_queue("email", provider, context.registry, context.settings.smtp_connections)],
         on_stop=[provider.close],
     )
 

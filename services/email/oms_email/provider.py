@@ -5,7 +5,7 @@ import time
 from contextlib import suppress
 from queue import Empty, LifoQueue
 
-from oms_chassis.jobs import Outcome, Retry
+from oms_chassis.jobs.queue import Outcome, Retry
 from oms_email import addresses, answers, connection, domain
 from oms_email.connection import Connection, NotOffered
 from oms_email.domain import Mail

@@ -14,13 +14,13 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 from pydantic import SecretStr
+from support.chassis import eventually
+from support.notices import RunningMailCatcher, running_mail_catcher
 
-from oms_chassis.jobs import Done, Outcome, Retry
-from oms_chassis.testing import eventually
+from oms_chassis.jobs.queue import Done, Outcome, Retry
 from oms_email.provider import SmtpProvider
 from oms_email.settings import EmailSettings
 from oms_notifications.delivery import InDoubt, Notice, refused, sent
-from oms_notifications.testing import RunningMailCatcher, running_mail_catcher
 from oms_servers.testing import free_port
 
 SENT = sent("<o-1.confirmed@example.com>")

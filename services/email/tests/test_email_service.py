@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
+from support import chassis as testing
+from support.notices import confirmed, declined, out_of_stock, running_mail_catcher
 
-from oms_chassis import testing
-from oms_chassis.service import Context, main
+from oms_chassis.runtime.cli import main
+from oms_chassis.runtime.service import Context
 from oms_email.main import SERVICE
 from oms_email.settings import EmailSettings
-from oms_notifications.testing import confirmed, declined, out_of_stock, running_mail_catcher
 from oms_servers.testing import free_port
 
 
@@ -27,8 +28,8 @@ def test_each_order_that_ends_is_told_of_once(database_url: str, tmp_path: Path)
         parts = SERVICE.build(Context(settings(database_url, catcher.smtp_port), database, CollectorRegistry()))
         handlers = {one.topic.name: one.handle for one in parts.subscriptions}
         for event in (confirmed("a"), declined("b"), out_of_stock("c"), declined("a"), confirmed("b")):
-            testing.apply(database, handlers[event.type], [event])
-        testing.work_off(database, parts.workers[0])
+            testing.deliver(database, handlers[event.type], [event])
+        testing.process_due_jobs(database, parts.job_queues[0])
         for stop in parts.on_stop:
             stop()
         assert {one["orderId"]: one["subject"] for one in catcher.messages()} == {
@@ -37,7 +38,7 @@ def test_each_order_that_ends_is_told_of_once(database_url: str, tmp_path: Path)
             "c": "Your order is out of stock",
         }
         assert catcher.counts()["emailDeliveries"] == 3
-    assert {row.state for row in database.read("SELECT state FROM message")} == {"sent"}
+    assert {row.state for row in database.execute("SELECT state FROM message")} == {"sent"}
     database.dispose()
 
 

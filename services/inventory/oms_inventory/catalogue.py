@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Row
 
 from oms_chassis.db import Database, Rows, Transaction
-from oms_chassis.problems import Problem
+from oms_chassis.http.problems import Problem
 from oms_inventory import repository, stock
 from oms_inventory.repository import NewItem
 from oms_inventory.schemas import CatalogueItem, IdText, ItemBody, ItemView

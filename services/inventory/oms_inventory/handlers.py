@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from oms_chassis import tracing
 from oms_chassis.db import Transaction
+from oms_chassis.messaging import outbox
+from oms_chassis.telemetry import tracing
 from oms_contracts.envelope import Event
 from oms_contracts.events import InventoryRejected, InventoryUpdated, OrderEvent, PaymentCompleted
 from oms_contracts.topics import INVENTORY_REJECTED, INVENTORY_UPDATED, Topic
@@ -22,7 +23,7 @@ def payment_completed(transaction: Transaction, events: list[Event[PaymentComple
     decisions = decide(on_hand, demands)
     stock.take(transaction, allocated(decisions))
     _record(transaction, decisions)
-    transaction.emit(_outcome(decision, new[decision.demand.order_id]) for decision in decisions)
+    outbox.emit(transaction, (_outcome(decision, new[decision.demand.order_id]) for decision in decisions))
 
 
 def _new_orders(

@@ -67,12 +67,12 @@ class NewItem:
 
 def page(database: Database, after: str, limit: int) -> Rows:
     """At most `limit` items whose ids come after this one, in order."""
-    return database.read(_PAGE, after=after, limit=limit)
+    return database.execute(_PAGE, after=after, limit=limit)
 
 
 def find(database: Database, item_id: str) -> Rows:
     """The item, if there is one."""
-    return database.read(_ONE, id=item_id)
+    return database.execute(_ONE, id=item_id)
 
 
 def lock_item(transaction: Transaction, item_id: str) -> Rows:

@@ -5,8 +5,9 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from oms_chassis import tracing
 from oms_chassis.db import Rows, Transaction
+from oms_chassis.messaging import outbox
+from oms_chassis.telemetry import tracing
 from oms_contracts.events import ItemUpdated
 from oms_contracts.topics import ITEM_UPDATED
 from oms_inventory import repository
@@ -42,7 +43,7 @@ def change(transaction: Transaction, item_id: str, name: str, unit_price: int) -
 
 def _publish(transaction: Transaction, rows: Rows) -> None:
     trace = tracing.current()
-    transaction.emit((ITEM_UPDATED, ITEM_UPDATED.event(_item_updated(row), row.id, trace)) for row in rows)
+    outbox.emit(transaction, ((ITEM_UPDATED, ITEM_UPDATED.event(_item_updated(row), row.id, trace)) for row in rows))
 
 
 def _item_updated(row: Row[Any]) -> ItemUpdated:

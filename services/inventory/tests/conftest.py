@@ -8,12 +8,12 @@ import httpx
 import pytest
 import uvicorn
 from prometheus_client import CollectorRegistry
+from support.chassis import eventually, migrated
 
-from oms_chassis import app
 from oms_chassis.db import Database
-from oms_chassis.metrics import Metrics
-from oms_chassis.service import Context
-from oms_chassis.testing import eventually, migrated
+from oms_chassis.http import app
+from oms_chassis.runtime.service import Context
+from oms_chassis.telemetry.metrics import Metrics
 from oms_inventory import catalogue
 from oms_inventory.main import SERVICE
 from oms_inventory.schemas import CatalogueItem

@@ -9,26 +9,26 @@ from typing import Any
 import pytest
 from sqlalchemy import event as listen
 from sqlalchemy.exc import IntegrityError
+from support.chassis import deliver, eventually, pending_events
+from support.stock import TRACE, outcomes, paid, stock
 
-from oms_chassis import tracing
 from oms_chassis.db import Database, Transaction
-from oms_chassis.testing import apply, eventually, outbox
+from oms_chassis.telemetry import tracing
 from oms_contracts.events import InventoryRejected, InventoryUpdated, OrderEvent, Shortage
 from oms_contracts.topics import INVENTORY_REJECTED, INVENTORY_UPDATED, ITEM_UPDATED
 from oms_inventory import catalogue
 from oms_inventory import stock as statements
 from oms_inventory.handlers import payment_completed
-from oms_inventory.testing import TRACE, outcomes, paid, stock
 
 
 def pay(database: Database, **orders: dict[str, int]) -> None:
     """One batch."""
-    apply(database, payment_completed, [paid(order_id, quantities) for order_id, quantities in orders.items()])
+    deliver(database, payment_completed, [paid(order_id, quantities) for order_id, quantities in orders.items()])
 
 
 def kept(database: Database, table: str) -> list[tuple[Any, ...]]:
     columns = {"allocation": "order_id, is_allocated", "reservation": "order_id, item_id, quantity"}[table]
-    return [tuple(row) for row in database.read(f"SELECT {columns} FROM {table} ORDER BY 1, 2")]
+    return [tuple(row) for row in database.execute(f"SELECT {columns} FROM {table} ORDER BY 1, 2")]
 
 
 @contextmanager
@@ -56,8 +56,8 @@ def test_a_paid_order_gets_its_stock(database: Database, seed: Any) -> None:
 def test_the_answer_says_all_that_its_readers_need_and_stays_in_the_trace(database: Database, seed: Any) -> None:
     seed(kettle=1)
     asked = [paid("o1", {"kettle": 1}), paid("o2", {"kettle": 1})]
-    apply(database, payment_completed, asked)
-    answers = [*outbox(database, INVENTORY_UPDATED), *outbox(database, INVENTORY_REJECTED)]
+    deliver(database, payment_completed, asked)
+    answers = [*pending_events(database, INVENTORY_UPDATED), *pending_events(database, INVENTORY_REJECTED)]
     assert [type(answer.data) for answer in answers] == [InventoryUpdated, InventoryRejected]
     for question, answer in zip(asked, answers, strict=True):
         for name in OrderEvent.model_fields:
@@ -70,7 +70,7 @@ def test_an_order_that_lacks_one_item_gets_none(database: Database, seed: Any) -
     seed(kettle=5, cup=1)
     pay(database, o1={"kettle": 2, "cup": 3})
     assert stock(database) == {"kettle": (5, 0), "cup": (1, 0)}
-    (answer,) = outbox(database)
+    (answer,) = pending_events(database)
     assert answer.data.shortages == [Shortage(item_id="cup", requested=3, available=1)]
     assert kept(database, "allocation") == [("o1", False)]
     assert kept(database, "reservation") == []
@@ -80,7 +80,7 @@ def test_an_item_that_nobody_knows_is_a_shortage(database: Database, seed: Any) 
     seed(kettle=5)
     pay(database, o1={"kettle": 1, "unheard-of": 1}, o2={"kettle": 1})
     assert outcomes(database) == [("o1", False), ("o2", True)]
-    (answer,) = outbox(database, INVENTORY_REJECTED)
+    (answer,) = pending_events(database, INVENTORY_REJECTED)
     assert answer.data.shortages == [Shortage(item_id="unheard-of", requested=1, available=0)]
 
 
@@ -99,7 +99,7 @@ def test_the_last_piece_is_sold_once_and_to_the_first(database: Database, seed: 
 
 def test_another_event_about_an_order_that_has_its_stock_changes_nothing(database: Database, seed: Any) -> None:
     seed(kettle=5)
-    apply(database, payment_completed, [paid("o1", {"kettle": 1}), paid("o1", {"kettle": 1})])
+    deliver(database, payment_completed, [paid("o1", {"kettle": 1}), paid("o1", {"kettle": 1})])
     pay(database, o1={"kettle": 1})
     assert outcomes(database) == [("o1", True)]
     assert stock(database) == {"kettle": (4, 1)}
@@ -117,9 +117,9 @@ def test_an_order_that_was_rejected_stays_rejected_even_when_stock_has_come(data
 def test_readers_hear_of_an_item_when_it_sells_out_and_not_before(database: Database, seed: Any) -> None:
     seed(kettle=3, cup=3)
     pay(database, o1={"kettle": 2, "cup": 1})
-    assert outbox(database, ITEM_UPDATED) == []
+    assert pending_events(database, ITEM_UPDATED) == []
     pay(database, o2={"kettle": 1, "cup": 1})
-    (told,) = outbox(database, ITEM_UPDATED)
+    (told,) = pending_events(database, ITEM_UPDATED)
     assert (told.subject, told.data.item_id, told.data.available, told.data.version) == ("kettle", "kettle", False, 2)
 
 
@@ -140,8 +140,8 @@ def test_what_fails_leaves_nothing_behind(database: Database, seed: Any) -> None
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        apply(database, fail_afterwards, [paid("o1", {"kettle": 1})])
-    assert (stock(database), outbox(database), kept(database, "allocation")) == ({"kettle": (1, 0)}, [], [])
+        deliver(database, fail_afterwards, [paid("o1", {"kettle": 1})])
+    assert (stock(database), pending_events(database), kept(database, "allocation")) == ({"kettle": (1, 0)}, [], [])
     pay(database, o1={"kettle": 1})
     assert outcomes(database) == [("o1", True)]
 
@@ -154,7 +154,7 @@ def test_replicas_that_work_at_once_neither_deadlock_nor_sell_anything_twice(dat
         for batch in range(8)
     ]
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda batch: apply(database, payment_completed, batch), batches))
+        list(pool.map(lambda batch: deliver(database, payment_completed, batch), batches))
     answered = outcomes(database)
     assert len(answered) == len({order_id for order_id, _ in answered}) == 160
     assert sum(sold for _, sold in stock(database).values()) == 4 * sum(is_allocated for _, is_allocated in answered)
@@ -165,9 +165,9 @@ def test_replicas_that_work_at_once_neither_deadlock_nor_sell_anything_twice(dat
 def test_an_order_that_reaches_several_replicas_at_once_is_answered_once(database: Database, seed: Any) -> None:
     seed(kettle=100)
     orders = [f"o{number}" for number in range(30)]
-    turns = [orders, orders[::-1], orders, orders[::-1]]
+    beats = [orders, orders[::-1], orders, orders[::-1]]
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda turn: pay(database, **{one: {"kettle": 1} for one in turn}), turns))
+        list(pool.map(lambda turn: pay(database, **{one: {"kettle": 1} for one in turn}), beats))
     assert sorted(outcomes(database)) == sorted((one, True) for one in orders)
     assert stock(database) == {"kettle": (70, 30)}
 
@@ -175,7 +175,7 @@ def test_an_order_that_reaches_several_replicas_at_once_is_answered_once(databas
 def is_waiting(database: Database) -> bool:
     """Whether a statement waits for a lock."""
     sql = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    return bool(database.read(sql))
+    return bool(database.execute(sql))
 
 
 @pytest.mark.parametrize(("does_commit", "answers"), [(True, [("o1", True), ("o2", False)]), (False, [("o2", True)])])

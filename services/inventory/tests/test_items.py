@@ -6,17 +6,17 @@ from typing import Any
 
 import httpx
 import pytest
+from support.chassis import pending_events
+from support.stock import stock
 
 from oms_chassis.db import Database
-from oms_chassis.testing import outbox
 from oms_contracts.topics import ITEM_UPDATED
-from oms_inventory.testing import stock
 
 KETTLE = {"name": "A kettle", "unitPrice": 2500, "onHand": 3}
 
 
 def told(database: Database) -> list[tuple[str, str, int, bool, int]]:
-    data = [event.data for event in outbox(database, ITEM_UPDATED)]
+    data = [event.data for event in pending_events(database, ITEM_UPDATED)]
     return [(one.item_id, one.name, one.unit_price, one.available, one.version) for one in data]
 
 

@@ -5,15 +5,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from prometheus_client import CollectorRegistry
+from support.chassis import pending_events
+from support.stock import stock
 
 from oms_chassis import migrations
 from oms_chassis.db import Database
-from oms_chassis.service import Context, main
-from oms_chassis.testing import outbox
+from oms_chassis.runtime.cli import main
+from oms_chassis.runtime.service import Context
 from oms_contracts.topics import ITEM_UPDATED
 from oms_inventory.main import SERVICE
 from oms_inventory.settings import InventorySettings
-from oms_inventory.testing import stock
 
 CATALOGUE = [{"id": "a", "name": "A", "unitPrice": 100, "onHand": 5}, {"id": "b", "name": "B", "unitPrice": 200}]
 
@@ -33,7 +34,7 @@ def start(database: Database) -> None:
 def test_what_the_catalogue_names_is_put_in_at_the_start_and_told(database: Database) -> None:
     start(database)
     assert stock(database) == {"a": (5, 0), "b": (0, 0)}
-    assert [(event.subject, event.data.available) for event in outbox(database, ITEM_UPDATED)] == [
+    assert [(event.subject, event.data.available) for event in pending_events(database, ITEM_UPDATED)] == [
         ("a", True),
         ("b", False),
     ]
@@ -45,7 +46,11 @@ def test_what_is_there_already_is_left_alone(database: Database, monkeypatch: py
     monkeypatch.setenv("OMS_CATALOGUE", json.dumps(changed))
     start(database)
     assert stock(database) == {"a": (5, 0), "b": (0, 0), "c": (0, 0)}
-    assert [(event.subject, event.data.name) for event in outbox(database)] == [("a", "A"), ("b", "B"), ("c", "C")]
+    assert [(event.subject, event.data.name) for event in pending_events(database)] == [
+        ("a", "A"),
+        ("b", "B"),
+        ("c", "C"),
+    ]
 
 
 def test_replicas_that_start_at_once_put_each_item_in_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +60,7 @@ def test_replicas_that_start_at_once_put_each_item_in_once(database: Database, m
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda _: start(database), range(4)))
     assert stock(database) == {f"i{number}": (1, 0) for number in range(100)}
-    assert len(outbox(database)) == 100
+    assert len(pending_events(database)) == 100
 
 
 def test_an_item_that_the_catalogue_names_twice_is_put_in_once(
@@ -63,7 +68,7 @@ def test_an_item_that_the_catalogue_names_twice_is_put_in_once(
 ) -> None:
     monkeypatch.setenv("OMS_CATALOGUE", json.dumps([*CATALOGUE, *CATALOGUE]))
     start(database)
-    assert len(outbox(database)) == 2
+    assert len(pending_events(database)) == 2
 
 
 def test_without_a_catalogue_nothing_is_put_in(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

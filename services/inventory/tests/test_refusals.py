@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
+from support.chassis import pending_events
 
 from oms_chassis.db import Database
-from oms_chassis.testing import outbox
 
 CANARY = "Quixotic-4913"
 BODY = {"name": CANARY, "unitPrice": 2500, "onHand": 3}
@@ -31,8 +31,8 @@ def refused(response: httpx.Response, field: str, *sent: object) -> bool:
 
 
 def unchanged(database: Database) -> bool:
-    rows = database.read("SELECT id, name, unit_price, on_hand, version FROM item")
-    return [tuple(row) for row in rows] == [("Item1", "The Item1", 100, 3, 1)] and outbox(database) == []
+    rows = database.execute("SELECT id, name, unit_price, on_hand, version FROM item")
+    return [tuple(row) for row in rows] == [("Item1", "The Item1", 100, 3, 1)] and pending_events(database) == []
 
 
 WRONG: dict[str, list[Any]] = {

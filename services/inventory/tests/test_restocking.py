@@ -5,12 +5,12 @@ from typing import Any
 
 import httpx
 import pytest
+from support.chassis import deliver, pending_events
+from support.stock import paid, stock
 
 from oms_chassis.db import Database
-from oms_chassis.testing import apply, outbox
 from oms_contracts.topics import ITEM_UPDATED
 from oms_inventory.handlers import payment_completed
-from oms_inventory.testing import paid, stock
 
 
 def restock(client: httpx.Client, item: str, quantity: object, key: str | None = None) -> Any:
@@ -22,7 +22,7 @@ def test_what_comes_in_is_on_hand(client: httpx.Client, database: Database, seed
     seed(kettle=3)
     response = restock(client, "kettle", 4)
     assert (response.status_code, response.json()["onHand"], response.headers["etag"]) == (200, 7, '"1"')
-    (row,) = database.read("SELECT initial, restocked, on_hand, sold FROM item")
+    (row,) = database.execute("SELECT initial, restocked, on_hand, sold FROM item")
     assert tuple(row) == (3, 4, 7, 0)
 
 
@@ -32,17 +32,17 @@ def test_readers_hear_that_an_item_is_back_and_of_no_other_restock(
     seed(kettle=0)
     assert restock(client, "kettle", 4).json()["available"] is True
     restock(client, "kettle", 4)
-    (told,) = outbox(database, ITEM_UPDATED)
+    (told,) = pending_events(database, ITEM_UPDATED)
     assert (told.data.item_id, told.data.available, told.data.version) == ("kettle", True, 2)
 
 
 def test_an_item_that_was_sold_out_can_be_sold_again(client: httpx.Client, database: Database, seed: Any) -> None:
     seed(kettle=1)
-    apply(database, payment_completed, [paid("o1", {"kettle": 1})])
+    deliver(database, payment_completed, [paid("o1", {"kettle": 1})])
     restock(client, "kettle", 1)
-    apply(database, payment_completed, [paid("o2", {"kettle": 1})])
+    deliver(database, payment_completed, [paid("o2", {"kettle": 1})])
     assert stock(database) == {"kettle": (0, 2)}
-    assert [event.data.available for event in outbox(database, ITEM_UPDATED)] == [False, True, False]
+    assert [event.data.available for event in pending_events(database, ITEM_UPDATED)] == [False, True, False]
 
 
 def test_a_restock_that_is_sent_again_with_its_key_adds_nothing(
@@ -52,7 +52,7 @@ def test_a_restock_that_is_sent_again_with_its_key_adds_nothing(
     answers = [restock(client, "kettle", 5, key="delivery-1") for _ in range(3)]
     assert [(answer.status_code, answer.json()["onHand"]) for answer in answers] == [(200, 5)] * 3
     assert restock(client, "kettle", 5, key="delivery-2").json()["onHand"] == 10
-    assert len(outbox(database, ITEM_UPDATED)) == 1
+    assert len(pending_events(database, ITEM_UPDATED)) == 1
 
 
 def test_without_a_key_each_restock_adds(client: httpx.Client, seed: Any) -> None:
@@ -91,7 +91,7 @@ def test_restocks_and_orders_at_once_add_up(client: httpx.Client, database: Data
 
     def work(number: int) -> None:
         restock(client, "kettle" if number % 2 else "cup", 1)
-        apply(database, payment_completed, [paid(f"o{number}", {"kettle": 1, "cup": 1})])
+        deliver(database, payment_completed, [paid(f"o{number}", {"kettle": 1, "cup": 1})])
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(40)))

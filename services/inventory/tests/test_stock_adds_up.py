@@ -6,14 +6,14 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.chassis import deliver, pending_events
+from support.stock import outcomes, paid, stock
 
 from oms_chassis.db import Database
-from oms_chassis.testing import apply, outbox
 from oms_contracts.topics import ITEM_UPDATED
 from oms_inventory import catalogue
 from oms_inventory.handlers import payment_completed
 from oms_inventory.schemas import ItemBody
-from oms_inventory.testing import outcomes, paid, stock
 
 ITEMS = ("a", "b", "c")
 items = st.sampled_from(ITEMS)
@@ -52,7 +52,7 @@ class Both:
         self.database, self.ledger = database, ledger
 
     def pay(self, batch: list[tuple[str, dict[str, int]]]) -> None:
-        apply(self.database, payment_completed, [paid(order_id, quantities) for order_id, quantities in batch])
+        deliver(self.database, payment_completed, [paid(order_id, quantities) for order_id, quantities in batch])
         for order_id, quantities in batch:
             self.ledger.pay(order_id, quantities)
 
@@ -60,7 +60,7 @@ class Both:
         item, quantity, key = request
         if key is not None and self.ledger.keys.setdefault(key, (item, quantity)) != (item, quantity):
             return  # refused; test_restocking.py has this
-        is_again = key is not None and bool(self.database.read("SELECT 1 FROM restock WHERE key = %(key)s", key=key))
+        is_again = key is not None and bool(self.database.execute("SELECT 1 FROM restock WHERE key = %(key)s", key=key))
         catalogue.restock(self.database, item, quantity, key)
         if not is_again:
             self.ledger.on_hand[item] += quantity
@@ -83,14 +83,14 @@ def test_after_any_history_the_stock_is_what_a_plain_ledger_says(
     ledger = both.ledger
     assert stock(database) == {item: (ledger.on_hand[item], ledger.sold[item]) for item in ITEMS}
     assert outcomes(database) == list(ledger.answers.items())
-    held = database.read("SELECT item_id, sum(quantity)::int AS n FROM reservation GROUP BY 1")
+    held = database.execute("SELECT item_id, sum(quantity)::int AS n FROM reservation GROUP BY 1")
     assert {row.item_id: row.n for row in held} == {item: n for item, n in ledger.sold.items() if n}
     _readers_know(database, ledger, dict(zip(ITEMS, initial, strict=True)))
 
 
 def _readers_know(database: Database, ledger: Ledger, initial: dict[str, int]) -> None:
     known = {item: (100, n > 0, 1) for item, n in initial.items()}
-    for event in outbox(database, ITEM_UPDATED):
+    for event in pending_events(database, ITEM_UPDATED):
         data = event.data
         assert data.version == known[data.item_id][2] + 1, "a version was told twice, or never"
         known[data.item_id] = (data.unit_price, data.available, data.version)

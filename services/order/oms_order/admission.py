@@ -1,7 +1,7 @@
 """Whether there is room for another order: what was accepted must also be told to the others within bearable time."""
 
 from oms_chassis.db import Database
-from oms_chassis.problems import Problem
+from oms_chassis.http.problems import Problem
 
 REFRESH = 0.25  # seconds between two looks at the outbox
 
@@ -17,7 +17,7 @@ class Admission:
 
     def refresh(self) -> None:
         """Look at the outbox."""
-        self._full = self._database.read(_WAITING, enough=self._limit + 1)[0].events > self._limit
+        self._full = self._database.execute(_WAITING, enough=self._limit + 1)[0].events > self._limit
 
     def check(self) -> None:
         """Raise Problem 503 if there is no room."""

@@ -75,7 +75,7 @@ def show_order(request: Request, order_id: str) -> OrderDetail:
 )
 async def follow_order(request: Request, order_id: str) -> Response:
     """Server-sent events, one per status, up to the last. Last-Event-ID goes on after the event with that id."""
-    parsed, seen = pages.known_form(order_id), stream.last_seen(request.headers.get("last-event-id"))
+    parsed, seen = pages.parse_order_id(order_id), stream.last_seen(request.headers.get("last-event-id"))
     over = await run_in_threadpool(stream.is_over, _database(request), parsed, seen)
     if over is None:
         raise pages.missing()

@@ -38,12 +38,12 @@ class Catalogue:
         wanted = list(ids)
         missing = [id_ for id_ in wanted if id_ not in self._items]
         if missing:
-            self._learn(await run_in_threadpool(self._database.read, _NAMED, ids=missing))
+            self._learn(await run_in_threadpool(self._database.execute, _NAMED, ids=missing))
         return {id_: self._items[id_] for id_ in wanted if id_ in self._items}
 
     def refresh(self) -> None:
         """Learn what changed since the last time."""
-        rows = self._database.read(_CHANGED, since=self._since)
+        rows = self._database.execute(_CHANGED, since=self._since)
         self._learn(rows)
         self._since = max((row.seen_at for row in rows), default=self._since)
 

@@ -2,7 +2,7 @@
 
 import phonenumbers
 
-from oms_chassis.problems import Problem
+from oms_chassis.http.problems import Problem
 
 
 def e164(number: str, region: str) -> str | None:

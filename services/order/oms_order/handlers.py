@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from oms_chassis.consumer import Subscription
 from oms_chassis.db import Rows, Transaction
-from oms_chassis.logs import logger
+from oms_chassis.messaging.consumer import Subscription
+from oms_chassis.telemetry.logs import logger
 from oms_contracts.envelope import Event
 from oms_contracts.events import ItemUpdated
 from oms_contracts.topics import (

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pydantic import SecretStr
 
 from oms_chassis.db import Database
-from oms_chassis.problems import Problem
+from oms_chassis.http.problems import Problem
 from oms_order.schemas import OrderBody
 
 ANONYMOUS = "anonymous"
@@ -80,5 +80,5 @@ class InFlight:
 
 def prune(database: Database, days: float) -> None:
     """Forget keys older than that, a chunk at a time."""
-    while database.read(_PRUNE, seconds=days * 86400, chunk=CHUNK)[0].pruned == CHUNK:
+    while database.execute(_PRUNE, seconds=days * 86400, chunk=CHUNK)[0].pruned == CHUNK:
         pass

@@ -1,7 +1,8 @@
 """The Order Service: takes orders, tells their status. This is where its parts are put together."""
 
-from oms_chassis.service import Context, Parts, Service, main
-from oms_chassis.threads import Task
+from oms_chassis.runtime.cli import main
+from oms_chassis.runtime.service import Components, Context, Service
+from oms_chassis.runtime.threads import Task
 from oms_gateway import provider
 from oms_order import admission, handlers, idempotency, reconciliation
 from oms_order.admission import Admission
@@ -17,7 +18,7 @@ from oms_order.writer import Writer
 WRITE_SECONDS, READ_SECONDS, LOCK_SECONDS = 4.0, 5.0, 2.0
 
 
-def build(context: Context) -> Parts:
+def build(context: Context) -> Components:
     """The parts of this service."""
     settings: OrderSettings = context.settings
     database, metrics = context.database, OrderMetrics(context.registry)
@@ -29,7 +30,7 @@ def build(context: Context) -> Parts:
     timelines = Timelines(
         database, settings.stream_poll_seconds, settings.stream_heartbeat_seconds, settings.stream_listeners
     )
-    return Parts(
+    return Components(
         subscriptions=handlers.subscriptions(metrics),
         routers=[router],
         writers=[placing.group],

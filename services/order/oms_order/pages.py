@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from oms_chassis.db import Database
-from oms_chassis.problems import Problem
+from oms_chassis.http.problems import Problem
 from oms_order import ids
 from oms_order.domain import Status
 from oms_order.rejections import refuse
@@ -65,7 +65,7 @@ def page(database: Database, filters: Filters, limit: int, cursor: str | None) -
     }
     where = " AND ".join(condition for name, condition in _CONDITIONS.items() if params[name] is not None)
     sql = f"SELECT {_SUMMARY} FROM orders {'WHERE ' + where if where else ''} ORDER BY id DESC LIMIT %(limit)s"
-    rows = database.read(sql, **params, limit=limit + 1)
+    rows = database.execute(sql, **params, limit=limit + 1)
     orders = [OrderSummary(**_summary(row)) for row in rows[:limit]]
     return Page(orders, encode(UUID(orders[-1].id)) if len(rows) > limit else None)
 
@@ -79,7 +79,7 @@ def link(filters: Filters, limit: int, cursor: str) -> str:
 
 def detail(database: Database, order_id: str) -> OrderDetail:
     """An order with its lines and timeline. Raises Problem 404."""
-    rows = database.read(_DETAIL, id=known_form(order_id))
+    rows = database.execute(_DETAIL, id=parse_order_id(order_id))
     if not rows:
         raise missing()
     row = rows[0]
@@ -91,7 +91,7 @@ def detail(database: Database, order_id: str) -> OrderDetail:
     )
 
 
-def known_form(order_id: str) -> UUID:
+def parse_order_id(order_id: str) -> UUID:
     """The id, if it has an id's form; an id without it belongs to no order. Raises Problem 404."""
     parsed = ids.parse(order_id)
     if parsed is None:

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from oms_chassis import tracing
-from oms_chassis.groupcommit import Full, GroupCommit, NotWritten
-from oms_chassis.problems import Problem, outcome_unknown, unavailable
+from oms_chassis.http.groupcommit import Full, GroupCommit, NotWritten
+from oms_chassis.http.problems import Problem, outcome_unknown, unavailable
+from oms_chassis.telemetry import tracing
 from oms_contracts.events import Customer, Line, OrderCreated, PaymentMethod
 from oms_contracts.topics import ORDER_CREATED
 from oms_gateway.cards import Card, Token

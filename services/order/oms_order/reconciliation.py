@@ -25,7 +25,7 @@ FROM unfinished GROUP BY 1
 
 def sweep(database: Database, metrics: OrderMetrics, limit: float) -> None:
     """Count the orders that are under way, and those that have stood still for more than `limit` seconds."""
-    held = {row.step: row for row in database.read(_HELD, limit=limit)}
+    held = {row.step: row for row in database.execute(_HELD, limit=limit)}
     for step in STEPS:
         row = held.get(step)
         metrics.unfinished.labels(step).set(row.orders if row else 0)

@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 from starlette.requests import Request
 
-from oms_chassis.problems import Problem, field_of
+from oms_chassis.http.problems import Problem, field_of
 from oms_order.schemas import OrderBody
 
 _KINDS = {

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy.exc import SQLAlchemyError
 
 from oms_chassis.db import Database, as_json
-from oms_chassis.problems import Problem
+from oms_chassis.http.problems import Problem
 from oms_order.domain import TERMINAL, Status
 from oms_order.schemas import StepView
 
@@ -111,14 +111,14 @@ class Timelines:
     def _read(self, wanted: dict[UUID, int]) -> dict[UUID, list[StepView]]:
         rows = as_json([{"order_id": order_id, "seen": seen} for order_id, seen in wanted.items()])
         news: dict[UUID, list[StepView]] = defaultdict(list)
-        for row in self._database.read(_NEWS, rows=rows):
+        for row in self._database.execute(_NEWS, rows=rows):
             news[row.order_id].append(_step(row))
         return news
 
 
 def is_over(database: Database, order_id: UUID, seen: int) -> bool | None:
     """Whether a listener who saw this much has seen the end; None if there is no such order."""
-    rows = database.read("SELECT status, version FROM orders WHERE id = %(id)s", id=order_id)
+    rows = database.execute("SELECT status, version FROM orders WHERE id = %(id)s", id=order_id)
     return bool(Status(rows[0].status) in TERMINAL and seen >= rows[0].version) if rows else None
 
 

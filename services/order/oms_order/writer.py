@@ -130,9 +130,9 @@ class Writer:
         raise OutcomeUnknown
 
     def _write(self, batch: list[Placement]) -> list[Stored | Exception]:
-        with self._database.connection() as connection:
+        with self._database.autocommit() as connection:
             outcomes = self.run(connection, batch)
-        self._database.wakes.wake(["outbox"])
+        self._database.signals.notify(["outbox"])
         return outcomes
 
     def run(self, connection: Connection, batch: list[Placement]) -> list[Stored | Exception]:
@@ -143,7 +143,7 @@ class Writer:
         return [earlier.get(one.key) or Stored(one.order_id, one.fingerprint, one.answer) for one in batch]
 
     def _find(self, keys: list[str]) -> dict[str, Stored]:
-        return {row.key: _stored(row) for row in self._database.read(_FIND, scope=ANONYMOUS, keys=keys)}
+        return {row.key: _stored(row) for row in self._database.execute(_FIND, scope=ANONYMOUS, keys=keys)}
 
 
 def _stored(row: Any) -> Stored:

@@ -11,12 +11,12 @@ import httpx
 import pytest
 import uvicorn
 from prometheus_client import CollectorRegistry
+from support.chassis import deliver, eventually, migrated
 
-from oms_chassis import app
 from oms_chassis.db import Database
-from oms_chassis.metrics import Metrics
-from oms_chassis.service import Context, Parts
-from oms_chassis.testing import apply, eventually, migrated
+from oms_chassis.http import app
+from oms_chassis.runtime.service import Components, Context
+from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.events import Customer, ItemUpdated, Line, OrderCreated, PaymentMethod
 from oms_contracts.topics import ITEM_UPDATED
 from oms_order import ids
@@ -33,7 +33,7 @@ class Running:
 
     client: httpx.Client
     database: Database
-    parts: Parts
+    parts: Components
     registry: CollectorRegistry
 
     def task(self, name: str) -> None:
@@ -41,7 +41,7 @@ class Running:
         next(task for task in self.parts.tasks if task.name == name).call()
 
     def rows(self, table: str) -> int:
-        return int(self.database.read(f"SELECT count(*) AS n FROM {table}")[0].n)
+        return int(self.database.execute(f"SELECT count(*) AS n FROM {table}")[0].n)
 
 
 TABLES = "orders, order_line, timeline, item, idempotency, inbox, outbox, job"
@@ -65,7 +65,7 @@ def database(migrated_url: str) -> Iterator[Database]:
         ItemUpdated(item_id=f"Item{n}", name=f"Item {n}", unit_price=n * 100, currency="USD", available=True, version=1)
         for n in range(1, 6)
     ]
-    apply(database, learn, [ITEM_UPDATED.event(item, item.item_id) for item in items])
+    deliver(database, learn, [ITEM_UPDATED.event(item, item.item_id) for item in items])
     yield database
     database.dispose()
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
+from support.chassis import deliver
 
 from oms_chassis.db import Database
-from oms_chassis.testing import apply
 from oms_contracts import topics
 from oms_contracts.envelope import Event
 from oms_contracts.events import (
@@ -71,11 +71,11 @@ class Listening:
         self._handles = {one.topic: one.handle for one in handlers.subscriptions(self.metrics)}
 
     def hear(self, topic: Topic, *orders: str) -> None:
-        apply(self.database, self._handles[topic], [event(topic, order_id) for order_id in orders])
+        deliver(self.database, self._handles[topic], [event(topic, order_id) for order_id in orders])
 
     def learn(self, *items: ItemUpdated) -> None:
         events = [topics.ITEM_UPDATED.event(item, item.item_id) for item in items]
-        apply(self.database, self._handles[topics.ITEM_UPDATED], events)
+        deliver(self.database, self._handles[topics.ITEM_UPDATED], events)
 
     def value(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(name, labels)
@@ -112,7 +112,7 @@ def test_facts_in_any_order_lead_to_the_same_status(
     for topic in data.draw(st.permutations(history + history[:2])):
         listening.hear(topic, order_id)
     assert shown(service, order_id) == HISTORIES[history]
-    rows = service.database.read("SELECT position FROM timeline WHERE order_id = %(id)s ORDER BY 1", id=order_id)
+    rows = service.database.execute("SELECT position FROM timeline WHERE order_id = %(id)s ORDER BY 1", id=order_id)
     assert [row.position for row in rows] == list(range(1, len(rows) + 1))
 
 
@@ -140,7 +140,7 @@ def test_a_batch_moves_all_its_orders(service: Any, listening: Listening) -> Non
     listening.hear(topics.PAYMENT_COMPLETED, *orders[:15])
     listening.hear(topics.PAYMENT_FAILED, *orders[15:])
     listening.hear(topics.INVENTORY_UPDATED, *orders[:10], *orders[:10])
-    counted = service.database.read("SELECT status, count(*) AS n FROM orders GROUP BY 1")
+    counted = service.database.execute("SELECT status, count(*) AS n FROM orders GROUP BY 1")
     assert {row.status: row.n for row in counted} == {"CONFIRMED": 10, "PAID": 5, "CANCELLED": 5}
     assert listening.value("oms_orders_total", status="CONFIRMED") == 10
 
@@ -184,20 +184,22 @@ def test_of_an_item_the_highest_version_is_kept(listening: Listening) -> None:
         for n in range(1, 4)
     ]
     for first, second, third in itertools.permutations(versions):
-        listening.database.read("DELETE FROM item WHERE id = 'new'")
+        listening.database.execute("DELETE FROM item WHERE id = 'new'")
         listening.learn(first, second)
         listening.learn(third)
-        (row,) = listening.database.read("SELECT name, unit_price, available, version FROM item WHERE id = 'new'")
+        (row,) = listening.database.execute("SELECT name, unit_price, available, version FROM item WHERE id = 'new'")
         assert tuple(row) == ("v3", 3, True, 3)
 
 
 def test_orders_are_counted_by_the_step_that_holds_them(service: Any, listening: Listening) -> None:
     orders = [place(service) for _ in range(6)]
-    service.database.read("DELETE FROM outbox WHERE id > (SELECT min(id) FROM outbox)")
+    service.database.execute("DELETE FROM outbox WHERE id > (SELECT min(id) FROM outbox)")
     listening.hear(topics.PAYMENT_COMPLETED, *orders[2:5])
     listening.hear(topics.INVENTORY_REJECTED, orders[4])
     listening.hear(topics.INVENTORY_UPDATED, orders[5])
-    service.database.read("UPDATE orders SET updated_at = now() - interval '1 hour' WHERE id <> %(id)s", id=orders[3])
+    service.database.execute(
+        "UPDATE orders SET updated_at = now() - interval '1 hour' WHERE id <> %(id)s", id=orders[3]
+    )
     reconciliation.sweep(service.database, listening.metrics, 300)
     for step, unfinished, stuck in (("relay", 1, 1), ("payment", 1, 1), ("inventory", 2, 1), ("refund", 1, 1)):
         assert listening.value("oms_orders_unfinished", step=step) == unfinished

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from oms_chassis.problems import Problem
+from oms_chassis.http.problems import Problem
 from oms_order.documentation import SAMPLE
 from oms_order.idempotency import InFlight
 
@@ -115,6 +115,6 @@ def test_keys_are_forgotten_after_their_days(service: Any) -> None:
     first = service.client.post("/order", json=SAMPLE, headers=KEY)
     service.task("prune-keys")
     assert service.rows("idempotency") == 1
-    service.database.read("UPDATE idempotency SET created_at = now() - interval '8 days'")
+    service.database.execute("UPDATE idempotency SET created_at = now() - interval '8 days'")
     service.task("prune-keys")
     assert service.client.post("/order", json=SAMPLE, headers=KEY).json()["id"] != first.json()["id"]

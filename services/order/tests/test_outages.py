@@ -11,11 +11,11 @@ import psycopg
 import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from support.chassis import eventually
 from support.network import Proxy, proxy
 
 from oms_chassis.db import Database
 from oms_chassis.sessions import Limits
-from oms_chassis.testing import eventually
 from oms_order import writer
 from oms_order.documentation import SAMPLE
 from oms_order.metrics import OrderMetrics
@@ -36,7 +36,7 @@ def network(migrated_url: str) -> Iterator[Proxy]:
 def far(network: Proxy, migrated_url: str) -> Iterator[Database]:
     """The database through the proxy, with a connection that is open."""
     far = Database(network.url(migrated_url), 1, QUICK)
-    far.read("SELECT 1")
+    far.execute("SELECT 1")
     yield far
     far.dispose()
 
@@ -57,7 +57,7 @@ def timed(act: Callable[[], httpx.Response]) -> tuple[httpx.Response, float]:
 
 
 def orders(database: Database) -> set[str]:
-    return {row.id for row in database.read("SELECT id::text FROM orders")}
+    return {row.id for row in database.execute("SELECT id::text FROM orders")}
 
 
 def write(database: Database, *placements: Placement) -> list[Stored | Exception]:
@@ -75,7 +75,7 @@ def test_an_order_whose_answer_is_lost_on_the_way_is_accepted_once(
     assert took < 30
     assert len(orders(database)) == 2
     assert response.json()["id"] in orders(database)
-    assert database.read("SELECT count(*) AS n FROM outbox")[0].n == 2
+    assert database.execute("SELECT count(*) AS n FROM outbox")[0].n == 2
     eventually(lambda: service.client.get(response.headers["location"]).status_code == 200, within=30)
 
 
@@ -92,7 +92,7 @@ def test_a_batch_with_a_taken_key_whose_answer_is_lost_comes_to_what_is_stored(
         keyed.order_id,
     ]
     assert len(orders(database)) == 3
-    assert database.read("SELECT count(*) AS n FROM outbox")[0].n == 3
+    assert database.execute("SELECT count(*) AS n FROM outbox")[0].n == 3
 
 
 def test_a_statement_that_is_still_under_way_is_waited_for_and_not_done_twice(
@@ -104,11 +104,11 @@ def test_a_statement_that_is_still_under_way_is_waited_for_and_not_done_twice(
         with database.transaction() as transaction:
             Writer(database, OrderMetrics(CollectorRegistry())).run(transaction.connection, [one])
             outcome = pool.submit(write, second, one)
-            eventually(lambda: database.read(LOCKED))
+            eventually(lambda: database.execute(LOCKED))
         assert outcome.result(30) == [Stored(one.order_id, one.fingerprint, one.answer)]
     second.dispose()
     assert orders(database) == {one.order_id}
-    assert database.read("SELECT count(*) AS n FROM outbox")[0].n == 1
+    assert database.execute("SELECT count(*) AS n FROM outbox")[0].n == 1
 
 
 def test_what_cannot_be_found_out_is_said_to_be_unknown_and_where_to_look(
@@ -132,7 +132,7 @@ def test_what_cannot_be_found_out_is_said_to_be_unknown_and_where_to_look(
 def test_an_order_that_was_never_sent_to_the_database_was_not_stored(
     far: Database, make_placement: Callable[..., Placement]
 ) -> None:
-    with far.connection():  # the only one
+    with far.autocommit():  # the only one
         (outcome,) = write(far, make_placement("x"))
     assert isinstance(outcome, PoolTimeout)
 
@@ -164,7 +164,7 @@ def test_an_order_that_waited_too_long_to_be_written_is_never_written(
         other.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
         first = threading.Thread(target=lambda: posts.append(service.client.post("/order", json=SAMPLE)))
         first.start()
-        eventually(lambda: database.read(LOCKED))
+        eventually(lambda: database.execute(LOCKED))
         late = service.client.post("/order", json=SAMPLE)
         assert (late.status_code, late.json()["type"]) == (503, "/problems/unavailable")
         other.rollback()

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from support.chassis import pending_events
 
-from oms_chassis.testing import outbox
 from oms_contracts.topics import ORDER_CREATED
 from oms_order.documentation import SAMPLE
 
@@ -39,7 +39,7 @@ def test_an_accepted_order_can_be_read_at_its_location(service: Any) -> None:
 def test_an_accepted_order_is_told_to_the_others_with_all_that_they_need(service: Any) -> None:
     trace = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"
     response = service.client.post("/order", json=SAMPLE, headers={"traceparent": trace})
-    (event,) = outbox(service.database, ORDER_CREATED)
+    (event,) = pending_events(service.database, ORDER_CREATED)
     assert event.subject == event.data.order_id == response.json()["id"]
     assert str(event.traceparent).startswith("00-0123456789abcdef0123456789abcdef-")
     assert event.data.customer.phone_e164 == "+94762222222"
@@ -52,7 +52,7 @@ def test_a_price_is_fixed_when_the_order_is_accepted(start: Callable[..., Any], 
     service = start()
     body["items"] = [{"id": "Item2", "quantity": 3}, {"id": "Item5", "quantity": 1}]
     placed = service.client.post("/order", json=body)
-    service.database.read("UPDATE item SET unit_price = 1, version = 2, seen_at = clock_timestamp()")
+    service.database.execute("UPDATE item SET unit_price = 1, version = 2, seen_at = clock_timestamp()")
     service.task("catalogue")
     assert service.client.get(placed.headers["location"]).json()["total"] == 1100
     assert service.client.post("/order", json=body).json()["total"] == 4
@@ -103,7 +103,9 @@ def test_orders_that_come_together_are_all_accepted(service: Any) -> None:
 
 
 def test_the_widest_order_is_accepted(service: Any, body: dict[str, Any]) -> None:
-    service.database.read("INSERT INTO item SELECT 'x' || n, 'X', 1, 'USD', true, 1 FROM generate_series(1, 100) AS n")
+    service.database.execute(
+        "INSERT INTO item SELECT 'x' || n, 'X', 1, 'USD', true, 1 FROM generate_series(1, 100) AS n"
+    )
     body["items"] = [{"id": f"x{n}", "quantity": 10_000} for n in range(1, 101)]
     body["customer"]["name"] = body["paymentDetails"]["name"] = "\N{SNOWMAN}" * 200
     response = service.client.post("/order", json=body)
@@ -124,8 +126,8 @@ def test_neither_number_nor_cvv_nor_holder_is_stored(service: Any, body: dict[st
     assert response.status_code == 202
     stored = []
     for table in ("orders", "order_line", "timeline", "idempotency"):
-        stored += [str(row) for row in service.database.read(f"SELECT * FROM {table}")]
-    stored += [event.encode() for event in outbox(service.database)]
+        stored += [str(row) for row in service.database.execute(f"SELECT * FROM {table}")]
+    stored += [event.encode() for event in pending_events(service.database)]
     text = "".join(stored)
     for secret in ("4242424242424242", "4242 4242-4242 4242", "9713", "Canary"):
         assert secret not in text
@@ -134,7 +136,7 @@ def test_neither_number_nor_cvv_nor_holder_is_stored(service: Any, body: dict[st
 def test_an_item_that_another_replica_heard_of_can_be_ordered_at_once(start: Callable[..., Any], body: Any) -> None:
     service = start()
     service.client.post("/order", json=SAMPLE)
-    service.database.read("INSERT INTO item VALUES ('new', 'New', 7, 'USD', true, 1)")
+    service.database.execute("INSERT INTO item VALUES ('new', 'New', 7, 'USD', true, 1)")
     body["items"] = [{"id": "new", "quantity": 1}]
     assert service.client.post("/order", json=body).json()["total"] == 7
 
@@ -148,7 +150,7 @@ def test_while_the_outbox_is_full_no_order_is_taken(start: Callable[..., Any]) -
     assert (refused.status_code, refused.json()["type"]) == (503, "/problems/busy")
     assert int(refused.headers["retry-after"]) > 0
     assert service.rows("orders") == 2
-    service.database.read("DELETE FROM outbox")
+    service.database.execute("DELETE FROM outbox")
     service.task("admission")
     assert service.client.post("/order", json=SAMPLE).status_code == 202
 

@@ -13,13 +13,13 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from support.chassis import eventually
 from support.network import Proxy, proxy
 
 from oms_chassis.db import Database
-from oms_chassis.kafka import KafkaSink
+from oms_chassis.messaging.kafka import KafkaSink
+from oms_chassis.messaging.streams import Outgoing
 from oms_chassis.settings import Settings
-from oms_chassis.streams import Outgoing
-from oms_chassis.testing import eventually
 from oms_contracts.events import ItemUpdated
 from oms_contracts.topics import ITEM_UPDATED
 from oms_order.documentation import SAMPLE
@@ -62,7 +62,7 @@ class Order:
         sink.close()
 
     def knows(self, item: str) -> bool:
-        return bool(self.database.read("SELECT 1 FROM item WHERE id = %(item)s", item=item))
+        return bool(self.database.execute("SELECT 1 FROM item WHERE id = %(item)s", item=item))
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_connections_that_fall_silent_are_replaced_everywhere(order: Order) -> N
     assert time.monotonic() - began < 25
     eventually(order.is_ready, within=30)
     eventually(lambda: order.post().status_code == 202, within=30)
-    eventually(lambda: not order.database.read("SELECT 1 FROM outbox"), within=40)
+    eventually(lambda: not order.database.execute("SELECT 1 FROM outbox"), within=40)
     eventually(lambda: order.knows("late"), within=40)
 
 

@@ -76,7 +76,7 @@ def test_a_next_page_keeps_the_filters(service: Any) -> None:
 
 def test_orders_are_found_by_status(service: Any) -> None:
     placed = place(service, 3)
-    service.database.read("UPDATE orders SET status = 'PAID' WHERE id = %(id)s", id=placed[1])
+    service.database.execute("UPDATE orders SET status = 'PAID' WHERE id = %(id)s", id=placed[1])
     assert listed(service, status="PAID") == [placed[1]]
     assert listed(service, status="CONFIRMED") == []
 

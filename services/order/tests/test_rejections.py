@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
-from oms_chassis.problems import Problem
+from oms_chassis.http.problems import Problem
 from oms_order.contact import e164
 from oms_order.documentation import SAMPLE
 from oms_order.schemas import OrderBody, _email
@@ -172,13 +172,13 @@ def test_several_mistakes_are_all_named(service: Any) -> None:
 
 
 def test_an_order_beyond_what_can_be_charged_is_refused(service: Any, body: dict[str, Any]) -> None:
-    service.database.read("INSERT INTO item VALUES ('gold', 'Gold', 9000000000000000000, 'USD', true, 1)")
+    service.database.execute("INSERT INTO item VALUES ('gold', 'Gold', 9000000000000000000, 'USD', true, 1)")
     body["items"] = [{"id": "gold", "quantity": 10_000}]
     assert service.client.post("/order", json=body).json()["type"] == "/problems/total-too-large"
 
 
 def test_items_of_two_currencies_make_no_order(service: Any, body: dict[str, Any]) -> None:
-    service.database.read("INSERT INTO item VALUES ('euro', 'Euro', 1, 'EUR', true, 1)")
+    service.database.execute("INSERT INTO item VALUES ('euro', 'Euro', 1, 'EUR', true, 1)")
     body["items"].append({"id": "euro", "quantity": 1})
     problem = service.client.post("/order", json=body).json()
     assert (problem["type"], problem["errors"][0]["field"]) == ("/problems/mixed-currencies", "items[1].id")

@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
+from support.chassis import eventually
 
 from oms_chassis.db import Database
-from oms_chassis.testing import eventually
 from oms_order.documentation import SAMPLE
 from oms_order.domain import Fact, Order
 from oms_order.handlers import _SAVE, _row
@@ -142,11 +142,11 @@ def test_a_stream_outlasts_an_outage_of_the_database(start: Callable[..., Any]) 
     order_id = place(service)
     with listening(service, order_id) as stream:
         eventually(lambda: events(stream.lines))
-        service.database.read("ALTER TABLE timeline RENAME TO away")
+        service.database.execute("ALTER TABLE timeline RENAME TO away")
         try:
             told = stream.ended.wait(0.2)
         finally:
-            service.database.read("ALTER TABLE away RENAME TO timeline")
+            service.database.execute("ALTER TABLE away RENAME TO timeline")
         assert not told
         happen(service.database, order_id, [], [Fact.STOCK_TAKEN])
     assert stream.join()[-1]["status"] == "CONFIRMED"

@@ -10,10 +10,10 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+from support.chassis import eventually
 
 from oms_chassis.db import Database
-from oms_chassis.kafka import KafkaSource, create_topics
-from oms_chassis.testing import eventually
+from oms_chassis.messaging.kafka import KafkaSource, create_topics
 from oms_contracts.topics import ORDER_CREATED
 from oms_order.settings import OrderSettings
 from oms_servers.kafka import KafkaServer

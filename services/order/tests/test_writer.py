@@ -17,7 +17,7 @@ def test_an_order_that_cannot_be_written_takes_no_other_with_it(
     first, bad, last = Writer(database, OrderMetrics(CollectorRegistry())).write(batch)
     assert isinstance(bad, DBAPIError)
     assert [getattr(one, "answer", None) for one in (first, last)] == ["answer to first", "answer to last"]
-    assert database.read("SELECT count(*) AS n FROM orders")[0].n == 2
+    assert database.execute("SELECT count(*) AS n FROM orders")[0].n == 2
 
 
 def test_an_order_whose_key_is_taken_comes_to_the_order_that_has_it(
@@ -30,7 +30,7 @@ def test_an_order_whose_key_is_taken_comes_to_the_order_that_has_it(
     assert taken == Stored(first.order_id, "print of first", "answer to first")
     assert isinstance(free, Stored)
     for table, rows in (("orders", 2), ("order_line", 2), ("timeline", 2), ("outbox", 2), ("idempotency", 1)):
-        assert database.read(f"SELECT count(*) AS n FROM {table}")[0].n == rows
+        assert database.execute(f"SELECT count(*) AS n FROM {table}")[0].n == rows
 
 
 def test_of_two_orders_with_one_key_in_one_batch_one_is_written(
@@ -39,4 +39,4 @@ def test_of_two_orders_with_one_key_in_one_batch_one_is_written(
     batch = [make_placement("first", "key"), make_placement("second", "key")]
     first, second = Writer(database, OrderMetrics(CollectorRegistry())).write(batch)
     assert first == second
-    assert database.read("SELECT count(*) AS n FROM orders")[0].n == 1
+    assert database.execute("SELECT count(*) AS n FROM orders")[0].n == 1

@@ -1,7 +1,7 @@
 """What the service does when it hears of something: it only takes note here; the workers move the money."""
 
 from oms_chassis.db import Transaction
-from oms_chassis.jobs import NewJob
+from oms_chassis.jobs.queue import NewJob, enqueue
 from oms_contracts.envelope import Event
 from oms_contracts.events import InventoryRejected, OrderCreated
 from oms_payment import repository
@@ -13,7 +13,7 @@ from oms_payment.schemas import RefundOrder
 def order_created(transaction: Transaction, events: list[Event[OrderCreated]]) -> None:
     """Open a payment for each order and have it charged, unless it is known already: charged, or rejected before."""
     new = repository.insert(transaction, (event.data for event in events), State.PENDING)
-    transaction.enqueue(charging.QUEUE, [charging.new_job(event) for event in events if event.data.order_id in new])
+    enqueue(transaction, charging.QUEUE, [charging.new_job(event) for event in events if event.data.order_id in new])
 
 
 def inventory_rejected(transaction: Transaction, events: list[Event[InventoryRejected]]) -> None:
@@ -29,7 +29,7 @@ def inventory_rejected(transaction: Transaction, events: list[Event[InventoryRej
     repository.update(transaction, changed)
     due: dict[str, str | None] = dict.fromkeys(unknown)
     due |= {payment.order_id: payment.charge_id for payment in changed if payment.charge_id is not None}
-    transaction.enqueue(refunding.QUEUE, [_refund(rejected[order], charge_id) for order, charge_id in due.items()])
+    enqueue(transaction, refunding.QUEUE, [_refund(rejected[order], charge_id) for order, charge_id in due.items()])
 
 
 def _refund(event: Event[InventoryRejected], charge_id: str | None) -> NewJob:

@@ -1,7 +1,8 @@
 """The composition root: what the payment service is made of."""
 
-from oms_chassis.consumer import Subscription
-from oms_chassis.service import Context, Parts, Service, main
+from oms_chassis.messaging.consumer import Subscription
+from oms_chassis.runtime.cli import main
+from oms_chassis.runtime.service import Components, Context, Service
 from oms_contracts.topics import INVENTORY_REJECTED, ORDER_CREATED
 from oms_gateway import provider
 from oms_payment import handlers
@@ -9,15 +10,15 @@ from oms_payment.jobs import charging, refunding
 from oms_payment.settings import PaymentSettings
 
 
-def build(context: Context) -> Parts:
+def build(context: Context) -> Components:
     """The parts; nothing connects yet."""
     gateway = provider(context.settings.gateway).gateway(context.settings)
-    return Parts(
+    return Components(
         subscriptions=[
             Subscription(ORDER_CREATED, handlers.order_created),
             Subscription(INVENTORY_REJECTED, handlers.inventory_rejected),
         ],
-        workers=[charging.worker(gateway, context.settings.gateway_connections), refunding.worker(gateway)],
+        job_queues=[charging.job_queue(gateway, context.settings.gateway_connections), refunding.job_queue(gateway)],
         on_stop=[gateway.close],
     )
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
+from support.chassis import migrated
 from support.gateways import FlakyGateway
 
 from oms_chassis.db import Database
-from oms_chassis.testing import migrated
 from oms_simulators.payment.gateway import SimulatedGateway
 
 

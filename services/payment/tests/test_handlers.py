@@ -2,20 +2,21 @@
 
 import json
 
+from support.chassis import deliver, pending_events, pending_jobs
+from support.payments import TRACE, created, rejected
+
 from oms_chassis.db import Database
-from oms_chassis.testing import apply, jobs, outbox
 from oms_payment import handlers
-from oms_payment.testing import TRACE, created, rejected
 
 
 def states(database: Database) -> dict[str, str]:
-    return {row.order_id: row.state for row in database.read("SELECT order_id, state FROM payment")}
+    return {row.order_id: row.state for row in database.execute("SELECT order_id, state FROM payment")}
 
 
 def test_each_order_gets_a_payment_and_a_job_to_charge_it(database: Database) -> None:
-    apply(database, handlers.order_created, [created("o1", "token-1"), created("o2", "token-2", total=10)])
+    deliver(database, handlers.order_created, [created("o1", "token-1"), created("o2", "token-2", total=10)])
     assert states(database) == {"o1": "PENDING", "o2": "PENDING"}
-    charges = {job.id: job for job in jobs(database, "charge")}
+    charges = {job.id: job for job in pending_jobs(database, "charge")}
     assert set(charges) == {"o1:charge", "o2:charge"}
     payload = charges["o2:charge"].payload
     assert (payload["token"], payload["total"], payload["currency"]) == ("token-2", 10, "USD")
@@ -24,59 +25,59 @@ def test_each_order_gets_a_payment_and_a_job_to_charge_it(database: Database) ->
 
 
 def test_a_job_holds_the_card_as_its_token_alone(database: Database) -> None:
-    apply(database, handlers.order_created, [created("o1", "token-1")])
-    payload = json.dumps(dict(jobs(database, "charge")[0].payload))
+    deliver(database, handlers.order_created, [created("o1", "token-1")])
+    payload = json.dumps(dict(pending_jobs(database, "charge")[0].payload))
     assert "last4" not in payload
     assert "12/34" not in payload
 
 
 def test_an_order_that_comes_again_under_another_event_id_is_not_charged_again(database: Database) -> None:
-    apply(database, handlers.order_created, [created("o1", "token-1"), created("o1", "token-1")])
-    apply(database, handlers.order_created, [created("o1", "token-1")])
-    assert len(jobs(database, "charge")) == 1
+    deliver(database, handlers.order_created, [created("o1", "token-1"), created("o1", "token-1")])
+    deliver(database, handlers.order_created, [created("o1", "token-1")])
+    assert len(pending_jobs(database, "charge")) == 1
 
 
 def test_a_rejection_of_an_order_being_charged_waits_for_the_charge(database: Database) -> None:
-    apply(database, handlers.order_created, [created("o1", "token-1")])
-    apply(database, handlers.inventory_rejected, [rejected("o1")])
+    deliver(database, handlers.order_created, [created("o1", "token-1")])
+    deliver(database, handlers.inventory_rejected, [rejected("o1")])
     assert states(database) == {"o1": "REFUNDING"}
-    assert jobs(database, "refund") == []
+    assert pending_jobs(database, "refund") == []
 
 
 def test_a_rejection_of_a_paid_order_has_its_charge_refunded(database: Database) -> None:
-    apply(database, handlers.order_created, [created("o1", "token-1")])
+    deliver(database, handlers.order_created, [created("o1", "token-1")])
     with database.transaction() as transaction:
         transaction.run("UPDATE payment SET state = 'COMPLETED', charge_id = 'ch-1'")
-    apply(database, handlers.inventory_rejected, [rejected("o1")])
-    (job,) = jobs(database, "refund")
+    deliver(database, handlers.inventory_rejected, [rejected("o1")])
+    (job,) = pending_jobs(database, "refund")
     assert (job.id, job.subject, job.traceparent) == ("o1:refund", "o1", TRACE)
     assert job.payload == {"orderId": "o1", "total": 2500, "currency": "USD", "chargeId": "ch-1"}
 
 
 def test_a_rejection_of_an_unknown_order_keeps_it_from_ever_being_charged(database: Database) -> None:
-    apply(database, handlers.inventory_rejected, [rejected("o1")])
-    apply(database, handlers.order_created, [created("o1", "token-1")])
+    deliver(database, handlers.inventory_rejected, [rejected("o1")])
+    deliver(database, handlers.order_created, [created("o1", "token-1")])
     assert states(database) == {"o1": "REFUNDING"}
-    assert jobs(database, "charge") == []
-    assert [job.payload["chargeId"] for job in jobs(database, "refund")] == [None]
+    assert pending_jobs(database, "charge") == []
+    assert [job.payload["chargeId"] for job in pending_jobs(database, "refund")] == [None]
 
 
 def test_a_rejection_that_comes_again_changes_nothing(database: Database) -> None:
-    apply(database, handlers.inventory_rejected, [rejected("o1"), rejected("o1"), rejected("o2")])
-    apply(database, handlers.inventory_rejected, [rejected("o1")])
-    assert len(jobs(database, "refund")) == 2
+    deliver(database, handlers.inventory_rejected, [rejected("o1"), rejected("o1"), rejected("o2")])
+    deliver(database, handlers.inventory_rejected, [rejected("o1")])
+    assert len(pending_jobs(database, "refund")) == 2
 
 
 def test_a_rejection_of_a_failed_payment_changes_nothing(database: Database) -> None:
-    apply(database, handlers.order_created, [created("o1", "token-1")])
+    deliver(database, handlers.order_created, [created("o1", "token-1")])
     with database.transaction() as transaction:
         transaction.run("UPDATE payment SET state = 'FAILED'")
-    apply(database, handlers.inventory_rejected, [rejected("o1")])
+    deliver(database, handlers.inventory_rejected, [rejected("o1")])
     assert states(database) == {"o1": "FAILED"}
-    assert jobs(database, "refund") == []
+    assert pending_jobs(database, "refund") == []
 
 
 def test_handlers_tell_nobody_anything_yet(database: Database) -> None:
-    apply(database, handlers.order_created, [created("o1", "token-1")])
-    apply(database, handlers.inventory_rejected, [rejected("o1"), rejected("o2")])
-    assert outbox(database) == []
+    deliver(database, handlers.order_created, [created("o1", "token-1")])
+    deliver(database, handlers.inventory_rejected, [rejected("o1"), rejected("o2")])
+    assert pending_events(database) == []

@@ -13,20 +13,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
+from support.chassis import deliver, eventually, pending_events, pending_jobs, process_due_jobs
 from support.gateways import Fault, FlakyGateway, token
+from support.payments import TRACE, created, rejected
 
 from oms_chassis.db import Database
-from oms_chassis.jobs import Done, Job, Retry
-from oms_chassis.metrics import Metrics
-from oms_chassis.runner import Runner
-from oms_chassis.testing import apply, eventually, jobs, outbox, work_off
+from oms_chassis.jobs.queue import Done, Job, Retry
+from oms_chassis.jobs.worker import Worker
+from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.envelope import Event
 from oms_contracts.topics import PAYMENT_COMPLETED, PAYMENT_FAILED, PAYMENT_REFUNDED
 from oms_gateway import RequestRefused, charge_key, refund_key
 from oms_payment import handlers
 from oms_payment.domain import CHARGE_ATTEMPTS, NOT_CHARGED
 from oms_payment.jobs import charging, refunding
-from oms_payment.testing import TRACE, created, rejected
 from oms_simulators.payment import ledger
 from oms_simulators.payment.testcards import Outcome
 
@@ -36,7 +36,7 @@ GOOD, BAD = token(Outcome.APPROVED), token(Outcome.INSUFFICIENT_FUNDS)
 def take(database: Database, *events: Event[Any]) -> None:
     for event in events:
         handle = handlers.order_created if event.type == "orderCreatedEvent" else handlers.inventory_rejected
-        apply(database, handle, [event])
+        deliver(database, handle, [event])
 
 
 def make_due(database: Database) -> None:
@@ -47,30 +47,30 @@ def make_due(database: Database) -> None:
 
 def charge_all(database: Database, gateway: FlakyGateway) -> None:
     make_due(database)
-    work_off(database, charging.worker(gateway))
+    process_due_jobs(database, charging.job_queue(gateway))
 
 
 def refund_all(database: Database, gateway: FlakyGateway) -> None:
     make_due(database)
-    work_off(database, refunding.worker(gateway))
+    process_due_jobs(database, refunding.job_queue(gateway))
 
 
 def work_all(database: Database, gateway: FlakyGateway, passes: int = 20) -> None:
     for _ in range(passes):
         charge_all(database, gateway)
         refund_all(database, gateway)
-        if not jobs(database, "charge") and not jobs(database, "refund"):
+        if not pending_jobs(database, "charge") and not pending_jobs(database, "refund"):
             return
     raise AssertionError("jobs are left")
 
 
 def payment(database: Database, order_id: str = "o1") -> Any:
-    (row,) = database.read("SELECT * FROM payment WHERE order_id = %(id)s", id=order_id)
+    (row,) = database.execute("SELECT * FROM payment WHERE order_id = %(id)s", id=order_id)
     return row
 
 
 def told(database: Database) -> list[str]:
-    return [event.type for event in outbox(database)]
+    return [event.type for event in pending_events(database)]
 
 
 def test_an_approved_charge_is_told_with_all_that_inventory_needs(
@@ -79,20 +79,20 @@ def test_an_approved_charge_is_told_with_all_that_inventory_needs(
     order = created("o1", GOOD)
     take(database, order)
     charge_all(database, gateway)
-    (event,) = outbox(database, PAYMENT_COMPLETED)
+    (event,) = pending_events(database, PAYMENT_COMPLETED)
     (charge,) = ledger.charges_by_order(database_url)["o1"]
     assert (event.data.payment_id, event.data.total, event.data.currency) == (charge.id, 2500, "USD")
     assert (event.data.lines, event.data.customer) == (order.data.lines, order.data.customer)
     assert (event.subject, event.traceparent, event.id) == ("o1", TRACE, "o1:paymentCompletedEvent")
     assert (payment(database).state, payment(database).charge_id) == ("COMPLETED", charge.id)
-    assert jobs(database, "charge") == []
+    assert pending_jobs(database, "charge") == []
 
 
 def test_a_declined_card_is_told_with_its_reason(database: Database, gateway: FlakyGateway) -> None:
     order = created("o1", BAD)
     take(database, order)
     charge_all(database, gateway)
-    (event,) = outbox(database)
+    (event,) = pending_events(database)
     assert (event.type, event.data.reason) == ("paymentFailedEvent", "insufficient-funds")
     assert (event.data.customer, event.traceparent) == (order.data.customer, TRACE)
     assert (payment(database).state, payment(database).reason) == ("FAILED", "insufficient-funds")
@@ -104,7 +104,7 @@ def test_a_batch_of_good_and_bad_cards_settles_each_by_its_own_outcome(
     take(database, *(created(f"o{n}", GOOD if n % 3 else BAD) for n in range(30)))
     charge_all(database, gateway)
     assert Counter(told(database)) == {"paymentCompletedEvent": 20, "paymentFailedEvent": 10}
-    assert {event.subject for event in outbox(database, PAYMENT_FAILED)} == {f"o{n}" for n in range(0, 30, 3)}
+    assert {event.subject for event in pending_events(database, PAYMENT_FAILED)} == {f"o{n}" for n in range(0, 30, 3)}
 
 
 @pytest.mark.parametrize("outcome", [Outcome.LOST_ANSWER, Outcome.FLAKY])
@@ -134,9 +134,9 @@ def test_a_worker_that_dies_after_the_charge_leaves_one_charge_that_the_next_one
     database: Database, gateway: FlakyGateway, database_url: str
 ) -> None:
     take(database, created("o1", GOOD))
-    worker = replace(charging.worker(gateway), settle=die)
+    job_queue = replace(charging.job_queue(gateway), settle=die)
     with pytest.raises(ConnectionError):
-        work_off(database, worker)
+        process_due_jobs(database, job_queue)
     charge_all(database, gateway)
     assert gateway.calls == ["charge", "find"]
     assert told(database) == ["paymentCompletedEvent"]
@@ -154,7 +154,7 @@ def test_a_worker_that_dies_after_the_refund_leaves_one_refund_that_the_next_one
     charge_all(database, gateway)
     take(database, rejected("o1"))
     with pytest.raises(ConnectionError):
-        work_off(database, replace(refunding.worker(gateway), settle=die))
+        process_due_jobs(database, replace(refunding.job_queue(gateway), settle=die))
     refund_all(database, gateway)
     assert gateway.calls == ["charge", "refund", "find_refund"]
     assert told(database) == ["paymentCompletedEvent", "paymentRefundedEvent"]
@@ -186,7 +186,7 @@ def test_a_gateway_that_stays_away_fails_the_payment_once_the_key_is_closed(
 ) -> None:
     take(database, created("o1", token(Outcome.UNAVAILABLE)))
     work_all(database, gateway)
-    (event,) = outbox(database)
+    (event,) = pending_events(database)
     assert (event.type, event.data.reason) == ("paymentFailedEvent", "gateway-unavailable")
     assert gateway.calls.count("charge") == CHARGE_ATTEMPTS
     assert gateway.charge(charge_key("o1"), GOOD, 2500, "USD").approved is False, "a late call must find the key closed"
@@ -217,7 +217,7 @@ def test_a_charge_that_lands_just_before_the_key_is_closed_stands(
 ) -> None:
     """A slow worker's call arrives between another's question and its closing of the key."""
     take(database, created("o1", GOOD))
-    (job,) = jobs(database, "charge")
+    (job,) = pending_jobs(database, "charge")
     gateway.charge(charge_key("o1"), GOOD, 2500, "USD")
     outcome = charging.call(AskedTooEarly(gateway), replace(job, attempts=CHARGE_ATTEMPTS + 1))
     assert isinstance(outcome, Done)
@@ -230,7 +230,7 @@ def test_a_request_that_the_gateway_refuses_fails_the_payment_and_closes_the_key
 ) -> None:
     take(database, created("o1", "not-a-token"), created("o2", GOOD, total=0))
     work_all(database, gateway)
-    assert [event.data.reason for event in outbox(database, PAYMENT_FAILED)] == ["gateway-refused"] * 2
+    assert [event.data.reason for event in pending_events(database, PAYMENT_FAILED)] == ["gateway-refused"] * 2
     assert ledger.net_by_order(database_url) == {"o1": 0, "o2": 0}
 
 
@@ -241,7 +241,7 @@ def test_a_rejected_order_gets_its_money_back_once(
     charge_all(database, gateway)
     take(database, rejected("o1"), rejected("o1"))
     work_all(database, gateway)
-    (event,) = outbox(database, PAYMENT_REFUNDED)
+    (event,) = pending_events(database, PAYMENT_REFUNDED)
     (refund,) = ledger.refunds_by_order(database_url)["o1"]
     assert (event.data.refund_id, event.data.amount, event.data.currency) == (refund.id, 2500, "USD")
     assert (event.subject, event.traceparent, event.id) == ("o1", TRACE, "o1:paymentRefundedEvent")
@@ -255,14 +255,14 @@ def test_a_rejection_that_overtakes_the_charge_refunds_it_and_asks_for_no_stock(
     take(database, created("o1", GOOD), rejected("o1"))
     work_all(database, gateway)
     assert told(database) == ["paymentRefundedEvent"]
-    assert outbox(database)[0].data.amount == 2500
+    assert pending_events(database)[0].data.amount == 2500
     assert ledger.net_by_order(database_url) == {"o1": 0}
 
 
 def test_a_rejection_that_overtakes_a_decline_refunds_nothing(database: Database, gateway: FlakyGateway) -> None:
     take(database, created("o1", BAD), rejected("o1"))
     work_all(database, gateway)
-    (event,) = outbox(database)
+    (event,) = pending_events(database)
     assert (event.type, event.data.amount, event.data.refund_id) == ("paymentRefundedEvent", 0, NOT_CHARGED)
     assert payment(database).state == "REFUNDED"
 
@@ -272,7 +272,7 @@ def test_a_rejection_that_overtakes_the_order_refunds_nothing_and_lets_nothing_b
 ) -> None:
     take(database, rejected("o1"), created("o1", GOOD))
     work_all(database, gateway)
-    assert [(event.type, event.data.amount) for event in outbox(database)] == [("paymentRefundedEvent", 0)]
+    assert [(event.type, event.data.amount) for event in pending_events(database)] == [("paymentRefundedEvent", 0)]
     assert not gateway.charge(charge_key("o1"), GOOD, 2500, "USD").approved
     assert ledger.net_by_order(database_url) == {"o1": 0}
 
@@ -284,7 +284,7 @@ def test_a_rejection_of_an_order_that_only_the_gateway_remembers_is_refunded(
     gateway.charge(charge_key("o1"), GOOD, 2500, "USD")
     take(database, rejected("o1"))
     work_all(database, gateway)
-    assert [(event.type, event.data.amount) for event in outbox(database)] == [("paymentRefundedEvent", 2500)]
+    assert [(event.type, event.data.amount) for event in pending_events(database)] == [("paymentRefundedEvent", 2500)]
     assert ledger.net_by_order(database_url) == {"o1": 0}
 
 
@@ -300,19 +300,19 @@ def test_in_whatever_order_things_happen_the_money_ends_refunded_exactly_once(
         steps: dict[str, Callable[[], object]] = {
             "created": partial(take, database, created(order, GOOD)),
             "rejected": partial(take, database, rejected(order)),
-            "charge": partial(work_off, database, charging.worker(gateway)),
-            "refund": partial(work_off, database, refunding.worker(gateway)),
+            "charge": partial(process_due_jobs, database, charging.job_queue(gateway)),
+            "refund": partial(process_due_jobs, database, refunding.job_queue(gateway)),
         }
         for action in run:
             steps[action]()
         work_all(database, gateway)
     orders = {f"o{number}" for number in range(len(runs))}
-    assert {event.subject: 1 for event in outbox(database, PAYMENT_REFUNDED)} == dict.fromkeys(orders, 1)
-    assert len(outbox(database, PAYMENT_REFUNDED)) == len(runs)
-    assert max(Counter(event.subject for event in outbox(database, PAYMENT_COMPLETED)).values()) == 1
-    assert outbox(database, PAYMENT_FAILED) == []
+    assert {event.subject: 1 for event in pending_events(database, PAYMENT_REFUNDED)} == dict.fromkeys(orders, 1)
+    assert len(pending_events(database, PAYMENT_REFUNDED)) == len(runs)
+    assert max(Counter(event.subject for event in pending_events(database, PAYMENT_COMPLETED)).values()) == 1
+    assert pending_events(database, PAYMENT_FAILED) == []
     assert ledger.net_by_order(database_url) == dict.fromkeys(orders, 0)
-    assert {row.state for row in database.read("SELECT state FROM payment")} == {"REFUNDED"}
+    assert {row.state for row in database.execute("SELECT state FROM payment")} == {"REFUNDED"}
 
 
 @pytest.mark.parametrize("fault", [Fault.NOT_TAKEN, Fault.ANSWER_LOST])
@@ -336,18 +336,18 @@ def test_a_refund_that_the_gateway_refuses_is_kept_for_a_person_to_look_at(
     charge_all(database, gateway)
     take(database, rejected("o1"))
     gateway.refund("by-hand", payment(database).charge_id, 2500)
-    (job,) = jobs(database, "refund")
+    (job,) = pending_jobs(database, "refund")
     with pytest.raises(RequestRefused):
         refunding.call(gateway, job)
 
 
 def test_jobs_of_money_are_never_given_up(database: Database, gateway: FlakyGateway) -> None:
-    assert charging.worker(gateway).max_attempts is refunding.worker(gateway).max_attempts is None
+    assert charging.job_queue(gateway).max_attempts is refunding.job_queue(gateway).max_attempts is None
 
 
 def test_a_second_settling_of_the_same_charge_tells_nothing_new(database: Database, gateway: FlakyGateway) -> None:
     take(database, created("o1", GOOD))
-    (job,) = jobs(database, "charge")
+    (job,) = pending_jobs(database, "charge")
     outcome = charging.call(gateway, job)
     assert isinstance(outcome, Done)
     for _ in range(2):
@@ -389,33 +389,38 @@ def test_running_workers_charge_and_refund_a_hundred_orders(
 ) -> None:
     gateway.plan("charge", *[Fault.ANSWER_LOST, Fault.NONE, Fault.NOT_TAKEN, Fault.NONE, Fault.NONE] * 4)
     metrics = Metrics(CollectorRegistry())
-    runners = [Runner(worker, database, metrics) for worker in (charging.worker(gateway), refunding.worker(gateway))]
-    threads = [threading.Thread(target=runner.run) for runner in runners]
+    workers = [
+        Worker(job_queue, database, metrics)
+        for job_queue in (charging.job_queue(gateway), refunding.job_queue(gateway))
+    ]
+    threads = [threading.Thread(target=worker.run) for worker in workers]
     for thread in threads:
         thread.start()
     orders = [f"o{n}" for n in range(100)]
-    apply(database, handlers.order_created, [created(order, GOOD if n % 4 else BAD) for n, order in enumerate(orders)])
-    apply(database, handlers.inventory_rejected, [rejected(order) for order in orders[1::4]])
+    deliver(
+        database, handlers.order_created, [created(order, GOOD if n % 4 else BAD) for n, order in enumerate(orders)]
+    )
+    deliver(database, handlers.inventory_rejected, [rejected(order) for order in orders[1::4]])
     try:
         eventually(lambda: settled(database) == {"COMPLETED": 50, "FAILED": 25, "REFUNDED": 25}, within=30)
     finally:
-        for runner in runners:
-            runner.stop()
+        for worker in workers:
+            worker.stop()
         for thread in threads:
             thread.join(20)
     net = ledger.net_by_order(database_url)
     assert [net[order] for order in orders] == [0, 0, 2500, 2500] * 25
     assert all(len(charges) == 1 for charges in ledger.charges_by_order(database_url).values())
-    assert len(outbox(database, PAYMENT_REFUNDED)) == 25
+    assert len(pending_events(database, PAYMENT_REFUNDED)) == 25
     assert all(key == refund_key(order) for key, order in refund_keys(database))
 
 
 def settled(database: Database) -> dict[str, int]:
-    return {row.state: row.n for row in database.read("SELECT state, count(*) AS n FROM payment GROUP BY state")}
+    return {row.state: row.n for row in database.execute("SELECT state, count(*) AS n FROM payment GROUP BY state")}
 
 
 def refund_keys(database: Database) -> list[tuple[str, str]]:
-    rows = database.read(
+    rows = database.execute(
         "SELECT r.key, split_part(c.key, ':', 1) AS order_id FROM gateway_simulator.refund r"
         " JOIN gateway_simulator.charge c ON c.id = r.charge_id"
     )

@@ -4,7 +4,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from oms_chassis.db import Database
-from oms_chassis.service import Context, main
+from oms_chassis.runtime.cli import main
+from oms_chassis.runtime.service import Context
 from oms_payment.main import SERVICE, build
 from oms_payment.settings import PaymentSettings
 
@@ -20,7 +21,7 @@ def test_the_service_reads_what_the_catalogue_says_and_has_no_public_routes() ->
     parts = build(context())
     assert {one.topic.name for one in parts.subscriptions} == {"orderCreatedEvent", "inventoryRejectedEvent"}
     assert all("payment" in one.topic.read_by for one in parts.subscriptions)
-    assert [worker.queue for worker in parts.workers] == ["charge", "refund"]
+    assert [job_queue.name for job_queue in parts.job_queues] == ["charge", "refund"]
     assert not parts.routers
 
 

@@ -2,12 +2,12 @@
 
 import pytest
 from sqlalchemy.exc import IntegrityError
+from support.payments import created
 
 from oms_chassis import migrations
 from oms_chassis.db import Database
 from oms_payment import repository
 from oms_payment.domain import Payment, State
-from oms_payment.testing import created
 
 
 def test_migrating_again_does_nothing(database: Database) -> None:

@@ -1,19 +1,20 @@
 """The composition root: what the SMS Service is made of."""
 
-from oms_chassis.service import Context, Parts, Service, main
-from oms_notifications.delivery import worker
+from oms_chassis.runtime.cli import main
+from oms_chassis.runtime.service import Components, Context, Service
+from oms_notifications.delivery import job_queue
 from oms_notifications.handlers import subscriptions
 from oms_sms.handlers import compose
 from oms_sms.provider import HttpSmsProvider
 from oms_sms.settings import SmsSettings
 
 
-def build(context: Context) -> Parts:
+def build(context: Context) -> Components:
     """The parts; nothing connects yet."""
     provider = HttpSmsProvider(context.settings)
-    return Parts(
+    return Components(
         subscriptions=subscriptions("sms", compose),
-        workers=[worker("sms", provider, context.registry, context.settings.sms_connections)],
+        job_queues=[job_queue("sms", provider, context.registry, context.settings.sms_connections)],
         on_stop=[provider.close],
     )
 

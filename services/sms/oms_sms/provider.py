@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from oms_chassis.jobs import Outcome, Retry
+from oms_chassis.jobs.queue import Outcome, Retry
 from oms_notifications.delivery import Notice, refused, sent
 from oms_sms.settings import SmsSettings
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr, ValidationError
+from support.notices import running_mail_catcher
 
-from oms_chassis.jobs import Done, Outcome, Retry
+from oms_chassis.jobs.queue import Done, Outcome, Retry
 from oms_notifications.delivery import Notice, refused, sent
-from oms_notifications.testing import running_mail_catcher
 from oms_servers.testing import free_port
 from oms_sms.provider import HttpSmsProvider
 from oms_sms.settings import SmsSettings

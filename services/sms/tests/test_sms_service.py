@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr, ValidationError
+from support import chassis as testing
+from support.notices import CUSTOMER, confirmed, declined, out_of_stock, running_mail_catcher
 
-from oms_chassis import testing
-from oms_chassis.service import Context
-from oms_notifications.testing import CUSTOMER, confirmed, declined, out_of_stock, running_mail_catcher
+from oms_chassis.runtime.service import Context
 from oms_servers.testing import free_port
 from oms_sms.main import SERVICE
 from oms_sms.settings import SmsSettings
@@ -24,8 +24,8 @@ def test_each_order_that_ends_is_told_of_once(database_url: str, tmp_path: Path)
         parts = SERVICE.build(Context(settings, database, CollectorRegistry()))
         handlers = {one.topic.name: one.handle for one in parts.subscriptions}
         for event in (confirmed("a"), declined("b", customer=no_region), out_of_stock("c"), declined("a")):
-            testing.apply(database, handlers[event.type], [event])
-        testing.work_off(database, parts.workers[0])
+            testing.deliver(database, handlers[event.type], [event])
+        testing.process_due_jobs(database, parts.job_queues[0])
         for stop in parts.on_stop:
             stop()
         found = {one["orderId"]: one for one in catcher.messages(kind="sms")}
@@ -35,7 +35,7 @@ def test_each_order_that_ends_is_told_of_once(database_url: str, tmp_path: Path)
         "c": "+94762222222",
     }
     assert "is confirmed" in found["a"]["text"]
-    assert {row.state for row in database.read("SELECT state FROM message")} == {"sent"}
+    assert {row.state for row in database.execute("SELECT state FROM message")} == {"sent"}
     database.dispose()
 
 

@@ -13,9 +13,9 @@ from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import OperationalError
 
-from oms_chassis import logs
 from oms_chassis.db import Database
-from oms_chassis.waiting import until_up
+from oms_chassis.runtime.waiting import until_up
+from oms_chassis.telemetry import logs
 
 if TYPE_CHECKING:
     from alembic.config import Config

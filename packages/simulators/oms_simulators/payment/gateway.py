@@ -70,7 +70,7 @@ class SimulatedGateway:
     def _hold_up(self, outcome: Outcome, key: str) -> None:
         if outcome is Outcome.SLOW:
             time.sleep(SLOW_SECONDS)
-        if outcome is Outcome.UNAVAILABLE or (outcome is Outcome.FLAKY and self._ledger.fails_first(key)):
+        if outcome is Outcome.UNAVAILABLE or (outcome is Outcome.FLAKY and self._ledger.record_first_attempt(key)):
             raise GatewayUnavailable("the simulator was asked to be unavailable")
 
 

@@ -110,7 +110,7 @@ class Ledger:
         """The refund under this key. Raises GatewayUnavailable."""
         return self._row(Refund, _FIND_REFUND, {"key": key}, GatewayUnavailable)
 
-    def fails_first(self, key: str) -> bool:
+    def record_first_attempt(self, key: str) -> bool:
         """Whether this is the first call with the key to a card whose first call fails. Raises GatewayUnavailable."""
         with self._connection(GatewayUnavailable) as connection:
             return connection.execute(_FAIL, {"key": key}).rowcount == 1

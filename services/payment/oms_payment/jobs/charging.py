@@ -6,8 +6,9 @@ from functools import partial
 from typing import Any
 
 from oms_chassis.db import Transaction
-from oms_chassis.jobs import Done, Job, NewJob, Retry, Settled, Worker
-from oms_chassis.logs import logger
+from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Retry, Settled, enqueue
+from oms_chassis.messaging import outbox
+from oms_chassis.telemetry.logs import logger
 from oms_contracts.envelope import Event
 from oms_contracts.events import (
     GATEWAY_REFUSED,
@@ -35,9 +36,9 @@ def new_job(event: Event[OrderCreated]) -> NewJob:
     return NewJob(charge_key(order.order_id), order.order_id, payload, event.traceparent)
 
 
-def worker(gateway: Gateway, connections: int = 8) -> Worker:
+def job_queue(gateway: Gateway, connections: int = 8) -> JobQueue:
     """The worker that charges at this gateway, by so many calls at a time."""
-    return Worker(QUEUE, partial(call, gateway), settle, concurrency=connections, max_attempts=None)
+    return JobQueue(QUEUE, partial(call, gateway), settle, concurrency=connections, max_attempts=None)
 
 
 def call(gateway: Gateway, job: Job) -> Done | Retry:
@@ -76,9 +77,11 @@ def settle(transaction: Transaction, settled: list[Settled]) -> None:
     locked = repository.lock(transaction, outcomes)
     payments = [after for one in locked if (after := one.charged(outcomes[one.order_id])) is not None]
     repository.update(transaction, payments)
-    transaction.emit([_event(one, job_of[one.order_id]) for one in payments if one.state is not State.REFUNDING])
+    outbox.emit(
+        transaction, [_event(one, job_of[one.order_id]) for one in payments if one.state is not State.REFUNDING]
+    )
     unwanted = [one for one in payments if one.state is State.REFUNDING]
-    transaction.enqueue(refunding.QUEUE, [_refund(one, job_of[one.order_id]) for one in unwanted])
+    enqueue(transaction, refunding.QUEUE, [_refund(one, job_of[one.order_id]) for one in unwanted])
 
 
 def _event(payment: Payment, job: Job) -> tuple[Topic, Event[Any]]:

@@ -4,7 +4,8 @@ from functools import partial
 from typing import Any
 
 from oms_chassis.db import Transaction
-from oms_chassis.jobs import Done, Job, NewJob, Retry, Settled, Worker
+from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Retry, Settled
+from oms_chassis.messaging import outbox
 from oms_contracts.envelope import Event
 from oms_contracts.events import PaymentRefunded
 from oms_contracts.topics import PAYMENT_REFUNDED, Topic
@@ -21,9 +22,9 @@ def new_job(order: RefundOrder, traceparent: str | None) -> NewJob:
     return NewJob(refund_key(order.order_id), order.order_id, order.model_dump(mode="json"), traceparent)
 
 
-def worker(gateway: Gateway) -> Worker:
+def job_queue(gateway: Gateway) -> JobQueue:
     """The worker that refunds at this gateway."""
-    return Worker(QUEUE, partial(call, gateway), settle, concurrency=4, max_attempts=None)
+    return JobQueue(QUEUE, partial(call, gateway), settle, concurrency=4, max_attempts=None)
 
 
 def call(gateway: Gateway, job: Job) -> Done | Retry:
@@ -54,7 +55,7 @@ def settle(transaction: Transaction, settled: list[Settled]) -> None:
     locked = repository.lock(transaction, results)
     payments = [after for one in locked if (after := one.refunded(results[one.order_id][1]["refund_id"])) is not None]
     repository.update(transaction, payments)
-    transaction.emit([_event(*results[payment.order_id]) for payment in payments])
+    outbox.emit(transaction, [_event(*results[payment.order_id]) for payment in payments])
 
 
 def _event(job: Job, result: Any) -> tuple[Topic, Event[Any]]:

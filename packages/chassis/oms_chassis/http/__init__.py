@@ -1,0 +1,1 @@
+"""The HTTP edge: applications, problems, health, servers, and group commit."""

@@ -1,0 +1,162 @@
+"""Group commit: requests that arrive together are written in one transaction, and each caller gets its own answer.
+
+NotWritten          the item was not written, and will not be
+└── Full            too many wait already
+
+An item waits for so long and no longer. Until a batch takes it, it can expire, or its caller can go away, and then it
+is never written; from then on its caller waits for what `write` makes of it.
+"""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
+
+from oms_chassis.heartbeat import beat
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+BATCH = 256
+GATHER = 0.002  # seconds that the first request of a batch waits for others, when there were others the last time
+IDLE = 5.0  # seconds between two signs of life while nothing comes
+WAITING, SECONDS = 4096, 5.0  # how many wait at most, and for how long
+
+
+class NotWritten(Exception):
+    """Nothing of the item was written: it came too late, or waited too long."""
+
+
+class Full(NotWritten):
+    """Too many wait already."""
+
+
+@dataclass(eq=False, slots=True)
+class _Entry(Generic[T, R]):
+    item: T
+    future: "asyncio.Future[R]"
+    loop: asyncio.AbstractEventLoop
+    is_settled: bool = field(default=False)  # a batch has taken it, or it has expired
+
+
+class GroupCommit(Generic[T, R]):
+    """Writes what has gathered, in the thread that runs it.
+
+    `write` returns a result (or an Exception to raise) per item, and takes a bounded time.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        write: Callable[[list[T]], Sequence[R | Exception]],
+        waiting: int = WAITING,
+        seconds: float = SECONDS,
+    ) -> None:
+        self.name = f"{name}-writer"
+        self._write, self._waiting, self._seconds = write, waiting, seconds
+        self._queue: SimpleQueue[_Entry[T, R] | None] = SimpleQueue()
+        self._lock = threading.Lock()  # decides between a batch and an expiry, and between an entry and the end
+        self._is_closed = False
+
+    def run(self) -> None:
+        """Write until stopped; what was submitted before is written."""
+        try:
+            self._run()
+        finally:
+            self._refuse_the_rest()
+
+    def stop(self) -> None:
+        """Take nothing more; `run` returns once it has written what was submitted."""
+        with self._lock:
+            self._is_closed = True
+            self._queue.put(None)
+
+    async def submit(self, item: T) -> R:
+        """The item's result, once its transaction is committed; raises NotWritten, or what `write` raised."""
+        loop = asyncio.get_running_loop()
+        entry: _Entry[T, R] = _Entry(item, loop.create_future(), loop)
+        with self._lock:
+            if self._is_closed:
+                raise NotWritten
+            if self._queue.qsize() >= self._waiting:
+                raise Full
+            self._queue.put(entry)
+        expiry = loop.call_later(self._seconds, self._expire, entry)
+        try:
+            return await entry.future
+        finally:
+            expiry.cancel()
+
+    def _expire(self, entry: _Entry[T, R]) -> None:
+        with self._lock:
+            if entry.is_settled:  # it is being written, and the answer is on its way
+                return
+            entry.is_settled = True
+        if not entry.future.done():
+            entry.future.set_exception(NotWritten())
+
+    def _run(self) -> None:
+        batch: list[_Entry[T, R]] = []
+        while (first := self._next()) is not None:
+            batch, ended = self._gather(first, GATHER if len(batch) > 1 else 0.0)
+            self._commit(self._take(batch))
+            if ended:
+                return
+
+    def _next(self) -> _Entry[T, R] | None:
+        while True:
+            beat()
+            with contextlib.suppress(Empty):
+                return self._queue.get(timeout=IDLE)
+
+    def _gather(self, first: _Entry[T, R], seconds: float) -> tuple[list[_Entry[T, R]], bool]:
+        batch, deadline = [first], time.monotonic() + seconds
+        while len(batch) < BATCH:
+            try:
+                entry = self._queue.get(timeout=max(0.0, deadline - time.monotonic()))
+            except Empty:
+                break
+            if entry is None:
+                return batch, True
+            batch.append(entry)
+        return batch, False
+
+    def _take(self, batch: list[_Entry[T, R]]) -> list[_Entry[T, R]]:
+        with self._lock:
+            taken = [entry for entry in batch if not entry.is_settled and not entry.future.done()]
+            for entry in taken:
+                entry.is_settled = True
+        return taken
+
+    def _commit(self, batch: list[_Entry[T, R]]) -> None:
+        if not batch:
+            return
+        futures = [entry.future for entry in batch]
+        resolved: list[tuple[asyncio.Future[R], R | Exception]]
+        try:
+            resolved = list(zip(futures, self._write([entry.item for entry in batch]), strict=True))
+        except Exception as error:  # noqa: BLE001 - it is raised where each caller waits
+            resolved = [(future, error) for future in futures]
+        batch[0].loop.call_soon_threadsafe(_resolve, resolved)
+
+    def _refuse_the_rest(self) -> None:
+        """Nobody waits for a thread that has ended."""
+        with self._lock:
+            self._is_closed = True
+        rest = [self._queue.get_nowait() for _ in range(self._queue.qsize())]
+        for entry in self._take([entry for entry in rest if entry is not None]):
+            entry.loop.call_soon_threadsafe(_resolve, [(entry.future, NotWritten())])
+
+
+def _resolve(outcomes: Sequence[tuple["asyncio.Future[R]", R | Exception]]) -> None:
+    for future, outcome in outcomes:
+        if future.done():  # its caller has gone away
+            continue
+        if isinstance(outcome, Exception):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)

@@ -1,0 +1,81 @@
+"""Liveness and readiness, on the internal port that no ingress sees."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from oms_chassis.db import Database
+from oms_chassis.http.problems import Failsafe
+
+T = TypeVar("T")
+Check = Callable[[], bool]
+TRUST = 0.5  # seconds for which a check of the database is believed, so that probes cost little
+PATIENCE = 2.0  # seconds until a probe or a scrape is answered without the database: before its sender gives it up
+
+
+class Health:
+    """What probes ask. Kafka's own state is no part of readiness: an order can be accepted while it is away."""
+
+    def __init__(
+        self, database: Database, checks: Mapping[str, Check], stalled: Callable[[], Sequence[str]] = tuple
+    ) -> None:
+        self._database, self._checks, self.stalled = database, dict(checks), stalled
+        self._seen: tuple[float, bool] = (float("-inf"), False)
+        self.draining = False
+
+    def database_answers(self) -> bool:
+        """Whether the database answered, now or a moment ago."""
+        at, answered = self._seen
+        if time.monotonic() - at > TRUST:
+            answered = _answers(self._database)
+            self._seen = (time.monotonic(), answered)
+        return answered
+
+    def readiness(self, database: bool | None = None) -> dict[str, bool]:
+        """Each condition of being ready, by name; the database is asked unless its answer is known."""
+        answers = self.database_answers() if database is None else database
+        checks = {name: check() for name, check in self._checks.items()}
+        return {"serving": not self.draining, "database": answers, **checks}
+
+
+def _answers(database: Database) -> bool:
+    """Whether the database answers and takes writes: one that was demoted does not."""
+    try:
+        return str(database.execute("SHOW transaction_read_only")[0][0]) == "off"
+    except Exception:  # noqa: BLE001 - whatever the reason, the answer is no
+        return False
+
+
+async def _in_time(call: Callable[[], T], otherwise: T) -> T:
+    """What a call returns, if it does so in time; it is not waited for any longer."""
+    try:
+        return await asyncio.wait_for(asyncio.to_thread(call), PATIENCE)
+    except TimeoutError:
+        return otherwise
+
+
+def internal_app(health: Health, registry: CollectorRegistry, refresh: Callable[[], None]) -> Starlette:
+    """/livez, /readyz and /metrics. `refresh` brings the gauges up to date that stand for what is in the database."""
+
+    async def livez(_: Request) -> Response:
+        stalled = list(health.stalled())
+        return JSONResponse({"status": "stalled" if stalled else "ok", "threads": stalled}, 503 if stalled else 200)
+
+    async def readyz(_: Request) -> Response:
+        conditions = health.readiness(await _in_time(health.database_answers, otherwise=False))
+        return JSONResponse(conditions, 200 if all(conditions.values()) else 503)
+
+    async def metrics(_: Request) -> Response:
+        await _in_time(refresh, otherwise=None)
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    routes = [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
+    return Starlette(routes=routes, middleware=[Middleware(Failsafe)])

@@ -1,0 +1,54 @@
+"""An HTTP server within a process that is more than its server."""
+
+import asyncio
+import time
+from contextlib import AbstractContextManager, nullcontext
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from oms_chassis.http.http1 import Http1
+
+CLOSE = (b"connection", b"close")
+FAREWELL = 1.0  # seconds in which answers take their connections with them
+
+
+class Server(uvicorn.Server):
+    """Two of them share one loop, so that neither may take the signals for itself."""
+
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override] # uvicorn's is a generator
+        return nullcontext()
+
+    async def send_connection_close(self) -> None:
+        """Serve on for a moment, and say with each answer that it is this connection's last.
+
+        A proxy that keeps connections would otherwise put a request on one in the very moment when it is closed, and
+        such a request is lost.
+        """
+        self.config.encoded_headers.append(CLOSE)
+        self.server_state.default_headers = [*self.server_state.default_headers, CLOSE]
+        deadline = time.monotonic() + FAREWELL
+        while self.server_state.connections and time.monotonic() < deadline:  # noqa: ASYNC110 - uvicorn tells nobody
+            await asyncio.sleep(0.02)
+
+
+def make(asgi: ASGIApp, host: str, port: int, drain: float, keep_alive: int) -> Server:
+    """A server that is not running yet.
+
+    Requests under way at its end have `drain` seconds; a connection may be idle for `keep_alive` seconds.
+    """
+    config = uvicorn.Config(
+        asgi,
+        host=host,
+        port=port,
+        http=Http1,
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        log_config=None,
+        timeout_graceful_shutdown=int(drain),
+        timeout_keep_alive=keep_alive,
+    )
+    return Server(config)

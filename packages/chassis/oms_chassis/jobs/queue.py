@@ -1,0 +1,149 @@
+"""Jobs: calls to the outside, made by workers and never inside a transaction.
+
+A handler writes a job's row; a worker claims it (which records the attempt and leases it), makes the call with an
+idempotency key made from the order, and writes the outcome with its event in one transaction. The lease is the row's
+`run_at`, and is renewed while the call is under way: a job whose worker died is simply due again. The attempt's number
+fences off a worker that was away for longer than its lease.
+"""
+
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from oms_chassis.db import Rows, Transaction
+
+BACKOFF_BASE, BACKOFF_CAP = 0.5, 60.0  # seconds
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A call to be made. `id` is its idempotency key within the queue: a second job of the same id is ignored."""
+
+    id: str
+    subject: str
+    payload: Mapping[str, Any]
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A claimed call. With `attempts` above 1, the outcome of an earlier call may be unknown: ask before repeating."""
+
+    queue: str
+    id: str
+    subject: str
+    payload: Mapping[str, Any]
+    traceparent: str | None
+    attempts: int
+
+
+@dataclass(frozen=True)
+class Done:
+    """The call's outcome is known (a refusal is an outcome, too)."""
+
+    result: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Retry:
+    """The call is to be made again, with these `changes` to its payload. `reason` is short and holds nothing of the
+    customer's."""
+
+    reason: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+Outcome = Done | Retry
+Settled = tuple[Job, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class JobQueue:
+    """How the jobs of one queue are done. `call` runs outside any transaction, `settle` and `give_up` inside one.
+
+    `max_attempts` is None where no call is ever given up on, such as one that moves money; there is no `give_up` then.
+    """
+
+    name: str
+    call: Callable[[Job], Outcome]
+    settle: Callable[[Transaction, list[Settled]], None]
+    give_up: Callable[[Transaction, list[Job]], None] | None = None
+    concurrency: int = 8
+    max_attempts: int | None = 10
+    lease_seconds: float = 60.0
+
+
+_PUT = """
+INSERT INTO job (queue, id, subject, payload, traceparent)
+SELECT %(queue)s, id, subject, payload, traceparent
+FROM json_to_recordset(%(rows)s::json) AS r(id text, subject text, payload jsonb, traceparent text)
+ON CONFLICT (queue, id) DO NOTHING
+"""
+_CLAIM = """
+UPDATE job SET attempts = attempts + 1, run_at = now() + make_interval(secs => %(lease)s)
+FROM (
+    SELECT queue, id FROM job WHERE queue = %(queue)s AND run_at <= now()
+    ORDER BY run_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+) AS due
+WHERE job.queue = due.queue AND job.id = due.id
+RETURNING job.queue, job.id, job.subject, job.payload, job.traceparent, job.attempts
+"""
+_OURS = "FROM json_to_recordset(%(rows)s::json) AS r(id text, attempts int, delay float, reason text, changes jsonb)"
+_FINISH = f"""
+DELETE FROM job USING (SELECT * {_OURS}) AS ours
+WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts RETURNING job.id
+"""
+_RENEW = f"""
+UPDATE job SET run_at = now() + make_interval(secs => %(lease)s)
+FROM (SELECT * {_OURS}) AS ours
+WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts
+"""
+_POSTPONE = f"""
+UPDATE job SET run_at = now() + make_interval(secs => ours.delay), last_error = ours.reason,
+    payload = job.payload || ours.changes
+FROM (SELECT * {_OURS}) AS ours
+WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts
+"""
+
+
+def enqueue(transaction: Transaction, queue: str, jobs: Iterable[NewJob]) -> None:
+    """Write job rows; workers claim them once the transaction is committed."""
+    rows = [
+        {"id": job.id, "subject": job.subject, "payload": job.payload, "traceparent": job.traceparent} for job in jobs
+    ]
+    if rows:
+        transaction.run_rows(_PUT, rows, queue=queue)
+        transaction.signals.add(queue)
+
+
+def claim(transaction: Transaction, queue: str, limit: int, lease: float) -> list[Job]:
+    """Jobs that are due, now leased to the caller."""
+    rows: Rows = transaction.run(_CLAIM, queue=queue, limit=limit, lease=lease)
+    return [Job(row.queue, row.id, row.subject, row.payload, row.traceparent, row.attempts) for row in rows]
+
+
+def renew(transaction: Transaction, queue: str, jobs: Sequence[Job], lease: float) -> None:
+    """Begin the leases of these jobs again, if they are still the caller's."""
+    rows = [{"id": job.id, "attempts": job.attempts} for job in jobs]
+    transaction.run_rows(_RENEW, rows, queue=queue, lease=lease)
+
+
+def finish(transaction: Transaction, queue: str, jobs: Sequence[Job]) -> set[str]:
+    """Delete the jobs that are still the caller's; their ids. What another worker claimed since is not touched."""
+    rows = transaction.run_rows(_FINISH, [{"id": job.id, "attempts": job.attempts} for job in jobs], queue=queue)
+    return {row.id for row in rows}
+
+
+def postpone(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, Retry]]) -> None:
+    """Make jobs due again after their backoff, if they are still the caller's."""
+    rows = [
+        {"id": job.id, "attempts": job.attempts, "delay": backoff(job.attempts), **vars(retry)} for job, retry in jobs
+    ]
+    transaction.run_rows(_POSTPONE, rows, queue=queue)
+
+
+def backoff(attempts: int) -> float:
+    """Seconds until the next attempt: exponential, capped, and spread so that failures do not come back together."""
+    ceiling: float = min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(attempts - 1, 16))
+    return ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - a spread, not a secret

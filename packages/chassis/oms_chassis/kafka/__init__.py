@@ -1,9 +1,0 @@
-"""Kafka through kafka-python: the only package that imports it."""
-
-from oms_chassis.kafka.admin import create_topics
-from oms_chassis.kafka.connection import connection
-from oms_chassis.kafka.sink import KafkaSink
-from oms_chassis.kafka.source import KafkaSource
-from oms_chassis.streams import LETTER_LIMIT, RECORD_LIMIT
-
-__all__ = ["LETTER_LIMIT", "RECORD_LIMIT", "KafkaSink", "KafkaSource", "connection", "create_topics"]

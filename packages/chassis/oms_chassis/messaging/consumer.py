@@ -1,0 +1,156 @@
+"""The consumer: reads a service's topics as one group, and commits offsets after the work.
+
+While the database is away the records are read again. While no event can be applied at all (`faults`), the consumer
+pauses and makes no dead letters, so that everything is applied once the cause is mended. A broker that is silent counts
+as away: the consumer says so and connects again.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from oms_chassis import pacing
+from oms_chassis.db import Database
+from oms_chassis.heartbeat import beat
+from oms_chassis.messaging import inbox
+from oms_chassis.messaging.faults import SystemicFault, is_systemic, name
+from oms_chassis.messaging.processing import Deduplicate, Handle, Processor, Subscription
+from oms_chassis.messaging.streams import BATCH, Record, Source, StreamUnavailable
+from oms_chassis.messaging.turn import Turn
+from oms_chassis.telemetry.logs import logger
+from oms_chassis.telemetry.metrics import Metrics
+
+__all__ = ["Consumer", "Deduplicate", "Handle", "Subscription"]
+
+log = logger(__name__)
+
+POLL = 0.5  # seconds: kafka-python cannot be woken, so this bounds how long a stop may take
+SILENT = 20.0  # seconds without an answer from any broker after which it counts as away
+RECONNECT = (0.5, 1.0, 2.0, 4.0)  # seconds before each further attempt to connect; the last one stays
+PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)  # seconds before each further attempt at a systemic fault; the same
+OBSERVE = 2.0  # seconds between measurements of the lag
+
+
+class Consumer:
+    """Reads a service's topics as one group until it is stopped."""
+
+    name = "consumer"
+
+    def __init__(
+        self,
+        service: str,
+        database: Database,
+        subscriptions: Iterable[Subscription],
+        connect: Callable[[], Source],
+        metrics: Metrics,
+        deduplicate: Deduplicate = inbox.deduplicate,
+    ) -> None:
+        self._connect, self._metrics = connect, metrics
+        self._processor = Processor(service, database, subscriptions, metrics, deduplicate)
+        self._stopping = self._processor.stopping
+        self._observed = 0.0
+        self._failures = 0  # of connecting, since a broker last answered
+        self._pauses = 0  # in a row
+        self.is_ready = False
+        metrics.last_poll.set(time.time())
+
+    def run(self) -> None:
+        """Consume; connect again whenever the broker fails or goes away."""
+        while not self._stopping.is_set():
+            beat()
+            try:
+                self._consume()
+            except StreamUnavailable as error:
+                self._wait_for_broker(error)
+
+    def stop(self) -> None:
+        """Finish the batch at hand, then return from run."""
+        self._stopping.set()
+
+    def work(self, records: Sequence[Record]) -> None:
+        """Apply records; SQLAlchemyError if the database is away, and then all of them want to come again."""
+        self._processor.work(Turn(records))
+
+    def _wait_for_broker(self, error: StreamUnavailable) -> None:
+        if not self._failures:
+            log.warning("consumer_without_broker", error=str(error))
+        pause = RECONNECT[min(self._failures, len(RECONNECT) - 1)]
+        self._failures += 1
+        self._stopping.wait(pause)
+
+    def _consume(self) -> None:
+        source = self._connect()
+        try:
+            while not self._stopping.is_set():
+                beat()
+                records = source.poll(POLL)
+                self._observe(source)
+                if records:
+                    self._take_turn(source, Turn(records))
+        finally:
+            self._metrics.consumer_running.set(0)
+            self._metrics.lag.clear()
+            source.close()
+
+    def _take_turn(self, source: Source, turn: Turn) -> None:
+        began = time.monotonic()
+        try:
+            with self._metrics.batches.time():
+                self._processor.work(turn)
+        except (SQLAlchemyError, SystemicFault) as error:
+            _settle(source, turn)
+            self._wait_for_repair(error, len(turn.records))
+            return
+        self._resume()
+        _settle(source, turn)
+        if len(turn.records) < BATCH:
+            self._stopping.wait(pacing.pause(time.monotonic() - began))
+
+    def _wait_for_repair(self, error: Exception, records: int) -> None:
+        if not is_systemic(error):
+            log.warning("database_unavailable", error=name(error), records=records)
+            self._stopping.wait(0.5)
+            return
+        if not self._pauses:
+            log.error("consumer_paused", error=name(error))
+        self._metrics.consumer_paused.set(1)
+        pause = PAUSES[min(self._pauses, len(PAUSES) - 1)]
+        self._pauses += 1
+        self._stopping.wait(pause)
+
+    def _resume(self) -> None:
+        if self._pauses:
+            log.info("consumer_resumed")
+        self._metrics.consumer_paused.set(0)
+        self._pauses = 0
+
+    def _observe(self, source: Source) -> None:
+        silence = source.silence()
+        if silence > SILENT:
+            raise StreamUnavailable("no broker answers")
+        self._metrics.last_poll.set(time.time() - silence)
+        self._assigned(source.is_assigned())
+        if time.monotonic() - self._observed < OBSERVE:
+            return
+        self._observed = time.monotonic()
+        self._metrics.lag.clear()  # a partition that moved away is another replica's to report
+        for (topic, partition), lag in source.lag().items():
+            self._metrics.lag.labels(topic, str(partition)).set(lag)
+
+    def _assigned(self, yes: bool) -> None:
+        # Ready means that the group took this consumer in once: Kafka's own state is no part of readiness.
+        self.is_ready = self.is_ready or yes
+        self._metrics.consumer_running.set(yes)
+        if yes and self._failures:
+            log.info("consumer_with_broker")
+            self._failures = 0
+
+
+def _settle(source: Source, turn: Turn) -> None:
+    """Commit what is finished, and read the rest again."""
+    done, again = turn.offsets()
+    if again:
+        source.rewind(again)
+    if done:
+        source.commit(done)

@@ -1,0 +1,41 @@
+"""The inbox (idempotent consumer): an event is worked off once, however often it is delivered."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from oms_chassis.db import Database, Transaction, as_json
+from oms_contracts.envelope import Event
+
+_DEDUPLICATE = """
+INSERT INTO inbox (event_id)
+SELECT DISTINCT id FROM json_array_elements_text(%(ids)s::json) AS ids(id) ORDER BY id
+ON CONFLICT DO NOTHING RETURNING event_id
+"""
+
+
+def deduplicate(transaction: Transaction, events: Sequence[Event[Any]]) -> list[Event[Any]]:
+    """The events never seen before, each once and in order; from now on they count as seen."""
+    seen = set(new_ids(transaction, [event.id for event in events]))
+    fresh = []
+    for event in events:
+        if event.id in seen:
+            seen.remove(event.id)
+            fresh.append(event)
+    return fresh
+
+
+def new_ids(transaction: Transaction, ids: Sequence[str]) -> list[str]:
+    """Which of these ids were never seen before."""
+    return [row.event_id for row in transaction.run(_DEDUPLICATE, ids=as_json(list(ids)))]
+
+
+def seen(database: Database, ids: Sequence[str]) -> set[str]:
+    """Which of these ids were seen before."""
+    sql = "SELECT event_id FROM inbox WHERE event_id = ANY(%(ids)s)"
+    return {row.event_id for row in database.execute(sql, ids=list(ids))}
+
+
+def prune(database: Database, days: float) -> int:
+    """Forget what was received longer ago than any repetition can come; how many rows that were."""
+    sql = "DELETE FROM inbox WHERE received_at < now() - make_interval(secs => %(seconds)s) RETURNING 1"
+    return len(database.execute(sql, seconds=days * 86400))

@@ -1,0 +1,151 @@
+"""An idempotent producer that says whether a broker, a topic or a record is the reason why it could not send."""
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from kafka import KafkaProducer
+from kafka.errors import (
+    InvalidRecordError,
+    InvalidTimestampError,
+    InvalidTopicError,
+    KafkaError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    PolicyViolationError,
+    RecordListTooLargeError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+    UnsupportedForMessageFormatError,
+)
+
+from oms_chassis.messaging.kafka.connection import closed_on_error, connection
+from oms_chassis.messaging.streams import LETTER_LIMIT, Outgoing, RecordRefused, StreamUnavailable, TopicRefused
+from oms_chassis.settings import Settings
+
+SEND_TIMEOUT = 30.0  # seconds until a batch that no broker acknowledged counts as not sent
+FIND_TIMEOUT = 5.0  # seconds until a topic that no broker knows counts as missing
+
+_OF_THE_TOPIC = (InvalidTopicError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError)
+_OF_THE_RECORD = (
+    InvalidRecordError,
+    InvalidTimestampError,
+    MessageSizeTooLargeError,
+    PolicyViolationError,
+    RecordListTooLargeError,
+    UnsupportedForMessageFormatError,
+)
+
+
+class KafkaSink:
+    """An idempotent producer that connects with its first use."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._producer: KafkaProducer | None = None
+
+    def send(self, records: Sequence[Outgoing]) -> None:
+        try:
+            self._send(self._connected(), records)
+        except (RecordRefused, TopicRefused):
+            raise
+        except StreamUnavailable:
+            self.close()
+            raise
+        except Exception as error:
+            # What is left in its buffers would be sent again out of order: start with a fresh one.
+            self.close()
+            raise StreamUnavailable(type(error).__name__) from error
+
+    def close(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with contextlib.suppress(KafkaError, OSError):
+                producer.close(timeout=1)
+
+    def _send(self, producer: KafkaProducer, records: Sequence[Outgoing]) -> None:
+        for topic in {record.topic for record in records}:
+            _find(producer, topic)
+        attempts = [_attempt(producer, record) for record in records]
+        producer.flush(timeout=SEND_TIMEOUT)
+        outcomes = [_outcome(attempt) for attempt in attempts]
+        if any(outcome is not attempt for attempt, outcome in zip(attempts, outcomes, strict=True) if outcome):
+            self.close()  # after a refusal by the broker, what it expects next of this producer is uncertain
+        _raise_gravest([_verdict(r.topic, error) for r, error in zip(records, outcomes, strict=True) if error])
+
+    def _connected(self) -> KafkaProducer:
+        if self._producer is None:
+            with closed_on_error() as client:
+                self._producer = self._connect(client)
+        return self._producer
+
+    def _connect(self, client: Callable[..., Any]) -> KafkaProducer:
+        return KafkaProducer(
+            **connection(self._settings),
+            kafka_client=client,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=0,
+            batch_size=256 * 1024,
+            max_request_size=LETTER_LIMIT,
+            max_block_ms=int(FIND_TIMEOUT * 1000),
+            delivery_timeout_ms=int(SEND_TIMEOUT * 1000),
+            request_timeout_ms=10_000,
+            metadata_max_age_ms=10_000,
+            metrics_enabled=False,
+        )
+
+
+def _find(producer: KafkaProducer, topic: str) -> None:
+    """Make sure that the topic is known before anything is sent: the client waits for a missing one as for a broker."""
+    try:
+        producer.partitions_for(topic)
+    except KafkaTimeoutError as error:
+        if _heard_lately(producer):
+            raise TopicRefused(topic, UnknownTopicOrPartitionError.__name__) from error
+        raise
+    except Exception as error:
+        raise _verdict(topic, error) from error
+
+
+def _heard_lately(producer: KafkaProducer) -> bool:
+    refreshed: float = producer._metadata._last_successful_refresh_ms / 1000  # noqa: SLF001 - there is no public one
+    return time.monotonic() - refreshed < FIND_TIMEOUT
+
+
+def _attempt(producer: KafkaProducer, record: Outgoing) -> Any:
+    """A future; or the error that says that this record can never be sent."""
+    try:
+        return producer.send(record.topic, key=record.key, value=record.value, headers=list(record.headers))
+    except Exception as error:
+        if isinstance(_verdict(record.topic, error), RecordRefused):
+            return error
+        raise
+
+
+def _outcome(attempt: Any) -> Exception | None:
+    if isinstance(attempt, Exception):
+        return attempt
+    try:
+        attempt.get(timeout=SEND_TIMEOUT)
+    except Exception as error:  # noqa: BLE001 - the caller decides what it means
+        return error
+    return None
+
+
+def _verdict(topic: str, error: Exception) -> Exception:
+    """What an error of the client is about. What it raises beside its own errors is a refusal of the arguments."""
+    name = type(error).__name__
+    if isinstance(error, _OF_THE_TOPIC):
+        return TopicRefused(topic, name)
+    if isinstance(error, _OF_THE_RECORD) or not isinstance(error, KafkaError | OSError | RuntimeError):
+        return RecordRefused(name)
+    return StreamUnavailable(name)
+
+
+def _raise_gravest(errors: Sequence[Exception]) -> None:
+    for kind in (StreamUnavailable, TopicRefused, RecordRefused):
+        for error in errors:
+            if isinstance(error, kind):
+                raise error

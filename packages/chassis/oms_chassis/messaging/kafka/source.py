@@ -1,0 +1,119 @@
+"""A member of a consumer group."""
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.consumer.subscription_state import ConsumerRebalanceListener
+from kafka.errors import CommitFailedError, IllegalStateError, KafkaError, RebalanceInProgressError
+from kafka.structs import OffsetAndMetadata
+
+from oms_chassis.messaging.kafka.connection import closed_on_error, connection, unavailable_on_error
+from oms_chassis.messaging.streams import BATCH, RECORD_LIMIT, Partition, Record, StreamUnavailable
+from oms_chassis.settings import Settings
+
+POLL_INTERVAL = 60.0  # seconds between polls after which the group gives a member's partitions to others
+QUIET = 4.0  # seconds without an answer that never pass while a broker is there: heartbeats go out each three seconds
+UNASSIGNED = 20.0  # seconds without partitions after which a member starts over: see KafkaSource.poll
+
+
+class _Flag(ConsumerRebalanceListener):  # type: ignore[misc] # kafka-python has no types
+    """Runs on the heartbeat's thread, so that it sets a flag and does no more."""
+
+    def __init__(self) -> None:
+        self.assigned = False
+        self.since = time.monotonic()
+
+    def on_partitions_assigned(self, assigned: object) -> None:  # noqa: ARG002 - kafka-python's signature
+        self.assigned = True
+
+    def on_partitions_revoked(self, revoked: object) -> None:  # noqa: ARG002 - the same
+        self.assigned, self.since = False, time.monotonic()
+
+    def is_lost(self) -> bool:
+        """Whether the group has not taken this member in for longer than sharing out can take."""
+        return not self.assigned and time.monotonic() - self.since > UNASSIGNED
+
+
+class KafkaSource:
+    """A member of a consumer group; offsets are committed by hand, after the work."""
+
+    def __init__(self, settings: Settings, group: str, names: Sequence[str]) -> None:
+        self._flag = _Flag()
+        self._answered = time.monotonic()
+        with unavailable_on_error(), closed_on_error() as client:
+            self._consumer = self._join(settings, group, names, client)
+
+    def _join(self, settings: Settings, group: str, names: Sequence[str], client: Callable[..., Any]) -> KafkaConsumer:
+        consumer = KafkaConsumer(
+            **connection(settings),
+            kafka_client=client,
+            group_id=group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_poll_records=BATCH,
+            max_partition_fetch_bytes=RECORD_LIMIT,
+            session_timeout_ms=10_000,
+            max_poll_interval_ms=int(POLL_INTERVAL * 1000),
+            metadata_max_age_ms=10_000,
+            metrics_enabled=False,
+        )
+        consumer.subscribe(list(names), listener=self._flag)
+        # kafka-python 3.0.12: a member that joins before it knows its topics joins again when it hears of them,
+        # and if a poll ends in the middle of that, it waits for ever. So let it know them first.
+        for name in names:
+            consumer.partitions_for_topic(name)
+        return consumer
+
+    def poll(self, seconds: float) -> Sequence[Record]:
+        if self.silence() > QUIET:
+            # kafka-python 3.0.12 polls in a busy loop while the answer to its heartbeat is late.
+            time.sleep(seconds)
+            seconds = 0.0
+        with unavailable_on_error():
+            found = self._consumer.poll(timeout_ms=int(seconds * 1000), max_records=BATCH)
+        # What is said in _join can still happen when a topic gets more partitions: start over then.
+        if self._flag.is_lost():
+            raise StreamUnavailable("the group has not taken this member in")
+        return [
+            Record(r.topic, r.partition, r.offset, r.key, r.value, r.headers or ())
+            for records in found.values()
+            for r in records
+        ]
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        # A group that is being shared out anew refuses: the records come again, and the inbox drops them.
+        with unavailable_on_error(), contextlib.suppress(CommitFailedError, RebalanceInProgressError):
+            self._consumer.commit(
+                {TopicPartition(*where): OffsetAndMetadata(offset, "", -1) for where, offset in offsets.items()}
+            )
+
+    def rewind(self, offsets: Mapping[Partition, int]) -> None:
+        for where, offset in offsets.items():
+            with contextlib.suppress(IllegalStateError, AssertionError, ValueError):  # it is another member's by now
+                self._consumer.seek(TopicPartition(*where), offset)
+
+    def lag(self) -> Mapping[Partition, int]:
+        lags = {}
+        for where in self._consumer.assignment():
+            with contextlib.suppress(KafkaError, IllegalStateError, AssertionError):
+                end, position = self._consumer.highwater(where), self._consumer.position(where, timeout_ms=100)
+                if end is not None and position is not None:
+                    lags[where.topic, where.partition] = max(0, end - position)
+        return lags
+
+    def is_assigned(self) -> bool:
+        return self._flag.assigned
+
+    def silence(self) -> float:
+        # A connection counts once the broker has answered on it: that the kernel accepted it says nothing.
+        connections = list(self._consumer._client._manager._conns.values())  # noqa: SLF001 - nothing public says it
+        reads = [one.transport.last_read for one in connections if one.connected and one.transport]
+        self._answered = max([self._answered, *reads])
+        return time.monotonic() - self._answered
+
+    def close(self) -> None:
+        with contextlib.suppress(KafkaError, OSError):
+            self._consumer.close(autocommit=False, timeout_ms=5_000)

@@ -1,0 +1,102 @@
+"""The transactional outbox (microservices.io/patterns/data/transactional-outbox); the relay sends what is in it."""
+
+import base64
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from oms_chassis.db import Rows, Transaction, execute
+from oms_chassis.messaging.streams import BATCH, Outgoing
+from oms_contracts.envelope import Event
+from oms_contracts.topics import Topic
+
+BATCH_BYTES = 8 * 1024 * 1024  # that one batch may hold, unless a single row is larger
+
+_PUT = """
+INSERT INTO outbox (topic, key, value)
+SELECT topic, convert_to(key, 'UTF8'), convert_to(value, 'UTF8')
+FROM json_to_recordset(%(rows)s::json) AS r(topic text, key text, value text)
+"""
+_PUT_RAW = """
+INSERT INTO outbox (topic, key, value, headers)
+SELECT topic, decode(key, 'base64'), decode(value, 'base64'), headers
+FROM json_to_recordset(%(rows)s::json) AS r(topic text, key text, value text, headers jsonb)
+"""
+# Sizes are known without reading what is stored out of line, so that rows beyond the limit cost nothing.
+_NEXT = """
+SELECT id, topic, key, value, headers FROM (
+    SELECT *, row_number() OVER (ORDER BY id) AS place, sum(
+        coalesce(octet_length(key), 0) + coalesce(octet_length(value), 0) + coalesce(pg_column_size(headers), 0)
+    ) OVER (ORDER BY id) AS bytes
+    FROM (SELECT * FROM outbox WHERE topic <> ALL(%(without)s) ORDER BY id LIMIT %(batch)s) AS waiting
+) AS counted
+WHERE bytes <= %(bytes)s OR place = 1 ORDER BY id
+"""
+_QUARANTINE = """
+WITH refused AS (DELETE FROM outbox WHERE id = %(id)s RETURNING *)
+INSERT INTO outbox_quarantine (id, topic, key, value, headers, created_at, error)
+SELECT id, topic, key, value, headers, created_at, %(error)s FROM refused
+"""
+_REQUEUE = """
+WITH chosen AS (DELETE FROM outbox_quarantine WHERE id = ANY(%(ids)s) RETURNING *)
+INSERT INTO outbox (topic, key, value, headers) SELECT topic, key, value, headers FROM chosen ORDER BY id RETURNING id
+"""
+
+
+def emit(transaction: Transaction, events: Iterable[tuple[Topic, Event[Any]]]) -> None:
+    """Put events into the outbox; the relay sends them once the transaction is committed."""
+    rows = [{"topic": topic.name, "key": event.subject, "value": event.encode()} for topic, event in events]
+    if rows:
+        transaction.run_rows(_PUT, rows)
+        transaction.signals.add("outbox")
+
+
+def emit_records(transaction: Transaction, records: Sequence[Outgoing]) -> None:
+    """Put records into the outbox byte for byte."""
+    rows = [
+        {
+            "topic": record.topic,
+            "key": _base64(record.key),
+            "value": _base64(record.value),
+            "headers": [[name, _base64(value)] for name, value in record.headers],
+        }
+        for record in records
+    ]
+    transaction.run_rows(_PUT_RAW, rows)
+    transaction.signals.add("outbox")
+
+
+def _base64(value: bytes | None) -> str | None:
+    return None if value is None else base64.b64encode(value).decode()
+
+
+def _bytes(value: str | None) -> bytes | None:
+    return None if value is None else base64.b64decode(value)
+
+
+def outgoing(row: Row[Any]) -> Outgoing:
+    """A row of the outbox as a record."""
+    key, value = (None if column is None else bytes(column) for column in (row.key, row.value))
+    return Outgoing(row.topic, key, value, [(name, _bytes(text)) for name, text in row.headers or ()])
+
+
+def next_rows(connection: Connection, without: Sequence[str]) -> Rows:
+    """The oldest rows, 500 and 8 MiB of them at most, except those of the topics in `without`."""
+    return execute(connection, _NEXT, {"without": list(without), "batch": BATCH, "bytes": BATCH_BYTES})
+
+
+def delete(connection: Connection, rows: Rows) -> None:
+    """Forget rows that were sent."""
+    execute(connection, "DELETE FROM outbox WHERE id = ANY(%(ids)s)", {"ids": [row.id for row in rows]})
+
+
+def quarantine(connection: Connection, row: Row[Any], error: str) -> None:
+    """Put a row that can never be sent aside, with the class of the error, for an operator to look at."""
+    execute(connection, _QUARANTINE, {"id": row.id, "error": error})
+
+
+def requeue(transaction: Transaction, ids: Sequence[int]) -> int:
+    """Put quarantined rows back at the end of the outbox, once their cause is mended; how many there were."""
+    transaction.signals.add("outbox")
+    return len(transaction.run(_REQUEUE, ids=list(ids)))

@@ -1,0 +1,151 @@
+"""The relay: sends what is in the outbox.
+
+One relay sends per database: it holds a session's advisory lock, and the relays of other replicas stand by. It sends,
+waits for every acknowledgement, and only then deletes: a crash in between sends twice, and never not at all.
+
+What cannot be sent stops nothing else. A row that the broker or its client refuses is isolated by halving its batch,
+and goes into quarantine. The rows of a topic that is missing or not ours to write to stay where they are, in order,
+until the topic takes them; the rows of other topics overtake them.
+"""
+
+import threading
+import time
+from collections.abc import Iterable
+from itertools import count
+from typing import Any
+
+from sqlalchemy import Connection, Row
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from oms_chassis import pacing
+from oms_chassis.db import Database, Rows, execute
+from oms_chassis.heartbeat import beat
+from oms_chassis.messaging import outbox
+from oms_chassis.messaging.streams import BATCH, RecordRefused, Sink, StreamUnavailable, TopicRefused
+from oms_chassis.telemetry.logs import logger
+from oms_chassis.telemetry.metrics import Metrics
+
+log = logger(__name__)
+
+QUICK, IDLE = 0.002, 0.1  # seconds between looks: right after work, and when nothing has come for a while
+TOPIC_RETRY = 30.0  # seconds until a topic that was refused is tried again
+_LOCK = 0x6F6D7302
+
+
+class Relay:
+    """Sends what is in the outbox, in order, until it is stopped. `topics` are those to be counted from the start."""
+
+    name = "relay"
+
+    def __init__(self, database: Database, sink: Sink, metrics: Metrics, topics: Iterable[str] = ()) -> None:
+        self._database, self._sink, self._metrics = database, sink, metrics
+        self._wake = database.signals.event("outbox")
+        self._stopping = threading.Event()
+        self._refused: dict[str, float] = {}  # topics, and when to try them again
+        for topic in topics:
+            metrics.relayed.labels(topic)
+            metrics.quarantined.labels(topic)
+
+    def run(self) -> None:
+        """Lead while the lock can be had; start over whenever the database or the broker goes away."""
+        for attempt in count():
+            beat()
+            try:
+                with self._database.autocommit() as connection:
+                    self._lead(connection)
+            except StreamUnavailable as error:
+                log.warning("relay_interrupted", error=str(error))
+            except SQLAlchemyError as error:
+                log.warning("relay_interrupted", error=type(error).__name__)
+            self._metrics.relay_leader.set(0)
+            if self._stopping.wait(min(0.1 * 2 ** min(attempt, 4), 1.0)):
+                return
+
+    def stop(self) -> None:
+        """Send what is there once more, then return from run."""
+        self._stopping.set()
+        self._wake.set()
+
+    def _lead(self, connection: Connection) -> None:
+        while not execute(connection, "SELECT pg_try_advisory_lock(%(lock)s) AS ours", {"lock": _LOCK})[0].ours:
+            beat()
+            if self._stopping.wait(0.5):
+                return
+        self._metrics.relay_leader.set(1)
+        try:
+            self._send_all(connection)
+        finally:
+            _unlock(connection)
+
+    def _send_all(self, connection: Connection) -> None:
+        idle = QUICK
+        while True:
+            beat()
+            last, began = self._stopping.is_set(), time.monotonic()
+            self._wake.clear()
+            sent = self.send_batch(connection)
+            if sent == BATCH:
+                continue
+            if last and not sent:
+                return
+            if sent:
+                idle = QUICK
+                self._stopping.wait(pacing.pause(time.monotonic() - began))
+            else:
+                idle = min(idle * 2, IDLE)
+                self._wake.wait(idle)
+
+    def send_batch(self, connection: Connection) -> int:
+        """Send up to 500 events and delete them; how many there were to send."""
+        rows = outbox.next_rows(connection, self._refusing())
+        try:
+            self._send_or_halve(connection, rows)
+        except TopicRefused as refusal:
+            self._refused[refusal.topic] = time.monotonic() + TOPIC_RETRY
+            log.error("topic_refused", topic=refusal.topic, error=refusal.error)
+        return len(rows)
+
+    def _refusing(self) -> list[str]:
+        now = time.monotonic()
+        self._refused = {topic: until for topic, until in self._refused.items() if until > now}
+        return list(self._refused)
+
+    def _send_or_halve(self, connection: Connection, rows: Rows) -> None:
+        if not rows:
+            return
+        try:
+            self._send(rows)
+        except RecordRefused as error:
+            if len(rows) == 1:
+                self._quarantine(connection, rows[0], str(error))
+                return
+            middle = len(rows) // 2
+            self._send_or_halve(connection, rows[:middle])
+            self._send_or_halve(connection, rows[middle:])
+        else:
+            outbox.delete(connection, rows)
+            for row in rows:
+                self._metrics.relayed.labels(row.topic).inc()
+
+    def _send(self, rows: Rows) -> None:
+        try:
+            self._sink.send([outbox.outgoing(row) for row in rows])
+        except (StreamUnavailable, TopicRefused, RecordRefused):
+            raise
+        except (ValueError, TypeError, AssertionError) as error:
+            raise RecordRefused(type(error).__name__) from error
+        except Exception as error:
+            raise StreamUnavailable(type(error).__name__) from error
+
+    def _quarantine(self, connection: Connection, row: Row[Any], error: str) -> None:
+        outbox.quarantine(connection, row, error)
+        self._metrics.quarantined.labels(row.topic).inc()
+        log.error("outbox_row_quarantined", id=row.id, topic=row.topic, error=error)
+
+
+def _unlock(connection: Connection) -> None:
+    # A pooled connection that kept the lock would keep every relay from leading.
+    try:
+        execute(connection, "SELECT pg_advisory_unlock(%(lock)s)", {"lock": _LOCK})
+    except DBAPIError:
+        connection.invalidate()

@@ -1,0 +1,51 @@
+"""One turn of the consumer: the records of one poll, and which of them are finished."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from oms_chassis.messaging.streams import Partition, Record, first_offsets, next_offsets
+from oms_contracts.envelope import Event
+
+TURN = 20.0  # seconds until what is left of a poll is read again: far below what the group allows between polls
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A record and the event that it holds."""
+
+    record: Record
+    event: Event[Any]
+
+
+class Turn:
+    """The records of one poll, and which of them are finished."""
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        self.records = records
+        self._left = {_place(record): record for record in records}
+        self._end = time.monotonic() + TURN
+
+    def finish(self, records: Iterable[Record]) -> None:
+        """These were applied, or are dead letters."""
+        for record in records:
+            self._left.pop(_place(record), None)
+
+    def end(self) -> None:
+        """Begin nothing more."""
+        self._end = float("-inf")
+
+    def is_over(self) -> bool:
+        """Whether nothing more is to be begun."""
+        return time.monotonic() > self._end
+
+    def offsets(self) -> tuple[dict[Partition, int], dict[Partition, int]]:
+        """Offsets to commit: up to the first unfinished record of each partition. And those to read again from."""
+        again, first = first_offsets(list(self._left.values())), first_offsets(self.records)
+        reached = {**next_offsets(self.records), **again}
+        return {where: offset for where, offset in reached.items() if offset != first[where]}, again
+
+
+def _place(record: Record) -> tuple[str, int, int]:
+    return record.topic, record.partition, record.offset

@@ -1,0 +1,106 @@
+"""A service's command line.
+
+serve     run it (the default)
+migrate   bring its database to the newest version
+topics    create the topics that the broker lacks
+"""
+
+import argparse
+import asyncio
+import sys
+import threading
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from sqlalchemy.exc import OperationalError
+
+from oms_chassis import migrations
+from oms_chassis.db import Database
+from oms_chassis.messaging import kafka
+from oms_chassis.messaging.streams import StreamUnavailable
+from oms_chassis.runtime.drain import LastResort
+from oms_chassis.runtime.process import Process
+from oms_chassis.runtime.service import Service
+from oms_chassis.runtime.waiting import until_up
+from oms_chassis.sessions import Limits
+from oms_chassis.settings import Settings
+from oms_chassis.telemetry import logs
+
+log = logs.logger(__name__)
+
+# What a migration may take is not known here: it sets bounds of its own. Only silence has an end.
+MIGRATING = Limits(statement=3600.0, lock=0.0, idle_in_transaction=0.0)
+GIL_SWITCH_INTERVAL = (
+    0.0005  # seconds until a thread gives way: with the default of 5 ms, each request waits for busy threads
+)
+
+
+def main(service: Service, argv: Sequence[str] | None = None) -> int:
+    """Run a service's command line; the exit code (2 for settings that cannot be used)."""
+    parser = argparse.ArgumentParser(prog=f"python -m {service.package}.main", description=_about(service))
+    parser.add_argument("command", nargs="?", choices=("serve", "migrate", "topics"), default="serve")
+    command = parser.parse_args(argv).command
+    try:
+        settings = service.settings()
+    except ValidationError as error:
+        print(_explain(error), file=sys.stderr)  # noqa: T201 - for the person at the terminal
+        return 2
+    logs.configure(service.name, settings.log_level, settings.log_format)
+    return {"serve": serve, "migrate": _migrate, "topics": _topics}[command](service, settings)
+
+
+def _about(service: Service) -> str:
+    return f"The {service.name} service of OMS. It is configured by environment variables (OMS_...)."
+
+
+def _explain(error: ValidationError) -> str:
+    return "\n".join(["These settings are missing or cannot be used:", *map(_line, error.errors())])
+
+
+def _line(error: ErrorDetails) -> str:
+    """What is wrong with one setting; with several together, the message names them."""
+    message = error["msg"].removeprefix("Value error, ")
+    return f"  OMS_{'_'.join(map(str, error['loc'])).upper()}: {message}" if error["loc"] else f"  {message}"
+
+
+def _migrate(service: Service, settings: Settings) -> int:
+    database = Database(settings.database_url, 2, MIGRATING)
+    try:
+        migrations.upgrade(database, service.package, settings.migrate_patience_seconds)
+    except OperationalError as error:
+        reason = "migration_blocked" if migrations.is_blocked(error) else "database_unreachable"
+        log.error(reason, error=type(error.__cause__ or error).__name__, seconds=settings.migrate_patience_seconds)
+        return 1
+    finally:
+        database.dispose()
+    log.info("migrated")
+    return 0
+
+
+def _topics(_: Service, settings: Settings) -> int:
+    try:
+        created = until_up(lambda: kafka.create_topics(settings), StreamUnavailable)
+    except StreamUnavailable as error:
+        log.error("topics_failed", error=str(error))
+        return 1
+    log.info("topics_created", topics=created)
+    return 0
+
+
+def serve(service: Service, settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT, then drain; 0, or 1 if a thread failed or the drain took too long."""
+    import uvloop
+
+    sys.setswitchinterval(GIL_SWITCH_INTERVAL)
+    if settings.migrate_on_start and (failed := _migrate(service, settings)):
+        return failed
+    last_resort, ours = LastResort(), set(threading.enumerate())
+    process = Process(service, settings, last_resort)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        code = runner.run(process.run())
+    for thread in set(threading.enumerate()) - ours:
+        if not thread.daemon:  # Python waits for it in any case: here the last resort is a bound
+            thread.join()
+    last_resort.disarm()
+    return code

@@ -1,0 +1,63 @@
+"""The end of a process, which comes in time whatever hangs."""
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from oms_chassis.runtime.threads import apart
+from oms_chassis.telemetry.logs import logger
+
+log = logger(__name__)
+
+LATEST = 1.0  # seconds after the drain's time, when a process that still hangs somewhere is ended
+
+
+@dataclass
+class Drain:
+    """The time that stopping may take, and whether each step kept to its own."""
+
+    seconds: float
+    began: float = field(default_factory=time.monotonic)
+    in_time: bool = True
+
+    def by(self, share: float) -> float:
+        """The moment when that share of the time is over, on the monotonic clock."""
+        return self.began + self.seconds * share
+
+    def left(self, share: float = 1.0) -> float:
+        """Seconds until then; a little when there are none, because what has ended already is to be noticed."""
+        return max(0.1, self.by(share) - time.monotonic())
+
+    async def step(self, name: str, call: Callable[[], object], share: float) -> None:
+        """Run a step in a thread of its own until that share of the time is over; False from it is lateness, too."""
+        outcomes: list[object] = []
+        is_over = await apart(name, lambda: outcomes.append(call()), self.left(share))
+        if not is_over or False in outcomes:
+            log.warning("stop_late", step=name)
+            self.in_time = False
+
+
+class LastResort:
+    """Ends the process when its time is over, though threads may hang that Python would wait for at its end."""
+
+    def __init__(self) -> None:
+        self._disarmed = threading.Event()
+
+    def arm(self, seconds: float) -> None:
+        """From now on there are so many seconds."""
+        threading.Thread(target=self._watch, args=(seconds,), name="last-resort", daemon=True).start()
+
+    def disarm(self) -> None:
+        """All is well."""
+        self._disarmed.set()
+
+    def _watch(self, seconds: float) -> None:
+        if self._disarmed.wait(seconds):
+            return
+        hanging = [thread.name for thread in threading.enumerate() if not thread.daemon]
+        log.error("stopped", in_time=False, hanging=hanging)
+        sys.stdout.flush()
+        os._exit(1)

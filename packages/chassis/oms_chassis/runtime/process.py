@@ -1,0 +1,187 @@
+"""A running service: its threads and its two servers, from the first to the last of them."""
+
+import asyncio
+import contextlib
+import gc
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from prometheus_client import CollectorRegistry
+
+from oms_chassis.db import Database
+from oms_chassis.http import app, server
+from oms_chassis.http.health import Health, internal_app
+from oms_chassis.http.server import Server
+from oms_chassis.jobs.worker import Worker
+from oms_chassis.messaging import inbox
+from oms_chassis.messaging.consumer import Consumer
+from oms_chassis.messaging.relay import Relay
+from oms_chassis.runtime.drain import LATEST, Drain, LastResort
+from oms_chassis.runtime.gauges import refresh
+from oms_chassis.runtime.service import Context, Service
+from oms_chassis.runtime.threads import Loop, Periodic, Task, ThreadSupervisor
+from oms_chassis.runtime.watchdog import Watchdog
+from oms_chassis.sessions import Limits
+from oms_chassis.settings import Settings
+from oms_chassis.telemetry import logs
+from oms_chassis.telemetry.metrics import Metrics
+from oms_contracts import topics
+
+log = logs.logger(__name__)
+
+PRUNE_EVERY = 3600.0  # seconds
+# Requests and batches leave little for the collector that counting references has not freed: with Python's own
+# thresholds it takes a tenth of the CPU to find that out.
+GC_THRESHOLDS = (50_000, 20, 100)
+# The share of the drain by whose end a step is over: none can take the time of those after it.
+INTAKE, REQUESTS, WRITERS, OUTPUT = 0.6, 0.7, 0.8, 0.95
+# A probe has an answer before the kubelet gives it up, also on a connection that has fallen silent.
+PROBES = Limits(statement=0.5, lock=0.5, connect=2, pool=0.5, grace=1.0)
+RELAY_IDLE = 60.0  # seconds after which the server takes the lock from a relay that says nothing: it asks all the time
+
+
+class Process:
+    """The threads and servers of one running service."""
+
+    def __init__(self, service: Service, settings: Settings, last_resort: LastResort) -> None:
+        self._service, self._settings, self._last_resort = service, settings, last_resort
+        self._database = Database(settings.database_url, settings.database_pool, settings.limits)
+        probes, relay = (
+            self._database.reserve(limits=PROBES),
+            self._database.reserve(limits=replace(settings.limits, idle=RELAY_IDLE)),
+        )
+        self._metrics = Metrics(CollectorRegistry())
+        self._components = service.build(Context(settings, self._database, self._metrics.registry))
+        self._sink = service.sink(settings)
+        self._relay = Relay(relay, self._sink, self._metrics, topics.emitted_by(service.name))
+        self._consumer = self._make_consumer()
+        self._workers = [Worker(job_queue, self._database, self._metrics) for job_queue in self._components.job_queues]
+        self._periodics = [Periodic(task) for task in (*self._components.tasks, self._pruning())]
+        self._supervisor = ThreadSupervisor(self._on_failure)
+        self._watchdog = Watchdog(self._supervisor.beats, settings.stall_seconds, self._metrics.registry)
+        # A service with HTTP takes orders while Kafka is away, even if it starts then: it waits for no consumer.
+        checks = {} if self._components.routers else {"consumer": self._is_consuming}
+        self._health = Health(probes, checks, self._watchdog.stalled)
+        self._stop = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def run(self) -> int:
+        """Start, serve, drain."""
+        self._loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._stop.set)
+        servers = self._servers()
+        serving = [asyncio.create_task(one.serve()) for one in servers]
+        await asyncio.to_thread(self._supervisor.guard, "start", self._start_threads)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
+        log.info("started", port=self._settings.http_port, internal_port=self._settings.internal_port)
+        stopped = asyncio.create_task(self._stop.wait())
+        await asyncio.wait([stopped, *serving], return_when=asyncio.FIRST_COMPLETED)
+        return await self._drain(servers, serving)
+
+    def _start_threads(self) -> None:
+        for start in self._components.on_start:
+            start()
+        consumer = [self._consumer] if self._consumer is not None else []
+        for loop in (*self._components.writers, self._relay, *consumer, *self._workers, *self._periodics):
+            self._supervisor.start(loop.name, loop.run)
+
+    async def _drain(self, servers: Sequence[Server], serving: Sequence[asyncio.Task[None]]) -> int:
+        log.info("draining")
+        self._health.draining = True
+        drain = Drain(self._settings.drain_seconds)
+        self._last_resort.arm(drain.seconds + LATEST)
+        await asyncio.gather(*(public.send_connection_close() for public in servers[:-1]))
+        for public in servers[:-1]:
+            public.should_exit = True
+        for end in self._components.on_drain:
+            end()
+        intake = asyncio.create_task(drain.step("intake", lambda: self._stop_intake(drain.by(INTAKE)), OUTPUT))
+        if serving[:-1]:
+            await asyncio.wait(serving[:-1], timeout=drain.left(REQUESTS))
+        await drain.step("writers", lambda: self._stop_writers(drain.by(WRITERS)), WRITERS)
+        await intake
+        await drain.step("relay", lambda: self._stop_stage([self._relay], drain.by(OUTPUT)), OUTPUT)
+        servers[-1].should_exit = True
+        await asyncio.wait(serving, timeout=drain.left(OUTPUT))
+        for name, close in self._closings():
+            await drain.step(name, close, 1.0)
+        log.info("stopped", in_time=drain.in_time)
+        return 0 if drain.in_time and not self._supervisor.failed else 1
+
+    def _closings(self) -> list[tuple[str, Callable[[], object]]]:
+        return [
+            *((f"on-stop-{number}", stop) for number, stop in enumerate(self._components.on_stop)),
+            ("sink", self._sink.close),
+            ("database", self._database.dispose),
+        ]
+
+    def _stop_intake(self, deadline: float) -> bool:
+        consumer = [self._consumer] if self._consumer is not None else []
+        stages: list[Sequence[Loop]] = [consumer, self._workers, self._periodics]
+        return _all([self._stop_stage(stage, deadline) for stage in stages])
+
+    def _stop_writers(self, deadline: float) -> bool:
+        return self._stop_stage(self._components.writers, deadline)
+
+    def _stop_stage(self, stage: Sequence[Loop], deadline: float) -> bool:
+        for loop in stage:
+            loop.stop()
+        return _all([self._supervisor.join(loop.name, deadline - time.monotonic()) for loop in stage])
+
+    def _servers(self) -> list[Server]:
+        settings = self._settings
+        internal = internal_app(self._health, self._metrics.registry, self._measure)
+        times = settings.drain_seconds, settings.keep_alive_seconds
+        servers = [server.make(internal, settings.http_host, settings.internal_port, *times)]
+        if self._components.routers:
+            public = app.create(
+                f"OMS {self._service.name}",
+                self._components.routers,
+                self._components.states,
+                self._metrics,
+                settings.body_limit,
+            )
+            servers.insert(0, server.make(public, settings.http_host, settings.http_port, *times))
+        return servers
+
+    def _measure(self) -> None:
+        self._watchdog.measure()
+        refresh(self._database, self._metrics, self._components.job_queues)
+
+    def _make_consumer(self) -> Consumer | None:
+        components, service, settings = self._components, self._service, self._settings
+        if not components.subscriptions:
+            return None
+        names = [subscription.topic.name for subscription in components.subscriptions]
+        return Consumer(
+            service.name,
+            self._database,
+            components.subscriptions,
+            lambda: service.source(settings, service.name, names),
+            self._metrics,
+            service.deduplicate,
+        )
+
+    def _pruning(self) -> Task:
+        def prune() -> None:
+            inbox.prune(self._database, self._settings.inbox_days)
+
+        return Task("prune-inbox", prune, PRUNE_EVERY)
+
+    def _is_consuming(self) -> bool:
+        return self._consumer is None or self._consumer.is_ready
+
+    def _on_failure(self) -> None:
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the process is about to end already
+                self._loop.call_soon_threadsafe(self._stop.set)
+
+
+def _all(outcomes: Sequence[bool]) -> bool:
+    """Whether all are true; a sequence, because every stage is to be stopped even after one was late."""
+    return all(outcomes)

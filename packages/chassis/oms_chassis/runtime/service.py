@@ -1,0 +1,57 @@
+"""What a service is made of: named by its composition root, put to work by `process`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import APIRouter
+from prometheus_client import CollectorRegistry
+
+from oms_chassis.db import Database
+from oms_chassis.jobs.queue import JobQueue
+from oms_chassis.messaging import inbox, kafka
+from oms_chassis.messaging.consumer import Deduplicate, Subscription
+from oms_chassis.messaging.streams import Sink, Source
+from oms_chassis.runtime.threads import Loop, Task
+from oms_chassis.settings import Settings
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a service builds its components from."""
+
+    settings: Any  # the service's own subclass of Settings
+    database: Database
+    registry: CollectorRegistry
+
+
+@dataclass(frozen=True)
+class Components:
+    """What a service is made of. `states` become attributes of app.state.
+
+    `writers` are threads that requests write through. `on_drain` ends what would keep requests open for ever; writers
+    are stopped, and `on_stop` runs, once no request is left.
+    """
+
+    subscriptions: Sequence[Subscription] = ()
+    job_queues: Sequence[JobQueue] = ()
+    routers: Sequence[APIRouter] = ()
+    tasks: Sequence[Task] = ()
+    writers: Sequence[Loop] = ()
+    states: Mapping[str, Any] = field(default_factory=dict)
+    on_start: Sequence[Callable[[], None]] = ()
+    on_drain: Sequence[Callable[[], None]] = ()
+    on_stop: Sequence[Callable[[], None]] = ()
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service by name, with its settings and its components. The last three exist so that a test can break them."""
+
+    name: str
+    package: str
+    settings: type[Settings]
+    build: Callable[[Context], Components]
+    source: Callable[[Settings, str, Sequence[str]], Source] = kafka.KafkaSource
+    sink: Callable[[Settings], Sink] = kafka.KafkaSink
+    deduplicate: Deduplicate = inbox.deduplicate

@@ -1,0 +1,30 @@
+"""The watchdog: whether the loops that a service lives by still come around."""
+
+import time
+from collections.abc import Callable, Mapping
+
+from prometheus_client import CollectorRegistry, Gauge
+
+
+class Watchdog:
+    """Looks at the heartbeats of loops. `beats` gives the last one of each thread, on the monotonic clock."""
+
+    def __init__(self, beats: Callable[[], Mapping[str, float]], seconds: float, registry: CollectorRegistry) -> None:
+        self._turns, self._seconds = beats, seconds
+        self._last = Gauge(
+            "oms_thread_last_progress_timestamp_seconds",
+            "When the loop of a thread last came around, as a Unix time",
+            ["thread"],
+            registry=registry,
+        )
+
+    def stalled(self) -> list[str]:
+        """The threads whose loop has not come around for too long."""
+        now = time.monotonic()
+        return [name for name, at in self._turns().items() if now - at > self._seconds]
+
+    def measure(self) -> None:
+        """Bring the gauge up to date."""
+        ahead = time.time() - time.monotonic()
+        for name, at in self._turns().items():
+            self._last.labels(name).set(at + ahead)

@@ -1,0 +1,72 @@
+"""Structured logs on standard output: one JSON object a line (or coloured text for a person)."""
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+from oms_chassis.telemetry import redaction, tracing
+
+# kafka-python says ten times a second that a broker is away; the consumer and the relay say it once, in our words.
+_LIBRARIES = {
+    "kafka": logging.CRITICAL,
+    "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "alembic": logging.WARNING,
+    "uvicorn": logging.WARNING,
+}
+
+
+def logger(name: str) -> Any:
+    """A logger; events are named in snake case, and no field ever holds what a customer told us."""
+    return structlog.get_logger(name)
+
+
+def configure(service: str, level: str, form: str) -> None:
+    """Send this process's logs, the libraries' included, to standard output; no line holds an error's text."""
+    shared = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _origin(service),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        _Formatter(
+            foreign_pre_chain=shared,
+            processors=[_Formatter.remove_processors_meta, redaction.redact, _renderer(form)],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    for name, quietest in _LIBRARIES.items():
+        logging.getLogger(name).setLevel(quietest)
+    redaction.install()
+
+
+class _Formatter(structlog.stdlib.ProcessorFormatter):
+    def format(self, record: logging.LogRecord) -> str:
+        if not hasattr(record, "_logger"):  # a library's, written without structlog
+            said = redaction.message(record)
+            record = logging.makeLogRecord({**record.__dict__, "msg": said, "args": None})
+        return super().format(record)
+
+
+def _renderer(form: str) -> Any:
+    return structlog.dev.ConsoleRenderer() if form == "console" else structlog.processors.JSONRenderer()
+
+
+def _origin(service: str) -> Any:
+    def add(_: Any, __: str, event: Any) -> Any:
+        event["service"] = service
+        trace = tracing.current()
+        if trace is not None:
+            event.setdefault("trace_id", tracing.trace_id(trace))
+        return event
+
+    return add

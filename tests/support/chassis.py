@@ -1,0 +1,158 @@
+"""Helpers for tests of services on a real database."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from oms_chassis import migrations
+from oms_chassis.db import Database
+from oms_chassis.jobs.queue import Done, Job, JobQueue, claim, finish
+from oms_chassis.messaging.consumer import Handle
+from oms_chassis.messaging.streams import (
+    LETTER_LIMIT,
+    Outgoing,
+    Partition,
+    Record,
+    RecordRefused,
+    StreamUnavailable,
+    TopicRefused,
+    next_offsets,
+)
+from oms_contracts.envelope import Event
+from oms_contracts.topics import TOPICS, Topic
+
+T = TypeVar("T")
+_BY_NAME = {topic.name: topic for topic in TOPICS}
+
+
+def eventually(condition: Callable[[], T], within: float = 30.0) -> T:
+    """The condition's value as soon as it is truthy; AssertionError if it is not within so many seconds."""
+    deadline = time.monotonic() + within
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"not so within {within} s: {getattr(condition, '__name__', condition)}"
+        time.sleep(0.02)
+    return value
+
+
+def migrated(url: str, package: str) -> Database:
+    """A database at the newest version of a service's package."""
+    database = Database(url, 4)
+    migrations.upgrade(database, package)
+    return database
+
+
+def chassis_only(url: str) -> Database:
+    """A database with the chassis's own tables and no service's."""
+    from alembic.migration import MigrationContext
+    from alembic.operations import Operations
+
+    database = Database(url, 6)
+    with database.engine.begin() as connection, Operations.context(MigrationContext.configure(connection)):
+        migrations.create_chassis_tables()
+        migrations.create_outbox_quarantine()
+    return database
+
+
+class MemoryStream:
+    """A broker in memory, Source and Sink at once: one partition a topic, and failures on demand."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, list[Record]] = {}
+        self.positions: dict[Partition, int] = {}
+        self.committed: dict[Partition, int] = {}
+        self.failures = 0
+        self.missing: set[str] = set()
+        self.limit = LETTER_LIMIT
+        self.silent_for = 0.0
+        self.is_closed = False
+
+    def send(self, records: Sequence[Outgoing]) -> None:
+        """Append, or fail if a failure was ordered; what a broker or its client refuses is refused."""
+        self._fail_if_ordered()
+        for topic in {one.topic for one in records} & self.missing:
+            raise TopicRefused(topic, "UnknownTopicOrPartitionError")
+        for one in records:
+            _refuse_if_unfit(one, self.limit)
+            log = self.records.setdefault(one.topic, [])
+            log.append(Record(one.topic, 0, len(log), one.key, one.value, one.headers))
+
+    def poll(self, seconds: float) -> Sequence[Record]:
+        """What was appended since."""
+        self._fail_if_ordered()
+        found = [r for topic, log in self.records.items() for r in log[self.positions.get((topic, 0), 0) :]]
+        self.positions.update(next_offsets(found))
+        if not found:
+            time.sleep(min(seconds, 0.01))
+        return found
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """Remember."""
+        self.committed.update(offsets)
+
+    def rewind(self, offsets: Mapping[Partition, int]) -> None:
+        """Read again from there."""
+        self.positions.update(offsets)
+
+    def lag(self) -> Mapping[Partition, int]:
+        """What was not yet read."""
+        return {(topic, 0): len(log) - self.positions.get((topic, 0), 0) for topic, log in self.records.items()}
+
+    def is_assigned(self) -> bool:
+        """Always."""
+        return True
+
+    def silence(self) -> float:
+        """What the test says."""
+        return self.silent_for
+
+    def close(self) -> None:
+        """Remember."""
+        self.is_closed = True
+
+    def _fail_if_ordered(self) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise StreamUnavailable("ordered by the test")
+
+
+def _refuse_if_unfit(record: Outgoing, limit: int) -> None:
+    """kafka-python's own rules for what may be sent."""
+    if record.key is None and record.value is None:
+        raise RecordRefused("ValueError")
+    if any(not isinstance(part, bytes | None) for part in (record.key, record.value)):
+        raise RecordRefused("TypeError")
+    if any(not isinstance(name, str) or not isinstance(content, bytes) for name, content in record.headers):
+        raise RecordRefused("TypeError")
+    if sum(len(part or b"") for part in (record.key, record.value, *dict(record.headers).values())) > limit:
+        raise RecordRefused("MessageSizeTooLargeError")
+
+
+def deliver(database: Database, handle: Handle, events: Iterable[Event[Any]]) -> None:
+    """Hand events to a handler in one transaction, as the consumer does."""
+    with database.transaction() as transaction:
+        handle(transaction, list(events))
+
+
+def pending_events(database: Database, topic: Topic | None = None) -> list[Event[Any]]:
+    """The events that wait to be sent, in order."""
+    rows = database.execute("SELECT topic, value FROM outbox ORDER BY id")
+    return [_BY_NAME[row.topic].decode(bytes(row.value)) for row in rows if topic is None or row.topic == topic.name]
+
+
+def pending_jobs(database: Database, queue: str) -> list[Job]:
+    """The jobs of a queue, due or not, in order of creation."""
+    rows = database.execute("SELECT * FROM job WHERE queue = %(queue)s ORDER BY created_at, id", queue=queue)
+    return [Job(row.queue, row.id, row.subject, row.payload, row.traceparent, row.attempts) for row in rows]
+
+
+def process_due_jobs(database: Database, job_queue: JobQueue, limit: int = 100) -> Sequence[Job]:
+    """Make one pass over the due jobs of a worker as the worker does; the jobs that were claimed."""
+    with database.transaction() as transaction:
+        claimed = claim(transaction, job_queue.name, limit, job_queue.lease_seconds)
+    outcomes = [(job, job_queue.call(job)) for job in claimed]
+    done = [(job, outcome.result) for job, outcome in outcomes if isinstance(outcome, Done)]
+    with database.transaction() as transaction:
+        finish(transaction, job_queue.name, [job for job, _ in done])
+        if done:
+            job_queue.settle(transaction, done)
+    return claimed

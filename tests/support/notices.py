@@ -1,0 +1,114 @@
+"""Helpers for tests of what the customer is told: orders that end, and a mail catcher that runs."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+
+from oms_chassis.db import Database
+from oms_contracts import topics
+from oms_contracts.envelope import Event
+from oms_contracts.events import Customer, InventoryRejected, InventoryUpdated, Line, PaymentFailed, Shortage
+from oms_notifications.schema import create_message_table
+from support.chassis import chassis_only
+
+CUSTOMER = Customer(name="Ann Perera", email="ann@example.com", phone_number="762222222", phone_e164="+94762222222")
+LINES = [
+    Line(item_id="Item1", name="Blue mug", quantity=2, unit_price=1250),
+    Line(item_id="Item2", name="Teapot", quantity=1, unit_price=100_000),
+]
+
+
+def order(order_id: str, **changes: Any) -> dict[str, Any]:
+    """The fields of an order in an event."""
+    fields = {"order_id": order_id, "customer": CUSTOMER, "lines": LINES, "total": 102_500, "currency": "USD"}
+    return {**fields, **changes}
+
+
+def confirmed(order_id: str, **changes: Any) -> Event[Any]:
+    """The event that ends an order well."""
+    return topics.INVENTORY_UPDATED.event(InventoryUpdated(**order(order_id, **changes)), order_id)
+
+
+def declined(order_id: str, reason: str = "card-declined", **changes: Any) -> Event[Any]:
+    """The event of a payment that failed."""
+    return topics.PAYMENT_FAILED.event(PaymentFailed(**order(order_id, **changes), reason=reason), order_id)
+
+
+def out_of_stock(order_id: str, **changes: Any) -> Event[Any]:
+    """The event of an order that cannot be filled."""
+    shortages = [Shortage(item_id="Item2", requested=1, available=0)]
+    return topics.INVENTORY_REJECTED.event(
+        InventoryRejected(**order(order_id, **changes), shortages=shortages), order_id
+    )
+
+
+def message_table(url: str) -> Database:
+    """A database with the tables that both services have."""
+    database = chassis_only(url)
+    with database.engine.begin() as connection, Operations.context(MigrationContext.configure(connection)):
+        create_message_table()
+    return database
+
+
+@dataclass(frozen=True)
+class RunningMailCatcher:
+    """A mail catcher in a process of its own."""
+
+    smtp_port: int
+    http_port: int
+    process: "subprocess.Popen[bytes]"
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.http_port}"
+
+    def messages(self, **query: Any) -> list[dict[str, str]]:
+        """What GET /messages answers."""
+        answer = httpx.get(f"{self.url}/messages", params=query, timeout=30)
+        found: list[dict[str, str]] = answer.raise_for_status().json()
+        return found
+
+    def counts(self) -> dict[str, int]:
+        """What GET /messages/count answers."""
+        found: dict[str, int] = httpx.get(f"{self.url}/messages/count", timeout=30).raise_for_status().json()
+        return found
+
+
+@contextmanager
+def running_mail_catcher(folder: Path, smtp_port: int, http_port: int) -> Iterator[RunningMailCatcher]:
+    """A mail catcher that answers; it is ended with the block."""
+    command = [sys.executable, "-m", "oms_simulators.mailcatcher", "--folder", str(folder)]
+    ports = ["--smtp-port", str(smtp_port), "--http-port", str(http_port)]
+    process = subprocess.Popen([*command, *ports])
+    try:
+        _wait_until_live(f"http://127.0.0.1:{http_port}/livez", process)
+        yield RunningMailCatcher(smtp_port, http_port, process)
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_live(url: str, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            httpx.get(url).raise_for_status()
+        except httpx.HTTPError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return

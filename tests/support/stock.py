@@ -1,0 +1,39 @@
+"""Events for tests of this service, and what became of them."""
+
+from collections.abc import Mapping
+
+from oms_chassis.db import Database
+from oms_contracts.envelope import Event
+from oms_contracts.events import Customer, InventoryRejected, Line, PaymentCompleted
+from oms_contracts.topics import INVENTORY_REJECTED, INVENTORY_UPDATED, PAYMENT_COMPLETED
+from support.chassis import pending_events
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+ADA = Customer(name="Ada", email="ada@example.com", phone_number="762222222", phone_e164="+94762222222")
+
+
+def paid(order_id: str, quantities: Mapping[str, int]) -> Event[PaymentCompleted]:
+    """An order was paid. Each call makes another event, even about the same order."""
+    lines = [Line(item_id=item, name=f"The {item}", quantity=n, unit_price=100) for item, n in quantities.items()]
+    data = PaymentCompleted(
+        order_id=order_id,
+        customer=ADA,
+        lines=lines,
+        total=sum(line.quantity * line.unit_price for line in lines),
+        currency="USD",
+        payment_id=f"payment-of-{order_id}",
+    )
+    return PAYMENT_COMPLETED.event(data, order_id, TRACE)
+
+
+def outcomes(database: Database) -> list[tuple[str, bool]]:
+    """The orders that were answered, in order, and whether they got their stock."""
+    answers = [
+        event for event in pending_events(database) if event.type in {INVENTORY_UPDATED.name, INVENTORY_REJECTED.name}
+    ]
+    return [(event.subject, not isinstance(event.data, InventoryRejected)) for event in answers]
+
+
+def stock(database: Database) -> dict[str, tuple[int, int]]:
+    """Of each item, what is on hand and what was sold."""
+    return {row.id: (row.on_hand, row.sold) for row in database.execute("SELECT id, on_hand, sold FROM item")}
