@@ -44,7 +44,7 @@ class Copy:
     folder: Path
     before: Mapping[str, bytes]
 
-    def run(self, *command: str | Path, within: float = 10 * MINUTES) -> str:
+    def run(self, *command: str | Path, within: float = 4 * MINUTES) -> str:
         """What a program prints; an error, with all that it said, if it fails."""
         done = subprocess.run(
             command,
