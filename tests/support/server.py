@@ -7,13 +7,13 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
-from support.chassis import eventually
 
 from oms_chassis.db import Database
 from oms_chassis.http import app
 from oms_chassis.runtime.service import Components, Context, Service
 from oms_chassis.settings import Settings
 from oms_chassis.telemetry.metrics import Metrics
+from support.chassis import eventually
 
 
 @contextmanager

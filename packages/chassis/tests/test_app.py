@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -70,7 +70,7 @@ class Taken(Problem):
     """Somebody was here before."""
 
     status, kind, title = 409, "taken", "It is taken"
-    headers = {"Retry-After": "3"}
+    headers: Mapping[str, str] = {"Retry-After": "3"}
     documented_headers = ("Location",)
 
 

@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError
 
 from oms_chassis.db import Database
 from oms_order.metrics import OrderMetrics
-from oms_order.writer import Placement, Stored, Writer
+from oms_order.repository.placing import Placement, Stored, Writer
 
 
 def test_an_order_that_cannot_be_written_takes_no_other_with_it(
