@@ -39,11 +39,7 @@ def build(context: Context) -> Components:
         tasks=[
             Task("catalogue", catalogue.refresh, settings.catalogue_seconds),
             Task("backpressure", pressure.refresh, backpressure.REFRESH),
-            Task(
-                "backlog",
-                lambda: stuck_orders.measure_backlog(database, metrics, settings.stuck_seconds),
-                stuck_orders.REFRESH,
-            ),
+            stuck_orders.task(database, metrics, settings.stuck_seconds),
             Task("prune-keys", lambda: keys.prune(database, settings.idempotency_days), idempotency.PRUNE_EVERY),
         ],
         on_drain=[timelines.stop],
