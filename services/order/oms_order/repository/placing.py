@@ -22,15 +22,15 @@ from oms_order.tables import IdempotencyRow, LineRow, OrderRow
 
 RESOLVE, RETRY = 5.0, 0.2  # seconds in which a write without an answer is repeated, and between two tries
 
+ORDER_COLUMNS = columns(OrderRow, without=("status", "reason", "facts", "version", "updated_at"))
+_ORDER = names(OrderRow, *ORDER_COLUMNS)
+_LINE = columns(LineRow, without=("order_id", "position"))  # which the event's lines have by the same names
+_KEY = ("key", "fingerprint", "answer")
 # A single statement is a transaction of its own. An order whose key is taken already is not written at all, and the
 # order that has the key comes back instead; keys are taken in their order, so that two replicas with the same keys
 # never wait for each other. DO UPDATE, because DO NOTHING returns no row, and one that was committed a moment ago is
 # not visible to the other parts of the statement. It may be repeated, also while the first of it still runs: ids are
 # ours and unique, so that what is there already stays as it is.
-ORDER_COLUMNS = columns(OrderRow, without=("status", "reason", "facts", "version", "updated_at"))
-_ORDER = names(OrderRow, *ORDER_COLUMNS)
-_LINE = columns(LineRow, without=("order_id", "position"))  # which the event's lines have by the same names
-_KEY = ("key", "fingerprint", "answer")
 _WRITE = f"""
 WITH placed AS MATERIALIZED (
     SELECT * FROM json_to_recordset(%(rows)s::json) AS r(
