@@ -164,8 +164,8 @@ class Stage:
         self._relay()
 
     def _relay(self) -> None:
-        hear = partial(handlers.hear, OrderMetrics(CollectorRegistry()), Fact.STOCK_TAKEN)
-        deliver(self.orders, hear, pending_events(self.stock, INVENTORY_UPDATED))
+        apply = partial(handlers.apply_facts, OrderMetrics(CollectorRegistry()), Fact.STOCK_RESERVED)
+        deliver(self.orders, apply, pending_events(self.stock, INVENTORY_UPDATED))
         self.world.run("inventory", "DELETE FROM outbox")
 
     def broken_rules(self) -> set[str]:

@@ -51,7 +51,6 @@ def test_an_event_costs_four_files_with_the_handlers_of_its_publisher_and_more_o
     assert len(named - readers) <= 4
 
 
-@pytest.mark.xfail(reason="the order service's SQL is in two modules", strict=True)
 def test_a_field_on_an_order_costs_at_most_five_files() -> None:
     """The last four digits of the card: in a request's answer, an event and a column, written and read."""
     named = naming("last4|card_last4", "services/order", "packages/contracts")

@@ -7,11 +7,7 @@ from datetime import UTC, datetime
 from starlette.concurrency import run_in_threadpool
 
 from oms_chassis.db import Database, Rows
-
-_COLUMNS = "SELECT id, name, unit_price, currency, version, seen_at FROM item"
-# A row gets its time before its transaction is committed: a row may turn up that is a little older than others seen.
-_CHANGED = f"{_COLUMNS} WHERE seen_at > %(since)s::timestamptz - interval '30 seconds'"
-_NAMED = f"{_COLUMNS} WHERE id = ANY(%(ids)s)"
+from oms_order.repository import items
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +22,7 @@ class CatalogueItem:
 
 
 class Catalogue:
-    """Knows every item that was heard of a moment ago, and asks the database for those that it does not know."""
+    """Knows every item that was published a moment ago, and asks the database for those that it does not know."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -38,16 +34,16 @@ class Catalogue:
         wanted = list(ids)
         missing = [id_ for id_ in wanted if id_ not in self._items]
         if missing:
-            self._learn(await run_in_threadpool(self._database.execute, _NAMED, ids=missing))
+            self._update(await run_in_threadpool(items.named, self._database, missing))
         return {id_: self._items[id_] for id_ in wanted if id_ in self._items}
 
     def refresh(self) -> None:
-        """Learn what changed since the last time."""
-        rows = self._database.execute(_CHANGED, since=self._since)
-        self._learn(rows)
+        """Read what changed since the last time."""
+        rows = items.changed(self._database, self._since)
+        self._update(rows)
         self._since = max((row.seen_at for row in rows), default=self._since)
 
-    def _learn(self, rows: Rows) -> None:
+    def _update(self, rows: Rows) -> None:
         for row in rows:
             known = self._items.get(row.id)
             if known is None or known.version < row.version:

@@ -13,50 +13,28 @@ from contextlib import contextmanager
 
 from pydantic import SecretStr
 
-from oms_chassis.db import Database
-from oms_chassis.http.problems import Problem
+from oms_order.problems import BadIdempotencyKey, IdempotencyKeyInUse
 from oms_order.schemas import OrderBody
 
 ANONYMOUS = "anonymous"
 HEADER = "Idempotency-Key"
 PRUNE_EVERY = 3600.0  # seconds
-CHUNK = 5000  # keys that one statement forgets: it has its bounds, too
-_PRUNE = """
-WITH old AS (
-    SELECT scope, key FROM idempotency WHERE created_at < now() - make_interval(secs => %(seconds)s) LIMIT %(chunk)s
-), pruned AS (
-    DELETE FROM idempotency USING old WHERE (idempotency.scope, idempotency.key) = (old.scope, old.key) RETURNING 1
-)
-SELECT count(*) AS pruned FROM pruned
-"""
 _SHAPE = re.compile(r"^[\x21-\x7e]{1,200}$")
 
 
 def check(key: str) -> str:
-    """The key, if it is one. Raises Problem."""
+    """The key, if it is one. Raises BadIdempotencyKey."""
     if not _SHAPE.match(key):
-        errors = [{"field": HEADER, "message": "must be 1 to 200 printable ASCII characters without spaces"}]
-        raise Problem(422, "bad-idempotency-key", "The Idempotency-Key cannot be used", errors=errors)
+        raise BadIdempotencyKey((HEADER, "must be 1 to 200 printable ASCII characters without spaces"))
     return key
 
 
 def fingerprint(body: OrderBody, secret: SecretStr) -> str:
-    """An HMAC over all of an order but its cvv: tells two bodies apart, and tells nothing about either."""
+    """An HMAC over all of an order but its cvv: distinguishes two bodies, and reveals nothing about either."""
     content = body.model_dump(exclude={"payment_details": {"cvv"}})
     content["payment_details"]["card_number"] = body.payment_details.card_number.get_secret_value()
     text = json.dumps(content, sort_keys=True, ensure_ascii=True)
     return hmac.new(secret.get_secret_value().encode(), text.encode(), hashlib.sha256).hexdigest()
-
-
-def required() -> Problem:
-    """This service takes no order without a key."""
-    errors = [{"field": HEADER, "message": "is required"}]
-    return Problem(400, "idempotency-key-required", "An order needs an Idempotency-Key", errors=errors)
-
-
-def reused() -> Problem:
-    """The key stands for another body."""
-    return Problem(422, "idempotency-key-reused", "This Idempotency-Key was used for another order")
 
 
 class InFlight:
@@ -67,18 +45,11 @@ class InFlight:
 
     @contextmanager
     def hold(self, scope: str, key: str) -> Iterator[None]:
-        """Hold a key for a block; Problem 409 if another request holds it."""
+        """Hold a key for a block. Raises IdempotencyKeyInUse if another request holds it."""
         if (scope, key) in self._keys:
-            title = "A request with this Idempotency-Key is still being worked on"
-            raise Problem(409, "idempotency-key-in-use", title, headers={"Retry-After": "1"})
+            raise IdempotencyKeyInUse
         self._keys.add((scope, key))
         try:
             yield
         finally:
             self._keys.remove((scope, key))
-
-
-def prune(database: Database, days: float) -> None:
-    """Forget keys older than that, a chunk at a time."""
-    while database.execute(_PRUNE, seconds=days * 86400, chunk=CHUNK)[0].pruned == CHUNK:
-        pass

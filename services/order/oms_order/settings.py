@@ -1,4 +1,4 @@
-"""What the Order Service can be told from outside, beyond what every service can."""
+"""The Order Service's configuration from environment variables, beyond what every service has."""
 
 from pydantic import Field, SecretStr
 
@@ -21,9 +21,9 @@ class OrderSettings(Settings):
     require_idempotency_key: bool = Field(default=False, description="refuse orders without an Idempotency-Key")
     idempotency_days: float = Field(default=7.0, gt=0, description="for how long a key replays its first answer")
     catalogue_seconds: float = Field(
-        default=1.0, gt=0, description="how old a price may be that other replicas heard of"
+        default=1.0, gt=0, description="how old a price may be that other replicas know of"
     )
-    stuck_seconds: float = Field(default=300.0, gt=0, description="an order that stands still for longer is stuck")
+    stuck_seconds: float = Field(default=300.0, gt=0, description="an order that waits for longer is stuck")
     stream_poll_seconds: float = Field(default=0.2, gt=0)
     stream_heartbeat_seconds: float = Field(default=15.0, gt=0)
     stream_listeners: int = Field(default=1000, ge=1, description="listeners to order events, per process")

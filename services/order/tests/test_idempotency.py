@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from oms_chassis.http.problems import Problem
-from oms_order.documentation import SAMPLE
 from oms_order.idempotency import InFlight
+from oms_order.requests import SAMPLE
 
 KEY = {"Idempotency-Key": "first"}
 OTHER = {**SAMPLE, "items": [{"id": "Item1", "quantity": 3}]}
@@ -99,7 +99,7 @@ def test_a_replay_needs_neither_room_nor_the_item(start: Callable[..., Any]) -> 
     first_replica, later = start(), start(outbox_limit=1)
     first = first_replica.client.post("/order", json=SAMPLE, headers=KEY)
     later.client.post("/order", json=SAMPLE)
-    later.task("admission")
+    later.task("backpressure")
     assert later.client.post("/order", json=SAMPLE).status_code == 503
     assert same(first, later.client.post("/order", json=SAMPLE, headers=KEY))
     assert later.client.post("/order", json=OTHER, headers=KEY).json()["type"] == "/problems/idempotency-key-reused"

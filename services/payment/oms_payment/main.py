@@ -1,4 +1,4 @@
-"""The composition root: what the payment service is made of."""
+"""The composition root: what the Payment Service is made of."""
 
 from oms_chassis.messaging.consumer import Subscription
 from oms_chassis.runtime.cli import main
@@ -11,7 +11,7 @@ from oms_payment.settings import PaymentSettings
 
 
 def build(context: Context) -> Components:
-    """The parts; nothing connects yet."""
+    """The service's components; nothing connects yet."""
     gateway = provider(context.settings.gateway).gateway(context.settings)
     return Components(
         subscriptions=[
@@ -23,7 +23,7 @@ def build(context: Context) -> Components:
     )
 
 
-SERVICE = Service("payment", "oms_payment", PaymentSettings, build)
+SERVICE = Service(name="payment", package="oms_payment", settings=PaymentSettings, build=build)
 
 if __name__ == "__main__":
     raise SystemExit(main(SERVICE))

@@ -1,4 +1,4 @@
-"""The payment service's settings."""
+"""The Payment Service's configuration from environment variables, beyond what every service has."""
 
 from pydantic import Field
 

@@ -10,7 +10,7 @@ from oms_sms.settings import SmsSettings
 
 
 def build(context: Context) -> Components:
-    """The parts; nothing connects yet."""
+    """The service's components; nothing connects yet."""
     provider = HttpSmsProvider(context.settings)
     return Components(
         subscriptions=subscriptions("sms", compose),
@@ -19,7 +19,7 @@ def build(context: Context) -> Components:
     )
 
 
-SERVICE = Service("sms", "oms_sms", SmsSettings, build)
+SERVICE = Service(name="sms", package="oms_sms", settings=SmsSettings, build=build)
 
 if __name__ == "__main__":
     raise SystemExit(main(SERVICE))
