@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 
 class LocalError(Exception):
-    """A failure that its reader can mend: `advice` says how."""
+    """A failure that its reader can repair: `advice` says how."""
 
     def __init__(self, message: str, advice: str = "") -> None:
         super().__init__(message)

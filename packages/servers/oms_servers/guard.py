@@ -2,7 +2,7 @@
 
 Linux could signal a child at its parent's death, but counts the starting *thread* as the parent, and we start servers
 from a pool of threads. So one small process holds the reading end of a pipe; when the writing end closes, its owner
-is gone, and it kills what it was told to watch.
+is gone, and it kills what it was given to watch.
 """
 
 import contextlib

@@ -120,8 +120,8 @@ def _broken(jar: Jar, error: Exception) -> DownloadFailed:
 def _reason(jar: Jar, error: Exception) -> str:
     if isinstance(error, DownloadFailed):
         return error.message
-    told = f"HTTP {error.response.status_code}" if isinstance(error, httpx.HTTPStatusError) else str(error)
-    return f"{jar.name} could not be fetched ({told})"
+    cause = f"HTTP {error.response.status_code}" if isinstance(error, httpx.HTTPStatusError) else str(error)
+    return f"{jar.name} could not be fetched ({cause})"
 
 
 def repository() -> str:

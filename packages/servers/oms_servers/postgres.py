@@ -34,7 +34,7 @@ SMALL: Mapping[str, str] = {
     "log_min_messages": "warning",
 }
 # Only a crash of the whole machine could then lose or spoil data; tests throw theirs away.
-FORGETFUL: Mapping[str, str] = {"fsync": "off", "full_page_writes": "off"}
+NO_FSYNC: Mapping[str, str] = {"fsync": "off", "full_page_writes": "off"}
 
 
 class PostgresServer(Server):
@@ -153,7 +153,7 @@ def _copy_binaries(installed: Path, place: Path) -> None:
     with folders.only_one("binaries"), telling_full_disk(str(place)):
         if place.exists():
             return
-        # The programs look for their libraries in a folder beside the package's own.
+        # The programs look for their libraries in a folder next to the package's own.
         shutil.copytree(f"{installed}.libs", f"{place}.libs", dirs_exist_ok=True)
         copy = place.with_suffix(".new")
         shutil.copytree(installed / "pginstall18", copy / "pginstall18", dirs_exist_ok=True)

@@ -50,7 +50,7 @@ class Server(ABC):
         """What must be there before the program can start."""
 
     def environment(self) -> Mapping[str, str]:
-        """Variables that the program gets beside this process's own."""
+        """Variables that the program gets in addition to this process's own."""
         return {}
 
     def account(self) -> tuple[int, int] | None:
@@ -78,7 +78,7 @@ class Server(ABC):
         return "ready" if self._answered else "starting"
 
     def start(self) -> None:
-        """Start the program and return at once; await_ready tells when it answers."""
+        """Start the program and return at once; await_ready waits until it answers."""
         if self.is_alive():
             return
         self.check_ports()
