@@ -1,4 +1,4 @@
-"""What a service is made of: named by its composition root, put to work by `process`."""
+"""What a service is made of: named by its composition root, run by `process`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

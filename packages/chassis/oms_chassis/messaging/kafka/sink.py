@@ -135,7 +135,7 @@ def _outcome(attempt: Any) -> Exception | None:
 
 
 def _verdict(topic: str, error: Exception) -> Exception:
-    """What an error of the client is about. What it raises beside its own errors is a refusal of the arguments."""
+    """What an error of the client is about. Anything else that it raises is a refusal of the arguments."""
     name = type(error).__name__
     if isinstance(error, _OF_THE_TOPIC):
         return TopicRefused(topic, name)
