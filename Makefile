@@ -26,7 +26,7 @@ test: setup ## all tests that need neither Docker nor a cluster, on real Kafka a
 lint: setup ## format, lint, types, imports, contracts, sizes, documentation: what CI checks without running anything
 	@scripts/lint.sh
 
-format: setup ## format the code, and mend what can be mended by itself
+format: setup ## format the code, and fix what can be fixed automatically
 	@.venv/bin/ruff check --fix --quiet . ; .venv/bin/ruff format .
 
 contracts: setup ## write the JSON Schemas, the AsyncAPI document and the graphs in the documentation
@@ -41,13 +41,13 @@ service: ## begin a new service: make service NAME=loyalty
 migration: setup ## generate a migration from a service's tables: make migration SERVICE=order m="what changes"
 	@.venv/bin/python scripts/migration.py "$(SERVICE)" "$(m)"
 
-bench: setup ## measure throughput and latency, beside a naive build
+bench: setup ## measure throughput and latency, next to a naive build
 	@scripts/bench.sh
 
 footprint: setup ## measure a cluster of its own: images, memory, start and update
 	@scripts/footprint.sh
 
-lock: setup ## write requirements.lock anew (versions already locked stay)
+lock: setup ## write requirements.lock again (versions already locked stay)
 	@scripts/lock.sh
 
 images: ## build the container images, and a list of what is in each (build/sbom)

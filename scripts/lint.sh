@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All that can be checked without running anything. Goes on after a failure, so that one run tells everything.
+# All that can be checked without running anything. Goes on after a failure, so that one run reports everything.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PWD/.venv/bin:$PATH"
