@@ -224,7 +224,7 @@ def test_a_lost_answer_is_never_said_to_be_a_refusal(
     assert response.headers.get("retry-after") == again
 
 
-def test_a_bug_is_500_and_tells_nothing(client: TestClient) -> None:
+def test_a_bug_is_500_and_reveals_nothing(client: TestClient) -> None:
     problem(client.get("/things/bug"), 500, "internal")
 
 

@@ -72,7 +72,7 @@ def dead(database: Database) -> list[Any]:
     return list(database.execute("SELECT topic, key, value, headers FROM outbox ORDER BY id"))
 
 
-def test_every_event_is_worked_off_once_and_then_its_offset_is_committed(database: Database, metrics: Metrics) -> None:
+def test_every_event_is_processed_once_and_then_its_offset_is_committed(database: Database, metrics: Metrics) -> None:
     stream = MemoryStream()
     send(stream, [event(f"item-{number}") for number in range(50)])
     with running(consumer(database, stream, metrics)):

@@ -280,7 +280,7 @@ def test_topics_say_when_the_broker_is_away(
     assert "topics_failed" in capsys.readouterr().out
 
 
-def test_a_service_tells_that_it_lives_that_it_is_ready_and_what_it_measures(running: Toy) -> None:
+def test_a_service_says_that_it_lives_that_it_is_ready_and_what_it_measures(running: Toy) -> None:
     toy = running
     assert toy.get("/livez").status_code == 200
     assert toy.get("/readyz").json() == {"serving": True, "database": True}

@@ -85,7 +85,7 @@ def test_a_transaction_that_loses_its_connection_before_the_commit_leaves_nothin
     assert not leaves_outcome_open(error)
 
 
-def test_a_statement_that_stands_alone_and_gets_no_answer_may_have_been_done(network: Proxy, far: Database) -> None:
+def test_an_autocommitted_statement_that_gets_no_answer_may_have_been_done(network: Proxy, far: Database) -> None:
     network.mute()
     assert leaves_outcome_open(failure(lambda: far.execute("INSERT INTO inbox (event_id) VALUES ('a')")))
 

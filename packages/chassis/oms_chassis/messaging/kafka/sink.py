@@ -102,14 +102,14 @@ def _find(producer: KafkaProducer, topic: str) -> None:
     try:
         producer.partitions_for(topic)
     except KafkaTimeoutError as error:
-        if _heard_lately(producer):
+        if _answered_lately(producer):
             raise TopicRefused(topic, UnknownTopicOrPartitionError.__name__) from error
         raise
     except Exception as error:
         raise _verdict(topic, error) from error
 
 
-def _heard_lately(producer: KafkaProducer) -> bool:
+def _answered_lately(producer: KafkaProducer) -> bool:
     refreshed: float = producer._metadata._last_successful_refresh_ms / 1000  # noqa: SLF001 - there is no public one
     return time.monotonic() - refreshed < FIND_TIMEOUT
 
