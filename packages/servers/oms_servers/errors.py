@@ -46,7 +46,7 @@ class NotReady(LocalError):
 
 
 @contextmanager
-def telling_full_disk(what: str) -> Iterator[None]:
+def reporting_full_disk(what: str) -> Iterator[None]:
     """Turn the system's "no space left" into a DiskFull that names what was being written."""
     try:
         yield

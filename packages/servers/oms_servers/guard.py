@@ -30,15 +30,15 @@ _guards: dict[int, subprocess.Popen[str]] = {}
 
 def watch(pid: int) -> None:
     """Kill the process when this one is gone."""
-    _tell(pid)
+    _send(pid)
 
 
 def forget(pid: int) -> None:
     """The process has ended: its number may soon be another's."""
-    _tell(-pid)
+    _send(-pid)
 
 
-def _tell(number: int) -> None:
+def _send(number: int) -> None:
     with _lock, contextlib.suppress(BrokenPipeError):
         pipe = _guard().stdin
         if pipe is not None:

@@ -14,7 +14,7 @@ from typing import Literal, Self
 import psutil
 
 from oms_servers import folders, guard, ports
-from oms_servers.errors import LocalError, NotReady, PortTaken, ServerDied, telling_full_disk
+from oms_servers.errors import LocalError, NotReady, PortTaken, ServerDied, reporting_full_disk
 
 State = Literal["waiting", "starting", "ready", "stopped", "dead"]
 LAST_WORDS = 12  # lines of a dead server's log that an error repeats
@@ -82,7 +82,7 @@ class Server(ABC):
         if self.is_alive():
             return
         self.check_ports()
-        with telling_full_disk(f"the files of {self.name}"):
+        with reporting_full_disk(f"the files of {self.name}"):
             self.log.parent.mkdir(parents=True, exist_ok=True)
             self.prepare()
             self._spawn()

@@ -58,12 +58,12 @@ def test_a_killed_postgres_leaves_no_process_behind(own_postgres: PostgresServer
     assert eventually(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in family))
 
 
-def test_a_taken_port_is_told_with_its_holder(postgres: PostgresServer, servers_folder: Path) -> None:
+def test_a_taken_port_is_reported_with_its_holder(postgres: PostgresServer, servers_folder: Path) -> None:
     with pytest.raises(PortTaken, match=rf"second needs port {postgres.port}, which postgres \(process \d+\) has"):
         PostgresServer(servers_folder / "second", postgres.port, name="second").start()
 
 
-def test_a_server_that_dies_is_told_with_its_last_words(servers_folder: Path) -> None:
+def test_a_server_that_dies_is_reported_with_its_last_words(servers_folder: Path) -> None:
     wrong = PostgresServer(servers_folder / "wrong", free_port(), settings={"shared_buffers": "a lot"})
     wrong.start()
     with pytest.raises(ServerDied, match='invalid value for parameter "shared_buffers"'):
