@@ -1,6 +1,6 @@
 # What can be done here. Each target makes the environment first (scripts/setup.sh ends at once when it is there).
 .DEFAULT_GOAL := help
-.PHONY: help up demo down test lint format lock reset bench footprint contracts docs images kind-up kind-down test-cluster migration service setup
+.PHONY: help up demo down test lint format lock reset bench footprint contracts structure docs images kind-up kind-down test-cluster migration service setup
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ format: setup ## format the code, and fix what can be fixed automatically
 
 contracts: setup ## write the JSON Schemas, the AsyncAPI document and the graphs in the documentation
 	@.venv/bin/python -m oms_contracts
+
+structure: setup ## print how the code hangs together: import circles, floors, lengths, old words
+	@.venv/bin/python -m scripts.structure
 
 docs: setup ## build the documentation as a site: build/site
 	@scripts/docs.sh
