@@ -53,7 +53,7 @@ footprint: setup ## measure a cluster of its own: images, memory, start and upda
 lock: setup ## write requirements.lock again (versions already locked stay)
 	@scripts/lock.sh
 
-images: ## build the container images, and a list of what is in each (build/sbom)
+images: ## build the container images with the simulators, and a list of what is in each (build/sbom)
 	@scripts/images.sh --sbom
 
 kind-up: ## a Kubernetes cluster in Docker with all of OMS in it

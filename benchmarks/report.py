@@ -20,8 +20,8 @@ def page(results: Sequence[Result], steady: Mapping[float, Outcome], command: st
         "# Performance",
         (
             f"Written by `{command}` on {datetime.now(UTC):%Y-%m-%d}; machine: {machine()}. The load generator, five "
-            "Postgres servers, Kafka, the inbox and the five services share it. Compare the ratio, not the absolute "
-            "figures, with what you measure elsewhere."
+            "Postgres servers, Kafka, the mail catcher and the five services share it. Compare the ratio, not the "
+            "absolute figures, with what you measure elsewhere."
         ),
         *(_throughput(results) if results else ()),
         "## POST /order at a fixed rate (open model)",

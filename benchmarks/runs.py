@@ -103,7 +103,7 @@ def _await_terminal(platform: Platform, build: str, orders: int) -> None:
 def _await_notified(platform: Platform, orders: int) -> None:
     """Return once every order's customer has a mail and a text."""
     deadline = time.monotonic() + LIMIT
-    with httpx.Client(base_url=platform.inbox_url) as client:
+    with httpx.Client(base_url=platform.mailcatcher_url) as client:
         while min(client.get("/messages/count").json()[kind] for kind in ("email", "sms")) < orders:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"after {LIMIT} s not all customers of {orders} orders were notified")
@@ -112,7 +112,7 @@ def _await_notified(platform: Platform, orders: int) -> None:
 
 def _violations(platform: Platform) -> list[str]:
     databases = {name: server.url for name, server in platform.databases.items()}
-    sources = Sources(databases, platform.inbox_url, platform.kafka.bootstrap)
+    sources = Sources(databases, platform.mailcatcher_url, platform.kafka.bootstrap)
     return [str(violation) for violation in check_when_quiet(sources, within=300.0)]
 
 

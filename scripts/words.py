@@ -33,7 +33,7 @@ PROSE = {
     r"bid farewell|farewell": "close",
 }
 NAMES = {
-    r"oms_notifications[./]inbox|OMS_INBOX_URL|oms-inbox": "mail catcher (inbox: the consumer's table)",
+    r"oms_notifications[./]inbox|OMS_INBOX_URL|oms-inbox|inbox_url": "mail catcher (inbox: the consumer's table)",
     r"Takings?|STOCK_TAKEN|stock-taken": "Allocation, is_allocated",
     r"Crew": "ThreadSupervisor",
     r"Wakes": "CommitSignals",

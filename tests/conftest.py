@@ -75,8 +75,8 @@ def inventory(deployment: Deployment) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def inbox(deployment: Deployment) -> str:
-    """The address of the inbox."""
-    if deployment.inbox is None:
-        pytest.skip("OMS_INBOX_URL is not set: what the customer was told cannot be seen from here")
-    return deployment.inbox
+def mailcatcher(deployment: Deployment) -> str:
+    """The address of the mail catcher."""
+    if deployment.mailcatcher is None:
+        pytest.skip("OMS_MAILCATCHER_URL is not set: what the customer was sent cannot be seen from here")
+    return deployment.mailcatcher

@@ -61,7 +61,7 @@ def posted(running_platform: Platform) -> Posted:
 def at_rest(platform: Platform, client: httpx.Client, order_id: str) -> dict[str, Any]:
     """The order once it is terminal and its customer has the mail and the text, so that all of it is written."""
     order = ended(client, order_id)
-    messages(platform.inbox_url, order_id)
+    messages(platform.mailcatcher_url, order_id)
     return order
 
 

@@ -27,6 +27,7 @@ def found(text: str) -> list[str]:
         ("stock_is_taken = 1", "stock_is_taken"),
         ("if ours.is_taken_anew:", "anew"),
         ("OMS_INBOX_URL=http", "OMS_INBOX_URL"),
+        ("platform.inbox_url", "inbox_url"),
     ],
 )
 def test_a_word_that_was_given_up_is_found(text: str, word: str) -> None:

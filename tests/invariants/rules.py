@@ -111,7 +111,7 @@ def stock_adds_up(evidence: Evidence) -> Iterator[Finding]:
             yield item.id, f"sold {item.sold} as its books say, and {sold[item.id]} as the orders do"
 
 
-def customers_are_told_once(evidence: Evidence) -> Iterator[Finding]:
+def customers_are_notified_once(evidence: Evidence) -> Iterator[Finding]:
     """One email and one SMS for each order that has ended, and none for any other."""
     if evidence.notices is None:
         return
@@ -165,7 +165,7 @@ RULES: Mapping[str, Rule] = {
         cancelled_orders_cost_nothing,
         cancelled_orders_hold_no_stock,
         stock_adds_up,
-        customers_are_told_once,
+        customers_are_notified_once,
         outboxes_are_empty,
         jobs_are_done,
         dead_letters_are_the_expected_ones,

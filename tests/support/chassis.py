@@ -25,7 +25,7 @@ T = TypeVar("T")
 _BY_NAME = {topic.name: topic for topic in TOPICS}
 
 
-def eventually(condition: Callable[[], T], within: float = 10.0) -> T:
+def eventually(condition: Callable[[], T], within: float = 30.0) -> T:
     """The condition's value as soon as it is truthy; AssertionError if it is not within so many seconds."""
     deadline = time.monotonic() + within
     while not (value := condition()):

@@ -55,11 +55,11 @@ def ended(client: httpx.Client, order_id: str, within: float = END_TIMEOUT) -> d
     return eventually(shown, within) or {}
 
 
-def messages(inbox: str, order_id: str, count: int = 2, within: float = END_TIMEOUT) -> dict[str, dict[str, str]]:
+def messages(mailcatcher: str, order_id: str, count: int = 2, within: float = END_TIMEOUT) -> dict[str, dict[str, str]]:
     """What the customer was sent about an order, by kind, once `count` messages are there."""
 
     def arrived() -> list[dict[str, str]]:
-        found: list[dict[str, str]] = httpx.get(f"{inbox}/messages", params={"orderId": order_id}).json()
+        found: list[dict[str, str]] = httpx.get(f"{mailcatcher}/messages", params={"orderId": order_id}).json()
         return found if len(found) >= count else []
 
     found = eventually(arrived, within)

@@ -19,7 +19,7 @@ class Addresses:
     kafka: int
     controller: int
     smtp: int
-    inbox: int
+    mailcatcher: int
 
     @classmethod
     def local(cls) -> Self:
@@ -33,7 +33,7 @@ class Addresses:
             kafka=shift + 19092,
             controller=shift + 19093,
             smtp=shift + 10025,
-            inbox=shift + 10026,
+            mailcatcher=shift + 10026,
         )
 
     @classmethod

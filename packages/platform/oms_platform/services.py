@@ -1,4 +1,4 @@
-"""The project's own programs: the five services, and the inbox that stands in for mail and SMS providers."""
+"""The project's own programs: the five services, and the mail catcher that stands in for mail and SMS providers."""
 
 import http.client
 import json
@@ -57,11 +57,11 @@ def service(
     return HttpServer(name, log, listens, (at.internal[name], "/readyz"), start, environment)
 
 
-def inbox(at: Addresses, folder: Path, log: Path) -> HttpServer:
+def mailcatcher(at: Addresses, folder: Path, log: Path) -> HttpServer:
     """Takes what the email and SMS services send, and shows it."""
-    options = ["--smtp-port", str(at.smtp), "--http-port", str(at.inbox), "--folder", str(folder)]
+    options = ["--smtp-port", str(at.smtp), "--http-port", str(at.mailcatcher), "--folder", str(folder)]
     command = [sys.executable, "-m", "oms_simulators.mailcatcher", *options]
-    return HttpServer("inbox", log, (at.inbox, at.smtp), (at.inbox, "/livez"), command, {})
+    return HttpServer("mailcatcher", log, (at.mailcatcher, at.smtp), (at.mailcatcher, "/livez"), command, {})
 
 
 def _common(name: str, at: Addresses, database_url: str) -> Mapping[str, str]:
@@ -80,7 +80,7 @@ def _own(name: str, at: Addresses) -> Mapping[str, str]:
         "order": {"OMS_GATEWAY": "simulator", "OMS_DEFAULT_REGION": "LK"},
         "payment": {"OMS_GATEWAY": "simulator"},
         "inventory": {"OMS_CATALOGUE": json.dumps(ITEMS)},
-        "sms": {"OMS_SMS_URL": f"http://{HOST}:{at.inbox}/sms", "OMS_SMS_FROM": "OMS"},
+        "sms": {"OMS_SMS_URL": f"http://{HOST}:{at.mailcatcher}/sms", "OMS_SMS_FROM": "OMS"},
         "email": {
             "OMS_SMTP_HOST": HOST,
             "OMS_SMTP_PORT": str(at.smtp),
