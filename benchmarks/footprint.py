@@ -1,4 +1,4 @@
-"""Measure OMS on a kind cluster of its own, which is made anew and stays: `scripts/footprint.sh --help`."""
+"""Measure OMS on a kind cluster of its own, which is made for it and stays: `scripts/footprint.sh --help`."""
 
 import argparse
 import json

@@ -1,7 +1,7 @@
 """Print the part of requirements.lock that some packages need to run, with its hashes.
 
 The lock file holds development tools too, and an image should not. Each of its entries names whom it is there for
-("# via"), so what a package needs follows from the file alone, without an installer that resolves anew.
+("# via"), so what a package needs follows from the file alone, without an installer that resolves again.
 """
 
 import argparse

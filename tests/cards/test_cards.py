@@ -44,7 +44,7 @@ class Search:
 
 @pytest.fixture(scope="module")
 def posted(running_platform: Platform) -> Posted:
-    """All canaries, posted, and every accepted order at its end, read back, and its customer told."""
+    """All canaries, posted, and every accepted order at its end, read back, and its customer notified."""
     posted = Posted([canaries.canary(number) for number in range(COUNT)])
     with httpx.Client(base_url=running_platform.url, timeout=20.0) as client:
         for canary in posted.canaries:

@@ -98,9 +98,9 @@ def urls(postgres: PostgresServer) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def told(servers_folder: Path, urls: dict[str, str]) -> Iterator[World]:
-    """The world with every customer told once."""
-    yield from _world(servers_folder / "mailcatcher-told", urls)
+def notified(servers_folder: Path, urls: dict[str, str]) -> Iterator[World]:
+    """The world with every customer notified once."""
+    yield from _world(servers_folder / "mailcatcher-notified", urls)
 
 
 def _world(folder: Path, urls: dict[str, str]) -> Iterator[World]:
@@ -109,15 +109,15 @@ def _world(folder: Path, urls: dict[str, str]) -> Iterator[World]:
         world = World(urls, f"http://127.0.0.1:{at.mailcatcher}", at.smtp)
         for order_id in ORDERS:
             for kind in ("email", "sms"):
-                world.tell(order_id, kind)
+                world.notify(order_id, kind)
         yield world
 
 
 @pytest.fixture
-def world(told: World) -> World:
+def world(notified: World) -> World:
     """Everything in order."""
-    told.restore()
-    return told
+    notified.restore()
+    return notified
 
 
 @pytest.fixture
@@ -154,14 +154,14 @@ def test_an_order_that_was_placed_twice_under_one_key_is_seen(world: World) -> N
 @pytest.mark.parametrize("kind", ["email", "sms"])
 @pytest.mark.parametrize("order_id", [CONFIRMED, STRANGER])
 def test_a_message_too_many_is_seen(fresh_mailcatcher: World, order_id: str, kind: str) -> None:
-    fresh_mailcatcher.tell(order_id, kind)
-    assert broken_rules(fresh_mailcatcher) == {"customers-are-told-once"}
+    fresh_mailcatcher.notify(order_id, kind)
+    assert broken_rules(fresh_mailcatcher) == {"customers-are-notified-once"}
 
 
-def test_a_customer_who_was_not_told_is_seen(world: World) -> None:
+def test_a_customer_who_was_not_notified_is_seen(world: World) -> None:
     world.run("order", f"UPDATE orders SET id = '{STRANGER}' WHERE id = '{DECLINED}'")
     found = [one for one in check(world.sources()) if one.subject == STRANGER]
-    assert "customers-are-told-once" in {one.rule for one in found}
+    assert "customers-are-notified-once" in {one.rule for one in found}
 
 
 def test_a_dead_letter_is_seen_unless_it_was_expected(world: World, kafka: str) -> None:
@@ -190,5 +190,5 @@ def test_the_command_wants_all_databases(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_every_rule_is_shown_to_fail() -> None:
-    shown_elsewhere = {"customers-are-told-once", "dead-letters-are-the-expected-ones"}
+    shown_elsewhere = {"customers-are-notified-once", "dead-letters-are-the-expected-ones"}
     assert BREAKS.keys() | shown_elsewhere == RULES.keys()

@@ -14,7 +14,7 @@ from support.chassis import eventually
 from support.orders import body, ended, place
 
 from oms_platform.platform import Platform
-from oms_servers.postgres import FORGETFUL
+from oms_servers.postgres import NO_FSYNC
 
 CATCHES_UP = 60.0  # seconds
 
@@ -27,7 +27,7 @@ def entries(url: str) -> list[str]:
 
 def main(folder: Path, service: str) -> None:
     """Start the platform, place the order, wait for what follows, end everything."""
-    platform = Platform(folder, environment=ENVIRONMENT, postgres=FORGETFUL)
+    platform = Platform(folder, environment=ENVIRONMENT, postgres=NO_FSYNC)
     with platform, httpx.Client(base_url=platform.url, timeout=20.0) as client:
         await_known(platform.url)
         order = ended(client, place(client, body()))

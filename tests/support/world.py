@@ -134,7 +134,7 @@ class World:
                 for statement in sql:
                     connection.execute(statement, {"ids": list(order_ids)} if "%(ids)s" in statement else None)
 
-    def tell(self, order_id: str, kind: str) -> None:
+    def notify(self, order_id: str, kind: str) -> None:
         """Send a message to a customer."""
         if kind == "sms":
             text = {"to": "+94762222222", "from": "OMS", "text": "Hello", "reference": order_id}

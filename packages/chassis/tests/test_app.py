@@ -42,11 +42,11 @@ from starlette.testclient import TestClient
 from oms_chassis.http import app
 from oms_chassis.telemetry.metrics import Metrics
 
-heard = []
+emitted = []
 
 class Logger(_logs.NoOpLogger):
     def emit(self, *record, **more):
-        heard.append((record, more))
+        emitted.append((record, more))
 
 class Provider(_logs.LoggerProvider):
     def get_logger(self, name, *_, **__):
@@ -61,7 +61,7 @@ def bug():
 
 made = app.create("test", [router], [], Metrics(CollectorRegistry()))
 with TestClient(made, raise_server_exceptions=False) as client:
-    print(f"answered {client.get('/bug').status_code}, heard {heard}")
+    print(f"answered {client.get('/bug').status_code}, emitted {emitted}")
 """
 router = APIRouter()
 
@@ -250,13 +250,13 @@ def test_a_lost_answer_is_never_said_to_be_a_refusal(
     assert response.headers.get("retry-after") == again
 
 
-def test_a_bug_is_500_and_tells_nothing(client: TestClient) -> None:
+def test_a_bug_is_500_and_reveals_nothing(client: TestClient) -> None:
     problem(client.get("/things/bug"), 500, "internal")
 
 
-def test_a_collector_that_listens_in_the_process_hears_no_text_of_an_error() -> None:
+def test_a_collector_that_listens_in_the_process_receives_no_text_of_an_error() -> None:
     done = subprocess.run([sys.executable, "-c", LISTENER], capture_output=True, text=True, check=True)
-    assert done.stdout.endswith("answered 500, heard []\n")
+    assert done.stdout.endswith("answered 500, emitted []\n")
 
 
 def test_a_route_gets_the_object_that_the_composition_root_provides(client: TestClient) -> None:

@@ -8,7 +8,7 @@ from oms_chassis.http.health import Health, internal_app
 from oms_contracts import asyncapi
 
 
-def test_each_condition_is_told(database: Database) -> None:
+def test_each_condition_is_reported(database: Database) -> None:
     health = Health(database, {"consumer": lambda: False})
     assert health.readiness() == {"serving": True, "database": True, "consumer": False}
 
@@ -19,7 +19,7 @@ def test_a_draining_service_is_not_ready(database: Database) -> None:
     assert health.readiness()["serving"] is False
 
 
-def test_a_database_that_is_away_is_told() -> None:
+def test_a_database_that_is_away_is_reported() -> None:
     nowhere = Database("postgresql://nobody@127.0.0.1:1/none")
     assert Health(nowhere, {}).readiness()["database"] is False
 

@@ -33,7 +33,7 @@ from oms_servers.ports import free_port
 from oms_servers.postgres import PostgresServer
 
 TOY = '''
-"""A service of this test: it keeps what it is told, and can be slow about it."""
+"""A service of this test: it keeps what it is sent, and can be slow about it."""
 import asyncio
 import logging
 import threading
@@ -44,8 +44,8 @@ from fastapi.responses import StreamingResponse
 from oms_chassis.telemetry.logs import logger
 from oms_chassis.messaging.consumer import Subscription
 from oms_chassis.jobs.queue import Done, NewJob, JobQueue
-from oms_chassis.runtime.cli import Parts, main
-from oms_chassis.runtime.service import Context, Service
+from oms_chassis.runtime.cli import main
+from oms_chassis.runtime.service import Components, Context, Service
 from oms_chassis.settings import Settings
 from oms_chassis.messaging.consumer import Subscription
 from oms_chassis.runtime.threads import Task
@@ -101,7 +101,7 @@ def fail() -> None:
 
 def build(context):
     crash = [lambda: context.database.execute("SELECT 1")] if context.settings.currency != "EUR" else [fail]
-    return Parts(
+    return Components(
         subscriptions=[Subscription(PAYMENT_REFUNDED, lambda transaction, events: None)],
         routers=[] if context.settings.currency == "CHF" else [router],
         tasks=[Task("failing", fail, 0.05)],
@@ -273,14 +273,14 @@ def test_topics_say_when_the_broker_is_away(
         raise StreamUnavailable("KafkaConnectionError")
 
     monkeypatch.setattr(kafka_module, "create_topics", refuse)
-    monkeypatch.setattr("oms_chassis.runtime.waiting.PATIENCE", 0.0)
+    monkeypatch.setattr("oms_chassis.runtime.waiting.START_TIMEOUT", 0.0)
     monkeypatch.setenv("OMS_DATABASE_URL", database_url)
     monkeypatch.setenv("OMS_KAFKA_BOOTSTRAP", "127.0.0.1:1")
     assert main(Service("toy", "toy", Settings, lambda _: Components()), ["topics"]) == 1
     assert "topics_failed" in capsys.readouterr().out
 
 
-def test_a_service_tells_that_it_lives_that_it_is_ready_and_what_it_measures(running: Toy) -> None:
+def test_a_service_says_that_it_lives_that_it_is_ready_and_what_it_measures(running: Toy) -> None:
     toy = running
     assert toy.get("/livez").status_code == 200
     assert toy.get("/readyz").json() == {"serving": True, "database": True}

@@ -120,6 +120,6 @@ def quarantine(connection: Connection, row: Row[Any], error: str) -> None:
 
 
 def requeue(transaction: Transaction, ids: Sequence[int]) -> int:
-    """Put quarantined rows back at the end of the outbox, once their cause is mended; how many there were."""
+    """Put quarantined rows back at the end of the outbox, once their cause is repaired; how many there were."""
     transaction.signals.add(SIGNAL)
     return len(transaction.run(_REQUEUE, ids=list(ids)))

@@ -119,7 +119,7 @@ def create_chassis_tables() -> None:
 
 
 def drop_chassis_tables() -> None:
-    """The way back."""
+    """Undo `create_chassis_tables`."""
     from alembic import op
 
     for table in ("job", "outbox", "inbox"):
@@ -144,7 +144,7 @@ def create_outbox_quarantine() -> None:
 
 
 def drop_outbox_quarantine() -> None:
-    """The way back."""
+    """Undo `create_outbox_quarantine`."""
     from alembic import op
 
     op.drop_table("outbox_quarantine")
