@@ -1,0 +1,93 @@
+"""Processes end in the middle of an incident, or vanish."""
+
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import httpx
+import psutil
+import pytest
+from support.chassis import eventually
+from support.network import Proxy
+from support.proxied import Network, ProxiedPlatform
+
+from incidents.bounds import COPIES, STOPPED, TAKEN_OVER
+from incidents.faults import silent
+from incidents.incident import Incident
+from oms_platform.platform import Platform
+from oms_platform.services import HttpServer
+
+pytestmark = pytest.mark.incidents
+
+
+def test_services_end_in_time_though_their_databases_are_silent(
+    incident: Incident, network: Network, platform: Platform
+) -> None:
+    block = ended_within(platform, *network.databases.values())
+    incident.run("SIGTERM to every service while Postgres is silent", block, 5.0, copies=COPIES)
+
+
+def test_services_end_in_time_though_kafka_is_silent(incident: Incident, network: Network, platform: Platform) -> None:
+    block = ended_within(platform, network.kafka)
+    incident.run("SIGTERM to every service while Kafka is silent", block, 5.0, copies=COPIES)
+
+
+def test_a_relay_that_vanished_is_replaced(incident: Incident, proxied: ProxiedPlatform) -> None:
+    incident.run("payment's relay vanishes", leader_vanishes(proxied), 5.0)
+
+
+@contextmanager
+def ended_within(platform: Platform, *proxies: Proxy) -> Iterator[None]:
+    """Servers are silent, all services are to end, and are started again when the servers answer."""
+    services = list(platform.services.values())
+    with silent(*proxies):
+        time.sleep(3.0)  # until everything that can wait for them does
+        with ThreadPoolExecutor(len(services)) as pool:
+            took = dict(zip(platform.services, pool.map(seconds_to_end, services), strict=True))
+        yield
+    for service in services:
+        service.start()
+    for service in services:
+        service.await_ready(120.0)
+    assert max(took.values()) <= STOPPED, took
+
+
+def seconds_to_end(service: HttpServer) -> float:
+    """How long a service takes to end."""
+    assert service.process is not None
+    began = time.monotonic()
+    service.process.send_signal(signal.SIGTERM)
+    try:
+        service.process.wait(2 * STOPPED)
+        return time.monotonic() - began
+    finally:
+        service.stop()
+
+
+@contextmanager
+def leader_vanishes(proxied: ProxiedPlatform) -> Iterator[None]:
+    """Two replicas, and the one whose relay leads is stopped where it is. Its connections stay open, as the kernel
+    answers for it; so does its lock, until the server ends a session that says nothing."""
+    with proxied.replica("payment") as second:
+        first = proxied.platform.services["payment"]
+        leader, other = (first, second) if leads(first) else (second, first)
+        assert leads(leader)
+        frozen = psutil.Process(leader.pid)
+        frozen.suspend()
+        try:
+            eventually(lambda: leads(other), within=TAKEN_OVER)
+            yield
+        finally:
+            leader.kill()
+    proxied.restore()
+
+
+def leads(service: HttpServer) -> bool:
+    """Whether its relay has the lock."""
+    try:
+        metrics = httpx.get(f"http://127.0.0.1:{service.ready[0]}/metrics", timeout=5.0).text
+    except httpx.TransportError:
+        return False
+    return "oms_relay_leader 1.0" in metrics
