@@ -20,7 +20,11 @@ def test_orders_are_answered_while_their_database_is_silent(incident: Incident, 
 
 
 @pytest.mark.incidents
-@pytest.mark.xfail(strict=True, reason="an answer waits for a statement, its grace, and five seconds of finding out")
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="an answer waits for a statement, its grace, and five seconds of finding out",
+)
 def test_no_answer_waits_until_an_outcome_is_found_out(network: Network, platform: Platform) -> None:
     with Traffic(platform.url) as traffic:
         traffic.await_accepted(4)
