@@ -34,8 +34,21 @@ def test_services_end_in_time_though_kafka_is_silent(incident: Incident, network
     incident.run("SIGTERM to every service while Kafka is silent", block, 5.0, copies=COPIES)
 
 
+def test_services_end_in_time_though_their_receivers_are_silent(
+    incident: Incident, network: Network, platform: Platform
+) -> None:
+    block = ended_within(platform, network.smtp, network.sms)
+    incident.run("SIGTERM to every service while mail server and SMS provider are silent", block, 5.0, copies=COPIES)
+
+
 def test_a_relay_that_vanished_is_replaced(incident: Incident, proxied: ProxiedPlatform) -> None:
-    incident.run("payment's relay vanishes", leader_vanishes(proxied), 5.0)
+    first = proxied.platform.services["payment"]
+    with proxied.replica("payment") as second:
+        leader, other = (first, second) if leads(first) else (second, first)
+        try:
+            incident.run("the process of payment's leading relay stops where it is", vanished(leader, other), 0.0)
+        finally:
+            leader.kill()
 
 
 @contextmanager
@@ -67,21 +80,12 @@ def seconds_to_end(service: HttpServer) -> float:
 
 
 @contextmanager
-def leader_vanishes(proxied: ProxiedPlatform) -> Iterator[None]:
-    """Two replicas, and the one whose relay leads is stopped where it is. Its connections stay open, as the kernel
+def vanished(leader: HttpServer, other: HttpServer) -> Iterator[None]:
+    """A process is stopped where it is, for good, until another relay leads. Its connections stay open, as the kernel
     answers for it; so does its lock, until the server ends a session that says nothing."""
-    with proxied.replica("payment") as second:
-        first = proxied.platform.services["payment"]
-        leader, other = (first, second) if leads(first) else (second, first)
-        assert leads(leader)
-        frozen = psutil.Process(leader.pid)
-        frozen.suspend()
-        try:
-            eventually(lambda: leads(other), within=TAKEN_OVER)
-            yield
-        finally:
-            leader.kill()
-    proxied.restore()
+    psutil.Process(leader.pid).suspend()
+    eventually(lambda: leads(other), within=TAKEN_OVER)
+    yield
 
 
 def leads(service: HttpServer) -> bool:
