@@ -8,6 +8,7 @@ from incidents.faults import at_once, forgotten, narrow, refusing, silent, slow,
 from incidents.incident import Incident
 from oms_platform.platform import Platform
 
+pytestmark = pytest.mark.timeout(600)
 LASTS = 15.0
 
 

@@ -19,7 +19,7 @@ from incidents.incident import Incident
 from oms_platform.platform import Platform
 from oms_platform.services import HttpServer
 
-pytestmark = pytest.mark.incidents
+pytestmark = [pytest.mark.incidents, pytest.mark.timeout(600)]
 
 
 def test_services_end_in_time_though_their_databases_are_silent(

@@ -8,7 +8,7 @@ from incidents.faults import answering_503, silent
 from incidents.incident import Incident
 from oms_platform.platform import Platform
 
-pytestmark = pytest.mark.incidents
+pytestmark = [pytest.mark.incidents, pytest.mark.timeout(600)]
 LASTS = 15.0
 
 

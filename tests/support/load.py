@@ -15,7 +15,7 @@ from support.orders import APPROVED, DECLINED, Body, body
 
 RETRIED = {429, 500, 502, 503, 504}
 PAUSE = 0.2  # seconds before an order is sent again
-PATIENCE = 15.0  # seconds that a client waits for an answer
+ANSWER_SECONDS = 15.0  # seconds that a client waits for an answer
 
 
 @dataclass
@@ -68,7 +68,7 @@ async def post_all(
     return outcome
 
 
-def client_of(url: str, patience: float = PATIENCE) -> httpx.AsyncClient:
+def client_of(url: str, patience: float = ANSWER_SECONDS) -> httpx.AsyncClient:
     """A client of the order service, for as many connections as it takes."""
     return httpx.AsyncClient(base_url=url, timeout=patience, limits=httpx.Limits(max_connections=None))
 

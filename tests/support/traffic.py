@@ -14,7 +14,7 @@ from support.chassis import eventually
 from support.load import Outcome
 
 EVERY = 0.25  # seconds between two orders
-PATIENCE = 30.0  # seconds that a client waits for an answer: longer than any may take, so that its length is seen
+ANSWER_SECONDS = 30.0  # seconds that a client waits for an answer: longer than any may take, so that its length is seen
 GIVE_UP = 240.0  # seconds after which a client with a key gives up
 
 
@@ -56,7 +56,7 @@ class Traffic:
 
     async def _send(self) -> None:
         deadline = time.monotonic() + GIVE_UP
-        async with load.client_of(self._url, PATIENCE) as client, asyncio.TaskGroup() as group:
+        async with load.client_of(self._url, ANSWER_SECONDS) as client, asyncio.TaskGroup() as group:
             for number, _ in enumerate(cycle([None])):
                 if self._ending.is_set():
                     return
