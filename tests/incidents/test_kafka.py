@@ -1,12 +1,19 @@
 """Kafka vanishes, refuses, stops, is slow, or delivers poison: orders are accepted all the same."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
 import pytest
-from support.proxied import Network
+from support.chassis import eventually
+from support.proxied import Network, metrics
 
 from incidents import poison
+from incidents.bounds import NOTICED
 from incidents.faults import at_once, forgotten, narrow, refusing, silent, slow, stopped
 from incidents.incident import Incident
 from oms_platform.platform import Platform
+from oms_platform.services import HttpServer
 
 pytestmark = pytest.mark.timeout(600)
 LASTS = 15.0
@@ -22,8 +29,23 @@ def test_poison_of_every_kind_stops_nothing(incident: Incident, platform: Platfo
 
 
 @pytest.mark.incidents
-def test_kafka_is_silent(incident: Incident, network: Network) -> None:
-    incident.run("Kafka falls silent", silent(network.kafka), 40.0)
+def test_kafka_is_silent(incident: Incident, network: Network, platform: Platform) -> None:
+    incident.run("Kafka falls silent", reported(network, platform), 40.0)
+
+
+@contextmanager
+def reported(network: Network, platform: Platform) -> Iterator[None]:
+    """Kafka is silent, and every service says that it consumes nothing: no old number is shown as if it were new."""
+    with silent(network.kafka):
+        for service in platform.services.values():
+            eventually(partial(reports, service, "oms_consumer_running 0.0"), within=NOTICED)
+        assert not any(reports(service, "oms_consumer_lag{") for service in platform.services.values())
+        yield
+
+
+def reports(service: HttpServer, metric: str) -> bool:
+    """Whether this is among a service's metrics."""
+    return metric in metrics(service)
 
 
 @pytest.mark.incidents

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-import httpx
 import psutil
+import psycopg
 import pytest
 from support.chassis import eventually
 from support.network import Proxy
-from support.proxied import Network, ProxiedPlatform
+from support.proxied import Network, ProxiedPlatform, metrics
 
 from incidents.bounds import COPIES, IN_DOUBT, STOPPED, TAKEN_OVER
 from incidents.faults import silent
@@ -39,6 +39,11 @@ def test_services_end_in_time_though_their_receivers_are_silent(
 ) -> None:
     block = ended_within(platform, network.smtp, network.sms)
     incident.run("SIGTERM to every service while mail server and SMS provider are silent", block, 5.0, copies=COPIES)
+
+
+def test_an_older_release_starts_on_a_newer_schema(incident: Incident, platform: Platform) -> None:
+    """As after a rollback, or when an old pod is moved in the middle of a rollout."""
+    incident.run("order's old release restarts on a newer schema", migrated_by_another_release(platform, "order"), 5.0)
 
 
 def test_a_relay_that_vanished_is_replaced(incident: Incident, proxied: ProxiedPlatform) -> None:
@@ -80,6 +85,20 @@ def seconds_to_end(service: HttpServer) -> float:
 
 
 @contextmanager
+def migrated_by_another_release(platform: Platform, name: str) -> Iterator[None]:
+    """A database at a version that this release does not know, and a service that is restarted on it."""
+    database, service = platform.databases[name], platform.services[name]
+    with psycopg.connect(database.url) as connection:
+        (version,) = connection.execute("SELECT version_num FROM alembic_version").fetchone() or ("",)
+    database.run("UPDATE alembic_version SET version_num = '9999_next'", "oms")
+    try:
+        service.restart()
+        yield
+    finally:
+        database.run(f"UPDATE alembic_version SET version_num = '{version}'", "oms")
+
+
+@contextmanager
 def vanished(leader: HttpServer, other: HttpServer) -> Iterator[None]:
     """A process is stopped where it is, for good, until another relay leads. Its connections stay open, as the kernel
     answers for it; so does its lock, until the server ends a session that says nothing."""
@@ -90,8 +109,4 @@ def vanished(leader: HttpServer, other: HttpServer) -> Iterator[None]:
 
 def leads(service: HttpServer) -> bool:
     """Whether its relay has the lock."""
-    try:
-        metrics = httpx.get(f"http://127.0.0.1:{service.ready[0]}/metrics", timeout=5.0).text
-    except httpx.TransportError:
-        return False
-    return "oms_relay_leader 1.0" in metrics
+    return "oms_relay_leader 1.0" in metrics(service)

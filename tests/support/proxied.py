@@ -5,6 +5,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
 from oms_contracts.topics import SERVICES
 from oms_platform import services
 from oms_platform.addresses import Addresses
@@ -65,6 +67,14 @@ class ProxiedPlatform:
         """One more process of a service, to be started."""
         log = self.platform.services[name].log.with_name(f"{name}-2.log")
         return services.service(name, Addresses.free(), log, "", extra=self.network.environment(name))
+
+
+def metrics(service: HttpServer) -> str:
+    """What a service reports of itself; empty if it does not answer."""
+    try:
+        return httpx.get(f"http://{HOST}:{service.ready[0]}/metrics", timeout=5.0).text
+    except httpx.TransportError:
+        return ""
 
 
 @contextmanager
