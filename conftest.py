@@ -13,6 +13,7 @@ settings.register_profile("oms", deadline=None)
 settings.load_profile("oms")
 
 PLATFORM = "platform"
+INCIDENTS = "tests/incidents/"  # they have a platform of their own, and mostly wait
 ON_THE_PLATFORM = ("tests/e2e/", "tests/crash/", "tests/cards/")
 # Not at the same time as the other one: two cores carry one.
 ALSO_A_PLATFORM = (
@@ -31,6 +32,8 @@ class ByFile(LoadScopeScheduling):  # type: ignore[misc] # xdist ships no types
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
+        if path.startswith(INCIDENTS):
+            return INCIDENTS
         return PLATFORM if path.startswith((*ON_THE_PLATFORM, *ALSO_A_PLATFORM)) else path
 
     def _assign_work_unit(self, node: Any) -> None:

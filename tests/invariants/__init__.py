@@ -7,9 +7,20 @@ One checker for every run that counts: end to end, crash, cluster and benchmark.
     python -m invariants --help                            # the same from a terminal
 """
 
-from invariants.evidence import Answer, Evidence, Violation
+from invariants.evidence import Answer, Evidence, Unanswered, Violation
 from invariants.quiet import check, check_when_quiet
-from invariants.reading import Sources
+from invariants.reading import Expected, Sources
 from invariants.rules import RULES, violations
 
-__all__ = ["RULES", "Answer", "Evidence", "Sources", "Violation", "check", "check_when_quiet", "violations"]
+__all__ = [
+    "RULES",
+    "Answer",
+    "Evidence",
+    "Expected",
+    "Sources",
+    "Unanswered",
+    "Violation",
+    "check",
+    "check_when_quiet",
+    "violations",
+]

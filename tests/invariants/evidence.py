@@ -26,6 +26,15 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Unanswered:
+    """A client that got no 202, by its address. `in_doubt` means that nobody said no, either: its connection broke, or
+    the answer was that the outcome is unknown."""
+
+    email: str
+    in_doubt: bool
+
+
+@dataclass(frozen=True)
 class Order:
     """An order with what was ordered of each item, and the statuses that its timeline lists."""
 
@@ -45,6 +54,7 @@ class Charge:
     order_id: str
     amount: int
     approved: bool
+    id: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,18 @@ class Refund:
 
     order_id: str
     amount: int
+    id: str = ""
+
+
+@dataclass(frozen=True)
+class Payment:
+    """What the payment service's own table says of an order."""
+
+    order_id: str
+    state: str
+    amount: int
+    charge_id: str | None
+    refund_id: str | None
 
 
 @dataclass(frozen=True)
@@ -85,16 +107,23 @@ class Notice:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that is looked at, of one moment. `keys` is the order of each idempotency key, `None` what was not given."""
+    """All that is looked at, of one moment. `keys` is the order of each idempotency key, `None` what was not given.
+
+    With `unanswered`, `answers` and it are all the clients that there were. `copies` are emails that came once more.
+    """
 
     orders: Mapping[str, Order]
     charges: Sequence[Charge] = ()
     refunds: Sequence[Refund] = ()
+    payments: Sequence[Payment] = ()
     items: Sequence[Item] = ()
     allocations: Sequence[Allocation] = ()
     notices: Sequence[Notice] | None = None
     keys: Sequence[tuple[str, str]] = ()
     answers: Sequence[Answer] = ()
+    unanswered: Sequence[Unanswered] | None = None
+    copies: int | None = None
+    allowed_copies: int | None = None
     outboxes: Mapping[str, int] = field(default_factory=dict)
     jobs: Mapping[str, int] = field(default_factory=dict)
     dead_letters: Mapping[str, int] | None = None

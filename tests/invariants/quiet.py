@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import httpx
 
 from invariants.evidence import Answer, Violation
-from invariants.reading import Sources, count, read
+from invariants.reading import Expected, Sources, count, read
 from invariants.rules import KINDS, violations
 
 BUSY, AGAIN = 0.1, 0.3  # seconds between looks: while work is left, and while only messages may be on their way
@@ -15,12 +16,20 @@ _WORK_LEFT = "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM job)"
 _ORDERS_LEFT = "SELECT count(*) FROM orders WHERE status NOT IN ('CONFIRMED', 'CANCELLED')"
 
 
+NOTHING = Expected()
+
+
 def check(
-    sources: Sources, answers: Sequence[Answer] = (), dead_letters: Mapping[str, int] | None = None
+    sources: Sources,
+    answers: Sequence[Answer] = (),
+    dead_letters: Mapping[str, int] | None = None,
+    expected: Expected = NOTHING,
 ) -> list[Violation]:
-    """What is wrong at this moment. `answers` is what clients were promised, `dead_letters` what is expected of each
-    service. psycopg.OperationalError or httpx.HTTPError if something cannot be read."""
-    return violations(read(sources, answers, dead_letters or {}))
+    """What is wrong at this moment. `answers` and `dead_letters` are short for those of `expected`.
+
+    psycopg.OperationalError or httpx.HTTPError if something cannot be read.
+    """
+    return violations(read(sources, _completed(expected, answers, dead_letters)))
 
 
 def check_when_quiet(
@@ -28,14 +37,21 @@ def check_when_quiet(
     answers: Sequence[Answer] = (),
     dead_letters: Mapping[str, int] | None = None,
     within: float = 60.0,
+    expected: Expected = NOTHING,
 ) -> list[Violation]:
     """What is wrong as soon as nothing is, or what is still wrong after `within` seconds."""
     deadline = time.monotonic() + within
     while work_left(sources) and time.monotonic() < deadline:
         time.sleep(BUSY)
-    while (found := check(sources, answers, dead_letters)) and time.monotonic() < deadline:
+    while (found := check(sources, answers, dead_letters, expected)) and time.monotonic() < deadline:
         time.sleep(AGAIN)
     return found
+
+
+def _completed(expected: Expected, answers: Sequence[Answer], dead_letters: Mapping[str, int] | None) -> Expected:
+    return replace(
+        expected, answers=[*expected.answers, *answers], dead_letters={**expected.dead_letters, **(dead_letters or {})}
+    )
 
 
 def work_left(sources: Sources) -> int:

@@ -1,14 +1,14 @@
 """Reading the evidence: from the services' databases, the gateway's books, mail catcher, and dead-letter topics."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, LiteralString
 
 import httpx
 import psycopg
 from kafka import KafkaConsumer, TopicPartition
 
-from invariants.evidence import Allocation, Answer, Charge, Evidence, Item, Notice, Order, Refund
+from invariants.evidence import Allocation, Answer, Charge, Evidence, Item, Notice, Order, Payment, Refund, Unanswered
 from oms_chassis.messaging.kafka import connection as kafka_connection
 from oms_chassis.settings import Settings
 from oms_contracts.topics import SERVICES, dead_letter
@@ -25,8 +25,20 @@ FROM orders
 _KEYS = """
 SELECT CASE scope WHEN 'anonymous' THEN key ELSE scope || ':' || key END, order_id::text FROM idempotency
 """
+_PAYMENTS = "SELECT order_id, state, amount, charge_id, refund_id FROM payment"
 _ITEMS = "SELECT id, initial, restocked, on_hand, sold FROM item"
 _ALLOCATIONS = "SELECT order_id, item_id, quantity FROM reservation"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What only those know who made the load: what clients were answered (of `unanswered` see Evidence), how many dead
+    letters each service is to have left, and how many emails may have come once more (any number unless given)."""
+
+    answers: Sequence[Answer] = ()
+    unanswered: Sequence[Unanswered] | None = None
+    dead_letters: Mapping[str, int] = field(default_factory=dict)
+    copies: int | None = None
 
 
 @dataclass(frozen=True)
@@ -40,31 +52,41 @@ class Sources:
     ledger: str | None = None
 
 
-def read(sources: Sources, answers: Sequence[Answer] = (), dead_letters: Mapping[str, int] = {}) -> Evidence:
+def read(sources: Sources, expected: Expected) -> Evidence:
     """The evidence of this moment. The stores are read one after the other: let the system come to rest first."""
     books = sources.ledger or sources.databases["payment"]
     return Evidence(
         orders={order.id: order for order in _orders(sources.databases["order"])},
         charges=[
-            Charge(order_id, charge.amount, charge.approved)
+            Charge(order_id, charge.amount, charge.approved, charge.id)
             for order_id, charges in ledger.charges_by_order(books).items()
             for charge in charges
         ],
         refunds=[
-            Refund(order_id, refund.amount)
+            Refund(order_id, refund.amount, refund.id)
             for order_id, refunds in ledger.refunds_by_order(books).items()
             for refund in refunds
         ],
+        payments=[Payment(*row) for row in _rows(sources.databases["payment"], _PAYMENTS)],
         items=[Item(*row) for row in _rows(sources.databases["inventory"], _ITEMS)],
         allocations=[Allocation(*row) for row in _rows(sources.databases["inventory"], _ALLOCATIONS)],
         notices=None if sources.mailcatcher is None else _notices(sources.mailcatcher),
         keys=[(key, order_id) for key, order_id in _rows(sources.databases["order"], _KEYS)],
-        answers=answers,
+        answers=expected.answers,
+        unanswered=expected.unanswered,
+        copies=None if sources.mailcatcher is None else count_copies(sources.mailcatcher),
+        allowed_copies=expected.copies,
         outboxes={name: count(url, "SELECT count(*) FROM outbox") for name, url in sources.databases.items()},
         jobs={name: count(url, "SELECT count(*) FROM job") for name, url in sources.databases.items()},
         dead_letters=None if sources.kafka is None else count_dead_letters(sources.kafka),
-        expected_dead_letters=dead_letters,
+        expected_dead_letters=expected.dead_letters,
     )
+
+
+def count_copies(mailcatcher: str) -> int:
+    """How many emails came that had come before."""
+    counts = httpx.get(f"{mailcatcher}/messages/count", timeout=30.0).raise_for_status().json()
+    return int(counts["emailDeliveries"]) - int(counts["email"])
 
 
 def count_dead_letters(kafka: str | Settings) -> dict[str, int]:

@@ -20,6 +20,12 @@ ARROWS = {
     ("CANCELLING", CANCELLED),
 }
 KINDS = ("email", "sms")
+# The states in which an order's end leaves its payment, by status and reason.
+PAYMENTS = {
+    (CONFIRMED, None): {"COMPLETED"},
+    (CANCELLED, "payment-declined"): {"FAILED"},
+    (CANCELLED, "out-of-stock"): {"REFUNDED"},
+}
 
 
 def accepted_orders_are_kept(evidence: Evidence) -> Iterator[Finding]:
@@ -53,6 +59,21 @@ def one_order_per_key(evidence: Evidence) -> Iterator[Finding]:
             yield email, f"placed one order, and {emails[email]} are there"
 
 
+def orders_were_promised(evidence: Evidence) -> Iterator[Finding]:
+    """Whoever was refused has no order, whoever was left in doubt has one at most, and there are no others."""
+    if evidence.unanswered is None:
+        return
+    promised = {answer.order_id for answer in evidence.answers}
+    in_doubt = {client.email: client.in_doubt for client in evidence.unanswered}
+    others = [order for order in evidence.orders.values() if order.id not in promised]
+    orders = Counter(order.email for order in others)
+    for order in others:
+        if not in_doubt.get(order.email):
+            yield order.id, "was refused, and is there" if order.email in in_doubt else "was promised to nobody"
+        elif orders[order.email] > 1:
+            yield order.id, f"is one of {orders[order.email]} of a client that asked for one"
+
+
 def one_charge_per_order(evidence: Evidence) -> Iterator[Finding]:
     """No customer pays twice, and nobody pays for an order that does not exist."""
     settled = Counter(charge.order_id for charge in evidence.charges if charge.approved)
@@ -70,6 +91,27 @@ def confirmed_orders_are_paid(evidence: Evidence) -> Iterator[Finding]:
     for order in _with_status(evidence, CONFIRMED):
         if settled[order.id] != 1 or net.get(order.id, 0) != order.total or order.id in refunded:
             yield order.id, f"costs {order.total}, paid is {net.get(order.id, 0)} in {settled[order.id]} charges"
+
+
+def payments_agree(evidence: Evidence) -> Iterator[Finding]:
+    """The payment service's own table says of each order what the gateway's books and the order say."""
+    payments = {payment.order_id: payment for payment in evidence.payments}
+    charges = {(charge.order_id, charge.id): charge.amount for charge in evidence.charges if charge.approved}
+    refunds = {(refund.order_id, refund.id) for refund in evidence.refunds}
+    for order in evidence.orders.values():
+        payment = payments.get(order.id)
+        expected = PAYMENTS.get((order.status, order.reason), ())
+        if order.status in TERMINAL and (payment is None or payment.state not in expected):
+            yield order.id, f"is {order.status}, its payment {payment.state if payment else 'is not there'}"
+        if payment is not None and payment.amount != order.total:
+            yield order.id, f"costs {order.total}, its payment is of {payment.amount}"
+    for payment in evidence.payments:
+        if payment.order_id not in evidence.orders:
+            yield payment.order_id, "has a payment, and is not there"
+        if payment.charge_id and charges.get((payment.order_id, payment.charge_id)) != payment.amount:
+            yield payment.order_id, f"has a payment by {payment.charge_id}, which the gateway does not have so"
+        if payment.state == "REFUNDED" and payment.charge_id and (payment.order_id, payment.refund_id) not in refunds:
+            yield payment.order_id, f"has a refund {payment.refund_id}, which the gateway does not have"
 
 
 def confirmed_orders_have_their_stock(evidence: Evidence) -> Iterator[Finding]:
@@ -125,6 +167,16 @@ def customers_are_notified_once(evidence: Evidence) -> Iterator[Finding]:
         yield order_id, "was written about, and is not there"
 
 
+def emails_are_not_repeated(evidence: Evidence) -> Iterator[Finding]:
+    """No email comes once more, but for as many as a fault of the mail server may have left in doubt."""
+    if (
+        evidence.copies is not None
+        and evidence.allowed_copies is not None
+        and evidence.copies > evidence.allowed_copies
+    ):
+        yield "email", f"{evidence.copies} emails came once more, {evidence.allowed_copies} may have"
+
+
 def outboxes_are_empty(evidence: Evidence) -> Iterator[Finding]:
     """What happened has been published to the other services."""
     yield from ((service, f"{count} events wait") for service, count in evidence.outboxes.items() if count)
@@ -159,13 +211,16 @@ RULES: Mapping[str, Rule] = {
         accepted_orders_are_kept,
         orders_are_terminal,
         one_order_per_key,
+        orders_were_promised,
         one_charge_per_order,
         confirmed_orders_are_paid,
+        payments_agree,
         confirmed_orders_have_their_stock,
         cancelled_orders_cost_nothing,
         cancelled_orders_hold_no_stock,
         stock_adds_up,
         customers_are_notified_once,
+        emails_are_not_repeated,
         outboxes_are_empty,
         jobs_are_done,
         dead_letters_are_the_expected_ones,

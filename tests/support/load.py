@@ -1,4 +1,5 @@
-"""Many orders at once, by a client that does what a good client does: the same key again until there is an answer."""
+"""Many orders at once, by clients that do what good clients do: with a key, the same one again until there is an
+answer; without, once and never again."""
 
 import asyncio
 import time
@@ -8,20 +9,32 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 import httpx
-from invariants import Answer
+from invariants import Answer, Unanswered
 
 from support.orders import APPROVED, DECLINED, Body, body
 
 RETRIED = {429, 500, 502, 503, 504}
 PAUSE = 0.2  # seconds before an order is sent again
+ANSWER_SECONDS = 15.0  # seconds that a client waits for an answer
 
 
 @dataclass
 class Outcome:
-    """What became of a load: the accepted orders, and how often each other status (0: no answer) came before."""
+    """What became of a load: the accepted orders, how often each other status (0: no answer) came before, who was left
+    without a 202, and how many seconds the slowest answer took (a connection that was refused is one, too)."""
 
     answers: list[Answer] = field(default_factory=list)
     refusals: Counter[int] = field(default_factory=Counter)
+    unanswered: list[Unanswered] = field(default_factory=list)
+    slowest: float = 0.0
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One POST: its status (0: no answer), and whether the order may be there though the status is no 202."""
+
+    status: int
+    in_doubt: bool = False
 
 
 def mix(count: int) -> list[Body]:
@@ -46,36 +59,61 @@ async def post_all(
 ) -> Outcome:
     """Post orders, evenly over `spread` seconds, until all are accepted. `meanwhile` runs in a thread meanwhile."""
     outcome, slots, start = Outcome(), asyncio.Semaphore(concurrency), time.monotonic()
-    timeout = httpx.Timeout(15.0)
-    async with httpx.AsyncClient(base_url=url, timeout=timeout) as client, asyncio.TaskGroup() as group:
+    async with client_of(url) as client, asyncio.TaskGroup() as group:
         if meanwhile is not None:
             group.create_task(asyncio.to_thread(meanwhile))
         for number, order in enumerate(orders):
             await asyncio.sleep(start + spread * number / len(orders) - time.monotonic())
-            group.create_task(_post(client, order, outcome, slots, start + spread + within))
+            group.create_task(_post_within(slots, client, order, outcome, start + spread + within))
     return outcome
 
 
-async def _post(
-    client: httpx.AsyncClient, order: Body, outcome: Outcome, slots: asyncio.Semaphore, deadline: float
+def client_of(url: str, patience: float = ANSWER_SECONDS) -> httpx.AsyncClient:
+    """A client of the order service, for as many connections as it takes."""
+    return httpx.AsyncClient(base_url=url, timeout=patience, limits=httpx.Limits(max_connections=None))
+
+
+async def _post_within(
+    slots: asyncio.Semaphore, client: httpx.AsyncClient, order: Body, outcome: Outcome, deadline: float
 ) -> None:
-    key = uuid4().hex
     async with slots:
-        while (status := await _attempt(client, order, key, outcome)) != 202:
-            assert status in {0, 409, *RETRIED}, f"an order was refused with {status}"
-            assert time.monotonic() < deadline, f"an order was not accepted in time; so far: {outcome.refusals}"
-            outcome.refusals[status] += 1
-            await asyncio.sleep(PAUSE)
+        await post_until_accepted(client, order, outcome, deadline)
 
 
-async def _attempt(client: httpx.AsyncClient, order: Body, key: str, outcome: Outcome) -> int:
+async def post_until_accepted(client: httpx.AsyncClient, order: Body, outcome: Outcome, deadline: float) -> None:
+    """Post an order with a key, again and again until it is accepted. AssertionError if it is not by the deadline."""
+    key = uuid4().hex
+    while (status := (await _attempt(client, order, key, outcome)).status) != 202:
+        assert status in {0, 409, *RETRIED}, f"an order was refused with {status}"
+        assert time.monotonic() < deadline, f"an order was not accepted in time; so far: {outcome.refusals}"
+        outcome.refusals[status] += 1
+        await asyncio.sleep(PAUSE)
+
+
+async def post_once(client: httpx.AsyncClient, order: Body, outcome: Outcome) -> None:
+    """Post an order without a key, and let it be whatever comes."""
+    attempt = await _attempt(client, order, None, outcome)
+    if attempt.status == 202:
+        return
+    assert attempt.status in {0, *RETRIED}, f"an order was refused with {attempt.status}"
+    outcome.refusals[attempt.status] += 1
+    outcome.unanswered.append(Unanswered(order["customer"]["email"], attempt.in_doubt))
+
+
+async def _attempt(client: httpx.AsyncClient, order: Body, key: str | None, outcome: Outcome) -> Attempt:
+    began = time.monotonic()
     try:
-        response = await client.post("/order", json=order, headers={"Idempotency-Key": key})
+        response = await client.post("/order", json=order, headers={"Idempotency-Key": key} if key else {})
+    except (httpx.ConnectError, httpx.ConnectTimeout):
+        return Attempt(0)
     except httpx.TransportError:
-        return 0
+        return Attempt(0, in_doubt=True)
+    finally:
+        outcome.slowest = max(outcome.slowest, time.monotonic() - began)
     if response.status_code == 202:
         outcome.answers.append(Answer(key, response.json()["id"], order["customer"]["email"]))
-    return response.status_code
+        return Attempt(202)
+    return Attempt(response.status_code, "outcome-unknown" in response.text)
 
 
 def post(

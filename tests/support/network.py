@@ -26,26 +26,37 @@ class _Link:
     def reset(self) -> None:
         """End both sides at once, as a peer does that has lost its state."""
         for writer in (self.client, self.server):
-            raw: socket.socket = writer.get_extra_info("socket")
-            with contextlib.suppress(OSError):
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            writer.transport.abort()
+            _reset(writer)
+
+    def half_open(self) -> None:
+        """End the server's side, and say nothing of it to the client."""
+        self.gate.clear()
+        _reset(self.server)
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    raw: socket.socket = writer.get_extra_info("socket")
+    with contextlib.suppress(OSError):
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
 
 
 class Proxy:
     """Forwards connections to a server. Its methods may be called from any thread, and work at once."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, listen: int = 0) -> None:
         self._target = (host, port)
+        self._delay = 0.0
+        self._rate = 0.0
         self._links: set[_Link] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._refusing = self._swallowing = False
-        self.port = 0
+        self.port = listen
 
     def start(self) -> None:
-        """Listen on a free port."""
+        """Listen: on a free port unless one was given."""
         self._thread.start()
         self._call(self._listen())
 
@@ -77,15 +88,39 @@ class Proxy:
         """Lose what the server says on the connections that are open now; what the client says arrives."""
         self._call(self._each(lambda link: setattr(link, "muted", True)))
 
+    def half_open(self) -> None:
+        """End the open connections at the server only, as a server does that restarts behind a firewall which drops
+        its reset: the client is left with connections that nobody answers. New ones work."""
+        self._call(self._each(_Link.half_open))
+
     def refuse(self, refusing: bool = True) -> None:
         """Whether to close new connections at once."""
         self._refusing = refusing
+
+    def delay(self, seconds: float) -> None:
+        """Let each piece of what either side says wait that long."""
+        self._delay = seconds
+
+    def throttle(self, bytes_per_second: float) -> None:
+        """Let no more through on each connection and in each direction; 0 means as much as comes."""
+        self._rate = bytes_per_second
+
+    def redirect(self, port: int) -> None:
+        """Lead new connections to another server on this machine, and cut those that are open."""
+        self._target = ("127.0.0.1", port)
+        self.cut()
+
+    def heal(self) -> None:
+        """Let new connections work, at full speed. Those that a blackhole has swallowed stay as they are: a peer that
+        lost its state does not come back."""
+        self._refusing = self._swallowing = False
+        self._delay = self._rate = 0.0
 
     def _call(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _close(self) -> None:
@@ -106,7 +141,11 @@ class Proxy:
         if self._refusing:
             writer.transport.abort()
             return
-        server_reader, server_writer = await asyncio.open_connection(*self._target)
+        try:
+            server_reader, server_writer = await asyncio.open_connection(*self._target)
+        except OSError:  # nobody listens there
+            writer.transport.abort()
+            return
         link = _Link(writer, server_writer, asyncio.Event())
         if not self._swallowing:
             link.gate.set()
@@ -121,16 +160,20 @@ class Proxy:
     async def _upwards(self, reader: asyncio.StreamReader, link: _Link) -> None:
         async for data in _chunks(reader):
             if link.gate.is_set():  # what a blackhole was given is lost
-                link.server.write(data)
-                await link.server.drain()
+                await self._pass(data, link.server)
 
     async def _downwards(self, reader: asyncio.StreamReader, link: _Link) -> None:
         async for data in _chunks(reader):
             await link.gate.wait()
             if not link.muted:
-                link.client.write(data)
-                await link.client.drain()
+                await self._pass(data, link.client)
         await link.gate.wait()
+
+    async def _pass(self, data: bytes, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(self._delay + (len(data) / self._rate if self._rate else 0.0))
+        with contextlib.suppress(ConnectionError):
+            writer.write(data)
+            await writer.drain()
 
 
 async def _chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:

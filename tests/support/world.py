@@ -55,7 +55,11 @@ INSERT INTO gateway_simulator.charge (key, id, approved, amount, currency, reaso
     ('{CONFIRMED}:charge', 'ch-1', true, 200, 'USD', NULL),
     ('{DECLINED}:charge', 'ch-2', false, 200, 'USD', 'card_declined'),
     ('{SOLD_OUT}:charge', 'ch-3', true, 200, 'USD', NULL);
-INSERT INTO gateway_simulator.refund (key, id, charge_id, amount) VALUES ('{SOLD_OUT}:refund', 're-3', 'ch-3', 200)
+INSERT INTO gateway_simulator.refund (key, id, charge_id, amount) VALUES ('{SOLD_OUT}:refund', 're-3', 'ch-3', 200);
+INSERT INTO payment (order_id, state, amount, currency, charge_id, refund_id) VALUES
+    ('{CONFIRMED}', 'COMPLETED', 200, 'USD', 'ch-1', NULL),
+    ('{DECLINED}', 'FAILED', 200, 'USD', NULL, NULL),
+    ('{SOLD_OUT}', 'REFUNDED', 200, 'USD', 'ch-3', 're-3')
 """
 _STOCK: LiteralString = f"""
 INSERT INTO item (id, name, unit_price, currency, initial, restocked, on_hand, sold) VALUES
@@ -88,6 +92,10 @@ _PAID: Mapping[str, Sequence[LiteralString]] = {
         INSERT INTO gateway_simulator.charge (key, id, approved, amount, currency)
         SELECT id || ':charge', 'ch-' || id, true, 100, 'USD' FROM unnest(%(ids)s::text[]) AS id
         """,
+        """
+        INSERT INTO payment (order_id, state, amount, currency, charge_id)
+        SELECT id, 'COMPLETED', 100, 'USD', 'ch-' || id FROM unnest(%(ids)s::text[]) AS id
+        """,
     ),
     "inventory": ("UPDATE item SET on_hand = on_hand + 1000, initial = initial + 1000",),
 }
@@ -98,7 +106,7 @@ WRITTEN: Mapping[str, tuple[LiteralString, ...]] = {
 }
 _TABLES: Mapping[str, LiteralString] = {
     "order": "orders, order_line, timeline, idempotency",
-    "payment": "gateway_simulator.charge, gateway_simulator.refund",
+    "payment": "payment, gateway_simulator.charge, gateway_simulator.refund",
     "inventory": "item, allocation, reservation, restock",
 }
 
@@ -134,8 +142,8 @@ class World:
                 for statement in sql:
                     connection.execute(statement, {"ids": list(order_ids)} if "%(ids)s" in statement else None)
 
-    def notify(self, order_id: str, kind: str) -> None:
-        """Send a message to a customer."""
+    def notify(self, order_id: str, kind: str, times: int = 1) -> None:
+        """Send a message to a customer; an email may come more than once."""
         if kind == "sms":
             text = {"to": "+94762222222", "from": "OMS", "text": "Hello", "reference": order_id}
             httpx.post(
@@ -146,7 +154,8 @@ class World:
         mail["X-Order-Id"], mail["Message-ID"], mail["Subject"] = order_id, f"<{uuid4().hex}@oms.example>", "Hello"
         mail["From"], mail["To"] = "orders@oms.example", "customer@customers.example"
         with smtplib.SMTP("127.0.0.1", self.smtp) as smtp:
-            smtp.send_message(mail)
+            for _ in range(times):
+                smtp.send_message(mail)
 
 
 def databases(server: PostgresServer) -> dict[str, str]:

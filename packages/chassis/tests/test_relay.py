@@ -9,8 +9,10 @@ from support.chassis import MemoryStream, eventually
 
 from oms_chassis.db import Database
 from oms_chassis.messaging import outbox
+from oms_chassis.messaging.kafka.sink import FIND_TIMEOUT, SEND_TIMEOUT
 from oms_chassis.messaging.relay import Relay
 from oms_chassis.messaging.streams import Headers, Outgoing, StreamUnavailable
+from oms_chassis.runtime.process import RELAY_IDLE
 from oms_chassis.telemetry.metrics import Metrics
 
 
@@ -160,3 +162,9 @@ def test_a_service_counts_its_topics_from_the_start(database: Database, metrics:
     Relay(database, MemoryStream(), metrics, ["one", "other"])
     for name in ("oms_relay_events_total", "oms_outbox_quarantined_total"):
         assert [metrics.registry.get_sample_value(name, {"topic": topic}) for topic in ("one", "other")] == [0.0, 0.0]
+
+
+def test_waiting_for_a_broker_costs_a_relay_no_lock() -> None:
+    assert (
+        FIND_TIMEOUT + SEND_TIMEOUT < RELAY_IDLE <= 25.0
+    )  # and a relay that vanished is replaced within half a minute

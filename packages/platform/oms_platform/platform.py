@@ -31,7 +31,7 @@ class Platform:
     """Everything under one folder: data in `data`, a log file for each program in `logs`.
 
     `commands` starts a service in another way than `python -m oms_X.main serve`; `environment` adds variables to a
-    service's own (both by service name); `postgres` adds settings to every database server.
+    service's own (both by service name); `postgres` adds settings to every database server; `behind` is KafkaServer's.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class Platform:
         commands: Commands = NONE,
         environment: Environments = NONE,
         postgres: Mapping[str, str] = NONE,
+        behind: tuple[int, int] | None = None,
     ) -> None:
         self.folder, self.at = folder, at or Addresses.free()
         self._topics_exist = threading.Event()
@@ -58,7 +59,7 @@ class Platform:
             for name in SERVICES
         }
         self.kafka = KafkaServer(
-            data / "kafka", self.at.kafka, controller_port=self.at.controller, log=self._log("kafka")
+            data / "kafka", self.at.kafka, controller_port=self.at.controller, log=self._log("kafka"), behind=behind
         )
         self.mailcatcher = services.mailcatcher(self.at, data / "mailcatcher", self._log("mailcatcher"))
         self.services = {

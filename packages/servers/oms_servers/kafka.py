@@ -29,20 +29,25 @@ rootLogger.appenderRef.out.ref = out
 
 
 class KafkaServer(Server):
-    """One broker with its data folder."""
+    """One broker with its data folder.
+
+    `behind` puts a second listener behind a proxy: its own port, and the proxy's, to which the broker sends whoever
+    asks there.
+    """
 
     ready_seconds = 90.0
     stop_seconds = 20.0
 
     def __init__(
         self, folder: Path, port: int, *, controller_port: int | None = None, name: str = "kafka",
-        log: Path | None = None, jvm: tuple[str, ...] = JVM,
+        log: Path | None = None, jvm: tuple[str, ...] = JVM, behind: tuple[int, int] | None = None,
     ) -> None:  # fmt: skip
         self.controller_port = controller_port or ports.free_port()
         super().__init__(name, log or folder.with_suffix(".log"), (port, self.controller_port))
         self.folder = folder
         self.port = port
         self.jvm = jvm
+        self.behind = behind
         self.bootstrap = f"127.0.0.1:{port}"
 
     @property
@@ -84,12 +89,19 @@ class KafkaServer(Server):
         if made.returncode != 0:
             raise LocalError(f"Kafka's storage could not be formatted: {made.stdout[-500:]}{made.stderr[-500:]}")
 
+    def _ports(self) -> Mapping[str, int]:
+        return {"PLAINTEXT": self.port} | ({"BEHIND": self.behind[0]} if self.behind else {})
+
+    def _advertised(self) -> Mapping[str, int]:
+        return {"PLAINTEXT": self.port} | ({"BEHIND": self.behind[1]} if self.behind else {})
+
     def _settings(self) -> Mapping[str, object]:
         return {
             "process.roles": "broker,controller",
             "node.id": 1,
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "listeners": ",".join([*_at(self._ports()), f"CONTROLLER://127.0.0.1:{self.controller_port}"]),
+            "advertised.listeners": ",".join(_at(self._advertised())),
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,BEHIND:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "controller.listener.names": "CONTROLLER",
             "controller.quorum.bootstrap.servers": f"127.0.0.1:{self.controller_port}",
             "log.dirs": self.data,
@@ -111,3 +123,7 @@ class KafkaServer(Server):
             "num.io.threads": 4,
             "background.threads": 2,
         }
+
+
+def _at(listeners: Mapping[str, int]) -> list[str]:
+    return [f"{name}://127.0.0.1:{port}" for name, port in listeners.items()]

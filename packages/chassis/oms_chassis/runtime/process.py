@@ -39,7 +39,9 @@ GC_THRESHOLDS = (50_000, 20, 100)
 INTAKE, REQUESTS, WRITERS, OUTPUT = 0.6, 0.7, 0.8, 0.95
 # A probe has an answer before the kubelet gives it up, also on a connection that has fallen silent.
 PROBES = Limits(statement=0.5, lock=0.5, connect=2, pool=0.5, grace=1.0)
-RELAY_IDLE = 60.0  # seconds after which the server takes the lock from a relay that says nothing: it asks all the time
+# Seconds after which the server takes the lock from a relay that says nothing, so that another one leads within half a
+# minute. More than a relay waits for a broker (sink.SEND_TIMEOUT): else each outage of Kafka would cost it its lock.
+RELAY_IDLE = 25.0
 
 
 class Process:

@@ -24,7 +24,7 @@ from oms_chassis.messaging.kafka.connection import closed_on_error, connection
 from oms_chassis.messaging.streams import LETTER_LIMIT, Outgoing, RecordRefused, StreamUnavailable, TopicRefused
 from oms_chassis.settings import Settings
 
-SEND_TIMEOUT = 30.0  # seconds until a batch that no broker acknowledged counts as not sent
+SEND_TIMEOUT = 15.0  # seconds until a batch that no broker acknowledged counts as not sent
 FIND_TIMEOUT = 5.0  # seconds until a topic that no broker knows counts as missing
 
 _OF_THE_TOPIC = (InvalidTopicError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError)

@@ -1,0 +1,1 @@
+"""Ordinary production incidents, under load, against real processes and servers."""

@@ -1,0 +1,127 @@
+"""The faults, each a block at whose end it is over."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import psycopg
+from support.network import Proxy
+
+from oms_servers.postgres import PostgresServer
+from oms_servers.server import Server
+
+
+@contextmanager
+def silent(*proxies: Proxy) -> Iterator[None]:
+    """Servers that vanish: nobody answers, on old connections or new ones, and nothing is closed."""
+    for one in proxies:
+        one.blackhole(new=True)
+    yield
+    for one in proxies:
+        one.heal()
+
+
+@contextmanager
+def forgotten(proxy: Proxy) -> Iterator[None]:
+    """A server that restarted behind a firewall: old connections lead nowhere, new ones work."""
+    proxy.half_open()
+    yield
+
+
+@contextmanager
+def refusing(proxy: Proxy) -> Iterator[None]:
+    """A server whose connections break, and that takes no new ones."""
+    proxy.refuse()
+    proxy.cut()
+    yield
+    proxy.heal()
+
+
+@contextmanager
+def slow(proxy: Proxy, seconds: float) -> Iterator[None]:
+    """A server that is far away."""
+    proxy.delay(seconds)
+    yield
+    proxy.heal()
+
+
+@contextmanager
+def narrow(proxy: Proxy, bytes_per_second: float) -> Iterator[None]:
+    """A server at the end of a thin line."""
+    proxy.throttle(bytes_per_second)
+    yield
+    proxy.heal()
+
+
+@contextmanager
+def stopped(server: Server) -> Iterator[None]:
+    """A server that is stopped, and started again."""
+    server.stop()
+    yield
+    server.start()
+    server.await_ready()
+
+
+@contextmanager
+def read_only(server: PostgresServer) -> Iterator[None]:
+    """A server that was demoted: it takes no writes, on old connections or new ones."""
+    with psycopg.connect(server.url, autocommit=True) as admin:
+        admin.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+        admin.execute("SELECT pg_reload_conf()")
+        try:
+            yield
+        finally:
+            admin.execute("SET default_transaction_read_only = off")
+            admin.execute("ALTER SYSTEM RESET default_transaction_read_only")
+            admin.execute("SELECT pg_reload_conf()")
+
+
+@contextmanager
+def locked(server: PostgresServer, table: str) -> Iterator[None]:
+    """A table that somebody else has locked."""
+    with psycopg.connect(server.url) as other:
+        other.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE".encode())
+        yield
+
+
+@contextmanager
+def renamed(server: PostgresServer, table: str, column: str) -> Iterator[None]:
+    """A column that is missing, as after a migration that went wrong."""
+    server.run(f"ALTER TABLE {table} RENAME COLUMN {column} TO {column}_away", "oms")
+    yield
+    server.run(f"ALTER TABLE {table} RENAME COLUMN {column}_away TO {column}", "oms")
+
+
+class _Unavailable(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(503)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that it overrides
+        pass
+
+
+@contextmanager
+def answering_503(proxy: Proxy, usual: int) -> Iterator[None]:
+    """An HTTP server that is overloaded. `usual` is the port to which the proxy leads otherwise."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Unavailable)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    proxy.redirect(server.server_port)
+    yield
+    proxy.redirect(usual)
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@contextmanager
+def at_once(act: Callable[[], None]) -> Iterator[None]:
+    """Something that is done, and then is there."""
+    act()
+    yield

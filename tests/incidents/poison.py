@@ -1,0 +1,61 @@
+"""Records that are no events, as no client of ours could send them."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from kafka import KafkaProducer, TopicPartition
+
+from oms_contracts.topics import TOPICS, Topic
+
+Record = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
+
+LARGE = 6_000_000  # bytes: compressed a few thousand, which every topic takes
+
+
+class _Headers(list[tuple[str, bytes | None]]):
+    """Headers whose size the client does not add up for its records' metadata, which it cannot if one is null."""
+
+    def __bool__(self) -> bool:
+        return False
+
+
+def records(topic: Topic) -> Sequence[Record]:
+    """One of each kind. A compacted topic takes none without a key."""
+    key = b"poison"
+    no_key = key if topic.compacted else None
+    another = b'{"specversion":"1.0","id":"1","source":"oms/order","type":"somethingElse","data":{}}'
+    return [
+        (key, b"not an event", [("trace", None)]),
+        (no_key, None, []),
+        (key, b"x" * LARGE, []),
+        (key, another, []),
+        (key, b"\xff\xfe no JSON", []),
+    ]
+
+
+def burst(kafka: str) -> None:
+    """One of each kind on each topic."""
+    producer = KafkaProducer(bootstrap_servers=kafka, compression_type="gzip", max_request_size=2 * LARGE)
+    try:
+        for topic in TOPICS:
+            for record in records(topic):
+                _send(producer, topic.name, record)
+        producer.flush(60)
+    finally:
+        producer.close(10)
+
+
+def _send(producer: KafkaProducer, topic: str, record: Record) -> None:
+    # Not by `send`, which refuses what other clients may well send.
+    producer.partitions_for(topic)
+    key, value, headers = record
+    producer._accumulator.append(TopicPartition(topic, 0), None, key, value, _Headers(headers))
+    producer._sender.wakeup()
+
+
+def letters() -> Mapping[str, int]:
+    """The dead letters that a burst makes, by service."""
+    made: Counter[str] = Counter()
+    for topic in TOPICS:
+        made.update(dict.fromkeys(topic.read_by, len(records(topic))))
+    return made

@@ -1,0 +1,104 @@
+"""The proxy does to a connection what each fault says, and stops doing it when it is healed."""
+
+import socket
+import socketserver
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from support.network import Proxy, proxy
+
+
+class Echo(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        while data := self.request.recv(65536):
+            self.request.sendall(data)
+
+
+@pytest.fixture
+def echo() -> Iterator[Proxy]:
+    """A proxy in front of a server that repeats what it is sent."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Echo) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            with proxy(f"tcp://127.0.0.1:{server.server_address[1]}") as one:
+                yield one
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def connect(to: Proxy) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", to.port), timeout=20.0)
+    assert seconds(connection, b"hello") < 20.0
+    return connection
+
+
+def seconds(connection: socket.socket, data: bytes) -> float:
+    """How long data takes there and back."""
+    began = time.monotonic()
+    connection.sendall(data)
+    left = len(data)
+    while left:
+        left -= len(connection.recv(left))
+    return time.monotonic() - began
+
+
+def is_silent(connection: socket.socket) -> bool:
+    """Whether what is sent comes to nothing, though the connection is open."""
+    connection.settimeout(0.5)
+    connection.sendall(b"anybody?")
+    try:
+        return connection.recv(1) == b"never"
+    except TimeoutError:
+        return True
+
+
+def test_a_delay_is_there_both_ways_until_it_is_healed(echo: Proxy) -> None:
+    with connect(echo) as connection:
+        echo.delay(2.0)
+        assert seconds(connection, b"x") >= 4.0
+        echo.heal()
+        assert seconds(connection, b"x") < 4.0
+
+
+def test_a_thin_line_takes_time_in_proportion(echo: Proxy) -> None:
+    with connect(echo) as connection:
+        echo.throttle(1000)
+        assert seconds(connection, b"x" * 2000) >= 4.0
+        echo.heal()
+        assert seconds(connection, b"x" * 2000) < 4.0
+
+
+def test_a_half_open_connection_is_silent_and_new_ones_work(echo: Proxy) -> None:
+    with connect(echo) as old:
+        echo.half_open()
+        assert is_silent(old)
+        connect(echo).close()
+
+
+def test_what_a_blackhole_swallowed_stays_silent_when_new_connections_work_again(echo: Proxy) -> None:
+    with connect(echo) as old:
+        echo.blackhole(new=True)
+        with socket.create_connection(("127.0.0.1", echo.port), timeout=5.0) as new:
+            assert is_silent(new)
+        echo.heal()
+        assert is_silent(old)
+        connect(echo).close()
+
+
+def test_a_connection_to_a_server_that_is_away_is_closed(echo: Proxy) -> None:
+    echo.redirect(1)  # nobody listens there
+    with socket.create_connection(("127.0.0.1", echo.port), timeout=20.0) as connection:
+        assert is_closed(connection)
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Whether the other side has ended the connection."""
+    try:
+        return connection.recv(1) == b""
+    except ConnectionError:
+        return True

@@ -1,0 +1,112 @@
+"""Processes end in the middle of an incident, or vanish."""
+
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import psutil
+import psycopg
+import pytest
+from support.chassis import eventually
+from support.network import Proxy
+from support.proxied import Network, ProxiedPlatform, metrics
+
+from incidents.bounds import COPIES, IN_DOUBT, STOPPED, TAKEN_OVER
+from incidents.faults import silent
+from incidents.incident import Incident
+from oms_platform.platform import Platform
+from oms_platform.services import HttpServer
+
+pytestmark = [pytest.mark.incidents, pytest.mark.timeout(600)]
+
+
+def test_services_end_in_time_though_their_databases_are_silent(
+    incident: Incident, network: Network, platform: Platform
+) -> None:
+    block = ended_within(platform, *network.databases.values())
+    incident.run("SIGTERM to every service while Postgres is silent", block, 5.0, copies=COPIES, answered=IN_DOUBT)
+
+
+def test_services_end_in_time_though_kafka_is_silent(incident: Incident, network: Network, platform: Platform) -> None:
+    block = ended_within(platform, network.kafka)
+    incident.run("SIGTERM to every service while Kafka is silent", block, 5.0, copies=COPIES)
+
+
+def test_services_end_in_time_though_their_receivers_are_silent(
+    incident: Incident, network: Network, platform: Platform
+) -> None:
+    block = ended_within(platform, network.smtp, network.sms)
+    incident.run("SIGTERM to every service while mail server and SMS provider are silent", block, 5.0, copies=COPIES)
+
+
+def test_an_older_release_starts_on_a_newer_schema(incident: Incident, platform: Platform) -> None:
+    """As after a rollback, or when an old pod is moved in the middle of a rollout."""
+    incident.run("order's old release restarts on a newer schema", migrated_by_another_release(platform, "order"), 5.0)
+
+
+def test_a_relay_that_vanished_is_replaced(incident: Incident, proxied: ProxiedPlatform) -> None:
+    first = proxied.platform.services["payment"]
+    with proxied.replica("payment") as second:
+        leader, other = (first, second) if leads(first) else (second, first)
+        try:
+            incident.run("the process of payment's leading relay stops where it is", vanished(leader, other), 0.0)
+        finally:
+            leader.kill()
+
+
+@contextmanager
+def ended_within(platform: Platform, *proxies: Proxy) -> Iterator[None]:
+    """Servers are silent, all services are to end, and are started again when the servers answer."""
+    services = list(platform.services.values())
+    with silent(*proxies):
+        time.sleep(3.0)  # until everything that can wait for them does
+        with ThreadPoolExecutor(len(services)) as pool:
+            took = dict(zip(platform.services, pool.map(seconds_to_end, services), strict=True))
+        yield
+    for service in services:
+        service.start()
+    for service in services:
+        service.await_ready(120.0)
+    assert max(took.values()) <= STOPPED, took
+
+
+def seconds_to_end(service: HttpServer) -> float:
+    """How long a service takes to end."""
+    assert service.process is not None
+    began = time.monotonic()
+    service.process.send_signal(signal.SIGTERM)
+    try:
+        service.process.wait(2 * STOPPED)
+        return time.monotonic() - began
+    finally:
+        service.stop()
+
+
+@contextmanager
+def migrated_by_another_release(platform: Platform, name: str) -> Iterator[None]:
+    """A database at a version that this release does not know, and a service that is restarted on it."""
+    database, service = platform.databases[name], platform.services[name]
+    with psycopg.connect(database.url) as connection:
+        (version,) = connection.execute("SELECT version_num FROM alembic_version").fetchone() or ("",)
+    database.run("UPDATE alembic_version SET version_num = '9999_next'", "oms")
+    try:
+        service.restart()
+        yield
+    finally:
+        database.run(f"UPDATE alembic_version SET version_num = '{version}'", "oms")
+
+
+@contextmanager
+def vanished(leader: HttpServer, other: HttpServer) -> Iterator[None]:
+    """A process is stopped where it is, for good, until another relay leads. Its connections stay open, as the kernel
+    answers for it; so does its lock, until the server ends a session that says nothing."""
+    psutil.Process(leader.pid).suspend()
+    eventually(lambda: leads(other), within=TAKEN_OVER)
+    yield
+
+
+def leads(service: HttpServer) -> bool:
+    """Whether its relay has the lock."""
+    return "oms_relay_leader 1.0" in metrics(service)

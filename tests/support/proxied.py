@@ -1,0 +1,96 @@
+"""A platform each of whose servers is behind a proxy, as far as the services can see."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from oms_contracts.topics import SERVICES
+from oms_platform import services
+from oms_platform.addresses import HOST, Addresses
+from oms_platform.platform import Platform
+from oms_platform.services import HttpServer
+from oms_servers.ports import free_port
+from oms_servers.postgres import NO_FSYNC
+from support import catalogue
+from support.network import Proxy, proxy
+
+# The last answer to a mail may take ten minutes, as RFC 5321 has it: no test waits for that.
+SMTP_BOUNDS = {"OMS_SMTP_TIMEOUT": "5", "OMS_SMTP_MAIL_TIMEOUT": "5"}
+
+
+@dataclass(frozen=True)
+class Network:
+    """The proxies: one for each service's database, and the others for all."""
+
+    databases: Mapping[str, Proxy]
+    kafka: Proxy
+    smtp: Proxy
+    sms: Proxy
+
+    def heal(self) -> None:
+        """No fault any more."""
+        for one in (*self.databases.values(), self.kafka, self.smtp, self.sms):
+            one.heal()
+
+    def environment(self, name: str) -> dict[str, str]:
+        """What leads a service through the proxies."""
+        own = {
+            "sms": {"OMS_SMS_URL": f"http://{HOST}:{self.sms.port}/sms"},
+            "email": {"OMS_SMTP_PORT": str(self.smtp.port), **SMTP_BOUNDS},
+        }
+        return {
+            **catalogue.ENVIRONMENT.get(name, {}),
+            "OMS_DATABASE_URL": f"postgresql://oms:oms@{HOST}:{self.databases[name].port}/oms",
+            "OMS_KAFKA_BOOTSTRAP": f"{HOST}:{self.kafka.port}",
+            **own.get(name, {}),
+        }
+
+
+@dataclass(frozen=True)
+class ProxiedPlatform:
+    """The platform and what its services see of it."""
+
+    platform: Platform
+    network: Network
+
+    def restore(self) -> None:
+        """No fault in the network, and everything runs and answers."""
+        self.network.heal()
+        for server in reversed(self.platform.servers):
+            server.start()
+            server.await_ready(120.0)
+
+    def replica(self, name: str) -> HttpServer:
+        """One more process of a service, to be started."""
+        log = self.platform.services[name].log.with_name(f"{name}-2.log")
+        return services.service(name, Addresses.free(), log, "", extra=self.network.environment(name))
+
+
+def metrics(service: HttpServer) -> str:
+    """What a service reports of itself; empty if it does not answer."""
+    try:
+        return httpx.get(f"http://{HOST}:{service.ready[0]}/metrics", timeout=5.0).text
+    except httpx.TransportError:
+        return ""
+
+
+@contextmanager
+def proxied_platform(folder: Path) -> Iterator[ProxiedPlatform]:
+    """A running one, ended at once at the end of the block."""
+    at, listener = Addresses.free(), free_port()
+    with ExitStack() as stack:
+
+        def before(port: int) -> Proxy:
+            return stack.enter_context(proxy(f"tcp://{HOST}:{port}"))
+
+        databases = {name: before(at.database[name]) for name in SERVICES}
+        network = Network(databases, before(listener), before(at.smtp), before(at.mailcatcher))
+        environment = {name: network.environment(name) for name in SERVICES}
+        behind = (listener, network.kafka.port)
+        with Platform(folder, at, environment=environment, postgres=NO_FSYNC, behind=behind) as platform:
+            catalogue.await_known(platform.url)
+            yield ProxiedPlatform(platform, network)
+            platform.kill()  # nobody needs its data: no orderly end

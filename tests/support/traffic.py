@@ -1,0 +1,71 @@
+"""A small load that goes on while something else happens: every other client has a key, the others ask once."""
+
+import asyncio
+import threading
+import time
+from itertools import cycle
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from support import load
+from support.chassis import eventually
+from support.load import Outcome
+
+EVERY = 0.25  # seconds between two orders
+ANSWER_SECONDS = 30.0  # seconds that a client waits for an answer: longer than any may take, so that its length is seen
+GIVE_UP = 240.0  # seconds after which a client with a key gives up
+
+
+class Traffic:
+    """Orders, from the beginning of a block to its end; then the last clients are waited for."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._outcome = Outcome()
+        self._ending = threading.Event()
+        self._errors: list[BaseException] = []
+        self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._ending.set()
+        self._thread.join()
+
+    def await_accepted(self, count: int) -> None:
+        """Return once so many orders are accepted."""
+        eventually(lambda: len(self._outcome.answers) >= count or self._errors, within=60.0)
+
+    def stop(self) -> Outcome:
+        """Send nothing new; what became of everything, once the last client has its answer."""
+        self._ending.set()
+        self._thread.join()
+        for error in self._errors:
+            raise error
+        return self._outcome
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._send())
+        except BaseException as error:  # noqa: BLE001 - stop raises it, in the test's own thread
+            self._errors.append(error)
+
+    async def _send(self) -> None:
+        deadline = time.monotonic() + GIVE_UP
+        async with load.client_of(self._url, ANSWER_SECONDS) as client, asyncio.TaskGroup() as group:
+            for number, _ in enumerate(cycle([None])):
+                if self._ending.is_set():
+                    return
+                group.create_task(self._order(client, number, deadline))
+                await asyncio.sleep(EVERY)
+
+    async def _order(self, client: httpx.AsyncClient, number: int, deadline: float) -> None:
+        order = load.mix(10)[number // 2 % 10]
+        if number % 2:
+            await load.post_until_accepted(client, order, self._outcome, deadline)
+        else:
+            await load.post_once(client, order, self._outcome)
