@@ -13,22 +13,12 @@ from contextlib import contextmanager
 
 from pydantic import SecretStr
 
-from oms_chassis.db import Database
 from oms_chassis.http.problems import Problem
+from oms_chassis.retention import Retention
 from oms_order.schemas import OrderBody
 
 ANONYMOUS = "anonymous"
 HEADER = "Idempotency-Key"
-PRUNE_EVERY = 3600.0  # seconds
-CHUNK = 5000  # keys that one statement forgets: it has its bounds, too
-_PRUNE = """
-WITH old AS (
-    SELECT scope, key FROM idempotency WHERE created_at < now() - make_interval(secs => %(seconds)s) LIMIT %(chunk)s
-), pruned AS (
-    DELETE FROM idempotency USING old WHERE (idempotency.scope, idempotency.key) = (old.scope, old.key) RETURNING 1
-)
-SELECT count(*) AS pruned FROM pruned
-"""
 _SHAPE = re.compile(r"^[\x21-\x7e]{1,200}$")
 
 
@@ -78,7 +68,6 @@ class InFlight:
             self._keys.remove((scope, key))
 
 
-def prune(database: Database, days: float) -> None:
-    """Forget keys older than that, a chunk at a time."""
-    while database.execute(_PRUNE, seconds=days * 86400, chunk=CHUNK)[0].pruned == CHUNK:
-        pass
+def retention(days: float) -> Retention:
+    """After so many days, a key may stand for another order."""
+    return Retention("idempotency", "created_at", days * 86400)

@@ -41,8 +41,8 @@ def build(context: Context) -> Components:
             Task(
                 "sweep", lambda: reconciliation.sweep(database, metrics, settings.stuck_seconds), reconciliation.SWEEP
             ),
-            Task("prune-keys", lambda: idempotency.prune(database, settings.idempotency_days), idempotency.PRUNE_EVERY),
         ],
+        retentions=[idempotency.retention(settings.idempotency_days)],
         on_drain=[timelines.stop],
     )
 
