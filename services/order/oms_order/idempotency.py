@@ -4,18 +4,12 @@ The key's row is written by the statement that writes its order, so that one exi
 whatever crashes, and its primary key decides between replicas.
 """
 
-import hashlib
-import hmac
-import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pydantic import SecretStr
-
 from oms_chassis.http.problems import Problem
 from oms_chassis.retention import Retention
-from oms_order.schemas import OrderBody
 
 ANONYMOUS = "anonymous"
 HEADER = "Idempotency-Key"
@@ -28,14 +22,6 @@ def check(key: str) -> str:
         errors = [{"field": HEADER, "message": "must be 1 to 200 printable ASCII characters without spaces"}]
         raise Problem(422, "bad-idempotency-key", "The Idempotency-Key cannot be used", errors=errors)
     return key
-
-
-def fingerprint(body: OrderBody, secret: SecretStr) -> str:
-    """An HMAC over all of an order but its cvv: tells two bodies apart, and tells nothing about either."""
-    content = body.model_dump(exclude={"payment_details": {"cvv"}})
-    content["payment_details"]["card_number"] = body.payment_details.card_number.get_secret_value()
-    text = json.dumps(content, sort_keys=True, ensure_ascii=True)
-    return hmac.new(secret.get_secret_value().encode(), text.encode(), hashlib.sha256).hexdigest()
 
 
 def required() -> Problem:
