@@ -22,7 +22,10 @@ def build(context: Context) -> Components:
     """The parts of this service."""
     settings: OrderSettings = context.settings
     database, metrics = context.database, OrderMetrics(context.registry)
-    catalogue, room = Catalogue(database), Admission(database, settings.outbox_limit)
+    catalogue, room = (
+        Catalogue(database, metrics, settings.catalogue_seconds),
+        Admission(database, settings.outbox_limit),
+    )
     writing = database.reserve(limits=database.limits.at_most(statement=WRITE_SECONDS, lock=LOCK_SECONDS))
     reads = database.reserve(max(1, settings.database_pool // 4), database.limits.at_most(READ_SECONDS, LOCK_SECONDS))
     tokeniser = provider(settings.gateway).tokeniser(settings)

@@ -29,7 +29,7 @@ class OrderSettings(Settings):
     require_idempotency_key: bool = Field(default=False, description="refuse orders without an Idempotency-Key")
     idempotency_days: float = Field(default=7.0, gt=0, description="for how long a key replays its first answer")
     catalogue_seconds: float = Field(
-        default=1.0, gt=0, description="how old a price may be that other replicas heard of"
+        default=1.0, gt=0, description="between two looks for prices that other replicas learned"
     )
     stuck_seconds: float = Field(default=300.0, gt=0, description="an order that stands still for longer is stuck")
     stream_poll_seconds: float = Field(default=0.2, gt=0)
