@@ -5,11 +5,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, BeforeValidator
 from starlette.concurrency import run_in_threadpool
 
 from oms_chassis.db import Database
-from oms_order import pages, stream
+from oms_order import pages, stream, times
 from oms_order.documentation import PLACE_ORDER, PROBLEM, UNSTORED
 from oms_order.domain import Status
 from oms_order.pages import Filters
@@ -45,7 +45,7 @@ def list_orders(
     response: Response,
     status: Status | None = None,
     email: Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")] = None,
-    since: AwareDatetime | None = None,
+    since: Annotated[AwareDatetime | None, BeforeValidator(times.with_plus)] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     cursor: Annotated[str | None, Query(max_length=100)] = None,
 ) -> list[OrderSummary]:
