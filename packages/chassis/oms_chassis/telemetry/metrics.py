@@ -52,7 +52,9 @@ class Metrics:
         )
 
     def _outbox(self, registry: CollectorRegistry) -> None:
-        self.outbox_pending = Gauge("oms_outbox_pending", "Events waiting to be sent", registry=registry)
+        self.outbox_pending = Gauge(
+            "oms_outbox_pending", "Events waiting to be sent, counted up to 10,000", registry=registry
+        )
         self.outbox_oldest = Gauge(
             "oms_outbox_oldest_seconds", "Age of the oldest event that waits to be sent", registry=registry
         )
@@ -65,7 +67,9 @@ class Metrics:
         self.relay_leader = Gauge("oms_relay_leader", "1 in the replica whose relay sends", registry=registry)
 
     def _jobs(self, registry: CollectorRegistry) -> None:
-        self.jobs_pending = Gauge("oms_jobs_pending", "Calls to the outside to be made", ["queue"], registry=registry)
+        self.jobs_pending = Gauge(
+            "oms_jobs_pending", "Calls to the outside to be made, counted up to 10,000", ["queue"], registry=registry
+        )
         self.jobs_oldest = Gauge(
             "oms_jobs_oldest_seconds", "How long the oldest call that is due has been due", ["queue"], registry=registry
         )
