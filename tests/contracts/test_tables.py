@@ -8,7 +8,6 @@ from support.chassis import migrated
 from oms_chassis.migrations.autogenerate import differences
 from oms_contracts.topics import SERVICES
 
-
 _STORAGE = """
 SELECT relname, (SELECT jsonb_object_agg(option_name, option_value) FROM pg_options_to_table(reloptions)) AS options
 FROM pg_class WHERE relname IN ('outbox', 'job', 'inbox') AND relkind = 'r'
