@@ -8,10 +8,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from support.chassis import eventually
 
 from oms_servers.folders import give_away, run_as, unprivileged
 from oms_servers.ports import free_port, is_taken
+from support.chassis import eventually
 
 PROGRAM = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 

@@ -82,7 +82,7 @@ class Placing:
     async def _accept(self, body: OrderBody, key: str | None, fingerprint: Fingerprint | None) -> Answer:
         self._admission.check()
         lines = _lines(body, await self._catalogue.find({item.id for item in body.items}))
-        placement = self._placement(body, lines, key, fingerprint and fingerprint.value)
+        placement = self._placement(body, lines, key, fingerprint.value if fingerprint else None)
         stored = await self._write(placement)
         if stored.order_id == placement.order_id:
             return Answer(placement.order_id, placement.answer, replayed=False)

@@ -17,7 +17,7 @@ from oms_order.settings import OrderSettings
 
 KEY, OTHER_KEY = SecretStr("a key of tests"), SecretStr("another key of tests")
 HEADER = {"Idempotency-Key": "first"}
-DATABASE = {"database_url": "postgresql://localhost/none", "kafka_bootstrap": "localhost:1"}
+DATABASE: dict[str, Any] = {"database_url": "postgresql://localhost/none", "kafka_bootstrap": "localhost:1"}
 
 
 class LaterPayment(PaymentBody):
