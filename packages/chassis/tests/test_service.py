@@ -44,8 +44,8 @@ from fastapi.responses import StreamingResponse
 from oms_chassis.telemetry.logs import logger
 from oms_chassis.messaging.consumer import Subscription
 from oms_chassis.jobs.queue import Done, NewJob, JobQueue
-from oms_chassis.runtime.cli import Parts, main
-from oms_chassis.runtime.service import Context, Service
+from oms_chassis.runtime.cli import main
+from oms_chassis.runtime.service import Components, Context, Service
 from oms_chassis.settings import Settings
 from oms_chassis.messaging.consumer import Subscription
 from oms_chassis.runtime.threads import Task
@@ -101,7 +101,7 @@ def fail() -> None:
 
 def build(context):
     crash = [lambda: context.database.execute("SELECT 1")] if context.settings.currency != "EUR" else [fail]
-    return Parts(
+    return Components(
         subscriptions=[Subscription(PAYMENT_REFUNDED, lambda transaction, events: None)],
         routers=[] if context.settings.currency == "CHF" else [router],
         tasks=[Task("failing", fail, 0.05)],
