@@ -23,6 +23,10 @@ from oms_contracts.topics import TOPICS, Topic
 
 T = TypeVar("T")
 _BY_NAME = {topic.name: topic for topic in TOPICS}
+_PENDING = """
+SELECT queue, id, subject, payload, traceparent, attempts FROM job
+WHERE queue = %(queue)s AND dead_at IS NULL ORDER BY created_at, id
+"""
 
 
 def eventually(condition: Callable[[], T], within: float = 10.0) -> T:
@@ -50,6 +54,7 @@ def chassis_only(url: str) -> Database:
     with database.engine.begin() as connection, Operations.context(MigrationContext.configure(connection)):
         migrations.create_chassis_tables()
         migrations.create_outbox_quarantine()
+        migrations.extend_jobs()
     return database
 
 
@@ -141,7 +146,7 @@ def pending_events(database: Database, topic: Topic | None = None) -> list[Event
 
 def pending_jobs(database: Database, queue: str) -> list[Job]:
     """The jobs of a queue, due or not, in order of creation."""
-    rows = database.execute("SELECT * FROM job WHERE queue = %(queue)s ORDER BY created_at, id", queue=queue)
+    rows = database.execute(_PENDING, queue=queue)
     return [Job(row.queue, row.id, row.subject, row.payload, row.traceparent, row.attempts) for row in rows]
 
 

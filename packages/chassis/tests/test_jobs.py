@@ -278,8 +278,51 @@ def test_stopping_gives_back_the_jobs_whose_calls_have_not_begun(database: Datab
         threading.Timer(0.2, release.set).start()
     assert seen(database) == dict.fromkeys(called, 1)
     assert len(called) == 1
-    soon = database.execute("SELECT count(*) AS jobs FROM job WHERE run_at < now() + interval '1 second'")
-    assert soon[0].jobs == 3
+    given_back = claim(database)
+    assert [(job.attempts, job.failed_calls) for job in given_back] == [(1, 0)] * 3
+
+
+def test_a_job_that_waited_too_long_for_its_call_costs_no_attempt(database: Database, metrics: Metrics) -> None:
+    calls: list[tuple[str, int]] = []
+
+    def call(job: Job) -> Done:
+        calls.append((job.id, job.attempts))
+        if len(calls) == 1:
+            time.sleep(0.75 * slow.lease_seconds)
+        return Done()
+
+    slow = job_queue(call, concurrency=1, lease_seconds=2.0)
+    put(database, "a", "b")
+    with running(slow, database, metrics):
+        eventually(lambda: is_empty(database), 1.9 * slow.lease_seconds)  # not at the end of the lease, but at once
+    assert sorted(calls) == [("a", 1), ("b", 1)]
+
+
+def test_workers_that_die_before_their_calls_cost_no_attempt(database: Database, metrics: Metrics) -> None:
+    calls: list[tuple[int, int]] = []
+
+    def call(job: Job) -> Outcome:
+        calls.append((job.attempts, job.failed_calls))
+        return Retry("busy")
+
+    put(database, "a")
+    for _ in range(5):
+        claim(database, lease=0.0)
+    with running(job_queue(call, max_attempts=3), database, metrics):
+        eventually(lambda: is_empty(database))
+    assert calls == [(6, 0), (7, 1), (8, 2)]
+
+
+def test_a_job_knows_for_how_long_its_calls_have_failed(database: Database) -> None:
+    put(database, "a")
+    (job,) = claim(database, lease=0.0)
+    assert job.failing_for == 0.0
+    for _ in range(2):
+        with database.transaction() as transaction:
+            jobs.postpone(transaction, "calls", [(job, Retry("busy"))])
+        database.execute("UPDATE job SET run_at = now(), failing_since = failing_since - interval '1 minute'")
+        (job,) = claim(database, lease=0.0)
+    assert 120.0 <= job.failing_for < 180.0
 
 
 def test_the_backoff_grows_and_is_capped() -> None:

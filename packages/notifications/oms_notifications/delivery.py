@@ -81,7 +81,7 @@ def job_queue(queue: str, provider: Provider, registry: CollectorRegistry, concu
         outcomes.labels(queue, kind, state)
 
     def settle(transaction: Transaction, settled: list[Settled]) -> None:
-        rows = [{"order_id": job.subject, "attempts": job.attempts, **result} for job, result in settled]
+        rows = [{"order_id": job.subject, "attempts": job.failed_calls + 1, **result} for job, result in settled]
         transaction.run_rows(_SETTLE, rows)
         for job, result in settled:
             outcomes.labels(queue, job.payload["kind"], result["state"]).inc()

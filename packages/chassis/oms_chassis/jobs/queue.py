@@ -3,7 +3,7 @@
 A handler writes a job's row; a worker claims it (which records the attempt and leases it), makes the call with an
 idempotency key made from the order, and writes the outcome with its event in one transaction. The lease is the row's
 `run_at`, and is renewed while the call is under way: a job whose worker died is simply due again. The attempt's number
-fences off a worker that was away for longer than its lease.
+fences off a worker that was away for longer than its lease. It counts claims; what counts against a job are its calls.
 """
 
 import random
@@ -28,7 +28,11 @@ class NewJob:
 
 @dataclass(frozen=True)
 class Job:
-    """A claimed call. With `attempts` above 1, the outcome of an earlier call may be unknown: ask before repeating."""
+    """A claimed call. With `attempts` above 1, the outcome of an earlier call may be unknown: ask before repeating.
+
+    `attempts` counts claims: some of their workers may never have begun the call. `failed_calls` counts those that were
+    made and did not succeed; the first of them did so `failing_for` seconds ago.
+    """
 
     queue: str
     id: str
@@ -36,6 +40,8 @@ class Job:
     payload: Mapping[str, Any]
     traceparent: str | None
     attempts: int
+    failed_calls: int = 0
+    failing_for: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,8 @@ Settled = tuple[Job, Mapping[str, Any]]
 class JobQueue:
     """How the jobs of one queue are done. `call` runs outside any transaction, `settle` and `give_up` inside one.
 
-    `max_attempts` is None where no call is ever given up on, such as one that moves money; there is no `give_up` then.
+    `max_attempts` is the number of calls that may fail; None where none is ever given up on, such as one that moves
+    money. There is no `give_up` then.
     """
 
     name: str
@@ -87,7 +94,8 @@ FROM (
     ORDER BY run_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ) AS due
 WHERE job.queue = due.queue AND job.id = due.id
-RETURNING job.queue, job.id, job.subject, job.payload, job.traceparent, job.attempts
+RETURNING job.queue, job.id, job.subject, job.payload, job.traceparent, job.attempts, job.failed_calls,
+    coalesce(extract(epoch FROM now() - job.failing_since), 0)::float AS failing_for
 """
 _OURS = "FROM json_to_recordset(%(rows)s::json) AS r(id text, attempts int, delay float, reason text, changes jsonb)"
 _FINISH = f"""
@@ -99,9 +107,15 @@ UPDATE job SET run_at = now() + make_interval(secs => %(lease)s)
 FROM (SELECT * {_OURS}) AS ours
 WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts
 """
+_GIVE_BACK = f"""
+UPDATE job SET run_at = now(), attempts = job.attempts - 1
+FROM (SELECT * {_OURS}) AS ours
+WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts
+"""
 _POSTPONE = f"""
 UPDATE job SET run_at = now() + make_interval(secs => ours.delay), last_error = ours.reason,
-    payload = job.payload || ours.changes
+    payload = job.payload || ours.changes, failed_calls = failed_calls + 1,
+    failing_since = coalesce(failing_since, now())
 FROM (SELECT * {_OURS}) AS ours
 WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts
 """
@@ -120,7 +134,12 @@ def enqueue(transaction: Transaction, queue: str, jobs: Iterable[NewJob]) -> Non
 def claim(transaction: Transaction, queue: str, limit: int, lease: float) -> list[Job]:
     """Jobs that are due, now leased to the caller."""
     rows: Rows = transaction.run(_CLAIM, queue=queue, limit=limit, lease=lease)
-    return [Job(row.queue, row.id, row.subject, row.payload, row.traceparent, row.attempts) for row in rows]
+    return [Job(**row._mapping) for row in rows]
+
+
+def give_back(transaction: Transaction, queue: str, jobs: Sequence[Job]) -> None:
+    """Undo the claim of jobs whose calls have not begun, if they are still the caller's: they are due at once."""
+    transaction.run_rows(_GIVE_BACK, [{"id": job.id, "attempts": job.attempts} for job in jobs], queue=queue)
 
 
 def renew(transaction: Transaction, queue: str, jobs: Sequence[Job], lease: float) -> None:
@@ -138,12 +157,13 @@ def finish(transaction: Transaction, queue: str, jobs: Sequence[Job]) -> set[str
 def postpone(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, Retry]]) -> None:
     """Make jobs due again after their backoff, if they are still the caller's."""
     rows = [
-        {"id": job.id, "attempts": job.attempts, "delay": backoff(job.attempts), **vars(retry)} for job, retry in jobs
+        {"id": job.id, "attempts": job.attempts, "delay": backoff(job.failed_calls + 1), **vars(retry)}
+        for job, retry in jobs
     ]
     transaction.run_rows(_POSTPONE, rows, queue=queue)
 
 
-def backoff(attempts: int) -> float:
-    """Seconds until the next attempt: exponential, capped, and spread so that failures do not come back together."""
-    ceiling: float = min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(attempts - 1, 16))
+def backoff(failures: int) -> float:
+    """Seconds until the next call: exponential, capped, and spread so that failures do not come back together."""
+    ceiling: float = min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(failures - 1, 16))
     return ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - a spread, not a secret

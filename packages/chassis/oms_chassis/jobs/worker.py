@@ -1,4 +1,4 @@
-"""Works off one queue of jobs: one thread claims and settles, a pool makes the calls."""
+"""The worker of one queue of jobs: one thread claims and settles, a pool makes the calls."""
 
 import threading
 import time
@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from oms_chassis import pacing
 from oms_chassis.db import Database, Transaction, is_unavailable
 from oms_chassis.heartbeat import beat
-from oms_chassis.jobs.queue import Done, Job, JobQueue, Outcome, Retry, claim, finish, postpone, renew
+from oms_chassis.jobs.queue import Done, Job, JobQueue, Outcome, Retry, claim, finish, give_back, postpone, renew
 from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.logs import logger
 from oms_chassis.telemetry.metrics import Metrics
@@ -38,6 +38,7 @@ class Worker:
         self._stopping = threading.Event()
         self._flying: dict[Future[_Call | None], Job] = {}
         self._landed: list[_Call] = []
+        self._unbegun: list[Job] = []
         self._renewed_at = time.monotonic()
         for outcome in (Done, Retry):
             metrics.calls.labels(job_queue.name, outcome.__name__.lower())
@@ -111,20 +112,23 @@ class Worker:
 
     def _give_back(self) -> None:
         """Let other workers have the jobs whose calls have not begun."""
-        waiting = [future for future in self._flying if future.cancel()]
-        jobs = [self._flying.pop(future) for future in waiting]
-        if jobs:
-            with self._database.transaction() as transaction:
-                postpone(transaction, self._job_queue.name, [(job, Retry("not begun")) for job in jobs])
+        for future in [future for future in self._flying if future.cancel()]:
+            self._unbegun.append(self._flying.pop(future))
 
     def _collect(self) -> None:
-        finished = [future for future in self._flying if future.done()]
-        for future in finished:
-            del self._flying[future]
-        self._landed += [call for future in finished if (call := future.result()) is not None]
+        for future in [future for future in self._flying if future.done()]:
+            job, call = self._flying.pop(future), future.result()
+            if call is None:
+                self._unbegun.append(job)
+            else:
+                self._landed.append(call)
+        if self._unbegun:
+            with self._database.transaction() as transaction:
+                give_back(transaction, self._job_queue.name, self._unbegun)
+            self._unbegun = []
 
     def _call(self, job: Job, leased_at: float) -> _Call | None:
-        # A job that waited for half its lease is left to come due again: its lease might end before it is renewed.
+        # A job that waited for half its lease is given back: its lease might end before it is renewed.
         if time.monotonic() - leased_at > self._job_queue.lease_seconds / 2:
             return None
         with tracing.within(job.traceparent), self._metrics.call_seconds.labels(job.queue).time():
@@ -133,7 +137,7 @@ class Worker:
             except Exception as error:  # noqa: BLE001 - whatever a provider's library may raise
                 outcome = Retry(type(error).__name__)
             if isinstance(outcome, Retry):
-                log.warning("call_retried", queue=job.queue, attempts=job.attempts, reason=outcome.reason)
+                log.warning("call_retried", queue=job.queue, attempts=job.failed_calls + 1, reason=outcome.reason)
         self._metrics.calls.labels(job.queue, type(outcome).__name__.lower()).inc()
         return _Call(job, outcome)
 
@@ -174,4 +178,4 @@ class Worker:
         postpone(transaction, queue, [(job, retry) for job, retry in missed if not self._is_over(job)])
 
     def _is_over(self, job: Job) -> bool:
-        return self._job_queue.max_attempts is not None and job.attempts >= self._job_queue.max_attempts
+        return self._job_queue.max_attempts is not None and job.failed_calls + 1 >= self._job_queue.max_attempts
