@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from oms_chassis import migrations
 from oms_chassis.db import Database
-from oms_chassis.jobs.queue import Done, Job, JobQueue, claim, finish
+from oms_chassis.jobs.queue import Done, Job, JobQueue, Retry, claim, finish, postpone
 from oms_chassis.messaging.consumer import Handle
 from oms_chassis.messaging.streams import (
     LETTER_LIMIT,
@@ -160,4 +160,5 @@ def process_due_jobs(database: Database, job_queue: JobQueue, limit: int = 100) 
         finish(transaction, job_queue.name, [job for job, _ in done])
         if done:
             job_queue.settle(transaction, done)
+        postpone(transaction, job_queue.name, [(job, one) for job, one in outcomes if isinstance(one, Retry)])
     return claimed

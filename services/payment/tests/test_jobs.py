@@ -18,18 +18,19 @@ from support.gateways import Fault, FlakyGateway, token
 from support.payments import TRACE, created, rejected
 
 from oms_chassis.db import Database
-from oms_chassis.jobs.queue import Done, Job, Retry
+from oms_chassis.jobs.queue import Done, Job, JobQueue, Retry, claim
 from oms_chassis.jobs.worker import Worker
 from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.envelope import Event
 from oms_contracts.topics import PAYMENT_COMPLETED, PAYMENT_FAILED, PAYMENT_REFUNDED
 from oms_gateway import RequestRefused, charge_key, refund_key
 from oms_payment import handlers
-from oms_payment.domain import CHARGE_ATTEMPTS, NOT_CHARGED
+from oms_payment.domain import NOT_CHARGED
 from oms_payment.jobs import charging, refunding
 from oms_simulators.payment import ledger
 from oms_simulators.payment.testcards import Outcome
 
+PATIENCE = 1800.0  # seconds
 GOOD, BAD = token(Outcome.APPROVED), token(Outcome.INSUFFICIENT_FUNDS)
 
 
@@ -37,6 +38,14 @@ def take(database: Database, *events: Event[Any]) -> None:
     for event in events:
         handle = handlers.order_created if event.type == "orderCreatedEvent" else handlers.inventory_rejected
         deliver(database, handle, [event])
+
+
+def charging_at(gateway: FlakyGateway) -> JobQueue:
+    return charging.job_queue(gateway, 8, PATIENCE)
+
+
+def let_the_patience_end(database: Database) -> None:
+    database.execute("UPDATE job SET failing_since = failing_since - make_interval(secs => %(s)s)", s=PATIENCE)
 
 
 def make_due(database: Database) -> None:
@@ -47,7 +56,7 @@ def make_due(database: Database) -> None:
 
 def charge_all(database: Database, gateway: FlakyGateway) -> None:
     make_due(database)
-    process_due_jobs(database, charging.job_queue(gateway))
+    process_due_jobs(database, charging_at(gateway))
 
 
 def refund_all(database: Database, gateway: FlakyGateway) -> None:
@@ -134,7 +143,7 @@ def test_a_worker_that_dies_after_the_charge_leaves_one_charge_that_the_next_one
     database: Database, gateway: FlakyGateway, database_url: str
 ) -> None:
     take(database, created("o1", GOOD))
-    job_queue = replace(charging.job_queue(gateway), settle=die)
+    job_queue = replace(charging_at(gateway), settle=die)
     with pytest.raises(ConnectionError):
         process_due_jobs(database, job_queue)
     charge_all(database, gateway)
@@ -173,9 +182,12 @@ def test_a_question_that_fails_is_never_followed_by_a_charge(database: Database,
     gateway.plan("charge", Fault.ANSWER_LOST)
     gateway.plan("find", *[Fault.NOT_TAKEN] * 30)
     take(database, created("o1", GOOD))
-    for _ in range(CHARGE_ATTEMPTS + 10):
+    for _ in range(10):
         charge_all(database, gateway)
-    assert Counter(gateway.calls) == {"charge": 1, "find": CHARGE_ATTEMPTS + 9}
+    let_the_patience_end(database)
+    for _ in range(10):
+        charge_all(database, gateway)
+    assert Counter(gateway.calls) == {"charge": 1, "find": 19}
     assert told(database) == []
     work_all(database, gateway)
     assert told(database) == ["paymentCompletedEvent"]
@@ -185,10 +197,15 @@ def test_a_gateway_that_stays_away_fails_the_payment_once_the_key_is_closed(
     database: Database, gateway: FlakyGateway, database_url: str
 ) -> None:
     take(database, created("o1", token(Outcome.UNAVAILABLE)))
+    for _ in range(30):
+        charge_all(database, gateway)
+    assert gateway.calls.count("charge") == 30
+    assert told(database) == []
+    let_the_patience_end(database)
     work_all(database, gateway)
     (event,) = pending_events(database)
     assert (event.type, event.data.reason) == ("paymentFailedEvent", "gateway-unavailable")
-    assert gateway.calls.count("charge") == CHARGE_ATTEMPTS
+    assert gateway.calls.count("charge") == 30
     assert gateway.charge(charge_key("o1"), GOOD, 2500, "USD").approved is False, "a late call must find the key closed"
     assert ledger.net_by_order(database_url) == {"o1": 0}
 
@@ -198,11 +215,35 @@ def test_nothing_is_given_up_while_the_gateway_cannot_say_what_stands(
 ) -> None:
     gateway.plan("abandon", *[Fault.NOT_TAKEN] * 10, Fault.ANSWER_LOST)
     take(database, created("o1", token(Outcome.UNAVAILABLE)))
-    for _ in range(CHARGE_ATTEMPTS + 10):
+    charge_all(database, gateway)
+    let_the_patience_end(database)
+    for _ in range(10):
         charge_all(database, gateway)
         assert told(database) == []
     work_all(database, gateway)
     assert told(database) == ["paymentFailedEvent"]
+
+
+def test_no_order_is_given_up_before_the_gateway_was_asked(database: Database, gateway: FlakyGateway) -> None:
+    take(database, created("o1", GOOD))
+    for _ in range(20):  # workers that claim, and die before they call
+        make_due(database)
+        with database.transaction() as transaction:
+            claim(transaction, "charge", 10, 60.0)
+    work_all(database, gateway)
+    assert told(database) == ["paymentCompletedEvent"]
+
+
+def test_an_outage_that_is_shorter_than_the_patience_fails_no_payment(
+    database: Database, gateway: FlakyGateway
+) -> None:
+    gateway.plan("charge", Fault.NOT_TAKEN)
+    gateway.plan("find", *[Fault.NOT_TAKEN] * 20)
+    take(database, created("o1", GOOD))
+    for _ in range(21):
+        charge_all(database, gateway)
+    work_all(database, gateway)
+    assert told(database) == ["paymentCompletedEvent"]
 
 
 class AskedTooEarly(FlakyGateway):
@@ -219,7 +260,7 @@ def test_a_charge_that_lands_just_before_the_key_is_closed_stands(
     take(database, created("o1", GOOD))
     (job,) = pending_jobs(database, "charge")
     gateway.charge(charge_key("o1"), GOOD, 2500, "USD")
-    outcome = charging.call(AskedTooEarly(gateway), replace(job, attempts=CHARGE_ATTEMPTS + 1))
+    outcome = charging.call(AskedTooEarly(gateway), PATIENCE, replace(job, attempts=2, failing_for=PATIENCE))
     assert isinstance(outcome, Done)
     assert outcome.result["approved"] is True
     assert ledger.net_by_order(database_url) == {"o1": 2500}
@@ -300,7 +341,7 @@ def test_in_whatever_order_things_happen_the_money_ends_refunded_exactly_once(
         steps: dict[str, Callable[[], object]] = {
             "created": partial(take, database, created(order, GOOD)),
             "rejected": partial(take, database, rejected(order)),
-            "charge": partial(process_due_jobs, database, charging.job_queue(gateway)),
+            "charge": partial(process_due_jobs, database, charging_at(gateway)),
             "refund": partial(process_due_jobs, database, refunding.job_queue(gateway)),
         }
         for action in run:
@@ -342,13 +383,13 @@ def test_a_refund_that_the_gateway_refuses_is_kept_for_a_person_to_look_at(
 
 
 def test_jobs_of_money_are_never_given_up(database: Database, gateway: FlakyGateway) -> None:
-    assert charging.job_queue(gateway).max_attempts is refunding.job_queue(gateway).max_attempts is None
+    assert charging_at(gateway).max_attempts is refunding.job_queue(gateway).max_attempts is None
 
 
 def test_a_second_settling_of_the_same_charge_tells_nothing_new(database: Database, gateway: FlakyGateway) -> None:
     take(database, created("o1", GOOD))
     (job,) = pending_jobs(database, "charge")
-    outcome = charging.call(gateway, job)
+    outcome = charging.call(gateway, PATIENCE, job)
     assert isinstance(outcome, Done)
     for _ in range(2):
         with database.transaction() as transaction:
@@ -374,7 +415,8 @@ def test_whatever_the_line_does_the_outcome_is_what_the_gateway_has_in_its_books
     new = charging.new_job(created(order, token(card)))
     result = None
     for attempt in range(1, 60):
-        outcome = charging.call(line, Job("charge", new.id, order, new.payload, None, attempt))
+        job = Job("charge", new.id, order, new.payload, None, attempt, failing_for=100.0 * (attempt - 1))
+        outcome = charging.call(line, PATIENCE, job)
         if isinstance(outcome, Done):
             result = outcome.result
             break
@@ -391,7 +433,7 @@ def test_running_workers_charge_and_refund_a_hundred_orders(
     metrics = Metrics(CollectorRegistry())
     workers = [
         Worker(job_queue, database, metrics)
-        for job_queue in (charging.job_queue(gateway), refunding.job_queue(gateway))
+        for job_queue in (charging_at(gateway), refunding.job_queue(gateway))
     ]
     threads = [threading.Thread(target=worker.run) for worker in workers]
     for thread in threads:

@@ -36,16 +36,16 @@ def new_job(event: Event[OrderCreated]) -> NewJob:
     return NewJob(charge_key(order.order_id), order.order_id, payload, event.traceparent)
 
 
-def job_queue(gateway: Gateway, connections: int = 8) -> JobQueue:
-    """The worker that charges at this gateway, by so many calls at a time."""
-    return JobQueue(QUEUE, partial(call, gateway), settle, concurrency=connections, max_attempts=None)
+def job_queue(gateway: Gateway, connections: int, patience: float) -> JobQueue:
+    """The jobs that charge at this gateway, by so many calls at a time, for `patience` seconds of failing calls."""
+    return JobQueue(QUEUE, partial(call, gateway, patience), settle, concurrency=connections, max_attempts=None)
 
 
-def call(gateway: Gateway, job: Job) -> Done | Retry:
+def call(gateway: Gateway, patience: float, job: Job) -> Done | Retry:
     """Make one attempt; see domain.step for what it does."""
     order = ChargeOrder.model_validate(job.payload)
     try:
-        return Done(asdict(_attempt(gateway, order, step(job.attempts))))
+        return Done(asdict(_attempt(gateway, order, step(job.attempts, job.failing_for, patience))))
     except Retryable as error:
         return Retry(type(error).__name__)
 
