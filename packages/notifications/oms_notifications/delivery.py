@@ -91,11 +91,15 @@ def job_queue(queue: str, provider: Provider, registry: CollectorRegistry, concu
     def give_up(transaction: Transaction, jobs: list[Job]) -> None:
         settle(transaction, [(job, refused("no attempt succeeded").result) for job in jobs])
 
+    def on_redrive(transaction: Transaction, jobs: list[Job]) -> None:
+        transaction.run(_REOPEN, order_ids=[job.subject for job in jobs])
+
     return JobQueue(
         queue,
         lambda job: _call(provider, Notice.of(job)),
         settle,
         give_up,
+        on_redrive,
         concurrency=concurrency,
         max_attempts=ATTEMPTS,
     )
@@ -118,3 +122,4 @@ FROM json_to_recordset(%(rows)s::json)
     AS r(order_id text, state text, provider_id text, reason text, attempts int)
 WHERE message.order_id = r.order_id
 """
+_REOPEN = "UPDATE message SET state = 'pending', reason = NULL WHERE order_id = ANY(%(order_ids)s) AND state = 'failed'"

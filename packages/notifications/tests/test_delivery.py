@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -11,12 +12,14 @@ from support import chassis as testing
 from support.notices import confirmed, declined, message_table, out_of_stock
 
 from oms_chassis.db import Database, Transaction
+from oms_chassis.jobs import dead
 from oms_chassis.jobs import queue as jobs
 from oms_chassis.jobs.queue import Job, JobQueue, Outcome, Retry
 from oms_chassis.jobs.worker import Worker
 from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.envelope import Event
 from oms_contracts.events import OrderEvent
+from oms_notifications import delivery
 from oms_notifications.delivery import InDoubt, Notice, job_queue, refused, sent
 from oms_notifications.handlers import ENDINGS, subscriptions
 from oms_notifications.messages import Kind
@@ -59,6 +62,18 @@ class Fake:
     def send(self, notice: Notice) -> Outcome:
         self.notices.append(notice)
         return self.outcomes.pop(0)
+
+
+@contextmanager
+def running(queue: JobQueue, database: Database) -> Iterator[None]:
+    worker = Worker(queue, database, Metrics(CollectorRegistry()))
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        worker.stop()
+        thread.join(30)
 
 
 def test_every_ending_of_an_order_is_subscribed_to() -> None:
@@ -144,6 +159,22 @@ def test_giving_up_leaves_a_row_and_a_count_to_alert_on(database: Database) -> N
     assert count(registry, "out-of-stock", "failed") == 1
 
 
+def test_a_message_that_was_given_up_can_still_be_sent(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "ATTEMPTS", 1)
+    apply(database, out_of_stock("a"))
+    provider = Fake(Retry("smtp: 451"), sent("provider-1"))
+    queue = job_queue(QUEUE, provider, CollectorRegistry(), 2)
+    with running(queue, database):
+        testing.eventually(lambda: message(database, "a").state == "failed")
+        with database.transaction() as transaction:
+            dead.redrive(transaction, queue, ["a"])
+            (row,) = transaction.run("SELECT state, reason FROM message")
+            assert (row.state, row.reason) == ("pending", None)
+        testing.eventually(lambda: message(database, "a").state == "sent")
+    first, second = provider.notices
+    assert (first.key, first.to, first.text) == (second.key, second.to, second.text)
+
+
 def test_no_address_and_no_text_outlives_the_job(database: Database) -> None:
     apply(database, confirmed("a"))
     testing.process_due_jobs(database, job_queue(QUEUE, Fake(sent("p")), CollectorRegistry(), 2))
@@ -178,12 +209,8 @@ def test_a_message_that_may_have_arrived_each_time_is_repeated_twice_and_no_more
     apply(database, confirmed("a"))
     doubt, busy = InDoubt("smtp: no answer"), Retry("smtp: 451")
     provider = Fake(doubt, busy, doubt, busy, doubt, sent("never"))
-    worker = Worker(job_queue(QUEUE, provider, CollectorRegistry(), 2), database, Metrics(CollectorRegistry()))
-    thread = threading.Thread(target=worker.run)
-    thread.start()
-    testing.eventually(lambda: message(database, "a").state != "pending", 30)
-    worker.stop()
-    thread.join(30)
+    with running(job_queue(QUEUE, provider, CollectorRegistry(), 2), database):
+        testing.eventually(lambda: message(database, "a").state != "pending", 30)
     assert [notice.doubts for notice in provider.notices] == [0, 1, 1, 2, 2]
     row = message(database, "a")
     assert (row.state, row.reason) == ("failed", "smtp: no answer, 3 times")

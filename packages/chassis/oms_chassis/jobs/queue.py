@@ -31,7 +31,8 @@ class Job:
     """A claimed call. With `attempts` above 1, the outcome of an earlier call may be unknown: ask before repeating.
 
     `attempts` counts claims: some of their workers may never have begun the call. `failed_calls` counts those that were
-    made and did not succeed; the first of them did so `failing_for` seconds ago.
+    made and did not succeed; the first of them did so `failing_for` seconds ago. With an `outcome`, the call was made and
+    is only to be settled.
     """
 
     queue: str
@@ -42,6 +43,7 @@ class Job:
     attempts: int
     failed_calls: int = 0
     failing_for: float = 0.0
+    outcome: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -66,16 +68,17 @@ Settled = tuple[Job, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class JobQueue:
-    """How the jobs of one queue are done. `call` runs outside any transaction, `settle` and `give_up` inside one.
+    """How the jobs of one queue are done. `call` runs outside any transaction, the other functions inside one.
 
     `max_attempts` is the number of calls that may fail; None where none is ever given up on, such as one that moves
-    money. There is no `give_up` then.
+    money. A job that is given up is kept as a dead one; `on_redrive` gets those that are to be tried again after all.
     """
 
     name: str
     call: Callable[[Job], Outcome]
     settle: Callable[[Transaction, list[Settled]], None]
     give_up: Callable[[Transaction, list[Job]], None] | None = None
+    on_redrive: Callable[[Transaction, list[Job]], None] | None = None
     concurrency: int = 8
     max_attempts: int | None = 10
     lease_seconds: float = 60.0
@@ -95,7 +98,7 @@ FROM (
 ) AS due
 WHERE job.queue = due.queue AND job.id = due.id
 RETURNING job.queue, job.id, job.subject, job.payload, job.traceparent, job.attempts, job.failed_calls,
-    coalesce(extract(epoch FROM now() - job.failing_since), 0)::float AS failing_for
+    job.outcome, coalesce(extract(epoch FROM now() - job.failing_since), 0)::float AS failing_for
 """
 _OURS = "FROM json_to_recordset(%(rows)s::json) AS r(id text, attempts int, delay float, reason text, changes jsonb)"
 _FINISH = f"""

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from oms_chassis import pacing
 from oms_chassis.db import Database, Transaction, is_unavailable
 from oms_chassis.heartbeat import beat
+from oms_chassis.jobs.dead import mark_dead
 from oms_chassis.jobs.queue import Done, Job, JobQueue, Outcome, Retry, claim, finish, give_back, postpone, renew
 from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.logs import logger
@@ -169,13 +170,17 @@ class Worker:
         queue = self._job_queue.name
         done = [(call.job, call.outcome.result) for call in calls if isinstance(call.outcome, Done)]
         missed = [(call.job, call.outcome) for call in calls if isinstance(call.outcome, Retry)]
-        over = [job for job, _ in missed if self._is_over(job)]
-        ours = finish(transaction, queue, [*(job for job, _ in done), *over])
+        ours = finish(transaction, queue, [job for job, _ in done])
         if settled := [(job, result) for job, result in done if job.id in ours]:
             self._job_queue.settle(transaction, settled)
-        if self._job_queue.give_up is not None and (given_up := [job for job in over if job.id in ours]):
-            self._job_queue.give_up(transaction, given_up)
+        self._give_up(transaction, [(job, retry.reason) for job, retry in missed if self._is_over(job)])
         postpone(transaction, queue, [(job, retry) for job, retry in missed if not self._is_over(job)])
+
+    def _give_up(self, transaction: Transaction, jobs: Sequence[tuple[Job, str]]) -> None:
+        ours = mark_dead(transaction, self._job_queue.name, jobs)
+        given_up = [job for job, _ in jobs if job.id in ours]
+        if given_up and self._job_queue.give_up is not None:
+            self._job_queue.give_up(transaction, given_up)
 
     def _is_over(self, job: Job) -> bool:
         return self._job_queue.max_attempts is not None and job.failed_calls + 1 >= self._job_queue.max_attempts

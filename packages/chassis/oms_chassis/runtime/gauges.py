@@ -13,7 +13,7 @@ SELECT count(*) AS pending, coalesce(extract(epoch FROM now() - min(created_at))
 """
 _QUARANTINED = "SELECT count(*) AS rows FROM outbox_quarantine"
 _JOBS = """
-SELECT queue, count(*) AS pending,
+SELECT queue, count(*) FILTER (WHERE dead_at IS NULL) AS pending, count(dead_at) AS dead,
        coalesce(extract(epoch FROM now() - min(run_at) FILTER (WHERE run_at <= now())), 0)::float AS oldest
 FROM job GROUP BY queue
 """
@@ -33,4 +33,5 @@ def refresh(database: Database, metrics: Metrics, job_queues: Sequence[JobQueue]
     for job_queue in job_queues:
         row = queues.get(job_queue.name)
         metrics.jobs_pending.labels(job_queue.name).set(row.pending if row else 0)
+        metrics.jobs_dead.labels(job_queue.name).set(row.dead if row else 0)
         metrics.jobs_oldest.labels(job_queue.name).set(row.oldest if row else 0.0)

@@ -14,6 +14,7 @@ from oms_chassis.db import Database
 from oms_chassis.http import app, server
 from oms_chassis.http.health import Health, internal_app
 from oms_chassis.http.server import Server
+from oms_chassis.jobs import dead
 from oms_chassis.jobs.worker import Worker
 from oms_chassis.messaging import inbox
 from oms_chassis.messaging.consumer import Consumer
@@ -58,7 +59,7 @@ class Process:
         self._relay = Relay(relay, self._sink, self._metrics, topics.emitted_by(service.name))
         self._consumer = self._make_consumer()
         self._workers = [Worker(job_queue, self._database, self._metrics) for job_queue in self._components.job_queues]
-        self._periodics = [Periodic(task) for task in (*self._components.tasks, self._pruning())]
+        self._periodics = [Periodic(task) for task in (*self._components.tasks, *self._pruning())]
         self._supervisor = ThreadSupervisor(self._on_failure)
         self._watchdog = Watchdog(self._supervisor.beats, settings.stall_seconds, self._metrics.registry)
         # A service with HTTP takes orders while Kafka is away, even if it starts then: it waits for no consumer.
@@ -167,11 +168,12 @@ class Process:
             service.deduplicate,
         )
 
-    def _pruning(self) -> Task:
-        def prune() -> None:
-            inbox.prune(self._database, self._settings.inbox_days)
-
-        return Task("prune-inbox", prune, PRUNE_EVERY)
+    def _pruning(self) -> list[Task]:
+        database, settings = self._database, self._settings
+        return [
+            Task("prune-inbox", lambda: inbox.prune(database, settings.inbox_days), PRUNE_EVERY),
+            Task("prune-dead-jobs", lambda: dead.prune(database, settings.dead_job_days), PRUNE_EVERY),
+        ]
 
     def _is_consuming(self) -> bool:
         return self._consumer is None or self._consumer.is_ready

@@ -19,7 +19,7 @@ class Task:
     """A function to call every so many seconds; an error of one call is logged, and the next call comes anyway."""
 
     name: str
-    call: Callable[[], None]
+    call: Callable[[], object]
     every: float
 
 

@@ -69,6 +69,9 @@ class Metrics:
         self.jobs_oldest = Gauge(
             "oms_jobs_oldest_seconds", "How long the oldest call that is due has been due", ["queue"], registry=registry
         )
+        self.jobs_dead = Gauge(
+            "oms_jobs_dead", "Calls to the outside that were given up, and are kept", ["queue"], registry=registry
+        )
         self.calls = Counter(
             "oms_job_calls_total", "Calls to the outside, by outcome", ["queue", "outcome"], registry=registry
         )

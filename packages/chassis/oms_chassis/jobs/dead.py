@@ -1,0 +1,76 @@
+"""Dead jobs: given up, and kept with all that their calls need until somebody has them made after all.
+
+A dead job is never due. What it carries may be a customer's address, so it is deleted after some days.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from oms_chassis.db import Database, Transaction
+from oms_chassis.jobs.queue import Job, JobQueue
+
+PRUNED = 1000  # rows that one statement deletes at most
+
+
+@dataclass(frozen=True)
+class DeadJob:
+    """A job that was given up, without what it carries."""
+
+    id: str
+    subject: str
+    failed_calls: int
+    last_error: str | None
+    dead_at: datetime
+
+
+_MARK = """
+UPDATE job SET dead_at = now(), run_at = 'infinity', last_error = ours.reason, failed_calls = failed_calls + 1,
+    failing_since = coalesce(failing_since, now())
+FROM json_to_recordset(%(rows)s::json) AS ours(id text, attempts int, reason text)
+WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts RETURNING job.id
+"""
+_LIST = """
+SELECT id, subject, failed_calls, last_error, dead_at FROM job
+WHERE queue = %(queue)s AND dead_at IS NOT NULL ORDER BY dead_at, id LIMIT %(limit)s
+"""
+_REDRIVE = """
+UPDATE job SET dead_at = NULL, run_at = now(), failed_calls = 0, failing_since = NULL
+WHERE queue = %(queue)s AND id = ANY(%(ids)s) AND dead_at IS NOT NULL
+RETURNING queue, id, subject, payload, traceparent, attempts, outcome
+"""
+_PRUNE = """
+DELETE FROM job WHERE (queue, id) IN (
+    SELECT queue, id FROM job WHERE dead_at < now() - make_interval(secs => %(seconds)s)
+    LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+) RETURNING 1
+"""
+
+
+def mark_dead(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, str]]) -> set[str]:
+    """Give up the jobs that are still the caller's, each for a reason; their ids."""
+    rows = [{"id": job.id, "attempts": job.attempts, "reason": reason} for job, reason in jobs]
+    return {row.id for row in transaction.run_rows(_MARK, rows, queue=queue)}
+
+
+def dead(database: Database, queue: str, limit: int = 1000) -> list[DeadJob]:
+    """The dead jobs of a queue, those that died first at the head."""
+    return [DeadJob(**row._mapping) for row in database.execute(_LIST, queue=queue, limit=limit)]
+
+
+def redrive(transaction: Transaction, job_queue: JobQueue, ids: Iterable[str]) -> set[str]:
+    """Make dead jobs due again, as if no call had failed; the ids of those that were dead."""
+    rows = transaction.run(_REDRIVE, queue=job_queue.name, ids=list(ids))
+    jobs = [Job(**row._mapping) for row in rows]
+    if jobs and job_queue.on_redrive is not None:
+        job_queue.on_redrive(transaction, jobs)
+    transaction.signals.add(job_queue.name)
+    return {job.id for job in jobs}
+
+
+def prune(database: Database, days: float) -> int:
+    """Delete the jobs that died longer ago than so many days, in chunks; how many those were."""
+    pruned = 0
+    while deleted := len(database.execute(_PRUNE, seconds=days * 86400, limit=PRUNED)):
+        pruned += deleted
+    return pruned
