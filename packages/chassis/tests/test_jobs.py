@@ -12,6 +12,7 @@ import structlog.testing
 from support.chassis import eventually
 
 from oms_chassis.db import Database, Transaction
+from oms_chassis.jobs import dead
 from oms_chassis.jobs import queue as jobs
 from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Outcome, Retry, Settled, enqueue
 from oms_chassis.jobs.worker import Worker
@@ -246,6 +247,93 @@ def test_an_outcome_that_cannot_be_written_does_not_hold_up_the_others(database:
         eventually(lambda: seen(database) == {"a": 1, "b": 1})
         broken.clear()
         eventually(lambda: seen(database) == {"a": 1, "b": 1, "bad": 1})
+
+
+def test_a_call_whose_outcome_cannot_be_written_is_not_made_again(database: Database, metrics: Metrics) -> None:
+    called: list[str] = []
+    results: list[object] = []
+
+    def call(job: Job) -> Done:
+        called.append(job.id)
+        return Done({"provider_id": "p-1"})
+
+    def broken(_: Transaction, settled: list[Settled]) -> None:
+        results.extend(result for _, result in settled)
+        if len(results) < 4:
+            raise LookupError
+
+    put(database, "a")
+    with running(job_queue(call, settle=broken), database, metrics):
+        eventually(lambda: is_empty(database))
+    assert called == ["a"]
+    assert results == [{"provider_id": "p-1"}] * 4
+    assert metrics.registry.get_sample_value("oms_job_settle_failures_total", {"queue": "calls"}) == 3.0
+
+
+def test_an_outcome_that_was_kept_is_settled_by_the_next_worker(database: Database, metrics: Metrics) -> None:
+    def broken(*_: object) -> None:
+        raise LookupError
+
+    def uncalled(_: Job) -> Done:
+        raise AssertionError
+
+    put(database, "a")
+    with running(job_queue(lambda _: Done(), settle=broken), database, metrics):
+        eventually(lambda: database.execute("SELECT 1 FROM job WHERE outcome IS NOT NULL"))
+    with running(job_queue(uncalled), database, metrics):
+        eventually(lambda: is_empty(database))
+    assert seen(database) == {"a": 1}
+
+
+def test_an_outcome_that_can_never_be_written_ends_as_a_dead_job_that_a_redrive_only_settles(
+    database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oms_chassis.jobs.settling.SETTLE_ATTEMPTS", 3)
+    called: list[str] = []
+    repaired = threading.Event()
+
+    def call(job: Job) -> Done:
+        called.append(job.id)
+        return Done()
+
+    def broken(transaction: Transaction, settled: list[Settled]) -> None:
+        if not repaired.is_set():
+            raise LookupError
+        settle(transaction, settled)
+
+    put(database, "a")
+    queue = job_queue(call, settle=broken)
+    with running(queue, database, metrics):
+        eventually(lambda: dead.dead(database, "calls"))
+        repaired.set()
+        with database.transaction() as transaction:
+            dead.redrive(transaction, queue, ["a"])
+        eventually(lambda: is_empty(database))
+    assert called == ["a"]
+    assert seen(database) == {"a": 1}
+
+
+def test_an_outcome_that_no_column_can_hold_is_neither_repeated_nor_in_the_way(
+    database: Database, metrics: Metrics
+) -> None:
+    called: list[str] = []
+
+    def call(job: Job) -> Done:
+        called.append(job.id)
+        return Done({"provider_id": "\0" if job.id == "bad" else ""})
+
+    def picky(transaction: Transaction, settled: list[Settled]) -> None:
+        transaction.run_rows(
+            "SELECT * FROM json_to_recordset(%(rows)s::json) AS r(provider_id text)",
+            [dict(result) for _, result in settled],
+        )
+        settle(transaction, settled)
+
+    put(database, "a", "bad")
+    with running(job_queue(call, settle=picky), database, metrics):
+        eventually(lambda: seen(database) == {"a": 1})
+        eventually(lambda: [one.id for one in dead.dead(database, "calls")] == ["bad"])
+    assert sorted(called) == ["a", "bad"]
 
 
 def test_stopping_waits_for_calls_under_way_and_settles_them(database: Database, metrics: Metrics) -> None:

@@ -432,8 +432,7 @@ def test_running_workers_charge_and_refund_a_hundred_orders(
     gateway.plan("charge", *[Fault.ANSWER_LOST, Fault.NONE, Fault.NOT_TAKEN, Fault.NONE, Fault.NONE] * 4)
     metrics = Metrics(CollectorRegistry())
     workers = [
-        Worker(job_queue, database, metrics)
-        for job_queue in (charging_at(gateway), refunding.job_queue(gateway))
+        Worker(job_queue, database, metrics) for job_queue in (charging_at(gateway), refunding.job_queue(gateway))
     ]
     threads = [threading.Thread(target=worker.run) for worker in workers]
     for thread in threads:

@@ -37,7 +37,7 @@ WHERE queue = %(queue)s AND dead_at IS NOT NULL ORDER BY dead_at, id LIMIT %(lim
 _REDRIVE = """
 UPDATE job SET dead_at = NULL, run_at = now(), failed_calls = 0, failing_since = NULL
 WHERE queue = %(queue)s AND id = ANY(%(ids)s) AND dead_at IS NOT NULL
-RETURNING queue, id, subject, payload, traceparent, attempts, outcome
+RETURNING queue, id, subject, payload, traceparent, attempts, failed_calls, 0::float AS failing_for, outcome
 """
 _PRUNE = """
 DELETE FROM job WHERE (queue, id) IN (
@@ -55,13 +55,13 @@ def mark_dead(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, st
 
 def dead(database: Database, queue: str, limit: int = 1000) -> list[DeadJob]:
     """The dead jobs of a queue, those that died first at the head."""
-    return [DeadJob(**row._mapping) for row in database.execute(_LIST, queue=queue, limit=limit)]
+    return [DeadJob(*tuple(row)) for row in database.execute(_LIST, queue=queue, limit=limit)]
 
 
 def redrive(transaction: Transaction, job_queue: JobQueue, ids: Iterable[str]) -> set[str]:
     """Make dead jobs due again, as if no call had failed; the ids of those that were dead."""
     rows = transaction.run(_REDRIVE, queue=job_queue.name, ids=list(ids))
-    jobs = [Job(**row._mapping) for row in rows]
+    jobs = [Job(*tuple(row)) for row in rows]
     if jobs and job_queue.on_redrive is not None:
         job_queue.on_redrive(transaction, jobs)
     transaction.signals.add(job_queue.name)

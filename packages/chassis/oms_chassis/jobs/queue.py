@@ -9,9 +9,9 @@ fences off a worker that was away for longer than its lease. It counts claims; w
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
-from oms_chassis.db import Rows, Transaction
+from oms_chassis.db import Rows, Transaction, as_json
 
 BACKOFF_BASE, BACKOFF_CAP = 0.5, 60.0  # seconds
 
@@ -31,8 +31,8 @@ class Job:
     """A claimed call. With `attempts` above 1, the outcome of an earlier call may be unknown: ask before repeating.
 
     `attempts` counts claims: some of their workers may never have begun the call. `failed_calls` counts those that were
-    made and did not succeed; the first of them did so `failing_for` seconds ago. With an `outcome`, the call was made and
-    is only to be settled.
+    made and did not succeed; the first of them did so `failing_for` seconds ago. With an `outcome`, the call was made,
+    and is only to be settled, which has failed before.
     """
 
     queue: str
@@ -43,7 +43,7 @@ class Job:
     attempts: int
     failed_calls: int = 0
     failing_for: float = 0.0
-    outcome: Mapping[str, Any] | None = None
+    outcome: "Unsettled | None" = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,13 @@ class Retry:
 
     reason: str
     changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Unsettled(TypedDict):
+    """What is kept with a job whose outcome could not be settled so many times."""
+
+    result: Mapping[str, Any]
+    failures: int
 
 
 Outcome = Done | Retry
@@ -98,7 +105,7 @@ FROM (
 ) AS due
 WHERE job.queue = due.queue AND job.id = due.id
 RETURNING job.queue, job.id, job.subject, job.payload, job.traceparent, job.attempts, job.failed_calls,
-    job.outcome, coalesce(extract(epoch FROM now() - job.failing_since), 0)::float AS failing_for
+    coalesce(extract(epoch FROM now() - job.failing_since), 0)::float AS failing_for, job.outcome
 """
 _OURS = "FROM json_to_recordset(%(rows)s::json) AS r(id text, attempts int, delay float, reason text, changes jsonb)"
 _FINISH = f"""
@@ -122,6 +129,10 @@ UPDATE job SET run_at = now() + make_interval(secs => ours.delay), last_error = 
 FROM (SELECT * {_OURS}) AS ours
 WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts
 """
+_KEEP_OUTCOME = """
+UPDATE job SET outcome = %(outcome)s::jsonb, last_error = %(reason)s, run_at = now() + make_interval(secs => %(delay)s)
+WHERE queue = %(queue)s AND id = %(id)s AND attempts = %(attempts)s
+"""
 
 
 def enqueue(transaction: Transaction, queue: str, jobs: Iterable[NewJob]) -> None:
@@ -137,7 +148,7 @@ def enqueue(transaction: Transaction, queue: str, jobs: Iterable[NewJob]) -> Non
 def claim(transaction: Transaction, queue: str, limit: int, lease: float) -> list[Job]:
     """Jobs that are due, now leased to the caller."""
     rows: Rows = transaction.run(_CLAIM, queue=queue, limit=limit, lease=lease)
-    return [Job(**row._mapping) for row in rows]
+    return [Job(*tuple(row)) for row in rows]
 
 
 def give_back(transaction: Transaction, queue: str, jobs: Sequence[Job]) -> None:
@@ -164,6 +175,13 @@ def postpone(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, Ret
         for job, retry in jobs
     ]
     transaction.run_rows(_POSTPONE, rows, queue=queue)
+
+
+def keep_outcome(transaction: Transaction, job: Job, outcome: Unsettled, reason: str) -> None:
+    """Make a job due again after its backoff, to be settled and not called, if it is still the caller's."""
+    delay = backoff(outcome["failures"])
+    owned = {"queue": job.queue, "id": job.id, "attempts": job.attempts}
+    transaction.run(_KEEP_OUTCOME, outcome=as_json(outcome), reason=reason, delay=delay, **owned)
 
 
 def backoff(failures: int) -> float:

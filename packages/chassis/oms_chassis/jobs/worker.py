@@ -2,17 +2,15 @@
 
 import threading
 import time
-from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from oms_chassis import pacing
-from oms_chassis.db import Database, Transaction, is_unavailable
+from oms_chassis.db import Database, is_unavailable
 from oms_chassis.heartbeat import beat
-from oms_chassis.jobs.dead import mark_dead
-from oms_chassis.jobs.queue import Done, Job, JobQueue, Outcome, Retry, claim, finish, give_back, postpone, renew
+from oms_chassis.jobs.queue import Done, Job, JobQueue, Retry, claim, give_back, renew
+from oms_chassis.jobs.settling import Call, Settlement
 from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.logs import logger
 from oms_chassis.telemetry.metrics import Metrics
@@ -23,22 +21,17 @@ IDLE = 0.25  # seconds between looks while nothing is due: retries and other rep
 CLAIMED = 500  # jobs at most that are claimed at a time
 
 
-@dataclass(frozen=True)
-class _Call:
-    job: Job
-    outcome: Outcome
-
-
 class Worker:
     """Works one queue: one thread claims and settles, a pool makes the calls."""
 
     def __init__(self, job_queue: JobQueue, database: Database, metrics: Metrics) -> None:
         self._job_queue, self._database, self._metrics = job_queue, database, metrics
+        self._settlement = Settlement(job_queue, database, metrics)
         self.name = f"{job_queue.name}-jobs"
         self._wake = database.signals.event(job_queue.name)
         self._stopping = threading.Event()
-        self._flying: dict[Future[_Call | None], Job] = {}
-        self._landed: list[_Call] = []
+        self._flying: dict[Future[Call | None], Job] = {}
+        self._landed: list[Call] = []
         self._unbegun: list[Job] = []
         self._renewed_at = time.monotonic()
         for outcome in (Done, Retry):
@@ -78,7 +71,8 @@ class Worker:
         self._collect()
         self._renew()  # before the claim, which could otherwise take what is flying here
         settled = len(self._landed)
-        self._settle_all()
+        self._settlement.settle(self._landed)
+        self._landed = []
         free = self._room(settled) - len(self._flying)
         if self._stopping.is_set() or free <= 0:
             return settled > 0
@@ -86,6 +80,9 @@ class Worker:
             claimed = claim(transaction, self._job_queue.name, free, self._job_queue.lease_seconds)
         leased_at = time.monotonic()
         for job in claimed:
+            if job.outcome is not None:
+                self._landed.append(Call(job, Done(job.outcome["result"])))
+                continue
             future = pool.submit(self._call, job, leased_at)
             self._flying[future] = job
             future.add_done_callback(lambda _: self._wake.set())
@@ -128,7 +125,7 @@ class Worker:
                 give_back(transaction, self._job_queue.name, self._unbegun)
             self._unbegun = []
 
-    def _call(self, job: Job, leased_at: float) -> _Call | None:
+    def _call(self, job: Job, leased_at: float) -> Call | None:
         # A job that waited for half its lease is given back: its lease might end before it is renewed.
         if time.monotonic() - leased_at > self._job_queue.lease_seconds / 2:
             return None
@@ -140,47 +137,4 @@ class Worker:
             if isinstance(outcome, Retry):
                 log.warning("call_retried", queue=job.queue, attempts=job.failed_calls + 1, reason=outcome.reason)
         self._metrics.calls.labels(job.queue, type(outcome).__name__.lower()).inc()
-        return _Call(job, outcome)
-
-    def _settle_all(self) -> None:
-        if not self._landed:
-            return
-        self._settle(self._landed)
-        self._landed = []
-
-    def _settle(self, calls: Sequence[_Call]) -> None:
-        try:
-            with self._database.transaction() as transaction:
-                self._write(transaction, calls)
-        except Exception as error:
-            if is_unavailable(error):
-                raise
-            self._settle_apart(calls, error)
-
-    def _settle_apart(self, calls: Sequence[_Call], error: Exception) -> None:
-        if len(calls) > 1:
-            for call in calls:
-                self._settle([call])
-            return
-        log.error("settle_failed", queue=self._job_queue.name, subject=calls[0].job.subject, error=type(error).__name__)
-        with self._database.transaction() as transaction:
-            postpone(transaction, self._job_queue.name, [(calls[0].job, Retry(f"settle: {type(error).__name__}"))])
-
-    def _write(self, transaction: Transaction, calls: Sequence[_Call]) -> None:
-        queue = self._job_queue.name
-        done = [(call.job, call.outcome.result) for call in calls if isinstance(call.outcome, Done)]
-        missed = [(call.job, call.outcome) for call in calls if isinstance(call.outcome, Retry)]
-        ours = finish(transaction, queue, [job for job, _ in done])
-        if settled := [(job, result) for job, result in done if job.id in ours]:
-            self._job_queue.settle(transaction, settled)
-        self._give_up(transaction, [(job, retry.reason) for job, retry in missed if self._is_over(job)])
-        postpone(transaction, queue, [(job, retry) for job, retry in missed if not self._is_over(job)])
-
-    def _give_up(self, transaction: Transaction, jobs: Sequence[tuple[Job, str]]) -> None:
-        ours = mark_dead(transaction, self._job_queue.name, jobs)
-        given_up = [job for job, _ in jobs if job.id in ours]
-        if given_up and self._job_queue.give_up is not None:
-            self._job_queue.give_up(transaction, given_up)
-
-    def _is_over(self, job: Job) -> bool:
-        return self._job_queue.max_attempts is not None and job.failed_calls + 1 >= self._job_queue.max_attempts
+        return Call(job, outcome)

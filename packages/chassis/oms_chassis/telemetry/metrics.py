@@ -75,6 +75,12 @@ class Metrics:
         self.calls = Counter(
             "oms_job_calls_total", "Calls to the outside, by outcome", ["queue", "outcome"], registry=registry
         )
+        self.settle_failures = Counter(
+            "oms_job_settle_failures_total",
+            "Attempts to write a call's outcome that failed; the call is not made again",
+            ["queue"],
+            registry=registry,
+        )
         self.call_seconds = Histogram(
             "oms_job_call_seconds", "Time of a call to the outside", ["queue"], buckets=_FAST, registry=registry
         )
