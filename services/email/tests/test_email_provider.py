@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from support.chassis import eventually
 from support.notices import RunningMailCatcher, running_mail_catcher
 
-from oms_chassis.jobs.queue import Done, Outcome, Retry
+from oms_chassis.jobs.queue import Done, Outcome, Paused, Retry, Unavailable
 from oms_email.provider import SmtpProvider
 from oms_email.settings import EmailSettings
 from oms_notifications.delivery import InDoubt, Notice, refused, sent
@@ -143,7 +143,7 @@ def test_a_server_that_was_restarted_is_connected_to_anew(tmp_path: Path, monkey
     monkeypatch.setattr("oms_email.provider.TRUSTED", 0.0)
     smtp_port, http_port = free_port(), free_port()
     with provider(smtp_port) as smtp:
-        assert smtp.send(notice()) == Retry("smtp: ConnectionRefusedError")
+        assert smtp.send(notice()) == Paused("smtp: ConnectionRefusedError")
         for order_id in ("o-1", "o-2"):
             with running_mail_catcher(tmp_path / "catcher", smtp_port, http_port) as catcher:
                 assert isinstance(smtp.send(notice(order_id)), Done)
@@ -190,23 +190,24 @@ def test_a_permanent_no_about_the_recipient_is_an_outcome(answer: str, reason: s
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "kind"),
     [
-        "554 Transaction failed",
-        "554 5.7.1 Relay access denied",
-        "550 5.7.1 Client host rejected",
-        "550 5.4.5 Daily sending quota exceeded",
-        "550 5.3.2 System not accepting messages",
-        "550 5.5.1 Bad sequence of commands",
-        "550 5.1.8 The sender's domain does not exist",
-        "550 5.2.2 Mailbox full",
-        "550 4.1.1 Ask again",
+        ("554 Transaction failed", Retry),
+        ("554 5.7.1 Relay access denied", Unavailable),
+        ("550 5.7.1 Client host rejected", Unavailable),
+        ("550 5.4.5 Daily sending quota exceeded", Unavailable),
+        ("550 5.3.2 System not accepting messages", Unavailable),
+        ("550 5.5.1 Bad sequence of commands", Retry),
+        ("550 5.1.8 The sender's domain does not exist", Retry),
+        ("550 5.2.2 Mailbox full", Retry),
+        ("550 4.1.1 Ask again", Retry),
+        ("535 5.7.8 Authentication credentials invalid", Paused),
     ],
 )
-def test_a_permanent_no_about_anything_else_may_be_mended(answer: str) -> None:
+def test_a_permanent_no_about_anything_else_may_be_repaired(answer: str, kind: type[Outcome]) -> None:
     for script in (Script(rcpt=[answer]), Script(mail=[answer])):
         first, second = outcomes(script, 2)
-        assert isinstance(first, Retry)
+        assert type(first) is kind
         assert second == SENT
 
 
@@ -220,7 +221,7 @@ def test_a_server_that_offers_no_tls_or_no_login_is_no_fault_of_the_recipient() 
     with scripted(Script()) as port:
         for changes, lacking in (({"smtp_starttls": True}, "STARTTLS"), (login, "AUTH")):
             with provider(port, **changes) as smtp:
-                assert smtp.send(notice(to="zoë@example.com")) == Retry(f"smtp: no {lacking} offered")
+                assert smtp.send(notice(to="zoë@example.com")) == Paused(f"smtp: no {lacking} offered")
 
 
 def test_a_server_that_thinks_about_a_mail_gets_it_once() -> None:
@@ -248,7 +249,7 @@ def test_a_mail_that_waits_for_its_answer_does_not_hold_up_the_end() -> None:
 
 
 def test_a_server_that_wants_a_login_is_no_fault_of_the_recipient() -> None:
-    assert outcomes(Script(rcpt=["530 login first"])) == [Retry("smtp: 530 about the recipient")]
+    assert outcomes(Script(rcpt=["530 login first"])) == [Paused("smtp: 530 about the recipient")]
 
 
 def test_a_connection_that_breaks_during_a_mail_is_replaced_for_the_next_try() -> None:
@@ -261,7 +262,7 @@ def test_a_server_that_says_it_is_going_is_connected_to_anew() -> None:
     script = Script(rcpt=["250 ok", "421 closing"])
     first, second, third = outcomes(script, 3)
     assert (first, third) == (SENT, SENT)
-    assert isinstance(second, Retry)
+    assert isinstance(second, Unavailable)
 
 
 def test_a_mail_whose_fate_is_unknown_is_repeated_under_the_same_message_id() -> None:
@@ -315,9 +316,9 @@ def test_mail_goes_encrypted_and_with_a_login_where_that_is_set(
         with provider(port, smtp_password=SecretStr("right"), **secrets) as smtp:
             assert smtp.send(notice()) == SENT
         with provider(port, smtp_password=SecretStr("wrong"), **secrets) as smtp:
-            assert smtp.send(notice()) == Retry("smtp: SMTPAuthenticationError")
+            assert smtp.send(notice()) == Paused("smtp: SMTPAuthenticationError")
         with provider(port) as smtp:
-            assert smtp.send(notice()) == Retry("smtp: 530 about the sender")
+            assert smtp.send(notice()) == Paused("smtp: 530 about the sender")
     assert len(script.taken) == 1
 
 
@@ -329,7 +330,7 @@ def test_mail_goes_encrypted_from_the_first_byte_where_that_is_set(certificate: 
         with provider(port, smtp_implicit_tls=True, smtp_ca_file=ca) as smtp:
             assert [smtp.send(notice()) for _ in range(2)] == [SENT, SENT]
         with provider(port, smtp_implicit_tls=True) as smtp:
-            assert smtp.send(notice()) == Retry("smtp: SSLCertVerificationError")
+            assert smtp.send(notice()) == Paused("smtp: SSLCertVerificationError")
     assert len(script.taken) == 2
 
 
@@ -346,4 +347,4 @@ def test_an_encrypted_mail_that_waits_for_its_answer_does_not_hold_up_the_end(ce
 
 def test_a_certificate_that_nobody_vouches_for_is_not_trusted(certificate: Path) -> None:
     with scripted(Script(), **guarded(certificate, b"right")) as port, provider(port, smtp_starttls=True) as smtp:
-        assert smtp.send(notice()) == Retry("smtp: SSLCertVerificationError")
+        assert smtp.send(notice()) == Paused("smtp: SSLCertVerificationError")

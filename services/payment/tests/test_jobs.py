@@ -18,7 +18,7 @@ from support.gateways import Fault, FlakyGateway, token
 from support.payments import TRACE, created, rejected
 
 from oms_chassis.db import Database
-from oms_chassis.jobs.queue import Done, Job, JobQueue, Retry, claim
+from oms_chassis.jobs.queue import Done, Job, JobQueue, Retry, Unavailable, claim
 from oms_chassis.jobs.worker import Worker
 from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.envelope import Event
@@ -244,6 +244,15 @@ def test_an_outage_that_is_shorter_than_the_patience_fails_no_payment(
         charge_all(database, gateway)
     work_all(database, gateway)
     assert told(database) == ["paymentCompletedEvent"]
+
+
+def test_a_gateway_that_takes_no_call_says_so_to_the_worker(database: Database, gateway: FlakyGateway) -> None:
+    gateway.plan("charge", Fault.NOT_TAKEN, Fault.ANSWER_LOST)
+    take(database, created("o1", GOOD))
+    (job,) = pending_jobs(database, "charge")
+    first, second = (charging.call(gateway, PATIENCE, job) for _ in range(2))
+    assert isinstance(first, Unavailable)
+    assert not isinstance(second, Unavailable)
 
 
 class AskedTooEarly(FlakyGateway):

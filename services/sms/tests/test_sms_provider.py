@@ -2,9 +2,11 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 from support.notices import running_mail_catcher
 
-from oms_chassis.jobs.queue import Done, Outcome, Retry
+from oms_chassis.jobs.queue import Done, Outcome, Paused, Retry, Unavailable
 from oms_notifications.delivery import Notice, refused, sent
 from oms_servers.testing import free_port
 from oms_sms.provider import HttpSmsProvider
@@ -52,6 +54,7 @@ class Script(ThreadingHTTPServer):
         self.requests: list[dict[str, str]] = []
         self.texts: dict[str, dict[str, str]] = {}
         self.connections = 0
+        self.retry_after: str | None = None
 
     @property
     def url(self) -> str:
@@ -77,6 +80,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         body = b"x" * 200_000 if status == TOO_MUCH else b'{"id": "sms-7"}'
         self.send_response(201 if status == TOO_MUCH else status)
+        if self.server.retry_after is not None:
+            self.send_header("Retry-After", self.server.retry_after)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -137,11 +142,41 @@ def test_connections_are_used_again() -> None:
     assert server.connections == 1
 
 
-@pytest.mark.parametrize("status", [302, 401, 403, 404, 409, 429, 500, 502, 503])
-def test_what_may_be_mended_is_tried_again_under_the_same_key(status: int) -> None:
-    with scripted(status) as server:
-        assert outcomes(server, 2) == [Retry(f"sms: {status}"), sent("sms-7")]
+@pytest.mark.parametrize(
+    ("statuses", "kind"),
+    [
+        ([401, 403, 404, 405, 407, 429, 503], Paused),
+        ([302, 500, 502, 504], Unavailable),
+        ([408, 409, 425], Retry),
+    ],
+)
+def test_what_may_be_repaired_is_tried_again_under_the_same_key(statuses: list[int], kind: type[Outcome]) -> None:
+    with scripted(*statuses) as server:
+        assert outcomes(server, len(statuses) + 1) == [*(kind(f"sms: {status}") for status in statuses), sent("sms-7")]
     assert {request["Idempotency-Key"] for request in server.requests} == {"o-1.confirmed"}
+
+
+@pytest.mark.parametrize(
+    ("header", "least", "most"),
+    [("30", 30.0, 30.0), ("0", 0.0, 0.0), (formatdate(time.time() + 3600, usegmt=True), 3000.0, 3600.0)],
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_provider_that_wants_fewer_calls_says_for_how_long(
+    status: int, header: str, least: float, most: float
+) -> None:
+    with scripted(status) as server:
+        server.retry_after = header
+        (outcome,) = outcomes(server)
+    assert isinstance(outcome, Paused)
+    assert outcome.seconds is not None
+    assert least <= outcome.seconds <= most
+
+
+@pytest.mark.parametrize("header", ["", "soon", "-1", "1e9"])
+def test_a_time_that_cannot_be_read_is_none(header: str) -> None:
+    with scripted(429) as server:
+        server.retry_after = header
+        assert outcomes(server) == [Paused("sms: 429")]
 
 
 @pytest.mark.parametrize("status", [400, 410, 422])
@@ -153,7 +188,7 @@ def test_a_permanent_no_is_an_outcome(status: int) -> None:
 
 def test_a_provider_that_takes_a_text_and_hangs_up_sends_it_once() -> None:
     with scripted(HANG_UP_AFTER_TAKING) as server:
-        assert outcomes(server, 2) == [Retry("sms: RemoteProtocolError"), sent("sms-7")]
+        assert outcomes(server, 2) == [Unavailable("sms: RemoteProtocolError"), sent("sms-7")]
     assert len(server.requests) == 2
     assert len(server.texts) == 1
 
@@ -162,7 +197,7 @@ def test_a_connection_that_breaks_is_replaced_for_the_next_try() -> None:
     with scripted(201, HANG_UP) as server:
         first, second, third = outcomes(server, 3)
     assert (first, third) == (sent("sms-7"), sent("sms-7"))
-    assert isinstance(second, Retry)
+    assert isinstance(second, Unavailable)
 
 
 def test_an_answer_that_is_too_long_or_no_json_is_still_a_yes() -> None:
@@ -172,12 +207,12 @@ def test_an_answer_that_is_too_long_or_no_json_is_still_a_yes() -> None:
 
 def test_a_provider_that_is_away_is_tried_again() -> None:
     with provider(f"http://127.0.0.1:{free_port()}/sms") as sms:
-        assert sms.send(notice()) == Retry("sms: ConnectError")
+        assert sms.send(notice()) == Paused("sms: ConnectError")
 
 
 def test_a_provider_without_a_certificate_is_not_spoken_to() -> None:
     with scripted() as server, provider(server.url.replace("http:", "https:"), sms_timeout=2.0) as sms:
-        assert isinstance(sms.send(notice()), Retry)
+        assert isinstance(sms.send(notice()), Paused)
     assert server.requests == []
 
 

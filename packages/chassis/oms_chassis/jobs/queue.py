@@ -62,6 +62,19 @@ class Retry:
     changes: Mapping[str, Any] = field(default_factory=dict)
 
 
+class Unavailable(Retry):
+    """The provider did not serve the call. If it serves none of several jobs in a row, the queue is paused."""
+
+
+@dataclass(frozen=True)
+class Paused:
+    """The provider is at fault, not the job: it is away, refuses our login, or wants fewer calls. No call of the queue
+    is made for so many seconds (None: for a growing time), and this one does not count. `reason` as in Retry."""
+
+    reason: str
+    seconds: float | None = None
+
+
 class Unsettled(TypedDict):
     """What is kept with a job whose outcome could not be settled so many times."""
 
@@ -69,7 +82,7 @@ class Unsettled(TypedDict):
     failures: int
 
 
-Outcome = Done | Retry
+Outcome = Done | Retry | Paused
 Settled = tuple[Job, Mapping[str, Any]]
 
 
@@ -122,6 +135,11 @@ UPDATE job SET run_at = now(), attempts = job.attempts - 1
 FROM (SELECT * {_OURS}) AS ours
 WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts
 """
+_PUT_BACK = f"""
+UPDATE job SET run_at = now() + make_interval(secs => ours.delay), last_error = ours.reason
+FROM (SELECT * {_OURS}) AS ours
+WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts
+"""
 _POSTPONE = f"""
 UPDATE job SET run_at = now() + make_interval(secs => ours.delay), last_error = ours.reason,
     payload = job.payload || ours.changes, failed_calls = failed_calls + 1,
@@ -166,6 +184,18 @@ def finish(transaction: Transaction, queue: str, jobs: Sequence[Job]) -> set[str
     """Delete the jobs that are still the caller's; their ids. What another worker claimed since is not touched."""
     rows = transaction.run_rows(_FINISH, [{"id": job.id, "attempts": job.attempts} for job in jobs], queue=queue)
     return {row.id for row in rows}
+
+
+def put_back(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, Paused]]) -> None:
+    """Make jobs due again whose calls met a provider's failure, if they are still the caller's: it is not counted.
+
+    Later than the others, though: if it was this one job that the provider failed at, it is not the next probe.
+    """
+    rows = [
+        {"id": job.id, "attempts": job.attempts, "delay": backoff(job.attempts), "reason": paused.reason}
+        for job, paused in jobs
+    ]
+    transaction.run_rows(_PUT_BACK, rows, queue=queue)
 
 
 def postpone(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, Retry]]) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from oms_chassis.db import Database, Transaction, is_unavailable
 from oms_chassis.jobs.dead import mark_dead
-from oms_chassis.jobs.queue import Done, Job, JobQueue, Outcome, Retry, finish, keep_outcome, postpone
+from oms_chassis.jobs.queue import Done, Job, JobQueue, Outcome, Paused, Retry, finish, keep_outcome, postpone, put_back
 from oms_chassis.telemetry.logs import logger
 from oms_chassis.telemetry.metrics import Metrics
 
@@ -58,7 +58,7 @@ class Settlement:
         job, outcome = call.job, call.outcome
         try:
             with self._database.transaction() as transaction:
-                if isinstance(outcome, Retry):
+                if not isinstance(outcome, Done):
                     postpone(transaction, job.queue, [(job, Retry(reason))])
                 elif (failures := job.outcome["failures"] if job.outcome else 0) + 1 >= SETTLE_ATTEMPTS:
                     mark_dead(transaction, job.queue, [(job, reason)])
@@ -74,11 +74,13 @@ class Settlement:
         queue = self._job_queue.name
         done = [(call.job, call.outcome.result) for call in calls if isinstance(call.outcome, Done)]
         missed = [(call.job, call.outcome) for call in calls if isinstance(call.outcome, Retry)]
+        paused = [(call.job, call.outcome) for call in calls if isinstance(call.outcome, Paused)]
         ours = finish(transaction, queue, [job for job, _ in done])
         if settled := [(job, result) for job, result in done if job.id in ours]:
             self._job_queue.settle(transaction, settled)
         self._give_up(transaction, [(job, retry.reason) for job, retry in missed if self._is_over(job)])
         postpone(transaction, queue, [(job, retry) for job, retry in missed if not self._is_over(job)])
+        put_back(transaction, queue, paused)
 
     def _give_up(self, transaction: Transaction, jobs: Sequence[tuple[Job, str]]) -> None:
         ours = mark_dead(transaction, self._job_queue.name, jobs)

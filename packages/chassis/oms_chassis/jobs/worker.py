@@ -9,7 +9,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from oms_chassis import pacing
 from oms_chassis.db import Database, is_unavailable
 from oms_chassis.heartbeat import beat
-from oms_chassis.jobs.queue import Done, Job, JobQueue, Retry, claim, give_back, renew
+from oms_chassis.jobs.breaker import CircuitBreaker
+from oms_chassis.jobs.queue import Done, Job, JobQueue, Outcome, Paused, Retry, claim, give_back, renew
 from oms_chassis.jobs.settling import Call, Settlement
 from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.logs import logger
@@ -18,6 +19,7 @@ from oms_chassis.telemetry.metrics import Metrics
 log = logger(__name__)
 
 IDLE = 0.25  # seconds between looks while nothing is due: retries and other replicas' leases come due unannounced
+OUTCOMES = (Done, Retry, Paused)
 CLAIMED = 500  # jobs at most that are claimed at a time
 
 
@@ -26,6 +28,7 @@ class Worker:
 
     def __init__(self, job_queue: JobQueue, database: Database, metrics: Metrics) -> None:
         self._job_queue, self._database, self._metrics = job_queue, database, metrics
+        self._breaker = CircuitBreaker(job_queue.name, metrics)
         self._settlement = Settlement(job_queue, database, metrics)
         self.name = f"{job_queue.name}-jobs"
         self._wake = database.signals.event(job_queue.name)
@@ -34,7 +37,7 @@ class Worker:
         self._landed: list[Call] = []
         self._unbegun: list[Job] = []
         self._renewed_at = time.monotonic()
-        for outcome in (Done, Retry):
+        for outcome in OUTCOMES:
             metrics.calls.labels(job_queue.name, outcome.__name__.lower())
 
     def run(self) -> None:
@@ -66,14 +69,14 @@ class Worker:
         self._wake.set()
 
     def _turn(self, pool: ThreadPoolExecutor) -> bool:
-        if self._stopping.is_set():
+        if self._stopping.is_set() or self._breaker.is_open:
             self._give_back()
         self._collect()
         self._renew()  # before the claim, which could otherwise take what is flying here
         settled = len(self._landed)
         self._settlement.settle(self._landed)
         self._landed = []
-        free = self._room(settled) - len(self._flying)
+        free = self._breaker.room(self._room(settled) - len(self._flying), self._flying.values())
         if self._stopping.is_set() or free <= 0:
             return settled > 0
         with self._database.transaction() as transaction:
@@ -83,6 +86,7 @@ class Worker:
             if job.outcome is not None:
                 self._landed.append(Call(job, Done(job.outcome["result"])))
                 continue
+            self._breaker.begin(job)
             future = pool.submit(self._call, job, leased_at)
             self._flying[future] = job
             future.add_done_callback(lambda _: self._wake.set())
@@ -110,8 +114,12 @@ class Worker:
 
     def _give_back(self) -> None:
         """Let other workers have the jobs whose calls have not begun."""
-        for future in [future for future in self._flying if future.cancel()]:
+        unneeded = [future for future, job in self._flying.items() if not self._is_needed(job)]
+        for future in [future for future in unneeded if future.cancel()]:
             self._unbegun.append(self._flying.pop(future))
+
+    def _is_needed(self, job: Job) -> bool:
+        return self._breaker.is_probe(job) and not self._stopping.is_set()
 
     def _collect(self) -> None:
         for future in [future for future in self._flying if future.done()]:
@@ -119,6 +127,7 @@ class Worker:
             if call is None:
                 self._unbegun.append(job)
             else:
+                self._breaker.record(job, call.outcome)
                 self._landed.append(call)
         if self._unbegun:
             with self._database.transaction() as transaction:
@@ -136,5 +145,9 @@ class Worker:
                 outcome = Retry(type(error).__name__)
             if isinstance(outcome, Retry):
                 log.warning("call_retried", queue=job.queue, attempts=job.failed_calls + 1, reason=outcome.reason)
-        self._metrics.calls.labels(job.queue, type(outcome).__name__.lower()).inc()
+        self._metrics.calls.labels(job.queue, _label(outcome)).inc()
         return Call(job, outcome)
+
+
+def _label(outcome: Outcome) -> str:
+    return next(kind for kind in OUTCOMES if isinstance(outcome, kind)).__name__.lower()

@@ -72,6 +72,12 @@ class Metrics:
         self.jobs_dead = Gauge(
             "oms_jobs_dead", "Calls to the outside that were given up, and are kept", ["queue"], registry=registry
         )
+        self.queue_paused = Gauge(
+            "oms_job_queue_paused",
+            "1 while a provider is at fault: no call of the queue is made but a probe",
+            ["queue"],
+            registry=registry,
+        )
         self.calls = Counter(
             "oms_job_calls_total", "Calls to the outside, by outcome", ["queue", "outcome"], registry=registry
         )

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from oms_chassis.db import Transaction
-from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Retry, Settled, enqueue
+from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Retry, Settled, Unavailable, enqueue
 from oms_chassis.messaging import outbox
 from oms_chassis.telemetry.logs import logger
 from oms_contracts.envelope import Event
@@ -18,7 +18,7 @@ from oms_contracts.events import (
     PaymentFailed,
 )
 from oms_contracts.topics import PAYMENT_COMPLETED, PAYMENT_FAILED, Topic
-from oms_gateway import ABANDONED, Charge, Gateway, RequestRefused, Retryable, charge_key
+from oms_gateway import ABANDONED, Charge, Gateway, GatewayUnavailable, RequestRefused, Retryable, charge_key
 from oms_payment import repository
 from oms_payment.domain import Outcome, Payment, State, Step, failure_reason, step
 from oms_payment.jobs import refunding
@@ -46,6 +46,8 @@ def call(gateway: Gateway, patience: float, job: Job) -> Done | Retry:
     order = ChargeOrder.model_validate(job.payload)
     try:
         return Done(asdict(_attempt(gateway, order, step(job.attempts, job.failing_for, patience))))
+    except GatewayUnavailable as error:
+        return Unavailable(type(error).__name__)
     except Retryable as error:
         return Retry(type(error).__name__)
 
