@@ -8,7 +8,7 @@
           rejected: the charge's outcome is still to come
 
 Whatever the diagram lacks changes nothing: events and answers may come twice, late or in another order. An order that
-was rejected before it was known stands as REFUNDING or REFUNDED when its creation arrives, and is then never charged.
+was rejected before it was known is REFUNDING or REFUNDED when its creation arrives, and is then never charged.
 """
 
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ NOT_CHARGED = "none"  # the refund's id when there was no money to give back
 
 
 class State(StrEnum):
-    """Where an order's payment stands."""
+    """How far an order's payment has come."""
 
     PENDING = "PENDING"
     COMPLETED = "COMPLETED"

@@ -20,7 +20,9 @@ def build(context: Context) -> Components:
             Subscription(INVENTORY_REJECTED, handlers.inventory_rejected),
         ],
         job_queues=[
-            charging.job_queue(gateway, settings.gateway_connections, settings.charge_patience_seconds),
+            charging.job_queue(
+                gateway, settings.gateway_connections, settings.charge_patience_seconds, context.registry
+            ),
             refunding.job_queue(gateway),
         ],
         on_stop=[gateway.close],
