@@ -19,10 +19,11 @@ from oms_chassis.jobs.worker import Worker
 from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.envelope import Event
 from oms_contracts.events import OrderEvent
-from oms_notifications import delivery
-from oms_notifications.delivery import InDoubt, Notice, job_queue, refused, sent
+from oms_notifications import jobs as notifying
 from oms_notifications.handlers import ENDINGS, subscriptions
+from oms_notifications.jobs import job_queue
 from oms_notifications.messages import Kind
+from oms_notifications.notice import InDoubt, Notice, refused, sent
 from oms_notifications.tables import MessageRow
 
 QUEUE = "email"
@@ -53,7 +54,7 @@ def message(database: Database, order_id: str) -> MessageRow:
 
 
 class Fake:
-    """A provider that answers what it is told to."""
+    """A provider whose answers a test gives it."""
 
     def __init__(self, *outcomes: Outcome) -> None:
         self.outcomes = list(outcomes)
@@ -93,20 +94,20 @@ def test_each_ending_becomes_one_job(database: Database) -> None:
     assert message(database, "a").state == "pending"
 
 
-def test_a_batch_is_taken_whole(database: Database) -> None:
+def test_a_batch_becomes_jobs_as_a_whole(database: Database) -> None:
     events = [confirmed(f"o-{number}") for number in range(500)]
     testing.deliver(database, HANDLE[events[0].type], events)
     assert len(testing.pending_jobs(database, QUEUE)) == 500
 
 
-def test_two_endings_of_an_order_are_told_once(database: Database) -> None:
+def test_of_two_endings_of_an_order_the_customer_is_notified_once(database: Database) -> None:
     apply(database, confirmed("a"), declined("a"))
     testing.deliver(database, HANDLE[confirmed("b").type], [confirmed("b"), confirmed("b")])
     assert sorted(job.id for job in testing.pending_jobs(database, QUEUE)) == ["a", "b"]
     assert message(database, "a").kind == "confirmed"
 
 
-def test_an_ending_that_comes_after_the_message_was_sent_is_not_told_again(database: Database) -> None:
+def test_an_ending_that_comes_after_the_message_was_sent_leads_to_no_other(database: Database) -> None:
     apply(database, confirmed("a"))
     fake = Fake(sent("provider-1"))
     testing.process_due_jobs(database, job_queue(QUEUE, fake, CollectorRegistry(), 2))
@@ -160,7 +161,7 @@ def test_giving_up_leaves_a_row_and_a_count_to_alert_on(database: Database) -> N
 
 
 def test_a_message_that_was_given_up_can_still_be_sent(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "ATTEMPTS", 1)
+    monkeypatch.setattr(notifying, "ATTEMPTS", 1)
     apply(database, out_of_stock("a"))
     provider = Fake(Retry("smtp: 451"), sent("provider-1"))
     queue = job_queue(QUEUE, provider, CollectorRegistry(), 2)

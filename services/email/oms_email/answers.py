@@ -7,7 +7,7 @@ the network or a quota, x.5.x the protocol, x.7.x rights and policies. A server 
 import re
 
 from oms_chassis.jobs.queue import Outcome, Paused, Retry, Unavailable
-from oms_notifications.delivery import refused
+from oms_notifications.notice import refused
 
 _ENHANCED = re.compile(rb"\s*([245])\.([0-9]{1,3})\.([0-9]{1,3})(?![0-9.])")
 _OF_THE_SENDER = {7, 8}  # details of x.1: the address that is wrong is the shop's

@@ -2,11 +2,11 @@
 
 from oms_chassis.runtime.cli import main
 from oms_chassis.runtime.service import Components, Context, Service
-from oms_email.handlers import compose
+from oms_email.messages import compose
 from oms_email.provider import SmtpProvider
 from oms_email.settings import EmailSettings
-from oms_notifications.delivery import job_queue
 from oms_notifications.handlers import subscriptions
+from oms_notifications.jobs import job_queue
 
 
 def build(context: Context) -> Components:

@@ -10,9 +10,9 @@ from oms_email import addresses, answers, connection, domain
 from oms_email.connection import Connection, NotOffered
 from oms_email.domain import Mail
 from oms_email.settings import EmailSettings
-from oms_notifications.delivery import InDoubt, Notice, refused, sent
+from oms_notifications.notice import InDoubt, Notice, refused, sent
 
-TRUSTED = 1.0  # seconds within which an unused connection need not be asked whether it still is one
+PING_AFTER = 1.0  # seconds within which an unused connection need not be asked whether it still is one
 IDLE = 30.0  # seconds after which an unused connection is not trusted any more: servers hang up on the silent
 
 
@@ -78,7 +78,7 @@ class SmtpProvider:
             except Empty:
                 return None
             unused = time.monotonic() - since
-            if unused < TRUSTED or (unused < IDLE and connection.answers(smtp)):
+            if unused < PING_AFTER or (unused < IDLE and connection.answers(smtp)):
                 return smtp
             connection.hang_up(smtp)
 

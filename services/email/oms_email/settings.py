@@ -1,4 +1,4 @@
-"""What the Email Service can be told from outside, beyond what every service can."""
+"""The Email Service's configuration from environment variables, beyond what every service has."""
 
 from typing import Self
 

@@ -20,7 +20,7 @@ from support.notices import RunningMailCatcher, running_mail_catcher
 from oms_chassis.jobs.queue import Done, Outcome, Paused, Retry, Unavailable
 from oms_email.provider import SmtpProvider
 from oms_email.settings import EmailSettings
-from oms_notifications.delivery import InDoubt, Notice, refused, sent
+from oms_notifications.notice import InDoubt, Notice, refused, sent
 from oms_servers.testing import free_port
 
 SENT = sent("<o-1.confirmed@example.com>")
@@ -139,8 +139,8 @@ def test_a_domain_of_any_script_is_reached_through_any_server() -> None:
     assert outcomes(script, to=f"ann@{'ü' * 64}.example") == [refused("no address that mail can be sent to")]
 
 
-def test_a_server_that_was_restarted_is_connected_to_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("oms_email.provider.TRUSTED", 0.0)
+def test_a_server_that_was_restarted_is_connected_to_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oms_email.provider.PING_AFTER", 0.0)
     smtp_port, http_port = free_port(), free_port()
     with provider(smtp_port) as smtp:
         assert smtp.send(notice()) == Paused("smtp: ConnectionRefusedError")
@@ -258,7 +258,7 @@ def test_a_connection_that_breaks_during_a_mail_is_replaced_for_the_next_try() -
     assert len(script.taken) == 2
 
 
-def test_a_server_that_says_it_is_going_is_connected_to_anew() -> None:
+def test_a_server_that_says_it_is_going_is_connected_to_again() -> None:
     script = Script(rcpt=["250 ok", "421 closing"])
     first, second, third = outcomes(script, 3)
     assert (first, third) == (SENT, SENT)

@@ -2,9 +2,9 @@
 
 from oms_chassis.runtime.cli import main
 from oms_chassis.runtime.service import Components, Context, Service
-from oms_notifications.delivery import job_queue
 from oms_notifications.handlers import subscriptions
-from oms_sms.handlers import compose
+from oms_notifications.jobs import job_queue
+from oms_sms.messages import compose
 from oms_sms.provider import HttpSmsProvider
 from oms_sms.settings import SmsSettings
 

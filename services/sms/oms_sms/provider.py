@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 
 from oms_chassis.jobs.queue import Outcome, Paused, Retry, Unavailable
-from oms_notifications.delivery import Notice, refused, sent
+from oms_notifications.notice import Notice, refused, sent
+from oms_sms import domain
 from oms_sms.settings import SmsSettings
 
 # What is not about this text but about our settings or our account: every other text would get the same answer.
@@ -33,6 +34,8 @@ class HttpSmsProvider:
 
     def send(self, notice: Notice) -> Outcome:
         """Send one text."""
+        if not domain.is_number(notice.to):
+            return refused("no number that a text can be sent to")
         try:
             answer = self._post(notice)
         except _NOT_REACHED as error:

@@ -1,4 +1,4 @@
-"""What the SMS Service can be told from outside, beyond what every service can."""
+"""The SMS Service's configuration from environment variables, beyond what every service has."""
 
 from typing import Self
 from urllib.parse import urlsplit

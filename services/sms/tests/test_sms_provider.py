@@ -16,7 +16,7 @@ from pydantic import SecretStr, ValidationError
 from support.notices import running_mail_catcher
 
 from oms_chassis.jobs.queue import Done, Outcome, Paused, Retry, Unavailable
-from oms_notifications.delivery import Notice, refused, sent
+from oms_notifications.notice import Notice, refused, sent
 from oms_servers.testing import free_port
 from oms_sms.provider import HttpSmsProvider
 from oms_sms.settings import SmsSettings
@@ -39,12 +39,12 @@ def provider(url: str, **changes: Any) -> Iterator[HttpSmsProvider]:
         made.close()
 
 
-def notice(order_id: str = "o-1") -> Notice:
-    return Notice(order_id, "confirmed", "+94762222222", "Your order is confirmed")
+def notice(order_id: str = "o-1", to: str = "+94762222222") -> Notice:
+    return Notice(order_id, "confirmed", to, "Your order is confirmed")
 
 
 class Script(ThreadingHTTPServer):
-    """A provider that answers what it is told to, then yes for ever. It sends one text per key."""
+    """A provider whose answers a test gives it, then yes for ever. It sends one text per key."""
 
     daemon_threads = True
 
@@ -134,6 +134,13 @@ def test_what_the_provider_is_asked_for() -> None:
     }
     assert server.requests[0]["path"] == "/v1/sms?unit=1"
     assert server.requests[0]["Authorization"] == "Bearer token"
+
+
+@pytest.mark.parametrize("to", ["", "762222222", "(077) 123", "+94 76", "0094762222222", "+0762222222", "+9476222222²"])
+def test_a_number_that_the_provider_would_have_to_guess_gets_no_text(to: str) -> None:
+    with scripted() as server, provider(server.url) as sms:
+        assert sms.send(notice(to=to)) == refused("no number that a text can be sent to")
+    assert server.requests == []
 
 
 def test_connections_are_used_again() -> None:
