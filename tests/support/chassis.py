@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 from oms_chassis import migrations
 from oms_chassis.db import Database
-from oms_chassis.jobs.queue import Done, Job, JobQueue, Retry, claim, finish, postpone
+from oms_chassis.jobs.leases import finish, postpone
+from oms_chassis.jobs.queue import Done, Job, JobQueue, Retry, claim
 from oms_chassis.messaging.consumer import Handle
 from oms_chassis.messaging.streams import (
     LETTER_LIMIT,

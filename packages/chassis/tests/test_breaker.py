@@ -10,7 +10,7 @@ import structlog.testing
 from support.chassis import eventually
 
 from oms_chassis.db import Database
-from oms_chassis.jobs import queue as jobs
+from oms_chassis.jobs import leases
 from oms_chassis.jobs.breaker import LONGEST, CircuitBreaker
 from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Outcome, Paused, Retry, Unavailable, enqueue
 from oms_chassis.jobs.worker import Worker
@@ -184,7 +184,7 @@ def test_a_paused_worker_stops_at_once(database: Database, metrics: Metrics) -> 
 def test_a_job_that_the_provider_fails_at_each_time_is_not_the_next_probe(
     database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "BACKOFF_BASE", 0.05)
+    monkeypatch.setattr(leases, "BACKOFF_BASE", 0.05)
     put(database, 20)
 
     def call(job: Job) -> Outcome:

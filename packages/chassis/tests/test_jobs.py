@@ -12,7 +12,7 @@ import structlog.testing
 from support.chassis import eventually
 
 from oms_chassis.db import Database, Transaction
-from oms_chassis.jobs import dead
+from oms_chassis.jobs import dead, leases
 from oms_chassis.jobs import queue as jobs
 from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Outcome, Retry, Settled, enqueue
 from oms_chassis.jobs.worker import Worker
@@ -69,7 +69,7 @@ def running(job_queue: JobQueue, database: Database, metrics: Metrics) -> Iterat
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "BACKOFF_BASE", 0.01)
+    monkeypatch.setattr(leases, "BACKOFF_BASE", 0.01)
 
 
 def test_each_job_is_called_and_settled_once(database: Database, metrics: Metrics) -> None:
@@ -195,13 +195,13 @@ def test_only_the_owner_of_a_lease_renews_it(database: Database) -> None:
     put(database, "a")
     (slow,) = claim(database, lease=0.0)
     with database.transaction() as transaction:
-        jobs.renew(transaction, "calls", [slow], 60.0)
+        leases.renew(transaction, "calls", [slow], 60.0)
     assert claim(database) == []
     with database.transaction() as transaction:
-        jobs.renew(transaction, "calls", [slow], 0.0)
+        leases.renew(transaction, "calls", [slow], 0.0)
     (other,) = claim(database)
     with database.transaction() as transaction:
-        jobs.renew(transaction, "calls", [slow], 0.0)
+        leases.renew(transaction, "calls", [slow], 0.0)
     assert claim(database) == []
     assert other.attempts == 2
 
@@ -228,9 +228,9 @@ def test_a_worker_that_was_too_slow_settles_nothing(database: Database) -> None:
     (slow,) = claim(database, lease=0.0)
     (other,) = claim(database)
     with database.transaction() as transaction:
-        assert jobs.finish(transaction, "calls", [slow]) == set()
-        jobs.postpone(transaction, "calls", [(slow, Retry("late"))])
-        assert jobs.finish(transaction, "calls", [other]) == {"a"}
+        assert leases.finish(transaction, "calls", [slow]) == set()
+        leases.postpone(transaction, "calls", [(slow, Retry("late"))])
+        assert leases.finish(transaction, "calls", [other]) == {"a"}
 
 
 def test_an_outcome_that_cannot_be_written_does_not_hold_up_the_others(database: Database, metrics: Metrics) -> None:
@@ -336,6 +336,24 @@ def test_an_outcome_that_no_column_can_hold_is_neither_repeated_nor_in_the_way(
     assert sorted(called) == ["a", "bad"]
 
 
+def test_a_call_that_takes_too_long_is_reported_once(database: Database, metrics: Metrics) -> None:
+    release = threading.Event()
+
+    def call(_: Job) -> Done:
+        release.wait(30)
+        return Done()
+
+    def oldest() -> float:
+        return metrics.registry.get_sample_value("oms_job_call_oldest_seconds", {"queue": "calls"}) or 0.0
+
+    put(database, "a")
+    with structlog.testing.capture_logs() as logs, running(job_queue(call, call_seconds=0.5), database, metrics):
+        eventually(lambda: oldest() > 1.0)
+        release.set()
+        eventually(lambda: is_empty(database) and oldest() == 0.0)
+    assert [line["queue"] for line in logs if line["event"] == "call_overdue"] == ["calls"]
+
+
 def test_stopping_waits_for_calls_under_way_and_settles_them(database: Database, metrics: Metrics) -> None:
     started, release = threading.Event(), threading.Event()
 
@@ -408,12 +426,12 @@ def test_a_job_knows_for_how_long_its_calls_have_failed(database: Database) -> N
     assert job.failing_for == 0.0
     for _ in range(2):
         with database.transaction() as transaction:
-            jobs.postpone(transaction, "calls", [(job, Retry("busy"))])
+            leases.postpone(transaction, "calls", [(job, Retry("busy"))])
         database.execute("UPDATE job SET run_at = now(), failing_since = failing_since - interval '1 minute'")
         (job,) = claim(database, lease=0.0)
     assert 120.0 <= job.failing_for < 180.0
 
 
 def test_the_backoff_grows_and_is_capped() -> None:
-    assert 0.005 <= jobs.backoff(1) <= 0.01
-    assert 30.0 <= jobs.backoff(1000) <= 60.0
+    assert 0.005 <= leases.backoff(1) <= 0.01
+    assert 30.0 <= leases.backoff(1000) <= 60.0

@@ -18,7 +18,9 @@ DOUBTS = 3  # attempts that may each have reached the customer, until nobody rep
 STATES = ("sent", "failed")
 
 
-def job_queue(queue: str, provider: Provider, registry: CollectorRegistry, concurrency: int) -> JobQueue:
+def job_queue(
+    queue: str, provider: Provider, registry: CollectorRegistry, concurrency: int, call_seconds: float = 60.0
+) -> JobQueue:
     """The jobs of a queue as this provider sends them, so many at a time, with what becomes of each."""
     outcomes = Counter("oms_messages_total", "Messages to customers", ["channel", "kind", "state"], registry=registry)
     for kind, state in product(Kind, STATES):
@@ -45,6 +47,7 @@ def job_queue(queue: str, provider: Provider, registry: CollectorRegistry, concu
         on_redrive,
         concurrency=concurrency,
         max_attempts=ATTEMPTS,
+        call_seconds=call_seconds,
     )
 
 

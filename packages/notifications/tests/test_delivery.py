@@ -12,8 +12,7 @@ from support import chassis as testing
 from support.notices import confirmed, declined, message_table, out_of_stock
 
 from oms_chassis.db import Database, Transaction
-from oms_chassis.jobs import dead
-from oms_chassis.jobs import queue as jobs
+from oms_chassis.jobs import dead, leases
 from oms_chassis.jobs.queue import Job, JobQueue, Outcome, Retry
 from oms_chassis.jobs.worker import Worker
 from oms_chassis.telemetry.metrics import Metrics
@@ -206,7 +205,7 @@ def test_messages_are_counted_from_the_start() -> None:
 def test_a_message_that_may_have_arrived_each_time_is_repeated_twice_and_no_more(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "BACKOFF_BASE", 0.01)
+    monkeypatch.setattr(leases, "BACKOFF_BASE", 0.01)
     apply(database, confirmed("a"))
     doubt, busy = InDoubt("smtp: no answer"), Retry("smtp: 451")
     provider = Fake(doubt, busy, doubt, busy, doubt, sent("never"))

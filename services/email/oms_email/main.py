@@ -11,10 +11,11 @@ from oms_notifications.jobs import job_queue
 
 def build(context: Context) -> Components:
     """The parts; nothing connects yet."""
-    provider = SmtpProvider(context.settings)
+    settings: EmailSettings = context.settings
+    provider = SmtpProvider(settings)
     return Components(
         subscriptions=subscriptions("email", compose),
-        job_queues=[job_queue("email", provider, context.registry, context.settings.smtp_connections)],
+        job_queues=[job_queue("email", provider, context.registry, settings.smtp_connections, settings.mail_seconds)],
         on_stop=[provider.close],
     )
 

@@ -2,11 +2,14 @@
 
 import asyncio
 import shutil
+import socket
 import ssl
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -237,6 +240,24 @@ def test_other_answers_are_waited_for_no_longer_after_a_mail_than_before() -> No
         assert smtp.send(notice()) == SENT
         script.rcpt = ["silence"]
         assert smtp.send(notice()) == Retry("smtp: SMTPServerDisconnected")
+
+
+def test_a_server_that_trickles_its_answer_does_not_hold_a_call_for_ever() -> None:
+    def trickle(listener: socket.socket, over: threading.Event) -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            while not over.wait(0.1):
+                connection.sendall(b"2")
+
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        serving = pool.submit(trickle, listener, over)
+        with provider(listener.getsockname()[1], smtp_timeout=1.0) as smtp:
+            began = time.monotonic()
+            assert smtp.send(notice()) == Unavailable("smtp: SMTPServerDisconnected")
+            assert time.monotonic() - began < 10
+        over.set()
+        serving.result(10)
 
 
 def test_a_mail_that_waits_for_its_answer_does_not_hold_up_the_end() -> None:

@@ -7,7 +7,8 @@ it: it counts against no job, and the others need not meet it, too.
 import time
 from collections.abc import Callable, Collection
 
-from oms_chassis.jobs.queue import Job, Outcome, Paused, Unavailable, backoff
+from oms_chassis.jobs.leases import backoff
+from oms_chassis.jobs.queue import Job, Outcome, Paused, Unavailable
 from oms_chassis.telemetry.logs import logger
 from oms_chassis.telemetry.metrics import Metrics
 

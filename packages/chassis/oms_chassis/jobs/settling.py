@@ -7,7 +7,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from oms_chassis.db import Database, Transaction, is_unavailable
 from oms_chassis.jobs.dead import mark_dead
-from oms_chassis.jobs.queue import Done, Job, JobQueue, Outcome, Paused, Retry, finish, keep_outcome, postpone, put_back
+from oms_chassis.jobs.leases import finish, keep_outcome, postpone, put_back
+from oms_chassis.jobs.queue import Done, Job, JobQueue, Outcome, Paused, Retry
 from oms_chassis.telemetry.logs import logger
 from oms_chassis.telemetry.metrics import Metrics
 

@@ -10,8 +10,10 @@ from oms_chassis import pacing
 from oms_chassis.db import Database, is_unavailable
 from oms_chassis.heartbeat import beat
 from oms_chassis.jobs.breaker import CircuitBreaker
-from oms_chassis.jobs.queue import Done, Job, JobQueue, Outcome, Paused, Retry, claim, give_back, renew
+from oms_chassis.jobs.leases import give_back, renew
+from oms_chassis.jobs.queue import Done, Job, JobQueue, Outcome, Paused, Retry, claim
 from oms_chassis.jobs.settling import Call, Settlement
+from oms_chassis.jobs.underway import CallsUnderWay
 from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.logs import logger
 from oms_chassis.telemetry.metrics import Metrics
@@ -28,6 +30,7 @@ class Worker:
 
     def __init__(self, job_queue: JobQueue, database: Database, metrics: Metrics) -> None:
         self._job_queue, self._database, self._metrics = job_queue, database, metrics
+        self._under_way = CallsUnderWay(job_queue, metrics)
         self._breaker = CircuitBreaker(job_queue.name, metrics)
         self._settlement = Settlement(job_queue, database, metrics)
         self.name = f"{job_queue.name}-jobs"
@@ -72,6 +75,7 @@ class Worker:
         if self._stopping.is_set() or self._breaker.is_open:
             self._give_back()
         self._collect()
+        self._under_way.measure()
         self._renew()  # before the claim, which could otherwise take what is flying here
         settled = len(self._landed)
         self._settlement.settle(self._landed)
@@ -139,10 +143,13 @@ class Worker:
         if time.monotonic() - leased_at > self._job_queue.lease_seconds / 2:
             return None
         with tracing.within(job.traceparent), self._metrics.call_seconds.labels(job.queue).time():
+            self._under_way.begin(job)
             try:
                 outcome = self._job_queue.call(job)
             except Exception as error:  # noqa: BLE001 - whatever a provider's library may raise
                 outcome = Retry(type(error).__name__)
+            finally:
+                self._under_way.end(job)
             if isinstance(outcome, Retry):
                 log.warning("call_retried", queue=job.queue, attempts=job.failed_calls + 1, reason=outcome.reason)
         self._metrics.calls.labels(job.queue, _label(outcome)).inc()

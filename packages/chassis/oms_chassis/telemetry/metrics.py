@@ -81,6 +81,9 @@ class Metrics:
         self.calls = Counter(
             "oms_job_calls_total", "Calls to the outside, by outcome", ["queue", "outcome"], registry=registry
         )
+        self.call_oldest = Gauge(
+            "oms_job_call_oldest_seconds", "How long the oldest call under way has taken", ["queue"], registry=registry
+        )
         self.settle_failures = Counter(
             "oms_job_settle_failures_total",
             "Attempts to write a call's outcome that failed; the call is not made again",
