@@ -11,10 +11,11 @@ from oms_sms.settings import SmsSettings
 
 def build(context: Context) -> Components:
     """The parts; nothing connects yet."""
-    provider = HttpSmsProvider(context.settings)
+    settings: SmsSettings = context.settings
+    provider = HttpSmsProvider(settings)
     return Components(
         subscriptions=subscriptions("sms", compose),
-        job_queues=[job_queue("sms", provider, context.registry, context.settings.sms_connections)],
+        job_queues=[job_queue("sms", provider, context.registry, settings.sms_connections, settings.sms_call_seconds)],
         on_stop=[provider.close],
     )
 

@@ -9,6 +9,7 @@ import httpx
 from oms_chassis.jobs.queue import Outcome, Paused, Retry, Unavailable
 from oms_notifications.notice import Notice, refused, sent
 from oms_sms import domain
+from oms_sms.deadline import BoundedTransport, Deadline
 from oms_sms.settings import SmsSettings
 
 # What is not about this text but about our settings or our account: every other text would get the same answer.
@@ -23,12 +24,13 @@ class HttpSmsProvider:
 
     def __init__(self, settings: SmsSettings) -> None:
         self._settings = settings
+        self._deadline = Deadline()
         token = settings.sms_token
         limits = httpx.Limits(max_connections=settings.sms_connections, keepalive_expiry=30.0)
         self._client = httpx.Client(
             headers={"Authorization": f"Bearer {token.get_secret_value()}"} if token is not None else {},
             timeout=settings.sms_timeout,
-            limits=limits,
+            transport=BoundedTransport(limits, self._deadline),
             trust_env=False,
         )
 
@@ -52,6 +54,7 @@ class HttpSmsProvider:
 
     def _post(self, notice: Notice) -> httpx.Response:
         text = {"to": notice.to, "from": self._settings.sms_from, "text": notice.text, "reference": notice.order_id}
+        self._deadline.begin(self._settings.sms_call_seconds)
         return self._client.post(self._settings.sms_url, json=text, headers={"Idempotency-Key": notice.key})
 
 

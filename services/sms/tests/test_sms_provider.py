@@ -1,11 +1,12 @@
 """The way by HTTP: against the mail catcher, and against a provider that refuses, fails and hangs up."""
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -205,6 +206,26 @@ def test_a_connection_that_breaks_is_replaced_for_the_next_try() -> None:
         first, second, third = outcomes(server, 3)
     assert (first, third) == (sent("sms-7"), sent("sms-7"))
     assert isinstance(second, Unavailable)
+
+
+def test_a_provider_that_trickles_its_answer_does_not_hold_a_call_for_ever() -> None:
+    def trickle(listener: socket.socket, over: threading.Event) -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.sendall(b"HTTP/1.1 201 Created\r\nX-Slow: ")
+            while not over.wait(0.1):
+                connection.sendall(b"x")
+
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        serving = pool.submit(trickle, listener, over)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/sms"
+        with provider(url, sms_call_seconds=1.0) as sms:
+            began = time.monotonic()
+            assert sms.send(notice()) == Unavailable("sms: ReadTimeout")
+            assert time.monotonic() - began < 10
+        over.set()
+        serving.result(10)
 
 
 def test_an_answer_that_is_too_long_or_no_json_is_still_a_yes() -> None:
