@@ -4,7 +4,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from email.utils import formatdate
@@ -158,7 +158,9 @@ def test_connections_are_used_again() -> None:
         ([408, 409, 425], Retry),
     ],
 )
-def test_what_may_be_repaired_is_tried_again_under_the_same_key(statuses: list[int], kind: type[Outcome]) -> None:
+def test_what_may_be_repaired_is_tried_again_under_the_same_key(
+    statuses: list[int], kind: Callable[[str], Outcome]
+) -> None:
     with scripted(*statuses) as server:
         assert outcomes(server, len(statuses) + 1) == [*(kind(f"sms: {status}") for status in statuses), sent("sms-7")]
     assert {request["Idempotency-Key"] for request in server.requests} == {"o-1.confirmed"}
