@@ -5,7 +5,7 @@ import time
 import pytest
 
 from oms_chassis.db import Database
-from oms_chassis.jobs.queue import Done, JobQueue, NewJob, Retry, enqueue
+from oms_chassis.jobs.queue import Done, JobQueue, NewJob, Paused, Retry, enqueue
 from oms_chassis.jobs.worker import Worker
 from oms_chassis.runtime.gauges import MOST, refresh
 from oms_chassis.telemetry.metrics import Metrics
@@ -92,6 +92,6 @@ def test_events_that_wait_are_counted_and_the_oldest_is_known(database: Database
 
 def test_calls_are_counted_from_the_start(database: Database, metrics: Metrics) -> None:
     Worker(WORKER, database, metrics)
-    for outcome in (Done, Retry):
+    for outcome in (Done, Retry, Paused):
         labels = {"queue": "calls", "outcome": outcome.__name__.lower()}
         assert metrics.registry.get_sample_value("oms_job_calls_total", labels) == 0.0

@@ -1,4 +1,4 @@
-"""What the Email Service can be told from outside, beyond what every service can."""
+"""The Email Service's configuration from environment variables, beyond what every service has."""
 
 from typing import Self
 
@@ -26,6 +26,11 @@ class EmailSettings(Settings):
     smtp_mail_timeout: float = Field(default=600.0, gt=0, description="for the answer to a mail that was sent whole")
     smtp_connections: int = Field(default=8, ge=1, le=64, description="mails on their way at the same time")
     email_from: str = Field(description='orders@example.com or "Our shop <orders@example.com>"')
+
+    @property
+    def mail_seconds(self) -> float:
+        """The longest that a mail may take: its last answer, and at most twelve before that."""
+        return self.smtp_mail_timeout + 12 * self.smtp_timeout
 
     @property
     def is_encrypted(self) -> bool:

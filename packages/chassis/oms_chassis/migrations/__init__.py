@@ -177,3 +177,27 @@ def untune_queues() -> None:
     for table in ("outbox", "job"):
         op.execute(f"ALTER TABLE {table} RESET ({names})")
     op.execute("ALTER TABLE inbox RESET (autovacuum_vacuum_scale_factor)")
+
+
+def extend_jobs() -> None:
+    """What a job needs so that it may be given up and kept: a migration of each service.
+
+    The release before neither reads nor writes these columns; a dead job is never due, so that it does not claim one.
+    """
+    from alembic import op
+
+    op.add_column("job", sa.Column("failed_calls", sa.Integer, nullable=False, server_default="0"))
+    op.add_column("job", sa.Column("failing_since", sa.DateTime(timezone=True)))
+    op.add_column("job", sa.Column("outcome", JSONB))
+    op.add_column("job", sa.Column("dead_at", sa.DateTime(timezone=True)))
+    op.create_index("job_dead", "job", ["dead_at"], postgresql_where=sa.text("dead_at IS NOT NULL"))
+
+
+def reduce_jobs() -> None:
+    """Drop what the migration made. Dead jobs go with it: the release before would make their calls again."""
+    from alembic import op
+
+    op.execute("DELETE FROM job WHERE dead_at IS NOT NULL")
+    op.drop_index("job_dead", "job")
+    for column in ("failed_calls", "failing_since", "outcome", "dead_at"):
+        op.drop_column("job", column)

@@ -16,7 +16,10 @@ SELECT (SELECT count(*) FROM (SELECT 1 FROM outbox LIMIT %(most)s) AS found) AS 
 _QUARANTINED = "SELECT count(*) AS rows FROM (SELECT 1 FROM outbox_quarantine LIMIT %(most)s) AS found"
 _JOBS = """
 SELECT queue,
-    (SELECT count(*) FROM (SELECT 1 FROM job WHERE job.queue = asked.queue LIMIT %(most)s) AS found) AS pending,
+    (SELECT count(*) FROM (
+        SELECT 1 FROM job WHERE job.queue = asked.queue AND run_at < 'infinity' LIMIT %(most)s) AS found) AS pending,
+    (SELECT count(*) FROM (
+        SELECT 1 FROM job WHERE job.queue = asked.queue AND run_at = 'infinity' LIMIT %(most)s) AS found) AS dead,
     coalesce(extract(epoch FROM now() - (
         SELECT min(run_at) FROM job WHERE job.queue = asked.queue AND run_at <= now())), 0)::float AS oldest
 FROM unnest(%(queues)s::text[]) AS asked(queue)
@@ -36,4 +39,5 @@ def refresh(database: Database, metrics: Metrics, job_queues: Sequence[JobQueue]
     metrics.quarantine.set(quarantined)
     for row in jobs:
         metrics.jobs_pending.labels(row.queue).set(row.pending)
+        metrics.jobs_dead.labels(row.queue).set(row.dead)
         metrics.jobs_oldest.labels(row.queue).set(row.oldest)

@@ -14,6 +14,7 @@ from oms_chassis.db import Database
 from oms_chassis.http import app, server
 from oms_chassis.http.health import Health, internal_app
 from oms_chassis.http.server import Server
+from oms_chassis.jobs import dead
 from oms_chassis.jobs.worker import Worker
 from oms_chassis.messaging import inbox
 from oms_chassis.messaging.consumer import Consumer
@@ -168,7 +169,12 @@ class Process:
         )
 
     def _pruning(self) -> list[Task]:
-        retentions = [inbox.retention(self._settings.inbox_days), *self._components.retentions]
+        settings = self._settings
+        retentions = [
+            inbox.retention(settings.inbox_days),
+            dead.retention(settings.dead_job_days),
+            *self._components.retentions,
+        ]
         return [pruning.task(self._database, retention) for retention in retentions]
 
     def _is_consuming(self) -> bool:

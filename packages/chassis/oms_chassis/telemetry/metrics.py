@@ -73,8 +73,26 @@ class Metrics:
         self.jobs_oldest = Gauge(
             "oms_jobs_oldest_seconds", "How long the oldest call that is due has been due", ["queue"], registry=registry
         )
+        self.jobs_dead = Gauge(
+            "oms_jobs_dead", "Calls to the outside that were given up, and are kept", ["queue"], registry=registry
+        )
+        self.queue_paused = Gauge(
+            "oms_job_queue_paused",
+            "1 while a provider is at fault: no call of the queue is made but a probe",
+            ["queue"],
+            registry=registry,
+        )
         self.calls = Counter(
             "oms_job_calls_total", "Calls to the outside, by outcome", ["queue", "outcome"], registry=registry
+        )
+        self.call_oldest = Gauge(
+            "oms_job_call_oldest_seconds", "How long the oldest call under way has taken", ["queue"], registry=registry
+        )
+        self.settle_failures = Counter(
+            "oms_job_settle_failures_total",
+            "Attempts to write a call's outcome that failed; the call is not made again",
+            ["queue"],
+            registry=registry,
         )
         self.call_seconds = Histogram(
             "oms_job_call_seconds", "Time of a call to the outside", ["queue"], buckets=_FAST, registry=registry
