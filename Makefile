@@ -1,6 +1,6 @@
 # What can be done here. Each target makes the environment first (scripts/setup.sh ends at once when it is there).
 .DEFAULT_GOAL := help
-.PHONY: help up demo down test lint format lock reset bench footprint contracts docs images kind-up kind-down test-cluster migration service setup
+.PHONY: help up demo down test lint format lock reset bench footprint contracts structure docs images kind-up kind-down test-cluster migration service setup
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,11 +26,14 @@ test: setup ## all tests that need neither Docker nor a cluster, on real Kafka a
 lint: setup ## format, lint, types, imports, contracts, sizes, documentation: what CI checks without running anything
 	@scripts/lint.sh
 
-format: setup ## format the code, and mend what can be mended by itself
+format: setup ## format the code, and fix what can be fixed automatically
 	@.venv/bin/ruff check --fix --quiet . ; .venv/bin/ruff format .
 
 contracts: setup ## write the JSON Schemas, the AsyncAPI document and the graphs in the documentation
 	@.venv/bin/python -m oms_contracts
+
+structure: setup ## print how the code hangs together: import circles, floors, lengths, old words
+	@.venv/bin/python -m scripts.structure
 
 docs: setup ## build the documentation as a site: build/site
 	@scripts/docs.sh
@@ -41,16 +44,16 @@ service: ## begin a new service: make service NAME=loyalty
 migration: setup ## generate a migration from a service's tables: make migration SERVICE=order m="what changes"
 	@.venv/bin/python scripts/migration.py "$(SERVICE)" "$(m)"
 
-bench: setup ## measure throughput and latency, beside a naive build
+bench: setup ## measure throughput and latency, next to a naive build
 	@scripts/bench.sh
 
 footprint: setup ## measure a cluster of its own: images, memory, start and update
 	@scripts/footprint.sh
 
-lock: setup ## write requirements.lock anew (versions already locked stay)
+lock: setup ## write requirements.lock again (versions already locked stay)
 	@scripts/lock.sh
 
-images: ## build the container images, and a list of what is in each (build/sbom)
+images: ## build the container images with the simulators, and a list of what is in each (build/sbom)
 	@scripts/images.sh --sbom
 
 kind-up: ## a Kubernetes cluster in Docker with all of OMS in it

@@ -14,8 +14,12 @@ settings.load_profile("oms")
 
 PLATFORM = "platform"
 ON_THE_PLATFORM = ("tests/e2e/", "tests/crash/", "tests/cards/")
-# Not beside the other one: two cores carry one.
-ALSO_A_PLATFORM = ("packages/cli/tests/test_up.py", "packages/cli/tests/test_play.py")
+# Not at the same time as the other one: two cores carry one.
+ALSO_A_PLATFORM = (
+    "packages/cli/tests/test_up.py",
+    "packages/cli/tests/test_play.py",
+    "tests/scaffold/test_sixth_service.py",
+)
 
 
 class ByFile(LoadScopeScheduling):  # type: ignore[misc] # xdist ships no types

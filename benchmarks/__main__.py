@@ -1,4 +1,4 @@
-"""Measure OMS beside a naive build of the same flow: `scripts/bench.sh --help`."""
+"""Measure OMS next to a naive build of the same flow: `scripts/bench.sh --help`."""
 
 import argparse
 import sys

@@ -1,4 +1,4 @@
-"""Measure OMS on a kind cluster of its own, which is made anew and stays: `scripts/footprint.sh --help`."""
+"""Measure OMS on a kind cluster of its own, which is made for it and stays: `scripts/footprint.sh --help`."""
 
 import argparse
 import json
@@ -38,14 +38,14 @@ def main() -> int:
         (
             f"Written by `{' '.join(['scripts/footprint.sh', *sys.argv[1:]])}` on {datetime.now(UTC):%Y-%m-%d}; "
             f"machine: {machine()}, with the load generator and a cluster of one node on it. The chart's kind values: "
-            "embedded Kafka, five embedded Postgres servers, one replica of each service."
+            "embedded Kafka, an embedded Postgres server for each service, one replica of each service."
         ),
         f"`make kind-up`, with the images built: **{made:.0f} s** from no cluster to an answer through the Ingress.",
         (
             f"A service's pod, from its creation to ready: **{median(started):.0f} s** (longest {max(started):.0f} s), "
             "the start of its migration's container included."
         ),
-        f"Rolling update of all five services under {options.rate:.0f} orders/s: **{update} requests failed**.",
+        f"Rolling update of all services under {options.rate:.0f} orders/s: **{update} requests failed**.",
         "## Images\n\n" + table(("image", "MB"), [(name, f"{size / 1e6:.0f}") for name, size in image_sizes().items()]),
         "## Memory\n\n" + memory_table(idle, loaded, options.rate),
     ]

@@ -19,9 +19,9 @@ def page(results: Sequence[Result], steady: Mapping[float, Outcome], command: st
     parts = [
         "# Performance",
         (
-            f"Written by `{command}` on {datetime.now(UTC):%Y-%m-%d}; machine: {machine()}. The load generator, five "
-            "Postgres servers, Kafka, the inbox and the five services share it. Compare the ratio, not the absolute "
-            "figures, with what you measure elsewhere."
+            f"Written by `{command}` on {datetime.now(UTC):%Y-%m-%d}; machine: {machine()}. The load generator, the "
+            "Postgres servers, Kafka, the mail catcher and the services share it. Compare the ratio, not the "
+            "absolute figures, with what you measure elsewhere."
         ),
         *(_throughput(results) if results else ()),
         "## POST /order at a fixed rate (open model)",
@@ -67,13 +67,13 @@ def machine() -> str:
 def throughput_table(ours: Sequence[Result], naive: Sequence[Result]) -> str:
     """One row a build."""
     rows = [
-        "| build | orders a run | runs | orders/s: median | lowest | highest | until customers were told, too |",
+        "| build | orders a run | runs | orders/s: median | lowest | highest | until customers were notified, too |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, runs in (("OMS", ours), ("naive", naive)):
         rates = [one.per_second for one in runs]
-        told = median(one.told_per_second for one in runs)
-        figures = f"{median(rates):.0f} | {min(rates):.0f} | {max(rates):.0f} | {told:.0f}"
+        notified = median(one.notified_per_second for one in runs)
+        figures = f"{median(rates):.0f} | {min(rates):.0f} | {max(rates):.0f} | {notified:.0f}"
         rows.append(f"| {name} | {runs[0].orders} | {len(runs)} | {figures} |")
     return "\n".join(rows)
 

@@ -38,7 +38,7 @@ class Result:
     orders: int
     per_second: float
     accepted_per_second: float
-    told_per_second: float
+    notified_per_second: float
     violations: list[str] = field(default_factory=list)
     memory: Mapping[str, float] = field(default_factory=dict)
     cpu: Mapping[str, float] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class Result:
 
 @contextmanager
 def system(build: str) -> Iterator[Platform]:
-    """A fresh system of five services ("oms" or "naive"), with stock for every order."""
+    """A fresh system of all services ("oms" or "naive"), with stock for every order."""
     naive = {name: [sys.executable, "-m", "benchmarks.naive", name] for name in SERVICES}
     path = {name: {"PYTHONPATH": str(_ROOT), "OMS_LOG_LEVEL": "WARNING"} for name in SERVICES}
     with TemporaryDirectory(prefix="oms-bench-") as folder:
@@ -73,10 +73,10 @@ def throughput(build: str, orders: int, connections: int) -> Result:
         seconds = time.perf_counter() - started
         cpu = {name: 1000 * (used - before[name]) / orders for name, used in _cpu(platform).items()}
         memory = {name: _memory(pid) for name, pid in _pids(platform).items()}
-        _await_told(platform, warm_up.accepted + outcome.accepted)
-        told = outcome.accepted / (time.perf_counter() - started)
+        _await_notified(platform, warm_up.accepted + outcome.accepted)
+        notified = outcome.accepted / (time.perf_counter() - started)
         violations = _violations(platform) if build == "oms" else []
-    rates = (outcome.accepted / seconds, orders / outcome.seconds, told)
+    rates = (outcome.accepted / seconds, orders / outcome.seconds, notified)
     return Result(build, orders, *rates, violations, memory, cpu)
 
 
@@ -100,19 +100,19 @@ def _await_terminal(platform: Platform, build: str, orders: int) -> None:
             time.sleep(0.05)
 
 
-def _await_told(platform: Platform, orders: int) -> None:
+def _await_notified(platform: Platform, orders: int) -> None:
     """Return once every order's customer has a mail and a text."""
     deadline = time.monotonic() + LIMIT
-    with httpx.Client(base_url=platform.inbox_url) as client:
+    with httpx.Client(base_url=platform.mailcatcher_url) as client:
         while min(client.get("/messages/count").json()[kind] for kind in ("email", "sms")) < orders:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"after {LIMIT} s not all customers of {orders} orders were told")
+                raise TimeoutError(f"after {LIMIT} s not all customers of {orders} orders were notified")
             time.sleep(0.25)
 
 
 def _violations(platform: Platform) -> list[str]:
     databases = {name: server.url for name, server in platform.databases.items()}
-    sources = Sources(databases, platform.inbox_url, platform.kafka.bootstrap)
+    sources = Sources(databases, platform.mailcatcher_url, platform.kafka.bootstrap)
     return [str(violation) for violation in check_when_quiet(sources, within=300.0)]
 
 

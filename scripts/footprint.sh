@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What OMS needs on Kubernetes, measured on a kind cluster that is made anew for it: scripts/footprint.sh --help
+# What OMS needs on Kubernetes, measured on a kind cluster that is made for it: scripts/footprint.sh --help
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh

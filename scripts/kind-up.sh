@@ -76,7 +76,9 @@ follow() {
 # Images of the same tag may be new, and pods that run the old ones may crash for it: what names the images is part of the
 # pods, so that helm replaces them.
 images_id() {
-  docker image inspect --format '{{.Id}}' "oms/"{order,payment,inventory,sms,email}":$tag" | sha256sum | cut -c 1-16
+  local images=(services/*/ packages/simulators/)
+  images=("${images[@]%/}")
+  docker image inspect --format '{{.Id}}' $(printf "oms/%s:$tag " "${images[@]##*/}") | sha256sum | cut -c 1-16
 }
 
 install() {

@@ -14,7 +14,7 @@ from oms_chassis import migrations
 from oms_chassis.db import Database
 from oms_chassis.migrations.autogenerate import revision
 from oms_servers.ports import free_port
-from oms_servers.postgres import FORGETFUL, PostgresServer
+from oms_servers.postgres import NO_FSYNC, PostgresServer
 from oms_servers.testing import temporary_folder
 
 
@@ -36,7 +36,7 @@ def main() -> int:
 def generate(package: str, message: str) -> Path:
     """Write the next migration of a package; its file."""
     metadata = importlib.import_module(f"{package}.tables").Tables.metadata
-    with temporary_folder() as folder, PostgresServer(folder / "postgres", free_port(), settings=FORGETFUL) as server:
+    with temporary_folder() as folder, PostgresServer(folder / "postgres", free_port(), settings=NO_FSYNC) as server:
         database = Database(server.url, 2)
         try:
             migrations.upgrade(database, package)

@@ -1,5 +1,5 @@
 #!/opt/oms/bin/python
-"""Stand in for `python` in a development image: run the service, and run it anew when a Python file changes.
+"""Replace `python` in a development image: run the service, and restart it when a Python file changes.
 
 Skaffold puts changed files into FOLDER, which is writable although the image is not. What the image holds is copied
 there first, so that a service never runs from two places.
@@ -38,13 +38,13 @@ def run_until_changed(arguments: list[str], stop: threading.Event) -> int:
         dead_for += POLL_SECONDS if child.poll() is not None else 0.0
     child.terminate()
     code = child.wait()
-    return code if code >= 0 else 128 - code  # as a shell tells of a signal
+    return code if code >= 0 else 128 - code  # as a shell reports a signal
 
 
 def main(arguments: list[str]) -> int:
     """Only a service that serves is watched: everything else runs once, as ever."""
     if arguments[-1:] != ["serve"]:
-        os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606 - this is that program's stand-in
+        os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606 - this runs in that program's place
     shutil.copytree(IMAGE, FOLDER, dirs_exist_ok=True, copy_function=copy_if_absent)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())

@@ -1,7 +1,7 @@
 """Print the part of requirements.lock that some packages need to run, with its hashes.
 
 The lock file holds development tools too, and an image should not. Each of its entries names whom it is there for
-("# via"), so what a package needs follows from the file alone, without an installer that resolves anew.
+("# via"), so what a package needs follows from the file alone, without an installer that resolves again.
 """
 
 import argparse
@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+PLACE = re.compile(r" \([^:)]*\)$")  # where a package of this project is; with a colon, it is a group's
 
 
 def entries(lock: str) -> dict[str, str]:
@@ -23,7 +24,7 @@ def wanted_by(entry: str) -> set[str]:
     """Who needs the distribution; the project's own dependency groups are no package and do not count."""
     _, _, reasons = entry.partition("# via")
     # What is not indented is the file's own last words.
-    lines = (line.strip(" #").partition(" (")[0] for line in reasons.splitlines() if line.startswith(" "))
+    lines = (PLACE.sub("", line.strip(" #")) for line in reasons.splitlines() if line.startswith(" "))
     return {line for line in lines if NAME.fullmatch(line)}
 
 

@@ -11,10 +11,11 @@ from pathlib import Path
 
 TEMPLATE = Path(__file__).parent / "templates" / "service"
 LIKE = "payment"  # the service whose entries are copied: no route, no settings that others lack
-LEFT = """services/{name} is made. What is left:
+LEFT = """services/{name} is made. What is left, by hand:
   1. packages/contracts/oms_contracts/topics.py: the name in SERVICES, and in the topics that it reads and emits
   2. charts/oms/values.yaml: an entry in `services`
-  3. scripts/setup.sh, make contracts, and the service itself"""
+  3. charts/oms/ci/external-values.yaml: the secret of its database
+Then make lock setup contracts, and the service itself."""
 
 
 def main(root: Path = Path()) -> int:
@@ -39,12 +40,22 @@ def write_folder(root: Path, name: str) -> None:
         relative = source.relative_to(TEMPLATE).as_posix().removesuffix(".tmpl")
         target = root / "services" / name / filled(relative, name)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(filled(source.read_text(), name))
+        target.write_text(in_order(filled(source.read_text(), name)))
 
 
 def filled(text: str, name: str) -> str:
     """A template's text for this service."""
     return text.replace("NAME", name).replace("TITLE", name.capitalize())
+
+
+def in_order(text: str) -> str:
+    """The text with its imports sorted: where the service's own belong depends on its name."""
+    imports = re.compile(r"(?:^from oms_\S+ import [^(\n]+\n)+", flags=re.MULTILINE)
+    return imports.sub(lambda run: "".join(sorted(run[0].splitlines(keepends=True), key=_module)), text)
+
+
+def _module(line: str) -> str:
+    return line.split()[1]
 
 
 def edit(path: Path, change: Callable[[str], str]) -> None:

@@ -21,9 +21,9 @@ forward() {
 }
 
 scripts/setup.sh
-.venv/bin/pytest tests/images "$@" # builds the images that the cluster runs
+.venv/bin/pytest tests/images "$@" # builds the images that the cluster runs, and those of production
 OMS_SKIP_BUILD=1 scripts/kind-up.sh
 forward oms-inventory 9090 OMS_INVENTORY_URL
-forward oms-inbox 8025 OMS_INBOX_URL
+forward oms-mailcatcher 8025 OMS_MAILCATCHER_URL
 OMS_URL=http://localhost:8080 .venv/bin/pytest tests/e2e "$@"
 .venv/bin/pytest tests/chart tests/cluster "$@"

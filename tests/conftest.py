@@ -13,7 +13,7 @@ from support import catalogue
 from support.deployment import Deployment
 
 from oms_platform.platform import Platform
-from oms_servers.postgres import FORGETFUL
+from oms_servers.postgres import NO_FSYNC
 from oms_servers.testing import temporary_folder
 
 
@@ -26,7 +26,7 @@ def platform_folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def running_platform(platform_folder: Path) -> Iterator[Platform]:
     """The platform as it was first started."""
-    platform = Platform(platform_folder, environment=catalogue.ENVIRONMENT, postgres=FORGETFUL)
+    platform = Platform(platform_folder, environment=catalogue.ENVIRONMENT, postgres=NO_FSYNC)
     with platform:
         catalogue.await_known(platform.url)
         yield platform
@@ -75,8 +75,8 @@ def inventory(deployment: Deployment) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def inbox(deployment: Deployment) -> str:
-    """The address of the inbox."""
-    if deployment.inbox is None:
-        pytest.skip("OMS_INBOX_URL is not set: what the customer was told cannot be seen from here")
-    return deployment.inbox
+def mailcatcher(deployment: Deployment) -> str:
+    """The address of the mail catcher."""
+    if deployment.mailcatcher is None:
+        pytest.skip("OMS_MAILCATCHER_URL is not set: what the customer was sent cannot be seen from here")
+    return deployment.mailcatcher

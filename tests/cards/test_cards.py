@@ -44,7 +44,7 @@ class Search:
 
 @pytest.fixture(scope="module")
 def posted(running_platform: Platform) -> Posted:
-    """All canaries, posted, and every accepted order at its end, read back, and its customer told."""
+    """All canaries, posted, and every accepted order at its end, read back, and its customer notified."""
     posted = Posted([canaries.canary(number) for number in range(COUNT)])
     with httpx.Client(base_url=running_platform.url, timeout=20.0) as client:
         for canary in posted.canaries:
@@ -61,7 +61,7 @@ def posted(running_platform: Platform) -> Posted:
 def at_rest(platform: Platform, client: httpx.Client, order_id: str) -> dict[str, Any]:
     """The order once it is terminal and its customer has the mail and the text, so that all of it is written."""
     order = ended(client, order_id)
-    messages(platform.inbox_url, order_id)
+    messages(platform.mailcatcher_url, order_id)
     return order
 
 

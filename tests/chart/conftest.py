@@ -102,7 +102,7 @@ class Rendered:
             for name, value in told.items():
                 patch.setenv(name, value)
             settings = code.settings()
-        database = Database(settings.database_url, 2)
+        database = Database(settings.database_url, settings.database_pool)
         try:
             parts: Components = code.build(Context(settings, database, registry or CollectorRegistry()))
             return parts

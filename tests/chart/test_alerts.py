@@ -60,7 +60,7 @@ def healthy() -> dict[str, str]:
     found |= {
         series("oms_orders_stuck", **order, step="payment"): NONE,
         series("oms_orders_contradictions_total", **order, fact="paid"): NONE,
-        series("oms_orders_strays_total", **order, fact="paid"): NONE,
+        series("oms_unknown_order_events_total", **order, fact="paid"): NONE,
         series("oms_messages_total", **sms, channel="sms", kind="confirmed", state="sent"): GROWING,
         series("oms_messages_total", **sms, channel="sms", kind="confirmed", state="failed"): NONE,
         series("oms_http_request_seconds_count", **order, method="POST", status="202"): GROWING,
@@ -204,7 +204,7 @@ CASES = [
     *happened("oms_dead_letters_total", "OmsDeadLetters", "service topic", **of_pod("sms"), topic="t"),
     *happened("oms_outbox_quarantined_total", "OmsEventsQuarantined", "service topic", **of_pod("order"), topic="t"),
     *happened("oms_orders_contradictions_total", "OmsOrdersContradicted", "fact", **of_pod("order"), fact="paid"),
-    *happened("oms_orders_strays_total", "OmsUnknownOrders", "fact", **of_pod("order"), fact="paid"),
+    *happened("oms_unknown_order_events_total", "OmsUnknownOrders", "fact", **of_pod("order"), fact="paid"),
     *happened(
         "oms_messages_total",
         "OmsMessagesFailed",

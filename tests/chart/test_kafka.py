@@ -68,6 +68,20 @@ def test_there_is_a_topic_resource_for_every_topic(render: Any) -> None:
         assert found[topic.name]["spec"]["partitions"] == topics.PARTITIONS
 
 
+def test_a_topic_follows_from_the_service_that_produces_it(render: Any) -> None:
+    disabled = {"services.loyalty.produces": ["pointsGrantedEvent"], "services.loyalty.enabled": False}
+    names = {one["spec"]["topicName"] for one in render(disabled).of("KafkaTopic").values()}
+    assert "pointsGrantedEvent" in names  # its records are for others to read
+    assert "loyalty.deadletter" not in names
+
+
+def test_a_topic_of_another_system_s_is_named_among_the_topics(render: Any) -> None:
+    found = render({"services.sms.consumes": ["parcelSentEvent"], "topics.parcelSentEvent": {"partitions": 6}})
+    topic = found.of("KafkaTopic")["oms-parcel-sent-event"]
+    assert topic["spec"]["partitions"] == 6
+    assert topic["spec"]["config"]["cleanup.policy"] == "delete"
+
+
 def test_names_of_topic_resources_are_lower_case_and_told_apart(render: Any) -> None:
     names = list(render().of("KafkaTopic"))
     assert "oms-order-created-event" in names

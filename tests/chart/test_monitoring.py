@@ -114,6 +114,15 @@ def test_dashboards_are_labelled_and_ask_for_metrics_that_exist(render: Any, mea
                 assert 'namespace="$namespace"' in target["expr"]
 
 
+def test_dashboards_show_a_sixth_service_next_to_the_others(render: Any) -> None:
+    rendered = render(file=CHART / "ci" / "sixth-values.yaml")
+    services = "|".join(sorted([*SERVICES, "loyalty-points"]))
+    board = json.loads(rendered.of("ConfigMap")["oms-dashboard-services"]["data"]["oms-services.json"])
+    asked = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
+    assert any(f'up{{namespace="$namespace", service=~"{services}"}}' in expression for expression in asked)
+    assert not any("SERVICES" in expression for expression in asked)
+
+
 def test_dashboards_have_identities_of_their_own() -> None:
     loaded = [json.loads(path.read_text()) for path in (CHART / "dashboards").glob("*.json")]
     assert len({one["uid"] for one in loaded}) == len(loaded) == len({one["title"] for one in loaded})

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from oms_contracts.topics import SERVICES
+from oms_platform.declarations import declaration
 from oms_platform.sample import ITEMS
 
 CHART = Path(__file__).parents[2] / "charts" / "oms"
@@ -74,7 +75,7 @@ def test_a_service_is_probed_on_the_internal_port(render: Any, service: str) -> 
     assert probes["liveness"] == probes["startup"] == {"path": "/livez", "port": "internal"}
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert ports["internal"] == 9100
-    assert ports.get("http") == (9090 if service in {"order", "inventory"} else None)
+    assert ports.get("http") == (9090 if declaration(service).http else None)
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -164,11 +165,30 @@ def test_names_stay_within_what_kubernetes_allows(render: Any) -> None:
 
 
 def test_images_follow_the_registry_and_the_tag(render: Any) -> None:
-    assert render().container("oms-order")["image"] == "registry.example.com/team/oms/order:0.1.0"
+    assert render().container("oms-order")["image"] == "registry.example.com/team/oms/order:0.1.0-demo"
     image = {"registry": "registry.example.com/team", "repository": "shop", "tag": "1.2.3"}
     rendered = render({"image": image})
     assert rendered.container("oms-email")["image"] == "registry.example.com/team/shop/email:1.2.3"
-    assert rendered.container("oms-inbox")["image"] == rendered.container("oms-email")["image"]
+    assert rendered.container("oms-mailcatcher")["image"] == "registry.example.com/team/shop/simulators:1.2.3"
+
+
+@pytest.mark.parametrize(("flavour", "tag"), [("demo", "0.1.0-demo"), ("", "0.1.0")])
+def test_a_release_s_images_come_in_the_flavour_that_was_chosen(render: Any, flavour: str, tag: str) -> None:
+    """Of the simulators there is one, which the mail catcher runs from."""
+    rendered = render({"image.flavour": flavour, "kafka.mode": "embedded"})
+    found = {image.removeprefix("registry.example.com/team/") for image in images(rendered)}
+    assert found == {*(f"oms/{service}:{tag}" for service in SERVICES), "oms/simulators:0.1.0"}
+
+
+def test_the_mail_catcher_s_image_may_be_another(render: Any) -> None:
+    image = "registry.example.com/mine/simulators:2"
+    assert render({"mailCatcher.image": image}).container("oms-mailcatcher")["image"] == image
+
+
+def test_the_mail_catcher_is_what_its_image_runs(render: Any) -> None:
+    container = render().container("oms-mailcatcher")
+    assert "command" not in container
+    assert container["args"][:2] == ["--host", "0.0.0.0"]  # noqa: S104 - of its pod
 
 
 def images(rendered: Any) -> dict[str, set[str]]:
@@ -186,18 +206,19 @@ def test_no_image_is_pulled_from_a_name_that_may_be_somebody_else_s(helm: Any) -
     assert "image.local" in refusal
     for values in ({"kafka.mode": "embedded"}, {"kafka.mode": "strimzi"}):
         local = images(helm.render({**values, "image": {"registry": "", "local": True, "tag": "dev"}}))
-        assert local == {f"oms/{service}:dev": {"Never"} for service in SERVICES}
+        assert local == {f"oms/{name}:dev": {"Never"} for name in (*SERVICES, "simulators")}
 
 
 def test_images_that_are_named_in_full_need_no_registry_and_are_pulled(helm: Any) -> None:
     own = {f"services.{service}.image": f"example.com/mine/{service}@sha256:0" for service in SERVICES}
+    own["mailCatcher.image"] = "example.com/mine/simulators@sha256:0"
     found = images(helm.render({"image.registry": "", "kafka.mode": "embedded", **own}))
     assert found == {image: {"IfNotPresent"} for image in own.values()}
 
 
 def test_the_kind_example_takes_the_images_that_were_built_here(helm: Any) -> None:
     found = images(helm.render(file=CHART / "ci/kind-values.yaml"))
-    assert found == {f"oms/{service}:dev": {"Never"} for service in SERVICES}
+    assert found == {f"oms/{name}:dev": {"Never"} for name in (*SERVICES, "simulators")}
 
 
 def test_the_catalogue_is_the_sample_of_the_local_platform(render: Any) -> None:
@@ -205,12 +226,14 @@ def test_the_catalogue_is_the_sample_of_the_local_platform(render: Any) -> None:
     assert json.loads(env["OMS_CATALOGUE"] or "") == ITEMS
 
 
-def test_the_inbox_is_there_until_real_providers_are(render: Any) -> None:
+def test_the_mail_catcher_is_there_until_real_providers_are(render: Any) -> None:
     smtp, sms = {"host": "smtp.example.com"}, {"url": "https://sms.example.com"}
-    assert "oms-inbox" in render().of("Deployment")
-    assert "oms-inbox" in render({"notifications.smtp": smtp}).of("Deployment")
-    assert "oms-inbox" not in render({"notifications": {"smtp": smtp, "sms": sms}}).of("Deployment")
-    assert "oms-inbox" in render({"notifications": {"smtp": smtp, "sms": sms}, "inbox.enabled": True}).of("Deployment")
+    assert "oms-mailcatcher" in render().of("Deployment")
+    assert "oms-mailcatcher" in render({"notifications.smtp": smtp}).of("Deployment")
+    assert "oms-mailcatcher" not in render({"notifications": {"smtp": smtp, "sms": sms}}).of("Deployment")
+    assert "oms-mailcatcher" in render({"notifications": {"smtp": smtp, "sms": sms}, "mailCatcher.enabled": True}).of(
+        "Deployment"
+    )
 
 
 def test_a_disabled_service_leaves_nothing(render: Any) -> None:

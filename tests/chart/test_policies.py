@@ -107,7 +107,7 @@ def test_a_service_reaches_its_own_database_and_no_other(render: Any) -> None:
         reached = {target for target in SERVICES if allowed(rendered, source, f"{target}-postgres")}
         assert reached == {source}
         assert allowed(rendered, source, "kafka")
-        assert allowed(rendered, source, "inbox") == (source in {"email", "sms"})
+        assert allowed(rendered, source, "mailcatcher") == (source in {"email", "sms"})
 
 
 def test_services_reach_providers_only_where_they_are_set(render: Any) -> None:

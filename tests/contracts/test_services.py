@@ -2,9 +2,9 @@
 
 import ast
 import importlib
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -15,13 +15,12 @@ from oms_chassis.messaging.streams import Record
 from oms_chassis.runtime.service import Components, Context, Service
 from oms_contracts import asyncapi, topics
 from oms_contracts.topics import SERVICES, TOPICS
+from oms_platform.addresses import Addresses
+from oms_platform.declarations import declaration
 
+ROOT = Path(__file__).parents[2]
+AT = Addresses.local()
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"
-SETTINGS: dict[str, dict[str, Any]] = {
-    "sms": {"sms_url": "http://127.0.0.1:1/sms", "sms_from": "OMS"},
-    "email": {"smtp_host": "127.0.0.1", "smtp_port": 1, "email_from": "orders@example.com"},
-}
-SHARED = {"sms": ["oms_notifications"], "email": ["oms_notifications"]}
 CONSTANTS = {name: value for name, value in vars(topics).items() if isinstance(value, topics.Topic)}
 
 every_service = pytest.mark.parametrize("name", SERVICES)
@@ -33,8 +32,19 @@ def service(name: str) -> Service:
 
 
 def build(name: str) -> Components:
-    settings = service(name).settings(database_url=NOWHERE, kafka_bootstrap="127.0.0.1:1", **SETTINGS.get(name, {}))
+    """The service's components, with the settings that its folder declares."""
+    declared = {key.removeprefix("OMS_").lower(): value for key, value in declaration(name).environment(AT).items()}
+    given = {"database_url": NOWHERE, "kafka_bootstrap": "127.0.0.1:1", **declared}
+    settings = service(name).settings.model_validate(given)
     return service(name).build(Context(settings, Database(NOWHERE), CollectorRegistry()))
+
+
+def shared(name: str) -> Iterator[str]:
+    """The packages that a service is made with; all topics are in the contracts themselves."""
+    project = tomllib.loads((ROOT / "services" / name / "pyproject.toml").read_text())["project"]
+    for dependency in project["dependencies"]:
+        if dependency.startswith("oms-") and dependency != "oms-contracts":
+            yield dependency.replace("-", "_")
 
 
 def mentioned(package: str) -> Iterator[str]:
@@ -58,7 +68,7 @@ def test_a_service_reads_exactly_the_topics_that_the_catalogue_says(name: str) -
 
 @every_service
 def test_a_service_emits_exactly_the_topics_that_the_catalogue_says(name: str) -> None:
-    spoken_of = {topic for package in [f"oms_{name}", *SHARED.get(name, [])] for topic in mentioned(package)}
+    spoken_of = {topic for package in [f"oms_{name}", *shared(name)] for topic in mentioned(package)}
     read = {one.topic.name for one in build(name).subscriptions}
     emitted = {topic.name for topic in TOPICS if topic.emitted_by == name}
     assert spoken_of - read == emitted - read

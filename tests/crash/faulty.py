@@ -28,7 +28,7 @@ def die() -> None:
 
 
 class DiesAfterSending(KafkaSink):
-    """A producer whose process does not live to hear of its success."""
+    """A producer whose process does not live to see its success."""
 
     _sent = 0
 

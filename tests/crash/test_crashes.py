@@ -1,6 +1,6 @@
 """With hundreds of orders in flight, things die: nothing is lost, nothing happens twice.
 
-Every test ends with the checker of the invariants; what each service does at a fault is told by its own tests.
+Every test ends with the checker of the invariants; what each service does at a fault is in its own tests.
 """
 
 import time

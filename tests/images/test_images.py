@@ -1,7 +1,8 @@
-"""The five images, as they were built."""
+"""The images, as they were built."""
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from support.chassis import eventually
+from support.machine import slowdown
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
@@ -24,6 +26,10 @@ from importlib.metadata import distributions
 for found in distributions():
     print(found.name.lower().replace("_", "-").replace(".", "-") + "==" + found.version)
 """
+GATEWAYS = (
+    "from importlib.metadata import entry_points; print(*(one.name for one in entry_points(group='oms.gateways')))"
+)
+UNWANTED = re.compile(r"/(oms_simulators|aiosmtpd|testcards)|/oms_\w+/(__pycache__/)?testing\.")
 
 
 def inspect(docker: Docker, image: str) -> dict[str, Any]:
@@ -72,8 +78,8 @@ def test_a_service_starts_from_a_read_only_root(docker: Docker, image: str) -> N
     assert python(docker, image, program).split() == [service_of(image), "10001"]
 
 
-def test_a_service_answers_within_two_seconds_of_its_start(docker: Docker, images: dict[str, str]) -> None:
-    assert min(start_seconds(docker, images["order"]) for _ in range(3)) < 2.0
+def test_a_service_answers_within_two_seconds_of_its_start(docker: Docker, demo_images: dict[str, str]) -> None:
+    assert min(start_seconds(docker, demo_images["order"]) for _ in range(3)) < 2.0 * slowdown()
 
 
 def start_seconds(docker: Docker, image: str) -> float:
@@ -106,10 +112,37 @@ def test_an_image_holds_its_own_service_alone_and_its_migrations(docker: Docker,
     assert not any("__pycache__" in path or "/tests" in path for path in files)
 
 
-def test_the_inbox_runs_from_the_email_image(docker: Docker, images: dict[str, str]) -> None:
-    hardened = ("--read-only", "--tmpfs=/tmp", "--network=none")
-    command = ("-m", "oms_simulators.mailcatcher", "--help")
-    assert "--smtp-port" in docker("run", "--rm", *hardened, "--entrypoint=python", images["email"], *command)
+def test_an_image_of_production_holds_nothing_that_stands_in_for_a_provider(docker: Docker, image: str) -> None:
+    found = [path for path in files(docker, image) if UNWANTED.search(path)]
+    assert found == []
+
+
+def files(docker: Docker, image: str) -> list[str]:
+    """Everything in an image, Python's own library and what is compiled included."""
+    return docker("run", "--rm", "--user=0", "--entrypoint=find", image, "/", "-xdev").splitlines()
+
+
+def test_production_has_no_simulator_to_charge_cards_with(docker: Docker, images: dict[str, str]) -> None:
+    assert python(docker, images["payment"], GATEWAYS).split() == []
+
+
+def test_a_demo_charges_cards_by_the_simulator(docker: Docker, demo_images: dict[str, str]) -> None:
+    for service in ("order", "payment"):
+        assert python(docker, demo_images[service], GATEWAYS).split() == ["simulator"]
+
+
+def test_a_demo_is_production_s_image_with_the_simulators_added(
+    docker: Docker, images: dict[str, str], demo_images: dict[str, str]
+) -> None:
+    more = set(files(docker, demo_images["order"])) - set(files(docker, images["order"]))
+    assert more
+    assert {path for path in more if not path.startswith("/opt/simulators")} == set()
+
+
+def test_the_mail_catcher_has_an_image_of_its_own(docker: Docker, demo_images: dict[str, str]) -> None:
+    image = demo_images["email"].replace("email", "simulators")
+    hardened = ("--read-only", "--tmpfs=/tmp", "--network=none", "--cap-drop=ALL")
+    assert "--smtp-port" in docker("run", "--rm", *hardened, image, "--help")
 
 
 def test_an_image_holds_no_installer_and_no_compiler(docker: Docker, image: str) -> None:
@@ -135,12 +168,24 @@ def test_what_is_installed_is_compiled(docker: Docker, images: dict[str, str]) -
 
 
 def test_the_list_of_contents_names_what_is_installed(docker: Docker, image: str, root: Path) -> None:
-    document = json.loads((root / f"build/sbom/{service_of(image)}.cdx.json").read_text())
+    document = contents(root, image)
     assert document["bomFormat"] == "CycloneDX"
     assert document["metadata"]["component"]["name"] == f"oms/{service_of(image)}"
     listed = {f"{part['name']}=={part['version']}" for part in document["components"] if "pkg:pypi/" in part["purl"]}
     assert listed == set(python(docker, image, DISTRIBUTIONS).split())
     assert any(part["purl"].startswith("pkg:deb/debian/libssl3") for part in document["components"])
+
+
+def test_the_list_of_contents_of_a_demo_names_the_simulators(root: Path, demo_images: dict[str, str]) -> None:
+    document = contents(root, demo_images["payment"].replace("payment", "simulators"))
+    assert {"oms-simulators", "aiosmtpd"} <= {part["name"] for part in document["components"]}
+
+
+def contents(root: Path, image: str) -> dict[str, Any]:
+    """What scripts/images.sh --sbom wrote of an image."""
+    name, _, tag = image.removeprefix("oms/").partition(":")
+    found: dict[str, Any] = json.loads((root / f"build/sbom/{tag}/{name}.cdx.json").read_text())
+    return found
 
 
 def test_the_build_ends_with_the_names_that_were_asked_for(docker: Docker, images: dict[str, str], root: Path) -> None:
@@ -149,7 +194,7 @@ def test_the_build_ends_with_the_names_that_were_asked_for(docker: Docker, image
     environment = os.environ | {"OMS_TAG": "listed"}
     try:
         done = subprocess.run(
-            ["scripts/images.sh"], cwd=root, env=environment, capture_output=True, text=True, check=True
+            ["scripts/images.sh", "--production"], cwd=root, env=environment, capture_output=True, text=True, check=True
         )
         assert {line.split()[1] for line in done.stdout.splitlines() if line.endswith(" MB")} == named
     finally:

@@ -87,10 +87,10 @@ def test_the_schema_is_a_current_one(config: Config) -> None:
     assert re.fullmatch(r"skaffold/v4beta1[34]", config["apiVersion"])
 
 
-def test_it_builds_the_base_and_the_five_images_on_it(config: Config, root: Path) -> None:
+def test_it_builds_the_base_with_the_simulators_and_the_images_on_it(config: Config, root: Path) -> None:
     base, *others = config["build"]["artifacts"]
-    assert base["image"] == "oms/base"
-    assert [artifact["image"] for artifact in others] == [f"oms/{service}" for service in SERVICES]
+    assert (base["image"], base["docker"]["target"]) == ("oms/base", "demo")
+    assert [artifact["image"] for artifact in others] == [f"oms/{name}" for name in ("simulators", *SERVICES)]
     assert all(artifact["requires"] == [{"image": "oms/base", "alias": "BASE"}] for artifact in others)
     assert all((root / artifact["docker"]["dockerfile"]).is_file() for artifact in config["build"]["artifacts"])
 
@@ -106,13 +106,13 @@ def test_every_stage_of_every_dockerfile_copies_files_that_are_there(config: Con
     """Skaffold looks for what all stages copy, whichever it builds, and ends at the first that it does not find."""
     for artifact in config["build"]["artifacts"]:
         wanted = [source for sources in read_stages(artifact, root) for source in sources]
-        assert wanted
+        assert wanted or artifact["image"] == "oms/simulators"  # which is the base with another entry point
         assert [source for source in wanted if not is_in_context(root, source)] == []
 
 
 def test_a_change_of_a_service_concerns_its_own_image_alone(config: Config, root: Path) -> None:
     """Otherwise each saved file would build everything, where it is to be synced."""
-    base, *others = config["build"]["artifacts"]
+    base, _, *others = config["build"]["artifacts"]
     assert not [source for sources in read_stages(base, root) for source in sources if source.startswith("services")]
     for service, artifact in zip(SERVICES, others, strict=True):
         assert read_stages(artifact, root) == [(f"services/{service}/oms_{service}",)]
@@ -159,7 +159,9 @@ def test_the_chart_takes_each_service_s_image(config: Config, root: Path) -> Non
     values = yaml.safe_load((root / "charts/oms/values.yaml").read_text())
     assert "image" in values["serviceDefaults"]
     assert set(values["services"]) == set(SERVICES)
-    wanted = {f"services.{name}.image": f"{{{{.IMAGE_FULLY_QUALIFIED_oms_{name}}}}}" for name in SERVICES}
+    assert "image" in values["mailCatcher"]
+    names = {f"services.{name}.image": name for name in SERVICES} | {"mailCatcher.image": "simulators"}
+    wanted = {value: f"{{{{.IMAGE_FULLY_QUALIFIED_oms_{name}}}}}" for value, name in names.items()}
     assert release(config)["setValueTemplates"] == wanted
 
 
@@ -176,7 +178,7 @@ def test_the_profiles_choose_a_kafka(config: Config, root: Path) -> None:
 
 
 def test_development_puts_changed_files_where_the_reloader_looks(config: Config, root: Path) -> None:
-    base, *others = patched(config, "dev")["build"]["artifacts"]
+    base, _, *others = patched(config, "dev")["build"]["artifacts"]
     assert f"AS {base['docker']['target']}\n" in (root / "Dockerfile.base").read_text()
     for service, artifact in zip(SERVICES, others, strict=True):
         (rule,) = artifact["sync"]["manual"]

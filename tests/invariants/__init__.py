@@ -1,8 +1,8 @@
-"""What must never break (docs/architecture.md), checked from outside: databases, the gateway's books, the inbox.
+"""What must never break (docs/architecture.md), checked from outside: databases, the gateway's books, the mail catcher.
 
 One checker for every run that counts: end to end, crash, cluster and benchmark.
 
-    violations = check(Sources(databases={"order": "postgresql://...", ...}, inbox="http://..."))
+    violations = check(Sources(databases={"order": "postgresql://...", ...}, mailcatcher="http://..."))
     violations = check_when_quiet(sources, within=60)     # waits until nothing is under way
     python -m invariants --help                            # the same from a terminal
 """

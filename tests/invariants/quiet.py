@@ -45,8 +45,8 @@ def work_left(sources: Sources) -> int:
 
 
 def _messages_left(sources: Sources) -> int:
-    if sources.inbox is None:
+    if sources.mailcatcher is None:
         return 0
-    told = httpx.get(f"{sources.inbox}/messages/count", timeout=30.0).raise_for_status().json()
+    sent = httpx.get(f"{sources.mailcatcher}/messages/count", timeout=30.0).raise_for_status().json()
     due = count(sources.databases["order"], "SELECT count(*) FROM orders")
-    return sum(max(0, due - int(told[kind])) for kind in KINDS)
+    return sum(max(0, due - int(sent[kind])) for kind in KINDS)

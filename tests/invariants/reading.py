@@ -1,4 +1,4 @@
-"""Reading the evidence: from the services' databases, the gateway's books, the inbox, and the dead-letter topics."""
+"""Reading the evidence: from the services' databases, the gateway's books, mail catcher, and dead-letter topics."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from oms_chassis.settings import Settings
 from oms_contracts.topics import SERVICES, dead_letter
 from oms_simulators.payment import ledger
 
-ALL = 1_000_000  # the most messages that the inbox shows at once
+ALL = 1_000_000  # the most messages that the mail catcher shows at once
 
 _ORDERS = """
 SELECT id::text, status, reason, total, email,
@@ -31,11 +31,11 @@ _ALLOCATIONS = "SELECT order_id, item_id, quantity FROM reservation"
 
 @dataclass(frozen=True)
 class Sources:
-    """Where to read: a database URL for each service; the inbox's address and Kafka's (host:port, or the settings of
-    a service) if they can be reached. `ledger` is the simulator's database where it is not the payment service's."""
+    """Where to read: a database URL for each service; the mail catcher's address and Kafka's (host:port, or a service's
+    settings) if they can be reached. `ledger` is the simulator's database where it is not the payment service's."""
 
     databases: Mapping[str, str]
-    inbox: str | None = None
+    mailcatcher: str | None = None
     kafka: str | Settings | None = None
     ledger: str | None = None
 
@@ -57,7 +57,7 @@ def read(sources: Sources, answers: Sequence[Answer] = (), dead_letters: Mapping
         ],
         items=[Item(*row) for row in _rows(sources.databases["inventory"], _ITEMS)],
         allocations=[Allocation(*row) for row in _rows(sources.databases["inventory"], _ALLOCATIONS)],
-        notices=None if sources.inbox is None else _notices(sources.inbox),
+        notices=None if sources.mailcatcher is None else _notices(sources.mailcatcher),
         keys=[(key, order_id) for key, order_id in _rows(sources.databases["order"], _KEYS)],
         answers=answers,
         outboxes={name: count(url, "SELECT count(*) FROM outbox") for name, url in sources.databases.items()},
@@ -89,8 +89,8 @@ def _orders(url: str) -> Iterator[Order]:
         yield Order(id_, status, reason, total, email, lines or {}, timeline or ())
 
 
-def _notices(inbox: str) -> list[Notice]:
-    response = httpx.get(f"{inbox}/messages", params={"limit": ALL}, timeout=120.0).raise_for_status()
+def _notices(mailcatcher: str) -> list[Notice]:
+    response = httpx.get(f"{mailcatcher}/messages", params={"limit": ALL}, timeout=120.0).raise_for_status()
     return [Notice(message["orderId"], message["kind"]) for message in response.json()]
 
 

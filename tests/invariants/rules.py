@@ -37,16 +37,16 @@ def orders_are_terminal(evidence: Evidence) -> Iterator[Finding]:
 
 
 def one_order_per_key(evidence: Evidence) -> Iterator[Finding]:
-    """An idempotency key stands for one order, whoever was answered and however often it was sent."""
+    """An idempotency key belongs to one order, whoever was answered and however often it was sent."""
     orders: defaultdict[str, set[str]] = defaultdict(set)
     for key, order_id in (*evidence.keys, *((a.key, a.order_id) for a in evidence.answers if a.key)):
         orders[key].add(order_id)
     for key, ids in orders.items():
         if len(ids) > 1:
-            yield key, f"stands for {len(ids)} orders"
+            yield key, f"belongs to {len(ids)} orders"
     for key, order_id in evidence.keys:
         if order_id not in evidence.orders:
-            yield key, "stands for an order that is not there"
+            yield key, "belongs to an order that is not there"
     emails = Counter(order.email for order in evidence.orders.values())
     for email in {answer.email for answer in evidence.answers if answer.email}:
         if emails[email] != 1:
@@ -111,22 +111,22 @@ def stock_adds_up(evidence: Evidence) -> Iterator[Finding]:
             yield item.id, f"sold {item.sold} as its books say, and {sold[item.id]} as the orders do"
 
 
-def customers_are_told_once(evidence: Evidence) -> Iterator[Finding]:
+def customers_are_notified_once(evidence: Evidence) -> Iterator[Finding]:
     """One email and one SMS for each order that has ended, and none for any other."""
     if evidence.notices is None:
         return
-    told = Counter((notice.order_id, notice.kind) for notice in evidence.notices)
+    received = Counter((notice.order_id, notice.kind) for notice in evidence.notices)
     for order in evidence.orders.values():
         expected = 1 if order.status in TERMINAL else 0
         for kind in KINDS:
-            if told[order.id, kind] != expected:
-                yield order.id, f"is {order.status}, and got {told[order.id, kind]} {kind}"
+            if received[order.id, kind] != expected:
+                yield order.id, f"is {order.status}, and got {received[order.id, kind]} {kind}"
     for order_id in {notice.order_id for notice in evidence.notices} - evidence.orders.keys():
         yield order_id, "was written about, and is not there"
 
 
 def outboxes_are_empty(evidence: Evidence) -> Iterator[Finding]:
-    """What happened has been told to the other services."""
+    """What happened has been published to the other services."""
     yield from ((service, f"{count} events wait") for service, count in evidence.outboxes.items() if count)
 
 
@@ -146,7 +146,7 @@ def dead_letters_are_the_expected_ones(evidence: Evidence) -> Iterator[Finding]:
 
 
 def transitions_are_legal(evidence: Evidence) -> Iterator[Finding]:
-    """A timeline begins with PENDING, follows the arrows, and ends where the order stands."""
+    """A timeline begins with PENDING, follows the arrows, and ends with the order's status."""
     for order in evidence.orders.values():
         steps = list(order.timeline)
         if steps[:1] != ["PENDING"] or steps[-1] != order.status or not ARROWS.issuperset(pairwise(steps)):
@@ -165,7 +165,7 @@ RULES: Mapping[str, Rule] = {
         cancelled_orders_cost_nothing,
         cancelled_orders_hold_no_stock,
         stock_adds_up,
-        customers_are_told_once,
+        customers_are_notified_once,
         outboxes_are_empty,
         jobs_are_done,
         dead_letters_are_the_expected_ones,

@@ -1,7 +1,7 @@
 """The checker sees what the chassis's patterns are for: without the inbox, and with offsets committed before the work,
 a crash breaks the invariants; with the chassis as it is, it does not.
 
-The consumer, Kafka and Postgres are real. Its handler takes stock as a beginner would write it: safe only because no
+The consumer, Kafka and Postgres are real. Its handler reserves stock as a beginner would write it: safe only because no
 event reaches it twice (the services' own handlers would bear a repetition, too, and so could not show the difference).
 What it emits goes to the order service's own handler. A mutant is made by handing the consumer another part.
 """
@@ -43,7 +43,7 @@ class Crash(BaseException):
 
 
 class Source(KafkaSource):
-    """The chassis's own, which also tells when it has read everything."""
+    """The chassis's own, which also says when it has read everything."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -65,7 +65,7 @@ class CrashesBeforeOffsets(Source):
 
 
 class OffsetsFirst(Source):
-    """The mutant: what was read counts as worked off, as with auto-commit."""
+    """The mutant: what was read counts as processed, as with auto-commit."""
 
     def poll(self, seconds: float) -> Sequence[Record]:
         records = super().poll(seconds)
@@ -82,13 +82,13 @@ def no_inbox(_: Transaction, events: Sequence[Event[Any]]) -> list[Event[Any]]:
     return list(events)
 
 
-def take_stock(transaction: Transaction, events: list[Event[PaymentCompleted]]) -> None:
-    """Take each order's stock and say so; an event that came twice would take it twice."""
+def reserve_stock(transaction: Transaction, events: list[Event[PaymentCompleted]]) -> None:
+    """Reserve each order's stock and say so; an event that came twice would reserve it twice."""
     rows = [{"id": e.data.order_id, "quantity": line.quantity} for e in events for line in e.data.lines]
     source = "FROM json_to_recordset(%(rows)s::json) AS r(id text, quantity int)"
     transaction.run_rows(
-        "UPDATE item SET on_hand = on_hand - taken.sum, sold = sold + taken.sum"
-        f" FROM (SELECT sum(quantity) {source}) AS taken WHERE id = %(item)s",
+        "UPDATE item SET on_hand = on_hand - asked.sum, sold = sold + asked.sum"
+        f" FROM (SELECT sum(quantity) {source}) AS asked WHERE id = %(item)s",
         rows,
         item=ITEM,
     )
@@ -101,14 +101,14 @@ def take_stock(transaction: Transaction, events: list[Event[PaymentCompleted]]) 
         rows,
         item=ITEM,
     )
-    outbox.emit(transaction, ((INVENTORY_UPDATED, _taken(event)) for event in events))
+    outbox.emit(transaction, ((INVENTORY_UPDATED, _reserved(event)) for event in events))
 
 
 def crash(_: Transaction, __: list[Event[Any]]) -> None:
     raise Crash
 
 
-def _taken(event: Event[PaymentCompleted]) -> Event[Any]:
+def _reserved(event: Event[PaymentCompleted]) -> Event[Any]:
     order = event.data
     data = InventoryUpdated(**{name: getattr(order, name) for name in InventoryUpdated.model_fields})
     return INVENTORY_UPDATED.event(data, order.order_id)
@@ -151,9 +151,9 @@ class Stage:
             self.consumer(lambda: self.source(kind), deduplicate, handle).run()
 
     def go_on(self, kind: type[Source], deduplicate: Deduplicate) -> None:
-        """Start again, and consume all there is; then everyone hears of it."""
+        """Start again, and consume all there is; then publish the result."""
         source = self.source(kind)
-        consumer = self.consumer(lambda: source, deduplicate, take_stock)
+        consumer = self.consumer(lambda: source, deduplicate, reserve_stock)
         thread = threading.Thread(target=consumer.run)
         thread.start()
         finished = source.is_idle.wait(20)
@@ -164,8 +164,8 @@ class Stage:
         self._relay()
 
     def _relay(self) -> None:
-        hear = partial(handlers.hear, OrderMetrics(CollectorRegistry()), Fact.STOCK_TAKEN)
-        deliver(self.orders, hear, pending_events(self.stock, INVENTORY_UPDATED))
+        apply = partial(handlers.apply_facts, OrderMetrics(CollectorRegistry()), Fact.STOCK_RESERVED)
+        deliver(self.orders, apply, pending_events(self.stock, INVENTORY_UPDATED))
         self.world.run("inventory", "DELETE FROM outbox")
 
     def broken_rules(self) -> set[str]:
@@ -200,7 +200,7 @@ def stage(kafka: str, urls: dict[str, str]) -> Iterator[Stage]:
 
 
 def test_the_chassis_survives_a_crash_before_the_offsets_are_committed(stage: Stage) -> None:
-    stage.crash(CrashesBeforeOffsets, inbox.deduplicate, take_stock)
+    stage.crash(CrashesBeforeOffsets, inbox.deduplicate, reserve_stock)
     stage.go_on(Source, inbox.deduplicate)
     assert stage.broken_rules() == set()
 
@@ -211,8 +211,8 @@ def test_the_chassis_survives_a_crash_in_the_middle_of_the_work(stage: Stage) ->
     assert stage.broken_rules() == set()
 
 
-def test_without_the_inbox_stock_is_taken_twice(stage: Stage) -> None:
-    stage.crash(CrashesBeforeOffsets, no_inbox, take_stock)
+def test_without_the_inbox_stock_is_reserved_twice(stage: Stage) -> None:
+    stage.crash(CrashesBeforeOffsets, no_inbox, reserve_stock)
     stage.go_on(Source, no_inbox)
     assert stage.broken_rules() == {"stock-adds-up", "confirmed-orders-have-their-stock"}
 

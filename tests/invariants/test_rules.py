@@ -98,32 +98,32 @@ def urls(postgres: PostgresServer) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def told(servers_folder: Path, urls: dict[str, str]) -> Iterator[World]:
-    """The world with every customer told once."""
-    yield from _world(servers_folder / "inbox-told", urls)
+def notified(servers_folder: Path, urls: dict[str, str]) -> Iterator[World]:
+    """The world with every customer notified once."""
+    yield from _world(servers_folder / "mailcatcher-notified", urls)
 
 
 def _world(folder: Path, urls: dict[str, str]) -> Iterator[World]:
     at = Addresses.free()
-    with services.inbox(at, folder, folder.with_suffix(".log")):
-        world = World(urls, f"http://127.0.0.1:{at.inbox}", at.smtp)
+    with services.mailcatcher(at, folder, folder.with_suffix(".log")):
+        world = World(urls, f"http://127.0.0.1:{at.mailcatcher}", at.smtp)
         for order_id in ORDERS:
             for kind in ("email", "sms"):
-                world.tell(order_id, kind)
+                world.notify(order_id, kind)
         yield world
 
 
 @pytest.fixture
-def world(told: World) -> World:
+def world(notified: World) -> World:
     """Everything in order."""
-    told.restore()
-    return told
+    notified.restore()
+    return notified
 
 
 @pytest.fixture
-def fresh_inbox(servers_folder: Path, urls: dict[str, str]) -> Iterator[World]:
-    """The same world with an inbox of its own, for what cannot be unsaid."""
-    for world in _world(servers_folder / "inbox-fresh", urls):
+def fresh_mailcatcher(servers_folder: Path, urls: dict[str, str]) -> Iterator[World]:
+    """The same world with a mail catcher of its own, for what cannot be unsaid."""
+    for world in _world(servers_folder / "mailcatcher-fresh", urls):
         world.restore()
         yield world
 
@@ -153,15 +153,15 @@ def test_an_order_that_was_placed_twice_under_one_key_is_seen(world: World) -> N
 
 @pytest.mark.parametrize("kind", ["email", "sms"])
 @pytest.mark.parametrize("order_id", [CONFIRMED, STRANGER])
-def test_a_message_too_many_is_seen(fresh_inbox: World, order_id: str, kind: str) -> None:
-    fresh_inbox.tell(order_id, kind)
-    assert broken_rules(fresh_inbox) == {"customers-are-told-once"}
+def test_a_message_too_many_is_seen(fresh_mailcatcher: World, order_id: str, kind: str) -> None:
+    fresh_mailcatcher.notify(order_id, kind)
+    assert broken_rules(fresh_mailcatcher) == {"customers-are-notified-once"}
 
 
-def test_a_customer_who_was_not_told_is_seen(world: World) -> None:
+def test_a_customer_who_was_not_notified_is_seen(world: World) -> None:
     world.run("order", f"UPDATE orders SET id = '{STRANGER}' WHERE id = '{DECLINED}'")
     found = [one for one in check(world.sources()) if one.subject == STRANGER]
-    assert "customers-are-told-once" in {one.rule for one in found}
+    assert "customers-are-notified-once" in {one.rule for one in found}
 
 
 def test_a_dead_letter_is_seen_unless_it_was_expected(world: World, kafka: str) -> None:
@@ -177,7 +177,7 @@ def test_a_dead_letter_is_seen_unless_it_was_expected(world: World, kafka: str) 
 
 def test_the_command_prints_what_is_wrong(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = [part for name, url in world.databases.items() for part in ("--database", f"{name}={url}")]
-    assert main([*arguments, "--inbox", world.inbox]) == 0
+    assert main([*arguments, "--mailcatcher", world.mailcatcher]) == 0
     world.run("inventory", "DELETE FROM reservation")
     assert main([*arguments, "--within", "0"]) == 1
     assert capsys.readouterr().out.startswith(f"confirmed-orders-have-their-stock: {CONFIRMED}: ")
@@ -190,5 +190,5 @@ def test_the_command_wants_all_databases(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_every_rule_is_shown_to_fail() -> None:
-    shown_elsewhere = {"customers-are-told-once", "dead-letters-are-the-expected-ones"}
+    shown_elsewhere = {"customers-are-notified-once", "dead-letters-are-the-expected-ones"}
     assert BREAKS.keys() | shown_elsewhere == RULES.keys()

@@ -92,7 +92,7 @@ def found(content: bytes, posted: Sequence[Canary]) -> Iterator[str]:
 
 
 def found_in_text(content: bytes, posted: Sequence[Canary]) -> Iterator[str]:
-    """The same for texts: there a cvv also counts where it stands alone."""
+    """The same for texts: there a cvv also counts where it is by itself."""
     yield from found(content, posted)
     short = {one.cvv.encode() for one in posted}
     if any(match[1] in short for match in _ALONE.finditer(content)):

@@ -14,7 +14,7 @@ ENVIRONMENT = {"inventory": {"OMS_CATALOGUE": json.dumps(ITEMS)}}
 
 
 def await_known(url: str) -> None:
-    """Return once the order service has heard of the items: it refuses orders of unknown ones."""
+    """Return once the order service knows the items: it refuses orders of unknown ones."""
 
     def known() -> bool:
         return httpx.post(f"{url}/order", json=body(*((item["id"], 1) for item in ITEMS))).status_code == 202

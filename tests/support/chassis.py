@@ -30,7 +30,7 @@ WHERE queue = %(queue)s AND dead_at IS NULL ORDER BY created_at, id
 """
 
 
-def eventually(condition: Callable[[], T], within: float = 10.0) -> T:
+def eventually(condition: Callable[[], T], within: float = 30.0) -> T:
     """The condition's value as soon as it is truthy; AssertionError if it is not within so many seconds."""
     deadline = time.monotonic() + within
     while not (value := condition()):

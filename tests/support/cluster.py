@@ -116,7 +116,7 @@ class Cluster:
 
     @contextlib.contextmanager
     def sources(self) -> Iterator[Sources]:
-        """What the checker of the invariants reads. The inbox is left out: it forgets when its pod is replaced."""
+        """What the checker of the invariants reads. Not the mail catcher: it forgets when its pod is replaced."""
         uris = {name: self._decoded(f"oms-{name}-database", "uri") for name in SERVICES}
         with contextlib.ExitStack() as stack:
             databases = {}

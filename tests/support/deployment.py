@@ -17,27 +17,29 @@ class Deployment:
 
     orders: str
     inventory: str | None = None
-    inbox: str | None = None
+    mailcatcher: str | None = None
     databases: Mapping[str, str] | None = None
     kafka: str | None = None
 
     @classmethod
     def given(cls) -> Self | None:
-        """The deployment that OMS_URL names, with OMS_INVENTORY_URL and OMS_INBOX_URL where they are set."""
+        """The deployment that OMS_URL names, with OMS_INVENTORY_URL and OMS_MAILCATCHER_URL where they are set."""
         orders = os.environ.get("OMS_URL")
         if not orders:
             return None
-        inventory, inbox = (os.environ.get(name, "").rstrip("/") for name in ("OMS_INVENTORY_URL", "OMS_INBOX_URL"))
-        return cls(orders.rstrip("/"), inventory or None, inbox or None)
+        inventory, mailcatcher = (
+            os.environ.get(name, "").rstrip("/") for name in ("OMS_INVENTORY_URL", "OMS_MAILCATCHER_URL")
+        )
+        return cls(orders.rstrip("/"), inventory or None, mailcatcher or None)
 
     @classmethod
     def of(cls, platform: Platform) -> Self:
         """A platform of this machine."""
         databases = {name: platform.databases[name].url for name in SERVICES}
-        return cls(platform.url, platform.inventory_url, platform.inbox_url, databases, platform.kafka.bootstrap)
+        return cls(platform.url, platform.inventory_url, platform.mailcatcher_url, databases, platform.kafka.bootstrap)
 
     def sources(self) -> Sources | None:
         """What the checker of the invariants reads, if it can be reached."""
         if self.databases is None:
             return None
-        return Sources(self.databases, self.inbox, self.kafka)
+        return Sources(self.databases, self.mailcatcher, self.kafka)

@@ -44,7 +44,7 @@ async def post_all(
     within: float = 60.0,
     meanwhile: Callable[[], None] | None = None,
 ) -> Outcome:
-    """Post orders, evenly over `spread` seconds, until all are accepted. `meanwhile` runs in a thread beside it."""
+    """Post orders, evenly over `spread` seconds, until all are accepted. `meanwhile` runs in a thread meanwhile."""
     outcome, slots, start = Outcome(), asyncio.Semaphore(concurrency), time.monotonic()
     timeout = httpx.Timeout(15.0)
     async with httpx.AsyncClient(base_url=url, timeout=timeout) as client, asyncio.TaskGroup() as group:

@@ -1,4 +1,4 @@
-"""Helpers for tests of what the customer is told: orders that end, and a mail catcher that runs."""
+"""Helpers for tests of what the customer receives: orders that end, and a mail catcher that runs."""
 
 import subprocess
 import sys

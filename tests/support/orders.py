@@ -10,7 +10,7 @@ from support.chassis import eventually
 
 APPROVED, DECLINED, NO_FUNDS = "4242424242424242", "4000000000000002", "4000000000009995"
 TERMINAL = {"CONFIRMED", "CANCELLED"}
-PATIENCE = 60.0  # seconds: a cluster's first order may wait for a consumer group to form
+END_TIMEOUT = 60.0  # seconds: a cluster's first order may wait for a consumer group to form
 
 Body = dict[str, Any]
 
@@ -45,7 +45,7 @@ def read(client: httpx.Client, order_id: str) -> dict[str, Any]:
     return shown
 
 
-def ended(client: httpx.Client, order_id: str, within: float = PATIENCE) -> dict[str, Any]:
+def ended(client: httpx.Client, order_id: str, within: float = END_TIMEOUT) -> dict[str, Any]:
     """The order once it is terminal."""
 
     def shown() -> dict[str, Any] | None:
@@ -55,11 +55,11 @@ def ended(client: httpx.Client, order_id: str, within: float = PATIENCE) -> dict
     return eventually(shown, within) or {}
 
 
-def messages(inbox: str, order_id: str, count: int = 2, within: float = PATIENCE) -> dict[str, dict[str, str]]:
-    """What the customer was told of an order, by kind, once `count` messages are there."""
+def messages(mailcatcher: str, order_id: str, count: int = 2, within: float = END_TIMEOUT) -> dict[str, dict[str, str]]:
+    """What the customer was sent about an order, by kind, once `count` messages are there."""
 
     def arrived() -> list[dict[str, str]]:
-        found: list[dict[str, str]] = httpx.get(f"{inbox}/messages", params={"orderId": order_id}).json()
+        found: list[dict[str, str]] = httpx.get(f"{mailcatcher}/messages", params={"orderId": order_id}).json()
         return found if len(found) >= count else []
 
     found = eventually(arrived, within)

@@ -13,6 +13,8 @@ def load(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
     if spec is None or spec.loader is None:
         raise ImportError(name)
+    if str(ROOT) not in sys.path:
+        sys.path.append(str(ROOT))  # for those that import each other
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

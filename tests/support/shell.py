@@ -66,11 +66,11 @@ class Session:
 
     def await_text(self, text: str, within: float = 150.0) -> str:
         deadline = time.monotonic() + within
-        while text not in (told := self.log.read_text()):
-            assert self.process.poll() is None, told
-            assert time.monotonic() < deadline, told
+        while text not in (said := self.log.read_text()):
+            assert self.process.poll() is None, said
+            assert time.monotonic() < deadline, said
             time.sleep(0.05)
-        return told
+        return said
 
     def interrupt(self) -> str:
         """Ctrl-C; what was said in all."""

@@ -39,8 +39,10 @@ def metrics(platform: Platform) -> Iterator[Trace]:
 
 def messages(platform: Platform) -> Iterator[Trace]:
     """Decoded, as the customers read them."""
-    found = httpx.get(f"{platform.inbox_url}/messages", params={"limit": 1_000_000}, timeout=60.0).raise_for_status()
-    yield "inbox", json.dumps(found.json(), ensure_ascii=False).encode()
+    found = httpx.get(
+        f"{platform.mailcatcher_url}/messages", params={"limit": 1_000_000}, timeout=60.0
+    ).raise_for_status()
+    yield "mailcatcher", json.dumps(found.json(), ensure_ascii=False).encode()
 
 
 def dumps(platform: Platform) -> Iterator[Trace]:
@@ -61,8 +63,8 @@ def kafka(platform: Platform) -> Iterator[Trace]:
     yield from ((path, content) for path, content in _files(platform.kafka.data) if path.endswith(".log"))
 
 
-def inbox(platform: Platform) -> Iterator[Trace]:
-    yield from _files(platform.folder / "data" / "inbox")
+def mailcatcher(platform: Platform) -> Iterator[Trace]:
+    yield from _files(platform.folder / "data" / "mailcatcher")
 
 
 STORED: Mapping[str, Callable[[Platform], Iterator[Trace]]] = {
@@ -70,7 +72,7 @@ STORED: Mapping[str, Callable[[Platform], Iterator[Trace]]] = {
     "dumps": dumps,
     "data of databases": databases,
     "data of kafka": kafka,
-    "data of inbox": inbox,
+    "data of mailcatcher": mailcatcher,
 }
 KINDS: Mapping[str, Callable[[Platform], Iterator[Trace]]] = {"logs": logs, "metrics": metrics, **STORED}
 

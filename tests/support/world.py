@@ -105,14 +105,14 @@ _TABLES: Mapping[str, LiteralString] = {
 
 @dataclass(frozen=True)
 class World:
-    """The databases, and an inbox that holds what the customers got."""
+    """The databases, and a mail catcher that holds what the customers got."""
 
     databases: Mapping[str, str]
-    inbox: str = ""
+    mailcatcher: str = ""
     smtp: int = 0
 
     def sources(self, kafka: str | None = None) -> Sources:
-        return Sources(self.databases, self.inbox, kafka)
+        return Sources(self.databases, self.mailcatcher, kafka)
 
     def run(self, service: str, sql: LiteralString) -> None:
         """Change something in a service's database."""
@@ -134,11 +134,13 @@ class World:
                 for statement in sql:
                     connection.execute(statement, {"ids": list(order_ids)} if "%(ids)s" in statement else None)
 
-    def tell(self, order_id: str, kind: str) -> None:
+    def notify(self, order_id: str, kind: str) -> None:
         """Send a message to a customer."""
         if kind == "sms":
             text = {"to": "+94762222222", "from": "OMS", "text": "Hello", "reference": order_id}
-            httpx.post(f"{self.inbox}/sms", json=text, headers={"Idempotency-Key": uuid4().hex}).raise_for_status()
+            httpx.post(
+                f"{self.mailcatcher}/sms", json=text, headers={"Idempotency-Key": uuid4().hex}
+            ).raise_for_status()
             return
         mail = EmailMessage()
         mail["X-Order-Id"], mail["Message-ID"], mail["Subject"] = order_id, f"<{uuid4().hex}@oms.example>", "Hello"
@@ -148,7 +150,7 @@ class World:
 
 
 def databases(server: PostgresServer) -> dict[str, str]:
-    """Five databases as the services have them, and the gateway's books; nothing in them."""
+    """Databases as the services have them, and the gateway's books; nothing in them."""
     urls = {name: server.create_database(f"world_{name}_{uuid4().hex}") for name in SERVICES}
     for name, url in urls.items():
         database = Database(url, 2)

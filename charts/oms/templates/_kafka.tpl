@@ -137,9 +137,15 @@ securityContext:
 {{ include "oms.fullname" (index . 0) }}-{{ kebabcase (index . 1) | replace "_" "-" }}
 {{- end -}}
 
-{{/* Every topic with its settings, as JSON: those of `topics`, and each service's dead letters. */}}
+{{/* Every topic with its settings, as JSON: what any service produces, whether enabled or not, those of `topics`, and each
+enabled service's dead letters. */}}
 {{- define "oms.topics" -}}
 {{- $topics := dict -}}
+{{- range $service := .Values.services -}}
+{{- range (default dict $service).produces | default $.Values.serviceDefaults.produces -}}
+{{- $_ := set $topics . (deepCopy $.Values.topicDefaults) -}}
+{{- end -}}
+{{- end -}}
 {{- range $name, $own := .Values.topics -}}
 {{- $_ := set $topics $name (mustMergeOverwrite (deepCopy $.Values.topicDefaults) (deepCopy (default dict $own))) -}}
 {{- end -}}

@@ -65,11 +65,18 @@ annotations:
 {{- include "oms.scalar" (ternary .replicas .autoscaling.minReplicas (eq .autoscaling.type "none")) -}}
 {{- end -}}
 
+{{/* Whoever says a tag says the flavour with it. There is one flavour of the simulators. (list root name) */}}
+{{- define "oms.tag" -}}
+{{- $root := index . 0 -}}
+{{- $flavour := ternary "" $root.Values.image.flavour (eq (index . 1) "simulators") -}}
+{{- default (list $root.Chart.AppVersion $flavour | compact | join "-") $root.Values.image.tag -}}
+{{- end -}}
+
 {{/* A name without a registry is one on Docker Hub, where it may be anybody's: (list root name service) */}}
 {{- define "oms.image" -}}
 {{- $root := index . 0 -}}
 {{- $image := $root.Values.image -}}
-{{- $path := printf "%s/%s:%s" $image.repository (index . 1) (default $root.Chart.AppVersion $image.tag) -}}
+{{- $path := printf "%s/%s:%s" $image.repository (index . 1) (include "oms.tag" .) -}}
 {{- if (index . 2).image -}}
 {{- (index . 2).image -}}
 {{- else if $image.registry -}}

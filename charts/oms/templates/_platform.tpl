@@ -20,21 +20,21 @@
 {{- if $kept -}}{{ b64dec $kept }}{{- else -}}{{ randAlphaNum (index . 3) }}{{- end -}}
 {{- end -}}
 
-{{- define "oms.inbox.enabled" -}}
-{{- $wanted := toString .Values.inbox.enabled -}}
+{{- define "oms.mailCatcher.enabled" -}}
+{{- $wanted := toString .Values.mailCatcher.enabled -}}
 {{- $needed := or (empty .Values.notifications.smtp.host) (empty .Values.notifications.sms.url) -}}
 {{- if or (eq $wanted "true") (and (eq $wanted "auto") $needed) -}}yes{{- end -}}
 {{- end -}}
 
-{{- define "oms.inbox.host" -}}
-{{- if not (include "oms.inbox.enabled" .) -}}
-{{- fail "inbox.enabled is false: notifications.smtp.host and notifications.sms.url say who takes emails and SMS instead" -}}
+{{- define "oms.mailCatcher.host" -}}
+{{- if not (include "oms.mailCatcher.enabled" .) -}}
+{{- fail "mailCatcher.enabled is false: notifications.smtp.host and notifications.sms.url say who takes emails and SMS instead" -}}
 {{- end -}}
-{{ include "oms.fullname" . }}-inbox
+{{ include "oms.fullname" . }}-mailcatcher
 {{- end -}}
 
 {{- define "oms.smtp.host" -}}
-{{- if .Values.notifications.smtp.host -}}{{ .Values.notifications.smtp.host }}{{- else -}}{{ include "oms.inbox.host" . }}{{- end -}}
+{{- if .Values.notifications.smtp.host -}}{{ .Values.notifications.smtp.host }}{{- else -}}{{ include "oms.mailCatcher.host" . }}{{- end -}}
 {{- end -}}
 
 {{- define "oms.smtp.port" -}}
@@ -46,5 +46,5 @@
 {{- end -}}
 
 {{- define "oms.sms.url" -}}
-{{- if .Values.notifications.sms.url -}}{{ .Values.notifications.sms.url }}{{- else -}}http://{{ include "oms.inbox.host" . }}:8025/sms{{- end -}}
+{{- if .Values.notifications.sms.url -}}{{ .Values.notifications.sms.url }}{{- else -}}http://{{ include "oms.mailCatcher.host" . }}:8025/sms{{- end -}}
 {{- end -}}

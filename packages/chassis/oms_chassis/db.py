@@ -24,7 +24,7 @@ Rows = Sequence[Row[Any]]
 
 DEFAULT = Limits()
 PING = 1.5  # seconds that a pooled connection has to show that it is alive
-TRUSTED = 1.0  # seconds after its last use within which a pooled connection is taken for alive
+PING_AFTER_IDLE = 1.0  # seconds since its last use after which a pooled connection is asked whether it is alive
 
 
 def is_unavailable(error: BaseException) -> bool:
@@ -155,13 +155,13 @@ def _ping_the_idle(engine: Engine) -> None:
         record.info["used"] = time.monotonic()
 
     def ask(connection: Any, record: Any, _: Any) -> None:
-        if time.monotonic() - record.info.get("used", float("inf")) < TRUSTED:
+        if time.monotonic() - record.info.get("used", float("inf")) < PING_AFTER_IDLE:
             return
         try:
             with connection.within(PING):
                 engine.dialect.do_ping(connection)
         except engine.dialect.loaded_dbapi.Error as error:
-            raise InvalidatePoolError from error  # it is made anew, and so is every other one of its age
+            raise InvalidatePoolError from error  # it is replaced, and so is every other one of its age
 
     event.listen(engine, "checkin", note)
     event.listen(engine, "checkout", ask)

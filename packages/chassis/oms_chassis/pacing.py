@@ -5,10 +5,10 @@ proportion to what a batch took. On an idle machine that is hardly noticed; on a
 grow, hence cost less an event: the loops make room for one another by themselves.
 """
 
-PATIENCE = 4.0  # times as long as the batch took
+PAUSE_FACTOR = 4.0  # times as long as the batch took
 SHORTEST, LONGEST = 0.05, 0.2  # seconds
 
 
 def pause(took: float) -> float:
     """Seconds to wait after a batch that took so many seconds and was not a full one."""
-    return min(max(SHORTEST, PATIENCE * took), LONGEST)
+    return min(max(SHORTEST, PAUSE_FACTOR * took), LONGEST)

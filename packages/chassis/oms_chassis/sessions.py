@@ -145,8 +145,8 @@ def _judge(context: ExceptionContext) -> None:
         context.is_disconnect = True
     if connection is None or not context.is_disconnect or state == "25006":
         return
-    stands_alone = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
-    if stands_alone or context.statement is None:  # without a statement, it was the commit
+    is_autocommit = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+    if is_autocommit or context.statement is None:  # without a statement, it was the commit
         error.leaves_outcome_open = True  # type: ignore[attr-defined] # read by db.leaves_outcome_open
 
 

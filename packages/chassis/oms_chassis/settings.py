@@ -1,4 +1,4 @@
-"""What every service can be told from outside: environment variables with the prefix OMS_."""
+"""Configuration of every service from environment variables with the prefix OMS_."""
 
 from ipaddress import ip_address
 from typing import Literal

@@ -34,9 +34,14 @@ def typed(model: type[SQLModel], *only: str, without: Container[str] = (), **mor
     return ", ".join([*own, *(f"{name} {kind}" for name, kind in more.items())])
 
 
-def assigned(model: type[SQLModel], *only: str, of: str) -> str:
+def assigned(model: type[SQLModel], *only: str, without: Container[str] = (), of: str) -> str:
     """The columns as an UPDATE sets them from the rows of the alias `of`: `status = r.status, reason = r.reason`."""
-    return ", ".join(f"{column.name} = {of}.{column.name}" for column in _columns(model, only, ()))
+    return ", ".join(f"{column.name} = {of}.{column.name}" for column in _columns(model, only, without))
+
+
+def columns(model: type[SQLModel], *only: str, without: Container[str] = ()) -> tuple[str, ...]:
+    """The columns' names, for the rows of a statement: `{name: getattr(line, name) for name in columns(LineRow)}`."""
+    return tuple(column.name for column in _columns(model, only, without))
 
 
 def _columns(model: type[SQLModel], only: Sequence[str], without: Container[str]) -> Sequence[Column[Any]]:

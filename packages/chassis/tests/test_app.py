@@ -2,7 +2,8 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import httpx
@@ -14,7 +15,8 @@ from sqlalchemy.exc import OperationalError
 from starlette.testclient import TestClient
 
 from oms_chassis.http import app
-from oms_chassis.http.problems import MEDIA_TYPE, Problem
+from oms_chassis.http.dependencies import Provided
+from oms_chassis.http.problems import MEDIA_TYPE, Problem, Unavailable, documented
 from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.metrics import Metrics
 
@@ -37,14 +39,14 @@ from fastapi import APIRouter
 from opentelemetry import _logs
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
-from oms_chassis import app
+from oms_chassis.http import app
 from oms_chassis.telemetry.metrics import Metrics
 
-heard = []
+emitted = []
 
 class Logger(_logs.NoOpLogger):
     def emit(self, *record, **more):
-        heard.append((record, more))
+        emitted.append((record, more))
 
 class Provider(_logs.LoggerProvider):
     def get_logger(self, name, *_, **__):
@@ -57,11 +59,30 @@ router = APIRouter()
 def bug():
     raise LookupError("4242424242424242")
 
-made = app.create("test", [router], {}, Metrics(CollectorRegistry()))
+made = app.create("test", [router], [], Metrics(CollectorRegistry()))
 with TestClient(made, raise_server_exceptions=False) as client:
-    print(f"answered {client.get('/bug').status_code}, heard {heard}")
+    print(f"answered {client.get('/bug').status_code}, emitted {emitted}")
 """
 router = APIRouter()
+
+
+class Taken(Problem):
+    """Somebody was here before."""
+
+    status, kind, title = 409, "taken", "It is taken"
+    headers: Mapping[str, str] = {"Retry-After": "3"}
+    documented_headers = ("Location",)
+
+
+class Gone(Problem):
+    """Nobody was here."""
+
+    status, kind, title = 409, "gone", "It is gone"
+
+
+@dataclass(frozen=True)
+class Answer:
+    value: int
 
 
 @router.post("/things")
@@ -74,7 +95,7 @@ def get(number: str, limit: Annotated[int, Query(le=3)] = 1, x_size: Annotated[i
     raised: dict[str, Exception] = {
         "gone": OperationalError("SELECT 1", {}, Exception("away")),
         "bug": LookupError(SECRET),
-        "taken": Problem(409, "taken", "It is taken", "By someone else", headers={"Retry-After": "3"}),
+        "taken": Taken(detail="By someone else"),
     }
     if number in raised:
         raise raised[number]
@@ -90,6 +111,11 @@ def put(number: str, part: Annotated[str, Depends(part)]) -> dict[str, str]:
     return {"part": part}
 
 
+@router.get("/answer", responses=documented(Taken, Gone, Unavailable))
+def answer(answer: Annotated[Answer, Depends(Provided(Answer))]) -> int:
+    return answer.value
+
+
 @router.api_route("/lost", methods=["GET", "POST", "PUT"])
 def lose() -> None:
     """The commit was sent, and its answer did not come."""
@@ -100,7 +126,7 @@ def lose() -> None:
 
 @pytest.fixture
 def client(metrics: Metrics) -> Iterator[TestClient]:
-    made = app.create("test", [router], {"answer": 42}, metrics, body_limit=1000)
+    made = app.create("test", [router], [Answer(42)], metrics, body_limit=1000)
     with TestClient(made) as client:  # which raises what the application lets out
         yield client
 
@@ -224,13 +250,31 @@ def test_a_lost_answer_is_never_said_to_be_a_refusal(
     assert response.headers.get("retry-after") == again
 
 
-def test_a_bug_is_500_and_tells_nothing(client: TestClient) -> None:
+def test_a_bug_is_500_and_reveals_nothing(client: TestClient) -> None:
     problem(client.get("/things/bug"), 500, "internal")
 
 
-def test_a_collector_that_listens_in_the_process_hears_no_text_of_an_error() -> None:
+def test_a_collector_that_listens_in_the_process_receives_no_text_of_an_error() -> None:
     done = subprocess.run([sys.executable, "-c", LISTENER], capture_output=True, text=True, check=True)
-    assert done.stdout.endswith("answered 500, heard []\n")
+    assert done.stdout.endswith("answered 500, emitted []\n")
+
+
+def test_a_route_gets_the_object_that_the_composition_root_provides(client: TestClient) -> None:
+    assert client.get("/answer").json() == 42
+
+
+def test_an_application_that_lacks_what_a_route_depends_on_is_not_made(metrics: Metrics) -> None:
+    with pytest.raises(LookupError, match="Answer"):
+        app.create("test", [router], [], metrics)
+
+
+def test_a_route_documents_the_problems_that_it_names(client: TestClient) -> None:
+    responses = client.get("/openapi.json").json()["paths"]["/answer"]["get"]["responses"]
+    assert set(responses) == {"200", "409", "503", "default"}
+    assert "`taken`: It is taken. Somebody was here before." in responses["409"]["description"]
+    assert "`gone`" in responses["409"]["description"]
+    assert set(responses["409"]["headers"]) == {"Retry-After", "Location"}
+    assert set(responses["503"]["content"]) == {MEDIA_TYPE}
 
 
 def test_a_services_own_problem_keeps_its_detail_and_headers(client: TestClient) -> None:

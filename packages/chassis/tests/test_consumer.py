@@ -72,7 +72,7 @@ def dead(database: Database) -> list[Any]:
     return list(database.execute("SELECT topic, key, value, headers FROM outbox ORDER BY id"))
 
 
-def test_every_event_is_worked_off_once_and_then_its_offset_is_committed(database: Database, metrics: Metrics) -> None:
+def test_every_event_is_processed_once_and_then_its_offset_is_committed(database: Database, metrics: Metrics) -> None:
     stream = MemoryStream()
     send(stream, [event(f"item-{number}") for number in range(50)])
     with running(consumer(database, stream, metrics)):
@@ -221,14 +221,14 @@ def items(count: int) -> list[Event[Any]]:
 
 
 @pytest.mark.parametrize(
-    ("breaks", "mends"),
+    ("breaks", "repairs"),
     [
         ("ALTER TABLE seen RENAME COLUMN item TO thing", "ALTER TABLE seen RENAME COLUMN thing TO item"),
         ("ALTER TABLE seen RENAME TO gone", "ALTER TABLE gone RENAME TO seen"),
     ],
 )
 def test_a_schema_that_does_not_fit_pauses_the_consumer_and_makes_no_dead_letters(
-    database: Database, metrics: Metrics, breaks: str, mends: str
+    database: Database, metrics: Metrics, breaks: str, repairs: str
 ) -> None:
     stream = MemoryStream()
     database.execute(breaks)
@@ -237,7 +237,7 @@ def test_a_schema_that_does_not_fit_pauses_the_consumer_and_makes_no_dead_letter
         eventually(lambda: values(metrics, "oms_consumer_paused") == [1.0])
         assert stream.committed == {}
         assert dead(database) == []
-        database.execute(mends)
+        database.execute(repairs)
         eventually(lambda: stream.committed == {(ITEM_UPDATED.name, 0): 3})
         eventually(lambda: values(metrics, "oms_consumer_paused") == [0.0])
     assert seen(database) == {f"item-{number}": 1 for number in range(3)}

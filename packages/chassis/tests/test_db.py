@@ -42,9 +42,9 @@ def test_no_rows_send_no_statement(database: Database) -> None:
 
 def test_a_statement_that_fails_is_its_own_fault_and_its_error_shows_no_parameters(database: Database) -> None:
     with pytest.raises(SQLAlchemyError) as caught:
-        database.execute("SELECT 1 / %(number)s::int, %(secret)s::text", number=0, secret="do-not-tell")
+        database.execute("SELECT 1 / %(number)s::int, %(secret)s::text", number=0, secret="do-not-show")
     assert not is_unavailable(caught.value)
-    assert "do-not-tell" not in str(caught.value)
+    assert "do-not-show" not in str(caught.value)
 
 
 def test_a_connection_that_was_cut_is_the_databases_state(database: Database) -> None:
@@ -55,7 +55,7 @@ def test_a_connection_that_was_cut_is_the_databases_state(database: Database) ->
 
 
 def _cut_the_idle(database: Database, monkeypatch: pytest.MonkeyPatch, trusted: float) -> None:
-    monkeypatch.setattr(db, "TRUSTED", trusted)
+    monkeypatch.setattr(db, "PING_AFTER_IDLE", trusted)
     with database.autocommit() as one, database.autocommit() as other:
         backend = one.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
         other.exec_driver_sql("SELECT 1")

@@ -1,4 +1,4 @@
-"""Gauges that stand for what is in the database."""
+"""Gauges of what is in the database."""
 
 import time
 

@@ -246,7 +246,7 @@ def test_a_dead_letter_may_be_larger_than_an_event(sink: KafkaSink) -> None:
     sink.send([Outgoing("order.deadletter", b"key", b"x" * (RECORD_LIMIT + 100_000))])
 
 
-def test_a_topic_that_is_missing_is_told_from_a_broker_that_is_away(sink: KafkaSink) -> None:
+def test_a_topic_that_is_missing_is_distinguished_from_a_broker_that_is_away(sink: KafkaSink) -> None:
     with pytest.raises(TopicRefused, match="UnknownTopic") as refusal:
         sink.send([Outgoing(TOPIC, b"key", b"value"), Outgoing("missing", b"key", b"value")])
     assert refusal.value.topic == "missing"
@@ -290,7 +290,7 @@ def test_topics_need_as_many_copies_as_make_an_acknowledgement_worth_something(
         assert admin._topic(configured, name)["configs"]["min.insync.replicas"] == expected
 
 
-def test_a_consumer_works_off_what_the_real_broker_delivers(
+def test_a_consumer_processes_what_the_real_broker_delivers(
     settings: Settings, sink: KafkaSink, database: Database
 ) -> None:
     key = uuid4().hex

@@ -120,3 +120,21 @@ def test_a_raw_record_keeps_its_bytes_its_headers_and_its_missing_key(database: 
         eventually(lambda: _pending(database) == 0)
     record = stream.records["topic"][0]
     assert (record.key, record.value, list(record.headers)) == (None, b"\x00\xff", [("name", b"\xfe")])
+
+
+def test_a_larger_statement_puts_its_rows_into_the_outbox(database: Database, metrics: Metrics) -> None:
+    stream = MemoryStream()
+    rows = "(VALUES (1, 'first'), (2, 'second')) AS row(id, text)"
+    insertion = outbox.insertion("%(topic)s::text", "id::text", "text", f"{rows} ORDER BY id")
+    with running(Relay(database, stream, metrics)):
+        database.execute(f"WITH put AS ({insertion}) SELECT 1", topic="topic")
+        outbox.notify(database)
+        eventually(lambda: _pending(database) == 0)
+    assert [(record.key, record.value) for record in stream.records["topic"]] == [(b"1", b"first"), (b"2", b"second")]
+
+
+def test_what_waits_is_counted_up_to_a_limit_and_named_by_its_keys(database: Database) -> None:
+    assert outbox.pending(database, 5) == 0
+    _put(database, "one", "two", "three")
+    assert (outbox.pending(database, 2), outbox.pending(database, 5)) == (2, 3)
+    assert {row.key for row in database.execute(outbox.UNSENT_KEYS)} == {"key"}

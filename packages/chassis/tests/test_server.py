@@ -45,7 +45,7 @@ async def started(port: int) -> tuple[Server, asyncio.Task[None]]:
     made = server.make(Starlette(routes=routes), "127.0.0.1", port, drain=5.0, keep_alive=60)
     serving = asyncio.create_task(made.serve())
     async with asyncio.timeout(20):
-        while not made.started:  # noqa: ASYNC110 - uvicorn tells nobody
+        while not made.started:  # noqa: ASYNC110 - uvicorn notifies nobody
             await asyncio.sleep(0.01)
     return made, serving
 
@@ -56,11 +56,11 @@ def test_the_last_answer_on_a_connection_says_so() -> None:
         made, serving = await started(port)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
             assert "connection" not in (await client.get("/")).headers
-            farewell = asyncio.create_task(made.send_connection_close())
+            closing = asyncio.create_task(made.send_connection_close())
             await asyncio.sleep(0)
             last = await client.get("/")
             assert (last.status_code, last.headers["connection"]) == (200, "close")
-            await farewell
+            await closing
             assert not made.server_state.connections
         made.should_exit = True
         await serving

@@ -33,7 +33,7 @@ from oms_servers.ports import free_port
 from oms_servers.postgres import PostgresServer
 
 TOY = '''
-"""A service of this test: it keeps what it is told, and can be slow about it."""
+"""A service of this test: it keeps what it is sent, and can be slow about it."""
 import asyncio
 import logging
 import threading
@@ -274,14 +274,14 @@ def test_topics_say_when_the_broker_is_away(
         raise StreamUnavailable("KafkaConnectionError")
 
     monkeypatch.setattr(kafka_module, "create_topics", refuse)
-    monkeypatch.setattr("oms_chassis.runtime.waiting.PATIENCE", 0.0)
+    monkeypatch.setattr("oms_chassis.runtime.waiting.START_TIMEOUT", 0.0)
     monkeypatch.setenv("OMS_DATABASE_URL", database_url)
     monkeypatch.setenv("OMS_KAFKA_BOOTSTRAP", "127.0.0.1:1")
     assert main(Service("toy", "toy", Settings, lambda _: Components()), ["topics"]) == 1
     assert "topics_failed" in capsys.readouterr().out
 
 
-def test_a_service_tells_that_it_lives_that_it_is_ready_and_what_it_measures(running: Toy) -> None:
+def test_a_service_says_that_it_lives_that_it_is_ready_and_what_it_measures(running: Toy) -> None:
     toy = running
     assert toy.get("/livez").status_code == 200
     assert toy.get("/readyz").json() == {"serving": True, "database": True}

@@ -50,7 +50,7 @@ def test_a_server_that_falls_silent_is_given_up_and_the_next_statement_goes_on(n
 def test_a_pooled_connection_that_fell_silent_is_replaced_without_a_failure(
     network: Proxy, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(db, "TRUSTED", 0.0)
+    monkeypatch.setattr(db, "PING_AFTER_IDLE", 0.0)
     far = Database(network.url(database_url), 1, Limits(statement=60.0))
     far.execute("SELECT 1")
     network.blackhole()
@@ -85,7 +85,7 @@ def test_a_transaction_that_loses_its_connection_before_the_commit_leaves_nothin
     assert not leaves_outcome_open(error)
 
 
-def test_a_statement_that_stands_alone_and_gets_no_answer_may_have_been_done(network: Proxy, far: Database) -> None:
+def test_an_autocommitted_statement_that_gets_no_answer_may_have_been_done(network: Proxy, far: Database) -> None:
     network.mute()
     assert leaves_outcome_open(failure(lambda: far.execute("INSERT INTO inbox (event_id) VALUES ('a')")))
 

@@ -14,7 +14,7 @@ from support.chassis import chassis_only, migrated
 from oms_chassis import migrations
 from oms_chassis.db import Database
 from oms_chassis.migrations.autogenerate import differences, revision
-from oms_chassis.tables import ChassisTables, assigned, names, typed
+from oms_chassis.tables import ChassisTables, assigned, columns, names, typed
 
 FIRST = """
 from oms_chassis.migrations import create_chassis_tables, create_outbox_quarantine, extend_jobs
@@ -68,6 +68,8 @@ def test_a_statement_s_columns_are_those_of_the_table() -> None:
     assert names(Parcel, without=("weight",), of="p") == "p.id, p.address"
     assert names(Parcel, "weight", "id") == "weight, id"
     assert assigned(Parcel, "address", "weight", of="r") == "address = r.address, weight = r.weight"
+    assert assigned(Parcel, without=("id", "address"), of="r") == "weight = r.weight"
+    assert columns(Parcel, without=("id",)) == ("address", "weight")
     assert typed(Parcel, without=("weight",), key="text") == "id uuid, address text, key text"
 
 

@@ -1,4 +1,4 @@
-"""Waiting for what starts beside us."""
+"""Waiting for what starts at the same time."""
 
 import pytest
 

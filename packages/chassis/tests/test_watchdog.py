@@ -42,7 +42,7 @@ def test_a_loop_that_hangs_fails_the_liveness_and_one_that_ended_does_not(loop: 
     supervisor, registry = ThreadSupervisor(lambda: None), CollectorRegistry()
     watchdog = Watchdog(supervisor.beats, 0.5, registry)
     health = Health(Database("postgresql://nobody@127.0.0.1:1/none"), {}, watchdog.stalled)
-    client = TestClient(internal_app(health, registry, watchdog.measure))
+    client = TestClient(internal_app("order", health, registry, watchdog.measure))
     supervisor.start("loop", loop.run)
     supervisor.start("without a loop", loop.idle)
     eventually(lambda: "loop" in supervisor.beats())

@@ -11,7 +11,7 @@ from oms_servers.errors import LocalError
 app = typer.Typer(
     help="OMS, an order management system of five services: use one, or run a whole one on this machine.\n\n"
     "Orders, items and messages are those of `oms up`, or of the OMS whose addresses OMS_URL (order service), "
-    "OMS_INVENTORY_URL and OMS_INBOX_URL are.",
+    "OMS_INVENTORY_URL and OMS_MAILCATCHER_URL are.",
     no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False,
 )  # fmt: skip
 app.add_typer(machine.app)

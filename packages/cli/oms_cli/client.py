@@ -33,24 +33,24 @@ class TooSlow(LocalError):
 class Client:
     """Orders, items and messages of the OMS at these URLs."""
 
-    def __init__(self, order: str, inventory: str, inbox: str) -> None:
-        self.order, self.inventory, self.inbox = order, inventory, inbox
+    def __init__(self, order: str, inventory: str, mailcatcher: str) -> None:
+        self.order, self.inventory, self.mailcatcher = order, inventory, mailcatcher
         self._http = httpx.Client(timeout=httpx.Timeout(10.0, read=60.0), trust_env=False)
 
     @classmethod
     def of_environment(cls) -> Self:
-        """That of OMS_URL, OMS_INVENTORY_URL and OMS_INBOX_URL; what they do not name is that of `oms up`."""
+        """That of OMS_URL, OMS_INVENTORY_URL and OMS_MAILCATCHER_URL; what they do not name is that of `oms up`."""
         at, given = Addresses.local(), os.environ
         return cls(
             given.get("OMS_URL", _local(at.http["order"])).rstrip("/"),
             given.get("OMS_INVENTORY_URL", _local(at.http["inventory"])).rstrip("/"),
-            given.get("OMS_INBOX_URL", _local(at.inbox)).rstrip("/"),
+            given.get("OMS_MAILCATCHER_URL", _local(at.mailcatcher)).rstrip("/"),
         )
 
     @classmethod
     def of_running(cls, home: Path) -> Self:
         """That of the `oms up` in this folder, whatever the environment names."""
-        return cls(*(_local(Running(home).find(name).port) for name in ("order", "inventory", "inbox")))
+        return cls(*(_local(Running(home).find(name).port) for name in ("order", "inventory", "mailcatcher")))
 
     def place(self, body: Json, key: str | None = None) -> Json:
         """Place an order; its id and status."""
@@ -112,7 +112,7 @@ class Client:
     def messages(self, order: str | None = None, kind: str | None = None) -> list[Json]:
         """What customers were sent."""
         params = {name: value for name, value in (("orderId", order), ("kind", kind)) if value}
-        found: list[Json] = self._ask("GET", f"{self.inbox}/messages", params=params)
+        found: list[Json] = self._ask("GET", f"{self.mailcatcher}/messages", params=params)
         return found
 
     def await_messages(self, order: str, count: int = 2, seconds: float = 10.0) -> list[Json]:
@@ -152,7 +152,7 @@ def _refused(response: httpx.Response) -> Refused:
 
 
 def _unreachable(url: str) -> Unreachable:
-    advice = "`make up` starts OMS on this machine; OMS_URL, OMS_INVENTORY_URL and OMS_INBOX_URL name another"
+    advice = "`make up` starts OMS on this machine; OMS_URL, OMS_INVENTORY_URL and OMS_MAILCATCHER_URL name another"
     return Unreachable(f"{url} does not answer", advice)
 
 

@@ -25,7 +25,7 @@ from oms_platform.platform import Platform
 from oms_platform.running import Running
 from oms_platform.supervisor import Backoff, Supervisor
 from oms_servers import folders, jars
-from oms_servers.errors import DiskFull, LocalError, telling_full_disk
+from oms_servers.errors import DiskFull, LocalError, reporting_full_disk
 
 ROOM = 500 << 20  # bytes that a first start needs, downloads included
 DETACHED_SECONDS = 300.0
@@ -46,7 +46,7 @@ class Up:
         """Start, call `when_ready`, and stay until Ctrl-C or SIGTERM; stop everything in any case."""
         check_room(self._home)
         signal.signal(signal.SIGTERM, _interrupt)
-        with telling_full_disk("OMS's own files"), self._running.alone():
+        with reporting_full_disk("OMS's own files"), self._running.alone():
             try:
                 self._start()
                 with self._supervised() as supervision:

@@ -17,7 +17,7 @@ from oms_servers.testing import free_port
 
 def oms(home: Path, *arguments: str, url: str | None = None) -> subprocess.CompletedProcess[str]:
     nowhere = url or f"http://127.0.0.1:{free_port()}"
-    names = ("OMS_URL", "OMS_INVENTORY_URL", "OMS_INBOX_URL")
+    names = ("OMS_URL", "OMS_INVENTORY_URL", "OMS_MAILCATCHER_URL")
     environment = {**os.environ, "OMS_HOME": str(home), **dict.fromkeys(names, nowhere)}
     command = [sys.executable, "-m", "oms_cli", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)

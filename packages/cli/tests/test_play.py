@@ -117,7 +117,7 @@ def test_the_demo_fails_when_an_order_ends_otherwise_than_it_should(shell: Shell
 
 def test_orders_items_and_messages_are_those_of_the_urls_in_the_environment(shell: Shell, tmp_path: Path) -> None:
     ports = {name: part["port"] for name, part in parts(shell).items()}
-    names = {"OMS_URL": "order", "OMS_INVENTORY_URL": "inventory", "OMS_INBOX_URL": "inbox"}
+    names = {"OMS_URL": "order", "OMS_INVENTORY_URL": "inventory", "OMS_MAILCATCHER_URL": "mailcatcher"}
     urls = {variable: f"http://127.0.0.1:{ports[name]}" for variable, name in names.items()}
     environment = {**os.environ, **urls, "OMS_HOME": str(tmp_path / "nothing-is-up-here")}
 

@@ -1,6 +1,6 @@
 """AsyncAPI 3.1: one document per application, which is the specification's unit, and one of the whole system.
 
-An application's document refers to the schemas beside it, or holds them, for whoever gets nothing but the document.
+An application's document refers to the schemas next to it, or holds them, for whoever gets nothing but the document.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,8 +15,8 @@ Payload = Callable[[Topic], Json]
 VERSION = "1.0.0"
 ABOUT = (
     "Each event is a CloudEvent 1.0 in structured JSON. Its key is its subject, the id of the order or item, so that "
-    "the events of one order keep their order within a topic. Each may be delivered more than once: its id tells. "
-    "Changes are additive only, and readers ignore fields that they do not know."
+    "the events of one order keep their order within a topic. Each may be delivered more than once: "
+    "a repetition has the same id. Changes are additive only, and readers ignore fields that they do not know."
 )
 DEAD_LETTER = "deadLetter"
 ORIGIN = {

@@ -48,7 +48,7 @@ class Event(BaseModel, Generic[Data]):
     data: Data
 
     def encode(self) -> str:
-        """The event as it stands on the wire."""
+        """The event as it is sent."""
         return self.model_dump_json(exclude_none=True, by_alias=True)
 
 

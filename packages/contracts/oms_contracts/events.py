@@ -19,7 +19,7 @@ GATEWAY_FAULTS = frozenset({GATEWAY_UNAVAILABLE, GATEWAY_REFUSED})
 
 
 class Customer(Message):
-    """Whom to tell. `phone_e164` is there when it could be derived from the number as the customer wrote it."""
+    """Whom to notify. `phone_e164` is there when it could be derived from the number as the customer wrote it."""
 
     name: Text
     email: Text
@@ -88,7 +88,7 @@ class PaymentFailed(OrderEvent):
 
 
 class InventoryUpdated(OrderEvent):
-    """Stock was taken: the order is confirmed."""
+    """Stock was reserved: the order is confirmed."""
 
 
 class InventoryRejected(OrderEvent):

@@ -14,7 +14,7 @@ EDGE = re.compile(r'(\w+) -->\|"(.+)"\| (.+)')
 
 
 def edges(flowchart: str) -> list[Edge]:
-    """(publisher, event, reader) of every arrow that stands for topics."""
+    """(publisher, event, reader) of every arrow that shows topics."""
     return [
         (publisher, event, reader)
         for publisher, events, readers in EDGE.findall(flowchart)

@@ -46,10 +46,10 @@ def test_the_check_names_each_file_that_drifted_and_touches_none(
     (folder / "asyncapi.json").unlink()
     (folder / "schemas/goneEvent.json").write_text("{}")
     assert main(["--check"], folder, []) == 1
-    told = capsys.readouterr().err
+    said = capsys.readouterr().err
     drifted = ["asyncapi.json", "schemas/goneEvent.json", "schemas/itemUpdatedEvent.json"]
-    assert all(name in told for name in drifted)
-    assert "orderCreatedEvent" not in told
+    assert all(name in said for name in drifted)
+    assert "orderCreatedEvent" not in said
     assert drift(folder) == drifted
 
 

@@ -68,7 +68,7 @@ every_topic = pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.n
 
 
 def example(topic: Topic) -> dict[str, Any]:
-    """An event as it stands on the wire."""
+    """An event as it is sent."""
     item = {"itemId": "Item1", "name": "A thing", "unitPrice": 250}
     order = {
         "orderId": "o-1",

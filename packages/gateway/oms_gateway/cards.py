@@ -1,4 +1,4 @@
-"""A card, for as long as a request lasts, and the token that replaces it afterwards."""
+"""A card, for as long as a request lasts, and the token that takes its place afterwards."""
 
 from dataclasses import dataclass
 

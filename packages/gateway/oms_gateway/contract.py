@@ -62,9 +62,9 @@ class Gateway(Protocol):
         ...
 
     def abandon(self, key: str) -> Charge:
-        """Make sure that nothing is charged under this key from now on, and say what was charged.
+        """Make sure that nothing is charged under this key from now on, and report what was charged before.
 
-        An earlier charge stays as it is. Otherwise the key is closed, and the answer is a decline whose reason is
+        An earlier charge is reported as it is. Otherwise the key is closed, and the answer is a decline whose reason is
         ABANDONED: a charge call that is still under way somewhere then finds the key closed. (With Stripe: cancel
         the PaymentIntent.)
         """

@@ -8,6 +8,8 @@ from oms_contracts.topics import SERVICES
 from oms_servers.errors import LocalError
 from oms_servers.ports import free_port
 
+HOST = "127.0.0.1"
+
 
 @dataclass(frozen=True)
 class Addresses:
@@ -19,11 +21,14 @@ class Addresses:
     kafka: int
     controller: int
     smtp: int
-    inbox: int
+    mailcatcher: int
 
     @classmethod
     def local(cls) -> Self:
-        """The ports of `make up`, the same each time: order answers on 9090. OMS_PORT_SHIFT moves them all."""
+        """The ports of `make up`, the same each time: order answers on 9090. OMS_PORT_SHIFT moves them all.
+
+        A service's place among SERVICES is its place in each range: a new one at the end moves nobody.
+        """
         shift = _shift()
         places = {name: shift + place for place, name in enumerate(SERVICES)}
         return cls(
@@ -33,7 +38,7 @@ class Addresses:
             kafka=shift + 19092,
             controller=shift + 19093,
             smtp=shift + 10025,
-            inbox=shift + 10026,
+            mailcatcher=shift + 10026,
         )
 
     @classmethod

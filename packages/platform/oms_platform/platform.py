@@ -1,4 +1,4 @@
-"""The whole of OMS on one machine: five databases, Kafka, the inbox and five services."""
+"""The whole of OMS on one machine: the services, a database each, Kafka and the mail catcher."""
 
 import shutil
 import threading
@@ -60,7 +60,7 @@ class Platform:
         self.kafka = KafkaServer(
             data / "kafka", self.at.kafka, controller_port=self.at.controller, log=self._log("kafka")
         )
-        self.inbox = services.inbox(self.at, data / "inbox", self._log("inbox"))
+        self.mailcatcher = services.mailcatcher(self.at, data / "mailcatcher", self._log("mailcatcher"))
         self.services = {
             name: services.service(
                 name, self.at, self._log(name), self.databases[name].url, commands.get(name), environment.get(name)
@@ -78,14 +78,14 @@ class Platform:
         return f"http://127.0.0.1:{self.at.http['inventory']}"
 
     @property
-    def inbox_url(self) -> str:
+    def mailcatcher_url(self) -> str:
         """Where the messages that were sent can be seen."""
-        return f"http://127.0.0.1:{self.at.inbox}"
+        return f"http://127.0.0.1:{self.at.mailcatcher}"
 
     @property
     def servers(self) -> list[Server]:
         """Every program, in the order in which they can be ended."""
-        return [*self.services.values(), self.inbox, self.kafka, *self.databases.values()]
+        return [*self.services.values(), self.mailcatcher, self.kafka, *self.databases.values()]
 
     def is_ready(self, name: str) -> bool:
         """Whether a service says so itself."""
@@ -98,7 +98,7 @@ class Platform:
         self._topics_exist.clear()
         chains: list[Callable[[], None]] = [
             self._start_kafka,
-            self._start_inbox,
+            self._start_mailcatcher,
             *(partial(self._start_service, name) for name in SERVICES),
         ]
         with ThreadPoolExecutor(len(chains), "start") as pool:
@@ -111,7 +111,7 @@ class Platform:
 
     def stop(self) -> None:
         """End everything in an orderly way: the services drain while all they need still runs."""
-        for group in ([*self.services.values()], [self.inbox, self.kafka, *self.databases.values()]):
+        for group in ([*self.services.values()], [self.mailcatcher, self.kafka, *self.databases.values()]):
             _at_once(group, "stop")
 
     def kill(self) -> None:
@@ -147,9 +147,9 @@ class Platform:
         broker.create_topics(Settings(database_url="postgresql://unused", kafka_bootstrap=self.kafka.bootstrap))
         self._topics_exist.set()
 
-    def _start_inbox(self) -> None:
-        self.inbox.start()
-        self.inbox.await_ready()
+    def _start_mailcatcher(self) -> None:
+        self.mailcatcher.start()
+        self.mailcatcher.await_ready()
 
     def _start_service(self, name: str) -> None:
         database = self.databases[name]

@@ -1,17 +1,13 @@
-"""The project's own programs: the five services, and the inbox that stands in for mail and SMS providers."""
+"""The project's own programs: the services, and the mail catcher that stands in for mail and SMS providers."""
 
 import http.client
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from oms_platform.addresses import Addresses
-from oms_platform.sample import ITEMS
+from oms_platform.addresses import HOST, Addresses
+from oms_platform.declarations import declaration
 from oms_servers.server import Server
-
-HOST = "127.0.0.1"
-PUBLIC = ("order", "inventory")  # the services with routes for customers
 
 
 def answers_ok(port: int, path: str) -> bool:
@@ -50,18 +46,19 @@ def service(
     name: str, at: Addresses, log: Path, database_url: str,
     command: Sequence[str] | None = None, extra: Mapping[str, str] | None = None,
 ) -> HttpServer:  # fmt: skip
-    """One of the five services. `command` starts it in another way, `extra` adds to its environment."""
-    listens = (*([at.http[name]] if name in PUBLIC else []), at.internal[name])
-    environment = {**_common(name, at, database_url), **_own(name, at), **(extra or {})}
+    """A service as its folder declares it. `command` starts it in another way, `extra` adds to its environment."""
+    declared = declaration(name)
+    listens = (*([at.http[name]] if declared.http else []), at.internal[name])
+    environment = {**_common(name, at, database_url), **declared.environment(at), **(extra or {})}
     start = command or [sys.executable, "-m", f"oms_{name}.main", "serve"]
     return HttpServer(name, log, listens, (at.internal[name], "/readyz"), start, environment)
 
 
-def inbox(at: Addresses, folder: Path, log: Path) -> HttpServer:
+def mailcatcher(at: Addresses, folder: Path, log: Path) -> HttpServer:
     """Takes what the email and SMS services send, and shows it."""
-    options = ["--smtp-port", str(at.smtp), "--http-port", str(at.inbox), "--folder", str(folder)]
+    options = ["--smtp-port", str(at.smtp), "--http-port", str(at.mailcatcher), "--folder", str(folder)]
     command = [sys.executable, "-m", "oms_simulators.mailcatcher", *options]
-    return HttpServer("inbox", log, (at.inbox, at.smtp), (at.inbox, "/livez"), command, {})
+    return HttpServer("mailcatcher", log, (at.mailcatcher, at.smtp), (at.mailcatcher, "/livez"), command, {})
 
 
 def _common(name: str, at: Addresses, database_url: str) -> Mapping[str, str]:
@@ -73,18 +70,3 @@ def _common(name: str, at: Addresses, database_url: str) -> Mapping[str, str]:
         "OMS_INTERNAL_PORT": str(at.internal[name]),
         "OMS_MIGRATE_ON_START": "true",  # one interpreter less to start than with a migration of its own
     }
-
-
-def _own(name: str, at: Addresses) -> Mapping[str, str]:
-    own: dict[str, dict[str, str]] = {
-        "order": {"OMS_GATEWAY": "simulator", "OMS_DEFAULT_REGION": "LK"},
-        "payment": {"OMS_GATEWAY": "simulator"},
-        "inventory": {"OMS_CATALOGUE": json.dumps(ITEMS)},
-        "sms": {"OMS_SMS_URL": f"http://{HOST}:{at.inbox}/sms", "OMS_SMS_FROM": "OMS"},
-        "email": {
-            "OMS_SMTP_HOST": HOST,
-            "OMS_SMTP_PORT": str(at.smtp),
-            "OMS_EMAIL_FROM": "OMS <orders@oms.example>",
-        },
-    }
-    return own[name]

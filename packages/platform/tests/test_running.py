@@ -6,7 +6,7 @@ import pytest
 
 from oms_platform.running import NotRunning, Running
 from oms_servers.errors import LocalError
-from oms_servers.postgres import FORGETFUL, PostgresServer
+from oms_servers.postgres import NO_FSYNC, PostgresServer
 from oms_servers.testing import free_port
 
 
@@ -30,7 +30,7 @@ def test_it_is_up_while_the_lock_is_held(tmp_path: Path) -> None:
 
 def test_the_parts_tell_how_they_are(tmp_path: Path, postgres: PostgresServer) -> None:
     running = Running(tmp_path)
-    stopped = PostgresServer(tmp_path / "never", free_port(), settings=FORGETFUL, name="never")
+    stopped = PostgresServer(tmp_path / "never", free_port(), settings=NO_FSYNC, name="never")
     with running.alone():
         running.tell([postgres, stopped], ready=True)
         assert running.is_ready()

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 
 class LocalError(Exception):
-    """A failure that its reader can mend: `advice` says how."""
+    """A failure that its reader can repair: `advice` says how."""
 
     def __init__(self, message: str, advice: str = "") -> None:
         super().__init__(message)
@@ -46,7 +46,7 @@ class NotReady(LocalError):
 
 
 @contextmanager
-def telling_full_disk(what: str) -> Iterator[None]:
+def reporting_full_disk(what: str) -> Iterator[None]:
     """Turn the system's "no space left" into a DiskFull that names what was being written."""
     try:
         yield

@@ -16,7 +16,7 @@ UNPRIVILEGED = ("postgres", "nobody", "daemon", "www-data")  # the first that ex
 
 
 def caches() -> Path:
-    """Downloads and the Postgres template: safe to remove, made anew at need."""
+    """Downloads and the Postgres template: safe to remove, made again when needed."""
     folder = Path(platformdirs.user_cache_dir("oms"))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -52,7 +52,7 @@ def reachable(folder: Path) -> bool:
 
 
 def within_reach(folder: Path, kind: str) -> Path:
-    """The folder itself, or its stand-in under /var when the unprivileged account cannot get to it.
+    """The folder itself, or a substitute under /var when the unprivileged account cannot get to it.
 
     Root's own folders are closed to everybody else, Postgres included.
     """

@@ -2,7 +2,7 @@
 
 Linux could signal a child at its parent's death, but counts the starting *thread* as the parent, and we start servers
 from a pool of threads. So one small process holds the reading end of a pipe; when the writing end closes, its owner
-is gone, and it kills what it was told to watch.
+is gone, and it kills what it was given to watch.
 """
 
 import contextlib
@@ -30,15 +30,15 @@ _guards: dict[int, subprocess.Popen[str]] = {}
 
 def watch(pid: int) -> None:
     """Kill the process when this one is gone."""
-    _tell(pid)
+    _send(pid)
 
 
 def forget(pid: int) -> None:
     """The process has ended: its number may soon be another's."""
-    _tell(-pid)
+    _send(-pid)
 
 
-def _tell(number: int) -> None:
+def _send(number: int) -> None:
     with _lock, contextlib.suppress(BrokenPipeError):
         pipe = _guard().stdin
         if pipe is not None:

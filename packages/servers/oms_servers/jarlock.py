@@ -1,4 +1,4 @@
-"""Write kafka.lock anew: resolve Kafka's dependencies and take down the digest of each jar."""
+"""Rewrite kafka.lock: resolve Kafka's dependencies and take down the digest of each jar."""
 
 import hashlib
 from pathlib import Path

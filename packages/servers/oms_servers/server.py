@@ -14,7 +14,7 @@ from typing import Literal, Self
 import psutil
 
 from oms_servers import folders, guard, ports
-from oms_servers.errors import LocalError, NotReady, PortTaken, ServerDied, telling_full_disk
+from oms_servers.errors import LocalError, NotReady, PortTaken, ServerDied, reporting_full_disk
 
 State = Literal["waiting", "starting", "ready", "stopped", "dead"]
 LAST_WORDS = 12  # lines of a dead server's log that an error repeats
@@ -50,7 +50,7 @@ class Server(ABC):
         """What must be there before the program can start."""
 
     def environment(self) -> Mapping[str, str]:
-        """Variables that the program gets beside this process's own."""
+        """Variables that the program gets in addition to this process's own."""
         return {}
 
     def account(self) -> tuple[int, int] | None:
@@ -78,11 +78,11 @@ class Server(ABC):
         return "ready" if self._answered else "starting"
 
     def start(self) -> None:
-        """Start the program and return at once; await_ready tells when it answers."""
+        """Start the program and return at once; await_ready waits until it answers."""
         if self.is_alive():
             return
         self.check_ports()
-        with telling_full_disk(f"the files of {self.name}"):
+        with reporting_full_disk(f"the files of {self.name}"):
             self.log.parent.mkdir(parents=True, exist_ok=True)
             self.prepare()
             self._spawn()

@@ -14,7 +14,7 @@ import pytest
 
 from oms_servers.kafka import KafkaServer
 from oms_servers.ports import free_port
-from oms_servers.postgres import FORGETFUL, PostgresServer
+from oms_servers.postgres import NO_FSYNC, PostgresServer
 
 __all__ = ["database_url", "free_port", "kafka", "kafka_server", "postgres", "servers_folder", "temporary_folder"]
 
@@ -40,7 +40,7 @@ def servers_folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def postgres(servers_folder: Path) -> Iterator[PostgresServer]:
     """A running Postgres server."""
-    settings = {**FORGETFUL, "max_connections": "200"}
+    settings = {**NO_FSYNC, "max_connections": "200"}
     with PostgresServer(servers_folder / "postgres", free_port(), settings=settings) as server:
         yield server
 

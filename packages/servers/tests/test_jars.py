@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from oms_servers import folders, jars
-from oms_servers.errors import DiskFull, DownloadFailed, telling_full_disk
+from oms_servers.errors import DiskFull, DownloadFailed, reporting_full_disk
 from oms_servers.jars import Jar
 
 CONTENT = b"not really a jar" * 1000
@@ -70,7 +70,7 @@ def test_a_jar_is_fetched_once(mirror: Mirror) -> None:
     assert mirror.requests == [f"/maven2/{JAR.path}"]
 
 
-def test_progress_tells_how_much_has_come(mirror: Mirror) -> None:
+def test_progress_says_how_much_has_come(mirror: Mirror) -> None:
     seen: list[tuple[int, int]] = []
     jars.jars(lambda came, total: seen.append((came, total)))
     assert seen[-1] == (JAR.size, JAR.size)
@@ -89,7 +89,7 @@ def test_a_jar_that_is_not_the_locked_one_is_never_kept(mirror: Mirror) -> None:
     assert list((folders.caches() / "kafka").iterdir()) == []
 
 
-def test_a_mirror_without_the_jar_is_told_with_what_to_do(mirror: Mirror) -> None:
+def test_a_mirror_without_the_jar_is_reported_with_what_to_do(mirror: Mirror) -> None:
     mirror.answers = [(404, b"")]
     with pytest.raises(DownloadFailed, match=r"\(HTTP 404\), after 4 attempts\. Check the network"):
         jars.jars()
@@ -111,9 +111,9 @@ def test_many_processes_may_ask_at_once_and_one_fetches(mirror: Mirror) -> None:
     assert len(mirror.requests) == 1
 
 
-def test_a_full_disk_is_told_by_what_was_being_written() -> None:
+def test_a_full_disk_is_reported_by_what_was_being_written() -> None:
     def fill() -> None:
-        with telling_full_disk("the jars"), Path("/dev/full").open("w") as full:
+        with reporting_full_disk("the jars"), Path("/dev/full").open("w") as full:
             full.write("x")
 
     with pytest.raises(DiskFull, match=r"could not write the jars\. Free some space"):

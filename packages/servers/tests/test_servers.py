@@ -15,7 +15,7 @@ import pytest
 from oms_servers import folders, ports
 from oms_servers.errors import PortTaken, ServerDied
 from oms_servers.kafka import KafkaServer
-from oms_servers.postgres import FORGETFUL, PostgresServer
+from oms_servers.postgres import NO_FSYNC, PostgresServer
 from oms_servers.testing import free_port, temporary_folder
 
 
@@ -28,7 +28,7 @@ def eventually(condition: Callable[[], bool], within: float = 10.0) -> bool:
 
 @pytest.fixture
 def own_postgres() -> Iterator[PostgresServer]:
-    with temporary_folder() as folder, PostgresServer(folder / "pg", free_port(), settings=FORGETFUL) as server:
+    with temporary_folder() as folder, PostgresServer(folder / "pg", free_port(), settings=NO_FSYNC) as server:
         yield server
 
 
@@ -58,12 +58,12 @@ def test_a_killed_postgres_leaves_no_process_behind(own_postgres: PostgresServer
     assert eventually(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in family))
 
 
-def test_a_taken_port_is_told_with_its_holder(postgres: PostgresServer, servers_folder: Path) -> None:
+def test_a_taken_port_is_reported_with_its_holder(postgres: PostgresServer, servers_folder: Path) -> None:
     with pytest.raises(PortTaken, match=rf"second needs port {postgres.port}, which postgres \(process \d+\) has"):
         PostgresServer(servers_folder / "second", postgres.port, name="second").start()
 
 
-def test_a_server_that_dies_is_told_with_its_last_words(servers_folder: Path) -> None:
+def test_a_server_that_dies_is_reported_with_its_last_words(servers_folder: Path) -> None:
     wrong = PostgresServer(servers_folder / "wrong", free_port(), settings={"shared_buffers": "a lot"})
     wrong.start()
     with pytest.raises(ServerDied, match='invalid value for parameter "shared_buffers"'):
@@ -106,7 +106,7 @@ def test_a_free_port_is_free_and_never_given_twice() -> None:
 def test_postgres_runs_for_root_in_a_folder_that_is_closed_to_others(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
-    server = PostgresServer(closed / "data", free_port(), settings=FORGETFUL)
+    server = PostgresServer(closed / "data", free_port(), settings=NO_FSYNC)
     with server:
         assert server.folder.is_relative_to("/var/lib/oms")
         assert server.folder.stat().st_uid == (folders.unprivileged() or (0, 0))[0]

@@ -59,9 +59,9 @@ def test_a_refusal_repeats_nothing_of_the_card(number: str) -> None:
     typed = card(number, cvv=CVV)
     with pytest.raises(CardRefused) as refused:
         SIMULATOR.tokenise(typed)
-    told = "".join(traceback.format_exception(refused.value)) + repr(vars(refused.value))
-    assert number not in told
-    assert CVV not in told
+    shown = "".join(traceback.format_exception(refused.value)) + repr(vars(refused.value))
+    assert number not in shown
+    assert CVV not in shown
 
 
 def test_the_frames_of_a_refusal_hold_no_number_in_the_clear() -> None:

@@ -151,7 +151,7 @@ def test_an_abandoned_key_can_never_be_charged(gateway: Gateway, approved: str, 
     assert (late.approved, late.reason) == (False, ABANDONED)
 
 
-def test_abandoning_a_charge_that_was_made_tells_of_it(gateway: Gateway, approved: str, order: str) -> None:
+def test_abandoning_a_charge_that_was_made_reports_it(gateway: Gateway, approved: str, order: str) -> None:
     charge = gateway.charge(charge_key(order), approved, 1250, "USD")
     assert gateway.abandon(charge_key(order)) == charge
 

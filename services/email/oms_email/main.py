@@ -10,7 +10,7 @@ from oms_notifications.jobs import job_queue
 
 
 def build(context: Context) -> Components:
-    """The parts; nothing connects yet."""
+    """The service's components; nothing connects yet."""
     settings: EmailSettings = context.settings
     provider = SmtpProvider(settings)
     return Components(
@@ -20,7 +20,7 @@ def build(context: Context) -> Components:
     )
 
 
-SERVICE = Service("email", "oms_email", EmailSettings, build)
+SERVICE = Service(name="email", package="oms_email", settings=EmailSettings, build=build)
 
 if __name__ == "__main__":
     raise SystemExit(main(SERVICE))

@@ -1,66 +1,79 @@
 """The routes of the Inventory Service: plain functions, which FastAPI runs in its threads."""
 
 from typing import Annotated
-from urllib.parse import urlencode
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Response
 
-from oms_chassis.db import Database
+from oms_chassis import db
+from oms_chassis.http import pages
+from oms_chassis.http.dependencies import Provided
+from oms_chassis.http.pages import BadCursor
+from oms_chassis.http.problems import InvalidRequest, OutcomeUnknown, Unavailable, documented
 from oms_inventory import catalogue
+from oms_inventory.problems import IdempotencyKeyReused, ItemChanged, ItemExists, ItemNotFound
 from oms_inventory.schemas import IdText, ItemBody, ItemView, RestockBody
+from oms_inventory.settings import InventorySettings
 
 router = APIRouter(tags=["items"])
+Database = Annotated[db.Database, Depends(Provided(db.Database))]
+Settings = Annotated[InventorySettings, Depends(Provided(InventorySettings))]
 ItemId = Annotated[IdText, Path()]
 Key = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[!-~]{1,200}$")]
 Version = Annotated[str | None, Header(alias="If-Match", pattern=r'^"[0-9]{1,9}"$')]
 
 
-@router.get("/items", summary="List items by id")
+@router.get("/items", summary="List items by id", responses=documented(InvalidRequest, BadCursor, Unavailable))
 def list_items(
-    request: Request,
+    database: Database,
     response: Response,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> list[ItemView]:
     """Pages by cursor: where there are further items, the Link header leads to them."""
-    items, following = catalogue.page(_database(request), limit, cursor)
+    items, following = catalogue.page(database, limit, cursor)
     if following is not None:
-        response.headers["Link"] = f'</items?{urlencode({"limit": limit, "cursor": following})}>; rel="next"'
+        response.headers["Link"] = pages.next_link("/items", {"limit": limit}, following)
     return items
 
 
-@router.get("/items/{item_id}", summary="Show an item")
-def show_item(request: Request, response: Response, item_id: ItemId) -> ItemView:
+@router.get("/items/{item_id}", summary="Show an item", responses=documented(InvalidRequest, ItemNotFound, Unavailable))
+def show_item(database: Database, response: Response, item_id: ItemId) -> ItemView:
     """The ETag is the item's version: send it as If-Match to change just this version."""
-    return _tagged(response, catalogue.find(_database(request), item_id))
+    return _tagged(response, catalogue.find(database, item_id))
 
 
-@router.put("/items/{item_id}", summary="Create an item or change its name and price")
+@router.put(
+    "/items/{item_id}",
+    summary="Create an item or change its name and price",
+    responses=documented(InvalidRequest, ItemNotFound, ItemChanged, ItemExists, Unavailable, OutcomeUnknown),
+)
 def put_item(
-    request: Request,
+    database: Database,
+    settings: Settings,
     response: Response,
     item_id: ItemId,
     body: ItemBody,
     if_match: Version = None,
 ) -> ItemView:
-    """201 for a new item. The order service takes orders at the new price from the moment when it hears of it."""
+    """201 for a new item. The order service takes orders at the new price from the moment when it receives it."""
     version = int(if_match.strip('"')) if if_match is not None else None
-    item, is_new = catalogue.put(_database(request), item_id, body, version, request.app.state.currency)
+    item, is_new = catalogue.put(database, item_id, body, version, settings.currency)
     response.status_code = 201 if is_new else 200
     return _tagged(response, item)
 
 
-@router.post("/items/{item_id}/restock", summary="Add to an item's stock")
-def restock_item(request: Request, response: Response, item_id: ItemId, body: RestockBody, key: Key = None) -> ItemView:
+@router.post(
+    "/items/{item_id}/restock",
+    summary="Add to an item's stock",
+    responses=documented(InvalidRequest, ItemNotFound, IdempotencyKeyReused, Unavailable, OutcomeUnknown),
+)
+def restock_item(
+    database: Database, response: Response, item_id: ItemId, body: RestockBody, key: Key = None
+) -> ItemView:
     """With an Idempotency-Key, a restock that is sent again adds nothing."""
-    return _tagged(response, catalogue.restock(_database(request), item_id, body.quantity, key))
+    return _tagged(response, catalogue.restock(database, item_id, body.quantity, key))
 
 
 def _tagged(response: Response, item: ItemView) -> ItemView:
     response.headers["ETag"] = f'"{item.version}"'
     return item
-
-
-def _database(request: Request) -> Database:
-    database: Database = request.app.state.database
-    return database

@@ -1,6 +1,5 @@
 """Reading and changing the catalogue for the routes. Every function may raise Problem."""
 
-import base64
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,8 +7,9 @@ from pydantic import TypeAdapter
 from sqlalchemy import Row
 
 from oms_chassis.db import Database, Rows, Transaction
-from oms_chassis.http.problems import Problem
+from oms_chassis.http import pages
 from oms_inventory import repository, stock
+from oms_inventory.problems import IdempotencyKeyReused, ItemChanged, ItemExists, ItemNotFound
 from oms_inventory.repository import NewItem
 from oms_inventory.schemas import CatalogueItem, IdText, ItemBody, ItemView
 
@@ -25,9 +25,9 @@ def seed(database: Database, items: Sequence[CatalogueItem], currency: str) -> N
 
 def page(database: Database, limit: int, cursor: str | None) -> tuple[list[ItemView], str | None]:
     """At most `limit` items by id, and the cursor of the next page if there is one."""
-    rows = repository.page(database, _decode(cursor) if cursor else "", limit + 1)
+    rows = repository.page(database, pages.decode(cursor, _item_id) if cursor else "", limit + 1)
     items = [ItemView.of(row) for row in rows[:limit]]
-    return items, _encode(items[-1].id) if len(rows) > limit else None
+    return items, pages.encode(items[-1].id.encode()) if len(rows) > limit else None
 
 
 def find(database: Database, item_id: str) -> ItemView:
@@ -48,10 +48,9 @@ def put(database: Database, item_id: str, body: ItemBody, version: int | None, c
 def _change(transaction: Transaction, item_id: str, body: ItemBody, version: int | None) -> ItemView:
     row = _only(repository.lock_item(transaction, item_id))
     if version not in (None, row.version):
-        raise Problem(412, "item-changed", "The item was changed since", "Read it again, then decide")
+        raise ItemChanged(detail="Read it again, then decide")
     if body.on_hand not in (None, row.initial):
-        errors = [{"field": "onHand", "message": "is given only when an item is created; restock it instead"}]
-        raise Problem(409, "item-exists", "The item exists with another initial stock", errors=errors)
+        raise ItemExists(("onHand", "is given only when an item is created; restock it instead"))
     if (body.name, body.unit_price) == (row.name, row.unit_price):
         return ItemView.of(row)
     return ItemView.of(stock.change(transaction, item_id, body.name, body.unit_price))
@@ -69,22 +68,14 @@ def restock(database: Database, item_id: str, quantity: int, key: str | None) ->
 
 def _check_same(transaction: Transaction, key: str, item_id: str, quantity: int) -> None:
     if repository.restock_of(transaction, key) != (item_id, quantity):
-        raise Problem(422, "idempotency-key-reused", "The key stands for another restock")
+        raise IdempotencyKeyReused
 
 
 def _only(rows: Rows) -> Row[Any]:
     if not rows:
-        raise Problem(404, "item-not-found", "There is no item with this id")
+        raise ItemNotFound
     return rows[0]
 
 
-def _encode(item_id: str) -> str:
-    return base64.urlsafe_b64encode(item_id.encode()).decode().rstrip("=")
-
-
-def _decode(cursor: str) -> str:
-    try:
-        return _ID.validate_python(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode())
-    except ValueError:
-        errors = [{"field": "cursor", "message": "must come from a Link header of this list"}]
-        raise Problem(422, "bad-cursor", "The cursor is none of ours", errors=errors) from None
+def _item_id(position: bytes) -> str:
+    return _ID.validate_python(position.decode())

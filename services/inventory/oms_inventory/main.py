@@ -1,4 +1,4 @@
-"""The Inventory Service: keeps the catalogue and takes stock. This is where its parts are put together."""
+"""The composition root: what the Inventory Service is made of."""
 
 from oms_chassis.messaging.consumer import Subscription
 from oms_chassis.runtime.cli import main
@@ -10,17 +10,18 @@ from oms_inventory.settings import InventorySettings
 
 
 def build(context: Context) -> Components:
-    """The parts; nothing connects yet."""
-    settings, database = context.settings, context.database
+    """The service's components; nothing connects yet."""
+    settings: InventorySettings = context.settings
+    database = context.database
     return Components(
         subscriptions=[Subscription(PAYMENT_COMPLETED, handlers.payment_completed)],
         routers=[router],
-        states={"database": database, "currency": settings.currency},
+        provides=[database, settings],
         on_start=[lambda: catalogue.seed(database, settings.catalogue, settings.currency)],
     )
 
 
-SERVICE = Service("inventory", "oms_inventory", InventorySettings, build)
+SERVICE = Service(name="inventory", package="oms_inventory", settings=InventorySettings, build=build)
 
 if __name__ == "__main__":
     raise SystemExit(main(SERVICE))

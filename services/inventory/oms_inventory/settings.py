@@ -1,4 +1,4 @@
-"""What the inventory service can be told beyond what every service can."""
+"""The Inventory Service's configuration from environment variables, beyond what every service has."""
 
 from typing import Annotated
 

@@ -20,11 +20,11 @@ def take(transaction: Transaction, quantities: Mapping[str, int]) -> None:
     _publish(transaction, [row for row in rows if row.on_hand == 0])
 
 
-def add(transaction: Transaction, item_id: str, quantity: int) -> Row[Any] | None:
-    """Add to an item's stock; the item, if there is one."""
+def add(transaction: Transaction, item_id: str, quantity: int) -> Row[Any]:
+    """Add to the stock of an item that exists; the item."""
     rows = repository.add(transaction, item_id, quantity)
     _publish(transaction, [row for row in rows if row.is_back])
-    return rows[0] if rows else None
+    return rows[0]
 
 
 def create(transaction: Transaction, items: Iterable[NewItem], currency: str) -> Rows:

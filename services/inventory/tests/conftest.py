@@ -1,19 +1,15 @@
 """The service's own database, and its routes on a real socket, without a broker."""
 
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from prometheus_client import CollectorRegistry
-from support.chassis import eventually, migrated
+from support.chassis import migrated
+from support.server import routes
 
 from oms_chassis.db import Database
-from oms_chassis.http import app
-from oms_chassis.runtime.service import Context
-from oms_chassis.telemetry.metrics import Metrics
 from oms_inventory import catalogue
 from oms_inventory.main import SERVICE
 from oms_inventory.schemas import CatalogueItem
@@ -43,7 +39,7 @@ def database(migrated_url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def seed(database: Database) -> Seed:
-    """Start anew with items that have so much on hand, each at 100 minor units, of which readers were told."""
+    """Start again with items that have so much on hand, each at 100 minor units, which readers were notified of."""
 
     def start(**on_hand: int) -> None:
         with database.transaction() as transaction:
@@ -60,16 +56,9 @@ def seed(database: Database) -> Seed:
 def address(migrated_url: str) -> Iterator[str]:
     """Where the public routes are; all tests share the server and its database."""
     settings = InventorySettings(database_url=migrated_url, kafka_bootstrap="127.0.0.1:1")
-    database, registry = Database(migrated_url, settings.database_pool, settings.limits), CollectorRegistry()
-    parts = SERVICE.build(Context(settings, database, registry))
-    asgi = app.create("inventory", parts.routers, parts.states, Metrics(registry), settings.body_limit)
-    server = uvicorn.Server(uvicorn.Config(asgi, host="127.0.0.1", port=0, lifespan="off", log_config=None))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    eventually(lambda: server.started)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+    database = Database(migrated_url, settings.database_pool, settings.limits)
+    with routes(SERVICE, settings, database, CollectorRegistry()) as (address, _):
+        yield address
     database.dispose()
 
 

@@ -1,24 +1,42 @@
 """The routes of the Order Service."""
 
-from collections.abc import AsyncIterator
 from typing import Annotated
+from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, BeforeValidator
 from starlette.concurrency import run_in_threadpool
 
 from oms_chassis.db import Database
-from oms_order import pages, stream, times
-from oms_order.documentation import PLACE_ORDER, PROBLEM, UNSTORED
+from oms_chassis.http import pages
+from oms_chassis.http.bodies import PRINTABLE
+from oms_chassis.http.dependencies import Provided
+from oms_chassis.http.pages import BadCursor
+from oms_chassis.http.problems import InvalidRequest, MalformedJson, OutcomeUnknown, Unavailable, documented
+from oms_order import ids, placing, problems, stream, times
 from oms_order.domain import Status
-from oms_order.pages import Filters
-from oms_order.placing import Placing
-from oms_order.rejections import read_order
+from oms_order.problems import OrderNotFound, TooManyListeners
+from oms_order.repository import orders
+from oms_order.repository.orders import Filters
+from oms_order.requests import PLACE_ORDER, read_order
 from oms_order.schemas import Accepted, OrderDetail, OrderSummary
 from oms_order.stream import Timelines
 
+
+async def parse_order_id(order_id: str) -> UUID:
+    """The id of a path; one that does not have an id's form belongs to no order. Raises OrderNotFound."""
+    parsed = ids.parse(order_id)
+    if parsed is None:
+        raise OrderNotFound
+    return parsed
+
+
 router = APIRouter(tags=["orders"])
+Reads = Annotated[Database, Depends(Provided(Database))]
+Placing = Annotated[placing.Placing, Depends(Provided(placing.Placing))]
+Follow = Annotated[Timelines, Depends(Provided(Timelines))]
+OrderId = Annotated[UUID, Depends(parse_order_id)]
 
 
 @router.post(
@@ -26,12 +44,28 @@ router = APIRouter(tags=["orders"])
     status_code=202,
     response_model=Accepted,
     summary="Place an order",
-    responses={**UNSTORED, **PROBLEM},
+    responses=documented(
+        MalformedJson,
+        problems.IdempotencyKeyRequired,
+        problems.IdempotencyKeyInUse,
+        problems.UnsupportedMediaType,
+        problems.InvalidOrder,
+        problems.BadPhone,
+        problems.DuplicateItem,
+        problems.UnknownItem,
+        problems.TotalTooLarge,
+        problems.MixedCurrencies,
+        problems.CardNotAccepted,
+        problems.BadIdempotencyKey,
+        problems.IdempotencyKeyReused,
+        problems.Busy,
+        Unavailable,
+        OutcomeUnknown,
+    ),
     openapi_extra=PLACE_ORDER,
 )
-async def place_order(request: Request) -> Response:
-    """An order that is answered with 202 is stored and will be worked on; its status tells how that goes."""
-    placing: Placing = request.app.state.placing
+async def place_order(request: Request, placing: Placing) -> Response:
+    """An order that is answered with 202 is stored and will be processed; its status says how far that has come."""
     answer = await placing.place(await read_order(request), request.headers.get("idempotency-key"))
     headers = {"Location": f"/order/{answer.order_id}"}
     if answer.replayed:
@@ -39,28 +73,42 @@ async def place_order(request: Request) -> Response:
     return Response(answer.body, 202, headers, media_type="application/json")
 
 
-@router.get("/order", response_model_exclude_none=True, summary="List orders, newest first", responses=PROBLEM)
+@router.get(
+    "/order",
+    response_model_exclude_none=True,
+    summary="List orders, newest first",
+    responses=documented(InvalidRequest, BadCursor, Unavailable),
+)
 def list_orders(
-    request: Request,
+    database: Reads,
     response: Response,
     status: Status | None = None,
-    email: Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")] = None,
+    email: Annotated[str | None, Query(max_length=200, pattern=PRINTABLE)] = None,
     since: Annotated[AwareDatetime | None, BeforeValidator(times.with_plus)] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     cursor: Annotated[str | None, Query(max_length=100)] = None,
 ) -> list[OrderSummary]:
     """Pages by cursor: where there are further orders, the Link header leads to them."""
-    filters = Filters(status, email, since)
-    found = pages.page(_database(request), filters, limit, cursor)
-    if found.next is not None:
-        response.headers["Link"] = pages.link(filters, limit, found.next)
-    return list(found.orders)
+    before = pages.decode(cursor, lambda position: UUID(bytes=position)) if cursor is not None else None
+    rows = orders.page(database, Filters(status, email, since), before, limit + 1)
+    if len(rows) > limit:
+        query = {"status": status, "email": email, "since": since and since.isoformat(), "limit": limit}
+        response.headers["Link"] = pages.next_link("/order", query, pages.encode(rows[limit - 1].id.bytes))
+    return [OrderSummary.of(row) for row in rows[:limit]]
 
 
-@router.get("/order/{order_id}", response_model_exclude_none=True, summary="Show an order", responses=PROBLEM)
-def show_order(request: Request, order_id: str) -> OrderDetail:
+@router.get(
+    "/order/{order_id}",
+    response_model_exclude_none=True,
+    summary="Show an order",
+    responses=documented(OrderNotFound, Unavailable),
+)
+def show_order(database: Reads, order_id: OrderId) -> OrderDetail:
     """An order with its lines and its timeline."""
-    return pages.detail(_database(request), order_id)
+    rows = orders.detail(database, order_id)
+    if not rows:
+        raise OrderNotFound
+    return OrderDetail.of(rows[0])
 
 
 @router.get(
@@ -70,23 +118,13 @@ def show_order(request: Request, order_id: str) -> OrderDetail:
     responses={
         200: {"content": {"text/event-stream": {}}},
         204: {"description": "There is nothing more to come"},
-        **PROBLEM,
+        **documented(OrderNotFound, TooManyListeners, Unavailable),
     },
 )
-async def follow_order(request: Request, order_id: str) -> Response:
+async def follow_order(request: Request, database: Reads, timelines: Follow, order_id: OrderId) -> Response:
     """Server-sent events, one per status, up to the last. Last-Event-ID goes on after the event with that id."""
-    parsed, seen = pages.parse_order_id(order_id), stream.last_seen(request.headers.get("last-event-id"))
-    over = await run_in_threadpool(stream.is_over, _database(request), parsed, seen)
-    if over is None:
-        raise pages.missing()
-    if over:
+    seen = stream.last_seen(request.headers.get("last-event-id"))
+    if await run_in_threadpool(stream.is_over, database, order_id, seen):
         return Response(status_code=204)  # the one answer after which a browser does not come back
-    timelines: Timelines = request.app.state.timelines
-    events: AsyncIterator[bytes] = timelines.listen(parsed, seen)
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    return StreamingResponse(events, media_type="text/event-stream", headers=headers)
-
-
-def _database(request: Request) -> Database:
-    database: Database = request.app.state.database
-    return database
+    return StreamingResponse(timelines.listen(order_id, seen), media_type="text/event-stream", headers=headers)

@@ -6,23 +6,19 @@ all items are compared by their versions every few minutes, whatever the times s
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
 
 from oms_chassis.db import Database, Rows
 from oms_order.metrics import OrderMetrics
+from oms_order.repository import items
 
 CHUNK = 5_000  # rows that one statement returns
 LEAST = 60.0  # seconds that a look goes back at least
 RECONCILE = 300.0  # seconds between two comparisons of all items
 SHARE = 9.0  # times as long as it took, a look is not repeated: looking takes a tenth of the time at most
-_RECENT = """
-SELECT id, version FROM item WHERE seen_at > now() - make_interval(secs => %(back)s) LIMIT %(chunk)s
-"""
-_ALL = "SELECT id, version FROM item WHERE id > %(after)s ORDER BY id LIMIT %(chunk)s"
-_NAMED = "SELECT id, name, unit_price, currency, version FROM item WHERE id = ANY(%(ids)s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +50,7 @@ class Catalogue:
         wanted = list(ids)
         missing = [id_ for id_ in wanted if id_ not in self.items]
         if missing:
-            self._learn(await run_in_threadpool(self._database.execute, _NAMED, ids=missing))
+            self._update(await run_in_threadpool(items.named, self._database, missing))
         return {id_: self.items[id_] for id_ in wanted if id_ in self.items}
 
     def refresh(self) -> float:
@@ -62,7 +58,7 @@ class Catalogue:
         began = time.monotonic()
         recent = self._recent(began)
         if recent is None:
-            for chunk in self._all():
+            for chunk in items.chunks(self._database, CHUNK):
                 self._compare(chunk)
             self._compared_at = began
         else:
@@ -75,21 +71,15 @@ class Catalogue:
         if now - self._compared_at >= self._reconcile:
             return None
         back = self._window + now - self._read_at
-        rows = self._database.execute(_RECENT, back=back, chunk=CHUNK)
+        rows = items.recent(self._database, back, CHUNK)
         return rows if len(rows) < CHUNK else None
-
-    def _all(self) -> Iterator[Rows]:
-        after = ""
-        while rows := self._database.execute(_ALL, after=after, chunk=CHUNK):
-            yield rows
-            after = rows[-1].id
 
     def _compare(self, rows: Rows) -> None:
         newer = [row.id for row in rows if self._is_news(row.id, row.version)]
         if newer:
-            self._learn(self._database.execute(_NAMED, ids=newer))
+            self._update(items.named(self._database, newer))
 
-    def _learn(self, rows: Rows) -> None:
+    def _update(self, rows: Rows) -> None:
         for row in rows:
             if self._is_news(row.id, row.version):
                 self.items[row.id] = CatalogueItem(row.id, row.name, row.unit_price, row.currency, row.version)

@@ -5,7 +5,7 @@
             v
         CANCELLING ──> CANCELLED
 
-Topics overtake one another, and events come twice. So an order remembers which facts it has heard, and its status
+Topics overtake one another, and events come twice. So an order remembers the facts that it knows, and its status
 follows from all of them together: whatever the order of arrival, the same facts end in the same status.
 """
 
@@ -15,7 +15,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """Where an order stands."""
+    """How far an order has come."""
 
     PENDING = "PENDING"
     PAID = "PAID"
@@ -32,11 +32,11 @@ class Reason(StrEnum):
 
 
 class Fact(StrEnum):
-    """What other services said about an order."""
+    """What other services have published about an order."""
 
     PAID = "paid"
     DECLINED = "declined"
-    STOCK_TAKEN = "stock-taken"
+    STOCK_RESERVED = "stock-taken"  # the value is in databases, and is not renamed
     STOCK_REJECTED = "stock-rejected"
     REFUNDED = "refunded"
 
@@ -70,16 +70,16 @@ class Rule:
 # Stock is asked for only once the charge has settled: an answer about stock proves the payment that it overtook.
 # A refund says nothing about its cause, so that one which comes early waits for the rejection that it overtook.
 RULES = (
-    Rule(Status.PENDING, frozenset({Fact.PAID, Fact.STOCK_TAKEN, Fact.STOCK_REJECTED}), Status.PAID),
+    Rule(Status.PENDING, frozenset({Fact.PAID, Fact.STOCK_RESERVED, Fact.STOCK_REJECTED}), Status.PAID),
     Rule(Status.PENDING, frozenset({Fact.DECLINED}), Status.CANCELLING, Reason.PAYMENT_DECLINED),
-    Rule(Status.PAID, frozenset({Fact.STOCK_TAKEN}), Status.CONFIRMED),
+    Rule(Status.PAID, frozenset({Fact.STOCK_RESERVED}), Status.CONFIRMED),
     Rule(Status.PAID, frozenset({Fact.STOCK_REJECTED}), Status.CANCELLING, Reason.OUT_OF_STOCK),
     # Nothing was charged after a decline, and there is nothing to wait for.
     Rule(Status.CANCELLING, frozenset({Fact.REFUNDED, Fact.DECLINED}), Status.CANCELLED),
 )
 _NEVER_BOTH = (
     (frozenset({Fact.DECLINED}), frozenset(Fact) - {Fact.DECLINED}),
-    (frozenset({Fact.STOCK_TAKEN}), frozenset({Fact.STOCK_REJECTED, Fact.REFUNDED})),
+    (frozenset({Fact.STOCK_RESERVED}), frozenset({Fact.STOCK_REJECTED, Fact.REFUNDED})),
 )
 
 
@@ -102,18 +102,18 @@ class Order:
     facts: frozenset[Fact] = frozenset()
     version: int = 1
 
-    def become(self, status: Status, reason: Reason | None = None) -> "Order":
+    def transition_to(self, status: Status, reason: Reason | None = None) -> "Order":
         """The order one arrow further; IllegalTransition if the diagram has no such arrow."""
         if (self.status, status) not in ARROWS:
             raise IllegalTransition(f"{self.status} -> {status}")
         return replace(self, status=status, reason=reason or self.reason, version=self.version + 1)
 
-    def hear(self, facts: Iterable[Fact]) -> tuple["Order", list[Step]]:
-        """The order after it heard these facts, and the steps that they led to: none if they change nothing."""
+    def apply(self, facts: Iterable[Fact]) -> tuple["Order", list[Step]]:
+        """The order with these facts, and the steps that they led to: none if they change nothing."""
         order = replace(self, facts=self.facts | frozenset(facts))
         steps = []
         while rule := _rule(order):
-            order = order.become(rule.next, rule.reason)
+            order = order.transition_to(rule.next, rule.reason)
             steps.append(Step(order.version, order.status, order.reason))
         return order, steps
 

@@ -1,7 +1,7 @@
 """Fingerprints: an HMAC by which the body of an order is recognised when it is sent again with its idempotency key.
 
 Of the card it takes what the order shows anyway: the last four digits, the expiry and the holder's name. An HMAC of the
-whole number, kept beside its last four digits, would give the number away to whoever has the key: few are left to try.
+whole number, kept next to its last four digits, would give the number away to whoever has the key: few are left to try.
 A second card of the same holder with the same four digits and expiry counts as the first, under a key that was used.
 
 Only what was sent is taken, by the names on the wire: a field that a later release adds changes nothing for a body that

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from oms_chassis.http.problems import Problem
 from oms_chassis.retention import Retention
+from oms_order.problems import BadIdempotencyKey, IdempotencyKeyInUse
 
 ANONYMOUS = "anonymous"
 HEADER = "Idempotency-Key"
@@ -17,22 +17,10 @@ _SHAPE = re.compile(r"^[\x21-\x7e]{1,200}$")
 
 
 def check(key: str) -> str:
-    """The key, if it is one. Raises Problem."""
+    """The key, if it is one. Raises BadIdempotencyKey."""
     if not _SHAPE.match(key):
-        errors = [{"field": HEADER, "message": "must be 1 to 200 printable ASCII characters without spaces"}]
-        raise Problem(422, "bad-idempotency-key", "The Idempotency-Key cannot be used", errors=errors)
+        raise BadIdempotencyKey((HEADER, "must be 1 to 200 printable ASCII characters without spaces"))
     return key
-
-
-def required() -> Problem:
-    """This service takes no order without a key."""
-    errors = [{"field": HEADER, "message": "is required"}]
-    return Problem(400, "idempotency-key-required", "An order needs an Idempotency-Key", errors=errors)
-
-
-def reused() -> Problem:
-    """The key stands for another body."""
-    return Problem(422, "idempotency-key-reused", "This Idempotency-Key was used for another order")
 
 
 class InFlight:
@@ -43,10 +31,9 @@ class InFlight:
 
     @contextmanager
     def hold(self, scope: str, key: str) -> Iterator[None]:
-        """Hold a key for a block; Problem 409 if another request holds it."""
+        """Hold a key for a block. Raises IdempotencyKeyInUse if another request holds it."""
         if (scope, key) in self._keys:
-            title = "A request with this Idempotency-Key is still being worked on"
-            raise Problem(409, "idempotency-key-in-use", title, headers={"Retry-After": "1"})
+            raise IdempotencyKeyInUse
         self._keys.add((scope, key))
         try:
             yield
@@ -55,5 +42,5 @@ class InFlight:
 
 
 def retention(days: float) -> Retention:
-    """After so many days, a key may stand for another order."""
+    """After so many days, a key may be used for another order."""
     return Retention("idempotency", "created_at", days * 86400)

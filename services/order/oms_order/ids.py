@@ -1,4 +1,4 @@
-"""Order ids: UUID version 7 (RFC 9562). They sort by the time they were made: the newest orders stand together."""
+"""Order ids: UUID version 7 (RFC 9562). They sort by the time they were made: the newest are next to each other."""
 
 import time
 from datetime import datetime

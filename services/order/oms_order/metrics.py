@@ -4,7 +4,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 
 class OrderMetrics:
-    """Orders in numbers. Steps are those that an order can be held by: see reconciliation.py."""
+    """Orders in numbers. Steps are those that an order can wait for: see stuck_orders.py."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.orders = Counter(
@@ -16,15 +16,15 @@ class OrderMetrics:
         self.contradictions = Counter(
             "oms_orders_contradictions_total", "Facts that contradict what was said before", ["fact"], registry=registry
         )
-        self.strays = Counter(
-            "oms_orders_strays_total", "Facts about orders that are not ours", ["fact"], registry=registry
+        self.unknown = Counter(
+            "oms_unknown_order_events_total", "Events about orders that there are not", ["fact"], registry=registry
         )
         self.unfinished = Gauge(
             "oms_orders_unfinished", "Orders under way, by the step that comes next", ["step"], registry=registry
         )
         self.stuck = Gauge(
             "oms_orders_stuck",
-            "Orders that stand still for too long, by the step that holds them",
+            "Orders whose status has not changed for too long, by the step that comes next",
             ["step"],
             registry=registry,
         )

@@ -1,10 +1,13 @@
 """Phone numbers as people paste them: with typographic dashes, spaces of all widths, digits of any script, and marks
-that nobody sees."""
+that nobody sees. They are kept in plain characters, and in the one form that every provider takes where it is known."""
 
 import re
 import unicodedata
 
+import phonenumbers
 from pydantic_core import PydanticCustomError
+
+from oms_order.problems import BadPhone
 
 _FORM = re.compile(r"\+?[0-9 ().\-/]*")
 _WRITTEN_SO = {"Pd": "-", "Zs": " "}  # dashes and spaces, by their Unicode category
@@ -25,6 +28,20 @@ def cleaned(text: str) -> str:
     if sum(map(str.isdigit, plain)) not in _DIGITS:
         raise PydanticCustomError("bad-phone", "must be a phone number of 5 to 15 digits")
     return plain
+
+
+def e164(number: str, region: str) -> str | None:
+    """The number as `+94762222222`, or None if it is not one that `region` (or the country it names) has.
+
+    Raises BadPhone for what cannot be a phone number at all.
+    """
+    try:
+        parsed = phonenumbers.parse(number, region)
+    except phonenumbers.NumberParseException as error:
+        raise BadPhone(("customer.phoneNumber", "must be a phone number")) from error
+    if not phonenumbers.is_valid_number(parsed):
+        return None
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 
 def _plain(character: str) -> str:

@@ -7,23 +7,32 @@ from datetime import UTC, datetime
 from sqlalchemy.exc import SQLAlchemyError
 
 from oms_chassis.http.groupcommit import Full, GroupCommit, NotWritten
-from oms_chassis.http.problems import Problem, outcome_unknown, unavailable
+from oms_chassis.http.problems import OutcomeUnknown, Problem, Unavailable
 from oms_chassis.telemetry import tracing
 from oms_contracts.events import Customer, Line, OrderCreated, PaymentMethod
 from oms_contracts.topics import ORDER_CREATED
 from oms_gateway.cards import Card, Token
 from oms_gateway.contract import Tokeniser
 from oms_gateway.errors import CardRefused
-from oms_order import contact, idempotency, ids
-from oms_order.admission import Admission, busy
+from oms_order import idempotency, ids, phones
+from oms_order.backpressure import Backpressure
 from oms_order.catalogue import Catalogue, CatalogueItem
 from oms_order.domain import Status
 from oms_order.fingerprints import Fingerprint
 from oms_order.idempotency import ANONYMOUS, InFlight
-from oms_order.rejections import refuse
+from oms_order.problems import (
+    Busy,
+    CardNotAccepted,
+    DuplicateItem,
+    IdempotencyKeyRequired,
+    IdempotencyKeyReused,
+    MixedCurrencies,
+    TotalTooLarge,
+    UnknownItem,
+)
+from oms_order.repository.placing import Placement, Stored, Unresolved, Writer
 from oms_order.schemas import Accepted, OrderBody, PaymentBody
 from oms_order.settings import OrderSettings
-from oms_order.writer import OutcomeUnknown, Placement, Stored, Writer
 
 MAX_TOTAL = 10**15  # minor units: far beyond any order, far below what a bigint holds
 _CARD_FIELDS = {"number": "cardNumber", "cvv": "cvv", "expiry": "expiryDate"}
@@ -42,10 +51,15 @@ class Placing:
     """Takes orders. One per process: it owns the thread that writes them."""
 
     def __init__(
-        self, settings: OrderSettings, writer: Writer, catalogue: Catalogue, tokeniser: Tokeniser, admission: Admission
+        self,
+        settings: OrderSettings,
+        writer: Writer,
+        catalogue: Catalogue,
+        tokeniser: Tokeniser,
+        backpressure: Backpressure,
     ) -> None:
         self._settings, self._writer = settings, writer
-        self._catalogue, self._tokeniser, self._admission = catalogue, tokeniser, admission
+        self._catalogue, self._tokeniser, self._backpressure = catalogue, tokeniser, backpressure
         self.group: GroupCommit[Placement, Stored] = GroupCommit(
             "orders", writer.write, settings.queue_limit, settings.queue_seconds
         )
@@ -58,7 +72,7 @@ class Placing:
         """
         if key is None:
             if self._settings.require_idempotency_key:
-                raise idempotency.required()
+                raise IdempotencyKeyRequired((idempotency.HEADER, "is required"))
             return await self._accept(body, None, None)
         idempotency.check(key)
         fingerprint = Fingerprint(body, self._settings.fingerprint_keys)
@@ -80,7 +94,7 @@ class Placing:
             raise
 
     async def _accept(self, body: OrderBody, key: str | None, fingerprint: Fingerprint | None) -> Answer:
-        self._admission.check()
+        self._backpressure.check()
         lines = _lines(body, await self._catalogue.find({item.id for item in body.items}))
         placement = self._placement(body, lines, key, fingerprint.value if fingerprint else None)
         stored = await self._write(placement)
@@ -91,12 +105,12 @@ class Placing:
     async def _write(self, placement: Placement) -> Stored:
         try:
             return await self.group.submit(placement)
-        except OutcomeUnknown:
-            raise outcome_unknown(f"/order/{placement.order_id}", may_repeat=placement.key is not None) from None
+        except Unresolved:
+            raise OutcomeUnknown(f"/order/{placement.order_id}", may_repeat=placement.key is not None) from None
         except Full:
-            raise busy() from None
+            raise Busy from None
         except NotWritten:
-            raise unavailable() from None
+            raise Unavailable from None
 
     def _placement(
         self, body: OrderBody, lines: list[tuple[CatalogueItem, int]], key: str | None, fingerprint: str | None
@@ -118,11 +132,11 @@ class Placing:
         answer = Accepted(
             id=order_id, status=Status.PENDING, total=created.total, currency=created.currency, placed_at=placed_at
         )
-        return Placement(order_id, created, event.encode(), answer.model_dump_json(), key, fingerprint)
+        return Placement(order_row(created), created.lines, event.encode(), answer.model_dump_json(), key, fingerprint)
 
     def _customer(self, body: OrderBody) -> Customer:
         customer = body.customer
-        phone = contact.e164(customer.phone_number, self._settings.default_region)
+        phone = phones.e164(customer.phone_number, self._settings.default_region)
         return Customer(name=customer.name, email=customer.email, phone_number=customer.phone_number, phone_e164=phone)
 
     def _tokenise(self, payment: PaymentBody) -> Token:
@@ -131,7 +145,26 @@ class Placing:
             return self._tokeniser.tokenise(Card(payment.card_number, payment.cvv, payment.expiry_date))
         except CardRefused as error:
             field = f"paymentDetails.{_CARD_FIELDS.get(error.field, 'cardNumber')}"
-            refuse("card-refused", "The gateway does not take this card", {field: error.message})
+            raise CardNotAccepted((field, error.message)) from None
+
+
+def order_row(created: OrderCreated) -> dict[str, object]:
+    """An order's columns at its beginning: what the event says of it."""
+    customer, payment = created.customer, created.payment
+    return {
+        "id": created.order_id,
+        "name": customer.name,
+        "email": customer.email,
+        "phone": customer.phone_number,
+        "phone_e164": customer.phone_e164,
+        "card_token": payment.token,
+        "card_brand": payment.brand,
+        "card_last4": payment.last4,
+        "card_expiry": payment.expiry,
+        "total": created.total,
+        "currency": created.currency,
+        "placed_at": created.placed_at,
+    }
 
 
 def _method(token: Token) -> PaymentMethod:
@@ -139,28 +172,28 @@ def _method(token: Token) -> PaymentMethod:
 
 
 def _lines(body: OrderBody, known: Mapping[str, CatalogueItem]) -> list[tuple[CatalogueItem, int]]:
-    """Each line's item and quantity. Raises Problem where an item comes twice, or is none that there is."""
+    """Each line's item and quantity. Raises DuplicateItem or UnknownItem."""
     positions: dict[str, int] = {}
     for position, item in enumerate(body.items):
         if positions.setdefault(item.id, position) != position:
-            refuse("duplicate-item", "An item comes twice", {f"items[{position}].id": "is already in the order"})
-    unknown = {f"items[{positions[id_]}].id": "is not an item" for id_ in positions if id_ not in known}
+            raise DuplicateItem((f"items[{position}].id", "is already in the order"))
+    unknown = [f"items[{position}].id" for id_, position in positions.items() if id_ not in known]
     if unknown:
-        refuse("unknown-item", "There is no such item", unknown)
+        raise UnknownItem(*((field, "is not an item") for field in unknown))
     return [(known[item.id], item.quantity) for item in body.items]
 
 
 def _total(lines: list[tuple[CatalogueItem, int]]) -> int:
     total = sum(item.unit_price * quantity for item, quantity in lines)
     if total > MAX_TOTAL:
-        refuse("total-too-large", "The order is too large", {"items": "come to more than can be charged"})
+        raise TotalTooLarge(("items", "come to more than can be charged"))
     for position, (item, _) in enumerate(lines):
         if item.currency != lines[0][0].currency:
-            refuse("mixed-currencies", "The items have different currencies", {f"items[{position}].id": "differs"})
+            raise MixedCurrencies((f"items[{position}].id", "differs"))
     return total
 
 
 def _replay(earlier: Stored, fingerprint: Fingerprint | None) -> Answer:
     if fingerprint is None or not fingerprint.matches(earlier.fingerprint):
-        raise idempotency.reused()
+        raise IdempotencyKeyReused
     return Answer(earlier.order_id, earlier.answer, replayed=True)

@@ -1,18 +1,18 @@
-"""What the HTTP interface takes and gives. Names are camelCase; amounts are integers in minor units of the currency.
+"""What the HTTP interface takes and gives. Amounts are integers in minor units of the currency.
 
-Requests are strict: no value is converted, no unknown field is passed over. Messages name a field and say what it must
-be; none of them repeats what was sent.
+Messages name a field and say what it must be; none of them repeats what was sent.
 """
 
 import re
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any, Self
 
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints, WithJsonSchema
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
+from sqlalchemy import Row
 
+from oms_chassis.http.bodies import PRINTABLE, Body, View
 from oms_order import phones
 from oms_order.domain import Reason, Status
 
@@ -20,9 +20,7 @@ MAX_LINES = 100
 MAX_QUANTITY = 10_000
 MAX_EMAIL = 200
 
-# Control characters have no place in a name, and Postgres does not take a NUL in any text.
-_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
-# Nearly every address has this form, and is told apart in a tenth of the time that the library takes for it.
+# Nearly every address has this form, and is recognised in a tenth of the time that the library takes for it.
 _EVERYDAY_EMAIL = re.compile(
     r"^(?P<local>[a-z0-9]+(?:[._+-][a-z0-9]+)*)@(?:(?=[a-z0-9-]{1,63}\.)[a-z0-9]+(?:-[a-z0-9]+)*\.)+(?P<last>[a-z]{2,24})\Z"
 )
@@ -69,27 +67,19 @@ def _secret_schema(pattern: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "format": "password", "writeOnly": True, "pattern": pattern})
 
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_PRINTABLE)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=PRINTABLE)]
 Email = Annotated[
     str, Field(max_length=MAX_EMAIL), AfterValidator(_email), WithJsonSchema({"type": "string", "format": "email"})
 ]
 Phone = Annotated[str, Field(max_length=32, examples=["762222222", "+94 76 222 2222"]), AfterValidator(phones.cleaned)]
-ItemId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_PRINTABLE)]
+ItemId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=PRINTABLE)]
 Expiry = Annotated[str, Field(max_length=5, json_schema_extra={"pattern": _EXPIRY}), AfterValidator(_expiry)]
 CardNumber = Annotated[SecretStr, AfterValidator(_card_number), _secret_schema(_NUMBER)]
 Cvv = Annotated[SecretStr, AfterValidator(_cvv), _secret_schema(_CVV)]
 
 
-class Body(BaseModel):
-    """The base of what is sent to us."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel, extra="forbid", strict=True, frozen=True, hide_input_in_errors=True
-    )
-
-
 class CustomerBody(Body):
-    """Whom to tell how the order goes."""
+    """Whom to notify of what becomes of the order."""
 
     name: Name
     email: Email
@@ -120,12 +110,6 @@ class OrderBody(Body):
     payment_details: PaymentBody
 
 
-class View(BaseModel):
-    """The base of what we answer."""
-
-    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, serialize_by_alias=True)
-
-
 class Accepted(View):
     """The answer to an order that was taken."""
 
@@ -137,7 +121,7 @@ class Accepted(View):
 
 
 class CustomerView(View):
-    """Whom we tell. `phoneE164` is there where it could be derived."""
+    """Whom we notify. `phoneE164` is there where it could be derived."""
 
     name: str
     email: str
@@ -156,6 +140,11 @@ class OrderSummary(View):
     currency: str
     placed_at: datetime
     updated_at: datetime
+
+    @classmethod
+    def of(cls, row: Row[Any], **more: object) -> Self:
+        """From a row of the table."""
+        return super().of(row, id=str(row.id), customer=CustomerView.of(row, phone_number=row.phone), **more)
 
 
 class LineView(View):
@@ -190,3 +179,9 @@ class OrderDetail(OrderSummary):
     lines: list[LineView]
     payment: PaymentView
     timeline: list[StepView]
+
+    @classmethod
+    def of(cls, row: Row[Any], **more: object) -> Self:
+        """From a row of the table with its `lines` and its `timeline`."""
+        payment = PaymentView(brand=row.card_brand, last4=row.card_last4, expiry_date=row.card_expiry)
+        return super().of(row, payment=payment, **more)

@@ -1,4 +1,4 @@
-"""What the Order Service can be told from outside, beyond what every service can."""
+"""The Order Service's configuration from environment variables, beyond what every service has."""
 
 from collections.abc import Sequence
 from typing import Self
@@ -31,7 +31,7 @@ class OrderSettings(Settings):
     catalogue_seconds: float = Field(
         default=1.0, gt=0, description="between two looks for prices that other replicas learned"
     )
-    stuck_seconds: float = Field(default=300.0, gt=0, description="an order that stands still for longer is stuck")
+    stuck_seconds: float = Field(default=300.0, gt=0, description="an order that waits for longer is stuck")
     stream_poll_seconds: float = Field(default=0.2, gt=0)
     stream_heartbeat_seconds: float = Field(default=15.0, gt=0)
     stream_listeners: int = Field(default=1000, ge=1, description="listeners to order events, per process")

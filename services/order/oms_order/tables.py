@@ -19,7 +19,7 @@ class Tables(SQLModel, registry=registry()):
 
 
 class OrderRow(Tables, table=True):
-    """An order as it was accepted, and where it stands."""
+    """An order as it was accepted, and how far it has come."""
 
     __tablename__ = "orders"
     __table_args__ = (
@@ -90,7 +90,7 @@ class ItemRow(Tables, table=True):
 
 
 class IdempotencyRow(Tables, table=True):
-    """A caller's key with the answer that it got. Written in the transaction of the order that it stands for."""
+    """A caller's key with the answer that it got. Written in the transaction of its order."""
 
     __tablename__ = "idempotency"
     __table_args__ = (Index("idempotency_created_at", "created_at"),)

@@ -1,30 +1,30 @@
 """A running Order Service for tests: the real application on a real socket and a real database, without a broker."""
 
 import copy
-import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from prometheus_client import CollectorRegistry
-from support.chassis import deliver, eventually, migrated
+from support.chassis import deliver, migrated
+from support.server import routes
 
 from oms_chassis.db import Database
-from oms_chassis.http import app
-from oms_chassis.runtime.service import Components, Context
-from oms_chassis.telemetry.metrics import Metrics
+from oms_chassis.runtime.service import Components
 from oms_contracts.events import Customer, ItemUpdated, Line, OrderCreated, PaymentMethod
 from oms_contracts.topics import ITEM_UPDATED
 from oms_order import ids
-from oms_order.documentation import SAMPLE
-from oms_order.handlers import learn
+from oms_order.handlers import update_catalogue
 from oms_order.main import SERVICE
+from oms_order.placing import order_row
+from oms_order.repository.placing import Placement
+from oms_order.requests import SAMPLE
 from oms_order.settings import OrderSettings
-from oms_order.writer import Placement
+from oms_order.stream import Timelines
 
 
 @dataclass
@@ -33,12 +33,17 @@ class Running:
 
     client: httpx.Client
     database: Database
-    parts: Components
+    components: Components
     registry: CollectorRegistry
+
+    @property
+    def timelines(self) -> Timelines:
+        """Its live streams."""
+        return next(one for one in self.components.provides if isinstance(one, Timelines))
 
     def task(self, name: str) -> None:
         """Make one call of a periodic task."""
-        next(task for task in self.parts.tasks if task.name == name).call()
+        next(task for task in self.components.tasks if task.name == name).call()
 
     def rows(self, table: str) -> int:
         return int(self.database.execute(f"SELECT count(*) AS n FROM {table}")[0].n)
@@ -65,7 +70,7 @@ def database(migrated_url: str) -> Iterator[Database]:
         ItemUpdated(item_id=f"Item{n}", name=f"Item {n}", unit_price=n * 100, currency="USD", available=True, version=1)
         for n in range(1, 6)
     ]
-    deliver(database, learn, [ITEM_UPDATED.event(item, item.item_id) for item in items])
+    deliver(database, update_catalogue, [ITEM_UPDATED.event(item, item.item_id) for item in items])
     yield database
     database.dispose()
 
@@ -74,24 +79,15 @@ def database(migrated_url: str) -> Iterator[Database]:
 def start(database: Database, migrated_url: str) -> Iterator[Callable[..., Running]]:
     """Start replicas, each with settings of its own; all of them end with the test."""
     assert database
-    stops: list[Callable[[], None]] = []
-
-    def start_one(**settings: Any) -> Running:
-        running, stop = _start(migrated_url, settings)
-        stops.append(stop)
-        return running
-
-    yield start_one
-    for stop in stops:
-        stop()
+    with ExitStack() as replicas:
+        yield lambda **settings: replicas.enter_context(_running(migrated_url, **settings))
 
 
 @pytest.fixture(scope="session")
 def replica(migrated_url: str) -> Iterator[Running]:
     """The replica that most tests share."""
-    running, stop = _start(migrated_url, {})
-    yield running
-    stop()
+    with _running(migrated_url) as running:
+        yield running
 
 
 @pytest.fixture
@@ -124,31 +120,18 @@ def _placement(name: str, key: str | None = None) -> Placement:
         payment=PaymentMethod(token="t", brand="test", last4="1234", expiry="02/22"),
         placed_at=datetime.now(UTC),
     )
-    return Placement(order_id, created, "{}", f"answer to {name}", key, key and f"print of {name}")
+    answer, fingerprint = f"answer to {name}", key and f"print of {name}"
+    return Placement(order_row(created), created.lines, "{}", answer, key, fingerprint)
 
 
-def _start(url: str, overrides: dict[str, Any]) -> tuple[Running, Callable[[], None]]:
+@contextmanager
+def _running(url: str, **overrides: Any) -> Iterator[Running]:
     values = {"database_url": url, "kafka_bootstrap": "localhost:1", "stream_poll_seconds": 0.02, **overrides}
     settings = OrderSettings(**values)
     database, registry = Database(settings.database_url, settings.database_pool, settings.limits), CollectorRegistry()
-    parts = SERVICE.build(Context(settings, database, registry))
-    asgi = app.create("test", parts.routers, parts.states, Metrics(registry), settings.body_limit)
-    server = uvicorn.Server(uvicorn.Config(asgi, host="127.0.0.1", port=0, lifespan="off", log_config=None))
-    thread = threading.Thread(target=server.run)
-    writers = [threading.Thread(target=writer.run) for writer in parts.writers]
-    for one in (*writers, thread):
-        one.start()
-    eventually(lambda: server.started)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10)
-
-    def stop() -> None:
-        client.close()
-        for writer in parts.writers:
-            writer.stop()
-        server.should_exit = True
-        for one in (*writers, thread):
-            one.join()
-        database.dispose()
-
-    return Running(client, database, parts, registry), stop
+    with (
+        routes(SERVICE, settings, database, registry) as (address, components),
+        httpx.Client(base_url=address, timeout=10) as client,
+    ):
+        yield Running(client, database, components, registry)
+    database.dispose()

@@ -13,7 +13,7 @@ from oms_chassis.db import Database
 from oms_contracts.events import ItemUpdated
 from oms_contracts.topics import ITEM_UPDATED
 from oms_order.catalogue import CHUNK, Catalogue
-from oms_order.handlers import learn
+from oms_order.handlers import update_catalogue
 from oms_order.metrics import OrderMetrics
 
 MANY = 100_000
@@ -64,7 +64,7 @@ def test_a_price_whose_transaction_commits_after_later_ones_is_not_missed(
     database: Database, catalogue: Catalogue
 ) -> None:
     with database.transaction() as slow:
-        learn(slow, changed("Item1", 2, 999))
+        update_catalogue(slow, changed("Item1", 2, 999))
         database.execute("UPDATE item SET version = 2, seen_at = clock_timestamp() + '31 seconds' WHERE id = 'Item2'")
         catalogue.refresh()
     assert price(catalogue, "Item1") == 100

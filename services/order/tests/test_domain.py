@@ -14,7 +14,7 @@ CANCELLED_STEPS = [Status.PAID, Status.CANCELLING, Status.CANCELLED]
 HISTORIES = {
     (Fact.PAID,): [Status.PAID],
     (Fact.DECLINED,): [Status.CANCELLING, Status.CANCELLED],
-    (Fact.PAID, Fact.STOCK_TAKEN): [Status.PAID, Status.CONFIRMED],
+    (Fact.PAID, Fact.STOCK_RESERVED): [Status.PAID, Status.CONFIRMED],
     (Fact.PAID, Fact.STOCK_REJECTED): [Status.PAID, Status.CANCELLING],
     (Fact.PAID, Fact.STOCK_REJECTED, Fact.REFUNDED): CANCELLED_STEPS,
 }
@@ -23,7 +23,7 @@ HISTORIES = {
 def walk(facts: list[Fact]) -> tuple[Order, list[Status]]:
     order, statuses = ORDER, []
     for fact in facts:
-        order, steps = order.hear([fact])
+        order, steps = order.apply([fact])
         statuses += [step.status for step in steps]
     return order, statuses
 
@@ -56,13 +56,13 @@ def test_no_facts_whatever_lead_off_the_diagram(facts: list[Fact]) -> None:
 def test_a_terminal_order_stays_what_it_is(first: list[Fact], then: list[Fact]) -> None:
     order, _ = walk(first)
     if order.status in TERMINAL:
-        later, steps = order.hear(then)
+        later, steps = order.apply(then)
         assert (later.status, later.reason, later.version, steps) == (order.status, order.reason, order.version, [])
 
 
 @given(deliveries())
 def test_facts_heard_together_do_what_they_do_one_by_one(delivery: tuple[tuple[Fact, ...], list[Fact]]) -> None:
-    together, steps = ORDER.hear(delivery[1])
+    together, steps = ORDER.apply(delivery[1])
     one_by_one, statuses = walk(delivery[1])
     assert together == one_by_one
     assert [step.status for step in steps] == statuses
@@ -73,13 +73,13 @@ def test_facts_heard_together_do_what_they_do_one_by_one(delivery: tuple[tuple[F
     [([Fact.DECLINED], Reason.PAYMENT_DECLINED), ([Fact.STOCK_REJECTED, Fact.REFUNDED], Reason.OUT_OF_STOCK)],
 )
 def test_a_cancelled_order_says_why(facts: list[Fact], reason: Reason) -> None:
-    order, steps = ORDER.hear(facts)
+    order, steps = ORDER.apply(facts)
     assert order.reason is reason
     assert {step.reason for step in steps if step.status.startswith("CANCEL")} == {reason}
 
 
 def test_positions_count_on_without_a_gap() -> None:
-    order, steps = ORDER.hear([Fact.STOCK_TAKEN])
+    order, steps = ORDER.apply([Fact.STOCK_RESERVED])
     assert [step.position for step in steps] == [2, 3]
     assert order.version == 3
 
@@ -87,12 +87,12 @@ def test_positions_count_on_without_a_gap() -> None:
 @pytest.mark.parametrize("arrow", sorted(set(itertools.product(Status, Status)) - ARROWS))
 def test_what_the_diagram_lacks_is_refused(arrow: tuple[Status, Status]) -> None:
     with pytest.raises(IllegalTransition):
-        Order("one", status=arrow[0]).become(arrow[1])
+        Order("one", status=arrow[0]).transition_to(arrow[1])
 
 
 @pytest.mark.parametrize(
     "facts",
-    [{Fact.DECLINED, Fact.PAID}, {Fact.STOCK_TAKEN, Fact.STOCK_REJECTED}, {Fact.STOCK_TAKEN, Fact.REFUNDED}],
+    [{Fact.DECLINED, Fact.PAID}, {Fact.STOCK_RESERVED, Fact.STOCK_REJECTED}, {Fact.STOCK_RESERVED, Fact.REFUNDED}],
 )
 def test_facts_that_cannot_both_be_true_are_found_out(facts: set[Fact]) -> None:
     assert contradictory(frozenset(facts))

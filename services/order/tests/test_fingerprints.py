@@ -10,8 +10,8 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from oms_order import fingerprints
-from oms_order.documentation import SAMPLE
 from oms_order.fingerprints import Fingerprint
+from oms_order.requests import SAMPLE
 from oms_order.schemas import OrderBody, PaymentBody
 from oms_order.settings import OrderSettings
 

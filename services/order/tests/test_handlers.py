@@ -26,9 +26,9 @@ from oms_contracts.events import (
     Shortage,
 )
 from oms_contracts.topics import Topic
-from oms_order import handlers, reconciliation
-from oms_order.documentation import SAMPLE
+from oms_order import handlers, stuck_orders
 from oms_order.metrics import OrderMetrics
+from oms_order.requests import SAMPLE
 
 UNKNOWN = "0198c0de-0000-7000-8000-000000000000"  # fixed: pytest-xdist wants the same names in each worker
 
@@ -61,7 +61,7 @@ def event(topic: Topic, order_id: str) -> Event[Any]:
     return topic.event(data[topic](), order_id)
 
 
-class Listening:
+class Consuming:
     """The handlers of the service by topic, with their metrics."""
 
     def __init__(self, database: Database) -> None:
@@ -70,10 +70,10 @@ class Listening:
         self.database = database
         self._handles = {one.topic: one.handle for one in handlers.subscriptions(self.metrics)}
 
-    def hear(self, topic: Topic, *orders: str) -> None:
+    def consume(self, topic: Topic, *orders: str) -> None:
         deliver(self.database, self._handles[topic], [event(topic, order_id) for order_id in orders])
 
-    def learn(self, *items: ItemUpdated) -> None:
+    def update(self, *items: ItemUpdated) -> None:
         events = [topics.ITEM_UPDATED.event(item, item.item_id) for item in items]
         deliver(self.database, self._handles[topics.ITEM_UPDATED], events)
 
@@ -82,8 +82,8 @@ class Listening:
 
 
 @pytest.fixture
-def listening(service: Any) -> Listening:
-    return Listening(service.database)
+def consuming(service: Any) -> Consuming:
+    return Consuming(service.database)
 
 
 def place(service: Any) -> str:
@@ -96,75 +96,75 @@ def shown(service: Any, order_id: str) -> tuple[str, str | None]:
 
 
 @pytest.mark.parametrize("history", HISTORIES)
-def test_a_history_leads_to_its_status(service: Any, listening: Listening, history: tuple[Topic, ...]) -> None:
+def test_a_history_leads_to_its_status(service: Any, consuming: Consuming, history: tuple[Topic, ...]) -> None:
     order_id = place(service)
     for topic in history:
-        listening.hear(topic, order_id)
+        consuming.consume(topic, order_id)
     assert shown(service, order_id) == HISTORIES[history]
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), history=st.sampled_from(list(HISTORIES)))
 def test_facts_in_any_order_lead_to_the_same_status(
-    service: Any, listening: Listening, data: st.DataObject, history: tuple[Topic, ...]
+    service: Any, consuming: Consuming, data: st.DataObject, history: tuple[Topic, ...]
 ) -> None:
     order_id = place(service)
     for topic in data.draw(st.permutations(history + history[:2])):
-        listening.hear(topic, order_id)
+        consuming.consume(topic, order_id)
     assert shown(service, order_id) == HISTORIES[history]
     rows = service.database.execute("SELECT position FROM timeline WHERE order_id = %(id)s ORDER BY 1", id=order_id)
     assert [row.position for row in rows] == list(range(1, len(rows) + 1))
 
 
-def test_the_timeline_of_an_overtaken_payment_shows_the_payment(service: Any, listening: Listening) -> None:
+def test_the_timeline_of_an_overtaken_payment_shows_the_payment(service: Any, consuming: Consuming) -> None:
     order_id = place(service)
-    listening.hear(topics.INVENTORY_UPDATED, order_id)
-    listening.hear(topics.PAYMENT_COMPLETED, order_id)
+    consuming.consume(topics.INVENTORY_UPDATED, order_id)
+    consuming.consume(topics.PAYMENT_COMPLETED, order_id)
     timeline = service.client.get(f"/order/{order_id}").json()["timeline"]
     assert [step["status"] for step in timeline] == ["PENDING", "PAID", "CONFIRMED"]
     times = [step["at"] for step in timeline]
     assert times == sorted(times)
 
 
-def test_a_refund_that_overtook_its_cause_waits_for_it(service: Any, listening: Listening) -> None:
+def test_a_refund_that_overtook_its_cause_waits_for_it(service: Any, consuming: Consuming) -> None:
     order_id = place(service)
-    listening.hear(topics.PAYMENT_COMPLETED, order_id)
-    listening.hear(topics.PAYMENT_REFUNDED, order_id)
+    consuming.consume(topics.PAYMENT_COMPLETED, order_id)
+    consuming.consume(topics.PAYMENT_REFUNDED, order_id)
     assert shown(service, order_id) == ("PAID", None)
-    listening.hear(topics.INVENTORY_REJECTED, order_id)
+    consuming.consume(topics.INVENTORY_REJECTED, order_id)
     assert shown(service, order_id) == ("CANCELLED", "out-of-stock")
 
 
-def test_a_batch_moves_all_its_orders(service: Any, listening: Listening) -> None:
+def test_a_batch_moves_all_its_orders(service: Any, consuming: Consuming) -> None:
     orders = [place(service) for _ in range(20)]
-    listening.hear(topics.PAYMENT_COMPLETED, *orders[:15])
-    listening.hear(topics.PAYMENT_FAILED, *orders[15:])
-    listening.hear(topics.INVENTORY_UPDATED, *orders[:10], *orders[:10])
+    consuming.consume(topics.PAYMENT_COMPLETED, *orders[:15])
+    consuming.consume(topics.PAYMENT_FAILED, *orders[15:])
+    consuming.consume(topics.INVENTORY_UPDATED, *orders[:10], *orders[:10])
     counted = service.database.execute("SELECT status, count(*) AS n FROM orders GROUP BY 1")
     assert {row.status: row.n for row in counted} == {"CONFIRMED": 10, "PAID": 5, "CANCELLED": 5}
-    assert listening.value("oms_orders_total", status="CONFIRMED") == 10
+    assert consuming.value("oms_orders_total", status="CONFIRMED") == 10
 
 
 @pytest.mark.parametrize("subject", [UNKNOWN, "not-an-id", "urn:uuid:00000000-0000-0000-0000-000000000000"])
 def test_a_fact_about_an_unknown_order_is_counted_and_harms_nobody(
-    service: Any, listening: Listening, subject: str
+    service: Any, consuming: Consuming, subject: str
 ) -> None:
     order_id = place(service)
-    listening.hear(topics.PAYMENT_COMPLETED, order_id, subject)
+    consuming.consume(topics.PAYMENT_COMPLETED, order_id, subject)
     assert shown(service, order_id) == ("PAID", None)
-    assert listening.value("oms_orders_strays_total", fact="paid") == 1
+    assert consuming.value("oms_unknown_order_events_total", fact="paid") == 1
 
 
-def test_a_fact_that_contradicts_the_order_is_counted_and_changes_nothing(service: Any, listening: Listening) -> None:
+def test_a_fact_that_contradicts_the_order_is_counted_and_changes_nothing(service: Any, consuming: Consuming) -> None:
     order_id = place(service)
-    listening.hear(topics.INVENTORY_UPDATED, order_id)
-    listening.hear(topics.INVENTORY_REJECTED, order_id)
+    consuming.consume(topics.INVENTORY_UPDATED, order_id)
+    consuming.consume(topics.INVENTORY_REJECTED, order_id)
     assert shown(service, order_id) == ("CONFIRMED", None)
-    assert listening.value("oms_orders_contradictions_total", fact="stock-rejected") == 1
+    assert consuming.value("oms_orders_contradictions_total", fact="stock-rejected") == 1
 
 
 def test_facts_that_come_at_once_to_several_replicas_do_not_block_each_other(
-    service: Any, listening: Listening
+    service: Any, consuming: Consuming
 ) -> None:
     orders = [place(service) for _ in range(30)]
     batches = [
@@ -173,34 +173,34 @@ def test_facts_that_come_at_once_to_several_replicas_do_not_block_each_other(
         for step in (1, -1, 1, -1)
     ]
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda batch: listening.hear(batch[0], *batch[1]), batches))
+        list(pool.map(lambda batch: consuming.consume(batch[0], *batch[1]), batches))
     assert {shown(service, order_id) for order_id in orders} == {("CONFIRMED", None)}
     assert service.rows("timeline") == 90
 
 
-def test_of_an_item_the_highest_version_is_kept(listening: Listening) -> None:
+def test_of_an_item_the_highest_version_is_kept(consuming: Consuming) -> None:
     versions = [
         ItemUpdated(item_id="new", name=f"v{n}", unit_price=n, currency="USD", available=n > 1, version=n)
         for n in range(1, 4)
     ]
     for first, second, third in itertools.permutations(versions):
-        listening.database.execute("DELETE FROM item WHERE id = 'new'")
-        listening.learn(first, second)
-        listening.learn(third)
-        (row,) = listening.database.execute("SELECT name, unit_price, available, version FROM item WHERE id = 'new'")
+        consuming.database.execute("DELETE FROM item WHERE id = 'new'")
+        consuming.update(first, second)
+        consuming.update(third)
+        (row,) = consuming.database.execute("SELECT name, unit_price, available, version FROM item WHERE id = 'new'")
         assert tuple(row) == ("v3", 3, True, 3)
 
 
-def test_orders_are_counted_by_the_step_that_holds_them(service: Any, listening: Listening) -> None:
+def test_orders_are_counted_by_the_step_that_holds_them(service: Any, consuming: Consuming) -> None:
     orders = [place(service) for _ in range(6)]
     service.database.execute("DELETE FROM outbox WHERE id > (SELECT min(id) FROM outbox)")
-    listening.hear(topics.PAYMENT_COMPLETED, *orders[2:5])
-    listening.hear(topics.INVENTORY_REJECTED, orders[4])
-    listening.hear(topics.INVENTORY_UPDATED, orders[5])
+    consuming.consume(topics.PAYMENT_COMPLETED, *orders[2:5])
+    consuming.consume(topics.INVENTORY_REJECTED, orders[4])
+    consuming.consume(topics.INVENTORY_UPDATED, orders[5])
     service.database.execute(
         "UPDATE orders SET updated_at = now() - interval '1 hour' WHERE id <> %(id)s", id=orders[3]
     )
-    reconciliation.sweep(service.database, listening.metrics, 300)
+    stuck_orders.measure_backlog(service.database, consuming.metrics, 300)
     for step, unfinished, stuck in (("relay", 1, 1), ("payment", 1, 1), ("inventory", 2, 1), ("refund", 1, 1)):
-        assert listening.value("oms_orders_unfinished", step=step) == unfinished
-        assert listening.value("oms_orders_stuck", step=step) == stuck
+        assert consuming.value("oms_orders_unfinished", step=step) == unfinished
+        assert consuming.value("oms_orders_stuck", step=step) == stuck

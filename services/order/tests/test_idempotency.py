@@ -9,8 +9,8 @@ import pytest
 
 from oms_chassis.http.problems import Problem
 from oms_chassis.retention import prune
-from oms_order.documentation import SAMPLE
 from oms_order.idempotency import InFlight
+from oms_order.requests import SAMPLE
 
 KEY = {"Idempotency-Key": "first"}
 OTHER = {**SAMPLE, "items": [{"id": "Item1", "quantity": 3}]}
@@ -23,7 +23,7 @@ def same(one: httpx.Response, other: httpx.Response) -> bool:
 
 
 def prune_keys(service: Any) -> None:
-    (retention,) = service.parts.retentions
+    (retention,) = service.components.retentions
     prune(service.database, retention)
 
 
@@ -105,7 +105,7 @@ def test_a_replay_needs_neither_room_nor_the_item(start: Callable[..., Any]) -> 
     first_replica, later = start(), start(outbox_limit=1)
     first = first_replica.client.post("/order", json=SAMPLE, headers=KEY)
     later.client.post("/order", json=SAMPLE)
-    later.task("admission")
+    later.task("backpressure")
     assert later.client.post("/order", json=SAMPLE).status_code == 503
     assert same(first, later.client.post("/order", json=SAMPLE, headers=KEY))
     assert later.client.post("/order", json=OTHER, headers=KEY).json()["type"] == "/problems/idempotency-key-reused"

@@ -16,10 +16,10 @@ from support.network import Proxy, proxy
 
 from oms_chassis.db import Database
 from oms_chassis.sessions import Limits
-from oms_order import writer
-from oms_order.documentation import SAMPLE
 from oms_order.metrics import OrderMetrics
-from oms_order.writer import Placement, Stored, Writer
+from oms_order.repository import placing as repository
+from oms_order.repository.placing import Placement, Stored, Writer
+from oms_order.requests import SAMPLE
 
 QUICK = Limits(statement=1.0, lock=0.5, grace=0.5, pool=0.5)
 LOCKED = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
@@ -114,7 +114,7 @@ def test_a_statement_that_is_still_under_way_is_waited_for_and_not_done_twice(
 def test_what_cannot_be_found_out_is_said_to_be_unknown_and_where_to_look(
     service: Any, network: Proxy, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "RESOLVE", 1.0)
+    monkeypatch.setattr(repository, "RESOLVE", 1.0)
     for headers, repeat in (({}, None), (KEY, "1")):
         network.refuse(False)
         assert eventually(lambda: service.client.post("/order", json=SAMPLE).status_code == 202, within=30)

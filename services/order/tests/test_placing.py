@@ -8,7 +8,7 @@ import pytest
 from support.chassis import pending_events
 
 from oms_contracts.topics import ORDER_CREATED
-from oms_order.documentation import SAMPLE
+from oms_order.requests import SAMPLE
 
 
 def test_the_sample_order_is_accepted(service: Any) -> None:
@@ -145,13 +145,13 @@ def test_while_the_outbox_is_full_no_order_is_taken(start: Callable[..., Any]) -
     service = start(outbox_limit=1)
     for _ in range(2):
         assert service.client.post("/order", json=SAMPLE).status_code == 202
-    service.task("admission")
+    service.task("backpressure")
     refused = service.client.post("/order", json=SAMPLE)
     assert (refused.status_code, refused.json()["type"]) == (503, "/problems/busy")
     assert int(refused.headers["retry-after"]) > 0
     assert service.rows("orders") == 2
     service.database.execute("DELETE FROM outbox")
-    service.task("admission")
+    service.task("backpressure")
     assert service.client.post("/order", json=SAMPLE).status_code == 202
 
 
@@ -170,5 +170,5 @@ def test_without_a_database_the_caller_is_asked_to_come_again(start: Callable[..
 
 def test_a_service_that_drains_takes_no_order(start: Callable[..., Any]) -> None:
     service = start()
-    service.parts.writers[0].stop()
+    service.components.writers[0].stop()
     assert service.client.post("/order", json=SAMPLE).status_code == 503

@@ -22,7 +22,7 @@ from oms_chassis.messaging.streams import Outgoing
 from oms_chassis.settings import Settings
 from oms_contracts.events import ItemUpdated
 from oms_contracts.topics import ITEM_UPDATED
-from oms_order.documentation import SAMPLE
+from oms_order.requests import SAMPLE
 from oms_servers.ports import free_port
 
 DRAIN = 6.0  # less than a statement may take

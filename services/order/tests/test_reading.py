@@ -8,9 +8,9 @@ from uuid import UUID
 import pytest
 
 from oms_chassis.db import Database
+from oms_chassis.http import pages
 from oms_order import ids
-from oms_order.documentation import SAMPLE
-from oms_order.pages import encode
+from oms_order.requests import SAMPLE
 
 UNKNOWN = "0198c0de-0000-7000-8000-000000000000"  # fixed: pytest-xdist wants the same names in each worker
 
@@ -168,7 +168,7 @@ def test_a_filter_that_is_none_is_refused(service: Any, params: dict[str, Any], 
 
 def test_a_cursor_of_an_order_that_is_gone_still_works(service: Any) -> None:
     placed = place(service, 1)
-    assert listed(service, cursor=encode(ids.new_id())) == placed
+    assert listed(service, cursor=pages.encode(ids.new_id().bytes)) == placed
 
 
 @pytest.mark.parametrize("order_id", [UNKNOWN, "1", "{}", "00000000000000000000000000000000"])

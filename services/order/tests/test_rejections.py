@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 from oms_chassis.http.problems import Problem
-from oms_order.contact import e164
-from oms_order.documentation import SAMPLE
+from oms_order.phones import e164
+from oms_order.requests import SAMPLE
 from oms_order.schemas import OrderBody, _email
 
 Change = Callable[[dict[str, Any]], object]

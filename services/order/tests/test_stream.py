@@ -11,9 +11,9 @@ import pytest
 from support.chassis import eventually
 
 from oms_chassis.db import Database
-from oms_order.documentation import SAMPLE
 from oms_order.domain import Fact, Order
-from oms_order.handlers import _SAVE, _row
+from oms_order.repository import orders
+from oms_order.requests import SAMPLE
 from oms_order.stream import last_seen
 
 pytestmark = pytest.mark.timeout(60)
@@ -25,10 +25,10 @@ def place(service: Any) -> str:
 
 def happen(database: Database, order_id: str, before: list[Fact], facts: list[Fact]) -> None:
     """Let facts happen to an order as the handlers do."""
-    order, _ = Order(order_id).hear(before)
-    order, steps = order.hear(facts)
+    order, _ = Order(order_id).apply(before)
+    order, steps = order.apply(facts)
     with database.transaction() as transaction:
-        transaction.run_rows(_SAVE, [_row(order, steps)])
+        orders.save(transaction, [(order, steps)])
 
 
 class Stream:
@@ -64,7 +64,7 @@ def events(lines: list[str]) -> list[dict[str, Any]]:
 
 @contextmanager
 def listening(service: Any, order_id: str, **headers: str) -> Iterator[Stream]:
-    timelines = service.parts.states["timelines"]
+    timelines = service.timelines
     before = len(timelines._listeners)
     stream = Stream(service, order_id, headers)
     eventually(lambda: len(timelines._listeners) > before or stream.ended.is_set())
@@ -75,7 +75,7 @@ def test_a_stream_tells_each_status_and_ends_with_the_last(service: Any) -> None
     order_id = place(service)
     with listening(service, order_id) as stream:
         happen(service.database, order_id, [], [Fact.PAID])
-        happen(service.database, order_id, [Fact.PAID], [Fact.STOCK_TAKEN])
+        happen(service.database, order_id, [Fact.PAID], [Fact.STOCK_RESERVED])
     told = stream.join()
     assert [(step["position"], step["status"]) for step in told] == [(1, "PENDING"), (2, "PAID"), (3, "CONFIRMED")]
 
@@ -91,14 +91,14 @@ def test_a_stream_of_a_finished_order_tells_all_and_ends(service: Any) -> None:
 
 def test_a_listener_goes_on_where_it_was_cut_off(service: Any) -> None:
     order_id = place(service)
-    happen(service.database, order_id, [], [Fact.STOCK_TAKEN])
+    happen(service.database, order_id, [], [Fact.STOCK_RESERVED])
     with listening(service, order_id, **{"Last-Event-ID": "2"}) as stream:
         assert [step["status"] for step in stream.join()] == ["CONFIRMED"]
 
 
 def test_a_listener_who_has_heard_the_end_is_told_not_to_come_back(service: Any) -> None:
     order_id = place(service)
-    happen(service.database, order_id, [], [Fact.STOCK_TAKEN])
+    happen(service.database, order_id, [], [Fact.STOCK_RESERVED])
     response = service.client.get(f"/order/{order_id}/events", headers={"Last-Event-ID": "3"})
     assert (response.status_code, response.content) == (204, b"")
 
@@ -113,7 +113,7 @@ def test_a_silent_stream_is_kept_alive(start: Callable[..., Any]) -> None:
     order_id = place(service)
     with listening(service, order_id) as stream:
         eventually(lambda: stream.lines.count(": still here") >= 2)
-        happen(service.database, order_id, [], [Fact.STOCK_TAKEN])
+        happen(service.database, order_id, [], [Fact.STOCK_RESERVED])
     assert stream.join()[-1]["status"] == "CONFIRMED"
 
 
@@ -124,7 +124,7 @@ def test_many_listeners_of_several_orders_each_hear_their_own(service: Any) -> N
         with listening(service, order_id) as stream:
             streams.append(stream)
     for order_id in orders:
-        happen(service.database, order_id, [], [Fact.STOCK_TAKEN])
+        happen(service.database, order_id, [], [Fact.STOCK_RESERVED])
     for stream in streams:
         assert [step["status"] for step in stream.join()] == ["PENDING", "PAID", "CONFIRMED"]
 
@@ -133,7 +133,7 @@ def test_what_another_replica_wrote_is_heard(start: Callable[..., Any]) -> None:
     service, other = start(), start()
     order_id = place(service)
     with listening(other, order_id) as stream:
-        happen(service.database, order_id, [], [Fact.STOCK_TAKEN])
+        happen(service.database, order_id, [], [Fact.STOCK_RESERVED])
     assert stream.join()[-1]["status"] == "CONFIRMED"
 
 
@@ -148,7 +148,7 @@ def test_a_stream_outlasts_an_outage_of_the_database(start: Callable[..., Any]) 
         finally:
             service.database.execute("ALTER TABLE away RENAME TO timeline")
         assert not told
-        happen(service.database, order_id, [], [Fact.STOCK_TAKEN])
+        happen(service.database, order_id, [], [Fact.STOCK_RESERVED])
     assert stream.join()[-1]["status"] == "CONFIRMED"
 
 
@@ -156,7 +156,7 @@ def test_streams_end_when_the_service_drains(start: Callable[..., Any]) -> None:
     service = start()
     order_id = place(service)
     with listening(service, order_id) as stream:
-        service.parts.states["timelines"].stop()
+        service.timelines.stop()
     assert [step["status"] for step in stream.join()] in ([], ["PENDING"])
     assert service.client.get(f"/order/{order_id}/events").status_code == 503
 
@@ -167,13 +167,13 @@ def test_a_listener_too_many_is_refused(start: Callable[..., Any]) -> None:
     with listening(service, order_id) as stream:
         refused = service.client.get(f"/order/{order_id}/events")
         assert (refused.status_code, refused.json()["type"]) == (503, "/problems/busy")
-        happen(service.database, order_id, [], [Fact.STOCK_TAKEN])
+        happen(service.database, order_id, [], [Fact.STOCK_RESERVED])
     stream.join()
 
 
 def test_nobody_is_polled_for_once_the_last_listener_has_left(service: Any) -> None:
     order_id = place(service)
-    timelines = service.parts.states["timelines"]
+    timelines = service.timelines
     with service.client.stream("GET", f"/order/{order_id}/events") as response:
         next(response.iter_lines())
     eventually(lambda: not timelines._listeners and timelines._poller is None)

@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError
 
 from oms_chassis.db import Database
 from oms_order.metrics import OrderMetrics
-from oms_order.writer import Placement, Stored, Writer
+from oms_order.repository.placing import ORDER_COLUMNS, Placement, Stored, Writer
 
 
 def test_an_order_that_cannot_be_written_takes_no_other_with_it(
@@ -40,3 +40,9 @@ def test_of_two_orders_with_one_key_in_one_batch_one_is_written(
     first, second = Writer(database, OrderMetrics(CollectorRegistry())).write(batch)
     assert first == second
     assert database.execute("SELECT count(*) AS n FROM orders")[0].n == 1
+
+
+def test_an_order_s_row_has_every_column_that_is_not_alike_in_all_new_orders(
+    make_placement: Callable[..., Placement],
+) -> None:
+    assert set(make_placement("one").row) == set(ORDER_COLUMNS)

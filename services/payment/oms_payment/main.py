@@ -11,7 +11,7 @@ from oms_payment.settings import PaymentSettings
 
 
 def build(context: Context) -> Components:
-    """The parts; nothing connects yet."""
+    """The service's components; nothing connects yet."""
     settings: PaymentSettings = context.settings
     gateway = provider(settings.gateway).gateway(settings)
     return Components(
@@ -29,7 +29,7 @@ def build(context: Context) -> Components:
     )
 
 
-SERVICE = Service("payment", "oms_payment", PaymentSettings, build)
+SERVICE = Service(name="payment", package="oms_payment", settings=PaymentSettings, build=build)
 
 if __name__ == "__main__":
     raise SystemExit(main(SERVICE))

@@ -10,7 +10,7 @@ from oms_sms.settings import SmsSettings
 
 
 def build(context: Context) -> Components:
-    """The parts; nothing connects yet."""
+    """The service's components; nothing connects yet."""
     settings: SmsSettings = context.settings
     provider = HttpSmsProvider(settings)
     return Components(
@@ -20,7 +20,7 @@ def build(context: Context) -> Components:
     )
 
 
-SERVICE = Service("sms", "oms_sms", SmsSettings, build)
+SERVICE = Service(name="sms", package="oms_sms", settings=SmsSettings, build=build)
 
 if __name__ == "__main__":
     raise SystemExit(main(SERVICE))

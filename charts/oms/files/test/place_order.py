@@ -1,4 +1,4 @@
-"""Places an order and waits until it is confirmed: all five services, their databases and Kafka take part in that."""
+"""Places an order and waits until it is confirmed: the services, their databases and Kafka take part in that."""
 
 import json
 import os

@@ -5,8 +5,7 @@ The middlewares are plain ASGI: Starlette's BaseHTTPMiddleware costs two thirds 
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
@@ -14,12 +13,13 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from oms_chassis.http import problems, routes
-from oms_chassis.http.problems import Failsafe, Problem
+from oms_chassis.http import dependencies, errors, problems, routes
+from oms_chassis.http.errors import Failsafe
+from oms_chassis.http.problems import BodyTooLarge, InvalidRequest, Problem
 from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.metrics import Metrics
 
-# FastAPI's own OpenTelemetry would tell any provider in the process the texts of errors and what stands behind the `?`.
+# FastAPI's own OpenTelemetry would give any provider in the process the texts of errors and what is behind the `?`.
 SILENT: TelemetryConfig = {
     "tracing": False,
     "metrics": False,
@@ -31,12 +31,12 @@ SILENT: TelemetryConfig = {
 
 def create(
     title: str,
-    routers: Iterable[APIRouter],
-    states: Mapping[str, Any],
+    routers: Sequence[APIRouter],
+    provides: Iterable[object],
     metrics: Metrics,
     body_limit: int = 64 * 1024,
 ) -> FastAPI:
-    """The application; `states` become attributes of app.state, where routes find what they need."""
+    """The application; `provides` are the objects that its routes depend on. LookupError if one is missing."""
     app = FastAPI(
         title=title,
         openapi_url="/openapi.json",
@@ -45,11 +45,10 @@ def create(
         redirect_slashes=False,  # to an address made of the request's Host header, and without TLS behind a proxy
         telemetry=SILENT,
     )
-    problems.install(app)
+    errors.install(app)
+    dependencies.provide(app, provides, routers)
     for router in routers:
         app.include_router(router)
-    for name, value in states.items():
-        setattr(app.state, name, value)
     app.add_middleware(StrictQuery, routes=app.routes)
     app.add_middleware(BodyLimit, limit=body_limit)
     app.add_middleware(Observe, metrics=metrics)
@@ -102,7 +101,7 @@ class StrictQuery:
             if isinstance(route, APIRoute) and scope["method"] in (route.methods or ()):
                 scope["route"] = route  # for Observe; routing is still to come
                 mistakes = routes.mistakes(routes.parameters(route), scope["query_string"])
-                return problems.of_fields(mistakes) if mistakes else None
+                return InvalidRequest.of_fields(mistakes) if mistakes else None
         return None
 
 
@@ -147,7 +146,7 @@ class BodyLimit:
 
 
 def _too_large(limit: int) -> Problem:
-    return Problem(413, "body-too-large", "The body is too large", f"At most {limit} bytes are taken")
+    return BodyTooLarge(detail=f"At most {limit} bytes are taken")
 
 
 def _header(scope: Scope, name: bytes) -> str | None:

@@ -1,8 +1,10 @@
-"""Liveness and readiness, on the internal port that no ingress sees."""
+"""Liveness, readiness, metrics and the AsyncAPI document, on the internal port that no ingress sees."""
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import TypeVar
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -13,7 +15,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from oms_chassis.db import Database
-from oms_chassis.http.problems import Failsafe
+from oms_chassis.http.errors import Failsafe
+from oms_contracts import asyncapi
 
 T = TypeVar("T")
 Check = Callable[[], bool]
@@ -62,8 +65,14 @@ async def _in_time(call: Callable[[], T], otherwise: T) -> T:
         return otherwise
 
 
-def internal_app(health: Health, registry: CollectorRegistry, refresh: Callable[[], None]) -> Starlette:
-    """/livez, /readyz and /metrics. `refresh` brings the gauges up to date that stand for what is in the database."""
+@cache
+def _events(service: str) -> bytes:
+    """The AsyncAPI document of a service, which is the same at every request."""
+    return json.dumps(asyncapi.application(service), ensure_ascii=False).encode()
+
+
+def internal_app(service: str, health: Health, registry: CollectorRegistry, refresh: Callable[[], None]) -> Starlette:
+    """/livez, /readyz, /metrics and /asyncapi.json. `refresh` updates the gauges that say what is in the database."""
 
     async def livez(_: Request) -> Response:
         stalled = list(health.stalled())
@@ -77,5 +86,9 @@ def internal_app(health: Health, registry: CollectorRegistry, refresh: Callable[
         await _in_time(refresh, otherwise=None)
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
-    routes = [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
+    async def events(_: Request) -> Response:
+        return Response(_events(service), media_type="application/json")
+
+    pages = {"/livez": livez, "/readyz": readyz, "/metrics": metrics, "/asyncapi.json": events}
+    routes = [Route(path, page) for path, page in pages.items()]
     return Starlette(routes=routes, middleware=[Middleware(Failsafe)])

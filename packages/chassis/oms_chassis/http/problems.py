@@ -1,46 +1,46 @@
-"""Errors as RFC 9457 problem details. An answer names the field that is wrong and never repeats what was sent.
+"""Errors as RFC 9457 problem details: one class for each mistake, which also documents itself in OpenAPI.
 
-Problem                 a service says what is wrong, with a kind of its own
-(RequestValidationError, OperationalError, HTTPException are turned into one here)
+Problem
+  ├ InvalidRequest    422  fields of the body, the query, the path or the headers
+  ├ MalformedJson     400
+  ├ Unavailable       503  the database is away: nothing was stored
+  ├ OutcomeUnknown    503  the database's answer is lost
+  ├ Internal          500
+  └ ...                    each service's own, raised anywhere below its routes
+
+An answer names the field that is wrong and never repeats what was sent.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Self
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from oms_chassis.http import routes
-from oms_chassis.sessions import leaves_outcome_open
-from oms_chassis.telemetry import redaction
-from oms_chassis.telemetry.logs import logger
-
-log = logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 _NAME = re.compile(r"[A-Za-z_]{1,40}\Z")
+_CONTENT = {"content": {MEDIA_TYPE: {"schema": {"type": "object"}}}}
 
 
 class Problem(Exception):
-    """Raised anywhere in a route; `errors` is a list of {"field": ..., "message": ...}."""
+    """The base of all. A subclass has a status, a kind and a title; its docstring is its documentation.
+
+    `errors` are a field's name and what is wrong with it. `headers` are those of every such answer, and more where one
+    is raised with more; `documented_headers` are names of the latter.
+    """
+
+    status: int
+    kind: str
+    title: str
+    headers: Mapping[str, str] = {}
+    documented_headers: ClassVar[Sequence[str]] = ()
 
     def __init__(
-        self,
-        status: int,
-        kind: str,
-        title: str,
-        detail: str | None = None,
-        errors: Sequence[Mapping[str, str]] = (),
-        headers: Mapping[str, str] | None = None,
+        self, *errors: tuple[str, str], detail: str | None = None, headers: Mapping[str, str] | None = None
     ) -> None:
-        super().__init__(kind)
-        self.status, self.kind, self.title, self.detail = status, kind, title, detail
-        self.errors, self.headers = list(errors), dict(headers or {})
+        super().__init__(self.kind)
+        self.errors, self.detail = errors, detail
+        self.headers = {**self.headers, **(headers or {})}
 
     def body(self) -> dict[str, Any]:
         """The problem's JSON members."""
@@ -49,31 +49,96 @@ class Problem(Exception):
             "title": self.title,
             "status": self.status,
             "detail": self.detail,
-            "errors": self.errors,
+            "errors": [{"field": field, "message": message} for field, message in self.errors],
         }
         return {name: value for name, value in members.items() if value}
 
 
-def unavailable() -> Problem:
-    """The database is away, or too slow: nothing was stored, and the same request may be sent again."""
-    return Problem(503, "unavailable", "The service cannot reach its database", headers={"Retry-After": "1"})
+class InvalidRequest(Problem):
+    """Each field that is wrong is named, with what it must be."""
+
+    status, kind, title = 422, "invalid-request", "The request is not valid"
+
+    @classmethod
+    def of_fields(cls, messages: Mapping[str, str]) -> Self:
+        """What is wrong with each of these fields, whose names the sender chose."""
+        return cls(*{shown_name(name): message for name, message in messages.items()}.items())
 
 
-def outcome_unknown(location: str | None = None, may_repeat: bool = False) -> Problem:
-    """The database got the request, and its answer was lost: what was asked for may be done or not.
+class MalformedJson(Problem):
+    """The body cannot be parsed."""
 
-    `location` is where it is if it was stored. Only what may be repeated without harm is asked for again.
-    """
-    where = f" If so, it is found at {location}." if location else ""
-    how = "Send the same request again" if may_repeat else "Look before you send it again"
-    headers = {"Location": location} if location else {}
-    return Problem(
-        503,
-        "outcome-unknown",
-        "It is not known whether the request was carried out",
-        f"What was asked for may have been stored.{where} {how}.",
-        headers=headers | ({"Retry-After": "1"} if may_repeat else {}),
-    )
+    status, kind, title = 400, "malformed-json", "The body is not valid JSON"
+
+
+class BodyTooLarge(Problem):
+    """The body is over the limit, by its Content-Length or while it comes in."""
+
+    status, kind, title = 413, "body-too-large", "The body is too large"
+
+
+class Unavailable(Problem):
+    """Nothing was stored, and the same request may be sent again after Retry-After."""
+
+    status, kind, title = 503, "unavailable", "The service cannot reach its database"
+    headers: Mapping[str, str] = {"Retry-After": "1"}
+
+
+class OutcomeUnknown(Problem):
+    """The database got the request, and its answer was lost: what was asked for may have been stored. Location, if
+    there is one, says where to look; only a request that may be repeated without harm has a Retry-After."""
+
+    status, kind, title = 503, "outcome-unknown", "It is not known whether the request was carried out"
+    documented_headers = ("Location", "Retry-After")
+
+    def __init__(self, location: str | None = None, may_repeat: bool = False) -> None:
+        where = f" If so, it is found at {location}." if location else ""
+        how = "Send the same request again" if may_repeat else "Look before you send it again"
+        headers = {"Location": location} if location else {}
+        super().__init__(
+            detail=f"What was asked for may have been stored.{where} {how}.",
+            headers=headers | ({"Retry-After": "1"} if may_repeat else {}),
+        )
+
+
+class Internal(Problem):
+    """A fault of the service."""
+
+    status, kind, title = 500, "internal", "The service failed to answer"
+
+
+class HttpError(Problem):
+    """What the framework refuses, before any route: an address or a method that there is not."""
+
+    _KNOWN: ClassVar = {
+        400: ("bad-request", "The request cannot be served"),
+        404: ("not-found", "There is nothing at this address"),
+        405: ("method-not-allowed", "This address does not take this method"),
+    }
+
+    def __init__(self, status: int, headers: Mapping[str, str]) -> None:
+        self.status = status
+        self.kind, self.title = self._KNOWN.get(status, ("http-error", "The request cannot be served"))
+        super().__init__(headers=headers)
+
+
+def documented(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
+    """These problems as the `responses` of a route, by status, and a line about any other."""
+    by_status: dict[int | str, list[type[Problem]]] = {}
+    for kind in kinds:
+        by_status.setdefault(kind.status, []).append(kind)
+    responses = {status: _response(those) for status, those in by_status.items()}
+    return {**responses, "default": {"description": "A problem (RFC 9457)", **_CONTENT}}
+
+
+def _response(kinds: Iterable[type[Problem]]) -> dict[str, Any]:
+    about = [f"`{kind.kind}`: {kind.title}. {' '.join((kind.__doc__ or '').split())}" for kind in kinds]
+    names = {name: {"schema": {"type": "string"}} for kind in kinds for name in _header_names(kind)}
+    return {"description": "\n\n".join(about), **({"headers": names} if names else {}), **_CONTENT}
+
+
+def _header_names(kind: type[Problem]) -> list[str]:
+    return [*kind.headers, *kind.documented_headers]
 
 
 def field_path(location: Sequence[str | int]) -> str:
@@ -82,19 +147,6 @@ def field_path(location: Sequence[str | int]) -> str:
     for part in location[1:] if location and location[0] in {"body", "query", "path", "header"} else location:
         path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
     return path or "body"
-
-
-def invalid(errors: Sequence[Mapping[str, Any]]) -> Problem:
-    """Pydantic's errors without the input, the context and the address that they carry."""
-    if any(error["type"] == "json_invalid" for error in errors):
-        return Problem(400, "malformed-json", "The body is not valid JSON")
-    return _invalid([{"field": field_of(error), "message": _message(error)} for error in errors])
-
-
-def of_fields(messages: Mapping[str, str]) -> Problem:
-    """What is wrong with each of these fields, whose names the sender chose."""
-    shown = {shown_name(name): message for name, message in messages.items()}
-    return _invalid([{"field": name, "message": message} for name, message in shown.items()])
 
 
 def field_of(error: Mapping[str, Any]) -> str:
@@ -110,87 +162,6 @@ def shown_name(name: str) -> str:
     return name if _NAME.match(name) else "?"
 
 
-def _invalid(errors: Sequence[Mapping[str, str]]) -> Problem:
-    return Problem(422, "invalid-request", "The request is not valid", errors=errors)
-
-
-def _message(error: Mapping[str, Any]) -> str:
-    if error["type"] in {"literal_error", "enum"}:
-        return f"must be {error.get('ctx', {}).get('expected', 'one of the known values')}"
-    return str(error["msg"])
-
-
 def respond(problem: Problem) -> JSONResponse:
     """The answer that a problem becomes."""
-    return JSONResponse(problem.body(), problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
-
-
-def install(app: FastAPI) -> None:
-    """Make every error of an application a problem."""
-    app.add_exception_handler(Problem, lambda _, error: respond(_as(Problem, error)))
-    app.add_exception_handler(
-        RequestValidationError, lambda _, error: respond(invalid(_as(RequestValidationError, error).errors()))
-    )
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(DBAPIError, _database)
-    app.add_exception_handler(PoolTimeout, lambda _, __: respond(unavailable()))
-
-
-def _as(kind: type[Any], error: Exception) -> Any:
-    assert isinstance(error, kind)  # noqa: S101 - Starlette hands over what was registered
-    return error
-
-
-def _http(request: Request, error: Exception) -> JSONResponse:
-    known = _as(HTTPException, error)
-    headers = dict(known.headers or {})
-    if known.status_code == 405:
-        headers["Allow"] = ", ".join(routes.methods(request.app.routes, request.scope["path"]))
-    kinds = {404: "not-found", 405: "method-not-allowed", 400: "bad-request"}
-    kind = kinds.get(known.status_code, "http-error")
-    title = {404: "There is nothing at this address", 405: "This address does not take this method"}.get(
-        known.status_code, "The request cannot be served"
-    )
-    return respond(Problem(known.status_code, kind, title, headers=headers))
-
-
-def _database(request: Request, error: Exception) -> JSONResponse:
-    from oms_chassis.db import is_unavailable
-
-    if not is_unavailable(error):
-        return _unexpected(request, error)
-    if not leaves_outcome_open(error) or request.method in {"GET", "HEAD"}:
-        return respond(unavailable())
-    return respond(outcome_unknown(may_repeat=request.method in {"PUT", "DELETE"}))  # these are idempotent: RFC 9110
-
-
-def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    route = getattr(request.scope.get("route"), "path", "unknown")
-    log.error("request_failed", route=route, **redaction.described(error))
-    return respond(Problem(500, "internal", "The service failed to answer"))
-
-
-class Failsafe:
-    """The outermost layer: answers whatever nobody caught, and lets none of it out. A server logs what gets out."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        started = False
-
-        async def watched(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self._app(scope, receive, watched)
-        except Exception as error:  # noqa: BLE001 - whatever a route or a library may raise
-            response = _unexpected(Request(scope), error)
-            if not started:  # else the server sees that the answer is cut short, and closes the connection
-                await response(scope, receive, send)
+    return JSONResponse(problem.body(), problem.status, headers=dict(problem.headers), media_type=MEDIA_TYPE)

@@ -1,8 +1,8 @@
 """The consumer: reads a service's topics as one group, and commits offsets after the work.
 
 While the database is away the records are read again. While no event can be applied at all (`faults`), the consumer
-pauses and makes no dead letters, so that everything is applied once the cause is mended. A broker that is silent counts
-as away: the consumer says so and connects again.
+pauses and makes no dead letters, so that everything is applied once the cause is repaired. A broker that is silent
+counts as away: the consumer says so and connects again.
 """
 
 import time

@@ -6,7 +6,7 @@ STREAK = 20  # records of a topic that may fail one after the other before that 
 
 
 class SystemicFault(Exception):
-    """No event can be applied until something is mended. Its text is the class of the error."""
+    """No event can be applied until something is repaired. Its text is the class of the error."""
 
 
 def is_systemic(error: BaseException) -> bool:

@@ -1,4 +1,4 @@
-"""The inbox (idempotent consumer): an event is worked off once, however often it is delivered."""
+"""The inbox (idempotent consumer): an event is processed once, however often it is delivered."""
 
 from collections.abc import Sequence
 from typing import Any

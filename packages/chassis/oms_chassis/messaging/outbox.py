@@ -6,18 +6,31 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from oms_chassis.db import Rows, Transaction, execute
+from oms_chassis.db import Database, Rows, Transaction, execute
 from oms_chassis.messaging.streams import BATCH, Outgoing
 from oms_contracts.envelope import Event
 from oms_contracts.topics import Topic
 
 BATCH_BYTES = 8 * 1024 * 1024  # that one batch may hold, unless a single row is larger
 
-_PUT = """
+
+def insertion(topic: str, key: str, value: str, source: str) -> str:
+    """SQL that puts an event into the outbox for each row of `source`: a statement, or a part of a larger one.
+
+    Topic, key and value are expressions of type text. Whoever runs it calls `notify` after the commit.
+    """
+    return f"""
 INSERT INTO outbox (topic, key, value)
-SELECT topic, convert_to(key, 'UTF8'), convert_to(value, 'UTF8')
-FROM json_to_recordset(%(rows)s::json) AS r(topic text, key text, value text)
+SELECT {topic}, convert_to({key}, 'UTF8'), convert_to({value}, 'UTF8') FROM {source}
 """
+
+
+# The keys of the events that wait to be sent, in a column `key`: for a statement of a service.
+UNSENT_KEYS = "SELECT convert_from(key, 'UTF8') AS key FROM outbox WHERE key IS NOT NULL"
+SIGNAL = "outbox"  # that rows were committed
+
+_PUT = insertion("topic", "key", "value", "json_to_recordset(%(rows)s::json) AS r(topic text, key text, value text)")
+_COUNT = "SELECT count(*) AS events FROM (SELECT 1 FROM outbox LIMIT %(most)s) AS waiting"
 _PUT_RAW = """
 INSERT INTO outbox (topic, key, value, headers)
 SELECT topic, decode(key, 'base64'), decode(value, 'base64'), headers
@@ -49,7 +62,7 @@ def emit(transaction: Transaction, events: Iterable[tuple[Topic, Event[Any]]]) -
     rows = [{"topic": topic.name, "key": event.subject, "value": event.encode()} for topic, event in events]
     if rows:
         transaction.run_rows(_PUT, rows)
-        transaction.signals.add("outbox")
+        transaction.signals.add(SIGNAL)
 
 
 def emit_records(transaction: Transaction, records: Sequence[Outgoing]) -> None:
@@ -64,7 +77,17 @@ def emit_records(transaction: Transaction, records: Sequence[Outgoing]) -> None:
         for record in records
     ]
     transaction.run_rows(_PUT_RAW, rows)
-    transaction.signals.add("outbox")
+    transaction.signals.add(SIGNAL)
+
+
+def notify(database: Database) -> None:
+    """Wake the relay: a statement that holds an `insertion` was committed."""
+    database.signals.notify([SIGNAL])
+
+
+def pending(database: Database, most: int) -> int:
+    """How many events wait to be sent; counted up to `most`, so that a long queue costs no more to look at."""
+    return int(database.execute(_COUNT, most=most)[0].events)
 
 
 def _base64(value: bytes | None) -> str | None:
@@ -97,6 +120,6 @@ def quarantine(connection: Connection, row: Row[Any], error: str) -> None:
 
 
 def requeue(transaction: Transaction, ids: Sequence[int]) -> int:
-    """Put quarantined rows back at the end of the outbox, once their cause is mended; how many there were."""
-    transaction.signals.add("outbox")
+    """Put quarantined rows back at the end of the outbox, once their cause is repaired; how many there were."""
+    transaction.signals.add(SIGNAL)
     return len(transaction.run(_REQUEUE, ids=list(ids)))

@@ -58,7 +58,7 @@ class Source(Protocol):
         ...
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
-        """Say that everything before these offsets is worked off."""
+        """Say that everything before these offsets is processed."""
         ...
 
     def rewind(self, offsets: Mapping[Partition, int]) -> None:

@@ -119,7 +119,7 @@ def create_chassis_tables() -> None:
 
 
 def drop_chassis_tables() -> None:
-    """The way back."""
+    """Undo `create_chassis_tables`."""
     from alembic import op
 
     for table in ("job", "outbox", "inbox"):
@@ -144,15 +144,13 @@ def create_outbox_quarantine() -> None:
 
 
 def drop_outbox_quarantine() -> None:
-    """The way back."""
+    """Undo `create_outbox_quarantine`."""
     from alembic import op
 
     op.drop_table("outbox_quarantine")
 
 
-_VACUUM_OFTEN = """
-autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0
-"""
+_OFTEN = "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0"
 
 
 def tune_queues() -> None:
@@ -165,18 +163,17 @@ def tune_queues() -> None:
     from alembic import op
 
     for table in ("outbox", "job"):
-        op.execute(f"ALTER TABLE {table} SET ({_VACUUM_OFTEN})")
+        op.execute(f"ALTER TABLE {table} SET ({_OFTEN})")
     op.execute("ALTER TABLE inbox SET (autovacuum_vacuum_scale_factor = 0.02)")
 
 
 def untune_queues() -> None:
-    """The way back."""
+    """Back to the settings that every table has."""
     from alembic import op
 
-    names = ", ".join(setting.partition("=")[0].strip() for setting in _VACUUM_OFTEN.split(","))
-    for table in ("outbox", "job"):
+    names = ", ".join(setting.partition("=")[0].strip() for setting in _OFTEN.split(","))
+    for table in ("outbox", "job", "inbox"):
         op.execute(f"ALTER TABLE {table} RESET ({names})")
-    op.execute("ALTER TABLE inbox RESET (autovacuum_vacuum_scale_factor)")
 
 
 def extend_jobs() -> None:

@@ -1,4 +1,4 @@
-"""Gauges that stand for what is in the database, read when they are asked for."""
+"""Gauges of what is in the database, read when they are asked for."""
 
 from collections.abc import Sequence
 

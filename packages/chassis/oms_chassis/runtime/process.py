@@ -136,14 +136,14 @@ class Process:
 
     def _servers(self) -> list[Server]:
         settings = self._settings
-        internal = internal_app(self._health, self._metrics.registry, self._measure)
+        internal = internal_app(self._service.name, self._health, self._metrics.registry, self._measure)
         times = settings.drain_seconds, settings.keep_alive_seconds
         servers = [server.make(internal, settings.http_host, settings.internal_port, *times)]
         if self._components.routers:
             public = app.create(
                 f"OMS {self._service.name}",
                 self._components.routers,
-                self._components.states,
+                self._components.provides,
                 self._metrics,
                 settings.body_limit,
             )

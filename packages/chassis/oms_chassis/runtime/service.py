@@ -1,7 +1,7 @@
-"""What a service is made of: named by its composition root, put to work by `process`."""
+"""What a service is made of: named by its composition root, run by `process`."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter
@@ -28,7 +28,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Components:
-    """What a service is made of. `states` become attributes of app.state.
+    """What a service is made of. `provides` are the objects that its routes depend on, found by their types.
 
     `writers` are threads that requests write through. `on_drain` ends what would keep requests open for ever; writers
     are stopped, and `on_stop` runs, once no request is left.
@@ -40,7 +40,7 @@ class Components:
     tasks: Sequence[Task] = ()
     retentions: Sequence[Retention] = ()
     writers: Sequence[Loop] = ()
-    states: Mapping[str, Any] = field(default_factory=dict)
+    provides: Sequence[object] = ()
     on_start: Sequence[Callable[[], None]] = ()
     on_drain: Sequence[Callable[[], None]] = ()
     on_stop: Sequence[Callable[[], None]] = ()

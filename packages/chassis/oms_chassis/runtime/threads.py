@@ -1,4 +1,4 @@
-"""Named threads that a service lives by: if one of them ends by an error, the process ends and is started anew."""
+"""Named threads that a service lives by: an error in one of them ends the process, which is then started again."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Waiting for what starts beside us: a database or a broker that will be up in a moment."""
+"""Waiting for what starts at the same time: a database or a broker that will be up in a moment."""
 
 import time
 from collections.abc import Callable
@@ -9,13 +9,13 @@ from oms_chassis.telemetry.logs import logger
 log = logger(__name__)
 T = TypeVar("T")
 
-PATIENCE = 60.0  # seconds
+START_TIMEOUT = 60.0  # seconds
 PAUSE, LONGEST_PAUSE = 0.5, 3.0  # seconds
 
 
 def until_up(attempt: Callable[[], T], failure: type[Exception], within: float | None = None) -> T:
     """What `attempt` returns as soon as it does not fail so; its failure if that lasts for `within` seconds (60)."""
-    deadline = time.monotonic() + (PATIENCE if within is None else within)
+    deadline = time.monotonic() + (START_TIMEOUT if within is None else within)
     pause = PAUSE
     while True:
         try:

@@ -19,7 +19,7 @@ _LIBRARIES = {
 
 
 def logger(name: str) -> Any:
-    """A logger; events are named in snake case, and no field ever holds what a customer told us."""
+    """A logger; events are named in snake case, and no field ever holds what a customer sent."""
     return structlog.get_logger(name)
 
 

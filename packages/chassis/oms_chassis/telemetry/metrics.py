@@ -29,7 +29,7 @@ class Metrics:
             "oms_consumer_lag", "Records not yet read, by partition", ["topic", "partition"], registry=registry
         )
         self.batches = Histogram(
-            "oms_consumer_batch_seconds", "Time to work off one batch", buckets=_FAST, registry=registry
+            "oms_consumer_batch_seconds", "Time to process one batch", buckets=_FAST, registry=registry
         )
         self.events = Counter(
             "oms_consumer_events_total", "Events by what became of them", ["topic", "outcome"], registry=registry

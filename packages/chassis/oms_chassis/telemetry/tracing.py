@@ -1,6 +1,6 @@
 """W3C trace context (w3.org/TR/trace-context): a request's trace id follows its order through every event and log line.
 
-Only the `traceparent` travels; spans are not recorded here, so that any collector can be put beside the services.
+Only the `traceparent` travels; spans are not recorded here, so that any collector can run next to the services.
 """
 
 import re

@@ -18,7 +18,7 @@ _HEADERS = BytesHeaderParser(policy=policy.compat32)  # ten times as fast as the
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where in the maildir a mail stands."""
+    """Where in the maildir a mail is."""
 
     key: str
     order_id: str

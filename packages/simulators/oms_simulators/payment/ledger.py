@@ -23,7 +23,7 @@ Values = dict[str, str | int | bool | None]
 WhenLost = type[OutcomeUnknown | GatewayUnavailable]
 
 _LIMIT = 8  # connections: callers beyond that wait
-# The ledger stands for a server elsewhere, so it must not cost this machine a disk flush per charge. It outlives the
+# The ledger simulates a server elsewhere, so it must not cost this machine a disk flush per charge. It outlives the
 # death of any client; a crash of its Postgres may take the last fraction of a second with it, but in the default
 # set-up never a charge that the payment service has recorded, because that later commit flushes both.
 _OPTIONS = {"options": "-c synchronous_commit=off"}
@@ -95,11 +95,11 @@ class Ledger:
         self.close = self._pool.close
 
     def charge(self, key: str, charge: Charge) -> Charge:
-        """Enter the charge, unless the key has one; the one that stands. Raises Retryable."""
+        """Enter the charge, unless the key has one; returns the key's charge. Raises Retryable."""
         return _present(self._row(Charge, _CHARGE, {"key": key, **vars(charge)}, OutcomeUnknown))
 
     def refund(self, key: str, refund: Refund) -> Refund:
-        """Enter the refund, unless the key has one; the one that stands. Raises RequestRefused and Retryable."""
+        """Enter the refund, unless the key has one; returns the key's refund. Raises RequestRefused and Retryable."""
         try:
             return _present(self._row(Refund, _REFUND, {"key": key, **vars(refund)}, OutcomeUnknown))
         except psycopg.errors.UniqueViolation:

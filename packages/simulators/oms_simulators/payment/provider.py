@@ -1,4 +1,4 @@
-"""What OMS_GATEWAY=simulator stands for (see oms_gateway.providers)."""
+"""The provider that OMS_GATEWAY=simulator names (see oms_gateway.providers)."""
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict

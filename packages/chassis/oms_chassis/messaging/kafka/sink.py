@@ -102,14 +102,14 @@ def _find(producer: KafkaProducer, topic: str) -> None:
     try:
         producer.partitions_for(topic)
     except KafkaTimeoutError as error:
-        if _heard_lately(producer):
+        if _answered_lately(producer):
             raise TopicRefused(topic, UnknownTopicOrPartitionError.__name__) from error
         raise
     except Exception as error:
         raise _verdict(topic, error) from error
 
 
-def _heard_lately(producer: KafkaProducer) -> bool:
+def _answered_lately(producer: KafkaProducer) -> bool:
     refreshed: float = producer._metadata._last_successful_refresh_ms / 1000  # noqa: SLF001 - there is no public one
     return time.monotonic() - refreshed < FIND_TIMEOUT
 
@@ -135,7 +135,7 @@ def _outcome(attempt: Any) -> Exception | None:
 
 
 def _verdict(topic: str, error: Exception) -> Exception:
-    """What an error of the client is about. What it raises beside its own errors is a refusal of the arguments."""
+    """What an error of the client is about. Anything else that it raises is a refusal of the arguments."""
     name = type(error).__name__
     if isinstance(error, _OF_THE_TOPIC):
         return TopicRefused(topic, name)

@@ -61,7 +61,7 @@ class KafkaSource:
             metrics_enabled=False,
         )
         consumer.subscribe(list(names), listener=self._flag)
-        # kafka-python 3.0.12: a member that joins before it knows its topics joins again when it hears of them,
+        # kafka-python 3.0.12: a member that joins before it knows its topics joins again when it learns of them,
         # and if a poll ends in the middle of that, it waits for ever. So let it know them first.
         for name in names:
             consumer.partitions_for_topic(name)
@@ -84,7 +84,7 @@ class KafkaSource:
         ]
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
-        # A group that is being shared out anew refuses: the records come again, and the inbox drops them.
+        # A group that is rebalancing refuses: the records come again, and the inbox drops them.
         with unavailable_on_error(), contextlib.suppress(CommitFailedError, RebalanceInProgressError):
             self._consumer.commit(
                 {TopicPartition(*where): OffsetAndMetadata(offset, "", -1) for where, offset in offsets.items()}

@@ -1,0 +1,35 @@
+"""The bases of what goes in and out by HTTP. Names are camelCase.
+
+Requests are strict: no value is converted, no unknown field is ignored, and no error repeats what was sent.
+"""
+
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+from sqlalchemy import Row
+
+# Control characters have no place in a name, and Postgres does not take a NUL in any text.
+PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+# The same, and something visible.
+VISIBLE = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
+
+
+class Body(BaseModel):
+    """The base of what is sent to a service."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, extra="forbid", strict=True, frozen=True, hide_input_in_errors=True
+    )
+
+
+class View(BaseModel):
+    """The base of what a service answers."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, serialize_by_alias=True)
+
+    @classmethod
+    def of(cls, row: Row[Any], **more: object) -> Self:
+        """From a row: each field is the column of its name, unless it is among `more`."""
+        columns = {name: getattr(row, name) for name in cls.model_fields if name in row._fields}
+        return cls(**{**columns, **more})

@@ -1,0 +1,49 @@
+"""What routes depend on: objects that the composition root makes, found by their type.
+
+A route asks for `Annotated[Database, Depends(Provided(Database))]`; the composition root puts a Database into
+`Components.provides`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Generic, TypeVar
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+
+T = TypeVar("T")
+
+
+class Provided(Generic[T]):
+    """A dependency that is the one provided object of a type."""
+
+    def __init__(self, kind: type[T]) -> None:
+        self.kind = kind
+
+    async def __call__(self, request: Request) -> T:
+        """For FastAPI, which would run a plain function in a thread."""
+        provided: Mapping[type, Any] = request.app.state.provided
+        found: T = provided[self.kind]
+        return found
+
+
+def provide(app: FastAPI, objects: Iterable[object], routers: Iterable[APIRouter]) -> None:
+    """Make these objects what the routes find. LookupError if a route depends on a type of which there is none."""
+    app.state.provided = {type(one): one for one in objects}
+    missing = {kind.__qualname__ for kind in _wanted(routers) if kind not in app.state.provided}
+    if missing:
+        raise LookupError(f"routes depend on what is not provided: {', '.join(sorted(missing))}")
+
+
+def _wanted(routers: Iterable[APIRouter]) -> Iterator[type]:
+    for router in routers:
+        for route in router.routes:
+            if isinstance(route, APIRoute):
+                yield from _kinds(route.dependant)
+
+
+def _kinds(dependant: Dependant) -> Iterator[type]:
+    for one in dependant.dependencies:
+        if isinstance(one.call, Provided):
+            yield one.call.kind
+        yield from _kinds(one)

@@ -1,0 +1,37 @@
+"""Pages of a list: an opaque cursor says after which element the next one starts, and a Link header leads there."""
+
+import base64
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import TypeVar
+from urllib.parse import urlencode
+
+from oms_chassis.http.problems import Problem
+
+T = TypeVar("T")
+
+
+class BadCursor(Problem):
+    """A cursor comes from the Link header of a page of the same list."""
+
+    status, kind, title = 422, "bad-cursor", "The cursor is not one of this list"
+
+
+def encode(position: bytes) -> str:
+    """A cursor that goes on after the element at this position."""
+    return base64.urlsafe_b64encode(position).decode().rstrip("=")
+
+
+def decode(cursor: str, parse: Callable[[bytes], T]) -> T:
+    """The position after which a cursor goes on. Raises BadCursor, also where `parse` raises ValueError."""
+    with suppress(ValueError):
+        position = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        if encode(position) == cursor:  # Python ignores what is not in the alphabet
+            return parse(position)
+    raise BadCursor(("cursor", "must come from a Link header of this list"))
+
+
+def next_link(path: str, query: Mapping[str, object | None], cursor: str) -> str:
+    """The Link header (RFC 8288) to the page at this cursor, with whatever else of the query is not None."""
+    given = {name: value for name, value in query.items() if value is not None}
+    return f'<{path}?{urlencode({**given, "cursor": cursor})}>; rel="next"'

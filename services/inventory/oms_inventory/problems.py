@@ -1,0 +1,27 @@
+"""What this service refuses: one class for each mistake."""
+
+from oms_chassis.http.problems import Problem
+
+
+class ItemNotFound(Problem):
+    """The id is that of no item."""
+
+    status, kind, title = 404, "item-not-found", "There is no item with this id"
+
+
+class ItemChanged(Problem):
+    """If-Match names a version that is not the current one."""
+
+    status, kind, title = 412, "item-changed", "The item was changed since"
+
+
+class ItemExists(Problem):
+    """An item's initial stock cannot be changed: it is restocked."""
+
+    status, kind, title = 409, "item-exists", "The item exists with another initial stock"
+
+
+class IdempotencyKeyReused(Problem):
+    """A key is that of one restock."""
+
+    status, kind, title = 422, "idempotency-key-reused", "The key stands for another restock"

@@ -1,0 +1,104 @@
+"""What this service refuses: one class for each mistake."""
+
+from collections.abc import Mapping
+
+from oms_chassis.http.problems import Problem
+
+
+class OrderNotFound(Problem):
+    """The id is that of no order."""
+
+    status, kind, title = 404, "order-not-found", "There is no order with this id"
+
+
+class UnsupportedMediaType(Problem):
+    """An order is sent as JSON."""
+
+    status, kind, title = 415, "unsupported-media-type", "The body must be application/json"
+    headers: Mapping[str, str] = {"Accept-Post": "application/json"}
+
+
+class InvalidOrder(Problem):
+    """Fields are missing, unknown or wrong. If all of them are wrong in one way, `type` names it: missing-field,
+    unknown-field, out-of-range, bad-text, bad-length, wrong-type, bad-email and so on."""
+
+    status, kind, title = 422, "invalid-request", "The order is not valid"
+
+    def __init__(self, kind: str, *errors: tuple[str, str]) -> None:
+        self.kind = kind
+        super().__init__(*errors)
+
+
+class BadPhone(Problem):
+    """The customer's number cannot be a phone number."""
+
+    status, kind, title = 422, "bad-phone", "The request is not valid"
+
+
+class DuplicateItem(Problem):
+    """An item is in one line of an order."""
+
+    status, kind, title = 422, "duplicate-item", "An item comes twice"
+
+
+class UnknownItem(Problem):
+    """The catalogue has no item of this id."""
+
+    status, kind, title = 422, "unknown-item", "There is no such item"
+
+
+class TotalTooLarge(Problem):
+    """The order comes to more than can be charged."""
+
+    status, kind, title = 422, "total-too-large", "The order is too large"
+
+
+class MixedCurrencies(Problem):
+    """An order has one currency."""
+
+    status, kind, title = 422, "mixed-currencies", "The items have different currencies"
+
+
+class CardNotAccepted(Problem):
+    """The gateway makes no token of this card."""
+
+    status, kind, title = 422, "card-refused", "The gateway does not take this card"
+
+
+class BadIdempotencyKey(Problem):
+    """A key is 1 to 200 printable ASCII characters without spaces."""
+
+    status, kind, title = 422, "bad-idempotency-key", "The Idempotency-Key cannot be used"
+
+
+class IdempotencyKeyRequired(Problem):
+    """This service takes no order without a key."""
+
+    status, kind, title = 400, "idempotency-key-required", "An order needs an Idempotency-Key"
+
+
+class IdempotencyKeyReused(Problem):
+    """A key is that of one body."""
+
+    status, kind, title = 422, "idempotency-key-reused", "This Idempotency-Key was used for another order"
+
+
+class IdempotencyKeyInUse(Problem):
+    """The first request with this key has no answer yet."""
+
+    status, kind, title = 409, "idempotency-key-in-use", "A request with this Idempotency-Key is still being worked on"
+    headers: Mapping[str, str] = {"Retry-After": "1"}
+
+
+class Busy(Problem):
+    """Nothing was stored, and the same request may be sent again after Retry-After."""
+
+    status, kind, title = 503, "busy", "Too many orders are waiting to be worked on"
+    headers: Mapping[str, str] = {"Retry-After": "5"}
+
+
+class TooManyListeners(Problem):
+    """This process follows as many orders as it may."""
+
+    status, kind, title = 503, "busy", "Too many listen to orders"
+    headers: Mapping[str, str] = {"Retry-After": "5"}

@@ -1,0 +1,111 @@
+"""Orders and their timelines: what events change, and what callers read.
+
+Ids sort by time, so that a page is a stretch of the primary key: page a thousand costs what page one does, and orders
+that arrive meanwhile shift nothing.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row
+
+from oms_chassis.db import Database, Rows, Transaction, as_json
+from oms_chassis.tables import assigned, names, typed
+from oms_order.domain import Fact, Order, Reason, Status, Step
+from oms_order.ids import first_id
+from oms_order.tables import OrderRow, TimelineRow
+
+_STATE = ("status", "reason", "facts", "version")  # what events change
+_STEP = ("position", "status", "reason")
+_CARD = ("card_brand", "card_last4", "card_expiry")
+_SUMMARY = names(OrderRow, without=("facts", "version", "card_token", *_CARD))
+
+# Rows are locked in the order of their ids, so that two replicas with the same orders never wait for each other.
+_LOCK = f"""
+SELECT id::text, {names(OrderRow, *_STATE)} FROM orders WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE
+"""
+_SAVE = f"""
+WITH changed AS (
+    SELECT * FROM json_to_recordset(%(rows)s::json) AS r({typed(OrderRow, "id", *_STATE, steps="json")})
+), updated AS (
+    UPDATE orders SET {assigned(OrderRow, *_STATE, of="c")}, updated_at = clock_timestamp()
+    FROM changed c WHERE orders.id = c.id
+)
+INSERT INTO timeline (order_id, {names(TimelineRow, *_STEP)}, at)
+SELECT c.id, {names(TimelineRow, *_STEP, of="s")}, clock_timestamp()
+FROM changed c, json_to_recordset(c.steps) AS s({typed(TimelineRow, *_STEP)})
+"""
+_DETAIL = f"""
+SELECT {_SUMMARY}, {names(OrderRow, *_CARD)},
+    (SELECT json_agg(line ORDER BY position) FROM order_line line WHERE line.order_id = orders.id) AS lines,
+    (SELECT json_agg(step ORDER BY position) FROM timeline step WHERE step.order_id = orders.id) AS timeline
+FROM orders WHERE id = %(id)s
+"""
+_CONDITIONS = {
+    "status": "status = %(status)s",
+    "email": "lower(email) = lower(%(email)s)",
+    "since": "id >= %(since_id)s AND placed_at >= %(since)s",
+    "before": "id < %(before)s",
+}
+_PROGRESS = "SELECT status, version FROM orders WHERE id = %(id)s"
+_NEWS = f"""
+SELECT {names(TimelineRow, of="t")}
+FROM json_to_recordset(%(rows)s::json) AS w(order_id uuid, seen int)
+JOIN timeline t ON t.order_id = w.order_id AND t.position > w.seen
+ORDER BY t.order_id, t.position
+"""
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which orders are asked for; None means all."""
+
+    status: Status | None = None
+    email: str | None = None
+    since: datetime | None = None
+
+
+def lock(transaction: Transaction, ids: Iterable[str]) -> dict[str, Order]:
+    """Those of these orders that exist, by id; nobody else changes them until this transaction ends."""
+    return {row.id: _order(row) for row in transaction.run(_LOCK, ids=sorted(ids))}
+
+
+def save(transaction: Transaction, changed: Iterable[tuple[Order, Iterable[Step]]]) -> None:
+    """Write orders that are locked, with the steps that they have taken."""
+    transaction.run_rows(_SAVE, (_row(order, steps) for order, steps in changed))
+
+
+def page(database: Database, filters: Filters, before: UUID | None, limit: int) -> Rows:
+    """At most `limit` orders, newest first: those before this one, or from the newest on."""
+    params = {**vars(filters), "since_id": filters.since and first_id(filters.since), "before": before}
+    where = " AND ".join(sql for name, sql in _CONDITIONS.items() if params[name] is not None) or "true"
+    sql = f"SELECT {_SUMMARY} FROM orders WHERE {where} ORDER BY id DESC LIMIT %(limit)s"
+    return database.execute(sql, **params, limit=limit)
+
+
+def detail(database: Database, order_id: UUID) -> Rows:
+    """The order, if there is one, with its `lines` and its `timeline` as lists of dictionaries."""
+    return database.execute(_DETAIL, id=order_id)
+
+
+def progress(database: Database, order_id: UUID) -> Rows:
+    """The order's `status` and `version`, if there is one."""
+    return database.execute(_PROGRESS, id=order_id)
+
+
+def news(database: Database, seen: Mapping[UUID, int]) -> Rows:
+    """The rows of these orders' timelines after the positions that were seen."""
+    rows = [{"order_id": order_id, "seen": position} for order_id, position in seen.items()]
+    return database.execute(_NEWS, rows=as_json(rows))
+
+
+def _order(row: Row[Any]) -> Order:
+    reason = Reason(row.reason) if row.reason else None
+    return Order(row.id, Status(row.status), reason, frozenset(map(Fact, row.facts)), row.version)
+
+
+def _row(order: Order, steps: Iterable[Step]) -> Mapping[str, object]:
+    return {**vars(order), "facts": sorted(order.facts), "steps": [vars(step) for step in steps]}

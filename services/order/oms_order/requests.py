@@ -1,0 +1,82 @@
+"""How an order is read from a request, and what the OpenAPI document says about it.
+
+FastAPI does not parse the body itself: it would not say by a problem's kind what sort of mistake was made.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from starlette.requests import Request
+
+from oms_chassis.http.problems import MalformedJson, Problem, field_of
+from oms_contracts import schemas
+from oms_order.idempotency import HEADER
+from oms_order.problems import InvalidOrder, UnsupportedMediaType
+from oms_order.schemas import OrderBody
+
+SAMPLE: dict[str, Any] = {
+    "customer": {"name": "Anjana", "email": "test@gmail.com", "phoneNumber": "762222222"},
+    "items": [{"id": "Item1", "quantity": 2}],
+    "paymentDetails": {"name": "NGAS Subashana", "cardNumber": "1234", "expiryDate": "02/22", "cvv": "123"},
+}
+PLACE_ORDER: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": HEADER,
+            "in": "header",
+            "required": False,
+            "description": "The same key and body get the first answer again, so that a request may be repeated"
+            " whatever became of it. A service can be set to require it: then 400 without.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
+        }
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": schemas.inlined(OrderBody.model_json_schema()), "example": SAMPLE}},
+    },
+}
+_KINDS = {
+    "missing": "missing-field",
+    "extra_forbidden": "unknown-field",
+    "greater_than_equal": "out-of-range",
+    "less_than_equal": "out-of-range",
+    "string_pattern_mismatch": "bad-text",
+    "string_unicode": "bad-text",
+}
+_MESSAGES = {
+    "missing": "is required",
+    "extra_forbidden": "is not a field of an order",
+    "string_pattern_mismatch": "must not hold control characters",
+}
+
+
+async def read_order(request: Request) -> OrderBody:
+    """The order in a request's body. Raises UnsupportedMediaType, MalformedJson or InvalidOrder."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise UnsupportedMediaType
+    body = await request.body()
+    try:
+        return OrderBody.model_validate_json(body)
+    except ValidationError as error:
+        raise _problem(error.errors(include_input=False, include_url=False)) from None
+
+
+def _problem(errors: Iterable[Mapping[str, Any]]) -> Problem:
+    listed = list(errors)
+    kinds = {_kind(error["type"]) for error in listed}
+    if "malformed-json" in kinds:
+        return MalformedJson()
+    named = [(field_of(error), _MESSAGES.get(error["type"], error["msg"])) for error in listed]
+    return InvalidOrder(kinds.pop() if len(kinds) == 1 else InvalidOrder.kind, *named)
+
+
+def _kind(error: str) -> str:
+    if error in _KINDS or error.startswith("bad-"):
+        return _KINDS.get(error, error)
+    if error == "json_invalid":
+        return "malformed-json"
+    if error.endswith(("too_short", "too_long")):
+        return "bad-length"
+    return "wrong-type"

@@ -1,0 +1,52 @@
+"""A service's routes on a real socket, in a thread of the test's process."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from oms_chassis.db import Database
+from oms_chassis.http import app
+from oms_chassis.runtime.service import Components, Context, Service
+from oms_chassis.settings import Settings
+from oms_chassis.telemetry.metrics import Metrics
+from support.chassis import eventually
+
+
+@contextmanager
+def serving(application: FastAPI) -> Iterator[str]:
+    """The address of an application that is served for a block."""
+    server = uvicorn.Server(uvicorn.Config(application, host="127.0.0.1", port=0, lifespan="off", log_config=None))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        eventually(lambda: server.started, within=30)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@contextmanager
+def routes(
+    service: Service, settings: Settings, database: Database, registry: CollectorRegistry
+) -> Iterator[tuple[str, Components]]:
+    """The address of a service's public routes, with their writers, and what it is made of; for a block."""
+    components = service.build(Context(settings, database, registry))
+    application = app.create(
+        service.name, components.routers, components.provides, Metrics(registry), settings.body_limit
+    )
+    writers = [threading.Thread(target=writer.run) for writer in components.writers]
+    for thread in writers:
+        thread.start()
+    try:
+        with serving(application) as address:
+            yield address, components
+    finally:
+        for writer in components.writers:
+            writer.stop()
+        for thread in writers:
+            thread.join()
