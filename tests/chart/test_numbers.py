@@ -29,9 +29,10 @@ NUMBERS: dict[tuple[str, ...], int] = {
     ("services", "sms", "autoscaling", "minReplicas"): MANY,
     ("services", "sms", "autoscaling", "maxReplicas"): MANY,
     ("database", "embedded", "parameters", "work_mem"): 16_777_216,
+    ("database", "embedded", "parameters", "max_connections"): 100_000_000,  # for so many replicas
     ("database", "embedded", "runAsUser"): 1_000_660_000,
     ("database", "cnpg", "parameters", "work_mem"): 16_777_216,
-    ("database", "cnpg", "parameters", "max_connections"): 200,
+    ("database", "cnpg", "parameters", "max_connections"): 100_000_000,
     ("database", "cnpg", "instances"): MANY,
     ("topics", "orderCreatedEvent", "partitions"): MANY,
     ("topics", "orderCreatedEvent", "config", "retention.ms"): 2_592_000_000,
@@ -111,7 +112,7 @@ def test_prices_of_millions_arrive_as_they_were_written(rendered: Any) -> None:
 def test_parameters_of_cloudnativepg_are_texts(rendered: Any) -> None:
     for cluster in rendered.of("Cluster").values():
         parameters = cluster["spec"]["postgresql"]["parameters"]
-        assert parameters == {"max_connections": "200", "work_mem": "16777216"}
+        assert parameters == {"max_connections": "100000000", "work_mem": "16777216"}
 
 
 def test_a_number_that_a_file_cannot_hold_is_kept_in_quotes(render: Any) -> None:

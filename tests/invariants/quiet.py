@@ -12,7 +12,7 @@ from invariants.rules import KINDS, violations
 
 BUSY, AGAIN = 0.1, 0.3  # seconds between looks: while work is left, and while only messages may be on their way
 
-_WORK_LEFT = "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM job)"
+_WORK_LEFT = "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM job WHERE dead_at IS NULL)"
 _ORDERS_LEFT = "SELECT count(*) FROM orders WHERE status NOT IN ('CONFIRMED', 'CANCELLED')"
 
 

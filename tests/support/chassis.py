@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 from oms_chassis import migrations
 from oms_chassis.db import Database
-from oms_chassis.jobs.queue import Done, Job, JobQueue, claim, finish
+from oms_chassis.jobs.leases import finish, postpone
+from oms_chassis.jobs.queue import Done, Job, JobQueue, Retry, claim
 from oms_chassis.messaging.consumer import Handle
 from oms_chassis.messaging.streams import (
     LETTER_LIMIT,
@@ -23,6 +24,10 @@ from oms_contracts.topics import TOPICS, Topic
 
 T = TypeVar("T")
 _BY_NAME = {topic.name: topic for topic in TOPICS}
+_PENDING = """
+SELECT queue, id, subject, payload, traceparent, attempts FROM job
+WHERE queue = %(queue)s AND dead_at IS NULL ORDER BY created_at, id
+"""
 
 
 def eventually(condition: Callable[[], T], within: float = 30.0) -> T:
@@ -50,6 +55,7 @@ def chassis_only(url: str) -> Database:
     with database.engine.begin() as connection, Operations.context(MigrationContext.configure(connection)):
         migrations.create_chassis_tables()
         migrations.create_outbox_quarantine()
+        migrations.extend_jobs()
     return database
 
 
@@ -141,7 +147,7 @@ def pending_events(database: Database, topic: Topic | None = None) -> list[Event
 
 def pending_jobs(database: Database, queue: str) -> list[Job]:
     """The jobs of a queue, due or not, in order of creation."""
-    rows = database.execute("SELECT * FROM job WHERE queue = %(queue)s ORDER BY created_at, id", queue=queue)
+    rows = database.execute(_PENDING, queue=queue)
     return [Job(row.queue, row.id, row.subject, row.payload, row.traceparent, row.attempts) for row in rows]
 
 
@@ -155,4 +161,5 @@ def process_due_jobs(database: Database, job_queue: JobQueue, limit: int = 100) 
         finish(transaction, job_queue.name, [job for job, _ in done])
         if done:
             job_queue.settle(transaction, done)
+        postpone(transaction, job_queue.name, [(job, one) for job, one in outcomes if isinstance(one, Retry)])
     return claimed

@@ -1,7 +1,7 @@
 """A gateway whose calls fail as planned, for tests of those who call one."""
 
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import TypeVar
 
@@ -62,6 +62,10 @@ class FlakyGateway:
     def find_refund(self, key: str) -> Refund | None:
         """See Gateway.find_refund."""
         return self._call("find_refund", lambda: self._gateway.find_refund(key))
+
+    def refunds_of(self, charge_id: str) -> Sequence[Refund]:
+        """See Gateway.refunds_of."""
+        return self._call("refunds_of", lambda: self._gateway.refunds_of(charge_id))
 
     def _call(self, method: str, call: Callable[[], T]) -> T:
         self.calls.append(method)

@@ -61,6 +61,10 @@ class Transaction:
         """Run one statement with psycopg's `%(name)s` parameters; its rows, if it returns any."""
         return execute(self.connection, sql, params)
 
+    def count(self, sql: str, **params: object) -> int:
+        """Run one statement that returns no rows; how many it wrote or deleted."""
+        return self.connection.exec_driver_sql(sql, dict(params)).rowcount
+
     def run_rows(self, sql: str, rows: Iterable[Mapping[str, object]], **params: object) -> Rows:
         """Run one statement over many rows: `FROM json_to_recordset(%(rows)s::json) AS r(id text, ...)`."""
         listed = list(rows)

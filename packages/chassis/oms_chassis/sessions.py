@@ -99,6 +99,8 @@ def arguments(limits: Limits, query: Mapping[str, Any] | None = None) -> dict[st
         "lock_timeout": round(limits.lock * 1000),
         "idle_in_transaction_session_timeout": round(limits.idle_in_transaction * 1000),
         "idle_session_timeout": round(limits.idle * 1000),
+        "oms.session": "ours",  # by which a pooler that drops all this is recognised: see `poolers`
+        "timezone": "UTC",  # whatever the server's: times are shown as they come
         **_SERVER_TCP,
     }
     options = " ".join([*(f"-c {name}={value}" for name, value in bounds.items()), str(given.pop("options", ""))])

@@ -9,7 +9,7 @@ from collections.abc import Container, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, LargeBinary, Table, Text, func
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, LargeBinary, Table, Text, func, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
@@ -92,10 +92,17 @@ class QuarantineRow(ChassisTables, table=True):
 
 
 class JobRow(ChassisTables, table=True):
-    """A call to the outside that is to be made. `run_at` is when it is due, and the end of the lease while it runs."""
+    """A call to the outside that is to be made. `run_at` is when it is due, and the end of the lease while it runs.
+
+    `attempts` counts claims, `failed_calls` the calls that did not succeed, the first of them at `failing_since`.
+    `outcome` is that of a call that could not be settled. A job that was given up has a `dead_at`, and is never due.
+    """
 
     __tablename__ = "job"
-    __table_args__ = (Index("job_due", "queue", "run_at"),)
+    __table_args__ = (
+        Index("job_due", "queue", "run_at"),
+        Index("job_dead", "dead_at", postgresql_where=text("dead_at IS NOT NULL")),
+    )
 
     queue: str = Field(primary_key=True, sa_type=Text)
     id: str = Field(primary_key=True, sa_type=Text)
@@ -106,3 +113,7 @@ class JobRow(ChassisTables, table=True):
     run_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs=_NOW)
     created_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs=_NOW)
     last_error: str | None = Field(default=None, sa_type=Text)
+    failed_calls: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    failing_since: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    outcome: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
+    dead_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))

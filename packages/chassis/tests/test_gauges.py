@@ -1,11 +1,13 @@
 """Gauges of what is in the database."""
 
+import time
+
 import pytest
 
 from oms_chassis.db import Database
-from oms_chassis.jobs.queue import Done, JobQueue, NewJob, Retry, enqueue
+from oms_chassis.jobs.queue import Done, JobQueue, NewJob, Paused, Retry, enqueue
 from oms_chassis.jobs.worker import Worker
-from oms_chassis.runtime.gauges import refresh
+from oms_chassis.runtime.gauges import MOST, refresh
 from oms_chassis.telemetry.metrics import Metrics
 
 WORKER = JobQueue("calls", lambda _: Done({}), lambda *_: None, lambda *_: None)
@@ -47,8 +49,49 @@ def test_rows_in_quarantine_are_counted(database: Database, metrics: Metrics) ->
     assert metrics.registry.get_sample_value("oms_outbox_quarantined") == 2.0
 
 
+def seconds(database: Database, metrics: Metrics) -> float:
+    """The time that a scrape's statements take: the least of some tries, since the machine does other things, too."""
+
+    def once() -> float:
+        began = time.perf_counter()
+        refresh(database, metrics, [WORKER])
+        return time.perf_counter() - began
+
+    return min(once() for _ in range(10))
+
+
+def test_a_scrape_costs_the_same_however_much_waits(database: Database, metrics: Metrics) -> None:
+    enough = 2 * MOST
+    fill(database, 1, enough)
+    small = seconds(database, metrics)
+    fill(database, enough + 1, 10 * enough)
+    assert seconds(database, metrics) < 3 * small
+    assert metrics.registry.get_sample_value("oms_outbox_pending") == MOST
+    assert metrics.registry.get_sample_value("oms_jobs_pending", {"queue": "calls"}) == MOST
+
+
+def fill(database: Database, first: int, last: int) -> None:
+    """Events that wait to be sent, and calls that are due."""
+    numbers = f"generate_series({first}, {last}) AS n"
+    database.execute(f"INSERT INTO outbox (topic, value) SELECT 'a', 'b' FROM {numbers}")
+    database.execute(f"INSERT INTO job (queue, id, subject, payload) SELECT 'calls', n, 'a', '{{}}' FROM {numbers}")
+    database.execute("ANALYZE outbox, job")
+
+
+def test_events_that_wait_are_counted_and_the_oldest_is_known(database: Database, metrics: Metrics) -> None:
+    refresh(database, metrics, [])
+    assert metrics.registry.get_sample_value("oms_outbox_oldest_seconds") == 0.0
+    database.execute("INSERT INTO outbox (topic, value, created_at) VALUES ('a', 'b', now() - interval '1 hour')")
+    database.execute("INSERT INTO outbox (topic, value) VALUES ('a', 'b')")
+    refresh(database, metrics, [])
+    assert metrics.registry.get_sample_value("oms_outbox_pending") == 2.0
+    found = metrics.registry.get_sample_value("oms_outbox_oldest_seconds")
+    assert found is not None
+    assert 3600 <= found < 3700
+
+
 def test_calls_are_counted_from_the_start(database: Database, metrics: Metrics) -> None:
     Worker(WORKER, database, metrics)
-    for outcome in (Done, Retry):
+    for outcome in (Done, Retry, Paused):
         labels = {"queue": "calls", "outcome": outcome.__name__.lower()}
         assert metrics.registry.get_sample_value("oms_job_calls_total", labels) == 0.0

@@ -12,6 +12,7 @@ import structlog.testing
 from support.chassis import eventually
 
 from oms_chassis.db import Database, Transaction
+from oms_chassis.jobs import dead, leases
 from oms_chassis.jobs import queue as jobs
 from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Outcome, Retry, Settled, enqueue
 from oms_chassis.jobs.worker import Worker
@@ -68,7 +69,7 @@ def running(job_queue: JobQueue, database: Database, metrics: Metrics) -> Iterat
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "BACKOFF_BASE", 0.01)
+    monkeypatch.setattr(leases, "BACKOFF_BASE", 0.01)
 
 
 def test_each_job_is_called_and_settled_once(database: Database, metrics: Metrics) -> None:
@@ -126,8 +127,9 @@ def test_a_call_leaves_word_for_the_next_one(database: Database, metrics: Metric
 def test_a_job_that_never_succeeds_is_given_up(database: Database, metrics: Metrics) -> None:
     put(database, "a")
     with running(job_queue(lambda _: Retry("busy"), max_attempts=3), database, metrics):
-        eventually(lambda: is_empty(database))
+        eventually(lambda: seen(database))
     assert seen(database) == {"a given up": 1}
+    assert claim(database) == []
 
 
 def test_a_job_without_a_limit_is_kept_whatever_its_attempts(database: Database, metrics: Metrics) -> None:
@@ -193,13 +195,13 @@ def test_only_the_owner_of_a_lease_renews_it(database: Database) -> None:
     put(database, "a")
     (slow,) = claim(database, lease=0.0)
     with database.transaction() as transaction:
-        jobs.renew(transaction, "calls", [slow], 60.0)
+        leases.renew(transaction, "calls", [slow], 60.0)
     assert claim(database) == []
     with database.transaction() as transaction:
-        jobs.renew(transaction, "calls", [slow], 0.0)
+        leases.renew(transaction, "calls", [slow], 0.0)
     (other,) = claim(database)
     with database.transaction() as transaction:
-        jobs.renew(transaction, "calls", [slow], 0.0)
+        leases.renew(transaction, "calls", [slow], 0.0)
     assert claim(database) == []
     assert other.attempts == 2
 
@@ -226,9 +228,9 @@ def test_a_worker_that_was_too_slow_settles_nothing(database: Database) -> None:
     (slow,) = claim(database, lease=0.0)
     (other,) = claim(database)
     with database.transaction() as transaction:
-        assert jobs.finish(transaction, "calls", [slow]) == set()
-        jobs.postpone(transaction, "calls", [(slow, Retry("late"))])
-        assert jobs.finish(transaction, "calls", [other]) == {"a"}
+        assert leases.finish(transaction, "calls", [slow]) == set()
+        leases.postpone(transaction, "calls", [(slow, Retry("late"))])
+        assert leases.finish(transaction, "calls", [other]) == {"a"}
 
 
 def test_an_outcome_that_cannot_be_written_does_not_hold_up_the_others(database: Database, metrics: Metrics) -> None:
@@ -245,6 +247,111 @@ def test_an_outcome_that_cannot_be_written_does_not_hold_up_the_others(database:
         eventually(lambda: seen(database) == {"a": 1, "b": 1})
         broken.clear()
         eventually(lambda: seen(database) == {"a": 1, "b": 1, "bad": 1})
+
+
+def test_a_call_whose_outcome_cannot_be_written_is_not_made_again(database: Database, metrics: Metrics) -> None:
+    called: list[str] = []
+    results: list[object] = []
+
+    def call(job: Job) -> Done:
+        called.append(job.id)
+        return Done({"provider_id": "p-1"})
+
+    def broken(_: Transaction, settled: list[Settled]) -> None:
+        results.extend(result for _, result in settled)
+        if len(results) < 4:
+            raise LookupError
+
+    put(database, "a")
+    with running(job_queue(call, settle=broken), database, metrics):
+        eventually(lambda: is_empty(database))
+    assert called == ["a"]
+    assert results == [{"provider_id": "p-1"}] * 4
+    assert metrics.registry.get_sample_value("oms_job_settle_failures_total", {"queue": "calls"}) == 3.0
+
+
+def test_an_outcome_that_was_kept_is_settled_by_the_next_worker(database: Database, metrics: Metrics) -> None:
+    def broken(*_: object) -> None:
+        raise LookupError
+
+    def uncalled(_: Job) -> Done:
+        raise AssertionError
+
+    put(database, "a")
+    with running(job_queue(lambda _: Done(), settle=broken), database, metrics):
+        eventually(lambda: database.execute("SELECT 1 FROM job WHERE outcome IS NOT NULL"))
+    with running(job_queue(uncalled), database, metrics):
+        eventually(lambda: is_empty(database))
+    assert seen(database) == {"a": 1}
+
+
+def test_an_outcome_that_can_never_be_written_ends_as_a_dead_job_that_a_redrive_only_settles(
+    database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oms_chassis.jobs.settling.SETTLE_ATTEMPTS", 3)
+    called: list[str] = []
+    repaired = threading.Event()
+
+    def call(job: Job) -> Done:
+        called.append(job.id)
+        return Done()
+
+    def broken(transaction: Transaction, settled: list[Settled]) -> None:
+        if not repaired.is_set():
+            raise LookupError
+        settle(transaction, settled)
+
+    put(database, "a")
+    queue = job_queue(call, settle=broken)
+    with running(queue, database, metrics):
+        eventually(lambda: dead.dead(database, "calls"))
+        repaired.set()
+        with database.transaction() as transaction:
+            dead.redrive(transaction, queue, ["a"])
+        eventually(lambda: is_empty(database))
+    assert called == ["a"]
+    assert seen(database) == {"a": 1}
+
+
+def test_an_outcome_that_no_column_can_hold_is_neither_repeated_nor_in_the_way(
+    database: Database, metrics: Metrics
+) -> None:
+    called: list[str] = []
+
+    def call(job: Job) -> Done:
+        called.append(job.id)
+        return Done({"provider_id": "\0" if job.id == "bad" else ""})
+
+    def picky(transaction: Transaction, settled: list[Settled]) -> None:
+        transaction.run_rows(
+            "SELECT * FROM json_to_recordset(%(rows)s::json) AS r(provider_id text)",
+            [dict(result) for _, result in settled],
+        )
+        settle(transaction, settled)
+
+    put(database, "a", "bad")
+    with running(job_queue(call, settle=picky), database, metrics):
+        eventually(lambda: seen(database) == {"a": 1})
+        eventually(lambda: [one.id for one in dead.dead(database, "calls")] == ["bad"])
+    assert sorted(called) == ["a", "bad"]
+
+
+def test_a_call_that_takes_too_long_is_reported_once(database: Database, metrics: Metrics) -> None:
+    release = threading.Event()
+
+    def call(_: Job) -> Done:
+        release.wait(30)
+        return Done()
+
+    def oldest() -> float:
+        return metrics.registry.get_sample_value("oms_job_call_oldest_seconds", {"queue": "calls"}) or 0.0
+
+    put(database, "a")
+    with structlog.testing.capture_logs() as logs, running(job_queue(call, call_seconds=0.5), database, metrics):
+        eventually(lambda: oldest() > 1.0)
+        release.set()
+        eventually(lambda: is_empty(database) and oldest() == 0.0)
+    assert [line["queue"] for line in logs if line["event"] == "call_overdue"] == ["calls"]
 
 
 def test_stopping_waits_for_calls_under_way_and_settles_them(database: Database, metrics: Metrics) -> None:
@@ -278,10 +385,53 @@ def test_stopping_gives_back_the_jobs_whose_calls_have_not_begun(database: Datab
         threading.Timer(0.2, release.set).start()
     assert seen(database) == dict.fromkeys(called, 1)
     assert len(called) == 1
-    soon = database.execute("SELECT count(*) AS jobs FROM job WHERE run_at < now() + interval '1 second'")
-    assert soon[0].jobs == 3
+    given_back = claim(database)
+    assert [(job.attempts, job.failed_calls) for job in given_back] == [(1, 0)] * 3
+
+
+def test_a_job_that_waited_too_long_for_its_call_costs_no_attempt(database: Database, metrics: Metrics) -> None:
+    calls: list[tuple[str, int]] = []
+
+    def call(job: Job) -> Done:
+        calls.append((job.id, job.attempts))
+        if len(calls) == 1:
+            time.sleep(0.75 * slow.lease_seconds)
+        return Done()
+
+    slow = job_queue(call, concurrency=1, lease_seconds=2.0)
+    put(database, "a", "b")
+    with running(slow, database, metrics):
+        eventually(lambda: is_empty(database), 1.9 * slow.lease_seconds)  # not at the end of the lease, but at once
+    assert sorted(calls) == [("a", 1), ("b", 1)]
+
+
+def test_workers_that_die_before_their_calls_cost_no_attempt(database: Database, metrics: Metrics) -> None:
+    calls: list[tuple[int, int]] = []
+
+    def call(job: Job) -> Outcome:
+        calls.append((job.attempts, job.failed_calls))
+        return Retry("busy")
+
+    put(database, "a")
+    for _ in range(5):
+        claim(database, lease=0.0)
+    with running(job_queue(call, max_attempts=3), database, metrics):
+        eventually(lambda: seen(database) == {"a given up": 1})
+    assert calls == [(6, 0), (7, 1), (8, 2)]
+
+
+def test_a_job_knows_for_how_long_its_calls_have_failed(database: Database) -> None:
+    put(database, "a")
+    (job,) = claim(database, lease=0.0)
+    assert job.failing_for == 0.0
+    for _ in range(2):
+        with database.transaction() as transaction:
+            leases.postpone(transaction, "calls", [(job, Retry("busy"))])
+        database.execute("UPDATE job SET run_at = now(), failing_since = failing_since - interval '1 minute'")
+        (job,) = claim(database, lease=0.0)
+    assert 120.0 <= job.failing_for < 180.0
 
 
 def test_the_backoff_grows_and_is_capped() -> None:
-    assert 0.005 <= jobs.backoff(1) <= 0.01
-    assert 30.0 <= jobs.backoff(1000) <= 60.0
+    assert 0.005 <= leases.backoff(1) <= 0.01
+    assert 30.0 <= leases.backoff(1000) <= 60.0

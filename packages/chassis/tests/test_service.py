@@ -114,7 +114,7 @@ if __name__ == "__main__":
     raise SystemExit(main(SERVICE))
 '''
 MIGRATION = """
-from oms_chassis.migrations import create_chassis_tables, create_outbox_quarantine, drop_chassis_tables
+from oms_chassis.migrations import create_chassis_tables, create_outbox_quarantine, drop_chassis_tables, extend_jobs
 revision = "0001"
 down_revision = None
 downgrade = drop_chassis_tables
@@ -122,6 +122,7 @@ downgrade = drop_chassis_tables
 def upgrade():
     create_chassis_tables()
     create_outbox_quarantine()
+    extend_jobs()
 """
 
 

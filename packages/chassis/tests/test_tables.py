@@ -17,7 +17,7 @@ from oms_chassis.migrations.autogenerate import differences, revision
 from oms_chassis.tables import ChassisTables, assigned, columns, names, typed
 
 FIRST = """
-from oms_chassis.migrations import create_chassis_tables, create_outbox_quarantine
+from oms_chassis.migrations import create_chassis_tables, create_outbox_quarantine, extend_jobs
 
 revision = "0001"
 down_revision = None
@@ -26,6 +26,7 @@ down_revision = None
 def upgrade():
     create_chassis_tables()
     create_outbox_quarantine()
+    extend_jobs()
 """
 
 

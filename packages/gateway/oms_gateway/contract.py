@@ -1,5 +1,6 @@
 """What a payment gateway does for this system. tests/test_gateway.py states how every implementation behaves."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -75,6 +76,10 @@ class Gateway(Protocol):
 
     def find_refund(self, key: str) -> Refund | None:
         """The refund that was made under this key, if there is one."""
+        ...
+
+    def refunds_of(self, charge_id: str) -> Sequence[Refund]:
+        """The refunds of this charge, whoever made them: an operator may have, in the provider's own web pages."""
         ...
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The three events that end an order, each to be told to the customer. The services add only how they word a notice."""
+"""The three events that end an order: the customer is notified of each. The services add only the wording."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,8 +9,9 @@ from oms_chassis.messaging.consumer import Handle, Subscription
 from oms_contracts import topics
 from oms_contracts.envelope import Event
 from oms_contracts.events import OrderEvent
-from oms_notifications.delivery import Notice
+from oms_notifications import repository
 from oms_notifications.messages import Kind
+from oms_notifications.notice import Notice
 
 Compose = Callable[[Kind, OrderEvent], Notice]
 
@@ -29,16 +30,7 @@ def subscriptions(queue: str, compose: Compose) -> list[Subscription]:
 def _handler(queue: str, kind: Kind, compose: Compose) -> Handle:
     def notify(transaction: Transaction, events: list[Event[Any]]) -> None:
         by_order = {event.data.order_id: event for event in reversed(events)}  # of two, the first one counts
-        fresh = transaction.run_rows(_CLAIM, ({"order_id": order_id, "kind": kind} for order_id in by_order))
-        ended = [by_order[row.order_id] for row in fresh]
+        ended = [by_order[order_id] for order_id in repository.open_messages(transaction, kind, by_order)]
         enqueue(transaction, queue, [compose(kind, event.data).job(event.traceparent) for event in ended])
 
     return notify
-
-
-# The row outlives the job, so that an order whose customer was told is never told again, whatever comes later.
-_CLAIM = """
-INSERT INTO message (order_id, kind)
-SELECT order_id, kind FROM json_to_recordset(%(rows)s::json) AS r(order_id text, kind text)
-ON CONFLICT (order_id) DO NOTHING RETURNING order_id
-"""

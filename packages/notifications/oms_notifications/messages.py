@@ -1,8 +1,9 @@
 """What the customer reads when an order ends: one email and one text for each way that it can end.
 
-The wording promises nothing that the flow does not do, and tells no more about a payment than that it went through.
+The wording promises nothing that the flow does not do, and says no more about a payment than that it went through.
 """
 
+import re
 from enum import StrEnum
 
 from oms_contracts.events import GATEWAY_FAULTS, InventoryRejected, OrderEvent, PaymentFailed
@@ -16,6 +17,9 @@ class Kind(StrEnum):
     DECLINED = "declined"
     OUT_OF_STOCK = "out-of-stock"
 
+
+_NAME_LIMIT = 40  # characters
+_UNLIKE_A_NAME = re.compile(r"[/:@\\]|\.\w")  # what makes an address that mail readers turn into a link
 
 _SUBJECTS = {
     Kind.CONFIRMED: "Your order is confirmed",
@@ -31,7 +35,7 @@ def email_subject(kind: Kind) -> str:
 
 def email_text(kind: Kind, order: OrderEvent) -> str:
     """An email's text, its lines separated by newlines."""
-    paragraphs = [f"Hello {_line(order.customer.name)},", *_body(kind, order), f"Order {_line(order.order_id)}"]
+    paragraphs = [_greeting(order.customer.name), *_body(kind, order), f"Order {_line(order.order_id)}"]
     return "\n\n".join(paragraphs) + "\n"
 
 
@@ -95,6 +99,12 @@ def _shortages(order: OrderEvent) -> list[str]:
         f"  {_line(names.get(one.item_id, one.item_id))}: you asked for {one.requested}, we have {one.available}"
         for one in shortages
     ]
+
+
+def _greeting(name: str) -> str:
+    """By name, unless the name could carry a message or an address of its own: anybody may order in any name."""
+    shown = _line(name)
+    return "Hello," if not shown or len(shown) > _NAME_LIMIT or _UNLIKE_A_NAME.search(shown) else f"Hello {shown},"
 
 
 def _line(text: str) -> str:

@@ -24,7 +24,7 @@ def create_message_table() -> None:
 
 
 def drop_message_table() -> None:
-    """The way back."""
+    """Drop what the migration made."""
     from alembic import op
 
     op.drop_table("message")

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -11,15 +12,17 @@ from support import chassis as testing
 from support.notices import confirmed, declined, message_table, out_of_stock
 
 from oms_chassis.db import Database, Transaction
-from oms_chassis.jobs import queue as jobs
+from oms_chassis.jobs import dead, leases
 from oms_chassis.jobs.queue import Job, JobQueue, Outcome, Retry
 from oms_chassis.jobs.worker import Worker
 from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.envelope import Event
 from oms_contracts.events import OrderEvent
-from oms_notifications.delivery import InDoubt, Notice, job_queue, refused, sent
+from oms_notifications import jobs as notifying
 from oms_notifications.handlers import ENDINGS, subscriptions
+from oms_notifications.jobs import job_queue
 from oms_notifications.messages import Kind
+from oms_notifications.notice import InDoubt, Notice, refused, sent
 from oms_notifications.tables import MessageRow
 
 QUEUE = "email"
@@ -50,7 +53,7 @@ def message(database: Database, order_id: str) -> MessageRow:
 
 
 class Fake:
-    """A provider that answers what it is told to."""
+    """A provider whose answers a test gives it."""
 
     def __init__(self, *outcomes: Outcome) -> None:
         self.outcomes = list(outcomes)
@@ -59,6 +62,18 @@ class Fake:
     def send(self, notice: Notice) -> Outcome:
         self.notices.append(notice)
         return self.outcomes.pop(0)
+
+
+@contextmanager
+def running(queue: JobQueue, database: Database) -> Iterator[None]:
+    worker = Worker(queue, database, Metrics(CollectorRegistry()))
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        worker.stop()
+        thread.join(30)
 
 
 def test_every_ending_of_an_order_is_subscribed_to() -> None:
@@ -78,20 +93,20 @@ def test_each_ending_becomes_one_job(database: Database) -> None:
     assert message(database, "a").state == "pending"
 
 
-def test_a_batch_is_taken_whole(database: Database) -> None:
+def test_a_batch_becomes_jobs_as_a_whole(database: Database) -> None:
     events = [confirmed(f"o-{number}") for number in range(500)]
     testing.deliver(database, HANDLE[events[0].type], events)
     assert len(testing.pending_jobs(database, QUEUE)) == 500
 
 
-def test_two_endings_of_an_order_are_told_once(database: Database) -> None:
+def test_of_two_endings_of_an_order_the_customer_is_notified_once(database: Database) -> None:
     apply(database, confirmed("a"), declined("a"))
     testing.deliver(database, HANDLE[confirmed("b").type], [confirmed("b"), confirmed("b")])
     assert sorted(job.id for job in testing.pending_jobs(database, QUEUE)) == ["a", "b"]
     assert message(database, "a").kind == "confirmed"
 
 
-def test_an_ending_that_comes_after_the_message_was_sent_is_not_told_again(database: Database) -> None:
+def test_an_ending_that_comes_after_the_message_was_sent_leads_to_no_other(database: Database) -> None:
     apply(database, confirmed("a"))
     fake = Fake(sent("provider-1"))
     testing.process_due_jobs(database, job_queue(QUEUE, fake, CollectorRegistry(), 2))
@@ -144,6 +159,22 @@ def test_giving_up_leaves_a_row_and_a_count_to_alert_on(database: Database) -> N
     assert count(registry, "out-of-stock", "failed") == 1
 
 
+def test_a_message_that_was_given_up_can_still_be_sent(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notifying, "ATTEMPTS", 1)
+    apply(database, out_of_stock("a"))
+    provider = Fake(Retry("smtp: 451"), sent("provider-1"))
+    queue = job_queue(QUEUE, provider, CollectorRegistry(), 2)
+    with running(queue, database):
+        testing.eventually(lambda: message(database, "a").state == "failed")
+        with database.transaction() as transaction:
+            dead.redrive(transaction, queue, ["a"])
+            (row,) = transaction.run("SELECT state, reason FROM message")
+            assert (row.state, row.reason) == ("pending", None)
+        testing.eventually(lambda: message(database, "a").state == "sent")
+    first, second = provider.notices
+    assert (first.key, first.to, first.text) == (second.key, second.to, second.text)
+
+
 def test_no_address_and_no_text_outlives_the_job(database: Database) -> None:
     apply(database, confirmed("a"))
     testing.process_due_jobs(database, job_queue(QUEUE, Fake(sent("p")), CollectorRegistry(), 2))
@@ -174,16 +205,12 @@ def test_messages_are_counted_from_the_start() -> None:
 def test_a_message_that_may_have_arrived_each_time_is_repeated_twice_and_no_more(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "BACKOFF_BASE", 0.01)
+    monkeypatch.setattr(leases, "BACKOFF_BASE", 0.01)
     apply(database, confirmed("a"))
     doubt, busy = InDoubt("smtp: no answer"), Retry("smtp: 451")
     provider = Fake(doubt, busy, doubt, busy, doubt, sent("never"))
-    worker = Worker(job_queue(QUEUE, provider, CollectorRegistry(), 2), database, Metrics(CollectorRegistry()))
-    thread = threading.Thread(target=worker.run)
-    thread.start()
-    testing.eventually(lambda: message(database, "a").state != "pending", 30)
-    worker.stop()
-    thread.join(30)
+    with running(job_queue(QUEUE, provider, CollectorRegistry(), 2), database):
+        testing.eventually(lambda: message(database, "a").state != "pending", 30)
     assert [notice.doubts for notice in provider.notices] == [0, 1, 1, 2, 2]
     row = message(database, "a")
     assert (row.state, row.reason) == ("failed", "smtp: no answer, 3 times")

@@ -41,6 +41,32 @@ def test_a_confirmed_order_is_listed_with_its_prices() -> None:
     assert ORDER_ID in text
 
 
+@pytest.mark.parametrize("name", ["Ann Perera", "Dr. Ann P. O'Neill-Perera", "李小龍", "J. R. R. Tolkien", "x" * 40])
+def test_a_customer_is_greeted_by_name(name: str) -> None:
+    assert greeting(name) == f"Hello {name},"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Your parcel is held, pay at http://evil.example",
+        "see evil.example",
+        "evil.example/pay",
+        "ann@evil.example",
+        "tel:900123",
+        "x" * 41,
+        "\u200b",
+    ],
+)
+def test_a_name_that_could_be_a_message_of_its_own_is_not_repeated(name: str) -> None:
+    assert greeting(name) == "Hello,"
+
+
+def greeting(name: str) -> str:
+    customer = Customer(name=name, email="a@example.com", phone_number="1")
+    return email_text(Kind.CONFIRMED, confirmed(ORDER_ID, customer=customer).data).splitlines()[0]
+
+
 def test_a_declined_order_is_said_to_be_cancelled_and_not_charged() -> None:
     text = email_text(Kind.DECLINED, declined(ORDER_ID).data)
     assert "cancelled your order" in text

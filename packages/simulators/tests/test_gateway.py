@@ -183,6 +183,13 @@ def test_a_refund_that_was_not_made_is_not_found(gateway: Gateway, order: str) -
     assert gateway.find_refund(refund_key(order)) is None
 
 
+def test_the_refunds_of_a_charge_are_found_whoever_made_them(gateway: Gateway, approved: str, order: str) -> None:
+    charge = gateway.charge(charge_key(order), approved, 1250, "USD")
+    assert list(gateway.refunds_of(charge.id)) == []
+    refund = gateway.refund("by-hand", charge.id, 1250)
+    assert list(gateway.refunds_of(charge.id)) == [refund]
+
+
 def test_a_charge_cannot_be_refunded_under_two_keys(gateway: Gateway, approved: str, order: str) -> None:
     charge = gateway.charge(charge_key(order), approved, 1250, "USD")
     gateway.refund(refund_key(order), charge.id, 1250)
@@ -255,7 +262,7 @@ def test_nothing_connects_before_the_first_call() -> None:
     provider("simulator").gateway(Where("postgresql://nobody@127.0.0.1:1/nowhere")).close()
 
 
-@pytest.mark.parametrize("call", ["charge", "find", "refund", "find_refund", "abandon"])
+@pytest.mark.parametrize("call", ["charge", "find", "refund", "find_refund", "refunds_of", "abandon"])
 def test_a_ledger_that_cannot_be_reached_is_an_unavailable_gateway(call: str, approved: str) -> None:
     away = provider("simulator").gateway(Where("postgresql://nobody@127.0.0.1:1/nowhere"))
     calls: dict[str, Callable[[], object]] = {
@@ -263,6 +270,7 @@ def test_a_ledger_that_cannot_be_reached_is_an_unavailable_gateway(call: str, ap
         "find": lambda: away.find("k"),
         "refund": lambda: away.refund("k", "ch-x", 1),
         "find_refund": lambda: away.find_refund("k"),
+        "refunds_of": lambda: away.refunds_of("ch-x"),
         "abandon": lambda: away.abandon("k"),
     }
     with pytest.raises(GatewayUnavailable):

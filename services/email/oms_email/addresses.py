@@ -6,7 +6,7 @@ from oms_email import domain
 
 
 def on_the_wire(text: str) -> str | None:
-    """An address as it stands in an SMTP command; None if `text` is not one.
+    """An address as it is in an SMTP command; None if `text` is not one.
 
     A domain of any script goes in ASCII (RFC 5891), which every server takes. What is before the @ has no such form.
     """

@@ -1,8 +1,10 @@
 """A connection to the mail server: smtplib's, with TLS and login as set, and patience for one answer."""
 
+import io
 import smtplib
 import socket
 import ssl
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -15,8 +17,27 @@ class NotOffered(smtplib.SMTPException):
     """The server lacks what the settings ask for. The text says what, and holds nothing of a customer's."""
 
 
+class _Answers(io.RawIOBase):
+    """What a server sends, until a deadline: one that sends a byte now and then gets no longer for its answer."""
+
+    deadline = 0.0  # on the monotonic clock
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._sock.settimeout(left)
+        return self._sock.recv_into(buffer)
+
+
 class Connection(smtplib.SMTP):
-    """Waits longer for the answer to a mail than for other answers (RFC 5321, 4.5.3.2.6).
+    """Waits longer for the answer to a mail than for other answers (RFC 5321, 4.5.3.2.6), and for none without end.
 
     A server that has the whole mail may take minutes to look at it. To hang up meanwhile and send it again gives the
     customer one copy per attempt.
@@ -29,19 +50,23 @@ class Connection(smtplib.SMTP):
         """Send the mail; the server's answer to it."""
         answer = super().data(msg)
         self.in_doubt = False
-        self._wait_for(self.timeout)
         return answer
 
     def send(self, s: Any) -> None:
         """Send a command, or the mail with the dot that ends it."""
+        if self.sock is not None:
+            self.sock.settimeout(self.timeout)
         super().send(s)
         if isinstance(s, bytes) and s.endswith(_END):
             self.in_doubt = True
-            self._wait_for(self.patience)
 
-    def _wait_for(self, seconds: float) -> None:
-        if self.sock is not None:
-            self.sock.settimeout(seconds)
+    def getreply(self) -> tuple[int, bytes]:
+        """The server's answer. Raises SMTPServerDisconnected if it is not there in whole in time."""
+        if self.file is None and self.sock is not None:
+            self._answers = _Answers(self.sock)
+            self.file = io.BufferedReader(self._answers)
+        self._answers.deadline = time.monotonic() + (self.patience if self.in_doubt else self.timeout)
+        return super().getreply()
 
 
 class TlsConnection(Connection, smtplib.SMTP_SSL):

@@ -1,4 +1,4 @@
-"""An email as it stands on the wire (RFC 5322).
+"""An email as it is on the wire (RFC 5322).
 
 Nothing that comes from outside can add a header or end the mail early: control characters never get into a mail, and
 what is not plain ASCII travels encoded.
@@ -31,7 +31,7 @@ class Mail:
 
 
 def address(text: str) -> str | None:
-    """An address that can stand in an SMTP command as it is; None if `text` is not one."""
+    """An address that can be in an SMTP command as it is; None if `text` is not one."""
     return text if _ADDRESS.fullmatch(text) and text.isprintable() else None
 
 

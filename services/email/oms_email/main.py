@@ -2,19 +2,20 @@
 
 from oms_chassis.runtime.cli import main
 from oms_chassis.runtime.service import Components, Context, Service
-from oms_email.handlers import compose
+from oms_email.messages import compose
 from oms_email.provider import SmtpProvider
 from oms_email.settings import EmailSettings
-from oms_notifications.delivery import job_queue
 from oms_notifications.handlers import subscriptions
+from oms_notifications.jobs import job_queue
 
 
 def build(context: Context) -> Components:
     """The service's components; nothing connects yet."""
-    provider = SmtpProvider(context.settings)
+    settings: EmailSettings = context.settings
+    provider = SmtpProvider(settings)
     return Components(
         subscriptions=subscriptions("email", compose),
-        job_queues=[job_queue("email", provider, context.registry, context.settings.smtp_connections)],
+        job_queues=[job_queue("email", provider, context.registry, settings.smtp_connections, settings.mail_seconds)],
         on_stop=[provider.close],
     )
 

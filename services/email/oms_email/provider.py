@@ -5,14 +5,14 @@ import time
 from contextlib import suppress
 from queue import Empty, LifoQueue
 
-from oms_chassis.jobs.queue import Outcome, Retry
+from oms_chassis.jobs.queue import Outcome, Paused, Retry, Unavailable
 from oms_email import addresses, answers, connection, domain
 from oms_email.connection import Connection, NotOffered
 from oms_email.domain import Mail
 from oms_email.settings import EmailSettings
-from oms_notifications.delivery import InDoubt, Notice, refused, sent
+from oms_notifications.notice import InDoubt, Notice, refused, sent
 
-TRUSTED = 1.0  # seconds within which an unused connection need not be asked whether it still is one
+PING_AFTER = 1.0  # seconds within which an unused connection need not be asked whether it still is one
 IDLE = 30.0  # seconds after which an unused connection is not trusted any more: servers hang up on the silent
 
 
@@ -35,7 +35,7 @@ class SmtpProvider:
         try:
             smtp = self._take() or self._connect()
         except OSError as error:  # smtplib's errors are OSErrors, too; none of them is about this recipient
-            return Retry(f"smtp: {error if isinstance(error, NotOffered) else type(error).__name__}")
+            return _no_connection(error)
         if not (recipient.isascii() or smtp.has_extn("smtputf8")):
             self._keep(smtp)
             return refused("the mail server takes no address beyond ASCII")
@@ -78,7 +78,7 @@ class SmtpProvider:
             except Empty:
                 return None
             unused = time.monotonic() - since
-            if unused < TRUSTED or (unused < IDLE and connection.answers(smtp)):
+            if unused < PING_AFTER or (unused < IDLE and connection.answers(smtp)):
                 return smtp
             connection.hang_up(smtp)
 
@@ -87,14 +87,21 @@ class SmtpProvider:
         return connection.connect(self._settings, self._from.rpartition("@")[2], self._tls)
 
 
+def _no_connection(error: OSError) -> Outcome:
+    """Every other mail would meet the same, unless the server only has too many connections."""
+    if isinstance(error, smtplib.SMTPConnectError | smtplib.SMTPServerDisconnected):
+        return Unavailable(f"smtp: {type(error).__name__}")
+    return Paused(f"smtp: {error if isinstance(error, NotOffered) else type(error).__name__}")
+
+
 def _outcome(error: OSError, recipient: str, *, in_doubt: bool) -> Outcome:
-    """Only a no about the recipient is final. A no about the sender is about a setting, and may be mended."""
+    """Only a no about the recipient is final. A no about the sender is about a setting."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         return answers.to_recipient(*error.recipients[recipient])
     if isinstance(error, smtplib.SMTPDataError):
         return answers.to_mail(error.smtp_code, _bytes(error.smtp_error))
     if isinstance(error, smtplib.SMTPSenderRefused):
-        return Retry(f"smtp: {error.smtp_code} about the sender")
+        return answers.to_sender(error.smtp_code)
     reason = f"smtp: {type(error).__name__}"
     return InDoubt(f"{reason}, in doubt") if in_doubt else Retry(reason)
 

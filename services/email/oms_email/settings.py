@@ -28,6 +28,11 @@ class EmailSettings(Settings):
     email_from: str = Field(description='orders@example.com or "Our shop <orders@example.com>"')
 
     @property
+    def mail_seconds(self) -> float:
+        """The longest that a mail may take: its last answer, and at most twelve before that."""
+        return self.smtp_mail_timeout + 12 * self.smtp_timeout
+
+    @property
     def is_encrypted(self) -> bool:
         """Whether nobody on the way can read along."""
         return self.smtp_starttls or self.smtp_implicit_tls

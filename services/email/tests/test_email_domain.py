@@ -1,4 +1,4 @@
-"""An email as it stands on the wire."""
+"""An email as it is on the wire."""
 
 from email import policy
 from email.message import EmailMessage
@@ -80,13 +80,13 @@ def test_nothing_from_outside_adds_a_header_or_breaks_a_line(subject: str, text:
 
 
 @given(HOSTILE)
-def test_an_address_that_is_taken_is_safe_in_a_command(text: str) -> None:
+def test_an_address_that_is_accepted_is_safe_in_a_command(text: str) -> None:
     taken = address(f"{text}@example.com")
     assert taken is None or (taken.isprintable() and not set(taken) & set(" <>\r\n"))
 
 
 @pytest.mark.parametrize("text", ["ann@example.com", "a.b+c@sub.example.com", "o'neil@example.com", "zoë@example.com"])
-def test_an_ordinary_address_is_taken(text: str) -> None:
+def test_an_ordinary_address_is_accepted(text: str) -> None:
     assert address(text) == text
 
 

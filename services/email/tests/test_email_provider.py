@@ -2,11 +2,14 @@
 
 import asyncio
 import shutil
+import socket
 import ssl
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +20,10 @@ from pydantic import SecretStr
 from support.chassis import eventually
 from support.notices import RunningMailCatcher, running_mail_catcher
 
-from oms_chassis.jobs.queue import Done, Outcome, Retry
+from oms_chassis.jobs.queue import Done, Outcome, Paused, Retry, Unavailable
 from oms_email.provider import SmtpProvider
 from oms_email.settings import EmailSettings
-from oms_notifications.delivery import InDoubt, Notice, refused, sent
+from oms_notifications.notice import InDoubt, Notice, refused, sent
 from oms_servers.testing import free_port
 
 SENT = sent("<o-1.confirmed@example.com>")
@@ -139,11 +142,11 @@ def test_a_domain_of_any_script_is_reached_through_any_server() -> None:
     assert outcomes(script, to=f"ann@{'ü' * 64}.example") == [refused("no address that mail can be sent to")]
 
 
-def test_a_server_that_was_restarted_is_connected_to_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("oms_email.provider.TRUSTED", 0.0)
+def test_a_server_that_was_restarted_is_connected_to_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oms_email.provider.PING_AFTER", 0.0)
     smtp_port, http_port = free_port(), free_port()
     with provider(smtp_port) as smtp:
-        assert smtp.send(notice()) == Retry("smtp: ConnectionRefusedError")
+        assert smtp.send(notice()) == Paused("smtp: ConnectionRefusedError")
         for order_id in ("o-1", "o-2"):
             with running_mail_catcher(tmp_path / "catcher", smtp_port, http_port) as catcher:
                 assert isinstance(smtp.send(notice(order_id)), Done)
@@ -190,23 +193,24 @@ def test_a_permanent_no_about_the_recipient_is_an_outcome(answer: str, reason: s
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "kind"),
     [
-        "554 Transaction failed",
-        "554 5.7.1 Relay access denied",
-        "550 5.7.1 Client host rejected",
-        "550 5.4.5 Daily sending quota exceeded",
-        "550 5.3.2 System not accepting messages",
-        "550 5.5.1 Bad sequence of commands",
-        "550 5.1.8 The sender's domain does not exist",
-        "550 5.2.2 Mailbox full",
-        "550 4.1.1 Ask again",
+        ("554 Transaction failed", Retry),
+        ("554 5.7.1 Relay access denied", Unavailable),
+        ("550 5.7.1 Client host rejected", Unavailable),
+        ("550 5.4.5 Daily sending quota exceeded", Unavailable),
+        ("550 5.3.2 System not accepting messages", Unavailable),
+        ("550 5.5.1 Bad sequence of commands", Retry),
+        ("550 5.1.8 The sender's domain does not exist", Retry),
+        ("550 5.2.2 Mailbox full", Retry),
+        ("550 4.1.1 Ask again", Retry),
+        ("535 5.7.8 Authentication credentials invalid", Paused),
     ],
 )
-def test_a_permanent_no_about_anything_else_may_be_mended(answer: str) -> None:
+def test_a_permanent_no_about_anything_else_may_be_repaired(answer: str, kind: type[Outcome]) -> None:
     for script in (Script(rcpt=[answer]), Script(mail=[answer])):
         first, second = outcomes(script, 2)
-        assert isinstance(first, Retry)
+        assert type(first) is kind
         assert second == SENT
 
 
@@ -220,7 +224,7 @@ def test_a_server_that_offers_no_tls_or_no_login_is_no_fault_of_the_recipient() 
     with scripted(Script()) as port:
         for changes, lacking in (({"smtp_starttls": True}, "STARTTLS"), (login, "AUTH")):
             with provider(port, **changes) as smtp:
-                assert smtp.send(notice(to="zoë@example.com")) == Retry(f"smtp: no {lacking} offered")
+                assert smtp.send(notice(to="zoë@example.com")) == Paused(f"smtp: no {lacking} offered")
 
 
 def test_a_server_that_thinks_about_a_mail_gets_it_once() -> None:
@@ -238,6 +242,24 @@ def test_other_answers_are_waited_for_no_longer_after_a_mail_than_before() -> No
         assert smtp.send(notice()) == Retry("smtp: SMTPServerDisconnected")
 
 
+def test_a_server_that_trickles_its_answer_does_not_hold_a_call_for_ever() -> None:
+    def trickle(listener: socket.socket, over: threading.Event) -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            while not over.wait(0.1):
+                connection.sendall(b"2")
+
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        serving = pool.submit(trickle, listener, over)
+        with provider(listener.getsockname()[1], smtp_timeout=1.0) as smtp:
+            began = time.monotonic()
+            assert smtp.send(notice()) == Unavailable("smtp: SMTPServerDisconnected")
+            assert time.monotonic() - began < 10
+        over.set()
+        serving.result(10)
+
+
 def test_a_mail_that_waits_for_its_answer_does_not_hold_up_the_end() -> None:
     script = Script(thinks=60.0)
     with scripted(script) as port, provider(port) as smtp, ThreadPoolExecutor(1) as pool:
@@ -248,7 +270,7 @@ def test_a_mail_that_waits_for_its_answer_does_not_hold_up_the_end() -> None:
 
 
 def test_a_server_that_wants_a_login_is_no_fault_of_the_recipient() -> None:
-    assert outcomes(Script(rcpt=["530 login first"])) == [Retry("smtp: 530 about the recipient")]
+    assert outcomes(Script(rcpt=["530 login first"])) == [Paused("smtp: 530 about the recipient")]
 
 
 def test_a_connection_that_breaks_during_a_mail_is_replaced_for_the_next_try() -> None:
@@ -257,11 +279,11 @@ def test_a_connection_that_breaks_during_a_mail_is_replaced_for_the_next_try() -
     assert len(script.taken) == 2
 
 
-def test_a_server_that_says_it_is_going_is_connected_to_anew() -> None:
+def test_a_server_that_says_it_is_going_is_connected_to_again() -> None:
     script = Script(rcpt=["250 ok", "421 closing"])
     first, second, third = outcomes(script, 3)
     assert (first, third) == (SENT, SENT)
-    assert isinstance(second, Retry)
+    assert isinstance(second, Unavailable)
 
 
 def test_a_mail_whose_fate_is_unknown_is_repeated_under_the_same_message_id() -> None:
@@ -315,9 +337,9 @@ def test_mail_goes_encrypted_and_with_a_login_where_that_is_set(
         with provider(port, smtp_password=SecretStr("right"), **secrets) as smtp:
             assert smtp.send(notice()) == SENT
         with provider(port, smtp_password=SecretStr("wrong"), **secrets) as smtp:
-            assert smtp.send(notice()) == Retry("smtp: SMTPAuthenticationError")
+            assert smtp.send(notice()) == Paused("smtp: SMTPAuthenticationError")
         with provider(port) as smtp:
-            assert smtp.send(notice()) == Retry("smtp: 530 about the sender")
+            assert smtp.send(notice()) == Paused("smtp: 530 about the sender")
     assert len(script.taken) == 1
 
 
@@ -329,7 +351,7 @@ def test_mail_goes_encrypted_from_the_first_byte_where_that_is_set(certificate: 
         with provider(port, smtp_implicit_tls=True, smtp_ca_file=ca) as smtp:
             assert [smtp.send(notice()) for _ in range(2)] == [SENT, SENT]
         with provider(port, smtp_implicit_tls=True) as smtp:
-            assert smtp.send(notice()) == Retry("smtp: SSLCertVerificationError")
+            assert smtp.send(notice()) == Paused("smtp: SSLCertVerificationError")
     assert len(script.taken) == 2
 
 
@@ -346,4 +368,4 @@ def test_an_encrypted_mail_that_waits_for_its_answer_does_not_hold_up_the_end(ce
 
 def test_a_certificate_that_nobody_vouches_for_is_not_trusted(certificate: Path) -> None:
     with scripted(Script(), **guarded(certificate, b"right")) as port, provider(port, smtp_starttls=True) as smtp:
-        assert smtp.send(notice()) == Retry("smtp: SSLCertVerificationError")
+        assert smtp.send(notice()) == Paused("smtp: SSLCertVerificationError")

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, BeforeValidator
 from starlette.concurrency import run_in_threadpool
 
 from oms_chassis.db import Database
@@ -14,7 +14,7 @@ from oms_chassis.http.bodies import PRINTABLE
 from oms_chassis.http.dependencies import Provided
 from oms_chassis.http.pages import BadCursor
 from oms_chassis.http.problems import InvalidRequest, MalformedJson, OutcomeUnknown, Unavailable, documented
-from oms_order import ids, placing, problems, stream
+from oms_order import ids, placing, problems, stream, times
 from oms_order.domain import Status
 from oms_order.problems import OrderNotFound, TooManyListeners
 from oms_order.repository import orders
@@ -84,7 +84,7 @@ def list_orders(
     response: Response,
     status: Status | None = None,
     email: Annotated[str | None, Query(max_length=200, pattern=PRINTABLE)] = None,
-    since: AwareDatetime | None = None,
+    since: Annotated[AwareDatetime | None, BeforeValidator(times.with_plus)] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     cursor: Annotated[str | None, Query(max_length=100)] = None,
 ) -> list[OrderSummary]:

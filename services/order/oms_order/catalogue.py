@@ -1,13 +1,24 @@
-"""Items as this process knows them: in memory, because every order needs their prices."""
+"""Items as this process knows them: in memory, because every order needs their prices.
 
+A row gets its time when its statement runs, and is seen when its transaction is committed, which may be later than
+rows with later times. So each look goes back, from the database's present, by as long as a transaction can take; and
+all items are compared by their versions every few minutes, whatever the times say.
+"""
+
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from starlette.concurrency import run_in_threadpool
 
 from oms_chassis.db import Database, Rows
+from oms_order.metrics import OrderMetrics
 from oms_order.repository import items
+
+CHUNK = 5_000  # rows that one statement returns
+LEAST = 60.0  # seconds that a look goes back at least
+RECONCILE = 300.0  # seconds between two comparisons of all items
+SHARE = 9.0  # times as long as it took, a look is not repeated: looking takes a tenth of the time at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,29 +33,57 @@ class CatalogueItem:
 
 
 class Catalogue:
-    """Knows every item that was published a moment ago, and asks the database for those that it does not know."""
+    """Knows every item as it was a moment ago, and asks the database for those that it does not know."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._items: dict[str, CatalogueItem] = {}
-        self._since = datetime.fromtimestamp(0, UTC)
+    def __init__(
+        self, database: Database, metrics: OrderMetrics, every: float = 1.0, reconcile: float = RECONCILE
+    ) -> None:
+        self._database, self._every, self._reconcile = database, every, reconcile
+        limits = database.limits
+        self._window = max(LEAST, limits.statement + limits.lock + limits.idle_in_transaction)
+        self._read_at, self._compared_at = time.monotonic(), float("-inf")
+        self.items: dict[str, CatalogueItem] = {}
+        metrics.catalogue_age.set_function(lambda: time.monotonic() - self._read_at)
 
     async def find(self, ids: Iterable[str]) -> dict[str, CatalogueItem]:
         """The items of these ids, as far as there are any."""
         wanted = list(ids)
-        missing = [id_ for id_ in wanted if id_ not in self._items]
+        missing = [id_ for id_ in wanted if id_ not in self.items]
         if missing:
             self._update(await run_in_threadpool(items.named, self._database, missing))
-        return {id_: self._items[id_] for id_ in wanted if id_ in self._items}
+        return {id_: self.items[id_] for id_ in wanted if id_ in self.items}
 
-    def refresh(self) -> None:
-        """Read what changed since the last time."""
-        rows = items.changed(self._database, self._since)
-        self._update(rows)
-        self._since = max((row.seen_at for row in rows), default=self._since)
+    def refresh(self) -> float:
+        """Learn what changed since the last time; in how many seconds to look again."""
+        began = time.monotonic()
+        recent = self._recent(began)
+        if recent is None:
+            for chunk in items.chunks(self._database, CHUNK):
+                self._compare(chunk)
+            self._compared_at = began
+        else:
+            self._compare(recent)
+        self._read_at = began
+        return max(self._every, SHARE * (time.monotonic() - began))
+
+    def _recent(self, now: float) -> Rows | None:
+        """The versions of what changed of late; None if all are to be compared, or so many changed."""
+        if now - self._compared_at >= self._reconcile:
+            return None
+        back = self._window + now - self._read_at
+        rows = items.recent(self._database, back, CHUNK)
+        return rows if len(rows) < CHUNK else None
+
+    def _compare(self, rows: Rows) -> None:
+        newer = [row.id for row in rows if self._is_news(row.id, row.version)]
+        if newer:
+            self._update(items.named(self._database, newer))
 
     def _update(self, rows: Rows) -> None:
         for row in rows:
-            known = self._items.get(row.id)
-            if known is None or known.version < row.version:
-                self._items[row.id] = CatalogueItem(row.id, row.name, row.unit_price, row.currency, row.version)
+            if self._is_news(row.id, row.version):
+                self.items[row.id] = CatalogueItem(row.id, row.name, row.unit_price, row.currency, row.version)
+
+    def _is_news(self, id_: str, version: int) -> bool:
+        known = self.items.get(id_)
+        return known is None or known.version < version

@@ -4,21 +4,15 @@ The key's row is written by the statement that writes its order, so that one exi
 whatever crashes, and its primary key decides between replicas.
 """
 
-import hashlib
-import hmac
-import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pydantic import SecretStr
-
+from oms_chassis.retention import Retention
 from oms_order.problems import BadIdempotencyKey, IdempotencyKeyInUse
-from oms_order.schemas import OrderBody
 
 ANONYMOUS = "anonymous"
 HEADER = "Idempotency-Key"
-PRUNE_EVERY = 3600.0  # seconds
 _SHAPE = re.compile(r"^[\x21-\x7e]{1,200}$")
 
 
@@ -27,14 +21,6 @@ def check(key: str) -> str:
     if not _SHAPE.match(key):
         raise BadIdempotencyKey((HEADER, "must be 1 to 200 printable ASCII characters without spaces"))
     return key
-
-
-def fingerprint(body: OrderBody, secret: SecretStr) -> str:
-    """An HMAC over all of an order but its cvv: distinguishes two bodies, and reveals nothing about either."""
-    content = body.model_dump(exclude={"payment_details": {"cvv"}})
-    content["payment_details"]["card_number"] = body.payment_details.card_number.get_secret_value()
-    text = json.dumps(content, sort_keys=True, ensure_ascii=True)
-    return hmac.new(secret.get_secret_value().encode(), text.encode(), hashlib.sha256).hexdigest()
 
 
 class InFlight:
@@ -53,3 +39,8 @@ class InFlight:
             yield
         finally:
             self._keys.remove((scope, key))
+
+
+def retention(days: float) -> Retention:
+    """After so many days, a key may be used for another order."""
+    return Retention("idempotency", "created_at", days * 86400)

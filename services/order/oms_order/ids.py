@@ -5,6 +5,7 @@ from datetime import datetime
 from random import getrandbits
 from uuid import UUID
 
+SLACK = 1.0  # seconds
 _VERSION, _VARIANT = 7 << 76, 2 << 62
 
 
@@ -17,8 +18,8 @@ def new_id() -> UUID:
 
 
 def first_id(since: datetime) -> UUID:
-    """The least id that an order of this moment, or a later one, can have."""
-    milliseconds = int(since.timestamp() * 1000)
+    """An id that no order of this moment, or a later one, is below: its id is made just before its time is taken."""
+    milliseconds = int((since.timestamp() - SLACK) * 1000)
     return UUID(int=max(milliseconds, 0) << 80 & (1 << 128) - 1)
 
 

@@ -10,7 +10,6 @@ from oms_order.backpressure import Backpressure
 from oms_order.catalogue import Catalogue
 from oms_order.metrics import OrderMetrics
 from oms_order.placing import Placing
-from oms_order.repository import keys
 from oms_order.repository.placing import Writer
 from oms_order.settings import OrderSettings
 from oms_order.stream import Timelines
@@ -23,7 +22,8 @@ def build(context: Context) -> Components:
     """The service's components; nothing connects yet."""
     settings: OrderSettings = context.settings
     database, metrics = context.database, OrderMetrics(context.registry)
-    catalogue, pressure = Catalogue(database), Backpressure(database, settings.outbox_limit)
+    catalogue = Catalogue(database, metrics, settings.catalogue_seconds)
+    pressure = Backpressure(database, settings.outbox_limit)
     writing = database.reserve(limits=database.limits.at_most(statement=WRITE_SECONDS, lock=LOCK_SECONDS))
     reads = database.reserve(max(1, settings.database_pool // 4), database.limits.at_most(READ_SECONDS, LOCK_SECONDS))
     tokeniser = provider(settings.gateway).tokeniser(settings)
@@ -40,8 +40,8 @@ def build(context: Context) -> Components:
             Task("catalogue", catalogue.refresh, settings.catalogue_seconds),
             Task("backpressure", pressure.refresh, backpressure.REFRESH),
             stuck_orders.task(database, metrics, settings.stuck_seconds),
-            Task("prune-keys", lambda: keys.prune(database, settings.idempotency_days), idempotency.PRUNE_EVERY),
         ],
+        retentions=[idempotency.retention(settings.idempotency_days)],
         on_drain=[timelines.stop],
     )
 

@@ -28,3 +28,6 @@ class OrderMetrics:
             ["step"],
             registry=registry,
         )
+        self.catalogue_age = Gauge(
+            "oms_catalogue_age_seconds", "How old the prices are that this process knows", registry=registry
+        )

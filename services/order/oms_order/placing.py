@@ -18,6 +18,7 @@ from oms_order import idempotency, ids, phones
 from oms_order.backpressure import Backpressure
 from oms_order.catalogue import Catalogue, CatalogueItem
 from oms_order.domain import Status
+from oms_order.fingerprints import Fingerprint
 from oms_order.idempotency import ANONYMOUS, InFlight
 from oms_order.problems import (
     Busy,
@@ -74,7 +75,7 @@ class Placing:
                 raise IdempotencyKeyRequired((idempotency.HEADER, "is required"))
             return await self._accept(body, None, None)
         idempotency.check(key)
-        fingerprint = idempotency.fingerprint(body, self._settings.fingerprint_key)
+        fingerprint = Fingerprint(body, self._settings.fingerprint_keys)
         with self._in_flight.hold(ANONYMOUS, key):
             try:
                 return await self._accept(body, key, fingerprint)
@@ -92,10 +93,10 @@ class Placing:
                 raise problem from None  # it says more than that the database is away
             raise
 
-    async def _accept(self, body: OrderBody, key: str | None, fingerprint: str | None) -> Answer:
+    async def _accept(self, body: OrderBody, key: str | None, fingerprint: Fingerprint | None) -> Answer:
         self._backpressure.check()
         lines = _lines(body, await self._catalogue.find({item.id for item in body.items}))
-        placement = self._placement(body, lines, key, fingerprint)
+        placement = self._placement(body, lines, key, fingerprint.value if fingerprint else None)
         stored = await self._write(placement)
         if stored.order_id == placement.order_id:
             return Answer(placement.order_id, placement.answer, replayed=False)
@@ -192,7 +193,7 @@ def _total(lines: list[tuple[CatalogueItem, int]]) -> int:
     return total
 
 
-def _replay(earlier: Stored, fingerprint: str | None) -> Answer:
-    if earlier.fingerprint != fingerprint:
+def _replay(earlier: Stored, fingerprint: Fingerprint | None) -> Answer:
+    if fingerprint is None or not fingerprint.matches(earlier.fingerprint):
         raise IdempotencyKeyReused
     return Answer(earlier.order_id, earlier.answer, replayed=True)

@@ -1,8 +1,13 @@
 """The Order Service's configuration from environment variables, beyond what every service has."""
 
-from pydantic import Field, SecretStr
+from collections.abc import Sequence
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
 
 from oms_chassis.settings import Settings
+
+_KNOWN_KEY = SecretStr("development-only")
 
 
 class OrderSettings(Settings):
@@ -13,7 +18,10 @@ class OrderSettings(Settings):
         default="LK", pattern=r"^[A-Z]{2}$", description="the country of phone numbers that name none"
     )
     fingerprint_key: SecretStr = Field(
-        default=SecretStr("development-only"), min_length=8, description="the HMAC key of idempotency fingerprints"
+        default=_KNOWN_KEY, min_length=8, description="the HMAC key of idempotency fingerprints"
+    )
+    fingerprint_key_previous: SecretStr | None = Field(
+        default=None, min_length=8, description="the one before it, for idempotency_days after it was replaced"
     )
     outbox_limit: int = Field(default=10_000, ge=1, description="orders are refused while more events wait to be sent")
     queue_limit: int = Field(default=4096, ge=1, description="orders are refused while more wait to be written")
@@ -21,9 +29,21 @@ class OrderSettings(Settings):
     require_idempotency_key: bool = Field(default=False, description="refuse orders without an Idempotency-Key")
     idempotency_days: float = Field(default=7.0, gt=0, description="for how long a key replays its first answer")
     catalogue_seconds: float = Field(
-        default=1.0, gt=0, description="how old a price may be that other replicas know of"
+        default=1.0, gt=0, description="between two looks for prices that other replicas learned"
     )
     stuck_seconds: float = Field(default=300.0, gt=0, description="an order that waits for longer is stuck")
     stream_poll_seconds: float = Field(default=0.2, gt=0)
     stream_heartbeat_seconds: float = Field(default=15.0, gt=0)
     stream_listeners: int = Field(default=1000, ge=1, description="listeners to order events, per process")
+
+    @property
+    def fingerprint_keys(self) -> Sequence[SecretStr]:
+        """The key that fingerprints are made with, and the one that some may have been made with."""
+        keys = [self.fingerprint_key, self.fingerprint_key_previous]
+        return [key for key in keys if key is not None]
+
+    @model_validator(mode="after")
+    def _has_a_key_of_its_own(self) -> Self:
+        if self.gateway != "simulator" and self.fingerprint_key == _KNOWN_KEY:
+            raise ValueError("OMS_FINGERPRINT_KEY must be set: its default is public, and for the simulator only")
+        return self

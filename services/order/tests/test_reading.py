@@ -1,10 +1,13 @@
 """GET /order and GET /order/{id}."""
 
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from oms_chassis.db import Database
 from oms_chassis.http import pages
 from oms_order import ids
 from oms_order.requests import SAMPLE
@@ -94,6 +97,47 @@ def test_orders_are_found_by_time(service: Any) -> None:
     assert listed(service, since=now.isoformat()) == later[::-1]
     assert len(listed(service, since="0001-01-01T00:00:00Z")) == 4
     assert listed(service, since="9999-12-31T23:59:59Z") == []
+
+
+def test_an_order_whose_id_is_a_little_older_than_its_time_is_found(service: Any) -> None:
+    """Both are taken one after the other; a second may begin in between, or the clock may be set."""
+    (placed,) = place(service, 1)
+    since = datetime.fromtimestamp((UUID(placed).int >> 80) / 1000, UTC) + timedelta(milliseconds=900)
+    service.database.execute("UPDATE orders SET placed_at = %(since)s", since=since)
+    assert listed(service, since=since.isoformat()) == [placed]
+
+
+def test_no_time_is_too_far_away_to_be_asked_for(service: Any) -> None:
+    placed = place(service, 1)
+    assert listed(service, since="9999-12-31T23:59:59-14:00") == []
+    assert listed(service, since="0001-01-01T00:00:00+14:00") == placed
+
+
+def test_times_are_utc_whatever_the_server_s_zone(migrated_url: str, start: Callable[..., Any]) -> None:
+    database = Database(migrated_url, 2)
+    name = database.execute("SELECT current_database() AS name")[0].name
+    database.execute(f"ALTER DATABASE {name} SET timezone = 'Asia/Colombo'")
+    try:
+        service = start()
+        placed = service.client.post("/order", json=SAMPLE).json()
+        shown = service.client.get(f"/order/{placed['id']}").json()
+        (summary,) = service.client.get("/order").json()
+    finally:
+        database.execute(f"ALTER DATABASE {name} RESET timezone")
+        database.dispose()
+    times = [placed["placedAt"], summary["placedAt"], summary["updatedAt"], shown["placedAt"]]
+    times += [shown["updatedAt"], *(step["at"] for step in shown["timeline"])]
+    assert {time[-1] for time in times} == {"Z"}
+    assert shown["placedAt"] == placed["placedAt"]
+
+
+@pytest.mark.parametrize("since", ["2026-01-01T00:00:00+00:00", "2026-01-01T00:00:00.5+0530", "2026-01-01T00:00+05:00"])
+def test_whoever_forgets_to_encode_the_plus_of_an_offset_reads_how(service: Any, since: str) -> None:
+    response = service.client.get(f"/order?since={since}")
+    (error,) = response.json()["errors"]
+    assert (response.status_code, error["field"]) == (422, "since")
+    assert "%2B" in error["message"]
+    assert service.client.get(f"/order?since={since.replace('+', '%2B')}").status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -8,18 +8,17 @@
           rejected: the charge's outcome is still to come
 
 Whatever the diagram lacks changes nothing: events and answers may come twice, late or in another order. An order that
-was rejected before it was known stands as REFUNDING or REFUNDED when its creation arrives, and is then never charged.
+was rejected before it was known is REFUNDING or REFUNDED when its creation arrives, and is then never charged.
 """
 
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 
-CHARGE_ATTEMPTS = 10  # with the chassis's backoff, some minutes
 NOT_CHARGED = "none"  # the refund's id when there was no money to give back
 
 
 class State(StrEnum):
-    """Where an order's payment stands."""
+    """How far an order's payment has come."""
 
     PENDING = "PENDING"
     COMPLETED = "COMPLETED"
@@ -36,16 +35,16 @@ class Step(Enum):
     CLOSE = "ask, then close the key for good"
 
 
-def step(attempts: int) -> Step:
-    """What the attempt of this number (from 1) does.
+def step(attempts: int, failing_for: float, patience: float) -> Step:
+    """What the attempt of this number (from 1) does, when earlier calls have failed for so many seconds.
 
-    A charge is never given up while its outcome is unknown: after CHARGE_ATTEMPTS, each further attempt only asks the
-    gateway to close the key and to say what stands, for as long as it takes to get an answer. An order whose payment
-    failed thus has no charge, and cannot get one from a call that is still on its way.
+    A charge is never given up while its outcome is unknown: when `patience` is over, each further attempt only asks the
+    gateway to close the key and to say what became of it, for as long as it takes to get an answer. An order whose
+    payment failed thus has no charge, and cannot get one from a call that is still on its way.
     """
     if attempts == 1:
         return Step.CHARGE
-    return Step.ASK_FIRST if attempts <= CHARGE_ATTEMPTS else Step.CLOSE
+    return Step.ASK_FIRST if failing_for < patience else Step.CLOSE
 
 
 @dataclass(frozen=True)

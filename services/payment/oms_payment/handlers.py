@@ -1,4 +1,4 @@
-"""What the service does when it hears of something: it only takes note here; the workers move the money."""
+"""What the service does with each event: it only writes rows and jobs here; the workers move the money."""
 
 from oms_chassis.db import Transaction
 from oms_chassis.jobs.queue import NewJob, enqueue

@@ -12,13 +12,19 @@ from oms_payment.settings import PaymentSettings
 
 def build(context: Context) -> Components:
     """The service's components; nothing connects yet."""
-    gateway = provider(context.settings.gateway).gateway(context.settings)
+    settings: PaymentSettings = context.settings
+    gateway = provider(settings.gateway).gateway(settings)
     return Components(
         subscriptions=[
             Subscription(ORDER_CREATED, handlers.order_created),
             Subscription(INVENTORY_REJECTED, handlers.inventory_rejected),
         ],
-        job_queues=[charging.job_queue(gateway, context.settings.gateway_connections), refunding.job_queue(gateway)],
+        job_queues=[
+            charging.job_queue(
+                gateway, settings.gateway_connections, settings.charge_patience_seconds, context.registry
+            ),
+            refunding.job_queue(gateway),
+        ],
         on_stop=[gateway.close],
     )
 

@@ -6,11 +6,14 @@ from oms_chassis.settings import Settings
 
 
 class PaymentSettings(Settings):
-    """What the service needs beyond the settings that all share."""
+    """Times are in seconds."""
 
     gateway: str = Field(
         default="simulator", description="the provider that charges, as oms_gateway.providers names it"
     )
     gateway_connections: int = Field(
         default=8, ge=1, le=64, description="charges on their way at the same time; a gateway far away wants more"
+    )
+    charge_patience_seconds: float = Field(
+        default=1800.0, gt=0, description="for how long a charge whose calls fail is tried, until its order is given up"
     )

@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oms_payment.domain import (
-    CHARGE_ATTEMPTS,
     NOT_CHARGED,
     Outcome,
     Payment,
@@ -94,10 +93,11 @@ def test_whatever_comes_in_whatever_order_only_the_arrows_of_the_diagram_are_wal
     assert payment.state is not State.FAILED or payment.charge_id is None
 
 
-def test_the_first_attempt_charges_later_ones_ask_first_and_the_last_ones_only_close() -> None:
-    assert step(1) is Step.CHARGE
-    assert {step(attempt) for attempt in range(2, CHARGE_ATTEMPTS + 1)} == {Step.ASK_FIRST}
-    assert {step(attempt) for attempt in range(CHARGE_ATTEMPTS + 1, 1000)} == {Step.CLOSE}
+def test_the_first_attempt_charges_later_ones_ask_first_and_those_after_the_patience_only_close() -> None:
+    assert step(1, 0.0, 60.0) is Step.CHARGE
+    assert {step(attempt, 0.0, 60.0) for attempt in range(2, 1000)} == {Step.ASK_FIRST}
+    assert step(2, 59.0, 60.0) is Step.ASK_FIRST
+    assert step(2, 60.0, 60.0) is Step.CLOSE
 
 
 @pytest.mark.parametrize(

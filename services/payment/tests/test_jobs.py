@@ -18,18 +18,19 @@ from support.gateways import Fault, FlakyGateway, token
 from support.payments import TRACE, created, rejected
 
 from oms_chassis.db import Database
-from oms_chassis.jobs.queue import Done, Job, Retry
+from oms_chassis.jobs.queue import Done, Job, JobQueue, Retry, Unavailable, claim
 from oms_chassis.jobs.worker import Worker
 from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.envelope import Event
 from oms_contracts.topics import PAYMENT_COMPLETED, PAYMENT_FAILED, PAYMENT_REFUNDED
 from oms_gateway import RequestRefused, charge_key, refund_key
 from oms_payment import handlers
-from oms_payment.domain import CHARGE_ATTEMPTS, NOT_CHARGED
+from oms_payment.domain import NOT_CHARGED
 from oms_payment.jobs import charging, refunding
 from oms_simulators.payment import ledger
 from oms_simulators.payment.testcards import Outcome
 
+GIVE_UP_AFTER = 1800.0  # seconds
 GOOD, BAD = token(Outcome.APPROVED), token(Outcome.INSUFFICIENT_FUNDS)
 
 
@@ -37,6 +38,14 @@ def take(database: Database, *events: Event[Any]) -> None:
     for event in events:
         handle = handlers.order_created if event.type == "orderCreatedEvent" else handlers.inventory_rejected
         deliver(database, handle, [event])
+
+
+def charging_at(gateway: FlakyGateway, registry: CollectorRegistry | None = None) -> JobQueue:
+    return charging.job_queue(gateway, 8, GIVE_UP_AFTER, registry or CollectorRegistry())
+
+
+def let_the_patience_end(database: Database) -> None:
+    database.execute("UPDATE job SET failing_since = failing_since - make_interval(secs => %(s)s)", s=GIVE_UP_AFTER)
 
 
 def make_due(database: Database) -> None:
@@ -47,7 +56,7 @@ def make_due(database: Database) -> None:
 
 def charge_all(database: Database, gateway: FlakyGateway) -> None:
     make_due(database)
-    process_due_jobs(database, charging.job_queue(gateway))
+    process_due_jobs(database, charging_at(gateway))
 
 
 def refund_all(database: Database, gateway: FlakyGateway) -> None:
@@ -69,11 +78,11 @@ def payment(database: Database, order_id: str = "o1") -> Any:
     return row
 
 
-def told(database: Database) -> list[str]:
+def published(database: Database) -> list[str]:
     return [event.type for event in pending_events(database)]
 
 
-def test_an_approved_charge_is_told_with_all_that_inventory_needs(
+def test_an_approved_charge_is_published_with_all_that_inventory_needs(
     database: Database, gateway: FlakyGateway, database_url: str
 ) -> None:
     order = created("o1", GOOD)
@@ -88,7 +97,7 @@ def test_an_approved_charge_is_told_with_all_that_inventory_needs(
     assert pending_jobs(database, "charge") == []
 
 
-def test_a_declined_card_is_told_with_its_reason(database: Database, gateway: FlakyGateway) -> None:
+def test_a_declined_card_is_published_with_its_reason(database: Database, gateway: FlakyGateway) -> None:
     order = created("o1", BAD)
     take(database, order)
     charge_all(database, gateway)
@@ -103,7 +112,7 @@ def test_a_batch_of_good_and_bad_cards_settles_each_by_its_own_outcome(
 ) -> None:
     take(database, *(created(f"o{n}", GOOD if n % 3 else BAD) for n in range(30)))
     charge_all(database, gateway)
-    assert Counter(told(database)) == {"paymentCompletedEvent": 20, "paymentFailedEvent": 10}
+    assert Counter(published(database)) == {"paymentCompletedEvent": 20, "paymentFailedEvent": 10}
     assert {event.subject for event in pending_events(database, PAYMENT_FAILED)} == {f"o{n}" for n in range(0, 30, 3)}
 
 
@@ -114,7 +123,7 @@ def test_a_card_that_troubles_the_line_is_charged_exactly_once(
     take(database, created("o1", token(outcome)))
     work_all(database, gateway)
     assert [charge.approved for charge in ledger.charges_by_order(database_url)["o1"]] == [True]
-    assert told(database) == ["paymentCompletedEvent"]
+    assert published(database) == ["paymentCompletedEvent"]
 
 
 def test_after_a_lost_answer_the_gateway_is_asked_and_not_charged_again(
@@ -123,10 +132,10 @@ def test_after_a_lost_answer_the_gateway_is_asked_and_not_charged_again(
     gateway.plan("charge", Fault.ANSWER_LOST)
     take(database, created("o1", GOOD))
     charge_all(database, gateway)
-    assert told(database) == []
+    assert published(database) == []
     charge_all(database, gateway)
     assert gateway.calls == ["charge", "find"]
-    assert told(database) == ["paymentCompletedEvent"]
+    assert published(database) == ["paymentCompletedEvent"]
     assert ledger.net_by_order(database_url) == {"o1": 2500}
 
 
@@ -134,12 +143,12 @@ def test_a_worker_that_dies_after_the_charge_leaves_one_charge_that_the_next_one
     database: Database, gateway: FlakyGateway, database_url: str
 ) -> None:
     take(database, created("o1", GOOD))
-    job_queue = replace(charging.job_queue(gateway), settle=die)
+    job_queue = replace(charging_at(gateway), settle=die)
     with pytest.raises(ConnectionError):
         process_due_jobs(database, job_queue)
     charge_all(database, gateway)
     assert gateway.calls == ["charge", "find"]
-    assert told(database) == ["paymentCompletedEvent"]
+    assert published(database) == ["paymentCompletedEvent"]
     assert ledger.net_by_order(database_url) == {"o1": 2500}
 
 
@@ -157,7 +166,7 @@ def test_a_worker_that_dies_after_the_refund_leaves_one_refund_that_the_next_one
         process_due_jobs(database, replace(refunding.job_queue(gateway), settle=die))
     refund_all(database, gateway)
     assert gateway.calls == ["charge", "refund", "find_refund"]
-    assert told(database) == ["paymentCompletedEvent", "paymentRefundedEvent"]
+    assert published(database) == ["paymentCompletedEvent", "paymentRefundedEvent"]
     assert ledger.net_by_order(database_url) == {"o1": 0}
 
 
@@ -166,29 +175,37 @@ def test_a_question_that_finds_nothing_is_followed_by_the_charge(database: Datab
     take(database, created("o1", GOOD))
     work_all(database, gateway)
     assert gateway.calls == ["charge", "find", "charge"]
-    assert told(database) == ["paymentCompletedEvent"]
+    assert published(database) == ["paymentCompletedEvent"]
 
 
 def test_a_question_that_fails_is_never_followed_by_a_charge(database: Database, gateway: FlakyGateway) -> None:
     gateway.plan("charge", Fault.ANSWER_LOST)
     gateway.plan("find", *[Fault.NOT_TAKEN] * 30)
     take(database, created("o1", GOOD))
-    for _ in range(CHARGE_ATTEMPTS + 10):
+    for _ in range(10):
         charge_all(database, gateway)
-    assert Counter(gateway.calls) == {"charge": 1, "find": CHARGE_ATTEMPTS + 9}
-    assert told(database) == []
+    let_the_patience_end(database)
+    for _ in range(10):
+        charge_all(database, gateway)
+    assert Counter(gateway.calls) == {"charge": 1, "find": 19}
+    assert published(database) == []
     work_all(database, gateway)
-    assert told(database) == ["paymentCompletedEvent"]
+    assert published(database) == ["paymentCompletedEvent"]
 
 
 def test_a_gateway_that_stays_away_fails_the_payment_once_the_key_is_closed(
     database: Database, gateway: FlakyGateway, database_url: str
 ) -> None:
     take(database, created("o1", token(Outcome.UNAVAILABLE)))
+    for _ in range(30):
+        charge_all(database, gateway)
+    assert gateway.calls.count("charge") == 30
+    assert published(database) == []
+    let_the_patience_end(database)
     work_all(database, gateway)
     (event,) = pending_events(database)
     assert (event.type, event.data.reason) == ("paymentFailedEvent", "gateway-unavailable")
-    assert gateway.calls.count("charge") == CHARGE_ATTEMPTS
+    assert gateway.calls.count("charge") == 30
     assert gateway.charge(charge_key("o1"), GOOD, 2500, "USD").approved is False, "a late call must find the key closed"
     assert ledger.net_by_order(database_url) == {"o1": 0}
 
@@ -198,11 +215,44 @@ def test_nothing_is_given_up_while_the_gateway_cannot_say_what_stands(
 ) -> None:
     gateway.plan("abandon", *[Fault.NOT_TAKEN] * 10, Fault.ANSWER_LOST)
     take(database, created("o1", token(Outcome.UNAVAILABLE)))
-    for _ in range(CHARGE_ATTEMPTS + 10):
+    charge_all(database, gateway)
+    let_the_patience_end(database)
+    for _ in range(10):
         charge_all(database, gateway)
-        assert told(database) == []
+        assert published(database) == []
     work_all(database, gateway)
-    assert told(database) == ["paymentFailedEvent"]
+    assert published(database) == ["paymentFailedEvent"]
+
+
+def test_no_order_is_given_up_before_the_gateway_was_asked(database: Database, gateway: FlakyGateway) -> None:
+    take(database, created("o1", GOOD))
+    for _ in range(20):  # workers that claim, and die before they call
+        make_due(database)
+        with database.transaction() as transaction:
+            claim(transaction, "charge", 10, 60.0)
+    work_all(database, gateway)
+    assert published(database) == ["paymentCompletedEvent"]
+
+
+def test_an_outage_that_is_shorter_than_the_patience_fails_no_payment(
+    database: Database, gateway: FlakyGateway
+) -> None:
+    gateway.plan("charge", Fault.NOT_TAKEN)
+    gateway.plan("find", *[Fault.NOT_TAKEN] * 20)
+    take(database, created("o1", GOOD))
+    for _ in range(21):
+        charge_all(database, gateway)
+    work_all(database, gateway)
+    assert published(database) == ["paymentCompletedEvent"]
+
+
+def test_a_gateway_that_takes_no_call_says_so_to_the_worker(database: Database, gateway: FlakyGateway) -> None:
+    gateway.plan("charge", Fault.NOT_TAKEN, Fault.ANSWER_LOST)
+    take(database, created("o1", GOOD))
+    (job,) = pending_jobs(database, "charge")
+    first, second = (charging.call(gateway, GIVE_UP_AFTER, job) for _ in range(2))
+    assert isinstance(first, Unavailable)
+    assert not isinstance(second, Unavailable)
 
 
 class AskedTooEarly(FlakyGateway):
@@ -219,7 +269,7 @@ def test_a_charge_that_lands_just_before_the_key_is_closed_stands(
     take(database, created("o1", GOOD))
     (job,) = pending_jobs(database, "charge")
     gateway.charge(charge_key("o1"), GOOD, 2500, "USD")
-    outcome = charging.call(AskedTooEarly(gateway), replace(job, attempts=CHARGE_ATTEMPTS + 1))
+    outcome = charging.call(AskedTooEarly(gateway), GIVE_UP_AFTER, replace(job, attempts=2, failing_for=GIVE_UP_AFTER))
     assert isinstance(outcome, Done)
     assert outcome.result["approved"] is True
     assert ledger.net_by_order(database_url) == {"o1": 2500}
@@ -254,7 +304,7 @@ def test_a_rejection_that_overtakes_the_charge_refunds_it_and_asks_for_no_stock(
 ) -> None:
     take(database, created("o1", GOOD), rejected("o1"))
     work_all(database, gateway)
-    assert told(database) == ["paymentRefundedEvent"]
+    assert published(database) == ["paymentRefundedEvent"]
     assert pending_events(database)[0].data.amount == 2500
     assert ledger.net_by_order(database_url) == {"o1": 0}
 
@@ -300,7 +350,7 @@ def test_in_whatever_order_things_happen_the_money_ends_refunded_exactly_once(
         steps: dict[str, Callable[[], object]] = {
             "created": partial(take, database, created(order, GOOD)),
             "rejected": partial(take, database, rejected(order)),
-            "charge": partial(process_due_jobs, database, charging.job_queue(gateway)),
+            "charge": partial(process_due_jobs, database, charging_at(gateway)),
             "refund": partial(process_due_jobs, database, refunding.job_queue(gateway)),
         }
         for action in run:
@@ -325,8 +375,21 @@ def test_a_refund_on_a_bad_line_is_made_exactly_once(
     gateway.plan("refund", *[fault] * 3)
     gateway.plan("find_refund", *[Fault.NOT_TAKEN] * 3)
     work_all(database, gateway)
-    assert told(database) == ["paymentCompletedEvent", "paymentRefundedEvent"]
+    assert published(database) == ["paymentCompletedEvent", "paymentRefundedEvent"]
     assert len(ledger.refunds_by_order(database_url)["o1"]) == 1
+
+
+def test_a_refund_that_was_made_by_hand_is_recognised(
+    database: Database, gateway: FlakyGateway, database_url: str
+) -> None:
+    take(database, created("o1", GOOD))
+    charge_all(database, gateway)
+    take(database, rejected("o1"))
+    by_hand = gateway.refund("by-hand", payment(database).charge_id, 2500)
+    work_all(database, gateway)
+    (event,) = pending_events(database, PAYMENT_REFUNDED)
+    assert (event.data.refund_id, event.data.amount) == (by_hand.id, 2500)
+    assert ledger.net_by_order(database_url)["o1"] + ledger.net_by_order(database_url)["by-hand"] == 0
 
 
 def test_a_refund_that_the_gateway_refuses_is_kept_for_a_person_to_look_at(
@@ -335,25 +398,41 @@ def test_a_refund_that_the_gateway_refuses_is_kept_for_a_person_to_look_at(
     take(database, created("o1", GOOD))
     charge_all(database, gateway)
     take(database, rejected("o1"))
-    gateway.refund("by-hand", payment(database).charge_id, 2500)
+    gateway.refund("by-hand", payment(database).charge_id, 100)  # a part of it only
     (job,) = pending_jobs(database, "refund")
     with pytest.raises(RequestRefused):
         refunding.call(gateway, job)
 
 
+@pytest.mark.parametrize(("amount", "currency"), [(100, "USD"), (2500, "EUR")])
+@pytest.mark.parametrize("attempts", [1, 2])
+def test_a_charge_that_is_not_what_the_order_costs_is_refunded_and_fails_the_payment(
+    database: Database, gateway: FlakyGateway, database_url: str, amount: int, currency: str, attempts: int
+) -> None:
+    gateway.charge(charge_key("o1"), GOOD, amount, currency)
+    take(database, created("o1", GOOD))
+    database.execute("UPDATE job SET attempts = %(claims)s", claims=attempts - 1)
+    registry = CollectorRegistry()
+    process_due_jobs(database, charging_at(gateway, registry))
+    (event,) = pending_events(database)
+    assert (event.type, event.data.reason) == ("paymentFailedEvent", "gateway-refused")
+    assert ledger.net_by_order(database_url) == {"o1": 0}
+    assert registry.get_sample_value("oms_payment_charge_mismatches_total") == 1.0
+
+
 def test_jobs_of_money_are_never_given_up(database: Database, gateway: FlakyGateway) -> None:
-    assert charging.job_queue(gateway).max_attempts is refunding.job_queue(gateway).max_attempts is None
+    assert charging_at(gateway).max_attempts is refunding.job_queue(gateway).max_attempts is None
 
 
-def test_a_second_settling_of_the_same_charge_tells_nothing_new(database: Database, gateway: FlakyGateway) -> None:
+def test_a_second_settling_of_the_same_charge_publishes_nothing_new(database: Database, gateway: FlakyGateway) -> None:
     take(database, created("o1", GOOD))
     (job,) = pending_jobs(database, "charge")
-    outcome = charging.call(gateway, job)
+    outcome = charging.call(gateway, GIVE_UP_AFTER, job)
     assert isinstance(outcome, Done)
     for _ in range(2):
         with database.transaction() as transaction:
             charging.settle(transaction, [(job, outcome.result)])
-    assert told(database) == ["paymentCompletedEvent"]
+    assert published(database) == ["paymentCompletedEvent"]
 
 
 FAULTS = st.lists(st.sampled_from(Fault), max_size=14)
@@ -374,7 +453,8 @@ def test_whatever_the_line_does_the_outcome_is_what_the_gateway_has_in_its_books
     new = charging.new_job(created(order, token(card)))
     result = None
     for attempt in range(1, 60):
-        outcome = charging.call(line, Job("charge", new.id, order, new.payload, None, attempt))
+        job = Job("charge", new.id, order, new.payload, None, attempt, failing_for=100.0 * (attempt - 1))
+        outcome = charging.call(line, GIVE_UP_AFTER, job)
         if isinstance(outcome, Done):
             result = outcome.result
             break
@@ -390,8 +470,7 @@ def test_running_workers_charge_and_refund_a_hundred_orders(
     gateway.plan("charge", *[Fault.ANSWER_LOST, Fault.NONE, Fault.NOT_TAKEN, Fault.NONE, Fault.NONE] * 4)
     metrics = Metrics(CollectorRegistry())
     workers = [
-        Worker(job_queue, database, metrics)
-        for job_queue in (charging.job_queue(gateway), refunding.job_queue(gateway))
+        Worker(job_queue, database, metrics) for job_queue in (charging_at(gateway), refunding.job_queue(gateway))
     ]
     threads = [threading.Thread(target=worker.run) for worker in workers]
     for thread in threads:

@@ -1,8 +1,10 @@
 """Which number a text goes to."""
 
-from oms_contracts.events import Customer
+import re
+
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
-def number(customer: Customer) -> str:
-    """The number in its international form where it is known, otherwise as the customer wrote it."""
-    return customer.phone_e164 or customer.phone_number
+def is_number(text: str) -> bool:
+    """Whether this is a number in its international form (E.164): any other would be read by the provider's country."""
+    return _E164.fullmatch(text) is not None

@@ -2,19 +2,20 @@
 
 from oms_chassis.runtime.cli import main
 from oms_chassis.runtime.service import Components, Context, Service
-from oms_notifications.delivery import job_queue
 from oms_notifications.handlers import subscriptions
-from oms_sms.handlers import compose
+from oms_notifications.jobs import job_queue
+from oms_sms.messages import compose
 from oms_sms.provider import HttpSmsProvider
 from oms_sms.settings import SmsSettings
 
 
 def build(context: Context) -> Components:
     """The service's components; nothing connects yet."""
-    provider = HttpSmsProvider(context.settings)
+    settings: SmsSettings = context.settings
+    provider = HttpSmsProvider(settings)
     return Components(
         subscriptions=subscriptions("sms", compose),
-        job_queues=[job_queue("sms", provider, context.registry, context.settings.sms_connections)],
+        job_queues=[job_queue("sms", provider, context.registry, settings.sms_connections, settings.sms_call_seconds)],
         on_stop=[provider.close],
     )
 

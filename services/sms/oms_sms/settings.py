@@ -15,6 +15,7 @@ class SmsSettings(Settings):
     sms_token: SecretStr | None = Field(default=None, description="the provider's bearer token")
     sms_from: str = Field(min_length=1, max_length=20, description="the sender that the customer sees")
     sms_timeout: float = Field(default=10.0, gt=0, description="for each answer of the provider")
+    sms_call_seconds: float = Field(default=30.0, gt=0, description="for a whole call, however its answer arrives")
     sms_connections: int = Field(default=8, ge=1, le=64, description="texts on their way at the same time")
 
     @model_validator(mode="after")

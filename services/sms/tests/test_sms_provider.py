@@ -1,10 +1,13 @@
 """The way by HTTP: against the mail catcher, and against a provider that refuses, fails and hangs up."""
 
 import json
+import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -13,8 +16,8 @@ import pytest
 from pydantic import SecretStr, ValidationError
 from support.notices import running_mail_catcher
 
-from oms_chassis.jobs.queue import Done, Outcome, Retry
-from oms_notifications.delivery import Notice, refused, sent
+from oms_chassis.jobs.queue import Done, Outcome, Paused, Retry, Unavailable
+from oms_notifications.notice import Notice, refused, sent
 from oms_servers.testing import free_port
 from oms_sms.provider import HttpSmsProvider
 from oms_sms.settings import SmsSettings
@@ -37,12 +40,12 @@ def provider(url: str, **changes: Any) -> Iterator[HttpSmsProvider]:
         made.close()
 
 
-def notice(order_id: str = "o-1") -> Notice:
-    return Notice(order_id, "confirmed", "+94762222222", "Your order is confirmed")
+def notice(order_id: str = "o-1", to: str = "+94762222222") -> Notice:
+    return Notice(order_id, "confirmed", to, "Your order is confirmed")
 
 
 class Script(ThreadingHTTPServer):
-    """A provider that answers what it is told to, then yes for ever. It sends one text per key."""
+    """A provider whose answers a test gives it, then yes for ever. It sends one text per key."""
 
     daemon_threads = True
 
@@ -52,6 +55,7 @@ class Script(ThreadingHTTPServer):
         self.requests: list[dict[str, str]] = []
         self.texts: dict[str, dict[str, str]] = {}
         self.connections = 0
+        self.retry_after: str | None = None
 
     @property
     def url(self) -> str:
@@ -77,6 +81,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         body = b"x" * 200_000 if status == TOO_MUCH else b'{"id": "sms-7"}'
         self.send_response(201 if status == TOO_MUCH else status)
+        if self.server.retry_after is not None:
+            self.send_header("Retry-After", self.server.retry_after)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -131,17 +137,56 @@ def test_what_the_provider_is_asked_for() -> None:
     assert server.requests[0]["Authorization"] == "Bearer token"
 
 
+@pytest.mark.parametrize("to", ["", "762222222", "(077) 123", "+94 76", "0094762222222", "+0762222222", "+9476222222²"])
+def test_a_number_that_the_provider_would_have_to_guess_gets_no_text(to: str) -> None:
+    with scripted() as server, provider(server.url) as sms:
+        assert sms.send(notice(to=to)) == refused("no number that a text can be sent to")
+    assert server.requests == []
+
+
 def test_connections_are_used_again() -> None:
     with scripted() as server:
         assert outcomes(server, 5) == [sent("sms-7")] * 5
     assert server.connections == 1
 
 
-@pytest.mark.parametrize("status", [302, 401, 403, 404, 409, 429, 500, 502, 503])
-def test_what_may_be_mended_is_tried_again_under_the_same_key(status: int) -> None:
-    with scripted(status) as server:
-        assert outcomes(server, 2) == [Retry(f"sms: {status}"), sent("sms-7")]
+@pytest.mark.parametrize(
+    ("statuses", "kind"),
+    [
+        ([401, 403, 404, 405, 407, 429, 503], Paused),
+        ([302, 500, 502, 504], Unavailable),
+        ([408, 409, 425], Retry),
+    ],
+)
+def test_what_may_be_repaired_is_tried_again_under_the_same_key(
+    statuses: list[int], kind: Callable[[str], Outcome]
+) -> None:
+    with scripted(*statuses) as server:
+        assert outcomes(server, len(statuses) + 1) == [*(kind(f"sms: {status}") for status in statuses), sent("sms-7")]
     assert {request["Idempotency-Key"] for request in server.requests} == {"o-1.confirmed"}
+
+
+@pytest.mark.parametrize(
+    ("header", "least", "most"),
+    [("30", 30.0, 30.0), ("0", 0.0, 0.0), (formatdate(time.time() + 3600, usegmt=True), 3000.0, 3600.0)],
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_provider_that_wants_fewer_calls_says_for_how_long(
+    status: int, header: str, least: float, most: float
+) -> None:
+    with scripted(status) as server:
+        server.retry_after = header
+        (outcome,) = outcomes(server)
+    assert isinstance(outcome, Paused)
+    assert outcome.seconds is not None
+    assert least <= outcome.seconds <= most
+
+
+@pytest.mark.parametrize("header", ["", "soon", "-1", "1e9"])
+def test_a_time_that_cannot_be_read_is_none(header: str) -> None:
+    with scripted(429) as server:
+        server.retry_after = header
+        assert outcomes(server) == [Paused("sms: 429")]
 
 
 @pytest.mark.parametrize("status", [400, 410, 422])
@@ -153,7 +198,7 @@ def test_a_permanent_no_is_an_outcome(status: int) -> None:
 
 def test_a_provider_that_takes_a_text_and_hangs_up_sends_it_once() -> None:
     with scripted(HANG_UP_AFTER_TAKING) as server:
-        assert outcomes(server, 2) == [Retry("sms: RemoteProtocolError"), sent("sms-7")]
+        assert outcomes(server, 2) == [Unavailable("sms: RemoteProtocolError"), sent("sms-7")]
     assert len(server.requests) == 2
     assert len(server.texts) == 1
 
@@ -162,7 +207,27 @@ def test_a_connection_that_breaks_is_replaced_for_the_next_try() -> None:
     with scripted(201, HANG_UP) as server:
         first, second, third = outcomes(server, 3)
     assert (first, third) == (sent("sms-7"), sent("sms-7"))
-    assert isinstance(second, Retry)
+    assert isinstance(second, Unavailable)
+
+
+def test_a_provider_that_trickles_its_answer_does_not_hold_a_call_for_ever() -> None:
+    def trickle(listener: socket.socket, over: threading.Event) -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.sendall(b"HTTP/1.1 201 Created\r\nX-Slow: ")
+            while not over.wait(0.1):
+                connection.sendall(b"x")
+
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        serving = pool.submit(trickle, listener, over)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/sms"
+        with provider(url, sms_call_seconds=1.0) as sms:
+            began = time.monotonic()
+            assert sms.send(notice()) == Unavailable("sms: ReadTimeout")
+            assert time.monotonic() - began < 10
+        over.set()
+        serving.result(10)
 
 
 def test_an_answer_that_is_too_long_or_no_json_is_still_a_yes() -> None:
@@ -172,12 +237,12 @@ def test_an_answer_that_is_too_long_or_no_json_is_still_a_yes() -> None:
 
 def test_a_provider_that_is_away_is_tried_again() -> None:
     with provider(f"http://127.0.0.1:{free_port()}/sms") as sms:
-        assert sms.send(notice()) == Retry("sms: ConnectError")
+        assert sms.send(notice()) == Paused("sms: ConnectError")
 
 
 def test_a_provider_without_a_certificate_is_not_spoken_to() -> None:
     with scripted() as server, provider(server.url.replace("http:", "https:"), sms_timeout=2.0) as sms:
-        assert isinstance(sms.send(notice()), Retry)
+        assert isinstance(sms.send(notice()), Paused)
     assert server.requests == []
 
 

@@ -3,17 +3,14 @@
 A handler writes a job's row; a worker claims it (which records the attempt and leases it), makes the call with an
 idempotency key made from the order, and writes the outcome with its event in one transaction. The lease is the row's
 `run_at`, and is renewed while the call is under way: a job whose worker died is simply due again. The attempt's number
-fences off a worker that was away for longer than its lease.
+fences off a worker that was away for longer than its lease. It counts claims; what counts against a job are its calls.
 """
 
-import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 from oms_chassis.db import Rows, Transaction
-
-BACKOFF_BASE, BACKOFF_CAP = 0.5, 60.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,12 @@ class NewJob:
 
 @dataclass(frozen=True)
 class Job:
-    """A claimed call. With `attempts` above 1, the outcome of an earlier call may be unknown: ask before repeating."""
+    """A claimed call. With `attempts` above 1, the outcome of an earlier call may be unknown: ask before repeating.
+
+    `attempts` counts claims: some of their workers may never have begun the call. `failed_calls` counts those that were
+    made and did not succeed; the first of them did so `failing_for` seconds ago. With an `outcome`, the call was made,
+    and is only to be settled, which has failed before.
+    """
 
     queue: str
     id: str
@@ -36,6 +38,9 @@ class Job:
     payload: Mapping[str, Any]
     traceparent: str | None
     attempts: int
+    failed_calls: int = 0
+    failing_for: float = 0.0
+    outcome: "Unsettled | None" = None
 
 
 @dataclass(frozen=True)
@@ -54,24 +59,48 @@ class Retry:
     changes: Mapping[str, Any] = field(default_factory=dict)
 
 
-Outcome = Done | Retry
+class Unavailable(Retry):
+    """The provider did not serve the call. If it serves none of several jobs in a row, the queue is paused."""
+
+
+@dataclass(frozen=True)
+class Paused:
+    """The provider is at fault, not the job: it is away, refuses our login, or wants fewer calls. No call of the queue
+    is made for so many seconds (None: for a growing time), and this one does not count. `reason` as in Retry."""
+
+    reason: str
+    seconds: float | None = None
+
+
+class Unsettled(TypedDict):
+    """What is kept with a job whose outcome could not be settled so many times."""
+
+    result: Mapping[str, Any]
+    failures: int
+
+
+Outcome = Done | Retry | Paused
 Settled = tuple[Job, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class JobQueue:
-    """How the jobs of one queue are done. `call` runs outside any transaction, `settle` and `give_up` inside one.
+    """How the jobs of one queue are done. `call` runs outside any transaction, the other functions inside one.
 
-    `max_attempts` is None where no call is ever given up on, such as one that moves money; there is no `give_up` then.
+    `max_attempts` is the number of calls that may fail; None where none is ever given up on, such as one that moves
+    money. A job that is given up is kept as a dead one; `on_redrive` gets those that are to be tried again after all.
+    A call that takes longer than `call_seconds` is reported.
     """
 
     name: str
     call: Callable[[Job], Outcome]
     settle: Callable[[Transaction, list[Settled]], None]
     give_up: Callable[[Transaction, list[Job]], None] | None = None
+    on_redrive: Callable[[Transaction, list[Job]], None] | None = None
     concurrency: int = 8
     max_attempts: int | None = 10
     lease_seconds: float = 60.0
+    call_seconds: float = 60.0
 
 
 _PUT = """
@@ -87,23 +116,8 @@ FROM (
     ORDER BY run_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ) AS due
 WHERE job.queue = due.queue AND job.id = due.id
-RETURNING job.queue, job.id, job.subject, job.payload, job.traceparent, job.attempts
-"""
-_OURS = "FROM json_to_recordset(%(rows)s::json) AS r(id text, attempts int, delay float, reason text, changes jsonb)"
-_FINISH = f"""
-DELETE FROM job USING (SELECT * {_OURS}) AS ours
-WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts RETURNING job.id
-"""
-_RENEW = f"""
-UPDATE job SET run_at = now() + make_interval(secs => %(lease)s)
-FROM (SELECT * {_OURS}) AS ours
-WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts
-"""
-_POSTPONE = f"""
-UPDATE job SET run_at = now() + make_interval(secs => ours.delay), last_error = ours.reason,
-    payload = job.payload || ours.changes
-FROM (SELECT * {_OURS}) AS ours
-WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts
+RETURNING job.queue, job.id, job.subject, job.payload, job.traceparent, job.attempts, job.failed_calls,
+    coalesce(extract(epoch FROM now() - job.failing_since), 0)::float AS failing_for, job.outcome
 """
 
 
@@ -120,30 +134,4 @@ def enqueue(transaction: Transaction, queue: str, jobs: Iterable[NewJob]) -> Non
 def claim(transaction: Transaction, queue: str, limit: int, lease: float) -> list[Job]:
     """Jobs that are due, now leased to the caller."""
     rows: Rows = transaction.run(_CLAIM, queue=queue, limit=limit, lease=lease)
-    return [Job(row.queue, row.id, row.subject, row.payload, row.traceparent, row.attempts) for row in rows]
-
-
-def renew(transaction: Transaction, queue: str, jobs: Sequence[Job], lease: float) -> None:
-    """Begin the leases of these jobs again, if they are still the caller's."""
-    rows = [{"id": job.id, "attempts": job.attempts} for job in jobs]
-    transaction.run_rows(_RENEW, rows, queue=queue, lease=lease)
-
-
-def finish(transaction: Transaction, queue: str, jobs: Sequence[Job]) -> set[str]:
-    """Delete the jobs that are still the caller's; their ids. What another worker claimed since is not touched."""
-    rows = transaction.run_rows(_FINISH, [{"id": job.id, "attempts": job.attempts} for job in jobs], queue=queue)
-    return {row.id for row in rows}
-
-
-def postpone(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, Retry]]) -> None:
-    """Make jobs due again after their backoff, if they are still the caller's."""
-    rows = [
-        {"id": job.id, "attempts": job.attempts, "delay": backoff(job.attempts), **vars(retry)} for job, retry in jobs
-    ]
-    transaction.run_rows(_POSTPONE, rows, queue=queue)
-
-
-def backoff(attempts: int) -> float:
-    """Seconds until the next attempt: exponential, capped, and spread so that failures do not come back together."""
-    ceiling: float = min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(attempts - 1, 16))
-    return ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - a spread, not a secret
+    return [Job(*tuple(row)) for row in rows]

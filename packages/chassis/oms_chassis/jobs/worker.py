@@ -1,17 +1,19 @@
-"""Works off one queue of jobs: one thread claims and settles, a pool makes the calls."""
+"""The worker of one queue of jobs: one thread claims and settles, a pool makes the calls."""
 
 import threading
 import time
-from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from oms_chassis import pacing
-from oms_chassis.db import Database, Transaction, is_unavailable
+from oms_chassis.db import Database, is_unavailable
 from oms_chassis.heartbeat import beat
-from oms_chassis.jobs.queue import Done, Job, JobQueue, Outcome, Retry, claim, finish, postpone, renew
+from oms_chassis.jobs.breaker import CircuitBreaker
+from oms_chassis.jobs.leases import give_back, renew
+from oms_chassis.jobs.queue import Done, Job, JobQueue, Outcome, Paused, Retry, claim
+from oms_chassis.jobs.settling import Call, Settlement
+from oms_chassis.jobs.underway import CallsUnderWay
 from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.logs import logger
 from oms_chassis.telemetry.metrics import Metrics
@@ -19,13 +21,8 @@ from oms_chassis.telemetry.metrics import Metrics
 log = logger(__name__)
 
 IDLE = 0.25  # seconds between looks while nothing is due: retries and other replicas' leases come due unannounced
+OUTCOMES = (Done, Retry, Paused)
 CLAIMED = 500  # jobs at most that are claimed at a time
-
-
-@dataclass(frozen=True)
-class _Call:
-    job: Job
-    outcome: Outcome
 
 
 class Worker:
@@ -33,13 +30,17 @@ class Worker:
 
     def __init__(self, job_queue: JobQueue, database: Database, metrics: Metrics) -> None:
         self._job_queue, self._database, self._metrics = job_queue, database, metrics
+        self._under_way = CallsUnderWay(job_queue, metrics)
+        self._breaker = CircuitBreaker(job_queue.name, metrics)
+        self._settlement = Settlement(job_queue, database, metrics)
         self.name = f"{job_queue.name}-jobs"
         self._wake = database.signals.event(job_queue.name)
         self._stopping = threading.Event()
-        self._flying: dict[Future[_Call | None], Job] = {}
-        self._landed: list[_Call] = []
+        self._flying: dict[Future[Call | None], Job] = {}
+        self._landed: list[Call] = []
+        self._unbegun: list[Job] = []
         self._renewed_at = time.monotonic()
-        for outcome in (Done, Retry):
+        for outcome in OUTCOMES:
             metrics.calls.labels(job_queue.name, outcome.__name__.lower())
 
     def run(self) -> None:
@@ -71,19 +72,25 @@ class Worker:
         self._wake.set()
 
     def _turn(self, pool: ThreadPoolExecutor) -> bool:
-        if self._stopping.is_set():
+        if self._stopping.is_set() or self._breaker.is_open:
             self._give_back()
         self._collect()
+        self._under_way.measure()
         self._renew()  # before the claim, which could otherwise take what is flying here
         settled = len(self._landed)
-        self._settle_all()
-        free = self._room(settled) - len(self._flying)
+        self._settlement.settle(self._landed)
+        self._landed = []
+        free = self._breaker.room(self._room(settled) - len(self._flying), self._flying.values())
         if self._stopping.is_set() or free <= 0:
             return settled > 0
         with self._database.transaction() as transaction:
             claimed = claim(transaction, self._job_queue.name, free, self._job_queue.lease_seconds)
         leased_at = time.monotonic()
         for job in claimed:
+            if job.outcome is not None:
+                self._landed.append(Call(job, Done(job.outcome["result"])))
+                continue
+            self._breaker.begin(job)
             future = pool.submit(self._call, job, leased_at)
             self._flying[future] = job
             future.add_done_callback(lambda _: self._wake.set())
@@ -111,67 +118,43 @@ class Worker:
 
     def _give_back(self) -> None:
         """Let other workers have the jobs whose calls have not begun."""
-        waiting = [future for future in self._flying if future.cancel()]
-        jobs = [self._flying.pop(future) for future in waiting]
-        if jobs:
-            with self._database.transaction() as transaction:
-                postpone(transaction, self._job_queue.name, [(job, Retry("not begun")) for job in jobs])
+        unneeded = [future for future, job in self._flying.items() if not self._is_needed(job)]
+        for future in [future for future in unneeded if future.cancel()]:
+            self._unbegun.append(self._flying.pop(future))
+
+    def _is_needed(self, job: Job) -> bool:
+        return self._breaker.is_probe(job) and not self._stopping.is_set()
 
     def _collect(self) -> None:
-        finished = [future for future in self._flying if future.done()]
-        for future in finished:
-            del self._flying[future]
-        self._landed += [call for future in finished if (call := future.result()) is not None]
+        for future in [future for future in self._flying if future.done()]:
+            job, call = self._flying.pop(future), future.result()
+            if call is None:
+                self._unbegun.append(job)
+            else:
+                self._breaker.record(job, call.outcome)
+                self._landed.append(call)
+        if self._unbegun:
+            with self._database.transaction() as transaction:
+                give_back(transaction, self._job_queue.name, self._unbegun)
+            self._unbegun = []
 
-    def _call(self, job: Job, leased_at: float) -> _Call | None:
-        # A job that waited for half its lease is left to come due again: its lease might end before it is renewed.
+    def _call(self, job: Job, leased_at: float) -> Call | None:
+        # A job that waited for half its lease is given back: its lease might end before it is renewed.
         if time.monotonic() - leased_at > self._job_queue.lease_seconds / 2:
             return None
         with tracing.within(job.traceparent), self._metrics.call_seconds.labels(job.queue).time():
+            self._under_way.begin(job)
             try:
                 outcome = self._job_queue.call(job)
             except Exception as error:  # noqa: BLE001 - whatever a provider's library may raise
                 outcome = Retry(type(error).__name__)
+            finally:
+                self._under_way.end(job)
             if isinstance(outcome, Retry):
-                log.warning("call_retried", queue=job.queue, attempts=job.attempts, reason=outcome.reason)
-        self._metrics.calls.labels(job.queue, type(outcome).__name__.lower()).inc()
-        return _Call(job, outcome)
+                log.warning("call_retried", queue=job.queue, attempts=job.failed_calls + 1, reason=outcome.reason)
+        self._metrics.calls.labels(job.queue, _label(outcome)).inc()
+        return Call(job, outcome)
 
-    def _settle_all(self) -> None:
-        if not self._landed:
-            return
-        self._settle(self._landed)
-        self._landed = []
 
-    def _settle(self, calls: Sequence[_Call]) -> None:
-        try:
-            with self._database.transaction() as transaction:
-                self._write(transaction, calls)
-        except Exception as error:
-            if is_unavailable(error):
-                raise
-            self._settle_apart(calls, error)
-
-    def _settle_apart(self, calls: Sequence[_Call], error: Exception) -> None:
-        if len(calls) > 1:
-            for call in calls:
-                self._settle([call])
-            return
-        log.error("settle_failed", queue=self._job_queue.name, subject=calls[0].job.subject, error=type(error).__name__)
-        with self._database.transaction() as transaction:
-            postpone(transaction, self._job_queue.name, [(calls[0].job, Retry(f"settle: {type(error).__name__}"))])
-
-    def _write(self, transaction: Transaction, calls: Sequence[_Call]) -> None:
-        queue = self._job_queue.name
-        done = [(call.job, call.outcome.result) for call in calls if isinstance(call.outcome, Done)]
-        missed = [(call.job, call.outcome) for call in calls if isinstance(call.outcome, Retry)]
-        over = [job for job, _ in missed if self._is_over(job)]
-        ours = finish(transaction, queue, [*(job for job, _ in done), *over])
-        if settled := [(job, result) for job, result in done if job.id in ours]:
-            self._job_queue.settle(transaction, settled)
-        if self._job_queue.give_up is not None and (given_up := [job for job in over if job.id in ours]):
-            self._job_queue.give_up(transaction, given_up)
-        postpone(transaction, queue, [(job, retry) for job, retry in missed if not self._is_over(job)])
-
-    def _is_over(self, job: Job) -> bool:
-        return self._job_queue.max_attempts is not None and job.attempts >= self._job_queue.max_attempts
+def _label(outcome: Outcome) -> str:
+    return next(kind for kind in OUTCOMES if isinstance(outcome, kind)).__name__.lower()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from oms_chassis.db import Database, Transaction, as_json
+from oms_chassis.retention import Retention
 from oms_contracts.envelope import Event
 
 _DEDUPLICATE = """
@@ -35,7 +36,6 @@ def seen(database: Database, ids: Sequence[str]) -> set[str]:
     return {row.event_id for row in database.execute(sql, ids=list(ids))}
 
 
-def prune(database: Database, days: float) -> int:
-    """Forget what was received longer ago than any repetition can come; how many rows that were."""
-    sql = "DELETE FROM inbox WHERE received_at < now() - make_interval(secs => %(seconds)s) RETURNING 1"
-    return len(database.execute(sql, seconds=days * 86400))
+def retention(days: float) -> Retention:
+    """What was received longer ago than any repetition can come is forgotten."""
+    return Retention("inbox", "received_at", days * 86400)

@@ -148,3 +148,53 @@ def drop_outbox_quarantine() -> None:
     from alembic import op
 
     op.drop_table("outbox_quarantine")
+
+
+_OFTEN = "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0"
+
+
+def tune_queues() -> None:
+    """Storage settings of tables whose rows come and go: a migration of each service.
+
+    The outbox and the jobs are small, and whoever looks for the first row steps over those that are gone: they are
+    vacuumed after so many of them, whatever their number. The inbox is large, and loses a chunk at a time. None of
+    them has a fillfactor: what is updated in a job is part of an index, so that no update stays within its page.
+    """
+    from alembic import op
+
+    for table in ("outbox", "job"):
+        op.execute(f"ALTER TABLE {table} SET ({_OFTEN})")
+    op.execute("ALTER TABLE inbox SET (autovacuum_vacuum_scale_factor = 0.02)")
+
+
+def untune_queues() -> None:
+    """Back to the settings that every table has."""
+    from alembic import op
+
+    names = ", ".join(setting.partition("=")[0].strip() for setting in _OFTEN.split(","))
+    for table in ("outbox", "job", "inbox"):
+        op.execute(f"ALTER TABLE {table} RESET ({names})")
+
+
+def extend_jobs() -> None:
+    """What a job needs so that it may be given up and kept: a migration of each service.
+
+    The release before neither reads nor writes these columns; a dead job is never due, so that it does not claim one.
+    """
+    from alembic import op
+
+    op.add_column("job", sa.Column("failed_calls", sa.Integer, nullable=False, server_default="0"))
+    op.add_column("job", sa.Column("failing_since", sa.DateTime(timezone=True)))
+    op.add_column("job", sa.Column("outcome", JSONB))
+    op.add_column("job", sa.Column("dead_at", sa.DateTime(timezone=True)))
+    op.create_index("job_dead", "job", ["dead_at"], postgresql_where=sa.text("dead_at IS NOT NULL"))
+
+
+def reduce_jobs() -> None:
+    """Drop what the migration made. Dead jobs go with it: the release before would make their calls again."""
+    from alembic import op
+
+    op.execute("DELETE FROM job WHERE dead_at IS NOT NULL")
+    op.drop_index("job_dead", "job")
+    for column in ("failed_calls", "failing_since", "outcome", "dead_at"):
+        op.drop_column("job", column)

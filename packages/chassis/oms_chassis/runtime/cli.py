@@ -13,12 +13,13 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from oms_chassis import migrations
+from oms_chassis import migrations, poolers
 from oms_chassis.db import Database
 from oms_chassis.messaging import kafka
 from oms_chassis.messaging.streams import StreamUnavailable
+from oms_chassis.poolers import SessionNotOurs
 from oms_chassis.runtime.drain import LastResort
 from oms_chassis.runtime.process import Process
 from oms_chassis.runtime.service import Service
@@ -47,6 +48,8 @@ def main(service: Service, argv: Sequence[str] | None = None) -> int:
         print(_explain(error), file=sys.stderr)  # noqa: T201 - for the person at the terminal
         return 2
     logs.configure(service.name, settings.log_level, settings.log_format)
+    if command != "topics" and not _has_sessions(settings):
+        return 2
     return {"serve": serve, "migrate": _migrate, "topics": _topics}[command](service, settings)
 
 
@@ -62,6 +65,21 @@ def _line(error: ErrorDetails) -> str:
     """What is wrong with one setting; with several together, the message names them."""
     message = error["msg"].removeprefix("Value error, ")
     return f"  OMS_{'_'.join(map(str, error['loc'])).upper()}: {message}" if error["loc"] else f"  {message}"
+
+
+def _has_sessions(settings: Settings) -> bool:
+    """Whether the database is one that can be worked with; one that is away is taken for it."""
+    database = Database(settings.database_url, 2, settings.limits)
+    try:
+        poolers.check(database)
+    except SessionNotOurs as error:
+        print(error, file=sys.stderr)  # noqa: T201 - for the person at the terminal
+        return False
+    except SQLAlchemyError:
+        return True
+    finally:
+        database.dispose()
+    return True
 
 
 def _migrate(service: Service, settings: Settings) -> int:

@@ -8,29 +8,36 @@ from oms_chassis.db import Database
 from oms_chassis.jobs.queue import JobQueue
 from oms_chassis.telemetry.metrics import Metrics
 
+MOST = 10_000  # a table's rows are counted up to here: a scrape must not cost more the more there is to do
 _OUTBOX = """
-SELECT count(*) AS pending, coalesce(extract(epoch FROM now() - min(created_at)), 0)::float AS oldest FROM outbox
+SELECT (SELECT count(*) FROM (SELECT 1 FROM outbox LIMIT %(most)s) AS found) AS pending,
+    coalesce((SELECT extract(epoch FROM now() - created_at) FROM outbox ORDER BY id LIMIT 1), 0)::float AS oldest
 """
-_QUARANTINED = "SELECT count(*) AS rows FROM outbox_quarantine"
+_QUARANTINED = "SELECT count(*) AS rows FROM (SELECT 1 FROM outbox_quarantine LIMIT %(most)s) AS found"
 _JOBS = """
-SELECT queue, count(*) AS pending,
-       coalesce(extract(epoch FROM now() - min(run_at) FILTER (WHERE run_at <= now())), 0)::float AS oldest
-FROM job GROUP BY queue
+SELECT queue,
+    (SELECT count(*) FROM (
+        SELECT 1 FROM job WHERE job.queue = asked.queue AND run_at < 'infinity' LIMIT %(most)s) AS found) AS pending,
+    (SELECT count(*) FROM (
+        SELECT 1 FROM job WHERE job.queue = asked.queue AND run_at = 'infinity' LIMIT %(most)s) AS found) AS dead,
+    coalesce(extract(epoch FROM now() - (
+        SELECT min(run_at) FROM job WHERE job.queue = asked.queue AND run_at <= now())), 0)::float AS oldest
+FROM unnest(%(queues)s::text[]) AS asked(queue)
 """
 
 
 def refresh(database: Database, metrics: Metrics, job_queues: Sequence[JobQueue]) -> None:
     """Bring the gauges up to date; while the database is away they keep their last values."""
     try:
-        outbox = database.execute(_OUTBOX)[0]
-        quarantined = database.execute(_QUARANTINED)[0].rows
-        queues = {row.queue: row for row in database.execute(_JOBS)}
+        outbox = database.execute(_OUTBOX, most=MOST)[0]
+        quarantined = database.execute(_QUARANTINED, most=MOST)[0].rows
+        jobs = database.execute(_JOBS, most=MOST, queues=[job_queue.name for job_queue in job_queues])
     except SQLAlchemyError:
         return
     metrics.outbox_pending.set(outbox.pending)
     metrics.outbox_oldest.set(outbox.oldest)
     metrics.quarantine.set(quarantined)
-    for job_queue in job_queues:
-        row = queues.get(job_queue.name)
-        metrics.jobs_pending.labels(job_queue.name).set(row.pending if row else 0)
-        metrics.jobs_oldest.labels(job_queue.name).set(row.oldest if row else 0.0)
+    for row in jobs:
+        metrics.jobs_pending.labels(row.queue).set(row.pending)
+        metrics.jobs_dead.labels(row.queue).set(row.dead)
+        metrics.jobs_oldest.labels(row.queue).set(row.oldest)

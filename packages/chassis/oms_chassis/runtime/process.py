@@ -14,10 +14,12 @@ from oms_chassis.db import Database
 from oms_chassis.http import app, server
 from oms_chassis.http.health import Health, internal_app
 from oms_chassis.http.server import Server
+from oms_chassis.jobs import dead
 from oms_chassis.jobs.worker import Worker
 from oms_chassis.messaging import inbox
 from oms_chassis.messaging.consumer import Consumer
 from oms_chassis.messaging.relay import Relay
+from oms_chassis.runtime import pruning
 from oms_chassis.runtime.drain import LATEST, Drain, LastResort
 from oms_chassis.runtime.gauges import refresh
 from oms_chassis.runtime.service import Context, Service
@@ -31,7 +33,6 @@ from oms_contracts import topics
 
 log = logs.logger(__name__)
 
-PRUNE_EVERY = 3600.0  # seconds
 # Requests and batches leave little for the collector that counting references has not freed: with Python's own
 # thresholds it takes a tenth of the CPU to find that out.
 GC_THRESHOLDS = (50_000, 20, 100)
@@ -60,7 +61,7 @@ class Process:
         self._relay = Relay(relay, self._sink, self._metrics, topics.emitted_by(service.name))
         self._consumer = self._make_consumer()
         self._workers = [Worker(job_queue, self._database, self._metrics) for job_queue in self._components.job_queues]
-        self._periodics = [Periodic(task) for task in (*self._components.tasks, self._pruning())]
+        self._periodics = [Periodic(task) for task in (*self._components.tasks, *self._pruning())]
         self._supervisor = ThreadSupervisor(self._on_failure)
         self._watchdog = Watchdog(self._supervisor.beats, settings.stall_seconds, self._metrics.registry)
         # A service with HTTP takes orders while Kafka is away, even if it starts then: it waits for no consumer.
@@ -169,11 +170,14 @@ class Process:
             service.deduplicate,
         )
 
-    def _pruning(self) -> Task:
-        def prune() -> None:
-            inbox.prune(self._database, self._settings.inbox_days)
-
-        return Task("prune-inbox", prune, PRUNE_EVERY)
+    def _pruning(self) -> list[Task]:
+        settings = self._settings
+        retentions = [
+            inbox.retention(settings.inbox_days),
+            dead.retention(settings.dead_job_days),
+            *self._components.retentions,
+        ]
+        return [pruning.task(self._database, retention) for retention in retentions]
 
     def _is_consuming(self) -> bool:
         return self._consumer is None or self._consumer.is_ready

@@ -12,6 +12,7 @@ from oms_chassis.jobs.queue import JobQueue
 from oms_chassis.messaging import inbox, kafka
 from oms_chassis.messaging.consumer import Deduplicate, Subscription
 from oms_chassis.messaging.streams import Sink, Source
+from oms_chassis.retention import Retention
 from oms_chassis.runtime.threads import Loop, Task
 from oms_chassis.settings import Settings
 
@@ -37,6 +38,7 @@ class Components:
     job_queues: Sequence[JobQueue] = ()
     routers: Sequence[APIRouter] = ()
     tasks: Sequence[Task] = ()
+    retentions: Sequence[Retention] = ()
     writers: Sequence[Loop] = ()
     provides: Sequence[object] = ()
     on_start: Sequence[Callable[[], None]] = ()

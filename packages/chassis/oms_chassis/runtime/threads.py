@@ -16,11 +16,16 @@ log = logger(__name__)
 
 @dataclass(frozen=True)
 class Task:
-    """A function to call every so many seconds; an error of one call is logged, and the next call comes anyway."""
+    """A function to call every so many seconds, the first time after `first` if that is given.
+
+    It may return in how many seconds it wants to be called again. An error of one call is logged, and the next call
+    comes anyway.
+    """
 
     name: str
-    call: Callable[[], None]
+    call: Callable[[], float | None]
     every: float
+    first: float | None = None
 
 
 class Loop(Protocol):
@@ -44,12 +49,17 @@ class Periodic:
         self._stopping = threading.Event()
 
     def run(self) -> None:
-        """Call, wait, and so on."""
-        while not self._stopping.wait(self._task.every):
-            try:
-                self._task.call()
-            except Exception as error:  # noqa: BLE001 - the next call may well succeed
-                log.warning("task_failed", task=self._task.name, error=type(error).__name__)
+        """Wait, call, and so on."""
+        pause = self._task.first
+        while not self._stopping.wait(self._task.every if pause is None else pause):
+            pause = self._call()
+
+    def _call(self) -> float | None:
+        try:
+            return self._task.call()
+        except Exception as error:  # noqa: BLE001 - the next call may well succeed
+            log.warning("task_failed", task=self._task.name, error=type(error).__name__)
+            return None
 
     def stop(self) -> None:
         """No further call."""

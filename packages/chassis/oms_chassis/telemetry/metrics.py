@@ -52,7 +52,9 @@ class Metrics:
         )
 
     def _outbox(self, registry: CollectorRegistry) -> None:
-        self.outbox_pending = Gauge("oms_outbox_pending", "Events waiting to be sent", registry=registry)
+        self.outbox_pending = Gauge(
+            "oms_outbox_pending", "Events waiting to be sent, counted up to 10,000", registry=registry
+        )
         self.outbox_oldest = Gauge(
             "oms_outbox_oldest_seconds", "Age of the oldest event that waits to be sent", registry=registry
         )
@@ -65,12 +67,32 @@ class Metrics:
         self.relay_leader = Gauge("oms_relay_leader", "1 in the replica whose relay sends", registry=registry)
 
     def _jobs(self, registry: CollectorRegistry) -> None:
-        self.jobs_pending = Gauge("oms_jobs_pending", "Calls to the outside to be made", ["queue"], registry=registry)
+        self.jobs_pending = Gauge(
+            "oms_jobs_pending", "Calls to the outside to be made, counted up to 10,000", ["queue"], registry=registry
+        )
         self.jobs_oldest = Gauge(
             "oms_jobs_oldest_seconds", "How long the oldest call that is due has been due", ["queue"], registry=registry
         )
+        self.jobs_dead = Gauge(
+            "oms_jobs_dead", "Calls to the outside that were given up, and are kept", ["queue"], registry=registry
+        )
+        self.queue_paused = Gauge(
+            "oms_job_queue_paused",
+            "1 while a provider is at fault: no call of the queue is made but a probe",
+            ["queue"],
+            registry=registry,
+        )
         self.calls = Counter(
             "oms_job_calls_total", "Calls to the outside, by outcome", ["queue", "outcome"], registry=registry
+        )
+        self.call_oldest = Gauge(
+            "oms_job_call_oldest_seconds", "How long the oldest call under way has taken", ["queue"], registry=registry
+        )
+        self.settle_failures = Counter(
+            "oms_job_settle_failures_total",
+            "Attempts to write a call's outcome that failed; the call is not made again",
+            ["queue"],
+            registry=registry,
         )
         self.call_seconds = Histogram(
             "oms_job_call_seconds", "Time of a call to the outside", ["queue"], buckets=_FAST, registry=registry

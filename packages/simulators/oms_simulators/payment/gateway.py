@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections.abc import Sequence
 
 from oms_gateway.cards import Card, Token
 from oms_gateway.contract import ABANDONED, Charge, Refund
@@ -66,6 +67,10 @@ class SimulatedGateway:
     def find_refund(self, key: str) -> Refund | None:
         """See Gateway.find_refund."""
         return self._ledger.find_refund(key)
+
+    def refunds_of(self, charge_id: str) -> Sequence[Refund]:
+        """See Gateway.refunds_of."""
+        return self._ledger.refunds_of(charge_id)
 
     def _hold_up(self, outcome: Outcome, key: str) -> None:
         if outcome is Outcome.SLOW:

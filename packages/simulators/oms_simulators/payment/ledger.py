@@ -70,6 +70,9 @@ _FIND_CHARGE: LiteralString = (
     "SELECT id, approved, amount, currency, reason FROM gateway_simulator.charge WHERE key = %(key)s"
 )
 _FIND_REFUND: LiteralString = "SELECT id, charge_id, amount FROM gateway_simulator.refund WHERE key = %(key)s"
+_REFUNDS_OF: LiteralString = """
+SELECT id, charge_id, amount FROM gateway_simulator.refund WHERE charge_id = %(charge_id)s ORDER BY made_at, id
+"""
 _FAIL: LiteralString = "INSERT INTO gateway_simulator.failed_call (key) VALUES (%(key)s) ON CONFLICT DO NOTHING"
 
 
@@ -109,6 +112,14 @@ class Ledger:
     def find_refund(self, key: str) -> Refund | None:
         """The refund under this key. Raises GatewayUnavailable."""
         return self._row(Refund, _FIND_REFUND, {"key": key}, GatewayUnavailable)
+
+    def refunds_of(self, charge_id: str) -> list[Refund]:
+        """The refunds of this charge. Raises GatewayUnavailable."""
+        with (
+            self._connection(GatewayUnavailable) as connection,
+            connection.cursor(row_factory=class_row(Refund)) as cursor,
+        ):
+            return cursor.execute(_REFUNDS_OF, {"charge_id": charge_id}).fetchall()
 
     def record_first_attempt(self, key: str) -> bool:
         """Whether this is the first call with the key to a card whose first call fails. Raises GatewayUnavailable."""

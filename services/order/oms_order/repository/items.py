@@ -1,7 +1,6 @@
 """The read model of the inventory's items."""
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
 
 from oms_chassis.db import Database, Rows, Transaction
 from oms_chassis.tables import assigned, columns, names, typed
@@ -9,10 +8,11 @@ from oms_contracts.events import ItemUpdated
 from oms_order.tables import ItemRow
 
 _EVENT = columns(ItemRow, without=("id", "seen_at"))  # which the event has by the same names
-_SELECT = f"SELECT {names(ItemRow)} FROM item"
-# A row gets its time before its transaction is committed: a row may turn up that is a little older than others seen.
-_CHANGED = f"{_SELECT} WHERE seen_at > %(since)s::timestamptz - interval '30 seconds'"
-_NAMED = f"{_SELECT} WHERE id = ANY(%(ids)s)"
+_RECENT = """
+SELECT id, version FROM item WHERE seen_at > now() - make_interval(secs => %(back)s) LIMIT %(limit)s
+"""
+_ALL = "SELECT id, version FROM item WHERE id > %(after)s ORDER BY id LIMIT %(limit)s"
+_NAMED = f"SELECT {names(ItemRow)} FROM item WHERE id = ANY(%(ids)s)"
 _UPDATE = f"""
 INSERT INTO item ({names(ItemRow, without=("seen_at",))})
 SELECT DISTINCT ON (id) * FROM json_to_recordset(%(rows)s::json) AS r({typed(ItemRow, without=("seen_at",))})
@@ -33,6 +33,14 @@ def named(database: Database, ids: Sequence[str]) -> Rows:
     return database.execute(_NAMED, ids=ids)
 
 
-def changed(database: Database, since: datetime) -> Rows:
-    """The items that were updated since then, and some from shortly before."""
-    return database.execute(_CHANGED, since=since)
+def recent(database: Database, back: float, limit: int) -> Rows:
+    """The `id` and `version` of at most `limit` items that were updated in the last `back` seconds."""
+    return database.execute(_RECENT, back=back, limit=limit)
+
+
+def chunks(database: Database, limit: int) -> Iterator[Rows]:
+    """The `id` and `version` of every item, in the order of ids, `limit` at a time."""
+    after = ""
+    while rows := database.execute(_ALL, after=after, limit=limit):
+        yield rows
+        after = rows[-1].id

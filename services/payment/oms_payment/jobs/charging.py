@@ -1,12 +1,14 @@
 """Charges: the worker that makes them, and what follows from their outcomes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from prometheus_client import CollectorRegistry, Counter
+
 from oms_chassis.db import Transaction
-from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Retry, Settled, enqueue
+from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Retry, Settled, Unavailable, enqueue
 from oms_chassis.messaging import outbox
 from oms_chassis.telemetry.logs import logger
 from oms_contracts.envelope import Event
@@ -18,7 +20,16 @@ from oms_contracts.events import (
     PaymentFailed,
 )
 from oms_contracts.topics import PAYMENT_COMPLETED, PAYMENT_FAILED, Topic
-from oms_gateway import ABANDONED, Charge, Gateway, RequestRefused, Retryable, charge_key
+from oms_gateway import (
+    ABANDONED,
+    Charge,
+    Gateway,
+    GatewayUnavailable,
+    RequestRefused,
+    Retryable,
+    charge_key,
+    refund_key,
+)
 from oms_payment import repository
 from oms_payment.domain import Outcome, Payment, State, Step, failure_reason, step
 from oms_payment.jobs import refunding
@@ -36,31 +47,51 @@ def new_job(event: Event[OrderCreated]) -> NewJob:
     return NewJob(charge_key(order.order_id), order.order_id, payload, event.traceparent)
 
 
-def job_queue(gateway: Gateway, connections: int = 8) -> JobQueue:
-    """The worker that charges at this gateway, by so many calls at a time."""
-    return JobQueue(QUEUE, partial(call, gateway), settle, concurrency=connections, max_attempts=None)
+def job_queue(gateway: Gateway, connections: int, patience: float, registry: CollectorRegistry) -> JobQueue:
+    """The jobs that charge at this gateway, by so many calls at a time, for `patience` seconds of failing calls."""
+    mismatches = Counter(
+        "oms_payment_charge_mismatches_total",
+        "Charges found at the gateway that were of another amount than the order's, and were refunded",
+        registry=registry,
+    )
+    made = partial(call, gateway, patience, on_mismatch=mismatches.inc)
+    return JobQueue(QUEUE, made, settle, concurrency=connections, max_attempts=None)
 
 
-def call(gateway: Gateway, job: Job) -> Done | Retry:
+def call(gateway: Gateway, patience: float, job: Job, on_mismatch: Callable[[], object] = lambda: None) -> Done | Retry:
     """Make one attempt; see domain.step for what it does."""
     order = ChargeOrder.model_validate(job.payload)
     try:
-        return Done(asdict(_attempt(gateway, order, step(job.attempts))))
+        charge, abandoned = _attempt(gateway, order, step(job.attempts, job.failing_for, patience))
+        if charge.approved and (charge.amount, charge.currency) != (order.total, order.currency):
+            on_mismatch()
+            return Done(asdict(_reversed(gateway, order, charge)))
+    except GatewayUnavailable as error:
+        return Unavailable(type(error).__name__)
     except Retryable as error:
         return Retry(type(error).__name__)
+    return Done(asdict(_outcome(charge, abandoned)))
 
 
-def _attempt(gateway: Gateway, order: ChargeOrder, what: Step) -> Outcome:
+def _attempt(gateway: Gateway, order: ChargeOrder, what: Step) -> tuple[Charge, str]:
+    """The charge that there is, and the reason for its failure if its key was closed."""
     key = charge_key(order.order_id)
     if what is not Step.CHARGE and (found := gateway.find(key)) is not None:
-        return _outcome(found, GATEWAY_UNAVAILABLE)
+        return found, GATEWAY_UNAVAILABLE
     if what is Step.CLOSE:
-        return _outcome(gateway.abandon(key), GATEWAY_UNAVAILABLE)
+        return gateway.abandon(key), GATEWAY_UNAVAILABLE
     try:
-        return _outcome(gateway.charge(key, order.token, order.total, order.currency), GATEWAY_UNAVAILABLE)
+        return gateway.charge(key, order.token, order.total, order.currency), GATEWAY_UNAVAILABLE
     except RequestRefused as error:
         log.error("charge_refused", order_id=order.order_id, error=type(error).__name__)
-        return _outcome(gateway.abandon(key), GATEWAY_REFUSED)
+        return gateway.abandon(key), GATEWAY_REFUSED
+
+
+def _reversed(gateway: Gateway, order: ChargeOrder, charge: Charge) -> Outcome:
+    """Give back a charge that is not what the order costs, such as one under a key that was used before a restore."""
+    log.error("charge_mismatch", order_id=order.order_id, charge_id=charge.id)
+    refunding.refund(gateway, refund_key(order.order_id), charge.id, charge.amount)
+    return Outcome(approved=False, charge_id=charge.id, reason=GATEWAY_REFUSED)
 
 
 def _outcome(charge: Charge, abandoned: str) -> Outcome:

@@ -4,15 +4,18 @@ from functools import partial
 from typing import Any
 
 from oms_chassis.db import Transaction
-from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Retry, Settled
+from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Retry, Settled, Unavailable
 from oms_chassis.messaging import outbox
+from oms_chassis.telemetry.logs import logger
 from oms_contracts.envelope import Event
 from oms_contracts.events import PaymentRefunded
 from oms_contracts.topics import PAYMENT_REFUNDED, Topic
-from oms_gateway import Gateway, Refund, Retryable, charge_key, refund_key
+from oms_gateway import Gateway, GatewayUnavailable, Refund, RequestRefused, Retryable, charge_key, refund_key
 from oms_payment import repository
 from oms_payment.domain import NOT_CHARGED
 from oms_payment.schemas import RefundOrder
+
+log = logger(__name__)
 
 QUEUE = "refund"
 
@@ -30,12 +33,14 @@ def job_queue(gateway: Gateway) -> JobQueue:
 def call(gateway: Gateway, job: Job) -> Done | Retry:
     """Make one attempt. The key is the order's, so that a repeated call cannot give the money back twice."""
     try:
-        refund = _attempt(gateway, RefundOrder.model_validate(job.payload), job.attempts)
+        made = _attempt(gateway, RefundOrder.model_validate(job.payload), job.attempts)
+    except GatewayUnavailable as error:
+        return Unavailable(type(error).__name__)
     except Retryable as error:
         return Retry(type(error).__name__)
-    if refund is None:
+    if made is None:
         return Done({"refund_id": NOT_CHARGED, "amount": 0})
-    return Done({"refund_id": refund.id, "amount": refund.amount})
+    return Done({"refund_id": made.id, "amount": made.amount})
 
 
 def _attempt(gateway: Gateway, order: RefundOrder, attempts: int) -> Refund | None:
@@ -43,10 +48,23 @@ def _attempt(gateway: Gateway, order: RefundOrder, attempts: int) -> Refund | No
     if attempts > 1 and (found := gateway.find_refund(key)) is not None:
         return found
     if order.charge_id is not None:
-        return gateway.refund(key, order.charge_id, order.total)
+        return refund(gateway, key, order.charge_id, order.total)
     # Nothing is known of a charge here. Closing its key makes that certain, or brings it to light.
     charge = gateway.abandon(charge_key(order.order_id))
-    return gateway.refund(key, charge.id, charge.amount) if charge.approved else None
+    return refund(gateway, key, charge.id, charge.amount) if charge.approved else None
+
+
+def refund(gateway: Gateway, key: str, charge_id: str, amount: int) -> Refund:
+    """Give the money back, unless somebody did so by hand. RequestRefused if the gateway says no for another reason."""
+    try:
+        return gateway.refund(key, charge_id, amount)
+    except RequestRefused:
+        made = gateway.refunds_of(charge_id)
+        refunded = sum(one.amount for one in made)
+        if refunded < amount:
+            raise
+        log.warning("refund_was_made_by_hand", refund_id=made[-1].id)
+        return Refund(made[-1].id, charge_id, refunded)
 
 
 def settle(transaction: Transaction, settled: list[Settled]) -> None:

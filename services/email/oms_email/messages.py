@@ -1,8 +1,8 @@
 """What the Email Service makes of an order's end: an email to the customer."""
 
 from oms_contracts.events import OrderEvent
-from oms_notifications.delivery import Notice
 from oms_notifications.messages import Kind, email_subject, email_text
+from oms_notifications.notice import Notice
 
 
 def compose(kind: Kind, order: OrderEvent) -> Notice:

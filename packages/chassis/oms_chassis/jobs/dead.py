@@ -1,0 +1,66 @@
+"""Dead jobs: given up, and kept with all that their calls need until somebody has them made after all.
+
+A dead job is never due. What it carries may be a customer's address, so it is deleted after some days.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from oms_chassis.db import Database, Transaction
+from oms_chassis.jobs.queue import Job, JobQueue
+from oms_chassis.retention import Retention
+
+
+@dataclass(frozen=True)
+class DeadJob:
+    """A job that was given up, without what it carries."""
+
+    id: str
+    subject: str
+    failed_calls: int
+    last_error: str | None
+    dead_at: datetime
+
+
+_MARK = """
+UPDATE job SET dead_at = now(), run_at = 'infinity', last_error = ours.reason, failed_calls = failed_calls + 1,
+    failing_since = coalesce(failing_since, now())
+FROM json_to_recordset(%(rows)s::json) AS ours(id text, attempts int, reason text)
+WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts RETURNING job.id
+"""
+_LIST = """
+SELECT id, subject, failed_calls, last_error, dead_at FROM job
+WHERE queue = %(queue)s AND dead_at IS NOT NULL ORDER BY dead_at, id LIMIT %(limit)s
+"""
+_REDRIVE = """
+UPDATE job SET dead_at = NULL, run_at = now(), failed_calls = 0, failing_since = NULL
+WHERE queue = %(queue)s AND id = ANY(%(ids)s) AND dead_at IS NOT NULL
+RETURNING queue, id, subject, payload, traceparent, attempts, failed_calls, 0::float AS failing_for, outcome
+"""
+
+
+def mark_dead(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, str]]) -> set[str]:
+    """Give up the jobs that are still the caller's, each for a reason; their ids."""
+    rows = [{"id": job.id, "attempts": job.attempts, "reason": reason} for job, reason in jobs]
+    return {row.id for row in transaction.run_rows(_MARK, rows, queue=queue)}
+
+
+def dead(database: Database, queue: str, limit: int = 1000) -> list[DeadJob]:
+    """The dead jobs of a queue, those that died first at the head."""
+    return [DeadJob(*tuple(row)) for row in database.execute(_LIST, queue=queue, limit=limit)]
+
+
+def redrive(transaction: Transaction, job_queue: JobQueue, ids: Iterable[str]) -> set[str]:
+    """Make dead jobs due again, as if no call had failed; the ids of those that were dead."""
+    rows = transaction.run(_REDRIVE, queue=job_queue.name, ids=list(ids))
+    jobs = [Job(*tuple(row)) for row in rows]
+    if jobs and job_queue.on_redrive is not None:
+        job_queue.on_redrive(transaction, jobs)
+    transaction.signals.add(job_queue.name)
+    return {job.id for job in jobs}
+
+
+def retention(days: float) -> Retention:
+    """Jobs that died longer ago than so many days are deleted."""
+    return Retention("job", "dead_at", days * 86400)

@@ -1,0 +1,95 @@
+"""What the owner of leases does with its jobs: renew, give back, finish, make due again.
+
+Each statement touches only the jobs that are still the caller's: not those that another worker claimed since.
+"""
+
+import random
+from collections.abc import Sequence
+
+from oms_chassis.db import Transaction, as_json
+from oms_chassis.jobs.queue import Job, Paused, Retry, Unsettled
+
+BACKOFF_BASE, BACKOFF_CAP = 0.5, 60.0  # seconds
+
+_OURS = "FROM json_to_recordset(%(rows)s::json) AS r(id text, attempts int, delay float, reason text, changes jsonb)"
+_FINISH = f"""
+DELETE FROM job USING (SELECT * {_OURS}) AS ours
+WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts RETURNING job.id
+"""
+_RENEW = f"""
+UPDATE job SET run_at = now() + make_interval(secs => %(lease)s)
+FROM (SELECT * {_OURS}) AS ours
+WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts
+"""
+_GIVE_BACK = f"""
+UPDATE job SET run_at = now(), attempts = job.attempts - 1
+FROM (SELECT * {_OURS}) AS ours
+WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts
+"""
+_PUT_BACK = f"""
+UPDATE job SET run_at = now() + make_interval(secs => ours.delay), last_error = ours.reason
+FROM (SELECT * {_OURS}) AS ours
+WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts
+"""
+_POSTPONE = f"""
+UPDATE job SET run_at = now() + make_interval(secs => ours.delay), last_error = ours.reason,
+    payload = job.payload || ours.changes, failed_calls = failed_calls + 1,
+    failing_since = coalesce(failing_since, now())
+FROM (SELECT * {_OURS}) AS ours
+WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts
+"""
+_KEEP_OUTCOME = """
+UPDATE job SET outcome = %(outcome)s::jsonb, last_error = %(reason)s, run_at = now() + make_interval(secs => %(delay)s)
+WHERE queue = %(queue)s AND id = %(id)s AND attempts = %(attempts)s
+"""
+
+
+def give_back(transaction: Transaction, queue: str, jobs: Sequence[Job]) -> None:
+    """Undo the claim of jobs whose calls have not begun, if they are still the caller's: they are due at once."""
+    transaction.run_rows(_GIVE_BACK, [{"id": job.id, "attempts": job.attempts} for job in jobs], queue=queue)
+
+
+def renew(transaction: Transaction, queue: str, jobs: Sequence[Job], lease: float) -> None:
+    """Begin the leases of these jobs again, if they are still the caller's."""
+    rows = [{"id": job.id, "attempts": job.attempts} for job in jobs]
+    transaction.run_rows(_RENEW, rows, queue=queue, lease=lease)
+
+
+def finish(transaction: Transaction, queue: str, jobs: Sequence[Job]) -> set[str]:
+    """Delete the jobs that are still the caller's; their ids. What another worker claimed since is not touched."""
+    rows = transaction.run_rows(_FINISH, [{"id": job.id, "attempts": job.attempts} for job in jobs], queue=queue)
+    return {row.id for row in rows}
+
+
+def put_back(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, Paused]]) -> None:
+    """Make jobs due again whose calls met a provider's failure, if they are still the caller's: it is not counted.
+
+    Later than the others, though: if it was this one job that the provider failed at, it is not the next probe.
+    """
+    rows = [
+        {"id": job.id, "attempts": job.attempts, "delay": backoff(job.attempts), "reason": paused.reason}
+        for job, paused in jobs
+    ]
+    transaction.run_rows(_PUT_BACK, rows, queue=queue)
+
+
+def postpone(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, Retry]]) -> None:
+    """Make jobs due again after their backoff, if they are still the caller's."""
+    rows = [
+        {"id": job.id, "attempts": job.attempts, "delay": backoff(job.failed_calls + 1), **vars(retry)}
+        for job, retry in jobs
+    ]
+    transaction.run_rows(_POSTPONE, rows, queue=queue)
+
+
+def keep_outcome(transaction: Transaction, job: Job, outcome: Unsettled, reason: str) -> None:
+    """Make a job due again after its backoff, to be settled and not called, if it is still the caller's."""
+    delay = backoff(outcome["failures"])
+    owned = {"queue": job.queue, "id": job.id, "attempts": job.attempts}
+    transaction.run(_KEEP_OUTCOME, outcome=as_json(outcome), reason=reason, delay=delay, **owned)
+
+
+def backoff(failures: int) -> float:
+    """Seconds until the next call: exponential, capped, and spread so that failures do not come back together."""
+    ceiling: float = min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(failures - 1, 16))
+    return ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - a spread, not a secret

@@ -1,0 +1,93 @@
+"""Settling: what became of calls is written down, with what follows from it, in one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from oms_chassis.db import Database, Transaction, is_unavailable
+from oms_chassis.jobs.dead import mark_dead
+from oms_chassis.jobs.leases import finish, keep_outcome, postpone, put_back
+from oms_chassis.jobs.queue import Done, Job, JobQueue, Outcome, Paused, Retry
+from oms_chassis.telemetry.logs import logger
+from oms_chassis.telemetry.metrics import Metrics
+
+log = logger(__name__)
+
+SETTLE_ATTEMPTS = 500  # until a job whose outcome cannot be written is a dead one: a matter of hours
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call that was made."""
+
+    job: Job
+    outcome: Outcome
+
+
+class Settlement:
+    """Writes the outcomes of one queue's calls."""
+
+    def __init__(self, job_queue: JobQueue, database: Database, metrics: Metrics) -> None:
+        self._job_queue, self._database = job_queue, database
+        self._failures = metrics.settle_failures.labels(job_queue.name)
+
+    def settle(self, calls: Sequence[Call]) -> None:
+        """Write these outcomes, one by one if they cannot be written together. Raises SQLAlchemyError while the
+        database is away."""
+        if not calls:
+            return
+        try:
+            with self._database.transaction() as transaction:
+                self._write(transaction, calls)
+        except Exception as error:
+            if is_unavailable(error):
+                raise
+            self._settle_apart(calls, error)
+
+    def _settle_apart(self, calls: Sequence[Call], error: Exception) -> None:
+        if len(calls) > 1:
+            for call in calls:
+                self.settle([call])
+            return
+        log.error("settle_failed", queue=self._job_queue.name, subject=calls[0].job.subject, error=type(error).__name__)
+        self._failures.inc()
+        self._keep(calls[0], f"settle: {type(error).__name__}")
+
+    def _keep(self, call: Call, reason: str) -> None:
+        """Keep the outcome of a call with its job: the call was made, and must not be made again because of this."""
+        job, outcome = call.job, call.outcome
+        try:
+            with self._database.transaction() as transaction:
+                if not isinstance(outcome, Done):
+                    postpone(transaction, job.queue, [(job, Retry(reason))])
+                elif (failures := job.outcome["failures"] if job.outcome else 0) + 1 >= SETTLE_ATTEMPTS:
+                    mark_dead(transaction, job.queue, [(job, reason)])
+                else:
+                    keep_outcome(transaction, job, {"result": outcome.result, "failures": failures + 1}, reason)
+        except SQLAlchemyError as error:
+            if is_unavailable(error):
+                raise
+            with self._database.transaction() as transaction:
+                mark_dead(transaction, job.queue, [(job, f"{reason}, nor can the outcome be kept")])
+
+    def _write(self, transaction: Transaction, calls: Sequence[Call]) -> None:
+        queue = self._job_queue.name
+        done = [(call.job, call.outcome.result) for call in calls if isinstance(call.outcome, Done)]
+        missed = [(call.job, call.outcome) for call in calls if isinstance(call.outcome, Retry)]
+        paused = [(call.job, call.outcome) for call in calls if isinstance(call.outcome, Paused)]
+        ours = finish(transaction, queue, [job for job, _ in done])
+        if settled := [(job, result) for job, result in done if job.id in ours]:
+            self._job_queue.settle(transaction, settled)
+        self._give_up(transaction, [(job, retry.reason) for job, retry in missed if self._is_over(job)])
+        postpone(transaction, queue, [(job, retry) for job, retry in missed if not self._is_over(job)])
+        put_back(transaction, queue, paused)
+
+    def _give_up(self, transaction: Transaction, jobs: Sequence[tuple[Job, str]]) -> None:
+        ours = mark_dead(transaction, self._job_queue.name, jobs)
+        given_up = [job for job, _ in jobs if job.id in ours]
+        if given_up and self._job_queue.give_up is not None:
+            self._job_queue.give_up(transaction, given_up)
+
+    def _is_over(self, job: Job) -> bool:
+        return self._job_queue.max_attempts is not None and job.failed_calls + 1 >= self._job_queue.max_attempts

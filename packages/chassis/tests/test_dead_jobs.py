@@ -1,0 +1,90 @@
+"""Dead jobs: given up, kept, made again or deleted."""
+
+from oms_chassis.db import Database, Transaction
+from oms_chassis.jobs import dead
+from oms_chassis.jobs.dead import mark_dead
+from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, claim, enqueue
+from oms_chassis.retention import prune
+from oms_chassis.runtime.gauges import refresh
+from oms_chassis.telemetry.metrics import Metrics
+
+
+def job_queue(redriven: list[Job] | None = None) -> JobQueue:
+    def on_redrive(_: Transaction, jobs: list[Job]) -> None:
+        (redriven if redriven is not None else []).extend(jobs)
+
+    return JobQueue("calls", lambda _: Done(), lambda *_: None, lambda *_: None, on_redrive)
+
+
+def bring_to_death(database: Database, *ids: str) -> None:
+    with database.transaction() as transaction:
+        enqueue(transaction, "calls", [NewJob(one, f"order-{one}", {"to": "ann@example.com"}) for one in ids])
+        claimed = claim(transaction, "calls", 100, 60.0)
+        mark_dead(transaction, "calls", [(job, "busy") for job in claimed])
+
+
+def due(database: Database) -> list[Job]:
+    with database.transaction() as transaction:
+        return claim(transaction, "calls", 100, 60.0)
+
+
+def test_a_job_that_was_given_up_is_kept_and_never_due(database: Database) -> None:
+    bring_to_death(database, "a")
+    assert due(database) == []
+    (found,) = dead.dead(database, "calls")
+    assert (found.id, found.subject, found.failed_calls, found.last_error) == ("a", "order-a", 1, "busy")
+    assert "ann@example.com" not in repr(found)
+
+
+def test_only_the_owner_of_a_lease_gives_its_job_up(database: Database) -> None:
+    with database.transaction() as transaction:
+        enqueue(transaction, "calls", [NewJob("a", "order-a", {})])
+        (slow,) = claim(transaction, "calls", 1, 0.0)
+    with database.transaction() as transaction:
+        claim(transaction, "calls", 1, 0.0)
+        assert mark_dead(transaction, "calls", [(slow, "late")]) == set()
+    assert dead.dead(database, "calls") == []
+
+
+def test_a_redriven_job_is_due_with_all_that_it_carried_and_no_failures(database: Database) -> None:
+    redriven: list[Job] = []
+    bring_to_death(database, "a", "b")
+    with database.transaction() as transaction:
+        assert dead.redrive(transaction, job_queue(redriven), ["a", "unknown"]) == {"a"}
+    assert [job.id for job in redriven] == ["a"]
+    (job,) = due(database)
+    assert (job.id, job.payload, job.attempts) == ("a", {"to": "ann@example.com"}, 2)
+    assert (job.failed_calls, job.failing_for) == (0, 0.0)
+    assert [one.id for one in dead.dead(database, "calls")] == ["b"]
+
+
+def test_a_job_that_is_alive_is_not_redriven(database: Database) -> None:
+    with database.transaction() as transaction:
+        enqueue(transaction, "calls", [NewJob("a", "order-a", {})])
+        claim(transaction, "calls", 1, 60.0)
+        assert dead.redrive(transaction, job_queue(), ["a"]) == set()
+    assert due(database) == []
+
+
+def test_redriven_jobs_wake_the_worker(database: Database) -> None:
+    bring_to_death(database, "a")
+    with database.transaction() as transaction:
+        dead.redrive(transaction, job_queue(), ["a"])
+    assert database.signals.event("calls").is_set()
+
+
+def test_the_dead_are_deleted_after_their_time(database: Database) -> None:
+    bring_to_death(database, "a", "b", "c", "d", "e", "f")
+    database.execute("UPDATE job SET dead_at = dead_at - interval '15 days' WHERE id <> 'f'")
+    prune(database, dead.retention(days=14.0))
+    assert [one.id for one in dead.dead(database, "calls")] == ["f"]
+
+
+def test_the_dead_are_counted_apart_from_those_that_wait(database: Database, metrics: Metrics) -> None:
+    bring_to_death(database, "a", "b")
+    refresh(database, metrics, [job_queue()])
+    values = {name: metrics.registry.get_sample_value(name, {"queue": "calls"}) for name in GAUGES}
+    assert values == {"oms_jobs_dead": 2.0, "oms_jobs_pending": 0.0, "oms_jobs_oldest_seconds": 0.0}
+
+
+GAUGES = ("oms_jobs_dead", "oms_jobs_pending", "oms_jobs_oldest_seconds")

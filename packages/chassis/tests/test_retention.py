@@ -1,0 +1,104 @@
+"""Retention: what is old is deleted in small steps, by one replica, and nobody waits for it."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+from support.chassis import eventually
+
+from oms_chassis.db import Database
+from oms_chassis.messaging import inbox
+from oms_chassis.retention import CHUNK, LOCK, Retention, prune
+from oms_chassis.runtime import pruning
+from oms_chassis.runtime.threads import Periodic, Task
+
+OLD, NEW = 300_000, 10
+WEEK = inbox.retention(days=7)
+
+
+@pytest.fixture
+def filled(database: Database) -> Database:
+    """An inbox of some hundred thousand rows that are too old, and a few that are not."""
+    database.execute(
+        "INSERT INTO inbox SELECT 'old-' || n, now() - interval '8 days' - n * interval '1 ms'"
+        f" FROM generate_series(1, {OLD}) AS n"
+    )
+    database.execute(f"INSERT INTO inbox (event_id) SELECT 'new-' || n FROM generate_series(1, {NEW}) AS n")
+    return database
+
+
+@contextmanager
+def deletions(database: Database) -> Iterator[list[tuple[int, bool]]]:
+    """For each DELETE in the block: how many rows it took, and whether it returned any."""
+    found: list[tuple[int, bool]] = []
+
+    def note(_: Any, cursor: Any, statement: str, *__: Any) -> None:
+        if "DELETE" in statement:
+            found.append((cursor.rowcount, cursor.description is not None))
+
+    event.listen(database.engine, "after_cursor_execute", note)
+    yield found
+    event.remove(database.engine, "after_cursor_execute", note)
+
+
+def count(database: Database) -> int:
+    return int(database.execute("SELECT count(*) AS n FROM inbox")[0].n)
+
+
+def prune_all(database: Database, retention: Retention) -> None:
+    while prune(database, retention) is not None:
+        pass
+
+
+def test_old_rows_go_in_chunks_and_none_of_them_comes_to_us(filled: Database) -> None:
+    with deletions(filled) as found:
+        prune_all(filled, WEEK)
+    assert count(filled) == NEW
+    assert len(found) > OLD // CHUNK
+    assert max(rows for rows, _ in found) == CHUNK
+    assert not any(has_returned for _, has_returned in found)
+
+
+def test_other_work_goes_on_meanwhile(filled: Database) -> None:
+    pruning = threading.Thread(target=prune_all, args=(filled, WEEK))
+    pruning.start()
+    slowest, rounds = 0.0, 0
+    while pruning.is_alive():
+        began = time.monotonic()
+        with filled.transaction() as transaction:
+            assert inbox.new_ids(transaction, [f"fresh-{rounds}", "old-1"])
+        slowest, rounds = max(slowest, time.monotonic() - began), rounds + 1
+    pruning.join()
+    assert rounds > 5
+    assert slowest < 5.0
+
+
+def test_one_replica_prunes_at_a_time(filled: Database) -> None:
+    with filled.transaction() as other:
+        other.run(f"SELECT pg_advisory_xact_lock({LOCK}, hashtext('inbox'))")
+        assert prune(filled, WEEK) is None
+        assert count(filled) == OLD + NEW
+    prune_all(filled, WEEK)
+    assert count(filled) == NEW
+
+
+def test_a_replica_begins_soon_and_stops_between_two_chunks(filled: Database) -> None:
+    task = pruning.task(filled, WEEK)
+    assert task.first is not None
+    assert 0 < task.first <= pruning.FIRST
+    loop = Periodic(Task(task.name, task.call, task.every, first=0.01))
+    running = threading.Thread(target=loop.run)
+    running.start()
+    eventually(lambda: count(filled) < OLD)
+    loop.stop()
+    running.join(10)
+    assert not running.is_alive()
+    assert count(filled) > NEW
+
+
+def test_replicas_do_not_begin_together(database: Database) -> None:
+    assert len({pruning.task(database, WEEK).first for _ in range(10)}) > 1

@@ -1,0 +1,61 @@
+"""The jobs that send notices: one for each order that ended."""
+
+from itertools import product
+
+from prometheus_client import CollectorRegistry, Counter
+
+from oms_chassis.db import Transaction
+from oms_chassis.jobs.queue import Job, JobQueue, Outcome, Retry, Settled
+from oms_chassis.telemetry.logs import logger
+from oms_notifications import repository
+from oms_notifications.messages import Kind
+from oms_notifications.notice import InDoubt, Notice, Provider, refused
+
+log = logger(__name__)
+
+ATTEMPTS = 500  # six hours at the chassis's backoff: a provider's bad morning costs no customer their message
+DOUBTS = 3  # attempts that may each have reached the customer, until nobody repeats them any more
+STATES = ("sent", "failed")
+
+
+def job_queue(
+    queue: str, provider: Provider, registry: CollectorRegistry, concurrency: int, call_seconds: float = 60.0
+) -> JobQueue:
+    """The jobs of a queue as this provider sends them, so many at a time, with what becomes of each."""
+    outcomes = Counter("oms_messages_total", "Messages to customers", ["channel", "kind", "state"], registry=registry)
+    for kind, state in product(Kind, STATES):
+        outcomes.labels(queue, kind, state)
+
+    def settle(transaction: Transaction, settled: list[Settled]) -> None:
+        repository.settle(transaction, settled)
+        for job, result in settled:
+            outcomes.labels(queue, job.payload["kind"], result["state"]).inc()
+            if result["state"] == "failed":
+                log.warning("message_failed", queue=queue, order_id=job.subject, reason=result["reason"])
+
+    def give_up(transaction: Transaction, jobs: list[Job]) -> None:
+        settle(transaction, [(job, refused("no attempt succeeded").result) for job in jobs])
+
+    def on_redrive(transaction: Transaction, jobs: list[Job]) -> None:
+        repository.reopen(transaction, [job.subject for job in jobs])
+
+    return JobQueue(
+        queue,
+        lambda job: _call(provider, Notice.of(job)),
+        settle,
+        give_up,
+        on_redrive,
+        concurrency=concurrency,
+        max_attempts=ATTEMPTS,
+        call_seconds=call_seconds,
+    )
+
+
+def _call(provider: Provider, notice: Notice) -> Outcome:
+    outcome = provider.send(notice)
+    if not isinstance(outcome, InDoubt):
+        return outcome
+    doubts = notice.doubts + 1
+    if doubts < DOUBTS:
+        return Retry(outcome.reason, {"doubts": doubts})
+    return refused(f"{outcome.reason}, {doubts} times")

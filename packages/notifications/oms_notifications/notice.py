@@ -1,0 +1,63 @@
+"""A notice on its way to the customer, and the provider that takes it."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Protocol
+
+from oms_chassis.jobs.queue import Done, Job, NewJob, Outcome, Retry
+
+_SAFE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One message to one customer. `subject` is empty where the way of sending has none; `doubts` counts the earlier
+    attempts that the customer may have got."""
+
+    order_id: str
+    kind: str
+    to: str
+    text: str
+    subject: str = ""
+    doubts: int = 0
+
+    @property
+    def key(self) -> str:
+        """The same for every attempt, and safe in any header: by it a receiver knows a repetition."""
+        order = self.order_id
+        if not _SAFE.fullmatch(order):
+            order = hashlib.sha256(order.encode("utf-8", "surrogatepass")).hexdigest()
+        return f"{order}.{self.kind}"
+
+    def job(self, traceparent: str | None) -> NewJob:
+        """The job whose call sends this notice; its id lets an order have only one."""
+        payload = {"kind": self.kind, "to": self.to, "text": self.text, "subject": self.subject}
+        return NewJob(self.order_id, self.order_id, payload, traceparent)
+
+    @classmethod
+    def of(cls, job: Job) -> "Notice":
+        """The notice that a job carries."""
+        return cls(job.subject, **job.payload)
+
+
+class InDoubt(Retry):
+    """The provider may have taken the message, and has no key by which it would know a repetition."""
+
+
+class Provider(Protocol):
+    """Takes notices to customers: a mail server, an SMS provider."""
+
+    def send(self, notice: Notice) -> Outcome:
+        """`sent(...)`, `refused(...)`, Retry when things may get better, or InDoubt. May be called by many threads at
+        once, and again with a notice whose earlier call did not end well: `notice.key` is then the same."""
+
+
+def sent(provider_id: str) -> Done:
+    """The provider has the message and answers for it."""
+    return Done({"state": "sent", "provider_id": provider_id, "reason": None})
+
+
+def refused(reason: str) -> Done:
+    """The provider will never take this message. `reason` is short and holds nothing of the customer's."""
+    return Done({"state": "failed", "provider_id": None, "reason": reason})

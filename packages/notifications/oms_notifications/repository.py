@@ -1,0 +1,40 @@
+"""The statements that read and write messages: each takes a whole batch."""
+
+from collections.abc import Iterable, Sequence
+
+from oms_chassis.db import Transaction
+from oms_chassis.jobs.queue import Settled
+from oms_chassis.tables import assigned, names, typed
+from oms_notifications.messages import Kind
+from oms_notifications.tables import MessageRow
+
+# The row outlives the job, so that an order whose customer was notified is never notified again, whatever comes later.
+_OPEN = f"""
+INSERT INTO message ({names(MessageRow, "order_id", "kind")})
+SELECT order_id, kind FROM json_to_recordset(%(rows)s::json) AS r({typed(MessageRow, "order_id", "kind")})
+ON CONFLICT (order_id) DO NOTHING RETURNING order_id
+"""
+_SETTLED = ("state", "provider_id", "reason", "attempts")
+_SETTLE = f"""
+UPDATE message SET {assigned(MessageRow, *_SETTLED, of="r")}, sent_at = CASE WHEN r.state = 'sent' THEN now() END
+FROM json_to_recordset(%(rows)s::json) AS r({typed(MessageRow, "order_id", *_SETTLED)})
+WHERE message.order_id = r.order_id
+"""
+_REOPEN = "UPDATE message SET state = 'pending', reason = NULL WHERE order_id = ANY(%(orders)s) AND state = 'failed'"
+
+
+def open_messages(transaction: Transaction, kind: Kind, orders: Iterable[str]) -> list[str]:
+    """Open a message for the orders that have none; the ids of those."""
+    rows = ({"order_id": order_id, "kind": kind} for order_id in orders)
+    return [row.order_id for row in transaction.run_rows(_OPEN, rows)]
+
+
+def settle(transaction: Transaction, settled: Iterable[Settled]) -> None:
+    """Write what became of messages: the results of `sent` and `refused`."""
+    rows = ({"order_id": job.subject, "attempts": job.failed_calls + 1, **result} for job, result in settled)
+    transaction.run_rows(_SETTLE, rows)
+
+
+def reopen(transaction: Transaction, orders: Sequence[str]) -> None:
+    """Make the messages of these orders pending again that had failed."""
+    transaction.run(_REOPEN, orders=list(orders))

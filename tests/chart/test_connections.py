@@ -1,0 +1,41 @@
+"""The database has connections for every replica that there may be, or the chart refuses to render."""
+
+from typing import Any
+
+import pytest
+
+SCALED = {"services.order.autoscaling.type": "hpa"}
+
+
+def test_the_most_replicas_that_the_defaults_allow_have_their_connections(render: Any) -> None:
+    scaled = {f"services.{name}.autoscaling.type": "hpa" for name in ("order", "payment", "inventory", "sms", "email")}
+    assert render(scaled)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {**SCALED, "database.pool": 30},
+        {**SCALED, "services.order.autoscaling.maxReplicas": 7},
+        {"services.order.replicas": 7},
+        {"services.order.env.OMS_DATABASE_POOL": 60},
+        {**SCALED, "database.mode": "cnpg", "database.pool": 14},
+        {**SCALED, "database.embedded.parameters.max_connections": "58"},
+    ],
+    ids=["pool", "maxReplicas", "replicas", "own pool", "cnpg", "max_connections"],
+)
+def test_more_connections_than_the_database_has_are_refused(helm: Any, values: dict[str, Any]) -> None:
+    refusal = helm.refusal(values)
+    assert "may need" in refusal
+    assert "max_connections" in refusal
+
+
+def test_a_database_with_more_connections_carries_more(render: Any) -> None:
+    assert render({**SCALED, "database.pool": 30, "database.embedded.parameters.max_connections": "213"})
+
+
+def test_nothing_is_known_of_a_database_elsewhere(render: Any) -> None:
+    secrets = {
+        f"services.{name}.database.existingSecret": "db" for name in ("order", "payment", "inventory", "sms", "email")
+    }
+    assert render({**secrets, **SCALED, "database.mode": "external", "database.pool": 30})
