@@ -34,7 +34,7 @@ PROSE = {
 }
 NAMES = {
     r"oms_notifications[./]inbox|OMS_INBOX_URL|oms-inbox|inbox_url": "mail catcher (inbox: the consumer's table)",
-    r"Takings?|STOCK_TAKEN|stock-taken": "Allocation, is_allocated",
+    r"Takings?|STOCK_TAKEN": "Allocation, is_allocated",
     r"Crew": "ThreadSupervisor",
     r"Wakes": "CommitSignals",
     r"(?<!asyncio\.)Runner": "Worker (and JobQueue, what it works on)",
@@ -49,8 +49,8 @@ NAMES = {
     r"(?<!oms_orders_)strays": "unknown_orders",
     r"_bury": "_dead_letter",
     r"reconciliation": "stuck_orders",
-    r"NO_FSYNC": "NO_FSYNC",
-    r"TRUSTED|(?<!MIGRATE_)PATIENCE": "a name that says which time it is",
+    r"FORGETFUL": "NO_FSYNC",
+    r"TRUSTED|(?<!_)PATIENCE": "a name that says which time it is",
     r"BadLine": "FlakyGateway",
 }
 WORDS = {**PROSE, **NAMES}

@@ -97,9 +97,9 @@ class Rendered:
     def parts(self, service: str, registry: CollectorRegistry | None = None) -> Components:
         """A service's parts, built from the settings that the chart gives it; nothing connects."""
         code = import_module(f"oms_{service}.main").SERVICE
-        told = {one["name"]: one.get("value", SECRET) for one in self.container(f"oms-{service}")["env"]}
+        given = {one["name"]: one.get("value", SECRET) for one in self.container(f"oms-{service}")["env"]}
         with pytest.MonkeyPatch.context() as patch:
-            for name, value in told.items():
+            for name, value in given.items():
                 patch.setenv(name, value)
             settings = code.settings()
         database = Database(settings.database_url, settings.database_pool)

@@ -19,7 +19,7 @@ def subscribed(rendered: Any, service: str) -> set[str]:
 
 
 def named_in_code(service: str) -> set[str]:
-    """The topics whose constants stand anywhere in a service's code."""
+    """The topics whose constants are anywhere in a service's code."""
     names = set()
     for path in (ROOT / "services" / service / f"oms_{service}").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -82,7 +82,7 @@ def test_a_topic_of_another_system_s_is_named_among_the_topics(render: Any) -> N
     assert topic["spec"]["config"]["cleanup.policy"] == "delete"
 
 
-def test_names_of_topic_resources_are_lower_case_and_told_apart(render: Any) -> None:
+def test_names_of_topic_resources_are_lower_case_and_distinct(render: Any) -> None:
     names = list(render().of("KafkaTopic"))
     assert "oms-order-created-event" in names
     assert all(name == name.lower() for name in names)

@@ -1,4 +1,4 @@
-"""Pods: what they may do, how they are probed, how they stop, and what they are told."""
+"""Pods: what they may do, how they are probed, how they stop, and what they are given."""
 
 import json
 from importlib import import_module
@@ -98,15 +98,15 @@ def test_a_pod_migrates_its_database_and_then_serves(render: Any, service: str) 
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_is_told_only_what_it_understands(helm: Any, service: str, example: Path) -> None:
+def test_a_service_is_given_only_what_it_understands(helm: Any, service: str, example: Path) -> None:
     settings = import_module(f"oms_{service}.main").SERVICE.settings
     known = {f"OMS_{name.upper()}" for name in settings.model_fields}
-    told = {one["name"] for one in helm.render(file=example).container(f"oms-{service}")["env"]}
-    assert told <= known
-    assert {"OMS_DATABASE_URL", "OMS_KAFKA_BOOTSTRAP"} <= told
+    given = {one["name"] for one in helm.render(file=example).container(f"oms-{service}")["env"]}
+    assert given <= known
+    assert {"OMS_DATABASE_URL", "OMS_KAFKA_BOOTSTRAP"} <= given
 
 
-def test_no_pod_is_told_a_password_in_clear(helm: Any, example: Path) -> None:
+def test_no_pod_is_given_a_password_in_clear(helm: Any, example: Path) -> None:
     for pod in helm.render(file=example).pods().values():
         for container in (*pod["containers"], *pod.get("initContainers", ())):
             for one in container.get("env", ()):

@@ -30,7 +30,7 @@ def schemas(tmp_path_factory: pytest.TempPathFactory, tool: Any) -> Path:
 
 @pytest.fixture(scope="session")
 def conform(tool: Any, schemas: Path) -> Callable[[Path], subprocess.CompletedProcess[str]]:
-    """kubeconform on a folder: one run for all, because it reads the schemas anew each time."""
+    """kubeconform on a folder: one run for all, because it reads the schemas again each time."""
     skipped = [] if os.environ.get("OMS_CRDS") else ["-skip", STRIMZI]
     location = f"{schemas}/{{{{ .ResourceKind }}}}{{{{ .KindSuffix }}}}.json"
     command = [tool("kubeconform"), "-strict", "-summary", *skipped, "-schema-location", location]

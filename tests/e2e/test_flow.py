@@ -1,4 +1,4 @@
-"""What becomes of an order, and what its customer hears."""
+"""What becomes of an order, and what its customer receives."""
 
 import httpx
 from invariants import Sources, check_when_quiet
@@ -60,7 +60,7 @@ def test_the_customer_of_a_confirmed_order_gets_one_email_and_one_sms(orders: ht
     assert sms["text"] == f"Your order {order['id']} is confirmed. Total: USD {order['total'] / 100:,.2f}. Thank you!"
 
 
-def test_the_customer_of_a_declined_card_is_told(orders: httpx.Client, mailcatcher: str) -> None:
+def test_the_customer_of_a_declined_card_is_notified(orders: httpx.Client, mailcatcher: str) -> None:
     order = ended(orders, place(orders, body(card=DECLINED)))
     found = messages(mailcatcher, order["id"])
     assert found["email"]["subject"] == "Your order could not be paid"
@@ -68,7 +68,7 @@ def test_the_customer_of_a_declined_card_is_told(orders: httpx.Client, mailcatch
     assert "the payment did not go through" in found["sms"]["text"]
 
 
-def test_the_customer_of_an_order_beyond_the_stock_is_told(orders: httpx.Client, mailcatcher: str) -> None:
+def test_the_customer_of_an_order_beyond_the_stock_is_notified(orders: httpx.Client, mailcatcher: str) -> None:
     order = ended(orders, place(orders, body(SCARCE)))
     found = messages(mailcatcher, order["id"])
     assert found["email"]["subject"] == "Your order is out of stock"

@@ -46,11 +46,11 @@ def test_an_order_is_accepted_with_its_location(orders: httpx.Client) -> None:
     assert orders.get(response.headers["location"]).json()["total"] == answer["total"]
 
 
-def test_a_stream_tells_every_status_and_ends(orders: httpx.Client) -> None:
+def test_a_stream_sends_every_status_and_ends(orders: httpx.Client) -> None:
     order_id = place(orders, body())
-    told = follow(orders, order_id)
-    assert [json.loads(event["data"])["status"] for event in told] == ["PENDING", "PAID", "CONFIRMED"]
-    assert [event["id"] for event in told] == ["1", "2", "3"]
+    events = follow(orders, order_id)
+    assert [json.loads(event["data"])["status"] for event in events] == ["PENDING", "PAID", "CONFIRMED"]
+    assert [event["id"] for event in events] == ["1", "2", "3"]
 
 
 def test_a_stream_goes_on_after_the_last_event_that_was_seen(orders: httpx.Client) -> None:

@@ -45,7 +45,7 @@ def test_a_new_price_holds_for_new_orders_only(orders: httpx.Client, inventory: 
     assert [read(orders, order_id)["total"] for order_id in (earlier, later)] == [500, 650]
 
 
-def test_stock_is_taken_by_confirmed_orders_only(orders: httpx.Client, inventory: httpx.Client, item: str) -> None:
+def test_stock_goes_to_confirmed_orders_only(orders: httpx.Client, inventory: httpx.Client, item: str) -> None:
     assert ended(orders, place_at(orders, item, 500))["status"] == "CONFIRMED"
     assert ended(orders, place(orders, body((item, 3))))["reason"] == "out-of-stock"
     assert inventory.get(f"/items/{item}").json()["onHand"] == 2

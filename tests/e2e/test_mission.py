@@ -1,4 +1,4 @@
-"""The two commands of the mission, as they stand there."""
+"""The two commands of the mission, as they are written there."""
 
 import json
 import shlex

@@ -89,7 +89,7 @@ def test_it_runs_what_a_cluster_runs(docker: Docker, compose: Compose, demo_imag
         assert container["Config"]["Cmd"] == theirs["Config"]["Cmd"]
 
 
-def test_an_order_is_confirmed_and_the_customer_is_told(compose: Compose) -> None:
+def test_an_order_is_confirmed_and_the_customer_is_notified(compose: Compose) -> None:
     with httpx.Client(base_url=address(compose, "order", 9090), timeout=20.0) as client:
 
         def accepted() -> str | None:
@@ -102,11 +102,11 @@ def test_an_order_is_confirmed_and_the_customer_is_told(compose: Compose) -> Non
         assert order in [one["id"] for one in client.get("/order").json()]
     catcher = address(compose, "mailcatcher", 8025)
 
-    def told() -> list[dict[str, Any]]:
+    def received() -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = httpx.get(f"{catcher}/messages", params={"orderId": order}).json()
         return found
 
-    eventually(lambda: sorted(message["kind"] for message in told()) == ["email", "sms"], within=30.0)
+    eventually(lambda: sorted(message["kind"] for message in received()) == ["email", "sms"], within=30.0)
 
 
 def test_every_container_of_ours_is_hardened(docker: Docker, compose: Compose) -> None:

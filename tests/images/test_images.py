@@ -112,7 +112,7 @@ def test_an_image_holds_its_own_service_alone_and_its_migrations(docker: Docker,
     assert not any("__pycache__" in path or "/tests" in path for path in files)
 
 
-def test_an_image_of_production_holds_nothing_that_stands_in_for_a_provider(docker: Docker, image: str) -> None:
+def test_an_image_of_production_holds_no_simulator_of_a_provider(docker: Docker, image: str) -> None:
     found = [path for path in files(docker, image) if UNWANTED.search(path)]
     assert found == []
 

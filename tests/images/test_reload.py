@@ -14,7 +14,7 @@ import psutil
 import pytest
 from support.chassis import eventually
 
-PATIENCE = 30.0  # seconds: the machine has other work
+WITHIN = 30.0  # seconds: the machine has other work
 
 SERVICE = """
 import sys, time
@@ -62,24 +62,24 @@ def reloading(root: Path, image: Path, folder: Path, command: str = "serve") -> 
                 process.wait(10)
 
 
-def test_a_changed_file_starts_the_service_anew(
+def test_a_changed_file_starts_the_service_again(
     root: Path, image: Path, tmp_path: Path, starts: Callable[[], list[str]]
 ) -> None:
     with reloading(root, image, tmp_path / "dev"):
-        eventually(lambda: starts() == ["1 ['serve']"], PATIENCE)
+        eventually(lambda: starts() == ["1 ['serve']"], WITHIN)
         (tmp_path / "dev/demo/version.py").write_text("VERSION = 22\n")
-        eventually(lambda: starts() == ["1 ['serve']", "22 ['serve']"], PATIENCE)
+        eventually(lambda: starts() == ["1 ['serve']", "22 ['serve']"], WITHIN)
 
 
-def test_a_service_that_died_of_a_typo_starts_when_it_is_mended(
+def test_a_service_that_died_of_a_typo_starts_when_it_is_fixed(
     root: Path, image: Path, tmp_path: Path, starts: Callable[[], list[str]]
 ) -> None:
     with reloading(root, image, tmp_path / "dev") as process:
-        eventually(lambda: len(starts()) == 1, PATIENCE)
+        eventually(lambda: len(starts()) == 1, WITHIN)
         (tmp_path / "dev/demo/version.py").write_text("VERSION = \n")
-        eventually(lambda: not psutil.Process(process.pid).children(), PATIENCE)
+        eventually(lambda: not psutil.Process(process.pid).children(), WITHIN)
         (tmp_path / "dev/demo/version.py").write_text("VERSION = 333\n")
-        eventually(lambda: starts()[-1] == "333 ['serve']", PATIENCE)
+        eventually(lambda: starts()[-1] == "333 ['serve']", WITHIN)
 
 
 def test_what_was_synchronised_outlives_a_restart_of_the_container(
@@ -88,14 +88,14 @@ def test_what_was_synchronised_outlives_a_restart_of_the_container(
     (tmp_path / "dev/demo").mkdir(parents=True)
     (tmp_path / "dev/demo/version.py").write_text("VERSION = 4\n")
     with reloading(root, image, tmp_path / "dev"):
-        eventually(lambda: starts() == ["4 ['serve']"], PATIENCE)
+        eventually(lambda: starts() == ["4 ['serve']"], WITHIN)
 
 
-def test_a_told_service_ends_and_so_does_the_reloader(
+def test_a_terminated_service_ends_and_so_does_the_reloader(
     root: Path, image: Path, tmp_path: Path, starts: Callable[[], list[str]]
 ) -> None:
     with reloading(root, image, tmp_path / "dev") as process:
-        eventually(lambda: len(starts()) == 1, PATIENCE)
+        eventually(lambda: len(starts()) == 1, WITHIN)
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 128 + signal.SIGTERM
 
@@ -127,12 +127,12 @@ def test_a_development_image_takes_a_changed_file_although_its_root_is_read_only
     variables = [f"--env={name}={value}" for name, value in settings.items()]
     container = docker("run", "--detach", *hardened, *variables, image).strip()
     try:
-        eventually(lambda: '"started"' in docker("logs", container), within=2 * PATIENCE)
+        eventually(lambda: '"started"' in docker("logs", container), within=2 * WITHIN)
         source = (root / "services/sms/oms_sms/main.py").read_text()
         synchronise(
             container, "tmp/dev/oms_sms/main.py", source.replace("if __name__", 'print("changed")\n\nif __name__')
         )
-        eventually(lambda: "changed" in docker("logs", container).splitlines(), within=2 * PATIENCE)
+        eventually(lambda: "changed" in docker("logs", container).splitlines(), within=2 * WITHIN)
     finally:
         docker("rm", "--force", container)
         docker("image", "rm", "--force", image, base)

@@ -19,7 +19,7 @@ app.add_typer(orders.app)
 
 
 def main() -> None:
-    """Run the command line. What its user can mend is explained in a sentence, with exit code 1."""
+    """Run the command line. What its user can fix is explained in a sentence, with exit code 1."""
     try:
         app()
     except LocalError as error:

@@ -40,7 +40,7 @@ class Up:
         self._platform = Platform(home, Addresses.local())
         self._home, self._restart = home, restart
         self._ending = threading.Event()
-        self._told: dict[str, str] = {}
+        self._reported: dict[str, str] = {}
 
     def run(self, when_ready: Callable[[], None]) -> None:
         """Start, call `when_ready`, and stay until Ctrl-C or SIGTERM; stop everything in any case."""
@@ -69,7 +69,7 @@ class Up:
                 self._platform.abandon()
                 raise
             starting.result()
-        self._running.tell(self._platform.servers, ready=True)
+        self._running.publish(self._platform.servers, ready=True)
         self._console.print(f"[green]ready[/] after {time.monotonic() - began:.1f} s: {self._platform.url}/order")
 
     def _fetch(self) -> None:
@@ -86,13 +86,13 @@ class Up:
             self._show(live)
 
     def _show(self, live: Live) -> None:
-        self._running.tell(self._platform.servers, ready=False)
+        self._running.publish(self._platform.servers, ready=False)
         if self._console.is_terminal:
             live.update(self._table())
             return
         for server in self._platform.servers:
-            if server.state != self._told.get(server.name, "waiting"):
-                self._told[server.name] = server.state
+            if server.state != self._reported.get(server.name, "waiting"):
+                self._reported[server.name] = server.state
                 self._console.print(f"{server.name}: {server.state}")
 
     def _table(self) -> RenderableType:
@@ -112,14 +112,14 @@ class Up:
 
         def act(action: str, name: str) -> str:
             done = supervisor.act(action, name)
-            self._running.tell(self._platform.servers, ready=True)
+            self._running.publish(self._platform.servers, ready=True)
             return done
 
         with Control(self._home) as control:
             while not self._ending.is_set():
                 control.serve(act, LOOK_SECONDS)
                 supervisor.look()
-                self._running.tell(self._platform.servers, ready=True)
+                self._running.publish(self._platform.servers, ready=True)
 
     def _say(self, sentence: str) -> None:
         self._console.print(Text(f"{datetime.now().astimezone():%H:%M:%S} {sentence}", "yellow"), soft_wrap=True)

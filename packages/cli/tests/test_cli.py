@@ -1,4 +1,4 @@
-"""What the command line says without a platform, or beside one that is up."""
+"""What the command line says without a platform, or next to one that is up."""
 
 import json
 import os
@@ -24,32 +24,32 @@ def oms(home: Path, *arguments: str, url: str | None = None) -> subprocess.Compl
 
 
 def test_status_of_nothing_says_how_to_start_it(tmp_path: Path) -> None:
-    told = oms(tmp_path, "status")
-    assert told.returncode == 1
-    assert "OMS is not up" in told.stderr
+    output = oms(tmp_path, "status")
+    assert output.returncode == 1
+    assert "OMS is not up" in output.stderr
 
 
 def test_orders_of_a_platform_that_is_not_up_say_how_to_start_it(tmp_path: Path) -> None:
-    told = oms(tmp_path, "order", "list")
-    assert told.returncode == 1
-    assert "does not answer" in told.stderr
-    assert "make up" in told.stderr
+    output = oms(tmp_path, "order", "list")
+    assert output.returncode == 1
+    assert "does not answer" in output.stderr
+    assert "make up" in output.stderr
 
 
 @pytest.mark.parametrize("command", [("demo",), ("kill", "payment"), ("start", "payment"), ("down",)])
 def test_what_needs_a_platform_says_how_to_start_one(tmp_path: Path, command: tuple[str, ...]) -> None:
-    told = oms(tmp_path, *command)
-    assert told.returncode == 1
-    assert "OMS is not up" in told.stderr
-    assert "`make up`" in told.stderr
+    output = oms(tmp_path, *command)
+    assert output.returncode == 1
+    assert "OMS is not up" in output.stderr
+    assert "`make up`" in output.stderr
 
 
 def test_an_address_that_is_none_is_refused_in_a_sentence(tmp_path: Path) -> None:
     for address in ("nowhere", "http://[", "http://127.0.0.1:99999"):
-        told = oms(tmp_path, "order", "list", url=address)
-        assert told.returncode == 1
-        assert "does not answer" in told.stderr
-        assert "OMS_URL" in told.stderr
+        output = oms(tmp_path, "order", "list", url=address)
+        assert output.returncode == 1
+        assert "does not answer" in output.stderr
+        assert "OMS_URL" in output.stderr
 
 
 def test_logs_of_an_unknown_program_name_the_known_ones(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_reset_refuses_while_the_platform_is_up(tmp_path: Path) -> None:
     assert tmp_path.exists()
 
 
-def test_too_little_room_is_told_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_room_is_reported_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("oms_cli.up.ROOM", 1 << 60)
     with pytest.raises(DiskFull, match="MB are free on the disk of"):
         check_room(tmp_path / "not" / "there")
@@ -81,7 +81,7 @@ def test_too_little_room_is_told_before_anything_starts(tmp_path: Path, monkeypa
 def test_json_is_one_document_on_standard_output(tmp_path: Path, postgres: PostgresServer) -> None:
     running = Running(tmp_path)
     with running.alone():
-        running.tell([postgres], ready=True)
-        told = oms(tmp_path, "status", "--json")
-    assert told.returncode == 0
-    assert json.loads(told.stdout)[0]["state"] == "ready"
+        running.publish([postgres], ready=True)
+        output = oms(tmp_path, "status", "--json")
+    assert output.returncode == 0
+    assert json.loads(output.stdout)[0]["state"] == "ready"

@@ -15,7 +15,7 @@ import pytest
 from support.chassis import eventually
 from support.shell import Session, Shell, own_shell
 
-PATIENCE = 90.0  # seconds for a program to be back on a busy machine
+BACK_WITHIN = 90.0  # seconds for a program to be back on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def shell(playground: tuple[Shell, Session]) -> Iterator[Shell]:
     for name, part in parts(shell).items():
         if part["state"] == "stopped":
             shell.oms("start", name)
-    assert eventually(lambda: all_ready(shell), PATIENCE)
+    assert eventually(lambda: all_ready(shell), BACK_WITHIN)
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_what_a_kill_ends_is_started_again_and_the_terminal_says_so(shell: Shell
     pid = parts(shell)["sms"]["pid"]
     said = len(session.log.read_text())
     os.kill(pid, signal.SIGKILL)
-    assert eventually(lambda: "sms is ready" in session.log.read_text()[said:], PATIENCE)
+    assert eventually(lambda: "sms is ready" in session.log.read_text()[said:], BACK_WITHIN)
     assert "sms was killed by SIGKILL; it is started again in" in session.log.read_text()[said:]
     assert parts(shell)["sms"]["pid"] not in (pid, None)
 
@@ -68,7 +68,7 @@ def test_a_killed_database_comes_back_too_and_orders_go_on(shell: Shell) -> None
 def test_what_is_stopped_stays_stopped_until_it_is_started(shell: Shell) -> None:
     assert "stopped email" in shell.oms("stop", "email")
     assert "killed sms" in shell.oms("kill", "sms")
-    assert eventually(lambda: parts(shell)["sms"]["state"] == "ready", PATIENCE)
+    assert eventually(lambda: parts(shell)["sms"]["state"] == "ready", BACK_WITHIN)
     assert parts(shell)["email"]["state"] == "stopped"
     assert "email does not run" in shell.refused("kill", "email")
 
@@ -76,7 +76,7 @@ def test_what_is_stopped_stays_stopped_until_it_is_started(shell: Shell) -> None
     assert "CONFIRMED" in shell.oms("order", "watch", placed)
     assert shell.oms("messages", "--order", placed, "--kind", "email") == "no messages yet\n"
     assert "email is ready" in shell.oms("start", "email")
-    assert eventually(lambda: "Email to" in shell.oms("messages", "--order", placed, "--kind", "email"), PATIENCE)
+    assert eventually(lambda: "Email to" in shell.oms("messages", "--order", placed, "--kind", "email"), BACK_WITHIN)
 
 
 def test_a_restart_ends_the_process_and_waits_for_the_next(shell: Shell) -> None:

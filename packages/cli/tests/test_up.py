@@ -1,4 +1,4 @@
-"""`oms up` as a newcomer runs it, and `oms` beside it."""
+"""`oms up` as a newcomer runs it, and `oms` next to it."""
 
 import json
 import os
@@ -25,11 +25,11 @@ def gone(processes: Sequence[psutil.Process]) -> bool:
 
 def test_a_newcomer_sees_an_order_confirmed_and_finds_it_again_after_a_restart(shell: Shell) -> None:
     with shell.up() as session:
-        told = session.await_text("Ctrl-C stops OMS")
+        output = session.await_text("Ctrl-C stops OMS")
         family = psutil.Process(session.process.pid).children(recursive=True)
-        assert "Email to test@gmail.com" in told
-        assert "SMS to" in told
-        assert told.index("PENDING") < told.index("PAID") < told.index("CONFIRMED")
+        assert "Email to test@gmail.com" in output
+        assert "SMS to" in output
+        assert output.index("PENDING") < output.index("PAID") < output.index("CONFIRMED")
         parts = {part["name"]: part for part in json.loads(shell.oms("status", "--json"))}
         assert {part["state"] for part in parts.values()} == {"ready"}
         assert "Ceylon tea" in shell.oms("items")
@@ -46,8 +46,8 @@ def test_a_newcomer_sees_an_order_confirmed_and_finds_it_again_after_a_restart(s
         assert "`oms start sms` starts it again" in shell.oms("kill", "sms")
         orders = json.loads(shell.oms("order", "list", "--json"))
         assert [order["status"] for order in orders[1:]] == ["CANCELLED", "CONFIRMED"]
-        told = shell.oms("order", "watch", orders[0]["id"])
-        assert "CONFIRMED" in told
+        output = shell.oms("order", "watch", orders[0]["id"])
+        assert "CONFIRMED" in output
         assert {part["name"]: part["state"] for part in json.loads(shell.run("status", "--json").stdout)}[
             "sms"
         ] == "dead"
@@ -63,10 +63,10 @@ def test_a_taken_port_is_named_before_anything_starts(shell: Shell) -> None:
         other.listen()
         with shell.up() as session:
             assert session.process.wait(120) == 1
-            told = session.log.read_text()
-    assert f"order-database needs port {shell.shift + 15432}" in told
-    assert "OMS_PORT_SHIFT" in told
-    assert "starting" not in told
+            output = session.log.read_text()
+    assert f"order-database needs port {shell.shift + 15432}" in output
+    assert "OMS_PORT_SHIFT" in output
+    assert "starting" not in output
 
 
 def test_ctrl_c_during_the_start_stops_what_has_started(shell: Shell) -> None:

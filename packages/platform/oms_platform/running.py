@@ -1,4 +1,4 @@
-"""What one `oms up` tells every other `oms` on this machine: a lock, and a file with its parts."""
+"""What one `oms up` leaves for every other `oms` on this machine: a lock, and a file that lists its programs."""
 
 import contextlib
 import fcntl
@@ -31,7 +31,7 @@ def home() -> Path:
 
 @dataclass(frozen=True)
 class Part:
-    """One program of a platform as other processes see it: `ready` is the path on `health` that tells, or empty."""
+    """One program of a platform as other processes see it: `ready` is the path on `health` that says whether it is ready, or empty."""
 
     name: str
     pid: int | None
@@ -80,7 +80,7 @@ class Running:
             finally:
                 self._file.unlink(missing_ok=True)
 
-    def tell(self, servers: Sequence[Server], *, ready: bool) -> None:
+    def publish(self, servers: Sequence[Server], *, ready: bool) -> None:
         """Write down what runs, if that has changed."""
         known = {"pid": os.getpid(), "ready": ready, "parts": [asdict(part(server)) for server in servers]}
         text = json.dumps(known, indent=2)

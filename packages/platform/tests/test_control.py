@@ -28,7 +28,7 @@ def up(home: Path, server: PostgresServer) -> Iterator[None]:
     """A platform of one program that takes no requests."""
     running = Running(home)
     with running.alone():
-        running.tell([server], ready=True)
+        running.publish([server], ready=True)
         yield
 
 

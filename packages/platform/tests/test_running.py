@@ -28,11 +28,11 @@ def test_it_is_up_while_the_lock_is_held(tmp_path: Path) -> None:
     assert not running.is_up()
 
 
-def test_the_parts_tell_how_they_are(tmp_path: Path, postgres: PostgresServer) -> None:
+def test_each_part_reports_how_it_is(tmp_path: Path, postgres: PostgresServer) -> None:
     running = Running(tmp_path)
     stopped = PostgresServer(tmp_path / "never", free_port(), settings=NO_FSYNC, name="never")
     with running.alone():
-        running.tell([postgres, stopped], ready=True)
+        running.publish([postgres, stopped], ready=True)
         assert running.is_ready()
         assert [(part.name, part.state()) for part in running.parts()] == [("postgres", "ready"), ("never", "dead")]
 

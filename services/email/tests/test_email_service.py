@@ -22,7 +22,7 @@ def settings(url: str, port: int = 25, sender: str = "shop@example.com") -> Emai
     )
 
 
-def test_each_order_that_ends_is_told_of_once(database_url: str, tmp_path: Path) -> None:
+def test_each_order_that_ends_is_notified_once(database_url: str, tmp_path: Path) -> None:
     database = testing.migrated(database_url, SERVICE.package)
     with running_mail_catcher(tmp_path, free_port(), free_port()) as catcher:
         parts = SERVICE.build(Context(settings(database_url, catcher.smtp_port), database, CollectorRegistry()))

@@ -24,4 +24,4 @@ class ItemExists(Problem):
 class IdempotencyKeyReused(Problem):
     """A key is that of one restock."""
 
-    status, kind, title = 422, "idempotency-key-reused", "The key stands for another restock"
+    status, kind, title = 422, "idempotency-key-reused", "The key was used for another restock"

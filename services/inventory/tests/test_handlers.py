@@ -114,13 +114,18 @@ def test_an_order_that_was_rejected_stays_rejected_even_when_stock_has_come(data
     assert stock(database) == {"kettle": (4, 1)}
 
 
-def test_readers_hear_of_an_item_when_it_sells_out_and_not_before(database: Database, seed: Any) -> None:
+def test_readers_are_notified_of_an_item_when_it_sells_out_and_not_before(database: Database, seed: Any) -> None:
     seed(kettle=3, cup=3)
     pay(database, o1={"kettle": 2, "cup": 1})
     assert pending_events(database, ITEM_UPDATED) == []
     pay(database, o2={"kettle": 1, "cup": 1})
-    (told,) = pending_events(database, ITEM_UPDATED)
-    assert (told.subject, told.data.item_id, told.data.available, told.data.version) == ("kettle", "kettle", False, 2)
+    (published,) = pending_events(database, ITEM_UPDATED)
+    assert (published.subject, published.data.item_id, published.data.available, published.data.version) == (
+        "kettle",
+        "kettle",
+        False,
+        2,
+    )
 
 
 def test_a_batch_costs_as_many_statements_as_one_order(database: Database, seed: Any) -> None:

@@ -15,7 +15,7 @@ from oms_contracts.topics import ITEM_UPDATED
 KETTLE = {"name": "A kettle", "unitPrice": 2500, "onHand": 3}
 
 
-def told(database: Database) -> list[tuple[str, str, int, bool, int]]:
+def published(database: Database) -> list[tuple[str, str, int, bool, int]]:
     data = [event.data for event in pending_events(database, ITEM_UPDATED)]
     return [(one.item_id, one.name, one.unit_price, one.available, one.version) for one in data]
 
@@ -36,32 +36,30 @@ def test_an_item_is_created_and_shown(client: httpx.Client, database: Database) 
     assert created.json() == {**KETTLE, "id": "kettle", "currency": "USD", "available": True, "version": 1}
     shown = client.get("/items/kettle")
     assert (shown.json(), shown.headers["etag"]) == (created.json(), '"1"')
-    assert told(database) == [("kettle", "A kettle", 2500, True, 1)]
+    assert published(database) == [("kettle", "A kettle", 2500, True, 1)]
 
 
 def test_an_item_without_stock_is_not_available(client: httpx.Client, database: Database) -> None:
     created = client.put("/items/kettle", json={"name": "A kettle", "unitPrice": 1}).json()
     assert (created["onHand"], created["available"]) == (0, False)
-    assert told(database) == [("kettle", "A kettle", 1, False, 1)]
+    assert published(database) == [("kettle", "A kettle", 1, False, 1)]
 
 
 @pytest.mark.parametrize("change", [{"name": "Another"}, {"unitPrice": 2600}])
-def test_a_new_name_or_price_is_told_to_readers(
-    client: httpx.Client, database: Database, change: dict[str, Any]
-) -> None:
+def test_a_new_name_or_price_is_published(client: httpx.Client, database: Database, change: dict[str, Any]) -> None:
     client.put("/items/kettle", json=KETTLE)
     changed = client.put("/items/kettle", json={**KETTLE, **change})
     assert (changed.status_code, changed.headers["etag"]) == (200, '"2"')
     assert changed.json() == {**KETTLE, **change, "id": "kettle", "currency": "USD", "available": True, "version": 2}
     last = {**KETTLE, **change}
-    assert told(database)[1:] == [("kettle", last["name"], last["unitPrice"], True, 2)]
+    assert published(database)[1:] == [("kettle", last["name"], last["unitPrice"], True, 2)]
 
 
-def test_a_put_that_changes_nothing_tells_nobody(client: httpx.Client, database: Database) -> None:
+def test_a_put_that_changes_nothing_publishes_nothing(client: httpx.Client, database: Database) -> None:
     first = client.put("/items/kettle", json=KETTLE)
     again = client.put("/items/kettle", json=KETTLE)
     assert (again.status_code, again.json()) == (200, first.json())
-    assert len(told(database)) == 1
+    assert len(published(database)) == 1
 
 
 def test_the_stock_of_an_item_that_exists_is_not_overwritten(client: httpx.Client, database: Database) -> None:
@@ -91,7 +89,7 @@ def test_of_many_who_create_an_item_at_once_one_does(client: httpx.Client, datab
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: client.put("/items/kettle", json=KETTLE).status_code, range(16)))
     assert sorted(answers) == [200] * 15 + [201]
-    assert len(told(database)) == 1
+    assert len(published(database)) == 1
 
 
 def test_of_many_who_change_one_version_at_once_one_does(client: httpx.Client, database: Database) -> None:
@@ -103,7 +101,7 @@ def test_of_many_who_change_one_version_at_once_one_does(client: httpx.Client, d
 
     with ThreadPoolExecutor(8) as pool:
         assert sorted(pool.map(change, range(8))) == [200] + [412] * 7
-    assert [version for *_, version in told(database)] == [1, 2]
+    assert [version for *_, version in published(database)] == [1, 2]
 
 
 def test_pages_lead_through_all_items_once_and_end(client: httpx.Client, seed: Any) -> None:

@@ -31,7 +31,7 @@ def start(database: Database) -> None:
         begin()
 
 
-def test_what_the_catalogue_names_is_put_in_at_the_start_and_told(database: Database) -> None:
+def test_what_the_catalogue_names_is_put_in_at_the_start_and_published(database: Database) -> None:
     start(database)
     assert stock(database) == {"a": (5, 0), "b": (0, 0)}
     assert [(event.subject, event.data.available) for event in pending_events(database, ITEM_UPDATED)] == [

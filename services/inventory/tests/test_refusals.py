@@ -153,7 +153,7 @@ CURSORS = [b"\x00", b"\xff\xfe", b"-no-id", b"'; --", b"", b"a" * 65, "é".encod
     "cursor",
     ["!", "a", "====", "ü", "SXRl bTE", "x" * 201, *(base64.b64encode(one).decode() or "=" for one in CURSORS)],
 )
-def test_a_cursor_that_is_none_of_ours_is_refused(client: httpx.Client, database: Database, cursor: str) -> None:
+def test_a_cursor_that_is_not_ours_is_refused(client: httpx.Client, database: Database, cursor: str) -> None:
     assert refused(client.get("/items", params={"cursor": cursor}), "cursor", cursor)
 
 

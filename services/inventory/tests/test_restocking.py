@@ -26,14 +26,14 @@ def test_what_comes_in_is_on_hand(client: httpx.Client, database: Database, seed
     assert tuple(row) == (3, 4, 7, 0)
 
 
-def test_readers_hear_that_an_item_is_back_and_of_no_other_restock(
+def test_readers_are_notified_that_an_item_is_back_and_of_no_other_restock(
     client: httpx.Client, database: Database, seed: Any
 ) -> None:
     seed(kettle=0)
     assert restock(client, "kettle", 4).json()["available"] is True
     restock(client, "kettle", 4)
-    (told,) = pending_events(database, ITEM_UPDATED)
-    assert (told.data.item_id, told.data.available, told.data.version) == ("kettle", True, 2)
+    (published,) = pending_events(database, ITEM_UPDATED)
+    assert (published.data.item_id, published.data.available, published.data.version) == ("kettle", True, 2)
 
 
 def test_an_item_that_was_sold_out_can_be_sold_again(client: httpx.Client, database: Database, seed: Any) -> None:
@@ -61,7 +61,7 @@ def test_without_a_key_each_restock_adds(client: httpx.Client, seed: Any) -> Non
 
 
 @pytest.mark.parametrize(("item", "quantity"), [("kettle", 6), ("cup", 5)])
-def test_a_key_that_stands_for_another_restock_is_refused(
+def test_a_key_of_another_restock_is_refused(
     client: httpx.Client, database: Database, seed: Any, item: str, quantity: int
 ) -> None:
     seed(kettle=0, cup=0)

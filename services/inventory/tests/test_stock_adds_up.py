@@ -92,7 +92,7 @@ def _readers_know(database: Database, ledger: Ledger, initial: dict[str, int]) -
     known = {item: (100, n > 0, 1) for item, n in initial.items()}
     for event in pending_events(database, ITEM_UPDATED):
         data = event.data
-        assert data.version == known[data.item_id][2] + 1, "a version was told twice, or never"
+        assert data.version == known[data.item_id][2] + 1, "a version was published twice, or never"
         known[data.item_id] = (data.unit_price, data.available, data.version)
     for item in ITEMS:
         assert known[item][:2] == (ledger.price[item], ledger.on_hand[item] > 0)

@@ -24,7 +24,7 @@ def cleaned(text: str) -> str:
         plain = plain.replace("(+", "+", 1).replace(")", "", 1)
     _refuse_strangers(plain)
     if not _FORM.fullmatch(plain):
-        raise PydanticCustomError("bad-phone", "must be a phone number: a + stands at its beginning only")
+        raise PydanticCustomError("bad-phone", "must be a phone number: a + may only be its first character")
     if sum(map(str.isdigit, plain)) not in _DIGITS:
         raise PydanticCustomError("bad-phone", "must be a phone number of 5 to 15 digits")
     return plain

@@ -1,4 +1,4 @@
-"""What an order becomes: the same for the same facts, in whatever order and however often they are heard."""
+"""What an order becomes: the same for the same facts, in whatever order and however often they are received."""
 
 import itertools
 
@@ -61,7 +61,7 @@ def test_a_terminal_order_stays_what_it_is(first: list[Fact], then: list[Fact]) 
 
 
 @given(deliveries())
-def test_facts_heard_together_do_what_they_do_one_by_one(delivery: tuple[tuple[Fact, ...], list[Fact]]) -> None:
+def test_facts_applied_together_do_what_they_do_one_by_one(delivery: tuple[tuple[Fact, ...], list[Fact]]) -> None:
     together, steps = ORDER.apply(delivery[1])
     one_by_one, statuses = walk(delivery[1])
     assert together == one_by_one

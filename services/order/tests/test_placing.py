@@ -36,7 +36,7 @@ def test_an_accepted_order_can_be_read_at_its_location(service: Any) -> None:
     assert order["placedAt"] == response.json()["placedAt"] == order["timeline"][0]["at"]
 
 
-def test_an_accepted_order_is_told_to_the_others_with_all_that_they_need(service: Any) -> None:
+def test_an_accepted_order_is_published_with_all_that_they_need(service: Any) -> None:
     trace = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"
     response = service.client.post("/order", json=SAMPLE, headers={"traceparent": trace})
     (event,) = pending_events(service.database, ORDER_CREATED)
@@ -133,7 +133,7 @@ def test_neither_number_nor_cvv_nor_holder_is_stored(service: Any, body: dict[st
         assert secret not in text
 
 
-def test_an_item_that_another_replica_heard_of_can_be_ordered_at_once(start: Callable[..., Any], body: Any) -> None:
+def test_an_item_that_another_replica_received_can_be_ordered_at_once(start: Callable[..., Any], body: Any) -> None:
     service = start()
     service.client.post("/order", json=SAMPLE)
     service.database.execute("INSERT INTO item VALUES ('new', 'New', 7, 'USD', true, 1)")

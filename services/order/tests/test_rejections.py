@@ -116,7 +116,7 @@ def test_a_mistake_is_named_and_leaves_nothing(service: Any, change: dict[str, A
         ("+94762222222\x00", "control characters"),
         ("+94762222222\u260e", "symbols"),
         ("1234", "5 to 15 digits"),
-        ("7622+22222", "a \\+ stands at its beginning only"),
+        ("7622+22222", "a \\+ may only be its first character"),
     ],
 )
 def test_a_phone_number_is_refused_with_the_kind_of_character_that_is_at_fault(

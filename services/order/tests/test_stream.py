@@ -71,22 +71,22 @@ def listening(service: Any, order_id: str, **headers: str) -> Iterator[Stream]:
     yield stream
 
 
-def test_a_stream_tells_each_status_and_ends_with_the_last(service: Any) -> None:
+def test_a_stream_sends_each_status_and_ends_with_the_last(service: Any) -> None:
     order_id = place(service)
     with listening(service, order_id) as stream:
         happen(service.database, order_id, [], [Fact.PAID])
         happen(service.database, order_id, [Fact.PAID], [Fact.STOCK_RESERVED])
-    told = stream.join()
-    assert [(step["position"], step["status"]) for step in told] == [(1, "PENDING"), (2, "PAID"), (3, "CONFIRMED")]
+    steps = stream.join()
+    assert [(step["position"], step["status"]) for step in steps] == [(1, "PENDING"), (2, "PAID"), (3, "CONFIRMED")]
 
 
-def test_a_stream_of_a_finished_order_tells_all_and_ends(service: Any) -> None:
+def test_a_stream_of_a_finished_order_sends_all_and_ends(service: Any) -> None:
     order_id = place(service)
     happen(service.database, order_id, [], [Fact.DECLINED])
     with listening(service, order_id) as stream:
-        told = stream.join()
-    assert [step["status"] for step in told] == ["PENDING", "CANCELLING", "CANCELLED"]
-    assert told[-1]["reason"] == "payment-declined"
+        steps = stream.join()
+    assert [step["status"] for step in steps] == ["PENDING", "CANCELLING", "CANCELLED"]
+    assert steps[-1]["reason"] == "payment-declined"
 
 
 def test_a_listener_goes_on_where_it_was_cut_off(service: Any) -> None:
@@ -96,7 +96,7 @@ def test_a_listener_goes_on_where_it_was_cut_off(service: Any) -> None:
         assert [step["status"] for step in stream.join()] == ["CONFIRMED"]
 
 
-def test_a_listener_who_has_heard_the_end_is_told_not_to_come_back(service: Any) -> None:
+def test_a_listener_who_has_seen_the_end_is_asked_not_to_come_back(service: Any) -> None:
     order_id = place(service)
     happen(service.database, order_id, [], [Fact.STOCK_RESERVED])
     response = service.client.get(f"/order/{order_id}/events", headers={"Last-Event-ID": "3"})
@@ -104,7 +104,7 @@ def test_a_listener_who_has_heard_the_end_is_told_not_to_come_back(service: Any)
 
 
 @pytest.mark.parametrize(("header", "seen"), [(None, 0), ("3", 3), ("x", 0), ("-1", 0), ("9" * 30, 0), ("", 0)])
-def test_an_id_that_is_none_of_ours_starts_from_the_beginning(header: str | None, seen: int) -> None:
+def test_an_id_that_is_not_ours_starts_from_the_beginning(header: str | None, seen: int) -> None:
     assert last_seen(header) == seen
 
 
@@ -117,7 +117,7 @@ def test_a_silent_stream_is_kept_alive(start: Callable[..., Any]) -> None:
     assert stream.join()[-1]["status"] == "CONFIRMED"
 
 
-def test_many_listeners_of_several_orders_each_hear_their_own(service: Any) -> None:
+def test_many_listeners_of_several_orders_each_get_their_own(service: Any) -> None:
     orders = [place(service) for _ in range(3)]
     streams = []
     for order_id in [*orders, *orders]:
@@ -129,7 +129,7 @@ def test_many_listeners_of_several_orders_each_hear_their_own(service: Any) -> N
         assert [step["status"] for step in stream.join()] == ["PENDING", "PAID", "CONFIRMED"]
 
 
-def test_what_another_replica_wrote_is_heard(start: Callable[..., Any]) -> None:
+def test_what_another_replica_wrote_is_sent(start: Callable[..., Any]) -> None:
     service, other = start(), start()
     order_id = place(service)
     with listening(other, order_id) as stream:
@@ -144,10 +144,10 @@ def test_a_stream_outlasts_an_outage_of_the_database(start: Callable[..., Any]) 
         eventually(lambda: events(stream.lines))
         service.database.execute("ALTER TABLE timeline RENAME TO away")
         try:
-            told = stream.ended.wait(0.2)
+            steps = stream.ended.wait(0.2)
         finally:
             service.database.execute("ALTER TABLE away RENAME TO timeline")
-        assert not told
+        assert not steps
         happen(service.database, order_id, [], [Fact.STOCK_RESERVED])
     assert stream.join()[-1]["status"] == "CONFIRMED"
 

@@ -77,7 +77,7 @@ def test_a_rejection_of_a_failed_payment_changes_nothing(database: Database) -> 
     assert pending_jobs(database, "refund") == []
 
 
-def test_handlers_tell_nobody_anything_yet(database: Database) -> None:
+def test_handlers_publish_nothing_yet(database: Database) -> None:
     deliver(database, handlers.order_created, [created("o1", "token-1")])
     deliver(database, handlers.inventory_rejected, [rejected("o1"), rejected("o2")])
     assert pending_events(database) == []

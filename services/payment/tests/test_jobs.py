@@ -210,7 +210,7 @@ def test_a_gateway_that_stays_away_fails_the_payment_once_the_key_is_closed(
     assert ledger.net_by_order(database_url) == {"o1": 0}
 
 
-def test_nothing_is_given_up_while_the_gateway_cannot_say_what_stands(
+def test_nothing_is_given_up_while_the_gateway_cannot_say_what_happened(
     database: Database, gateway: FlakyGateway
 ) -> None:
     gateway.plan("abandon", *[Fault.NOT_TAKEN] * 10, Fault.ANSWER_LOST)
@@ -262,7 +262,7 @@ class AskedTooEarly(FlakyGateway):
         self.calls.append(key)
 
 
-def test_a_charge_that_lands_just_before_the_key_is_closed_stands(
+def test_a_charge_that_lands_just_before_the_key_is_closed_counts(
     database: Database, gateway: FlakyGateway, database_url: str
 ) -> None:
     """A slow worker's call arrives between another's question and its closing of the key."""

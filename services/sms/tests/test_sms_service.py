@@ -14,7 +14,7 @@ from oms_sms.main import SERVICE
 from oms_sms.settings import SmsSettings
 
 
-def test_each_order_that_ends_is_told_of_once(database_url: str, tmp_path: Path) -> None:
+def test_each_order_that_ends_is_notified_once(database_url: str, tmp_path: Path) -> None:
     database = testing.migrated(database_url, SERVICE.package)
     no_region = CUSTOMER.model_copy(update={"phone_e164": None})
     with running_mail_catcher(tmp_path, free_port(), free_port()) as catcher:

@@ -21,7 +21,7 @@ from oms_contracts import asyncapi
 T = TypeVar("T")
 Check = Callable[[], bool]
 TRUST = 0.5  # seconds for which a check of the database is believed, so that probes cost little
-PATIENCE = 2.0  # seconds until a probe or a scrape is answered without the database: before its sender gives it up
+PROBE_TIMEOUT = 2.0  # seconds until a probe or a scrape is answered without the database: before its sender gives it up
 
 
 class Health:
@@ -60,7 +60,7 @@ def _answers(database: Database) -> bool:
 async def _in_time(call: Callable[[], T], otherwise: T) -> T:
     """What a call returns, if it does so in time; it is not waited for any longer."""
     try:
-        return await asyncio.wait_for(asyncio.to_thread(call), PATIENCE)
+        return await asyncio.wait_for(asyncio.to_thread(call), PROBE_TIMEOUT)
     except TimeoutError:
         return otherwise
 

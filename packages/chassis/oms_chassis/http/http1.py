@@ -23,7 +23,7 @@ class Http1(HttpToolsProtocol):
                     self.send_400_response("There is no way through here.")
                     return
                 data = self._head_without_the_offer() + data[offer.args[0] :]
-                self._read_anew()
+                self._read_again()
             except httptools.HttpParserError:
                 self.send_400_response("Invalid HTTP request received.")
                 return
@@ -43,7 +43,7 @@ class Http1(HttpToolsProtocol):
     def _is_offer(self) -> bool:
         return bool(self.parser.should_upgrade())
 
-    def _read_anew(self) -> None:
+    def _read_again(self) -> None:
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
 

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 from oms_chassis.http.http1 import Http1
 
 CLOSE = (b"connection", b"close")
-FAREWELL = 1.0  # seconds in which answers take their connections with them
+CLOSE_GRACE = 1.0  # seconds in which answers take their connections with them
 
 
 class Server(uvicorn.Server):
@@ -27,8 +27,8 @@ class Server(uvicorn.Server):
         """
         self.config.encoded_headers.append(CLOSE)
         self.server_state.default_headers = [*self.server_state.default_headers, CLOSE]
-        deadline = time.monotonic() + FAREWELL
-        while self.server_state.connections and time.monotonic() < deadline:  # noqa: ASYNC110 - uvicorn tells nobody
+        deadline = time.monotonic() + CLOSE_GRACE
+        while self.server_state.connections and time.monotonic() < deadline:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.02)
 
 
