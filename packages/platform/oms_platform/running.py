@@ -31,7 +31,7 @@ def home() -> Path:
 
 @dataclass(frozen=True)
 class Part:
-    """One program of a platform as other processes see it. `ready` is the path on `health` of its readiness, or empty."""
+    """One program of a platform as other processes see it. `ready` is the path on `health` of its readiness, if any."""
 
     name: str
     pid: int | None
