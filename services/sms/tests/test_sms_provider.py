@@ -169,6 +169,7 @@ def test_what_may_be_repaired_is_tried_again_under_the_same_key(
 @pytest.mark.parametrize(
     ("header", "least", "most"),
     [("30", 30.0, 30.0), ("0", 0.0, 0.0), (formatdate(time.time() + 3600, usegmt=True), 3000.0, 3600.0)],
+    ids=["seconds", "at once", "date"],
 )
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_provider_that_wants_fewer_calls_says_for_how_long(
