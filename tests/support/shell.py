@@ -14,6 +14,11 @@ from pathlib import Path
 from oms_servers.testing import temporary_folder
 
 
+def _take_ctrl_c() -> None:
+    """A shell starts what runs in the background with SIGINT ignored, which is inherited; a terminal does not."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @dataclass(frozen=True)
 class Shell:
     """Commands with a folder and ports of their own."""
@@ -49,7 +54,9 @@ class Shell:
     def up(self, *arguments: str) -> Iterator["Session"]:
         log = self.home.with_name("up.txt")
         with log.open("w") as out:
-            process = subprocess.Popen(self.command("up", *arguments), env=self.environment, stdout=out, stderr=out)
+            process = subprocess.Popen(
+                self.command("up", *arguments), env=self.environment, stdout=out, stderr=out, preexec_fn=_take_ctrl_c
+            )
         try:
             yield Session(process, log)
         finally:
