@@ -1,6 +1,6 @@
 # What can be done here. Each target makes the environment first (scripts/setup.sh ends at once when it is there).
 .DEFAULT_GOAL := help
-.PHONY: help up demo down test lint format lock reset bench footprint contracts structure docs images kind-up kind-down test-cluster migration service setup incidents
+.PHONY: help up demo down test lint format lock reset bench footprint contracts structure docs images kind-up kind-down test-cluster migration service setup incidents test-scaffold
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ reset: setup ## remove the data and logs of `make up`
 
 test: setup ## all tests that need neither Docker nor a cluster, on real Kafka and Postgres, with coverage
 	@scripts/test.sh
+
+test-scaffold: setup ## a sixth service, made in a copy of this repository as CONTRIBUTING.md says
+	@.venv/bin/pytest tests/scaffold
 
 incidents: setup ## production incidents under load, one after the other; writes docs/reliability.md (half an hour)
 	@scripts/incidents.sh

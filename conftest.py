@@ -19,7 +19,6 @@ ON_THE_PLATFORM = ("tests/e2e/", "tests/crash/", "tests/cards/")
 ALSO_A_PLATFORM = (
     "packages/cli/tests/test_up.py",
     "packages/cli/tests/test_play.py",
-    "tests/scaffold/test_sixth_service.py",
 )
 
 

@@ -13,6 +13,8 @@ import pytest
 
 from oms_servers.testing import temporary_folder
 
+pytestmark = pytest.mark.scaffold
+
 ROOT = Path(__file__).parents[2]
 NAME = "loyalty"
 MINUTES = 60.0
