@@ -75,6 +75,8 @@ def test_order_grows_under_load_and_evictions_leave_one_replica(cluster: Cluster
             *(f"{scaling}.targetCPU=50", "services.order.resources.requests.cpu=100m"),
         )
         eventually(lambda: len(cluster.pods("order")) >= 2 and cluster.is_ready("order"), 90.0)
+        # Kubernetes counts the pods of a budget a moment after they are ready, and refuses every eviction until then.
+        eventually(lambda: cluster.get("pdb", "oms-order")["status"]["disruptionsAllowed"] == 1, 60.0)
         first, second = (pod["metadata"]["name"] for pod in cluster.pods("order")[:2])
         assert evicted(cluster, first)
         assert not evicted(cluster, second)
