@@ -3,6 +3,7 @@
 A new service falls under all of them without being listed anywhere.
 """
 
+import re
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,9 @@ from pathlib import Path
 from importlinter import cli
 
 ROOT = Path(__file__).resolve().parent.parent
-NEVER_SHIPPED = ("oms_cli", "oms_platform", "oms_servers", "oms_simulators")
+# Dockerfile.base says what no production image holds: one list, for the images and for this.
+_NOT_SHIPPED = re.findall(r'^ARG NOT_SHIPPED="(.*)"', (ROOT / "Dockerfile.base").read_text(), re.MULTILINE)[0]
+NEVER_SHIPPED = tuple(f"oms_{name}" for name in _NOT_SHIPPED.split())
 OUTSIDE = (
     "alembic",
     "fastapi",
