@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from prometheus_client import CollectorRegistry
+from support.apiserver import serving
 
 from oms_chassis.db import Database
 from oms_chassis.runtime.service import Components, Context
@@ -24,6 +25,16 @@ KUBERNETES = "1.34.0"
 PROMETHEUS = "v0.305.0"  # of its Go module: Prometheus 3.5
 PROMTOOL_BUILD = 1200.0  # seconds; a few minutes on two cores that have nothing else to do
 REGISTRY = "registry.example.com/team"  # what the tests say that do not care, and what every example says for itself
+KINDS = {  # that a cluster has with every operator
+    *(("v1", kind) for kind in ("ConfigMap", "PersistentVolumeClaim", "Pod", "Secret", "Service", "ServiceAccount")),
+    *(("apps/v1", kind) for kind in ("Deployment", "StatefulSet")),
+    *(("batch/v1", kind) for kind in ("Job", "CronJob")),
+    *(("rbac.authorization.k8s.io/v1", kind) for kind in ("Role", "RoleBinding")),
+    *(("kafka.strimzi.io/v1", kind) for kind in ("Kafka", "KafkaNodePool", "KafkaTopic", "KafkaUser")),
+    *(("postgresql.cnpg.io/v1", kind) for kind in ("Cluster", "ScheduledBackup")),
+    ("networking.k8s.io/v1", "NetworkPolicy"),
+    ("policy/v1", "PodDisruptionBudget"),
+}
 SECRET = "postgresql://nobody:nothing@localhost:1/none"  # what a secret would say
 
 Manifest = dict[str, Any]
@@ -147,10 +158,12 @@ class Helm:
         assert done.returncode != 0, "these values should have been refused"
         return done.stderr
 
-    def over(self, *options: str) -> subprocess.CompletedProcess[str]:
-        """Render an upgrade of what a cluster holds."""
-        asking = ("--dry-run=server", "--disable-openapi-validation", "--is-upgrade", "--namespace=shop")
-        return self.run("template", "oms", str(CHART), *asking, f"--set=image.registry={REGISTRY}", *options)
+    def live(self, found: Iterable[Manifest], *options: str) -> subprocess.CompletedProcess[str]:
+        """Render over what a cluster holds, as `helm install` and `helm upgrade` do."""
+        asking = ("--dry-run=server", "--disable-openapi-validation", "--namespace=shop")
+        with serving(KINDS, found) as server:
+            where = f"--kube-apiserver={server.url}"
+            return self.run("template", "oms", str(CHART), *asking, where, f"--set=image.registry={REGISTRY}", *options)
 
     def _arguments(self, values: Mapping[str, Any] | None, file: Path | None) -> list[str]:
         # JSON keeps dots in keys and the types of values, which --set does not.
@@ -190,6 +203,34 @@ def helm3() -> Helm:
 def render(helm: Helm) -> Callable[..., Rendered]:
     """Render the chart, in its default mode unless values say otherwise."""
     return helm.render
+
+
+@pytest.fixture(scope="session")
+def installed(helm: Helm) -> Callable[..., Rendered]:
+    """What `helm install` makes, over what a cluster holds."""
+
+    def run(*found: Manifest, **values: Any) -> Rendered:
+        done = helm.live(found, *_set(values))
+        assert done.returncode == 0, done.stderr
+        return Rendered(done.stdout)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def refused(helm: Helm) -> Callable[..., str]:
+    """Why an upgrade over what is installed is refused, or nothing."""
+
+    def run(*found: Manifest, **values: Any) -> str:
+        done = helm.live(found, "--is-upgrade", *_set(values))
+        return "" if done.returncode == 0 else done.stderr
+
+    return run
+
+
+def _set(values: Mapping[str, Any]) -> list[str]:
+    """Helm's arguments for values whose names have `__` for a dot."""
+    return [f"--set-json={key.replace('__', '.')}={json.dumps(value)}" for key, value in values.items()]
 
 
 @pytest.fixture(scope="session", params=CI, ids=lambda path: path.name.removesuffix("-values.yaml"))

@@ -13,13 +13,6 @@
 {{- end -}}
 {{- end -}}
 
-{{/* A random value that stays what it is while its secret lives: (list root secret key length) */}}
-{{- define "oms.keptRandom" -}}
-{{- $found := lookup "v1" "Secret" (index . 0).Release.Namespace (index . 1) -}}
-{{- $kept := dig "data" (index . 2) "" (default dict $found) -}}
-{{- if $kept -}}{{ b64dec $kept }}{{- else -}}{{ randAlphaNum (index . 3) }}{{- end -}}
-{{- end -}}
-
 {{- define "oms.mailCatcher.enabled" -}}
 {{- $wanted := toString .Values.mailCatcher.enabled -}}
 {{- $needed := or (empty .Values.notifications.smtp.host) (empty .Values.notifications.sms.url) -}}

@@ -1,6 +1,6 @@
-{{/* What the Pod Security level `restricted` asks of a pod: (list uid gid), either may be null */}}
+{{/* What the Pod Security level `restricted` asks of a pod: (list uid gid [token]), ids may be null */}}
 {{- define "oms.podSecurity" -}}
-automountServiceAccountToken: false
+automountServiceAccountToken: {{ gt (len .) 2 }}
 enableServiceLinks: false
 securityContext:
   runAsNonRoot: true
