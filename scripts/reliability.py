@@ -18,8 +18,8 @@ Each line is one fault in a running platform (five services, five Postgres serve
 all real and behind a TCP proxy) under four orders a second: half of the clients send an `Idempotency-Key` and repeat
 until they are accepted, half send none and ask once.
 
-- *answered*: the longest time that any POST took, refusals included (allowed: {ANSWERED:g} s, and {IN_DOUBT:g} s while
-  the order service's own database is silent, where the outcome of a write has to be found out).
+- *answered*: the longest time that any POST took, refusals included (promised: 5 s; allowed on a busy machine:
+  {ANSWERED:g} s).
 - *recovered*: from the fault's end until a new order is CONFIRMED and all earlier ones have ended ({RECOVERED:g} s).
 - *refused*: answers other than 202, repetitions included. *in doubt*: clients without a key whose connection broke, or
   who got `outcome-unknown`.

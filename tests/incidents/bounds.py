@@ -3,7 +3,6 @@ took."""
 
 MARGIN = 10.0  # for a machine that does other things at the same time
 ANSWERED = 5.0 + MARGIN  # until each POST has an answer, a refusal included
-IN_DOUBT = 20.0 + MARGIN  # the same, while the outcome of a write is being found out
 RECOVERED = 60.0  # from the fault's end until a new order is CONFIRMED, and all earlier ones have ended
 SETTLED = 180.0  # until every customer has been notified as well, and nothing is under way: retries pause for up to 60
 STOPPED = 22.0 + MARGIN  # from SIGTERM to the end of the process: it drains for 20

@@ -47,7 +47,6 @@ class Incident:
         seconds: float,
         letters: Mapping[str, int] | None = None,
         copies: int = 0,
-        answered: float = ANSWERED,
     ) -> None:
         """Let a fault last so long; AssertionError if an answer, the recovery or an invariant is not as it has to be.
 
@@ -66,7 +65,7 @@ class Incident:
         measured = _measured(fault, lasted, recovered, outcome, broken)
         record.write(measured)
         assert not broken, "\n".join(broken[:20])
-        assert measured.answered <= answered, measured
+        assert measured.answered <= ANSWERED, measured
         assert measured.recovered <= RECOVERED, measured
 
     def _recovery(self) -> float:

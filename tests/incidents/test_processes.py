@@ -13,7 +13,7 @@ from support.chassis import eventually
 from support.network import Proxy
 from support.proxied import Network, ProxiedPlatform, metrics
 
-from incidents.bounds import COPIES, IN_DOUBT, STOPPED, TAKEN_OVER
+from incidents.bounds import COPIES, STOPPED, TAKEN_OVER
 from incidents.faults import silent
 from incidents.incident import Incident
 from oms_platform.platform import Platform
@@ -26,7 +26,7 @@ def test_services_end_in_time_though_their_databases_are_silent(
     incident: Incident, network: Network, platform: Platform
 ) -> None:
     block = ended_within(platform, *network.databases.values())
-    incident.run("SIGTERM to every service while Postgres is silent", block, 5.0, copies=COPIES, answered=IN_DOUBT)
+    incident.run("SIGTERM to every service while Postgres is silent", block, 5.0, copies=COPIES)
 
 
 def test_services_end_in_time_though_kafka_is_silent(incident: Incident, network: Network, platform: Platform) -> None:

@@ -49,9 +49,10 @@ class Limits:
     pool: float = 5.0
     grace: float = 3.0
 
-    def at_most(self, statement: float, lock: float) -> Self:
-        """The same, with no more than that for statements and locks."""
-        return replace(self, statement=_least(self.statement, statement), lock=_least(self.lock, lock))
+    def at_most(self, **bounds: Any) -> Self:
+        """The same, with no more than that for each of these."""
+        least: dict[str, Any] = {name: _least(getattr(self, name), bound) for name, bound in bounds.items()}
+        return replace(self, **least)
 
     @property
     def answer(self) -> float | None:

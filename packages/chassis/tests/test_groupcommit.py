@@ -9,7 +9,8 @@ import pytest
 from support.chassis import eventually
 
 from oms_chassis.http import groupcommit
-from oms_chassis.http.groupcommit import BATCH, Full, GroupCommit, NotWritten
+from oms_chassis.http.deadlines import Deadline
+from oms_chassis.http.groupcommit import BATCH, Full, GroupCommit, NotWritten, Undecided
 
 
 class Writer:
@@ -168,3 +169,47 @@ def test_a_request_that_comes_alone_waits_for_nobody(
     monkeypatch.setattr(groupcommit, "GATHER", 30.0)
     for number in range(3):
         assert submit(group, number) == [number * 2]
+
+
+def test_whoever_cannot_wait_until_the_end_of_a_write_learns_it(writer: Writer) -> None:
+    writer.open.clear()
+
+    async def run(group: GroupCommit[int, int]) -> list[int | BaseException]:
+        hasty = asyncio.ensure_future(group.submit(1, Deadline.within(0.05)))
+        patient = asyncio.ensure_future(group.submit(2))
+        (undecided,) = await asyncio.gather(hasty, return_exceptions=True)
+        writer.open.set()
+        return [undecided, await patient]
+
+    with running(GroupCommit("test", writer.write)) as group:
+        undecided, result = asyncio.run(run(group))
+    assert isinstance(undecided, Undecided)
+    assert result == 4
+    assert [item for batch in writer.batches for item in batch] == [1, 2]
+
+
+@pytest.mark.parametrize(("leaves_in_time", "written"), [(True, [[1]]), (False, [[1], [2]])])
+def test_what_a_caller_left_behind_is_written_only_if_that_was_begun(
+    writer: Writer, monkeypatch: pytest.MonkeyPatch, leaves_in_time: bool, written: list[list[int]]
+) -> None:
+    monkeypatch.setattr(groupcommit, "PROMPT", 0.0)
+    writer.open.clear()
+
+    async def run(group: GroupCommit[int, int]) -> None:
+        first = asyncio.ensure_future(group.submit(1))
+        await asyncio.to_thread(eventually, lambda: writer.batches)
+        gone = asyncio.Event()
+        leaving = asyncio.ensure_future(group.submit(2, Deadline.within(30.0, gone.wait)))
+        if leaves_in_time:
+            gone.set()
+            with pytest.raises(NotWritten):
+                await leaving
+        writer.open.set()
+        await first
+        if not leaves_in_time:
+            assert await leaving == 4
+            gone.set()
+
+    with running(GroupCommit("test", writer.write)) as group:
+        asyncio.run(run(group))
+    assert writer.batches == written

@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from oms_chassis.db import Database
 from oms_chassis.http import pages
 from oms_chassis.http.bodies import PRINTABLE
+from oms_chassis.http.deadlines import departure
 from oms_chassis.http.dependencies import Provided
 from oms_chassis.http.pages import BadCursor
 from oms_chassis.http.problems import InvalidRequest, MalformedJson, OutcomeUnknown, Unavailable, documented
@@ -66,7 +67,8 @@ OrderId = Annotated[UUID, Depends(parse_order_id)]
 )
 async def place_order(request: Request, placing: Placing) -> Response:
     """An order that is answered with 202 is stored and will be processed; its status says how far that has come."""
-    answer = await placing.place(await read_order(request), request.headers.get("idempotency-key"))
+    order, key = await read_order(request), request.headers.get("idempotency-key")
+    answer = await placing.place(order, key, lambda: departure(request))
     headers = {"Location": f"/order/{answer.order_id}"}
     if answer.replayed:
         headers["Idempotent-Replayed"] = "true"

@@ -9,9 +9,8 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from starlette.concurrency import run_in_threadpool
-
 from oms_chassis.db import Database, Rows
+from oms_chassis.http.deadlines import within
 from oms_order.metrics import OrderMetrics
 from oms_order.repository import items
 
@@ -45,12 +44,12 @@ class Catalogue:
         self.items: dict[str, CatalogueItem] = {}
         metrics.catalogue_age.set_function(lambda: time.monotonic() - self._read_at)
 
-    async def find(self, ids: Iterable[str]) -> dict[str, CatalogueItem]:
-        """The items of these ids, as far as there are any."""
+    async def find(self, ids: Iterable[str], seconds: float = 5.0) -> dict[str, CatalogueItem]:
+        """The items of these ids, as far as there are any. TimeoutError if the database does not say so in time."""
         wanted = list(ids)
         missing = [id_ for id_ in wanted if id_ not in self.items]
         if missing:
-            self._update(await run_in_threadpool(items.named, self._database, missing))
+            self._update(await within(seconds, items.named, self._database, missing))
         return {id_: self.items[id_] for id_ in wanted if id_ in self.items}
 
     def refresh(self) -> float:

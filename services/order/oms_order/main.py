@@ -15,7 +15,9 @@ from oms_order.settings import OrderSettings
 from oms_order.stream import Timelines
 
 # Whoever waits at the HTTP edge waits less than the threads behind it do; a batch of orders is written in milliseconds.
-WRITE_SECONDS, READ_SECONDS, LOCK_SECONDS = 4.0, 5.0, 2.0
+# A connection that leads nowhere is found out, and the batch written by another one, before its callers give up.
+WRITING = {"statement": 2.5, "lock": 1.5, "grace": 1.0, "connect": 2}
+READING = {"statement": 5.0, "lock": 2.0}
 
 
 def build(context: Context) -> Components:
@@ -24,10 +26,10 @@ def build(context: Context) -> Components:
     database, metrics = context.database, OrderMetrics(context.registry)
     catalogue = Catalogue(database, metrics, settings.catalogue_seconds)
     pressure = Backpressure(database, settings.outbox_limit)
-    writing = database.reserve(limits=database.limits.at_most(statement=WRITE_SECONDS, lock=LOCK_SECONDS))
-    reads = database.reserve(max(1, settings.database_pool // 4), database.limits.at_most(READ_SECONDS, LOCK_SECONDS))
+    writing = database.reserve(limits=database.limits.at_most(**WRITING))
+    reads = database.reserve(max(1, settings.database_pool // 4), database.limits.at_most(**READING))
     tokeniser = provider(settings.gateway).tokeniser(settings)
-    placing = Placing(settings, Writer(writing, metrics), catalogue, tokeniser, pressure)
+    placing = Placing(settings, Writer(writing, metrics), reads, catalogue, tokeniser, pressure)
     timelines = Timelines(
         database, settings.stream_poll_seconds, settings.stream_heartbeat_seconds, settings.stream_listeners
     )

@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from oms_chassis.http.groupcommit import Full, GroupCommit, NotWritten
+from oms_chassis.db import Database
+from oms_chassis.http.deadlines import Deadline, Left, within
+from oms_chassis.http.groupcommit import Full, GroupCommit, NotWritten, Undecided
 from oms_chassis.http.problems import OutcomeUnknown, Problem, Unavailable
 from oms_chassis.telemetry import tracing
 from oms_contracts.events import Customer, Line, OrderCreated, PaymentMethod
@@ -14,7 +16,7 @@ from oms_contracts.topics import ORDER_CREATED
 from oms_gateway.cards import Card, Token
 from oms_gateway.contract import Tokeniser
 from oms_gateway.errors import CardRefused
-from oms_order import idempotency, ids, phones
+from oms_order import idempotency, ids, phones, pricing
 from oms_order.backpressure import Backpressure
 from oms_order.catalogue import Catalogue, CatalogueItem
 from oms_order.domain import Status
@@ -23,18 +25,13 @@ from oms_order.idempotency import ANONYMOUS, InFlight
 from oms_order.problems import (
     Busy,
     CardNotAccepted,
-    DuplicateItem,
     IdempotencyKeyRequired,
     IdempotencyKeyReused,
-    MixedCurrencies,
-    TotalTooLarge,
-    UnknownItem,
 )
-from oms_order.repository.placing import Placement, Stored, Unresolved, Writer
+from oms_order.repository.placing import Placement, Stored, Unresolved, Writer, find
 from oms_order.schemas import Accepted, OrderBody, PaymentBody
 from oms_order.settings import OrderSettings
 
-MAX_TOTAL = 10**15  # minor units: far beyond any order, far below what a bigint holds
 _CARD_FIELDS = {"number": "cardNumber", "cvv": "cvv", "expiry": "expiryDate"}
 
 
@@ -54,58 +51,71 @@ class Placing:
         self,
         settings: OrderSettings,
         writer: Writer,
+        reads: Database,
         catalogue: Catalogue,
         tokeniser: Tokeniser,
         backpressure: Backpressure,
     ) -> None:
-        self._settings, self._writer = settings, writer
+        self._settings, self._reads = settings, reads
         self._catalogue, self._tokeniser, self._backpressure = catalogue, tokeniser, backpressure
         self.group: GroupCommit[Placement, Stored] = GroupCommit(
             "orders", writer.write, settings.queue_limit, settings.queue_seconds
         )
         self._in_flight = InFlight()
 
-    async def place(self, body: OrderBody, key: str | None) -> Answer:
-        """Accept an order, or give the answer that its key got before.
+    async def place(self, body: OrderBody, key: str | None, left: Left | None = None) -> Answer:
+        """Accept an order, or give the answer that its key got before, within `answer_seconds`. `left` returns when the
+        caller has gone away: an order that nobody began to write by then is never written.
 
         Raises Problem; then nothing was stored, unless its kind is outcome-unknown.
         """
+        deadline = Deadline.within(self._settings.answer_seconds, left)
         if key is None:
             if self._settings.require_idempotency_key:
                 raise IdempotencyKeyRequired((idempotency.HEADER, "is required"))
-            return await self._accept(body, None, None)
+            return await self._accept(body, None, None, deadline)
         idempotency.check(key)
         fingerprint = Fingerprint(body, self._settings.fingerprint_keys)
         with self._in_flight.hold(ANONYMOUS, key):
             try:
-                return await self._accept(body, key, fingerprint)
+                return await self._accept(body, key, fingerprint, deadline)
+            except (Unavailable, OutcomeUnknown):
+                raise  # whatever its key got before, the database does not say so now
             except Problem as problem:
                 # What is refused now may have been accepted the first time, when there was room, or another price.
-                if earlier := await self._earlier(key, problem):
+                if earlier := await self._earlier(key, problem, deadline):
                     return _replay(earlier, fingerprint)
                 raise
 
-    async def _earlier(self, key: str, problem: Problem) -> Stored | None:
+    async def _earlier(self, key: str, problem: Problem, deadline: Deadline) -> Stored | None:
         try:
-            return await self._writer.find(key)
-        except SQLAlchemyError:
+            return await within(deadline.seconds, find, self._reads, key)
+        except (SQLAlchemyError, TimeoutError):
             if problem.status == 503:
                 raise problem from None  # it says more than that the database is away
-            raise
+            raise Unavailable from None
 
-    async def _accept(self, body: OrderBody, key: str | None, fingerprint: Fingerprint | None) -> Answer:
+    async def _accept(
+        self, body: OrderBody, key: str | None, fingerprint: Fingerprint | None, deadline: Deadline
+    ) -> Answer:
         self._backpressure.check()
-        lines = _lines(body, await self._catalogue.find({item.id for item in body.items}))
-        placement = self._placement(body, lines, key, fingerprint.value if fingerprint else None)
-        stored = await self._write(placement)
+        lines = pricing.lines_of(body, await self._known(body, deadline))
+        placement = self._placement(body, lines, key, fingerprint.value if fingerprint else None, deadline.until)
+        stored = await self._write(placement, deadline)
         if stored.order_id == placement.order_id:
             return Answer(placement.order_id, placement.answer, replayed=False)
         return _replay(stored, fingerprint)
 
-    async def _write(self, placement: Placement) -> Stored:
+    async def _known(self, body: OrderBody, deadline: Deadline) -> Mapping[str, CatalogueItem]:
         try:
-            return await self.group.submit(placement)
-        except Unresolved:
+            return await self._catalogue.find({item.id for item in body.items}, deadline.seconds)
+        except TimeoutError:
+            raise Unavailable from None
+
+    async def _write(self, placement: Placement, deadline: Deadline) -> Stored:
+        try:
+            return await self.group.submit(placement, deadline)
+        except (Unresolved, Undecided):
             raise OutcomeUnknown(f"/order/{placement.order_id}", may_repeat=placement.key is not None) from None
         except Full:
             raise Busy from None
@@ -113,7 +123,12 @@ class Placing:
             raise Unavailable from None
 
     def _placement(
-        self, body: OrderBody, lines: list[tuple[CatalogueItem, int]], key: str | None, fingerprint: str | None
+        self,
+        body: OrderBody,
+        lines: list[tuple[CatalogueItem, int]],
+        key: str | None,
+        fingerprint: str | None,
+        answer_by: float,
     ) -> Placement:
         order_id, placed_at = str(ids.new_id()), datetime.now(UTC)
         created = OrderCreated(
@@ -123,7 +138,7 @@ class Placing:
                 Line(item_id=item.id, name=item.name, quantity=quantity, unit_price=item.unit_price)
                 for item, quantity in lines
             ],
-            total=_total(lines),
+            total=pricing.total(lines),
             currency=lines[0][0].currency,
             payment=_method(self._tokenise(body.payment_details)),
             placed_at=placed_at,
@@ -132,7 +147,8 @@ class Placing:
         answer = Accepted(
             id=order_id, status=Status.PENDING, total=created.total, currency=created.currency, placed_at=placed_at
         )
-        return Placement(order_row(created), created.lines, event.encode(), answer.model_dump_json(), key, fingerprint)
+        row, text = order_row(created), answer.model_dump_json()
+        return Placement(row, created.lines, event.encode(), text, key, fingerprint, answer_by)
 
     def _customer(self, body: OrderBody) -> Customer:
         customer = body.customer
@@ -169,28 +185,6 @@ def order_row(created: OrderCreated) -> dict[str, object]:
 
 def _method(token: Token) -> PaymentMethod:
     return PaymentMethod(token=token.token, brand=token.brand, last4=token.last4, expiry=token.expiry)
-
-
-def _lines(body: OrderBody, known: Mapping[str, CatalogueItem]) -> list[tuple[CatalogueItem, int]]:
-    """Each line's item and quantity. Raises DuplicateItem or UnknownItem."""
-    positions: dict[str, int] = {}
-    for position, item in enumerate(body.items):
-        if positions.setdefault(item.id, position) != position:
-            raise DuplicateItem((f"items[{position}].id", "is already in the order"))
-    unknown = [f"items[{position}].id" for id_, position in positions.items() if id_ not in known]
-    if unknown:
-        raise UnknownItem(*((field, "is not an item") for field in unknown))
-    return [(known[item.id], item.quantity) for item in body.items]
-
-
-def _total(lines: list[tuple[CatalogueItem, int]]) -> int:
-    total = sum(item.unit_price * quantity for item, quantity in lines)
-    if total > MAX_TOTAL:
-        raise TotalTooLarge(("items", "come to more than can be charged"))
-    for position, (item, _) in enumerate(lines):
-        if item.currency != lines[0][0].currency:
-            raise MixedCurrencies((f"items[{position}].id", "differs"))
-    return total
 
 
 def _replay(earlier: Stored, fingerprint: Fingerprint | None) -> Answer:

@@ -25,7 +25,10 @@ class OrderSettings(Settings):
     )
     outbox_limit: int = Field(default=10_000, ge=1, description="orders are refused while more events wait to be sent")
     queue_limit: int = Field(default=4096, ge=1, description="orders are refused while more wait to be written")
-    queue_seconds: float = Field(default=5.0, gt=0, description="an order that waits longer to be written is refused")
+    queue_seconds: float = Field(default=2.5, gt=0, description="an order that waits longer to be written is refused")
+    answer_seconds: float = Field(
+        default=4.5, gt=0, description="an order has an answer by then, if need be that its outcome is not known"
+    )
     require_idempotency_key: bool = Field(default=False, description="refuse orders without an Idempotency-Key")
     idempotency_days: float = Field(default=7.0, gt=0, description="for how long a key replays its first answer")
     catalogue_seconds: float = Field(

@@ -1,6 +1,7 @@
 """A running Order Service for tests: the real application on a real socket and a real database, without a broker."""
 
 import copy
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -121,7 +122,7 @@ def _placement(name: str, key: str | None = None) -> Placement:
         placed_at=datetime.now(UTC),
     )
     answer, fingerprint = f"answer to {name}", key and f"print of {name}"
-    return Placement(order_row(created), created.lines, "{}", answer, key, fingerprint)
+    return Placement(order_row(created), created.lines, "{}", answer, key, fingerprint, time.monotonic() + 10.0)
 
 
 @contextmanager

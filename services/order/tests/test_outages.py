@@ -4,6 +4,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import httpx
@@ -17,12 +19,12 @@ from support.network import Proxy, proxy
 from oms_chassis.db import Database
 from oms_chassis.sessions import Limits
 from oms_order.metrics import OrderMetrics
-from oms_order.repository import placing as repository
-from oms_order.repository.placing import Placement, Stored, Writer
+from oms_order.repository.placing import Placement, Stored, Unresolved, Writer
 from oms_order.requests import SAMPLE
 
 QUICK = Limits(statement=1.0, lock=0.5, grace=0.5, pool=0.5)
 LOCKED = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+SLOW = 5.0  # seconds more than promised that a busy machine may take
 KEY = {"Idempotency-Key": "k"}
 
 
@@ -54,6 +56,11 @@ def service(start: Callable[..., Any], network: Proxy, migrated_url: str) -> Any
 def timed(act: Callable[[], httpx.Response]) -> tuple[httpx.Response, float]:
     began = time.monotonic()
     return act(), time.monotonic() - began
+
+
+def place(service: Any, headers: dict[str, str]) -> httpx.Response:
+    response: httpx.Response = service.client.post("/order", json=SAMPLE, headers=headers)
+    return response
 
 
 def orders(database: Database) -> set[str]:
@@ -112,9 +119,8 @@ def test_a_statement_that_is_still_under_way_is_waited_for_and_not_done_twice(
 
 
 def test_what_cannot_be_found_out_is_said_to_be_unknown_and_where_to_look(
-    service: Any, network: Proxy, database: Database, monkeypatch: pytest.MonkeyPatch
+    service: Any, network: Proxy, database: Database
 ) -> None:
-    monkeypatch.setattr(repository, "RESOLVE", 1.0)
     for headers, repeat in (({}, None), (KEY, "1")):
         network.refuse(False)
         assert eventually(lambda: service.client.post("/order", json=SAMPLE).status_code == 202, within=30)
@@ -127,6 +133,63 @@ def test_what_cannot_be_found_out_is_said_to_be_unknown_and_where_to_look(
         (new,) = orders(database) - stored
         assert response.headers["location"] == f"/order/{new}"
         assert new in response.json()["detail"]
+
+
+def test_whoever_waits_for_an_answer_has_one_within_five_seconds_while_the_database_is_silent(
+    service: Any, network: Proxy, database: Database
+) -> None:
+    network.blackhole(new=True)
+    try:
+        with ThreadPoolExecutor(12) as pool:
+            posts = [pool.submit(timed, partial(place, service, {})) for _ in range(6)]
+            posts += [pool.submit(timed, partial(place, service, {"Idempotency-Key": f"k{n}"})) for n in range(6)]
+            answers = [post.result(60) for post in posts]
+    finally:
+        network.heal()
+    assert {response.status_code for response, _ in answers} == {503}
+    assert {response.json()["type"] for response, _ in answers} <= {
+        "/problems/unavailable",
+        "/problems/outcome-unknown",
+    }
+    assert max(took for _, took in answers) < 5.0 + SLOW
+    refused = [r for r, _ in answers if r.json()["type"] == "/problems/unavailable"]
+    assert refused  # those behind the batch that is in doubt are known not to be stored
+    assert eventually(lambda: place(service, {}).status_code == 202, within=30)
+
+
+def test_an_order_whose_outcome_was_answered_as_unknown_is_not_written_afterwards(
+    far: Database, network: Proxy, database: Database, make_placement: Callable[..., Placement]
+) -> None:
+    network.blackhole()  # the connection that is open; another one works
+    answered, awaited = replace(make_placement("answered"), answer_by=0.0), make_placement("awaited")
+    unknown, stored = write(far, answered, awaited)
+    assert isinstance(unknown, Unresolved)
+    assert getattr(stored, "order_id", None) == awaited.order_id
+    assert orders(database) == {awaited.order_id}
+
+
+def test_an_order_whose_client_hangs_up_before_it_is_written_is_never_written(
+    start: Callable[..., Any], database: Database, migrated_url: str
+) -> None:
+    service = start()
+
+    def ended() -> float:
+        labels = {"method": "POST", "route": "/order", "status": "503"}
+        return service.registry.get_sample_value("oms_http_request_seconds_count", labels) or 0.0
+
+    posts: list[httpx.Response] = []
+    with psycopg.connect(migrated_url) as other:
+        other.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
+        first = threading.Thread(target=lambda: posts.append(place(service, {})))
+        first.start()
+        eventually(lambda: database.execute(LOCKED))
+        with pytest.raises(httpx.ReadTimeout):
+            service.client.post("/order", json=SAMPLE, timeout=0.3)
+        assert eventually(lambda: ended() == 1)  # before the first one's answer
+        other.rollback()
+        first.join(30)
+    posts.append(place(service, {}))  # it is written after whatever waited before it
+    assert len(orders(database)) == [post.status_code for post in posts].count(202)
 
 
 def test_an_order_that_was_never_sent_to_the_database_was_not_stored(

@@ -2,9 +2,10 @@
 
 NotWritten          the item was not written, and will not be
 └── Full            too many wait already
+Undecided           it is being written, and its caller's time is over
 
 An item waits for so long and no longer. Until a batch takes it, it can expire, or its caller can go away, and then it
-is never written; from then on its caller waits for what `write` makes of it.
+is never written; from then on its caller waits for what `write` makes of it, but no longer than its deadline.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 from oms_chassis.heartbeat import beat
+from oms_chassis.http.deadlines import Deadline, Left
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -24,7 +26,9 @@ R = TypeVar("R")
 BATCH = 256
 GATHER = 0.002  # seconds that the first request of a batch waits for others, when there were others the last time
 IDLE = 5.0  # seconds between two signs of life while nothing comes
-WAITING, SECONDS = 4096, 5.0  # how many wait at most, and for how long
+WAITING, SECONDS = 4096, 2.5  # how many wait at most, and for how long
+ANSWER = 4.5  # seconds after which a caller has an answer, whatever it is
+PROMPT = 0.25  # seconds for which nobody looks whether a caller is still there: few wait for longer
 
 
 class NotWritten(Exception):
@@ -35,12 +39,17 @@ class Full(NotWritten):
     """Too many wait already."""
 
 
+class Undecided(Exception):
+    """The item is being written, and what comes of it will be known too late for its caller."""
+
+
 @dataclass(eq=False, slots=True)
 class _Entry(Generic[T, R]):
     item: T
     future: "asyncio.Future[R]"
     loop: asyncio.AbstractEventLoop
     is_settled: bool = field(default=False)  # a batch has taken it, or it has expired
+    watch: "asyncio.Task[None] | None" = field(default=None)  # for its caller's departure
 
 
 class GroupCommit(Generic[T, R]):
@@ -75,8 +84,26 @@ class GroupCommit(Generic[T, R]):
             self._is_closed = True
             self._queue.put(None)
 
-    async def submit(self, item: T) -> R:
-        """The item's result, once its transaction is committed; raises NotWritten, or what `write` raised."""
+    async def submit(self, item: T, deadline: Deadline | None = None) -> R:
+        """The item's result, once its transaction is committed; raises NotWritten, Undecided, or what `write` raised,
+        by the deadline."""
+        deadline = deadline or Deadline.within(ANSWER)
+        entry = self._put(item)
+        after = entry.loop.call_later
+        timers = [
+            after(min(self._seconds, deadline.seconds), self._drop, entry),
+            after(deadline.seconds, _leave_undecided, entry),
+            after(PROMPT, self._watch, entry, deadline.left),
+        ]
+        try:
+            return await entry.future
+        finally:
+            for timer in timers:
+                timer.cancel()
+            if entry.watch is not None:
+                entry.watch.cancel()
+
+    def _put(self, item: T) -> _Entry[T, R]:
         loop = asyncio.get_running_loop()
         entry: _Entry[T, R] = _Entry(item, loop.create_future(), loop)
         with self._lock:
@@ -85,15 +112,20 @@ class GroupCommit(Generic[T, R]):
             if self._queue.qsize() >= self._waiting:
                 raise Full
             self._queue.put(entry)
-        expiry = loop.call_later(self._seconds, self._expire, entry)
-        try:
-            return await entry.future
-        finally:
-            expiry.cancel()
+        return entry
 
-    def _expire(self, entry: _Entry[T, R]) -> None:
+    def _watch(self, entry: _Entry[T, R], left: Left | None) -> None:
+        if left is not None:
+            entry.watch = entry.loop.create_task(self._drop_when(entry, left))
+
+    async def _drop_when(self, entry: _Entry[T, R], left: Left) -> None:
+        await left()
+        self._drop(entry)
+
+    def _drop(self, entry: _Entry[T, R]) -> None:
+        """Never write it, unless a batch has taken it: then the answer is on its way."""
         with self._lock:
-            if entry.is_settled:  # it is being written, and the answer is on its way
+            if entry.is_settled:
                 return
             entry.is_settled = True
         if not entry.future.done():
@@ -141,7 +173,8 @@ class GroupCommit(Generic[T, R]):
             resolved = list(zip(futures, self._write([entry.item for entry in batch]), strict=True))
         except Exception as error:  # noqa: BLE001 - it is raised where each caller waits
             resolved = [(future, error) for future in futures]
-        batch[0].loop.call_soon_threadsafe(_resolve, resolved)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: everyone has had an answer by their deadlines
+            batch[0].loop.call_soon_threadsafe(_resolve, resolved)
 
     def _refuse_the_rest(self) -> None:
         """Nobody waits for a thread that has ended."""
@@ -150,6 +183,11 @@ class GroupCommit(Generic[T, R]):
         rest = [self._queue.get_nowait() for _ in range(self._queue.qsize())]
         for entry in self._take([entry for entry in rest if entry is not None]):
             entry.loop.call_soon_threadsafe(_resolve, [(entry.future, NotWritten())])
+
+
+def _leave_undecided(entry: _Entry[T, R]) -> None:
+    if not entry.future.done():
+        entry.future.set_exception(Undecided())
 
 
 def _resolve(outcomes: Sequence[tuple["asyncio.Future[R]", R | Exception]]) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 from sqlalchemy.exc import SQLAlchemyError
-from starlette.concurrency import run_in_threadpool
 
 from oms_chassis.db import Database, as_json, execute, is_unavailable
 from oms_chassis.messaging import outbox
@@ -20,7 +19,7 @@ from oms_order.idempotency import ANONYMOUS
 from oms_order.metrics import OrderMetrics
 from oms_order.tables import IdempotencyRow, LineRow, OrderRow
 
-RESOLVE, RETRY = 5.0, 0.2  # seconds in which a write without an answer is repeated, and between two tries
+RETRY = 0.2  # seconds between two tries of a write whose answer was lost
 
 ORDER_COLUMNS = columns(OrderRow, without=("status", "reason", "facts", "version", "updated_at"))
 _ORDER = names(OrderRow, *ORDER_COLUMNS)
@@ -57,15 +56,16 @@ WITH placed AS MATERIALIZED (
 SELECT key, order_id::text, fingerprint, answer FROM claimed WHERE order_id NOT IN (SELECT id FROM placed)
 """
 _FIND = """
-SELECT key, order_id::text, fingerprint, answer FROM idempotency WHERE scope = %(scope)s AND key = ANY(%(keys)s)
+SELECT order_id::text, fingerprint, answer FROM idempotency WHERE scope = %(scope)s AND key = %(key)s
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Placement:
     """An order to be written, with its event and its answer as they will be on the wire.
 
-    `row` has the order's columns but for those that every new order has alike: ORDER_COLUMNS.
+    `row` has the order's columns but for those that every new order has alike: ORDER_COLUMNS. After `answer_by`, on the
+    monotonic clock, nobody waits for it any more.
     """
 
     row: Mapping[str, object]
@@ -74,6 +74,12 @@ class Placement:
     answer: str
     key: str | None
     fingerprint: str | None
+    answer_by: float
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether its caller has no answer yet."""
+        return time.monotonic() < self.answer_by
 
     @property
     def order_id(self) -> str:
@@ -91,7 +97,11 @@ class Stored:
 
 
 class Unresolved(Exception):
-    """The order may have been stored or not: the server was asked, its answer was lost, and asking again failed."""
+    """The order may have been stored or not: the server was asked, its answer was lost, and asking again failed.
+
+    It is not asked again once the caller knows as much: an order that is stored later than its caller looks for it
+    would come to be two.
+    """
 
 
 class Writer:
@@ -107,33 +117,28 @@ class Writer:
         """
         try:
             return self._write_for_sure(batch)
-        except Unresolved as error:
-            return [error] * len(batch)
         except SQLAlchemyError as error:
             if is_unavailable(error) or len(batch) == 1:
                 return [error] * len(batch)
         return [outcome for placement in batch for outcome in self.write([placement])]
 
-    async def find(self, key: str) -> Stored | None:
-        """The order that has this key, if there is one."""
-        return (await run_in_threadpool(self._find, [key])).get(key)
-
     def _write_for_sure(self, batch: list[Placement]) -> list[Stored | Exception]:
-        """Write; if the answer is lost, repeat the statement until there is one, for a while."""
+        """Write; if the answer is lost, repeat the statement until there is one, for those that somebody waits for."""
         try:
             return self._write(batch)
         except SQLAlchemyError as error:
             if not leaves_outcome_open(error):
                 raise
-        deadline = time.monotonic() + RESOLVE
-        while time.monotonic() < deadline:
+        while awaited := [one for one in batch if one.is_awaited]:
             try:
-                return self._write(batch)
+                found = dict(zip(awaited, self._write(awaited), strict=True))
             except SQLAlchemyError as error:
                 if not is_unavailable(error):
                     raise  # its content: the first try failed by it, too
-            time.sleep(RETRY)
-        raise Unresolved
+                time.sleep(RETRY)
+            else:
+                return [found.get(one, Unresolved()) for one in batch]
+        return [Unresolved() for _ in batch]
 
     def _write(self, batch: list[Placement]) -> list[Stored | Exception]:
         with self._database.autocommit() as connection:
@@ -148,8 +153,11 @@ class Writer:
         self._metrics.orders.labels(Status.PENDING).inc(len(batch) - len(earlier))
         return [earlier.get(one.key) or Stored(one.order_id, one.fingerprint, one.answer) for one in batch]
 
-    def _find(self, keys: list[str]) -> dict[str, Stored]:
-        return {row.key: _stored(row) for row in self._database.execute(_FIND, scope=ANONYMOUS, keys=keys)}
+
+def find(database: Database, key: str) -> Stored | None:
+    """The order that has this key, if there is one."""
+    rows = database.execute(_FIND, scope=ANONYMOUS, key=key)
+    return _stored(rows[0]) if rows else None
 
 
 def _stored(row: Row[Any]) -> Stored:

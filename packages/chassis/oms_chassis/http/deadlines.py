@@ -1,0 +1,58 @@
+"""Waiting no longer than a caller waits for an answer."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import ParamSpec, Self, TypeVar
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Left = Callable[[], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """How long a caller has for an answer: until a time on the monotonic clock, or until `left` returns because the
+    caller has gone away."""
+
+    until: float
+    left: Left | None = None
+
+    @classmethod
+    def within(cls, seconds: float, left: Left | None = None) -> Self:
+        """In so many seconds."""
+        return cls(time.monotonic() + seconds, left)
+
+    @property
+    def seconds(self) -> float:
+        """How many are left."""
+        return max(0.0, self.until - time.monotonic())
+
+
+async def within(seconds: float, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What a function returns that runs in a thread; TimeoutError if that takes longer. The thread is left to itself.
+
+    Cancelling it instead would wait for it.
+    """
+    task = asyncio.ensure_future(run_in_threadpool(call, *args, **kwargs))
+    await asyncio.wait({task}, timeout=max(0.0, seconds))
+    if task.done():
+        return task.result()
+    task.add_done_callback(_forget)
+    raise TimeoutError
+
+
+async def departure(request: Request) -> None:
+    """Return when the client of a request, whose body was read, has closed its connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _forget(task: "asyncio.Task[T]") -> None:
+    # An error that nobody asks for is logged by asyncio, text and all.
+    if not task.cancelled():
+        task.exception()

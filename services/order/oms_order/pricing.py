@@ -1,0 +1,32 @@
+"""What an order asks for, by the catalogue's prices."""
+
+from collections.abc import Mapping
+
+from oms_order.catalogue import CatalogueItem
+from oms_order.problems import DuplicateItem, MixedCurrencies, TotalTooLarge, UnknownItem
+from oms_order.schemas import OrderBody
+
+MAX_TOTAL = 10**15  # minor units: far beyond any order, far below what a bigint holds
+
+
+def lines_of(body: OrderBody, known: Mapping[str, CatalogueItem]) -> list[tuple[CatalogueItem, int]]:
+    """Each line's item and quantity. Raises DuplicateItem or UnknownItem."""
+    positions: dict[str, int] = {}
+    for position, item in enumerate(body.items):
+        if positions.setdefault(item.id, position) != position:
+            raise DuplicateItem((f"items[{position}].id", "is already in the order"))
+    unknown = [f"items[{position}].id" for id_, position in positions.items() if id_ not in known]
+    if unknown:
+        raise UnknownItem(*((field, "is not an item") for field in unknown))
+    return [(known[item.id], item.quantity) for item in body.items]
+
+
+def total(lines: list[tuple[CatalogueItem, int]]) -> int:
+    """What the lines come to, in minor units. Raises TotalTooLarge or MixedCurrencies."""
+    amount = sum(item.unit_price * quantity for item, quantity in lines)
+    if amount > MAX_TOTAL:
+        raise TotalTooLarge(("items", "come to more than can be charged"))
+    for position, (item, _) in enumerate(lines):
+        if item.currency != lines[0][0].currency:
+            raise MixedCurrencies((f"items[{position}].id", "differs"))
+    return amount
