@@ -52,6 +52,11 @@ def contracts() -> list[Contract]:
             [*(one for one in packages if one != "oms_contracts"), *OUTSIDE],
         ),
         {"name": "Messaging, jobs and HTTP do not import one another", "type": "independence", "modules": wings},
+        {
+            "name": "The admin API is above messaging, jobs and HTTP, and below the runtime",
+            "type": "layers",
+            "layers": ["oms_chassis.runtime", "oms_chassis.admin", " : ".join(wings)],
+        },
         _never(
             "Only oms_chassis.messaging.kafka imports kafka",
             [one for one in everything if one != "oms_chassis"],

@@ -114,6 +114,29 @@ def test_no_pod_is_given_a_password_in_clear(helm: Any, example: Path) -> None:
                     assert "value" not in one or one["value"].startswith("/etc/"), one["name"]
 
 
+def admin_tokens(rendered: Any) -> list[Any]:
+    """Where each service's admin token comes from."""
+    containers = [rendered.container(f"oms-{name}") for name in SERVICES]
+    tokens = [{one["name"]: one for one in container["env"]}.get("OMS_ADMIN_TOKEN") for container in containers]
+    return [one and one["valueFrom"]["secretKeyRef"] for one in tokens]
+
+
+def test_the_admin_api_of_every_service_takes_one_generated_token(render: Any) -> None:
+    assert admin_tokens(render()) == [{"name": "oms-admin", "key": "token"}] * len(SERVICES)
+
+
+def test_an_admin_token_of_ones_own_takes_the_place_of_the_generated_one(render: Any) -> None:
+    rendered = render({"admin.existingSecret": "mine"})
+    assert admin_tokens(rendered) == [{"name": "mine", "key": "token"}] * len(SERVICES)
+    assert "oms-admin" not in rendered.text
+
+
+def test_without_an_admin_token_there_is_no_secret_of_one(render: Any) -> None:
+    rendered = render({"admin.enabled": False})
+    assert admin_tokens(rendered) == [None] * len(SERVICES)
+    assert "oms-admin" not in rendered.text
+
+
 def test_cnpg_brings_each_service_its_cluster_and_no_statefulset(render: Any) -> None:
     rendered = render({"database.mode": "cnpg"})
     assert rendered.of("Cluster").keys() == {f"oms-{name}-postgres" for name in SERVICES}

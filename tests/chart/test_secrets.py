@@ -15,7 +15,7 @@ from support.apiserver import ApiServer, Manifest, manifest, serving
 from oms_contracts.topics import SERVICES
 
 MAKE = Path(__file__).parents[2] / "charts" / "oms" / "files" / "secrets" / "make.py"
-NAMES = {*(f"oms-{service}-database" for service in SERVICES), "oms-order"}
+NAMES = {*(f"oms-{service}-database" for service in SERVICES), "oms-order", "oms-admin"}
 EMBEDDED = {"kafka__mode": "embedded"}
 
 Installed = Callable[..., Any]
@@ -53,6 +53,7 @@ def test_each_service_has_a_database_user_and_a_password_of_its_own(installed: I
         assert len(one["password"]) == 32
         assert one["uri"] == f"postgresql://{service}:{one['password']}@{host}/{service}"
     assert len(decoded(found["oms-order"])["OMS_FINGERPRINT_KEY"]) == 48
+    assert len(decoded(found["oms-admin"])["token"]) == 48
 
 
 def test_a_secret_is_no_part_of_the_release_so_that_no_rollback_and_no_uninstall_changes_it(

@@ -14,7 +14,7 @@ CHART = ROOT / "charts" / "oms"
 
 def without_secrets(text: str) -> str:
     """A rendering without what is random, and without the blank lines that the two Helms leave differently."""
-    text = re.sub(r"(?m)^ *(password|uri|OMS_\w+): .*$", "", text)
+    text = re.sub(r"(?m)^ *(password|uri|token|OMS_\w+): .*$", "", text)
     return "\n".join(line.rstrip() for line in text.splitlines() if line.strip())
 
 

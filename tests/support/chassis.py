@@ -19,6 +19,7 @@ from oms_chassis.messaging.streams import (
     TopicRefused,
     next_offsets,
 )
+from oms_chassis.migrations import operators
 from oms_contracts.envelope import Event
 from oms_contracts.topics import TOPICS, Topic
 
@@ -56,6 +57,8 @@ def chassis_only(url: str) -> Database:
         migrations.create_chassis_tables()
         migrations.create_outbox_quarantine()
         migrations.extend_jobs()
+        operators.create_audit_log()
+        operators.create_dead_letters()
     return database
 
 

@@ -24,6 +24,10 @@ securityContext:
     drop: [ALL]
 {{- end -}}
 
+{{- define "oms.admin.secret" -}}
+{{- default (printf "%s-admin" (include "oms.fullname" .)) .Values.admin.existingSecret -}}
+{{- end -}}
+
 {{/* A service's environment: (list root name service) */}}
 {{- define "oms.env" -}}
 {{- $root := index . 0 -}}
@@ -39,6 +43,13 @@ securityContext:
 {{ include "oms.kafka.env" . }}
 - name: OMS_DRAIN_SECONDS
   value: {{ include "oms.scalar" $root.Values.shutdown.drainSeconds | quote }}
+{{- if $root.Values.admin.enabled }}
+- name: OMS_ADMIN_TOKEN
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "oms.admin.secret" $root }}
+      key: token
+{{- end }}
 - name: OMS_LOG_LEVEL
   value: {{ $root.Values.logLevel }}
 - name: OMS_CURRENCY

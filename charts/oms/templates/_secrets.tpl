@@ -16,6 +16,9 @@ ${key} is that random value.
 {{- $_ := set $all $name (dict "component" $name "random" $random "text" dict) -}}
 {{- end -}}
 {{- end -}}
+{{- if and .Values.admin.enabled (not .Values.admin.existingSecret) -}}
+{{- $_ := set $all "admin" (dict "component" "admin" "random" (dict "token" 48) "text" dict) -}}
+{{- end -}}
 {{- toJson $all -}}
 {{- end -}}
 

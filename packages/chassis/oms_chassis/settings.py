@@ -1,12 +1,15 @@
 """Configuration of every service from environment variables with the prefix OMS_."""
 
+from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from oms_chassis.sessions import Limits
+
+TOKEN_LENGTH = 20  # characters at least
 
 
 class Settings(BaseSettings):
@@ -43,6 +46,10 @@ class Settings(BaseSettings):
     # closed at that moment answers 502, and does not repeat a POST.
     keep_alive_seconds: int = Field(default=620, ge=1, description="for how long a connection may be idle")
     body_limit: int = Field(default=64 * 1024, ge=1, description="bytes of a request's body")
+    admin_token: SecretStr | None = Field(
+        default=None,
+        description="opens the admin API on the internal port; several, separated by commas, to replace one",
+    )
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
@@ -59,10 +66,26 @@ class Settings(BaseSettings):
     )
     currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
 
+    @field_validator("admin_token")
+    @classmethod
+    def _cannot_be_guessed(cls, given: SecretStr | None) -> SecretStr | None:
+        if any(len(token) < TOKEN_LENGTH or not token.isascii() for token in _tokens(given)):
+            raise ValueError(f"must have {TOKEN_LENGTH} characters of ASCII at least, each of several")
+        return given
+
+    @property
+    def admin_tokens(self) -> Sequence[str]:
+        """The tokens of the admin API, which is off if there are none."""
+        return _tokens(self.admin_token)
+
     @property
     def limits(self) -> Limits:
         """How long a session with the database may take."""
         return Limits(self.database_statement_seconds, self.database_lock_seconds, self.database_idle_seconds)
+
+
+def _tokens(given: SecretStr | None) -> list[str]:
+    return [token.strip() for token in (given.get_secret_value() if given else "").split(",") if token.strip()]
 
 
 def is_this_machine(host: str) -> bool:

@@ -9,13 +9,26 @@ from collections.abc import Container, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, LargeBinary, Table, Text, func, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    LargeBinary,
+    Table,
+    Text,
+    func,
+    text,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
 _NOW = {"server_default": func.now()}
+_CLOCK = {"server_default": text("clock_timestamp()")}
 
 
 def names(model: type[SQLModel], *only: str, without: Container[str] = (), of: str = "") -> str:
@@ -117,3 +130,44 @@ class JobRow(ChassisTables, table=True):
     failing_since: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     outcome: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
     dead_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+
+
+class AuditRow(ChassisTables, table=True):
+    """An act of an operator's. Rows are never changed or deleted: the migration's triggers refuse it."""
+
+    __tablename__ = "audit_log"
+    __table_args__ = (Index("audit_log_subject", "subject", "id"),)
+
+    id: int = Field(sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
+    at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs=_CLOCK)
+    operator: str = Field(sa_type=Text)
+    action: str = Field(sa_type=Text)
+    subject: str = Field(sa_type=Text)
+    reason: str | None = Field(default=None, sa_type=Text)
+    before: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
+    after: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
+
+
+class DeadLetterRow(ChassisTables, table=True):
+    """A dead letter of this service: the record as it was read, what it is about, and what became of it."""
+
+    __tablename__ = "dead_letter"
+    __table_args__ = (
+        CheckConstraint("state IN ('dead', 'redriven', 'dropped')", name="dead_letter_state"),
+        Index("dead_letter_dead", "id", postgresql_where=text("state = 'dead'")),
+        Index("dead_letter_dead_at", "dead_at"),
+        Index("dead_letter_subject", "subject"),
+    )
+
+    id: int = Field(sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
+    topic: str = Field(sa_type=Text)
+    partition: int
+    record_offset: int = Field(sa_type=BigInteger)
+    key: bytes | None = Field(default=None, sa_type=LargeBinary)
+    value: bytes | None = Field(default=None, sa_type=LargeBinary)
+    headers: list[Any] = Field(sa_type=JSONB)
+    error: str = Field(sa_type=Text)
+    subject: str | None = Field(default=None, sa_type=Text)
+    dead_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs=_CLOCK)
+    state: str = Field(default="dead", sa_type=Text, sa_column_kwargs={"server_default": "dead"})
+    settled_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))

@@ -32,6 +32,7 @@ from oms_contracts.topics import PAYMENT_REFUNDED
 from oms_servers.ports import free_port
 from oms_servers.postgres import PostgresServer
 
+TOKEN = "of-this-test-0123456789"
 TOY = '''
 """A service of this test: it keeps what it is sent, and can be slow about it."""
 import asyncio
@@ -115,6 +116,7 @@ if __name__ == "__main__":
 '''
 MIGRATION = """
 from oms_chassis.migrations import create_chassis_tables, create_outbox_quarantine, drop_chassis_tables, extend_jobs
+from oms_chassis.migrations.operators import create_audit_log, create_dead_letters
 revision = "0001"
 down_revision = None
 downgrade = drop_chassis_tables
@@ -123,6 +125,8 @@ def upgrade():
     create_chassis_tables()
     create_outbox_quarantine()
     extend_jobs()
+    create_audit_log()
+    create_dead_letters()
 """
 
 
@@ -161,8 +165,8 @@ class Toy:
                 [sys.executable, "-m", "toy.main", "serve"], env=self.environment | environment, stdout=log, stderr=log
             )
 
-    def get(self, path: str, port: int | None = None) -> httpx.Response:
-        return httpx.get(f"http://127.0.0.1:{port or self.internal}{path}", timeout=10)
+    def get(self, path: str, port: int | None = None, **headers: str) -> httpx.Response:
+        return httpx.get(f"http://127.0.0.1:{port or self.internal}{path}", headers=headers, timeout=10)
 
     def answers(self) -> bool:
         try:
@@ -187,7 +191,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer, 
     """A toy that runs, for tests that only look at it."""
     name = f"toy_{uuid4().hex}"
     toy = Toy(tmp_path_factory.mktemp("toy"), postgres.create_database(name), kafka)
-    toy.environment["OMS_KEEP_ALIVE_SECONDS"] = "1"
+    toy.environment |= {"OMS_KEEP_ALIVE_SECONDS": "1", "OMS_ADMIN_TOKEN": TOKEN}
     with started(toy):
         yield toy
     postgres.drop_database(name)
@@ -311,8 +315,20 @@ def test_a_service_with_http_is_ready_without_kafka(toy: Toy) -> None:
         process.wait()
 
 
+def test_without_a_token_a_service_has_no_admin_api(toy: Toy) -> None:
+    with started(toy):
+        assert toy.get("/admin/audit").status_code == 404
+
+
 def test_probes_and_metrics_are_not_on_the_public_port(running: Toy) -> None:
     assert [running.get(path, running.http).status_code for path in ("/livez", "/readyz", "/metrics")] == [404] * 3
+
+
+def test_the_admin_api_is_on_the_internal_port_only_and_there_for_those_with_a_token(running: Toy) -> None:
+    known = {"Authorization": f"Bearer {TOKEN}"}
+    answers = [running.get("/admin/audit", running.http, **known), running.get("/admin/audit", running.internal)]
+    assert [answer.status_code for answer in answers] == [404, 401]
+    assert running.get("/admin/audit", running.internal, **known).json() == []
 
 
 def test_an_idle_connection_is_kept_as_long_as_the_setting_says(running: Toy) -> None:

@@ -18,6 +18,7 @@ from oms_chassis.tables import ChassisTables, assigned, columns, names, typed
 
 FIRST = """
 from oms_chassis.migrations import create_chassis_tables, create_outbox_quarantine, extend_jobs
+from oms_chassis.migrations.operators import create_audit_log, create_dead_letters
 
 revision = "0001"
 down_revision = None
@@ -27,6 +28,8 @@ def upgrade():
     create_chassis_tables()
     create_outbox_quarantine()
     extend_jobs()
+    create_audit_log()
+    create_dead_letters()
 """
 
 

@@ -5,7 +5,8 @@ import sys
 import typer
 from rich.console import Console
 
-from oms_cli import machine, orders, show
+from oms_cli import audit, machine, orders, show
+from oms_cli.options import PANEL
 from oms_servers.errors import LocalError
 
 app = typer.Typer(
@@ -16,6 +17,7 @@ app = typer.Typer(
 )  # fmt: skip
 app.add_typer(machine.app)
 app.add_typer(orders.app)
+app.add_typer(audit.app, name="audit", rich_help_panel=PANEL)
 
 
 def main() -> None:

@@ -85,7 +85,7 @@ class Client:
         deadline, timeout = time.monotonic() + within, httpx.Timeout(10.0, read=within)
         try:
             with self._http.stream("GET", f"{self.order}/order/{order}/events", timeout=timeout) as response:
-                for line in _check(response).iter_lines():
+                for line in check(response).iter_lines():
                     if line.startswith("data:"):
                         yield json.loads(line[5:])
                     if time.monotonic() > deadline:
@@ -127,14 +127,14 @@ class Client:
             response = self._http.request(method, url, **more)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _unreachable(url) from error
-        return _check(response).json()
+        return check(response).json()
 
 
 def _local(port: int) -> str:
     return f"http://localhost:{port}"
 
 
-def _check(response: httpx.Response) -> httpx.Response:
+def check(response: httpx.Response) -> httpx.Response:
     if response.is_error:
         response.read()
         raise _refused(response)

@@ -38,6 +38,11 @@ def clock(instant: str) -> str:
     return datetime.fromisoformat(instant).astimezone().strftime("%H:%M:%S.%f")[:-3]
 
 
+def moment(instant: str) -> str:
+    """An ISO 8601 instant in this machine's zone."""
+    return datetime.fromisoformat(instant).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
 def states(parts: Iterable[tuple[str, str, str]]) -> Table:
     """Name, state and address of each program."""
     return table(("what", "state", "where"), ((name, styled(state), where) for name, state, where in parts))

@@ -13,7 +13,7 @@ from typing import Any, Self
 from oms_chassis.messaging import kafka as broker
 from oms_chassis.settings import Settings
 from oms_contracts.topics import SERVICES
-from oms_platform import services
+from oms_platform import services, tokens
 from oms_platform.addresses import Addresses
 from oms_servers import jars
 from oms_servers.errors import LocalError, PortTaken
@@ -45,6 +45,7 @@ class Platform:
         behind: tuple[int, int] | None = None,
     ) -> None:
         self.folder, self.at = folder, at or Addresses.free()
+        self.admin_token = tokens.new()
         self._topics_exist = threading.Event()
         self._starting: Sequence[Future[None]] = ()
         data = folder / "data"
@@ -64,7 +65,13 @@ class Platform:
         self.mailcatcher = services.mailcatcher(self.at, data / "mailcatcher", self._log("mailcatcher"))
         self.services = {
             name: services.service(
-                name, self.at, self._log(name), self.databases[name].url, commands.get(name), environment.get(name)
+                name,
+                self.at,
+                self._log(name),
+                self.databases[name].url,
+                commands.get(name),
+                environment.get(name),
+                self.admin_token,
             )
             for name in SERVICES
         }
@@ -96,6 +103,7 @@ class Platform:
         """Start everything, side by side, and wait until all are ready. Whatever fails first ends the rest."""
         self._check_ports()
         jars.jars(progress)
+        tokens.keep(self.folder, self.admin_token)
         self._topics_exist.clear()
         chains: list[Callable[[], None]] = [
             self._start_kafka,

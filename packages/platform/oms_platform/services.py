@@ -44,12 +44,14 @@ class HttpServer(Server):
 
 def service(
     name: str, at: Addresses, log: Path, database_url: str,
-    command: Sequence[str] | None = None, extra: Mapping[str, str] | None = None,
+    command: Sequence[str] | None = None, extra: Mapping[str, str] | None = None, admin_token: str = "",
 ) -> HttpServer:  # fmt: skip
-    """A service as its folder declares it. `command` starts it in another way, `extra` adds to its environment."""
+    """A service as its folder declares it. `command` starts it in another way, `extra` adds to its environment;
+    `admin_token` opens its admin API."""
     declared = declaration(name)
     listens = (*([at.http[name]] if declared.http else []), at.internal[name])
-    environment = {**_common(name, at, database_url), **declared.environment(at), **(extra or {})}
+    common = {**_common(name, at, database_url), "OMS_ADMIN_TOKEN": admin_token}
+    environment = {**common, **declared.environment(at), **(extra or {})}
     start = command or [sys.executable, "-m", f"oms_{name}.main", "serve"]
     return HttpServer(name, log, listens, (at.internal[name], "/readyz"), start, environment)
 

@@ -35,12 +35,16 @@ def create(
     provides: Iterable[object],
     metrics: Metrics,
     body_limit: int = 64 * 1024,
+    prefix: str = "",
 ) -> FastAPI:
-    """The application; `provides` are the objects that its routes depend on. LookupError if one is missing."""
+    """The application; `provides` are the objects that its routes depend on. LookupError if one is missing.
+
+    `prefix` is where its own documents are; routers bring theirs.
+    """
     app = FastAPI(
         title=title,
-        openapi_url="/openapi.json",
-        docs_url="/docs",
+        openapi_url=f"{prefix}/openapi.json",
+        docs_url=f"{prefix}/docs",
         redoc_url=None,
         redirect_slashes=False,  # to an address made of the request's Host header, and without TLS behind a proxy
         telemetry=SILENT,

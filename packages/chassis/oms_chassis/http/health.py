@@ -13,6 +13,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from oms_chassis.db import Database
 from oms_chassis.http.errors import Failsafe
@@ -71,8 +72,15 @@ def _events(service: str) -> bytes:
     return json.dumps(asyncapi.application(service), ensure_ascii=False).encode()
 
 
-def internal_app(service: str, health: Health, registry: CollectorRegistry, refresh: Callable[[], None]) -> Starlette:
-    """/livez, /readyz, /metrics and /asyncapi.json. `refresh` updates the gauges that say what is in the database."""
+def internal_app(
+    service: str,
+    health: Health,
+    registry: CollectorRegistry,
+    refresh: Callable[[], None],
+    admin: ASGIApp | None = None,
+) -> Starlette:
+    """/livez, /readyz, /metrics and /asyncapi.json. `refresh` updates the gauges that say what is in the database;
+    `admin` answers whatever is below /admin."""
 
     async def livez(_: Request) -> Response:
         stalled = list(health.stalled())
@@ -91,4 +99,17 @@ def internal_app(service: str, health: Health, registry: CollectorRegistry, refr
 
     pages = {"/livez": livez, "/readyz": readyz, "/metrics": metrics, "/asyncapi.json": events}
     routes = [Route(path, page) for path, page in pages.items()]
-    return Starlette(routes=routes, middleware=[Middleware(Failsafe)])
+    below = [Middleware(Below, prefix="/admin/", app_below=admin)] if admin is not None else []
+    return Starlette(routes=routes, middleware=[Middleware(Failsafe), *below])
+
+
+class Below:
+    """Hands what is asked for below a path to another application, which sees the whole path."""
+
+    def __init__(self, app: ASGIApp, prefix: str, app_below: ASGIApp) -> None:
+        self._app, self._prefix, self._below = app, prefix, app_below
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        is_below = scope["type"] == "http" and scope["path"].startswith(self._prefix)
+        await (self._below if is_below else self._app)(scope, receive, send)

@@ -19,7 +19,7 @@ from oms_chassis.jobs.worker import Worker
 from oms_chassis.messaging import inbox
 from oms_chassis.messaging.consumer import Consumer
 from oms_chassis.messaging.relay import Relay
-from oms_chassis.runtime import pruning
+from oms_chassis.runtime import administration, pruning
 from oms_chassis.runtime.drain import LATEST, Drain, LastResort
 from oms_chassis.runtime.gauges import refresh
 from oms_chassis.runtime.service import Context, Service
@@ -138,7 +138,8 @@ class Process:
 
     def _servers(self) -> list[Server]:
         settings = self._settings
-        internal = internal_app(self._service.name, self._health, self._metrics.registry, self._measure)
+        admin = administration.app(self._service.name, settings, self._database, self._components, self._metrics)
+        internal = internal_app(self._service.name, self._health, self._metrics.registry, self._measure, admin)
         times = settings.drain_seconds, settings.keep_alive_seconds
         servers = [server.make(internal, settings.http_host, settings.internal_port, *times)]
         if self._components.routers:

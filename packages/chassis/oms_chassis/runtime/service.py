@@ -29,6 +29,7 @@ class Context:
 @dataclass(frozen=True)
 class Components:
     """What a service is made of. `provides` are the objects that its routes depend on, found by their types.
+    `admin` are its own routes for operators, below those that every service has.
 
     `writers` are threads that requests write through. `on_drain` ends what would keep requests open for ever; writers
     are stopped, and `on_stop` runs, once no request is left.
@@ -37,6 +38,7 @@ class Components:
     subscriptions: Sequence[Subscription] = ()
     job_queues: Sequence[JobQueue] = ()
     routers: Sequence[APIRouter] = ()
+    admin: Sequence[APIRouter] = ()
     tasks: Sequence[Task] = ()
     retentions: Sequence[Retention] = ()
     writers: Sequence[Loop] = ()

@@ -1,0 +1,86 @@
+"""An operator's act: its rows and its entry of the audit log are one transaction.
+
+    @router.post("/things/{name}/repair")
+    def repair(name: str, act: Act, service: Administered) -> Repaired:
+        with act.transaction(service.database) as transaction:
+            ...
+            act.record(transaction, "things.repair", name, before, after)
+
+A dry run is the act itself, rolled back: what it answers is what the act would have done at that moment.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import unquote
+
+from fastapi import Depends, Header
+
+from oms_chassis.admin import audit
+from oms_chassis.db import Database, Transaction
+from oms_chassis.http.problems import InvalidRequest
+
+OPERATOR, REASON, DRY_RUN = "OMS-Operator", "OMS-Reason", "OMS-Dry-Run"
+OPERATOR_LENGTH, REASON_LENGTH = 100, 500  # characters
+
+
+class _RolledBack(Exception):
+    """Ends a dry run."""
+
+
+@dataclass(frozen=True)
+class OperatorAct:
+    """Who acts, why, and whether only to see what would happen."""
+
+    operator: str
+    reason: str | None = None
+    dry_run: bool = False
+
+    @contextmanager
+    def transaction(self, database: Database) -> Iterator[Transaction]:
+        """The act's transaction; rolled back at the end of the block if this is a dry run."""
+        with suppress(_RolledBack), database.transaction() as transaction:
+            yield transaction
+            if self.dry_run:
+                raise _RolledBack
+
+    def record(
+        self,
+        transaction: Transaction,
+        action: str,
+        subject: str,
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write the act into the audit log. `before` and `after` hold states and ids, and nothing of a customer's."""
+        entry = audit.Entry(self.operator, action, subject, self.reason, before, after)
+        audit.record(transaction, [entry])
+
+
+async def _act(
+    operator: Annotated[str | None, Header(alias=OPERATOR)] = None,
+    reason: Annotated[str | None, Header(alias=REASON)] = None,
+    dry_run: Annotated[bool, Header(alias=DRY_RUN)] = False,
+) -> OperatorAct:
+    """The act of a request's headers. Names and reasons are percent-encoded, since headers hold ASCII only."""
+    who = _text(OPERATOR, operator, OPERATOR_LENGTH)
+    if not who:
+        raise InvalidRequest((OPERATOR, "must name who acts"))
+    why = _text(REASON, reason, REASON_LENGTH)
+    if why and "@" in why:
+        raise InvalidRequest((REASON, "is kept for good: it must hold no address of a customer"))
+    return OperatorAct(who, why or None, dry_run)
+
+
+def _text(name: str, given: str | None, most: int) -> str:
+    if not given:
+        return ""
+    with suppress(UnicodeDecodeError):
+        text = unquote(given, errors="strict").strip()
+        if given.isascii() and text.isprintable() and 0 < len(text) <= most:
+            return text
+    raise InvalidRequest((name, f"must be 1 to {most} printable characters, percent-encoded"))
+
+
+Act = Annotated[OperatorAct, Depends(_act)]

@@ -1,0 +1,29 @@
+"""The admin application: a service's admin routes, on its internal port, for those who have a token."""
+
+from collections.abc import Iterable, Sequence
+
+from fastapi import APIRouter
+from starlette.types import ASGIApp
+
+from oms_chassis.admin import routes
+from oms_chassis.admin.service import AdministeredService
+from oms_chassis.admin.tokens import TokensOnly
+from oms_chassis.http import app
+from oms_chassis.telemetry.metrics import Metrics
+
+COMMON = (routes.router,)
+
+
+def create(
+    service: AdministeredService,
+    routers: Sequence[APIRouter],
+    provides: Iterable[object],
+    tokens: Sequence[str],
+    metrics: Metrics,
+) -> ASGIApp | None:
+    """The application with the routes that every service has and those of this one; None without a token."""
+    if not tokens:
+        return None
+    title = f"OMS {service.name}: admin API"
+    made = app.create(title, [*COMMON, *routers], [*provides, service], metrics, prefix=routes.PREFIX)
+    return TokensOnly(made, tokens)

@@ -1,0 +1,52 @@
+"""The audit log: what operators did, with what was there before and after. The database itself refuses to change it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from oms_chassis.db import Database, Rows, Transaction
+from oms_chassis.tables import AuditRow, names, typed
+
+_FIELDS = ("operator", "action", "subject", "reason", "before", "after")
+_RECORD = f"""
+INSERT INTO audit_log ({names(AuditRow, *_FIELDS)})
+SELECT {names(AuditRow, *_FIELDS)} FROM json_to_recordset(%(rows)s::json) AS r({typed(AuditRow, *_FIELDS)})
+"""
+_PAGE = f"""
+SELECT {names(AuditRow)} FROM audit_log
+WHERE (%(before)s::bigint IS NULL OR id < %(before)s) AND (%(operator)s::text IS NULL OR operator = %(operator)s)
+    AND (%(subject)s::text IS NULL OR subject = %(subject)s)
+    AND (%(action)s::text IS NULL OR action = %(action)s)
+ORDER BY id DESC LIMIT %(limit)s
+"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An act. It holds states and ids, and nothing of a customer's: it can never be erased."""
+
+    operator: str
+    action: str
+    subject: str
+    reason: str | None = None
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which entries are asked for; None: whatever it is."""
+
+    operator: str | None = None
+    subject: str | None = None
+    action: str | None = None
+
+
+def record(transaction: Transaction, entries: Sequence[Entry]) -> None:
+    """Write what is done in this transaction."""
+    transaction.run_rows(_RECORD, (asdict(entry) for entry in entries))
+
+
+def page(database: Database, filters: Filters, before: int | None, limit: int) -> Rows:
+    """Entries, newest first: those before the one of this id."""
+    return database.execute(_PAGE, before=before, limit=limit, **asdict(filters))

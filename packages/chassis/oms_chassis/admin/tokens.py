@@ -1,0 +1,40 @@
+"""Who may use the admin API: whoever sends one of its tokens (RFC 6750), compared in constant time."""
+
+import hmac
+from collections.abc import Mapping, Sequence
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from oms_chassis.http.problems import Problem, respond
+
+
+class Unauthenticated(Problem):
+    """The request carries none of the service's admin tokens."""
+
+    status, kind, title = 401, "unauthenticated", "An admin token is needed"
+    headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}
+
+
+class TokensOnly:
+    """Lets only those requests through that carry one of the tokens."""
+
+    def __init__(self, app: ASGIApp, tokens: Sequence[str]) -> None:
+        self._app, self._tokens = app, [token.encode() for token in tokens]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] == "http" and not self._is_known(_given(scope)):
+            await respond(Unauthenticated())(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _is_known(self, given: bytes) -> bool:
+        # All of them are compared, whichever is the right one.
+        return sum(hmac.compare_digest(given, token) for token in self._tokens) > 0
+
+
+def _given(scope: Scope) -> bytes:
+    """The token of a request; empty, and thus none of ours, if it has not exactly one."""
+    values = [value for name, value in scope["headers"] if name == b"authorization"]
+    kind, _, token = values[0].partition(b" ") if len(values) == 1 else (b"", b"", b"")
+    return bytes(token.strip()) if kind.lower() == b"bearer" else b""

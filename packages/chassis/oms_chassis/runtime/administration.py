@@ -1,0 +1,16 @@
+"""The admin API of a running service."""
+
+from starlette.types import ASGIApp
+
+from oms_chassis.admin import app as admin
+from oms_chassis.admin.service import AdministeredService
+from oms_chassis.db import Database
+from oms_chassis.runtime.service import Components
+from oms_chassis.settings import Settings
+from oms_chassis.telemetry.metrics import Metrics
+
+
+def app(name: str, settings: Settings, database: Database, components: Components, metrics: Metrics) -> ASGIApp | None:
+    """The application of a service's admin routes; None where no token opens it."""
+    service = AdministeredService(name, database, components.subscriptions, components.job_queues)
+    return admin.create(service, components.admin, components.provides, settings.admin_tokens, metrics)

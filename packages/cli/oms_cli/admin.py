@@ -1,0 +1,132 @@
+"""The services' admin APIs, as `oms` uses them: those of `oms up`, or those that the environment names."""
+
+import getpass
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+
+from oms_cli.client import Json, Refused, Unreachable, check
+from oms_contracts.topics import SERVICES
+from oms_platform import tokens
+from oms_platform.addresses import HOST, Addresses
+from oms_platform.running import home
+from oms_servers.errors import LocalError
+
+PAGE = 100
+
+
+class NoToken(LocalError):
+    """The admin APIs want a token, and there is none."""
+
+
+@dataclass(frozen=True)
+class Acting:
+    """Who acts, why, and whether only to see what would happen: headers of every request."""
+
+    operator: str | None = None
+    reason: str | None = None
+    dry_run: bool = False
+
+    def headers(self) -> dict[str, str]:
+        named = {"OMS-Operator": quote(self.operator or _user())}
+        reason = {"OMS-Reason": quote(self.reason)} if self.reason else {}
+        return named | reason | ({"OMS-Dry-Run": "true"} if self.dry_run else {})
+
+
+class Admin:
+    """The admin API of each service at these URLs, for one operator."""
+
+    def __init__(self, urls: Mapping[str, str], token: str, acting: Acting) -> None:
+        self.urls, self.acting = urls, acting
+        headers = {"Authorization": f"Bearer {token}", **acting.headers()}
+        self._http = httpx.Client(headers=headers, timeout=httpx.Timeout(10.0, read=60.0), trust_env=False)
+
+    @classmethod
+    def of_environment(cls, acting: Acting, given: Sequence[str] = ()) -> Self:
+        """With OMS_ADMIN_TOKEN, at OMS_ADMIN_URL_<SERVICE>; `given` are some of the URLs, each as `service=URL`.
+
+        What neither names is that of `oms up`.
+        """
+        token = os.environ.get("OMS_ADMIN_TOKEN", "").partition(",")[0].strip() or tokens.kept(home())
+        if not token:
+            raise NoToken(
+                "There is no admin token",
+                "`make up` makes one for this machine; OMS_ADMIN_TOKEN is that of another OMS "
+                "(kubectl get secret oms-admin -o jsonpath='{.data.token}' | base64 -d)",
+            )
+        named = dict(_named(one) for one in given)
+        return cls({service: _url(service, named) for service in SERVICES}, token, acting)
+
+    def get(self, service: str, path: str, **params: str | int | None) -> Any:
+        """What is at a path of a service's admin API."""
+        return self._ask("GET", service, path, params=_given(params)).json()
+
+    def pages(self, service: str, path: str, limit: int, **params: str | int | None) -> list[Json]:
+        """The first so many of a list, over as many of its pages as it takes."""
+        found: list[Json] = []
+        for page in self._pages(service, path, _given(params) | {"limit": min(limit, PAGE)}):
+            found += page
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
+    def _pages(self, service: str, path: str, params: dict[str, Any]) -> Iterator[list[Json]]:
+        response = self._ask("GET", service, path, params=params)
+        yield response.json()
+        while link := response.links.get("next"):
+            response = self._ask("GET", service, link["url"])
+            yield response.json()
+
+    def act(self, service: str, path: str, method: str = "POST", **body: Any) -> Any:
+        """Do what is at a path; its answer. A dry run answers the same, and changes nothing."""
+        return self._ask(method, service, path, json=body or None).json()
+
+    def _ask(self, method: str, service: str, path: str, **more: Any) -> httpx.Response:
+        url = self.urls[service]
+        try:
+            response = self._http.request(method, f"{url}{path}", **more)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _unreachable(service, url) from error
+        if response.status_code == 401:
+            raise Refused(f"{service} does not take this admin token", f"OMS_ADMIN_TOKEN is to be that of {url}")
+        return check(response)
+
+
+def _given(params: Mapping[str, str | int | None]) -> dict[str, Any]:
+    return {name: value for name, value in params.items() if value is not None}
+
+
+def _variable(service: str) -> str:
+    return f"OMS_ADMIN_URL_{service.upper().replace('-', '_')}"
+
+
+def _url(service: str, named: Mapping[str, str]) -> str:
+    local = f"http://{HOST}:{Addresses.local().internal[service]}"
+    return (named.get(service) or os.environ.get(_variable(service)) or local).rstrip("/")
+
+
+def _named(given: str) -> tuple[str, str]:
+    service, _, url = given.partition("=")
+    if service not in SERVICES or not url:
+        raise LocalError("--url is SERVICE=URL", f"Services are: {', '.join(SERVICES)}")
+    return service, url
+
+
+def _user() -> str:
+    """Who has typed this, as far as the machine knows."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        raise LocalError("Nobody knows who you are", "--as NAME says it") from None
+
+
+def _unreachable(service: str, url: str) -> Unreachable:
+    forward = f"kubectl port-forward deploy/oms-{service} 9100:9100"
+    return Unreachable(
+        f"The admin API of {service} at {url} does not answer",
+        f"`make up` starts OMS on this machine; {_variable(service)} or --url names another ({forward})",
+    )
