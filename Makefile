@@ -50,7 +50,7 @@ service: ## begin a new service: make service NAME=loyalty
 migration: setup ## generate a migration from a service's tables: make migration SERVICE=order m="what changes"
 	@.venv/bin/python scripts/migration.py "$(SERVICE)" "$(m)"
 
-bench: setup ## measure throughput and latency, next to a naive build
+bench: setup ## measure throughput and latency, next to FastStream and a naive build
 	@scripts/bench.sh
 
 footprint: setup ## measure a cluster of its own: images, memory, start and update

@@ -1,4 +1,4 @@
-"""Measure OMS next to a naive build of the same flow: `scripts/bench.sh --help`."""
+"""Measure OMS next to other builds of the same flow, FastStream and a naive one: `scripts/bench.sh --help`."""
 
 import argparse
 import sys
@@ -6,6 +6,8 @@ from pathlib import Path
 
 from benchmarks import report, runs
 from benchmarks.runs import Result
+
+BUILDS = ("oms", "faststream", "naive")
 
 
 def main() -> int:
@@ -24,15 +26,14 @@ def main() -> int:
 
 
 def _interleaved(options: argparse.Namespace) -> list[Result]:
-    """A-B-B-A: what drifts in the machine falls on both builds alike."""
+    """Forwards, then backwards: what drifts in the machine falls on all builds alike."""
     results = []
+    orders = {"oms": options.orders, "faststream": options.faststream_orders, "naive": options.naive_orders}
     for repeat in range(options.repeats):
-        builds = ("oms", "naive") if repeat % 2 == 0 else ("naive", "oms")
-        for build in builds:
-            orders = options.orders if build == "oms" else options.naive_orders
-            result = runs.throughput(build, orders, options.connections)
+        for build in options.builds if repeat % 2 == 0 else reversed(options.builds):
+            result = runs.throughput(build, orders[build], options.connections)
             results.append(result)
-            said = f"run {repeat + 1} of {options.repeats}, {build}: {result.per_second:.0f} orders/s"
+            said = f"run {repeat + 1} of {options.repeats}, {build}: {result.notified_per_second:.0f} orders/s"
             print(said, *result.violations, sep="\n  ", flush=True)
     return results
 
@@ -40,6 +41,8 @@ def _interleaved(options: argparse.Namespace) -> list[Result]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/bench.sh", description=__doc__)
     parser.add_argument("--orders", type=int, default=20_000, help="of each run of OMS (default %(default)s)")
+    parser.add_argument("--builds", nargs="+", choices=BUILDS, default=BUILDS, help="(default: all)")
+    parser.add_argument("--faststream-orders", type=int, default=10_000, help="of each FastStream run (%(default)s)")
     parser.add_argument("--naive-orders", type=int, default=2_000, help="of each naive run (default %(default)s)")
     parser.add_argument(
         "--repeats", type=int, default=5, help="runs of each build (default %(default)s; 0: latencies only)"

@@ -23,6 +23,7 @@ LIMIT = 900.0  # seconds until a run whose orders do not all end counts as faile
 _ROOT = Path(__file__).parent.parent
 _LEFT = {
     "oms": "SELECT count(*) FILTER (WHERE status NOT IN ('CONFIRMED', 'CANCELLED')), count(*) FROM orders",
+    "faststream": "SELECT count(*) FILTER (WHERE status <> 'CONFIRMED'), count(*) FROM faststream_order",
     "naive": "SELECT count(*) FILTER (WHERE status <> 'CONFIRMED'), count(*) FROM naiveorder",
 }
 
@@ -31,7 +32,7 @@ _LEFT = {
 class Result:
     """What one run gave. Rates are orders/s until the last one was terminal, was accepted, and had its mail and text.
 
-    Memory is in MiB (private and shared pages, PSS), CPU in milliseconds an order.
+    Memory is in MiB (private and shared pages, PSS). CPU is in milliseconds an order until its customer was notified.
     """
 
     build: str
@@ -46,12 +47,12 @@ class Result:
 
 @contextmanager
 def system(build: str) -> Iterator[Platform]:
-    """A fresh system of all services ("oms" or "naive"), with stock for every order."""
-    naive = {name: [sys.executable, "-m", "benchmarks.naive", name] for name in SERVICES}
+    """A fresh system of all services ("oms", "faststream" or "naive"), with stock for every order."""
+    others = {name: [sys.executable, "-m", f"benchmarks.{build}", name] for name in SERVICES}
     path = {name: {"PYTHONPATH": str(_ROOT), "OMS_LOG_LEVEL": "WARNING"} for name in SERVICES}
     with TemporaryDirectory(prefix="oms-bench-") as folder:
         Path(folder).chmod(0o755)
-        with Platform(Path(folder) / "oms", commands=naive if build == "naive" else {}, environment=path) as platform:
+        with Platform(Path(folder) / "oms", commands={} if build == "oms" else others, environment=path) as platform:
             if build == "oms":
                 _stock(platform)
             yield platform
@@ -67,14 +68,15 @@ def throughput(build: str, orders: int, connections: int) -> Result:
     with system(build) as platform:
         warm_up = asyncio.run(flood(_port(platform), 50, 4))
         _await_terminal(platform, build, warm_up.accepted)
+        _await_notified(platform, warm_up.accepted)
         before, started = _cpu(platform), time.perf_counter()
         outcome = asyncio.run(flood(_port(platform), orders, connections))
         _await_terminal(platform, build, warm_up.accepted + outcome.accepted)
         seconds = time.perf_counter() - started
-        cpu = {name: 1000 * (used - before[name]) / orders for name, used in _cpu(platform).items()}
-        memory = {name: _memory(pid) for name, pid in _pids(platform).items()}
         _await_notified(platform, warm_up.accepted + outcome.accepted)
         notified = outcome.accepted / (time.perf_counter() - started)
+        cpu = {name: 1000 * (used - before[name]) / orders for name, used in _cpu(platform).items()}
+        memory = {name: _memory(pid) for name, pid in _pids(platform).items()}
         violations = _violations(platform) if build == "oms" else []
     rates = (outcome.accepted / seconds, orders / outcome.seconds, notified)
     return Result(build, orders, *rates, violations, memory, cpu)

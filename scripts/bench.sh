@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Throughput and latency next to a naive build of the same flow: scripts/bench.sh --help
+# Throughput and latency next to other builds of the same flow: scripts/bench.sh --help
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh

@@ -5,26 +5,37 @@ from benchmarks.load import Outcome
 from benchmarks.runs import Result
 
 
-def result(build: str, per_second: float, *violations: str) -> Result:
-    return Result(build, 100, per_second, 200.0, 50.0, list(violations), {"order": 90.4}, {"order": 0.712})
+def result(build: str, per_second: float, *violations: str, cpu: float = 0.5) -> Result:
+    return Result(build, 100, per_second, 200.0, per_second / 2, list(violations), {"order": 90.4}, {"order": cpu})
 
 
-RESULTS = [result("oms", 500.0), result("oms", 700.0), result("oms", 600.0, "order 1 has two charges")]
-NAIVE = [result("naive", 50.0), result("naive", 70.0), result("naive", 60.0)]
+OMS = [result("oms", 500.0), result("oms", 700.0), result("oms", 600.0, "order 1 has two charges")]
+OTHERS = [result("faststream", 300.0, cpu=1.0), result("naive", 50.0), result("naive", 70.0), result("naive", 60.0)]
 
 
 def test_the_page_compares_medians_and_counts_what_was_violated() -> None:
-    page = report.page([*RESULTS, *NAIVE], {150.0: Outcome(99, 1, 1.0, [0.001] * 98 + [0.5])}, "scripts/bench.sh")
-    assert "**Ratio of the medians: 10.0.** Violated invariants in the counted runs: 1." in page
-    assert "| OMS | 100 | 3 | 600 | 500 | 700 | 50 |" in page
+    page = report.page([*OMS, *OTHERS], {150.0: Outcome(99, 1, 1.0, [0.001] * 98 + [0.5])}, "scripts/bench.sh")
+    assert (
+        "**OMS next to FastStream, medians: 2.0 times the orders/s until notified, 2.0 times until terminal, 0.50"
+        in page
+    )
+    assert "**OMS next to naive, medians: 10.0 times the orders/s until notified" in page
+    assert "Violated invariants in the counted runs of OMS: 1." in page
+    assert "| OMS | 100 | 3 | 300 (250 to 350) | 600 (500 to 700) | 200 (200 to 200) |" in page
+    assert "| order | 0.50 | 1.00 | 0.50 |" in page
     assert "| 150 | 99 of 100 | 1.0 | 1.0 | 500.0 | 500.0 |" in page
-    assert "| order | 0.71 | 90 |" in page
+
+
+def test_a_build_that_was_not_run_is_in_no_table() -> None:
+    page = report.page(OMS, {}, "scripts/bench.sh --builds oms")
+    assert "| program, ms | OMS |" in page
+    assert "next to" not in page
 
 
 def test_latencies_can_be_had_without_the_long_runs() -> None:
     page = report.page([], {150.0: Outcome(2, 0, 1.0, [0.001, 0.002])}, "scripts/bench.sh --repeats 0")
     assert "| 150 | 2 of 2 |" in page
-    assert "Ratio" not in page
+    assert "Orders a second" not in page
 
 
 def test_a_load_of_which_nothing_was_accepted_has_no_latencies() -> None:
