@@ -4,12 +4,19 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import BaseModel, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from oms_chassis.sessions import Limits
 
 TOKEN_LENGTH = 20  # characters at least
+
+
+class TopicSettings(BaseModel):
+    """What a topic is to have; settings as Kafka names them."""
+
+    partitions: int = Field(ge=1)
+    config: dict[str, str] = {}
 
 
 class Settings(BaseSettings):
@@ -37,6 +44,12 @@ class Settings(BaseSettings):
     kafka_replication: int = Field(default=1, ge=1, description="of each topic that the topics command creates")
     kafka_min_in_sync: int | None = Field(
         default=None, ge=1, description="of each topic that the topics command creates; one less than the replication"
+    )
+    kafka_prefix: str = Field(
+        default="", pattern=r"^[a-zA-Z0-9._-]{0,80}$", description="before the name of each topic and group"
+    )
+    kafka_topics: dict[str, TopicSettings] | None = Field(
+        default=None, description="what the topics command creates and keeps as it is, by name; the contracts' topics"
     )
 
     http_host: str = "0.0.0.0"  # noqa: S104 - a container is reached from outside

@@ -277,7 +277,7 @@ def test_topics_say_when_the_broker_is_away(
     def refuse(_: Settings) -> list[str]:
         raise StreamUnavailable("KafkaConnectionError")
 
-    monkeypatch.setattr(kafka_module, "create_topics", refuse)
+    monkeypatch.setattr(kafka_module, "reconcile_topics", refuse)
     monkeypatch.setattr("oms_chassis.runtime.waiting.START_TIMEOUT", 0.0)
     monkeypatch.setenv("OMS_DATABASE_URL", database_url)
     monkeypatch.setenv("OMS_KAFKA_BOOTSTRAP", "127.0.0.1:1")

@@ -77,6 +77,11 @@ def emitted_by(service: str) -> Iterable[str]:
     return (*(topic.name for topic in TOPICS if topic.emitted_by == service), dead_letter(service))
 
 
+def read_by(service: str) -> Iterable[str]:
+    """All topics that a service reads."""
+    return (topic.name for topic in TOPICS if service in topic.read_by)
+
+
 def names() -> Iterable[str]:
     """All topics that a broker must have."""
     return (*(topic.name for topic in TOPICS), *(dead_letter(service) for service in SERVICES))

@@ -2,7 +2,8 @@
 
 serve     run it (the default)
 migrate   bring its database to the newest version
-topics    create the topics that the broker lacks
+topics    create the topics that the broker lacks, with the partitions and the settings that they are to have
+rewind    read again what was read since a time (--since 2026-11-25T10:00:00Z); no process of the service may run
 """
 
 import argparse
@@ -10,6 +11,7 @@ import asyncio
 import sys
 import threading
 from collections.abc import Sequence
+from datetime import datetime
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -22,6 +24,7 @@ from oms_chassis.messaging.streams import StreamUnavailable
 from oms_chassis.poolers import SessionNotOurs
 from oms_chassis.runtime.drain import LastResort
 from oms_chassis.runtime.process import Process
+from oms_chassis.runtime.rewinding import rewind
 from oms_chassis.runtime.service import Service
 from oms_chassis.runtime.waiting import until_up
 from oms_chassis.sessions import Limits
@@ -29,6 +32,8 @@ from oms_chassis.settings import Settings
 from oms_chassis.telemetry import logs
 
 log = logs.logger(__name__)
+
+COMMANDS = ("serve", "migrate", "topics", "rewind")
 
 # What a migration may take is not known here: it sets bounds of its own. Only silence has an end.
 MIGRATING = Limits(statement=3600.0, lock=0.0, idle_in_transaction=0.0)
@@ -40,17 +45,31 @@ GIL_SWITCH_INTERVAL = (
 def main(service: Service, argv: Sequence[str] | None = None) -> int:
     """Run a service's command line; the exit code (2 for settings that cannot be used)."""
     parser = argparse.ArgumentParser(prog=f"python -m {service.package}.main", description=_about(service))
-    parser.add_argument("command", nargs="?", choices=("serve", "migrate", "topics"), default="serve")
-    command = parser.parse_args(argv).command
+    parser.add_argument("command", nargs="?", choices=COMMANDS, default="serve")
+    parser.add_argument("--since", type=_moment, help="rewind: the time to go back to")
+    given = parser.parse_args(argv)
+    command: str = given.command
+    if (command == "rewind") != (given.since is not None):
+        parser.error("--since goes with rewind, and rewind with --since")
     try:
         settings = service.settings()
     except ValidationError as error:
         print(_explain(error), file=sys.stderr)  # noqa: T201 - for the person at the terminal
         return 2
     logs.configure(service.name, settings.log_level, settings.log_format)
-    if command != "topics" and not _has_sessions(settings):
+    if command in {"serve", "migrate"} and not _has_sessions(settings):
         return 2
+    if command == "rewind":
+        return rewind(service, settings, given.since)
     return {"serve": serve, "migrate": _migrate, "topics": _topics}[command](service, settings)
+
+
+def _moment(text: str) -> datetime:
+    """A time with its zone; ValueError, which argparse explains, without one."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time without its zone")
+    return moment
 
 
 def _about(service: Service) -> str:
@@ -98,11 +117,13 @@ def _migrate(service: Service, settings: Settings) -> int:
 
 def _topics(_: Service, settings: Settings) -> int:
     try:
-        created = until_up(lambda: kafka.create_topics(settings), StreamUnavailable)
+        changes = until_up(lambda: kafka.reconcile_topics(settings), StreamUnavailable)
     except StreamUnavailable as error:
         log.error("topics_failed", error=str(error))
         return 1
-    log.info("topics_created", topics=created)
+    log.info("topics_created", topics=changes.created, grown=changes.grown, configured=changes.configured)
+    if changes.larger:
+        log.warning("topics_larger", topics=changes.larger)
     return 0
 
 

@@ -1,38 +1,112 @@
 """The topics that a broker must have."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
 
 from oms_chassis.messaging.kafka.connection import closed_on_error, connection, unavailable_on_error
 from oms_chassis.messaging.streams import LETTER_LIMIT, RECORD_LIMIT
-from oms_chassis.settings import Settings
+from oms_chassis.settings import Settings, TopicSettings
 from oms_contracts import topics
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What was done, by the topics' names. Kafka takes no partitions away: `larger` have more than they should."""
+
+    created: list[str]
+    grown: list[str]
+    configured: list[str]
+    larger: list[str]
 
 
 def create_topics(settings: Settings) -> list[str]:
     """Create the topics that are missing; their names."""
+    with _administration(settings) as admin:
+        return _create(admin, settings, _wanted(settings))
+
+
+def reconcile_topics(settings: Settings) -> Changes:
+    """Create the topics that are missing, and give the others the partitions and the settings that they lack."""
+    with _administration(settings) as admin:
+        wanted = _wanted(settings)
+        created = _create(admin, settings, wanted)
+        theirs = {name: topic for name, topic in wanted.items() if name not in created}
+        if settings.kafka_topics is None:
+            return Changes(created, [], [], [])
+        sizes = _sizes(admin, theirs)
+        grown = sorted(name for name, topic in theirs.items() if sizes[name] < topic.partitions)
+        if grown:
+            admin.create_partitions({name: theirs[name].partitions for name in grown})
+        larger = sorted(name for name, topic in theirs.items() if sizes[name] > topic.partitions)
+        return Changes(created, grown, _configure(admin, theirs), larger)
+
+
+@contextmanager
+def _administration(settings: Settings) -> Iterator[KafkaAdminClient]:
     with unavailable_on_error(), closed_on_error() as client:
         admin = KafkaAdminClient(**connection(settings), kafka_client=client)
         try:
-            missing = sorted(set(topics.names()) - set(admin.list_topics()))
-            if missing:
-                admin.create_topics({name: _topic(settings, name) for name in missing})
-            return missing
+            yield admin
         finally:
             admin.close()
 
 
-def _topic(settings: Settings, name: str) -> dict[str, Any]:
-    events = {topic.name: topic for topic in topics.TOPICS}
-    compacted = name in events and events[name].compacted
+def _wanted(settings: Settings) -> dict[str, TopicSettings]:
+    """All topics, by the names that the broker knows them by."""
+    # With fewer, an event that `acks=all` acknowledged could be lost with one broker.
+    safe = {"min.insync.replicas": str(settings.kafka_min_in_sync or max(1, settings.kafka_replication - 1))}
+    wanted = settings.kafka_topics or {name: _by_contract(settings, name) for name in topics.names()}
     return {
-        "num_partitions": settings.kafka_partitions,
-        "replication_factor": settings.kafka_replication,
-        "configs": {
-            "cleanup.policy": "compact" if compacted else "delete",
-            "max.message.bytes": str(RECORD_LIMIT if name in events else LETTER_LIMIT),
-            # With fewer, an event that `acks=all` acknowledged could be lost with one broker.
-            "min.insync.replicas": str(settings.kafka_min_in_sync or max(1, settings.kafka_replication - 1)),
-        },
+        f"{settings.kafka_prefix}{name}": TopicSettings(partitions=topic.partitions, config=safe | topic.config)
+        for name, topic in wanted.items()
     }
+
+
+def _by_contract(settings: Settings, name: str) -> TopicSettings:
+    events = {topic.name: topic for topic in topics.TOPICS}
+    config = {
+        "cleanup.policy": "compact" if name in events and events[name].compacted else "delete",
+        "max.message.bytes": str(RECORD_LIMIT if name in events else LETTER_LIMIT),
+    }
+    return TopicSettings(partitions=settings.kafka_partitions, config=config)
+
+
+def _create(admin: KafkaAdminClient, settings: Settings, wanted: Mapping[str, TopicSettings]) -> list[str]:
+    missing = sorted(wanted.keys() - set(admin.list_topics()))
+    if missing:
+        admin.create_topics({name: _new(settings, wanted[name]) for name in missing})
+    return missing
+
+
+def _new(settings: Settings, topic: TopicSettings) -> dict[str, Any]:
+    return {
+        "num_partitions": topic.partitions,
+        "replication_factor": settings.kafka_replication,
+        "configs": topic.config,
+    }
+
+
+def _sizes(admin: KafkaAdminClient, names: Mapping[str, TopicSettings]) -> dict[str, int]:
+    """How many partitions each topic has."""
+    found = admin.describe_topics(sorted(names)) if names else []
+    return {topic["name"]: len(topic["partitions"]) for topic in found}
+
+
+def _configure(admin: KafkaAdminClient, wanted: Mapping[str, TopicSettings]) -> list[str]:
+    """Set what differs; settings that nobody named stay as they are."""
+    asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in wanted]
+    found = admin.describe_configs(asked).get("topic", {}) if asked else {}
+    changes = {name: _differing(topic, found.get(name, {})) for name, topic in wanted.items()}
+    changed = sorted(name for name, settings in changes.items() if settings)
+    if changed:
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, changes[name]) for name in changed])
+    return changed
+
+
+def _differing(topic: TopicSettings, found: Mapping[str, Any]) -> dict[str, str]:
+    return {key: value for key, value in topic.config.items() if found.get(key, {}).get("value") != value}

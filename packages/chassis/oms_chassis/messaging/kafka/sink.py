@@ -66,8 +66,8 @@ class KafkaSink:
 
     def _send(self, producer: KafkaProducer, records: Sequence[Outgoing]) -> None:
         for topic in {record.topic for record in records}:
-            _find(producer, topic)
-        attempts = [_attempt(producer, record) for record in records]
+            _find(producer, self._settings.kafka_prefix, topic)
+        attempts = [_attempt(producer, self._settings.kafka_prefix, record) for record in records]
         producer.flush(timeout=SEND_TIMEOUT)
         outcomes = [_outcome(attempt) for attempt in attempts]
         if any(outcome is not attempt for attempt, outcome in zip(attempts, outcomes, strict=True) if outcome):
@@ -97,10 +97,10 @@ class KafkaSink:
         )
 
 
-def _find(producer: KafkaProducer, topic: str) -> None:
+def _find(producer: KafkaProducer, prefix: str, topic: str) -> None:
     """Make sure that the topic is known before anything is sent: the client waits for a missing one as for a broker."""
     try:
-        producer.partitions_for(topic)
+        producer.partitions_for(f"{prefix}{topic}")
     except KafkaTimeoutError as error:
         if _answered_lately(producer):
             raise TopicRefused(topic, UnknownTopicOrPartitionError.__name__) from error
@@ -114,10 +114,11 @@ def _answered_lately(producer: KafkaProducer) -> bool:
     return time.monotonic() - refreshed < FIND_TIMEOUT
 
 
-def _attempt(producer: KafkaProducer, record: Outgoing) -> Any:
+def _attempt(producer: KafkaProducer, prefix: str, record: Outgoing) -> Any:
     """A future; or the error that says that this record can never be sent."""
     try:
-        return producer.send(record.topic, key=record.key, value=record.value, headers=list(record.headers))
+        topic, headers = f"{prefix}{record.topic}", list(record.headers)
+        return producer.send(topic, key=record.key, value=record.value, headers=headers)
     except Exception as error:
         if isinstance(_verdict(record.topic, error), RecordRefused):
             return error

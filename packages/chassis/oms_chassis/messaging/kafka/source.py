@@ -42,9 +42,12 @@ class KafkaSource:
 
     def __init__(self, settings: Settings, group: str, names: Sequence[str]) -> None:
         self._flag = _Flag()
+        self._prefix = settings.kafka_prefix
         self._answered = time.monotonic()
         with unavailable_on_error(), closed_on_error() as client:
-            self._consumer = self._join(settings, group, names, client)
+            self._consumer = self._join(
+                settings, f"{self._prefix}{group}", [f"{self._prefix}{name}" for name in names], client
+            )
 
     def _join(self, settings: Settings, group: str, names: Sequence[str], client: Callable[..., Any]) -> KafkaConsumer:
         consumer = KafkaConsumer(
@@ -78,7 +81,7 @@ class KafkaSource:
         if self._flag.is_lost():
             raise StreamUnavailable("the group has not taken this member in")
         return [
-            Record(r.topic, r.partition, r.offset, r.key, r.value, r.headers or ())
+            Record(self._name(r.topic), r.partition, r.offset, r.key, r.value, r.headers or ())
             for records in found.values()
             for r in records
         ]
@@ -87,13 +90,13 @@ class KafkaSource:
         # A group that is rebalancing refuses: the records come again, and the inbox drops them.
         with unavailable_on_error(), contextlib.suppress(CommitFailedError, RebalanceInProgressError):
             self._consumer.commit(
-                {TopicPartition(*where): OffsetAndMetadata(offset, "", -1) for where, offset in offsets.items()}
+                {self._at(where): OffsetAndMetadata(offset, "", -1) for where, offset in offsets.items()}
             )
 
     def rewind(self, offsets: Mapping[Partition, int]) -> None:
         for where, offset in offsets.items():
             with contextlib.suppress(IllegalStateError, AssertionError, ValueError):  # it is another member's by now
-                self._consumer.seek(TopicPartition(*where), offset)
+                self._consumer.seek(self._at(where), offset)
 
     def lag(self) -> Mapping[Partition, int]:
         lags = {}
@@ -101,7 +104,7 @@ class KafkaSource:
             with contextlib.suppress(KafkaError, IllegalStateError, AssertionError):
                 end, position = self._consumer.highwater(where), self._consumer.position(where, timeout_ms=100)
                 if end is not None and position is not None:
-                    lags[where.topic, where.partition] = max(0, end - position)
+                    lags[self._name(where.topic), where.partition] = max(0, end - position)
         return lags
 
     def is_assigned(self) -> bool:
@@ -117,3 +120,10 @@ class KafkaSource:
     def close(self) -> None:
         with contextlib.suppress(KafkaError, OSError):
             self._consumer.close(autocommit=False, timeout_ms=5_000)
+
+    def _name(self, topic: str) -> str:
+        return topic.removeprefix(self._prefix)
+
+    def _at(self, where: Partition) -> TopicPartition:
+        topic, partition = where
+        return TopicPartition(f"{self._prefix}{topic}", partition)

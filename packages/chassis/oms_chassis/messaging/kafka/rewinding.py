@@ -1,0 +1,75 @@
+"""Setting a group back in time, so that it reads again what it has read: after its database was restored."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import CommitFailedError, IllegalGenerationError, UnknownMemberIdError
+from kafka.structs import OffsetAndMetadata
+
+from oms_chassis.messaging.kafka.connection import closed_on_error, connection, unavailable_on_error
+from oms_chassis.messaging.streams import Partition
+from oms_chassis.settings import Settings
+
+TIMEOUT = 30_000  # milliseconds for an answer of the broker
+
+
+class GroupInUse(Exception):
+    """The group has members: they would not notice, and commit where they are."""
+
+
+def rewind(settings: Settings, group: str, names: Iterable[str], since: datetime) -> dict[Partition, int]:
+    """Set a group back to the first record since a time in each partition of these topics, and never forward.
+
+    Where each partition was set to. GroupInUse while the group has members, StreamUnavailable without a broker.
+    """
+    with unavailable_on_error(), _nobody(settings, group) as consumer:
+        partitions = [where for name in names for where in _partitions(consumer, f"{settings.kafka_prefix}{name}")]
+        consumer.assign(partitions)
+        back = _back(consumer, partitions, since)
+        if back:
+            _commit(consumer, back)
+    return {(where.topic.removeprefix(settings.kafka_prefix), where.partition): at for where, at in back.items()}
+
+
+@contextmanager
+def _nobody(settings: Settings, group: str) -> Iterator[KafkaConsumer]:
+    """A consumer that speaks for a group without joining it."""
+    with closed_on_error() as client:
+        consumer = KafkaConsumer(
+            **connection(settings),
+            kafka_client=client,
+            group_id=f"{settings.kafka_prefix}{group}",
+            enable_auto_commit=False,
+            metrics_enabled=False,
+        )
+        try:
+            yield consumer
+        finally:
+            consumer.close(autocommit=False, timeout_ms=5_000)
+
+
+def _partitions(consumer: KafkaConsumer, topic: str) -> list[TopicPartition]:
+    return [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+
+
+def _back(consumer: KafkaConsumer, partitions: list[TopicPartition], since: datetime) -> dict[TopicPartition, int]:
+    """Where the group is beyond the first record since then. What it has never read, it reads from the start anyway."""
+    milliseconds = int(since.timestamp() * 1000)
+    first = consumer.offsets_for_times(dict.fromkeys(partitions, milliseconds), timeout_ms=TIMEOUT)
+    reached = {where: consumer.committed(where, timeout_ms=TIMEOUT) for where in partitions}
+    return {
+        where: found.offset
+        for where, found in first.items()
+        if found is not None and (at := reached[where]) is not None and at > found.offset
+    }
+
+
+def _commit(consumer: KafkaConsumer, offsets: Mapping[TopicPartition, int]) -> None:
+    try:
+        consumer.commit(
+            {where: OffsetAndMetadata(offset, "", -1) for where, offset in offsets.items()}, timeout_ms=TIMEOUT
+        )
+    except (CommitFailedError, UnknownMemberIdError, IllegalGenerationError) as error:
+        raise GroupInUse from error

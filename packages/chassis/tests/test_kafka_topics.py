@@ -1,0 +1,78 @@
+"""The topics command: what is missing is made, and what is there gets what it lacks."""
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from support.chassis import eventually
+
+from oms_chassis.messaging.kafka import Changes, reconcile_topics
+from oms_chassis.settings import Settings, TopicSettings
+
+URL = "postgresql://nobody@127.0.0.1:1/none"
+
+
+@pytest.fixture
+def admin(kafka: str) -> Iterator[KafkaAdminClient]:
+    client = KafkaAdminClient(bootstrap_servers=kafka)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def name(admin: KafkaAdminClient) -> Iterator[str]:
+    name = f"topic-{uuid4().hex}"
+    yield name
+    admin.delete_topics([one for one in admin.list_topics() if one.endswith(name)])
+
+
+def settings(kafka: str, name: str, partitions: int, prefix: str = "", **config: str) -> Settings:
+    wanted = {
+        name: TopicSettings(partitions=partitions, config={key.replace("_", "."): v for key, v in config.items()})
+    }
+    return Settings(database_url=URL, kafka_bootstrap=kafka, kafka_topics=wanted, kafka_prefix=prefix)
+
+
+def partitions(admin: KafkaAdminClient, name: str) -> int:
+    return len(admin.describe_topics([name])[0]["partitions"])
+
+
+def config(admin: KafkaAdminClient, name: str, key: str) -> str | None:
+    found = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])["topic"][name]
+    value: str | None = found.get(key, {}).get("value")
+    return value
+
+
+def test_a_topic_is_made_with_what_was_asked_for_and_then_left_alone(
+    kafka: str, name: str, admin: KafkaAdminClient
+) -> None:
+    wanted = settings(kafka, name, 2, retention_ms="86400000")
+    assert reconcile_topics(wanted) == Changes([name], [], [], [])
+    eventually(lambda: config(admin, name, "retention.ms") == "86400000", within=30)
+    assert partitions(admin, name) == 2
+    assert config(admin, name, "min.insync.replicas") == "1"
+    assert reconcile_topics(wanted) == Changes([], [], [], [])
+
+
+def test_a_topic_that_is_there_gets_more_partitions_and_other_settings(
+    kafka: str, name: str, admin: KafkaAdminClient
+) -> None:
+    reconcile_topics(settings(kafka, name, 1, retention_ms="86400000", segment_bytes="1048576"))
+    eventually(lambda: config(admin, name, "segment.bytes") == "1048576", within=30)
+    assert reconcile_topics(settings(kafka, name, 3, retention_ms="3600000")) == Changes([], [name], [name], [])
+    eventually(lambda: partitions(admin, name) == 3, within=30)
+    eventually(lambda: config(admin, name, "retention.ms") == "3600000", within=30)
+    assert config(admin, name, "segment.bytes") == "1048576"  # nobody said anything else
+
+
+def test_a_topic_with_more_partitions_keeps_them_and_is_named(kafka: str, name: str, admin: KafkaAdminClient) -> None:
+    reconcile_topics(settings(kafka, name, 3))
+    eventually(lambda: partitions(admin, name) == 3, within=30)
+    assert reconcile_topics(settings(kafka, name, 2)) == Changes([], [], [], [name])
+    assert partitions(admin, name) == 3
+
+
+def test_topics_of_two_installations_are_two(kafka: str, name: str, admin: KafkaAdminClient) -> None:
+    assert reconcile_topics(settings(kafka, name, 1, "staging.")).created == [f"staging.{name}"]
+    assert reconcile_topics(settings(kafka, name, 1, "production.")).created == [f"production.{name}"]

@@ -1,0 +1,163 @@
+"""A group is set back in time on a real broker, and two installations on one broker do not hear each other."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from kafka.admin import KafkaAdminClient
+from support.chassis import eventually
+
+from oms_chassis.messaging.kafka import GroupInUse, KafkaSink, KafkaSource, reconcile_topics, rewind
+from oms_chassis.messaging.streams import Outgoing, Record, StreamUnavailable, TopicRefused, next_offsets
+from oms_chassis.runtime.cli import main
+from oms_chassis.runtime.service import Components, Service
+from oms_chassis.settings import Settings, TopicSettings
+from oms_contracts import topics
+
+
+@pytest.fixture
+def settings(kafka: str) -> Iterator[Settings]:
+    """An installation of its own, with a topic of its own."""
+    made = Settings(
+        database_url="postgresql://nobody@127.0.0.1:1/none",
+        kafka_bootstrap=kafka,
+        kafka_prefix=f"{uuid4().hex}.",
+        kafka_topics={"things": TopicSettings(partitions=2)},
+    )
+    reconcile_topics(made)
+    yield made
+    admin = KafkaAdminClient(bootstrap_servers=kafka)
+    admin.delete_topics([name for name in admin.list_topics() if name.startswith(made.kafka_prefix)])
+    admin.close()
+
+
+def send(settings: Settings, *values: bytes) -> None:
+    sink = KafkaSink(settings)
+    sink.send([Outgoing("things", value, value) for value in values])
+    sink.close()
+
+
+def read(settings: Settings, count: int) -> list[Record]:
+    """Read and commit as a service does, and leave."""
+    source = KafkaSource(settings, "toy", ["things"])
+    found: list[Record] = []
+
+    def all_there() -> bool:
+        found.extend(source.poll(0.2))
+        return len(found) >= count
+
+    try:
+        eventually(all_there, within=60)
+        source.commit(next_offsets(found))
+    finally:
+        source.close()
+    return found
+
+
+def values(records: list[Record]) -> list[bytes]:
+    return sorted(record.value or b"" for record in records)
+
+
+def later() -> datetime:
+    """A time after all that was sent so far, by the clock that records are stamped with."""
+    moment = datetime.now(UTC)
+    eventually(lambda: datetime.now(UTC) - moment > timedelta(milliseconds=5), within=5)
+    return datetime.now(UTC)
+
+
+def test_a_group_reads_again_what_came_since_and_nothing_before(settings: Settings) -> None:
+    send(settings, b"a", b"b")
+    since = later()
+    send(settings, b"c", b"d", b"e")
+    assert values(read(settings, 5)) == [b"a", b"b", b"c", b"d", b"e"]
+    back = rewind(settings, "toy", ["things"], since)
+    assert {topic for topic, _ in back} == {"things"}
+    assert values(read(settings, 3)) == [b"c", b"d", b"e"]
+
+
+def test_a_group_is_never_set_forward(settings: Settings) -> None:
+    send(settings, b"a")
+    assert values(read(settings, 1)) == [b"a"]
+    since = later()
+    send(settings, b"b", b"c")
+    assert rewind(settings, "toy", ["things"], since) == {}
+    assert values(read(settings, 2)) == [b"b", b"c"]
+
+
+def test_a_group_with_members_is_left_alone(settings: Settings) -> None:
+    send(settings, b"a")
+    since = datetime.now(UTC) - timedelta(hours=1)
+    read(settings, 1)
+    member = KafkaSource(settings, "toy", ["things"])
+    try:
+        eventually(lambda: (member.poll(0.2), member.is_assigned())[1], within=60)
+        with pytest.raises(GroupInUse):
+            rewind(settings, "toy", ["things"], since)
+    finally:
+        member.close()
+
+
+def test_without_a_broker_nothing_is_promised(settings: Settings) -> None:
+    nowhere = settings.model_copy(update={"kafka_bootstrap": "127.0.0.1:1"})
+    with pytest.raises(StreamUnavailable):
+        rewind(nowhere, "toy", ["things"], datetime.now(UTC))
+
+
+def test_an_installation_reads_nothing_of_another_on_the_same_broker(settings: Settings) -> None:
+    other = settings.model_copy(update={"kafka_prefix": f"{settings.kafka_prefix}other."})
+    reconcile_topics(other)
+    send(settings, b"mine")
+    send(other, b"theirs")
+    found = read(settings, 1)
+    assert values(found) == [b"mine"]
+    assert {record.topic for record in found} == {"things"}  # the prefix is the broker's business
+    assert values(read(other, 1)) == [b"theirs"]
+
+
+def test_a_refused_topic_is_named_as_the_relay_knows_it(settings: Settings) -> None:
+    sink = KafkaSink(settings)
+    with pytest.raises(TopicRefused) as refused:
+        sink.send([Outgoing("nothing", b"key", b"value")])
+    sink.close()
+    assert refused.value.topic == "nothing"
+
+
+@pytest.fixture
+def command(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Service:
+    monkeypatch.setenv("OMS_DATABASE_URL", settings.database_url)
+    monkeypatch.setenv("OMS_KAFKA_BOOTSTRAP", settings.kafka_bootstrap)
+    monkeypatch.setenv("OMS_KAFKA_PREFIX", settings.kafka_prefix)
+    monkeypatch.setattr(topics, "read_by", lambda service: ["things"] if service == "toy" else [])
+    return Service("toy", "toy", Settings, lambda _: Components())
+
+
+def test_the_command_sets_the_service_back(
+    settings: Settings, command: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    send(settings, b"a")
+    read(settings, 1)
+    hour = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    assert main(command, ["rewind", "--since", hour]) == 0
+    assert "rewound" in capsys.readouterr().out
+    assert values(read(settings, 1)) == [b"a"]
+
+
+def test_the_command_goes_back_no_further_than_repetitions_are_recognised(
+    command: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command, ["rewind", "--since", (datetime.now(UTC) - timedelta(days=8)).isoformat()]) == 2
+    assert "rewind_too_far" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["rewind"], ["rewind", "--since", "2026-01-01T00:00:00"], ["serve", "--since", "2026-01-01T00:00:00Z"]],
+)
+def test_a_time_that_is_missing_or_has_no_zone_is_refused(
+    command: Service, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(command, arguments)
+    assert ended.value.code == 2
+    assert "--since" in capsys.readouterr().err
