@@ -1,12 +1,14 @@
 """Topics, users and rights, compared with what the services do in code."""
 
 import ast
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from oms_chassis.messaging.kafka import RECORD_LIMIT
+from oms_chassis.settings import Settings
 from oms_contracts import topics
 
 ROOT = Path(__file__).parents[2]
@@ -107,6 +109,53 @@ def test_a_cluster_that_is_there_already_keeps_three_copies_and_needs_two(render
 def topics_job(rendered: Any) -> dict[str, Any]:
     found: dict[str, Any] = next(one for name, one in rendered.of("Job").items() if "topics" in name)
     return found
+
+
+def test_the_job_and_the_topic_operator_make_the_same_topics(helm: Any) -> None:
+    """Those of a sixth service too, and what an entry of `topics` says."""
+    file = ROOT / "charts/oms/ci/sixth-values.yaml"
+    more = {"topics.orderCreatedEvent": {"partitions": 5, "config": {"retention.ms": 2_592_000_000}}}
+    operator = helm.render(more, file).of("KafkaTopic").values()
+    job = topics_job(helm.render({**more, "kafka.mode": "embedded"}, file))
+    given = json.loads(environment(job["spec"]["template"]["spec"]["containers"][0])["OMS_KAFKA_TOPICS"])
+    expected = {
+        one["spec"]["topicName"]: {
+            "partitions": one["spec"]["partitions"],
+            "config": {k: str(v) for k, v in one["spec"]["config"].items() if k != "min.insync.replicas"},
+        }
+        for one in operator
+    }
+    assert given == expected
+    assert given["orderCreatedEvent"]["config"]["retention.ms"] == "2592000000"
+    assert {"pointsGrantedEvent", "loyalty-points.deadletter"} <= given.keys()
+
+
+def test_the_job_understands_the_topics_that_it_is_given(render: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    container = topics_job(render({"kafka.mode": "embedded"}))["spec"]["template"]["spec"]["containers"][0]
+    for name, value in environment(container).items():
+        monkeypatch.setenv(name, value if isinstance(value, str) else "postgresql://nobody@localhost:1/none")
+    assert (Settings().kafka_topics or {}).keys() == set(topics.names())
+
+
+PREFIXED = {"kafka.prefix": "staging.", "services.payment.autoscaling.type": "keda"}
+
+
+def test_everything_that_names_a_topic_or_a_group_says_the_prefix(render: Any) -> None:
+    rendered, plain = render(PREFIXED), render({"services.payment.autoscaling.type": "keda"})
+    assert {one["spec"]["topicName"] for one in rendered.of("KafkaTopic").values()} == {
+        f"staging.{name}" for name in topics.names()
+    }
+    for name, user in plain.of("KafkaUser").items():
+        expected = {(kind, f"staging.{what}", operation) for kind, what, operation in rights(user)}
+        assert rights(rendered.of("KafkaUser")[name]) == expected
+    for trigger in rendered.of("ScaledObject")["oms-payment"]["spec"]["triggers"]:
+        assert trigger["metadata"]["topic"].startswith("staging.")
+        assert trigger["metadata"]["consumerGroup"] == "staging.payment"
+    for service in topics.SERVICES:
+        assert environment(rendered.container(f"oms-{service}"))["OMS_KAFKA_PREFIX"] == "staging."
+        assert rendered.parts(service)
+    job = topics_job(render({**PREFIXED, "kafka.mode": "embedded"}))["spec"]["template"]["spec"]["containers"][0]
+    assert environment(job)["OMS_KAFKA_PREFIX"] == "staging."
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import pytest
 from support.apiserver import Manifest, manifest
 
 STRIMZI = "kafka.strimzi.io/v1"
@@ -9,8 +10,8 @@ STRIMZI = "kafka.strimzi.io/v1"
 Refused = Callable[..., str]
 
 
-def topic(name: str, copies: int) -> Manifest:
-    return manifest("KafkaTopic", name, STRIMZI, spec={"replicas": copies})
+def topic(name: str, copies: int = 1, **spec: object) -> Manifest:
+    return manifest("KafkaTopic", name, STRIMZI, spec={"replicas": copies, **spec})
 
 
 def pool(name: str, nodes: int, cluster: str = "oms-kafka") -> Manifest:
@@ -47,3 +48,79 @@ def test_another_node_pool_is_refused_because_it_would_be_empty(refused: Refused
     assert "kafka.strimzi.nodePool=oms-kafka" in refused(before)
     assert refused(before, kafka__strimzi__nodePool="oms-kafka") == ""
     assert refused(pool("theirs", 3, "other-kafka")) == ""
+
+
+def volume(name: str, **labels: str) -> Manifest:
+    return manifest("PersistentVolumeClaim", name, labels={key.replace("__", "/"): v for key, v in labels.items()})
+
+
+ORDER = volume("data-oms-order-postgres-0")
+BROKER = volume("data-oms-kafka-0")
+
+
+@pytest.mark.parametrize("mode", ["cnpg", "embedded"])
+def test_databases_are_not_left_behind_by_another_mode(refused: Refused, mode: str) -> None:
+    theirs = ORDER if mode == "embedded" else volume("x-1", **{"cnpg.io__cluster": "oms-order-postgres"})
+    other = "cnpg" if mode == "embedded" else "embedded"
+    refusal = refused(theirs, database__mode=other)
+    assert "the service order has its data" in refusal
+    assert "docs/backup.md" in refusal
+    assert refused(theirs, database__mode=mode) == ""
+    assert refused(theirs, database__mode=other, database__acceptEmpty=True) == ""
+
+
+@pytest.mark.parametrize("mode", ["strimzi", "embedded"])
+def test_events_are_not_left_behind_by_another_kafka(refused: Refused, mode: str) -> None:
+    theirs = BROKER if mode == "embedded" else volume("x-0", **{"strimzi.io__cluster": "oms-kafka"})
+    other = "strimzi" if mode == "embedded" else "embedded"
+    refusal = refused(theirs, kafka__mode=other)
+    assert "the events of this release" in refusal
+    assert "docs/backup.md" in refusal
+    assert refused(theirs, kafka__mode=mode) == ""
+    assert refused(theirs, kafka__mode=other, kafka__acceptEmpty=True) == ""
+
+
+def test_volumes_of_others_are_no_reason(refused: Refused) -> None:
+    others = (
+        volume("data-shop-order-postgres-0"),
+        volume("oms-order-postgres-0"),
+        volume("x", **{"cnpg.io__cluster": "b"}),
+    )
+    assert refused(*others, database__mode="cnpg") == ""
+
+
+def stateful(name: str, size: str, **spec: str) -> Manifest:
+    template = {"spec": {"resources": {"requests": {"storage": size}}, **spec}}
+    return manifest("StatefulSet", name, "apps/v1", spec={"volumeClaimTemplates": [template]})
+
+
+SETS = {"oms-order-postgres": "database__storage__size", "oms-kafka": "kafka__embedded__size"}
+
+
+@pytest.mark.parametrize(("name", "value"), SETS.items(), ids=SETS)
+def test_a_volume_s_size_is_changed_as_kubernetes_lets_it(refused: Refused, name: str, value: str) -> None:
+    theirs, embedded = stateful(name, "8Gi"), {"kafka__mode": "embedded"}
+    assert refused(theirs, **embedded, **{value: "8192Mi"}) == ""
+    larger = refused(theirs, **embedded, **{value: "9Gi"})
+    assert f"kubectl -n shop patch pvc data-{name}-0" in larger
+    assert f"delete statefulset {name} --cascade=orphan" in larger
+    assert "do not shrink to 7Gi" in refused(theirs, **embedded, **{value: "7Gi"})
+
+
+def test_a_volume_keeps_its_storage_class(refused: Refused) -> None:
+    theirs = stateful("oms-order-postgres", "2Gi", storageClassName="fast")
+    assert "does not change its class" in refused(theirs)
+    assert refused(theirs, database__storage__className="fast") == ""
+
+
+def test_partitions_grow_and_do_not_shrink(refused: Refused) -> None:
+    theirs = topic("oms-order-created-event", partitions=6)
+    assert "topics.orderCreatedEvent.partitions=6" in refused(theirs)
+    assert refused(theirs, topicDefaults__partitions=6) == ""
+    assert refused(theirs, topicDefaults__partitions=12) == ""
+
+
+def test_a_topic_keeps_its_name(refused: Refused) -> None:
+    theirs = topic("oms-order-created-event", topicName="staging.orderCreatedEvent")
+    assert 'kafka.prefix="staging."' in refused(theirs)
+    assert refused(theirs, kafka__prefix="staging.") == ""

@@ -58,6 +58,10 @@
 {{- $security := include "oms.kafka.security" $root | fromJson -}}
 - name: OMS_KAFKA_BOOTSTRAP
   value: {{ include "oms.kafka.bootstrap" $root | quote }}
+{{- with $root.Values.kafka.prefix }}
+- name: OMS_KAFKA_PREFIX
+  value: {{ . | quote }}
+{{- end }}
 - name: OMS_KAFKA_SECURITY_PROTOCOL
   value: {{ $security.protocol }}
 {{- if $security.sasl }}
@@ -151,6 +155,17 @@ enabled service's dead letters. */}}
 {{- end -}}
 {{- range $name, $_ := include "oms.services" . | fromJson -}}
 {{- $_ := set $topics (printf "%s.deadletter" $name) (deepCopy $.Values.topicDefaults) -}}
+{{- end -}}
+{{- toJson $topics -}}
+{{- end -}}
+
+{{/* The same for the job: the settings are texts, as Kafka has them. */}}
+{{- define "oms.topics.asText" -}}
+{{- $topics := dict -}}
+{{- range $name, $topic := include "oms.topics" . | fromJson -}}
+{{- $config := dict -}}
+{{- range $key, $value := $topic.config -}}{{- $_ := set $config $key (include "oms.scalar" $value) -}}{{- end -}}
+{{- $_ := set $topics $name (dict "partitions" (int $topic.partitions) "config" $config) -}}
 {{- end -}}
 {{- toJson $topics -}}
 {{- end -}}

@@ -116,3 +116,10 @@ digits already.
 {{- toString . -}}
 {{- end -}}
 {{- end -}}
+
+{{/* How many bytes a size of a volume is, such as 2Gi. */}}
+{{- define "oms.bytes" -}}
+{{- $unit := regexFind "[A-Za-z]*$" . -}}
+{{- $factor := get (dict "" 1 "K" 1000 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776) $unit -}}
+{{- mul (trimSuffix $unit . | int64) (default 1 $factor | int64) -}}
+{{- end -}}

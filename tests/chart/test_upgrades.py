@@ -1,0 +1,77 @@
+"""An installation of the first chart can be upgraded: nothing differs that nobody can change."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FIRST = Path(__file__).parent / "releases" / "oms-112641e.tgz"
+# What may change in a StatefulSet; everything else of it is immutable.
+MUTABLE = {
+    "template",
+    "replicas",
+    "updateStrategy",
+    "minReadySeconds",
+    "ordinals",
+    "revisionHistoryLimit",
+    "persistentVolumeClaimRetentionPolicy",
+}
+GONE = "oms-inbox"  # the mail catcher of now, which holds nothing that must be kept
+MODES = {
+    "embedded": {"kafka.mode": "embedded"},
+    "strimzi and cnpg": {"database.mode": "cnpg", "kafka.strimzi.nodePool": "oms-kafka"},
+}
+
+
+def immutable(rendered: Any) -> Iterator[tuple[str, str, Any]]:
+    """(kind, name, its part that cannot be changed)."""
+    for one in rendered.all:
+        kind, name, spec = one["kind"], one["metadata"]["name"], one.get("spec", {})
+        if kind == "StatefulSet":
+            yield kind, name, {key: value for key, value in spec.items() if key not in MUTABLE}
+        elif kind == "Deployment":
+            yield kind, name, spec["selector"]
+        elif kind == "Service":
+            yield kind, name, spec.get("clusterIP")
+        elif kind == "KafkaTopic":
+            yield kind, name, (spec["topicName"], spec["replicas"], spec["partitions"])
+        elif kind in {"KafkaNodePool", "Kafka", "KafkaUser"}:
+            yield kind, name, spec.get("storage")
+        elif kind == "Cluster":
+            yield kind, name, (spec["bootstrap"], spec["storage"])
+
+
+@pytest.mark.parametrize("values", MODES.values(), ids=MODES.keys())
+def test_what_cannot_be_changed_is_what_it_was(helm: Any, values: dict[str, Any]) -> None:
+    ours = {key: value for key, value in values.items() if key != "kafka.strimzi.nodePool"}
+    before = {(kind, name): part for kind, name, part in immutable(helm.render(ours, chart=FIRST)) if name != GONE}
+    after = {(kind, name): part for kind, name, part in immutable(helm.render(values))}
+    assert len(before) > 10
+    assert {key: after.get(key) for key in before} == before
+
+
+def test_a_database_can_be_reached_under_its_name_by_pods_of_both(helm: Any) -> None:
+    values = {"kafka.mode": "embedded"}
+    before, after = (
+        helm.render(values, chart=chart).of("Service") for chart in (FIRST, FIRST.parents[3] / "charts/oms")
+    )
+    for name, service in before.items():
+        if name == GONE:
+            continue
+        ports = {(port["name"], port["port"]) for port in after[name]["spec"]["ports"]}
+        assert {(port["name"], port["port"]) for port in service["spec"]["ports"]} <= ports
+        assert after[name]["spec"]["selector"] == service["spec"]["selector"]
+
+
+def test_secrets_of_the_first_chart_stay_what_they_are(helm: Any, installed: Any) -> None:
+    found = [
+        {**one, "data": dict.fromkeys(one["stringData"], "a2VwdA==")}
+        for one in helm.render({"kafka.mode": "embedded"}, chart=FIRST).all
+        if one["kind"] == "Secret"
+    ]
+    released = {"meta.helm.sh/release-name": "oms", "meta.helm.sh/release-namespace": "shop"}
+    for one in found:
+        one["metadata"]["annotations"] = released
+    after = installed(*found, kafka__mode="embedded").of("Secret")
+    assert {name: one["data"] for name, one in after.items()} == {one["metadata"]["name"]: one["data"] for one in found}
