@@ -110,7 +110,7 @@ def test_what_is_installed_again_finds_its_data(cluster: Cluster, place: Callabl
     cluster.helm("uninstall", "oms", "--wait", "--timeout=2m")
     kinds = "deployment,statefulset,service,job,secret,configmap,networkpolicy,ingress,serviceaccount,pvc"
     left = cluster.get(kinds, "--selector=app.kubernetes.io/instance=oms")["items"]
-    assert Counter(one["kind"] for one in left) == {"PersistentVolumeClaim": 6, "Secret": 6}
+    assert Counter(one["kind"] for one in left) == {"PersistentVolumeClaim": 6, "Secret": len(passwords)}
     cluster.helm("install", "oms", str(CHART), "-f", str(values), "--wait", "--timeout=4m")
     cluster.await_ready()
     assert cluster.secrets() == passwords

@@ -286,8 +286,9 @@ def test_topics_need_as_many_copies_as_make_an_acknowledgement_worth_something(
     settings: Settings, replication: int, own: int | None, expected: str
 ) -> None:
     configured = settings.model_copy(update={"kafka_replication": replication, "kafka_min_in_sync": own})
-    for name in topics.names():
-        assert admin._topic(configured, name)["configs"]["min.insync.replicas"] == expected
+    wanted = admin._wanted(configured)
+    assert wanted.keys() == set(topics.names())
+    assert {topic.config["min.insync.replicas"] for topic in wanted.values()} == {expected}
 
 
 def test_a_consumer_processes_what_the_real_broker_delivers(

@@ -1,4 +1,4 @@
-"""A group is set back in time on a real broker, and two installations on one broker do not hear each other."""
+"""A group is set back in time on a real broker, and two installations on one broker read nothing of each other."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
