@@ -16,8 +16,16 @@ from alembic.operations import Operations
 from oms_chassis.db import Database
 from oms_contracts import topics
 from oms_contracts.envelope import Event
-from oms_contracts.events import Customer, InventoryRejected, InventoryUpdated, Line, PaymentFailed, Shortage
-from oms_notifications.schema import create_message_table
+from oms_contracts.events import (
+    Customer,
+    InventoryRejected,
+    InventoryUpdated,
+    Line,
+    OrderCancelled,
+    PaymentFailed,
+    Shortage,
+)
+from oms_notifications.schema import create_message_table, know_cancelled
 from support.chassis import chassis_only
 
 CUSTOMER = Customer(name="Ann Perera", email="ann@example.com", phone_number="762222222", phone_e164="+94762222222")
@@ -51,11 +59,17 @@ def out_of_stock(order_id: str, **changes: Any) -> Event[Any]:
     )
 
 
+def cancelled(order_id: str, reason: str = "customer", **changes: Any) -> Event[Any]:
+    """The event of an order that was cancelled."""
+    return topics.ORDER_CANCELLED.event(OrderCancelled(**order(order_id, **changes), reason=reason), order_id)
+
+
 def message_table(url: str) -> Database:
     """A database with the tables that both services have."""
     database = chassis_only(url)
     with database.engine.begin() as connection, Operations.context(MigrationContext.configure(connection)):
         create_message_table()
+        know_cancelled()
     return database
 
 

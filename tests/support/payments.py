@@ -3,16 +3,19 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from oms_chassis.db import Database
+from oms_chassis.jobs.queue import claim
 from oms_contracts.envelope import Event
 from oms_contracts.events import (
     Customer,
     InventoryRejected,
     Line,
+    OrderCancelled,
     OrderCreated,
     PaymentMethod,
     Shortage,
 )
-from oms_contracts.topics import INVENTORY_REJECTED, ORDER_CREATED
+from oms_contracts.topics import INVENTORY_REJECTED, ORDER_CANCELLED, ORDER_CREATED
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -29,6 +32,17 @@ def rejected(order_id: str, total: int = 2500) -> Event[InventoryRejected]:
     shortage = Shortage(item_id="Item1", requested=2, available=1)
     data = InventoryRejected(**_order(order_id, total), shortages=[shortage])
     return INVENTORY_REJECTED.event(data, order_id, TRACE)
+
+
+def cancelled(order_id: str, total: int = 2500, reason: str = "customer") -> Event[OrderCancelled]:
+    """Its customer cancelled it."""
+    return ORDER_CANCELLED.event(OrderCancelled(**_order(order_id, total), reason=reason), order_id, TRACE)
+
+
+def begin_charges(database: Database) -> None:
+    """Let a worker claim the charges that are due, as the first thing that it does."""
+    with database.transaction() as transaction:
+        claim(transaction, "charge", 100, lease=60.0)
 
 
 def _order(order_id: str, total: int) -> dict[str, Any]:

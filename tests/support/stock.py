@@ -1,11 +1,12 @@
 """Events for tests of this service, and what became of them."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from oms_chassis.db import Database
 from oms_contracts.envelope import Event
-from oms_contracts.events import Customer, InventoryRejected, Line, PaymentCompleted
-from oms_contracts.topics import INVENTORY_REJECTED, INVENTORY_UPDATED, PAYMENT_COMPLETED
+from oms_contracts.events import Customer, InventoryRejected, Line, OrderCancelled, PaymentCompleted
+from oms_contracts.topics import INVENTORY_REJECTED, INVENTORY_UPDATED, ORDER_CANCELLED, PAYMENT_COMPLETED
 from support.chassis import pending_events
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -14,16 +15,25 @@ ADA = Customer(name="Ada", email="ada@example.com", phone_number="762222222", ph
 
 def paid(order_id: str, quantities: Mapping[str, int]) -> Event[PaymentCompleted]:
     """An order was paid. Each call makes another event, even about the same order."""
-    lines = [Line(item_id=item, name=f"The {item}", quantity=n, unit_price=100) for item, n in quantities.items()]
-    data = PaymentCompleted(
-        order_id=order_id,
-        customer=ADA,
-        lines=lines,
-        total=sum(line.quantity * line.unit_price for line in lines),
-        currency="USD",
-        payment_id=f"payment-of-{order_id}",
-    )
+    data = PaymentCompleted(**_order(order_id, quantities), payment_id=f"payment-of-{order_id}")
     return PAYMENT_COMPLETED.event(data, order_id, TRACE)
+
+
+def cancelled(order_id: str, quantities: Mapping[str, int]) -> Event[OrderCancelled]:
+    """Its customer cancelled it."""
+    data = OrderCancelled(**_order(order_id, quantities), reason="customer")
+    return ORDER_CANCELLED.event(data, order_id, TRACE)
+
+
+def _order(order_id: str, quantities: Mapping[str, int]) -> dict[str, Any]:
+    lines = [Line(item_id=item, name=f"The {item}", quantity=n, unit_price=100) for item, n in quantities.items()]
+    return {
+        "order_id": order_id,
+        "customer": ADA,
+        "lines": lines,
+        "total": sum(line.quantity * line.unit_price for line in lines),
+        "currency": "USD",
+    }
 
 
 def outcomes(database: Database) -> list[tuple[str, bool]]:

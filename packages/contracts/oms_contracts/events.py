@@ -16,6 +16,8 @@ Count = Annotated[StrictInt, Field(ge=1)]
 GATEWAY_UNAVAILABLE = "gateway-unavailable"
 GATEWAY_REFUSED = "gateway-refused"
 GATEWAY_FAULTS = frozenset({GATEWAY_UNAVAILABLE, GATEWAY_REFUSED})
+# The reason of an OrderCancelled that its customer asked for.
+CUSTOMER = "customer"
 
 
 class Customer(Message):
@@ -97,13 +99,38 @@ class InventoryRejected(OrderEvent):
     shortages: Annotated[list[Shortage], Field(min_length=1)]
 
 
+class OrderCancelled(OrderEvent):
+    """The customer cancelled the order, or it waited for too long: its money is to go back, and its stock, too."""
+
+    reason: Text
+
+
 class PaymentRefunded(Message):
-    """The refund settled."""
+    """The refund settled; the amount is 0 if the order was never charged, and now cannot be."""
 
     order_id: Identifier
     refund_id: Text
     amount: Minor
     currency: Currency
+
+    @property
+    def about(self) -> str:
+        """The event's subject."""
+        return self.order_id
+
+
+class Released(Message):
+    """What goes back to the stock of an item."""
+
+    item_id: Identifier
+    quantity: Count
+
+
+class InventoryReleased(Message):
+    """A cancelled order holds no stock, and gets none any more; `released` is what it had held."""
+
+    order_id: Identifier
+    released: list[Released]
 
     @property
     def about(self) -> str:

@@ -52,7 +52,9 @@ INVENTORY_UPDATED = _topic("inventoryUpdatedEvent", events.InventoryUpdated, "in
 INVENTORY_REJECTED = _topic(
     "inventoryRejectedEvent", events.InventoryRejected, "inventory", "payment", "order", "sms", "email"
 )
+ORDER_CANCELLED = _topic("orderCancelledEvent", events.OrderCancelled, "order", "payment", "inventory", "sms", "email")
 PAYMENT_REFUNDED = _topic("paymentRefundedEvent", events.PaymentRefunded, "payment", "order")
+INVENTORY_RELEASED = _topic("inventoryReleasedEvent", events.InventoryReleased, "inventory", "order")
 ITEM_UPDATED = _topic("itemUpdatedEvent", events.ItemUpdated, "inventory", "order", compacted=True)
 
 TOPICS = (
@@ -61,7 +63,9 @@ TOPICS = (
     PAYMENT_FAILED,
     INVENTORY_UPDATED,
     INVENTORY_REJECTED,
+    ORDER_CANCELLED,
     PAYMENT_REFUNDED,
+    INVENTORY_RELEASED,
     ITEM_UPDATED,
 )
 SERVICES = ("order", "payment", "inventory", "sms", "email")

@@ -54,6 +54,12 @@ STRATEGIES: dict[Topic, st.SearchStrategy[Message]] = {
     topics.PAYMENT_REFUNDED: made(
         events.PaymentRefunded, order_id=ids, refund_id=words, amount=amounts, currency=currencies
     ),
+    topics.ORDER_CANCELLED: made(events.OrderCancelled, **about, reason=words),
+    topics.INVENTORY_RELEASED: made(
+        events.InventoryReleased,
+        order_id=ids,
+        released=st.lists(made(events.Released, item_id=ids, quantity=counts), max_size=3),
+    ),
     topics.ITEM_UPDATED: made(
         events.ItemUpdated,
         item_id=ids,
@@ -88,6 +94,8 @@ def example(topic: Topic) -> dict[str, Any]:
         topics.INVENTORY_UPDATED: order,
         topics.INVENTORY_REJECTED: {**order, "shortages": [{"itemId": "Item1", "requested": 2, "available": 1}]},
         topics.PAYMENT_REFUNDED: {"orderId": "o-1", "refundId": "r-1", "amount": 500, "currency": "USD"},
+        topics.ORDER_CANCELLED: {**order, "reason": "customer"},
+        topics.INVENTORY_RELEASED: {"orderId": "o-1", "released": [{"itemId": "Item1", "quantity": 2}]},
         topics.ITEM_UPDATED: {**item, "currency": "USD", "available": True, "version": 1},
     }
     return {

@@ -1,10 +1,10 @@
-"""The three events that end an order: the customer is notified of each. The services add only the wording."""
+"""The events that end an order: the customer is notified of each. The services add only the wording."""
 
 from collections.abc import Callable
 from typing import Any
 
 from oms_chassis.db import Transaction
-from oms_chassis.jobs.queue import enqueue
+from oms_chassis.jobs.queue import enqueue, withdraw
 from oms_chassis.messaging.consumer import Handle, Subscription
 from oms_contracts import topics
 from oms_contracts.envelope import Event
@@ -19,6 +19,7 @@ ENDINGS = (
     (topics.INVENTORY_UPDATED, Kind.CONFIRMED),
     (topics.PAYMENT_FAILED, Kind.DECLINED),
     (topics.INVENTORY_REJECTED, Kind.OUT_OF_STOCK),
+    (topics.ORDER_CANCELLED, Kind.CANCELLED),
 )
 
 
@@ -31,6 +32,8 @@ def _handler(queue: str, kind: Kind, compose: Compose) -> Handle:
     def notify(transaction: Transaction, events: list[Event[Any]]) -> None:
         by_order = {event.data.order_id: event for event in reversed(events)}  # of two, the first one counts
         ended = [by_order[order_id] for order_id in repository.open_messages(transaction, kind, by_order)]
+        if kind is Kind.CANCELLED:  # an order that was confirmed before: what is not sent yet need not be
+            withdraw(transaction, queue, (event.data.order_id for event in ended))
         enqueue(transaction, queue, [compose(kind, event.data).job(event.traceparent) for event in ended])
 
     return notify

@@ -6,7 +6,7 @@ The wording promises nothing that the flow does not do, and says no more about a
 import re
 from enum import StrEnum
 
-from oms_contracts.events import GATEWAY_FAULTS, InventoryRejected, OrderEvent, PaymentFailed
+from oms_contracts.events import CUSTOMER, GATEWAY_FAULTS, InventoryRejected, OrderCancelled, OrderEvent, PaymentFailed
 from oms_notifications.money import amount
 
 
@@ -16,15 +16,18 @@ class Kind(StrEnum):
     CONFIRMED = "confirmed"
     DECLINED = "declined"
     OUT_OF_STOCK = "out-of-stock"
+    CANCELLED = "cancelled"
 
 
 _NAME_LIMIT = 40  # characters
 _UNLIKE_A_NAME = re.compile(r"[/:@\\]|\.\w")  # what makes an address that mail readers turn into a link
 
+_MONEY_BACK = "If your card was charged for it, all of that goes back to the card."
 _SUBJECTS = {
     Kind.CONFIRMED: "Your order is confirmed",
     Kind.DECLINED: "Your order could not be paid",
     Kind.OUT_OF_STOCK: "Your order is out of stock",
+    Kind.CANCELLED: "Your order is cancelled",
 }
 
 
@@ -51,6 +54,12 @@ def sms_text(kind: Kind, order: OrderEvent) -> str:
             return f"Your order {order_id} was cancelled: the payment did not go through. You were not charged."
         case Kind.OUT_OF_STOCK:
             return f"Your order {order_id} was cancelled: not enough stock. We are refunding {total}."
+        case Kind.CANCELLED if _is_by_the_customer(order):
+            return f"Your order {order_id} is cancelled, as you asked. Whatever you paid goes back to your card."
+        case Kind.CANCELLED:
+            return (
+                f"Your order {order_id} was cancelled: it took us too long. Whatever you paid goes back to your card."
+            )
 
 
 def _body(kind: Kind, order: OrderEvent) -> list[str]:
@@ -78,11 +87,20 @@ def _body(kind: Kind, order: OrderEvent) -> list[str]:
                 "\n".join(_shortages(order)),
                 f"We are refunding {total} to your card.",
             ]
+        case Kind.CANCELLED if _is_by_the_customer(order):
+            return ["we have cancelled your order, as you asked.", _MONEY_BACK]
+        case Kind.CANCELLED:
+            return ["we are sorry: your order took us too long, so we have cancelled it.", _MONEY_BACK]
 
 
 def _is_our_fault(order: OrderEvent) -> bool:
     """Whether the card was not even looked at."""
     return isinstance(order, PaymentFailed) and order.reason in GATEWAY_FAULTS
+
+
+def _is_by_the_customer(order: OrderEvent) -> bool:
+    """Whether the customer cancelled the order, rather than we."""
+    return isinstance(order, OrderCancelled) and order.reason == CUSTOMER
 
 
 def _lines(order: OrderEvent) -> list[str]:

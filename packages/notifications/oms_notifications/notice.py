@@ -7,6 +7,7 @@ from typing import Protocol
 
 from oms_chassis.jobs.queue import Done, Job, NewJob, Outcome, Retry
 
+SECOND = frozenset({"cancelled"})  # kinds of notices that may follow another about the same order
 _SAFE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -31,9 +32,10 @@ class Notice:
         return f"{order}.{self.kind}"
 
     def job(self, traceparent: str | None) -> NewJob:
-        """The job whose call sends this notice; its id lets an order have only one."""
+        """The job whose call sends this notice; its id lets an order have only one, and one more if it is cancelled."""
         payload = {"kind": self.kind, "to": self.to, "text": self.text, "subject": self.subject}
-        return NewJob(self.order_id, self.order_id, payload, traceparent)
+        id_ = f"{self.order_id}.{self.kind}" if self.kind in SECOND else self.order_id
+        return NewJob(id_, self.order_id, payload, traceparent)
 
     @classmethod
     def of(cls, job: Job) -> "Notice":

@@ -8,17 +8,20 @@ from oms_chassis.tables import assigned, names, typed
 from oms_notifications.messages import Kind
 from oms_notifications.tables import MessageRow
 
-# The row outlives the job, so that an order whose customer was notified is never notified again, whatever comes later.
+# The row outlives the job, so that an order whose customer was notified is never notified again, whatever comes later;
+# except that a confirmed order may be cancelled, which is then the last that its customer is sent.
 _OPEN = f"""
 INSERT INTO message ({names(MessageRow, "order_id", "kind")})
 SELECT order_id, kind FROM json_to_recordset(%(rows)s::json) AS r({typed(MessageRow, "order_id", "kind")})
-ON CONFLICT (order_id) DO NOTHING RETURNING order_id
+ON CONFLICT (order_id) DO UPDATE SET kind = excluded.kind, state = 'pending', attempts = 0, reason = NULL,
+    provider_id = NULL, sent_at = NULL
+WHERE message.kind = '{Kind.CONFIRMED}' AND excluded.kind = '{Kind.CANCELLED}' RETURNING order_id
 """
 _SETTLED = ("state", "provider_id", "reason", "attempts")
 _SETTLE = f"""
 UPDATE message SET {assigned(MessageRow, *_SETTLED, of="r")}, sent_at = CASE WHEN r.state = 'sent' THEN now() END
-FROM json_to_recordset(%(rows)s::json) AS r({typed(MessageRow, "order_id", *_SETTLED)})
-WHERE message.order_id = r.order_id
+FROM json_to_recordset(%(rows)s::json) AS r({typed(MessageRow, "order_id", "kind", *_SETTLED)})
+WHERE message.order_id = r.order_id AND message.kind = r.kind
 """
 _REOPEN = "UPDATE message SET state = 'pending', reason = NULL WHERE order_id = ANY(%(orders)s) AND state = 'failed'"
 
@@ -31,7 +34,10 @@ def open_messages(transaction: Transaction, kind: Kind, orders: Iterable[str]) -
 
 def settle(transaction: Transaction, settled: Iterable[Settled]) -> None:
     """Write what became of messages: the results of `sent` and `refused`."""
-    rows = ({"order_id": job.subject, "attempts": job.failed_calls + 1, **result} for job, result in settled)
+    rows = (
+        {"order_id": job.subject, "kind": job.payload["kind"], "attempts": job.failed_calls + 1, **result}
+        for job, result in settled
+    )
     transaction.run_rows(_SETTLE, rows)
 
 

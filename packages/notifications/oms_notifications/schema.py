@@ -1,4 +1,4 @@
-"""The first migration of both services."""
+"""The migrations of both services."""
 
 import sqlalchemy as sa
 
@@ -28,3 +28,22 @@ def drop_message_table() -> None:
     from alembic import op
 
     op.drop_table("message")
+
+
+def know_cancelled() -> None:
+    """Let a message be about an order that was cancelled."""
+    from alembic import op
+
+    op.drop_constraint("message_kind", "message")
+    op.create_check_constraint(
+        "message_kind", "message", "kind IN ('confirmed', 'declined', 'out-of-stock', 'cancelled')"
+    )
+
+
+def forget_cancelled() -> None:
+    """What `know_cancelled` did is undone: what was sent about a cancelled order counts as its one message."""
+    from alembic import op
+
+    op.drop_constraint("message_kind", "message")
+    op.execute("UPDATE message SET kind = 'declined' WHERE kind = 'cancelled'")
+    op.create_check_constraint("message_kind", "message", "kind IN ('confirmed', 'declined', 'out-of-stock')")

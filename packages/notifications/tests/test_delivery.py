@@ -9,11 +9,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 from sqlmodel import Session, select
 from support import chassis as testing
-from support.notices import confirmed, declined, message_table, out_of_stock
+from support.notices import cancelled, confirmed, declined, message_table, out_of_stock
 
 from oms_chassis.db import Database, Transaction
 from oms_chassis.jobs import dead, leases
-from oms_chassis.jobs.queue import Job, JobQueue, Outcome, Retry
+from oms_chassis.jobs.queue import Job, JobQueue, Outcome, Retry, claim
 from oms_chassis.jobs.worker import Worker
 from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.envelope import Event
@@ -113,6 +113,54 @@ def test_an_ending_that_comes_after_the_message_was_sent_leads_to_no_other(datab
     apply(database, declined("a"), confirmed("a"))
     assert testing.pending_jobs(database, QUEUE) == []
     assert len(fake.notices) == 1
+
+
+@pytest.mark.parametrize("end", [declined, out_of_stock, confirmed, cancelled])
+def test_the_customer_of_a_cancelled_order_is_sent_that_and_nothing_else(database: Database, end: Any) -> None:
+    apply(database, cancelled("a"), end("a"), cancelled("a"))
+    assert [job.payload["text"] for job in testing.pending_jobs(database, QUEUE)] == ["cancelled!"]
+
+
+@pytest.mark.parametrize("end", [declined, out_of_stock])
+def test_an_order_that_ended_otherwise_before_it_was_cancelled_is_not_written_about_again(
+    database: Database, end: Any
+) -> None:
+    apply(database, end("a"), cancelled("a"))
+    (job,) = testing.pending_jobs(database, QUEUE)
+    assert job.payload["kind"] == message(database, "a").kind != "cancelled"
+
+
+def test_a_confirmation_that_is_not_sent_yet_is_withdrawn_when_the_order_is_cancelled(database: Database) -> None:
+    apply(database, confirmed("a"), confirmed("b"), cancelled("a"))
+    jobs = testing.pending_jobs(database, QUEUE)
+    assert [(job.subject, job.payload["kind"]) for job in jobs] == [("b", "confirmed"), ("a", "cancelled")]
+
+
+def test_a_confirmed_order_that_is_cancelled_later_is_notified_of_both_in_this_order(database: Database) -> None:
+    fake = Fake(sent("provider-1"), sent("provider-2"))
+    queue = job_queue(QUEUE, fake, CollectorRegistry(), 2)
+    apply(database, confirmed("a"))
+    testing.process_due_jobs(database, queue)
+    apply(database, cancelled("a"), cancelled("a"))
+    testing.process_due_jobs(database, queue)
+    apply(database, cancelled("a"), confirmed("a"))
+    testing.process_due_jobs(database, queue)
+    assert [(notice.key, notice.text) for notice in fake.notices] == [
+        ("a.confirmed", "confirmed!"),
+        ("a.cancelled", "cancelled!"),
+    ]
+    assert (message(database, "a").kind, message(database, "a").provider_id) == ("cancelled", "provider-2")
+
+
+def test_a_confirmation_that_is_on_its_way_does_not_settle_the_cancellation(database: Database) -> None:
+    fake = Fake(sent("provider-1"))
+    apply(database, confirmed("a"))
+    with database.transaction() as transaction:
+        (job,) = claim(transaction, QUEUE, 1, lease=60.0)
+    apply(database, cancelled("a"))
+    with database.transaction() as transaction:
+        job_queue(QUEUE, fake, CollectorRegistry(), 2).settle(transaction, [(job, sent("provider-1").result)])
+    assert (message(database, "a").kind, message(database, "a").state) == ("cancelled", "pending")
 
 
 def test_the_trace_goes_on_with_the_job(database: Database) -> None:

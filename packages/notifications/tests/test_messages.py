@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.notices import confirmed, declined, order, out_of_stock
+from support.notices import cancelled, confirmed, declined, order, out_of_stock
 
 from oms_contracts.events import GATEWAY_REFUSED, GATEWAY_UNAVAILABLE, Customer, InventoryUpdated, Line
 from oms_notifications.messages import Kind, email_subject, email_text, sms_text
@@ -15,6 +15,8 @@ ENDINGS = [
     (Kind.DECLINED, declined(ORDER_ID)),
     (Kind.DECLINED, declined(ORDER_ID, GATEWAY_REFUSED)),
     (Kind.OUT_OF_STOCK, out_of_stock(ORDER_ID)),
+    (Kind.CANCELLED, cancelled(ORDER_ID)),
+    (Kind.CANCELLED, cancelled(ORDER_ID, "timed-out")),
 ]
 
 
@@ -113,3 +115,12 @@ def test_a_name_cannot_add_lines_or_hide_characters(name: str, item: str) -> Non
     text = email_text(Kind.CONFIRMED, InventoryUpdated(**order(ORDER_ID, customer=customer, lines=lines)))
     assert len(text.splitlines()) == len(plain.splitlines())
     assert all(character.isprintable() or character == "\n" for character in text)
+
+
+@pytest.mark.parametrize(("reason", "words"), [("customer", "as you asked"), ("timed-out", "too long")])
+def test_a_cancelled_order_says_who_cancelled_it_and_where_the_money_goes(reason: str, words: str) -> None:
+    order = cancelled(ORDER_ID, reason).data
+    for text in (email_text(Kind.CANCELLED, order), sms_text(Kind.CANCELLED, order)):
+        assert words in text
+        assert "card" in text
+        assert ORDER_ID in text

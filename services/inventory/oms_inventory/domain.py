@@ -58,9 +58,12 @@ def shortages(left: Mapping[str, int], one: Demand) -> tuple[Shortage, ...]:
 
 def allocated(decisions: Iterable[Decision]) -> dict[str, int]:
     """What a batch of decisions takes of each item."""
+    return summed(one for decision in decisions if decision.is_allocated for one in decision.demand.quantities.items())
+
+
+def summed(quantities: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """How much of each item that comes to."""
     sums: dict[str, int] = {}
-    for decision in decisions:
-        if decision.is_allocated:
-            for item, quantity in decision.demand.quantities.items():
-                sums[item] = sums.get(item, 0) + quantity
+    for item, quantity in quantities:
+        sums[item] = sums.get(item, 0) + quantity
     return sums

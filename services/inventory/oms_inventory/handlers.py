@@ -7,10 +7,18 @@ from oms_chassis.db import Transaction
 from oms_chassis.messaging import outbox
 from oms_chassis.telemetry import tracing
 from oms_contracts.envelope import Event
-from oms_contracts.events import InventoryRejected, InventoryUpdated, OrderEvent, PaymentCompleted
-from oms_contracts.topics import INVENTORY_REJECTED, INVENTORY_UPDATED, Topic
+from oms_contracts.events import (
+    InventoryRejected,
+    InventoryReleased,
+    InventoryUpdated,
+    OrderCancelled,
+    OrderEvent,
+    PaymentCompleted,
+    Released,
+)
+from oms_contracts.topics import INVENTORY_REJECTED, INVENTORY_RELEASED, INVENTORY_UPDATED, Topic
 from oms_inventory import repository, stock
-from oms_inventory.domain import Decision, allocated, decide, demand
+from oms_inventory.domain import Decision, allocated, decide, demand, summed
 
 
 def payment_completed(transaction: Transaction, events: list[Event[PaymentCompleted]]) -> None:
@@ -24,6 +32,24 @@ def payment_completed(transaction: Transaction, events: list[Event[PaymentComple
     stock.take(transaction, allocated(decisions))
     _record(transaction, decisions)
     outbox.emit(transaction, (_outcome(decision, new[decision.demand.order_id]) for decision in decisions))
+
+
+def order_cancelled(transaction: Transaction, events: list[Event[OrderCancelled]]) -> None:
+    """Release what each order holds, once. One that has not been paid yet never gets anything."""
+    cancelled = {event.data.order_id: event for event in events}
+    repository.cancel(transaction, cancelled)
+    held = repository.held(transaction, cancelled)
+    repository.let_go(transaction, cancelled)
+    stock.put_back(transaction, summed((item, quantity) for _, item, quantity in held))
+    released: dict[str, list[Released]] = {order_id: [] for order_id in cancelled}
+    for order_id, item, quantity in held:
+        released[order_id].append(Released(item_id=item, quantity=quantity))
+    outbox.emit(transaction, (_release(event, released[order_id]) for order_id, event in cancelled.items()))
+
+
+def _release(event: Event[OrderCancelled], released: list[Released]) -> tuple[Topic, Event[Any]]:
+    data = InventoryReleased(order_id=event.data.order_id, released=released)
+    return INVENTORY_RELEASED, INVENTORY_RELEASED.event(data, event.subject, tracing.child(event.traceparent))
 
 
 def _new_orders(

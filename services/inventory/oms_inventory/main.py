@@ -3,7 +3,7 @@
 from oms_chassis.messaging.consumer import Subscription
 from oms_chassis.runtime.cli import main
 from oms_chassis.runtime.service import Components, Context, Service
-from oms_contracts.topics import PAYMENT_COMPLETED
+from oms_contracts.topics import ORDER_CANCELLED, PAYMENT_COMPLETED
 from oms_inventory import catalogue, handlers
 from oms_inventory.api import router
 from oms_inventory.settings import InventorySettings
@@ -14,7 +14,10 @@ def build(context: Context) -> Components:
     settings: InventorySettings = context.settings
     database = context.database
     return Components(
-        subscriptions=[Subscription(PAYMENT_COMPLETED, handlers.payment_completed)],
+        subscriptions=[
+            Subscription(PAYMENT_COMPLETED, handlers.payment_completed),
+            Subscription(ORDER_CANCELLED, handlers.order_cancelled),
+        ],
         routers=[router],
         provides=[database, settings],
         on_start=[lambda: catalogue.seed(database, settings.catalogue, settings.currency)],

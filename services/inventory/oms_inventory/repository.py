@@ -10,7 +10,7 @@ from oms_chassis.db import Database, Rows, Transaction
 from oms_chassis.tables import names, typed
 from oms_inventory.tables import ItemRow, ReservationRow
 
-_ITEM = names(ItemRow, without=("restocked", "sold", "updated_at"), of="item")
+_ITEM = names(ItemRow, without=("restocked", "sold", "released", "updated_at"), of="item")
 _PAGE = f"SELECT {_ITEM} FROM item WHERE id > %(after)s ORDER BY id LIMIT %(limit)s"
 _ONE = f"SELECT {_ITEM} FROM item WHERE id = %(id)s"
 _LOCK = "SELECT id, on_hand FROM item WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE"
@@ -45,9 +45,30 @@ _REJECT = """
 UPDATE allocation SET is_allocated = false
 FROM json_to_recordset(%(rows)s::json) AS r(order_id text) WHERE allocation.order_id = r.order_id
 """
+_RESERVED = ("order_id", "item_id", "quantity")
+_CANCEL = """
+INSERT INTO allocation (order_id, is_allocated, cancelled_at) SELECT order_id, false, now()
+FROM json_to_recordset(%(rows)s::json) AS r(order_id text) ORDER BY order_id
+ON CONFLICT (order_id) DO UPDATE SET cancelled_at = coalesce(allocation.cancelled_at, now())
+"""
+_HELD = """
+SELECT order_id, item_id, quantity - released AS quantity FROM reservation
+WHERE order_id = ANY(%(orders)s) AND released < quantity ORDER BY order_id, item_id
+"""
+_LET_GO = """
+UPDATE reservation SET released = quantity WHERE order_id = ANY(%(orders)s) AND released < quantity
+"""
+_PUT_BACK = f"""
+UPDATE item SET on_hand = on_hand + r.quantity, released = item.released + r.quantity,
+    version = version + (on_hand = 0)::int, updated_at = now()
+FROM json_to_recordset(%(rows)s::json) AS r(id text, quantity bigint)
+WHERE item.id = r.id
+RETURNING {_ITEM}, on_hand = r.quantity AS is_back
+"""
 _RESERVE = f"""
-INSERT INTO reservation ({names(ReservationRow)})
-SELECT {names(ReservationRow)} FROM json_to_recordset(%(rows)s::json) AS r({typed(ReservationRow)})
+INSERT INTO reservation ({names(ReservationRow, *_RESERVED)})
+SELECT {names(ReservationRow, *_RESERVED)}
+FROM json_to_recordset(%(rows)s::json) AS r({typed(ReservationRow, *_RESERVED)})
 """
 _KEEP_KEY = """
 INSERT INTO restock (key, item_id, quantity) VALUES (%(key)s, %(id)s, %(quantity)s) ON CONFLICT DO NOTHING RETURNING 1
@@ -96,6 +117,14 @@ def take(transaction: Transaction, quantities: Mapping[str, int]) -> Rows:
     return rows
 
 
+def put_back(transaction: Transaction, quantities: Mapping[str, int]) -> Rows:
+    """Put what orders had got back into the stock; the items, and whether each `is_back` after having been sold out.
+
+    The items must be locked.
+    """
+    return transaction.run_rows(_PUT_BACK, ({"id": item, "quantity": n} for item, n in sorted(quantities.items())))
+
+
 def add(transaction: Transaction, item_id: str, quantity: int) -> Rows:
     """Add to an item's stock; the item, if there is one, and whether it `is_back` after having been sold out."""
     return transaction.run(_ADD, id=item_id, quantity=quantity)
@@ -126,6 +155,21 @@ def reserve(transaction: Transaction, quantities: Iterable[tuple[str, str, int]]
     """Note what each order holds: (order id, item id, quantity)."""
     rows = ({"order_id": order, "item_id": item, "quantity": quantity} for order, item, quantity in quantities)
     transaction.run_rows(_RESERVE, rows)
+
+
+def cancel(transaction: Transaction, orders: Iterable[str]) -> None:
+    """Note that these orders are cancelled, whatever was decided before; nobody else decides until this ends."""
+    transaction.run_rows(_CANCEL, ({"order_id": order_id} for order_id in orders))
+
+
+def held(transaction: Transaction, orders: Iterable[str]) -> list[tuple[str, str, int]]:
+    """What these orders hold: (order id, item id, quantity)."""
+    return [tuple(row) for row in transaction.run(_HELD, orders=list(orders))]  # type: ignore[misc] # three columns
+
+
+def let_go(transaction: Transaction, orders: Iterable[str]) -> None:
+    """Note that these orders hold nothing any more."""
+    transaction.run(_LET_GO, orders=list(orders))
 
 
 def keep_key(transaction: Transaction, key: str, item_id: str, quantity: int) -> bool:

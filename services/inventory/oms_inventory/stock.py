@@ -20,6 +20,13 @@ def take(transaction: Transaction, quantities: Mapping[str, int]) -> None:
     _publish(transaction, [row for row in rows if row.on_hand == 0])
 
 
+def put_back(transaction: Transaction, quantities: Mapping[str, int]) -> None:
+    """Put what cancelled orders had got back into the stock."""
+    repository.lock_stock(transaction, quantities)
+    rows = repository.put_back(transaction, quantities)
+    _publish(transaction, [row for row in rows if row.is_back])
+
+
 def add(transaction: Transaction, item_id: str, quantity: int) -> Row[Any]:
     """Add to the stock of an item that exists; the item."""
     rows = repository.add(transaction, item_id, quantity)

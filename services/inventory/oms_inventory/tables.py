@@ -1,4 +1,8 @@
-"""The tables. An item's stock adds up in the table itself: what came in is what is here and what was sold."""
+"""The tables. An item's stock adds up in the table itself: what came in is what is here and what was sold.
+
+`sold` counts all that orders ever got, and `released` what came back from those that were cancelled, so that neither
+ever goes down: initial + restocked = on_hand + sold - released.
+"""
 
 from datetime import datetime
 
@@ -17,7 +21,7 @@ class ItemRow(Tables, table=True):
     __tablename__ = "item"
     __table_args__ = (
         CheckConstraint("on_hand >= 0", name="item_on_hand"),
-        CheckConstraint("initial + restocked = on_hand + sold", name="item_adds_up"),
+        CheckConstraint("initial + restocked = on_hand + sold - released", name="item_adds_up"),
         CheckConstraint("unit_price > 0", name="item_unit_price"),
     )
 
@@ -29,28 +33,35 @@ class ItemRow(Tables, table=True):
     restocked: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
     on_hand: int = Field(sa_type=BigInteger)
     sold: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+    released: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
     version: int = Field(default=1, sa_type=Integer, sa_column_kwargs={"server_default": "1"})
     updated_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})
 
 
 class AllocationRow(Tables, table=True):
-    """What became of an order here. Its row makes a second event about the same order harmless."""
+    """What became of an order here. Its row makes a second event about the same order harmless.
+
+    An order that was cancelled before it was paid has a row, too, and gets no stock when the payment arrives.
+    """
 
     __tablename__ = "allocation"
 
     order_id: str = Field(primary_key=True, sa_type=Text)
     is_allocated: bool
+    cancelled_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})
 
 
 class ReservationRow(Tables, table=True):
-    """Stock that an order holds."""
+    """Stock that an order got, and how much of that it does not hold any more."""
 
     __tablename__ = "reservation"
+    __table_args__ = (CheckConstraint("released BETWEEN 0 AND quantity", name="reservation_released"),)
 
     order_id: str = Field(primary_key=True, sa_type=Text, foreign_key="allocation.order_id")
     item_id: str = Field(primary_key=True, sa_type=Text, foreign_key="item.id")
     quantity: int = Field(sa_type=BigInteger)
+    released: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
 
 
 class RestockRow(Tables, table=True):

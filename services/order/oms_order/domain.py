@@ -1,12 +1,14 @@
 """What an order may become, and why. Pure: no database, no broker, no clock.
 
     PENDING ──> PAID ──> CONFIRMED
-       └────┬────┘
-            v
+       └────┬─────────────┘
+            v         cancelled within its time
         CANCELLING ──> CANCELLED
 
 Topics overtake one another, and events come twice. So an order remembers the facts that it knows, and its status
-follows from all of them together: whatever the order of arrival, the same facts end in the same status.
+follows from all of them together: whatever the order of arrival, the same facts end in the same status. Two facts are
+decided here, while the order is locked: that its customer cancelled it, and that it waited for too long. From then on
+nothing confirms it. It is CANCELLED once payment and inventory have said that they hold nothing of it.
 """
 
 from collections.abc import Iterable
@@ -29,20 +31,33 @@ class Reason(StrEnum):
 
     PAYMENT_DECLINED = "payment-declined"
     OUT_OF_STOCK = "out-of-stock"
+    CUSTOMER = "customer"
+    TIMED_OUT = "timed-out"
 
 
 class Fact(StrEnum):
-    """What other services have published about an order."""
+    """What other services have published about an order, and what was decided here."""
 
     PAID = "paid"
     DECLINED = "declined"
     STOCK_RESERVED = "stock-taken"  # the value is in databases, and is not renamed
     STOCK_REJECTED = "stock-rejected"
     REFUNDED = "refunded"
+    STOCK_RELEASED = "stock-released"
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed-out"
 
 
 class IllegalTransition(Exception):
     """The diagram has no such arrow."""
+
+
+class TooLate(Exception):
+    """The order can no longer be cancelled by its customer."""
+
+    def __init__(self, status: Status, reason: Reason | None) -> None:
+        super().__init__(status)
+        self.status, self.reason = status, reason
 
 
 TERMINAL = frozenset({Status.CONFIRMED, Status.CANCELLED})
@@ -52,6 +67,7 @@ ARROWS = frozenset(
         (Status.PENDING, Status.CANCELLING),
         (Status.PAID, Status.CONFIRMED),
         (Status.PAID, Status.CANCELLING),
+        (Status.CONFIRMED, Status.CANCELLING),
         (Status.CANCELLING, Status.CANCELLED),
     }
 )
@@ -59,27 +75,44 @@ ARROWS = frozenset(
 
 @dataclass(frozen=True)
 class Rule:
-    """In `status`, any fact of `proof` moves the order on to `next`."""
+    """In `status`, a fact of each set of `proof` moves the order on to `next`."""
 
     status: Status
-    proof: frozenset[Fact]
+    proof: tuple[frozenset[Fact], ...]
     next: Status
     reason: Reason | None = None
 
 
+def _any(*facts: Fact) -> tuple[frozenset[Fact]]:
+    return (frozenset(facts),)
+
+
+# What says that no money of the customer's is held, and what says that no stock is. Nothing was charged after a
+# decline, and stock is reserved for nothing that was not charged.
+MONEY_IS_BACK = frozenset({Fact.REFUNDED, Fact.DECLINED})
+STOCK_IS_FREE = frozenset({Fact.STOCK_REJECTED, Fact.STOCK_RELEASED, Fact.DECLINED})
 # Stock is asked for only once the charge has settled: an answer about stock proves the payment that it overtook.
 # A refund says nothing about its cause, so that one which comes early waits for the rejection that it overtook.
 RULES = (
-    Rule(Status.PENDING, frozenset({Fact.PAID, Fact.STOCK_RESERVED, Fact.STOCK_REJECTED}), Status.PAID),
-    Rule(Status.PENDING, frozenset({Fact.DECLINED}), Status.CANCELLING, Reason.PAYMENT_DECLINED),
-    Rule(Status.PAID, frozenset({Fact.STOCK_RESERVED}), Status.CONFIRMED),
-    Rule(Status.PAID, frozenset({Fact.STOCK_REJECTED}), Status.CANCELLING, Reason.OUT_OF_STOCK),
-    # Nothing was charged after a decline, and there is nothing to wait for.
-    Rule(Status.CANCELLING, frozenset({Fact.REFUNDED, Fact.DECLINED}), Status.CANCELLED),
+    Rule(Status.PENDING, _any(Fact.CANCELLED), Status.CANCELLING, Reason.CUSTOMER),
+    Rule(Status.PENDING, _any(Fact.TIMED_OUT), Status.CANCELLING, Reason.TIMED_OUT),
+    Rule(Status.PENDING, _any(Fact.PAID, Fact.STOCK_RESERVED, Fact.STOCK_REJECTED), Status.PAID),
+    Rule(Status.PENDING, _any(Fact.DECLINED), Status.CANCELLING, Reason.PAYMENT_DECLINED),
+    Rule(Status.PAID, _any(Fact.CANCELLED), Status.CANCELLING, Reason.CUSTOMER),
+    Rule(Status.PAID, _any(Fact.TIMED_OUT), Status.CANCELLING, Reason.TIMED_OUT),
+    Rule(Status.PAID, _any(Fact.STOCK_RESERVED), Status.CONFIRMED),
+    Rule(Status.PAID, _any(Fact.STOCK_REJECTED), Status.CANCELLING, Reason.OUT_OF_STOCK),
+    Rule(Status.CONFIRMED, _any(Fact.CANCELLED), Status.CANCELLING, Reason.CUSTOMER),
+    Rule(Status.CANCELLING, (MONEY_IS_BACK, STOCK_IS_FREE), Status.CANCELLED),
 )
+_DECIDED_HERE = frozenset({Fact.CANCELLED, Fact.TIMED_OUT})
 _NEVER_BOTH = (
-    (frozenset({Fact.DECLINED}), frozenset(Fact) - {Fact.DECLINED}),
-    (frozenset({Fact.STOCK_RESERVED}), frozenset({Fact.STOCK_REJECTED, Fact.REFUNDED})),
+    (frozenset({Fact.DECLINED}), frozenset({Fact.PAID, Fact.STOCK_RESERVED, Fact.STOCK_REJECTED, Fact.REFUNDED})),
+    (frozenset({Fact.STOCK_RESERVED}), frozenset({Fact.STOCK_REJECTED})),
+)
+_ONLY_IF_CANCELLED = (
+    (frozenset({Fact.STOCK_RESERVED}), frozenset({Fact.REFUNDED})),
+    (frozenset({Fact.STOCK_RELEASED}), frozenset(Fact)),
 )
 
 
@@ -118,10 +151,32 @@ class Order:
         return order, steps
 
 
+def cancel(order: Order, confirmed_for: float, window: float) -> tuple[Order, list[Step]]:
+    """The order as its customer cancels it, and the steps; none if that was done before.
+
+    It is in time until the order is CONFIRMED, and for `window` seconds after. Raises TooLate.
+    """
+    if Fact.CANCELLED in order.facts:
+        return order, []
+    if order.status in (Status.PENDING, Status.PAID) or (order.status is Status.CONFIRMED and confirmed_for < window):
+        return order.apply([Fact.CANCELLED])
+    raise TooLate(order.status, order.reason)
+
+
+def time_out(order: Order) -> tuple[Order, list[Step]]:
+    """The order as it is given up after it waited for too long; unchanged if it does not wait any more."""
+    return order.apply([Fact.TIMED_OUT]) if order.status in (Status.PENDING, Status.PAID) else (order, [])
+
+
 def contradictory(facts: frozenset[Fact]) -> bool:
     """Whether no correct run of the other services can have said all of this about one order."""
-    return any(facts & one and facts & other for one, other in _NEVER_BOTH)
+    pairs = _NEVER_BOTH if facts & _DECIDED_HERE else (*_NEVER_BOTH, *_ONLY_IF_CANCELLED)
+    return any(facts & one and facts & other for one, other in pairs)
 
 
 def _rule(order: Order) -> Rule | None:
-    return next((rule for rule in RULES if rule.status is order.status and rule.proof & order.facts), None)
+    return next((rule for rule in RULES if rule.status is order.status and _proves(order.facts, rule.proof)), None)
+
+
+def _proves(facts: frozenset[Fact], proof: Iterable[frozenset[Fact]]) -> bool:
+    return all(facts & one for one in proof)

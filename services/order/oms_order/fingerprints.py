@@ -44,6 +44,23 @@ class Fingerprint:
         return _is_one_of(stored.removeprefix(VERSION), _content(self._body), self._keys[1:])
 
 
+def of_act(act: str, content: Mapping[str, Any], keys: Sequence[SecretStr]) -> "ActFingerprint":
+    """That of something done to an order: its name, and all that it was asked with."""
+    return ActFingerprint({"act": act, **content}, keys)
+
+
+class ActFingerprint:
+    """Of one act. Never that of an order that is placed, whatever its body."""
+
+    def __init__(self, content: Mapping[str, Any], keys: Sequence[SecretStr]) -> None:
+        self._content, self._keys = content, keys
+        self.value = VERSION + _hmac(content, keys[0])
+
+    def matches(self, stored: str) -> bool:
+        """Whether this act is the one that was stored."""
+        return _is_one_of(stored.removeprefix(VERSION), self._content, self._keys)
+
+
 def _is_one_of(digest: str, content: Mapping[str, Any], keys: Sequence[SecretStr]) -> bool:
     return any(hmac.compare_digest(digest, _hmac(content, key)) for key in keys)
 

@@ -12,6 +12,7 @@ from oms_contracts.envelope import Event
 from oms_contracts.events import ItemUpdated
 from oms_contracts.topics import (
     INVENTORY_REJECTED,
+    INVENTORY_RELEASED,
     INVENTORY_UPDATED,
     ITEM_UPDATED,
     PAYMENT_COMPLETED,
@@ -31,6 +32,7 @@ _FACTS = {
     INVENTORY_UPDATED: Fact.STOCK_RESERVED,
     INVENTORY_REJECTED: Fact.STOCK_REJECTED,
     PAYMENT_REFUNDED: Fact.REFUNDED,
+    INVENTORY_RELEASED: Fact.STOCK_RELEASED,
 }
 
 

@@ -4,9 +4,9 @@ from oms_chassis.runtime.cli import main
 from oms_chassis.runtime.service import Components, Context, Service
 from oms_chassis.runtime.threads import Task
 from oms_gateway import provider
-from oms_order import backpressure, handlers, idempotency, stuck_orders
-from oms_order.api import router
+from oms_order import acts, api, backpressure, cancelling, handlers, idempotency, stuck_orders
 from oms_order.backpressure import Backpressure
+from oms_order.cancelling import Cancelling
 from oms_order.catalogue import Catalogue
 from oms_order.metrics import OrderMetrics
 from oms_order.placing import Placing
@@ -35,12 +35,13 @@ def build(context: Context) -> Components:
     )
     return Components(
         subscriptions=handlers.subscriptions(metrics),
-        routers=[router],
+        routers=[api.router, acts.router],
         writers=[placing.group],
-        provides=[reads, placing, timelines],
+        provides=[reads, placing, timelines, Cancelling(settings, reads, metrics)],
         tasks=[
             Task("catalogue", catalogue.refresh, settings.catalogue_seconds),
             Task("backpressure", pressure.refresh, backpressure.REFRESH),
+            cancelling.task(database, metrics, settings.order_deadline_seconds),
             stuck_orders.task(database, metrics, settings.stuck_seconds),
         ],
         retentions=[idempotency.retention(settings.idempotency_days)],

@@ -11,6 +11,12 @@ class OrderNotFound(Problem):
     status, kind, title = 404, "order-not-found", "There is no order with this id"
 
 
+class TooLateToCancel(Problem):
+    """The order has come too far, or to another end. The detail says which."""
+
+    status, kind, title = 409, "too-late-to-cancel", "The order cannot be cancelled any more"
+
+
 class UnsupportedMediaType(Problem):
     """An order is sent as JSON."""
 

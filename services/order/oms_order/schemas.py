@@ -110,6 +110,12 @@ class OrderBody(Body):
     payment_details: PaymentBody
 
 
+class CancelBody(Body):
+    """Why an order is cancelled, in the customer's words."""
+
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=PRINTABLE)] | None = None
+
+
 class Accepted(View):
     """The answer to an order that was taken."""
 
@@ -170,6 +176,7 @@ class StepView(View):
     position: int
     status: Status
     reason: Reason | None = None
+    note: str | None = None
     at: datetime
 
 

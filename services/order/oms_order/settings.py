@@ -34,6 +34,14 @@ class OrderSettings(Settings):
     catalogue_seconds: float = Field(
         default=1.0, gt=0, description="between two looks for prices that other replicas learned"
     )
+    cancel_seconds: float = Field(
+        default=0.0, ge=0, description="for how long a customer may cancel an order that is CONFIRMED already"
+    )
+    order_deadline_seconds: float = Field(
+        default=7200.0,
+        gt=0,
+        description="an order that waits for its payment or its stock for longer is cancelled, and refunded",
+    )
     stuck_seconds: float = Field(default=300.0, gt=0, description="an order that waits for longer is stuck")
     stream_poll_seconds: float = Field(default=0.2, gt=0)
     stream_heartbeat_seconds: float = Field(default=15.0, gt=0)

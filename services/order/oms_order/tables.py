@@ -63,7 +63,10 @@ class LineRow(Tables, table=True):
 
 
 class TimelineRow(Tables, table=True):
-    """Each status that an order has had. `position` counts from 1 and is also the id of the live stream's events."""
+    """Each status that an order has had. `position` counts from 1 and is also the id of the live stream's events.
+
+    `note` is what whoever brought it about had to say.
+    """
 
     __tablename__ = "timeline"
 
@@ -71,6 +74,7 @@ class TimelineRow(Tables, table=True):
     position: int = Field(primary_key=True)
     status: str = Field(sa_type=Text)
     reason: str | None = Field(default=None, sa_type=Text)
+    note: str | None = Field(default=None, sa_type=Text)
     at: datetime = Field(sa_type=DateTime(timezone=True))
 
 

@@ -9,6 +9,7 @@
 
 Whatever the diagram lacks changes nothing: events and answers may come twice, late or in another order. An order that
 was rejected before it was known is REFUNDING or REFUNDED when its creation arrives, and is then never charged.
+"Rejected" is what there is no stock for, and what was cancelled.
 """
 
 from dataclasses import dataclass, replace
@@ -77,7 +78,7 @@ class Payment:
         return None
 
     def rejected(self) -> "Payment | None":
-        """There is no stock for the order: its money is to go back."""
+        """There is no stock for the order, or it was cancelled: its money is to go back."""
         if self.state in (State.PENDING, State.COMPLETED):
             return replace(self, state=State.REFUNDING)
         return None

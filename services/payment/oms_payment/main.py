@@ -3,7 +3,7 @@
 from oms_chassis.messaging.consumer import Subscription
 from oms_chassis.runtime.cli import main
 from oms_chassis.runtime.service import Components, Context, Service
-from oms_contracts.topics import INVENTORY_REJECTED, ORDER_CREATED
+from oms_contracts.topics import INVENTORY_REJECTED, ORDER_CANCELLED, ORDER_CREATED
 from oms_gateway import provider
 from oms_payment import handlers
 from oms_payment.jobs import charging, refunding
@@ -17,7 +17,8 @@ def build(context: Context) -> Components:
     return Components(
         subscriptions=[
             Subscription(ORDER_CREATED, handlers.order_created),
-            Subscription(INVENTORY_REJECTED, handlers.inventory_rejected),
+            Subscription(INVENTORY_REJECTED, handlers.give_back),
+            Subscription(ORDER_CANCELLED, handlers.give_back),
         ],
         job_queues=[
             charging.job_queue(

@@ -3,7 +3,7 @@
 import json
 
 from support.chassis import deliver, pending_events, pending_jobs
-from support.payments import TRACE, created, rejected
+from support.payments import TRACE, begin_charges, cancelled, created, rejected
 
 from oms_chassis.db import Database
 from oms_payment import handlers
@@ -39,7 +39,8 @@ def test_an_order_that_comes_again_under_another_event_id_is_not_charged_again(d
 
 def test_a_rejection_of_an_order_being_charged_waits_for_the_charge(database: Database) -> None:
     deliver(database, handlers.order_created, [created("o1", "token-1")])
-    deliver(database, handlers.inventory_rejected, [rejected("o1")])
+    begin_charges(database)
+    deliver(database, handlers.give_back, [rejected("o1")])
     assert states(database) == {"o1": "REFUNDING"}
     assert pending_jobs(database, "refund") == []
 
@@ -48,14 +49,14 @@ def test_a_rejection_of_a_paid_order_has_its_charge_refunded(database: Database)
     deliver(database, handlers.order_created, [created("o1", "token-1")])
     with database.transaction() as transaction:
         transaction.run("UPDATE payment SET state = 'COMPLETED', charge_id = 'ch-1'")
-    deliver(database, handlers.inventory_rejected, [rejected("o1")])
+    deliver(database, handlers.give_back, [rejected("o1")])
     (job,) = pending_jobs(database, "refund")
     assert (job.id, job.subject, job.traceparent) == ("o1:refund", "o1", TRACE)
     assert job.payload == {"orderId": "o1", "total": 2500, "currency": "USD", "chargeId": "ch-1"}
 
 
 def test_a_rejection_of_an_unknown_order_keeps_it_from_ever_being_charged(database: Database) -> None:
-    deliver(database, handlers.inventory_rejected, [rejected("o1")])
+    deliver(database, handlers.give_back, [rejected("o1")])
     deliver(database, handlers.order_created, [created("o1", "token-1")])
     assert states(database) == {"o1": "REFUNDING"}
     assert pending_jobs(database, "charge") == []
@@ -63,8 +64,8 @@ def test_a_rejection_of_an_unknown_order_keeps_it_from_ever_being_charged(databa
 
 
 def test_a_rejection_that_comes_again_changes_nothing(database: Database) -> None:
-    deliver(database, handlers.inventory_rejected, [rejected("o1"), rejected("o1"), rejected("o2")])
-    deliver(database, handlers.inventory_rejected, [rejected("o1")])
+    deliver(database, handlers.give_back, [rejected("o1"), rejected("o1"), rejected("o2")])
+    deliver(database, handlers.give_back, [rejected("o1")])
     assert len(pending_jobs(database, "refund")) == 2
 
 
@@ -72,12 +73,46 @@ def test_a_rejection_of_a_failed_payment_changes_nothing(database: Database) -> 
     deliver(database, handlers.order_created, [created("o1", "token-1")])
     with database.transaction() as transaction:
         transaction.run("UPDATE payment SET state = 'FAILED'")
-    deliver(database, handlers.inventory_rejected, [rejected("o1")])
+    deliver(database, handlers.give_back, [rejected("o1")])
     assert states(database) == {"o1": "FAILED"}
     assert pending_jobs(database, "refund") == []
 
 
 def test_handlers_publish_nothing_yet(database: Database) -> None:
     deliver(database, handlers.order_created, [created("o1", "token-1")])
-    deliver(database, handlers.inventory_rejected, [rejected("o1"), rejected("o2")])
+    deliver(database, handlers.give_back, [rejected("o1"), rejected("o2")])
     assert pending_events(database) == []
+
+
+def test_a_cancelled_order_whose_charge_was_not_begun_is_never_charged(database: Database) -> None:
+    deliver(database, handlers.order_created, [created("o1", "token-1"), created("o2", "token-2")])
+    deliver(database, handlers.give_back, [cancelled("o1")])
+    assert states(database) == {"o1": "REFUNDING", "o2": "PENDING"}
+    assert [job.subject for job in pending_jobs(database, "charge")] == ["o2"]
+    assert [(job.subject, job.payload["chargeId"]) for job in pending_jobs(database, "refund")] == [("o1", None)]
+
+
+def test_a_cancelled_order_that_is_being_charged_waits_for_the_charge(database: Database) -> None:
+    deliver(database, handlers.order_created, [created("o1", "token-1")])
+    begin_charges(database)
+    deliver(database, handlers.give_back, [cancelled("o1")])
+    assert states(database) == {"o1": "REFUNDING"}
+    assert [job.subject for job in pending_jobs(database, "charge")] == ["o1"]
+    assert pending_jobs(database, "refund") == []
+
+
+def test_an_order_that_is_cancelled_before_it_arrives_is_never_charged(database: Database) -> None:
+    deliver(database, handlers.give_back, [cancelled("o1")])
+    deliver(database, handlers.order_created, [created("o1", "token-1")])
+    assert pending_jobs(database, "charge") == []
+    assert [job.payload["chargeId"] for job in pending_jobs(database, "refund")] == [None]
+
+
+def test_an_order_that_is_both_cancelled_and_rejected_is_refunded_once(database: Database) -> None:
+    deliver(database, handlers.order_created, [created("o1", "token-1"), created("o2", "token-2")])
+    with database.transaction() as transaction:
+        transaction.run("UPDATE payment SET state = 'COMPLETED', charge_id = order_id")
+    deliver(database, handlers.give_back, [cancelled("o1"), cancelled("o1")])
+    deliver(database, handlers.give_back, [rejected("o1"), rejected("o2")])
+    deliver(database, handlers.give_back, [cancelled("o2")])
+    assert sorted(job.subject for job in pending_jobs(database, "refund")) == ["o1", "o2"]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from support.chassis import deliver, eventually, pending_events, pending_jobs, process_due_jobs
 from support.gateways import Fault, FlakyGateway, token
-from support.payments import TRACE, created, rejected
+from support.payments import TRACE, begin_charges, cancelled, created, rejected
 
 from oms_chassis.db import Database
 from oms_chassis.jobs.queue import Done, Job, JobQueue, Retry, Unavailable, claim
@@ -36,7 +36,7 @@ GOOD, BAD = token(Outcome.APPROVED), token(Outcome.INSUFFICIENT_FUNDS)
 
 def take(database: Database, *events: Event[Any]) -> None:
     for event in events:
-        handle = handlers.order_created if event.type == "orderCreatedEvent" else handlers.inventory_rejected
+        handle = handlers.order_created if event.type == "orderCreatedEvent" else handlers.give_back
         deliver(database, handle, [event])
 
 
@@ -302,7 +302,9 @@ def test_a_rejected_order_gets_its_money_back_once(
 def test_a_rejection_that_overtakes_the_charge_refunds_it_and_asks_for_no_stock(
     database: Database, gateway: FlakyGateway, database_url: str
 ) -> None:
-    take(database, created("o1", GOOD), rejected("o1"))
+    take(database, created("o1", GOOD))
+    begin_charges(database)
+    take(database, rejected("o1"))
     work_all(database, gateway)
     assert published(database) == ["paymentRefundedEvent"]
     assert pending_events(database)[0].data.amount == 2500
@@ -338,7 +340,17 @@ def test_a_rejection_of_an_order_that_only_the_gateway_remembers_is_refunded(
     assert ledger.net_by_order(database_url) == {"o1": 0}
 
 
-ACTIONS = ("created", "created", "rejected", "rejected", "charge", "refund")
+def test_a_cancelled_order_that_no_worker_has_begun_to_charge_is_not_charged(
+    database: Database, gateway: FlakyGateway, database_url: str
+) -> None:
+    take(database, created("o1", GOOD), cancelled("o1"))
+    work_all(database, gateway)
+    assert [(event.type, event.data.amount) for event in pending_events(database)] == [("paymentRefundedEvent", 0)]
+    assert "charge" not in gateway.calls
+    assert not any(charge.approved for charge in ledger.charges_by_order(database_url)["o1"])
+
+
+ACTIONS = ("created", "created", "rejected", "cancelled", "charge", "refund")
 
 
 def test_in_whatever_order_things_happen_the_money_ends_refunded_exactly_once(
@@ -350,6 +362,7 @@ def test_in_whatever_order_things_happen_the_money_ends_refunded_exactly_once(
         steps: dict[str, Callable[[], object]] = {
             "created": partial(take, database, created(order, GOOD)),
             "rejected": partial(take, database, rejected(order)),
+            "cancelled": partial(take, database, cancelled(order)),
             "charge": partial(process_due_jobs, database, charging_at(gateway)),
             "refund": partial(process_due_jobs, database, refunding.job_queue(gateway)),
         }
@@ -479,7 +492,7 @@ def test_running_workers_charge_and_refund_a_hundred_orders(
     deliver(
         database, handlers.order_created, [created(order, GOOD if n % 4 else BAD) for n, order in enumerate(orders)]
     )
-    deliver(database, handlers.inventory_rejected, [rejected(order) for order in orders[1::4]])
+    deliver(database, handlers.give_back, [rejected(order) for order in orders[1::4]])
     try:
         eventually(lambda: settled(database) == {"COMPLETED": 50, "FAILED": 25, "REFUNDED": 25}, within=30)
     finally:

@@ -121,6 +121,10 @@ RETURNING job.queue, job.id, job.subject, job.payload, job.traceparent, job.atte
 """
 
 
+# A claim that is not committed yet is waited for, and then counts as an attempt.
+_WITHDRAW = "DELETE FROM job WHERE queue = %(queue)s AND id = ANY(%(ids)s) AND attempts = 0 RETURNING subject"
+
+
 def enqueue(transaction: Transaction, queue: str, jobs: Iterable[NewJob]) -> None:
     """Write job rows; workers claim them once the transaction is committed."""
     rows = [
@@ -129,6 +133,11 @@ def enqueue(transaction: Transaction, queue: str, jobs: Iterable[NewJob]) -> Non
     if rows:
         transaction.run_rows(_PUT, rows, queue=queue)
         transaction.signals.add(queue)
+
+
+def withdraw(transaction: Transaction, queue: str, ids: Iterable[str]) -> set[str]:
+    """Remove those of these jobs that no worker has ever claimed: their calls are never made. Their subjects."""
+    return {row.subject for row in transaction.run(_WITHDRAW, queue=queue, ids=list(ids))}
 
 
 def claim(transaction: Transaction, queue: str, limit: int, lease: float) -> list[Job]:

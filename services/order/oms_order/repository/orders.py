@@ -86,9 +86,9 @@ def page(database: Database, filters: Filters, before: UUID | None, limit: int) 
     return database.execute(sql, **params, limit=limit)
 
 
-def detail(database: Database, order_id: UUID) -> Rows:
+def detail(at: Database | Transaction, order_id: UUID) -> Rows:
     """The order, if there is one, with its `lines` and its `timeline` as lists of dictionaries."""
-    return database.execute(_DETAIL, id=order_id)
+    return at.run(_DETAIL, id=order_id) if isinstance(at, Transaction) else at.execute(_DETAIL, id=order_id)
 
 
 def progress(database: Database, order_id: UUID) -> Rows:

@@ -1,0 +1,129 @@
+"""Cancelling orders: by their customers, and when they have waited for too long.
+
+The order's row decides, while it is locked. What payment and inventory hold of it is then given back by them, whatever
+has reached them and in whatever order; the order is CANCELLED when both have said so.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row
+
+from oms_chassis.db import Database, Transaction
+from oms_chassis.messaging import outbox
+from oms_chassis.runtime.threads import Task
+from oms_chassis.telemetry import tracing
+from oms_contracts.envelope import Event
+from oms_contracts.events import Customer, Line, OrderCancelled
+from oms_contracts.topics import ORDER_CANCELLED, Topic
+from oms_order import domain, fingerprints, idempotency
+from oms_order.domain import Order, Step, TooLate
+from oms_order.fingerprints import ActFingerprint
+from oms_order.metrics import OrderMetrics
+from oms_order.problems import IdempotencyKeyReused, OrderNotFound, TooLateToCancel
+from oms_order.repository import cancelling as repository
+from oms_order.repository import orders
+from oms_order.schemas import CancelBody, OrderDetail
+from oms_order.settings import OrderSettings
+
+MOST = 500  # orders that one transaction times out
+REFRESH = 10.0  # seconds between two looks for them
+Changed = Sequence[tuple[Order, Sequence[Step]]]
+
+
+class Cancelling:
+    """Cancels orders for their customers."""
+
+    def __init__(self, settings: OrderSettings, database: Database, metrics: OrderMetrics) -> None:
+        self._settings, self._database, self._metrics = settings, database, metrics
+
+    def cancel(self, order_id: UUID, body: CancelBody, key: str | None, scope: str = idempotency.ANONYMOUS) -> str:
+        """Cancel an order; the order as JSON, or the answer that the key got before. Raises Problem."""
+        note = body.reason or None
+        content = {"order": str(order_id), **body.model_dump(exclude_unset=True)}
+        fingerprint = fingerprints.of_act("cancel", content, self._settings.fingerprint_keys)
+        with self._database.transaction() as transaction:
+            order = _locked(transaction, order_id)
+            if key and (earlier := _earlier(transaction, scope, idempotency.check(key), fingerprint)):
+                return earlier
+            self._cancel(transaction, order, order_id, note)
+            answer = _shown(transaction, order_id)
+            if key and not repository.keep_answer(transaction, scope, key, fingerprint.value, order_id, answer):
+                raise IdempotencyKeyReused
+        return answer
+
+    def _cancel(self, transaction: Transaction, order: Order, order_id: UUID, note: str | None) -> None:
+        confirmed_for = repository.age(transaction, order_id)
+        try:
+            after, steps = domain.cancel(order, confirmed_for, self._settings.cancel_seconds)
+        except TooLate as late:
+            raise _refusal(late) from None
+        if not steps:
+            return
+        write(transaction, [(after, steps)], self._metrics)
+        if note:
+            repository.write_note(transaction, order_id, steps[0].position, note)
+
+
+def time_out(database: Database, metrics: OrderMetrics, limit: float) -> None:
+    """Give up the orders that have waited for payment or stock for more than `limit` seconds."""
+    with database.transaction() as transaction:
+        late = repository.waiting(transaction, limit, MOST)
+        ended = [domain.time_out(order) for order in orders.lock(transaction, late).values()]
+        write(transaction, [(order, steps) for order, steps in ended if steps], metrics)
+
+
+def task(database: Database, metrics: OrderMetrics, limit: float) -> Task:
+    """Gives up what has waited for too long, every so often."""
+    return Task("deadlines", lambda: time_out(database, metrics, limit), min(REFRESH, limit / 2))
+
+
+def write(transaction: Transaction, changed: Changed, metrics: OrderMetrics) -> None:
+    """Write orders that are being cancelled, and publish that they are."""
+    if not changed:
+        return
+    orders.save(transaction, changed)
+    reasons = {order.id: str(order.reason) for order, _ in changed}
+    rows = repository.contents(transaction, list(reasons))
+    outbox.emit(transaction, (_event(row, reasons[row.id]) for row in rows))
+    for status, count in Counter(step.status for _, steps in changed for step in steps).items():
+        metrics.orders.labels(status).inc(count)
+
+
+def _locked(transaction: Transaction, order_id: UUID) -> Order:
+    found = orders.lock(transaction, [str(order_id)])
+    if not found:
+        raise OrderNotFound
+    return found[str(order_id)]
+
+
+def _earlier(transaction: Transaction, scope: str, key: str, fingerprint: ActFingerprint) -> str | None:
+    for row in repository.answer_of(transaction, scope, key):
+        if not fingerprint.matches(row.fingerprint):
+            raise IdempotencyKeyReused
+        return str(row.answer)
+    return None
+
+
+def _shown(transaction: Transaction, order_id: UUID) -> str:
+    (row,) = orders.detail(transaction, order_id)
+    return OrderDetail.of(row).model_dump_json(exclude_none=True)
+
+
+def _refusal(late: TooLate) -> TooLateToCancel:
+    reason = f" ({late.reason})" if late.reason else ""
+    return TooLateToCancel(detail=f"The order is {late.status}{reason}")
+
+
+def _event(row: Row[Any], reason: str) -> tuple[Topic, Event[Any]]:
+    data = OrderCancelled(
+        order_id=row.id,
+        customer=Customer(name=row.name, email=row.email, phone_number=row.phone, phone_e164=row.phone_e164),
+        lines=[Line(**line) for line in row.lines],
+        total=row.total,
+        currency=row.currency,
+        reason=reason,
+    )
+    return ORDER_CANCELLED, ORDER_CANCELLED.event(data, row.id, tracing.current())

@@ -1,0 +1,245 @@
+"""Cancelling an order: who may still, what is published, and what becomes of the order."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+from support.chassis import deliver, pending_events
+
+from oms_contracts import topics
+from oms_contracts.envelope import Event
+from oms_contracts.events import InventoryReleased, PaymentRefunded
+from oms_contracts.topics import Topic
+from oms_order import cancelling, handlers
+from oms_order.metrics import OrderMetrics
+from oms_order.requests import SAMPLE
+
+UNKNOWN = "0198c0de-0000-7000-8000-000000000000"
+REFUNDED, RELEASED = topics.PAYMENT_REFUNDED, topics.INVENTORY_RELEASED
+
+
+def place(service: Any) -> str:
+    return str(service.client.post("/order", json=SAMPLE).json()["id"])
+
+
+def cancel(service: Any, order_id: str, key: str | None = None, **body: Any) -> Any:
+    headers = {"Idempotency-Key": key} if key else {}
+    return service.client.post(f"/order/{order_id}/cancel", headers=headers, **body)
+
+
+def shown(service: Any, order_id: str) -> tuple[str, str | None]:
+    order = service.client.get(f"/order/{order_id}").json()
+    return order["status"], order.get("reason")
+
+
+def cancellations(service: Any) -> list[Event[Any]]:
+    return pending_events(service.database, topics.ORDER_CANCELLED)
+
+
+@pytest.fixture
+def learn(service: Any) -> Callable[..., None]:
+    """Let the service consume events of these topics about an order."""
+    handle = {one.topic: one.handle for one in handlers.subscriptions(OrderMetrics(CollectorRegistry()))}
+
+    def consume(order_id: str, *heard: Topic) -> None:
+        for topic in heard:
+            deliver(service.database, handle[topic], [_event(topic, order_id, service)])
+
+    return consume
+
+
+def _event(topic: Topic, order_id: str, service: Any) -> Event[Any]:
+    if topic is REFUNDED:
+        return topic.event(PaymentRefunded(order_id=order_id, refund_id="none", amount=0, currency="USD"), order_id)
+    if topic is RELEASED:
+        return topic.event(InventoryReleased(order_id=order_id, released=[]), order_id)
+    (created,) = [e.data for e in pending_events(service.database, topics.ORDER_CREATED) if e.subject == order_id]
+    more = {
+        "payment_id": "p",
+        "reason": "card-declined",
+        "shortages": [{"itemId": "1", "requested": 1, "available": 0}],
+    }
+    return topic.event(topic.data.model_validate({**created.model_dump(by_alias=True), **more}), order_id)
+
+
+def test_a_cancelled_order_is_cancelling_for_its_customer_and_says_why(service: Any) -> None:
+    order_id = place(service)
+    answer = cancel(service, order_id, json={"reason": "Too slow"})
+    order = answer.json()
+    assert (answer.status_code, answer.headers["location"]) == (202, f"/order/{order_id}")
+    assert (order["status"], order["reason"]) == ("CANCELLING", "customer")
+    assert [step.get("note") for step in order["timeline"]] == [None, "Too slow"]
+    assert service.client.get(f"/order/{order_id}").json() == order
+
+
+@pytest.mark.parametrize("body", [{}, {"content": b""}, {"json": {}}, {"json": {"reason": None}}])
+def test_no_reason_need_be_given(service: Any, body: dict[str, Any]) -> None:
+    order_id = place(service)
+    assert cancel(service, order_id, **body).status_code == 202
+    assert shown(service, order_id) == ("CANCELLING", "customer")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field"),
+    [
+        ({"json": {"reason": 1}}, 422, "reason"),
+        ({"json": {"reason": "x" * 201}}, 422, "reason"),
+        ({"json": {"reason": "a\nb"}}, 422, "reason"),
+        ({"json": {"because": "of it"}}, 422, "because"),
+        ({"json": ["no"]}, 422, "body"),
+        ({"content": b"{", "headers": {"Content-Type": "application/json"}}, 400, None),
+    ],
+    ids=["number", "long", "control", "unknown", "list", "malformed"],
+)
+def test_a_body_that_is_none_is_refused_and_changes_nothing(
+    service: Any, body: dict[str, Any], status: int, field: str | None
+) -> None:
+    order_id = place(service)
+    refused = service.client.post(f"/order/{order_id}/cancel", **body)
+    assert refused.status_code == status
+    assert [error["field"] for error in refused.json().get("errors", [])] == ([field] if field else [])
+    assert shown(service, order_id) == ("PENDING", None)
+
+
+@pytest.mark.parametrize("order_id", [UNKNOWN, "no-id"])
+def test_an_order_that_there_is_not_cannot_be_cancelled(service: Any, order_id: str) -> None:
+    refused = cancel(service, order_id)
+    assert (refused.status_code, refused.json()["type"]) == (404, "/problems/order-not-found")
+
+
+def test_the_others_are_sent_all_that_they_need_once(service: Any) -> None:
+    order_id = place(service)
+    for _ in range(3):
+        assert cancel(service, order_id).status_code == 202
+    (event,) = cancellations(service)
+    (created,) = pending_events(service.database, topics.ORDER_CREATED)
+    assert (event.subject, event.data.reason) == (order_id, "customer")
+    for name in ("customer", "lines", "total", "currency"):
+        assert getattr(event.data, name) == getattr(created.data, name)
+
+
+def test_an_order_that_is_cancelled_at_once_from_everywhere_is_cancelled_once(service: Any) -> None:
+    order_id = place(service)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: cancel(service, order_id), range(8)))
+    assert {(answer.status_code, answer.content) for answer in answers} == {(202, answers[0].content)}
+    assert len(cancellations(service)) == 1
+
+
+def test_a_paid_order_can_be_cancelled(service: Any, learn: Callable[..., None]) -> None:
+    order_id = place(service)
+    learn(order_id, topics.PAYMENT_COMPLETED)
+    assert cancel(service, order_id).json()["status"] == "CANCELLING"
+
+
+@pytest.mark.parametrize(
+    ("end", "detail"),
+    [
+        (topics.INVENTORY_UPDATED, "The order is CONFIRMED"),
+        (topics.PAYMENT_FAILED, "The order is CANCELLED (payment-declined)"),
+        (topics.INVENTORY_REJECTED, "The order is CANCELLING (out-of-stock)"),
+    ],
+)
+def test_an_order_that_has_come_to_another_end_cannot_be_cancelled(
+    service: Any, learn: Callable[..., None], end: Topic, detail: str
+) -> None:
+    order_id = place(service)
+    learn(order_id, end)
+    before = shown(service, order_id)
+    refused = cancel(service, order_id)
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/too-late-to-cancel")
+    assert refused.json()["detail"] == detail
+    assert (shown(service, order_id), cancellations(service)) == (before, [])
+
+
+def test_a_confirmed_order_can_be_cancelled_for_as_long_as_the_setting_says(
+    start: Callable[..., Any], learn: Callable[..., None]
+) -> None:
+    service = start(cancel_seconds=60.0)
+    early, late = place(service), place(service)
+    for order_id in (early, late):
+        learn(order_id, topics.INVENTORY_UPDATED)
+    service.database.execute("UPDATE orders SET updated_at = now() - interval '61 s' WHERE id = %(id)s", id=late)
+    assert cancel(service, late).status_code == 409
+    assert cancel(service, early).status_code == 202
+    learn(early, REFUNDED, RELEASED)
+    steps = [step["status"] for step in service.client.get(f"/order/{early}").json()["timeline"]]
+    assert steps == ["PENDING", "PAID", "CONFIRMED", "CANCELLING", "CANCELLED"]
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ([REFUNDED], RELEASED),
+        ([RELEASED], REFUNDED),
+        ([topics.PAYMENT_COMPLETED, REFUNDED], RELEASED),
+        ([topics.INVENTORY_UPDATED, RELEASED], REFUNDED),
+        ([topics.INVENTORY_REJECTED], REFUNDED),
+        ([], topics.PAYMENT_FAILED),
+    ],
+)
+def test_it_is_cancelled_once_both_its_money_and_its_stock_are_back(
+    service: Any, learn: Callable[..., None], first: list[Topic], then: Topic
+) -> None:
+    order_id = place(service)
+    cancel(service, order_id)
+    learn(order_id, *first)
+    assert shown(service, order_id) == ("CANCELLING", "customer")
+    learn(order_id, then)
+    assert shown(service, order_id) == ("CANCELLED", "customer")
+    assert cancel(service, order_id).json()["status"] == "CANCELLED"
+
+
+def test_a_key_gets_its_first_answer_again_whatever_became_of_the_order(
+    service: Any, learn: Callable[..., None]
+) -> None:
+    order_id = place(service)
+    first = cancel(service, order_id, "key", json={"reason": "Too slow"})
+    learn(order_id, REFUNDED, RELEASED)
+    again = cancel(service, order_id, "key", json={"reason": "Too slow"})
+    assert (again.status_code, again.content) == (202, first.content)
+    assert shown(service, order_id) == ("CANCELLED", "customer")
+
+
+def test_a_key_that_was_used_for_something_else_is_refused(service: Any) -> None:
+    placed = service.client.post("/order", json=SAMPLE, headers={"Idempotency-Key": "placing"}).json()["id"]
+    other = place(service)
+    assert cancel(service, placed, "first").status_code == 202
+    for order_id, key, body in [
+        (placed, "placing", {}),
+        (other, "first", {}),
+        (placed, "first", {"json": {"reason": "x"}}),
+    ]:
+        refused = cancel(service, order_id, key, **body)
+        assert (refused.status_code, refused.json()["type"]) == (422, "/problems/idempotency-key-reused")
+    assert service.client.post("/order", json=SAMPLE, headers={"Idempotency-Key": "first"}).status_code == 422
+    assert shown(service, other) == ("PENDING", None)
+
+
+def test_what_is_no_key_is_refused(service: Any) -> None:
+    order_id = place(service)
+    assert cancel(service, order_id, "two words").json()["type"] == "/problems/bad-idempotency-key"
+    assert shown(service, order_id) == ("PENDING", None)
+
+
+def test_an_order_that_waits_for_too_long_is_given_up_and_the_others_are_left(
+    service: Any, learn: Callable[..., None]
+) -> None:
+    unpaid, unsupplied, confirmed, fresh = (place(service) for _ in range(4))
+    learn(unsupplied, topics.PAYMENT_COMPLETED)
+    learn(confirmed, topics.INVENTORY_UPDATED)
+    service.database.execute("UPDATE orders SET updated_at = now() - interval '1 hour' WHERE id <> %(id)s", id=fresh)
+    for _ in range(2):
+        cancelling.time_out(service.database, OrderMetrics(CollectorRegistry()), 3000)
+    assert {(e.subject, e.data.reason) for e in cancellations(service)} == {
+        (unpaid, "timed-out"),
+        (unsupplied, "timed-out"),
+    }
+    assert len(cancellations(service)) == 2
+    learn(unpaid, topics.PAYMENT_COMPLETED, REFUNDED, RELEASED)
+    assert shown(service, unpaid) == ("CANCELLED", "timed-out")
+    assert shown(service, unsupplied) == ("CANCELLING", "timed-out")
+    assert shown(service, confirmed) == ("CONFIRMED", None)
+    assert shown(service, fresh) == ("PENDING", None)
