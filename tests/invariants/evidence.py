@@ -79,22 +79,25 @@ class Payment:
 
 @dataclass(frozen=True)
 class Item:
-    """An item's stock: what it began with, what was added, what is left, and what the inventory says was sold."""
+    """An item's stock: what it began with, what was added, what is left, and what the inventory says was ever sold, and
+    released by orders that were cancelled."""
 
     id: str
     initial: int
     restocked: int
     on_hand: int
     sold: int
+    released: int = 0
 
 
 @dataclass(frozen=True)
 class Allocation:
-    """Stock that an order holds."""
+    """Stock that an order holds, and what it held before."""
 
     order_id: str
     item_id: str
     quantity: int
+    released: int = 0
 
 
 @dataclass(frozen=True)

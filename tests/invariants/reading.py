@@ -26,8 +26,8 @@ _KEYS = """
 SELECT CASE scope WHEN 'anonymous' THEN key ELSE scope || ':' || key END, order_id::text FROM idempotency
 """
 _PAYMENTS = "SELECT order_id, state, amount, charge_id, refund_id FROM payment"
-_ITEMS = "SELECT id, initial, restocked, on_hand, sold FROM item"
-_ALLOCATIONS = "SELECT order_id, item_id, quantity FROM reservation"
+_ITEMS = "SELECT id, initial, restocked, on_hand, sold, released FROM item"
+_ALLOCATIONS = "SELECT order_id, item_id, quantity - released, released FROM reservation"
 
 
 @dataclass(frozen=True)

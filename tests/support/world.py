@@ -1,4 +1,4 @@
-"""A small world in which everything is in order, written by hand: three orders that have come to their ends.
+"""A small world in which everything is in order, written by hand: four orders that have come to their ends.
 
 The checker's own tests break it in one place each. Nothing of the services runs here, only their tables are real.
 """
@@ -23,7 +23,8 @@ from oms_simulators.payment.ledger import Ledger
 CONFIRMED = "00000000-0000-7000-8000-000000000001"
 DECLINED = "00000000-0000-7000-8000-000000000002"
 SOLD_OUT = "00000000-0000-7000-8000-000000000003"
-ORDERS = (CONFIRMED, DECLINED, SOLD_OUT)
+CALLED_OFF = "00000000-0000-7000-8000-000000000004"  # by its customer, when it had its stock already
+ORDERS = (CONFIRMED, DECLINED, SOLD_OUT, CALLED_OFF)
 STRANGER = "00000000-0000-7000-8000-00000000000f"  # an order that does not exist
 KEY = "anonymous:the-key"  # of the confirmed order
 ITEM = "Item1"
@@ -36,7 +37,8 @@ SELECT id::uuid, status, reason, '{{}}', version, 'A', email, '1', 't', 'visa', 
 FROM (VALUES
     ('{CONFIRMED}', 'CONFIRMED', NULL, 3, 'confirmed@customers.example'),
     ('{DECLINED}', 'CANCELLED', 'payment-declined', 3, 'declined@customers.example'),
-    ('{SOLD_OUT}', 'CANCELLED', 'out-of-stock', 4, 'sold-out@customers.example')
+    ('{SOLD_OUT}', 'CANCELLED', 'out-of-stock', 4, 'sold-out@customers.example'),
+    ('{CALLED_OFF}', 'CANCELLED', 'customer', 4, 'called-off@customers.example')
 ) AS o(id, status, reason, version, email);
 INSERT INTO order_line (order_id, position, item_id, name, quantity, unit_price)
 SELECT id, 1, '{ITEM}', 'Tea', 2, 100 FROM orders;
@@ -45,7 +47,9 @@ SELECT id::uuid, position, status, now() FROM (VALUES
     ('{CONFIRMED}', 1, 'PENDING'), ('{CONFIRMED}', 2, 'PAID'), ('{CONFIRMED}', 3, 'CONFIRMED'),
     ('{DECLINED}', 1, 'PENDING'), ('{DECLINED}', 2, 'CANCELLING'), ('{DECLINED}', 3, 'CANCELLED'),
     ('{SOLD_OUT}', 1, 'PENDING'), ('{SOLD_OUT}', 2, 'PAID'), ('{SOLD_OUT}', 3, 'CANCELLING'),
-    ('{SOLD_OUT}', 4, 'CANCELLED')
+    ('{SOLD_OUT}', 4, 'CANCELLED'),
+    ('{CALLED_OFF}', 1, 'PENDING'), ('{CALLED_OFF}', 2, 'PAID'), ('{CALLED_OFF}', 3, 'CANCELLING'),
+    ('{CALLED_OFF}', 4, 'CANCELLED')
 ) AS t(id, position, status);
 INSERT INTO idempotency (scope, key, fingerprint, order_id, answer)
 VALUES ('anonymous', 'the-key', 'f', '{CONFIRMED}', '{{}}')
@@ -54,19 +58,23 @@ _LEDGER: LiteralString = f"""
 INSERT INTO gateway_simulator.charge (key, id, approved, amount, currency, reason) VALUES
     ('{CONFIRMED}:charge', 'ch-1', true, 200, 'USD', NULL),
     ('{DECLINED}:charge', 'ch-2', false, 200, 'USD', 'card_declined'),
-    ('{SOLD_OUT}:charge', 'ch-3', true, 200, 'USD', NULL);
-INSERT INTO gateway_simulator.refund (key, id, charge_id, amount) VALUES ('{SOLD_OUT}:refund', 're-3', 'ch-3', 200);
+    ('{SOLD_OUT}:charge', 'ch-3', true, 200, 'USD', NULL),
+    ('{CALLED_OFF}:charge', 'ch-4', true, 200, 'USD', NULL);
+INSERT INTO gateway_simulator.refund (key, id, charge_id, amount) VALUES
+    ('{SOLD_OUT}:refund', 're-3', 'ch-3', 200), ('{CALLED_OFF}:refund', 're-4', 'ch-4', 200);
 INSERT INTO payment (order_id, state, amount, currency, charge_id, refund_id) VALUES
     ('{CONFIRMED}', 'COMPLETED', 200, 'USD', 'ch-1', NULL),
     ('{DECLINED}', 'FAILED', 200, 'USD', NULL, NULL),
-    ('{SOLD_OUT}', 'REFUNDED', 200, 'USD', 'ch-3', 're-3')
+    ('{SOLD_OUT}', 'REFUNDED', 200, 'USD', 'ch-3', 're-3'),
+    ('{CALLED_OFF}', 'REFUNDED', 200, 'USD', 'ch-4', 're-4')
 """
 _STOCK: LiteralString = f"""
-INSERT INTO item (id, name, unit_price, currency, initial, restocked, on_hand, sold) VALUES
-    ('{ITEM}', 'Tea', 100, 'USD', 9, 1, 8, 2), ('Item2', 'Coffee', 100, 'USD', 1, 0, 1, 0);
+INSERT INTO item (id, name, unit_price, currency, initial, restocked, on_hand, sold, released) VALUES
+    ('{ITEM}', 'Tea', 100, 'USD', 9, 1, 8, 4, 2), ('Item2', 'Coffee', 100, 'USD', 1, 0, 1, 0, 0);
 INSERT INTO allocation (order_id, is_allocated)
-    VALUES ('{CONFIRMED}', true), ('{SOLD_OUT}', false), ('{STRANGER}', false);
-INSERT INTO reservation (order_id, item_id, quantity) VALUES ('{CONFIRMED}', '{ITEM}', 2)
+    VALUES ('{CONFIRMED}', true), ('{SOLD_OUT}', false), ('{STRANGER}', false), ('{CALLED_OFF}', true);
+INSERT INTO reservation (order_id, item_id, quantity, released)
+    VALUES ('{CONFIRMED}', '{ITEM}', 2, 0), ('{CALLED_OFF}', '{ITEM}', 2, 2)
 """
 _PAID: Mapping[str, Sequence[LiteralString]] = {
     "order": (
@@ -175,4 +183,5 @@ ANSWERS = [
     Answer("the-key", CONFIRMED, "confirmed@customers.example"),
     Answer(None, DECLINED, "declined@customers.example"),
     Answer(None, SOLD_OUT),
+    Answer(None, CALLED_OFF),
 ]

@@ -80,6 +80,13 @@ class Client:
         found: Json = self._ask("GET", f"{self.order}/order/{order}")
         return found
 
+    def cancel(self, order: str, reason: str | None = None, key: str | None = None) -> Json:
+        """Cancel an order; the order as it is then. Refused if it is too late."""
+        headers = {"Idempotency-Key": key} if key else {}
+        body = {"reason": reason} if reason else {}
+        found: Json = self._ask("POST", f"{self.order}/order/{order}/cancel", json=body, headers=headers)
+        return found
+
     def events(self, order: str, within: float = STREAM_SECONDS) -> Iterator[Json]:
         """The order's timeline as it happens, up to its end; TooSlow when that takes more than so many seconds."""
         deadline, timeout = time.monotonic() + within, httpx.Timeout(10.0, read=within)

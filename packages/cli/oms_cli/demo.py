@@ -41,6 +41,7 @@ class Demo:
         self._dead_service()
         self._declined_card()
         self._sold_out()
+        self._cancelled()
         if long:
             self._cut_off_charge()
         self._console.print("\n[green]All orders ended as they should.[/] docs/architecture.md says how it works.")
@@ -74,8 +75,19 @@ class Demo:
             "(compensation) before the order is CANCELLED."
         )
 
+    def _cancelled(self) -> None:
+        self._title("4. The customer changes their mind while the card is being charged")
+        order = self._place(sample.order(card=SLOW_CARD))
+        status = self._client.cancel(order, reason="changed my mind")["status"]
+        self._console.print(f"  POST /order/{order}/cancel: it is {status}", highlight=False)
+        self._await_end(order, "CANCELLED", "customer")
+        self._why(
+            "From that answer on, nothing confirms the order. Payment refunds the charge as soon as its outcome is "
+            "known, or never makes it; inventory releases the stock, or never reserves it; then it is CANCELLED."
+        )
+
     def _cut_off_charge(self) -> None:
-        self._title("4. The payment service is killed in the middle of a charge")
+        self._title("5. The payment service is killed in the middle of a charge")
         order = self._place(sample.order(card=SLOW_CARD))
         time.sleep(MID_CHARGE_SECONDS)
         self._kill_payment()

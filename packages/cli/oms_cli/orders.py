@@ -12,7 +12,7 @@ PANEL = "Orders, of any OMS"
 OrderId = Annotated[str, typer.Argument(help="An order's id.")]
 
 app = typer.Typer()
-order = typer.Typer(help="Place orders and see what becomes of them.", no_args_is_help=True)
+order = typer.Typer(help="Place orders, see what becomes of them, and cancel them.", no_args_is_help=True)
 app.add_typer(order, name="order", rich_help_panel=PANEL)
 
 
@@ -66,6 +66,23 @@ def list_orders(
 def show_order(order: OrderId, as_json: AsJson = False) -> None:
     """Show an order with its lines and its timeline."""
     out(Client.of_environment().shown(order), show.order, as_json=as_json)
+
+
+@order.command("cancel")
+def cancel_order(
+    order: OrderId,
+    reason: Annotated[str | None, typer.Option(help="Why, in the customer's words.")] = None,
+    key: Annotated[str | None, typer.Option(help="An Idempotency-Key: repeating it gets the same answer.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Show how it goes.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Cancel an order, unless it is too late: its money and its stock are given back."""
+    client = Client.of_environment()
+    cancelled = client.cancel(order, reason, key)
+    if watch:
+        follow(client.events(order), as_json=as_json)
+    else:
+        out(cancelled, show.order, as_json=as_json)
 
 
 @order.command("watch")

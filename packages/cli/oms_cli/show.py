@@ -78,7 +78,8 @@ def step(one: Json, first: Json) -> RenderableType:
 def _step(one: Json, first: datetime | None) -> tuple[str, str, Text, str]:
     at = datetime.fromisoformat(one["at"])
     since = (at - (first or at)).total_seconds()
-    return clock(one["at"]), f"+{since * 1000:.0f} ms", styled(one["status"]), one.get("reason") or ""
+    why = ": ".join(filter(None, (one.get("reason"), one.get("note"))))
+    return clock(one["at"]), f"+{since * 1000:.0f} ms", styled(one["status"]), why
 
 
 def items(found: Sequence[Json]) -> RenderableType:

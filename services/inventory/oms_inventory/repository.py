@@ -164,7 +164,7 @@ def cancel(transaction: Transaction, orders: Iterable[str]) -> None:
 
 def held(transaction: Transaction, orders: Iterable[str]) -> list[tuple[str, str, int]]:
     """What these orders hold: (order id, item id, quantity)."""
-    return [tuple(row) for row in transaction.run(_HELD, orders=list(orders))]  # type: ignore[misc] # three columns
+    return [(row.order_id, row.item_id, row.quantity) for row in transaction.run(_HELD, orders=list(orders))]
 
 
 def let_go(transaction: Transaction, orders: Iterable[str]) -> None:

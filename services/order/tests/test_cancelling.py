@@ -43,8 +43,8 @@ def learn(service: Any) -> Callable[..., None]:
     """Let the service consume events of these topics about an order."""
     handle = {one.topic: one.handle for one in handlers.subscriptions(OrderMetrics(CollectorRegistry()))}
 
-    def consume(order_id: str, *heard: Topic) -> None:
-        for topic in heard:
+    def consume(order_id: str, *topics_of: Topic) -> None:
+        for topic in topics_of:
             deliver(service.database, handle[topic], [_event(topic, order_id, service)])
 
     return consume

@@ -2,8 +2,8 @@
 
 from oms_notifications.schema import forget_cancelled, know_cancelled
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 
 
 def upgrade() -> None:

@@ -1,0 +1,82 @@
+"""Cancelling an order at any moment of its life: either it is too late, or nothing of the order is left."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+from invariants import Sources, check_when_quiet
+from support.chassis import eventually
+from support.orders import APPROVED, DECLINED, body, ended, place, read
+
+MOMENTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 3.0)  # seconds after the order was accepted
+SLOW = "9999000000000001"  # its charge takes two seconds
+
+
+def cancel(orders: httpx.Client, order_id: str, **body: str) -> httpx.Response:
+    return orders.post(f"/order/{order_id}/cancel", json=body)
+
+
+def sent(mailcatcher: str, order_id: str, kind: str) -> list[str]:
+    """The texts of this kind that the customer was sent, oldest first."""
+    params = {"orderId": order_id, "kind": kind}
+    found = sorted(httpx.get(f"{mailcatcher}/messages", params=params).json(), key=lambda one: one["receivedAt"])
+    return [one["text"] for one in found]
+
+
+def place_and_cancel(orders: httpx.Client, card: str, moment: float) -> tuple[str, httpx.Response]:
+    order_id = place(orders, body(card=card))
+    time.sleep(moment)
+    return order_id, cancel(orders, order_id)
+
+
+@pytest.mark.parametrize("card", [APPROVED, SLOW, DECLINED], ids=["approved", "slow", "declined"])
+def test_whenever_an_order_is_cancelled_it_is_too_late_or_nothing_of_it_is_left(
+    orders: httpx.Client, mailcatcher: str, sources: Sources, card: str
+) -> None:
+    with ThreadPoolExecutor(len(MOMENTS)) as pool:
+        tried = list(pool.map(lambda moment: place_and_cancel(orders, card, moment), MOMENTS))
+    for order_id, answer in tried:
+        order = ended(orders, order_id)
+        if answer.status_code == 202:
+            assert (order["status"], order["reason"]) == ("CANCELLED", "customer")
+        else:
+            assert (answer.status_code, answer.json()["type"]) == (409, "/problems/too-late-to-cancel")
+            assert order.get("reason") == ("payment-declined" if card == DECLINED else None)
+    assert check_when_quiet(sources) == []
+    for order_id, answer in tried:
+        if answer.status_code == 202 and card != DECLINED:
+            for kind in ("email", "sms"):
+                assert "as you asked" in sent(mailcatcher, order_id, kind)[-1]
+    if card == SLOW:
+        assert {answer.status_code for _, answer in tried[:-1]} == {202}, "there were two seconds to cancel in"
+
+
+def test_a_cancelled_order_shows_how_it_was_cancelled(orders: httpx.Client) -> None:
+    order_id = place(orders, body(card=SLOW))
+    answer = cancel(orders, order_id, reason="Found it cheaper")
+    assert answer.status_code == 202
+    assert (answer.json()["status"], answer.json()["reason"]) == ("CANCELLING", "customer")
+    steps = [(step["status"], step.get("note")) for step in ended(orders, order_id)["timeline"]]
+    assert steps == [("PENDING", None), ("CANCELLING", "Found it cheaper"), ("CANCELLED", None)]
+    assert cancel(orders, order_id, reason="Found it cheaper").json()["status"] == "CANCELLED"
+
+
+def test_a_confirmed_order_is_not_cancelled(orders: httpx.Client) -> None:
+    order_id = place(orders, body())
+    assert ended(orders, order_id)["status"] == "CONFIRMED"
+    assert cancel(orders, order_id).status_code == 409
+    assert read(orders, order_id)["status"] == "CONFIRMED"
+
+
+def test_the_stock_of_cancelled_orders_is_there_for_others(orders: httpx.Client, inventory: httpx.Client) -> None:
+    def on_hand() -> int:
+        return int(inventory.get("/items/Item4").json()["onHand"])
+
+    before, answers = on_hand(), {}
+    for _ in range(10):
+        order_id = place(orders, body(("Item4", 3)))
+        answers[order_id] = cancel(orders, order_id).status_code
+    bought = sum(ended(orders, order_id)["status"] == "CONFIRMED" for order_id in answers)
+    assert bought == sum(status == 409 for status in answers.values())
+    assert eventually(lambda: on_hand() == before - 3 * bought)
