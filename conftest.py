@@ -22,6 +22,20 @@ ALSO_A_PLATFORM = (
 )
 
 
+# What takes longest goes first, so that the workers end together: these start processes, or wait for time to pass.
+LONGEST = (
+    PLATFORM,
+    INCIDENTS,
+    "packages/chassis/tests/test_service.py",
+    "services/order/tests/test_process.py",
+    "services/order/tests/test_outages.py",
+    "packages/chassis/tests/test_kafka.py",
+    "packages/chassis/tests/test_sessions.py",
+    "packages/simulators/tests/test_gateway.py",
+    "tests/chart/test_alerts.py",
+)
+
+
 class ByFile(LoadScopeScheduling):  # type: ignore[misc] # xdist ships no types
     """Tests of one file share a worker, and what their module starts; those of the one platform do so all together.
 
@@ -36,8 +50,8 @@ class ByFile(LoadScopeScheduling):  # type: ignore[misc] # xdist ships no types
         return PLATFORM if path.startswith((*ON_THE_PLATFORM, *ALSO_A_PLATFORM)) else path
 
     def _assign_work_unit(self, node: Any) -> None:
-        if PLATFORM in self.workqueue:  # the longest by far: whoever has it is busy until the others are done
-            self.workqueue.move_to_end(PLATFORM, last=False)
+        if (longest := next((scope for scope in LONGEST if scope in self.workqueue), None)) is not None:
+            self.workqueue.move_to_end(longest, last=False)
         super()._assign_work_unit(node)
 
 

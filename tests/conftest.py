@@ -11,7 +11,9 @@ import pytest
 from invariants import Sources
 from support import catalogue
 from support.deployment import Deployment
+from support.programs import PROGRAMS
 
+from oms_contracts.topics import SERVICES
 from oms_platform.platform import Platform
 from oms_servers.postgres import NO_FSYNC
 from oms_servers.testing import temporary_folder
@@ -26,7 +28,8 @@ def platform_folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def running_platform(platform_folder: Path) -> Iterator[Platform]:
     """The platform as it was first started."""
-    platform = Platform(platform_folder, environment=catalogue.ENVIRONMENT, postgres=NO_FSYNC)
+    environment = {name: {**PROGRAMS, **catalogue.ENVIRONMENT.get(name, {})} for name in SERVICES}
+    platform = Platform(platform_folder, environment=environment, postgres=NO_FSYNC)
     with platform:
         catalogue.await_known(platform.url)
         yield platform

@@ -8,8 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg
-
 from oms_platform.platform import Platform
 from oms_servers.server import Server
 from support.chassis import eventually
@@ -21,15 +19,7 @@ def kill_and_restart(platform: Platform, name: str) -> None:
     """SIGKILL a service and start it again, without waiting until it is ready."""
     service = platform.services[name]
     service.kill()
-    _expire_leases(platform, name)
     service.start()
-
-
-def _expire_leases(platform: Platform, name: str) -> None:
-    # The jobs of a dead worker come due when their lease ends, a minute later: these tests do not wait for that. The
-    # attempts stay counted, so that the next worker asks what became of the calls.
-    with psycopg.connect(platform.databases[name].url) as connection:
-        connection.execute("UPDATE job SET run_at = now()")
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from oms_servers.ports import free_port
 from oms_servers.postgres import NO_FSYNC
 from support import catalogue
 from support.network import Proxy, proxy
+from support.programs import UNMEASURED
 
 # The last answer to a mail may take ten minutes, as RFC 5321 has it: no test waits for that.
 SMTP_BOUNDS = {"OMS_SMTP_TIMEOUT": "5", "OMS_SMTP_MAIL_TIMEOUT": "5"}
@@ -42,6 +43,7 @@ class Network:
             "email": {"OMS_SMTP_PORT": str(self.smtp.port), **SMTP_BOUNDS},
         }
         return {
+            **UNMEASURED,
             **catalogue.ENVIRONMENT.get(name, {}),
             "OMS_DATABASE_URL": f"postgresql://oms:oms@{HOST}:{self.databases[name].port}/oms",
             "OMS_KAFKA_BOOTSTRAP": f"{HOST}:{self.kafka.port}",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oms_servers.testing import temporary_folder
+from support.programs import PROGRAMS
 
 
 def _take_ctrl_c() -> None:
@@ -29,7 +30,7 @@ class Shell:
     @property
     def environment(self) -> dict[str, str]:
         others = {name: value for name, value in os.environ.items() if not name.startswith("OMS_")}
-        return {**others, "OMS_HOME": str(self.home), "OMS_PORT_SHIFT": str(self.shift)}
+        return {**others, **PROGRAMS, "OMS_HOME": str(self.home), "OMS_PORT_SHIFT": str(self.shift)}
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "oms_cli", *arguments]

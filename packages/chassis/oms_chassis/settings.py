@@ -52,6 +52,10 @@ class Settings(BaseSettings):
         default=None, description="what the topics command creates and keeps as it is, by name; the contracts' topics"
     )
 
+    kafka_session_seconds: float = Field(
+        default=10.0, ge=6, le=300, description="until the group takes a member that says nothing for dead"
+    )
+
     http_host: str = "0.0.0.0"  # noqa: S104 - a container is reached from outside
     http_port: int = Field(default=9090, ge=0, le=65535)
     internal_port: int = Field(default=9100, ge=0, le=65535)
@@ -76,6 +80,9 @@ class Settings(BaseSettings):
     inbox_days: float = Field(default=7.0, gt=0, description="for how long a message's repetition is recognised")
     dead_job_days: float = Field(
         default=14.0, gt=0, description="for how long a call that was given up is kept, with what it carries"
+    )
+    job_lease_seconds: float = Field(
+        default=60.0, ge=5, description="until a call whose process died is another worker's to make"
     )
     currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
 

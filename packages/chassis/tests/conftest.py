@@ -8,14 +8,22 @@ from support.chassis import chassis_only
 
 from oms_chassis.db import Database
 from oms_chassis.telemetry.metrics import Metrics
+from oms_servers.postgres import PostgresServer
+from oms_servers.testing import database_like
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
+def database(postgres: PostgresServer) -> Iterator[Database]:
     """A database with the chassis's tables, and one of a test's own to write to."""
-    database = chassis_only(database_url)
+    with database_like(postgres, "chassis_and_seen", _prepare) as url:
+        database = Database(url, 6)
+        yield database
+        database.dispose()
+
+
+def _prepare(url: str) -> None:
+    database = chassis_only(url)
     database.execute("CREATE TABLE seen (item text PRIMARY KEY, times int NOT NULL DEFAULT 1)")
-    yield database
     database.dispose()
 
 

@@ -16,7 +16,7 @@ from oms_chassis.retention import CHUNK, LOCK, Retention, prune
 from oms_chassis.runtime import pruning
 from oms_chassis.runtime.threads import Periodic, Task
 
-OLD, NEW = 300_000, 10
+OLD, NEW = 80_000, 10
 WEEK = inbox.retention(days=7)
 
 

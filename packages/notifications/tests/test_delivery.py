@@ -24,6 +24,8 @@ from oms_notifications.jobs import job_queue
 from oms_notifications.messages import Kind
 from oms_notifications.notice import InDoubt, Notice, refused, sent
 from oms_notifications.tables import MessageRow
+from oms_servers.postgres import PostgresServer
+from oms_servers.testing import database_like
 
 QUEUE = "email"
 
@@ -36,10 +38,11 @@ HANDLE = {one.topic.name: one.handle for one in subscriptions(QUEUE, compose)}
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    database = message_table(database_url)
-    yield database
-    database.dispose()
+def database(postgres: PostgresServer) -> Iterator[Database]:
+    with database_like(postgres, "notifications", lambda url: message_table(url).dispose()) as url:
+        database = Database(url, 6)
+        yield database
+        database.dispose()
 
 
 def apply(database: Database, *events: Event[Any]) -> None:

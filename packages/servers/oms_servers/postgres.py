@@ -91,10 +91,16 @@ class PostgresServer(Server):
         with psycopg.connect(self.url_of(database), autocommit=True) as connection:
             connection.execute(sql.encode())
 
-    def create_database(self, name: str) -> str:
-        """Make an empty database and return its URL."""
-        self.run(f'CREATE DATABASE "{name}"')
+    def create_database(self, name: str, template: str = "template1") -> str:
+        """Make an empty database, or a copy of another that nobody uses at the moment, and return its URL."""
+        # Copying the files writes them past the log, and takes a third of the time.
+        self.run(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
         return self.url_of(name)
+
+    def has_database(self, name: str) -> bool:
+        """Whether there is a database of this name."""
+        with psycopg.connect(self.url_of("postgres")) as connection:
+            return bool(connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone())
 
     def drop_database(self, name: str) -> None:
         """Remove a database, and throw out whoever still uses it."""

@@ -6,7 +6,7 @@ They start when the first test asks, once per worker process, and end with it. T
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +16,16 @@ from oms_servers.kafka import KafkaServer
 from oms_servers.ports import free_port
 from oms_servers.postgres import NO_FSYNC, PostgresServer
 
-__all__ = ["database_url", "free_port", "kafka", "kafka_server", "postgres", "servers_folder", "temporary_folder"]
+__all__ = [
+    "database_like",
+    "database_url",
+    "free_port",
+    "kafka",
+    "kafka_server",
+    "postgres",
+    "servers_folder",
+    "temporary_folder",
+]
 
 
 @contextmanager
@@ -48,8 +57,23 @@ def postgres(servers_folder: Path) -> Iterator[PostgresServer]:
 @pytest.fixture
 def database_url(postgres: PostgresServer) -> Iterator[str]:
     """The URL of an empty database that only this test knows."""
+    with _database(postgres, "template1") as url:
+        yield url
+
+
+@contextmanager
+def database_like(postgres: PostgresServer, template: str, prepare: Callable[[str], None]) -> Iterator[str]:
+    """The URL of a database that only this test knows, a copy of one that is prepared once for each process."""
+    if not postgres.has_database(template):
+        prepare(postgres.create_database(template))
+    with _database(postgres, template) as url:
+        yield url
+
+
+@contextmanager
+def _database(postgres: PostgresServer, template: str) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex}"
-    yield postgres.create_database(name)
+    yield postgres.create_database(name, template)
     postgres.drop_database(name)
 
 

@@ -7,12 +7,21 @@ from support.chassis import migrated
 from support.gateways import FlakyGateway
 
 from oms_chassis.db import Database
+from oms_servers.postgres import PostgresServer
+from oms_servers.testing import database_like
 from oms_simulators.payment.gateway import SimulatedGateway
 
 
 @pytest.fixture
+def database_url(postgres: PostgresServer) -> Iterator[str]:
+    """The URL of a migrated database that only this test knows."""
+    with database_like(postgres, "payment", lambda url: migrated(url, "oms_payment").dispose()) as url:
+        yield url
+
+
+@pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    database = migrated(database_url, "oms_payment")
+    database = Database(database_url, 4)
     yield database
     database.dispose()
 

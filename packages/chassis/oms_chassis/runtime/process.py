@@ -60,7 +60,10 @@ class Process:
         self._sink = service.sink(settings)
         self._relay = Relay(relay, self._sink, self._metrics, topics.emitted_by(service.name))
         self._consumer = self._make_consumer()
-        self._workers = [Worker(job_queue, self._database, self._metrics) for job_queue in self._components.job_queues]
+        self._queues = [
+            replace(job_queue, lease_seconds=settings.job_lease_seconds) for job_queue in self._components.job_queues
+        ]
+        self._workers = [Worker(job_queue, self._database, self._metrics) for job_queue in self._queues]
         self._periodics = [Periodic(task) for task in (*self._components.tasks, *self._pruning())]
         self._supervisor = ThreadSupervisor(self._on_failure)
         self._watchdog = Watchdog(self._supervisor.beats, settings.stall_seconds, self._metrics.registry)
@@ -155,7 +158,7 @@ class Process:
 
     def _measure(self) -> None:
         self._watchdog.measure()
-        refresh(self._database, self._metrics, self._components.job_queues)
+        refresh(self._database, self._metrics, self._queues)
 
     def _make_consumer(self) -> Consumer | None:
         components, service, settings = self._components, self._service, self._settings

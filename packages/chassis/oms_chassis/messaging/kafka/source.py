@@ -15,7 +15,8 @@ from oms_chassis.messaging.streams import BATCH, RECORD_LIMIT, Partition, Record
 from oms_chassis.settings import Settings
 
 POLL_INTERVAL = 60.0  # seconds between polls after which the group gives a member's partitions to others
-QUIET = 4.0  # seconds without an answer that never pass while a broker is there: heartbeats go out each three seconds
+HEARTBEAT = 3.0  # seconds between two, at most
+QUIET = 4.0  # seconds without an answer that never pass while a broker is there: heartbeats are answered
 UNASSIGNED = 20.0  # seconds without partitions after which a member starts over: see KafkaSource.poll
 
 
@@ -58,7 +59,8 @@ class KafkaSource:
             auto_offset_reset="earliest",
             max_poll_records=BATCH,
             max_partition_fetch_bytes=RECORD_LIMIT,
-            session_timeout_ms=10_000,
+            session_timeout_ms=int(settings.kafka_session_seconds * 1000),
+            heartbeat_interval_ms=int(min(HEARTBEAT, settings.kafka_session_seconds / 3) * 1000),
             max_poll_interval_ms=int(POLL_INTERVAL * 1000),
             metadata_max_age_ms=10_000,
             metrics_enabled=False,
