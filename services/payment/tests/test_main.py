@@ -19,7 +19,11 @@ def context(gateway: str = "simulator") -> Context:
 
 def test_the_service_reads_what_the_catalogue_says_and_has_no_public_routes() -> None:
     parts = build(context())
-    assert {one.topic.name for one in parts.subscriptions} == {"orderCreatedEvent", "inventoryRejectedEvent"}
+    assert {one.topic.name for one in parts.subscriptions} == {
+        "orderCreatedEvent",
+        "inventoryRejectedEvent",
+        "orderCancelledEvent",
+    }
     assert all("payment" in one.topic.read_by for one in parts.subscriptions)
     assert [job_queue.name for job_queue in parts.job_queues] == ["charge", "refund"]
     assert not parts.routers
