@@ -84,6 +84,9 @@ class Settings(BaseSettings):
     job_lease_seconds: float = Field(
         default=60.0, ge=5, description="until a call whose process died is another worker's to make"
     )
+    dead_letter_days: float = Field(
+        default=30.0, gt=0, description="for how long a dead letter can be redriven after its record was given up"
+    )
     currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
 
     @field_validator("admin_token")

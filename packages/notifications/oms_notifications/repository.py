@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from oms_chassis.db import Transaction
+from oms_chassis.db import Database, Rows, Transaction
 from oms_chassis.jobs.queue import Settled
 from oms_chassis.tables import assigned, names, typed
 from oms_notifications.messages import Kind
@@ -24,6 +24,14 @@ FROM json_to_recordset(%(rows)s::json) AS r({typed(MessageRow, "order_id", "kind
 WHERE message.order_id = r.order_id AND message.kind = r.kind
 """
 _REOPEN = "UPDATE message SET state = 'pending', reason = NULL WHERE order_id = ANY(%(orders)s) AND state = 'failed'"
+_PAGE = f"""
+SELECT {names(MessageRow)} FROM message
+WHERE order_id > %(after)s AND (%(state)s::text IS NULL OR state = %(state)s)
+    AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+ORDER BY order_id LIMIT %(limit)s
+"""
+_FIND = f"SELECT {names(MessageRow)} FROM message WHERE order_id = %(order)s FOR UPDATE"
+_STATES = "SELECT order_id, state FROM message WHERE order_id = ANY(%(orders)s)"
 
 
 def open_messages(transaction: Transaction, kind: Kind, orders: Iterable[str]) -> list[str]:
@@ -44,3 +52,18 @@ def settle(transaction: Transaction, settled: Iterable[Settled]) -> None:
 def reopen(transaction: Transaction, orders: Sequence[str]) -> None:
     """Make the messages of these orders pending again that had failed."""
     transaction.run(_REOPEN, orders=list(orders))
+
+
+def page(database: Database, state: str | None, kind: str | None, after: str, limit: int) -> Rows:
+    """Messages in the order of their orders' ids: those after this one."""
+    return database.execute(_PAGE, state=state, kind=kind, after=after, limit=limit)
+
+
+def find(transaction: Transaction, order_id: str) -> Rows:
+    """The order's message, if there is one; nobody else changes it until this transaction ends."""
+    return transaction.run(_FIND, order=order_id)
+
+
+def states(database: Database, orders: Sequence[str]) -> dict[str, str]:
+    """What became of the messages about these orders, where there are any."""
+    return {row.order_id: row.state for row in database.execute(_STATES, orders=list(orders))}

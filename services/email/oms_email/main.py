@@ -5,6 +5,8 @@ from oms_chassis.runtime.service import Components, Context, Service
 from oms_email.messages import compose
 from oms_email.provider import SmtpProvider
 from oms_email.settings import EmailSettings
+from oms_notifications import repository
+from oms_notifications.admin import router
 from oms_notifications.handlers import subscriptions
 from oms_notifications.jobs import job_queue
 
@@ -16,6 +18,8 @@ def build(context: Context) -> Components:
     return Components(
         subscriptions=subscriptions("email", compose),
         job_queues=[job_queue("email", provider, context.registry, settings.smtp_connections, settings.mail_seconds)],
+        admin=[router],
+        states=repository.states,
         on_stop=[provider.close],
     )
 

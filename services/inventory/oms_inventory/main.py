@@ -4,7 +4,7 @@ from oms_chassis.messaging.consumer import Subscription
 from oms_chassis.runtime.cli import main
 from oms_chassis.runtime.service import Components, Context, Service
 from oms_contracts.topics import ORDER_CANCELLED, PAYMENT_COMPLETED
-from oms_inventory import catalogue, handlers
+from oms_inventory import catalogue, handlers, repository
 from oms_inventory.api import router
 from oms_inventory.settings import InventorySettings
 
@@ -20,6 +20,7 @@ def build(context: Context) -> Components:
         ],
         routers=[router],
         provides=[database, settings],
+        states=repository.states,
         on_start=[lambda: catalogue.seed(database, settings.catalogue, settings.currency)],
     )
 

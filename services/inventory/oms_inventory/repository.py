@@ -3,7 +3,7 @@
 Items are always locked in the order of their ids, so that batches which share items wait instead of deadlocking.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from oms_chassis.db import Database, Rows, Transaction
@@ -74,6 +74,7 @@ _KEEP_KEY = """
 INSERT INTO restock (key, item_id, quantity) VALUES (%(key)s, %(id)s, %(quantity)s) ON CONFLICT DO NOTHING RETURNING 1
 """
 _KEY = "SELECT item_id, quantity FROM restock WHERE key = %(key)s"
+_STATES = "SELECT order_id, is_allocated FROM allocation WHERE order_id = ANY(%(orders)s)"
 
 
 @dataclass(frozen=True)
@@ -181,3 +182,9 @@ def restock_of(transaction: Transaction, key: str) -> tuple[str, int]:
     """The item and the quantity that were restocked under a key that is kept."""
     row = transaction.run(_KEY, key=key)[0]
     return row.item_id, row.quantity
+
+
+def states(database: Database, orders: Sequence[str]) -> dict[str, str]:
+    """What was decided about these orders' stock, where anything was."""
+    rows = database.execute(_STATES, orders=list(orders))
+    return {row.order_id: "ALLOCATED" if row.is_allocated else "REJECTED" for row in rows}

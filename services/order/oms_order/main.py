@@ -4,12 +4,13 @@ from oms_chassis.runtime.cli import main
 from oms_chassis.runtime.service import Components, Context, Service
 from oms_chassis.runtime.threads import Task
 from oms_gateway import provider
-from oms_order import acts, api, backpressure, cancelling, handlers, idempotency, stuck_orders
+from oms_order import acts, admin, api, backpressure, cancelling, handlers, idempotency, stuck_orders
 from oms_order.backpressure import Backpressure
 from oms_order.cancelling import Cancelling
 from oms_order.catalogue import Catalogue
 from oms_order.metrics import OrderMetrics
 from oms_order.placing import Placing
+from oms_order.repository import orders
 from oms_order.repository.placing import Writer
 from oms_order.settings import OrderSettings
 from oms_order.stream import Timelines
@@ -36,6 +37,8 @@ def build(context: Context) -> Components:
     return Components(
         subscriptions=handlers.subscriptions(metrics),
         routers=[api.router, acts.router],
+        admin=[admin.router],
+        states=orders.states,
         writers=[placing.group],
         provides=[reads, placing, timelines, Cancelling(settings, reads, metrics)],
         tasks=[

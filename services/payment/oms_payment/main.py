@@ -5,7 +5,8 @@ from oms_chassis.runtime.cli import main
 from oms_chassis.runtime.service import Components, Context, Service
 from oms_contracts.topics import INVENTORY_REJECTED, ORDER_CANCELLED, ORDER_CREATED
 from oms_gateway import provider
-from oms_payment import handlers
+from oms_payment import handlers, repository
+from oms_payment.admin import router
 from oms_payment.jobs import charging, refunding
 from oms_payment.settings import PaymentSettings
 
@@ -26,6 +27,8 @@ def build(context: Context) -> Components:
             ),
             refunding.job_queue(gateway),
         ],
+        admin=[router],
+        states=repository.states,
         on_stop=[gateway.close],
     )
 

@@ -1,9 +1,9 @@
 """The statements that read and write payments: each takes a whole batch."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
-from oms_chassis.db import Transaction
+from oms_chassis.db import Database, Rows, Transaction
 from oms_chassis.tables import assigned, names, typed
 from oms_contracts.events import OrderEvent
 from oms_payment.domain import Payment, State
@@ -27,6 +27,14 @@ UPDATE payment AS p SET {assigned(PaymentRow, *_CHANGING, of="r")}, updated_at =
 FROM json_to_recordset(%(rows)s::json) AS r({typed(PaymentRow, "order_id", *_CHANGING)})
 WHERE p.order_id = r.order_id
 """
+_ROW = names(PaymentRow)
+_PAGE = f"""
+SELECT {_ROW} FROM payment
+WHERE order_id > %(after)s AND state = ANY(%(states)s) AND (%(reason)s::text IS NULL OR reason = %(reason)s)
+ORDER BY order_id LIMIT %(limit)s
+"""
+_FIND = f"SELECT {_ROW} FROM payment WHERE order_id = %(order)s FOR UPDATE"
+_STATES = "SELECT order_id, state FROM payment WHERE order_id = ANY(%(orders)s)"
 
 
 def insert(transaction: Transaction, orders: Iterable[OrderEvent], state: State) -> set[str]:
@@ -44,3 +52,18 @@ def lock(transaction: Transaction, orders: Iterable[str]) -> list[Payment]:
 def update(transaction: Transaction, payments: Iterable[Payment]) -> None:
     """Write payments that were locked before."""
     transaction.run_rows(_UPDATE, (asdict(payment) for payment in payments))
+
+
+def page(database: Database, states: Sequence[str], reason: str | None, after: str, limit: int) -> Rows:
+    """Payments in these states, in the order of their orders' ids: those after this one."""
+    return database.execute(_PAGE, states=list(states), reason=reason, after=after, limit=limit)
+
+
+def find(transaction: Transaction, order_id: str) -> Rows:
+    """The order's payment, if there is one; nobody else changes it until this transaction ends."""
+    return transaction.run(_FIND, order=order_id)
+
+
+def states(database: Database, orders: Sequence[str]) -> dict[str, str]:
+    """The states of these orders' payments, where there are any."""
+    return {row.order_id: row.state for row in database.execute(_STATES, orders=list(orders))}

@@ -2,6 +2,8 @@
 
 from oms_chassis.runtime.cli import main
 from oms_chassis.runtime.service import Components, Context, Service
+from oms_notifications import repository
+from oms_notifications.admin import router
 from oms_notifications.handlers import subscriptions
 from oms_notifications.jobs import job_queue
 from oms_sms.messages import compose
@@ -16,6 +18,8 @@ def build(context: Context) -> Components:
     return Components(
         subscriptions=subscriptions("sms", compose),
         job_queues=[job_queue("sms", provider, context.registry, settings.sms_connections, settings.sms_call_seconds)],
+        admin=[router],
+        states=repository.states,
         on_stop=[provider.close],
     )
 

@@ -5,13 +5,14 @@ from collections.abc import Iterable, Sequence
 from fastapi import APIRouter
 from starlette.types import ASGIApp
 
-from oms_chassis.admin import routes
+from oms_chassis.admin import deadletters, entries, evidence, jobs, outbox
+from oms_chassis.admin.paging import PREFIX
 from oms_chassis.admin.service import AdministeredService
 from oms_chassis.admin.tokens import TokensOnly
 from oms_chassis.http import app
 from oms_chassis.telemetry.metrics import Metrics
 
-COMMON = (routes.router,)
+COMMON = tuple(one.router for one in (deadletters, entries, evidence, jobs, outbox))
 
 
 def create(
@@ -25,5 +26,5 @@ def create(
     if not tokens:
         return None
     title = f"OMS {service.name}: admin API"
-    made = app.create(title, [*COMMON, *routers], [*provides, service], metrics, prefix=routes.PREFIX)
+    made = app.create(title, [*COMMON, *routers], [*provides, service], metrics, prefix=PREFIX)
     return TokensOnly(made, tokens)

@@ -1,26 +1,35 @@
 """What the admin routes of a service work on."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends
+from prometheus_client import CollectorRegistry
 
 from oms_chassis.db import Database
 from oms_chassis.http.dependencies import Provided
 from oms_chassis.jobs.queue import JobQueue
 from oms_chassis.messaging.processing import Subscription
 
+States = Callable[[Database, Sequence[str]], Mapping[str, str]]
+
 
 @dataclass(frozen=True)
 class AdministeredService:
-    """A service by name, with what operators look into. `condition` says what its loops are doing."""
+    """A service by name, with what operators look into. `states` says what it knows of subjects: an order's status."""
 
     name: str
     database: Database
     subscriptions: Sequence[Subscription] = ()
     job_queues: Sequence[JobQueue] = ()
-    condition: Callable[[], Mapping[str, object]] = field(default=dict)
+    registry: CollectorRegistry | None = None
+    states: States | None = None
+
+    def gauge(self, name: str, **labels: str) -> bool | None:
+        """Whether a gauge of this process is 1; None if there is no such gauge."""
+        value = None if self.registry is None else self.registry.get_sample_value(name, labels)
+        return None if value is None else value == 1
 
 
 Administered = Annotated[AdministeredService, Depends(Provided(AdministeredService))]

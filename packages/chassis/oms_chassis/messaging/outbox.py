@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from oms_chassis.db import Database, Rows, Transaction, execute
-from oms_chassis.messaging.streams import BATCH, Outgoing
+from oms_chassis.messaging.streams import BATCH, Headers, Outgoing
 from oms_contracts.envelope import Event
 from oms_contracts.topics import Topic
 
@@ -72,7 +72,7 @@ def emit_records(transaction: Transaction, records: Sequence[Outgoing]) -> None:
             "topic": record.topic,
             "key": _base64(record.key),
             "value": _base64(record.value),
-            "headers": [[name, _base64(value)] for name, value in record.headers],
+            "headers": encoded_headers(record.headers),
         }
         for record in records
     ]
@@ -88,6 +88,11 @@ def notify(database: Database) -> None:
 def pending(database: Database, most: int) -> int:
     """How many events wait to be sent; counted up to `most`, so that a long queue costs no more to look at."""
     return int(database.execute(_COUNT, most=most)[0].events)
+
+
+def encoded_headers(headers: Headers) -> list[list[str | None]]:
+    """Headers as JSON holds them: names and base64."""
+    return [[name, _base64(value)] for name, value in headers]
 
 
 def _base64(value: bytes | None) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from oms_chassis.db import Database, Transaction, is_unavailable
 from oms_chassis.heartbeat import beat
-from oms_chassis.messaging import deadletters, inbox, outbox
+from oms_chassis.messaging import deadletters, inbox, letters, outbox
 from oms_chassis.messaging.faults import STREAK, Streaks, SystemicFault, is_systemic, name
 from oms_chassis.messaging.streams import RECORD_LIMIT, Record
 from oms_chassis.messaging.turn import Delivery, Turn
@@ -140,7 +140,9 @@ class Processor:
         with self._database.transaction() as transaction:
             is_new = bool(inbox.new_ids(transaction, [deadletters.identity(record)]))
             if is_new:
-                outbox.emit_records(transaction, [deadletters.letter(self._service, record, error)])
+                letter = deadletters.letter(self._service, record, error)
+                outbox.emit_records(transaction, [letter])
+                letters.keep(transaction, record, letter, name(error))
         turn.finish([record])
         if not is_new:
             return

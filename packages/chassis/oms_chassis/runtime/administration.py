@@ -12,5 +12,7 @@ from oms_chassis.telemetry.metrics import Metrics
 
 def app(name: str, settings: Settings, database: Database, components: Components, metrics: Metrics) -> ASGIApp | None:
     """The application of a service's admin routes; None where no token opens it."""
-    service = AdministeredService(name, database, components.subscriptions, components.job_queues)
+    service = AdministeredService(
+        name, database, components.subscriptions, components.job_queues, metrics.registry, components.states
+    )
     return admin.create(service, components.admin, components.provides, settings.admin_tokens, metrics)

@@ -16,7 +16,7 @@ from oms_chassis.http.health import Health, internal_app
 from oms_chassis.http.server import Server
 from oms_chassis.jobs import dead
 from oms_chassis.jobs.worker import Worker
-from oms_chassis.messaging import inbox
+from oms_chassis.messaging import inbox, letters
 from oms_chassis.messaging.consumer import Consumer
 from oms_chassis.messaging.relay import Relay
 from oms_chassis.runtime import administration, pruning
@@ -179,6 +179,7 @@ class Process:
         retentions = [
             inbox.retention(settings.inbox_days),
             dead.retention(settings.dead_job_days),
+            letters.retention(settings.dead_letter_days),
             *self._components.retentions,
         ]
         return [pruning.task(self._database, retention) for retention in retentions]

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
 
+from oms_chassis.admin.service import States
 from oms_chassis.db import Database
 from oms_chassis.jobs.queue import JobQueue
 from oms_chassis.messaging import inbox, kafka
@@ -29,7 +30,8 @@ class Context:
 @dataclass(frozen=True)
 class Components:
     """What a service is made of. `provides` are the objects that its routes depend on, found by their types.
-    `admin` are its own routes for operators, below those that every service has.
+    `admin` are its own routes for operators, next to those that every service has; `states` says what it knows of
+    orders, by their ids.
 
     `writers` are threads that requests write through. `on_drain` ends what would keep requests open for ever; writers
     are stopped, and `on_stop` runs, once no request is left.
@@ -39,6 +41,7 @@ class Components:
     job_queues: Sequence[JobQueue] = ()
     routers: Sequence[APIRouter] = ()
     admin: Sequence[APIRouter] = ()
+    states: States | None = None
     tasks: Sequence[Task] = ()
     retentions: Sequence[Retention] = ()
     writers: Sequence[Loop] = ()

@@ -4,7 +4,7 @@ Ids sort by time, so that a page is a stretch of the primary key: page a thousan
 that arrive meanwhile shift nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from sqlalchemy import Row
 from oms_chassis.db import Database, Rows, Transaction, as_json
 from oms_chassis.tables import assigned, names, typed
 from oms_order.domain import Fact, Order, Reason, Status, Step
-from oms_order.ids import first_id
+from oms_order.ids import first_id, parse
 from oms_order.tables import OrderRow, TimelineRow
 
 _STATE = ("status", "reason", "facts", "version")  # what events change
@@ -51,6 +51,7 @@ _CONDITIONS = {
     "before": "id < %(before)s",
 }
 _PROGRESS = "SELECT status, version FROM orders WHERE id = %(id)s"
+_STATES = "SELECT id::text, status FROM orders WHERE id = ANY(%(ids)s::uuid[])"
 _NEWS = f"""
 SELECT {names(TimelineRow, of="t")}
 FROM json_to_recordset(%(rows)s::json) AS w(order_id uuid, seen int)
@@ -94,6 +95,12 @@ def detail(at: Database | Transaction, order_id: UUID) -> Rows:
 def progress(database: Database, order_id: UUID) -> Rows:
     """The order's `status` and `version`, if there is one."""
     return database.execute(_PROGRESS, id=order_id)
+
+
+def states(database: Database, subjects: Sequence[str]) -> dict[str, str]:
+    """The statuses of those of these that are orders."""
+    known = [subject for subject in subjects if parse(subject)]
+    return {row.id: row.status for row in database.execute(_STATES, ids=known)}
 
 
 def news(database: Database, seen: Mapping[UUID, int]) -> Rows:

@@ -1,27 +1,44 @@
 """Orders that are not finished."""
 
+from uuid import UUID
+
 from oms_chassis.db import Database, Rows
 from oms_chassis.messaging import outbox
 
 STEPS = ("relay", "payment", "inventory", "refund")
 
+_STEP = """
+CASE status
+    WHEN 'PENDING' THEN CASE WHEN id::text IN (SELECT key FROM unsent) THEN 'relay' ELSE 'payment' END
+    WHEN 'PAID' THEN 'inventory'
+    ELSE 'refund'
+END AS step
+"""
 # An order whose event is still in our own outbox waits for our relay, and not for whoever reads the event.
 _WAITING = f"""
 WITH unfinished AS (
     SELECT id, status, updated_at FROM orders
     WHERE status <> 'CONFIRMED' AND status IN ('PENDING', 'PAID', 'CANCELLING')
 ), unsent AS MATERIALIZED ({outbox.UNSENT_KEYS})
-SELECT CASE status
-        WHEN 'PENDING' THEN CASE WHEN id::text IN (SELECT key FROM unsent) THEN 'relay' ELSE 'payment' END
-        WHEN 'PAID' THEN 'inventory'
-        ELSE 'refund'
-    END AS step,
-    count(*) AS orders,
+SELECT {_STEP}, count(*) AS orders,
     count(*) FILTER (WHERE updated_at < now() - make_interval(secs => %(limit)s)) AS stuck
 FROM unfinished GROUP BY 1
+"""
+_PAGE = f"""
+WITH unsent AS MATERIALIZED ({outbox.UNSENT_KEYS})
+SELECT id::text, status, reason, placed_at, updated_at, {_STEP} FROM orders
+WHERE status <> 'CONFIRMED' AND status IN ('PENDING', 'PAID', 'CANCELLING') AND id > %(after)s
+    AND updated_at < now() - make_interval(secs => %(limit)s)
+ORDER BY id LIMIT %(most)s
 """
 
 
 def count(database: Database, limit: float) -> Rows:
     """By the `step` that they wait for: the `orders`, and those that are `stuck` for more than `limit` seconds."""
     return database.execute(_WAITING, limit=limit)
+
+
+def page(database: Database, limit: float, after: UUID, most: int) -> Rows:
+    """The orders whose status has not changed for more than `limit` seconds, in the order of their ids: those after
+    this one."""
+    return database.execute(_PAGE, limit=limit, after=after, most=most)

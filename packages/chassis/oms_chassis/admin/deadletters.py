@@ -1,0 +1,141 @@
+"""The routes for dead letters: list, show, redrive, drop."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from fastapi import APIRouter, Response
+from sqlalchemy import Row
+
+from oms_chassis.admin import masking, paging
+from oms_chassis.admin.acts import Act, OperatorAct
+from oms_chassis.admin.paging import PREFIX, Cursor, Limit, Text
+from oms_chassis.admin.problems import EarlierLetter, EventFails, LetterSettled, NoSuchLetter
+from oms_chassis.admin.service import Administered
+from oms_chassis.db import Transaction
+from oms_chassis.http.bodies import View
+from oms_chassis.http.problems import documented
+from oms_chassis.messaging import letters, outbox
+from oms_chassis.messaging.redrive import StillFails, redrive
+
+router = APIRouter(prefix=PREFIX)
+State = Literal["dead", "redriven", "dropped"]
+
+
+class Letter(View):
+    """A dead letter without what it holds."""
+
+    id: int
+    topic: str
+    partition: int
+    record_offset: int
+    error: str
+    subject: str | None
+    dead_at: datetime
+    state: State
+    settled_at: datetime | None
+    bytes: int
+
+
+class LetterDetail(Letter):
+    """A dead letter with what it holds, masked."""
+
+    headers: dict[str, str | None]
+    value: Any
+
+
+class Redriven(View):
+    """What a redrive came to: the event was applied, or had been before."""
+
+    id: int
+    outcome: Literal["applied", "duplicate"]
+
+
+@router.get("/dead-letters", summary="Dead letters, the oldest first")
+def list_letters(
+    service: Administered,
+    response: Response,
+    state: State | None = "dead",
+    topic: Text = None,
+    subject: Text = None,
+    error: Text = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> list[Letter]:
+    """Pages by cursor: where there are further letters, the Link header leads to them."""
+    filters = letters.Filters(state, topic, subject, error)
+    rows = letters.page(service.database, filters, paging.position(cursor) or 0, limit + 1)
+    query = {"state": state, "topic": topic, "subject": subject, "error": error, "limit": limit}
+    return paging.page(response, "/dead-letters", query, rows, Letter.of)
+
+
+@router.get("/dead-letters/{letter_id}", summary="Show a dead letter, masked", responses=documented(NoSuchLetter))
+def show_letter(service: Administered, letter_id: int) -> LetterDetail:
+    """A customer's data is masked, and what is a card's never shown."""
+    with service.database.transaction() as transaction:
+        return _detail(_found(transaction, letter_id), reveal=False)
+
+
+@router.post("/dead-letters/{letter_id}/reveal", summary="Show a dead letter", responses=documented(NoSuchLetter))
+def reveal_letter(service: Administered, act: Act, letter_id: int) -> LetterDetail:
+    """With the customer's data; the audit log says who looked."""
+    with act.transaction(service.database) as transaction:
+        letter = _found(transaction, letter_id)
+        act.record(transaction, "deadletters.reveal", str(letter_id))
+        return _detail(letter, reveal=True)
+
+
+@router.post(
+    "/dead-letters/{letter_id}/redrive",
+    summary="Apply the event of a dead letter after all",
+    responses=documented(NoSuchLetter, LetterSettled, EarlierLetter, EventFails),
+)
+def redrive_letter(service: Administered, act: Act, letter_id: int) -> Redriven:
+    """Its event is applied and its letter settled in one transaction: once, however often it is asked for."""
+    try:
+        with act.transaction(service.database) as transaction:
+            letter = _open(transaction, letter_id)
+            if (earlier := letters.earlier(transaction, letter)) is not None:
+                raise EarlierLetter(detail=f"Letter {earlier} is to be redriven or dropped first.")
+            outcome = "applied" if redrive(transaction, service.subscriptions, letter) else "duplicate"
+            _record(act, transaction, letter, letters.REDRIVEN)
+    except StillFails as failure:
+        raise EventFails(detail=f"It fails by {failure}.") from failure
+    return Redriven(id=letter_id, outcome=outcome)
+
+
+@router.post(
+    "/dead-letters/{letter_id}/drop", summary="Give a dead letter up", responses=documented(NoSuchLetter, LetterSettled)
+)
+def drop_letter(service: Administered, act: Act, letter_id: int) -> Letter:
+    """Its event is never applied. What it holds is kept until it is too old, and on its topic."""
+    with act.transaction(service.database) as transaction:
+        letter = _open(transaction, letter_id)
+        letters.settle(transaction, letter_id, letters.DROPPED)
+        _record(act, transaction, letter, letters.DROPPED)
+        return Letter.of(_found(transaction, letter_id))
+
+
+def _found(transaction: Transaction, letter_id: int) -> Row[Any]:
+    letter = letters.find(transaction, letter_id)
+    if letter is None:
+        raise NoSuchLetter
+    return letter
+
+
+def _open(transaction: Transaction, letter_id: int) -> Row[Any]:
+    letter = _found(transaction, letter_id)
+    if letter.state != letters.DEAD:
+        raise LetterSettled(detail=f"It was {letter.state}.")
+    return letter
+
+
+def _record(act: OperatorAct, transaction: Transaction, letter: Row[Any], state: str) -> None:
+    place = {"topic": letter.topic, "subject": letter.subject}
+    action = "deadletters.redrive" if state == letters.REDRIVEN else "deadletters.drop"
+    act.record(transaction, action, str(letter.id), {"state": letter.state, **place}, {"state": state, **place})
+
+
+def _detail(letter: Row[Any], *, reveal: bool) -> LetterDetail:
+    sent = outbox.outgoing(letter)
+    headers = {name: masking.header(name, value, reveal=reveal) for name, value in sent.headers}
+    return LetterDetail.of(letter, headers=headers, value=masking.shown(sent.value, reveal=reveal))

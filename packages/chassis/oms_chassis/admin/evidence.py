@@ -1,0 +1,85 @@
+"""The routes by which `oms doctor` finds out why orders wait: what this service's loops do, and what it has of them."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from oms_chassis.admin.deadletters import Letter
+from oms_chassis.admin.jobs import JobView
+from oms_chassis.admin.outbox import Quarantined
+from oms_chassis.admin.paging import PREFIX
+from oms_chassis.admin.service import Administered
+from oms_chassis.http.bodies import Body, View
+from oms_chassis.jobs import listing
+from oms_chassis.messaging import letters, quarantine
+
+router = APIRouter(prefix=PREFIX)
+MOST = 10_000  # rows that are counted
+Subject = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class Condition(View):
+    """What the loops of this replica do; None where there is no such loop."""
+
+    service: str
+    consumer_running: bool | None
+    consumer_paused: bool | None
+    relay_leads: bool | None
+    paused_queues: list[str]
+    dead_letters: int
+    quarantined: int
+
+
+class Subjects(Body):
+    """Ids of orders."""
+
+    subjects: Annotated[list[Subject], Field(max_length=200)]
+
+
+class Unsent(View):
+    """An event that waits in the outbox."""
+
+    id: int
+    topic: str
+    subject: str | None
+    created_at: datetime
+
+
+class Evidence(View):
+    """All that this service has about some subjects: what it knows of them, and what of theirs is held up."""
+
+    states: dict[str, str]
+    dead_letters: list[Letter]
+    jobs: list[JobView]
+    quarantined: list[Quarantined]
+    unsent: list[Unsent]
+
+
+@router.get("/condition", summary="What this replica is doing")
+def show_condition(service: Administered) -> Condition:
+    """The replica that answers speaks for itself; what it counts is in the database of all."""
+    queues = [queue.name for queue in service.job_queues]
+    return Condition(
+        service=service.name,
+        consumer_running=service.gauge("oms_consumer_running") if service.subscriptions else None,
+        consumer_paused=service.gauge("oms_consumer_paused") if service.subscriptions else None,
+        relay_leads=service.gauge("oms_relay_leader"),
+        paused_queues=[queue for queue in queues if service.gauge("oms_job_queue_paused", queue=queue)],
+        dead_letters=letters.count(service.database, MOST),
+        quarantined=quarantine.count(service.database, MOST),
+    )
+
+
+@router.post("/evidence", summary="What is held up of some orders")
+def show_evidence(service: Administered, about: Subjects) -> Evidence:
+    """Rows without what they hold."""
+    database, subjects = service.database, about.subjects
+    return Evidence(
+        states=dict(service.states(database, subjects)) if service.states else {},
+        dead_letters=[Letter.of(row) for row in letters.about(database, subjects)],
+        jobs=[JobView.of(row) for row in listing.about(database, subjects)],
+        quarantined=[Quarantined.of(row) for row in quarantine.about(database, subjects)],
+        unsent=[Unsent.of(row) for row in quarantine.waiting(database, subjects)],
+    )

@@ -1,0 +1,45 @@
+"""What an operator's act may be refused for."""
+
+from oms_chassis.http.problems import Problem
+
+
+class NoSuchLetter(Problem):
+    """It was never there, or is too old and was deleted."""
+
+    status, kind, title = 404, "no-such-dead-letter", "This service has no dead letter of this id"
+
+
+class LetterSettled(Problem):
+    """It was redriven or dropped before, and that is not repeated."""
+
+    status, kind, title = 409, "dead-letter-settled", "This dead letter has been seen to"
+
+
+class EarlierLetter(Problem):
+    """Events of one key are applied in order: the earlier letter goes first, or is dropped."""
+
+    status, kind, title = 409, "earlier-dead-letter", "An earlier event of the same key is a dead letter, too"
+
+
+class EventFails(Problem):
+    """Nothing was changed: what makes it fail is still to be repaired."""
+
+    status, kind, title = 409, "event-fails", "The event cannot be applied yet"
+
+
+class NoSuchJob(Problem):
+    """It is done, or never was."""
+
+    status, kind, title = 404, "no-such-job", "This service has no job of this queue and id"
+
+
+class JobNotCancellable(Problem):
+    """What its call is to settle would stay open for ever. `oms payments resolve` settles a payment."""
+
+    status, kind, title = 409, "job-not-cancellable", "Jobs of this queue cannot be cancelled"
+
+
+class NoSuchRow(Problem):
+    """It was put back or dropped before, or never was."""
+
+    status, kind, title = 404, "no-such-row", "This service's quarantine has no row of this id"

@@ -1,0 +1,59 @@
+"""Jobs as operators see them: which there are, and what has become of their calls. What they carry is not shown."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Row
+
+from oms_chassis.db import Database, Rows, Transaction
+
+DEAD, FAILING, WAITING = "dead", "failing", "waiting"
+# A dead job has no time at which it is due: a time that JSON and Python can hold takes the place of infinity.
+_JOB = """
+    queue, id, subject, attempts, failed_calls, failing_since, last_error, created_at, dead_at,
+    CASE WHEN dead_at IS NULL THEN run_at END AS due_at,
+    CASE WHEN dead_at IS NOT NULL THEN 'dead' WHEN failing_since IS NOT NULL OR last_error IS NOT NULL THEN 'failing'
+        ELSE 'waiting' END AS state
+"""
+_PAGE = f"""
+SELECT * FROM (SELECT {_JOB}, queue || ' ' || id AS place FROM job) AS listed
+WHERE place > %(after)s AND (%(queue)s::text IS NULL OR queue = %(queue)s)
+    AND (%(state)s::text IS NULL OR state = %(state)s) AND (%(subject)s::text IS NULL OR subject = %(subject)s)
+ORDER BY place LIMIT %(limit)s
+"""
+_ABOUT = f"SELECT {_JOB} FROM job WHERE subject = ANY(%(subjects)s) ORDER BY created_at, id"
+_LOCK = f"SELECT {_JOB} FROM job WHERE queue = %(queue)s AND id = %(id)s FOR UPDATE"
+_DUE = "UPDATE job SET run_at = now() WHERE queue = %(queue)s AND id = %(id)s AND dead_at IS NULL"
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which jobs are asked for; None: whatever it is."""
+
+    queue: str | None = None
+    state: str | None = None
+    subject: str | None = None
+
+
+def page(database: Database, filters: Filters, after: str, limit: int) -> Rows:
+    """Jobs by queue and id, which together are their `place`: those after this one."""
+    return database.execute(_PAGE, after=after, limit=limit, **asdict(filters))
+
+
+def about(database: Database, subjects: Sequence[str]) -> Rows:
+    """The jobs about these subjects."""
+    return database.execute(_ABOUT, subjects=list(subjects))
+
+
+def lock(transaction: Transaction, queue: str, job_id: str) -> Row[Any] | None:
+    """A job, nobody else's to change until this transaction ends."""
+    rows = transaction.run(_LOCK, queue=queue, id=job_id)
+    return rows[0] if rows else None
+
+
+def make_due(transaction: Transaction, queue: str, job_id: str) -> None:
+    """Make a job due at once. One whose call is under way may be claimed a second time, as after the end of its lease:
+    its worker asks what became of the first call."""
+    transaction.run(_DUE, queue=queue, id=job_id)
+    transaction.signals.add(queue)

@@ -1,0 +1,112 @@
+"""The dead letters of a service in its own database: what operators list, redrive and drop.
+
+A letter is written in the transaction that publishes it, with the bytes that are published. It stays as it was when it
+is redriven or dropped, but for its state, until it is too old to be of use.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Row
+
+from oms_chassis.db import Database, Rows, Transaction
+from oms_chassis.messaging.outbox import encoded_headers
+from oms_chassis.messaging.streams import Outgoing, Record
+from oms_chassis.retention import Retention
+
+DEAD, REDRIVEN, DROPPED = "dead", "redriven", "dropped"
+SUBJECT = 100  # characters of a key that may be an id
+_KEEP = """
+INSERT INTO dead_letter (topic, partition, record_offset, key, value, headers, error, subject)
+VALUES (%(topic)s, %(partition)s, %(offset)s, %(key)s, %(value)s, %(headers)s::jsonb, %(error)s, %(subject)s)
+"""
+_SUMMARY = """
+    id, topic, partition, record_offset, error, subject, dead_at, state, settled_at,
+    coalesce(octet_length(key), 0) + coalesce(octet_length(value), 0) AS bytes
+"""
+_PAGE = f"""
+SELECT {_SUMMARY} FROM dead_letter
+WHERE id > %(after)s AND (%(state)s::text IS NULL OR state = %(state)s)
+    AND (%(topic)s::text IS NULL OR topic = %(topic)s) AND (%(subject)s::text IS NULL OR subject = %(subject)s)
+    AND (%(error)s::text IS NULL OR error = %(error)s)
+ORDER BY id LIMIT %(limit)s
+"""
+_ABOUT = f"SELECT {_SUMMARY} FROM dead_letter WHERE state = 'dead' AND subject = ANY(%(subjects)s) ORDER BY id"
+_COUNT = "SELECT count(*) AS letters FROM (SELECT 1 FROM dead_letter WHERE state = 'dead' LIMIT %(most)s) AS found"
+_ONE = f"SELECT {_SUMMARY}, key, value, headers FROM dead_letter WHERE id = %(id)s"
+# What is dead of the same key and topic, and died before: letters of one key are redriven in order, or not at all.
+_EARLIER = """
+SELECT min(id) AS id FROM dead_letter
+WHERE state = 'dead' AND id < %(id)s AND topic = %(topic)s AND key IS NOT DISTINCT FROM %(key)s
+"""
+_SETTLE = "UPDATE dead_letter SET state = %(state)s, settled_at = now() WHERE id = %(id)s"
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which letters are asked for; None: whatever it is."""
+
+    state: str | None = None
+    topic: str | None = None
+    subject: str | None = None
+    error: str | None = None
+
+
+def keep(transaction: Transaction, record: Record, letter: Outgoing, error: str) -> None:
+    """Write a letter down. `error` is the class of what went wrong."""
+    transaction.run(
+        _KEEP,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        key=letter.key,
+        value=letter.value,
+        headers=json.dumps(encoded_headers(letter.headers)),
+        error=error,
+        subject=_subject(letter.key),
+    )
+
+
+def _subject(key: bytes | None) -> str | None:
+    """What a record is about: its key, if that can be the id of anything."""
+    text = (key or b"").decode("ascii", "replace")
+    return text if 0 < len(text) <= SUBJECT and text.isascii() and text.isprintable() else None
+
+
+def page(database: Database, filters: Filters, after: int, limit: int) -> Rows:
+    """Letters without what they hold, in the order of their ids: those after this one."""
+    return database.execute(_PAGE, after=after, limit=limit, **asdict(filters))
+
+
+def about(database: Database, subjects: Sequence[str]) -> Rows:
+    """The letters about these subjects that nobody has seen to."""
+    return database.execute(_ABOUT, subjects=list(subjects))
+
+
+def count(database: Database, most: int) -> int:
+    """How many letters nobody has seen to, counted up to `most`."""
+    return int(database.execute(_COUNT, most=most)[0].letters)
+
+
+def find(transaction: Transaction, letter_id: int) -> Row[Any] | None:
+    """A letter with what it holds, nobody else's to change until this transaction ends."""
+    rows = transaction.run(f"{_ONE} FOR UPDATE", id=letter_id)
+    return rows[0] if rows else None
+
+
+def earlier(transaction: Transaction, letter: Row[Any]) -> int | None:
+    """The first letter of the same topic and key that is to be seen to before this one."""
+    found: int | None = transaction.run(_EARLIER, id=letter.id, topic=letter.topic, key=letter.key)[0].id
+    return found
+
+
+def settle(transaction: Transaction, letter_id: int, state: str) -> None:
+    """Say what became of a letter."""
+    transaction.run(_SETTLE, id=letter_id, state=state)
+
+
+def retention(days: float) -> Retention:
+    """Letters that died longer ago than so many days are deleted."""
+    return Retention("dead_letter", "dead_at", days * 86400)

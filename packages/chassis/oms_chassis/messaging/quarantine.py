@@ -1,0 +1,54 @@
+"""The outbox and its quarantine as operators see them; `outbox` moves rows between the two."""
+
+from collections.abc import Sequence
+
+from oms_chassis.db import Database, Rows, Transaction
+
+_QUARANTINED = """
+    id, topic, encode(key, 'escape') AS subject, error, created_at, quarantined_at,
+    coalesce(octet_length(value), 0) AS bytes
+"""
+_PAGE = f"""
+SELECT {_QUARANTINED} FROM outbox_quarantine
+WHERE id > %(after)s AND (%(topic)s::text IS NULL OR topic = %(topic)s)
+    AND (%(key)s::bytea IS NULL OR key = %(key)s)
+ORDER BY id LIMIT %(limit)s
+"""
+_ABOUT = f"SELECT {_QUARANTINED} FROM outbox_quarantine WHERE key = ANY(%(keys)s) ORDER BY id"
+_WAITING = """
+SELECT id, topic, encode(key, 'escape') AS subject, created_at FROM outbox WHERE key = ANY(%(keys)s) ORDER BY id
+"""
+_COUNT = "SELECT count(*) AS rows FROM (SELECT 1 FROM outbox_quarantine LIMIT %(most)s) AS found"
+_LOCK = f"SELECT {_QUARANTINED} FROM outbox_quarantine WHERE id = %(id)s FOR UPDATE"
+_DROP = "DELETE FROM outbox_quarantine WHERE id = %(id)s"
+
+
+def page(database: Database, topic: str | None, subject: str | None, after: int, limit: int) -> Rows:
+    """Quarantined rows without what they hold, in the order of their ids: those after this one."""
+    key = None if subject is None else subject.encode()
+    return database.execute(_PAGE, topic=topic, key=key, after=after, limit=limit)
+
+
+def about(database: Database, subjects: Sequence[str]) -> Rows:
+    """The quarantined rows about these subjects."""
+    return database.execute(_ABOUT, keys=[subject.encode() for subject in subjects])
+
+
+def waiting(database: Database, subjects: Sequence[str]) -> Rows:
+    """The rows of the outbox about these subjects."""
+    return database.execute(_WAITING, keys=[subject.encode() for subject in subjects])
+
+
+def count(database: Database, most: int) -> int:
+    """How many rows are in quarantine, counted up to `most`."""
+    return int(database.execute(_COUNT, most=most)[0].rows)
+
+
+def lock(transaction: Transaction, row_id: int) -> Rows:
+    """A quarantined row without what it holds, nobody else's to change until this transaction ends; or none."""
+    return transaction.run(_LOCK, id=row_id)
+
+
+def drop(transaction: Transaction, row_id: int) -> None:
+    """Forget a quarantined row."""
+    transaction.run(_DROP, id=row_id)

@@ -1,0 +1,43 @@
+"""Redriving a dead letter: its event is applied after all, as the consumer would have, once at most."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row
+
+from oms_chassis.db import Transaction, is_unavailable
+from oms_chassis.messaging import inbox, letters
+from oms_chassis.messaging.faults import name
+from oms_chassis.messaging.processing import Subscription
+from oms_chassis.telemetry import tracing
+
+
+class StillFails(Exception):
+    """The event cannot be applied yet. Its text is the class of the error."""
+
+
+def redrive(transaction: Transaction, subscriptions: Sequence[Subscription], letter: Row[Any]) -> bool:
+    """Apply the event of a letter, and settle the letter; False if the event had been applied before.
+
+    Raises StillFails, and SQLAlchemyError while the database is away: then nothing of this transaction is to stay.
+    """
+    try:
+        is_fresh = _apply(transaction, subscriptions, letter)
+    except Exception as error:
+        if is_unavailable(error):
+            raise
+        raise StillFails(name(error)) from error
+    letters.settle(transaction, letter.id, letters.REDRIVEN)
+    return is_fresh
+
+
+def _apply(transaction: Transaction, subscriptions: Sequence[Subscription], letter: Row[Any]) -> bool:
+    subscription = next((one for one in subscriptions if one.topic.name == letter.topic), None)
+    if subscription is None:
+        raise LookupError("nobody reads this topic any more")
+    event = subscription.topic.decode(bytes(letter.value or b""))
+    fresh = inbox.deduplicate(transaction, [event])
+    if fresh:
+        with tracing.within(event.traceparent):
+            subscription.handle(transaction, fresh)
+    return bool(fresh)

@@ -1,0 +1,383 @@
+"""What operators do about dead letters, jobs and quarantined events, by the admin API on a real database."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+from starlette.testclient import TestClient
+from support.chassis import MemoryStream
+
+from oms_chassis.admin import app as admin
+from oms_chassis.admin.service import AdministeredService
+from oms_chassis.db import Database, Transaction
+from oms_chassis.jobs.dead import mark_dead
+from oms_chassis.jobs.leases import postpone
+from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Retry, claim, enqueue
+from oms_chassis.messaging import letters, outbox, processing
+from oms_chassis.messaging.consumer import Consumer, Subscription
+from oms_chassis.messaging.streams import Outgoing, Record
+from oms_chassis.retention import prune
+from oms_chassis.telemetry.metrics import Metrics
+from oms_contracts.envelope import Event
+from oms_contracts.events import Customer, Line, PaymentCompleted
+from oms_contracts.topics import ITEM_UPDATED, PAYMENT_COMPLETED
+
+TOKEN = "of-this-test-0123456789"
+SECRET = "ann@example.com"
+_SEE = """
+INSERT INTO seen (item) SELECT item FROM json_to_recordset(%(rows)s::json) AS r(item text)
+ON CONFLICT (item) DO UPDATE SET times = seen.times + 1
+"""
+
+
+class Orders:
+    """A handler that fails for the orders that are broken."""
+
+    def __init__(self) -> None:
+        self.broken: set[str] = set()
+
+    def __call__(self, transaction: Transaction, events: list[Event[Any]]) -> None:
+        for event in events:
+            transaction.run_rows(_SEE, [{"item": event.subject}])
+        if any(event.subject in self.broken for event in events):
+            raise LookupError(SECRET)
+
+
+class Calls:
+    """Job queues whose calls can be given up (`calls`), and cannot (`money`)."""
+
+    def __init__(self) -> None:
+        self.given_up: list[str] = []
+        self.redriven: list[str] = []
+        self.queues = [
+            JobQueue("calls", lambda _: Done(), lambda *_: None, self._give_up, self._redrive),
+            JobQueue("money", lambda _: Done(), lambda *_: None),
+        ]
+
+    def _give_up(self, _: Transaction, jobs: list[Job]) -> None:
+        self.given_up += [job.payload["to"] for job in jobs]
+
+    def _redrive(self, _: Transaction, jobs: list[Job]) -> None:
+        self.redriven += [job.subject for job in jobs]
+
+
+@pytest.fixture
+def orders() -> Orders:
+    return Orders()
+
+
+@pytest.fixture
+def calls() -> Calls:
+    return Calls()
+
+
+@pytest.fixture
+def subscription(orders: Orders) -> Subscription:
+    return Subscription(PAYMENT_COMPLETED, orders)
+
+
+@pytest.fixture
+def consumer(
+    database: Database, metrics: Metrics, subscription: Subscription, monkeypatch: pytest.MonkeyPatch
+) -> Consumer:
+    monkeypatch.setattr(processing, "RETRIES", (0.0,))
+    return Consumer("toy", database, [subscription], MemoryStream, metrics)
+
+
+@pytest.fixture
+def client(database: Database, metrics: Metrics, subscription: Subscription, calls: Calls) -> Iterator[TestClient]:
+    service = AdministeredService("toy", database, [subscription], calls.queues, metrics.registry, states)
+    made = admin.create(service, [], [], [TOKEN], Metrics(CollectorRegistry()))
+    headers = {"Authorization": f"Bearer {TOKEN}", "OMS-Operator": "ann"}
+    assert made is not None
+    with TestClient(made, headers=headers, raise_server_exceptions=False) as client:
+        yield client
+
+
+def states(database: Database, subjects: Any) -> dict[str, str]:
+    rows = database.execute("SELECT item FROM seen WHERE item = ANY(%(items)s)", items=list(subjects))
+    return {row.item: "SEEN" for row in rows}
+
+
+def record(order: str, offset: int, event_id: str | None = None) -> Record:
+    data = PaymentCompleted(
+        order_id=order,
+        customer=Customer(name="Ann Other", email=SECRET, phone_number="+94771234567"),
+        lines=[Line(item_id="Item1", name="Tea", quantity=1, unit_price=1250)],
+        total=1250,
+        currency="USD",
+        payment_id="pay-1",
+    )
+    event = PAYMENT_COMPLETED.event(data, order, id=event_id or f"{order}:{offset}")
+    return Record(PAYMENT_COMPLETED.name, 0, offset, order.encode(), event.encode().encode(), [("trace", b"x")])
+
+
+def seen(database: Database) -> dict[str, int]:
+    return {row.item: row.times for row in database.execute("SELECT item, times FROM seen")}
+
+
+def audit(client: TestClient) -> list[tuple[str, str]]:
+    return [(entry["action"], entry["subject"]) for entry in reversed(client.get("/admin/audit").json())]
+
+
+def bury(consumer: Consumer, orders: Orders, *records: Record) -> None:
+    orders.broken |= {(one.key or b"").decode() for one in records}
+    consumer.work(records)
+
+
+def test_a_dead_letter_is_listed_redriven_and_applied_once(
+    client: TestClient, consumer: Consumer, orders: Orders, database: Database
+) -> None:
+    bury(consumer, orders, record("a", 1))
+    (letter,) = client.get("/admin/dead-letters").json()
+    shown = {name: letter[name] for name in ("topic", "partition", "recordOffset", "error", "subject", "state")}
+    assert shown == {
+        "topic": "paymentCompletedEvent",
+        "partition": 0,
+        "recordOffset": 1,
+        "error": "LookupError",
+        "subject": "a",
+        "state": "dead",
+    }
+    orders.broken.clear()
+    answer = client.post(f"/admin/dead-letters/{letter['id']}/redrive")
+    assert answer.json() == {"id": letter["id"], "outcome": "applied"}
+    again = client.post(f"/admin/dead-letters/{letter['id']}/redrive")
+    assert (again.status_code, again.json()["type"]) == (409, "/problems/dead-letter-settled")
+    assert seen(database) == {"a": 1}
+    assert client.get("/admin/dead-letters").json() == []
+    assert [one["state"] for one in client.get("/admin/dead-letters?state=redriven").json()] == ["redriven"]
+    assert audit(client) == [("deadletters.redrive", str(letter["id"]))]
+
+
+def test_an_event_that_was_applied_by_another_delivery_is_not_applied_again(
+    client: TestClient, consumer: Consumer, orders: Orders, database: Database
+) -> None:
+    bury(consumer, orders, record("a", 1, "the-event"))
+    orders.broken.clear()
+    consumer.work([record("a", 2, "the-event")])
+    (letter,) = client.get("/admin/dead-letters").json()
+    assert client.post(f"/admin/dead-letters/{letter['id']}/redrive").json()["outcome"] == "duplicate"
+    assert seen(database) == {"a": 1}
+
+
+def test_a_redrive_that_fails_again_changes_nothing_and_names_the_class(
+    client: TestClient, consumer: Consumer, orders: Orders, database: Database
+) -> None:
+    bury(consumer, orders, record("a", 1))
+    (letter,) = client.get("/admin/dead-letters").json()
+    answer = client.post(f"/admin/dead-letters/{letter['id']}/redrive")
+    assert (answer.status_code, answer.json()["detail"]) == (409, "It fails by LookupError.")
+    assert SECRET not in answer.text
+    assert (seen(database), audit(client)) == ({}, [])
+    assert len(client.get("/admin/dead-letters").json()) == 1
+
+
+def test_a_dry_run_tries_a_redrive_and_says_what_would_become_of_it(
+    client: TestClient, consumer: Consumer, orders: Orders, database: Database
+) -> None:
+    bury(consumer, orders, record("a", 1))
+    (letter,) = client.get("/admin/dead-letters").json()
+    dry = {"OMS-Dry-Run": "true"}
+    assert client.post(f"/admin/dead-letters/{letter['id']}/redrive", headers=dry).status_code == 409
+    orders.broken.clear()
+    assert client.post(f"/admin/dead-letters/{letter['id']}/redrive", headers=dry).json()["outcome"] == "applied"
+    assert (seen(database), audit(client)) == ({}, [])
+    assert client.post(f"/admin/dead-letters/{letter['id']}/redrive").json()["outcome"] == "applied"
+
+
+def test_letters_of_one_key_are_redriven_in_their_order_or_not_at_all(
+    client: TestClient, consumer: Consumer, orders: Orders
+) -> None:
+    bury(consumer, orders, record("a", 1), record("b", 2), record("a", 3))
+    orders.broken.clear()
+    first, other, second = (one["id"] for one in client.get("/admin/dead-letters").json())
+    assert client.post(f"/admin/dead-letters/{other}/redrive").status_code == 200
+    answer = client.post(f"/admin/dead-letters/{second}/redrive")
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/earlier-dead-letter")
+    assert client.post(f"/admin/dead-letters/{first}/drop").json()["state"] == "dropped"
+    assert client.post(f"/admin/dead-letters/{second}/redrive").status_code == 200
+
+
+def test_what_a_letter_holds_is_masked_and_whoever_reveals_it_is_on_record(
+    client: TestClient, consumer: Consumer, orders: Orders
+) -> None:
+    bury(consumer, orders, record("a", 1))
+    (letter,) = client.get("/admin/dead-letters").json()
+    masked = client.get(f"/admin/dead-letters/{letter['id']}")
+    assert not any(private in masked.text for private in (SECRET, "Ann", "771234567"))
+    assert masked.json()["value"]["data"]["total"] == 1250
+    assert masked.json()["headers"] | {"oms-error": "LookupError"} == masked.json()["headers"]
+    assert audit(client) == []
+    revealed = client.post(f"/admin/dead-letters/{letter['id']}/reveal").json()
+    assert revealed["value"]["data"]["customer"]["email"] == SECRET
+    assert audit(client) == [("deadletters.reveal", str(letter["id"]))]
+
+
+@pytest.mark.parametrize("card", ["token", "last4", "number", "cvv", "expiry", "brand"])
+def test_a_card_is_never_shown(client: TestClient, consumer: Consumer, card: str) -> None:
+    value = json.dumps({"payment": {card: "tok-4242"}}).encode()
+    consumer.work([Record(PAYMENT_COMPLETED.name, 0, 1, b"a", value, [("card", b"4242 4242 4242 4242")])])
+    (letter,) = client.get("/admin/dead-letters").json()
+    for answer in (
+        client.get(f"/admin/dead-letters/{letter['id']}"),
+        client.post(f"/admin/dead-letters/{letter['id']}/reveal"),
+    ):
+        assert "4242" not in answer.text
+
+
+def test_bytes_that_are_no_json_are_shown_without_long_numbers(client: TestClient, consumer: Consumer) -> None:
+    consumer.work([Record(PAYMENT_COMPLETED.name, 0, 1, b"\xff\x00", b"\xff not json 4242-4242-4242-4242")])
+    (letter,) = client.get("/admin/dead-letters").json()
+    assert letter["subject"] is None
+    assert "bytes that are no JSON" in client.get(f"/admin/dead-letters/{letter['id']}").json()["value"]
+    revealed = client.post(f"/admin/dead-letters/{letter['id']}/reveal").json()["value"]
+    assert "not json ***" in revealed
+    answer = client.post(f"/admin/dead-letters/{letter['id']}/redrive")
+    assert answer.json()["detail"] == "It fails by ValidationError."
+
+
+def test_letters_are_listed_by_page_and_filter(client: TestClient, consumer: Consumer, orders: Orders) -> None:
+    bury(consumer, orders, *(record(order, number) for number, order in enumerate("abc")))
+    page = client.get("/admin/dead-letters?limit=2")
+    assert [one["subject"] for one in page.json()] == ["a", "b"]
+    assert [one["subject"] for one in client.get(page.links["next"]["url"]).json()] == ["c"]
+    assert [one["subject"] for one in client.get("/admin/dead-letters?subject=b").json()] == ["b"]
+    assert client.get(f"/admin/dead-letters?topic={ITEM_UPDATED.name}").json() == []
+    assert len(client.get("/admin/dead-letters?error=LookupError").json()) == 3
+    assert client.get("/admin/dead-letters?state=lost").status_code == 422
+
+
+def test_a_letter_that_there_is_not_is_404(client: TestClient) -> None:
+    for path in ("redrive", "drop", "reveal"):
+        assert client.post(f"/admin/dead-letters/7/{path}").status_code == 404
+    assert client.get("/admin/dead-letters/7").status_code == 404
+
+
+def test_letters_that_are_too_old_are_deleted(database: Database, consumer: Consumer, orders: Orders) -> None:
+    bury(consumer, orders, record("a", 1), record("b", 2))
+    database.execute("UPDATE dead_letter SET dead_at = now() - interval '31 days' WHERE subject = 'a'")
+    prune(database, letters.retention(30))
+    assert [row.subject for row in letters.page(database, letters.Filters(), 0, 10)] == ["b"]
+
+
+def dead_job(database: Database, queue: str = "calls") -> None:
+    with database.transaction() as transaction:
+        enqueue(transaction, queue, [NewJob("a:call", "a", {"to": SECRET})])
+        mark_dead(transaction, queue, [(job, "timeout") for job in claim(transaction, queue, 10, 60.0)])
+
+
+def test_a_job_that_was_given_up_is_listed_without_what_it_carries_and_retried(
+    client: TestClient, database: Database, calls: Calls
+) -> None:
+    dead_job(database)
+    (job,) = client.get("/admin/jobs?state=dead").json()
+    assert (job["queue"], job["subject"], job["lastError"], job["dueAt"]) == ("calls", "a", "timeout", None)
+    assert SECRET not in json.dumps(job)
+    answer = client.post("/admin/jobs/retry", json={"queue": "calls", "id": "a:call"})
+    assert (answer.json()["failedCalls"], answer.json()["deadAt"]) == (0, None)
+    assert calls.redriven == ["a"]
+    assert client.get("/admin/jobs?state=dead").json() == []
+    assert audit(client) == [("jobs.retry", "calls a:call")]
+
+
+def test_a_job_that_waits_for_its_next_call_can_be_made_due(client: TestClient, database: Database) -> None:
+    with database.transaction() as transaction:
+        enqueue(transaction, "money", [NewJob("a:charge", "a", {})])
+        postpone(transaction, "money", [(job, Retry("busy")) for job in claim(transaction, "money", 10, 60.0)])
+    database.execute("UPDATE job SET run_at = now() + interval '1 hour'")
+    (job,) = client.get("/admin/jobs?subject=a").json()
+    assert (job["state"], job["lastError"]) == ("failing", "busy")
+    client.post("/admin/jobs/retry", json={"queue": "money", "id": "a:charge"})
+    with database.transaction() as transaction:
+        assert [job.id for job in claim(transaction, "money", 10, 60.0)] == ["a:charge"]
+
+
+def test_a_job_is_cancelled_as_if_it_had_been_given_up(client: TestClient, database: Database, calls: Calls) -> None:
+    with database.transaction() as transaction:
+        enqueue(transaction, "calls", [NewJob("a:call", "a", {"to": SECRET})])
+    for _ in range(2):
+        answer = client.post("/admin/jobs/cancel", json={"queue": "calls", "id": "a:call"})
+        assert (answer.json()["state"], answer.json()["lastError"]) == ("dead", "cancelled by an operator")
+    assert calls.given_up == [SECRET]
+
+
+def test_a_job_that_moves_money_is_not_cancelled(client: TestClient, database: Database) -> None:
+    with database.transaction() as transaction:
+        enqueue(transaction, "money", [NewJob("a:charge", "a", {})])
+    answer = client.post("/admin/jobs/cancel", json={"queue": "money", "id": "a:charge"})
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/job-not-cancellable")
+
+
+@pytest.mark.parametrize("act", ["retry", "cancel"])
+def test_a_job_that_there_is_not_is_404(client: TestClient, act: str) -> None:
+    for queue in ("calls", "none"):
+        assert client.post(f"/admin/jobs/{act}", json={"queue": queue, "id": "none"}).status_code == 404
+
+
+def test_jobs_are_listed_by_page(client: TestClient, database: Database) -> None:
+    with database.transaction() as transaction:
+        enqueue(transaction, "calls", [NewJob(one, one, {}) for one in "abc"])
+    page = client.get("/admin/jobs?limit=2")
+    assert [one["id"] for one in page.json()] == ["a", "b"]
+    assert [one["id"] for one in client.get(page.links["next"]["url"]).json()] == ["c"]
+
+
+def quarantine(database: Database, key: bytes) -> int:
+    with database.transaction() as transaction:
+        outbox.emit_records(transaction, [Outgoing("toy.deadletter", key, b"value")])
+    (row,) = database.execute("SELECT id FROM outbox")
+    with database.engine.begin() as connection:
+        outbox.quarantine(connection, row, "RecordTooLarge")
+    return int(row.id)
+
+
+def test_a_quarantined_event_is_listed_and_put_back_into_the_outbox(client: TestClient, database: Database) -> None:
+    row = quarantine(database, b"a")
+    (found,) = client.get("/admin/outbox?subject=a").json()
+    assert (found["id"], found["subject"], found["error"]) == (row, "a", "RecordTooLarge")
+    assert client.post(f"/admin/outbox/{row}/redrive").json()["id"] == row
+    assert [bytes(one.key) for one in database.execute("SELECT key FROM outbox")] == [b"a"]
+    assert client.post(f"/admin/outbox/{row}/redrive").status_code == 404
+    assert audit(client) == [("outbox.redrive", str(row))]
+
+
+def test_a_quarantined_event_of_any_key_can_be_dropped(client: TestClient, database: Database) -> None:
+    row = quarantine(database, b"\xff\x00")
+    assert client.get("/admin/outbox").json()[0]["subject"] == r"\377\000"
+    assert client.post(f"/admin/outbox/{row}/drop", headers={"OMS-Dry-Run": "true"}).status_code == 200
+    assert client.post(f"/admin/outbox/{row}/drop").status_code == 200
+    assert client.get("/admin/outbox").json() == []
+    assert database.execute("SELECT FROM outbox") == []
+
+
+def test_evidence_is_all_that_a_service_has_about_orders_that_wait(
+    client: TestClient, consumer: Consumer, orders: Orders, database: Database
+) -> None:
+    consumer.work([record("known", 1)])
+    bury(consumer, orders, record("a", 2))
+    dead_job(database)
+    evidence = client.post("/admin/evidence", json={"subjects": ["a", "known", "other"]}).json()
+    assert evidence["states"] == {"known": "SEEN"}
+    assert [one["subject"] for one in evidence["deadLetters"]] == ["a"]
+    assert [(one["subject"], one["state"]) for one in evidence["jobs"]] == [("a", "dead")]
+    assert [one["topic"] for one in evidence["unsent"]] == ["toy.deadletter"]
+    assert evidence["quarantined"] == []
+
+
+def test_a_service_says_what_its_loops_do(client: TestClient, metrics: Metrics) -> None:
+    metrics.consumer_running.set(1)
+    metrics.consumer_paused.set(1)
+    metrics.queue_paused.labels("money").set(1)
+    condition = client.get("/admin/condition").json()
+    assert condition == {
+        "service": "toy",
+        "consumerRunning": True,
+        "consumerPaused": True,
+        "relayLeads": False,
+        "pausedQueues": ["money"],
+        "deadLetters": 0,
+        "quarantined": 0,
+    }

@@ -1,0 +1,96 @@
+"""What operators do about messages: find those that were given up, and have them sent after all."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Response
+from sqlalchemy import Row
+
+from oms_chassis.admin import paging
+from oms_chassis.admin.acts import Act
+from oms_chassis.admin.jobs import JobView
+from oms_chassis.admin.paging import PREFIX, Cursor, Limit, Text
+from oms_chassis.admin.service import Administered
+from oms_chassis.db import Transaction
+from oms_chassis.http import pages
+from oms_chassis.http.bodies import View
+from oms_chassis.http.problems import documented
+from oms_chassis.jobs import dead, listing
+from oms_notifications import repository
+from oms_notifications.problems import MessageNotFailed, NoSuchMessage, NothingToSend
+
+router = APIRouter(prefix=PREFIX)
+OrderId = Annotated[str, Path(max_length=64)]
+
+
+class MessageView(View):
+    """What the customer was sent about an order, or was to be sent. Its text and address are not shown."""
+
+    order_id: str
+    kind: str
+    state: Literal["pending", "sent", "failed"]
+    attempts: int
+    reason: str | None
+    provider_id: str | None
+    created_at: datetime
+    sent_at: datetime | None
+
+
+class MessageDetail(MessageView):
+    """A message with the call that is still to be made for it, or that was given up."""
+
+    jobs: list[JobView]
+
+
+@router.get("/messages", summary="Messages to customers")
+def list_messages(
+    service: Administered,
+    response: Response,
+    state: Literal["pending", "sent", "failed"] | None = "failed",
+    kind: Text = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> list[MessageView]:
+    """By default those that were given up. Pages by cursor: the Link header leads to further ones."""
+    after = "" if cursor is None else pages.decode(cursor, bytes.decode)
+    rows = repository.page(service.database, state, kind, after, limit + 1)
+    query = {"state": state, "kind": kind, "limit": limit}
+    return paging.page(response, "/messages", query, rows, MessageView.of, "order_id")
+
+
+@router.get("/messages/{order_id}", summary="Show a message", responses=documented(NoSuchMessage))
+def show_message(service: Administered, order_id: OrderId) -> MessageDetail:
+    """With the call that is still to be made for it, or that was given up."""
+    with service.database.transaction() as transaction:
+        row = _row(transaction, order_id)
+    return MessageDetail.of(row, jobs=[JobView.of(job) for job in listing.about(service.database, [order_id])])
+
+
+@router.post(
+    "/messages/{order_id}/resend",
+    summary="Send a message that was given up",
+    responses=documented(NoSuchMessage, MessageNotFailed, NothingToSend),
+)
+def resend_message(service: Administered, act: Act, order_id: OrderId) -> MessageView:
+    """With the key that it had, so that a receiver knows it for a repetition if it came through after all."""
+    with act.transaction(service.database) as transaction:
+        before = _row(transaction, order_id)
+        if before.state != "failed":
+            raise MessageNotFailed(detail=f"It is {before.state}.")
+        (queue,) = service.job_queues
+        if not dead.redrive(transaction, queue, [order_id]):
+            raise NothingToSend
+        after = _row(transaction, order_id)
+        act.record(transaction, "messages.resend", order_id, _state(before), _state(after))
+    return MessageView.of(after)
+
+
+def _row(transaction: Transaction, order_id: str) -> Row[Any]:
+    rows = repository.find(transaction, order_id)
+    if not rows:
+        raise NoSuchMessage
+    return rows[0]
+
+
+def _state(row: Row[Any]) -> dict[str, Any]:
+    return {"state": row.state, "reason": row.reason}

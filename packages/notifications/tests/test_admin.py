@@ -1,0 +1,122 @@
+"""What operators do about messages that were given up."""
+
+from collections.abc import Iterator
+
+import pytest
+from prometheus_client import CollectorRegistry
+from starlette.testclient import TestClient
+from support.admin import operated
+from support.chassis import deliver, process_due_jobs
+from support.notices import confirmed, message_table
+
+from oms_chassis.db import Database
+from oms_chassis.jobs.dead import mark_dead
+from oms_chassis.jobs.queue import JobQueue, Outcome, claim
+from oms_chassis.runtime.service import Components
+from oms_contracts.topics import INVENTORY_UPDATED
+from oms_notifications import admin, repository
+from oms_notifications.handlers import subscriptions
+from oms_notifications.jobs import job_queue
+from oms_notifications.notice import Notice, refused, sent
+
+
+class Provider:
+    def __init__(self) -> None:
+        self.outcome: Outcome = sent("id-1")
+        self.notices: list[Notice] = []
+
+    def send(self, notice: Notice) -> Outcome:
+        self.notices.append(notice)
+        return self.outcome
+
+
+@pytest.fixture
+def provider() -> Provider:
+    return Provider()
+
+
+@pytest.fixture
+def queue(provider: Provider) -> JobQueue:
+    return job_queue("email", provider, CollectorRegistry(), 1)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    database = message_table(database_url)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def client(database: Database, queue: JobQueue) -> Iterator[TestClient]:
+    made_of = Components(job_queues=[queue], admin=[admin.router], states=repository.states)
+    with operated("email", database, made_of) as client:
+        yield client
+
+
+def notify(database: Database, *orders: str) -> None:
+    handle = next(
+        one.handle
+        for one in subscriptions("email", lambda kind, order: Notice(order.order_id, kind, order.customer.email, "Hi"))
+        if one.topic is INVENTORY_UPDATED
+    )
+    deliver(database, handle, [confirmed(order) for order in orders])
+
+
+def give_up(database: Database, queue: JobQueue) -> None:
+    assert queue.give_up is not None
+    with database.transaction() as transaction:
+        claimed = claim(transaction, "email", 10, 60.0)
+        mark_dead(transaction, "email", [(job, "timeout") for job in claimed])
+        queue.give_up(transaction, claimed)
+
+
+def test_a_message_that_was_given_up_is_sent_again_with_the_key_that_it_had(
+    client: TestClient, database: Database, queue: JobQueue, provider: Provider
+) -> None:
+    notify(database, "o1")
+    give_up(database, queue)
+    (found,) = client.get("/admin/messages").json()
+    assert (found["orderId"], found["state"], found["reason"]) == ("o1", "failed", "no attempt succeeded")
+    shown = client.get("/admin/messages/o1")
+    assert [job["state"] for job in shown.json()["jobs"]] == ["dead"]
+    assert "@" not in shown.text
+    assert client.post("/admin/messages/o1/resend").json()["state"] == "pending"
+    process_due_jobs(database, queue)
+    assert [notice.key for notice in provider.notices] == ["o1.confirmed"]
+    assert client.get("/admin/messages").json() == []
+    assert client.get("/admin/messages?state=sent").json()[0]["providerId"] == "id-1"
+    (entry,) = client.get("/admin/audit").json()
+    assert (entry["action"], entry["before"]["state"], entry["after"]["state"]) == (
+        "messages.resend",
+        "failed",
+        "pending",
+    )
+
+
+def test_a_message_that_may_still_arrive_is_not_sent_again(client: TestClient, database: Database) -> None:
+    notify(database, "o1")
+    answer = client.post("/admin/messages/o1/resend")
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/message-not-failed")
+
+
+def test_a_message_that_the_provider_refused_for_good_is_gone(
+    client: TestClient, database: Database, queue: JobQueue, provider: Provider
+) -> None:
+    provider.outcome = refused("no such mailbox")
+    notify(database, "o1")
+    process_due_jobs(database, queue)
+    answer = client.post("/admin/messages/o1/resend")
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/nothing-to-send")
+
+
+def test_a_message_that_there_is_not_is_404(client: TestClient) -> None:
+    assert client.get("/admin/messages/none").status_code == 404
+    assert client.post("/admin/messages/none/resend").status_code == 404
+
+
+def test_messages_are_listed_by_page(client: TestClient, database: Database) -> None:
+    notify(database, "a", "b", "c")
+    page = client.get("/admin/messages?state=pending&limit=2")
+    assert [one["orderId"] for one in page.json()] == ["a", "b"]
+    assert [one["orderId"] for one in client.get(page.links["next"]["url"]).json()] == ["c"]

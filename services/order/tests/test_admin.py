@@ -1,0 +1,45 @@
+"""What operators ask the order service."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+from support.admin import operated
+
+from oms_chassis.db import Database
+from oms_chassis.runtime.service import Components
+from oms_order import admin
+from oms_order.repository import orders
+
+
+@pytest.fixture
+def client(database: Database) -> Iterator[TestClient]:
+    with operated("order", database, Components(admin=[admin.router], states=orders.states)) as client:
+        yield client
+
+
+def place(service: Any, body: dict[str, Any]) -> str:
+    return str(service.client.post("/order", json=body).json()["id"])
+
+
+def test_stuck_orders_are_listed_with_the_step_that_they_wait_for(
+    client: TestClient, service: Any, body: dict[str, Any], database: Database
+) -> None:
+    unsent, sent, fresh, confirmed = (place(service, body) for _ in range(4))
+    database.execute("UPDATE orders SET updated_at = now() - interval '1 hour' WHERE id <> %(id)s::uuid", id=fresh)
+    database.execute("UPDATE orders SET status = 'CONFIRMED' WHERE id = %(id)s::uuid", id=confirmed)
+    database.execute("DELETE FROM outbox WHERE key <> %(key)s", key=unsent.encode())
+    page = client.get("/admin/orders/stuck?seconds=300&limit=1")
+    found = [*page.json(), *client.get(page.links["next"]["url"]).json()]
+    assert [(one["id"], one["status"], one["step"]) for one in found] == [
+        (unsent, "PENDING", "relay"),
+        (sent, "PENDING", "payment"),
+    ]
+
+
+def test_the_service_says_what_it_knows_of_orders(client: TestClient, service: Any, body: dict[str, Any]) -> None:
+    order = place(service, body)
+    evidence = client.post("/admin/evidence", json={"subjects": [order, "no order's id"]}).json()
+    assert evidence["states"] == {order: "PENDING"}
+    assert [one["topic"] for one in evidence["unsent"]] == ["orderCreatedEvent"]

@@ -1,0 +1,149 @@
+"""What operators do about payments: find those whose outcome is open, and settle them.
+
+A payment is settled by the gateway's word, which its job asks for; or, where the money went back by another way than
+the gateway's, by the operator's.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from fastapi import APIRouter, Path, Response
+from pydantic import Field, model_validator
+from sqlalchemy import Row
+
+from oms_chassis.admin import paging
+from oms_chassis.admin.acts import Act
+from oms_chassis.admin.jobs import JobView
+from oms_chassis.admin.paging import PREFIX, Cursor, Limit, Text
+from oms_chassis.admin.service import Administered
+from oms_chassis.db import Transaction
+from oms_chassis.http import pages
+from oms_chassis.http.bodies import VISIBLE, Body, View
+from oms_chassis.http.problems import documented
+from oms_chassis.jobs import interventions, listing
+from oms_chassis.messaging import outbox
+from oms_contracts.events import PaymentRefunded
+from oms_contracts.topics import PAYMENT_REFUNDED
+from oms_payment import repository
+from oms_payment.domain import Payment, State
+from oms_payment.jobs import charging, refunding
+from oms_payment.problems import ChargeOpen, NoSuchPayment, NothingToClose, PaymentSettled
+
+router = APIRouter(prefix=PREFIX)
+OrderId = Annotated[str, Path(max_length=64)]
+OPEN = (State.PENDING, State.REFUNDING)
+
+
+class PaymentView(View):
+    """A payment as it is in this service's books."""
+
+    order_id: str
+    state: State
+    amount: int
+    currency: str
+    charge_id: str | None
+    refund_id: str | None
+    reason: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class PaymentDetail(PaymentView):
+    """A payment with the calls that are still to be made for it."""
+
+    jobs: list[JobView]
+
+
+class Resolution(Body):
+    """How a payment is to be settled: `ask` the gateway now; `close` the charge, so that the gateway says what became
+    of it and never charges it later; or note that the money `was-refunded` by another way, under this reference."""
+
+    how: Literal["ask", "close", "was-refunded"] = "ask"
+    reference: str | None = Field(default=None, max_length=100, pattern=VISIBLE)
+
+    @model_validator(mode="after")
+    def _names_the_refund(self) -> Self:
+        if (self.how == "was-refunded") != (self.reference is not None):
+            raise ValueError("a reference goes with was-refunded, and only with it")
+        return self
+
+
+@router.get("/payments", summary="Payments by order")
+def list_payments(
+    service: Administered,
+    response: Response,
+    state: Literal["open", "PENDING", "COMPLETED", "FAILED", "REFUNDING", "REFUNDED"] | None = "open",
+    reason: Text = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> list[PaymentView]:
+    """By default those that are open. Pages by cursor: the Link header leads to further ones."""
+    after = "" if cursor is None else pages.decode(cursor, bytes.decode)
+    states = [one.value for one in OPEN] if state == "open" else [state] if state else [one.value for one in State]
+    rows = repository.page(service.database, states, reason, after, limit + 1)
+    query = {"state": state, "reason": reason, "limit": limit}
+    return paging.page(response, "/payments", query, rows, PaymentView.of, "order_id")
+
+
+@router.get("/payments/{order_id}", summary="Show a payment", responses=documented(NoSuchPayment))
+def show_payment(service: Administered, order_id: OrderId) -> PaymentDetail:
+    """With the calls to the gateway that are still to be made."""
+    with service.database.transaction() as transaction:
+        row = _row(transaction, order_id)
+    return PaymentDetail.of(row, jobs=[JobView.of(job) for job in listing.about(service.database, [order_id])])
+
+
+@router.post(
+    "/payments/{order_id}/resolve",
+    summary="Settle a payment that is open",
+    responses=documented(NoSuchPayment, PaymentSettled, ChargeOpen, NothingToClose),
+)
+def resolve_payment(service: Administered, act: Act, order_id: OrderId, resolution: Resolution) -> PaymentView:
+    """The answer is the payment as it is then; the gateway's word may take some more seconds."""
+    with act.transaction(service.database) as transaction:
+        before = _row(transaction, order_id)
+        _resolve(transaction, _open(transaction, order_id), before, resolution)
+        after = _row(transaction, order_id)
+        how = resolution.how if resolution.reference is None else f"{resolution.how}: {resolution.reference}"
+        act.record(transaction, "payments.resolve", order_id, _state(before), _state(after) | {"how": how})
+    return PaymentView.of(after)
+
+
+def _resolve(transaction: Transaction, payment: Payment, row: Row[Any], resolution: Resolution) -> None:
+    if resolution.how == "was-refunded":
+        _note_refund(transaction, payment, row, resolution.reference or "")
+    elif resolution.how == "close":
+        if not interventions.end_patience(transaction, charging.QUEUE, payment.order_id):
+            raise NothingToClose
+    else:
+        for queue in (charging.QUEUE, refunding.QUEUE):
+            interventions.make_due(transaction, queue, payment.order_id)
+
+
+def _note_refund(transaction: Transaction, payment: Payment, row: Row[Any], reference: str) -> None:
+    after = payment.refunded(reference)
+    if after is None or payment.charge_id is None:
+        raise ChargeOpen
+    repository.update(transaction, [after])
+    interventions.drop(transaction, refunding.QUEUE, payment.order_id)
+    data = PaymentRefunded(order_id=row.order_id, refund_id=reference, amount=row.amount, currency=row.currency)
+    event = PAYMENT_REFUNDED.event(data, row.order_id, id=f"{row.order_id}:{PAYMENT_REFUNDED.name}")
+    outbox.emit(transaction, [(PAYMENT_REFUNDED, event)])
+
+
+def _row(transaction: Transaction, order_id: str) -> Row[Any]:
+    rows = repository.find(transaction, order_id)
+    if not rows:
+        raise NoSuchPayment
+    return rows[0]
+
+
+def _open(transaction: Transaction, order_id: str) -> Payment:
+    (payment,) = repository.lock(transaction, [order_id])
+    if payment.state not in OPEN:
+        raise PaymentSettled(detail=f"It is {payment.state}.")
+    return payment
+
+
+def _state(row: Row[Any]) -> dict[str, Any]:
+    return {"state": row.state, "chargeId": row.charge_id, "refundId": row.refund_id}

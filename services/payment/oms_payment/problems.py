@@ -1,0 +1,27 @@
+"""What an operator's act on a payment may be refused for."""
+
+from oms_chassis.http.problems import Problem
+
+
+class NoSuchPayment(Problem):
+    """The order's creation has not been processed here, or there is no such order."""
+
+    status, kind, title = 404, "no-such-payment", "There is no payment of this order"
+
+
+class PaymentSettled(Problem):
+    """It was charged, failed or refunded: nothing about it is open."""
+
+    status, kind, title = 409, "payment-settled", "This payment is settled"
+
+
+class ChargeOpen(Problem):
+    """Before a refund can be noted, it must be known whether there is a charge. Ask the gateway first."""
+
+    status, kind, title = 409, "charge-open", "The outcome of this payment's charge is not known yet"
+
+
+class NothingToClose(Problem):
+    """Only a charge whose outcome is not known can be closed."""
+
+    status, kind, title = 409, "nothing-to-close", "No charge of this payment is open"
