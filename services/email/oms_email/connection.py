@@ -9,31 +9,13 @@ from contextlib import suppress
 from typing import Any
 
 from oms_email.settings import EmailSettings
+from oms_notifications.answers import Answers
 
 _END = b"\r\n.\r\n"
 
 
 class NotOffered(smtplib.SMTPException):
     """The server lacks what the settings ask for. The text says what, and holds nothing of a customer's."""
-
-
-class _Answers(io.RawIOBase):
-    """What a server sends, until a deadline: one that sends a byte now and then gets no longer for its answer."""
-
-    deadline = 0.0  # on the monotonic clock
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self._sock.settimeout(left)
-        return self._sock.recv_into(buffer)
 
 
 class Connection(smtplib.SMTP):
@@ -63,7 +45,7 @@ class Connection(smtplib.SMTP):
     def getreply(self) -> tuple[int, bytes]:
         """The server's answer. Raises SMTPServerDisconnected if it is not there in whole in time."""
         if self.file is None and self.sock is not None:
-            self._answers = _Answers(self.sock)
+            self._answers = Answers(self.sock)
             self.file = io.BufferedReader(self._answers)
         self._answers.deadline = time.monotonic() + (self.patience if self.in_doubt else self.timeout)
         return super().getreply()

@@ -1,21 +1,20 @@
 """The way to customers by an SMS provider's HTTP API."""
 
+import json
 import time
 from email.utils import parsedate_to_datetime
+from http.client import HTTPException
 from typing import Any
-
-import httpx
 
 from oms_chassis.jobs.queue import Outcome, Paused, Retry, Unavailable
 from oms_notifications.notice import Notice, refused, sent
 from oms_sms import domain
-from oms_sms.deadline import BoundedTransport, Deadline
+from oms_sms.calls import Answer, Calls, NotReached
 from oms_sms.settings import SmsSettings
 
 # What is not about this text but about our settings or our account: every other text would get the same answer.
 PAUSING_STATUS = {401, 403, 404, 405, 407, 429, 503}
 RETRYABLE_STATUS = {408, 409, 425}  # the call came too late, too early, or while the same one was under way
-_NOT_REACHED = (httpx.ConnectError, httpx.ConnectTimeout)
 
 
 class HttpSmsProvider:
@@ -23,16 +22,10 @@ class HttpSmsProvider:
     however often it is asked to; so a call that ended in doubt is simply made again."""
 
     def __init__(self, settings: SmsSettings) -> None:
-        self._settings = settings
-        self._deadline = Deadline()
-        token = settings.sms_token
-        limits = httpx.Limits(max_connections=settings.sms_connections, keepalive_expiry=30.0)
-        self._client = httpx.Client(
-            headers={"Authorization": f"Bearer {token.get_secret_value()}"} if token is not None else {},
-            timeout=settings.sms_timeout,
-            transport=BoundedTransport(limits, self._deadline),
-            trust_env=False,
-        )
+        token, self._from = settings.sms_token, settings.sms_from
+        headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token is not None else {}
+        self._calls = Calls(settings.sms_url, headers, settings.sms_timeout, settings.sms_call_seconds)
+        self.close = self._calls.close
 
     def send(self, notice: Notice) -> Outcome:
         """Send one text."""
@@ -40,34 +33,29 @@ class HttpSmsProvider:
             return refused("no number that a text can be sent to")
         try:
             answer = self._post(notice)
-        except _NOT_REACHED as error:
-            return Paused(f"sms: {type(error).__name__}")
-        except httpx.RequestError as error:
+        except NotReached as error:
+            return Paused(f"sms: {type(error.__cause__).__name__}")
+        except (OSError, HTTPException) as error:
             return Unavailable(f"sms: {type(error).__name__}")
-        if answer.is_success:
+        if 200 <= answer.status < 300:
             return sent(_provider_id(answer) or notice.key)
         return _refusal(answer)
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
-
-    def _post(self, notice: Notice) -> httpx.Response:
-        text = {"to": notice.to, "from": self._settings.sms_from, "text": notice.text, "reference": notice.order_id}
-        self._deadline.begin(self._settings.sms_call_seconds)
-        return self._client.post(self._settings.sms_url, json=text, headers={"Idempotency-Key": notice.key})
+    def _post(self, notice: Notice) -> Answer:
+        text = {"to": notice.to, "from": self._from, "text": notice.text, "reference": notice.order_id}
+        return self._calls.post(json.dumps(text).encode(), {"Idempotency-Key": notice.key})
 
 
-def _refusal(answer: httpx.Response) -> Outcome:
-    reason = f"sms: {answer.status_code}"
-    if answer.status_code in PAUSING_STATUS:
+def _refusal(answer: Answer) -> Outcome:
+    reason = f"sms: {answer.status}"
+    if answer.status in PAUSING_STATUS:
         return Paused(reason, _retry_after(answer))
-    if answer.status_code in RETRYABLE_STATUS:
+    if answer.status in RETRYABLE_STATUS:
         return Retry(reason)
-    return refused(reason) if answer.is_client_error else Unavailable(reason)
+    return refused(reason) if 400 <= answer.status < 500 else Unavailable(reason)
 
 
-def _retry_after(answer: httpx.Response) -> float | None:
+def _retry_after(answer: Answer) -> float | None:
     """For how long the provider wants no calls, if it says so: in seconds, or until when (RFC 9110, 10.2.3)."""
     text = answer.headers.get("Retry-After", "")
     if text.isascii() and text.isdecimal():
@@ -78,9 +66,9 @@ def _retry_after(answer: httpx.Response) -> float | None:
         return None
 
 
-def _provider_id(answer: httpx.Response) -> str | None:
+def _provider_id(answer: Answer) -> str | None:
     try:
-        parsed: Any = answer.json()
+        parsed: Any = json.loads(answer.body)
     except ValueError:
         return None
     found = parsed.get("id") if isinstance(parsed, dict) else None

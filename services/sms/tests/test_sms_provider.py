@@ -55,7 +55,12 @@ class Script(ThreadingHTTPServer):
         self.requests: list[dict[str, str]] = []
         self.texts: dict[str, dict[str, str]] = {}
         self.connections = 0
+        self.open: list[socket.socket] = []
         self.retry_after: str | None = None
+
+    def hang_up_all(self) -> None:
+        for connection in self.open:
+            connection.shutdown(socket.SHUT_RDWR)
 
     @property
     def url(self) -> str:
@@ -69,6 +74,7 @@ class _Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         self.server.connections += 1
+        self.server.open.append(self.connection)
 
     def do_POST(self) -> None:
         text = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -199,7 +205,7 @@ def test_a_permanent_no_is_an_outcome(status: int) -> None:
 
 def test_a_provider_that_takes_a_text_and_hangs_up_sends_it_once() -> None:
     with scripted(HANG_UP_AFTER_TAKING) as server:
-        assert outcomes(server, 2) == [Unavailable("sms: RemoteProtocolError"), sent("sms-7")]
+        assert outcomes(server, 2) == [Unavailable("sms: RemoteDisconnected"), sent("sms-7")]
     assert len(server.requests) == 2
     assert len(server.texts) == 1
 
@@ -225,7 +231,7 @@ def test_a_provider_that_trickles_its_answer_does_not_hold_a_call_for_ever() -> 
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/sms"
         with provider(url, sms_call_seconds=1.0) as sms:
             began = time.monotonic()
-            assert sms.send(notice()) == Unavailable("sms: ReadTimeout")
+            assert sms.send(notice()) == Unavailable("sms: TimeoutError")
             assert time.monotonic() - began < 10
         over.set()
         serving.result(10)
@@ -238,7 +244,7 @@ def test_an_answer_that_is_too_long_or_no_json_is_still_a_yes() -> None:
 
 def test_a_provider_that_is_away_is_tried_again() -> None:
     with provider(f"http://127.0.0.1:{free_port()}/sms") as sms:
-        assert sms.send(notice()) == Paused("sms: ConnectError")
+        assert sms.send(notice()) == Paused("sms: ConnectionRefusedError")
 
 
 def test_a_provider_without_a_certificate_is_not_spoken_to() -> None:
@@ -247,7 +253,48 @@ def test_a_provider_without_a_certificate_is_not_spoken_to() -> None:
     assert server.requests == []
 
 
-@pytest.mark.parametrize("url", ["", "ftp://example.com", "example.com/sms", "http:///sms", "http://example.com/a b"])
+ADDRESSES = ["", "ftp://example.com", "example.com/sms", "http:///sms", "http://example.com/a b", "http://a.lk/ä"]
+
+
+@pytest.mark.parametrize("url", ADDRESSES)
 def test_an_address_that_is_none_is_refused_at_the_start(url: str) -> None:
     with pytest.raises(ValidationError, match="sms_url"):
         settings(url)
+
+
+@pytest.mark.parametrize("port", ["0", "70000", "abc"])
+def test_a_port_that_is_none_is_refused_at_the_start(port: str) -> None:
+    with pytest.raises(ValidationError, match=r"[Pp]ort"):
+        settings(f"http://example.com:{port}/sms")
+
+
+@pytest.mark.parametrize("token", ["", "two words", "token\n", "tökèn"])
+def test_a_token_that_no_header_can_carry_is_refused_at_the_start(token: str) -> None:
+    with pytest.raises(ValidationError, match="visible ASCII"):
+        settings("https://example.com/sms", sms_token=SecretStr(token))
+
+
+def test_a_connection_that_the_provider_closed_meanwhile_is_not_used_again() -> None:
+    with scripted() as server, provider(server.url) as sms:
+        assert sms.send(notice()) == sent("sms-7")
+        server.hang_up_all()
+        assert sms.send(notice()) == sent("sms-7")
+    assert server.connections == 2
+
+
+def test_a_provider_that_is_silent_is_not_waited_for_longer_than_for_an_answer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/sms"
+        with provider(url, sms_timeout=0.3, sms_call_seconds=60.0) as sms:
+            began = time.monotonic()
+            assert sms.send(notice()) == Unavailable("sms: TimeoutError")
+            assert time.monotonic() - began < 20
+
+
+def test_a_provider_that_takes_nothing_in_is_not_waited_for_either() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/sms"
+        long = Notice("o-1", "confirmed", "+94762222222", "x" * 16_000_000)
+        with provider(url, sms_timeout=0.3, sms_call_seconds=1.0) as sms:
+            assert sms.send(long) == Unavailable("sms: TimeoutError")

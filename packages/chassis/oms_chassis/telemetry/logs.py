@@ -11,8 +11,6 @@ from oms_chassis.telemetry import redaction, tracing
 # kafka-python says ten times a second that a broker is away; the consumer and the relay say it once, in our words.
 _LIBRARIES = {
     "kafka": logging.CRITICAL,
-    "httpx": logging.WARNING,
-    "httpcore": logging.WARNING,
     "alembic": logging.WARNING,
     "uvicorn": logging.WARNING,
 }

@@ -1,0 +1,34 @@
+"""What a provider's server sends, until a deadline."""
+
+import io
+import math
+import socket
+import time
+from typing import Any
+
+
+class Answers(io.RawIOBase):
+    """A socket to be read until a moment on the monotonic clock, and for at most so many seconds for each piece.
+
+    A socket's own time limit is for each piece alone, so that a server that sends a byte now and then could hold a
+    thread for ever.
+    """
+
+    def __init__(self, sock: socket.socket, deadline: float = 0.0, piece_seconds: float = math.inf) -> None:
+        self._sock, self.deadline, self._piece_seconds = sock, deadline, piece_seconds
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Raises TimeoutError when the deadline has passed."""
+        self._sock.settimeout(min(self._piece_seconds, left(self.deadline)))
+        return self._sock.recv_into(buffer)
+
+
+def left(deadline: float) -> float:
+    """Seconds until a moment on the monotonic clock. Raises TimeoutError when it has passed."""
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
+        raise TimeoutError
+    return seconds

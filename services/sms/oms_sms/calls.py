@@ -1,0 +1,130 @@
+"""Calls to the SMS provider: http.client over connections that stay open, each call with a deadline.
+
+A client with models for requests, URLs, headers and cookies costs more than everything else that is done for a text.
+"""
+
+import io
+import select
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from email.message import Message
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from queue import Empty, LifoQueue
+from typing import Any
+from urllib.parse import urlsplit
+
+from oms_notifications.answers import Answers, left
+
+KEPT_SECONDS = 30.0  # for which a connection may stand idle
+_ANSWER_LIMIT = 65_536  # bytes of an answer that are read; a connection with more to come is given up
+
+
+class NotReached(OSError):
+    """No connection came about, so that the provider has seen nothing. The cause is the error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the provider said."""
+
+    status: int
+    headers: Message
+    body: bytes
+
+
+class Calls:
+    """POSTs to one address from any number of threads. Times are in seconds: for each step, and for a whole call."""
+
+    def __init__(self, url: str, headers: Mapping[str, str], step_seconds: float, call_seconds: float) -> None:
+        parts = urlsplit(url)
+        self._host, self._port = parts.hostname or "", parts.port
+        self._path = parts.path + (f"?{parts.query}" if parts.query else "") or "/"
+        self._headers = {"Content-Type": "application/json", "Accept": "application/json", **headers}
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._step_seconds, self._call_seconds = step_seconds, call_seconds
+        self._idle: LifoQueue[tuple[HTTPConnection, float]] = LifoQueue()
+
+    def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Make one call. Raises NotReached, OSError or HTTPException; then its connection is closed."""
+        deadline = time.monotonic() + self._call_seconds
+        connection = self._kept() or self._connect(deadline)
+        try:
+            _bound(connection, deadline, self._step_seconds)
+            connection.request("POST", self._path, body, {**self._headers, **headers})
+            answer, is_whole = _read(connection)
+        except (OSError, HTTPException):
+            connection.close()
+            raise
+        if is_whole and connection.sock is not None:
+            self._idle.put((connection, time.monotonic()))
+        else:
+            connection.close()
+        return answer
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        with suppress(Empty):
+            while True:
+                self._idle.get_nowait()[0].close()
+
+    def _kept(self) -> HTTPConnection | None:
+        """A connection that stands open and silent: one with something to read was closed by the provider."""
+        with suppress(Empty):
+            while True:
+                connection, since = self._idle.get_nowait()
+                if time.monotonic() - since < KEPT_SECONDS and _is_silent(connection):
+                    return connection
+                connection.close()
+        return None
+
+    def _connect(self, deadline: float) -> HTTPConnection:
+        limit = min(self._step_seconds, left(deadline))
+        connection = (
+            HTTPConnection(self._host, self._port, timeout=limit)
+            if self._tls is None
+            else HTTPSConnection(self._host, self._port, timeout=limit, context=self._tls)
+        )
+        try:
+            connection.connect()
+        except OSError as error:
+            connection.close()
+            raise NotReached from error
+        return connection
+
+
+class _Bounded:
+    """A connection's socket as http.client uses it, for one call."""
+
+    def __init__(self, sock: socket.socket, deadline: float, step_seconds: float) -> None:
+        self.sock, self._deadline, self._step_seconds = sock, deadline, step_seconds
+        self.close, self.fileno = sock.close, sock.fileno
+
+    def sendall(self, data: Any) -> None:
+        self.sock.settimeout(min(self._step_seconds, left(self._deadline)))
+        self.sock.sendall(data)
+
+    def makefile(self, _: str) -> io.BufferedReader:
+        return io.BufferedReader(Answers(self.sock, self._deadline, self._step_seconds))
+
+
+def _is_silent(connection: HTTPConnection) -> bool:
+    poll = select.poll()
+    poll.register(connection.sock, select.POLLIN)
+    return not poll.poll(0)
+
+
+def _bound(connection: HTTPConnection, deadline: float, step_seconds: float) -> None:
+    sock = connection.sock.sock if isinstance(connection.sock, _Bounded) else connection.sock
+    connection.sock = _Bounded(sock, deadline, step_seconds)  # type: ignore[assignment]
+
+
+def _read(connection: HTTPConnection) -> tuple[Answer, bool]:
+    """The answer, and whether nothing of it is left to be read."""
+    response = connection.getresponse()
+    body = response.read(_ANSWER_LIMIT)
+    is_whole = response.isclosed() or not response.read(1)
+    return Answer(response.status, response.headers, body), is_whole
