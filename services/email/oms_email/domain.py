@@ -4,18 +4,18 @@ Nothing that comes from outside can add a header or end the mail early: control 
 what is not plain ASCII travels encoded.
 """
 
+import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.contentmanager import raw_data_manager
 from email.message import EmailMessage
-from email.policy import SMTP, SMTPUTF8, Policy, compat32
+from email.policy import SMTP, SMTPUTF8
 from email.utils import formataddr, formatdate, parseaddr
-from typing import Any
 
 _ADDRESS = re.compile(r'[^\s<>()\[\]\\,;:"@\x00-\x1f\x7f]{1,64}@[^\s<>()\[\]\\,;:"@\x00-\x1f\x7f]{1,253}')
 _LINE_LIMIT = 900  # RFC 5322 allows 998
-_EVERYDAY = compat32.clone(linesep="\r\n")
+_HEADER_LIMIT = 76  # RFC 5322 wants lines of at most 78 characters; a colon and a space go in, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +59,39 @@ def compose(mail: Mail, at: float) -> bytes:
         "X-Order-Id": _plain(mail.order_id),
         "Auto-Submitted": "auto-generated",
     }
-    message = EmailMessage(policy=_policy(headers))
+    text = "".join(f"{_plain(line)}\r\n" for line in mail.text.splitlines()) or "\r\n"
+    if all(_is_everyday(name, value) for name, value in headers.items()):
+        return _everyday(headers, text)
+    return _thorough(headers, text)
+
+
+def _is_everyday(name: str, value: str) -> bool:
+    is_short = len(name) + len(value) <= _HEADER_LIMIT
+    return is_short and value.isascii() and value != "" and value.strip() == value
+
+
+def _everyday(headers: Mapping[str, str], text: str) -> bytes:
+    """A mail whose headers need neither folding nor encoding, as `_thorough` writes it in twenty times the time."""
+    body = text if _is_simple(text) else base64.encodebytes(text.encode()).decode().replace("\n", "\r\n")
+    lines = [f"{name}: {value}" for name, value in headers.items()]
+    lines += [
+        'Content-Type: text/plain; charset="utf-8"',
+        f"Content-Transfer-Encoding: {_encoding(text)}",
+        "MIME-Version: 1.0",
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n" + body).encode("ascii")
+
+
+def _thorough(headers: Mapping[str, str], text: str) -> bytes:
+    message = EmailMessage(policy=SMTP if headers["To"].isascii() else SMTPUTF8)
     for name, value in headers.items():
         message[name] = value
-    text = "".join(f"{_plain(line)}\n" for line in mail.text.splitlines())
-    cte = "7bit" if _is_simple(text) else "base64"
-    message.set_content(text, cte=cte, content_manager=raw_data_manager)
+    message.set_content(text, cte=_encoding(text), content_manager=raw_data_manager)
     return message.as_bytes()
 
 
-def _policy(headers: Mapping[str, str]) -> "Policy[Any]":
-    """How headers are written: the policies that know each header's grammar take six times as long as a whole mail."""
-    if all(value.isascii() for value in headers.values()):
-        return _EVERYDAY
-    return SMTP if headers["To"].isascii() else SMTPUTF8
+def _encoding(text: str) -> str:
+    return "7bit" if _is_simple(text) else "base64"
 
 
 def _plain(value: str) -> str:

@@ -5,7 +5,7 @@ from email.message import EmailMessage
 from email.parser import BytesParser
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from oms_email import domain
@@ -53,11 +53,16 @@ def test_text_beyond_ascii_comes_through() -> None:
     assert message.get_content() == "Grüße, පෙරේරා\r\n"
 
 
-@pytest.mark.parametrize("text", ["Hello\nAnn\n", "Grüße\n", "x" * 5000 + "\n"])
-def test_the_quick_way_writes_what_the_thorough_one_does(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    quick = compose(mail(text=text), AT)
-    monkeypatch.setattr(domain, "_EVERYDAY", policy.SMTP)
-    assert quick == compose(mail(text=text), AT)
+@given(text=st.text() | HOSTILE, subject=st.text(st.characters(codec="ascii"), max_size=100))
+@example(text="From here\n.\n", subject="")
+@example(text="", subject="x" * 67)
+@example(text="x" * 5000 + "\n", subject="x" * 68)
+def test_the_quick_way_writes_what_the_thorough_one_does(text: str, subject: str) -> None:
+    one = mail(text=text, subject=subject)
+    with pytest.MonkeyPatch.context() as patch:
+        quick = compose(one, AT)
+        patch.setattr(domain, "_everyday", domain._thorough)
+        assert quick == compose(one, AT)
 
 
 def test_very_long_lines_are_encoded() -> None:

@@ -119,7 +119,7 @@ def _is_silent(connection: HTTPConnection) -> bool:
 
 def _bound(connection: HTTPConnection, deadline: float, step_seconds: float) -> None:
     sock = connection.sock.sock if isinstance(connection.sock, _Bounded) else connection.sock
-    connection.sock = _Bounded(sock, deadline, step_seconds)  # type: ignore[assignment]
+    connection.sock = _Bounded(sock, deadline, step_seconds)
 
 
 def _read(connection: HTTPConnection) -> tuple[Answer, bool]:
