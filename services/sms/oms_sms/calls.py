@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from oms_notifications.answers import Answers, left
 
-KEPT_SECONDS = 30.0  # for which a connection may stand idle
+KEPT_SECONDS = 30.0  # for which a connection may be idle
 _ANSWER_LIMIT = 65_536  # bytes of an answer that are read; a connection with more to come is given up
 
 
@@ -72,7 +72,7 @@ class Calls:
                 self._idle.get_nowait()[0].close()
 
     def _kept(self) -> HTTPConnection | None:
-        """A connection that stands open and silent: one with something to read was closed by the provider."""
+        """A connection that is open and silent: one with something to read was closed by the provider."""
         with suppress(Empty):
             while True:
                 connection, since = self._idle.get_nowait()
