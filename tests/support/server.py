@@ -10,7 +10,10 @@ from prometheus_client import CollectorRegistry
 
 from oms_chassis.db import Database
 from oms_chassis.http import app
+from oms_chassis.http.edge import Edge
+from oms_chassis.runtime import access
 from oms_chassis.runtime.service import Components, Context, Service
+from oms_chassis.runtime.threads import Periodic
 from oms_chassis.settings import Settings
 from oms_chassis.telemetry.metrics import Metrics
 from support.chassis import eventually
@@ -36,17 +39,19 @@ def routes(
 ) -> Iterator[tuple[str, Components]]:
     """The address of a service's public routes, with their writers, and what it is made of; for a block."""
     components = service.build(Context(settings, database, registry))
+    edge = Edge.of(settings, database)
     application = app.create(
-        service.name, components.routers, components.provides, Metrics(registry), settings.body_limit
+        service.name, components.routers, components.provides, Metrics(registry), settings.body_limit, edge=edge
     )
-    writers = [threading.Thread(target=writer.run) for writer in components.writers]
+    loops = [*components.writers, *access.writers(edge), *(Periodic(task) for task in access.tasks(edge))]
+    writers = [threading.Thread(target=loop.run) for loop in loops]
     for thread in writers:
         thread.start()
     try:
         with serving(application) as address:
             yield address, components
     finally:
-        for writer in components.writers:
-            writer.stop()
+        for loop in loops:
+            loop.stop()
         for thread in writers:
             thread.join()

@@ -1,12 +1,12 @@
 """Configuration of every service from environment variables with the prefix OMS_."""
 
 from collections.abc import Sequence
-from ipaddress import ip_address
 from typing import Literal
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from oms_chassis.access import AccessSettings
 from oms_chassis.sessions import Limits
 
 TOKEN_LENGTH = 20  # characters at least
@@ -19,7 +19,7 @@ class TopicSettings(BaseModel):
     config: dict[str, str] = {}
 
 
-class Settings(BaseSettings):
+class Settings(AccessSettings):
     """A service's settings; each service adds its own. Times are in seconds."""
 
     model_config = SettingsConfigDict(env_prefix="OMS_", hide_input_in_errors=True, frozen=True)
@@ -109,11 +109,3 @@ class Settings(BaseSettings):
 
 def _tokens(given: SecretStr | None) -> list[str]:
     return [token.strip() for token in (given.get_secret_value() if given else "").split(",") if token.strip()]
-
-
-def is_this_machine(host: str) -> bool:
-    """Whether what is sent to this host leaves the machine under no circumstances."""
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     CheckConstraint,
     Column,
@@ -171,3 +172,19 @@ class DeadLetterRow(ChassisTables, table=True):
     dead_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs=_CLOCK)
     state: str = Field(default="dead", sa_type=Text, sa_column_kwargs={"server_default": "dead"})
     settled_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+
+
+class ApiKeyColumns(SQLModel):
+    """The columns of the table `api_key` of each service with public routes.
+
+    All that is kept of a key is `digest`. It may be used until `expires_at`, if that is set, and until it is revoked.
+    """
+
+    id: str = Field(primary_key=True, sa_type=Text)
+    digest: str = Field(sa_type=Text, unique=True)
+    subject: str = Field(sa_type=Text)
+    scopes: list[str] = Field(sa_type=ARRAY(Text))
+    created_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs=_NOW)
+    expires_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    last_used_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    revoked_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))

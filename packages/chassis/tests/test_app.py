@@ -16,6 +16,8 @@ from starlette.testclient import TestClient
 
 from oms_chassis.http import app
 from oms_chassis.http.dependencies import Provided
+from oms_chassis.http.edge import Edge
+from oms_chassis.http.identity.requirements import Needs
 from oms_chassis.http.problems import MEDIA_TYPE, Problem, Unavailable, documented
 from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.metrics import Metrics
@@ -35,11 +37,13 @@ class Body(BaseModel):
 
 # In a process of its own: OpenTelemetry's providers are global, and can be set once.
 LISTENER = """
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from opentelemetry import _logs
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 from oms_chassis.http import app
+from oms_chassis.http.edge import Edge
+from oms_chassis.http.identity.requirements import Needs
 from oms_chassis.telemetry.metrics import Metrics
 
 emitted = []
@@ -53,17 +57,17 @@ class Provider(_logs.LoggerProvider):
         return Logger(name)
 
 _logs.set_logger_provider(Provider())
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(Needs())])
 
 @router.get("/bug")
 def bug():
     raise LookupError("4242424242424242")
 
-made = app.create("test", [router], [], Metrics(CollectorRegistry()))
+made = app.create("test", [router], [], Metrics(CollectorRegistry()), edge=Edge.open())
 with TestClient(made, raise_server_exceptions=False) as client:
     print(f"answered {client.get('/bug').status_code}, emitted {emitted}")
 """
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(Needs())])
 
 
 class Taken(Problem):
@@ -126,7 +130,7 @@ def lose() -> None:
 
 @pytest.fixture
 def client(metrics: Metrics) -> Iterator[TestClient]:
-    made = app.create("test", [router], [Answer(42)], metrics, body_limit=1000)
+    made = app.create("test", [router], [Answer(42)], metrics, body_limit=1000, edge=Edge.open())
     with TestClient(made) as client:  # which raises what the application lets out
         yield client
 
@@ -265,7 +269,7 @@ def test_a_route_gets_the_object_that_the_composition_root_provides(client: Test
 
 def test_an_application_that_lacks_what_a_route_depends_on_is_not_made(metrics: Metrics) -> None:
     with pytest.raises(LookupError, match="Answer"):
-        app.create("test", [router], [], metrics)
+        app.create("test", [router], [], metrics, edge=Edge.open())
 
 
 def test_a_route_documents_the_problems_that_it_names(client: TestClient) -> None:

@@ -40,8 +40,9 @@ import logging
 import threading
 import time
 import warnings
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from fastapi.responses import StreamingResponse
+from oms_chassis.http.identity.requirements import Needs
 from oms_chassis.telemetry.logs import logger
 from oms_chassis.messaging.consumer import Subscription
 from oms_chassis.jobs.queue import Done, NewJob, JobQueue
@@ -53,7 +54,7 @@ from oms_chassis.runtime.threads import Task
 from oms_contracts.topics import PAYMENT_REFUNDED
 
 ours = logger(__name__)
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(Needs())])
 
 @router.get("/slow")
 def slow() -> dict[str, str]:

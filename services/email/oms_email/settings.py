@@ -4,7 +4,8 @@ from typing import Self
 
 from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
 
-from oms_chassis.settings import Settings, is_this_machine
+from oms_chassis.hosts import is_this_machine
+from oms_chassis.settings import Settings
 from oms_email import domain
 
 _IMPLICIT_TLS_PORT = 465  # RFC 8314

@@ -7,6 +7,8 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Response
 from oms_chassis import db
 from oms_chassis.http import pages
 from oms_chassis.http.dependencies import Provided
+from oms_chassis.http.identity.callers import Caller
+from oms_chassis.http.identity.requirements import Needs
 from oms_chassis.http.pages import BadCursor
 from oms_chassis.http.problems import InvalidRequest, OutcomeUnknown, Unavailable, documented
 from oms_inventory import catalogue
@@ -21,8 +23,17 @@ ItemId = Annotated[IdText, Path()]
 Key = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[!-~]{1,200}$")]
 Version = Annotated[str | None, Header(alias="If-Match", pattern=r'^"[0-9]{1,9}"$')]
 
+# Anybody may look; a price and a stock are changed by those who have the scope.
+ANYBODY = [Depends(Needs())]
+Writes = Annotated[Caller, Depends(Needs("items:write"))]
 
-@router.get("/items", summary="List items by id", responses=documented(InvalidRequest, BadCursor, Unavailable))
+
+@router.get(
+    "/items",
+    summary="List items by id",
+    dependencies=ANYBODY,
+    responses=documented(InvalidRequest, BadCursor, Unavailable),
+)
 def list_items(
     database: Database,
     response: Response,
@@ -36,7 +47,12 @@ def list_items(
     return items
 
 
-@router.get("/items/{item_id}", summary="Show an item", responses=documented(InvalidRequest, ItemNotFound, Unavailable))
+@router.get(
+    "/items/{item_id}",
+    summary="Show an item",
+    dependencies=ANYBODY,
+    responses=documented(InvalidRequest, ItemNotFound, Unavailable),
+)
 def show_item(database: Database, response: Response, item_id: ItemId) -> ItemView:
     """The ETag is the item's version: send it as If-Match to change just this version."""
     return _tagged(response, catalogue.find(database, item_id))
@@ -45,6 +61,7 @@ def show_item(database: Database, response: Response, item_id: ItemId) -> ItemVi
 @router.put(
     "/items/{item_id}",
     summary="Create an item or change its name and price",
+    dependencies=[Depends(Needs("items:write"))],
     responses=documented(InvalidRequest, ItemNotFound, ItemChanged, ItemExists, Unavailable, OutcomeUnknown),
 )
 def put_item(
@@ -68,10 +85,16 @@ def put_item(
     responses=documented(InvalidRequest, ItemNotFound, IdempotencyKeyReused, Unavailable, OutcomeUnknown),
 )
 def restock_item(
-    database: Database, response: Response, item_id: ItemId, body: RestockBody, key: Key = None
+    database: Database, caller: Writes, response: Response, item_id: ItemId, body: RestockBody, key: Key = None
 ) -> ItemView:
-    """With an Idempotency-Key, a restock that is sent again adds nothing."""
-    return _tagged(response, catalogue.restock(database, item_id, body.quantity, key))
+    """With an Idempotency-Key, a restock that is sent again adds nothing. Keys of different callers have nothing to do
+    with each other."""
+    return _tagged(response, catalogue.restock(database, item_id, body.quantity, key and _own(key, caller)))
+
+
+def _own(key: str, caller: Caller) -> str:
+    """A key as it is kept: no key that is sent has a space."""
+    return key if caller.subject is None else f"{caller.namespace} {key}"
 
 
 def _tagged(response: Response, item: ItemView) -> ItemView:

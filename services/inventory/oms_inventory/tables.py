@@ -10,6 +10,8 @@ from sqlalchemy import BigInteger, CheckConstraint, DateTime, Integer, Text, fun
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
+from oms_chassis.tables import ApiKeyColumns
+
 
 class Tables(SQLModel, registry=registry()):
     """A registry of this service's own: another service may have a table of the same name."""
@@ -73,3 +75,9 @@ class RestockRow(Tables, table=True):
     item_id: str = Field(sa_type=Text, foreign_key="item.id")
     quantity: int = Field(sa_type=BigInteger)
     at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})
+
+
+class ApiKeyRow(ApiKeyColumns, Tables, table=True):
+    """The keys that this service takes."""
+
+    __tablename__ = "api_key"

@@ -13,9 +13,11 @@ from oms_chassis.http import pages
 from oms_chassis.http.bodies import PRINTABLE
 from oms_chassis.http.deadlines import departure
 from oms_chassis.http.dependencies import Provided
+from oms_chassis.http.identity.callers import Caller
+from oms_chassis.http.identity.requirements import Needs
 from oms_chassis.http.pages import BadCursor
 from oms_chassis.http.problems import InvalidRequest, MalformedJson, OutcomeUnknown, Unavailable, documented
-from oms_order import ids, placing, problems, stream, times
+from oms_order import cursors, ids, placing, problems, stream, times
 from oms_order.domain import Status
 from oms_order.problems import OrderNotFound, TooManyListeners
 from oms_order.repository import orders
@@ -38,6 +40,9 @@ Reads = Annotated[Database, Depends(Provided(Database))]
 Placing = Annotated[placing.Placing, Depends(Provided(placing.Placing))]
 Follow = Annotated[Timelines, Depends(Provided(Timelines))]
 OrderId = Annotated[UUID, Depends(parse_order_id)]
+# Without the scope `operator`, these are the caller's own orders, and another's is as one that is not there.
+Places = Annotated[Caller, Depends(Needs("orders:place"))]
+Looks = Annotated[Caller, Depends(Needs("orders:read"))]
 
 
 @router.post(
@@ -65,10 +70,10 @@ OrderId = Annotated[UUID, Depends(parse_order_id)]
     ),
     openapi_extra=PLACE_ORDER,
 )
-async def place_order(request: Request, placing: Placing) -> Response:
+async def place_order(request: Request, placing: Placing, caller: Places) -> Response:
     """An order that is answered with 202 is stored and will be processed; its status says how far that has come."""
     order, key = await read_order(request), request.headers.get("idempotency-key")
-    answer = await placing.place(order, key, lambda: departure(request))
+    answer = await placing.place(order, key, caller, lambda: departure(request))
     headers = {"Location": f"/order/{answer.order_id}"}
     if answer.replayed:
         headers["Idempotent-Replayed"] = "true"
@@ -83,6 +88,7 @@ async def place_order(request: Request, placing: Placing) -> Response:
 )
 def list_orders(
     database: Reads,
+    caller: Looks,
     response: Response,
     status: Status | None = None,
     email: Annotated[str | None, Query(max_length=200, pattern=PRINTABLE)] = None,
@@ -91,11 +97,11 @@ def list_orders(
     cursor: Annotated[str | None, Query(max_length=100)] = None,
 ) -> list[OrderSummary]:
     """Pages by cursor: where there are further orders, the Link header leads to them."""
-    before = pages.decode(cursor, lambda position: UUID(bytes=position)) if cursor is not None else None
-    rows = orders.page(database, Filters(status, email, since), before, limit + 1)
+    before = cursors.decode(cursor, caller) if cursor is not None else None
+    rows = orders.page(database, Filters(status, email, since, caller.owner), before, limit + 1)
     if len(rows) > limit:
         query = {"status": status, "email": email, "since": since and since.isoformat(), "limit": limit}
-        response.headers["Link"] = pages.next_link("/order", query, pages.encode(rows[limit - 1].id.bytes))
+        response.headers["Link"] = pages.next_link("/order", query, cursors.encode(rows[limit - 1].id, caller))
     return [OrderSummary.of(row) for row in rows[:limit]]
 
 
@@ -105,9 +111,9 @@ def list_orders(
     summary="Show an order",
     responses=documented(OrderNotFound, Unavailable),
 )
-def show_order(database: Reads, order_id: OrderId) -> OrderDetail:
+def show_order(database: Reads, caller: Looks, order_id: OrderId) -> OrderDetail:
     """An order with its lines and its timeline."""
-    rows = orders.detail(database, order_id)
+    rows = orders.detail(database, order_id, caller.owner)
     if not rows:
         raise OrderNotFound
     return OrderDetail.of(rows[0])
@@ -123,10 +129,12 @@ def show_order(database: Reads, order_id: OrderId) -> OrderDetail:
         **documented(OrderNotFound, TooManyListeners, Unavailable),
     },
 )
-async def follow_order(request: Request, database: Reads, timelines: Follow, order_id: OrderId) -> Response:
+async def follow_order(
+    request: Request, database: Reads, timelines: Follow, caller: Looks, order_id: OrderId
+) -> Response:
     """Server-sent events, one per status, up to the last. Last-Event-ID goes on after the event with that id."""
     seen = stream.last_seen(request.headers.get("last-event-id"))
-    if await run_in_threadpool(stream.is_over, database, order_id, seen):
+    if await run_in_threadpool(stream.is_over, database, order_id, seen, caller.owner):
         return Response(status_code=204)  # the one answer after which a browser does not come back
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
     return StreamingResponse(timelines.listen(order_id, seen), media_type="text/event-stream", headers=headers)

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import Row
 
 from oms_chassis.db import Database, Transaction
+from oms_chassis.http.identity.callers import Caller
 from oms_chassis.messaging import outbox
 from oms_chassis.runtime.threads import Task
 from oms_chassis.telemetry import tracing
@@ -39,22 +40,23 @@ class Cancelling:
     def __init__(self, settings: OrderSettings, database: Database, metrics: OrderMetrics) -> None:
         self._settings, self._database, self._metrics = settings, database, metrics
 
-    def cancel(self, order_id: UUID, body: CancelBody, key: str | None, scope: str = idempotency.ANONYMOUS) -> str:
-        """Cancel an order; the order as JSON, or the answer that the key got before. Raises Problem."""
-        note = body.reason or None
+    def cancel(self, order_id: UUID, body: CancelBody, key: str | None, caller: Caller) -> str:
+        """Cancel an order of the caller's; the order as JSON, or the answer that the key got before. Raises Problem."""
+        scope = caller.namespace
         content = {"order": str(order_id), **body.model_dump(exclude_unset=True)}
         fingerprint = fingerprints.of_act("cancel", content, self._settings.fingerprint_keys)
         with self._database.transaction() as transaction:
-            order = _locked(transaction, order_id)
+            order = _locked(transaction, order_id, caller.owner)
             if key and (earlier := _earlier(transaction, scope, idempotency.check(key), fingerprint)):
                 return earlier
-            self._cancel(transaction, order, order_id, note)
+            self._cancel(transaction, order, body.reason or None, caller.subject)
             answer = _shown(transaction, order_id)
             if key and not repository.keep_answer(transaction, scope, key, fingerprint.value, order_id, answer):
                 raise IdempotencyKeyReused
         return answer
 
-    def _cancel(self, transaction: Transaction, order: Order, order_id: UUID, note: str | None) -> None:
+    def _cancel(self, transaction: Transaction, order: Order, note: str | None, actor: str | None) -> None:
+        order_id = UUID(order.id)
         confirmed_for = repository.age(transaction, order_id)
         try:
             after, steps = domain.cancel(order, confirmed_for, self._settings.cancel_seconds)
@@ -63,8 +65,8 @@ class Cancelling:
         if not steps:
             return
         write(transaction, [(after, steps)], self._metrics)
-        if note:
-            repository.write_note(transaction, order_id, steps[0].position, note)
+        if note or actor:
+            repository.write_note(transaction, order_id, steps[0].position, note, actor)
 
 
 def time_out(database: Database, metrics: OrderMetrics, limit: float) -> None:
@@ -92,8 +94,8 @@ def write(transaction: Transaction, changed: Changed, metrics: OrderMetrics) -> 
         metrics.orders.labels(status).inc(count)
 
 
-def _locked(transaction: Transaction, order_id: UUID) -> Order:
-    found = orders.lock(transaction, [str(order_id)])
+def _locked(transaction: Transaction, order_id: UUID, owner: str | None) -> Order:
+    found = orders.lock(transaction, [str(order_id)], owner)
     if not found:
         raise OrderNotFound
     return found[str(order_id)]

@@ -7,8 +7,11 @@ whatever crashes, and its primary key decides between replicas.
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
+from oms_chassis.http.identity.callers import Caller
 from oms_chassis.retention import Retention
+from oms_order.fingerprints import Fingerprint
 from oms_order.problems import BadIdempotencyKey, IdempotencyKeyInUse
 
 ANONYMOUS = "anonymous"
@@ -21,6 +24,15 @@ def check(key: str) -> str:
     if not _SHAPE.match(key):
         raise BadIdempotencyKey((HEADER, "must be 1 to 200 printable ASCII characters without spaces"))
     return key
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Who sends an order, and by what a repetition of it is known."""
+
+    caller: Caller
+    key: str | None = None
+    fingerprint: Fingerprint | None = None
 
 
 class InFlight:

@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from oms_chassis.db import Database
 from oms_chassis.http.deadlines import Deadline, Left, within
 from oms_chassis.http.groupcommit import Full, GroupCommit, NotWritten, Undecided
+from oms_chassis.http.identity.callers import Caller
 from oms_chassis.http.problems import OutcomeUnknown, Problem, Unavailable
 from oms_chassis.telemetry import tracing
 from oms_contracts.events import Customer, Line, OrderCreated, PaymentMethod
@@ -21,7 +22,7 @@ from oms_order.backpressure import Backpressure
 from oms_order.catalogue import Catalogue, CatalogueItem
 from oms_order.domain import Status
 from oms_order.fingerprints import Fingerprint
-from oms_order.idempotency import ANONYMOUS, InFlight
+from oms_order.idempotency import InFlight, Origin
 from oms_order.problems import (
     Busy,
     CardNotAccepted,
@@ -63,7 +64,7 @@ class Placing:
         )
         self._in_flight = InFlight()
 
-    async def place(self, body: OrderBody, key: str | None, left: Left | None = None) -> Answer:
+    async def place(self, body: OrderBody, key: str | None, caller: Caller, left: Left | None = None) -> Answer:
         """Accept an order, or give the answer that its key got before, within `answer_seconds`. `left` returns when the
         caller has gone away: an order that nobody began to write by then is never written.
 
@@ -73,38 +74,36 @@ class Placing:
         if key is None:
             if self._settings.require_idempotency_key:
                 raise IdempotencyKeyRequired((idempotency.HEADER, "is required"))
-            return await self._accept(body, None, None, deadline)
+            return await self._accept(body, Origin(caller), deadline)
         idempotency.check(key)
-        fingerprint = Fingerprint(body, self._settings.fingerprint_keys)
-        with self._in_flight.hold(ANONYMOUS, key):
+        origin = Origin(caller, key, Fingerprint(body, self._settings.fingerprint_keys))
+        with self._in_flight.hold(caller.namespace, key):
             try:
-                return await self._accept(body, key, fingerprint, deadline)
+                return await self._accept(body, origin, deadline)
             except (Unavailable, OutcomeUnknown):
                 raise  # whatever its key got before, the database does not say so now
             except Problem as problem:
                 # What is refused now may have been accepted the first time, when there was room, or another price.
-                if earlier := await self._earlier(key, problem, deadline):
-                    return _replay(earlier, fingerprint)
+                if earlier := await self._earlier(origin, problem, deadline):
+                    return _replay(earlier, origin)
                 raise
 
-    async def _earlier(self, key: str, problem: Problem, deadline: Deadline) -> Stored | None:
+    async def _earlier(self, origin: Origin, problem: Problem, deadline: Deadline) -> Stored | None:
         try:
-            return await within(deadline.seconds, find, self._reads, key)
+            return await within(deadline.seconds, find, self._reads, origin.caller.namespace, origin.key)
         except (SQLAlchemyError, TimeoutError):
             if problem.status == 503:
                 raise problem from None  # it says more than that the database is away
             raise Unavailable from None
 
-    async def _accept(
-        self, body: OrderBody, key: str | None, fingerprint: Fingerprint | None, deadline: Deadline
-    ) -> Answer:
+    async def _accept(self, body: OrderBody, origin: Origin, deadline: Deadline) -> Answer:
         self._backpressure.check()
         lines = pricing.lines_of(body, await self._known(body, deadline))
-        placement = self._placement(body, lines, key, fingerprint.value if fingerprint else None, deadline.until)
+        placement = self._placement(body, lines, origin, deadline.until)
         stored = await self._write(placement, deadline)
         if stored.order_id == placement.order_id:
             return Answer(placement.order_id, placement.answer, replayed=False)
-        return _replay(stored, fingerprint)
+        return _replay(stored, origin)
 
     async def _known(self, body: OrderBody, deadline: Deadline) -> Mapping[str, CatalogueItem]:
         try:
@@ -126,8 +125,7 @@ class Placing:
         self,
         body: OrderBody,
         lines: list[tuple[CatalogueItem, int]],
-        key: str | None,
-        fingerprint: str | None,
+        origin: Origin,
         answer_by: float,
     ) -> Placement:
         order_id, placed_at = str(ids.new_id()), datetime.now(UTC)
@@ -147,8 +145,16 @@ class Placing:
         answer = Accepted(
             id=order_id, status=Status.PENDING, total=created.total, currency=created.currency, placed_at=placed_at
         )
-        row, text = order_row(created), answer.model_dump_json()
-        return Placement(row, created.lines, event.encode(), text, key, fingerprint, answer_by)
+        return Placement(
+            order_row(created, origin.caller.subject),
+            created.lines,
+            event.encode(),
+            answer.model_dump_json(),
+            origin.caller.namespace,
+            origin.key,
+            origin.fingerprint.value if origin.fingerprint else None,
+            answer_by,
+        )
 
     def _customer(self, body: OrderBody) -> Customer:
         customer = body.customer
@@ -164,8 +170,8 @@ class Placing:
             raise CardNotAccepted((field, error.message)) from None
 
 
-def order_row(created: OrderCreated) -> dict[str, object]:
-    """An order's columns at its beginning: what the event says of it."""
+def order_row(created: OrderCreated, owner: str | None = None) -> dict[str, object]:
+    """An order's columns at its beginning: what the event says of it, and who placed it."""
     customer, payment = created.customer, created.payment
     return {
         "id": created.order_id,
@@ -180,6 +186,7 @@ def order_row(created: OrderCreated) -> dict[str, object]:
         "total": created.total,
         "currency": created.currency,
         "placed_at": created.placed_at,
+        "owner": owner,
     }
 
 
@@ -187,7 +194,7 @@ def _method(token: Token) -> PaymentMethod:
     return PaymentMethod(token=token.token, brand=token.brand, last4=token.last4, expiry=token.expiry)
 
 
-def _replay(earlier: Stored, fingerprint: Fingerprint | None) -> Answer:
-    if fingerprint is None or not fingerprint.matches(earlier.fingerprint):
+def _replay(earlier: Stored, origin: Origin) -> Answer:
+    if origin.fingerprint is None or not origin.fingerprint.matches(earlier.fingerprint):
         raise IdempotencyKeyReused
     return Answer(earlier.order_id, earlier.answer, replayed=True)

@@ -171,13 +171,14 @@ class PaymentView(View):
 
 
 class StepView(View):
-    """A status that an order has had, and since when."""
+    """A status that an order has had, and since when. `actor` is the caller whose request led to it, if one did."""
 
     position: int
     status: Status
     reason: Reason | None = None
     note: str | None = None
     at: datetime
+    actor: str | None = None
 
 
 class OrderDetail(OrderSummary):

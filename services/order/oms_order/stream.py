@@ -108,9 +108,9 @@ class Timelines:
         return news
 
 
-def is_over(database: Database, order_id: UUID, seen: int) -> bool:
+def is_over(database: Database, order_id: UUID, seen: int, owner: str | None = None) -> bool:
     """Whether a listener who saw this much has seen the end. Raises OrderNotFound."""
-    rows = orders.progress(database, order_id)
+    rows = orders.progress(database, order_id, owner)
     if not rows:
         raise OrderNotFound
     return Status(rows[0].status) in TERMINAL and bool(seen >= rows[0].version)

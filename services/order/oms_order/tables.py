@@ -11,6 +11,8 @@ from sqlalchemy import ARRAY, BigInteger, CheckConstraint, DateTime, Index, Text
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
+from oms_chassis.tables import ApiKeyColumns
+
 _CLOCK = text("clock_timestamp()")
 
 
@@ -28,6 +30,7 @@ class OrderRow(Tables, table=True):
         # Nearly every order ends up CONFIRMED: the others are found here, those by the primary key.
         Index("orders_not_confirmed", "status", "id", postgresql_where=text("status <> 'CONFIRMED'")),
         Index("orders_email", text("lower(email)"), "id"),
+        Index("orders_owner", "owner", "id", postgresql_where=text("owner IS NOT NULL")),
     )
 
     id: UUID = Field(primary_key=True)
@@ -47,6 +50,8 @@ class OrderRow(Tables, table=True):
     currency: str = Field(sa_type=Text)
     placed_at: datetime = Field(sa_type=DateTime(timezone=True))
     updated_at: datetime = Field(sa_type=DateTime(timezone=True))
+    # The caller that placed it; None where nobody was asked who they are.
+    owner: str | None = Field(default=None, sa_type=Text)
 
 
 class LineRow(Tables, table=True):
@@ -76,6 +81,8 @@ class TimelineRow(Tables, table=True):
     reason: str | None = Field(default=None, sa_type=Text)
     note: str | None = Field(default=None, sa_type=Text)
     at: datetime = Field(sa_type=DateTime(timezone=True))
+    # The caller whose request led to it; None where that was an event, or nobody was asked who they are.
+    actor: str | None = Field(default=None, sa_type=Text)
 
 
 class ItemRow(Tables, table=True):
@@ -105,3 +112,9 @@ class IdempotencyRow(Tables, table=True):
     order_id: UUID
     answer: str = Field(sa_type=Text)
     created_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": text("now()")})
+
+
+class ApiKeyRow(ApiKeyColumns, Tables, table=True):
+    """The keys that this service takes."""
+
+    __tablename__ = "api_key"

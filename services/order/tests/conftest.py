@@ -20,6 +20,7 @@ from oms_contracts.events import Customer, ItemUpdated, Line, OrderCreated, Paym
 from oms_contracts.topics import ITEM_UPDATED
 from oms_order import ids
 from oms_order.handlers import update_catalogue
+from oms_order.idempotency import ANONYMOUS
 from oms_order.main import SERVICE
 from oms_order.placing import order_row
 from oms_order.repository.placing import Placement
@@ -122,7 +123,9 @@ def _placement(name: str, key: str | None = None) -> Placement:
         placed_at=datetime.now(UTC),
     )
     answer, fingerprint = f"answer to {name}", key and f"print of {name}"
-    return Placement(order_row(created), created.lines, "{}", answer, key, fingerprint, time.monotonic() + 10.0)
+    return Placement(
+        order_row(created), created.lines, "{}", answer, ANONYMOUS, key, fingerprint, time.monotonic() + 10.0
+    )
 
 
 @contextmanager

@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from oms_chassis.settings import Settings, is_this_machine
+from oms_chassis.hosts import is_this_machine
+from oms_chassis.settings import Settings
 
 
 class SmsSettings(Settings):

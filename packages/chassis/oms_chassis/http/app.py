@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from oms_chassis.http import dependencies, errors, problems, routes
+from oms_chassis.http.edge import Edge
 from oms_chassis.http.errors import Failsafe
 from oms_chassis.http.problems import BodyTooLarge, InvalidRequest, Problem
 from oms_chassis.telemetry import tracing
@@ -36,10 +37,13 @@ def create(
     metrics: Metrics,
     body_limit: int = 64 * 1024,
     prefix: str = "",
+    *,
+    edge: Edge | None = None,
 ) -> FastAPI:
-    """The application; `provides` are the objects that its routes depend on. LookupError if one is missing.
+    """The application; `provides` are the objects that its routes depend on, `edge` is what is before public ones.
 
-    `prefix` is where its own documents are; routers bring theirs.
+    LookupError if an object is missing, or if a public route does not say what it asks of its caller. `prefix` is where
+    its own documents are; routers bring theirs.
     """
     app = FastAPI(
         title=title,
@@ -55,6 +59,8 @@ def create(
         app.include_router(router)
     app.add_middleware(StrictQuery, routes=app.routes)
     app.add_middleware(BodyLimit, limit=body_limit)
+    if edge is not None:
+        edge.install(app, metrics)
     app.add_middleware(Observe, metrics=metrics)
     app.add_middleware(Failsafe)
     return app

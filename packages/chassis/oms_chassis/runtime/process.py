@@ -11,7 +11,8 @@ from dataclasses import replace
 from prometheus_client import CollectorRegistry
 
 from oms_chassis.db import Database
-from oms_chassis.http import app, server
+from oms_chassis.http import server
+from oms_chassis.http.edge import Edge
 from oms_chassis.http.health import Health, internal_app
 from oms_chassis.http.server import Server
 from oms_chassis.jobs import dead
@@ -19,7 +20,7 @@ from oms_chassis.jobs.worker import Worker
 from oms_chassis.messaging import inbox, letters
 from oms_chassis.messaging.consumer import Consumer
 from oms_chassis.messaging.relay import Relay
-from oms_chassis.runtime import administration, pruning
+from oms_chassis.runtime import access, administration, pruning
 from oms_chassis.runtime.drain import LATEST, Drain, LastResort
 from oms_chassis.runtime.gauges import refresh
 from oms_chassis.runtime.service import Context, Service
@@ -57,6 +58,7 @@ class Process:
         )
         self._metrics = Metrics(CollectorRegistry())
         self._components = service.build(Context(settings, self._database, self._metrics.registry))
+        self._edge = Edge.of(settings, self._database) if self._components.routers else Edge.open()
         self._sink = service.sink(settings)
         self._relay = Relay(relay, self._sink, self._metrics, topics.emitted_by(service.name))
         self._consumer = self._make_consumer()
@@ -64,7 +66,9 @@ class Process:
             replace(job_queue, lease_seconds=settings.job_lease_seconds) for job_queue in self._components.job_queues
         ]
         self._workers = [Worker(job_queue, self._database, self._metrics) for job_queue in self._queues]
-        self._periodics = [Periodic(task) for task in (*self._components.tasks, *self._pruning())]
+        self._writers = [*self._components.writers, *access.writers(self._edge)]
+        tasks = (*self._components.tasks, *access.tasks(self._edge), *self._pruning())
+        self._periodics = [Periodic(task) for task in tasks]
         self._supervisor = ThreadSupervisor(self._on_failure)
         self._watchdog = Watchdog(self._supervisor.beats, settings.stall_seconds, self._metrics.registry)
         # A service with HTTP takes orders while Kafka is away, even if it starts then: it waits for no consumer.
@@ -84,6 +88,7 @@ class Process:
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
+        access.announce(self._settings, is_public=bool(self._components.routers))
         log.info("started", port=self._settings.http_port, internal_port=self._settings.internal_port)
         stopped = asyncio.create_task(self._stop.wait())
         await asyncio.wait([stopped, *serving], return_when=asyncio.FIRST_COMPLETED)
@@ -93,7 +98,7 @@ class Process:
         for start in self._components.on_start:
             start()
         consumer = [self._consumer] if self._consumer is not None else []
-        for loop in (*self._components.writers, self._relay, *consumer, *self._workers, *self._periodics):
+        for loop in (*self._writers, self._relay, *consumer, *self._workers, *self._periodics):
             self._supervisor.start(loop.name, loop.run)
 
     async def _drain(self, servers: Sequence[Server], serving: Sequence[asyncio.Task[None]]) -> int:
@@ -132,7 +137,7 @@ class Process:
         return _all([self._stop_stage(stage, deadline) for stage in stages])
 
     def _stop_writers(self, deadline: float) -> bool:
-        return self._stop_stage(self._components.writers, deadline)
+        return self._stop_stage(self._writers, deadline)
 
     def _stop_stage(self, stage: Sequence[Loop], deadline: float) -> bool:
         for loop in stage:
@@ -146,13 +151,7 @@ class Process:
         times = settings.drain_seconds, settings.keep_alive_seconds
         servers = [server.make(internal, settings.http_host, settings.internal_port, *times)]
         if self._components.routers:
-            public = app.create(
-                f"OMS {self._service.name}",
-                self._components.routers,
-                self._components.provides,
-                self._metrics,
-                settings.body_limit,
-            )
+            public = access.app(self._service.name, settings, self._components, self._metrics, self._edge)
             servers.insert(0, server.make(public, settings.http_host, settings.http_port, *times))
         return servers
 

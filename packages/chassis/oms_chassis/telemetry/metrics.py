@@ -23,6 +23,9 @@ class Metrics:
             buckets=_FAST,
             registry=registry,
         )
+        self.http_refusals = Counter(
+            "oms_http_refusals_total", "Requests refused for who sent them, by problem", ["problem"], registry=registry
+        )
 
     def _consumer(self, registry: CollectorRegistry) -> None:
         self.lag = Gauge(

@@ -20,7 +20,7 @@ SELECT id::text, {names(OrderRow, *_CUSTOMER)}, total, currency, (
 FROM orders WHERE id = ANY(%(ids)s::uuid[])
 """
 _NOTE = """
-UPDATE timeline SET note = %(note)s WHERE order_id = %(id)s AND position = %(position)s
+UPDATE timeline SET note = %(note)s, actor = %(actor)s WHERE order_id = %(id)s AND position = %(position)s
 """
 _KEY = ("scope", "key", "fingerprint", "order_id", "answer")
 _FIND_KEY = "SELECT fingerprint, answer FROM idempotency WHERE scope = %(scope)s AND key = %(key)s"
@@ -45,9 +45,9 @@ def contents(transaction: Transaction, ids: Sequence[str]) -> Rows:
     return transaction.run(_CONTENT, ids=list(ids))
 
 
-def write_note(transaction: Transaction, order_id: UUID, position: int, note: str) -> None:
-    """Keep what was said about a step of the timeline."""
-    transaction.run(_NOTE, id=order_id, position=position, note=note)
+def write_note(transaction: Transaction, order_id: UUID, position: int, note: str | None, actor: str | None) -> None:
+    """Keep what was said about a step of the timeline, and by which caller it was taken."""
+    transaction.run(_NOTE, id=order_id, position=position, note=note, actor=actor)
 
 
 def answer_of(transaction: Transaction, scope: str, key: str) -> Rows:

@@ -21,11 +21,13 @@ from oms_order.tables import OrderRow, TimelineRow
 _STATE = ("status", "reason", "facts", "version")  # what events change
 _STEP = ("position", "status", "reason")
 _CARD = ("card_brand", "card_last4", "card_expiry")
-_SUMMARY = names(OrderRow, without=("facts", "version", "card_token", *_CARD))
+_SUMMARY = names(OrderRow, without=("facts", "version", "card_token", "owner", *_CARD))
+_OWNED = "(%(owner)s::text IS NULL OR owner = %(owner)s)"  # by nobody in particular, where nobody is asked for it
 
 # Rows are locked in the order of their ids, so that two replicas with the same orders never wait for each other.
 _LOCK = f"""
-SELECT id::text, {names(OrderRow, *_STATE)} FROM orders WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE
+SELECT id::text, {names(OrderRow, *_STATE)} FROM orders
+WHERE id = ANY(%(ids)s::uuid[]) AND {_OWNED} ORDER BY id FOR UPDATE
 """
 _SAVE = f"""
 WITH changed AS (
@@ -42,15 +44,16 @@ _DETAIL = f"""
 SELECT {_SUMMARY}, {names(OrderRow, *_CARD)},
     (SELECT json_agg(line ORDER BY position) FROM order_line line WHERE line.order_id = orders.id) AS lines,
     (SELECT json_agg(step ORDER BY position) FROM timeline step WHERE step.order_id = orders.id) AS timeline
-FROM orders WHERE id = %(id)s
+FROM orders WHERE id = %(id)s AND {_OWNED}
 """
 _CONDITIONS = {
     "status": "status = %(status)s",
     "email": "lower(email) = lower(%(email)s)",
     "since": "id >= %(since_id)s AND placed_at >= %(since)s",
     "before": "id < %(before)s",
+    "owner": "owner = %(owner)s",
 }
-_PROGRESS = "SELECT status, version FROM orders WHERE id = %(id)s"
+_PROGRESS = f"SELECT status, version FROM orders WHERE id = %(id)s AND {_OWNED}"
 _STATES = "SELECT id::text, status FROM orders WHERE id = ANY(%(ids)s::uuid[])"
 _NEWS = f"""
 SELECT {names(TimelineRow, of="t")}
@@ -67,11 +70,15 @@ class Filters:
     status: Status | None = None
     email: str | None = None
     since: datetime | None = None
+    owner: str | None = None
 
 
-def lock(transaction: Transaction, ids: Iterable[str]) -> dict[str, Order]:
-    """Those of these orders that exist, by id; nobody else changes them until this transaction ends."""
-    return {row.id: _order(row) for row in transaction.run(_LOCK, ids=sorted(ids))}
+def lock(transaction: Transaction, ids: Iterable[str], owner: str | None = None) -> dict[str, Order]:
+    """Those of these orders that exist (of this owner, if one is given), by id.
+
+    Nobody else changes them until this transaction ends.
+    """
+    return {row.id: _order(row) for row in transaction.run(_LOCK, ids=sorted(ids), owner=owner)}
 
 
 def save(transaction: Transaction, changed: Iterable[tuple[Order, Iterable[Step]]]) -> None:
@@ -87,14 +94,15 @@ def page(database: Database, filters: Filters, before: UUID | None, limit: int) 
     return database.execute(sql, **params, limit=limit)
 
 
-def detail(at: Database | Transaction, order_id: UUID) -> Rows:
-    """The order, if there is one, with its `lines` and its `timeline` as lists of dictionaries."""
-    return at.run(_DETAIL, id=order_id) if isinstance(at, Transaction) else at.execute(_DETAIL, id=order_id)
+def detail(at: Database | Transaction, order_id: UUID, owner: str | None = None) -> Rows:
+    """The order, if there is one (of this owner, if one is given): `lines` and `timeline` are lists of dictionaries."""
+    params = {"id": order_id, "owner": owner}
+    return at.run(_DETAIL, **params) if isinstance(at, Transaction) else at.execute(_DETAIL, **params)
 
 
-def progress(database: Database, order_id: UUID) -> Rows:
-    """The order's `status` and `version`, if there is one."""
-    return database.execute(_PROGRESS, id=order_id)
+def progress(database: Database, order_id: UUID, owner: str | None = None) -> Rows:
+    """The order's `status` and `version`, if there is one (of this owner, if one is given)."""
+    return database.execute(_PROGRESS, id=order_id, owner=owner)
 
 
 def states(database: Database, subjects: Sequence[str]) -> dict[str, str]:

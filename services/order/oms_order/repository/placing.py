@@ -15,7 +15,6 @@ from oms_chassis.tables import columns, names, typed
 from oms_contracts.events import Line
 from oms_contracts.topics import ORDER_CREATED
 from oms_order.domain import Status
-from oms_order.idempotency import ANONYMOUS
 from oms_order.metrics import OrderMetrics
 from oms_order.tables import IdempotencyRow, LineRow, OrderRow
 
@@ -24,7 +23,8 @@ RETRY = 0.2  # seconds between two tries of a write whose answer was lost
 ORDER_COLUMNS = columns(OrderRow, without=("status", "reason", "facts", "version", "updated_at"))
 _ORDER = names(OrderRow, *ORDER_COLUMNS)
 _LINE = columns(LineRow, without=("order_id", "position"))  # which the event's lines have by the same names
-_KEY = ("key", "fingerprint", "answer")
+_KEY = ("scope", "key", "fingerprint", "answer")
+_STORED = "scope, key, order_id::text, fingerprint, answer"
 # A single statement is a transaction of its own. An order whose key is taken already is not written at all, and the
 # order that has the key comes back instead; keys are taken in their order, so that two replicas with the same keys
 # never wait for each other. DO UPDATE, because DO NOTHING returns no row, and one that was committed a moment ago is
@@ -35,9 +35,10 @@ WITH placed AS MATERIALIZED (
     SELECT * FROM json_to_recordset(%(rows)s::json) AS r(
         {typed(OrderRow, *ORDER_COLUMNS)}, {typed(IdempotencyRow, *_KEY, lines="json", event="text")})
 ), claimed AS (
-    INSERT INTO idempotency (scope, order_id, {names(IdempotencyRow, *_KEY)})
-    SELECT %(scope)s, id, {names(IdempotencyRow, *_KEY)} FROM placed WHERE key IS NOT NULL ORDER BY key
-    ON CONFLICT (scope, key) DO UPDATE SET key = EXCLUDED.key RETURNING key, order_id, fingerprint, answer
+    INSERT INTO idempotency (order_id, {names(IdempotencyRow, *_KEY)})
+    SELECT id, {names(IdempotencyRow, *_KEY)} FROM placed WHERE key IS NOT NULL ORDER BY scope, key
+    ON CONFLICT (scope, key) DO UPDATE SET key = EXCLUDED.key
+    RETURNING order_id, {names(IdempotencyRow, *_KEY)}
 ), accepted AS MATERIALIZED (
     SELECT * FROM placed WHERE key IS NULL OR id IN (SELECT order_id FROM claimed)
 ), written AS (
@@ -51,20 +52,19 @@ WITH placed AS MATERIALIZED (
     SELECT fresh.id, line.position, {names(LineRow, *_LINE, of="line")}
     FROM fresh, json_to_recordset(fresh.lines) AS line({typed(LineRow, "position", *_LINE)})
 ), timeline_written AS (
-    INSERT INTO timeline (order_id, position, status, at) SELECT id, 1, 'PENDING', placed_at FROM fresh
+    INSERT INTO timeline (order_id, position, status, at, actor) SELECT id, 1, 'PENDING', placed_at, owner FROM fresh
 ), events_written AS ({outbox.insertion("%(topic)s", "id::text", "event", "fresh ORDER BY id")})
-SELECT key, order_id::text, fingerprint, answer FROM claimed WHERE order_id NOT IN (SELECT id FROM placed)
+SELECT {_STORED} FROM claimed WHERE order_id NOT IN (SELECT id FROM placed)
 """
-_FIND = """
-SELECT order_id::text, fingerprint, answer FROM idempotency WHERE scope = %(scope)s AND key = %(key)s
-"""
+_FIND = f"SELECT {_STORED} FROM idempotency WHERE scope = %(scope)s AND key = %(key)s"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Placement:
     """An order to be written, with its event and its answer as they will be on the wire.
 
-    `row` has the order's columns but for those that every new order has alike: ORDER_COLUMNS. After `answer_by`, on the
+    `row` has the order's columns but for those that every new order has alike: ORDER_COLUMNS. `scope` is what keeps the
+    keys of different callers apart. After `answer_by`, on the
     monotonic clock, nobody waits for it any more.
     """
 
@@ -72,6 +72,7 @@ class Placement:
     lines: Sequence[Line]
     event: str
     answer: str
+    scope: str
     key: str | None
     fingerprint: str | None
     answer_by: float
@@ -148,15 +149,15 @@ class Writer:
 
     def run(self, connection: Connection, batch: list[Placement]) -> list[Stored | Exception]:
         """Run the statement, once."""
-        params = {"rows": as_json([_row(one) for one in batch]), "scope": ANONYMOUS, "topic": ORDER_CREATED.name}
-        earlier = {row.key: _stored(row) for row in execute(connection, _WRITE, params)}
+        params = {"rows": as_json([_row(one) for one in batch]), "topic": ORDER_CREATED.name}
+        earlier = {(row.scope, row.key): _stored(row) for row in execute(connection, _WRITE, params)}
         self._metrics.orders.labels(Status.PENDING).inc(len(batch) - len(earlier))
-        return [earlier.get(one.key) or Stored(one.order_id, one.fingerprint, one.answer) for one in batch]
+        return [earlier.get((one.scope, one.key)) or Stored(one.order_id, one.fingerprint, one.answer) for one in batch]
 
 
-def find(database: Database, key: str) -> Stored | None:
-    """The order that has this key, if there is one."""
-    rows = database.execute(_FIND, scope=ANONYMOUS, key=key)
+def find(database: Database, scope: str, key: str | None) -> Stored | None:
+    """The order that has this key of this caller's, if there is one."""
+    rows = database.execute(_FIND, scope=scope, key=key)
     return _stored(rows[0]) if rows else None
 
 
@@ -168,6 +169,7 @@ def _row(placement: Placement) -> Mapping[str, object]:
     return {
         **placement.row,
         "lines": [_line(position, line) for position, line in enumerate(placement.lines, start=1)],
+        "scope": placement.scope,
         "key": placement.key,
         "fingerprint": placement.fingerprint,
         "answer": placement.answer,

@@ -1,0 +1,101 @@
+"""Settings about who may use a service's public routes, and how often. Times are in seconds."""
+
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from oms_chassis.hosts import is_this_machine
+from oms_chassis.quotas import OptionalQuota
+
+API_KEY, JWT = "api-key", "jwt"
+# Signatures that a public key verifies. With a shared secret (HS256) whoever verifies could also sign.
+ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+
+
+def _listed(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+
+
+class AccessSettings(BaseSettings):
+    """What the HTTP edge asks of a caller. Nothing, unless `auth` says otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix="OMS_", hide_input_in_errors=True, frozen=True)
+
+    auth: Listed = Field(default=("none",), description="none, api-key, jwt, or api-key,jwt")
+    key_cache_seconds: float = Field(
+        default=5.0, gt=0, le=60, description="for how long a key is believed: a revoked one works no longer than that"
+    )
+    jwt_issuer: str | None = Field(default=None, description="the issuer's URL, as tokens have it in iss")
+    jwt_audience: str | None = Field(default=None, min_length=1, description="what tokens must have in aud")
+    jwt_algorithms: Listed = Field(default=("RS256", "ES256"), description="signatures that are taken")
+    jwt_scope_claim: str = Field(default="scope", min_length=1, description="a text with spaces, or a list")
+    jwt_default_scopes: Listed = Field(default=(), description="scopes that every token has, whatever it says")
+    jwt_subject_claim: str = Field(default="sub", min_length=1, description="the caller, who owns its orders")
+    jwt_leeway_seconds: float = Field(default=30.0, ge=0, le=300, description="by which clocks may differ")
+    jwt_keys_seconds: float = Field(default=300.0, ge=1, description="between two looks at the issuer's keys")
+
+    rate_limit: OptionalQuota = Field(
+        default=None, description="requests of a caller in so many seconds, per replica: 100/60"
+    )
+    cors_origins: Listed = Field(default=(), description="origins whose pages may call: https://shop.example.com, or *")
+    security_headers: bool = Field(default=True, description="whether answers have the headers that browsers heed")
+    hsts_seconds: int = Field(default=0, ge=0, description="for how long browsers insist on TLS; 0: no such header")
+
+    @property
+    def asks_for_keys(self) -> bool:
+        """Whether an API key is a way to say who one is."""
+        return API_KEY in self.auth
+
+    @property
+    def asks_for_tokens(self) -> bool:
+        """Whether an issuer's token is a way to say who one is."""
+        return JWT in self.auth
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody is asked who they are."""
+        return self.auth == ("none",)
+
+    @model_validator(mode="after")
+    def _ways_are_known(self) -> Self:
+        if not self.is_open and not (self.auth and set(self.auth) <= {API_KEY, JWT}):
+            raise ValueError("OMS_AUTH must be none, api-key, jwt, or api-key,jwt")
+        return self
+
+    @model_validator(mode="after")
+    def _tokens_can_be_verified(self) -> Self:
+        if self.asks_for_tokens and not (self.jwt_issuer and self.jwt_audience):
+            raise ValueError("OMS_JWT_ISSUER and OMS_JWT_AUDIENCE must be set for OMS_AUTH=jwt")
+        if "operator" in self.jwt_default_scopes:
+            raise ValueError("OMS_JWT_DEFAULT_SCOPES must not make everybody an operator")
+        if not self.jwt_algorithms or not set(self.jwt_algorithms) <= set(ALGORITHMS):
+            raise ValueError(f"OMS_JWT_ALGORITHMS must be of {', '.join(ALGORITHMS)}")
+        if self.jwt_issuer and not is_safe_url(self.jwt_issuer):
+            raise ValueError("OMS_JWT_ISSUER must begin with https://, unless it is on this machine")
+        return self
+
+    @model_validator(mode="after")
+    def _origins_are_origins(self) -> Self:
+        if not all(_is_origin(one) for one in self.cors_origins):
+            raise ValueError("OMS_CORS_ORIGINS must be origins (https://shop.example.com), or * alone")
+        if "*" in self.cors_origins and len(self.cors_origins) > 1:
+            raise ValueError("OMS_CORS_ORIGINS must be origins, or * alone")
+        return self
+
+
+def is_safe_url(url: str) -> bool:
+    """Whether what comes from a URL is what its host has sent: keys that are not would let anybody in."""
+    parts = urlsplit(url)
+    return bool(parts.hostname) and (
+        parts.scheme == "https" or (parts.scheme == "http" and is_this_machine(parts.hostname or ""))
+    )
+
+
+def _is_origin(text: str) -> bool:
+    parts = urlsplit(text)
+    return text == "*" or (parts.scheme in {"http", "https"} and text == f"{parts.scheme}://{parts.netloc}")

@@ -1,0 +1,57 @@
+"""From a request's Authorization header to its caller, by the ways that the settings name."""
+
+from dataclasses import dataclass
+
+from oms_chassis.access import AccessSettings
+from oms_chassis.db import Database
+from oms_chassis.http.identity import apikeys
+from oms_chassis.http.identity.callers import ANYBODY, NOBODY, Caller
+from oms_chassis.http.identity.issuer import Issuer
+from oms_chassis.http.identity.keyring import STATEMENT, Keyring
+from oms_chassis.http.identity.problems import CredentialsInvalid
+from oms_chassis.http.identity.tokens import Tokens
+from oms_chassis.sessions import Limits
+
+
+@dataclass(frozen=True)
+class Authentication:
+    """The ways in which callers say who they are; with neither, everybody may everything."""
+
+    keyring: Keyring | None = None
+    issuer: Issuer | None = None
+    tokens: Tokens | None = None
+
+    @classmethod
+    def of(cls, settings: AccessSettings, database: Database) -> "Authentication":
+        """That of the settings. Keys are looked up through a connection of their own. Nothing connects yet."""
+        keyring = Keyring(_reserved(database), settings.key_cache_seconds) if settings.asks_for_keys else None
+        issuer = Issuer(settings) if settings.asks_for_tokens else None
+        return cls(keyring, issuer, Tokens(settings, issuer) if issuer else None)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody is asked who they are."""
+        return self.keyring is None and self.tokens is None
+
+    async def caller(self, header: str | None) -> Caller:
+        """Who sends this Authorization header. Raises CredentialsInvalid or IdentityUnavailable."""
+        if self.is_open:
+            return ANYBODY
+        if header is None:
+            return NOBODY
+        scheme, _, credential = header.partition(" ")
+        if scheme.lower() != "bearer":
+            raise CredentialsInvalid
+        return await self._bearer(credential.strip())
+
+    async def _bearer(self, credential: str) -> Caller:
+        if credential.startswith(apikeys.PREFIX) and self.keyring is not None:
+            return await self.keyring.caller(credential)
+        if self.tokens is not None and not credential.startswith(apikeys.PREFIX):
+            return self.tokens.caller(credential)
+        raise CredentialsInvalid
+
+
+def _reserved(database: Database) -> Database:
+    limits: Limits = database.limits.at_most(statement=STATEMENT, lock=STATEMENT)
+    return database.reserve(limits=limits)

@@ -1,0 +1,54 @@
+"""Callers: who sent a request, and what they may."""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from oms_chassis.http.identity.problems import ScopeMissing
+
+OPERATOR = "operator"  # the scope of those who see what is not theirs
+CALLER = "oms.caller"  # where an ASGI scope has its caller
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:|-]{0,63}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sent a request. `subject` is None where nobody said who they are; `until` is when what they showed ends."""
+
+    subject: str | None
+    scopes: frozenset[str]
+    until: float | None = None
+    is_trusted: bool = False  # where nobody is asked who they are, everybody may everything
+
+    def may(self, scope: str) -> bool:
+        """Whether the caller has a scope."""
+        return self.is_trusted or scope in self.scopes
+
+    def check(self, scopes: Iterable[str]) -> None:
+        """Raise ScopeMissing if one of these is missing."""
+        missing = [scope for scope in scopes if not self.may(scope)]
+        if missing:
+            raise ScopeMissing(missing)
+
+    @property
+    def owner(self) -> str | None:
+        """Whose things the caller may see; None: everybody's."""
+        return None if self.may(OPERATOR) else self.subject or ""
+
+    @property
+    def namespace(self) -> str:
+        """What keeps this caller's names (idempotency keys, cursors) apart from all others'."""
+        return "anonymous" if self.subject is None else f"caller:{self.subject}"
+
+    @property
+    def shown(self) -> str:
+        """For logs: the subject, unless it might be an address, a number or a text of somebody's."""
+        subject = self.subject or "anonymous"
+        if _PLAIN.match(subject) and not re.search(r"[0-9]{7}", subject):
+            return subject
+        return f"sha256:{hashlib.sha256(subject.encode()).hexdigest()[:16]}"
+
+
+ANYBODY = Caller(None, frozenset(), is_trusted=True)
+NOBODY = Caller(None, frozenset())

@@ -1,0 +1,114 @@
+"""An OpenID Connect issuer's keys: found by discovery, fetched by a thread of their own, and kept while it is away.
+
+A request never waits for the issuer. A token whose key is unknown asks for another look at the keys; there is one such
+look in `COOLDOWN` seconds, however many tokens ask.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+from jwt import PyJWK, PyJWTError
+
+from oms_chassis.access import AccessSettings, is_safe_url
+from oms_chassis.telemetry.logs import logger
+
+log = logger(__name__)
+
+COOLDOWN = 10.0  # seconds between two fetches that unknown keys ask for, and between two that fail
+LOOK = 0.5  # seconds between two looks at whether a fetch is due
+TIMEOUT, FETCH = 3.0, 10.0  # seconds for each piece that arrives, and for a whole document
+LARGEST = 256 * 1024  # bytes of a document
+MOST_KEYS = 100
+FAMILIES = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}  # the kind of key that an algorithm takes
+
+
+class IssuerFailed(Exception):
+    """The issuer's documents cannot be had, or are not what they should be."""
+
+
+class Issuer:
+    """The keys of one issuer, by `kid`. Fetched in one thread, read in others."""
+
+    def __init__(self, settings: AccessSettings) -> None:
+        self._url = (settings.jwt_issuer or "").rstrip("/")
+        self._name = settings.jwt_issuer
+        self._every = settings.jwt_keys_seconds
+        self._keys: Mapping[str, Mapping[str, Any]] = {}
+        self._tried, self._fetched = float("-inf"), float("-inf")
+        self._is_wanted = False
+        self.generation = 0  # changes when a key is not there any more
+
+    def refresh(self) -> None:
+        """Fetch the keys if that is due; a failure is logged, and the keys that there are stay."""
+        now = time.monotonic()
+        overdue = now > self._fetched + self._every or self._is_wanted
+        if not overdue or now < self._tried + COOLDOWN:
+            return
+        self._tried = now
+        try:
+            self._take(_keys(self._url, self._name))
+        except (IssuerFailed, httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            log.warning("issuer_unreachable", error=type(error).__name__, keys=len(self._keys))
+        self._is_wanted = False
+
+    def _take(self, keys: Mapping[str, Mapping[str, Any]]) -> None:
+        gone = any(keys.get(kid) != key for kid, key in self._keys.items())
+        self._keys, self._fetched = keys, time.monotonic()
+        self.generation += gone
+
+    def key(self, kid: str | None, algorithm: str) -> PyJWK | None:
+        """The key of this id for this algorithm; without an id, the only key there is."""
+        keys = self._keys
+        jwk = keys.get(kid) if kid is not None else next(iter(keys.values())) if len(keys) == 1 else None
+        if jwk is None or jwk["kty"] != FAMILIES.get(algorithm[:2]) or jwk.get("alg", algorithm) != algorithm:
+            return None
+        try:
+            return PyJWK(dict(jwk), algorithm)
+        except PyJWTError:
+            return None
+
+    def want(self, kid: str | None) -> bool:
+        """Ask for another look because of a key that is unknown; whether there will be one soon."""
+        if kid is not None and kid in self._keys:
+            return False  # known, and not for such a signature
+        if self._keys and time.monotonic() < self._tried + COOLDOWN:
+            return self._is_wanted
+        self._is_wanted = True
+        return True
+
+
+def _keys(issuer: str, name: str | None) -> Mapping[str, Mapping[str, Any]]:
+    """The keys of signatures, by id. Raises IssuerFailed and httpx's errors."""
+    with httpx.Client(timeout=TIMEOUT, trust_env=True, follow_redirects=False) as client:
+        found = _document(client, f"{issuer}/.well-known/openid-configuration")
+        where = found.get("jwks_uri")
+        if found.get("issuer") != name or not isinstance(where, str) or not is_safe_url(where):
+            raise IssuerFailed
+        listed = _document(client, where).get("keys")
+    if not isinstance(listed, list) or len(listed) > MOST_KEYS:
+        raise IssuerFailed
+    usable = [one for one in listed if isinstance(one, dict) and _is_for_signatures(one)]
+    if not usable:
+        raise IssuerFailed
+    return {str(one.get("kid", number)): one for number, one in enumerate(usable)}
+
+
+def _is_for_signatures(jwk: Mapping[str, Any]) -> bool:
+    return jwk.get("kty") in FAMILIES.values() and jwk.get("use", "sig") == "sig"
+
+
+def _document(client: httpx.Client, url: str) -> Mapping[str, Any]:
+    deadline, body = time.monotonic() + FETCH, b""
+    with client.stream("GET", url, headers={"Accept": "application/json"}) as response:
+        if response.status_code != 200:
+            raise IssuerFailed
+        for chunk in response.iter_bytes():
+            body += chunk
+            if len(body) > LARGEST or time.monotonic() > deadline:
+                raise IssuerFailed
+    document = httpx.Response(200, content=body).json()
+    if not isinstance(document, dict):
+        raise IssuerFailed
+    return document

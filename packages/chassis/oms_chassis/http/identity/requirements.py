@@ -1,0 +1,62 @@
+"""What a route asks of its caller. Each route says so, or the application is not made: none is open by accident.
+
+@router.get("/order")
+def list_orders(caller: Annotated[Caller, Depends(Needs("orders:read"))]) -> ...
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from re import Pattern
+
+from fastapi import Request
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
+from starlette.routing import BaseRoute
+
+from oms_chassis.http.identity.callers import CALLER, Caller
+
+
+class Needs:
+    """A dependency that is the request's caller, who has these scopes. Without any, the route is open to everybody."""
+
+    def __init__(self, *scopes: str) -> None:
+        self.scopes = scopes
+
+    async def __call__(self, request: Request) -> Caller:
+        """For FastAPI. Raises ScopeMissing; KeyError where there is no gate, so that nothing is open without one."""
+        caller: Caller = request.scope[CALLER]
+        caller.check(self.scopes)
+        return caller
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """A route with what it asks."""
+
+    route: APIRoute
+    methods: frozenset[str]
+    path: Pattern[str]
+    scopes: tuple[str, ...]
+
+
+def requirements(routes: Sequence[BaseRoute]) -> list[Requirement]:
+    """Those of an application's routes, in order. LookupError if one does not say what it asks of its caller."""
+    return [
+        Requirement(one.original_route, frozenset(one.methods or ()), one.path_regex, _scopes(one))
+        for one in iter_route_contexts(routes)
+        if isinstance(one.original_route, APIRoute)
+    ]
+
+
+def _scopes(route: RouteContext) -> tuple[str, ...]:
+    needs = list(_needs(route.dependant))
+    if not needs:
+        raise LookupError(f"{route.path} does not say what it asks of its caller: Depends(Needs(...))")
+    return tuple(dict.fromkeys(scope for one in needs for scope in one.scopes))
+
+
+def _needs(dependant: Dependant) -> Iterator[Needs]:
+    for one in dependant.dependencies:
+        if isinstance(one.call, Needs):
+            yield one.call
+        yield from _needs(one)

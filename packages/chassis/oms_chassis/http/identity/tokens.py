@@ -1,0 +1,87 @@
+"""An issuer's tokens (RFC 7519, RFC 9068): signature, issuer, audience, times; verified once and remembered until they
+expire.
+"""
+
+import hashlib
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import jwt
+
+from oms_chassis.access import AccessSettings
+from oms_chassis.http.identity.bounded import Bounded
+from oms_chassis.http.identity.callers import Caller
+from oms_chassis.http.identity.issuer import Issuer
+from oms_chassis.http.identity.problems import CredentialsInvalid, IdentityUnavailable
+
+REMEMBERED = 10_000  # tokens
+LONGEST = 8 * 1024  # characters
+SUBJECT = 255  # characters, by OpenID Connect
+_REQUIRED = ["exp", "iss", "aud"]
+
+
+class Tokens:
+    """Verifies tokens with the keys that the issuer has at this moment."""
+
+    def __init__(self, settings: AccessSettings, issuer: Issuer) -> None:
+        self._settings, self._issuer = settings, issuer
+        self._known: Bounded[Caller] = Bounded(REMEMBERED)
+        self._generation = issuer.generation
+
+    def caller(self, token: str) -> Caller:
+        """Whose token it is. Raises CredentialsInvalid or IdentityUnavailable."""
+        if self._generation != self._issuer.generation:  # a key is gone, and what it has signed is not valid any more
+            self._generation = self._issuer.generation
+            self._known.clear()
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        caller = self._known.get(digest)
+        if caller is None:
+            caller = self._verify(token)
+            self._known.put(digest, caller)
+        if caller.until is not None and caller.until <= time.time():
+            raise CredentialsInvalid
+        return caller
+
+    def _verify(self, token: str) -> Caller:
+        if len(token) > LONGEST:
+            raise CredentialsInvalid
+        try:
+            key = self._key(jwt.get_unverified_header(token))
+            return self._caller(self._claims(token, key))
+        except (jwt.PyJWTError, ValueError, TypeError, KeyError):
+            raise CredentialsInvalid from None
+
+    def _key(self, header: Mapping[str, Any]) -> jwt.PyJWK:
+        algorithm, kid = header.get("alg"), header.get("kid")
+        if algorithm not in self._settings.jwt_algorithms:
+            raise CredentialsInvalid
+        key = self._issuer.key(kid, algorithm)
+        if key is None:
+            raise IdentityUnavailable if self._issuer.want(kid) else CredentialsInvalid
+        return key
+
+    def _claims(self, token: str, key: jwt.PyJWK) -> Mapping[str, Any]:
+        settings = self._settings
+        claims: Mapping[str, Any] = jwt.decode(
+            token,
+            key,
+            algorithms=list(settings.jwt_algorithms),
+            audience=settings.jwt_audience,
+            issuer=settings.jwt_issuer,
+            leeway=settings.jwt_leeway_seconds,
+            options={"require": _REQUIRED},
+        )
+        return claims
+
+    def _caller(self, claims: Mapping[str, Any]) -> Caller:
+        subject = claims[self._settings.jwt_subject_claim]
+        if not isinstance(subject, str) or not 0 < len(subject) <= SUBJECT or not subject.isprintable():
+            raise CredentialsInvalid
+        scopes = _scopes(claims.get(self._settings.jwt_scope_claim, "")).union(self._settings.jwt_default_scopes)
+        return Caller(subject, scopes, float(claims["exp"]) + self._settings.jwt_leeway_seconds)
+
+
+def _scopes(claim: object) -> frozenset[str]:
+    listed = claim.split() if isinstance(claim, str) else claim if isinstance(claim, list) else []
+    return frozenset(one for one in listed if isinstance(one, str))

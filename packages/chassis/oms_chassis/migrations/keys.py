@@ -1,0 +1,27 @@
+"""The table of API keys: a migration of each service that has public routes."""
+
+import sqlalchemy as sa
+
+
+def create_api_keys() -> None:
+    """The table of `tables.ApiKeyColumns`. The release before neither reads nor writes it."""
+    from alembic import op
+
+    op.create_table(
+        "api_key",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("digest", sa.Text, nullable=False, unique=True),
+        sa.Column("subject", sa.Text, nullable=False),
+        sa.Column("scopes", sa.ARRAY(sa.Text), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+        sa.Column("expires_at", sa.DateTime(timezone=True)),
+        sa.Column("last_used_at", sa.DateTime(timezone=True)),
+        sa.Column("revoked_at", sa.DateTime(timezone=True)),
+    )
+
+
+def drop_api_keys() -> None:
+    """Undo `create_api_keys`."""
+    from alembic import op
+
+    op.drop_table("api_key")

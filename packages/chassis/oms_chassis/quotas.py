@@ -1,0 +1,34 @@
+"""Quotas: so many in so many seconds, written `100/60`."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
+
+from pydantic import BeforeValidator
+from pydantic_settings import NoDecode
+
+_SHAPE = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,8})\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """`count` in `seconds`."""
+
+    count: int
+    seconds: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """`100/60` as a quota. Raises ValueError, which repeats nothing of the text."""
+        found = _SHAPE.match(text)
+        if found is None:
+            raise ValueError("must be a number and seconds, as in 100/60")
+        return cls(int(found[1]), int(found[2]))
+
+
+def optional(value: Any) -> Any:
+    """A setting's text as a quota, None where it is empty."""
+    return (Quota.parse(value) if value else None) if isinstance(value, str) else value
+
+
+OptionalQuota = Annotated[Quota | None, NoDecode, BeforeValidator(optional)]

@@ -1,0 +1,46 @@
+"""The public routes of a service, and what runs next to them: lookups of API keys, and the threads that write when keys
+were last used and fetch the issuer's keys."""
+
+from collections.abc import Sequence
+
+from starlette.types import ASGIApp
+
+from oms_chassis.http import app as public
+from oms_chassis.http.edge import Edge
+from oms_chassis.http.identity import issuer, keyring
+from oms_chassis.runtime.service import Components
+from oms_chassis.runtime.threads import Loop, Task
+from oms_chassis.settings import Settings
+from oms_chassis.telemetry.logs import logger
+from oms_chassis.telemetry.metrics import Metrics
+
+log = logger(__name__)
+
+
+def app(name: str, settings: Settings, components: Components, metrics: Metrics, edge: Edge) -> ASGIApp:
+    """The application of a service's public routes, behind their edge."""
+    return public.create(
+        f"OMS {name}", components.routers, components.provides, metrics, settings.body_limit, edge=edge
+    )
+
+
+def writers(edge: Edge) -> Sequence[Loop]:
+    """The threads that requests wait for."""
+    keys = edge.authentication.keyring
+    return [keys.lookups] if keys is not None else []
+
+
+def tasks(edge: Edge) -> Sequence[Task]:
+    """The threads that no request waits for."""
+    found, ways = [], edge.authentication
+    if ways.keyring is not None:
+        found.append(Task("api-key-uses", ways.keyring.write_uses, keyring.USES_EVERY))
+    if ways.issuer is not None:
+        found.append(Task("issuer-keys", ways.issuer.refresh, issuer.LOOK, first=0.0))
+    return found
+
+
+def announce(settings: Settings, *, is_public: bool) -> None:
+    """Say at every start that nobody is asked who they are."""
+    if is_public and settings.is_open:
+        log.warning("open_to_everybody", hint="OMS_AUTH is none: whoever reaches the port may do everything")

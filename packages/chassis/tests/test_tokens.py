@@ -1,0 +1,226 @@
+"""An issuer's tokens: who is taken for whom, and what becomes of it while the issuer is away or its keys change."""
+
+import base64
+import json
+import time
+from collections.abc import Iterator
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from pydantic import ValidationError
+from support.issuer import LocalIssuer, local_issuer
+
+from oms_chassis.access import AccessSettings
+from oms_chassis.http.identity import issuer as issuers
+from oms_chassis.http.identity import tokens as verified
+from oms_chassis.http.identity.issuer import Issuer
+from oms_chassis.http.identity.problems import CredentialsInvalid, IdentityUnavailable
+from oms_chassis.http.identity.tokens import Tokens
+
+
+@pytest.fixture
+def local() -> Iterator[LocalIssuer]:
+    with local_issuer() as issuer:
+        yield issuer
+
+
+@pytest.fixture
+def issuer(local: LocalIssuer) -> Issuer:
+    """The issuer as a service knows it; its keys have been fetched."""
+    known = Issuer(AccessSettings(**local.settings))
+    known.refresh()
+    return known
+
+
+@pytest.fixture
+def tokens(local: LocalIssuer, issuer: Issuer) -> Tokens:
+    return Tokens(AccessSettings(**local.settings), issuer)
+
+
+def test_a_token_is_its_subject_s_with_its_scopes_until_it_expires(local: LocalIssuer, tokens: Tokens) -> None:
+    caller = tokens.caller(local.token("ann", "orders:read", "orders:place", exp=int(time.time()) + 60))
+    assert (caller.subject, set(caller.scopes)) == ("ann", {"orders:read", "orders:place"})
+    assert caller.until is not None
+    assert caller.until == pytest.approx(time.time() + 60 + 30, abs=10)
+
+
+def test_scopes_may_be_a_list_and_some_may_be_everybody_s(local: LocalIssuer, issuer: Issuer) -> None:
+    settings = AccessSettings(**local.settings, jwt_scope_claim="roles", jwt_default_scopes=("orders:read",))
+    caller = Tokens(settings, issuer).caller(local.token(roles=["items:write", 7]))
+    assert caller.scopes == {"items:write", "orders:read"}
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("expired", {"exp": 1_000_000_000}),
+        ("without an end", {"exp": None}),
+        ("not yet valid", {"nbf": 99_999_999_999}),
+        ("another audience", {"aud": "another"}),
+        ("without an audience", {"aud": None}),
+        ("another issuer", {"iss": "https://other.example.com"}),
+        ("without a subject", {"sub": None}),
+        ("with an empty subject", {"sub": ""}),
+        ("with a subject that is no text", {"sub": 7}),
+        ("with a subject of two lines", {"sub": "a\nb"}),
+        ("with a subject that is too long", {"sub": "a" * 256}),
+    ],
+)
+def test_a_token_that_is_not_for_us_is_refused(
+    name: str, wrong: dict[str, Any], local: LocalIssuer, tokens: Tokens
+) -> None:
+    with pytest.raises(CredentialsInvalid):
+        tokens.caller(local.token(**wrong))
+
+
+def _part(value: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+
+def test_a_token_that_anybody_could_have_made_is_refused(local: LocalIssuer, tokens: Tokens) -> None:
+    """Unsigned; signed with the public key as a shared secret; signed by a stranger; changed; or no token at all."""
+    _, payload, signature = local.token().split(".")
+    public = local.documents["/keys"]["keys"][0]["x"]
+    claims = jwt.decode(local.token(), options={"verify_signature": False})
+    stranger = ec.generate_private_key(ec.SECP256R1())
+    changed = _part({**claims, "scope": "operator"})
+    made = [
+        f"{_part({'alg': 'none', 'typ': 'JWT', 'kid': 'first'})}.{payload}.",
+        jwt.encode(claims, public, "HS256", {"kid": "first"}),
+        jwt.encode(claims, stranger, "ES256", {"kid": "first"}),
+        f"{_part({'alg': 'ES256', 'kid': 'first'})}.{changed}.{signature}",
+        f"{_part({'alg': 'RS256', 'kid': 'first'})}.{payload}.{signature}",
+        f"{_part({'alg': ['ES256'], 'kid': 'first'})}.{payload}.{signature}",
+        f"{_part({'alg': 'ES256', 'kid': {}})}.{payload}.{signature}",
+        f"{_part([])}.{payload}.{signature}",
+        "", ".", "..", "ä.ä.ä", "a" * 10_000, "a.b.c",
+    ]  # fmt: skip
+    for token in made:
+        with pytest.raises(CredentialsInvalid):
+            tokens.caller(token)
+
+
+def test_a_token_is_verified_once_and_refused_when_it_has_expired(
+    local: LocalIssuer, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = local.token(exp=int(time.time()) + 60)
+    first = tokens.caller(token)
+    monkeypatch.setattr(tokens, "_verify", None)
+    assert tokens.caller(token) is first
+    later = time.time() + 91
+    monkeypatch.setattr(verified, "time", SimpleNamespace(time=lambda: later))
+    with pytest.raises(CredentialsInvalid):
+        tokens.caller(token)
+
+
+def test_keys_are_kept_while_the_issuer_is_away(
+    local: LocalIssuer, issuer: Issuer, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local.is_away = True
+    later = time.monotonic() + 10_000
+    monkeypatch.setattr(issuers, "time", SimpleNamespace(monotonic=lambda: later))
+    asked = len(local.asked)
+    issuer.refresh()
+    assert len(local.asked) > asked
+    assert tokens.caller(local.token()).subject == "ann"
+
+
+def test_until_the_issuer_was_reached_nobody_is_refused_for_good(local: LocalIssuer) -> None:
+    local.is_away = True
+    settings = AccessSettings(**local.settings)
+    issuer = Issuer(settings)
+    issuer.refresh()
+    with pytest.raises(IdentityUnavailable):
+        Tokens(settings, issuer).caller(local.token())
+
+
+def test_a_new_key_is_fetched_when_a_token_has_it_and_what_the_old_one_signed_is_not_valid_any_more(
+    local: LocalIssuer, issuer: Issuer, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = local.token()
+    assert tokens.caller(old).subject == "ann"
+    local.rotate("second")
+    later = time.monotonic() + issuers.COOLDOWN + 1
+    monkeypatch.setattr(issuers, "time", SimpleNamespace(monotonic=lambda: later))
+    with pytest.raises(IdentityUnavailable):
+        tokens.caller(local.token())
+    issuer.refresh()
+    assert tokens.caller(local.token()).subject == "ann"
+    with pytest.raises(CredentialsInvalid):
+        tokens.caller(old)
+
+
+def test_however_many_keys_are_unknown_the_issuer_is_asked_once_in_a_while(
+    local: LocalIssuer, issuer: Issuer, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, now = len(local.asked), time.monotonic()
+    for second in range(40):
+        monkeypatch.setattr(issuers, "time", SimpleNamespace(monotonic=partial(float, now + second)))
+        for number in range(20):
+            with pytest.raises((CredentialsInvalid, IdentityUnavailable)):
+                tokens.caller(local.token(kid=f"unknown-{second}-{number}"))
+        issuer.refresh()
+    fetches = (len(local.asked) - asked) / 2  # of two documents each
+    assert 1 <= fetches <= 40 / issuers.COOLDOWN
+
+
+@pytest.mark.parametrize(
+    ("path", "document"),
+    [
+        ("/.well-known/openid-configuration", {"issuer": "https://other.example.com", "jwks_uri": "http://localhost/"}),
+        ("/.well-known/openid-configuration", {"issuer": None, "jwks_uri": 7}),
+        ("/.well-known/openid-configuration", b"no json"),
+        ("/.well-known/openid-configuration", []),
+        ("/keys", {"keys": [{"kty": "oct", "k": "c2VjcmV0", "kid": "first"}]}),
+        ("/keys", {"keys": "first"}),
+        ("/keys", {"keys": [{"kty": "EC", "kid": str(number)} for number in range(101)]}),
+        ("/keys", b" " * 300_000),
+    ],
+    ids=["of another", "of nobody", "no-json", "a-list", "a-shared-secret", "no-keys", "too-many", "too-large"],
+)
+def test_what_is_no_issuer_s_document_changes_nothing(
+    path: str, document: Any, local: LocalIssuer, issuer: Issuer, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local.documents[path] = document
+    later = time.monotonic() + 10_000
+    monkeypatch.setattr(issuers, "time", SimpleNamespace(monotonic=lambda: later))
+    issuer.refresh()
+    assert tokens.caller(local.token()).subject == "ann"
+
+
+def test_keys_that_travel_unprotected_are_not_taken(local: LocalIssuer) -> None:
+    local.documents["/.well-known/openid-configuration"]["jwks_uri"] = "http://keys.example.com/"
+    settings = AccessSettings(**local.settings)
+    issuer = Issuer(settings)
+    issuer.refresh()
+    with pytest.raises(IdentityUnavailable):
+        Tokens(settings, issuer).caller(local.token())
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"auth": "basic"}, "OMS_AUTH"),
+        ({"auth": ""}, "OMS_AUTH"),
+        ({"auth": "none,jwt"}, "OMS_AUTH"),
+        ({"auth": "jwt"}, "OMS_JWT_ISSUER"),
+        ({"auth": "jwt", "jwt_issuer": "https://a.example.com"}, "OMS_JWT_AUDIENCE"),
+        ({"auth": "jwt", "jwt_issuer": "http://a.example.com", "jwt_audience": "oms"}, "https://"),
+        ({"jwt_algorithms": "none"}, "OMS_JWT_ALGORITHMS"),
+        ({"jwt_algorithms": "RS256,HS256"}, "OMS_JWT_ALGORITHMS"),
+        ({"jwt_algorithms": ""}, "OMS_JWT_ALGORITHMS"),
+        ({"jwt_default_scopes": "orders:read,operator"}, "OMS_JWT_DEFAULT_SCOPES"),
+        ({"cors_origins": "shop.example.com"}, "OMS_CORS_ORIGINS"),
+        ({"cors_origins": "https://shop.example.com/"}, "OMS_CORS_ORIGINS"),
+        ({"cors_origins": "*,https://shop.example.com"}, "OMS_CORS_ORIGINS"),
+        ({"rate_limit": "100"}, "100/60"),
+        ({"rate_limit": "0/60"}, "100/60"),
+    ],
+)
+def test_settings_that_would_let_the_wrong_ones_in_are_refused(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        AccessSettings(**given)

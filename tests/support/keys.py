@@ -1,0 +1,27 @@
+"""API keys in a service's database, as `oms keys create` has them put there."""
+
+from oms_chassis.db import Database
+from oms_chassis.http.identity import apikeys
+from oms_chassis.migrations.keys import create_api_keys
+
+_ADD = """
+INSERT INTO api_key (id, digest, subject, scopes, expires_at)
+VALUES (%(id)s, %(digest)s, %(subject)s, %(scopes)s, now() + make_interval(secs => %(seconds)s))
+"""
+
+
+def add_key(database: Database, subject: str, *scopes: str, seconds: float | None = None) -> str:
+    """A new key; one that ends after so many seconds, if they are given."""
+    key = apikeys.new()
+    row = {"id": key.id, "digest": key.digest, "subject": subject, "scopes": list(scopes), "seconds": seconds}
+    database.execute(_ADD, **row)
+    return key.text
+
+
+def create_table(database: Database) -> None:
+    """For a database that has the chassis's tables only."""
+    from alembic.migration import MigrationContext
+    from alembic.operations import Operations
+
+    with database.engine.begin() as connection, Operations.context(MigrationContext.configure(connection)):
+        create_api_keys()
