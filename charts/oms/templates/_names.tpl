@@ -123,3 +123,17 @@ digits already.
 {{- $factor := get (dict "" 1 "K" 1000 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776) $unit -}}
 {{- mul (trimSuffix $unit . | int64) (default 1 $factor | int64) -}}
 {{- end -}}
+
+{{/* Annotations of what holds data, as JSON: neither a service that is taken away nor an uninstall takes it along. */}}
+{{- define "oms.keep" -}}
+{{- if .Values.keepData -}}
+{{- dict "helm.sh/resource-policy" "keep" "argocd.argoproj.io/sync-options" "Prune=false,Delete=false" | toJson -}}
+{{- else -}}
+{}
+{{- end -}}
+{{- end -}}
+
+{{/* The major version that an image's tag begins with, or nothing. */}}
+{{- define "oms.major" -}}
+{{- regexReplaceAll "@.*$" . "" | splitList "/" | last | regexFind ":[0-9]+" | trimPrefix ":" -}}
+{{- end -}}

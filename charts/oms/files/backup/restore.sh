@@ -1,0 +1,16 @@
+# Puts the dumps of one backup (STAMP, or the latest) in the place of what the databases hold; each as a whole or not at all.
+# The services must not run meanwhile, and their groups are to be set back afterwards: docs/backup.md.
+set -euo pipefail
+cd "$BACKUPS"
+all=([0-9]*Z)
+stamp=${STAMP:-${all[-1]}}
+for service in $SERVICES; do
+  [ -s "$stamp/$service.dump" ] || { echo "restore: there is no $stamp/$service.dump" >&2; exit 1; }
+done
+for service in $SERVICES; do
+  { # committed only when the whole dump was read
+    echo 'BEGIN; DROP SCHEMA public CASCADE; CREATE SCHEMA public;'
+    pg_restore --no-owner --no-acl --file=- "$stamp/$service.dump" && echo 'COMMIT;'
+  } | psql --quiet --no-psqlrc --set=ON_ERROR_STOP=1 --output=/dev/null "$(cat "$URIS/$service")"
+  echo "restore: $service is as it was at $stamp"
+done

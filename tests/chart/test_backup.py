@@ -1,0 +1,197 @@
+"""Backups: what the chart makes for them, and its two scripts on a real Postgres."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from support.apiserver import manifest
+
+from oms_contracts.topics import SERVICES
+from oms_servers.postgres import binaries
+
+SCRIPTS = Path(__file__).parents[2] / "charts" / "oms" / "files" / "backup"
+EMBEDDED = {"database.embedded.backup.enabled": True}
+CNPG = {"database.mode": "cnpg", "database.cnpg.backup": {"enabled": True, "objectStore": "store"}}
+
+Script = Callable[..., str]
+
+
+@pytest.fixture
+def script(database_url: str, tmp_path: Path) -> Script:
+    """Run one of the scripts as the chart's Job does, for one service."""
+    (uris := tmp_path / "uris").mkdir()
+    (uris / "order").write_text(database_url)
+    (tmp_path / "backup").mkdir()
+
+    def run(name: str, **more: str) -> str:
+        given = {"BACKUPS": str(tmp_path / "backup"), "URIS": str(uris), "SERVICES": "order", "KEEP_DAYS": "7"}
+        env = {**os.environ, "PATH": f"{binaries()}:{os.environ['PATH']}", **given, **more}
+        done = subprocess.run(
+            ["bash", SCRIPTS / name], env=env, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert (urlsplit(database_url).password or "-") not in done.stdout
+        return done.stdout
+
+    return run
+
+
+def rows(database_url: str) -> list[Any]:
+    with psycopg.connect(database_url) as connection:
+        return connection.execute("SELECT id FROM kept ORDER BY id").fetchall()
+
+
+def execute(database_url: str, *statements: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
+def test_a_database_is_what_it_was_when_it_was_dumped(script: Script, database_url: str) -> None:
+    execute(database_url, "CREATE TABLE kept (id int PRIMARY KEY)", "INSERT INTO kept SELECT generate_series(1, 3)")
+    script("backup.sh")
+    execute(database_url, "DELETE FROM kept", "INSERT INTO kept VALUES (9)", "CREATE TABLE of_a_later_release (id int)")
+    script("restore.sh")
+    assert rows(database_url) == [(1,), (2,), (3,)]
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT to_regclass('of_a_later_release')").fetchone() == (None,)
+    script("backup.sh", KEEP_DAYS="1")  # what was restored can be dumped and restored again
+    script("restore.sh")
+    assert rows(database_url) == [(1,), (2,), (3,)]
+
+
+def test_a_restore_that_fails_changes_nothing(script: Script, database_url: str, tmp_path: Path) -> None:
+    execute(database_url, "CREATE TABLE kept (id int PRIMARY KEY)", "INSERT INTO kept VALUES (1)")
+    script("backup.sh")
+    dump = next((tmp_path / "backup").glob("*/order.dump"))
+    dump.write_bytes(dump.read_bytes()[:-200])
+    with pytest.raises(AssertionError):
+        script("restore.sh")
+    assert rows(database_url) == [(1,)]
+
+
+def test_dumps_that_are_too_old_are_removed_and_the_newest_is_not(
+    script: Script, database_url: str, tmp_path: Path
+) -> None:
+    for name, days in {"20200101T000000Z": 9, "20200102T000000Z": 6}.items():
+        (old := tmp_path / "backup" / name).mkdir()
+        at = old.stat().st_mtime - days * 86400
+        os.utime(old, (at, at))
+    (tmp_path / "backup" / ".partial").mkdir()  # of a run that was ended
+    script("backup.sh")
+    left = sorted(one.name for one in (tmp_path / "backup").iterdir())
+    assert left[0] == "20200102T000000Z"
+    assert len(left) == 2
+
+
+def test_a_cron_job_dumps_every_database_as_its_service(render: Any) -> None:
+    rendered = render(EMBEDDED)
+    spec = rendered.of("CronJob")["oms-backup"]["spec"]
+    pod = spec["jobTemplate"]["spec"]["template"]["spec"]
+    env = {one["name"]: one["value"] for one in pod["containers"][0]["env"]}
+    assert set(env["SERVICES"].split()) == set(SERVICES)
+    uris = next(one for one in pod["volumes"] if one["name"] == "uris")["projected"]["sources"]
+    assert {one["secret"]["name"] for one in uris} == {f"oms-{service}-database" for service in SERVICES}
+    assert {one["secret"]["items"][0]["path"] for one in uris} == set(SERVICES)
+    assert spec["concurrencyPolicy"] == "Forbid"
+    claim = rendered.of("PersistentVolumeClaim")["oms-backup"]
+    assert claim["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+
+
+def test_the_volume_of_the_backups_is_no_part_of_a_release_that_waits_for_it(installed: Any) -> None:
+    enabled = {"database__embedded__backup__enabled": True}
+    claim = installed(**enabled).of("PersistentVolumeClaim")["oms-backup"]
+    assert claim["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+    there = manifest("PersistentVolumeClaim", "oms-backup")
+    assert not installed(there, **enabled).of("PersistentVolumeClaim")  # a hook would be deleted and made again
+
+
+def test_a_backup_may_reach_the_databases_and_nobody_else_may_do_it_for_it(render: Any) -> None:
+    policies = render(EMBEDDED).of("NetworkPolicy")
+    peer = {"app.kubernetes.io/component": "backup"}
+    for service in SERVICES:
+        (rule,) = policies[f"oms-{service}-postgres"]["spec"]["ingress"]
+        assert [one for one in rule["from"] if peer.items() <= one["podSelector"]["matchLabels"].items()]
+    assert policies["oms-backup"]["spec"]["ingress"] == []
+    assert len(render().of("NetworkPolicy")["oms-sms-postgres"]["spec"]["ingress"][0]["from"]) == 1
+
+
+def test_clusters_are_backed_up_by_the_plugin_or_as_snapshots(render: Any, helm: Any) -> None:
+    plugin = render(CNPG)
+    for service in SERVICES:
+        spec = plugin.of("ScheduledBackup")[f"oms-{service}-postgres"]["spec"]
+        assert spec["cluster"]["name"] == f"oms-{service}-postgres"
+        assert (spec["method"], spec["backupOwnerReference"]) == ("plugin", "none")
+        assert spec["pluginConfiguration"] == {"name": "barman-cloud.cloudnative-pg.io"}
+        (used,) = plugin.of("Cluster")[f"oms-{service}-postgres"]["spec"]["plugins"]
+        assert used["parameters"] == {"barmanObjectName": "store"}
+    snapshots = render(
+        {
+            "database.mode": "cnpg",
+            "database.cnpg.backup": {"enabled": True, "method": "volumeSnapshot", "snapshotClass": "fast"},
+        }
+    )
+    assert snapshots.of("ScheduledBackup")["oms-sms-postgres"]["spec"]["method"] == "volumeSnapshot"
+    volume = snapshots.of("Cluster")["oms-sms-postgres"]["spec"]["backup"]["volumeSnapshot"]
+    assert volume == {"className": "fast", "snapshotOwnerReference": "none"}
+    assert "objectStore" in helm.refusal({"database.mode": "cnpg", "database.cnpg.backup": {"enabled": True}})
+
+
+@pytest.mark.parametrize("kind", ["Cluster", "KafkaTopic"])
+def test_what_holds_data_stays_when_the_release_goes(render: Any, kind: str) -> None:
+    for keep in (True, False):
+        for one in render({"database.mode": "cnpg", "keepData": keep}).of(kind).values():
+            annotations = one["metadata"].get("annotations", {})
+            assert (annotations.get("helm.sh/resource-policy") == "keep") == keep
+            assert ("argocd.argoproj.io/sync-options" in annotations) == keep
+
+
+def test_volumes_stay_when_a_service_goes(render: Any) -> None:
+    for one in render({"kafka.mode": "embedded"}).of("StatefulSet").values():
+        retention = one["spec"]["persistentVolumeClaimRetentionPolicy"]
+        assert retention == {"whenDeleted": "Retain", "whenScaled": "Retain"}
+
+
+def test_production_acknowledges_nothing_that_one_instance_alone_has(render: Any) -> None:
+    rendered = render(file=SCRIPTS.parents[1] / "values-production.yaml")
+    for cluster in rendered.of("Cluster").values():
+        spec = cluster["spec"]
+        assert spec["instances"] == 3
+        assert spec["postgresql"]["synchronous"] == {"method": "any", "number": 1, "dataDurability": "required"}
+        assert spec["postgresql"]["parameters"]["max_connections"] == "200"  # merged, not replaced
+        assert spec["enablePDB"] is True
+    assert len(rendered.of("ScheduledBackup")) == 5
+
+
+def test_a_cluster_takes_whatever_else_cloudnativepg_knows(render: Any) -> None:
+    more = {"walStorage": {"size": "5Gi"}, "storage": {"size": "7Gi"}, "primaryUpdateMethod": "switchover"}
+    spec = render({"database.mode": "cnpg", "database.cnpg.spec": more}).of("Cluster")["oms-order-postgres"]["spec"]
+    assert more.items() <= spec.items()
+    assert spec["bootstrap"]["initdb"]["owner"] == "order"
+
+
+def test_a_lone_instance_lets_its_node_be_drained(render: Any) -> None:
+    assert {one["spec"]["enablePDB"] for one in render({"database.mode": "cnpg"}).of("Cluster").values()} == {False}
+
+
+def test_no_data_is_upgraded_to_another_major_version_by_the_way(helm: Any, refused: Any) -> None:
+    assert "Postgres 19" in helm.refusal({"database.embedded.image": "registry.example.com:5000/postgres:19.1"})
+    theirs = manifest("Cluster", "oms-order-postgres", "postgresql.cnpg.io/v1", status={"image": "pg:17.5"}, spec={})
+    cnpg = {"database__mode": "cnpg"}
+    assert "database.cnpg.image=pg:17.5 keeps it" in refused(theirs, **cnpg)
+    assert refused(theirs, **cnpg, database__cnpg__image="pg:17.6") == ""
+    assert refused(theirs, **cnpg, database__cnpg__acceptMajorUpgrade=True) == ""
+    assert refused({**theirs, "status": {"image": "pg:18.1"}}, **cnpg) == ""
+
+
+def test_a_cluster_can_be_recovered_from_its_archive(render: Any) -> None:
+    recovery = {"bootstrap": {"recovery": {"source": "archive", "database": "order", "owner": "order"}}}
+    values = {"database.mode": "cnpg", "services.order.database": {"spec": recovery}}
+    clusters = render(values).of("Cluster")
+    assert clusters["oms-order-postgres"]["spec"]["bootstrap"] == recovery["bootstrap"]
+    assert "initdb" in clusters["oms-sms-postgres"]["spec"]["bootstrap"]

@@ -1,0 +1,39 @@
+"""A backup is taken, data is lost, and the restore brings it back: by the script that docs/backup.md names."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from support.cluster import CONTEXT, Cluster
+
+from oms_contracts.topics import SERVICES
+
+pytestmark = pytest.mark.cluster
+
+RESTORE = Path(__file__).parents[2] / "scripts" / "restore.py"
+
+
+def test_what_was_lost_after_a_backup_is_restored_and_read_again(cluster: Cluster, place: Callable[[], str]) -> None:
+    cluster.upgrade("database.embedded.backup.enabled=true")
+    order_id = place()
+    cluster.kubectl("create", "job", "backup-now", "--from=cronjob/oms-backup")
+    try:
+        cluster.kubectl("wait", "--for=condition=complete", "job/backup-now", "--timeout=180s")
+    finally:
+        cluster.kubectl("delete", "job", "backup-now")
+    later = place()
+    lose = "DELETE FROM orders; DELETE FROM inbox"
+    exec_ = ("exec", "oms-order-postgres-0", "--container=postgres", "--")
+    cluster.kubectl(*exec_, "psql", "--host=/var/run/postgresql", "--username=postgres", "order", "-c", lose)
+    assert httpx.get(f"{cluster.url}/order/{order_id}").status_code == 404
+    command = [sys.executable, RESTORE, f"--context={CONTEXT}", "dumps"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("rewound") == len(SERVICES)
+    cluster.await_ready()
+    assert httpx.get(f"{cluster.url}/order/{order_id}").json()["status"] == "CONFIRMED"
+    assert httpx.get(f"{cluster.url}/order/{later}").status_code == 404  # docs/backup.md says so
+    place()
