@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 MARGIN = timedelta(hours=1)  # before a backup began: what waited in Kafka then came into the databases later
-PATIENCE = 600  # seconds for each step
+STEP_SECONDS = 600  # seconds for each step
 REPLICAS = "oms/replicas"  # annotation of a Deployment that is stopped: how many replicas it had
 PAUSED = "autoscaling.keda.sh/paused"
 OF_A_SERVER = ("livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "ports")
@@ -88,7 +88,7 @@ class Cluster:
             self._run("annotate", f"deployment/{name}", f"{REPLICAS}-")
         self._pause(None)
         for name in names:
-            self._run("rollout", "status", f"deployment/{name}", f"--timeout={PATIENCE}s")
+            self._run("rollout", "status", f"deployment/{name}", f"--timeout={STEP_SECONDS}s")
 
     def restore(self, stamp: str) -> str:
         """Restore a backup's dumps; what was printed."""
@@ -144,16 +144,16 @@ class Cluster:
 
     def _run(self, *arguments: str, given: str | None = None) -> str:
         command = [*self._kubectl, *arguments]
-        limit = PATIENCE + 30
+        limit = STEP_SECONDS + 30
         return subprocess.run(command, input=given, capture_output=True, text=True, check=True, timeout=limit).stdout
 
 
 def _until(done: Callable[[], Any]) -> Any:
     """What this answers once it answers anything; asked each second, and not for ever."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + STEP_SECONDS
     while not (found := done()):
         if time.monotonic() > end:
-            raise subprocess.CalledProcessError(1, ["wait"], stderr=f"not within {PATIENCE} s")
+            raise subprocess.CalledProcessError(1, ["wait"], stderr=f"not within {STEP_SECONDS} s")
         time.sleep(1)
     return found
 

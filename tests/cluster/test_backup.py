@@ -29,7 +29,7 @@ def test_what_was_lost_after_a_backup_is_restored_and_read_again(cluster: Cluste
     exec_ = ("exec", "oms-order-postgres-0", "--container=postgres", "--")
     cluster.kubectl(*exec_, "psql", "--host=/var/run/postgresql", "--username=postgres", "order", "-c", lose)
     assert httpx.get(f"{cluster.url}/order/{order_id}").status_code == 404
-    command = [sys.executable, RESTORE, f"--context={CONTEXT}", "dumps"]
+    command = [sys.executable, str(RESTORE), f"--context={CONTEXT}", "dumps"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("rewound") == len(SERVICES)
