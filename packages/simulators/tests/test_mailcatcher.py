@@ -5,7 +5,7 @@ import resource
 import signal
 import smtplib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
@@ -130,10 +130,12 @@ def test_it_stops_cleanly_and_what_it_had_is_there_after_a_restart(tmp_path: Pat
         post(catcher)
         send(catcher, mail("o-2"), mail("o-3"))
         assert catcher.counts() == {"email": 3, "sms": 1, "emailDeliveries": 4}
-    assert len(mailbox.Maildir(folder / "mail")) == 4
+    with closing(mailbox.mbox(folder / "mail.mbox")) as kept:
+        assert [one["X-Order-Id"] for one in kept] == ["o-1", "o-2", "o-2", "o-3"]
 
 
-def test_what_was_acknowledged_survives_a_kill_and_what_is_torn_is_left_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("torn", [-1, -60, 60, 5])
+def test_what_was_acknowledged_survives_a_kill_and_what_is_torn_is_left_out(tmp_path: Path, torn: int) -> None:
     folder, smtp_port, http_port = tmp_path / "catcher", free_port(), free_port()
     with running_mail_catcher(folder, smtp_port, http_port) as catcher:
         send(catcher, mail("o-1"))
@@ -142,7 +144,8 @@ def test_what_was_acknowledged_survives_a_kill_and_what_is_torn_is_left_out(tmp_
         catcher.process.wait()
     whole = (folder / "sms.jsonl").read_bytes()
     (folder / "sms.jsonl").write_bytes(whole + whole[:-5])
-    (folder / "mail" / "tmp" / "torn").write_bytes(b"Message-ID: <torn")
+    mails = (folder / "mail.mbox").read_bytes()
+    (folder / "mail.mbox").write_bytes(mails + mails[:torn])
     with running_mail_catcher(folder, smtp_port, http_port) as catcher:
         assert catcher.counts() == {"email": 1, "sms": 1, "emailDeliveries": 1}
         send(catcher, mail("o-2"))

@@ -42,12 +42,11 @@ class Query(BaseModel):
 
 
 class MailCatcher:
-    """Both stores. A thread for each does all that touches its files: nothing needs a lock, and no text waits for the
-    mails, which a maildir syncs to disk one by one."""
+    """Both stores. A thread for each does all that touches its file: nothing needs a lock."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.mails = Mails(folder / "mail")
+        self.mails = Mails(folder / "mail.mbox")
         self.texts = Texts(folder / "sms.jsonl")
         self._threads: dict[Kind, Executor] = {
             "email": ThreadPoolExecutor(1, "mails"),
@@ -79,6 +78,7 @@ class MailCatcher:
         for thread in self._threads.values():
             thread.shutdown()
         self.texts.close()
+        self.mails.close()
 
 
 def create_app(folder: Path, host: str, smtp_port: int) -> Starlette:

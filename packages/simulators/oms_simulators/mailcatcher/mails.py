@@ -1,67 +1,95 @@
-"""Emails on disk, in a maildir that any mail program can open.
+"""Emails on disk, in an mbox (RFC 4155) that any mail program can open.
 
-Duplicates are kept as they came and left out on reading, by Message-ID, as a mail reader does: so a test that wants to
-know how often a service truly sent can still see it (`deliveries`).
+One file, because to make a file for each mail costs more CPU than everything else that is done with it. Duplicates are
+kept as they came and left out on reading, by Message-ID, as a mail reader does: so a test that wants to know how often
+a service truly sent can still see it (`deliveries`).
 """
 
-import mailbox
+import re
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from email import policy
 from email.message import EmailMessage
 from email.parser import BytesHeaderParser, BytesParser
 from pathlib import Path
 
+from oms_simulators.mailcatcher.appending import append
 from oms_simulators.mailcatcher.record import Record, instant
 
 _HEADERS = BytesHeaderParser(policy=policy.compat32)  # ten times as fast as the policies that decode
+_SEPARATOR = re.compile(rb"^(>*From )", re.MULTILINE)  # what a line of a mail must not look like
+_QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
+# The first line of each mail's entry, as an mbox wants it; the second tells how long what follows is, and when it came.
+_ENTRY = re.compile(rb"From mailcatcher .{24}\nX-Mailcatcher: length=([0-9]+) received=([0-9.]+)\n")
+_LONGEST_ENTRY = 200
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where in the maildir a mail is."""
+    """Where in the file a mail is, in bytes."""
 
-    key: str
+    start: int
+    length: int
     order_id: str
     received_at: float
 
 
 class Mails:
-    """Used by one thread at a time."""
+    """Used by one thread at a time. Nothing is synced to disk: this stands in for a mail server on test systems."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = mailbox.Maildir(folder, factory=None, create=True)
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("ab+", buffering=0)
         self._first: dict[str, _Place] = {}  # by Message-ID, in the order of arrival
         self._by_order: dict[str, list[str]] = {}  # Message-IDs
         self.deliveries = 0
-        for key in sorted(self._folder.iterkeys(), key=_moment):
-            self._index(key, self._folder.get_bytes(key))
+        for start, length, received_at in self._load():
+            self._index(self._read(start, length), start, length, received_at)
 
     def __len__(self) -> int:
         return len(self._first)
 
     def keep(self, mail: bytes) -> None:
         """Store a mail; OSError if the disk refuses."""
-        self._index(self._folder.add(mail), mail)
+        kept, now = _SEPARATOR.sub(rb">\1", mail.replace(b"\r\n", b"\n")), time.time()
+        entry = f"From mailcatcher {time.asctime(time.gmtime(now))}\nX-Mailcatcher: length={len(kept)} received={now}\n"
+        start = append(self._file, b"%s%s\n" % (entry.encode(), kept)) + len(entry)
+        self._index(mail, start, len(kept), now)
 
     def read(self, order_id: str | None, limit: int) -> list[Record]:
         """The newest `limit` mails (of an order), oldest of them first."""
         found = list(self._first) if order_id is None else list(self._by_order.get(order_id, ()))
         places = [(message_id, self._first[message_id]) for message_id in found[-limit:]]
-        return [_record(message_id, place, self._folder.get_bytes(place.key)) for message_id, place in places]
+        return [_record(message_id, place, self._read(place.start, place.length)) for message_id, place in places]
 
-    def _index(self, key: str, mail: bytes) -> None:
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    def _read(self, start: int, length: int) -> bytes:
+        self._file.seek(start)
+        return _QUOTED.sub(rb"\1", self._file.read(length))
+
+    def _load(self) -> Iterator[tuple[int, int, float]]:
+        """Where each mail starts, how long it is, and when it came. A kill may have left half of one: it is cut off."""
+        end, position = self._file.seek(0, 2), 0
+        while position < end:
+            self._file.seek(position)
+            entry = _ENTRY.match(self._file.read(_LONGEST_ENTRY))
+            start, length = position + (entry.end() if entry else 0), int(entry[1]) if entry else 0
+            if entry is None or start + length + 1 > end:
+                self._file.truncate(position)
+                return
+            yield start, length, float(entry[2])
+            position = start + length + 1
+
+    def _index(self, mail: bytes, start: int, length: int, received_at: float) -> None:
         headers = _HEADERS.parsebytes(mail)
-        message_id, order_id = str(headers["Message-ID"] or f"<{key}>"), str(headers["X-Order-Id"] or "")
+        message_id, order_id = str(headers["Message-ID"] or f"<{start}>"), str(headers["X-Order-Id"] or "")
         self.deliveries += 1
         if message_id not in self._first:
-            self._first[message_id] = _Place(key, order_id, _moment(key))
+            self._first[message_id] = _Place(start, length, order_id, received_at)
             self._by_order.setdefault(order_id, []).append(message_id)
-
-
-def _moment(key: str) -> float:
-    """When a mail came, in seconds since the epoch: a maildir's names begin with it (`1764000000.M123456P…`)."""
-    seconds, _, rest = key.partition(".M")
-    return float(f"{seconds}.{rest.partition('P')[0]:0>6}")
 
 
 def _record(message_id: str, place: _Place, mail: bytes) -> Record:

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from oms_simulators.mailcatcher.appending import append
 from oms_simulators.mailcatcher.record import Record, instant
 
 
@@ -24,15 +25,7 @@ class Texts:
         if key in self._records:
             return
         stamped = {"key": key, **text, "at": time.time()}
-        line, end = json.dumps(stamped).encode() + b"\n", self._file.tell()
-        try:
-            written = self._file.write(line)
-        except OSError:
-            self._file.truncate(end)
-            raise
-        if written != len(line):
-            self._file.truncate(end)
-            raise OSError("the disk is full")
+        append(self._file, json.dumps(stamped).encode() + b"\n")
         self._index(stamped)
 
     def read(self, order_id: str | None, limit: int) -> list[Record]:
