@@ -20,7 +20,7 @@ from oms_simulators.mailcatcher.record import Record, instant
 _HEADERS = BytesHeaderParser(policy=policy.compat32)  # ten times as fast as the policies that decode
 _SEPARATOR = re.compile(rb"^(>*From )", re.MULTILINE)  # what a line of a mail must not look like
 _QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
-# The first line of each mail's entry, as an mbox wants it; the second tells how long what follows is, and when it came.
+# The first line of each mail's entry, as an mbox wants it; the second says how long what follows is, and when it came.
 _ENTRY = re.compile(rb"From mailcatcher .{24}\nX-Mailcatcher: length=([0-9]+) received=([0-9.]+)\n")
 _LONGEST_ENTRY = 200
 
