@@ -4,7 +4,7 @@ import httpx
 from invariants import Sources, check_when_quiet
 from support.orders import DECLINED, NO_FUNDS, body, ended, messages, place
 
-SCARCE = ("Item5", 10_000)  # there is one
+SCARCE = ("Item5", 10_000)  # there is some, but not so much
 
 
 def statuses(order: dict[str, list[dict[str, str]]]) -> list[str]:

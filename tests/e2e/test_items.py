@@ -58,3 +58,23 @@ def test_a_restock_lets_orders_through_again(orders: httpx.Client, inventory: ht
     assert ended(orders, place(orders, body((item, 10))))["status"] == "CANCELLED"
     inventory.post(f"/items/{item}/restock", json={"quantity": 10}).raise_for_status()
     assert ended(orders, place(orders, body((item, 10))))["status"] == "CONFIRMED"
+
+
+def test_an_item_is_refused_from_when_it_is_sold_out_until_it_is_back(
+    orders: httpx.Client, inventory: httpx.Client
+) -> None:
+    item = f"last-{uuid4().hex}"
+    inventory.put(f"/items/{item}", json={"name": "The last", "unitPrice": 100, "onHand": 1}).raise_for_status()
+    order = body((item, 1))
+    assert eventually(lambda: orders.post("/order", json=order).status_code == 202)
+
+    def refusal() -> httpx.Response | None:
+        response = orders.post("/order", json=order)
+        return response if response.status_code != 202 else None
+
+    refused = eventually(refusal)
+    assert refused is not None
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/out-of-stock")
+    assert refused.json()["errors"] == [{"field": "items[0].id", "message": "is sold out"}]
+    inventory.post(f"/items/{item}/restock", json={"quantity": 1}).raise_for_status()
+    assert eventually(lambda: orders.post("/order", json=order).status_code == 202)

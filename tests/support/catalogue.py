@@ -9,7 +9,9 @@ from support.chassis import eventually
 from support.orders import body
 
 PLENTY, SCARCE = 1_000_000, "Item5"
-ITEMS = [{**item, "onHand": item["onHand"] if item["id"] == SCARCE else PLENTY} for item in sample.ITEMS]
+# Too little for the orders of 10,000 that are to fail, and never sold out: what is, is refused before it is paid.
+LITTLE = 5_000
+ITEMS = [{**item, "onHand": LITTLE if item["id"] == SCARCE else PLENTY} for item in sample.ITEMS]
 ENVIRONMENT = {"inventory": {"OMS_CATALOGUE": json.dumps(ITEMS)}}
 
 

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from oms_cli import sample
-from oms_cli.client import Client, Json
+from oms_cli.client import Client, Json, Refused
 from oms_cli.output import follow
 from oms_platform.control import ask
 from oms_platform.running import NotRunning, Running
@@ -66,13 +66,18 @@ class Demo:
     def _sold_out(self) -> None:
         self._title("3. Two customers want the last piece")
         left = self._last_pieces()
-        orders = [self._place(sample.order(SCARCE_ITEM, left)) for _ in range(2)]
+        orders = [self._place(sample.order(SCARCE_ITEM, left))]
+        try:
+            orders.append(str(self._client.place(sample.order(SCARCE_ITEM, left))["id"]))
+        except Refused as refused:
+            self._console.print(f"  the second was too late for that: {refused}", highlight=False)
         ends = [self._follow(order, ORDER_SECONDS) for order in orders]
-        self._expect(sorted(ends), [("CANCELLED", "out-of-stock"), ("CONFIRMED", "")])
+        self._expect(sorted(ends), [("CANCELLED", "out-of-stock"), ("CONFIRMED", "")][-len(orders) :])
         self._await_messages(orders)
         self._why(
             "Both had paid when inventory found too little for the second: it publishes that, and payment refunds "
-            "(compensation) before the order is CANCELLED."
+            "(compensation) before the order is CANCELLED. A moment later, the item is known to be sold out, and POST "
+            "/order refuses it (409)."
         )
 
     def _cancelled(self) -> None:

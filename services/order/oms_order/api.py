@@ -54,6 +54,7 @@ Looks = Annotated[Caller, Depends(Needs("orders:read"))]
         MalformedJson,
         problems.IdempotencyKeyRequired,
         problems.IdempotencyKeyInUse,
+        problems.OutOfStock,
         problems.UnsupportedMediaType,
         problems.InvalidOrder,
         problems.BadPhone,

@@ -28,6 +28,7 @@ class CatalogueItem:
     name: str
     unit_price: int
     currency: str
+    available: bool
     version: int
 
 
@@ -81,7 +82,9 @@ class Catalogue:
     def _update(self, rows: Rows) -> None:
         for row in rows:
             if self._is_news(row.id, row.version):
-                self.items[row.id] = CatalogueItem(row.id, row.name, row.unit_price, row.currency, row.version)
+                self.items[row.id] = CatalogueItem(
+                    row.id, row.name, row.unit_price, row.currency, row.available, row.version
+                )
 
     def _is_news(self, id_: str, version: int) -> bool:
         known = self.items.get(id_)

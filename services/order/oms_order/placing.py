@@ -99,6 +99,8 @@ class Placing:
     async def _accept(self, body: OrderBody, origin: Origin, deadline: Deadline) -> Answer:
         self._backpressure.check()
         lines = pricing.lines_of(body, await self._known(body, deadline))
+        if not self._settings.accept_sold_out:
+            pricing.check_available(lines)
         placement = self._placement(body, lines, origin, deadline.until)
         stored = await self._write(placement, deadline)
         if stored.order_id == placement.order_id:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from oms_order.catalogue import CatalogueItem
-from oms_order.problems import DuplicateItem, MixedCurrencies, TotalTooLarge, UnknownItem
+from oms_order.problems import DuplicateItem, MixedCurrencies, OutOfStock, TotalTooLarge, UnknownItem
 from oms_order.schemas import OrderBody
 
 MAX_TOTAL = 10**15  # minor units: far beyond any order, far below what a bigint holds
@@ -19,6 +19,13 @@ def lines_of(body: OrderBody, known: Mapping[str, CatalogueItem]) -> list[tuple[
     if unknown:
         raise UnknownItem(*((field, "is not an item") for field in unknown))
     return [(known[item.id], item.quantity) for item in body.items]
+
+
+def check_available(lines: list[tuple[CatalogueItem, int]]) -> None:
+    """Raise OutOfStock if an item is known to be sold out. That none is does not mean that there is enough."""
+    sold_out = [f"items[{position}].id" for position, (item, _) in enumerate(lines) if not item.available]
+    if sold_out:
+        raise OutOfStock(*((field, "is sold out") for field in sold_out))
 
 
 def total(lines: list[tuple[CatalogueItem, int]]) -> int:

@@ -53,6 +53,12 @@ class UnknownItem(Problem):
     status, kind, title = 422, "unknown-item", "There is no such item"
 
 
+class OutOfStock(Problem):
+    """The catalogue says that an item is sold out; nothing was charged. The same order may be sent again later."""
+
+    status, kind, title = 409, "out-of-stock", "An item is sold out"
+
+
 class TotalTooLarge(Problem):
     """The order comes to more than can be charged."""
 

@@ -34,6 +34,10 @@ class OrderSettings(Settings):
     catalogue_seconds: float = Field(
         default=1.0, gt=0, description="between two looks for prices that other replicas learned"
     )
+    accept_sold_out: bool = Field(
+        default=False,
+        description="take orders of what is known to be sold out, and leave it to the inventory once they are paid",
+    )
     cancel_seconds: float = Field(
         default=0.0, ge=0, description="for how long a customer may cancel an order that is CONFIRMED already"
     )
