@@ -105,14 +105,17 @@ class Rendered:
         found: Manifest = self.of("Deployment")[deployment]["spec"]["template"]["spec"]["containers"][0]
         return found
 
-    def parts(self, service: str, registry: CollectorRegistry | None = None) -> Components:
-        """A service's parts, built from the settings that the chart gives it; nothing connects."""
-        code = import_module(f"oms_{service}.main").SERVICE
+    def settings(self, service: str) -> Any:
+        """The settings that the chart gives a service."""
         given = {one["name"]: one.get("value", SECRET) for one in self.container(f"oms-{service}")["env"]}
         with pytest.MonkeyPatch.context() as patch:
             for name, value in given.items():
                 patch.setenv(name, value)
-            settings = code.settings()
+            return import_module(f"oms_{service}.main").SERVICE.settings()
+
+    def parts(self, service: str, registry: CollectorRegistry | None = None) -> Components:
+        """A service's parts, built from the settings that the chart gives it; nothing connects."""
+        code, settings = import_module(f"oms_{service}.main").SERVICE, self.settings(service)
         database = Database(settings.database_url, settings.database_pool)
         try:
             parts: Components = code.build(Context(settings, database, registry or CollectorRegistry()))

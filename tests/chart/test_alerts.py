@@ -48,6 +48,18 @@ def healthy_pod(service: str, number: int) -> dict[str, str]:
         series("oms_job_calls_total", **this, queue="q", outcome="done"): GROWING,
         series("oms_job_calls_total", **this, queue="q", outcome="retry"): "0+1x100",
         series("oms_dead_letters_total", **this, topic="t"): NONE,
+        series("oms_consumer_paused", **this): NONE,
+        series("oms_thread_last_progress_timestamp_seconds", **this, thread="relay"): GROWING,
+        series("oms_task_failures_total", **this, task="prune-inbox"): "0x40 1x60",
+        series("oms_job_queue_paused", **this, queue="q"): NONE,
+        series("oms_jobs_dead", **this, queue="q"): "2x300",
+        series("oms_job_call_oldest_seconds", **this, queue="q"): "600x100",
+        series("oms_job_settle_failures_total", **this, queue="q"): NONE,
+        series("oms_database_connections", **this, pool="shared"): "3x100",
+        series("oms_database_connections_in_use", **this, pool="shared"): "2x100",
+        series("oms_database_connections", **this, pool="relay"): ONE,
+        series("oms_database_connections_in_use", **this, pool="relay"): ONE,
+        series("oms_database_oldest_snapshot_transactions", **this): "100x100",
     }
 
 
@@ -59,6 +71,9 @@ def healthy() -> dict[str, str]:
     order, sms = of_pod("order"), of_pod("sms")
     found |= {
         series("oms_orders_stuck", **order, step="payment"): NONE,
+        series("oms_orders_waiting", **order): "200x100",
+        series("oms_catalogue_age_seconds", **order): "10x100",
+        series("oms_payment_charge_mismatches_total", **of_pod("payment")): NONE,
         series("oms_orders_contradictions_total", **order, fact="paid"): NONE,
         series("oms_unknown_order_events_total", **order, fact="paid"): NONE,
         series("oms_messages_total", **sms, channel="sms", kind="confirmed", state="sent"): GROWING,
@@ -161,6 +176,61 @@ CASES = [
         [("OmsConsumerLagging", {"service": "sms", "topic": "t"})],
     ),
     Case(
+        "a consumer is paused",
+        {series("oms_consumer_paused", **of_pod("payment", 1)): ONE},
+        [("OmsConsumerPaused", {"service": "payment"})],
+    ),
+    Case(
+        "a thread hangs",
+        {series("oms_thread_last_progress_timestamp_seconds", **of_pod("sms", 1), thread="relay"): "0+30x60 1800x40"},
+        [("OmsThreadStalled", of_pod("sms", 1, thread="relay"))],
+    ),
+    Case(
+        "a task fails again and again",
+        {series("oms_task_failures_total", **of_pod("order", 1), task="catalogue"): "0x40 0+1x60"},
+        [("OmsTasksFailing", {"service": "order", "task": "catalogue"})],
+    ),
+    Case(
+        "a provider is at fault",
+        {series("oms_job_queue_paused", **of_pod("email"), queue="q"): ONE},
+        [("OmsJobQueuePaused", {"service": "email", "queue": "q"})],
+    ),
+    Case(
+        "calls are given up",
+        {series("oms_jobs_dead", **of_pod("email", number), queue="q"): "2x60 3x240" for number in (0, 1)},
+        [("OmsJobsDead", {"service": "email", "queue": "q"})],
+    ),
+    Case(
+        "calls are given up where none were before",
+        {series("oms_jobs_dead", **of_pod("sms"), queue="new"): "_x60 1x240"},
+        [("OmsJobsDead", {"service": "sms", "queue": "new"})],
+    ),
+    Case(
+        "a call hangs",
+        {series("oms_job_call_oldest_seconds", **of_pod("payment"), queue="q"): "0+30x100"},
+        [("OmsJobCallHanging", {"service": "payment", "queue": "q"})],
+    ),
+    Case(
+        "prices are old",
+        {series("oms_catalogue_age_seconds", **of_pod("order")): "0+30x100"},
+        [("OmsCatalogueStale", {"pod": "oms-order-0"})],
+    ),
+    Case(
+        "orders wait to be written",
+        {series("oms_orders_waiting", **of_pod("order")): "300x100"},
+        [("OmsOrdersQueued", {"pod": "oms-order-0"})],
+    ),
+    Case(
+        "all connections of a pool are in use",
+        {series("oms_database_connections_in_use", **of_pod("order"), pool="shared"): "3x100"},
+        [("OmsDatabasePoolExhausted", of_pod("order", pool="shared"))],
+    ),
+    Case(
+        "somebody reads for a long time",
+        {series("oms_database_oldest_snapshot_transactions", **of_pod("inventory")): "0+9000x100"},
+        [("OmsOldSnapshot", {"service": "inventory"})],
+    ),
+    Case(
         "events wait in the outbox",
         {series("oms_outbox_oldest_seconds", **of_pod("payment")): "0+1x100"},
         [("OmsOutboxStuck", {"service": "payment"})],
@@ -203,6 +273,8 @@ CASES = [
     ),
     *happened("oms_dead_letters_total", "OmsDeadLetters", "service topic", **of_pod("sms"), topic="t"),
     *happened("oms_outbox_quarantined_total", "OmsEventsQuarantined", "service topic", **of_pod("order"), topic="t"),
+    *happened("oms_job_settle_failures_total", "OmsJobsNotSettled", "service queue", **of_pod("sms"), queue="q"),
+    *happened("oms_payment_charge_mismatches_total", "OmsChargeMismatch", "service", **of_pod("payment")),
     *happened("oms_orders_contradictions_total", "OmsOrdersContradicted", "fact", **of_pod("order"), fact="paid"),
     *happened("oms_unknown_order_events_total", "OmsUnknownOrders", "fact", **of_pod("order"), fact="paid"),
     *happened(

@@ -10,9 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, QueuePool, event
 from sqlalchemy.engine import Row
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -88,11 +88,26 @@ def _plain(value: object) -> object:
     return str(value)
 
 
+class Pool(NamedTuple):
+    """A pool's connections: how many there may be, and how many are in use."""
+
+    name: str
+    size: int
+    in_use: int
+
+
 class Database:
     """A service's own database. Nothing connects before the first use."""
 
-    def __init__(self, url: str, pool: int = 8, limits: Limits = DEFAULT, signals: CommitSignals | None = None) -> None:
-        self._url, self._pool, self._limits = url, pool, limits
+    def __init__(
+        self,
+        url: str,
+        pool: int = 8,
+        limits: Limits = DEFAULT,
+        signals: CommitSignals | None = None,
+        name: str = "shared",
+    ) -> None:
+        self._url, self._pool, self._limits, self._name = url, pool, limits, name
         self._reserved: list[Database] = []
         self.signals = signals or CommitSignals()
         self._open()
@@ -102,7 +117,7 @@ class Database:
         _ping_the_idle(self.engine)
         self._reads = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
-    def reserve(self, connections: int = 1, limits: Limits | None = None) -> "Database":
+    def reserve(self, connections: int = 1, limits: Limits | None = None, name: str = "reserved") -> "Database":
         """The same database through connections that nobody else can take; this one's pool shrinks by as many.
 
         Only before the first use. ValueError if none would be left.
@@ -111,8 +126,13 @@ class Database:
             raise ValueError(f"a pool of {self._pool} cannot spare {connections}")
         self._pool -= connections
         self._open()
-        self._reserved.append(Database(self._url, connections, limits or self._limits, self.signals))
+        self._reserved.append(Database(self._url, connections, limits or self._limits, self.signals, name))
         return self._reserved[-1]
+
+    def pools(self) -> list[Pool]:
+        """This one's connections and those that were reserved, at this moment."""
+        own = Pool(self._name, self._pool, cast("QueuePool", self.engine.pool).checkedout())
+        return [own, *(pool for one in self._reserved for pool in one.pools())]
 
     @property
     def limits(self) -> Limits:

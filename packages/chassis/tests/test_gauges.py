@@ -1,13 +1,16 @@
 """Gauges of what is in the database."""
 
 import time
+from threading import Thread
 
 import pytest
+from support.chassis import eventually
 
 from oms_chassis.db import Database
 from oms_chassis.jobs.queue import Done, JobQueue, NewJob, Paused, Retry, enqueue
 from oms_chassis.jobs.worker import Worker
 from oms_chassis.runtime.gauges import MOST, refresh
+from oms_chassis.runtime.threads import Periodic, Task
 from oms_chassis.telemetry.metrics import Metrics
 
 WORKER = JobQueue("calls", lambda _: Done({}), lambda *_: None, lambda *_: None)
@@ -95,3 +98,42 @@ def test_calls_are_counted_from_the_start(database: Database, metrics: Metrics) 
     for outcome in (Done, Retry, Paused):
         labels = {"queue": "calls", "outcome": outcome.__name__.lower()}
         assert metrics.registry.get_sample_value("oms_job_calls_total", labels) == 0.0
+
+
+def test_connections_in_use_are_counted_by_pool_without_asking_the_database(metrics: Metrics) -> None:
+    database = Database("postgresql://nobody@127.0.0.1:1/nowhere", 4)
+    database.reserve(1, name="reads")
+    refresh(database, metrics, [])
+    in_use = metrics.registry.get_sample_value("oms_database_connections_in_use", {"pool": "shared"})
+    sizes = [metrics.registry.get_sample_value("oms_database_connections", {"pool": p}) for p in ("shared", "reads")]
+    assert (in_use, sizes) == (0.0, [3.0, 1.0])
+
+
+def test_a_connection_that_is_held_is_in_use(database: Database, metrics: Metrics) -> None:
+    with database.transaction():
+        refresh(database, metrics, [])
+    assert metrics.registry.get_sample_value("oms_database_connections_in_use", {"pool": "shared"}) == 1.0
+
+
+def test_the_age_of_the_oldest_snapshot_is_in_transactions(database: Database, metrics: Metrics) -> None:
+    with database.engine.connect().execution_options(isolation_level="REPEATABLE READ") as reader:
+        reader.exec_driver_sql("SELECT count(*) FROM outbox")
+        for number in range(50):
+            database.execute("INSERT INTO seen (item) VALUES (%(item)s)", item=str(number))
+        refresh(database, metrics, [])
+        assert metrics.registry.get_sample_value("oms_database_oldest_snapshot_transactions") >= 50  # type: ignore[operator]
+    refresh(database, metrics, [])
+    assert metrics.registry.get_sample_value("oms_database_oldest_snapshot_transactions") < 50  # type: ignore[operator]
+
+
+def test_a_failing_task_is_counted(metrics: Metrics) -> None:
+    def fail() -> None:
+        raise RuntimeError
+
+    loop = Periodic(Task("t", fail, 0.01), metrics.task_failures.labels("t").inc)
+    running = Thread(target=loop.run)
+    running.start()
+    eventually(lambda: (metrics.registry.get_sample_value("oms_task_failures_total", {"task": "t"}) or 0) > 1)
+    loop.stop()
+    running.join(10)
+    assert not running.is_alive()

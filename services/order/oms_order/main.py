@@ -27,10 +27,11 @@ def build(context: Context) -> Components:
     database, metrics = context.database, OrderMetrics(context.registry)
     catalogue = Catalogue(database, metrics, settings.catalogue_seconds)
     pressure = Backpressure(database, settings.outbox_limit)
-    writing = database.reserve(limits=database.limits.at_most(**WRITING))
-    reads = database.reserve(max(1, settings.database_pool // 4), database.limits.at_most(**READING))
+    writing = database.reserve(limits=database.limits.at_most(**WRITING), name="orders")
+    reads = database.reserve(max(1, settings.database_pool // 4), database.limits.at_most(**READING), "reads")
     tokeniser = provider(settings.gateway).tokeniser(settings)
     placing = Placing(settings, Writer(writing, metrics), reads, catalogue, tokeniser, pressure)
+    metrics.waiting.set_function(placing.group.waiting)
     timelines = Timelines(
         database, settings.stream_poll_seconds, settings.stream_heartbeat_seconds, settings.stream_listeners
     )

@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from oms_order.domain import Fact, Status
+
 
 class OrderMetrics:
     """Orders in numbers. Steps are those that an order can wait for: see stuck_orders.py."""
@@ -31,3 +33,9 @@ class OrderMetrics:
         self.catalogue_age = Gauge(
             "oms_catalogue_age_seconds", "How old the prices are that this process knows", registry=registry
         )
+        self.waiting = Gauge("oms_orders_waiting", "Orders that wait to be written", registry=registry)
+        for status in Status:
+            self.orders.labels(status)
+        for fact in Fact:
+            self.contradictions.labels(fact)
+            self.unknown.labels(fact)

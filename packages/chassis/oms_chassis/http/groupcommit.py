@@ -65,11 +65,11 @@ class GroupCommit(Generic[T, R]):
         waiting: int = WAITING,
         seconds: float = SECONDS,
     ) -> None:
-        self.name = f"{name}-writer"
+        self.name, self._is_closed = f"{name}-writer", False
         self._write, self._waiting, self._seconds = write, waiting, seconds
         self._queue: SimpleQueue[_Entry[T, R] | None] = SimpleQueue()
+        self.waiting = self._queue.qsize  # how many items no batch has taken yet
         self._lock = threading.Lock()  # decides between a batch and an expiry, and between an entry and the end
-        self._is_closed = False
 
     def run(self) -> None:
         """Write until stopped; what was submitted before is written."""

@@ -24,16 +24,35 @@ SELECT queue,
         SELECT min(run_at) FROM job WHERE job.queue = asked.queue AND run_at <= now())), 0)::float AS oldest
 FROM unnest(%(queues)s::text[]) AS asked(queue)
 """
+# What keeps rows that were deleted: sessions, prepared transactions, and slots of standbys that fell behind.
+_SNAPSHOT = """
+SELECT coalesce(greatest(
+    (SELECT max(age(backend_xmin)) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()),
+    (SELECT max(age(transaction)) FROM pg_prepared_xacts WHERE database = current_database()),
+    (SELECT max(age(xmin)) FROM pg_replication_slots)
+), 0) AS transactions
+"""
+
+
+def measure_pools(database: Database, metrics: Metrics) -> None:
+    """Say how many connections are in use; nothing is asked of the database."""
+    for pool in database.pools():
+        metrics.pool_size.labels(pool.name).set(pool.size)
+        metrics.pool_in_use.labels(pool.name).set(pool.in_use)
 
 
 def refresh(database: Database, metrics: Metrics, job_queues: Sequence[JobQueue]) -> None:
     """Bring the gauges up to date; while the database is away they keep their last values."""
+    measure_pools(database, metrics)
     try:
+        snapshot = database.execute(_SNAPSHOT)[0].transactions
         outbox = database.execute(_OUTBOX, most=MOST)[0]
         quarantined = database.execute(_QUARANTINED, most=MOST)[0].rows
         jobs = database.execute(_JOBS, most=MOST, queues=[job_queue.name for job_queue in job_queues])
     except SQLAlchemyError:
         return
+    metrics.oldest_snapshot.set(snapshot)
     metrics.outbox_pending.set(outbox.pending)
     metrics.outbox_oldest.set(outbox.oldest)
     metrics.quarantine.set(quarantined)

@@ -53,8 +53,8 @@ class Process:
         self._service, self._settings, self._last_resort = service, settings, last_resort
         self._database = Database(settings.database_url, settings.database_pool, settings.limits)
         probes, relay = (
-            self._database.reserve(limits=PROBES),
-            self._database.reserve(limits=replace(settings.limits, idle=RELAY_IDLE)),
+            self._database.reserve(limits=PROBES, name="probes"),
+            self._database.reserve(limits=replace(settings.limits, idle=RELAY_IDLE), name="relay"),
         )
         self._metrics = Metrics(CollectorRegistry())
         self._components = service.build(Context(settings, self._database, self._metrics.registry))
@@ -68,7 +68,8 @@ class Process:
         self._workers = [Worker(job_queue, self._database, self._metrics) for job_queue in self._queues]
         self._writers = [*self._components.writers, *access.writers(self._edge)]
         tasks = (*self._components.tasks, *access.tasks(self._edge), *self._pruning())
-        self._periodics = [Periodic(task) for task in tasks]
+        failures = self._metrics.task_failures
+        self._periodics = [Periodic(task, failures.labels(task.name).inc) for task in tasks]
         self._supervisor = ThreadSupervisor(self._on_failure)
         self._watchdog = Watchdog(self._supervisor.beats, settings.stall_seconds, self._metrics.registry)
         # A service with HTTP takes orders while Kafka is away, even if it starts then: it waits for no consumer.

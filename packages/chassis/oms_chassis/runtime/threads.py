@@ -43,9 +43,9 @@ class Loop(Protocol):
 class Periodic:
     """Runs a task until it is stopped."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, on_failure: Callable[[], object] = lambda: None) -> None:
         self.name = task.name
-        self._task = task
+        self._task, self._on_failure = task, on_failure
         self._stopping = threading.Event()
 
     def run(self) -> None:
@@ -59,6 +59,7 @@ class Periodic:
             return self._task.call()
         except Exception as error:  # noqa: BLE001 - the next call may well succeed
             log.warning("task_failed", task=self._task.name, error=type(error).__name__)
+            self._on_failure()
             return None
 
     def stop(self) -> None:

@@ -16,6 +16,7 @@ class Metrics:
         self._consumer(registry)
         self._outbox(registry)
         self._jobs(registry)
+        self._database(registry)
         self.http_requests = Histogram(
             "oms_http_request_seconds",
             "Time to answer a request",
@@ -99,6 +100,23 @@ class Metrics:
         )
         self.call_seconds = Histogram(
             "oms_job_call_seconds", "Time of a call to the outside", ["queue"], buckets=_FAST, registry=registry
+        )
+
+
+    def _database(self, registry: CollectorRegistry) -> None:
+        self.pool_size = Gauge(
+            "oms_database_connections", "Connections that a pool may have", ["pool"], registry=registry
+        )
+        self.pool_in_use = Gauge(
+            "oms_database_connections_in_use", "Connections of a pool that are in use", ["pool"], registry=registry
+        )
+        self.oldest_snapshot = Gauge(
+            "oms_database_oldest_snapshot_transactions",
+            "How many transactions ago the oldest snapshot was taken that somebody holds: nothing since is vacuumed",
+            registry=registry,
+        )
+        self.task_failures = Counter(
+            "oms_task_failures_total", "Calls of a periodic task that failed", ["task"], registry=registry
         )
 
 
