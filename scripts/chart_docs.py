@@ -1,4 +1,5 @@
-"""Writes charts/oms/README.md from Chart.yaml and the comments of values.yaml; `--check` only says whether it is stale.
+"""Writes charts/oms/README.md from Chart.yaml, the comments of values.yaml and the services' settings, and the settings
+into values.schema.json; `--check` only says whether one of them is stale.
 
 A comment that begins with `# -- ` describes the value below it, as helm-docs reads them; `# @default -- ` puts words in
 the place of a default that would not fit into a table.
@@ -9,6 +10,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -57,21 +59,107 @@ def readme(chart: dict[str, Any], values: str) -> str:
     rows = [f"| `{'.'.join(one.path)}` | {one.default} | {one.about} |" for one in documented(values)]
     table = "\n".join(["| Value | Default | What it is |", "|---|---|---|", *rows])
     template = (CHART / "README.template.md").read_text()
-    return template.replace("{{description}}", chart["description"]).replace("{{values}}", table)
+    filled = template.replace("{{description}}", chart["description"]).replace("{{values}}", table)
+    return filled.replace("{{settings}}", _settings_table())
+
+
+# Settings that the chart gives from values of its own, or that no pod has a use for.
+ELSEWHERE = {
+    "database_url": "the service's database secret",
+    "database_pool": "`database.pool`",
+    "http_host": "the pod's",
+    "http_port": "the pod's",
+    "internal_port": "the pod's",
+    "log_level": "`logLevel`",
+    "log_format": "JSON, for whatever collects the logs",
+    "currency": "`currency`",
+    "drain_seconds": "`shutdown.drainSeconds`",
+    "migrate_on_start": "an init container migrates",
+    "kafka_bootstrap": "`kafka`",
+    "kafka_prefix": "`kafka`",
+    "kafka_security_protocol": "`kafka`",
+    "kafka_sasl_mechanism": "`kafka`",
+    "kafka_username": "`kafka`",
+    "kafka_password": "`kafka`",
+    "kafka_ca_file": "`kafka`",
+    "kafka_cert_file": "`kafka`",
+    "kafka_key_file": "`kafka`",
+    "kafka_partitions": "`topics`, `topicDefaults`",
+    "kafka_replication": "`topics`, `topicDefaults`",
+    "kafka_min_in_sync": "`topics`, `topicDefaults`",
+    "kafka_topics": "`topics`, `topicDefaults`",
+    "admin_token": "a secret that the chart makes",
+    "gateway": "`services.order.env`, `services.payment.env`",
+    "default_region": "`services.order.env`",
+    "fingerprint_key": "a secret that the chart makes",
+    "fingerprint_key_previous": "`services.order.envFromSecrets`",
+    "catalogue": "`catalogue`",
+    "smtp_host": "`notifications.smtp`",
+    "smtp_port": "`notifications.smtp`",
+    "smtp_starttls": "`notifications.smtp`",
+    "smtp_implicit_tls": "`notifications.smtp`",
+    "smtp_username": "`notifications.smtp.existingSecret`",
+    "smtp_password": "`notifications.smtp.existingSecret`",
+    "email_from": "`notifications.smtp`",
+    "sms_url": "`notifications.sms`",
+    "sms_from": "`notifications.sms`",
+    "sms_token": "`notifications.sms.existingSecret`",
+}
+_RULES = ("type", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "pattern", "enum")
+_SETTINGS = re.compile(r'^    "settings": \{"type".*$', re.MULTILINE)
+
+
+def settings() -> dict[str, tuple[list[str], dict[str, Any]]]:
+    """The fields that `settings` of a service may have: the services that read each, and its JSON Schema."""
+    found: dict[str, tuple[list[str], dict[str, Any]]] = {}
+    for service in sorted(path.name for path in (CHART.parents[1] / "services").iterdir() if path.is_dir()):
+        model = import_module(f"oms_{service}.main").SERVICE.settings
+        for name, field in model.model_json_schema()["properties"].items():
+            if name not in ELSEWHERE:
+                found.setdefault(name, ([], field))[0].append(service)
+    return found
+
+
+def camel(name: str) -> str:
+    """A field's name as values files have it."""
+    first, *rest = name.split("_")
+    return first + "".join(map(str.capitalize, rest))
+
+
+def schema(text: str) -> str:
+    """The values' schema with the services' settings as they are."""
+    properties = {camel(name): _rules(field) for name, (_, field) in settings().items()}
+    wanted = {"type": "object", "additionalProperties": False, "properties": properties}
+    return _SETTINGS.sub(lambda _: f'    "settings": {json.dumps(wanted)},', text)
+
+
+def _rules(field: dict[str, Any]) -> dict[str, Any]:
+    one = next((kind for kind in field.get("anyOf", ()) if kind["type"] != "null"), field)
+    return {rule: one[rule] for rule in _RULES if rule in one}
+
+
+def _settings_table() -> str:
+    every = len({service for services, _ in settings().values() for service in services})
+    rows = [
+        f"| `{camel(name)}` | {'all' if len(services) == every else ', '.join(services)} "
+        f"| `{json.dumps(field.get('default'))}` | {field.get('description', '')} |"
+        for name, (services, field) in settings().items()
+    ]
+    return "\n".join(["| Setting | Of | Default | What it is |", "|---|---|---|---|", *rows])
 
 
 def main() -> int:
-    """Write it, or with --check compare it; 1 if it is stale."""
-    wanted = readme(yaml.safe_load((CHART / "Chart.yaml").read_text()), (CHART / "values.yaml").read_text())
+    """Write both, or with --check compare them; 1 if one is stale."""
+    wanted = {
+        "README.md": readme(yaml.safe_load((CHART / "Chart.yaml").read_text()), (CHART / "values.yaml").read_text()),
+        "values.schema.json": schema((CHART / "values.schema.json").read_text()),
+    }
+    stale = [name for name, text in wanted.items() if (CHART / name).read_text() != text]
     if "--check" in sys.argv:
-        stale = (CHART / "README.md").read_text() != wanted
-        print(
-            "charts/oms/README.md is stale: run scripts/chart_docs.py"
-            if stale
-            else "charts/oms/README.md is up to date"
-        )
-        return int(stale)
-    (CHART / "README.md").write_text(wanted)
+        print(*(f"charts/oms/{name} is stale: run scripts/chart_docs.py" for name in stale), sep="\n")
+        return int(bool(stale))
+    for name, text in wanted.items():
+        (CHART / name).write_text(text)
     return 0
 
 

@@ -35,7 +35,12 @@
 {{- end -}}
 
 {{- define "oms.smtp.starttls" -}}
-{{- and (not (empty .Values.notifications.smtp.host)) .Values.notifications.smtp.startTls -}}
+{{- $smtp := .Values.notifications.smtp -}}
+{{- and (not (empty $smtp.host)) $smtp.startTls (not $smtp.implicitTls) -}}
+{{- end -}}
+
+{{- define "oms.smtp.implicitTls" -}}
+{{- and (not (empty .Values.notifications.smtp.host)) .Values.notifications.smtp.implicitTls -}}
 {{- end -}}
 
 {{- define "oms.sms.url" -}}

@@ -54,6 +54,13 @@ securityContext:
   value: {{ $root.Values.logLevel }}
 - name: OMS_CURRENCY
   value: {{ $root.Values.currency }}
+{{- range $key, $value := $service.settings }}
+{{- $variable := printf "OMS_%s" (snakecase $key | upper) }}
+{{- if not (hasKey $service.env $variable) }}
+- name: {{ $variable }}
+  value: {{ include "oms.scalar" $value | quote }}
+{{- end }}
+{{- end }}
 {{- range $key := $service.generatedEnv }}
 - name: {{ $key }}
   valueFrom:

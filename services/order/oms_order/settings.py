@@ -47,8 +47,8 @@ class OrderSettings(Settings):
         description="an order that waits for its payment or its stock for longer is cancelled, and refunded",
     )
     stuck_seconds: float = Field(default=300.0, gt=0, description="an order that waits for longer is stuck")
-    stream_poll_seconds: float = Field(default=0.2, gt=0)
-    stream_heartbeat_seconds: float = Field(default=15.0, gt=0)
+    stream_poll_seconds: float = Field(default=0.2, gt=0, description="between two looks for what listeners wait for")
+    stream_heartbeat_seconds: float = Field(default=15.0, gt=0, description="between two signs of life for a listener")
     stream_listeners: int = Field(default=1000, ge=1, description="listeners to order events, per process")
 
     @property

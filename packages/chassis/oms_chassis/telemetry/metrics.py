@@ -102,7 +102,6 @@ class Metrics:
             "oms_job_call_seconds", "Time of a call to the outside", ["queue"], buckets=_FAST, registry=registry
         )
 
-
     def _database(self, registry: CollectorRegistry) -> None:
         self.pool_size = Gauge(
             "oms_database_connections", "Connections that a pool may have", ["pool"], registry=registry

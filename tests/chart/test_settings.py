@@ -1,0 +1,82 @@
+"""Every setting of a service can be given by a values file, or there is a reason why not."""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oms_contracts.topics import SERVICES
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def docs() -> Any:
+    """The script that writes settings into the chart's documents."""
+    sys.path.insert(0, str(ROOT / "scripts"))
+    try:
+        yield import_module("chart_docs")
+    finally:
+        sys.path.remove(str(ROOT / "scripts"))
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_setting_is_a_value_of_the_chart_or_is_listed_with_a_reason(docs: Any, service: str) -> None:
+    fields = set(import_module(f"oms_{service}.main").SERVICE.settings.model_fields)
+    offered = {name for name, (services, _) in docs.settings().items() if service in services}
+    assert fields <= offered | set(docs.ELSEWHERE)
+    assert not offered & set(docs.ELSEWHERE)
+
+
+def test_what_is_listed_as_given_elsewhere_is_a_setting(docs: Any) -> None:
+    fields = {name for one in SERVICES for name in import_module(f"oms_{one}.main").SERVICE.settings.model_fields}
+    assert set(docs.ELSEWHERE) <= fields
+
+
+def test_a_setting_reaches_the_service(render: Any) -> None:
+    values = {
+        "serviceDefaults.settings": {"jobLeaseSeconds": 30, "inboxDays": 9.5},
+        "services.order.settings": {"queueLimit": 1_000_000, "requireIdempotencyKey": True},
+        "services.email.settings": {"smtpMailTimeout": 60},
+    }
+    order, email = (render(values).settings(service) for service in ("order", "email"))
+    assert (order.job_lease_seconds, order.inbox_days) == (30, 9.5)
+    assert (order.queue_limit, order.require_idempotency_key) == (1_000_000, True)
+    assert (email.job_lease_seconds, email.smtp_mail_timeout) == (30, 60)
+
+
+def test_a_variable_of_the_same_name_goes_first(render: Any) -> None:
+    values = {"services.order.settings": {"queueLimit": 5}, "services.order.env.OMS_QUEUE_LIMIT": "7"}
+    names = [one["name"] for one in render(values).container("oms-order")["env"]]
+    assert names.count("OMS_QUEUE_LIMIT") == 1
+    assert render(values).settings("order").queue_limit == 7
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"services.order.settings": {"quueLimit": 5}}, "quueLimit"),
+        ({"services.order.settings": {"queueLimit": 0}}, "queueLimit"),
+        ({"services.order.settings": {"queueLimit": "many"}}, "queueLimit"),
+        ({"serviceDefaults.settings": {"stallSeconds": 1}}, "stallSeconds"),
+        ({"services.order.settings": {"databaseUrl": "x"}}, "databaseUrl"),
+    ],
+    ids=str,
+)
+def test_a_setting_that_is_none_or_out_of_bounds_is_refused_by_name(
+    helm: Any, values: dict[str, Any], complaint: str
+) -> None:
+    assert complaint in helm.refusal(values)
+
+
+def test_a_mail_server_with_tls_from_the_first_byte_is_not_asked_for_starttls(render: Any) -> None:
+    values = {"notifications.smtp": {"host": "smtp.example.com", "port": 465, "implicitTls": True}}
+    email = render(values).settings("email")
+    assert (email.smtp_port, email.smtp_implicit_tls, email.smtp_starttls) == (465, True, False)
+
+
+def test_the_mail_catcher_speaks_no_tls(render: Any) -> None:
+    email = render({"notifications.smtp.implicitTls": True}).settings("email")
+    assert (email.smtp_implicit_tls, email.smtp_starttls) == (False, False)
