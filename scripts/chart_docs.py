@@ -134,7 +134,9 @@ def schema(text: str) -> str:
 
 
 def _rules(field: dict[str, Any]) -> dict[str, Any]:
-    one = next((kind for kind in field.get("anyOf", ()) if kind["type"] != "null"), field)
+    one = next((kind for kind in field.get("anyOf", ()) if kind.get("type") != "null"), field)
+    if one.get("type", "array") == "array":  # as the variable has it: with commas between them
+        return {"type": "string"}
     return {rule: one[rule] for rule in _RULES if rule in one}
 
 

@@ -38,12 +38,17 @@ def test_what_is_listed_as_given_elsewhere_is_a_setting(docs: Any) -> None:
 def test_a_setting_reaches_the_service(render: Any) -> None:
     values = {
         "serviceDefaults.settings": {"jobLeaseSeconds": 30, "inboxDays": 9.5},
-        "services.order.settings": {"queueLimit": 1_000_000, "requireIdempotencyKey": True},
+        "services.order.settings": {
+            "queueLimit": 1_000_000,
+            "requireIdempotencyKey": True,
+            "corsOrigins": "https://a.example",
+        },
         "services.email.settings": {"smtpMailTimeout": 60},
     }
     order, email = (render(values).settings(service) for service in ("order", "email"))
     assert (order.job_lease_seconds, order.inbox_days) == (30, 9.5)
     assert (order.queue_limit, order.require_idempotency_key) == (1_000_000, True)
+    assert order.cors_origins == ("https://a.example",)
     assert (email.job_lease_seconds, email.smtp_mail_timeout) == (30, 60)
 
 

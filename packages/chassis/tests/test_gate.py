@@ -19,6 +19,7 @@ from oms_chassis.http import app
 from oms_chassis.http.edge import Edge
 from oms_chassis.http.identity.authentication import Authentication
 from oms_chassis.http.identity.callers import Caller
+from oms_chassis.http.identity.gate import REFUSALS
 from oms_chassis.http.identity.issuer import Issuer
 from oms_chassis.http.identity.requirements import Needs
 from oms_chassis.http.identity.tokens import Tokens
@@ -124,6 +125,7 @@ def test_refusals_are_counted_by_problem_and_measured_by_route(client: TestClien
     client.post("/things", json={"text": "a"})
     value = metrics.registry.get_sample_value
     assert value("oms_http_refusals_total", {"problem": "credentials-missing"}) == 1
+    assert all(value("oms_http_refusals_total", {"problem": one.kind}) is not None for one in REFUSALS)
     labels = {"method": "POST", "route": "/things", "status": "401"}
     assert value("oms_http_request_seconds_count", labels) == 1
 

@@ -8,11 +8,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from oms_chassis.http import problems
 from oms_chassis.http.identity.authentication import Authentication
 from oms_chassis.http.identity.callers import CALLER, Caller
-from oms_chassis.http.identity.problems import CredentialsMissing
+from oms_chassis.http.identity.problems import (
+    CredentialsInvalid,
+    CredentialsMissing,
+    IdentityUnavailable,
+    ScopeMissing,
+    TooManyRequests,
+)
 from oms_chassis.http.identity.rates import Headers, RateLimit
 from oms_chassis.http.identity.requirements import Requirement
 from oms_chassis.http.problems import Problem
 from oms_chassis.telemetry.metrics import Metrics
+
+REFUSALS = (CredentialsMissing, CredentialsInvalid, ScopeMissing, IdentityUnavailable, TooManyRequests)
 
 
 class Gate:
@@ -28,6 +36,8 @@ class Gate:
     ) -> None:
         self._app, self._authentication, self._requirements = app, authentication, requirements
         self._rate_limit, self._refusals = rate_limit, metrics.http_refusals
+        for refusal in REFUSALS:
+            self._refusals.labels(refusal.kind)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
