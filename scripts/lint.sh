@@ -24,6 +24,7 @@ check "mypy" mypy packages/*/oms_* services/*/oms_* $(ls -d tests benchmarks scr
 for folder in packages/*/tests services/*/tests; do check "mypy $folder" mypy --no-error-summary "$folder"; done
 check "imports" python scripts/imports.py
 check "contracts" python -m oms_contracts --check
+check "state machines" python -m scripts.state_machine --check
 check "sizes" python scripts/sizes.py
 check "documentation" scripts/docs.sh
 check "words" python scripts/words.py

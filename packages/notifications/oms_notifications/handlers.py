@@ -10,7 +10,7 @@ from oms_contracts import topics
 from oms_contracts.envelope import Event
 from oms_contracts.events import OrderEvent
 from oms_notifications import repository
-from oms_notifications.messages import Kind
+from oms_notifications.messages import FOLLOWS, Kind
 from oms_notifications.notice import Notice
 
 Compose = Callable[[Kind, OrderEvent], Notice]
@@ -32,7 +32,7 @@ def _handler(queue: str, kind: Kind, compose: Compose) -> Handle:
     def notify(transaction: Transaction, events: list[Event[Any]]) -> None:
         by_order = {event.data.order_id: event for event in reversed(events)}  # of two, the first one counts
         ended = [by_order[order_id] for order_id in repository.open_messages(transaction, kind, by_order)]
-        if kind is Kind.CANCELLED:  # an order that was confirmed before: what is not sent yet need not be
+        if kind in FOLLOWS:  # what the order was sent before is out of date: if it is not sent yet, it need not be
             withdraw(transaction, queue, (event.data.order_id for event in ended))
         enqueue(transaction, queue, [compose(kind, event.data).job(event.traceparent) for event in ended])
 

@@ -19,6 +19,8 @@ class Kind(StrEnum):
     CANCELLED = "cancelled"
 
 
+# The one kind that may be sent about an order after another: the other.
+FOLLOWS = {Kind.CANCELLED: Kind.CONFIRMED}
 _NAME_LIMIT = 40  # characters
 _UNLIKE_A_NAME = re.compile(r"[/:@\\]|\.\w")  # what makes an address that mail readers turn into a link
 

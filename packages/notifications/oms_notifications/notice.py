@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from oms_chassis.jobs.queue import Done, Job, NewJob, Outcome, Retry
+from oms_notifications.messages import FOLLOWS
 
-SECOND = frozenset({"cancelled"})  # kinds of notices that may follow another about the same order
 _SAFE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -34,7 +34,7 @@ class Notice:
     def job(self, traceparent: str | None) -> NewJob:
         """The job whose call sends this notice; its id lets an order have only one, and one more if it is cancelled."""
         payload = {"kind": self.kind, "to": self.to, "text": self.text, "subject": self.subject}
-        id_ = f"{self.order_id}.{self.kind}" if self.kind in SECOND else self.order_id
+        id_ = f"{self.order_id}.{self.kind}" if self.kind in FOLLOWS else self.order_id
         return NewJob(id_, self.order_id, payload, traceparent)
 
     @classmethod

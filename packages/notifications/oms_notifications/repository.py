@@ -5,17 +5,18 @@ from collections.abc import Iterable, Sequence
 from oms_chassis.db import Database, Rows, Transaction
 from oms_chassis.jobs.queue import Settled
 from oms_chassis.tables import assigned, names, typed
-from oms_notifications.messages import Kind
+from oms_notifications.messages import FOLLOWS, Kind
 from oms_notifications.tables import MessageRow
 
 # The row outlives the job, so that an order whose customer was notified is never notified again, whatever comes later;
 # except that a confirmed order may be cancelled, which is then the last that its customer is sent.
+_FOLLOWS = ", ".join(f"('{later}', '{earlier}')" for later, earlier in FOLLOWS.items())
 _OPEN = f"""
 INSERT INTO message ({names(MessageRow, "order_id", "kind")})
 SELECT order_id, kind FROM json_to_recordset(%(rows)s::json) AS r({typed(MessageRow, "order_id", "kind")})
 ON CONFLICT (order_id) DO UPDATE SET kind = excluded.kind, state = 'pending', attempts = 0, reason = NULL,
     provider_id = NULL, sent_at = NULL
-WHERE message.kind = '{Kind.CONFIRMED}' AND excluded.kind = '{Kind.CANCELLED}' RETURNING order_id
+WHERE (excluded.kind, message.kind) IN ({_FOLLOWS}) RETURNING order_id
 """
 _SETTLED = ("state", "provider_id", "reason", "attempts")
 _SETTLE = f"""

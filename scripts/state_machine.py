@@ -1,0 +1,184 @@
+"""Write docs/state-machine.md from the domain modules: `python -m scripts.state_machine [--check]`.
+
+Every cell is what the code answers: an order or a payment in that situation is made, and the event is applied to it.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from oms_order import domain as order
+from oms_order.domain import Fact, Order, Status
+from oms_payment.domain import Outcome, Payment, State
+
+PAGE = Path(__file__).parents[1] / "docs" / "state-machine.md"
+NOTHING = "-"
+
+ORDERS: Mapping[str, tuple[Fact, ...]] = {
+    "PENDING": (),
+    "PAID": (Fact.PAID,),
+    "CONFIRMED": (Fact.PAID, Fact.STOCK_RESERVED),
+    "CANCELLING: stock is short": (Fact.PAID, Fact.STOCK_REJECTED),
+    "CANCELLING: called off": (Fact.PAID, Fact.CANCELLED),
+    "CANCELLING: called off, money is back": (Fact.PAID, Fact.CANCELLED, Fact.REFUNDED),
+    "CANCELLING: called off, stock is free": (Fact.PAID, Fact.CANCELLED, Fact.STOCK_RELEASED),
+    "CANCELLED": (Fact.PAID, Fact.CANCELLED, Fact.REFUNDED, Fact.STOCK_RELEASED),
+}
+FACTS: Mapping[str, Fact] = {
+    "paymentCompleted": Fact.PAID,
+    "paymentFailed": Fact.DECLINED,
+    "inventoryUpdated": Fact.STOCK_RESERVED,
+    "inventoryRejected": Fact.STOCK_REJECTED,
+    "paymentRefunded": Fact.REFUNDED,
+    "inventoryReleased": Fact.STOCK_RELEASED,
+}
+CHARGE = "charge-1"
+PAYMENTS: Mapping[str, Payment] = {
+    "PENDING": Payment("o", State.PENDING),
+    "COMPLETED": Payment("o", State.COMPLETED, CHARGE),
+    "FAILED": Payment("o", State.FAILED, reason="card-declined"),
+    "REFUNDING: the charge is under way, or was never made": Payment("o", State.REFUNDING),
+    "REFUNDING: charged": Payment("o", State.REFUNDING, CHARGE),
+    "REFUNDED": Payment("o", State.REFUNDED, CHARGE, "refund-1"),
+}
+MOVES: Mapping[str, Callable[[Payment], Payment | None]] = {
+    "the charge is approved": lambda one: one.charged(Outcome(True, CHARGE)),
+    "the charge is declined": lambda one: one.charged(Outcome(False, CHARGE, "card-declined")),
+    "inventoryRejected or orderCancelled": Payment.rejected,
+    "the refund is made, or there was nothing to refund": lambda one: one.refunded("refund-1"),
+}
+TEXT = """# State machines
+
+What becomes of an order and of its payment, for whatever comes and whenever. The tables are written by
+`python -m scripts.state_machine` from `oms_order.domain` and `oms_payment.domain`;
+`make lint` fails when they are not what the code does. The words are those of the [glossary](glossary.md).
+
+## Order
+
+```mermaid
+stateDiagram-v2
+{diagram}
+```
+
+A cell is the way that the order takes. `-` means that the event is remembered and changes nothing yet, or that it is a
+repetition; `!` that correct services cannot have said so: it is remembered, counted
+(`oms_orders_contradictions_total`), and there is an alert.
+
+{orders}
+
+- *cancel* is `POST /order/{{id}}/cancel`. A CONFIRMED order can be cancelled for `OMS_CANCEL_SECONDS`, which is none by
+  default; 409 changes nothing.
+- *deadline* is `OMS_ORDER_DEADLINE_SECONDS` without a change of the status. The reason is then `timed-out`.
+- Whatever a row says, the sum counts: the same events end in the same status, in whatever order they come.
+
+## Payment
+
+{payments}
+
+An order that is not known yet has no row here. Its `orderCreatedEvent` makes one that is PENDING; an
+`inventoryRejectedEvent` or `orderCancelledEvent` that overtook it makes one that is REFUNDING, and nothing is ever
+charged. A charge that no worker has begun is withdrawn with the order.
+
+## Stock
+
+| the order is | paymentCompleted | orderCancelled |
+|---|---|---|
+| not known | all of its lines are reserved, or none: inventoryUpdated or inventoryRejected | noted; inventoryReleased |
+| allocated | {nothing} | what it holds is released; inventoryReleased |
+| rejected | {nothing} | inventoryReleased |
+| cancelled | {nothing} | inventoryReleased, again |
+
+## Notice
+
+The first of paymentFailed, inventoryUpdated, inventoryRejected and orderCancelled makes the one notice of an order.
+Only orderCancelled after inventoryUpdated makes a second; the first is withdrawn if it was not begun.
+"""
+
+
+def page() -> str:
+    """The page, as it should be."""
+    return TEXT.format(diagram=_diagram(), orders=_orders(), payments=_payments(), nothing=NOTHING)
+
+
+def _diagram() -> str:
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for rule in order.RULES:
+        proof = " and ".join("|".join(sorted(facts)) for facts in rule.proof)
+        arrows.setdefault((rule.status, rule.next), []).append(proof)
+    lines = [f"  {start} --> {end}: {', '.join(proofs)}" for (start, end), proofs in arrows.items()]
+    return "\n".join(["  [*] --> PENDING", *lines])
+
+
+def _orders() -> str:
+    headings = ["the order is", *FACTS, "cancel", "deadline"]
+    return _table(headings, ([name, *_cells(_order(facts))] for name, facts in ORDERS.items()))
+
+
+def _cells(one: Order) -> Iterable[str]:
+    for fact in FACTS.values():
+        after, steps = one.apply([fact])
+        shown = _path(steps)
+        news = fact not in one.facts and order.contradictory(after.facts)
+        yield f"{shown} !" if news else shown
+    yield _cancelled(one)
+    yield _path(order.time_out(one)[1])
+
+
+def _order(facts: Iterable[Fact]) -> Order:
+    one = Order("o")
+    for fact in facts:
+        one, _ = one.apply([fact])
+    return one
+
+
+def _cancelled(one: Order) -> str:
+    try:
+        _, steps = order.cancel(one, 1.0, 0.0)
+    except order.TooLate:
+        if one.status is Status.CONFIRMED:
+            return f"409, or in time {_path(order.cancel(one, 0.0, 1.0)[1])}"
+        return "409"
+    return _path(steps) if steps else "the same answer"
+
+
+def _path(steps: Sequence[order.Step]) -> str:
+    return " → ".join(step.status for step in steps) or NOTHING
+
+
+def _payments() -> str:
+    return _table(
+        ["the payment is", *MOVES],
+        ([name, *(_moved(one, move(one)) for move in MOVES.values())] for name, one in PAYMENTS.items()),
+    )
+
+
+def _moved(before: Payment, after: Payment | None) -> str:
+    if after is None:
+        return NOTHING
+    if after.state is not before.state:
+        events = {State.COMPLETED: "paymentCompleted", State.FAILED: "paymentFailed", State.REFUNDED: "paymentRefunded"}
+        return f"{after.state}; {events[after.state]}" if after.state in events else str(after.state)
+    return "refund what was charged" if after.charge_id else "nothing to refund"
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def main() -> int:
+    """The exit code: 0, or 1 for a page that is not what the code does (--check)."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.state_machine", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if the page is not up to date")
+    if parser.parse_args().check:
+        is_stale = not PAGE.exists() or PAGE.read_text(encoding="utf-8") != page()
+        if is_stale:
+            sys.stderr.write("docs/state-machine.md is not what the code does: `python -m scripts.state_machine`\n")
+        return int(is_stale)
+    PAGE.write_text(page(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,211 @@
+"""The saga in memory: the services' own decisions, joined by a network that delays, repeats and reorders.
+
+Databases, brokers and the gateway are dictionaries here. What a service decides is its domain module's; what is written
+here is only who is asked about what, as in the services' handlers.
+"""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from oms_contracts import topics
+from oms_contracts.topics import Topic
+from oms_inventory.domain import Demand, decide
+from oms_notifications.messages import FOLLOWS, Kind
+from oms_order import domain as orders
+from oms_order.domain import Fact, Order, Step
+from oms_payment.domain import NOT_CHARGED, Outcome, Payment, State
+
+ITEM, PRICE = "Item1", 100
+FACTS = {
+    topics.PAYMENT_COMPLETED: Fact.PAID,
+    topics.PAYMENT_FAILED: Fact.DECLINED,
+    topics.INVENTORY_UPDATED: Fact.STOCK_RESERVED,
+    topics.INVENTORY_REJECTED: Fact.STOCK_REJECTED,
+    topics.PAYMENT_REFUNDED: Fact.REFUNDED,
+    topics.INVENTORY_RELEASED: Fact.STOCK_RELEASED,
+}
+ENDINGS = {
+    topics.INVENTORY_UPDATED: Kind.CONFIRMED,
+    topics.PAYMENT_FAILED: Kind.DECLINED,
+    topics.INVENTORY_REJECTED: Kind.OUT_OF_STOCK,
+    topics.ORDER_CANCELLED: Kind.CANCELLED,
+}
+
+
+@dataclass(frozen=True, order=True)
+class Message:
+    """An event on its way to one reader. `number` is the event's id: the reader's inbox knows a repetition by it."""
+
+    number: int
+    topic: str
+    reader: str
+    order: str
+
+
+def _beginning() -> list[str]:
+    return ["PENDING"]
+
+
+@dataclass
+class World:
+    """All services, and what is outside."""
+
+    initial: int
+    declined_cards: set[str] = field(default_factory=set)
+    network: list[Message] = field(default_factory=list)
+    inboxes: set[tuple[str, int]] = field(default_factory=set)
+    events: int = 0
+    orders: dict[str, Order] = field(default_factory=dict)
+    steps: dict[str, list[str]] = field(default_factory=lambda: defaultdict(_beginning))
+    payments: dict[str, Payment] = field(default_factory=dict)
+    charge_jobs: dict[str, bool] = field(default_factory=dict)  # whether a worker has claimed it
+    refund_jobs: set[str] = field(default_factory=set)
+    charges: dict[str, bool] = field(default_factory=dict)  # at the gateway, one per key: approved or not
+    refunds: Counter[str] = field(default_factory=Counter)
+    allocations: dict[str, bool] = field(default_factory=dict)
+    held: dict[str, int] = field(default_factory=dict)
+    released: Counter[str] = field(default_factory=Counter)
+    messages: dict[str, Kind] = field(default_factory=dict)
+    sent: dict[str, list[Kind]] = field(default_factory=lambda: defaultdict(list))
+    on_hand: int = 0
+
+    def __post_init__(self) -> None:
+        self.on_hand = self.initial
+
+    def is_at_rest(self) -> bool:
+        """Whether nothing is under way."""
+        return not (self.network or self.charge_jobs or self.refund_jobs)
+
+    def come_to_rest(self) -> None:
+        """Let everything arrive, and all work be done."""
+        while not self.is_at_rest():
+            for message in list(self.network):
+                self.deliver(message, again=False)
+            for order in list(self.charge_jobs):
+                self.charge(order, dies=False)
+            for order in list(self.refund_jobs):
+                self.refund(order)
+
+    # What customers and clocks do.
+
+    def place(self, order: str, *, is_declined: bool) -> None:
+        self.orders[order] = Order(order)
+        if is_declined:
+            self.declined_cards.add(order)
+        self.publish(topics.ORDER_CREATED, order)
+
+    def cancel(self, order: str, *, window: float) -> bool:
+        """Whether it was in time."""
+        try:
+            after, steps = orders.cancel(self.orders[order], 0.5, window)
+        except orders.TooLate:
+            return False
+        self._end(after, steps)
+        return True
+
+    def time_out(self, order: str) -> None:
+        self._end(*orders.time_out(self.orders[order]))
+
+    def _end(self, order: Order, steps: list[Step]) -> None:
+        self._move(order, steps)
+        if steps:
+            self.publish(topics.ORDER_CANCELLED, order.id)
+
+    # The network.
+
+    def publish(self, topic: Topic, order: str) -> None:
+        self.events += 1
+        self.network += [
+            Message(self.events, topic.name, reader, order) for reader in sorted(topic.read_by - {"email"})
+        ]
+
+    def deliver(self, message: Message, *, again: bool) -> None:
+        """Let its reader have a message; with `again`, it stays on its way, as after a crash before the offsets."""
+        if not again:
+            self.network.remove(message)
+        if (message.reader, message.number) in self.inboxes:
+            return
+        self.inboxes.add((message.reader, message.number))
+        topic = next(one for one in topics.TOPICS if one.name == message.topic)
+        getattr(self, f"_{message.reader}")(topic, message.order)
+
+    # The services.
+
+    def _order(self, topic: Topic, order: str) -> None:
+        self._move(*self.orders[order].apply([FACTS[topic]]))
+
+    def _move(self, order: Order, steps: list[Step]) -> None:
+        self.orders[order.id] = order
+        self.steps[order.id] += [str(step.status) for step in steps]
+
+    def _payment(self, topic: Topic, order: str) -> None:
+        known = self.payments.get(order)
+        if topic is topics.ORDER_CREATED:
+            if self.is_new(known):
+                self.payments[order] = Payment(order, State.PENDING)
+                self.charge_jobs[order] = False
+        elif known is None:
+            self.payments[order] = Payment(order, State.REFUNDING)
+            self.refund_jobs.add(order)
+        elif (after := known.rejected()) is not None:
+            self.payments[order] = after
+            if after.charge_id is not None or self.charge_jobs.get(order) is False:
+                self.charge_jobs.pop(order, None)
+                self.refund_jobs.add(order)
+
+    def is_new(self, known: Payment | None) -> bool:
+        """Whether an order that arrives is to be charged."""
+        return known is None
+
+    def charge(self, order: str, *, dies: bool) -> None:
+        """A worker claims the charge and calls the gateway; it may die before it has written the outcome."""
+        self.charge_jobs[order] = True
+        approved = self.charges.setdefault(order, order not in self.declined_cards)
+        if dies:
+            return
+        del self.charge_jobs[order]
+        outcome = Outcome(approved, "charge", None if approved else "card-declined")
+        after = self.payments[order].charged(outcome)
+        if after is None:
+            return
+        self.payments[order] = after
+        if after.state is State.REFUNDING:
+            self.refund_jobs.add(order)
+        else:
+            self.publish(topics.PAYMENT_COMPLETED if approved else topics.PAYMENT_FAILED, order)
+
+    def refund(self, order: str) -> None:
+        """A worker refunds what was charged, or closes the key of what was not."""
+        self.refund_jobs.remove(order)
+        approved = self.charges.setdefault(order, False)
+        if approved:
+            self.refunds[order] = 1  # by one key
+        after = self.payments[order].refunded("refund" if approved else NOT_CHARGED)
+        if after is not None:
+            self.payments[order] = after
+            self.publish(topics.PAYMENT_REFUNDED, order)
+
+    def _inventory(self, topic: Topic, order: str) -> None:
+        if topic is topics.ORDER_CANCELLED:
+            self.allocations.setdefault(order, False)
+            released = self.held.pop(order, 0)
+            self.on_hand += released
+            self.released[order] += released
+            self.publish(topics.INVENTORY_RELEASED, order)
+        elif self.is_undecided(order):
+            (decision,) = decide({ITEM: self.on_hand}, [Demand(order, {ITEM: 1})])
+            self.allocations[order] = decision.is_allocated
+            if decision.is_allocated:
+                self.on_hand -= 1
+                self.held[order] = 1
+            self.publish(topics.INVENTORY_UPDATED if decision.is_allocated else topics.INVENTORY_REJECTED, order)
+
+    def is_undecided(self, order: str) -> bool:
+        """Whether an order that is paid is to get stock."""
+        return order not in self.allocations
+
+    def _sms(self, topic: Topic, order: str) -> None:
+        kind, known = ENDINGS[topic], self.messages.get(order)
+        if known is None or FOLLOWS.get(kind) is known:
+            self.messages[order] = kind
+            self.sent[order].append(kind)

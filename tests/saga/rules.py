@@ -1,0 +1,59 @@
+"""What must never break, as far as it shows in the model."""
+
+from itertools import pairwise
+
+from oms_notifications.messages import Kind
+from oms_order.domain import ARROWS, TERMINAL, Fact, Status, contradictory
+from oms_payment.domain import State
+from saga.model import PRICE, World
+
+# One that was declined or rejected at the moment when it was called off is notified of that: it costs nothing, either.
+_CALLED_OFF = {Kind.CANCELLED, Kind.DECLINED, Kind.OUT_OF_STOCK}
+LAST_WORDS = {
+    None: {Kind.CONFIRMED},
+    "payment-declined": {Kind.DECLINED},
+    "out-of-stock": {Kind.OUT_OF_STOCK},
+    "customer": _CALLED_OFF,
+    "timed-out": _CALLED_OFF,
+}
+
+
+def check_always(world: World) -> None:
+    """AssertionError if money or stock of a cancelled order is held at this moment, or stock was made or lost."""
+    for name, order in world.orders.items():
+        if order.status is Status.CANCELLED:
+            assert _net(world, name) == 0
+            assert name not in world.held
+    assert world.on_hand == world.initial - sum(world.held.values()) >= 0
+
+
+def check_at_rest(world: World) -> None:
+    """AssertionError if something is not as it must be once nothing is under way."""
+    check_always(world)
+    for name in world.orders:
+        _check_order(world, name)
+        _check_notices(world, name)
+
+
+def _check_order(world: World, name: str) -> None:
+    order = world.orders[name]
+    assert order.status in TERMINAL
+    assert set(pairwise(Status(step) for step in world.steps[name])) <= ARROWS
+    assert not contradictory(order.facts)
+    assert Fact.CANCELLED not in order.facts or order.reason == "customer"
+    if order.status is Status.CONFIRMED:
+        assert (_net(world, name), world.held.get(name)) == (PRICE, 1)
+        assert world.payments[name].state is State.COMPLETED
+    else:
+        assert world.payments[name].state in (State.FAILED, State.REFUNDED)
+
+
+def _check_notices(world: World, name: str) -> None:
+    sent, reason = world.sent[name], world.orders[name].reason
+    assert 1 <= len(sent) <= 1 + bool(world.released[name])
+    assert sent[-1] in LAST_WORDS[reason]
+    assert sent[:-1] in ([], [Kind.CONFIRMED])
+
+
+def _net(world: World, name: str) -> int:
+    return PRICE * (bool(world.charges.get(name)) - world.refunds[name])
