@@ -19,6 +19,7 @@ ON_THE_PLATFORM = ("tests/e2e/", "tests/crash/", "tests/cards/")
 ALSO_A_PLATFORM = (
     "packages/cli/tests/test_up.py",
     "packages/cli/tests/test_play.py",
+    "tests/operators/test_repair.py",
 )
 
 

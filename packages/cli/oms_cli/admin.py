@@ -86,6 +86,8 @@ class Admin:
         return self._ask(method, service, path, json=body or None).json()
 
     def _ask(self, method: str, service: str, path: str, **more: Any) -> httpx.Response:
+        if service not in self.urls:
+            raise LocalError(f"There is no service {service}", f"Services are: {', '.join(self.urls)}")
         url = self.urls[service]
         try:
             response = self._http.request(method, f"{url}{path}", **more)

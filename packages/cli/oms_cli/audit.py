@@ -10,17 +10,15 @@ from rich.text import Text
 
 from oms_cli import show
 from oms_cli.client import Json
-from oms_cli.options import Limit, Urls, group, reading
+from oms_cli.options import Limit, OneService, Urls, chosen, group, reading
 from oms_cli.output import AsJson, out
-from oms_contracts.topics import SERVICES
 
 app = group("See what operators did: each act is an entry that nothing changes or deletes.")
-Service = Annotated[str | None, typer.Option("--service", help="Only this service's entries.")]
 
 
 @app.command("list")
 def list_audit(
-    service: Service = None,
+    service: OneService = None,
     operator: Annotated[str | None, typer.Option(help="Only what this operator did.")] = None,
     subject: Annotated[str | None, typer.Option(help="Only what was done to this order, job or message.")] = None,
     action: Annotated[str | None, typer.Option(help="Only this action, such as deadletters.redrive.")] = None,
@@ -32,10 +30,12 @@ def list_audit(
 
     Example: `oms audit list --operator ann --service payment`
     """
-    admin, services = reading(urls), [service] if service else SERVICES
+    admin = reading(urls)
     filters = {"operator": operator, "subject": subject, "action": action}
     found = [
-        {"service": name, **entry} for name in services for entry in admin.pages(name, "/admin/audit", limit, **filters)
+        {"service": name, **entry}
+        for name in chosen(service)
+        for entry in admin.pages(name, "/admin/audit", limit, **filters)
     ]
     newest = sorted(found, key=lambda entry: str(entry["at"]), reverse=True)[:limit]
     out(newest, entries, as_json=as_json)

@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from oms_cli import audit, machine, orders, show
+from oms_cli import audit, deadletters, doctor, jobs, machine, orders, outbox, payments, show
 from oms_cli.options import PANEL
 from oms_servers.errors import LocalError
 
@@ -17,7 +17,15 @@ app = typer.Typer(
 )  # fmt: skip
 app.add_typer(machine.app)
 app.add_typer(orders.app)
-app.add_typer(audit.app, name="audit", rich_help_panel=PANEL)
+app.add_typer(doctor.app)
+for name, commands in {
+    "deadletters": deadletters.app,
+    "payments": payments.app,
+    "jobs": jobs.app,
+    "outbox": outbox.app,
+    "audit": audit.app,
+}.items():
+    app.add_typer(commands, name=name, rich_help_panel=PANEL)
 
 
 def main() -> None:

@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from oms_cli.admin import Acting, Admin
+from oms_contracts.topics import SERVICES
+from oms_servers.errors import LocalError
 
 PANEL = "Repair, for operators"
 
@@ -16,6 +18,8 @@ Urls = Annotated[
 As = Annotated[str | None, typer.Option("--as", metavar="NAME", help="Who acts, if not the user of this machine.")]
 Reason = Annotated[str | None, typer.Option("--reason", "-r", help="Why, for the audit log. Name no customer.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen, and change nothing.")]
+OneService = Annotated[str | None, typer.Option("--service", help="Only this service's.")]
+ServiceArgument = Annotated[str, typer.Argument(metavar="SERVICE", help="The service that owns it.")]
 Limit = Annotated[int, typer.Option("--limit", help="How many at most.", min=1)]
 
 
@@ -32,3 +36,10 @@ def reading(urls: Sequence[str] | None, name: str | None = None) -> Admin:
 def acting(urls: Sequence[str] | None, name: str | None, reason: str | None, dry_run: bool = False) -> Admin:
     """The admin APIs, to act."""
     return Admin.of_environment(Acting(name, reason, dry_run), urls or ())
+
+
+def chosen(service: str | None) -> Sequence[str]:
+    """The service that was named, or all."""
+    if service is not None and service not in SERVICES:
+        raise LocalError(f"There is no service {service}", f"Services are: {', '.join(SERVICES)}")
+    return [service] if service else SERVICES

@@ -1,10 +1,10 @@
-"""Commands for orders, items and messages: they talk HTTP, to whichever OMS the environment names."""
+"""Commands for orders and items: they talk HTTP, to whichever OMS the environment names."""
 
 from typing import Annotated
 
 import typer
 
-from oms_cli import sample, show
+from oms_cli import messages, sample, show
 from oms_cli.client import Client
 from oms_cli.output import AsJson, follow, out
 
@@ -14,22 +14,13 @@ OrderId = Annotated[str, typer.Argument(help="An order's id.")]
 app = typer.Typer()
 order = typer.Typer(help="Place orders, see what becomes of them, and cancel them.", no_args_is_help=True)
 app.add_typer(order, name="order", rich_help_panel=PANEL)
+app.add_typer(messages.app, name="messages", rich_help_panel=PANEL)
 
 
 @app.command(rich_help_panel=PANEL)
 def items(as_json: AsJson = False) -> None:
     """Show what can be ordered, and how much of it is left."""
     out(Client.of_environment().items(), show.items, as_json=as_json)
-
-
-@app.command(rich_help_panel=PANEL)
-def messages(
-    order: Annotated[str | None, typer.Option(help="Only those about this order.")] = None,
-    kind: Annotated[str | None, typer.Option(help="email or sms.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show the emails and texts that customers were sent."""
-    out(Client.of_environment().messages(order, kind), show.messages, as_json=as_json)
 
 
 @order.command("place")

@@ -76,7 +76,7 @@ def resend_message(service: Administered, act: Act, order_id: OrderId) -> Messag
     with act.transaction(service.database) as transaction:
         before = _row(transaction, order_id)
         if before.state != "failed":
-            raise MessageNotFailed(detail=f"It is {before.state}.")
+            raise MessageNotFailed(detail=f"This message was not given up: it is {before.state}.")
         (queue,) = service.job_queues
         if not dead.redrive(transaction, queue, [order_id]):
             raise NothingToSend

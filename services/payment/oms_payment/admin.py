@@ -141,7 +141,7 @@ def _row(transaction: Transaction, order_id: str) -> Row[Any]:
 def _open(transaction: Transaction, order_id: str) -> Payment:
     (payment,) = repository.lock(transaction, [order_id])
     if payment.state not in OPEN:
-        raise PaymentSettled(detail=f"It is {payment.state}.")
+        raise PaymentSettled(detail=f"This payment is settled: it is {payment.state}.")
     return payment
 
 

@@ -125,7 +125,7 @@ def _found(transaction: Transaction, letter_id: int) -> Row[Any]:
 def _open(transaction: Transaction, letter_id: int) -> Row[Any]:
     letter = _found(transaction, letter_id)
     if letter.state != letters.DEAD:
-        raise LetterSettled(detail=f"It was {letter.state}.")
+        raise LetterSettled(detail=f"This dead letter was {letter.state} before.")
     return letter
 
 

@@ -1,0 +1,43 @@
+"""Acts on several things, one after the other: each answer is shown as it comes, and a refusal stops no other."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Annotated, TypeVar
+
+import typer
+from rich.text import Text
+
+from oms_cli.client import Json, Refused
+from oms_cli.output import out
+
+T = TypeVar("T")
+Rate = Annotated[float, typer.Option("--rate", help="How many a second at most.", min=0.1, max=1000)]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+def act_on_each(
+    things: Iterable[T], act: Callable[[T], Json], name: Callable[[T], str], *, rate: float = 50.0, as_json: bool
+) -> None:
+    """Act on each, and print what came of it. The exit code is 1 when one was refused."""
+    refused = False
+    for number, thing in enumerate(things):
+        if number:
+            time.sleep(1 / rate)
+        try:
+            came = act(thing)
+        except Refused as refusal:
+            refused, came = True, {"refused": refusal.message}
+        out({"id": name(thing), **came}, _line, as_json=as_json)
+    if refused:
+        raise typer.Exit(1)
+
+
+def _line(came: Json) -> Text:
+    said = came.get("refused") or came.get("outcome") or came.get("state") or "done"
+    return Text.assemble(f"{came['id']}: ", (str(said), "red" if "refused" in came else "green"))
+
+
+def confirm(question: str, *, yes: bool, dry_run: bool) -> None:
+    """Ask, unless it was said already or nothing is at stake; an answer that is not yes ends the command."""
+    if not yes and not dry_run:
+        typer.confirm(question, abort=True)

@@ -1,0 +1,159 @@
+"""Why orders wait: from what every service has about them, the step, the evidence, and the command that helps."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from oms_cli.client import Json
+
+FLOW = ("order", "payment", "inventory")  # whose work an order waits for
+RUNBOOKS = "docs/runbooks"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is held up: what, where, since when, how that is known, and what to do."""
+
+    what: str
+    step: str
+    since: str | None
+    evidence: str
+    command: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the services answered, by service; one that did not answer is missing."""
+
+    conditions: Mapping[str, Json]
+    evidence: Mapping[str, Json]
+
+    def about(self, kind: str, order: str) -> Iterator[tuple[str, Json]]:
+        """Rows of a kind about an order, with the service that has them."""
+        for service in FLOW:
+            for row in self.evidence.get(service, {}).get(kind, ()):
+                if row["subject"] == order:
+                    yield service, row
+
+    def state(self, service: str, order: str) -> str | None:
+        """What a service knows of an order."""
+        found: str | None = self.evidence.get(service, {}).get("states", {}).get(order)
+        return found
+
+
+def of_order(order: Json, facts: Facts) -> Finding:
+    """Why this order waits: the first of all causes for which there is evidence, or the event that must be lost."""
+    checks = (_dead_letter, _quarantined, _call, _unsent, _consumer, _unreachable)
+    found = (check(order, facts) for check in checks)
+    return next((finding for finding in found if finding is not None), None) or _lost(order, facts)
+
+
+def of_service(service: str, condition: Json) -> Iterator[Finding]:
+    """What holds a service up, whichever orders it concerns."""
+    if condition["consumerPaused"]:
+        yield _finding(f"service {service}", "consumer", None, *_paused(service))
+    elif condition["consumerRunning"] is False:
+        yield _finding(f"service {service}", "consumer", None, *_stopped(service))
+    for queue in condition["pausedQueues"]:
+        evidence = f"the provider of queue {queue} is at fault: only a probe is made from time to time"
+        yield _finding(f"service {service}", queue, None, evidence, f"{RUNBOOKS}/OmsJobCallsFailing.md")
+
+
+def of_message(channel: str, message: Json) -> Finding:
+    """A message that was given up."""
+    order = message["orderId"]
+    evidence = f"the {channel} about it was given up: {message['reason']}"
+    command = f"oms messages resend {order} --channel {channel}"
+    return Finding(f"order {order}", channel, message["createdAt"], evidence, command)
+
+
+def _dead_letter(order: Json, facts: Facts) -> Finding | None:
+    for service, row in facts.about("deadLetters", order["id"]):
+        evidence = f"{row['topic']} is a dead letter of {service}: {row['error']}"
+        return _of(order, evidence, f"oms deadletters redrive {service} {row['id']}", row["deadAt"])
+    return None
+
+
+def _quarantined(order: Json, facts: Facts) -> Finding | None:
+    for service, row in facts.about("quarantined", order["id"]):
+        evidence = f"{row['topic']} is in the quarantine of {service}: {row['error']}"
+        return _of(order, evidence, f"oms outbox redrive {service} {row['id']}", row["quarantinedAt"])
+    return None
+
+
+def _call(order: Json, facts: Facts) -> Finding | None:
+    for service, job in facts.about("jobs", order["id"]):
+        if job["state"] == "dead":
+            evidence = f"its {job['queue']} was given up by {service}: {job['lastError']}"
+            return _of(order, evidence, f"oms jobs retry {service} {job['queue']} {job['id']}", job["deadAt"])
+        if job["queue"] in facts.conditions.get(service, {}).get("pausedQueues", ()):
+            why = (
+                f"the provider is at fault, and the queue paused; last error: {job['lastError'] or 'none of this one'}"
+            )
+        else:
+            why = f"{job['failedCalls']} calls have failed; last error: {job['lastError'] or 'none'}"
+        evidence = f"its {job['queue']} waits for the gateway: {why}"
+        return _of(order, evidence, f"oms payments resolve {order['id']}", job["failingSince"] or job["createdAt"])
+    return None
+
+
+def _unsent(order: Json, facts: Facts) -> Finding | None:
+    for service, row in facts.about("unsent", order["id"]):
+        evidence = f"{row['topic']} waits in the outbox of {service}: Kafka is away, or no relay leads"
+        return _of(order, evidence, f"{RUNBOOKS}/OmsOutboxStuck.md", row["createdAt"])
+    return None
+
+
+def _consumer(order: Json, facts: Facts) -> Finding | None:
+    service = _next(order, facts)
+    condition = facts.conditions.get(service, {})
+    if condition.get("consumerPaused"):
+        return _of(order, *_paused(service))
+    if condition.get("consumerRunning") is False:
+        return _of(order, *_stopped(service))
+    return None
+
+
+def _unreachable(order: Json, facts: Facts) -> Finding | None:
+    concerned = {"order", "payment", _next(order, facts)}
+    missing = [service for service in FLOW if service in concerned and service not in facts.evidence]
+    if not missing:
+        return None
+    evidence = f"there may be evidence that {' and '.join(missing)} did not give: no answer of the admin API"
+    return _of(order, evidence, "oms status")
+
+
+def _lost(order: Json, facts: Facts) -> Finding:
+    states = ", ".join(f"{service}: {facts.state(service, order['id']) or 'unknown'}" for service in FLOW)
+    evidence = f"no evidence anywhere, so that an event to {_next(order, facts)} must be lost ({states})"
+    if order["status"] == "CANCELLING":
+        return _of(order, evidence, f"{RUNBOOKS}/OmsOrdersStuck.md")
+    return _of(order, evidence, f"oms order cancel {order['id']}, and the customer gets everything back")
+
+
+def _next(order: Json, facts: Facts) -> str:
+    """Who has not done its part yet, or has not learnt that others have."""
+    payment, allocation = (facts.state(service, order["id"]) for service in ("payment", "inventory"))
+    if payment is None:
+        return "payment"
+    if order["step"] == "refund":
+        return "order" if payment in ("REFUNDED", "FAILED") else "payment"
+    if payment == "COMPLETED" and allocation is None:
+        return "inventory"
+    return "order"
+
+
+def _paused(service: str) -> Sequence[str]:
+    evidence = f"the consumer of {service} is paused: no event can be applied, for a reason that its log names"
+    return evidence, f"oms logs {service}, then {RUNBOOKS}/OmsConsumerStopped.md; it goes on by itself once repaired"
+
+
+def _stopped(service: str) -> Sequence[str]:
+    return f"the consumer of {service} does not run", f"{RUNBOOKS}/OmsConsumerStopped.md"
+
+
+def _of(order: Json, evidence: str, command: str, since: str | None = None) -> Finding:
+    return Finding(f"order {order['id']}", order["step"], since or order["updatedAt"], evidence, command)
+
+
+def _finding(what: str, step: str, since: str | None, evidence: str, command: str) -> Finding:
+    return Finding(what, step, since, evidence, command)

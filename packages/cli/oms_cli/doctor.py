@@ -1,0 +1,96 @@
+"""`oms doctor`: every order that is stuck, and whatever else is held up, with the command that helps."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from oms_cli import diagnosis, show
+from oms_cli.admin import Admin
+from oms_cli.client import Json, Refused, Unreachable
+from oms_cli.diagnosis import Facts, Finding
+from oms_cli.messages import CHANNELS
+from oms_cli.options import PANEL, Limit, Urls, reading
+from oms_cli.output import AsJson, out
+from oms_contracts.topics import SERVICES
+
+AT_ONCE = 200  # orders that a service is asked about
+HELD_UP = 3  # the exit code: 1 is that of an error
+app = typer.Typer()
+
+
+@app.command(rich_help_panel=PANEL)
+def doctor(
+    seconds: Annotated[float, typer.Option(help="Orders that have waited for so long are stuck.", min=0)] = 300.0,
+    limit: Limit = 200,
+    urls: Urls = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find out why orders are stuck: at which step, since when, by what evidence, and which command helps.
+
+    It changes nothing. The exit code is 3 when something is held up.
+
+    Example: `oms doctor --seconds 60`
+    """
+    found = list(findings(reading(urls), seconds, limit))
+    out([asdict(finding) for finding in found], _findings, as_json=as_json)
+    if found:
+        raise typer.Exit(HELD_UP)
+
+
+def findings(admin: Admin, seconds: float, limit: int) -> Iterator[Finding]:
+    """All that is held up: services, then stuck orders, then messages that were given up."""
+    conditions: dict[str, Json] = {}
+    for service in SERVICES:
+        try:
+            conditions[service] = admin.get(service, "/admin/condition")
+        except (Refused, Unreachable) as error:
+            yield Finding(f"service {service}", "all", None, error.message, error.advice)
+        else:
+            yield from diagnosis.of_service(service, conditions[service])
+    if "order" in conditions:
+        orders = admin.pages("order", "/admin/orders/stuck", limit, seconds=str(seconds))
+        yield from _stuck(admin, conditions, orders)
+    for channel in [channel for channel in CHANNELS if channel in conditions]:
+        for message in admin.pages(channel, "/admin/messages", limit, state="failed"):
+            yield diagnosis.of_message(channel, message)
+
+
+def _stuck(admin: Admin, conditions: dict[str, Json], orders: Sequence[Json]) -> Iterator[Finding]:
+    asked = [service for service in diagnosis.FLOW if service in conditions]
+    for start in range(0, len(orders), AT_ONCE):
+        some = orders[start : start + AT_ONCE]
+        subjects = [order["id"] for order in some]
+        answers = {service: _evidence(admin, service, subjects) for service in asked}
+        evidence = {service: answer for service, answer in answers.items() if answer is not None}
+        yield from (diagnosis.of_order(order, Facts(conditions, evidence)) for order in some)
+
+
+def _evidence(admin: Admin, service: str, subjects: Sequence[str]) -> Json | None:
+    """What a service has about orders; None if it cannot look, as when its schema is at fault."""
+    try:
+        found: Json = admin.act(service, "/admin/evidence", subjects=subjects)
+    except (Refused, Unreachable):
+        return None
+    return found
+
+
+def _findings(found: Sequence[Json]) -> RenderableType:
+    if not found:
+        return Text("nothing is held up", "green")
+    return Group(*(_finding(one) for one in found))
+
+
+def _finding(one: Json) -> RenderableType:
+    since = f", since {show.moment(one['since'])}" if one["since"] else ""
+    return Text.assemble(
+        (one["what"], "bold"),
+        f" waits at {one['step']}{since}\n  ",
+        one["evidence"],
+        "\n  ",
+        (one["command"], "cyan"),
+        "\n",
+    )

@@ -1,0 +1,122 @@
+"""`oms messages`: what customers were sent, and what was given up."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.console import RenderableType
+from rich.text import Text
+
+from oms_cli import show
+from oms_cli.admin import Admin
+from oms_cli.batches import Rate, act_on_each
+from oms_cli.client import Client, Json
+from oms_cli.options import As, DryRun, Limit, Reason, Urls, acting, reading
+from oms_cli.output import AsJson, out
+from oms_servers.errors import LocalError
+
+CHANNELS = ("email", "sms")
+app = typer.Typer()
+Channel = Annotated[str | None, typer.Option("--channel", help="Only email, or only sms.")]
+
+
+@app.callback(invoke_without_command=True)
+def messages(
+    context: typer.Context,
+    order: Annotated[str | None, typer.Option(help="Only those about this order.")] = None,
+    kind: Annotated[str | None, typer.Option(help="email or sms.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the emails and texts that the mail catcher has; list those that were given up, and send them after all."""
+    if context.invoked_subcommand is None:
+        out(Client.of_environment().messages(order, kind), show.messages, as_json=as_json)
+
+
+@app.command("list")
+def list_messages(
+    channel: Channel = None,
+    state: Annotated[str, typer.Option(help="failed (given up), pending or sent.")] = "failed",
+    limit: Limit = 50,
+    urls: Urls = None,
+    as_json: AsJson = False,
+) -> None:
+    """List messages; by default, those that were given up.
+
+    Example: `oms messages list --channel email`
+    """
+    admin = reading(urls)
+    found = [
+        {"channel": name, **one}
+        for name in _channels(channel)
+        for one in admin.pages(name, "/admin/messages", limit, state=state)
+    ]
+    out(found[:limit], _messages, as_json=as_json)
+
+
+@app.command("show")
+def show_message(
+    channel: Annotated[str, typer.Argument(help="email or sms.")],
+    order: Annotated[str, typer.Argument(metavar="ORDER", help="The order's id.")],
+    urls: Urls = None,
+) -> None:
+    """Show what became of a message, as JSON. Its text and address are not shown."""
+    out(reading(urls).get(_channels(channel)[0], f"/admin/messages/{order}"), str, as_json=True)
+
+
+@app.command("resend")
+def resend(
+    orders: Annotated[list[str] | None, typer.Argument(metavar="[ORDER]...", help="Ids of orders.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that were given up, --limit of them at most.")] = False,
+    channel: Channel = None,
+    limit: Limit = 100,
+    rate: Rate = 20.0,
+    dry_run: DryRun = False,
+    name: As = None,
+    reason: Reason = None,
+    urls: Urls = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send messages that were given up.
+
+    Examples: `oms messages resend ORDER --channel email`, `oms messages resend --all --rate 5`
+    """
+    if bool(orders) == everything:
+        raise LocalError("Which messages?", "Name orders, or say --all")
+    admin = acting(urls, name, reason, dry_run)
+    given_up = (
+        [one for order in orders for one in _given_up(admin, _channels(channel), order)]
+        if orders
+        else [
+            (by, str(one["orderId"]))
+            for by in _channels(channel)
+            for one in admin.pages(by, "/admin/messages", limit, state="failed")
+        ]
+    )
+    act_on_each(
+        given_up[:limit],
+        lambda one: {**admin.act(one[0], f"/admin/messages/{one[1]}/resend"), "channel": one[0]},
+        lambda one: f"{one[0]} {one[1]}",
+        rate=rate,
+        as_json=as_json,
+    )
+
+
+def _given_up(admin: Admin, channels: Sequence[str], order: str) -> list[tuple[str, str]]:
+    """The order's messages that were given up; the first of all if none was, so that the refusal says so."""
+    states = {by: admin.get(by, f"/admin/messages/{order}")["state"] for by in channels}
+    return [(by, order) for by in channels if states[by] == "failed"] or [(channels[0], order)]
+
+
+def _channels(channel: str | None) -> Sequence[str]:
+    if channel is not None and channel not in CHANNELS:
+        raise LocalError(f"There are messages by {' and '.join(CHANNELS)} only")
+    return [channel] if channel else CHANNELS
+
+
+def _messages(found: Sequence[Json]) -> RenderableType:
+    rows = (
+        (one["channel"], one["orderId"], one["kind"], one["state"], one["reason"] or "", show.moment(one["createdAt"]))
+        for one in found
+    )
+    headings = ("channel", "order", "kind", "state", "reason", "since")
+    return show.table(headings, rows) if found else Text("no messages like that")

@@ -1,0 +1,84 @@
+"""`oms payments`: payments that are open, and settling them."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.console import RenderableType
+from rich.text import Text
+
+from oms_cli import show
+from oms_cli.client import Json
+from oms_cli.options import As, DryRun, Limit, Reason, Urls, acting, group, reading
+from oms_cli.output import AsJson, out
+from oms_notifications.money import amount
+from oms_servers.errors import LocalError
+
+app = group("Payments that an outage left open, or that were refunded by another way.")
+OrderId = Annotated[str, typer.Argument(metavar="ORDER", help="The order's id.")]
+
+
+@app.command("list")
+def list_payments(
+    state: Annotated[str, typer.Option(help="open, PENDING, COMPLETED, FAILED, REFUNDING or REFUNDED.")] = "open",
+    reason: Annotated[str | None, typer.Option(help="Only those that failed for this reason.")] = None,
+    limit: Limit = 50,
+    urls: Urls = None,
+    as_json: AsJson = False,
+) -> None:
+    """List payments; by default, those whose outcome is open.
+
+    Example: `oms payments list --state REFUNDING`
+    """
+    found = reading(urls).pages("payment", "/admin/payments", limit, state=state, reason=reason)
+    out(found, _payments, as_json=as_json)
+
+
+@app.command("show")
+def show_payment(order: OrderId, urls: Urls = None) -> None:
+    """Show a payment and the calls that are still to be made for it, as JSON."""
+    out(reading(urls).get("payment", f"/admin/payments/{order}"), str, as_json=True)
+
+
+@app.command("resolve")
+def resolve(
+    order: OrderId,
+    close: Annotated[
+        bool, typer.Option("--close", help="Have the gateway say what became of the charge, and never make it later.")
+    ] = False,
+    refunded: Annotated[
+        str | None,
+        typer.Option("--refunded", metavar="REFERENCE", help="The money went back by another way than the gateway's."),
+    ] = None,
+    dry_run: DryRun = False,
+    name: As = None,
+    reason: Reason = None,
+    urls: Urls = None,
+    as_json: AsJson = False,
+) -> None:
+    """Settle a payment that is open: by default, the gateway is asked at once.
+
+    Examples: `oms payments resolve ORDER`, `oms payments resolve ORDER --close`,
+    `oms payments resolve ORDER --refunded "bank transfer 17"`
+    """
+    if close and refunded is not None:
+        raise LocalError("--close and --refunded exclude each other", "A refund is noted when the charge is known")
+    how = (
+        {"how": "was-refunded", "reference": refunded} if refunded is not None else {"how": "close" if close else "ask"}
+    )
+    admin = acting(urls, name, reason, dry_run)
+    out(admin.act("payment", f"/admin/payments/{order}/resolve", **how), _payment, as_json=as_json)
+
+
+def _payment(one: Json) -> Text:
+    return Text(f"payment of {one['orderId']}: {one['state']}" + (f", {one['reason']}" if one["reason"] else ""))
+
+
+def _payments(found: Sequence[Json]) -> RenderableType:
+    rows = (
+        (one["orderId"], one["state"], amount(one["amount"], one["currency"]), one["reason"] or "",
+         show.moment(one["updatedAt"]))
+        for one in found
+    )  # fmt: skip
+    headings = ("order", "state", "amount", "reason", "since")
+    return show.table(headings, rows) if found else Text("no payments like that")

@@ -1,0 +1,240 @@
+"""Six orders and messages are held up, each by another cause; `oms doctor` names them, and `oms` repairs them.
+
+The causes are made in the databases of a platform of this module's own: a constraint that one event breaks, a table
+that is away, a header that no client sends, an event that is swallowed.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from support import catalogue
+from support.chassis import eventually
+from support.operators import Operator
+from support.orders import body, ended, messages, place, read
+
+from oms_platform.platform import Platform
+from oms_servers.postgres import NO_FSYNC
+from oms_servers.testing import temporary_folder
+from oms_simulators.payment.testcards import TEST_CARDS, Outcome
+
+POISON, LOST, UNFIT, HELD = 3, 5, 7, 11  # of Item3, at 690: by their totals the causes know their orders
+UNAVAILABLE = next(number for number, card in TEST_CARDS.items() if card.outcome is Outcome.UNAVAILABLE)
+# The events of an order of this total are swallowed, or are given a header that the client refuses.
+SABOTAGE = """
+CREATE FUNCTION sabotage() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF convert_from(NEW.value, 'UTF8') LIKE '%"total":{lost},%' THEN RETURN NULL; END IF;
+    IF convert_from(NEW.value, 'UTF8') LIKE '%"total":{unfit},%' THEN NEW.headers = '[["h", null]]'; END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER sabotage BEFORE INSERT ON outbox FOR EACH ROW EXECUTE FUNCTION sabotage();
+"""
+
+
+def total(quantity: int) -> int:
+    return quantity * 690
+
+
+@pytest.fixture(scope="module")
+def platform() -> Iterator[Platform]:
+    with temporary_folder() as folder, Platform(folder, environment=catalogue.ENVIRONMENT, postgres=NO_FSYNC) as made:
+        catalogue.await_known(made.url)
+        yield made
+        made.kill()
+
+
+@pytest.fixture(scope="module")
+def operator(platform: Platform) -> Operator:
+    return Operator(platform)
+
+
+@pytest.fixture
+def orders(platform: Platform) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=platform.url, timeout=20.0) as client:
+        yield client
+
+
+def sql(platform: Platform, service: str, statement: str) -> list[Any]:
+    with psycopg.connect(platform.databases[service].url, autocommit=True) as connection:
+        cursor = connection.execute(statement.encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+def held_up(operator: Operator) -> dict[tuple[str, str], dict[str, str]]:
+    """What the doctor finds, by what is held up and where."""
+    found = operator.json("doctor", "--seconds", "0", code=3)
+    return {(one["what"], one["step"]): one for one in found}
+
+
+@pytest.fixture(scope="module")
+def stuck(platform: Platform) -> dict[str, str]:
+    """The six orders, by cause. The others are open until their test repairs them."""
+    with httpx.Client(base_url=platform.url, timeout=20.0) as client:
+        messenger = given_up_message(platform, client)
+        sql(platform, "payment", f"ALTER TABLE payment ADD CONSTRAINT poison CHECK (amount <> {total(POISON)})")
+        sql(platform, "order", SABOTAGE.format(lost=total(LOST), unfit=total(UNFIT)))
+        placed = {
+            "message": messenger,
+            "poison": place(client, body(("Item3", POISON))),
+            "lost": place(client, body(("Item3", LOST))),
+            "unfit": place(client, body(("Item3", UNFIT))),
+            "gateway": place(client, body(card=UNAVAILABLE)),
+        }
+        sql(platform, "inventory", "ALTER TABLE allocation RENAME TO allocation_away")
+        placed["paused"] = place(client, body(("Item3", HELD)))
+    return placed
+
+
+def given_up_message(platform: Platform, client: httpx.Client) -> str:
+    """An order whose email was given up: the mail server refused it for want of disk until no attempt was left."""
+    disk = platform.folder / "data" / "mailcatcher" / "mail" / "tmp"
+    disk.rename(disk.with_name("away"))
+    order = place(client, body())
+    ended(client, order)
+    last = f"UPDATE job SET failed_calls = 499, run_at = now() WHERE id = '{order}' AND failed_calls > 0 RETURNING 1"
+    assert eventually(lambda: sql(platform, "email", last), 60)
+    given_up = f"SELECT 1 FROM message WHERE order_id = '{order}' AND state = 'failed'"
+    assert eventually(lambda: sql(platform, "email", given_up), 90)
+    disk.with_name("away").rename(disk)
+    return order
+
+
+@pytest.fixture(scope="module")
+def found(platform: Platform, operator: Operator, stuck: dict[str, str]) -> dict[tuple[str, str], dict[str, str]]:
+    """What the doctor finds while all of them are stuck. Then the fault that holds up a whole service is repaired."""
+    paused = ("service inventory", "consumer")
+
+    def all_named() -> dict[tuple[str, str], dict[str, str]]:
+        found = held_up(operator)
+        named = {what for what, _ in found}
+        return found if {paused[0], *(f"order {one}" for one in stuck.values())} <= named else {}
+
+    found = eventually(all_named, 120)
+    sql(platform, "inventory", "ALTER TABLE allocation_away RENAME TO allocation")
+    assert eventually(lambda: paused not in held_up(operator), 60)
+    return found
+
+
+def is_well(operator: Operator, order: str) -> bool:
+    return f"order {order}" not in {what for what, _ in held_up(operator)}
+
+
+@pytest.mark.parametrize(
+    ("cause", "step", "evidence", "command"),
+    [
+        ("poison", "payment", "is a dead letter of payment", "oms deadletters redrive payment "),
+        ("unfit", "payment", "is in the quarantine of order", "oms outbox redrive order "),
+        ("gateway", "payment", "waits for the gateway", "oms payments resolve "),
+        ("lost", "payment", "an event to payment must be lost", "oms order cancel "),
+        ("paused", "inventory", "the consumer of inventory is paused", "oms logs inventory"),
+        ("message", "email", "was given up", "oms messages resend "),
+    ],
+)
+def test_the_doctor_names_the_cause_and_the_command_that_helps(
+    stuck: dict[str, str],
+    found: dict[tuple[str, str], dict[str, str]],
+    cause: str,
+    step: str,
+    evidence: str,
+    command: str,
+) -> None:
+    finding = found[f"order {stuck[cause]}", step]
+    assert evidence in finding["evidence"]
+    assert finding["command"].startswith(command)
+    assert finding["since"]
+
+
+def test_what_a_systemic_fault_held_up_goes_on_by_itself(
+    operator: Operator, stuck: dict[str, str], found: object, orders: httpx.Client
+) -> None:
+    assert found
+    assert ended(orders, stuck["paused"], 90)["status"] == "CONFIRMED"
+    assert eventually(lambda: is_well(operator, stuck["paused"]))
+
+
+def test_a_poison_record_is_found_and_applied_once_its_cause_is_repaired(
+    platform: Platform, operator: Operator, stuck: dict[str, str], found: object, orders: httpx.Client
+) -> None:
+    (letter,) = operator.json("deadletters", "list", "--order", stuck["poison"])
+    assert (letter["service"], letter["topic"], letter["error"]) == ("payment", "orderCreatedEvent", "IntegrityError")
+    shown = operator.oms("deadletters", "show", "payment", str(letter["id"]))
+    assert str(total(POISON)) in shown
+    assert not any(private in shown for private in ("Anjana", "@customers.example", "762222222", "4242"))
+    assert "Anjana" in operator.oms("deadletters", "show", "payment", str(letter["id"]), "--reveal", "-r", "a look")
+
+    command = ("deadletters", "redrive", "payment", str(letter["id"]))
+    refused = operator.run(*command, "--dry-run")
+    assert (refused.returncode, "fails by IntegrityError" in refused.stdout) == (1, True)
+    sql(platform, "payment", "ALTER TABLE payment DROP CONSTRAINT poison")
+    assert "applied" in operator.oms(*command, "--dry-run")
+    assert read(orders, stuck["poison"])["status"] == "PENDING"
+    assert "applied" in operator.oms(*command, "--as", "bob", "--reason", "the constraint is gone")
+    assert operator.run(*command).returncode == 1
+    assert ended(orders, stuck["poison"])["status"] == "CONFIRMED"
+    entries = operator.json("audit", "list", "--service", "payment", "--subject", str(letter["id"]))
+    assert [(one["operator"], one["action"], one["reason"]) for one in entries] == [
+        ("bob", "deadletters.redrive", "the constraint is gone"),
+        ("ann", "deadletters.reveal", "a look"),
+    ]
+
+
+def test_a_quarantined_event_is_sent_once_it_can_be(
+    platform: Platform, operator: Operator, stuck: dict[str, str], found: object, orders: httpx.Client
+) -> None:
+    (row,) = operator.json("outbox", "list", "--service", "order", "--order", stuck["unfit"])
+    sql(platform, "order", "DROP TRIGGER sabotage ON outbox; UPDATE outbox_quarantine SET headers = NULL")
+    assert "waits to be sent" in operator.oms("outbox", "redrive", "order", str(row["id"]))
+    assert ended(orders, stuck["unfit"])["status"] == "CONFIRMED"
+
+
+def test_a_message_that_an_outage_gave_up_is_sent_after_all(
+    platform: Platform, operator: Operator, stuck: dict[str, str], found: object
+) -> None:
+    order = stuck["message"]
+    (given_up,) = operator.json("messages", "list", "--channel", "email")
+    assert (given_up["orderId"], given_up["state"]) == (order, "failed")
+    assert "email" in operator.oms("messages", "resend", order)
+    assert set(messages(platform.mailcatcher_url, order)) == {"email", "sms"}
+    assert operator.json("messages", "list") == []
+    again = operator.run("messages", "resend", order)
+    assert (again.returncode, "not given up" in again.stdout) == (1, True)
+
+
+def test_an_order_whose_event_is_lost_is_cancelled(
+    operator: Operator, stuck: dict[str, str], found: object, orders: httpx.Client
+) -> None:
+    operator.oms("order", "cancel", stuck["lost"])
+    assert ended(orders, stuck["lost"])["status"] == "CANCELLED"
+
+
+def test_a_charge_that_the_gateway_does_not_take_is_closed(
+    operator: Operator, stuck: dict[str, str], found: object, orders: httpx.Client
+) -> None:
+    (job,) = operator.json("jobs", "list", "--queue", "charge", "--order", stuck["gateway"])
+    assert job["state"] == "failing"
+    payments = {one["orderId"]: one["state"] for one in operator.json("payments", "list")}
+    assert payments[stuck["gateway"]] == "PENDING"
+    operator.oms("payments", "resolve", stuck["gateway"], "--close")
+    order = ended(orders, stuck["gateway"])
+    assert (order["status"], order["reason"]) == ("CANCELLED", "payment-declined")
+
+
+def test_a_payment_that_was_refunded_by_another_way_is_resolved(
+    platform: Platform, operator: Operator, found: object, orders: httpx.Client
+) -> None:
+    # The gateway gives nothing back for this charge, as for one that it has charged back to the customer.
+    sql(platform, "payment", "ALTER TABLE gateway_simulator.refund ADD CONSTRAINT no CHECK (amount <> 24900000)")
+    order = place(orders, body(("Item5", 1000)))
+    failing = f"SELECT 1 FROM job WHERE queue = 'refund' AND subject = '{order}' AND last_error IS NOT NULL"
+    assert eventually(lambda: sql(platform, "payment", failing), 60)
+    (payment,) = operator.json("payments", "list", "--state", "REFUNDING")
+    assert payment["orderId"] == order
+    command = ("payments", "resolve", order, "--refunded", "bank transfer 17")
+    assert "REFUNDED" in operator.oms(*command, "--dry-run")
+    assert "REFUNDED" in operator.oms(*command)
+    assert ended(orders, order)["reason"] == "out-of-stock"
+    again = operator.run(*command)
+    assert (again.returncode, "This payment is settled: it is REFUNDED" in again.stderr) == (1, True)

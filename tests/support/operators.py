@@ -1,0 +1,52 @@
+"""An operator at the command line of a platform that a test started."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from oms_contracts.topics import SERVICES
+from oms_platform.platform import Platform
+
+
+@dataclass(frozen=True)
+class Operator:
+    """`oms` with the addresses and the token of this platform, and with nothing else of the environment."""
+
+    platform: Platform
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Whatever a person would have set for a deployment that is not on this machine."""
+        at = self.platform.at
+        urls = {f"OMS_ADMIN_URL_{name.upper()}": f"http://127.0.0.1:{at.internal[name]}" for name in SERVICES}
+        return {
+            **{name: value for name, value in os.environ.items() if not name.startswith("OMS_")},
+            **urls,
+            "OMS_HOME": str(self.platform.folder / "nowhere"),
+            "OMS_ADMIN_TOKEN": self.platform.admin_token,
+            "OMS_URL": self.platform.url,
+            "OMS_INVENTORY_URL": self.platform.inventory_url,
+            "OMS_MAILCATCHER_URL": self.platform.mailcatcher_url,
+            "USER": "ann",
+            "LOGNAME": "ann",
+        }
+
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """A command, whatever it comes to."""
+        command = [sys.executable, "-m", "oms_cli", *arguments]
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False, timeout=240)
+
+    def oms(self, *arguments: str) -> str:
+        """What a command prints that succeeds."""
+        done = self.run(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def json(self, *arguments: str, code: int = 0) -> Any:
+        """The JSON document that a command prints, which ends with this exit code."""
+        done = self.run(*arguments, "--json")
+        assert done.returncode == code, done.stdout + done.stderr
+        return json.loads(done.stdout)
