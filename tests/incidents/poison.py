@@ -19,6 +19,18 @@ class _Headers(list[tuple[str, bytes | None]]):
         return False
 
 
+class _NoText(str):
+    """A header's name that is not UTF-8 on the wire."""
+
+    __slots__ = ()
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:  # noqa: ARG002 - str's own signature
+        return b"\xff\xfe"
+
+
+NO_TEXT = _NoText("no text")
+
+
 def records(topic: Topic) -> Sequence[Record]:
     """One of each kind. A compacted topic takes none without a key."""
     key = b"poison"
@@ -30,6 +42,7 @@ def records(topic: Topic) -> Sequence[Record]:
         (key, b"x" * LARGE, []),
         (key, another, []),
         (key, b"\xff\xfe no JSON", []),
+        (key, b"a header without a name", [(NO_TEXT, b"value")]),
     ]
 
 
@@ -39,14 +52,14 @@ def burst(kafka: str) -> None:
     try:
         for topic in TOPICS:
             for record in records(topic):
-                _send(producer, topic.name, record)
+                send(producer, topic.name, record)
         producer.flush(60)
     finally:
         producer.close(10)
 
 
-def _send(producer: KafkaProducer, topic: str, record: Record) -> None:
-    # Not by `send`, which refuses what other clients may well send.
+def send(producer: KafkaProducer, topic: str, record: Record) -> None:
+    """Send what the client refuses to, and other clients may well send."""
     producer.partitions_for(topic)
     key, value, headers = record
     producer._accumulator.append(TopicPartition(topic, 0), None, key, value, _Headers(headers))

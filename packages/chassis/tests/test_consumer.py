@@ -1,9 +1,11 @@
 """The consumer, on a broker in memory; test_kafka.py shows that the real one behaves alike."""
 
+import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,15 +14,17 @@ from support.chassis import MemoryStream, eventually
 
 from oms_chassis.db import Database, Transaction
 from oms_chassis.messaging import consumer as module
-from oms_chassis.messaging import processing, turn
+from oms_chassis.messaging import faults, inbox, processing, turn
 from oms_chassis.messaging.consumer import Consumer, Subscription
 from oms_chassis.messaging.faults import STREAK, SystemicFault
 from oms_chassis.messaging.relay import Relay
-from oms_chassis.messaging.streams import RECORD_LIMIT, Outgoing, Record
+from oms_chassis.messaging.streams import BATCH, RECORD_LIMIT, Outgoing, Record
+from oms_chassis.sessions import Limits
+from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.envelope import Event
-from oms_contracts.events import ItemUpdated
-from oms_contracts.topics import ITEM_UPDATED, Topic
+from oms_contracts.events import ItemUpdated, PaymentRefunded
+from oms_contracts.topics import ITEM_UPDATED, PAYMENT_REFUNDED, Topic
 
 _SEE = """
 INSERT INTO seen (item) SELECT item FROM json_to_recordset(%(rows)s::json) AS r(item text)
@@ -313,6 +317,7 @@ def test_a_turn_that_takes_too_long_is_ended_and_what_is_finished_is_committed(
 ) -> None:
     monkeypatch.setattr(turn, "TURN", 0.5)
     monkeypatch.setattr(processing, "RETRIES", (0.1,))
+    monkeypatch.setattr(faults, "PATIENT", STREAK)
     stream = MemoryStream()
     for number in range(STREAK):
         send(stream, [event("poison"), event(f"item-{number}")])
@@ -374,6 +379,161 @@ def test_no_legal_record_stops_the_ones_behind_it(database: Database, metrics: M
     (sent,) = stream.records["test.deadletter"]
     assert sent.headers
     assert database.execute("SELECT 1 FROM outbox_quarantine") == []
+
+
+def test_two_publishers_may_give_the_same_id(database: Database, metrics: Metrics) -> None:
+    stream, refunds = MemoryStream(), []
+    refund = PaymentRefunded(order_id="o", refund_id="r", amount=1, currency="USD")
+    send(stream, [event("a", id="1"), event("a", id="1")])
+    other = PAYMENT_REFUNDED.event(refund, "o", id="1")
+    stream.send([Outgoing(PAYMENT_REFUNDED.name, b"o", other.encode().encode())])
+    both = [Subscription(ITEM_UPDATED, see), Subscription(PAYMENT_REFUNDED, lambda _, events: refunds.extend(events))]
+    Consumer("test", database, both, lambda: stream, metrics).work(stream.poll(0))
+    assert seen(database) == {"a": 1}
+    assert [one.source for one in refunds] == ["/oms/payment"]
+    assert dead(database) == []
+
+
+def test_an_event_of_another_topic_or_publisher_is_a_dead_letter(database: Database, metrics: Metrics) -> None:
+    stream, right = MemoryStream(), event("a")
+    wrong = [
+        right.model_copy(update={"type": "itemRemovedEvent"}),
+        right.model_copy(update={"source": "/oms/order"}),
+        right.model_copy(update={"subject": "b"}),
+    ]
+    send(stream, [*wrong, right])
+    consumer(database, stream, metrics).work(stream.poll(0))
+    assert seen(database) == {"a": 1}
+    assert [json.loads(bytes(letter.value)) for letter in dead(database)] == [json.loads(one.encode()) for one in wrong]
+
+
+def test_log_lines_of_a_batch_are_in_the_trace_of_their_event(
+    database: Database, metrics: Metrics, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stream, traces = MemoryStream(), [tracing.start() for _ in range(3)]
+    send(stream, [event("a", traceparent=traces[0]), event("poison", traceparent=traces[1])])
+    send(stream, [event("poison", traceparent=traces[2])])
+    consumer(database, stream, metrics).work(stream.poll(0))
+    lines = [line for line in capsys.readouterr().out.splitlines() if "dead_letter" in line]
+    assert [tracing.trace_id(trace) in line for trace, line in zip(traces[1:], lines, strict=True)] == [True, True]
+
+
+def test_a_batch_of_many_events_is_in_none_of_their_traces(database: Database, metrics: Metrics) -> None:
+    stream, mine, seen_in = MemoryStream(), [tracing.start() for _ in range(3)], []
+
+    def handle(_: Transaction, __: list[Event[Any]]) -> None:
+        seen_in.append(tracing.trace_id(tracing.current() or ""))
+
+    reader = consumer(database, stream, metrics, handle)
+    send(stream, [event("a", traceparent=mine[0]), event("b", traceparent=mine[1])])
+    reader.work(stream.poll(0))
+    send(stream, [event("c", traceparent=mine[2])])
+    reader.work(stream.poll(0))
+    batch, single = seen_in
+    assert batch not in map(tracing.trace_id, mine)
+    assert single == tracing.trace_id(mine[2])
+
+
+# What the database refuses to carry out
+
+
+@pytest.fixture
+def strict(database: Database) -> Iterator[Database]:
+    """The database, with little time for a statement."""
+    strict = Database(database._url, 4, Limits(statement=1.0))
+    yield strict
+    strict.dispose()
+
+
+TOO_MUCH = {
+    "more time than statements have": "SELECT pg_sleep(30)",
+    "more memory than there is": "SELECT repeat('x', 1000000000) || repeat('x', 1000000000)",
+    "a row of an index": "INSERT INTO inbox SELECT string_agg(md5(n::text), '') FROM generate_series(1, 999) AS n",
+    "a number": "SELECT 9223372036854775807 + 1",
+    "a character that no text has": "SELECT chr(0)",
+    "a failure within": "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'XX000'; END $$",
+}
+
+
+@pytest.mark.parametrize("sql", TOO_MUCH.values(), ids=TOO_MUCH)
+def test_what_the_database_cannot_carry_out_is_a_dead_letter_and_what_is_around_it_is_applied(
+    strict: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch, sql: str
+) -> None:
+    monkeypatch.setattr(faults, "STRAIN_SECONDS", 0.0)
+    monkeypatch.setattr(turn, "TURN", 3.0)
+
+    def handle(transaction: Transaction, events: list[Event[Any]]) -> None:
+        if any(event.subject == "too-much" for event in events):
+            transaction.run(sql)
+        see(transaction, events)
+
+    stream = MemoryStream()
+    send(stream, [*items(20), event("too-much"), event("item-20")])
+    with running(consumer(strict, stream, metrics, handle)):
+        eventually(lambda: stream.committed == {(ITEM_UPDATED.name, 0): 22}, within=120)
+    assert seen(strict) == {f"item-{number}": 1 for number in range(21)}
+    assert [bytes(letter.key) for letter in dead(strict)] == [b"too-much"]
+
+
+def test_while_the_database_is_unwell_nothing_is_a_dead_letter(
+    strict: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faults, "STRAIN_SECONDS", 0.0)
+    monkeypatch.setattr(inbox, "QUICK", 0.0)  # whatever is asked of it takes too long
+    unwell, tries = threading.Event(), []
+    unwell.set()
+
+    def handle(transaction: Transaction, events: list[Event[Any]]) -> None:
+        if unwell.is_set():
+            tries.append(len(events))
+            transaction.run("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '57014'; END $$")
+        see(transaction, events)
+
+    stream = MemoryStream()
+    send(stream, items(3))
+    with running(consumer(strict, stream, metrics, handle)):
+        eventually(lambda: tries.count(1) > faults.STRAINS + 2)
+        assert (stream.committed, dead(strict)) == ({}, [])
+        unwell.clear()
+        eventually(lambda: stream.committed == {(ITEM_UPDATED.name, 0): 3})
+    assert seen(strict) == {f"item-{number}": 1 for number in range(3)}
+    assert dead(strict) == []
+
+
+# Many of them
+
+
+MANY = 10_000
+
+
+def seconds(reader: Consumer, records: Sequence[Record]) -> float:
+    began = time.monotonic()
+    reader.work(records)
+    return time.monotonic() - began
+
+
+@pytest.mark.timeout(300)
+def test_ten_thousand_records_that_are_no_events_between_as_many_good_ones_are_passed_at_half_the_rate(
+    database: Database, metrics: Metrics
+) -> None:
+    clean, mixed = MemoryStream(), MemoryStream()
+    for number in range(MANY):
+        mixed.send([Outgoing(ITEM_UPDATED.name, b"poison", b"\xff no event")])
+        send(mixed, [event(f"item-{number}")])
+        send(clean, [event(f"a-{number}"), event(f"b-{number}")])
+    # An offset is that of one record: the clean ones are another partition's.
+    usual = [replace(record, partition=1) for record in clean.records[ITEM_UPDATED.name]]
+    odd = mixed.records[ITEM_UPDATED.name]
+    reader, took = consumer(database, mixed, metrics), {"usual": 0.0, "odd": 0.0, "again": 0.0}
+    # In turn, so that whatever else the machine does slows down all of them.
+    for start in range(0, 2 * MANY, BATCH):
+        took["usual"] += seconds(reader, usual[start : start + BATCH])
+        took["odd"] += seconds(reader, odd[start : start + BATCH])
+        took["again"] += seconds(reader, odd[start : start + BATCH])
+    assert len(seen(database)) == 3 * MANY
+    assert database.execute("SELECT count(*) AS n FROM outbox")[0].n == MANY
+    assert took["odd"] <= 2 * took["usual"], took
+    assert took["again"] <= took["usual"], took
 
 
 def test_outcomes_are_counted_from_the_start(database: Database, metrics: Metrics) -> None:

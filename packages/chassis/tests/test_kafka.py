@@ -4,22 +4,31 @@ import gc
 import logging
 import os
 import signal
+import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 from uuid import uuid4
 
+import crc32c
 import pytest
+from cramjam import gzip, lz4, snappy, zstd
+from incidents.poison import NO_TEXT, send
+from kafka import KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from kafka.consumer.fetcher import Fetcher
+from kafka.record import MemoryRecords
+from kafka.record.default_records import DefaultRecordBatchBuilder
 from prometheus_client import CollectorRegistry
 from support.chassis import eventually
 
 from oms_chassis.db import Database, Transaction
 from oms_chassis.messaging import outbox
 from oms_chassis.messaging.consumer import Consumer, Subscription
-from oms_chassis.messaging.kafka import KafkaSink, KafkaSource, admin, create_topics
+from oms_chassis.messaging.kafka import KafkaSink, KafkaSource, admin, batches, create_topics
 from oms_chassis.messaging.kafka import sink as sinks
 from oms_chassis.messaging.kafka import source as module
 from oms_chassis.messaging.relay import Relay
@@ -130,6 +139,93 @@ def test_a_member_that_the_group_does_not_take_in_says_so(settings: Settings, mo
     with pytest.raises(StreamUnavailable):
         reader.poll(0.1)
     reader.close()
+
+
+class Compressed(NamedTuple):
+    """A batch as a client of another language would send it."""
+
+    codec: int
+    compress: Callable[[bytes], bytes]
+
+
+def xerial(content: bytes) -> bytes:
+    """As Java's Snappy does it: in blocks."""
+    blocks = [bytes(snappy.compress_raw(content[at : at + 32768])) for at in range(0, len(content), 32768)]
+    return b"\x82SNAPPY\0" + struct.pack("!ii", 1, 1) + b"".join(struct.pack("!i", len(b)) + b for b in blocks)
+
+
+CODECS = {
+    "gzip": Compressed(1, lambda content: bytes(gzip.compress(content))),
+    "snappy": Compressed(2, lambda content: bytes(snappy.compress_raw(content))),
+    "xerial": Compressed(2, xerial),
+    "lz4": Compressed(3, lambda content: bytes(lz4.compress(content))),
+    "zstd": Compressed(4, lambda content: bytes(zstd.compress(content))),
+}
+
+
+def batch(records: Sequence[Outgoing], codec: Compressed | None = None, name: bytes = b"name") -> bytes:
+    """A batch on the wire; a header's name "name" becomes `name`, of the same length."""
+    builder = DefaultRecordBatchBuilder(2, 0, False, -1, -1, -1, 1 << 30)
+    for offset, record in enumerate(records):
+        builder.append(offset, 1, record.key, record.value, list(record.headers))
+    built = bytearray(builder.build()).replace(b"name", name)
+    head, content = built[:61], bytes(built[61:])
+    if codec is not None:
+        content = codec.compress(content)
+        struct.pack_into("!h", head, 21, codec.codec)
+    made = head + content
+    struct.pack_into("!i", made, 8, len(made) - 12)
+    struct.pack_into("!I", made, 17, crc32c.crc32c(bytes(made[21:])))
+    return bytes(made)
+
+
+def read_batches(*raw: bytes) -> list[Any]:
+    """What a consumer's fetcher makes of them."""
+    fetcher = SimpleNamespace(PartitionRecords=Fetcher.PartitionRecords)
+    batches.read_all(fetcher)
+    return list(fetcher.PartitionRecords(0, TopicPartition(TOPIC, 0), MemoryRecords(b"".join(raw))).take())
+
+
+@pytest.mark.parametrize("codec", [None, *CODECS.values()], ids=["plain", *CODECS])
+def test_a_header_whose_name_is_no_text_is_read_whatever_its_batch_is_compressed_by(codec: Compressed | None) -> None:
+    odd = Outgoing(TOPIC, b"odd", b"value" * 20_000, [("name", b"\xff"), ("name", None)])
+    first, second, third = read_batches(
+        batch([Outgoing(TOPIC, b"a", b"1"), odd, Outgoing(TOPIC, b"b", b"2")], codec, b"\xffam\xfe")
+    )
+    assert (first.key, third.key) == (b"a", b"b")
+    assert (second.key, second.value) == (odd.key, odd.value)
+    assert second.headers == [("\\xffam\\xfe", b"\xff"), ("\\xffam\\xfe", None)]
+
+
+@pytest.mark.parametrize("codec", [None, "gzip"])
+def test_what_only_other_clients_send_is_read_from_the_broker(settings: Settings, codec: str | None) -> None:
+    producer = KafkaProducer(bootstrap_servers=settings.kafka_bootstrap, compression_type=codec)
+    key = uuid4().bytes
+    for value, name in ((b"1", "a"), (b"2", NO_TEXT), (b"3", "b")):
+        send(producer, TOPIC, (key, value * 1000, [(name, b"h")]))
+    producer.flush(30)
+    producer.close(10)
+    reader = source(settings, uuid4().hex)
+    found = read(reader, key, 3)
+    assert [record.value for record in found] == [b"1" * 1000, b"2" * 1000, b"3" * 1000]
+    assert [name for record in found for name, _ in record.headers] == ["a", "\\xff\\xfe", "b"]
+    reader.close()
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
+@pytest.mark.parametrize("what", ["garbage", "bomb"])
+def test_a_batch_that_cannot_be_decompressed_comes_as_it_is_and_those_behind_it_are_read(
+    codec: Compressed, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "BATCH_LIMIT", 1024)
+    records = [Outgoing(TOPIC, None, b"x" * 1000), Outgoing(TOPIC, None, b"x" * 1000)]
+    broken = batch(records, codec if what == "bomb" else codec._replace(compress=lambda _: b"\x82SNAPPY no codec's"))
+    whole, behind = read_batches(broken, batch([Outgoing(TOPIC, b"behind", b"it")]))
+    assert (whole.key, whole.value, whole.offset) == (None, broken, 1)
+    ((name, why),) = whole.headers
+    assert name == batches.UNREAD
+    assert why.endswith(b"2 records")
+    assert behind.key == b"behind"
 
 
 def test_topics_are_created_once(settings: Settings) -> None:

@@ -47,17 +47,27 @@ class Event(BaseModel, Generic[Data]):
     traceparent: str | None = None
     data: Data
 
+    @property
+    def identity(self) -> str:
+        """What no other event has: an id is one of its source's."""
+        return f"{self.source} {self.id}"
+
     def encode(self) -> str:
         """The event as it is sent."""
         return self.model_dump_json(exclude_none=True, by_alias=True)
 
 
-def envelope(source: str, kind: str, subject: str, traceparent: str | None = None, **more: Any) -> dict[str, Any]:
+def source(service: str) -> str:
+    """What a service's events say of where they come from."""
+    return f"/oms/{service}"
+
+
+def envelope(service: str, kind: str, subject: str, traceparent: str | None = None, **more: Any) -> dict[str, Any]:
     """The fields around `data` for an event that happens now."""
     return {
         # Unique, and nobody's secret: the system's generator lets other threads in at every call, and comes back late.
         "id": str(UUID(int=getrandbits(128), version=4)),
-        "source": f"/oms/{source}",
+        "source": source(service),
         "type": kind,
         "subject": subject,
         "time": datetime.now(UTC),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from oms_contracts import events
-from oms_contracts.envelope import Event, Message, envelope
+from oms_contracts.envelope import Event, Message, envelope, source
 
 PARTITIONS = 3
 
@@ -29,12 +29,14 @@ class Topic:
     def decode(self, value: bytes | str) -> Event[Any]:
         """The event that a record's value holds.
 
-        ValueError (pydantic's ValidationError is one) if it is no event of this topic, or if its subject is not the
-        order or the item that its data is about.
+        ValueError (pydantic's ValidationError is one) if it is no event of this topic and its publisher, or if its
+        subject is not the order or the item that its data is about.
         """
         event = self.model.model_validate_json(value)
         if event.type != self.name:
             raise ValueError("an event of another type")
+        if event.source != source(self.emitted_by):
+            raise ValueError("an event of another publisher")
         if event.subject != event.data.about:
             raise ValueError("an event whose data is about another subject")
         return event

@@ -187,6 +187,12 @@ def test_an_event_of_another_topic_is_refused_though_its_data_would_do(topic: To
 
 
 @every_topic
+def test_an_event_of_another_publisher_is_refused_though_its_data_would_do(topic: Topic) -> None:
+    with pytest.raises(ValueError, match="publisher"):
+        decode(topic, {**example(topic), "source": "/oms/another"})
+
+
+@every_topic
 def test_an_event_whose_subject_is_not_what_its_data_is_about_is_refused(topic: Topic) -> None:
     with pytest.raises(ValueError, match="subject"):
         decode(topic, {**example(topic), "subject": "o-2"})

@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from oms_chassis.db import Transaction
 from oms_chassis.jobs.queue import Job, JobQueue, Outcome, Retry, Settled
+from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.logs import logger
 from oms_notifications import repository
 from oms_notifications.messages import Kind
@@ -31,7 +32,8 @@ def job_queue(
         for job, result in settled:
             outcomes.labels(queue, job.payload["kind"], result["state"]).inc()
             if result["state"] == "failed":
-                log.warning("message_failed", queue=queue, order_id=job.subject, reason=result["reason"])
+                about = {"order_id": job.subject, **tracing.field(job.traceparent)}
+                log.warning("message_failed", queue=queue, reason=result["reason"], **about)
 
     def give_up(transaction: Transaction, jobs: list[Job]) -> None:
         settle(transaction, [(job, refused("no attempt succeeded").result) for job in jobs])

@@ -1,12 +1,13 @@
 """What the Order Service makes of other services' events. A batch is two statements, however many orders it touches."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
 from oms_chassis.db import Transaction
 from oms_chassis.messaging.consumer import Subscription
+from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.logs import logger
 from oms_contracts.envelope import Event
 from oms_contracts.events import ItemUpdated
@@ -44,14 +45,14 @@ def subscriptions(metrics: OrderMetrics) -> list[Subscription]:
 
 def apply_facts(metrics: OrderMetrics, fact: Fact, transaction: Transaction, events: list[Event[Any]]) -> None:
     """Apply a fact to the orders that these events are about."""
-    subjects = {event.subject for event in events}
-    known = orders.lock(transaction, filter(ids.parse, subjects))
-    for unknown in subjects - known.keys():
+    traces = {event.subject: event.traceparent for event in events}
+    known = orders.lock(transaction, filter(ids.parse, traces))
+    for unknown in traces.keys() - known.keys():
         metrics.unknown.labels(fact).inc()
-        log.warning("fact_about_unknown_order", fact=fact, order_id=unknown)
+        log.warning("fact_about_unknown_order", fact=fact, order_id=unknown, **tracing.field(traces[unknown]))
     changed = [order.apply([fact]) for order in known.values() if fact not in order.facts]
     orders.save(transaction, changed)
-    _report(metrics, fact, changed)
+    _report(metrics, fact, changed, traces)
 
 
 def update_catalogue(transaction: Transaction, events: list[Event[ItemUpdated]]) -> None:
@@ -59,13 +60,16 @@ def update_catalogue(transaction: Transaction, events: list[Event[ItemUpdated]])
     items.update(transaction, (event.data for event in events))
 
 
-def _report(metrics: OrderMetrics, fact: Fact, changed: Iterable[tuple[Order, list[Step]]]) -> None:
+def _report(
+    metrics: OrderMetrics, fact: Fact, changed: Iterable[tuple[Order, list[Step]]], traces: Mapping[str, str | None]
+) -> None:
     reached: dict[Status, int] = defaultdict(int)
     for order, steps in changed:
         for step in steps:
             reached[step.status] += 1
         if contradictory(order.facts):
             metrics.contradictions.labels(fact).inc()
-            log.error("fact_contradicts_order", fact=fact, order_id=order.id, status=order.status)
+            about = {"order_id": order.id, "status": order.status, **tracing.field(traces[order.id])}
+            log.error("fact_contradicts_order", fact=fact, **about)
     for status, count in reached.items():
         metrics.orders.labels(status).inc(count)

@@ -9,6 +9,7 @@ from oms_chassis.db import Database, Transaction, is_unavailable
 from oms_chassis.jobs.dead import mark_dead
 from oms_chassis.jobs.leases import finish, keep_outcome, postpone, put_back
 from oms_chassis.jobs.queue import Done, Job, JobQueue, Outcome, Paused, Retry
+from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.logs import logger
 from oms_chassis.telemetry.metrics import Metrics
 
@@ -50,7 +51,8 @@ class Settlement:
             for call in calls:
                 self.settle([call])
             return
-        log.error("settle_failed", queue=self._job_queue.name, subject=calls[0].job.subject, error=type(error).__name__)
+        about = {"subject": calls[0].job.subject, **tracing.field(calls[0].job.traceparent)}
+        log.error("settle_failed", queue=self._job_queue.name, error=type(error).__name__, **about)
         self._failures.inc()
         self._keep(calls[0], f"settle: {type(error).__name__}")
 

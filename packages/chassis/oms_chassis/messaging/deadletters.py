@@ -4,15 +4,81 @@ A letter is what the broker certainly takes, whatever was read: parts of the rec
 are too large are replaced, and a header says so.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
+from oms_chassis.db import Database
+from oms_chassis.messaging import inbox, letters, outbox
+from oms_chassis.messaging.faults import name
 from oms_chassis.messaging.streams import RECORD_LIMIT, Headers, Outgoing, Record
+from oms_chassis.telemetry import tracing
+from oms_chassis.telemetry.logs import logger
+from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.topics import dead_letter
+
+log = logger(__name__)
 
 PREFIX = "oms-"
 # bytes that a letter keeps of its record: the topics of earlier releases take no more than those of events do
 KEPT = RECORD_LIMIT - 64 * 1024
+PORTION = 4 * 1024 * 1024  # bytes of records after which no more are written in one transaction
 NAMES = 16 * 1024  # characters at most that list the headers without a value
+
+
+class Failed(NamedTuple):
+    """A record that no retry can save, and why; with its event's trace if it holds one."""
+
+    record: Record
+    error: Exception
+    traceparent: str | None = None
+
+
+class DeadLetters:
+    """A service's dead letters: each record becomes one at most, however often it is read."""
+
+    def __init__(self, service: str, database: Database, metrics: Metrics) -> None:
+        self._service, self._database, self._metrics = service, database, metrics
+
+    def known(self, records: Sequence[Record]) -> set[str]:
+        """Which of these were dead letters before, by their identities."""
+        return inbox.seen(self._database, [identity(record) for record in records])
+
+    def write(self, failed: Sequence[Failed]) -> None:
+        """Put these on their way to the topic of dead letters, in one transaction."""
+        with self._database.transaction() as transaction:
+            new = set(inbox.new_ids(transaction, [identity(one.record) for one in failed]))
+            fresh = [one for one in failed if identity(one.record) in new]
+            written = [(one.record, letter(self._service, one.record, one.error), name(one.error)) for one in fresh]
+            if fresh:
+                outbox.emit_records(transaction, [one for _, one, _ in written])
+                letters.keep(transaction, written)
+        self._report(fresh)
+
+    def _report(self, fresh: Sequence[Failed]) -> None:
+        """Count them, and log those alike as one: a line for each of thousands would take longer than the letters."""
+        alike: dict[tuple[str, int, str, str | None], list[int]] = {}
+        for record, error, traceparent in fresh:
+            alike.setdefault((record.topic, record.partition, name(error), traceparent), []).append(record.offset)
+        for (topic, partition, kind, traceparent), offsets in alike.items():
+            self._metrics.dead_letters.labels(topic).inc(len(offsets))
+            self._metrics.events.labels(topic, "dead").inc(len(offsets))
+            more = {"count": len(offsets), "last_offset": offsets[-1]} if len(offsets) > 1 else {}
+            place = {"topic": topic, "partition": partition, "offset": offsets[0]}
+            log.error("dead_letter", **place, **more, error=kind, **tracing.field(traceparent))
+
+
+def portions(failed: Iterable[Failed]) -> Iterator[list[Failed]]:
+    """These in portions that memory has room for as letters."""
+    portion: list[Failed] = []
+    size = 0
+    for one in failed:
+        portion.append(one)
+        size += min(_size(one.record.key, one.record.value, one.record.headers), KEPT)
+        if size > PORTION:
+            yield portion
+            portion, size = [], 0
+    if portion:
+        yield portion
 
 
 def letter(service: str, record: Record, error: BaseException) -> Outgoing:

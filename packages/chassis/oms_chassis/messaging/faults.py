@@ -1,8 +1,14 @@
 """Whose fault an error is: the record's, or everything's. Only the first makes a dead letter."""
 
-from sqlalchemy.exc import ProgrammingError
+import time
+
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 STREAK = 20  # records of a topic that may fail one after the other before that is no longer taken for their fault
+PATIENT = 3  # records whose further tries were in vain, after which no other is waited for
+FORGET = 60.0  # seconds without one in vain after which records are waited for again
+# Tries of a single record that the database could not carry out, and seconds, until that is taken for its fault.
+STRAINS, STRAIN_SECONDS = 5, 60.0
 
 
 class SystemicFault(Exception):
@@ -15,8 +21,10 @@ def is_systemic(error: BaseException) -> bool:
 
 
 def name(error: BaseException) -> str:
-    """The class of what went wrong."""
-    return str(error) if isinstance(error, SystemicFault) else type(error).__name__
+    """The class of what went wrong: the driver's, if it was the database that said so."""
+    if isinstance(error, SystemicFault):
+        return str(error)
+    return type(error.orig if isinstance(error, DBAPIError) and error.orig else error).__name__
 
 
 class Streaks:
@@ -42,3 +50,32 @@ class Streaks:
         """An event of this topic was applied."""
         self._kinds.pop(topic, None)
         self._records.pop(topic, None)
+
+
+class Patience:
+    """Whether it is worth while to wait and try a failed record again: not if that was in vain of late."""
+
+    def __init__(self) -> None:
+        self._in_vain, self._last = 0, 0.0
+
+    def is_left(self) -> bool:
+        """Whether to wait."""
+        return self._in_vain < PATIENT or time.monotonic() - self._last > FORGET
+
+    def record(self, helped: bool) -> None:
+        """What came of trying again."""
+        self._in_vain, self._last = 0 if helped else self._in_vain + 1, time.monotonic()
+
+
+class Strain:
+    """The record that the database cannot carry out on its own, since when, and how often that was tried."""
+
+    def __init__(self) -> None:
+        self._identity, self._since, self._tries = "", 0.0, 0
+
+    def is_proven(self, identity: str) -> bool:
+        """One more try; whether there were enough of them, for long enough."""
+        if identity != self._identity:
+            self._identity, self._since, self._tries = identity, time.monotonic(), 0
+        self._tries += 1
+        return self._tries >= STRAINS and time.monotonic() - self._since >= STRAIN_SECONDS

@@ -1,11 +1,14 @@
 """The inbox (idempotent consumer): an event is processed once, however often it is delivered."""
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from oms_chassis.db import Database, Transaction, as_json
 from oms_chassis.retention import Retention
 from oms_contracts.envelope import Event
+
+QUICK = 1.0  # seconds that the smallest of transactions takes at most where the database is well
 
 _DEDUPLICATE = """
 INSERT INTO inbox (event_id)
@@ -16,11 +19,11 @@ ON CONFLICT DO NOTHING RETURNING event_id
 
 def deduplicate(transaction: Transaction, events: Sequence[Event[Any]]) -> list[Event[Any]]:
     """The events never seen before, each once and in order; from now on they count as seen."""
-    seen = set(new_ids(transaction, [event.id for event in events]))
+    new = set(new_ids(transaction, [event.identity for event in events]))
     fresh = []
     for event in events:
-        if event.id in seen:
-            seen.remove(event.id)
+        if event.identity in new:
+            new.remove(event.identity)
             fresh.append(event)
     return fresh
 
@@ -34,6 +37,15 @@ def seen(database: Database, ids: Sequence[str]) -> set[str]:
     """Which of these ids were seen before."""
     sql = "SELECT event_id FROM inbox WHERE event_id = ANY(%(ids)s)"
     return {row.event_id for row in database.execute(sql, ids=list(ids))}
+
+
+def is_quick(database: Database) -> bool:
+    """Whether the database takes a row, and lets go of it, as quickly as it should."""
+    began = time.monotonic()
+    with database.transaction() as transaction:
+        transaction.run("INSERT INTO inbox (event_id) VALUES ('quick?') ON CONFLICT DO NOTHING")
+    database.execute("DELETE FROM inbox WHERE event_id = 'quick?'")
+    return time.monotonic() - began < QUICK
 
 
 def retention(days: float) -> Retention:

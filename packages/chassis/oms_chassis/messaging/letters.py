@@ -4,15 +4,14 @@ A letter is written in the transaction that publishes it, with the bytes that ar
 is redriven or dropped, but for its state, until it is too old to be of use.
 """
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Row
 
 from oms_chassis.db import Database, Rows, Transaction
-from oms_chassis.messaging.outbox import encoded_headers
+from oms_chassis.messaging.outbox import encoded, encoded_headers
 from oms_chassis.messaging.streams import Outgoing, Record
 from oms_chassis.retention import Retention
 
@@ -20,7 +19,9 @@ DEAD, REDRIVEN, DROPPED = "dead", "redriven", "dropped"
 SUBJECT = 100  # characters of a key that may be an id
 _KEEP = """
 INSERT INTO dead_letter (topic, partition, record_offset, key, value, headers, error, subject)
-VALUES (%(topic)s, %(partition)s, %(offset)s, %(key)s, %(value)s, %(headers)s::jsonb, %(error)s, %(subject)s)
+SELECT topic, partition, record_offset, decode(key, 'base64'), decode(value, 'base64'), headers, error, subject
+FROM json_to_recordset(%(rows)s::json) AS r(topic text, partition int, record_offset bigint, key text, value text,
+    headers jsonb, error text, subject text)
 """
 _SUMMARY = """
     id, topic, partition, record_offset, error, subject, dead_at, state, settled_at,
@@ -54,19 +55,22 @@ class Filters:
     error: str | None = None
 
 
-def keep(transaction: Transaction, record: Record, letter: Outgoing, error: str) -> None:
-    """Write a letter down. `error` is the class of what went wrong."""
-    transaction.run(
-        _KEEP,
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        key=letter.key,
-        value=letter.value,
-        headers=json.dumps(encoded_headers(letter.headers)),
-        error=error,
-        subject=_subject(letter.key),
-    )
+def keep(transaction: Transaction, written: Iterable[tuple[Record, Outgoing, str]]) -> None:
+    """Write letters down, each with its record and the class of what went wrong."""
+    rows = [
+        {
+            "topic": record.topic,
+            "partition": record.partition,
+            "record_offset": record.offset,
+            "key": encoded(letter.key),
+            "value": encoded(letter.value),
+            "headers": encoded_headers(letter.headers),
+            "error": error,
+            "subject": _subject(letter.key),
+        }
+        for record, letter, error in written
+    ]
+    transaction.run_rows(_KEEP, rows)
 
 
 def _subject(key: bytes | None) -> str | None:

@@ -70,8 +70,8 @@ def emit_records(transaction: Transaction, records: Sequence[Outgoing]) -> None:
     rows = [
         {
             "topic": record.topic,
-            "key": _base64(record.key),
-            "value": _base64(record.value),
+            "key": encoded(record.key),
+            "value": encoded(record.value),
             "headers": encoded_headers(record.headers),
         }
         for record in records
@@ -92,10 +92,11 @@ def pending(database: Database, most: int) -> int:
 
 def encoded_headers(headers: Headers) -> list[list[str | None]]:
     """Headers as JSON holds them: names and base64."""
-    return [[name, _base64(value)] for name, value in headers]
+    return [[name, encoded(value)] for name, value in headers]
 
 
-def _base64(value: bytes | None) -> str | None:
+def encoded(value: bytes | None) -> str | None:
+    """Bytes as text that JSON holds."""
     return None if value is None else base64.b64encode(value).decode()
 
 

@@ -9,22 +9,19 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from oms_chassis.db import Database, Transaction, is_unavailable
+from oms_chassis.db import Database, Transaction, is_strain, is_unavailable
 from oms_chassis.heartbeat import beat
-from oms_chassis.messaging import deadletters, inbox, letters, outbox
-from oms_chassis.messaging.faults import STREAK, Streaks, SystemicFault, is_systemic, name
-from oms_chassis.messaging.streams import RECORD_LIMIT, Record
+from oms_chassis.messaging import deadletters, inbox
+from oms_chassis.messaging.deadletters import DeadLetters, Failed
+from oms_chassis.messaging.faults import STREAK, Patience, Strain, Streaks, SystemicFault, is_systemic, name
+from oms_chassis.messaging.streams import BATCH, RECORD_LIMIT, Record
 from oms_chassis.messaging.turn import Delivery, Turn
 from oms_chassis.telemetry import tracing
-from oms_chassis.telemetry.logs import logger
 from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.envelope import Event
 from oms_contracts.topics import Topic
 
-log = logger(__name__)
-
 RETRIES = (0.1, 0.3, 1.0)  # seconds before each further try of a record that is alone
-PATIENT = 3  # records in a row that are tried again before they count as failed: more of them seldom recover
 
 Handle = Callable[[Transaction, list[Event[Any]]], None]
 Deduplicate = Callable[[Transaction, Sequence[Event[Any]]], list[Event[Any]]]
@@ -49,10 +46,12 @@ class Processor:
         metrics: Metrics,
         deduplicate: Deduplicate,
     ) -> None:
-        self._service, self._database, self._metrics, self._deduplicate = service, database, metrics, deduplicate
+        self._database, self._metrics, self._deduplicate = database, metrics, deduplicate
+        self._letters = DeadLetters(service, database, metrics)
         self._subscriptions = {one.topic.name: one for one in subscriptions}
-        self._streaks = Streaks()
-        self._suspects: list[tuple[Delivery, Exception]] = []
+        self._streaks, self._patience, self._strain = Streaks(), Patience(), Strain()
+        self._suspects: list[Failed] = []
+        self._size = BATCH  # records that one transaction takes: fewer while more are too much for the database
         self.stopping = threading.Event()
         for topic in self._subscriptions:
             metrics.dead_letters.labels(topic)
@@ -62,26 +61,27 @@ class Processor:
     def work(self, turn: Turn) -> None:
         """Finish as many records of a turn as its time allows; SystemicFault if all would fail alike."""
         self._suspects = []
-        self._apply_or_halve(turn, self._deliveries(turn))
-        for delivery, error in self._suspects:
-            self._dead_letter(turn, delivery.record, error)
+        deliveries = self._deliveries(turn)
+        for start in range(0, len(deliveries), size := self._size):
+            self._apply_or_halve(turn, deliveries[start : start + size])
+        self._dead_letter(turn, self._suspects)
+        self._size = min(BATCH, self._size * 2)
 
     def _deliveries(self, turn: Turn) -> list[Delivery]:
         """What can be read; what cannot is a dead letter, and what was one already is left out."""
-        buried, deliveries = self._buried(turn.records), []
+        known, deliveries = self._letters.known(turn.records), []
+        unreadable: list[Failed] = []
         for record in turn.records:
-            if deadletters.identity(record) in buried:
+            if deadletters.identity(record) in known:
                 self._metrics.events.labels(record.topic, "duplicate").inc()
                 turn.finish([record])
                 continue
             try:
                 deliveries.append(Delivery(record, self._decode(record)))
             except ValueError as error:
-                self._dead_letter(turn, record, error)
+                unreadable.append(Failed(record, error))
+        self._dead_letter(turn, unreadable)
         return deliveries
-
-    def _buried(self, records: Sequence[Record]) -> set[str]:
-        return inbox.seen(self._database, [deadletters.identity(record) for record in records])
 
     def _decode(self, record: Record) -> Event[Any]:
         value = record.value or b""
@@ -95,12 +95,14 @@ class Processor:
         try:
             self._apply(turn, deliveries)
         except Exception as error:
-            if is_unavailable(error) or is_systemic(error):
+            if _is_everybodys(error):
                 raise
             if len(deliveries) == 1:
                 self._retry_or_suspect(turn, deliveries[0], error)
                 return
             middle = len(deliveries) // 2
+            if is_strain(error):
+                self._size = middle  # also in the next turn: this one may be over before the record is alone
             self._apply_or_halve(turn, deliveries[:middle])
             self._apply_or_halve(turn, deliveries[middle:])
 
@@ -108,14 +110,17 @@ class Processor:
         with self._database.transaction() as transaction:
             fresh = self._deduplicate(transaction, [delivery.event for delivery in deliveries])
             for topic, events in _by_topic(deliveries, fresh).items():
-                with tracing.within(events[0].traceparent):
+                with tracing.within(events[0].traceparent if len(events) == 1 else None):
                     self._subscriptions[topic].handle(transaction, events)
         turn.finish(delivery.record for delivery in deliveries)
         self._count(deliveries, fresh)
 
     def _retry_or_suspect(self, turn: Turn, delivery: Delivery, error: Exception) -> None:
-        patient = self._streaks.length(delivery.record.topic) < PATIENT
-        for pause in RETRIES if patient else ():
+        if is_strain(error):
+            self._suspect_if_proven(delivery, error)
+            return
+        is_patient = self._patience.is_left()
+        for pause in RETRIES if is_patient else (0.0,):
             beat()
             if self.stopping.wait(pause):
                 turn.end()
@@ -123,33 +128,32 @@ class Processor:
             try:
                 self._apply(turn, [delivery])
             except Exception as again:
-                if is_unavailable(again) or is_systemic(again):
+                if _is_everybodys(again):
                     raise
                 error = again
             else:
+                self._patience.record(helped=True)
                 return
+        self._patience.record(helped=False)
+        self._suspect(delivery, error)
+
+    def _suspect_if_proven(self, delivery: Delivery, error: Exception) -> None:
+        """The database cannot carry out this one record. It is tried again for a while, in case the server is unwell;
+        then it is the record's fault, if the database works apart from it."""
+        if not (self._strain.is_proven(deadletters.identity(delivery.record)) and inbox.is_quick(self._database)):
+            raise error
         self._suspect(delivery, error)
 
     def _suspect(self, delivery: Delivery, error: Exception) -> None:
         record = delivery.record
-        self._suspects.append((delivery, error))
+        self._suspects.append(Failed(record, error, delivery.event.traceparent))
         if self._streaks.add(record.topic, deadletters.identity(record), error) > STREAK:
             raise SystemicFault(name(error)) from error
 
-    def _dead_letter(self, turn: Turn, record: Record, error: Exception) -> None:
-        with self._database.transaction() as transaction:
-            is_new = bool(inbox.new_ids(transaction, [deadletters.identity(record)]))
-            if is_new:
-                letter = deadletters.letter(self._service, record, error)
-                outbox.emit_records(transaction, [letter])
-                letters.keep(transaction, record, letter, name(error))
-        turn.finish([record])
-        if not is_new:
-            return
-        self._metrics.dead_letters.labels(record.topic).inc()
-        self._metrics.events.labels(record.topic, "dead").inc()
-        place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
-        log.error("dead_letter", **place, error=name(error))
+    def _dead_letter(self, turn: Turn, failed: Sequence[Failed]) -> None:
+        for portion in deadletters.portions(failed):
+            self._letters.write(portion)
+            turn.finish(one.record for one in portion)
 
     def _count(self, deliveries: Sequence[Delivery], fresh: Sequence[Event[Any]]) -> None:
         ids = {id(event) for event in fresh}
@@ -158,6 +162,10 @@ class Processor:
             self._metrics.events.labels(delivery.record.topic, "applied" if is_fresh else "duplicate").inc()
             if is_fresh:
                 self._streaks.end(delivery.record.topic)
+
+
+def _is_everybodys(error: Exception) -> bool:
+    return is_systemic(error) or (is_unavailable(error) and not is_strain(error))
 
 
 def _by_topic(deliveries: Sequence[Delivery], fresh: Sequence[Event[Any]]) -> dict[str, list[Event[Any]]]:

@@ -10,6 +10,7 @@ from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.errors import CommitFailedError, IllegalStateError, KafkaError, RebalanceInProgressError
 from kafka.structs import OffsetAndMetadata
 
+from oms_chassis.messaging.kafka import batches
 from oms_chassis.messaging.kafka.connection import closed_on_error, connection, unavailable_on_error
 from oms_chassis.messaging.streams import BATCH, RECORD_LIMIT, Partition, Record, StreamUnavailable
 from oms_chassis.settings import Settings
@@ -65,6 +66,7 @@ class KafkaSource:
             metadata_max_age_ms=10_000,
             metrics_enabled=False,
         )
+        batches.read_all(consumer._fetcher)  # noqa: SLF001 - nothing public decides how a batch is read
         consumer.subscribe(list(names), listener=self._flag)
         # kafka-python 3.0.12: a member that joins before it knows its topics joins again when it learns of them,
         # and if a poll ends in the middle of that, it waits for ever. So let it know them first.
