@@ -137,11 +137,11 @@ def test_an_act_of_nobody_or_with_an_unfit_reason_is_refused(
 @pytest.mark.parametrize(
     "statement", ["UPDATE audit_log SET operator = 'bob'", "DELETE FROM audit_log", "TRUNCATE audit_log"]
 )
-def test_the_database_itself_keeps_the_audit_log(database_url: str, database: Database, statement: str) -> None:
+def test_the_database_itself_keeps_the_audit_log(database: Database, statement: str) -> None:
     with database.transaction() as transaction:
         audit.record(transaction, [audit.Entry("ann", "items.repair", "a")])
     with (
-        psycopg.connect(database_url) as owner,
+        psycopg.connect(database._url) as owner,
         pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"),
     ):
         owner.execute(statement.encode())
