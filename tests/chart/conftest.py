@@ -108,9 +108,11 @@ class Rendered:
     def settings(self, service: str) -> Any:
         """The settings that the chart gives a service."""
         given = {one["name"]: one.get("value", SECRET) for one in self.container(f"oms-{service}")["env"]}
-        with pytest.MonkeyPatch.context() as patch:
+        with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+            for name, text in self.files(service).items():
+                (Path(folder) / name).write_text(text)
             for name, value in given.items():
-                patch.setenv(name, value)
+                patch.setenv(name, value.replace("/etc/oms/files", folder))
             return import_module(f"oms_{service}.main").SERVICE.settings()
 
     def parts(self, service: str, registry: CollectorRegistry | None = None) -> Components:
@@ -122,6 +124,10 @@ class Rendered:
             return parts
         finally:
             database.dispose()
+
+    def files(self, service: str) -> dict[str, str]:
+        """The files that a service is given, by name."""
+        return dict(self.of("ConfigMap").get(f"oms-{service}-files", {}).get("data", {}))
 
 
 class Helm:

@@ -154,8 +154,8 @@ def test_everything_that_names_a_topic_or_a_group_says_the_prefix(render: Any) -
     for service in topics.SERVICES:
         assert environment(rendered.container(f"oms-{service}"))["OMS_KAFKA_PREFIX"] == "staging."
         assert rendered.parts(service)
-    job = topics_job(render({**PREFIXED, "kafka.mode": "embedded"}))["spec"]["template"]["spec"]["containers"][0]
-    assert environment(job)["OMS_KAFKA_PREFIX"] == "staging."
+    pod = topics_job(render({"kafka.prefix": "staging.", "kafka.mode": "embedded"}))["spec"]["template"]["spec"]
+    assert environment(pod["containers"][0])["OMS_KAFKA_PREFIX"] == "staging."
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def test_dashboards_are_labelled_and_ask_for_metrics_that_exist(render: Any, mea
 def test_dashboards_show_a_sixth_service_next_to_the_others(render: Any) -> None:
     rendered = render(file=CHART / "ci" / "sixth-values.yaml")
     services = "|".join(sorted([*SERVICES, "loyalty-points"]))
-    board = json.loads(rendered.of("ConfigMap")["oms-dashboard-services"]["data"]["oms-services.json"])
+    board = json.loads(rendered.of("ConfigMap")["oms-dashboard-services"]["data"]["shop-oms-services.json"])
     asked = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
     assert any(f'up{{namespace="$namespace", service=~"{services}"}}' in expression for expression in asked)
     assert not any("SERVICES" in expression for expression in asked)
@@ -132,3 +132,26 @@ def test_prometheus_scrapes_the_services_and_not_their_databases(render: Any) ->
     monitor = render(ON).of("ServiceMonitor")["oms"]["spec"]
     assert monitor["endpoints"][0]["port"] == "internal"
     assert monitor["selector"]["matchExpressions"][0]["values"] == sorted(SERVICES)
+
+
+def dashboards(rendered: Any) -> dict[str, dict[str, Any]]:
+    """By the file that a sidecar would write."""
+    found = [one for name, one in rendered.of("ConfigMap").items() if "dashboard" in name]
+    return {file: json.loads(text) for one in found for file, text in one["data"].items()}
+
+
+def test_dashboards_of_two_installations_are_two(render: Any) -> None:
+    ones = [
+        dashboards(render(name=name, namespace=where)) for name, where in (("oms", "a"), ("oms", "b"), ("two", "a"))
+    ]
+    for what in (
+        [file for one in ones for file in one],
+        [board["uid"] for one in ones for board in one.values()],
+        [board["title"] for one in ones for board in one.values()],
+    ):
+        assert len(set(what)) == len(what) == 9
+    assert max(len(board["uid"]) for one in ones for board in one.values()) <= 40  # Grafana takes no more
+
+
+def test_an_alert_links_to_no_page_that_nobody_offers(render: Any) -> None:
+    assert all("runbook_url" not in alert["annotations"] for alert in alerts(render(ON)))

@@ -173,6 +173,74 @@ def test_names_stay_within_what_kubernetes_allows(render: Any) -> None:
         assert len(one["metadata"]["name"]) <= limit, one["metadata"]["name"]
 
 
+def test_two_long_names_that_begin_alike_are_two(render: Any) -> None:
+    long = "a-release-with-a-name-that-is-rather-long"
+    first, second = ({(one["kind"], one["metadata"]["name"]) for one in render(name=f"{long}-{n}").all} for n in "ab")
+    assert first & second == {("KafkaNodePool", "dual-role")}  # kafka.strimzi.nodePool
+    assert ("Deployment", "oms-order") in {(one["kind"], one["metadata"]["name"]) for one in render(name="oms").all}
+
+
+def test_a_release_with_a_dot_in_its_name_has_names_that_kubernetes_takes(render: Any) -> None:
+    for one in render(name="oms.one").all:
+        assert "." not in one["metadata"]["name"] or one["kind"] == "KafkaTopic"  # as the topic's own
+
+
+@pytest.mark.parametrize("name", ["order-postgres", "sms-kafka", "order-database", "secrets", "backup"])
+def test_a_service_takes_no_name_that_something_else_has(helm: Any, name: str) -> None:
+    assert name in helm.refusal({f"services.{name}": {}})
+
+
+def test_an_installation_without_the_order_service_has_its_jobs(render: Any) -> None:
+    rendered = render({"services.order.enabled": False, "kafka.mode": "embedded"})
+    images = {one["spec"]["template"]["spec"]["containers"][0]["image"] for one in rendered.of("Job").values()}
+    assert images == {"registry.example.com/team/oms/email:0.1.0-demo"}
+    assert not rendered.of("Pod")
+
+
+def test_an_image_can_be_pinned_by_its_digest(render: Any) -> None:
+    digest = "sha256:" + "a" * 64
+    rendered = render({"image.digests": {"order": digest}, "kafka.mode": "embedded"})
+    pinned = f"registry.example.com/team/oms/order:0.1.0-demo@{digest}"
+    assert rendered.container("oms-order")["image"] == pinned
+    assert {one["spec"]["template"]["spec"]["containers"][0]["image"] for one in rendered.of("Job").values()} == {
+        pinned
+    }
+    assert "@" not in rendered.container("oms-sms")["image"]
+
+
+SCHEDULING = {
+    "nodeSelector": {"pool": "data"},
+    "tolerations": [{"key": "data", "operator": "Exists"}],
+    "affinity": {"nodeAffinity": {}},
+    "priorityClassName": "high",
+}
+
+
+def test_scheduling_reaches_every_pod(render: Any) -> None:
+    rendered = render(
+        {
+            "kafka.mode": "embedded",
+            "platformDefaults": SCHEDULING,
+            "serviceDefaults": SCHEDULING,
+            "database.embedded.backup.enabled": True,
+        }
+    )
+    job = rendered.of("CronJob")["oms-backup"]["spec"]["jobTemplate"]
+    pods = {**rendered.pods(), "backup": job["spec"]["template"]["spec"]}
+    assert len(pods) > 13
+    for name, pod in pods.items():
+        assert SCHEDULING.items() <= pod.items(), name
+
+
+def test_pods_listen_on_every_address_where_there_is_ipv6(render: Any) -> None:
+    rendered = render({"ipv6": True, "kafka.mode": "embedded"})
+    assert {one["spec"]["ipFamilyPolicy"] for one in rendered.of("Service").values()} == {"PreferDualStack"}
+    for service in SERVICES:
+        env = {one["name"]: one.get("value") for one in rendered.container(f"oms-{service}")["env"]}
+        assert env["OMS_HTTP_HOST"] == ""
+    assert all("ipFamilyPolicy" not in one["spec"] for one in render().of("Service").values())
+
+
 def test_images_follow_the_registry_and_the_tag(render: Any) -> None:
     assert render().container("oms-order")["image"] == "registry.example.com/team/oms/order:0.1.0-demo"
     image = {"registry": "registry.example.com/team", "repository": "shop", "tag": "1.2.3"}
@@ -231,8 +299,44 @@ def test_the_kind_example_takes_the_images_that_were_built_here(helm: Any) -> No
 
 
 def test_the_catalogue_is_the_sample_of_the_local_platform(render: Any) -> None:
-    env = {one["name"]: one.get("value") for one in render().container("oms-inventory")["env"]}
-    assert json.loads(env["OMS_CATALOGUE"] or "") == ITEMS
+    assert json.loads(render().files("inventory")["catalogue.json"]) == ITEMS
+
+
+def test_a_catalogue_of_thousands_is_a_file(render: Any, helm: Any, tmp_path: Path) -> None:
+    def values(count: int) -> Path:
+        item = {"name": "Neutral product, boxed", "unitPrice": 1250, "onHand": 100}
+        (path := tmp_path / "many.json").write_text(
+            json.dumps(
+                {
+                    "image": {"registry": "registry.example.com/team"},
+                    "catalogue": [{"id": f"SKU-{number:06d}", **item} for number in range(count)],
+                }
+            )
+        )
+        return path
+
+    rendered = helm.render(file=values(5000))
+    assert len(json.loads(rendered.files("inventory")["catalogue.json"])) == 5000
+    longest = max(len(one.get("value", "")) for one in rendered.container("oms-inventory")["env"])
+    assert longest < 1000  # Linux takes 128 KiB in one variable
+    assert rendered.parts("inventory")
+    refused = helm.run("template", "oms", str(CHART), "-f", str(values(20000)))
+    assert "a ConfigMap holds a megabyte" in refused.stderr
+
+
+@pytest.mark.parametrize(("key", "value"), [("id", "Gift card"), ("unitPrice", 0), ("name", "")])
+def test_an_item_that_the_service_would_refuse_is_refused_by_the_chart(helm: Any, key: str, value: Any) -> None:
+    item = {"id": "Tea", "name": "Tea", "unitPrice": 1, "onHand": 1, key: value}
+    assert f"/catalogue/0/{key}" in helm.refusal({"catalogue": [item]})
+
+
+def test_a_changed_file_replaces_the_pods_that_have_it(render: Any) -> None:
+    def checksum(**values: Any) -> str:
+        pod = render(values).of("Deployment")["oms-inventory"]["spec"]["template"]
+        return str(pod["metadata"]["annotations"]["checksum/files"])
+
+    assert checksum() == checksum()
+    assert checksum() != checksum(catalogue=[{"id": "Tea", "name": "Tea", "unitPrice": 1, "onHand": 1}])
 
 
 def test_the_mail_catcher_is_there_until_real_providers_are(render: Any) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from oms_contracts.topics import SERVICES
+from oms_contracts.topics import SERVICES, read_by
 
 CHART = Path(__file__).parents[2] / "charts" / "oms"
 KEYS = ("app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/component")
@@ -36,7 +36,7 @@ def test_a_service_has_the_autoscaler_that_was_asked_for_and_no_fixed_replicas(
 def test_keda_watches_the_lag_of_each_topic_that_is_read(render: Any) -> None:
     rendered = render({"services.payment.autoscaling.type": "keda"})
     triggers = rendered.of("ScaledObject")["oms-payment"]["spec"]["triggers"]
-    assert {one["metadata"]["topic"] for one in triggers} == {"orderCreatedEvent", "inventoryRejectedEvent"}
+    assert {one["metadata"]["topic"] for one in triggers} == set(read_by("payment"))
     assert {one["metadata"]["consumerGroup"] for one in triggers} == {"payment"}
     assert {one["authenticationRef"]["name"] for one in triggers} == {"oms-payment"}
     assert "oms-payment" in rendered.of("TriggerAuthentication")
@@ -162,3 +162,43 @@ def test_name_servers_can_be_narrowed_down(render: Any, component: str) -> None:
 
 def test_policies_can_be_left_out(render: Any) -> None:
     assert not render({"networkPolicy.enabled": False}).of("NetworkPolicy")
+
+
+def callers(rendered: Any, service: str) -> Any:
+    """Who may call a service's public port: peers, everybody, or nobody."""
+    rules = rendered.of("NetworkPolicy")[f"oms-{service}"]["spec"]["ingress"]
+    found = [rule.get("from", "everybody") for rule in rules if {"port": "http"} in rule["ports"]]
+    return found[0] if found else "nobody"
+
+
+GATE = {"namespaceSelector": {"matchLabels": {"name": "ingress"}}}
+OFFICE = {"namespaceSelector": {"matchLabels": {"name": "office"}}}
+
+
+def test_a_service_without_routes_is_closed_unless_somebody_is_named(render: Any) -> None:
+    assert callers(render(), "order") == "everybody"
+    assert callers(render(), "inventory") == "nobody"
+    assert callers(render({"networkPolicy.publicFrom": [GATE]}), "inventory") == "nobody"
+    assert OFFICE in callers(render({"services.inventory.publicFrom": [OFFICE]}), "inventory")
+    assert callers(render({"services.inventory.routes": ["/items"]}), "inventory") == "everybody"
+
+
+def test_a_service_may_have_other_callers_than_the_rest(render: Any) -> None:
+    rendered = render({"networkPolicy.publicFrom": [GATE], "services.order.publicFrom": [OFFICE]})
+    assert OFFICE in callers(rendered, "order")
+    assert GATE not in callers(rendered, "order")
+
+
+def test_a_service_may_go_where_the_others_may_not(render: Any) -> None:
+    gateway = {"to": [{"ipBlock": {"cidr": "198.51.100.7/32"}}], "ports": [{"port": 443}]}
+    rendered = render({"services.payment.extraEgress": [gateway]})
+    found = {name for name, one in rendered.of("NetworkPolicy").items() if gateway in one["spec"]["egress"]}
+    assert found == {"oms-payment"}
+
+
+def test_keda_reaches_the_embedded_kafka_or_is_refused(helm: Any, render: Any) -> None:
+    keda = {"kafka.mode": "embedded", "services.sms.autoscaling.type": "keda"}
+    assert "networkPolicy.kafkaFrom" in helm.refusal(keda)
+    (rule,) = render({**keda, "networkPolicy.kafkaFrom": [OFFICE]}).of("NetworkPolicy")["oms-kafka"]["spec"]["ingress"]
+    assert OFFICE in rule["from"]
+    assert render({**keda, "networkPolicy.enabled": False})

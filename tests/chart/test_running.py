@@ -1,6 +1,7 @@
 """What an upgrade refuses because of what is installed already: the chart asks the API server."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from support.apiserver import Manifest, manifest
@@ -124,3 +125,11 @@ def test_a_topic_keeps_its_name(refused: Refused) -> None:
     theirs = topic("oms-order-created-event", topicName="staging.orderCreatedEvent")
     assert 'kafka.prefix="staging."' in refused(theirs)
     assert refused(theirs, kafka__prefix="staging.") == ""
+
+
+def test_names_that_were_cut_before_are_kept(helm: Any) -> None:
+    long = "an-installation-with-a-name-of-its-own"
+    theirs = manifest("Deployment", f"{long[:30]}-order", "apps/v1")
+    before = f"fullnameOverride={long[:30]}"
+    assert before in helm.live([theirs], "--is-upgrade", f"--set=fullnameOverride={long}").stderr
+    assert helm.live([theirs], "--is-upgrade", f"--set={before}").returncode == 0

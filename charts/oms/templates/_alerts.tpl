@@ -40,5 +40,7 @@ the last empty where the alert is not one of each service
     {{- end }}
   annotations:
     summary: {{ include "oms.alerts.text" (list $root $alert.summary $service) | squote }}
-    runbook_url: {{ trimSuffix "/" $root.Values.prometheusRule.runbooks }}/{{ $alert.alert }}.md
+    {{- with $root.Values.prometheusRule.runbooks }}
+    runbook_url: {{ trimSuffix "/" . }}/{{ $alert.alert }}.md
+    {{- end }}
 {{- end -}}

@@ -2,7 +2,11 @@
 {{- define "oms.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
 {{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
-{{- default $full .Values.fullnameOverride | trunc 30 | trimSuffix "-" -}}
+{{- $full = default $full .Values.fullnameOverride -}}
+{{- $short := $full | replace "." "-" | trunc 30 | trimSuffix "-" -}}
+{{- /* Two long names may begin alike, and are two. */ -}}
+{{- if ne $short $full -}}{{- $short = printf "%s-%s" ($short | trunc 23 | trimSuffix "-") ($full | sha256sum | trunc 6) -}}{{- end -}}
+{{- $short -}}
 {{- end -}}
 
 {{- define "oms.name" -}}
@@ -77,6 +81,7 @@ annotations:
 {{- $root := index . 0 -}}
 {{- $image := $root.Values.image -}}
 {{- $path := printf "%s/%s:%s" $image.repository (index . 1) (include "oms.tag" .) -}}
+{{- with get $image.digests (index . 1) -}}{{- $path = printf "%s@%s" $path . -}}{{- end -}}
 {{- if (index . 2).image -}}
 {{- (index . 2).image -}}
 {{- else if $image.registry -}}
@@ -136,4 +141,17 @@ digits already.
 {{/* The major version that an image's tag begins with, or nothing. */}}
 {{- define "oms.major" -}}
 {{- regexReplaceAll "@.*$" . "" | splitList "/" | last | regexFind ":[0-9]+" | trimPrefix ":" -}}
+{{- end -}}
+
+{{/* The service whose image runs the chart's own jobs, as JSON: order, or the first there is. */}}
+{{- define "oms.toolService" -}}
+{{- $services := include "oms.services" . | fromJson -}}
+{{- $name := hasKey $services "order" | ternary "order" (keys $services | sortAlpha | first) -}}
+{{- dict "name" $name "service" (get $services $name) | toJson -}}
+{{- end -}}
+
+{{- define "oms.ipFamilies" -}}
+{{- if .Values.ipv6 -}}
+ipFamilyPolicy: PreferDualStack
+{{- end -}}
 {{- end -}}

@@ -46,3 +46,12 @@
 {{- define "oms.sms.url" -}}
 {{- if .Values.notifications.sms.url -}}{{ .Values.notifications.sms.url }}{{- else -}}http://{{ include "oms.mailCatcher.host" . }}:8025/sms{{- end -}}
 {{- end -}}
+
+{{/* The providers that would do something in the real world, by commas. */}}
+{{- define "oms.realProviders" -}}
+{{- $real := list -}}
+{{- if .Values.notifications.smtp.host -}}{{- $real = append $real "emails" -}}{{- end -}}
+{{- if .Values.notifications.sms.url -}}{{- $real = append $real "SMS" -}}{{- end -}}
+{{- if ne (dig "payment" "env" "OMS_GATEWAY" "simulator" .Values.services) "simulator" -}}{{- $real = append $real "payments" -}}{{- end -}}
+{{- join ", " $real -}}
+{{- end -}}

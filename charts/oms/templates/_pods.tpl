@@ -41,6 +41,10 @@ securityContext:
 - name: OMS_DATABASE_POOL
   value: {{ include "oms.scalar" $root.Values.database.pool | quote }}
 {{ include "oms.kafka.env" . }}
+{{- if $root.Values.ipv6 }}
+- name: OMS_HTTP_HOST
+  value: "" # every address of the pod
+{{- end }}
 - name: OMS_DRAIN_SECONDS
   value: {{ include "oms.scalar" $root.Values.shutdown.drainSeconds | quote }}
 {{- if $root.Values.admin.enabled }}
@@ -98,6 +102,11 @@ envFrom:
 - name: tmp
   mountPath: /tmp
 {{- include "oms.kafka.mounts" (index . 0) }}
+{{- if (index . 1).files }}
+- name: files
+  mountPath: /etc/oms/files
+  readOnly: true
+{{- end }}
 {{- with (index . 1).extraVolumeMounts }}
 {{ toYaml . }}
 {{- end }}
@@ -109,6 +118,11 @@ envFrom:
   emptyDir:
     sizeLimit: 64Mi
 {{- include "oms.kafka.volumes" . }}
+{{- if (index . 2).files }}
+- name: files
+  configMap:
+    name: {{ include "oms.fullname" (index . 0) }}-{{ index . 1 }}-files
+{{- end }}
 {{- with (index . 2).extraVolumes }}
 {{ toYaml . }}
 {{- end }}

@@ -21,7 +21,7 @@ def build(context: Context) -> Components:
         routers=[router],
         provides=[database, settings],
         states=repository.states,
-        on_start=[lambda: catalogue.seed(database, settings.catalogue, settings.currency)],
+        on_start=[lambda: catalogue.seed(database, settings.all_items(), settings.currency)],
     )
 
 

@@ -2,9 +2,11 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
+from pydantic import ValidationError
 from support.chassis import pending_events
 from support.stock import stock
 
@@ -98,3 +100,25 @@ def test_a_catalogue_that_is_no_json_is_named_at_the_start(
 
 def test_migrating_again_does_nothing(database: Database) -> None:
     migrations.upgrade(database, "oms_inventory")
+
+
+def test_a_catalogue_may_be_a_file_of_any_size(
+    database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    many = [{"id": f"i{number}", "name": "I", "unitPrice": 1, "onHand": 1} for number in range(3000)]
+    (path := tmp_path / "catalogue.json").write_text(json.dumps(many))
+    monkeypatch.setenv("OMS_CATALOGUE_FILE", str(path))
+    start(database)
+    assert len(stock(database)) == 3000 + len(CATALOGUE)
+
+
+@pytest.mark.parametrize("content", ['[{"id": "a b"}]', "no JSON", None])
+def test_a_catalogue_file_that_cannot_be_used_is_a_setting_that_cannot_be_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None
+) -> None:
+    path = tmp_path / "catalogue.json"
+    if content is not None:
+        path.write_text(content)
+    monkeypatch.setenv("OMS_CATALOGUE_FILE", str(path))
+    with pytest.raises(ValidationError):
+        InventorySettings()

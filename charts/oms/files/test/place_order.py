@@ -1,14 +1,22 @@
-"""Places an order and waits until it is confirmed: the services, their databases and Kafka take part in that."""
+"""Places an order and waits until it is confirmed: the services, their databases and Kafka take part in that.
+
+Where emails, SMS or payments are real, it orders nothing unless a name is given, and only asks whether order answers.
+"""
 
 import json
 import os
 import sys
 import time
+import urllib.error
 import urllib.request
 
 URL, ITEM = os.environ["URL"], os.environ["ITEM"]
 ORDER = {
-    "customer": {"name": "Helm Test", "email": "helm-test@example.com", "phoneNumber": "762222222"},
+    "customer": {
+        "name": "Helm Test",
+        "email": os.environ.get("EMAIL") or "helm-test@example.com",
+        "phoneNumber": os.environ.get("PHONE") or "762222222",
+    },
     "items": [{"id": ITEM, "quantity": 1}],
     "paymentDetails": {"name": "Helm Test", "cardNumber": "1234", "expiryDate": "02/22", "cvv": "123"},
 }
@@ -21,6 +29,16 @@ def call(path, body=None):
     with urllib.request.urlopen(request, timeout=10) as answer:
         return json.load(answer)
 
+
+REAL = os.environ.get("REAL", "")
+if "payments" in REAL or (REAL and not (os.environ.get("EMAIL") and os.environ.get("PHONE"))):
+    try:
+        call("/order?limit=1")
+    except urllib.error.HTTPError as error:
+        if error.code not in (401, 403):  # it answers, and asks who that is
+            raise
+    print(f"order answers. No order was placed, because {REAL} are real: test.customer says in whose name")
+    sys.exit(0)
 
 order = call("/order", ORDER)["id"]
 status = "PENDING"

@@ -1,0 +1,92 @@
+"""What `helm test` does, run as it is: it orders, but never in the name of strangers."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "charts" / "oms" / "files" / "test" / "place_order.py"
+REAL = {"notifications.smtp.host": "smtp.example.com", "notifications.sms.url": "https://sms.example.com"}
+
+
+class Orders(ThreadingHTTPServer):
+    """An order service that confirms at once, or wants to know who asks."""
+
+    def __init__(self, status: int = 200) -> None:
+        super().__init__(("127.0.0.1", 0), _Answers)
+        self.status = status
+        self.placed: list[dict[str, Any]] = []
+
+
+class _Answers(BaseHTTPRequestHandler):
+    server: Orders
+
+    def do_GET(self) -> None:
+        self._answer({"status": "CONFIRMED"})
+
+    def do_POST(self) -> None:
+        self.server.placed.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self._answer({"id": "1", "status": "PENDING"})
+
+    def _answer(self, found: Any) -> None:
+        body = json.dumps(found).encode()
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing: the test says what matters."""
+
+
+@pytest.fixture
+def orders() -> Iterator[Orders]:
+    with Orders() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def run(rendered: Any, orders: Orders) -> str:
+    """Run what the pod runs; what it printed."""
+    (pod,) = rendered.of("Pod").values()
+    given = {one["name"]: one["value"] for one in pod["spec"]["containers"][0]["env"]}
+    env = {**os.environ, **given, "URL": f"http://127.0.0.1:{orders.server_address[1]}"}
+    done = subprocess.run([sys.executable, SCRIPT], env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_it_orders_where_everything_is_caught(render: Any, orders: Orders) -> None:
+    assert "is CONFIRMED" in run(render(), orders)
+    assert len(orders.placed) == 1
+
+
+@pytest.mark.parametrize("real", [REAL, {"notifications.sms.url": "https://sms.example.com"}], ids=["both", "SMS"])
+def test_it_orders_nothing_where_messages_are_real(render: Any, orders: Orders, real: dict[str, Any]) -> None:
+    assert "test.customer" in run(render(real), orders)
+    assert not orders.placed
+
+
+def test_it_orders_in_the_name_that_it_is_given(render: Any, orders: Orders) -> None:
+    customer = {"email": "ops@example.com", "phoneNumber": "+94771234567"}
+    run(render({**REAL, "test.customer": customer}), orders)
+    assert customer.items() <= orders.placed[0]["customer"].items()
+
+
+def test_it_never_orders_where_payments_are_real(render: Any, orders: Orders) -> None:
+    customer = {"email": "ops@example.com", "phoneNumber": "+94771234567"}
+    run(render({"services.payment.env.OMS_GATEWAY": "bank", "test.customer": customer}), orders)
+    assert not orders.placed
+
+
+def test_a_service_that_asks_who_that_is_answers(render: Any, orders: Orders) -> None:
+    orders.status = 401
+    assert "order answers" in run(render(REAL), orders)
