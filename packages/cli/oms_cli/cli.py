@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from oms_cli import audit, deadletters, doctor, jobs, machine, orders, outbox, payments, show
+from oms_cli import audit, deadletters, doctor, jobs, keys, machine, orders, outbox, payments, show
 from oms_cli.options import PANEL
 from oms_servers.errors import LocalError
 
@@ -23,6 +23,7 @@ for name, commands in {
     "payments": payments.app,
     "jobs": jobs.app,
     "outbox": outbox.app,
+    "keys": keys.app,
     "audit": audit.app,
 }.items():
     app.add_typer(commands, name=name, rich_help_panel=PANEL)

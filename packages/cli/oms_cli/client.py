@@ -19,7 +19,9 @@ CATALOGUE_SECONDS = 20.0  # the catalogue reaches a fresh order service by event
 
 
 class Refused(LocalError):
-    """The service answered with a problem."""
+    """The service answered with a problem, of this HTTP status."""
+
+    status = 0
 
 
 class Unreachable(LocalError):
@@ -35,7 +37,11 @@ class Client:
 
     def __init__(self, order: str, inventory: str, mailcatcher: str) -> None:
         self.order, self.inventory, self.mailcatcher = order, inventory, mailcatcher
-        self._http = httpx.Client(timeout=httpx.Timeout(10.0, read=60.0), trust_env=False)
+        credential = os.environ.get("OMS_CREDENTIAL", "").strip()
+        headers = {"Authorization": f"Bearer {credential}"} if credential else {}
+        timeout = httpx.Timeout(10.0, read=60.0)
+        self._http = httpx.Client(headers=headers, timeout=timeout, trust_env=False)
+        self._mails = httpx.Client(timeout=timeout, trust_env=False)  # which is not to learn the credential
 
     @classmethod
     def of_environment(cls) -> Self:
@@ -130,8 +136,9 @@ class Client:
         return found
 
     def _ask(self, method: str, url: str, **more: Any) -> Any:
+        http = self._mails if url.startswith(f"{self.mailcatcher}/") else self._http
         try:
-            response = self._http.request(method, url, **more)
+            response = http.request(method, url, **more)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _unreachable(url) from error
         return check(response).json()
@@ -155,7 +162,9 @@ def _refused(response: httpx.Response) -> Refused:
         problem = {}
     title = problem.get("detail") or problem.get("title") or response.reason_phrase
     fields = [f"{error['field']} {error['message']}" for error in problem.get("errors", [])]
-    return Refused(f"{title} ({response.status_code})" + "".join(f"\n  {field}" for field in fields))
+    refused = Refused(f"{title} ({response.status_code})" + "".join(f"\n  {field}" for field in fields))
+    refused.status = response.status_code
+    return refused
 
 
 def _unreachable(url: str) -> Unreachable:

@@ -22,6 +22,9 @@ Sample = Annotated[bool, typer.Option("--sample/--no-sample", help="Place the sa
 Restart = Annotated[
     bool, typer.Option("--restart/--no-restart", help="Start what dies again, after a pause that grows with each time.")
 ]
+Auth = Annotated[
+    str, typer.Option(envvar="OMS_AUTH", help="What callers are asked for: none, api-key, jwt, or api-key,jwt.")
+]
 Long = Annotated[bool, typer.Option("--long", help="Kill payment in the middle of a charge, too: a minute more.")]
 Program = Annotated[str, typer.Argument(metavar="SERVICE", help="A service, or another name that `oms status` shows.")]
 
@@ -33,6 +36,7 @@ def up(
     sample_order: Sample = True,
     restart: Restart = True,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when all is ready, and leave it up.")] = False,
+    auth: Auth = "none",
 ) -> None:
     """Start everything, place the sample order and show how it goes; stay up until Ctrl-C.
 
@@ -42,11 +46,13 @@ def up(
 
     console = terminal()
     place = partial(_place_sample, console) if sample_order else _place_nothing
+    if auth != "none":
+        place = partial(_say_how_to_call, console)
     if detach:
-        detached(home(), console, restart=restart)
+        detached(home(), console, restart=restart, auth=auth)
         place()
     else:
-        Up(home(), console, restart=restart).run(place)
+        Up(home(), console, restart=restart, auth=auth).run(place)
 
 
 @app.command(rich_help_panel=PANEL)
@@ -141,6 +147,16 @@ def _and_wait(action: str, service: str) -> None:
 
 def _place_nothing() -> None:
     pass
+
+
+def _say_how_to_call(console: Console) -> None:
+    console.print(
+        "\nCallers are asked who they are, so there is no sample order. Make a key, which other commands can use:\n"
+        "  oms keys create --owner me --scope orders:place --scope orders:read --scope orders:act\n"
+        "  export OMS_CREDENTIAL=oms_...    # or: curl -H 'Authorization: Bearer oms_...'",
+        highlight=False,
+        markup=False,
+    )
 
 
 def _place_sample(console: Console) -> None:

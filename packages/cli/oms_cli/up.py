@@ -19,6 +19,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from rich.text import Text
 
 from oms_cli import show
+from oms_contracts.topics import SERVICES
 from oms_platform.addresses import Addresses
 from oms_platform.control import Control
 from oms_platform.platform import Platform
@@ -35,9 +36,9 @@ LOOK_SECONDS = 0.2  # between looks at what runs
 class Up:
     """One run of a platform in the foreground."""
 
-    def __init__(self, home: Path, console: Console, *, restart: bool) -> None:
+    def __init__(self, home: Path, console: Console, *, restart: bool, auth: str) -> None:
         self._console, self._running = console, Running(home)
-        self._platform = Platform(home, Addresses.local())
+        self._platform = Platform(home, Addresses.local(), environment={name: {"OMS_AUTH": auth} for name in SERVICES})
         self._home, self._restart = home, restart
         self._ending = threading.Event()
         self._reported: dict[str, str] = {}
@@ -133,11 +134,12 @@ class Up:
         self._console.print("stopped")
 
 
-def detached(home: Path, console: Console, *, restart: bool) -> None:
+def detached(home: Path, console: Console, *, restart: bool, auth: str) -> None:
     """Start `oms up` as a process of its own, and wait until it is ready."""
     log = home / "logs" / "up.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "oms_cli", "up", "--no-sample", "--restart" if restart else "--no-restart"]
+    command += ["--auth", auth]
     with log.open("wb") as out:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
     running, deadline = Running(home), time.monotonic() + DETACHED_SECONDS

@@ -43,3 +43,15 @@ class NoSuchRow(Problem):
     """It was put back or dropped before, or never was."""
 
     status, kind, title = 404, "no-such-row", "This service's quarantine has no row of this id"
+
+
+class NoSuchKey(Problem):
+    """This service has not been given it."""
+
+    status, kind, title = 404, "no-such-key", "This service has no API key of this id"
+
+
+class KeyExists(Problem):
+    """A key is what it was when it was made, and one that is revoked stays so. Make another one."""
+
+    status, kind, title = 409, "key-exists", "There is another API key of this id or hash, or it is revoked"

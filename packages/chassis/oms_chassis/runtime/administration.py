@@ -3,6 +3,7 @@
 from starlette.types import ASGIApp
 
 from oms_chassis.admin import app as admin
+from oms_chassis.admin import keys
 from oms_chassis.admin.service import AdministeredService
 from oms_chassis.db import Database
 from oms_chassis.runtime.service import Components
@@ -15,4 +16,5 @@ def app(name: str, settings: Settings, database: Database, components: Component
     service = AdministeredService(
         name, database, components.subscriptions, components.job_queues, metrics.registry, components.states
     )
-    return admin.create(service, components.admin, components.provides, settings.admin_tokens, metrics)
+    routers = [*components.admin, *([keys.router] if components.routers else [])]
+    return admin.create(service, routers, components.provides, settings.admin_tokens, metrics)

@@ -1,0 +1,85 @@
+"""The routes for API keys, in services that have public routes. A key itself never comes here: only its hash does."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Response
+from pydantic import AwareDatetime, Field
+from sqlalchemy import Row
+
+from oms_chassis.admin import paging
+from oms_chassis.admin.acts import Act
+from oms_chassis.admin.paging import PREFIX, Cursor, Limit, Text
+from oms_chassis.admin.problems import KeyExists, NoSuchKey
+from oms_chassis.admin.service import Administered
+from oms_chassis.http import pages
+from oms_chassis.http.bodies import Body, View
+from oms_chassis.http.identity import keystore
+from oms_chassis.http.identity.keystore import KeyRow
+from oms_chassis.http.problems import documented
+
+router = APIRouter(prefix=PREFIX)
+KeyId = Annotated[str, Path(pattern=r"^[a-z0-9]{10}$")]
+Scope = Annotated[str, Field(pattern=r"^[a-z][a-z-]{0,30}(:[a-z][a-z-]{0,30})?$")]
+
+
+class KeyBody(Body):
+    """PUT /admin/keys/{id}. The subject is shown in logs: it is no address and no number of anybody's."""
+
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    subject: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:|-]{0,63}$")]
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=20)]
+    expires_at: Annotated[AwareDatetime, Field(strict=False)] | None = None
+
+
+class KeyView(View):
+    """A key, without its hash."""
+
+    id: str
+    subject: str
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+@router.get("/keys", summary="API keys, by id")
+def list_keys(
+    service: Administered, response: Response, subject: Text = None, limit: Limit = 50, cursor: Cursor = None
+) -> list[KeyView]:
+    """Pages by cursor: where there are further keys, the Link header leads to them."""
+    after = pages.decode(cursor, bytes.decode) if cursor is not None else ""
+    rows = keystore.page(service.database, subject, after, limit + 1)
+    return paging.page(response, "/keys", {"subject": subject, "limit": limit}, rows, KeyView.of)
+
+
+@router.put("/keys/{key_id}", summary="Take a key", responses=documented(KeyExists))
+def put_key(service: Administered, act: Act, key_id: KeyId, body: KeyBody) -> KeyView:
+    """Sent again, it changes nothing."""
+    scopes = sorted(set(body.scopes))
+    with act.transaction(service.database) as transaction:
+        rows, is_new = keystore.put(transaction, KeyRow(key_id, body.digest, body.subject, scopes, body.expires_at))
+        if not rows:
+            raise KeyExists
+        if is_new:
+            act.record(transaction, "keys.create", key_id, None, _state(rows[0], "valid"))
+        return KeyView.of(rows[0])
+
+
+@router.post("/keys/{key_id}/revoke", summary="Never take a key again", responses=documented(NoSuchKey))
+def revoke_key(service: Administered, act: Act, key_id: KeyId) -> KeyView:
+    """It stops working when what is known of it is older than OMS_KEY_CACHE_SECONDS. Its row stays."""
+    with act.transaction(service.database) as transaction:
+        found = keystore.lock(transaction, key_id)
+        if not found:
+            raise NoSuchKey
+        (row,) = keystore.revoke(transaction, key_id)
+        if found[0].revoked_at is None:
+            act.record(transaction, "keys.revoke", key_id, _state(found[0], "valid"), _state(row, "revoked"))
+        return KeyView.of(row)
+
+
+def _state(row: Row[Any], state: str) -> dict[str, Any]:
+    ends = row.expires_at.isoformat() if row.expires_at else None
+    return {"state": state, "owner": row.subject, "scopes": row.scopes, "expiresAt": ends}

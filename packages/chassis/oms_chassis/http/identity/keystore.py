@@ -1,0 +1,58 @@
+"""The rows of API keys: what an operator's commands read and write."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from oms_chassis.db import Database, Rows, Transaction
+
+_COLUMNS = "id, subject, scopes, created_at, expires_at, last_used_at, revoked_at"
+_PUT = f"""
+INSERT INTO api_key (id, digest, subject, scopes, expires_at)
+VALUES (%(id)s, %(digest)s, %(subject)s, %(scopes)s, %(expires_at)s) ON CONFLICT DO NOTHING RETURNING {_COLUMNS}
+"""
+_SAME = f"""
+SELECT {_COLUMNS} FROM api_key WHERE id = %(id)s AND digest = %(digest)s AND subject = %(subject)s
+    AND scopes = %(scopes)s AND expires_at IS NOT DISTINCT FROM %(expires_at)s AND revoked_at IS NULL
+"""
+_LOCK = f"SELECT {_COLUMNS} FROM api_key WHERE id = %(id)s FOR UPDATE"
+_REVOKE = f"""
+UPDATE api_key SET revoked_at = coalesce(revoked_at, clock_timestamp()) WHERE id = %(id)s RETURNING {_COLUMNS}
+"""
+_PAGE = f"""
+SELECT {_COLUMNS} FROM api_key
+WHERE id > %(after)s AND (%(subject)s::text IS NULL OR subject = %(subject)s) ORDER BY id LIMIT %(limit)s
+"""
+
+
+@dataclass(frozen=True)
+class KeyRow:
+    """A key that is to be taken."""
+
+    id: str
+    digest: str
+    subject: str
+    scopes: Sequence[str]
+    expires_at: datetime | None
+
+
+def put(transaction: Transaction, key: KeyRow) -> tuple[Rows, bool]:
+    """Keep a key; its row, and whether it is new. No row: there is another key of this id, or it is revoked."""
+    params = {**asdict(key), "scopes": list(key.scopes)}
+    created = transaction.run(_PUT, **params)
+    return (created, True) if created else (transaction.run(_SAME, **params), False)
+
+
+def lock(transaction: Transaction, key_id: str) -> Rows:
+    """The key, if there is one; nobody else changes it until the transaction ends."""
+    return transaction.run(_LOCK, id=key_id)
+
+
+def revoke(transaction: Transaction, key_id: str) -> Rows:
+    """Revoke a key, once."""
+    return transaction.run(_REVOKE, id=key_id)
+
+
+def page(database: Database, subject: str | None, after: str, limit: int) -> Rows:
+    """Keys in the order of their ids."""
+    return database.execute(_PAGE, subject=subject, after=after, limit=limit)

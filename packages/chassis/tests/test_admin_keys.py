@@ -1,0 +1,104 @@
+"""API keys by the admin API: what is taken, what is refused, and what is on record of it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+from support.keys import create_table
+
+from oms_chassis.admin import app as admin
+from oms_chassis.admin import keys
+from oms_chassis.admin.service import AdministeredService
+from oms_chassis.db import Database
+from oms_chassis.http.identity import apikeys
+from oms_chassis.telemetry.metrics import Metrics
+
+TOKEN = "a-token-0123456789-0123"
+ANN = {"Authorization": f"Bearer {TOKEN}", "OMS-Operator": "ann"}
+
+
+@pytest.fixture
+def client(database: Database, metrics: Metrics) -> Iterator[TestClient]:
+    create_table(database)
+    made = admin.create(AdministeredService("toy", database), [keys.router], [], [TOKEN], metrics)
+    assert made is not None
+    with TestClient(made, raise_server_exceptions=False, headers=ANN) as client:
+        yield client
+
+
+def body(**changes: Any) -> dict[str, Any]:
+    return {"digest": apikeys.new().digest, "subject": "shop", "scopes": ["orders:read"], **changes}
+
+
+def test_a_key_is_taken_listed_and_revoked_and_each_of_it_is_on_record_once(client: TestClient) -> None:
+    key, sent = apikeys.new(), body(expiresAt="2099-01-01T00:00:00Z")
+    for _ in range(2):
+        assert client.put(f"/admin/keys/{key.id}", json=sent).status_code == 200
+    (listed,) = client.get("/admin/keys").json()
+    assert (listed["id"], listed["subject"], listed["scopes"]) == (key.id, "shop", ["orders:read"])
+    assert listed["expiresAt"].startswith("2099-01-01")
+    for _ in range(2):
+        assert client.post(f"/admin/keys/{key.id}/revoke").json()["revokedAt"] is not None
+    audit = client.get("/admin/audit").json()
+    assert [(entry["action"], entry["subject"], entry["after"]["state"]) for entry in audit] == [
+        ("keys.revoke", key.id, "revoked"),
+        ("keys.create", key.id, "valid"),
+    ]
+    everything = str(audit) + str(client.get("/admin/keys").json())
+    assert sent["digest"] not in everything
+
+
+def test_a_key_is_what_it_was_when_it_was_made(client: TestClient) -> None:
+    key, sent = apikeys.new(), body()
+    client.put(f"/admin/keys/{key.id}", json=sent)
+    other = [
+        (key.id, {**sent, "scopes": ["operator"]}),
+        (key.id, {**sent, "subject": "other"}),
+        (key.id, body()),
+        (apikeys.new().id, sent),
+    ]
+    for key_id, changed in other:
+        assert client.put(f"/admin/keys/{key_id}", json=changed).status_code == 409
+    client.post(f"/admin/keys/{key.id}/revoke")
+    assert client.put(f"/admin/keys/{key.id}", json=sent).status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"digest": "oms_abcdefghij_" + "a" * 43}, "digest"),
+        ({"subject": "ann@example.com"}, "subject"),
+        ({"subject": ""}, "subject"),
+        ({"scopes": []}, "scopes"),
+        ({"scopes": ["orders read"]}, "scopes[0]"),
+        ({"expiresAt": "2099-01-01T00:00:00"}, "expiresAt"),
+        ({"key": "secret"}, "key"),
+    ],
+)
+def test_what_is_no_key_is_refused_by_its_field(changes: dict[str, Any], field: str, client: TestClient) -> None:
+    refused = client.put(f"/admin/keys/{apikeys.new().id}", json=body(**changes))
+    assert (refused.status_code, [error["field"] for error in refused.json()["errors"]]) == (422, [field])
+    assert client.get("/admin/keys").json() == []
+
+
+def test_an_id_of_no_key_is_refused(client: TestClient) -> None:
+    assert client.put("/admin/keys/UPPER", json=body()).status_code == 422
+    assert client.post(f"/admin/keys/{apikeys.new().id}/revoke").status_code == 404
+
+
+def test_a_dry_run_revokes_nothing(client: TestClient) -> None:
+    key = apikeys.new()
+    client.put(f"/admin/keys/{key.id}", json=body())
+    assert client.post(f"/admin/keys/{key.id}/revoke", headers={"OMS-Dry-Run": "true"}).json()["revokedAt"]
+    assert client.get("/admin/keys").json()[0]["revokedAt"] is None
+
+
+def test_keys_are_listed_by_page_and_by_owner(client: TestClient) -> None:
+    for owner in ("ann", "bob", "ann"):
+        client.put(f"/admin/keys/{apikeys.new().id}", json=body(subject=owner))
+    page = client.get("/admin/keys?limit=2")
+    rest = client.get(page.links["next"]["url"])
+    assert (len(page.json()), len(rest.json()), rest.links) == (2, 1, {})
+    assert {one["subject"] for one in client.get("/admin/keys?subject=bob").json()} == {"bob"}
+    assert client.get("/admin/keys?cursor=%2F").status_code == 422
