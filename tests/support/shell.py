@@ -6,9 +6,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from oms_servers.testing import temporary_folder
@@ -22,15 +22,16 @@ def _take_ctrl_c() -> None:
 
 @dataclass(frozen=True)
 class Shell:
-    """Commands with a folder and ports of their own."""
+    """Commands with a folder and ports of their own, and `extra` variables of their environment."""
 
     home: Path
     shift: int
+    extra: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
         others = {name: value for name, value in os.environ.items() if not name.startswith("OMS_")}
-        return {**others, **PROGRAMS, "OMS_HOME": str(self.home), "OMS_PORT_SHIFT": str(self.shift)}
+        return {**others, **PROGRAMS, "OMS_HOME": str(self.home), "OMS_PORT_SHIFT": str(self.shift), **self.extra}
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "oms_cli", *arguments]

@@ -55,3 +55,14 @@
   ports: [{port: 5432}]
 {{- end -}}
 {{- end -}}
+
+{{/* The issuer of tokens, whose keys the services fetch. */}}
+{{- define "oms.egress.issuer" -}}
+{{- with .Values.auth.jwt.egress -}}
+{{- toYaml . -}}
+{{- else -}}
+{{- $url := urlParse .Values.auth.jwt.issuer -}}
+{{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" -}}
+- ports: [{protocol: TCP, port: {{ default (ternary 443 80 (eq $url.scheme "https")) $port }}}]
+{{- end -}}
+{{- end -}}

@@ -54,6 +54,16 @@ securityContext:
       name: {{ include "oms.admin.secret" $root }}
       key: token
 {{- end }}
+{{- if $service.http }}
+- name: OMS_AUTH
+  value: {{ $root.Values.auth.mode }}
+{{- if contains "jwt" $root.Values.auth.mode }}
+- name: OMS_JWT_ISSUER
+  value: {{ $root.Values.auth.jwt.issuer | quote }}
+- name: OMS_JWT_AUDIENCE
+  value: {{ $root.Values.auth.jwt.audience | quote }}
+{{- end }}
+{{- end }}
 - name: OMS_LOG_LEVEL
   value: {{ $root.Values.logLevel }}
 - name: OMS_CURRENCY

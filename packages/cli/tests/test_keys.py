@@ -31,7 +31,7 @@ Oms = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="module")
 def addresses(postgres: Any) -> Iterator[dict[str, str]]:
-    """The environment of a client: the order and the inventory service ask for keys, each with a database of its own."""
+    """The environment of a client: order and inventory ask for keys, each with a database of its own."""
     with ExitStack() as stack:
         order = _started(stack, ORDER, str(postgres.create_database("keys_order")))
         inventory = _started(stack, INVENTORY, str(postgres.create_database("keys_inventory")))

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -75,3 +76,19 @@ def test_ctrl_c_during_the_start_stops_what_has_started(shell: Shell) -> None:
         family = psutil.Process(session.process.pid).children(recursive=True)
         assert "stopped" in session.interrupt()
     assert gone(family)
+
+
+def test_callers_can_be_asked_who_they_are_on_this_machine_too(shell: Shell) -> None:
+    said = shell.oms("up", "--detach", "--no-restart", "--auth", "api-key")
+    try:
+        assert "oms keys create" in said
+        assert "(401)" in shell.refused("order", "place")
+        scopes = [part for scope in ("orders:place", "orders:read") for part in ("--scope", scope)]
+        made = json.loads(shell.oms("keys", "create", "--owner", "me", *scopes, "--json"))
+        known = replace(shell, extra={"OMS_CREDENTIAL": made["key"]})
+        assert "CONFIRMED" in known.oms("order", "place", "--watch")
+        (order,) = json.loads(known.oms("order", "list", "--json"))
+        first = json.loads(known.oms("order", "show", order["id"], "--json"))["timeline"][0]
+        assert first["actor"] == "me"
+    finally:
+        shell.oms("down")

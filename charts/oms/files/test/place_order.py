@@ -20,15 +20,26 @@ ORDER = {
     "items": [{"id": ITEM, "quantity": 1}],
     "paymentDetails": {"name": "Helm Test", "cardNumber": "1234", "expiryDate": "02/22", "cvv": "123"},
 }
+CREDENTIAL, IS_OPEN = os.environ.get("CREDENTIAL"), os.environ["AUTH"] == "none"
 deadline = time.monotonic() + float(os.environ["SECONDS"])
 
 
 def call(path, body=None):
     request = urllib.request.Request(URL + path, body and json.dumps(body).encode())
     request.add_header("Content-Type", "application/json")
+    if CREDENTIAL:
+        request.add_header("Authorization", f"Bearer {CREDENTIAL}")
     with urllib.request.urlopen(request, timeout=10) as answer:
         return json.load(answer)
 
+
+if not (IS_OPEN or CREDENTIAL):
+    try:
+        call("/order", ORDER)
+    except urllib.error.HTTPError as refused:
+        print(f"a stranger is answered {refused.code}; with test.existingSecret, an order is placed")
+        sys.exit(refused.code != 401)
+    sys.exit("a stranger could place an order")
 
 REAL = os.environ.get("REAL", "")
 if "payments" in REAL or (REAL and not (os.environ.get("EMAIL") and os.environ.get("PHONE"))):
