@@ -97,7 +97,7 @@ def test_production_keeps_three_copies_and_needs_two(render: Any) -> None:
     assert config["offsets.topic.replication.factor"] == 3
     assert {one["spec"]["replicas"] for one in rendered.of("KafkaTopic").values()} == {3}
     assert {one["spec"]["config"]["min.insync.replicas"] for one in rendered.of("KafkaTopic").values()} == {2}
-    assert rendered.of("KafkaNodePool")["dual-role"]["spec"]["replicas"] == 3
+    assert rendered.of("KafkaNodePool")["broker"]["spec"]["replicas"] == 3
 
 
 def test_a_cluster_that_is_there_already_keeps_three_copies_and_needs_two(render: Any) -> None:
