@@ -8,6 +8,7 @@ cluster=${OMS_CLUSTER:-oms}
 tag=${OMS_TAG:-dev}
 context=kind-$cluster
 node=$cluster-control-plane
+traefik=37.x.x # of its chart: a new major version may want other values
 values=(--values charts/oms/ci/kind-values.yaml --set "image.tag=$tag" "$@")
 
 say() { printf 'kind-up: [%3ss] %s\n' "$SECONDS" "$*"; }
@@ -33,7 +34,7 @@ make_cluster() {
 make_ingress() {
   [ -z "$(kube get ingressclass --output name)" ] || return 0
   say "installing Traefik"
-  helm upgrade --install traefik oci://ghcr.io/traefik/helm/traefik --kube-context "$context" \
+  helm upgrade --install traefik oci://ghcr.io/traefik/helm/traefik --version "$traefik" --kube-context "$context" \
     --namespace traefik --create-namespace --wait --timeout 3m \
     --set ingressClass.isDefaultClass=true --set service.type=ClusterIP --set ports.web.hostPort=80 >/dev/null
 }
@@ -42,14 +43,17 @@ make_ingress() {
 load_images() {
   local image id note=/var/lib/oms-images loaded images=() lines=()
   loaded=$(docker exec "$node" cat $note 2>/dev/null || true)
-  for image in $(helm template oms charts/oms "${values[@]}" | sed -n 's/^ *\(- \)\?image: *"\?\([^" ]*\)"\?$/\2/p' | sort -u); do
+  for image in $(helm template oms charts/oms "${values[@]}" | sed -nE 's/^ *(- )?image: *"?([^" ]*)"?$/\2/p' | sort -u); do
     id=$(docker image inspect --format '{{.Id}}' "$image" 2>/dev/null) || continue
     lines+=("$image $id")
     grep -qxF "$image $id" <<<"$loaded" || images+=("$image")
   done
   [ ${#images[@]} = 0 ] && return
   say "loading ${images[*]}"
-  kind load docker-image --name "$cluster" "${images[@]}" >/dev/null 2>&1 || die "kind load docker-image failed: ${images[*]}"
+  kind load docker-image --name "$cluster" "${images[@]}" >build/kind-load.log 2>&1 || {
+    cat build/kind-load.log >&2
+    die "kind load docker-image failed: ${images[*]}"
+  }
   printf '%s\n' "${lines[@]}" | docker exec --interactive "$node" tee $note >/dev/null
 }
 
