@@ -112,7 +112,7 @@ def test_the_role_of_a_controller_is_not_taken_away(refused: Any) -> None:
     assert refused(*apart, kafka__strimzi__controllers__nodes=3) == ""
 
 
-def test_production_says_in_its_first_lines_what_is_a_stand_in_and_what_is_open() -> None:
+def test_production_says_in_its_first_lines_what_is_simulated_and_what_is_open() -> None:
     first = PRODUCTION.read_text().split("image:")[0]
     assert "NO PAYMENT IS TAKEN" in first
     assert "WHO MAY READ ORDERS" in first
@@ -137,7 +137,7 @@ def test_production_says_in_its_first_lines_what_is_a_stand_in_and_what_is_open(
     ],
     ids=["default", "open", "real"],
 )
-def test_the_notes_say_what_is_a_stand_in_and_what_is_open(helm: Any, options: tuple[str, ...], said: set[str]) -> None:
+def test_the_notes_say_what_is_simulated_and_what_is_open(helm: Any, options: tuple[str, ...], said: set[str]) -> None:
     chart = str(PRODUCTION.parent)
     done = helm.run("install", "oms", chart, "--dry-run=client", "--namespace=shop", "--set=image.local=true", *options)
     assert done.returncode == 0, done.stderr
