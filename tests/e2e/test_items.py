@@ -1,5 +1,8 @@
 """Items and their prices reach the order service as events; what an order costs is fixed when it is accepted."""
 
+import os
+import subprocess
+import sys
 from typing import Any
 from uuid import uuid4
 
@@ -59,6 +62,22 @@ def test_a_restock_lets_orders_through_again(orders: httpx.Client, inventory: ht
     assert ended(orders, place(orders, body((item, 10))))["status"] == "CANCELLED"
     inventory.post(f"/items/{item}/restock", json={"quantity": 10}).raise_for_status()
     assert ended(orders, place(orders, body((item, 10))))["status"] == "CONFIRMED"
+
+
+def test_the_command_adds_up_every_movement_and_shows_those_of_an_item(
+    orders: httpx.Client, inventory: httpx.Client, item: str
+) -> None:
+    ended(orders, place_at(orders, item, 500))
+    inventory.post(f"/items/{item}/correct", json={"quantity": -1, "reason": "Broken"}).raise_for_status()
+
+    def oms(*arguments: str) -> str:
+        environment = {**os.environ, "OMS_INVENTORY_URL": str(inventory.base_url)}
+        command = [sys.executable, "-m", "oms_cli", "inventory", *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60).stdout
+
+    assert "what its movements come to" in oms("check")
+    shown = oms("movements", item)
+    assert [word for word in ("Broken", "corrected", "reserved", "initial") if word not in shown] == []
 
 
 def test_an_item_is_refused_from_when_it_is_sold_out_until_it_is_back(

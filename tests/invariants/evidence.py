@@ -79,8 +79,8 @@ class Payment:
 
 @dataclass(frozen=True)
 class Item:
-    """An item's stock: what it began with, what was added, what is left, and what the inventory says was ever sold, and
-    released by orders that were cancelled."""
+    """An item's stock: what it began with, what was added, what is left, and what the inventory says was ever sold,
+    released by orders that were cancelled, and corrected by hand; `counted` is the sum of its movements."""
 
     id: str
     initial: int
@@ -88,6 +88,8 @@ class Item:
     on_hand: int
     sold: int
     released: int = 0
+    corrected: int = 0
+    counted: int | None = None
 
 
 @dataclass(frozen=True)

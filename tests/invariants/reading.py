@@ -26,7 +26,12 @@ _KEYS = """
 SELECT CASE scope WHEN 'anonymous' THEN key ELSE scope || ':' || key END, order_id::text FROM idempotency
 """
 _PAYMENTS = "SELECT order_id, state, amount, charge_id, refund_id FROM payment"
-_ITEMS = "SELECT id, initial, restocked, on_hand, sold, released FROM item"
+_ITEMS = """
+SELECT id, initial, restocked, on_hand, sold, released, corrected, (
+    initial + (SELECT coalesce(sum(quantity), 0) FROM movement WHERE item_id = item.id)
+    - (SELECT coalesce(sum(quantity), 0) FROM reservation WHERE item_id = item.id)
+)::bigint FROM item
+"""
 _ALLOCATIONS = "SELECT order_id, item_id, quantity - released, released FROM reservation"
 
 

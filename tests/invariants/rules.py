@@ -153,13 +153,20 @@ def stock_adds_up(evidence: Evidence) -> Iterator[Finding]:
     for order in _with_status(evidence, CONFIRMED):
         sold.update(order.lines)
     for item in evidence.items:
-        expected = item.initial + item.restocked - sold[item.id]
+        expected = item.initial + item.restocked + item.corrected - sold[item.id]
         if item.on_hand != expected or item.on_hand < 0:
             yield item.id, f"has {item.on_hand}, and should have {expected}"
         if item.sold - item.released != sold[item.id]:
             yield item.id, f"sold {item.sold - item.released} as its books say, and {sold[item.id]} as the orders do"
         if item.released != released[item.id]:
             yield item.id, f"has {item.released} back as its books say, and {released[item.id]} as the reservations do"
+
+
+def stock_is_what_its_movements_come_to(evidence: Evidence) -> Iterator[Finding]:
+    """What came and went of an item, one by one, is what there is."""
+    for item in evidence.items:
+        if item.counted is not None and item.counted != item.on_hand:
+            yield item.id, f"has {item.on_hand}, and its movements come to {item.counted}"
 
 
 def customers_are_notified_once(evidence: Evidence) -> Iterator[Finding]:
@@ -233,6 +240,7 @@ RULES: Mapping[str, Rule] = {
         cancelled_orders_cost_nothing,
         cancelled_orders_hold_no_stock,
         stock_adds_up,
+        stock_is_what_its_movements_come_to,
         customers_are_notified_once,
         emails_are_not_repeated,
         outboxes_are_empty,

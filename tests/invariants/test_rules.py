@@ -91,6 +91,10 @@ BREAKS: dict[str, list[Break]] = {
         ("inventory", f"UPDATE item SET sold = sold + 1, released = released + 1 WHERE id = '{ITEM}'"),
         ("order", f"UPDATE order_line SET quantity = 3 WHERE order_id = '{CONFIRMED}'"),
     ],
+    "stock-is-what-its-movements-come-to": [
+        ("inventory", "DELETE FROM movement WHERE kind = 'restocked'"),
+        ("inventory", "DELETE FROM movement WHERE kind = 'released'"),
+    ],
     "outboxes-are-empty": [("email", "INSERT INTO outbox (topic) VALUES ('orderCreatedEvent')")],
     "jobs-are-done": [("sms", "INSERT INTO job (queue, id, subject, payload) VALUES ('sms', '1', '1', '{}')")],
     "transitions-are-legal": [

@@ -71,6 +71,8 @@ INSERT INTO payment (order_id, state, amount, currency, charge_id, refund_id) VA
 _STOCK: LiteralString = f"""
 INSERT INTO item (id, name, unit_price, currency, initial, restocked, on_hand, sold, released) VALUES
     ('{ITEM}', 'Tea', 100, 'USD', 9, 1, 8, 4, 2), ('Item2', 'Coffee', 100, 'USD', 1, 0, 1, 0, 0);
+INSERT INTO movement (item_id, kind, quantity, order_id, who) VALUES
+    ('{ITEM}', 'restocked', 1, NULL, 'anonymous'), ('{ITEM}', 'released', 2, '{CALLED_OFF}', 'order');
 INSERT INTO allocation (order_id, is_allocated)
     VALUES ('{CONFIRMED}', true), ('{SOLD_OUT}', false), ('{STRANGER}', false), ('{CALLED_OFF}', true);
 INSERT INTO reservation (order_id, item_id, quantity, released)
@@ -115,7 +117,7 @@ WRITTEN: Mapping[str, tuple[LiteralString, ...]] = {
 _TABLES: Mapping[str, LiteralString] = {
     "order": "orders, order_line, timeline, idempotency",
     "payment": "payment, gateway_simulator.charge, gateway_simulator.refund",
-    "inventory": "item, allocation, reservation, restock",
+    "inventory": "item, allocation, reservation, restock, movement",
 }
 
 

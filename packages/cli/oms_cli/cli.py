@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from oms_cli import audit, deadletters, doctor, jobs, keys, machine, orders, outbox, payments, show
+from oms_cli import audit, deadletters, doctor, inventory, jobs, keys, machine, orders, outbox, payments, show
 from oms_cli.options import PANEL
 from oms_servers.errors import LocalError
 
@@ -17,6 +17,7 @@ app = typer.Typer(
 )  # fmt: skip
 app.add_typer(machine.app)
 app.add_typer(orders.app)
+app.add_typer(inventory.app, name="inventory", rich_help_panel=orders.PANEL)
 app.add_typer(doctor.app)
 for name, commands in {
     "deadletters": deadletters.app,

@@ -117,6 +117,16 @@ class Client:
         """Add to an item's stock."""
         self._ask("POST", f"{self.inventory}/items/{item}/restock", json={"quantity": quantity})
 
+    def movements(self, item: str) -> list[Json]:
+        """What came and went of an item, newest first."""
+        found: list[Json] = self._ask("GET", f"{self.inventory}/items/{item}/movements")
+        return found
+
+    def differences(self) -> list[Json]:
+        """The items whose stock is not what their movements come to."""
+        found: list[Json] = self._ask("GET", f"{self.inventory}/stock/differences")
+        return found
+
     def items(self) -> list[Json]:
         """What can be ordered."""
         found: list[Json] = self._ask("GET", f"{self.inventory}/items")

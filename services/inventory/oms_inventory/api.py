@@ -89,10 +89,11 @@ def restock_item(
 ) -> ItemView:
     """With an Idempotency-Key, a restock that is sent again adds nothing. Keys of different callers have nothing to do
     with each other."""
-    return _tagged(response, catalogue.restock(database, item_id, body.quantity, key and _own(key, caller)))
+    kept = key and own_key(key, caller)
+    return _tagged(response, catalogue.restock(database, item_id, body.quantity, kept, caller.shown, body.reason))
 
 
-def _own(key: str, caller: Caller) -> str:
+def own_key(key: str, caller: Caller) -> str:
     """A key as it is kept: no key that is sent has a space."""
     return key if caller.subject is None else f"{caller.namespace} {key}"
 

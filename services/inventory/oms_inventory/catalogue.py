@@ -9,9 +9,9 @@ from sqlalchemy import Row
 from oms_chassis.db import Database, Rows, Transaction
 from oms_chassis.http import pages
 from oms_inventory import repository, stock
-from oms_inventory.problems import IdempotencyKeyReused, ItemChanged, ItemExists, ItemNotFound
-from oms_inventory.repository import NewItem
-from oms_inventory.schemas import CatalogueItem, IdText, ItemBody, ItemView
+from oms_inventory.problems import IdempotencyKeyReused, ItemChanged, ItemExists, ItemNotFound, StockTooLow
+from oms_inventory.repository import NewItem, journal
+from oms_inventory.schemas import CatalogueItem, DifferenceView, IdText, ItemBody, ItemView, MovementView
 
 _ID = TypeAdapter[str](IdText)
 
@@ -56,14 +56,39 @@ def _change(transaction: Transaction, item_id: str, body: ItemBody, version: int
     return ItemView.of(stock.change(transaction, item_id, body.name, body.unit_price))
 
 
-def restock(database: Database, item_id: str, quantity: int, key: str | None) -> ItemView:
+def restock(
+    database: Database, item_id: str, quantity: int, key: str | None, who: str = "anonymous", why: str | None = None
+) -> ItemView:
     """Add to an item's stock; with a key, once however often it is asked for."""
     with database.transaction() as transaction:
         current = _only(repository.lock_item(transaction, item_id))
         if key is not None and not repository.keep_key(transaction, key, item_id, quantity):
             _check_same(transaction, key, item_id, quantity)
             return ItemView.of(current)
-        return ItemView.of(stock.add(transaction, item_id, quantity))
+        return ItemView.of(stock.add(transaction, item_id, quantity, who, why))
+
+
+def correct(database: Database, item_id: str, quantity: int, key: str | None, who: str, why: str) -> ItemView:
+    """Correct an item's stock, down or up; with a key, once however often it is asked for."""
+    with database.transaction() as transaction:
+        current = _only(repository.lock_item(transaction, item_id))
+        if key is not None and not repository.keep_key(transaction, key, item_id, quantity):
+            _check_same(transaction, key, item_id, quantity)
+            return ItemView.of(current)
+        if current.on_hand + quantity < 0:
+            raise StockTooLow(("quantity", "takes away more than there is"))
+        return ItemView.of(stock.correct(transaction, item_id, quantity, who, why))
+
+
+def movements(database: Database, item_id: str, limit: int) -> list[MovementView]:
+    """The newest movements of an item, so many at most."""
+    _only(repository.find(database, item_id))
+    return [MovementView.of(row) for row in journal.movements(database, item_id, limit)]
+
+
+def differences(database: Database) -> list[DifferenceView]:
+    """The items whose stock is not what their movements come to."""
+    return [DifferenceView.of(row) for row in journal.differences(database)]
 
 
 def _check_same(transaction: Transaction, key: str, item_id: str, quantity: int) -> None:

@@ -18,7 +18,9 @@ from oms_contracts.events import (
 )
 from oms_contracts.topics import INVENTORY_REJECTED, INVENTORY_RELEASED, INVENTORY_UPDATED, Topic
 from oms_inventory import repository, stock
-from oms_inventory.domain import Decision, allocated, decide, demand, summed
+from oms_inventory.domain import Decision, allocated, decide, demand
+from oms_inventory.repository import releases
+from oms_inventory.repository.journal import Movement
 
 
 def payment_completed(transaction: Transaction, events: list[Event[PaymentCompleted]]) -> None:
@@ -37,14 +39,18 @@ def payment_completed(transaction: Transaction, events: list[Event[PaymentComple
 def order_cancelled(transaction: Transaction, events: list[Event[OrderCancelled]]) -> None:
     """Release what each order holds, once. One that has not been paid yet never gets anything."""
     cancelled = {event.data.order_id: event for event in events}
-    repository.cancel(transaction, cancelled)
-    held = repository.held(transaction, cancelled)
-    repository.let_go(transaction, cancelled)
-    stock.put_back(transaction, summed((item, quantity) for _, item, quantity in held))
+    releases.cancel(transaction, cancelled)
+    held = releases.held(transaction, cancelled)
+    releases.let_go(transaction, cancelled)
+    stock.put_back(transaction, [_returned(cancelled[order_id], item, quantity) for order_id, item, quantity in held])
     released: dict[str, list[Released]] = {order_id: [] for order_id in cancelled}
     for order_id, item, quantity in held:
         released[order_id].append(Released(item_id=item, quantity=quantity))
     outbox.emit(transaction, (_release(event, released[order_id]) for order_id, event in cancelled.items()))
+
+
+def _returned(event: Event[OrderCancelled], item: str, quantity: int) -> Movement:
+    return Movement(item, "released", quantity, "order", event.data.reason, event.data.order_id)
 
 
 def _release(event: Event[OrderCancelled], released: list[Released]) -> tuple[Topic, Event[Any]]:

@@ -4,8 +4,7 @@ from oms_chassis.messaging.consumer import Subscription
 from oms_chassis.runtime.cli import main
 from oms_chassis.runtime.service import Components, Context, Service
 from oms_contracts.topics import ORDER_CANCELLED, PAYMENT_COMPLETED
-from oms_inventory import catalogue, handlers, repository
-from oms_inventory.api import router
+from oms_inventory import api, books, catalogue, handlers, repository
 from oms_inventory.settings import InventorySettings
 
 
@@ -18,7 +17,7 @@ def build(context: Context) -> Components:
             Subscription(PAYMENT_COMPLETED, handlers.payment_completed),
             Subscription(ORDER_CANCELLED, handlers.order_cancelled),
         ],
-        routers=[router],
+        routers=[api.router, books.router],
         provides=[database, settings],
         states=repository.states,
         on_start=[lambda: catalogue.seed(database, settings.all_items(), settings.currency)],

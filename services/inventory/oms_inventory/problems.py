@@ -21,6 +21,12 @@ class ItemExists(Problem):
     status, kind, title = 409, "item-exists", "The item exists with another initial stock"
 
 
+class StockTooLow(Problem):
+    """A correction cannot take away more than there is."""
+
+    status, kind, title = 409, "stock-too-low", "There is not so much of the item"
+
+
 class IdempotencyKeyReused(Problem):
     """A key is that of one restock."""
 

@@ -1,8 +1,10 @@
 """What goes in and out by HTTP. Amounts are in minor units of the service's currency."""
 
+from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 from sqlalchemy import Row
 
 from oms_chassis.http.bodies import VISIBLE, Body, View
@@ -11,6 +13,12 @@ IdText = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=VISIBLE)]
 Price = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Quantity = Annotated[int, Field(ge=0, le=1_000_000_000)]
+
+
+def _not_zero(value: int) -> int:
+    if value == 0:
+        raise PydanticCustomError("out-of-range", "must not be 0")
+    return value
 
 
 class ItemBody(Body):
@@ -31,6 +39,33 @@ class RestockBody(Body):
     """POST /items/{id}/restock."""
 
     quantity: Annotated[int, Field(ge=1, le=1_000_000_000)]
+    reason: Name | None = None
+
+
+class CorrectBody(Body):
+    """POST /items/{id}/correct: what was counted, broken or found. A negative quantity is taken away."""
+
+    quantity: Annotated[int, Field(ge=-1_000_000_000, le=1_000_000_000), AfterValidator(_not_zero)]
+    reason: Name
+
+
+class MovementView(View):
+    """Stock that came or went: `initial`, `restocked`, `reserved`, `released` or `corrected`."""
+
+    kind: str
+    quantity: int
+    order_id: str | None = None
+    who: str | None = None
+    why: str | None = None
+    at: datetime | None = None
+
+
+class DifferenceView(View):
+    """An item of which there is not what its movements come to."""
+
+    id: str
+    on_hand: int
+    counted: int
 
 
 class ItemView(View):

@@ -1,6 +1,6 @@
 """Changes of items. What readers need to know of them (name, price, availability) is published with the change."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Row
@@ -11,7 +11,9 @@ from oms_chassis.telemetry import tracing
 from oms_contracts.events import ItemUpdated
 from oms_contracts.topics import ITEM_UPDATED
 from oms_inventory import repository
-from oms_inventory.repository import NewItem
+from oms_inventory.domain import summed
+from oms_inventory.repository import NewItem, journal, releases
+from oms_inventory.repository.journal import Movement
 
 
 def take(transaction: Transaction, quantities: Mapping[str, int]) -> None:
@@ -20,17 +22,29 @@ def take(transaction: Transaction, quantities: Mapping[str, int]) -> None:
     _publish(transaction, [row for row in rows if row.on_hand == 0])
 
 
-def put_back(transaction: Transaction, quantities: Mapping[str, int]) -> None:
+def put_back(transaction: Transaction, movements: Sequence[Movement]) -> None:
     """Put what cancelled orders had got back into the stock."""
+    quantities = summed((one.item_id, one.quantity) for one in movements)
     repository.lock_stock(transaction, quantities)
-    rows = repository.put_back(transaction, quantities)
+    rows = releases.put_back(transaction, quantities)
+    journal.write(transaction, movements)
     _publish(transaction, [row for row in rows if row.is_back])
 
 
-def add(transaction: Transaction, item_id: str, quantity: int) -> Row[Any]:
+def add(transaction: Transaction, item_id: str, quantity: int, who: str, why: str | None) -> Row[Any]:
     """Add to the stock of an item that exists; the item."""
     rows = repository.add(transaction, item_id, quantity)
+    journal.write(transaction, [Movement(item_id, "restocked", quantity, who, why)])
     _publish(transaction, [row for row in rows if row.is_back])
+    return rows[0]
+
+
+def correct(transaction: Transaction, item_id: str, quantity: int, who: str, why: str) -> Row[Any]:
+    """Correct the stock of an item that exists and is locked, by a quantity that may be negative; the item."""
+    (before,) = repository.lock_stock(transaction, [item_id]).values()
+    rows = repository.correct(transaction, item_id, quantity)
+    journal.write(transaction, [Movement(item_id, "corrected", quantity, who, why)])
+    _publish(transaction, [row for row in rows if (row.on_hand == 0) != (before == 0)])
     return rows[0]
 
 

@@ -1,12 +1,12 @@
 """The tables. An item's stock adds up in the table itself: what came in is what is here and what was sold.
 
 `sold` counts all that orders ever got, and `released` what came back from those that were cancelled, so that neither
-ever goes down: initial + restocked = on_hand + sold - released.
+ever goes down: initial + restocked + corrected = on_hand + sold - released.
 """
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, Integer, Text, func
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, Identity, Index, Integer, Text, func
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -23,7 +23,7 @@ class ItemRow(Tables, table=True):
     __tablename__ = "item"
     __table_args__ = (
         CheckConstraint("on_hand >= 0", name="item_on_hand"),
-        CheckConstraint("initial + restocked = on_hand + sold - released", name="item_adds_up"),
+        CheckConstraint("initial + restocked + corrected = on_hand + sold - released", name="item_adds_up"),
         CheckConstraint("unit_price > 0", name="item_unit_price"),
     )
 
@@ -36,6 +36,7 @@ class ItemRow(Tables, table=True):
     on_hand: int = Field(sa_type=BigInteger)
     sold: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
     released: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+    corrected: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
     version: int = Field(default=1, sa_type=Integer, sa_column_kwargs={"server_default": "1"})
     updated_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})
 
@@ -58,12 +59,35 @@ class ReservationRow(Tables, table=True):
     """Stock that an order got, and how much of that it does not hold any more."""
 
     __tablename__ = "reservation"
-    __table_args__ = (CheckConstraint("released BETWEEN 0 AND quantity", name="reservation_released"),)
+    __table_args__ = (
+        CheckConstraint("released BETWEEN 0 AND quantity", name="reservation_released"),
+        Index("reservation_item", "item_id"),
+    )
 
     order_id: str = Field(primary_key=True, sa_type=Text, foreign_key="allocation.order_id")
     item_id: str = Field(primary_key=True, sa_type=Text, foreign_key="item.id")
     quantity: int = Field(sa_type=BigInteger)
     released: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+
+
+class MovementRow(Tables, table=True):
+    """Stock that came or went otherwise than by a reservation: how much, by whom, and why."""
+
+    __tablename__ = "movement"
+    __table_args__ = (
+        CheckConstraint("kind IN ('restocked', 'released', 'corrected')", name="movement_kind"),
+        CheckConstraint("quantity <> 0", name="movement_quantity"),
+        Index("movement_item", "item_id", "at"),
+    )
+
+    id: int = Field(primary_key=True, sa_type=BigInteger, sa_column_args=(Identity(),))
+    item_id: str = Field(sa_type=Text, foreign_key="item.id")
+    kind: str = Field(sa_type=Text)
+    quantity: int = Field(sa_type=BigInteger)
+    order_id: str | None = Field(default=None, sa_type=Text)
+    who: str = Field(sa_type=Text)
+    why: str | None = Field(default=None, sa_type=Text)
+    at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})
 
 
 class RestockRow(Tables, table=True):

@@ -13,7 +13,7 @@ from support.server import routes
 
 from oms_chassis.db import Database
 from oms_chassis.http.identity.requirements import requirements
-from oms_inventory.api import router
+from oms_inventory import api, books
 from oms_inventory.main import SERVICE
 from oms_inventory.settings import InventorySettings
 
@@ -25,8 +25,11 @@ REQUESTS: dict[str, Any] = {
     "GET /items/{item_id}": None,
     "PUT /items/{item_id}": {"name": "Renamed", "unitPrice": 200},
     "POST /items/{item_id}/restock": {"quantity": 1},
+    "POST /items/{item_id}/correct": {"quantity": 1, "reason": "counted"},
+    "GET /items/{item_id}/movements": None,
+    "GET /stock/differences": None,
 }
-ASKED = requirements(router.routes)
+ASKED = requirements([*api.router.routes, *books.router.routes])
 
 
 @pytest.fixture(scope="module")

@@ -10,31 +10,36 @@ from oms_chassis.db import Database, Rows, Transaction
 from oms_chassis.tables import names, typed
 from oms_inventory.tables import ItemRow, ReservationRow
 
-_ITEM = names(ItemRow, without=("restocked", "sold", "released", "updated_at"), of="item")
-_PAGE = f"SELECT {_ITEM} FROM item WHERE id > %(after)s ORDER BY id LIMIT %(limit)s"
-_ONE = f"SELECT {_ITEM} FROM item WHERE id = %(id)s"
+ITEM = names(ItemRow, without=("restocked", "sold", "released", "corrected", "updated_at"), of="item")
+_PAGE = f"SELECT {ITEM} FROM item WHERE id > %(after)s ORDER BY id LIMIT %(limit)s"
+_ONE = f"SELECT {ITEM} FROM item WHERE id = %(id)s"
 _LOCK = "SELECT id, on_hand FROM item WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE"
 _TAKE = f"""
 UPDATE item SET on_hand = on_hand - r.quantity, sold = sold + r.quantity,
     version = version + (on_hand = r.quantity)::int, updated_at = now()
 FROM json_to_recordset(%(rows)s::json) AS r(id text, quantity bigint)
 WHERE item.id = r.id AND item.on_hand >= r.quantity
-RETURNING {_ITEM}
+RETURNING {ITEM}
 """
 _ADD = f"""
 UPDATE item SET on_hand = on_hand + %(quantity)s, restocked = restocked + %(quantity)s,
     version = version + (on_hand = 0)::int, updated_at = now()
-WHERE id = %(id)s RETURNING {_ITEM}, on_hand = %(quantity)s AS is_back
+WHERE id = %(id)s RETURNING {ITEM}, on_hand = %(quantity)s AS is_back
+"""
+_CORRECT = f"""
+UPDATE item SET on_hand = on_hand + %(quantity)s, corrected = corrected + %(quantity)s,
+    version = version + ((on_hand = 0) <> (on_hand + %(quantity)s = 0))::int, updated_at = now()
+WHERE id = %(id)s RETURNING {ITEM}
 """
 _CREATE = f"""
 INSERT INTO item (id, name, unit_price, currency, initial, on_hand)
 SELECT id, name, unit_price, %(currency)s, on_hand, on_hand
 FROM json_to_recordset(%(rows)s::json) AS r(id text, name text, unit_price bigint, on_hand bigint) ORDER BY id
-ON CONFLICT DO NOTHING RETURNING {_ITEM}
+ON CONFLICT DO NOTHING RETURNING {ITEM}
 """
 _CHANGE = f"""
 UPDATE item SET name = %(name)s, unit_price = %(unit_price)s, version = version + 1, updated_at = now()
-WHERE id = %(id)s RETURNING {_ITEM}
+WHERE id = %(id)s RETURNING {ITEM}
 """
 _NEW_ORDERS = """
 INSERT INTO allocation (order_id, is_allocated) SELECT order_id, true
@@ -46,25 +51,6 @@ UPDATE allocation SET is_allocated = false
 FROM json_to_recordset(%(rows)s::json) AS r(order_id text) WHERE allocation.order_id = r.order_id
 """
 _RESERVED = ("order_id", "item_id", "quantity")
-_CANCEL = """
-INSERT INTO allocation (order_id, is_allocated, cancelled_at) SELECT order_id, false, now()
-FROM json_to_recordset(%(rows)s::json) AS r(order_id text) ORDER BY order_id
-ON CONFLICT (order_id) DO UPDATE SET cancelled_at = coalesce(allocation.cancelled_at, now())
-"""
-_HELD = """
-SELECT order_id, item_id, quantity - released AS quantity FROM reservation
-WHERE order_id = ANY(%(orders)s) AND released < quantity ORDER BY order_id, item_id
-"""
-_LET_GO = """
-UPDATE reservation SET released = quantity WHERE order_id = ANY(%(orders)s) AND released < quantity
-"""
-_PUT_BACK = f"""
-UPDATE item SET on_hand = on_hand + r.quantity, released = item.released + r.quantity,
-    version = version + (on_hand = 0)::int, updated_at = now()
-FROM json_to_recordset(%(rows)s::json) AS r(id text, quantity bigint)
-WHERE item.id = r.id
-RETURNING {_ITEM}, on_hand = r.quantity AS is_back
-"""
 _RESERVE = f"""
 INSERT INTO reservation ({names(ReservationRow, *_RESERVED)})
 SELECT {names(ReservationRow, *_RESERVED)}
@@ -118,17 +104,14 @@ def take(transaction: Transaction, quantities: Mapping[str, int]) -> Rows:
     return rows
 
 
-def put_back(transaction: Transaction, quantities: Mapping[str, int]) -> Rows:
-    """Put what orders had got back into the stock; the items, and whether each `is_back` after having been sold out.
-
-    The items must be locked.
-    """
-    return transaction.run_rows(_PUT_BACK, ({"id": item, "quantity": n} for item, n in sorted(quantities.items())))
-
-
 def add(transaction: Transaction, item_id: str, quantity: int) -> Rows:
     """Add to an item's stock; the item, if there is one, and whether it `is_back` after having been sold out."""
     return transaction.run(_ADD, id=item_id, quantity=quantity)
+
+
+def correct(transaction: Transaction, item_id: str, quantity: int) -> Rows:
+    """Add to an item's stock, or take away from it (a negative quantity); the item, if there is one."""
+    return transaction.run(_CORRECT, id=item_id, quantity=quantity)
 
 
 def create(transaction: Transaction, items: Iterable[NewItem], currency: str) -> Rows:
@@ -156,21 +139,6 @@ def reserve(transaction: Transaction, quantities: Iterable[tuple[str, str, int]]
     """Note what each order holds: (order id, item id, quantity)."""
     rows = ({"order_id": order, "item_id": item, "quantity": quantity} for order, item, quantity in quantities)
     transaction.run_rows(_RESERVE, rows)
-
-
-def cancel(transaction: Transaction, orders: Iterable[str]) -> None:
-    """Note that these orders are cancelled, whatever was decided before; nobody else decides until this ends."""
-    transaction.run_rows(_CANCEL, ({"order_id": order_id} for order_id in orders))
-
-
-def held(transaction: Transaction, orders: Iterable[str]) -> list[tuple[str, str, int]]:
-    """What these orders hold: (order id, item id, quantity)."""
-    return [(row.order_id, row.item_id, row.quantity) for row in transaction.run(_HELD, orders=list(orders))]
-
-
-def let_go(transaction: Transaction, orders: Iterable[str]) -> None:
-    """Note that these orders hold nothing any more."""
-    transaction.run(_LET_GO, orders=list(orders))
 
 
 def keep_key(transaction: Transaction, key: str, item_id: str, quantity: int) -> bool:

@@ -1,0 +1,51 @@
+"""The routes of the stock's books: corrections, movements, and whether they add up."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+
+from oms_chassis.http.identity.requirements import Needs
+from oms_chassis.http.problems import InvalidRequest, OutcomeUnknown, Unavailable, documented
+from oms_inventory import catalogue
+from oms_inventory.api import Database, ItemId, Key, Writes, own_key
+from oms_inventory.problems import IdempotencyKeyReused, ItemNotFound, StockTooLow
+from oms_inventory.schemas import CorrectBody, DifferenceView, ItemView, MovementView
+
+router = APIRouter(tags=["stock"])
+READS = [Depends(Needs("items:write"))]  # who did what is for those who may do it
+
+
+@router.post(
+    "/items/{item_id}/correct",
+    summary="Correct an item's stock",
+    responses=documented(InvalidRequest, ItemNotFound, StockTooLow, IdempotencyKeyReused, Unavailable, OutcomeUnknown),
+)
+def correct_item(database: Database, caller: Writes, item_id: ItemId, body: CorrectBody, key: Key = None) -> ItemView:
+    """What was counted, found or broken: a negative quantity is taken away. With an Idempotency-Key, once."""
+    kept = f"correct {own_key(key, caller)}" if key else None
+    return catalogue.correct(database, item_id, body.quantity, kept, caller.shown, body.reason)
+
+
+@router.get(
+    "/items/{item_id}/movements",
+    response_model_exclude_none=True,
+    summary="List an item's movements, newest first",
+    dependencies=READS,
+    responses=documented(InvalidRequest, ItemNotFound, Unavailable),
+)
+def list_movements(
+    database: Database, item_id: ItemId, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+) -> list[MovementView]:
+    """Everything that came or went, with who and why; what is on hand is the sum of it."""
+    return catalogue.movements(database, item_id, limit)
+
+
+@router.get(
+    "/stock/differences",
+    summary="List the items whose stock is not the sum of their movements",
+    dependencies=READS,
+    responses=documented(Unavailable),
+)
+def list_differences(database: Database) -> list[DifferenceView]:
+    """An empty list if the books are in order."""
+    return catalogue.differences(database)

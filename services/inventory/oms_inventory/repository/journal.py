@@ -1,0 +1,64 @@
+"""The journal: every movement of stock. What is on hand of an item is the sum of its movements.
+
+Reservations are movements by their own rows, so that a sale writes nothing twice; all others have a row of `movement`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from oms_chassis.db import Database, Rows, Transaction
+from oms_chassis.tables import names, typed
+from oms_inventory.tables import MovementRow
+
+_COLUMNS = ("item_id", "kind", "quantity", "order_id", "who", "why")
+_WRITE = f"""
+INSERT INTO movement ({names(MovementRow, *_COLUMNS)})
+SELECT {names(MovementRow, *_COLUMNS)}
+FROM json_to_recordset(%(rows)s::json) AS r({typed(MovementRow, *_COLUMNS)})
+"""
+_JOURNAL = """
+    SELECT id AS item_id, 'initial' AS kind, initial AS quantity, NULL AS order_id, NULL AS who, NULL AS why,
+        NULL::timestamptz AS at
+    FROM item
+    UNION ALL
+    SELECT item_id, 'reserved', -quantity, order_id, 'order', NULL, allocation.at
+    FROM reservation JOIN allocation USING (order_id)
+    UNION ALL
+    SELECT item_id, kind, quantity, order_id, who, why, at FROM movement
+"""
+_OF_ITEM = f"""
+SELECT * FROM ({_JOURNAL}) AS journal WHERE item_id = %(item)s ORDER BY at DESC NULLS LAST LIMIT %(limit)s
+"""
+# One statement, and so one moment: what is sold meanwhile is in both sums or in neither.
+_CHECK = f"""
+SELECT item.id, item.on_hand, coalesce(sum(journal.quantity), 0)::bigint AS counted
+FROM item LEFT JOIN ({_JOURNAL}) AS journal ON journal.item_id = item.id
+GROUP BY item.id HAVING item.on_hand <> coalesce(sum(journal.quantity), 0) ORDER BY item.id
+"""
+
+
+@dataclass(frozen=True)
+class Movement:
+    """Stock that comes (or goes: a negative quantity), with who said so and why."""
+
+    item_id: str
+    kind: str
+    quantity: int
+    who: str
+    why: str | None = None
+    order_id: str | None = None
+
+
+def write(transaction: Transaction, movements: Iterable[Movement]) -> None:
+    """Add to the journal, in the transaction that changes the stock."""
+    transaction.run_rows(_WRITE, (vars(one) for one in movements))
+
+
+def movements(database: Database, item_id: str, limit: int) -> Rows:
+    """The newest movements of an item, so many at most; the oldest of all is what it began with."""
+    return database.execute(_OF_ITEM, item=item_id, limit=limit)
+
+
+def differences(database: Database) -> Rows:
+    """The items of which there is not `on_hand` what was `counted` by the journal."""
+    return database.execute(_CHECK)

@@ -1,0 +1,49 @@
+"""Orders that are cancelled, and what they held. Items are locked in the order of their ids here, too."""
+
+from collections.abc import Iterable, Mapping
+
+from oms_chassis.db import Rows, Transaction
+from oms_inventory.repository import ITEM
+
+_CANCEL = """
+INSERT INTO allocation (order_id, is_allocated, cancelled_at) SELECT order_id, false, now()
+FROM json_to_recordset(%(rows)s::json) AS r(order_id text) ORDER BY order_id
+ON CONFLICT (order_id) DO UPDATE SET cancelled_at = coalesce(allocation.cancelled_at, now())
+"""
+_HELD = """
+SELECT order_id, item_id, quantity - released AS quantity FROM reservation
+WHERE order_id = ANY(%(orders)s) AND released < quantity ORDER BY order_id, item_id
+"""
+_LET_GO = """
+UPDATE reservation SET released = quantity WHERE order_id = ANY(%(orders)s) AND released < quantity
+"""
+_PUT_BACK = f"""
+UPDATE item SET on_hand = on_hand + r.quantity, released = item.released + r.quantity,
+    version = version + (on_hand = 0)::int, updated_at = now()
+FROM json_to_recordset(%(rows)s::json) AS r(id text, quantity bigint)
+WHERE item.id = r.id
+RETURNING {ITEM}, on_hand = r.quantity AS is_back
+"""
+
+
+def put_back(transaction: Transaction, quantities: Mapping[str, int]) -> Rows:
+    """Put what orders had got back into the stock; the items, and whether each `is_back` after having been sold out.
+
+    The items must be locked.
+    """
+    return transaction.run_rows(_PUT_BACK, ({"id": item, "quantity": n} for item, n in sorted(quantities.items())))
+
+
+def cancel(transaction: Transaction, orders: Iterable[str]) -> None:
+    """Note that these orders are cancelled, whatever was decided before; nobody else decides until this ends."""
+    transaction.run_rows(_CANCEL, ({"order_id": order_id} for order_id in orders))
+
+
+def held(transaction: Transaction, orders: Iterable[str]) -> list[tuple[str, str, int]]:
+    """What these orders hold: (order id, item id, quantity)."""
+    return [(row.order_id, row.item_id, row.quantity) for row in transaction.run(_HELD, orders=list(orders))]
+
+
+def let_go(transaction: Transaction, orders: Iterable[str]) -> None:
+    """Note that these orders hold nothing any more."""
+    transaction.run(_LET_GO, orders=list(orders))

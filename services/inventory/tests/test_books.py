@@ -1,0 +1,93 @@
+"""The stock's books: every movement is written down, and adds up to what there is."""
+
+from typing import Any
+
+import httpx
+import pytest
+from support.chassis import deliver, pending_events
+from support.stock import cancelled, paid
+
+from oms_chassis.db import Database
+from oms_contracts.topics import ITEM_UPDATED
+from oms_inventory.handlers import order_cancelled, payment_completed
+
+Client = httpx.Client
+
+
+def correct(client: Client, quantity: int, reason: str = "counted", key: str | None = None) -> httpx.Response:
+    body = {"quantity": quantity, "reason": reason}
+    return client.post("/items/kettle/correct", json=body, headers={"Idempotency-Key": key} if key else {})
+
+
+def movements(client: Client) -> list[tuple[Any, ...]]:
+    """Oldest first."""
+    found = client.get("/items/kettle/movements").json()[::-1]
+    return [tuple(one.get(name) for name in ("kind", "quantity", "orderId", "who", "why")) for one in found]
+
+
+def test_every_movement_is_listed_with_who_and_why(client: Client, database: Database, seed: Any) -> None:
+    seed(kettle=5)
+    deliver(database, payment_completed, [paid("o1", {"kettle": 2})])
+    client.post("/items/kettle/restock", json={"quantity": 4, "reason": "A delivery"}).raise_for_status()
+    deliver(database, order_cancelled, [cancelled("o1", {"kettle": 2})])
+    assert correct(client, -3, "Broken").json()["onHand"] == 6
+    assert movements(client) == [
+        ("initial", 5, None, None, None),
+        ("reserved", -2, "o1", "order", None),
+        ("restocked", 4, None, "anonymous", "A delivery"),
+        ("released", 2, "o1", "order", "customer"),
+        ("corrected", -3, None, "anonymous", "Broken"),
+    ]
+    assert client.get("/stock/differences").json() == []
+
+
+def test_a_stock_that_is_not_what_its_movements_come_to_is_found(client: Client, database: Database, seed: Any) -> None:
+    seed(kettle=5, cup=1)
+    client.post("/items/kettle/restock", json={"quantity": 4}).raise_for_status()
+    database.execute("DELETE FROM movement")
+    assert client.get("/stock/differences").json() == [{"id": "kettle", "onHand": 9, "counted": 5}]
+
+
+def test_a_correction_with_a_key_is_made_once(client: Client, seed: Any) -> None:
+    seed(kettle=5)
+    assert [correct(client, -2, key="k").json()["onHand"] for _ in range(3)] == [3, 3, 3]
+    assert correct(client, -1, key="k").status_code == 422
+    assert client.post("/items/kettle/restock", json={"quantity": 1}, headers={"Idempotency-Key": "k"}).is_success
+
+
+def test_more_than_there_is_cannot_be_taken_away(client: Client, seed: Any) -> None:
+    seed(kettle=5)
+    refused = correct(client, -6)
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/stock-too-low")
+    assert refused.json()["errors"][0]["field"] == "quantity"
+    assert movements(client) == [("initial", 5, None, None, None)]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"quantity": 0, "reason": "x"}, "quantity"),
+        ({"quantity": 1}, "reason"),
+        ({"quantity": 1, "reason": " "}, "reason"),
+    ],
+)
+def test_a_correction_says_how_many_and_why(client: Client, seed: Any, body: dict[str, Any], field: str) -> None:
+    seed(kettle=5)
+    refused = client.post("/items/kettle/correct", json=body)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, field)
+
+
+def test_readers_are_notified_when_a_correction_empties_an_item_or_brings_it_back(
+    client: Client, database: Database, seed: Any
+) -> None:
+    seed(kettle=5)
+    for quantity in (-4, -1, 2, 1):
+        correct(client, quantity).raise_for_status()
+    assert [event.data.available for event in pending_events(database, ITEM_UPDATED)] == [False, True]
+
+
+@pytest.mark.parametrize("path", ["correct", "movements"])
+def test_an_item_that_there_is_not_has_no_books(client: Client, path: str) -> None:
+    body = {"quantity": 1, "reason": "x"}
+    answer = client.post(f"/items/none/{path}", json=body) if path == "correct" else client.get(f"/items/none/{path}")
+    assert answer.status_code == 404
