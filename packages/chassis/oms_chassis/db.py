@@ -14,7 +14,14 @@ from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Connection, Engine, QueuePool, event
 from sqlalchemy.engine import Row
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, InvalidatePoolError, OperationalError
+from sqlalchemy.exc import (
+    DBAPIError,
+    InterfaceError,
+    InternalError,
+    InvalidatePoolError,
+    OperationalError,
+    ProgrammingError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from oms_chassis import sessions
@@ -44,6 +51,11 @@ def is_unavailable(error: BaseException) -> bool:
 def is_strain(error: BaseException) -> bool:
     """Whether less work at a time may succeed though the same work does not: the database answers, and says so."""
     return sqlstate(error) in _STRAINED
+
+
+def is_of_the_schema(error: BaseException) -> bool:
+    """Whether a table, a column or a right is missing: no such statement will succeed until that is repaired."""
+    return isinstance(error, ProgrammingError)
 
 
 def sqlstate(error: BaseException) -> str:

@@ -135,6 +135,9 @@ def _connecting(limits: Limits) -> Callable[..., BoundedConnection]:
     return connect
 
 
+_NOTHING_DONE = {"25006", "0A000"}  # SQLSTATEs of statements that were refused before they did anything
+
+
 def _judge(context: ExceptionContext) -> None:
     """Throw away connections that are no use any more, and mark errors that leave a write's outcome open.
 
@@ -142,13 +145,19 @@ def _judge(context: ExceptionContext) -> None:
     """
     error, connection = context.original_exception, context.connection
     state = getattr(error, "sqlstate", None) or ""
-    if state == "25006" or state.startswith("57P"):  # it may only read; it is being shut down
+    if state == "25006" or state.startswith("57P") or _is_stale(error):  # it may only read; it is being shut down
         context.is_disconnect = True
-    if connection is None or not context.is_disconnect or state == "25006":
+    if connection is None or not context.is_disconnect or state in _NOTHING_DONE:
         return
     is_autocommit = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
     if is_autocommit or context.statement is None:  # without a statement, it was the commit
         error.leaves_outcome_open = True  # type: ignore[attr-defined] # read by db.leaves_outcome_open
+
+
+def _is_stale(error: BaseException) -> bool:
+    """Whether what was prepared on this connection no longer fits the schema, as after a column's type has changed."""
+    diagnosis = getattr(error, "diag", None)
+    return diagnosis is not None and diagnosis.source_function == "RevalidateCachedQuery"
 
 
 def leaves_outcome_open(error: BaseException | None) -> bool:

@@ -229,6 +229,7 @@ def items(count: int) -> list[Event[Any]]:
     [
         ("ALTER TABLE seen RENAME COLUMN item TO thing", "ALTER TABLE seen RENAME COLUMN thing TO item"),
         ("ALTER TABLE seen RENAME TO gone", "ALTER TABLE gone RENAME TO seen"),
+        ("ALTER TABLE inbox RENAME TO gone", "ALTER TABLE gone RENAME TO inbox"),
     ],
 )
 def test_a_schema_that_does_not_fit_pauses_the_consumer_and_makes_no_dead_letters(
@@ -245,6 +246,63 @@ def test_a_schema_that_does_not_fit_pauses_the_consumer_and_makes_no_dead_letter
         eventually(lambda: stream.committed == {(ITEM_UPDATED.name, 0): 3})
         eventually(lambda: values(metrics, "oms_consumer_paused") == [0.0])
     assert seen(database) == {f"item-{number}": 1 for number in range(3)}
+    assert dead(database) == []
+
+
+def test_a_fault_of_one_topic_holds_no_other_topic_and_real_poison_is_set_aside_meanwhile(
+    database: Database, metrics: Metrics
+) -> None:
+    def refund(transaction: Transaction, events: list[Event[Any]]) -> None:
+        transaction.run_rows(
+            "INSERT INTO refunds SELECT item FROM json_to_recordset(%(rows)s::json) AS r(item text)",
+            [{"item": event.subject} for event in events],
+        )
+
+    def refunded(order: str) -> Outgoing:
+        data = PaymentRefunded(order_id=order, refund_id="r", amount=1, currency="USD")
+        return Outgoing(PAYMENT_REFUNDED.name, order.encode(), PAYMENT_REFUNDED.event(data, order).encode().encode())
+
+    stream, both = MemoryStream(), [Subscription(ITEM_UPDATED, see), Subscription(PAYMENT_REFUNDED, refund)]
+    stream.send([refunded("o1"), Outgoing(PAYMENT_REFUNDED.name, b"poison", b"{"), refunded("o2")])
+    send(stream, [*items(3), event("poison"), event("last")])
+    with running(Consumer("test", database, both, lambda: stream, metrics)):
+        eventually(lambda: values(metrics, "oms_consumer_paused") == [1.0])
+        eventually(lambda: stream.committed == {(ITEM_UPDATED.name, 0): 5})
+        assert seen(database).keys() == {"item-0", "item-1", "item-2", "last"}
+        database.execute("CREATE TABLE refunds (item text PRIMARY KEY)")
+        eventually(lambda: stream.committed == {(ITEM_UPDATED.name, 0): 5, (PAYMENT_REFUNDED.name, 0): 3}, within=60)
+    assert {row.item for row in database.execute("SELECT item FROM refunds")} == {"o1", "o2"}
+    assert [bytes(letter.key) for letter in dead(database)] == [b"poison", b"poison"]
+
+
+def test_while_letters_cannot_be_written_their_records_are_kept(database: Database, metrics: Metrics) -> None:
+    stream = MemoryStream()
+    database.execute("ALTER TABLE outbox RENAME TO gone")
+    send(stream, [event("poison"), event("a")])
+    with running(consumer(database, stream, metrics)):
+        eventually(lambda: values(metrics, "oms_consumer_paused") == [1.0])
+        database.execute("ALTER TABLE gone RENAME TO outbox")
+        eventually(lambda: stream.committed == {(ITEM_UPDATED.name, 0): 2})
+    assert seen(database) == {"a": 1}
+    assert len(dead(database)) == 1
+
+
+def test_a_column_whose_type_changes_makes_no_dead_letters(database: Database, metrics: Metrics) -> None:
+    """What a connection has prepared no longer fits then."""
+
+    def handle(transaction: Transaction, events: list[Event[Any]]) -> None:
+        transaction.run("SELECT * FROM seen")
+        see(transaction, events)
+
+    stream = MemoryStream()
+    with running(consumer(database, stream, metrics, handle)):
+        for number in range(10):
+            send(stream, [event(f"item-{number}")])
+            eventually(lambda: list(stream.committed.values()) == [len(stream.records[ITEM_UPDATED.name])])
+        database.execute("ALTER TABLE seen ALTER COLUMN times TYPE bigint")
+        send(stream, [event("item-10")])
+        eventually(lambda: stream.committed == {(ITEM_UPDATED.name, 0): 11})
+    assert len(seen(database)) == 11
     assert dead(database) == []
 
 

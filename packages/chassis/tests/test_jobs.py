@@ -12,7 +12,7 @@ import structlog.testing
 from support.chassis import eventually
 
 from oms_chassis.db import Database, Transaction
-from oms_chassis.jobs import dead, leases
+from oms_chassis.jobs import dead, leases, settling, worker
 from oms_chassis.jobs import queue as jobs
 from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Outcome, Retry, Settled, enqueue
 from oms_chassis.jobs.worker import Worker
@@ -85,6 +85,33 @@ def test_each_job_is_called_and_settled_once(database: Database, metrics: Metric
         eventually(lambda: is_empty(database))
     assert called == Counter(ids)
     assert seen(database) == dict.fromkeys(ids, 1)
+
+
+@pytest.mark.parametrize("table", ["job", "seen"])
+def test_a_schema_that_does_not_fit_pauses_the_queue_and_gives_nothing_up(
+    database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
+    monkeypatch.setattr(worker, "FAULT_PAUSE", 0.05)
+    monkeypatch.setattr(settling, "SETTLE_ATTEMPTS", 10**6)
+    called: Counter[str] = Counter()
+
+    def call(job: Job) -> Done:
+        called[job.id] += 1
+        return Done()
+
+    def faults() -> float:
+        paused = metrics.registry.get_sample_value("oms_job_queue_paused", {"queue": "calls"}) or 0.0
+        return paused + (metrics.registry.get_sample_value("oms_job_settle_failures_total", {"queue": "calls"}) or 0.0)
+
+    put(database, "a", "b")
+    database.execute(f"ALTER TABLE {table} RENAME TO gone")
+    with running(job_queue(call), database, metrics):
+        eventually(faults)
+        database.execute(f"ALTER TABLE gone RENAME TO {table}")
+        eventually(lambda: is_empty(database))
+        eventually(lambda: metrics.registry.get_sample_value("oms_job_queue_paused", {"queue": "calls"}) == 0.0)
+    assert called == Counter(["a", "b"])
+    assert seen(database) == {"a": 1, "b": 1}
 
 
 def test_a_second_job_of_the_same_id_is_ignored(database: Database) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import ProgrammingError
 from support.chassis import MemoryStream, eventually
 
 from oms_chassis.db import Database
@@ -168,3 +169,24 @@ def test_waiting_for_a_broker_costs_a_relay_no_lock() -> None:
     assert (
         FIND_TIMEOUT + SEND_TIMEOUT < RELAY_IDLE <= 25.0
     )  # and a relay that vanished is replaced within half a minute
+
+
+def test_rows_that_were_sent_and_cannot_be_deleted_are_not_sent_again_and_again(
+    database: Database, metrics: Metrics
+) -> None:
+    database.execute("""
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql
+        AS $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = 'insufficient_privilege'; END $$""")
+    database.execute("CREATE TRIGGER refuse BEFORE DELETE ON outbox EXECUTE FUNCTION refuse()")
+    stream = MemoryStream()
+    put(database, *(record(str(number).encode()) for number in range(5)))
+    relay = Relay(database, stream, metrics)
+    for _ in range(3):
+        with pytest.raises(ProgrammingError), database.autocommit() as connection:
+            relay.send_batch(connection)
+    assert len(stream.records["topic"]) == 5
+    database.execute("DROP TRIGGER refuse ON outbox")
+    put(database, record(b"new"))
+    send_all(relay, database)
+    assert pending(database) == 0
+    assert len(stream.records["topic"]) == 6

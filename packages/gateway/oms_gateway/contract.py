@@ -71,7 +71,7 @@ class Gateway(Protocol):
         ...
 
     def refund(self, key: str, charge_id: str, amount: int) -> Refund:
-        """Give `amount` minor units back, once per charge. Raises RequestRefused."""
+        """Give `amount` minor units back: in all, no more than the charge. Raises RequestRefused."""
         ...
 
     def find_refund(self, key: str) -> Refund | None:

@@ -197,6 +197,23 @@ def test_a_charge_cannot_be_refunded_under_two_keys(gateway: Gateway, approved: 
         gateway.refund("another-key", charge.id, 1250)
 
 
+def test_a_charge_can_be_refunded_in_parts_up_to_its_amount_also_at_once(
+    gateway: Gateway, approved: str, order: str
+) -> None:
+    charge = gateway.charge(charge_key(order), approved, 1250, "USD")
+
+    def give_back(part: int) -> bool:
+        try:
+            return gateway.refund(f"{order}:part-{part}", charge.id, 500).amount == 500
+        except RequestRefused:
+            return False
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(give_back, range(4))) == [False, False, True, True]
+    assert gateway.refund(f"{order}:rest", charge.id, 250).amount == 250
+    assert sum(one.amount for one in gateway.refunds_of(charge.id)) == 1250
+
+
 def test_a_refund_key_cannot_be_used_for_another_charge(gateway: Gateway, approved: str, order: str) -> None:
     charges = [gateway.charge(charge_key(f"{order}{n}"), approved, 1250, "USD") for n in range(2)]
     gateway.refund(refund_key(order), charges[0].id, 1250)

@@ -25,7 +25,7 @@ from oms_contracts.envelope import Event
 from oms_contracts.topics import PAYMENT_COMPLETED, PAYMENT_FAILED, PAYMENT_REFUNDED
 from oms_gateway import RequestRefused, charge_key, refund_key
 from oms_payment import handlers
-from oms_payment.domain import NOT_CHARGED
+from oms_payment.domain import NOT_CHARGED, State
 from oms_payment.jobs import charging, refunding
 from oms_simulators.payment import ledger
 from oms_simulators.payment.testcards import Outcome
@@ -405,16 +405,31 @@ def test_a_refund_that_was_made_by_hand_is_recognised(
     assert ledger.net_by_order(database_url)["o1"] + ledger.net_by_order(database_url)["by-hand"] == 0
 
 
+@pytest.mark.parametrize("fault", [Fault.NONE, Fault.ANSWER_LOST])
+def test_of_a_charge_of_which_a_part_was_refunded_by_hand_the_remainder_is_refunded_once(
+    database: Database, gateway: FlakyGateway, database_url: str, fault: Fault
+) -> None:
+    take(database, created("o1", GOOD))
+    charge_all(database, gateway)
+    take(database, rejected("o1"))
+    gateway.refund("o1:by-hand", payment(database).charge_id, 100)
+    gateway.plan("refund", Fault.NONE, fault)  # what is refused, and then the remainder
+    work_all(database, gateway)
+    (event,) = pending_events(database, PAYMENT_REFUNDED)
+    assert event.data.amount == 2500
+    assert sorted(one.amount for one in ledger.refunds_by_order(database_url)["o1"]) == [100, 2400]
+    assert payment(database).state == State.REFUNDED
+
+
 def test_a_refund_that_the_gateway_refuses_is_kept_for_a_person_to_look_at(
     database: Database, gateway: FlakyGateway
 ) -> None:
     take(database, created("o1", GOOD))
     charge_all(database, gateway)
     take(database, rejected("o1"))
-    gateway.refund("by-hand", payment(database).charge_id, 100)  # a part of it only
     (job,) = pending_jobs(database, "refund")
     with pytest.raises(RequestRefused):
-        refunding.call(gateway, job)
+        refunding.call(gateway, replace(job, payload={**job.payload, "chargeId": "ch-nobody"}))
 
 
 @pytest.mark.parametrize(("amount", "currency"), [(100, "USD"), (2500, "EUR")])

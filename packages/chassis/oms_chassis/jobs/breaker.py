@@ -35,6 +35,10 @@ class CircuitBreaker:
         """Whether the queue is paused, or waits for what becomes of its probe."""
         return self._pauses > 0
 
+    def show(self) -> None:
+        """Let the metric say whether the queue is paused."""
+        self._gauge.set(self.is_open)
+
     def room(self, free: int, under_way: Collection[Job]) -> int:
         """How many of the jobs that there is room for may be claimed."""
         if not self.is_open:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from oms_chassis.db import Database, Transaction, is_unavailable
+from oms_chassis.db import Database, Transaction, is_of_the_schema, is_unavailable
 from oms_chassis.jobs.dead import mark_dead
 from oms_chassis.jobs.leases import finish, keep_outcome, postpone, put_back
 from oms_chassis.jobs.queue import Done, Job, JobQueue, Outcome, Paused, Retry
@@ -35,7 +35,7 @@ class Settlement:
 
     def settle(self, calls: Sequence[Call]) -> None:
         """Write these outcomes, one by one if they cannot be written together. Raises SQLAlchemyError while the
-        database is away."""
+        database is away, or the queue's own table is not as it should be."""
         if not calls:
             return
         try:
@@ -68,7 +68,7 @@ class Settlement:
                 else:
                     keep_outcome(transaction, job, {"result": outcome.result, "failures": failures + 1}, reason)
         except SQLAlchemyError as error:
-            if is_unavailable(error):
+            if is_unavailable(error) or is_of_the_schema(error):
                 raise
             with self._database.transaction() as transaction:
                 mark_dead(transaction, job.queue, [(job, f"{reason}, nor can the outcome be kept")])

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from sqlalchemy.exc import SQLAlchemyError
 
 from oms_chassis import pacing
-from oms_chassis.db import Database, is_unavailable
+from oms_chassis.db import Database, is_of_the_schema, is_unavailable
 from oms_chassis.heartbeat import beat
 from oms_chassis.jobs.breaker import CircuitBreaker
 from oms_chassis.jobs.leases import give_back, renew
@@ -22,6 +22,7 @@ log = logger(__name__)
 
 IDLE = 0.25  # seconds between looks while nothing is due: retries and other replicas' leases come due unannounced
 OUTCOMES = (Done, Retry, Paused)
+FAULT_PAUSE = 2.0  # seconds until another try while the schema does not fit
 CLAIMED = 500  # jobs at most that are claimed at a time
 
 
@@ -54,13 +55,14 @@ class Worker:
                 try:
                     busy = self._turn(pool)
                 except SQLAlchemyError as error:
-                    if not is_unavailable(error):
+                    if not (is_unavailable(error) or is_of_the_schema(error)):
                         raise
-                    log.warning("database_unavailable", queue=self._job_queue.name, error=type(error).__name__)
+                    self._report(error)
                     if self._stopping.is_set():
                         return  # the leases run out, and another worker asks what became of the calls
-                    time.sleep(0.2)
+                    self._stopping.wait(0.2 if is_unavailable(error) else FAULT_PAUSE)
                     continue
+                self._breaker.show()
                 if busy:
                     self._stopping.wait(pacing.pause(time.monotonic() - began))
                 else:
@@ -70,6 +72,14 @@ class Worker:
         """Claim no more."""
         self._stopping.set()
         self._wake.set()
+
+    def _report(self, error: SQLAlchemyError) -> None:
+        queue, kind = self._job_queue.name, type(error).__name__
+        if is_of_the_schema(error):
+            log.error("schema_does_not_fit", queue=queue, error=kind)
+            self._metrics.queue_paused.labels(queue).set(1)
+        else:
+            log.warning("database_unavailable", queue=queue, error=kind)
 
     def _turn(self, pool: ThreadPoolExecutor) -> bool:
         if self._stopping.is_set() or self._breaker.is_open:

@@ -2,7 +2,9 @@
 
 import time
 
-from sqlalchemy.exc import DBAPIError, ProgrammingError
+from sqlalchemy.exc import DBAPIError
+
+from oms_chassis.db import is_of_the_schema
 
 STREAK = 20  # records of a topic that may fail one after the other before that is no longer taken for their fault
 PATIENT = 3  # records whose further tries were in vain, after which no other is waited for
@@ -17,7 +19,7 @@ class SystemicFault(Exception):
 
 def is_systemic(error: BaseException) -> bool:
     """Whether an error is the code's or the schema's, such as a missing column or right: every event would fail."""
-    return isinstance(error, SystemicFault | ProgrammingError)
+    return isinstance(error, SystemicFault) or is_of_the_schema(error)
 
 
 def name(error: BaseException) -> str:

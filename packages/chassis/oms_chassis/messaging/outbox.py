@@ -115,9 +115,9 @@ def next_rows(connection: Connection, without: Sequence[str]) -> Rows:
     return execute(connection, _NEXT, {"without": list(without), "batch": BATCH, "bytes": BATCH_BYTES})
 
 
-def delete(connection: Connection, rows: Rows) -> None:
+def delete(connection: Connection, ids: Sequence[int]) -> None:
     """Forget rows that were sent."""
-    execute(connection, "DELETE FROM outbox WHERE id = ANY(%(ids)s)", {"ids": [row.id for row in rows]})
+    execute(connection, "DELETE FROM outbox WHERE id = ANY(%(ids)s)", {"ids": list(ids)})
 
 
 def quarantine(connection: Connection, row: Row[Any], error: str) -> None:

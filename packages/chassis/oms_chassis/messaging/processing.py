@@ -62,10 +62,34 @@ class Processor:
         """Finish as many records of a turn as its time allows; SystemicFault if all would fail alike."""
         self._suspects = []
         deliveries = self._deliveries(turn)
-        for start in range(0, len(deliveries), size := self._size):
-            self._apply_or_halve(turn, deliveries[start : start + size])
+        try:
+            self._apply_all(turn, deliveries)
+        except Exception as error:
+            if not is_systemic(error):
+                raise
+            self._apply_by_topic(turn, deliveries, error)
         self._dead_letter(turn, self._suspects)
         self._size = min(BATCH, self._size * 2)
+
+    def _apply_all(self, turn: Turn, deliveries: Sequence[Delivery]) -> None:
+        for start in range(0, len(deliveries), size := self._size):
+            self._apply_or_halve(turn, deliveries[start : start + size])
+
+    def _apply_by_topic(self, turn: Turn, deliveries: Sequence[Delivery], fault: Exception) -> None:
+        """A fault may be that of one topic's handler: finish the others' events. Raises the fault."""
+        by_topic: dict[str, list[Delivery]] = {}
+        for delivery in turn.unfinished(deliveries):
+            by_topic.setdefault(delivery.record.topic, []).append(delivery)
+        for part in by_topic.values() if len(by_topic) > 1 else ():
+            self._suspects = []
+            try:
+                self._apply_all(turn, part)
+            except Exception as error:
+                if not is_systemic(error):
+                    raise
+            else:
+                self._dead_letter(turn, self._suspects)
+        raise fault
 
     def _deliveries(self, turn: Turn) -> list[Delivery]:
         """What can be read; what cannot is a dead letter, and what was one already is left out."""

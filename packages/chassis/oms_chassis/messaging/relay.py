@@ -42,6 +42,7 @@ class Relay:
         self._wake = database.signals.event("outbox")
         self._stopping = threading.Event()
         self._refused: dict[str, float] = {}  # topics, and when to try them again
+        self._acknowledged: list[int] = []  # rows that were sent, and are not deleted yet
         for topic in topics:
             metrics.relayed.labels(topic)
             metrics.quarantined.labels(topic)
@@ -97,6 +98,7 @@ class Relay:
 
     def send_batch(self, connection: Connection) -> int:
         """Send up to 500 events and delete them; how many there were to send."""
+        self._forget(connection)
         rows = outbox.next_rows(connection, self._refusing())
         try:
             self._send_or_halve(connection, rows)
@@ -123,9 +125,16 @@ class Relay:
             self._send_or_halve(connection, rows[:middle])
             self._send_or_halve(connection, rows[middle:])
         else:
-            outbox.delete(connection, rows)
+            self._acknowledged = [row.id for row in rows]
+            self._forget(connection)
             for row in rows:
                 self._metrics.relayed.labels(row.topic).inc()
+
+    def _forget(self, connection: Connection) -> None:
+        """Delete what was sent. While that cannot be done, nothing is sent: it would be sent again and again."""
+        if self._acknowledged:
+            outbox.delete(connection, self._acknowledged)
+            self._acknowledged = []
 
     def _send(self, rows: Rows) -> None:
         try:

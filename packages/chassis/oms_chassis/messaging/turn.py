@@ -32,6 +32,10 @@ class Turn:
         for record in records:
             self._left.pop(_place(record), None)
 
+    def unfinished(self, deliveries: Iterable[Delivery]) -> list[Delivery]:
+        """Those that were neither applied nor are dead letters."""
+        return [delivery for delivery in deliveries if _place(delivery.record) in self._left]
+
     def end(self) -> None:
         """Begin nothing more."""
         self._end = float("-inf")

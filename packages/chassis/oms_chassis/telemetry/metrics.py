@@ -82,7 +82,7 @@ class Metrics:
         )
         self.queue_paused = Gauge(
             "oms_job_queue_paused",
-            "1 while a provider is at fault: no call of the queue is made but a probe",
+            "1 while no call of the queue is made but a probe: its provider, or its tables, are at fault",
             ["queue"],
             registry=registry,
         )

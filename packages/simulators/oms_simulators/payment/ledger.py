@@ -45,10 +45,12 @@ CREATE TABLE IF NOT EXISTS gateway_simulator.charge (
 CREATE TABLE IF NOT EXISTS gateway_simulator.refund (
     key text PRIMARY KEY,
     id text NOT NULL UNIQUE,
-    charge_id text NOT NULL UNIQUE REFERENCES gateway_simulator.charge (id),
+    charge_id text NOT NULL REFERENCES gateway_simulator.charge (id),
     amount bigint NOT NULL,
     made_at timestamptz NOT NULL DEFAULT now()
 );
+ALTER TABLE gateway_simulator.refund DROP CONSTRAINT IF EXISTS refund_charge_id_key;
+CREATE INDEX IF NOT EXISTS refund_charge ON gateway_simulator.refund (charge_id);
 CREATE TABLE IF NOT EXISTS gateway_simulator.failed_call (key text PRIMARY KEY)
 """
 
@@ -59,10 +61,13 @@ VALUES (%(key)s, %(id)s, %(approved)s, %(amount)s, %(currency)s, %(reason)s)
 ON CONFLICT (key) DO UPDATE SET key = EXCLUDED.key
 RETURNING id, approved, amount, currency, reason
 """
+# A statement of its own before the refund's, which then sees what every earlier refund of the charge came to.
+_LOCK_CHARGE: LiteralString = "SELECT FROM gateway_simulator.charge WHERE id = %(charge_id)s FOR UPDATE"
 _REFUND: LiteralString = """
 INSERT INTO gateway_simulator.refund AS r (key, id, charge_id, amount)
 SELECT %(key)s, %(id)s, c.id, %(amount)s::bigint FROM gateway_simulator.charge AS c
-WHERE c.id = %(charge_id)s AND c.approved AND %(amount)s::bigint BETWEEN 1 AND c.amount
+WHERE c.id = %(charge_id)s AND c.approved AND %(amount)s::bigint BETWEEN 1 AND c.amount - (
+    SELECT coalesce(sum(amount), 0) FROM gateway_simulator.refund WHERE charge_id = c.id AND key <> %(key)s)
 ON CONFLICT (key) DO UPDATE SET key = EXCLUDED.key
 RETURNING r.id, r.charge_id, r.amount
 """
@@ -100,10 +105,15 @@ class Ledger:
 
     def refund(self, key: str, refund: Refund) -> Refund:
         """Enter the refund, unless the key has one; returns the key's refund. Raises RequestRefused and Retryable."""
-        try:
-            return _present(self._row(Refund, _REFUND, {"key": key, **vars(refund)}, OutcomeUnknown))
-        except psycopg.errors.UniqueViolation:
-            raise RequestRefused("this charge was refunded under another key") from None
+        values: Values = {"key": key, **vars(refund)}
+        with (
+            self._connection(OutcomeUnknown) as connection,
+            connection.transaction(),
+            connection.cursor(row_factory=class_row(Refund)) as cursor,
+        ):
+            connection.execute(_LOCK_CHARGE, values)
+            entry = cursor.execute(_REFUND, values).fetchone()
+        return _present(entry)
 
     def find_charge(self, key: str) -> Charge | None:
         """The charge under this key. Raises GatewayUnavailable."""
@@ -155,7 +165,7 @@ class Ledger:
 
 def _present(entry: Entry | None) -> Entry:
     if entry is None:
-        raise RequestRefused("there is no approved charge of at least this amount")
+        raise RequestRefused("there is no approved charge of which so much is left")
     return entry
 
 

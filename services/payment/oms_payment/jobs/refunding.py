@@ -1,5 +1,6 @@
 """Refunds: the worker that makes them, and what follows from them."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -45,7 +46,7 @@ def call(gateway: Gateway, job: Job) -> Done | Retry:
 
 def _attempt(gateway: Gateway, order: RefundOrder, attempts: int) -> Refund | None:
     key = refund_key(order.order_id)
-    if attempts > 1 and (found := gateway.find_refund(key)) is not None:
+    if attempts > 1 and (found := _find(gateway, key)) is not None:
         return found
     if order.charge_id is not None:
         return refund(gateway, key, order.charge_id, order.total)
@@ -54,17 +55,34 @@ def _attempt(gateway: Gateway, order: RefundOrder, attempts: int) -> Refund | No
     return refund(gateway, key, charge.id, charge.amount) if charge.approved else None
 
 
+def _find(gateway: Gateway, key: str) -> Refund | None:
+    """What an earlier attempt gave back, with what somebody had given back by hand before it."""
+    found = gateway.find_refund(key)
+    if found is None and (found := gateway.find_refund(_remainder(key))) is not None:
+        return replace(found, amount=sum(one.amount for one in gateway.refunds_of(found.charge_id)))
+    return found
+
+
+def _remainder(key: str) -> str:
+    """The key of another call, for another amount."""
+    return f"{key}-remainder"
+
+
 def refund(gateway: Gateway, key: str, charge_id: str, amount: int) -> Refund:
-    """Give the money back, unless somebody did so by hand. RequestRefused if the gateway says no for another reason."""
+    """Give the money back, but for what somebody gave back by hand. RequestRefused if the gateway says no for another
+    reason."""
     try:
         return gateway.refund(key, charge_id, amount)
     except RequestRefused:
-        made = gateway.refunds_of(charge_id)
-        refunded = sum(one.amount for one in made)
-        if refunded < amount:
+        by_hand = gateway.refunds_of(charge_id)
+        if not by_hand:
             raise
-        log.warning("refund_was_made_by_hand", refund_id=made[-1].id)
-        return Refund(made[-1].id, charge_id, refunded)
+    given = sum(one.amount for one in by_hand)
+    log.warning("refund_was_made_by_hand", refund_id=by_hand[-1].id, missing=max(0, amount - given))
+    if given >= amount:
+        return Refund(by_hand[-1].id, charge_id, given)
+    rest = gateway.refund(_remainder(key), charge_id, amount - given)
+    return replace(rest, amount=amount)
 
 
 def settle(transaction: Transaction, settled: list[Settled]) -> None:
