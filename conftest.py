@@ -20,6 +20,7 @@ ALSO_A_PLATFORM = (
     "packages/cli/tests/test_up.py",
     "packages/cli/tests/test_play.py",
     "tests/operators/test_repair.py",
+    "tests/privacy/test_erasure.py",
 )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from oms_chassis.messaging.kafka import RECORD_LIMIT
+from oms_chassis.messaging.kafka.admin import RETENTION
 from oms_chassis.settings import Settings
 from oms_contracts import topics
 
@@ -68,6 +69,8 @@ def test_there_is_a_topic_resource_for_every_topic(render: Any) -> None:
         assert config["cleanup.policy"] == ("compact" if topic.compacted else "delete")
         assert config["max.message.bytes"] == RECORD_LIMIT
         assert found[topic.name]["spec"]["partitions"] == topics.PARTITIONS
+    for one in found.values():
+        assert {key: str(one["spec"]["config"][key]) for key in RETENTION} == RETENTION
 
 
 def test_a_topic_follows_from_the_service_that_produces_it(render: Any) -> None:

@@ -20,7 +20,13 @@ def operated(name: str, database: Database, components: Components) -> Iterator[
     """A client with a token, of an operator named ann."""
     registry = CollectorRegistry()
     service = AdministeredService(
-        name, database, components.subscriptions, components.job_queues, registry, components.states
+        name,
+        database,
+        components.subscriptions,
+        components.job_queues,
+        registry,
+        components.states,
+        components.erase,
     )
     made = app.create(service, components.admin, components.provides, [TOKEN], Metrics(registry))
     assert made is not None

@@ -5,7 +5,20 @@ import sys
 import typer
 from rich.console import Console
 
-from oms_cli import audit, deadletters, doctor, inventory, jobs, keys, machine, orders, outbox, payments, show
+from oms_cli import (
+    audit,
+    customers,
+    deadletters,
+    doctor,
+    inventory,
+    jobs,
+    keys,
+    machine,
+    orders,
+    outbox,
+    payments,
+    show,
+)
 from oms_cli.options import PANEL
 from oms_servers.errors import LocalError
 
@@ -25,6 +38,7 @@ for name, commands in {
     "jobs": jobs.app,
     "outbox": outbox.app,
     "keys": keys.app,
+    "customers": customers.app,
     "audit": audit.app,
 }.items():
     app.add_typer(commands, name=name, rich_help_panel=PANEL)

@@ -78,7 +78,8 @@ def resend_message(service: Administered, act: Act, order_id: OrderId) -> Messag
         if before.state != "failed":
             raise MessageNotFailed(detail=f"This message was not given up: it is {before.state}.")
         (queue,) = service.job_queues
-        if not dead.redrive(transaction, queue, [order_id]):
+        given_up = listing.about_in(transaction, [order_id])
+        if not dead.redrive(transaction, queue, [job.id for job in given_up if job.state == listing.DEAD]):
             raise NothingToSend
         after = _row(transaction, order_id)
         act.record(transaction, "messages.resend", order_id, _state(before), _state(after))

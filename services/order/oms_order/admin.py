@@ -1,21 +1,29 @@
-"""What operators ask the order service: which orders wait, and for which step."""
+"""What operators ask the order service: which orders wait, and for which step; which are a customer's."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
+from pydantic import Field
 
 from oms_chassis.admin import paging
+from oms_chassis.admin.acts import Act
 from oms_chassis.admin.paging import PREFIX, Cursor, Limit
+from oms_chassis.admin.problems import UnderWay
 from oms_chassis.admin.service import Administered
+from oms_chassis.db import Transaction
 from oms_chassis.http import pages
-from oms_chassis.http.bodies import View
+from oms_chassis.http.bodies import PRINTABLE, Body, View
+from oms_order import ids
 from oms_order.domain import Status
-from oms_order.repository import stuck
+from oms_order.repository import customers, orders, stuck
+from oms_order.schemas import OrderDetail
 
 router = APIRouter(prefix=PREFIX)
 FIRST = UUID(int=0)
+SHORTEST = 5  # characters of a text that is searched for: a shorter one is found where it is not meant
 
 
 class StuckOrder(View):
@@ -42,3 +50,49 @@ def list_stuck(
     rows = stuck.page(service.database, seconds, after, limit + 1)
     query: dict[str, str | int | None] = {"seconds": str(seconds), "limit": limit}
     return paging.page(response, "/orders/stuck", query, rows, StuckOrder.of)
+
+
+class CustomerAddress(Body):
+    """A customer, by the email address of the orders. In a body, since addresses are written down in logs."""
+
+    email: str = Field(min_length=3, max_length=200, pattern=PRINTABLE)
+
+
+class CustomerView(View):
+    """The orders of a customer, and all that was said of the customer in them."""
+
+    orders: dict[str, Status]
+    texts: list[str]
+
+
+class CustomerExport(View):
+    """The orders of a customer, with all that is kept of them here."""
+
+    orders: list[OrderDetail]
+
+
+@router.post("/customers/find", summary="The orders of a customer")
+def find_customer(service: Administered, act: Act, customer: CustomerAddress) -> CustomerView:
+    """With the addresses and numbers by which the customer's data can be found elsewhere."""
+    rows = customers.find(service.database, customer.email)
+    with act.transaction(service.database) as transaction:
+        act.record(transaction, "customers.find", "customer", None, {"orders": [row.id for row in rows]})
+    texts = {text for row in rows for text in (row.email, row.phone, row.phone_e164) if text and len(text) >= SHORTEST}
+    return CustomerView(orders={row.id: Status(row.status) for row in rows}, texts=sorted(texts))
+
+
+@router.post("/customers/export", summary="What is kept of a customer")
+def export_customer(service: Administered, act: Act, customer: CustomerAddress) -> CustomerExport:
+    """As the customer would see it. The audit log says who asked."""
+    found = [row.id for row in customers.find(service.database, customer.email)]
+    with act.transaction(service.database) as transaction:
+        act.record(transaction, "customers.export", "customer", None, {"orders": found})
+        return CustomerExport(orders=[OrderDetail.of(orders.detail(transaction, UUID(one))[0]) for one in found])
+
+
+def erase(transaction: Transaction, subjects: Sequence[str]) -> int:
+    """Erase the customer from orders. Raises UnderWay if one has not ended."""
+    known = [subject for subject in subjects if ids.parse(subject)]
+    if customers.are_under_way(transaction, known):
+        raise UnderWay(detail="An order has not ended: wait for it, or cancel it.")
+    return customers.erase(transaction, known)

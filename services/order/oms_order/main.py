@@ -40,6 +40,7 @@ def build(context: Context) -> Components:
         routers=[api.router, acts.router],
         admin=[admin.router],
         states=orders.states,
+        erase=admin.erase,
         writers=[placing.group],
         provides=[reads, placing, timelines, Cancelling(settings, reads, metrics)],
         tasks=[

@@ -5,14 +5,14 @@ from collections.abc import Iterable, Sequence
 from fastapi import APIRouter
 from starlette.types import ASGIApp
 
-from oms_chassis.admin import deadletters, entries, evidence, jobs, outbox
+from oms_chassis.admin import customers, deadletters, entries, evidence, jobs, outbox
 from oms_chassis.admin.paging import PREFIX
 from oms_chassis.admin.service import AdministeredService
 from oms_chassis.admin.tokens import TokensOnly
 from oms_chassis.http import app
 from oms_chassis.telemetry.metrics import Metrics
 
-COMMON = tuple(one.router for one in (deadletters, entries, evidence, jobs, outbox))
+COMMON = tuple(one.router for one in (customers, deadletters, entries, evidence, jobs, outbox))
 
 
 def create(

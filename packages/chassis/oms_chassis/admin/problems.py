@@ -55,3 +55,10 @@ class KeyExists(Problem):
     """A key is what it was when it was made, and one that is revoked stays so. Make another one."""
 
     status, kind, title = 409, "key-exists", "There is another API key of this id or hash, or it is revoked"
+
+
+class UnderWay(Problem):
+    """What is still to be sent or called needs the customer's data: it is erased once the orders have ended. Send the
+    same request again then."""
+
+    status, kind, title = 409, "orders-under-way", "Orders of this customer are under way"

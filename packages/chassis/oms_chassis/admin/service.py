@@ -7,17 +7,19 @@ from typing import Annotated
 from fastapi import Depends
 from prometheus_client import CollectorRegistry
 
-from oms_chassis.db import Database
+from oms_chassis.db import Database, Transaction
 from oms_chassis.http.dependencies import Provided
 from oms_chassis.jobs.queue import JobQueue
 from oms_chassis.messaging.processing import Subscription
 
 States = Callable[[Database, Sequence[str]], Mapping[str, str]]
+Erase = Callable[[Transaction, Sequence[str]], int]
 
 
 @dataclass(frozen=True)
 class AdministeredService:
-    """A service by name, with what operators look into. `states` says what it knows of subjects: an order's status."""
+    """A service by name, with what operators look into. `states` says what it knows of subjects: an order's status;
+    `erase` takes a customer's data out of its own rows about subjects."""
 
     name: str
     database: Database
@@ -25,6 +27,7 @@ class AdministeredService:
     job_queues: Sequence[JobQueue] = ()
     registry: CollectorRegistry | None = None
     states: States | None = None
+    erase: Erase | None = None
 
     def gauge(self, name: str, **labels: str) -> bool | None:
         """Whether a gauge of this process is 1; None if there is no such gauge."""

@@ -1,5 +1,7 @@
 """What is done to the jobs about a subject from outside their worker: an operator has decided about them."""
 
+from collections.abc import Sequence
+
 from oms_chassis.db import Transaction
 
 _DUE = """
@@ -10,6 +12,8 @@ UPDATE job SET run_at = now(), dead_at = NULL, attempts = greatest(attempts, 1),
     failing_since = now() - interval '100 years'
 WHERE queue = %(queue)s AND subject = %(subject)s RETURNING 1
 """
+_WAITING = "SELECT 1 FROM job WHERE subject = ANY(%(subjects)s) AND dead_at IS NULL LIMIT 1"
+_ERASE = "DELETE FROM job WHERE subject = ANY(%(subjects)s) AND dead_at IS NOT NULL RETURNING 1"
 _DROP = "DELETE FROM job WHERE queue = %(queue)s AND subject = %(subject)s"
 
 
@@ -29,3 +33,13 @@ def end_patience(transaction: Transaction, queue: str, subject: str) -> bool:
 def drop(transaction: Transaction, queue: str, subject: str) -> None:
     """Make no further call about a subject. The outcome of one that is under way is not settled."""
     transaction.run(_DROP, queue=queue, subject=subject)
+
+
+def is_waiting(transaction: Transaction, subjects: Sequence[str]) -> bool:
+    """Whether a call about one of these subjects is still to be made."""
+    return bool(transaction.run(_WAITING, subjects=list(subjects)))
+
+
+def erase_dead(transaction: Transaction, subjects: Sequence[str]) -> int:
+    """Delete the jobs about these subjects that were given up; how many there were."""
+    return len(transaction.run(_ERASE, subjects=list(subjects)))

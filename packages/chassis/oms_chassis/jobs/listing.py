@@ -46,6 +46,11 @@ def about(database: Database, subjects: Sequence[str]) -> Rows:
     return database.execute(_ABOUT, subjects=list(subjects))
 
 
+def about_in(transaction: Transaction, subjects: Sequence[str]) -> Rows:
+    """The same, within a transaction."""
+    return transaction.run(_ABOUT, subjects=list(subjects))
+
+
 def lock(transaction: Transaction, queue: str, job_id: str) -> Row[Any] | None:
     """A job, nobody else's to change until this transaction ends."""
     rows = transaction.run(_LOCK, queue=queue, id=job_id)

@@ -14,7 +14,13 @@ from oms_chassis.telemetry.metrics import Metrics
 def app(name: str, settings: Settings, database: Database, components: Components, metrics: Metrics) -> ASGIApp | None:
     """The application of a service's admin routes; None where no token opens it."""
     service = AdministeredService(
-        name, database, components.subscriptions, components.job_queues, metrics.registry, components.states
+        name,
+        database,
+        components.subscriptions,
+        components.job_queues,
+        metrics.registry,
+        components.states,
+        components.erase,
     )
     routers = [*components.admin, *([keys.router] if components.routers else [])]
     return admin.create(service, routers, components.provides, settings.admin_tokens, metrics)

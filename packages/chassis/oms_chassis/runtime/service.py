@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
 
-from oms_chassis.admin.service import States
+from oms_chassis.admin.service import Erase, States
 from oms_chassis.db import Database
 from oms_chassis.jobs.queue import JobQueue
 from oms_chassis.messaging import inbox, kafka
@@ -31,7 +31,7 @@ class Context:
 class Components:
     """What a service is made of. `provides` are the objects that its routes depend on, found by their types.
     `admin` are its own routes for operators, next to those that every service has; `states` says what it knows of
-    orders, by their ids.
+    orders, by their ids; `erase` takes a customer's data out of its rows about them.
 
     `writers` are threads that requests write through. `on_drain` ends what would keep requests open for ever; writers
     are stopped, and `on_stop` runs, once no request is left.
@@ -42,6 +42,7 @@ class Components:
     routers: Sequence[APIRouter] = ()
     admin: Sequence[APIRouter] = ()
     states: States | None = None
+    erase: Erase | None = None
     tasks: Sequence[Task] = ()
     retentions: Sequence[Retention] = ()
     writers: Sequence[Loop] = ()

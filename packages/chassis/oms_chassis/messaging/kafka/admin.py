@@ -13,6 +13,10 @@ from oms_chassis.messaging.streams import LETTER_LIMIT, RECORD_LIMIT
 from oms_chassis.settings import Settings, TopicSettings
 from oms_contracts import topics
 
+DAY = 24 * 3600 * 1000  # milliseconds
+# Customers' data goes with the records. Kafka deletes whole segments, and none that is still written to.
+RETENTION = {"retention.ms": str(7 * DAY), "segment.ms": str(DAY)}
+
 
 @dataclass(frozen=True)
 class Changes:
@@ -72,6 +76,7 @@ def _by_contract(settings: Settings, name: str) -> TopicSettings:
     config = {
         "cleanup.policy": "compact" if name in events and events[name].compacted else "delete",
         "max.message.bytes": str(RECORD_LIMIT if name in events else LETTER_LIMIT),
+        **RETENTION,
     }
     return TopicSettings(partitions=settings.kafka_partitions, config=config)
 

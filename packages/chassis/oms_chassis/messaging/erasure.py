@@ -1,0 +1,34 @@
+"""Erasing what messages hold of a customer: dead letters and quarantined events. Their rows stay, without content."""
+
+from collections.abc import Sequence
+
+from oms_chassis.db import Transaction
+
+# About one of these orders, or with one of these texts in it: what is no event may have any key.
+_CONCERNED = """
+(key = ANY(%(keys)s) OR EXISTS (SELECT 1 FROM unnest(%(texts)s::bytea[]) AS text(bytes)
+    WHERE position(text.bytes IN coalesce(value, '')) > 0 OR position(text.bytes IN coalesce(key, '')) > 0))
+"""
+_WAITING = "SELECT 1 FROM outbox WHERE key = ANY(%(keys)s) LIMIT 1"
+_LETTERS = f"""
+UPDATE dead_letter SET value = NULL, headers = '[]', key = CASE WHEN key = ANY(%(keys)s) THEN key END,
+    subject = CASE WHEN key = ANY(%(keys)s) THEN subject END,
+    state = CASE WHEN state = 'dead' THEN 'dropped' ELSE state END, settled_at = coalesce(settled_at, now())
+WHERE value IS NOT NULL AND {_CONCERNED} RETURNING 1
+"""
+_QUARANTINED = f"DELETE FROM outbox_quarantine WHERE {_CONCERNED} RETURNING 1"
+
+
+def is_waiting(transaction: Transaction, subjects: Sequence[str]) -> bool:
+    """Whether an event about one of these subjects is still to be sent."""
+    return bool(transaction.run(_WAITING, keys=[subject.encode() for subject in subjects]))
+
+
+def erase(transaction: Transaction, subjects: Sequence[str], texts: Sequence[str]) -> dict[str, int]:
+    """Erase what is about these subjects or holds one of these texts; how many rows of each kind did."""
+    cases = {case for one in texts for case in (one, one.lower(), one.upper())}
+    params = {"keys": [one.encode() for one in subjects], "texts": [one.encode() for one in sorted(cases)]}
+    return {
+        "deadLetters": len(transaction.run(_LETTERS, **params)),
+        "quarantined": len(transaction.run(_QUARANTINED, **params)),
+    }

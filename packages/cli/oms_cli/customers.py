@@ -1,0 +1,107 @@
+"""`oms customers`: what is kept of a customer, and erasing it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import RenderableType
+
+from oms_cli import show
+from oms_cli.admin import Admin
+from oms_cli.batches import Yes, confirm
+from oms_cli.client import Json, Refused
+from oms_cli.messages import CHANNELS
+from oms_cli.options import As, DryRun, Reason, Urls, acting, group
+from oms_cli.output import AsJson, out
+from oms_contracts.topics import SERVICES
+from oms_servers.errors import LocalError
+
+app = group("What is kept of a customer: export it, or erase it.")
+Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The address that the orders were placed with.")]
+AT_ONCE = 200  # orders that a service is asked about
+ENDED = ("CONFIRMED", "CANCELLED")
+
+
+class UnderWay(LocalError):
+    """A customer cannot be erased yet."""
+
+
+@app.command("export")
+def export(email: Email, name: As = None, reason: Reason = None, urls: Urls = None) -> None:
+    """Print all that is kept of a customer, as JSON: orders, payments, and what became of messages.
+
+    Example: `oms customers export ann@example.com >ann.json`
+    """
+    admin = acting(urls, name, reason)
+    found = admin.act("order", "/admin/customers/export", email=email)
+    ids = [order["id"] for order in found["orders"]]
+    more = {"payments": [_if_any(admin, "payment", f"/admin/payments/{one}") for one in ids]}
+    more |= {channel: [_if_any(admin, channel, f"/admin/messages/{one}") for one in ids] for channel in CHANNELS}
+    out({**found, **{kind: [one for one in those if one] for kind, those in more.items()}}, str, as_json=True)
+
+
+@app.command("erase")
+def erase(
+    email: Email,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    name: As = None,
+    reason: Reason = None,
+    urls: Urls = None,
+    as_json: AsJson = False,
+) -> None:
+    """Erase a customer's name, addresses, phone numbers and card from every service, for good.
+
+    What was ordered and paid stays, without saying by whom. While orders are under way nothing is erased.
+    It may be repeated. Topics forget by their retention, a week at most and a day; backups by theirs.
+
+    Example: `oms customers erase ann@example.com --reason "request 17"`
+    """
+    looking, admin = acting(urls, name, reason), acting(urls, name, reason, dry_run)
+    customer = looking.act("order", "/admin/customers/find", email=email)
+    _refuse_if_under_way(looking, customer["orders"])
+    what: dict[str, Any] = {"subjects": list(customer["orders"]), "texts": sorted({email, *customer["texts"]})}
+    trial = acting(urls, name, reason, dry_run=True)
+    for service in SERVICES:
+        trial.act(service, "/admin/customers/erase", **what)  # all of them would do it, or none does
+    confirm(f"Erase this customer from {len(customer['orders'])} order(s) for good?", yes=yes, dry_run=dry_run)
+    # The order service last: it knows which orders are the customer's, should this be cut off.
+    erased = {one: admin.act(one, "/admin/customers/erase", **what) for one in sorted(SERVICES, key="order".__eq__)}
+    out(erased, _erased, as_json=as_json)
+
+
+def _refuse_if_under_way(admin: Admin, orders: Mapping[str, str]) -> None:
+    under_way = [order for order, status in orders.items() if status not in ENDED]
+    if under_way:
+        raise UnderWay(
+            f"Orders are under way: {', '.join(under_way)}", "`oms order watch ID`, or `oms order cancel ID`"
+        )
+    for some in _batches(list(orders)):
+        _refuse_if_unread(admin, some)
+
+
+def _batches(orders: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (orders[start : start + AT_ONCE] for start in range(0, len(orders), AT_ONCE))
+
+
+def _refuse_if_unread(admin: Admin, orders: Sequence[str]) -> None:
+    """What is read later would bring the customer's data back."""
+    for channel in CHANNELS:
+        states = admin.act(channel, "/admin/evidence", subjects=list(orders))["states"]
+        for order in orders:
+            if order not in states:
+                raise UnderWay(f"{channel} has not read yet how {order} ended", "Try again in a moment")
+
+
+def _if_any(admin: Admin, service: str, path: str) -> Json | None:
+    try:
+        found: Json = admin.get(service, path)
+    except Refused:
+        return None
+    return found
+
+
+def _erased(found: Json) -> RenderableType:
+    kinds: Sequence[str] = ("rows", "deadLetters", "quarantined", "jobs")
+    rows = ((service, *(str(counts[kind]) for kind in kinds)) for service, counts in found.items())
+    return show.table(("service", "orders", "dead letters", "quarantined", "calls given up"), rows)

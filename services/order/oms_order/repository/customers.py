@@ -1,0 +1,39 @@
+"""The orders of a customer, and erasing who that is from them. What was ordered and paid stays: the books add up."""
+
+from collections.abc import Sequence
+
+from oms_chassis.db import Database, Rows, Transaction
+
+ERASED = "(erased)"
+_FIND = """
+SELECT id::text, status, name, email, phone, phone_e164 FROM orders WHERE lower(email) = lower(%(email)s) ORDER BY id
+"""
+_ERASE = """
+UPDATE orders SET name = %(erased)s, email = %(erased)s, phone = %(erased)s, phone_e164 = NULL, card_token = %(erased)s,
+    card_brand = %(erased)s, card_last4 = '', card_expiry = ''
+WHERE id = ANY(%(ids)s::uuid[]) AND email <> %(erased)s RETURNING 1
+"""
+_LOCK = """
+SELECT 1 FROM (SELECT status FROM orders WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE) AS theirs
+WHERE status NOT IN ('CONFIRMED', 'CANCELLED') LIMIT 1
+"""
+_NOTES = "UPDATE timeline SET note = NULL WHERE order_id = ANY(%(ids)s::uuid[]) AND note IS NOT NULL"
+_ANSWERS = "DELETE FROM idempotency WHERE order_id = ANY(%(ids)s::uuid[])"
+
+
+def find(database: Database, email: str) -> Rows:
+    """The orders of this address, whatever its case, with the customer's data."""
+    return database.execute(_FIND, email=email)
+
+
+def are_under_way(transaction: Transaction, ids: Sequence[str]) -> bool:
+    """Whether one of these orders has not ended; none of them changes until this transaction ends."""
+    return bool(transaction.run(_LOCK, ids=list(ids)))
+
+
+def erase(transaction: Transaction, ids: Sequence[str]) -> int:
+    """Erase the customer from these orders, their notes, and the answers that idempotency keys replay; how many orders
+    there were. Within the time of its key, a repeated request is a new one then."""
+    transaction.run(_NOTES, ids=list(ids))
+    transaction.run(_ANSWERS, ids=list(ids))
+    return len(transaction.run(_ERASE, ids=list(ids), erased=ERASED))

@@ -1,0 +1,188 @@
+"""A customer who was erased is found in no database, no log and no audit log; topics forget by their retention.
+
+Canaries (a name, an address, a number that occur nowhere else) go every way that a customer's data can go: orders that
+are confirmed, declined, cancelled with a note and a key, a message that was given up, and a record that is no event.
+"""
+
+import base64
+import json
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from invariants import Sources, check_when_quiet
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
+from support import catalogue, traces
+from support.chassis import eventually
+from support.operators import Operator
+from support.orders import DECLINED, body, ended, place
+
+from oms_chassis.messaging.kafka import KafkaSink
+from oms_chassis.messaging.kafka.admin import RETENTION
+from oms_chassis.messaging.streams import Outgoing
+from oms_chassis.settings import Settings
+from oms_contracts import topics
+from oms_contracts.topics import INVENTORY_UPDATED, SERVICES
+from oms_platform.platform import Platform
+from oms_servers.postgres import NO_FSYNC
+from oms_servers.testing import temporary_folder
+
+
+def _letters() -> str:
+    return "".join(secrets.choice("bcdfghjklmnpqrstvwxz") for _ in range(14))
+
+
+@dataclass
+class Customer:
+    """Somebody whose data occurs nowhere else."""
+
+    name: str = field(default_factory=lambda: _letters().capitalize())
+    email: str = field(default_factory=lambda: f"{_letters()}@customers.example")
+    number: str = field(default_factory=lambda: f"77{secrets.randbelow(9_000_000) + 1_000_000}")
+    orders: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def private(self) -> list[bytes]:
+        """What is to be found nowhere, in whatever case."""
+        texts = [self.name, self.email, self.email.upper(), self.number]
+        hexadecimal = [text.encode().hex().encode() for text in texts]  # as a dump has bytes
+        header = base64.b64encode(self.name.encode()).lower()
+        return [*(text.lower().encode() for text in texts), *hexadecimal, header]
+
+    def body(self, **more: Any) -> dict[str, Any]:
+        """An order of this customer's."""
+        made = body(**more)
+        made["customer"] = {"name": self.name, "email": self.email, "phoneNumber": self.number}
+        return made
+
+    def found_in(self, places: Iterator[traces.Trace]) -> list[str]:
+        """Where there is any trace."""
+        return [where for where, content in places if any(trace in content.lower() for trace in self.private)]
+
+
+@pytest.fixture(scope="module")
+def platform() -> Iterator[Platform]:
+    with temporary_folder() as folder, Platform(folder, environment=catalogue.ENVIRONMENT, postgres=NO_FSYNC) as made:
+        catalogue.await_known(made.url)
+        yield made
+        made.kill()
+
+
+@pytest.fixture(scope="module")
+def operator(platform: Platform) -> Operator:
+    return Operator(platform)
+
+
+@pytest.fixture
+def orders(platform: Platform) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=platform.url, timeout=20.0) as client:
+        yield client
+
+
+def rows(platform: Platform, service: str, sql: str) -> list[Any]:
+    with psycopg.connect(platform.databases[service].url, autocommit=True) as connection:
+        cursor = connection.execute(sql.encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+@pytest.fixture
+def customer(platform: Platform, orders: httpx.Client) -> Customer:
+    """Somebody who has been through everything."""
+    customer = Customer()
+    customer.orders["confirmed"] = place(orders, customer.body(), {"Idempotency-Key": secrets.token_hex(8)})
+    customer.orders["declined"] = place(orders, customer.body(card=DECLINED))
+    customer.orders["cancelled"] = place(orders, customer.body())
+    note = {"reason": f"sent to {customer.name} twice"}
+    key = {"Idempotency-Key": secrets.token_hex(8)}
+    assert orders.post(f"/order/{customer.orders['cancelled']}/cancel", json=note, headers=key).status_code == 202
+    for order in customer.orders.values():
+        ended(orders, order)
+    assert eventually(lambda: is_quiet(platform, customer), 90)
+    _send_poison(platform, customer)
+    return customer
+
+
+def is_quiet(platform: Platform, customer: Customer) -> bool:
+    """Whether nothing is still to be sent, and both notifiers have read how each order ended."""
+    waiting = "SELECT 1 FROM outbox UNION ALL SELECT 1 FROM job"
+    notified = "SELECT order_id FROM message WHERE state <> 'pending'"
+    return not any(rows(platform, name, waiting) for name in SERVICES) and all(
+        set(customer.orders.values()) <= {order for (order,) in rows(platform, name, notified)}
+        for name in ("sms", "email")
+    )
+
+
+def _send_poison(platform: Platform, customer: Customer) -> None:
+    """A record that is no event and of no order, with the customer's address in it: a dead letter of each reader."""
+    sink = KafkaSink(Settings(database_url="postgresql://unused", kafka_bootstrap=platform.kafka.bootstrap))
+    value = json.dumps({"oops": customer.email.upper(), "phone": customer.number, "contact": customer.email}).encode()
+    sink.send([Outgoing(INVENTORY_UPDATED.name, b"of nobody", value, [("who", customer.name.encode())])])
+    sink.close()
+    letters = "SELECT 1 FROM dead_letter WHERE value IS NOT NULL"
+    assert eventually(lambda: all(rows(platform, name, letters) for name in INVENTORY_UPDATED.read_by), 60)
+    assert eventually(lambda: not any(rows(platform, name, "SELECT 1 FROM outbox") for name in SERVICES))
+
+
+@pytest.mark.timeout(600)
+def test_an_erased_customer_is_found_nowhere_and_the_books_add_up(
+    platform: Platform, operator: Operator, customer: Customer
+) -> None:
+    held = customer.found_in(traces.dumps(platform))
+    assert {"order", "sms", "email"} <= set(held)  # the search finds what is there
+    exported = json.loads(operator.oms("customers", "export", customer.email))
+    assert {one["id"] for one in exported["orders"]} == set(customer.orders.values())
+    assert exported["orders"][0]["customer"]["email"] == customer.email
+    assert len(exported["payments"]) == len(exported["email"]) == len(exported["sms"]) == len(customer.orders)
+
+    assert operator.run("customers", "erase", customer.email, "--dry-run").returncode == 0
+    assert customer.found_in(traces.dumps(platform)) == held
+    erased = operator.json("customers", "erase", customer.email.upper(), "--yes", "--reason", "request 17")
+    assert erased["order"]["rows"] == len(customer.orders)
+    assert customer.found_in(traces.dumps(platform)) == []
+    assert customer.found_in(traces.logs(platform)) == []
+    assert customer.found_in(traces.metrics(platform)) == []
+
+    again = operator.json("customers", "erase", customer.email, "--yes")
+    assert not any(count for counts in again.values() for count in counts.values())
+    sources = Sources({name: platform.databases[name].url for name in SERVICES}, None, None)
+    assert check_when_quiet(sources, within=60) == []
+    entries = operator.json("audit", "list", "--service", "order", "--action", "customers.erase")
+    (entry,) = (one for one in entries if set(one["before"]["orders"]) == set(customer.orders.values()))
+    assert (entry["operator"], entry["reason"]) == ("ann", "request 17")
+
+
+def test_a_customer_with_an_order_under_way_is_not_erased(
+    platform: Platform, operator: Operator, orders: httpx.Client
+) -> None:
+    customer = Customer()
+    first = place(orders, customer.body())
+    ended(orders, first)
+    platform.services["payment"].stop()
+    waiting = place(orders, customer.body())
+    refused = operator.run("customers", "erase", customer.email, "--yes")
+    assert refused.returncode == 1
+    assert f"Orders are under way: {waiting}" in refused.stderr
+    assert "order" in customer.found_in(traces.dumps(platform))
+    platform.services["payment"].start()
+    platform.services["payment"].await_ready()
+    ended(orders, waiting, 120)
+    assert eventually(lambda: operator.run("customers", "erase", customer.email, "--yes").returncode == 0, 60)
+    assert customer.found_in(traces.dumps(platform)) == []
+
+
+def test_topics_forget_within_a_week_and_a_day(platform: Platform) -> None:
+    admin = KafkaAdminClient(bootstrap_servers=platform.kafka.bootstrap)
+    try:
+        asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in topics.names()]
+        found = admin.describe_configs(asked)["topic"]
+    finally:
+        admin.close()
+    assert found.keys() == set(topics.names())
+    for name, config in found.items():
+        assert {key: config[key]["value"] for key in RETENTION} == RETENTION, name
+    assert sum(map(int, RETENTION.values())) == 8 * 24 * 3600 * 1000
