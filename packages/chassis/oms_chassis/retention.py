@@ -5,12 +5,14 @@ leaves vacuum something to do before the last of them. No row comes to us: the s
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from oms_chassis import pacing
 from oms_chassis.db import Database
 
 CHUNK = 10_000  # rows that one statement deletes
+ORDERS = 1_000  # and orders, each of which may have a hundred lines
 LOCK = 0x6F6D7303
 _LOCK = "SELECT pg_try_advisory_xact_lock(%(lock)s, hashtext(%(table)s)) AS ours"
 _PRUNE = """
@@ -20,21 +22,60 @@ DELETE FROM {table} WHERE ctid = ANY(ARRAY(
 """
 
 
+# Ids of orders begin with their time, so that the oldest are found by the key that there is. The row's own time has to
+# agree: of an id that was made in another way, the id says nothing.
+_OLDEST = "lpad(to_hex((extract(epoch FROM now() - make_interval(secs => %(seconds)s)) * 1000)::bigint), 12, '0')"
+_AS_UUID = f"({_OLDEST} || repeat('0', 20))::uuid"
+_AS_TEXT = f"left({_OLDEST}, 8) || '-' || right({_OLDEST}, 4)"
+_PRUNE_ORDERS = """
+WITH old AS MATERIALIZED (
+    SELECT {key} AS key FROM {table}
+    WHERE {key} < {oldest} AND {column} < now() - make_interval(secs => %(seconds)s) AND {ended}
+    ORDER BY {key} LIMIT %(chunk)s FOR UPDATE SKIP LOCKED
+){also}
+DELETE FROM {table} USING old WHERE {table}.{key} = old.key
+"""
+_ALSO = ", {table}_too AS (DELETE FROM {table} USING old WHERE {table}.order_id = old.key)"
+
+
 @dataclass(frozen=True)
 class Retention:
-    """For how many seconds the rows of a table are kept, by a column of times that has an index."""
+    """For how many seconds the rows of a table are kept, by a column of times that has an index; or by a statement of
+    its own, and in chunks of its own."""
 
     table: str
     column: str
     seconds: float
+    statement: str = _PRUNE
+    chunk: int = CHUNK
+
+
+def of_orders(
+    table: str, column: str, days: float | None, *, ended: str, key: str = "order_id", also: Sequence[str] = ()
+) -> list[Retention]:
+    """For how many days what a service knows of an order is kept once it has `ended` (a condition); None: for ever.
+
+    `key` is the order's id, and `column` the time of the row. The order's rows in `also` go with it, by `order_id`.
+    """
+    if days is None:
+        return []
+    statement = _PRUNE_ORDERS.format(
+        table=table,
+        column=column,
+        key=key,
+        ended=ended,
+        oldest=_AS_UUID if key == "id" else _AS_TEXT,
+        also="".join(_ALSO.format(table=one) for one in also),
+    )
+    return [Retention(table, column, days * 86400, statement, ORDERS)]
 
 
 def prune(database: Database, retention: Retention) -> float | None:
     """Delete a chunk of what is too old; seconds to wait before the next one, None if there is none for us."""
     began = time.monotonic()
-    sql = _PRUNE.format(table=retention.table, column=retention.column)
+    sql = retention.statement.format(table=retention.table, column=retention.column)
     with database.transaction() as transaction:
         if not transaction.run(_LOCK, lock=LOCK, table=retention.table)[0].ours:
             return None  # another replica is at it
-        deleted = transaction.count(sql, seconds=retention.seconds, chunk=CHUNK)
-    return pacing.pause(time.monotonic() - began) if deleted == CHUNK else None
+        deleted = transaction.count(sql, seconds=retention.seconds, chunk=retention.chunk)
+    return pacing.pause(time.monotonic() - began) if deleted == retention.chunk else None

@@ -81,6 +81,9 @@ class Settings(AccessSettings):
     dead_job_days: float = Field(
         default=14.0, gt=0, description="for how long a call that was given up is kept, with what it carries"
     )
+    order_days: float | None = Field(
+        default=None, ge=31, description="for how long what is known of an order is kept once it has ended; for ever"
+    )
     job_lease_seconds: float = Field(
         default=60.0, ge=5, description="until a call whose process died is another worker's to make"
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from oms_chassis.db import Database, Rows, Transaction
 from oms_chassis.jobs.queue import Settled
+from oms_chassis.retention import Retention, of_orders
 from oms_chassis.tables import assigned, names, typed
 from oms_notifications.messages import FOLLOWS, Kind
 from oms_notifications.tables import MessageRow
@@ -68,3 +69,8 @@ def find(transaction: Transaction, order_id: str) -> Rows:
 def states(database: Database, orders: Sequence[str]) -> dict[str, str]:
     """What became of the messages about these orders, where there are any."""
     return {row.order_id: row.state for row in database.execute(_STATES, orders=list(orders))}
+
+
+def retentions(days: float | None) -> Sequence[Retention]:
+    """Messages that were sent, or will not be."""
+    return of_orders("message", "created_at", days, ended="state <> 'pending'")

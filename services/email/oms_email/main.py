@@ -20,6 +20,7 @@ def build(context: Context) -> Components:
         job_queues=[job_queue("email", provider, context.registry, settings.smtp_connections, settings.mail_seconds)],
         admin=[router],
         states=repository.states,
+        retentions=repository.retentions(settings.order_days),
         on_stop=[provider.close],
     )
 

@@ -21,6 +21,7 @@ def build(context: Context) -> Components:
         provides=[database, settings],
         states=repository.states,
         on_start=[lambda: catalogue.seed(database, settings.all_items(), settings.currency)],
+        retentions=repository.retentions(settings.order_days),
     )
 
 

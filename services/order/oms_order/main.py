@@ -4,7 +4,7 @@ from oms_chassis.runtime.cli import main
 from oms_chassis.runtime.service import Components, Context, Service
 from oms_chassis.runtime.threads import Task
 from oms_gateway import provider
-from oms_order import acts, admin, api, backpressure, cancelling, handlers, idempotency, stuck_orders
+from oms_order import acts, admin, api, backpressure, cancelling, handlers, idempotency, retentions, stuck_orders
 from oms_order.backpressure import Backpressure
 from oms_order.cancelling import Cancelling
 from oms_order.catalogue import Catalogue
@@ -49,7 +49,7 @@ def build(context: Context) -> Components:
             cancelling.task(database, metrics, settings.order_deadline_seconds),
             stuck_orders.task(database, metrics, settings.stuck_seconds),
         ],
-        retentions=[idempotency.retention(settings.idempotency_days)],
+        retentions=[idempotency.retention(settings.idempotency_days), *retentions.orders(settings.order_days)],
         on_drain=[timelines.stop],
     )
 

@@ -29,6 +29,7 @@ def build(context: Context) -> Components:
         ],
         admin=[router],
         states=repository.states,
+        retentions=repository.retentions(settings.order_days),
         on_stop=[gateway.close],
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 from oms_chassis.db import Database, Rows, Transaction
+from oms_chassis.retention import Retention, of_orders
 from oms_chassis.tables import assigned, names, typed
 from oms_contracts.events import OrderEvent
 from oms_payment.domain import Payment, State
@@ -67,3 +68,8 @@ def find(transaction: Transaction, order_id: str) -> Rows:
 def states(database: Database, orders: Sequence[str]) -> dict[str, str]:
     """The states of these orders' payments, where there are any."""
     return {row.order_id: row.state for row in database.execute(_STATES, orders=list(orders))}
+
+
+def retentions(days: float | None) -> Sequence[Retention]:
+    """Payments that move no money any more."""
+    return of_orders("payment", "updated_at", days, ended="state IN ('COMPLETED', 'FAILED', 'REFUNDED')")

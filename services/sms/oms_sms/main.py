@@ -20,6 +20,7 @@ def build(context: Context) -> Components:
         job_queues=[job_queue("sms", provider, context.registry, settings.sms_connections, settings.sms_call_seconds)],
         admin=[router],
         states=repository.states,
+        retentions=repository.retentions(settings.order_days),
         on_stop=[provider.close],
     )
 
