@@ -1,6 +1,6 @@
 # What can be done here. Each target makes the environment first (scripts/setup.sh ends at once when it is there).
 .DEFAULT_GOAL := help
-.PHONY: help up demo down test lint format lock reset bench footprint contracts structure docs images kind-up kind-down test-cluster migration service setup incidents test-scaffold
+.PHONY: help up demo down test lint format lock reset bench bench-scale footprint contracts structure docs images kind-up kind-down test-cluster migration service setup incidents test-scaffold
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ migration: setup ## generate a migration from a service's tables: make migration
 
 bench: setup ## measure throughput and latency, next to FastStream and a naive build
 	@scripts/bench.sh
+
+bench-scale: setup ## time every filter and more with a million orders and 100,000 items in the database
+	@.venv/bin/python -m benchmarks.scale
 
 footprint: setup ## measure a cluster of its own: images, memory, start and update
 	@scripts/footprint.sh

@@ -192,7 +192,7 @@ def test_an_unknown_address_and_a_wrong_method_are_problems(client: TestClient) 
 
 
 def test_a_wrong_method_is_answered_with_all_that_are_right(client: TestClient) -> None:
-    for path, allowed in (("/things", "POST"), ("/things/1", "GET, PUT")):
+    for path, allowed in (("/things", "OPTIONS, POST"), ("/things/1", "GET, HEAD, OPTIONS, PUT")):
         response = client.delete(path)
         problem(response, 405, "method-not-allowed")
         assert response.headers["allow"] == allowed

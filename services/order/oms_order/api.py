@@ -17,7 +17,7 @@ from oms_chassis.http.identity.callers import Caller
 from oms_chassis.http.identity.requirements import Needs
 from oms_chassis.http.pages import BadCursor
 from oms_chassis.http.problems import InvalidRequest, MalformedJson, OutcomeUnknown, Unavailable, documented
-from oms_order import cursors, ids, placing, problems, stream, times
+from oms_order import cursors, emails, ids, placing, problems, stream, times
 from oms_order.domain import Status
 from oms_order.problems import OrderNotFound, TooManyListeners
 from oms_order.repository import orders
@@ -99,7 +99,9 @@ def list_orders(
 ) -> list[OrderSummary]:
     """Pages by cursor: where there are further orders, the Link header leads to them."""
     before = cursors.decode(cursor, caller) if cursor is not None else None
-    rows = orders.page(database, Filters(status, email, since, caller.owner), before, limit + 1)
+    rows = orders.page(
+        database, Filters(status, email and emails.as_stored(email), since, caller.owner), before, limit + 1
+    )
     if len(rows) > limit:
         query = {"status": status, "email": email, "since": since and since.isoformat(), "limit": limit}
         response.headers["Link"] = pages.next_link("/order", query, cursors.encode(rows[limit - 1].id, caller))

@@ -3,7 +3,10 @@
 FastAPI does not parse the body itself: it would not say by a problem's kind what sort of mistake was made.
 """
 
-from collections.abc import Iterable, Mapping
+import codecs
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -56,11 +59,22 @@ async def read_order(request: Request) -> OrderBody:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise UnsupportedMediaType
-    body = await request.body()
+    body = (await request.body()).removeprefix(codecs.BOM_UTF8)
     try:
-        return OrderBody.model_validate_json(body)
+        order = OrderBody.model_validate_json(body)
     except ValidationError as error:
         raise _problem(error.errors(include_input=False, include_url=False)) from None
+    json.loads(body, object_pairs_hook=_once)
+    return order
+
+
+def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object. Raises InvalidOrder where a name is given twice: whoever is in front may have taken the other."""
+    read = dict(pairs)
+    if len(read) < len(pairs):
+        given = Counter(name for name, _ in pairs)
+        raise InvalidOrder("repeated-field", *((name, "must be given once") for name in given if given[name] > 1))
+    return read
 
 
 def _problem(errors: Iterable[Mapping[str, Any]]) -> Problem:

@@ -30,6 +30,14 @@ class OrderRow(Tables, table=True):
         # Nearly every order ends up CONFIRMED: the others are found here, those by the primary key.
         Index("orders_not_confirmed", "status", "id", postgresql_where=text("status <> 'CONFIRMED'")),
         Index("orders_email", text("lower(email)"), "id"),
+        # Of a customer with very many orders, few are of such a status.
+        Index(
+            "orders_email_not_confirmed",
+            text("lower(email)"),
+            "status",
+            "id",
+            postgresql_where=text("status <> 'CONFIRMED'"),
+        ),
         Index("orders_owner", "owner", "id", postgresql_where=text("owner IS NOT NULL")),
     )
 

@@ -13,9 +13,10 @@ from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 from oms_chassis.http.problems import Problem
+from oms_order.emails import checked
 from oms_order.phones import e164
 from oms_order.requests import SAMPLE
-from oms_order.schemas import OrderBody, _email
+from oms_order.schemas import OrderBody
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -210,7 +211,7 @@ def test_an_everyday_address_is_judged_as_the_library_judges_it(local: str, doma
     except EmailNotValidError:
         expected = None
     try:
-        judged = _email(address)
+        judged = checked(address)
     except PydanticCustomError:
         judged = None
     assert judged == expected

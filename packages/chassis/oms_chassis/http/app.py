@@ -10,12 +10,14 @@ from collections.abc import Iterable, Sequence
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
+from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from oms_chassis.http import dependencies, errors, problems, routes
 from oms_chassis.http.edge import Edge
 from oms_chassis.http.errors import Failsafe
+from oms_chassis.http.messages import Messages
 from oms_chassis.http.problems import BodyTooLarge, InvalidRequest, Problem
 from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.metrics import Metrics
@@ -61,9 +63,13 @@ def create(
     app.add_middleware(BodyLimit, limit=body_limit)
     if edge is not None:
         edge.install(app, metrics)
+    app.add_middleware(Messages, routes=app.routes)
     app.add_middleware(Observe, metrics=metrics)
     app.add_middleware(Failsafe)
     return app
+
+
+CLIENT_GONE = 499  # as nginx counts what nobody waits for any more: no fault of the service's
 
 
 class Observe:
@@ -88,6 +94,9 @@ class Observe:
         try:
             with tracing.within(_header(scope, b"traceparent")):
                 await self._app(scope, receive, observed)
+        except ClientDisconnect:
+            status = CLIENT_GONE
+            raise
         finally:
             route = getattr(scope.get("route"), "path", "unknown")
             elapsed = time.perf_counter() - started

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from oms_chassis.db import is_unavailable
@@ -102,6 +103,8 @@ class Failsafe:
 
         try:
             await self._app(scope, receive, watched)
+        except ClientDisconnect:
+            log.info("client_gone", route=getattr(scope.get("route"), "path", "unknown"))
         except Exception as error:  # noqa: BLE001 - whatever a route or a library may raise
             response = _unexpected(Request(scope), error)
             if not started:  # else the server sees that the answer is cut short, and closes the connection

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 from fastapi import params
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
+from starlette.responses import StreamingResponse
 from starlette.routing import BaseRoute
 
 
@@ -16,8 +17,16 @@ def at(routes: Sequence[BaseRoute], path: str) -> Iterator[RouteContext]:
 
 
 def methods(routes: Sequence[BaseRoute], path: str) -> list[str]:
-    """The methods that this path takes, as in an Allow header."""
-    return sorted({method for one in at(routes, path) for method in one.methods or ()})
+    """The methods that this path takes, as in an Allow header. A stream has no HEAD: it would never end."""
+    found = [one for one in at(routes, path) if one.methods]
+    own = {method for one in found for method in one.methods or ()}
+    if any("GET" in (one.methods or ()) and not _is_stream(one.original_route) for one in found):
+        own.add("HEAD")
+    return sorted({*own, "OPTIONS"} if own else own)
+
+
+def _is_stream(route: BaseRoute) -> bool:
+    return isinstance(route, APIRoute) and route.response_class is StreamingResponse
 
 
 def parameters(route: APIRoute) -> frozenset[str]:

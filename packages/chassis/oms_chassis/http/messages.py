@@ -1,0 +1,91 @@
+"""What HTTP itself says about a request (RFC 9110): HEAD and OPTIONS, and headers that can mean one thing only."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from email.message import Message as Fields
+
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from oms_chassis.http import problems, routes
+from oms_chassis.http.problems import Problem
+
+# Of two values, one would be passed over: whoever is in front may have taken the other.
+SINGLE = {b"host": "Host", b"content-type": "Content-Type", b"idempotency-key": "Idempotency-Key"}
+CHARSETS = {"utf-8", "utf8", "us-ascii"}
+
+
+class RepeatedHeader(Problem):
+    """A header that means one thing only came twice."""
+
+    status, kind, title = 400, "repeated-header", "A header was given twice"
+
+
+class UnsupportedEncoding(Problem):
+    """Bodies are taken as they are, and not compressed."""
+
+    status, kind, title = 415, "unsupported-encoding", "Bodies must not be compressed"
+    headers: Mapping[str, str] = {"Accept-Encoding": "identity"}
+
+
+class UnsupportedCharset(Problem):
+    """JSON is UTF-8 (RFC 8259)."""
+
+    status, kind, title = 415, "unsupported-charset", "Bodies must be UTF-8"
+
+
+class Messages:
+    """Answers HEAD as GET without a body, and OPTIONS; refuses what could be understood in two ways."""
+
+    def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:
+        self._app, self._routes = app, routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if (problem := judged(scope["headers"])) is not None:
+            await problems.respond(problem)(scope, receive, send)
+        elif scope["method"] == "HEAD":
+            await self._head(scope, receive, send)
+        elif scope["method"] == "OPTIONS" and (allowed := self._allowed(scope)):
+            await Response(status_code=204, headers={"Allow": allowed})(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _head(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As GET, within and before everything: whoever asks must be allowed to. The server leaves out the body."""
+        as_get = {**scope, "method": "GET"} if "HEAD" in routes.methods(self._routes, scope["path"]) else scope
+        try:
+            await self._app(as_get, receive, send)
+        finally:
+            scope.update({name: as_get[name] for name in ("route",) if name in as_get})  # for Observe
+
+    def _allowed(self, scope: Scope) -> str:
+        """What this address takes; nothing if it is none, or if a browser asks for another page's sake (CORS)."""
+        if any(name == b"access-control-request-method" for name, _ in scope["headers"]):
+            return ""
+        return ", ".join(routes.methods(self._routes, scope["path"]))
+
+
+def judged(headers: Sequence[tuple[bytes, bytes]]) -> Problem | None:
+    """What is wrong with a request's headers."""
+    counted = Counter(name for name, _ in headers if name in SINGLE)
+    if repeated := [SINGLE[name] for name, count in counted.items() if count > 1]:
+        return RepeatedHeader(*((name, "must be given once") for name in repeated))
+    given = dict(headers)
+    if given.get(b"content-encoding", b"identity").strip().lower() != b"identity":
+        return UnsupportedEncoding()
+    if _charset(given.get(b"content-type", b"")) not in CHARSETS:
+        return UnsupportedCharset()
+    return None
+
+
+def _charset(content_type: bytes) -> str:
+    if b"charset" not in content_type.lower():
+        return "utf-8"
+    fields = Fields()
+    fields["content-type"] = content_type.decode("latin-1")
+    return fields.get_content_charset("")

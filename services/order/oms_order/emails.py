@@ -1,0 +1,38 @@
+"""Email addresses, in the one form in which orders have them and are found by them."""
+
+import re
+
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
+from pydantic_core import PydanticCustomError
+
+LONGEST = 200  # characters
+
+# Nearly every address has this form, and is recognised in a tenth of the time that the library takes for it.
+_EVERYDAY = re.compile(
+    r"^(?P<local>[a-z0-9]+(?:[._+-][a-z0-9]+)*)@(?:(?=[a-z0-9-]{1,63}\.)[a-z0-9]+(?:-[a-z0-9]+)*\.)+(?P<last>[a-z]{2,24})\Z"
+)
+_SPECIAL_USE = {name.rpartition(".")[2] for name in SPECIAL_USE_DOMAIN_NAMES}
+
+
+def checked(value: str) -> str:
+    """An address as orders have it. Raises PydanticCustomError, as validators do."""
+    everyday = _EVERYDAY.match(value)
+    if everyday and everyday["last"] not in _SPECIAL_USE and len(everyday["local"]) <= 64:
+        return value
+    try:
+        normal = validate_email(value, check_deliverability=False).normalized
+    except EmailNotValidError as error:
+        raise PydanticCustomError("bad-email", "must be an email address") from error
+    if len(normal) > LONGEST:  # which may be longer than what was sent: a ligature becomes its letters
+        raise PydanticCustomError(
+            "bad-email", "must be an email address of at most {most} characters", {"most": LONGEST}
+        )
+    return normal
+
+
+def as_stored(email: str) -> str:
+    """An address as an order of it has it; what is no address, as it is."""
+    try:
+        return checked(email)
+    except PydanticCustomError:
+        return email

@@ -1,0 +1,261 @@
+"""HTTP as its users speak it: what RFC 9110 leaves to nobody, and what could be understood in two ways."""
+
+import gzip
+import json
+import re
+import socket
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import httpx
+import pytest
+from support.chassis import eventually
+
+from oms_order.requests import SAMPLE
+
+BODY = json.dumps(SAMPLE).encode()
+JSON = {"Content-Type": "application/json"}
+UNKNOWN = "0198c0de-0000-7000-8000-000000000000"
+
+
+def post(service: Any, body: bytes = BODY, **headers: str) -> httpx.Response:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    response: httpx.Response = service.client.post("/order", content=body, headers={**JSON, **named})
+    return response
+
+
+def kind(response: httpx.Response) -> tuple[int, str]:
+    assert response.headers["content-type"] == "application/problem+json"
+    return response.status_code, response.json()["type"].removeprefix("/problems/")
+
+
+def sent(service: Any, data: bytes) -> bytes:
+    """All that comes back on a connection, until the server closes it."""
+    address = urlsplit(str(service.client.base_url))
+    with socket.create_connection((address.hostname or "", address.port or 0), timeout=20) as connection:
+        connection.sendall(data)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def request(head: str, body: bytes = b"") -> bytes:
+    return head.replace("\n", "\r\n").encode() + b"\r\n\r\n" + body
+
+
+def test_head_is_get_without_the_body(service: Any) -> None:
+    location = post(service).headers["location"]
+    for address in ("/order", "/order?limit=1&status=PENDING", location):
+        got, head = service.client.get(address), service.client.head(address)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-length"] == got.headers["content-length"]
+        assert head.headers["content-type"] == got.headers["content-type"]
+
+
+@pytest.mark.parametrize(
+    ("address", "status"), [(f"/order/{UNKNOWN}", 404), ("/order?Status=PAID", 422), ("/nowhere", 404)]
+)
+def test_head_is_refused_as_get_is(service: Any, address: str, status: int) -> None:
+    assert service.client.head(address).status_code == service.client.get(address).status_code == status
+
+
+def test_a_stream_has_no_head(service: Any) -> None:
+    response = service.client.head(f"{post(service).headers['location']}/events")
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, OPTIONS")
+
+
+@pytest.mark.parametrize(
+    ("address", "allowed"),
+    [
+        ("/order", "GET, HEAD, OPTIONS, POST"),
+        (f"/order/{UNKNOWN}", "GET, HEAD, OPTIONS"),
+        (f"/order/{UNKNOWN}/cancel", "OPTIONS, POST"),
+    ],
+)
+def test_an_address_says_what_it_takes(service: Any, address: str, allowed: str) -> None:
+    asked, refused = service.client.options(address), service.client.request("TRACE", address)
+    assert (asked.status_code, asked.content, asked.headers["allow"]) == (204, b"", allowed)
+    assert (kind(refused), refused.headers["allow"]) == ((405, "method-not-allowed"), allowed)
+
+
+def test_an_address_that_is_none_takes_nothing(service: Any) -> None:
+    assert kind(service.client.options("/nowhere"))[0] == 404
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "gzip, identity"])
+def test_a_compressed_body_is_refused_with_what_would_be_taken(service: Any, encoding: str) -> None:
+    response = post(service, gzip.compress(BODY), Content_Encoding=encoding)
+    assert kind(response) == (415, "unsupported-encoding")
+    assert response.headers["accept-encoding"] == "identity"
+    assert service.rows("orders") == 0
+
+
+def test_the_encoding_identity_is_none(service: Any) -> None:
+    assert post(service, Content_Encoding="identity").status_code == 202
+
+
+@pytest.mark.parametrize("charset", ["iso-8859-1", "utf-16", '"latin1"', "nonsense", ""])
+def test_another_charset_is_refused(service: Any, charset: str) -> None:
+    assert kind(post(service, Content_Type=f"application/json; charset={charset}")) == (415, "unsupported-charset")
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "UTF-8", '"utf-8"', "us-ascii"])
+def test_the_charset_that_json_has_is_taken(service: Any, charset: str) -> None:
+    assert post(service, Content_Type=f"application/json;charset={charset}").status_code == 202
+
+
+def test_a_byte_order_mark_before_the_body_is_passed_over(service: Any) -> None:
+    assert post(service, b"\xef\xbb\xbf" + BODY).status_code == 202
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
+def test_a_body_that_is_not_utf_8_is_no_json(service: Any, encoding: str) -> None:
+    assert kind(post(service, BODY.decode().encode(encoding))) == (400, "malformed-json")
+
+
+@pytest.mark.parametrize(
+    ("there", "instead", "field"),
+    [
+        (b'"quantity": 2', b'"quantity": 2, "quantity": 9', "quantity"),
+        (b'"cvv": "123"', b'"cvv": "123", "cvv": "124"', "cvv"),
+        (b'"items":', b'"items": [], "items":', "items"),
+    ],
+)
+def test_a_name_that_is_given_twice_is_refused(service: Any, there: bytes, instead: bytes, field: str) -> None:
+    response = post(service, BODY.replace(there, instead))
+    assert kind(response) == (422, "repeated-field")
+    assert response.json()["errors"] == [{"field": field, "message": "must be given once"}]
+    assert service.rows("orders") == 0
+
+
+@pytest.mark.parametrize("value", [b"NaN", b"Infinity", b"-1", b"2.0", b"2e0", b"1" + b"0" * 400, b'"2"', b"true"])
+def test_a_quantity_that_is_no_whole_number_is_refused(service: Any, value: bytes) -> None:
+    response = post(service, BODY.replace(b'"quantity": 2', b'"quantity": ' + value))
+    assert response.status_code == 422
+    assert [error["field"] for error in response.json()["errors"]] == ["items[0].quantity"]
+
+
+def test_half_a_character_is_no_json(service: Any) -> None:
+    assert kind(post(service, BODY.replace(b'"Anjana"', rb'"\ud800"'))) == (400, "malformed-json")
+
+
+@pytest.mark.parametrize("name", ["محمد علي", "Zoe\u0308", "\U0001f600 Ada", "李小龍", "O'Brien-Şahin"])
+def test_a_name_in_any_script_comes_back_as_it_was_sent(service: Any, name: str) -> None:
+    body = {**SAMPLE, "customer": {**SAMPLE["customer"], "name": name}}
+    location = post(service, json.dumps(body, ensure_ascii=False).encode()).headers["location"]
+    assert service.client.get(location).json()["customer"]["name"] == name
+
+
+@pytest.mark.parametrize("phone", ["٠٧٦٢٢٢٢٢٢٢", "\uff17\uff16\uff12\uff12\uff12\uff12\uff12\uff12\uff12"])
+def test_digits_of_other_scripts_are_digits(service: Any, phone: str) -> None:
+    body = {**SAMPLE, "customer": {**SAMPLE["customer"], "phoneNumber": phone}}
+    location = post(service, json.dumps(body).encode()).headers["location"]
+    assert service.client.get(location).json()["customer"]["phoneE164"] == "+94762222222"
+
+
+@pytest.mark.parametrize(
+    ("email", "asked"),
+    [
+        ("Test@GMAIL.com", ["test@gmail.com", "TEST@GMAIL.COM"]),
+        ("ana@xn--bcher-kva.example", ["ana@xn--bcher-kva.example", "ana@bücher.example"]),
+        ("ana@bücher.example", ["ana@xn--bcher-kva.example", "ANA@bücher.example"]),
+    ],
+)
+def test_an_order_is_found_by_its_email_however_that_is_written(service: Any, email: str, asked: list[str]) -> None:
+    post(service, json.dumps({**SAMPLE, "customer": {**SAMPLE["customer"], "email": email}}).encode())
+    for one in asked:
+        assert len(service.client.get("/order", params={"email": one}).json()) == 1
+
+
+def test_an_id_may_be_percent_encoded_and_is_otherwise_as_it_was_given(service: Any) -> None:
+    order_id = post(service).json()["id"]
+    encoded = "".join(f"%{ord(character):02X}" for character in order_id)
+    assert service.client.get(f"/order/{encoded}").json()["id"] == order_id
+    for other in (
+        order_id.upper(),
+        order_id.replace("-", ""),
+        f"{{{order_id}}}",
+        f"{order_id}%00",
+        quote("../order", safe=""),
+    ):
+        assert kind(service.client.get(f"/order/{other}"))[0] == 404
+
+
+@pytest.mark.parametrize("name", ["Idempotency-Key", "Content-Type"])
+def test_a_header_that_is_given_twice_is_refused(service: Any, name: str) -> None:
+    value = "application/json" if name == "Content-Type" else "key"
+    headers = [(name, value), (name, value), *(JSON.items() if name != "Content-Type" else ())]
+    response = service.client.post("/order", content=BODY, headers=headers)
+    assert kind(response) == (400, "repeated-header")
+    assert response.json()["errors"] == [{"field": name, "message": "must be given once"}]
+
+
+def test_two_hosts_are_refused(service: Any) -> None:
+    answer = sent(service, request("GET /order HTTP/1.1\nHost: a\nHost: b\nConnection: close"))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+def test_what_proxies_say_of_themselves_changes_no_answer(service: Any) -> None:
+    plain = post(service)
+    forwarded = post(
+        service, X_Forwarded_Host="evil.example", X_Forwarded_Proto="https", Forwarded="host=evil.example", Via="1.1 p"
+    )
+    assert forwarded.status_code == 202
+    assert forwarded.headers["location"].startswith("/order/")
+    assert set(plain.headers) == set(forwarded.headers)
+
+
+def test_another_method_in_a_header_is_no_method(service: Any) -> None:
+    assert post(service, X_HTTP_Method_Override="DELETE").status_code == 202
+
+
+def test_a_client_that_waits_for_leave_to_send_gets_it(service: Any) -> None:
+    head = f"POST /order HTTP/1.1\nHost: a\nContent-Type: application/json\nContent-Length: {len(BODY)}"
+    answer = sent(service, request(f"{head}\nExpect: 100-continue\nConnection: close", BODY))
+    assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 202 ")
+
+
+def test_a_target_in_absolute_form_is_the_same_address(service: Any) -> None:
+    answer = sent(service, request("GET http://shop.example/order HTTP/1.1\nHost: shop.example\nConnection: close"))
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+def test_requests_that_are_sent_together_are_answered_in_their_order(service: Any) -> None:
+    one = request("GET /order HTTP/1.1\nHost: a")
+    other = request(f"GET /order/{UNKNOWN} HTTP/1.1\nHost: a")
+    last = request("GET /order HTTP/1.1\nHost: a\nConnection: close")
+    answers = sent(service, one + other + one + last)
+    assert re.findall(rb"HTTP/1\.1 (\d+) ", answers) == [b"200", b"404", b"200", b"200"]
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        "Content-Length: 5\nTransfer-Encoding: chunked",
+        "Content-Length: 5\nContent-Length: 6",
+        "Content-Length: -5",
+        "Content-Length: +5",
+        "Transfer-Encoding: chunked, identity",
+    ],
+)
+def test_a_body_whose_end_is_uncertain_is_refused_and_the_connection_ends(service: Any, framing: str) -> None:
+    head = f"POST /order HTTP/1.1\nHost: a\nContent-Type: application/json\n{framing}"
+    answer = sent(service, request(head, b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert service.rows("orders") == 0
+
+
+def test_a_client_that_goes_away_in_the_middle_of_its_body_is_no_error_of_ours(start: Callable[..., Any]) -> None:
+    service = start()
+    address = urlsplit(str(service.client.base_url))
+    head = f"POST /order HTTP/1.1\nHost: a\nContent-Type: application/json\nContent-Length: {len(BODY) + 10}"
+    with socket.create_connection((address.hostname or "", address.port or 0), timeout=20) as connection:
+        connection.sendall(request(head, BODY))
+
+    def counted(status: str) -> float:
+        labels = {"method": "POST", "route": "/order", "status": status}
+        return service.registry.get_sample_value("oms_http_request_seconds_count", labels) or 0.0
+
+    eventually(lambda: counted("499") == 1.0)
+    assert counted("500") == 0.0
+    assert service.rows("orders") == 0
