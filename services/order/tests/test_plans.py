@@ -3,7 +3,7 @@ is made without looking at the parameters. `make bench-scale` times all of it wi
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -37,12 +37,12 @@ class Asked:
 
 
 @pytest.fixture(scope="module")
-def filled(postgres: Any, migrated_url: str) -> Database:
+def filled(migrated_url: str) -> Iterator[Database]:
     database = Database(migrated_url, 2)
     database.execute("TRUNCATE orders")
     database.execute(_FILL)
     database.execute("ANALYZE orders")
-    yield database  # type: ignore[misc]
+    yield database
     database.execute("TRUNCATE orders")
     database.dispose()
 
