@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from oms_chassis.db import Database
 from oms_chassis.runtime.service import Components, Context, Service
-from oms_contracts.topics import PAYMENT_REFUNDED, SERVICES
+from oms_contracts.topics import INVENTORY_RELEASED, SERVICES
 from oms_order.main import SERVICE as ORDER
 from oms_payment.main import SERVICE as PAYMENT
 
@@ -43,11 +43,11 @@ def naming(pattern: str, *folders: str) -> set[str]:
 
 def test_an_event_costs_four_files_with_the_handlers_of_its_publisher_and_more_only_for_more_readers() -> None:
     """One that a service publishes and another reads: two files of the contracts, the chart, and both services."""
-    named = naming(f"PAYMENT_REFUNDED|{PAYMENT_REFUNDED.name}|{PAYMENT_REFUNDED.data.__name__}")
+    named = naming(f"INVENTORY_RELEASED|{INVENTORY_RELEASED.name}|{INVENTORY_RELEASED.data.__name__}")
     readers = {
-        path for path in named if path.startswith(tuple(f"services/{name}/" for name in PAYMENT_REFUNDED.read_by))
+        path for path in named if path.startswith(tuple(f"services/{name}/" for name in INVENTORY_RELEASED.read_by))
     }
-    assert len(readers) == len(PAYMENT_REFUNDED.read_by) == 1
+    assert len(readers) == len(INVENTORY_RELEASED.read_by) == 1
     assert len(named - readers) <= 4
 
 
