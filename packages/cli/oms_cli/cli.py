@@ -10,6 +10,7 @@ from oms_cli import (
     customers,
     deadletters,
     doctor,
+    fail,
     inventory,
     jobs,
     keys,
@@ -32,6 +33,7 @@ app.add_typer(machine.app)
 app.add_typer(orders.app)
 app.add_typer(inventory.app, name="inventory", rich_help_panel=orders.PANEL)
 app.add_typer(doctor.app)
+app.add_typer(fail.app, name="fail", rich_help_panel=machine.PLAY)
 for name, commands in {
     "deadletters": deadletters.app,
     "payments": payments.app,

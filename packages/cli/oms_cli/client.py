@@ -138,6 +138,21 @@ class Client:
         found: list[Json] = self._ask("GET", f"{self.mailcatcher}/messages", params=params)
         return found
 
+    def failures(self) -> list[Json]:
+        """What the mail catcher is asked to do wrong."""
+        found: list[Json] = self._ask("GET", f"{self.mailcatcher}/failures")
+        return found
+
+    def fail(self, failure: Json) -> list[Json]:
+        """Ask it to fail; what it is asked for then."""
+        found: list[Json] = self._ask("PUT", f"{self.mailcatcher}/failures", json=failure)
+        return found
+
+    def fail_no_more(self) -> list[Json]:
+        """Ask it to do all as it should."""
+        found: list[Json] = self._ask("DELETE", f"{self.mailcatcher}/failures")
+        return found
+
     def await_messages(self, order: str, count: int = 2, seconds: float = 10.0) -> list[Json]:
         """What was sent about an order, as soon as so many came; what there is when they take too long."""
         deadline = time.monotonic() + seconds

@@ -20,7 +20,7 @@ from oms_gateway.errors import (
     RequestRefused,
     Retryable,
 )
-from oms_gateway.providers import provider
+from oms_gateway.providers import operator_routes, provider
 
 __all__ = [
     "ABANDONED",
@@ -39,6 +39,7 @@ __all__ = [
     "Token",
     "Tokeniser",
     "charge_key",
+    "operator_routes",
     "provider",
     "refund_key",
 ]

@@ -4,9 +4,11 @@ The line is in the pyproject.toml of the package that has the module; the module
 What it needs beyond a service's settings (a secret key, a time limit) it reads from settings of its own.
 """
 
+from collections.abc import Sequence
 from importlib.metadata import entry_points
+from typing import Any
 
-from oms_gateway.contract import Provider
+from oms_gateway.contract import Gateway, Provider
 
 GROUP = "oms.gateways"
 
@@ -19,3 +21,10 @@ def provider(name: str) -> Provider:
         raise ValueError(f"OMS_GATEWAY is {name!r}, which is not installed here; installed: {installed}")
     loaded: Provider = found[name].load()
     return loaded
+
+
+def operator_routes(provider: Provider, gateway: Gateway) -> Sequence[Any]:
+    """The routers by which operators set this gateway, if its module has a function `operators` that makes some: the
+    simulator's can be asked to fail."""
+    make = getattr(provider, "operators", None)
+    return [] if make is None else [make(gateway)]

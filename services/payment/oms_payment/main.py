@@ -4,7 +4,7 @@ from oms_chassis.messaging.consumer import Subscription
 from oms_chassis.runtime.cli import main
 from oms_chassis.runtime.service import Components, Context, Service
 from oms_contracts.topics import INVENTORY_REJECTED, ORDER_CANCELLED, ORDER_CREATED
-from oms_gateway import provider
+from oms_gateway import operator_routes, provider
 from oms_payment import handlers, repository
 from oms_payment.admin import router
 from oms_payment.jobs import charging, refunding
@@ -14,7 +14,8 @@ from oms_payment.settings import PaymentSettings
 def build(context: Context) -> Components:
     """The service's components; nothing connects yet."""
     settings: PaymentSettings = context.settings
-    gateway = provider(settings.gateway).gateway(settings)
+    named = provider(settings.gateway)
+    gateway = named.gateway(settings)
     return Components(
         subscriptions=[
             Subscription(ORDER_CREATED, handlers.order_created),
@@ -27,7 +28,7 @@ def build(context: Context) -> Components:
             ),
             refunding.job_queue(gateway),
         ],
-        admin=[router],
+        admin=[router, *operator_routes(named, gateway)],
         states=repository.states,
         retentions=repository.retentions(settings.order_days),
         on_stop=[gateway.close],

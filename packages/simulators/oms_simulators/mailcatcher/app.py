@@ -14,6 +14,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from oms_simulators.failures import Failures
+from oms_simulators.mailcatcher import failing
 from oms_simulators.mailcatcher.mails import Mails
 from oms_simulators.mailcatcher.record import Kind
 from oms_simulators.mailcatcher.texts import Texts
@@ -48,6 +50,7 @@ class MailCatcher:
         folder.mkdir(parents=True, exist_ok=True)
         self.mails = Mails(folder / "mail.mbox")
         self.texts = Texts(folder / "sms.jsonl")
+        self.failures = {target: Failures(target) for target in ("mail", "sms")}
         self._threads: dict[Kind, Executor] = {
             "email": ThreadPoolExecutor(1, "mails"),
             "sms": ThreadPoolExecutor(1, "texts"),
@@ -57,12 +60,16 @@ class MailCatcher:
         """Do something with the store of this kind."""
         return await asyncio.get_running_loop().run_in_executor(self._threads[kind], work, *arguments)
 
-    async def handle_DATA(self, _server: SMTP, _session: object, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's
+    async def handle_DATA(self, server: SMTP, _session: object, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's
         """Take a mail that came by SMTP."""
+        recipient = ",".join(envelope.rcpt_tos)
+        if refusal := await failing.refuse_mail(self.failures["mail"], recipient):
+            return refusal
         try:
             await self.run("email", self.mails.keep, envelope.content)
         except OSError:
             return "452 could not be stored"
+        failing.hang_up(self.failures["mail"], server, recipient)
         return "250 kept"
 
     async def read(self, query: Query) -> list[dict[str, str]]:
@@ -87,6 +94,7 @@ def create_app(folder: Path, host: str, smtp_port: int) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         catcher = app.state.catcher = MailCatcher(folder)
+        app.state.failures = catcher.failures
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
             lambda: SMTP(catcher, hostname="mailcatcher", enable_SMTPUTF8=True, loop=loop), host, smtp_port
@@ -100,6 +108,9 @@ def create_app(folder: Path, host: str, smtp_port: int) -> Starlette:
         Route("/messages", _messages),
         Route("/messages/count", _count),
         Route("/livez", _livez),
+        Route("/failures", failing.list_failures),
+        Route("/failures", failing.set_failure, methods=["PUT"]),
+        Route("/failures", failing.clear_failures, methods=["DELETE"]),
     ]
     return Starlette(routes=routes, lifespan=lifespan)
 
@@ -114,11 +125,15 @@ async def _post_sms(request: Request) -> Response:
     catcher: MailCatcher = request.app.state.catcher
     try:
         text = NewText.model_validate_json(body).model_dump(by_alias=True)
+        if refusal := await failing.refuse_text(catcher.failures["sms"], text["to"]):
+            return refusal
         await catcher.run("sms", catcher.texts.keep, key, text)
     except ValidationError as error:
         return _invalid(error)
     except OSError:
         return _problem(503, "The text could not be stored")
+    if catcher.failures["sms"].take("lost-answer", to=text["to"]):
+        return _problem(500, "The text is on its way, and this answer is as good as lost")
     return JSONResponse({"id": f"sms-{key}", "status": "accepted"}, 201)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from oms_gateway.cards import Card, Token
 from oms_gateway.contract import ABANDONED, Charge, Refund
 from oms_gateway.errors import CardRefused, GatewayUnavailable, OutcomeUnknown, RequestRefused
+from oms_simulators.failures import Failures
 from oms_simulators.payment.ledger import Ledger
 from oms_simulators.payment.testcards import TEST_CARDS, Outcome
 
@@ -33,6 +34,7 @@ class SimulatedGateway:
     def __init__(self, url: str) -> None:
         self._ledger = Ledger(url)
         self.close = self._ledger.close
+        self.failures = Failures("gateway")
 
     def charge(self, key: str, token: str, amount: int, currency: str) -> Charge:
         """See Gateway.charge."""
@@ -43,7 +45,7 @@ class SimulatedGateway:
         reason = outcome.value if outcome.declined else None
         fresh = Charge(_name("ch"), not outcome.declined, amount, currency, reason)
         charge = self._ledger.charge(key, fresh)
-        if outcome is Outcome.LOST_ANSWER and charge == fresh:
+        if (outcome is Outcome.LOST_ANSWER and charge == fresh) or self.failures.take("lost-answer"):
             raise OutcomeUnknown("the answer was lost")
         if charge.reason != ABANDONED and (charge.amount, charge.currency) != (amount, currency):
             raise RequestRefused("the key was used for another amount")
@@ -59,6 +61,8 @@ class SimulatedGateway:
 
     def refund(self, key: str, charge_id: str, amount: int) -> Refund:
         """See Gateway.refund."""
+        if self.failures.take("refund-refused"):
+            raise RequestRefused("the customer's bank has taken this charge back")
         refund = self._ledger.refund(key, Refund(_name("re"), charge_id, amount))
         if (refund.charge_id, refund.amount) != (charge_id, amount):
             raise RequestRefused("the key was used for another refund")
@@ -75,6 +79,10 @@ class SimulatedGateway:
     def _hold_up(self, outcome: Outcome, key: str) -> None:
         if outcome is Outcome.SLOW:
             time.sleep(SLOW_SECONDS)
+        if slow := self.failures.take("slow"):
+            time.sleep(slow.seconds)
+        if self.failures.take("unavailable"):
+            raise GatewayUnavailable("the simulator was asked to be unavailable")
         if outcome is Outcome.UNAVAILABLE or (outcome is Outcome.FLAKY and self._ledger.record_first_attempt(key)):
             raise GatewayUnavailable("the simulator was asked to be unavailable")
 

@@ -1,9 +1,11 @@
 """The provider that OMS_GATEWAY=simulator names (see oms_gateway.providers)."""
 
+from fastapi import APIRouter
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from oms_gateway import Gateway, Settings, Tokeniser
+from oms_simulators.payment import operators as failing
 from oms_simulators.payment.gateway import SimulatedGateway, SimulatedTokeniser
 
 
@@ -25,3 +27,8 @@ def tokeniser(_: Settings) -> Tokeniser:
 def gateway(settings: Settings) -> Gateway:
     """Charges tokens, and writes down what it charged."""
     return SimulatedGateway(SimulatorSettings().url or settings.database_url)
+
+
+def operators(gateway: SimulatedGateway) -> APIRouter:
+    """The routes by which this gateway is asked to fail."""
+    return failing.routes(gateway.failures)

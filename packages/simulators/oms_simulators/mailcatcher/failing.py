@@ -1,0 +1,68 @@
+"""The failures that the mail catcher can be asked for: those of a mail server, and those of an SMS provider."""
+
+import asyncio
+from typing import Any
+
+from aiosmtpd.smtp import SMTP
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from oms_simulators.failures import Failures, NewFailure
+
+_REPLIES = {"greylist": "450 4.2.0 greylisted, try again", "4xx": "451 4.2.0 try again", "5xx": "554 5.6.0 refused"}
+
+
+async def refuse_mail(failures: Failures, recipient: str) -> str | None:
+    """The reply to a mail that is refused; None if it is to be taken."""
+    failure = failures.take("greylist", "4xx", "5xx", "slow", to=recipient)
+    if failure is None or (failure.kind == "greylist" and not failures.is_first(recipient)):
+        return None
+    if failure.kind == "slow":
+        await asyncio.sleep(failure.seconds)
+        return None
+    return _REPLIES[failure.kind]
+
+
+def hang_up(failures: Failures, server: SMTP, recipient: str) -> None:
+    """Close the connection before the reply to a mail that was taken, if that was asked for."""
+    if failures.take("drop", to=recipient):
+        transport: Any = server.transport  # uvloop's, which is no subclass of asyncio's
+        transport.abort()
+
+
+async def refuse_text(failures: Failures, to: str) -> Response | None:
+    """The answer to a text that is refused; None if it is to be taken."""
+    failure = failures.take("429", "500", "refused", "slow", to=to)
+    if failure is None:
+        return None
+    if failure.kind == "slow":
+        await asyncio.sleep(failure.seconds)
+        return None
+    status = 422 if failure.kind == "refused" else int(failure.kind)
+    headers = {"Retry-After": f"{failure.seconds:.0f}"} if status == 429 else {}
+    return JSONResponse({"title": "as it was asked to"}, status, headers=headers)
+
+
+async def list_failures(request: Request) -> Response:
+    """GET: those that are on."""
+    return JSONResponse([one for failures in request.app.state.failures.values() for one in failures.shown()])
+
+
+async def set_failure(request: Request) -> Response:
+    """PUT: turn one on."""
+    try:
+        new = NewFailure.model_validate_json(await request.body())
+        request.app.state.failures[new.target].set(new)
+    except (ValidationError, KeyError):
+        return JSONResponse({"title": "The request is not valid"}, 422, media_type="application/problem+json")
+    except ValueError as error:
+        return JSONResponse({"title": str(error)}, 422, media_type="application/problem+json")
+    return await list_failures(request)
+
+
+async def clear_failures(request: Request) -> Response:
+    """DELETE: fail no more."""
+    for failures in request.app.state.failures.values():
+        failures.clear()
+    return await list_failures(request)

@@ -1,0 +1,154 @@
+"""docs/failures.md is true: each failure can be asked for, and the worker makes of it what the table says."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+from support.chassis import chassis_only
+from support.gateways import token
+from support.notices import RunningMailCatcher, running_mail_catcher
+
+from oms_chassis.db import Database
+from oms_chassis.jobs.queue import Job, Outcome
+from oms_email.provider import SmtpProvider
+from oms_email.settings import EmailSettings
+from oms_gateway import charge_key
+from oms_notifications.notice import Notice
+from oms_payment.jobs import charging, refunding
+from oms_servers.ports import free_port
+from oms_simulators.failures import KINDS, NewFailure
+from oms_simulators.payment.gateway import SimulatedGateway
+from oms_simulators.payment.testcards import Outcome as Card
+from oms_sms.provider import HttpSmsProvider
+from oms_sms.settings import SmsSettings
+
+ROOT = Path(__file__).parents[2]
+DATABASE = "postgresql://unused"
+NOTICE = Notice("o1", "confirmed", "ann@example.com", "Hello", "Your order")
+TEXT = Notice("o1", "confirmed", "+94762222222", "Hello")
+
+
+def rows() -> list[tuple[str, str, str, str]]:
+    """(target, kind, outcome, alert) of each line of the table."""
+    lines = re.findall(r"^\| (gateway|mail|sms) \| (.*) \|$", (ROOT / "docs" / "failures.md").read_text(), re.MULTILINE)
+    cells = [(target, *rest.split(" | ")) for target, rest in lines]
+    return [(target, kind, outcome, alert) for target, kind, _, outcome, alert in cells]
+
+
+def of(target: str) -> list[tuple[str, str]]:
+    return [(kind, outcome) for place, kind, outcome, _ in rows() if place == target]
+
+
+def label(outcome: Outcome) -> str:
+    return type(outcome).__name__.lower()
+
+
+@pytest.fixture(scope="module")
+def catcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMailCatcher]:
+    with running_mail_catcher(tmp_path_factory.mktemp("catcher"), free_port(), free_port()) as running:
+        yield running
+
+
+def fail(catcher: RunningMailCatcher, target: str, kind: str) -> None:
+    httpx.delete(f"{catcher.url}/failures").raise_for_status()
+    failure = {"target": target, "kind": kind, "times": 1, "seconds": 0.2}
+    httpx.put(f"{catcher.url}/failures", json=failure).raise_for_status()
+
+
+def test_the_table_names_every_failure() -> None:
+    assert [(target, kind) for target, kind, _, _ in rows()] == [
+        (target, kind) for target, kinds in KINDS.items() for kind in kinds
+    ]
+
+
+def test_each_alert_exists_and_has_its_runbook() -> None:
+    alerts = set(re.findall(r"alert: (\w+)", (ROOT / "charts" / "oms" / "files" / "alerts.yaml").read_text()))
+    named = {alert for _, _, _, alert in rows()}
+    assert named <= alerts
+    assert all((ROOT / "docs" / "runbooks" / f"{alert}.md").exists() for alert in named)
+
+
+@pytest.mark.parametrize(("kind", "outcome"), of("mail"))
+def test_what_becomes_of_a_mail(catcher: RunningMailCatcher, kind: str, outcome: str) -> None:
+    provider = SmtpProvider(
+        EmailSettings(
+            database_url=DATABASE,
+            kafka_bootstrap="unused:1",
+            smtp_host="127.0.0.1",
+            smtp_port=catcher.smtp_port,
+            email_from="Shop <shop@example.com>",
+        )
+    )
+    fail(catcher, "mail", kind)
+    try:
+        assert label(provider.send(NOTICE)) == outcome
+        assert label(provider.send(NOTICE)) == "done"
+    finally:
+        provider.close()
+
+
+@pytest.mark.parametrize(("kind", "outcome"), of("sms"))
+def test_what_becomes_of_a_text(catcher: RunningMailCatcher, kind: str, outcome: str) -> None:
+    url = f"{catcher.url}/sms"
+    provider = HttpSmsProvider(
+        SmsSettings(database_url=DATABASE, kafka_bootstrap="unused:1", sms_url=url, sms_from="OMS")
+    )
+    fail(catcher, "sms", kind)
+    try:
+        assert label(provider.send(TEXT)) == outcome
+        assert label(provider.send(TEXT)) == "done"
+    finally:
+        provider.close()
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    database = chassis_only(database_url)
+    yield database
+    database.dispose()
+
+
+@pytest.mark.parametrize(("kind", "outcome"), of("gateway"))
+def test_what_becomes_of_a_payment(database: Database, database_url: str, kind: str, outcome: str) -> None:
+    gateway = SimulatedGateway(database_url)
+    order = {"orderId": "o1", "token": token(Card.APPROVED), "total": 100, "currency": "USD"}
+    charge = Job("charge", charge_key("o1"), "o1", order, None, 1)
+    queue = charging.job_queue(gateway, 1, 1800.0, CollectorRegistry())
+    try:
+        if kind == "refund-refused":
+            assert label(queue.call(charge)) == "done"
+            made = gateway.find(charge_key("o1"))
+            assert made is not None
+            refund = {**order, "chargeId": made.id}
+            charge, queue = Job("refund", "o1:refund", "o1", refund, None, 1), refunding.job_queue(gateway)
+        gateway.failures.set(NewFailure(target="gateway", kind=kind, times=1, seconds=0.2))
+        assert outcome_of(queue.call, charge) == outcome
+        assert outcome_of(queue.call, charge) == "done"
+    finally:
+        gateway.close()
+
+
+def outcome_of(call: object, job: Job) -> str:
+    """As the worker has it: whatever is raised is a reason to try again."""
+    try:
+        return label(call(job))  # type: ignore[operator]
+    except Exception:  # noqa: BLE001 - as the worker
+        return "retry"
+
+
+def test_a_failure_is_for_one_recipient_and_for_so_many_calls(catcher: RunningMailCatcher) -> None:
+    httpx.delete(f"{catcher.url}/failures")
+    failure = {"target": "sms", "kind": "500", "to": TEXT.to, "times": 2}
+    (on,) = httpx.put(f"{catcher.url}/failures", json=failure).json()
+    assert (on["kind"], on["to"], on["times"]) == ("500", TEXT.to, 2)
+    text = {"from": "OMS", "text": "Hello", "reference": "o1"}
+
+    def post(to: str, key: str) -> int:
+        headers = {"Idempotency-Key": key}
+        return httpx.post(f"{catcher.url}/sms", json={**text, "to": to}, headers=headers).status_code
+
+    assert [post("+9477", "a"), post(TEXT.to, "b"), post(TEXT.to, "b"), post(TEXT.to, "b")] == [201, 500, 500, 201]
+    assert httpx.put(f"{catcher.url}/failures", json={"target": "sms", "kind": "greylist"}).status_code == 422
