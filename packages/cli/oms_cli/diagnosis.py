@@ -59,8 +59,11 @@ def of_service(service: str, condition: Json) -> Iterator[Finding]:
 
 
 def of_message(channel: str, message: Json) -> Finding:
-    """A message that was given up."""
+    """A message that was given up, or of which nobody knows whether it arrived."""
     order = message["orderId"]
+    if message["state"] == "unknown":
+        evidence = f"the {channel} about it may have arrived: {message['reason']}"
+        return Finding(f"order {order}", channel, message["createdAt"], evidence, "ask the customer")
     evidence = f"the {channel} about it was given up: {message['reason']}"
     command = f"oms messages resend {order} --channel {channel}"
     return Finding(f"order {order}", channel, message["createdAt"], evidence, command)

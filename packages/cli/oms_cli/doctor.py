@@ -55,8 +55,9 @@ def findings(admin: Admin, seconds: float, limit: int) -> Iterator[Finding]:
         orders = admin.pages("order", "/admin/orders/stuck", limit, seconds=str(seconds))
         yield from _stuck(admin, conditions, orders)
     for channel in [channel for channel in CHANNELS if channel in conditions]:
-        for message in admin.pages(channel, "/admin/messages", limit, state="failed"):
-            yield diagnosis.of_message(channel, message)
+        for state in ("failed", "unknown"):
+            for message in admin.pages(channel, "/admin/messages", limit, state=state):
+                yield diagnosis.of_message(channel, message)
 
 
 def _stuck(admin: Admin, conditions: dict[str, Json], orders: Sequence[Json]) -> Iterator[Finding]:

@@ -35,7 +35,7 @@ def messages(
 @app.command("list")
 def list_messages(
     channel: Channel = None,
-    state: Annotated[str, typer.Option(help="failed (given up), pending or sent.")] = "failed",
+    state: Annotated[str, typer.Option(help="failed (given up), unknown, pending or sent.")] = "failed",
     limit: Limit = 50,
     urls: Urls = None,
     as_json: AsJson = False,

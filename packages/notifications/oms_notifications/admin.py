@@ -28,7 +28,7 @@ class MessageView(View):
 
     order_id: str
     kind: str
-    state: Literal["pending", "sent", "failed"]
+    state: Literal["pending", "sent", "failed", "unknown"]
     attempts: int
     reason: str | None
     provider_id: str | None
@@ -46,7 +46,7 @@ class MessageDetail(MessageView):
 def list_messages(
     service: Administered,
     response: Response,
-    state: Literal["pending", "sent", "failed"] | None = "failed",
+    state: Literal["pending", "sent", "failed", "unknown"] | None = "failed",
     kind: Text = None,
     limit: Limit = 50,
     cursor: Cursor = None,

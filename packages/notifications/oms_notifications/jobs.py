@@ -10,13 +10,14 @@ from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.logs import logger
 from oms_notifications import repository
 from oms_notifications.messages import Kind
-from oms_notifications.notice import InDoubt, Notice, Provider, refused
+from oms_notifications.notice import InDoubt, Notice, Provider, refused, unknown
 
 log = logger(__name__)
 
 ATTEMPTS = 500  # six hours at the chassis's backoff: a provider's bad morning costs no customer their message
 DOUBTS = 3  # attempts that may each have reached the customer, until nobody repeats them any more
-STATES = ("sent", "failed")
+STATES = ("sent", "failed", "unknown")
+_NEWS = {"failed": "message_failed", "unknown": "message_unknown"}
 
 
 def job_queue(
@@ -31,9 +32,9 @@ def job_queue(
         repository.settle(transaction, settled)
         for job, result in settled:
             outcomes.labels(queue, job.payload["kind"], result["state"]).inc()
-            if result["state"] == "failed":
+            if result["state"] != "sent":
                 about = {"order_id": job.subject, **tracing.field(job.traceparent)}
-                log.warning("message_failed", queue=queue, reason=result["reason"], **about)
+                log.warning(_NEWS[result["state"]], queue=queue, reason=result["reason"], **about)
 
     def give_up(transaction: Transaction, jobs: list[Job]) -> None:
         settle(transaction, [(job, refused("no attempt succeeded").result) for job in jobs])
@@ -60,4 +61,4 @@ def _call(provider: Provider, notice: Notice) -> Outcome:
     doubts = notice.doubts + 1
     if doubts < DOUBTS:
         return Retry(outcome.reason, {"doubts": doubts})
-    return refused(f"{outcome.reason}, {doubts} times")
+    return unknown(f"{outcome.reason}, {doubts} times")

@@ -63,3 +63,8 @@ def sent(provider_id: str) -> Done:
 def refused(reason: str) -> Done:
     """The provider will never take this message. `reason` is short and holds nothing of the customer's."""
     return Done({"state": "failed", "provider_id": None, "reason": reason})
+
+
+def unknown(reason: str) -> Done:
+    """The customer may have got this message, and it is not sent again by itself. `reason` as in `refused`."""
+    return Done({"state": "unknown", "provider_id": None, "reason": reason})

@@ -47,3 +47,23 @@ def forget_cancelled() -> None:
     op.drop_constraint("message_kind", "message")
     op.execute("UPDATE message SET kind = 'declined' WHERE kind = 'cancelled'")
     op.create_check_constraint("message_kind", "message", "kind IN ('confirmed', 'declined', 'out-of-stock')")
+
+
+_STATES = "'pending', 'sent', 'failed'"
+
+
+def know_unknown() -> None:
+    """Let it be unknown whether a customer got a message."""
+    from alembic import op
+
+    op.drop_constraint("message_state", "message")
+    op.create_check_constraint("message_state", "message", f"state IN ({_STATES}, 'unknown')")
+
+
+def forget_unknown() -> None:
+    """What `know_unknown` did is undone: what is not known counts as failed."""
+    from alembic import op
+
+    op.drop_constraint("message_state", "message")
+    op.execute("UPDATE message SET state = 'failed' WHERE state = 'unknown'")
+    op.create_check_constraint("message_state", "message", f"state IN ({_STATES})")

@@ -17,7 +17,7 @@ class MessageRow(Tables, table=True):
     __tablename__ = "message"
     __table_args__ = (
         CheckConstraint("kind IN ('confirmed', 'declined', 'out-of-stock', 'cancelled')", name="message_kind"),
-        CheckConstraint("state IN ('pending', 'sent', 'failed')", name="message_state"),
+        CheckConstraint("state IN ('pending', 'sent', 'failed', 'unknown')", name="message_state"),
         # Few rows are not sent, and those are what an operator asks for.
         Index("message_unsent", "created_at", postgresql_where=text("state <> 'sent'")),
     )
