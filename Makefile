@@ -1,6 +1,6 @@
 # What can be done here. Each target makes the environment first (scripts/setup.sh ends at once when it is there).
 .DEFAULT_GOAL := help
-.PHONY: help up demo down test lint format lock reset bench bench-scale footprint contracts structure docs images kind-up kind-down test-cluster migration service setup incidents test-scaffold
+.PHONY: help up demo down test lint format lock reset bench bench-scale fuzz footprint contracts structure docs images kind-up kind-down test-cluster migration service setup incidents test-scaffold
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ bench: setup ## measure throughput and latency, next to FastStream and a naive b
 
 bench-scale: setup ## time every filter and more with a million orders and 100,000 items in the database
 	@.venv/bin/python -m benchmarks.scale
+
+fuzz: setup ## tens of thousands of requests and records that make no sense (a quarter of an hour)
+	@OMS_EXAMPLES=6000 .venv/bin/pytest --timeout 3600 services/order/tests/test_any_bytes.py packages/contracts/tests/test_any_event.py
 
 footprint: setup ## measure a cluster of its own: images, memory, start and update
 	@scripts/footprint.sh
