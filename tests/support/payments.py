@@ -34,9 +34,10 @@ def rejected(order_id: str, total: int = 2500) -> Event[InventoryRejected]:
     return INVENTORY_REJECTED.event(data, order_id, TRACE)
 
 
-def cancelled(order_id: str, total: int = 2500, reason: str = "customer") -> Event[OrderCancelled]:
+def cancelled(order_id: str, total: int = 2500, *, again: bool = False) -> Event[OrderCancelled]:
     """Its customer cancelled it."""
-    return ORDER_CANCELLED.event(OrderCancelled(**_order(order_id, total), reason=reason), order_id, TRACE)
+    data = OrderCancelled(**_order(order_id, total), reason="customer", again=again)
+    return ORDER_CANCELLED.event(data, order_id, TRACE)
 
 
 def begin_charges(database: Database) -> None:

@@ -100,9 +100,13 @@ class InventoryRejected(OrderEvent):
 
 
 class OrderCancelled(OrderEvent):
-    """The customer cancelled the order, or it waited for too long: its money is to go back, and its stock, too."""
+    """The customer cancelled the order, or it waited for too long: its money is to go back, and its stock, too.
+
+    `again` is whether the order was published to be cancelled before, and some answer to that has not come.
+    """
 
     reason: Text
+    again: StrictBool | None = None
 
 
 class PaymentRefunded(Message):

@@ -54,7 +54,7 @@ STRATEGIES: dict[Topic, st.SearchStrategy[Message]] = {
     topics.PAYMENT_REFUNDED: made(
         events.PaymentRefunded, order_id=ids, refund_id=words, amount=amounts, currency=currencies
     ),
-    topics.ORDER_CANCELLED: made(events.OrderCancelled, **about, reason=words),
+    topics.ORDER_CANCELLED: made(events.OrderCancelled, **about, reason=words, again=st.none() | st.booleans()),
     topics.INVENTORY_RELEASED: made(
         events.InventoryReleased,
         order_id=ids,

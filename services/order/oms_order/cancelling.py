@@ -5,7 +5,7 @@ has reached them and in whatever order; the order is CANCELLED when both have sa
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -77,9 +77,20 @@ def time_out(database: Database, metrics: OrderMetrics, limit: float) -> None:
         write(transaction, [(order, steps) for order, steps in ended if steps], metrics)
 
 
-def task(database: Database, metrics: OrderMetrics, limit: float) -> Task:
-    """Gives up what has waited for too long, every so often."""
-    return Task("deadlines", lambda: time_out(database, metrics, limit), min(REFRESH, limit / 2))
+def ask_again(database: Database, limit: float) -> None:
+    """Publish again that orders are cancelled whose money or stock is not back after `limit` seconds: a message may be
+    lost, and whoever has nothing left to do answers again."""
+    with database.transaction() as transaction:
+        late = orders.lock(transaction, repository.unanswered(transaction, limit, MOST))
+        _publish(transaction, late.values(), again=True)
+
+
+def tasks(database: Database, metrics: OrderMetrics, deadline: float, stuck: float) -> list[Task]:
+    """Gives up what has waited for too long, and asks again for what does not come back, every so often."""
+    return [
+        Task("deadlines", lambda: time_out(database, metrics, deadline), min(REFRESH, deadline / 2)),
+        Task("cancellations", lambda: ask_again(database, stuck), stuck),
+    ]
 
 
 def write(transaction: Transaction, changed: Changed, metrics: OrderMetrics) -> None:
@@ -87,11 +98,15 @@ def write(transaction: Transaction, changed: Changed, metrics: OrderMetrics) -> 
     if not changed:
         return
     orders.save(transaction, changed)
-    reasons = {order.id: str(order.reason) for order, _ in changed}
-    rows = repository.contents(transaction, list(reasons))
-    outbox.emit(transaction, (_event(row, reasons[row.id]) for row in rows))
+    _publish(transaction, (order for order, _ in changed), again=False)
     for status, count in Counter(step.status for _, steps in changed for step in steps).items():
         metrics.orders.labels(status).inc(count)
+
+
+def _publish(transaction: Transaction, cancelled: Iterable[Order], *, again: bool) -> None:
+    reasons = {order.id: str(order.reason) for order in cancelled}
+    rows = repository.contents(transaction, list(reasons))
+    outbox.emit(transaction, (_event(row, reasons[row.id], again) for row in rows))
 
 
 def _locked(transaction: Transaction, order_id: UUID, owner: str | None) -> Order:
@@ -119,7 +134,7 @@ def _refusal(late: TooLate) -> TooLateToCancel:
     return TooLateToCancel(detail=f"The order is {late.status}{reason}")
 
 
-def _event(row: Row[Any], reason: str) -> tuple[Topic, Event[Any]]:
+def _event(row: Row[Any], reason: str, again: bool) -> tuple[Topic, Event[Any]]:
     data = OrderCancelled(
         order_id=row.id,
         customer=Customer(name=row.name, email=row.email, phone_number=row.phone, phone_e164=row.phone_e164),
@@ -127,5 +142,6 @@ def _event(row: Row[Any], reason: str) -> tuple[Topic, Event[Any]]:
         total=row.total,
         currency=row.currency,
         reason=reason,
+        again=again or None,
     )
     return ORDER_CANCELLED, ORDER_CANCELLED.event(data, row.id, tracing.current())

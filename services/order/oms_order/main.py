@@ -46,7 +46,7 @@ def build(context: Context) -> Components:
         tasks=[
             Task("catalogue", catalogue.refresh, settings.catalogue_seconds),
             Task("backpressure", pressure.refresh, backpressure.REFRESH),
-            cancelling.task(database, metrics, settings.order_deadline_seconds),
+            *cancelling.tasks(database, metrics, settings.order_deadline_seconds, settings.stuck_seconds),
             stuck_orders.task(database, metrics, settings.stuck_seconds),
         ],
         retentions=[idempotency.retention(settings.idempotency_days), *retentions.orders(settings.order_days)],

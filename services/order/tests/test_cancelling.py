@@ -243,3 +243,20 @@ def test_an_order_that_waits_for_too_long_is_given_up_and_the_others_are_left(
     assert shown(service, unsupplied) == ("CANCELLING", "timed-out")
     assert shown(service, confirmed) == ("CONFIRMED", None)
     assert shown(service, fresh) == ("PENDING", None)
+
+
+def test_payment_and_inventory_are_asked_again_about_what_does_not_come_back(
+    service: Any, learn: Callable[..., None]
+) -> None:
+    late, fresh, done, rejected = (place(service) for _ in range(4))
+    for order_id in (late, fresh, done):
+        cancel(service, order_id)
+    learn(done, REFUNDED, RELEASED)
+    learn(rejected, topics.INVENTORY_REJECTED)
+    service.database.execute("UPDATE orders SET updated_at = now() - interval '1 h' WHERE id <> %(id)s", id=fresh)
+    for _ in range(2):
+        cancelling.ask_again(service.database, 300)
+    assert [e.subject for e in cancellations(service) if e.data.again] == [late, late]
+    learn(late, REFUNDED, RELEASED)
+    cancelling.ask_again(service.database, 300)
+    assert len([e for e in cancellations(service) if e.data.again]) == 2

@@ -1,14 +1,25 @@
 """What the service does with each event: it only writes rows and jobs here; the workers move the money."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from oms_chassis.db import Transaction
 from oms_chassis.jobs.queue import NewJob, enqueue, withdraw
+from oms_chassis.messaging import outbox
+from oms_chassis.telemetry import tracing
 from oms_contracts.envelope import Event
-from oms_contracts.events import InventoryRejected, OrderCancelled, OrderCreated
+from oms_contracts.events import (
+    InventoryRejected,
+    OrderCancelled,
+    OrderCreated,
+    OrderEvent,
+    PaymentFailed,
+    PaymentRefunded,
+)
+from oms_contracts.topics import PAYMENT_FAILED, PAYMENT_REFUNDED, Topic
 from oms_gateway import charge_key
 from oms_payment import repository
-from oms_payment.domain import Payment, State
+from oms_payment.domain import NOT_CHARGED, Payment, State, failure_reason
 from oms_payment.jobs import charging, refunding
 from oms_payment.schemas import RefundOrder
 
@@ -34,6 +45,28 @@ def give_back(transaction: Transaction, events: Sequence[Event[InventoryRejected
     due: dict[str, str | None] = dict.fromkeys(unknown | _uncharged(transaction, changed))
     due |= {payment.order_id: payment.charge_id for payment in changed if payment.charge_id is not None}
     enqueue(transaction, refunding.QUEUE, [_refund(rejected[order], charge_id) for order, charge_id in due.items()])
+    asked = {
+        event.data.order_id: event for event in events if isinstance(event.data, OrderCancelled) and event.data.again
+    }
+    outbox.emit(transaction, _answers([one for one in known if one.order_id in asked], asked))
+
+
+def _answers(known: Iterable[Payment], asked: Mapping[str, Event[Any]]) -> Iterator[tuple[Topic, Event[Any]]]:
+    """What was published of payments that have ended, once more, for an order that has not received it."""
+    for payment in known:
+        event = asked[payment.order_id]
+        trace = tracing.child(event.traceparent)
+        about = {name: getattr(event.data, name) for name in OrderEvent.model_fields}
+        if payment.state is State.REFUNDED:
+            refund_id = payment.refund_id or NOT_CHARGED
+            amount = 0 if refund_id == NOT_CHARGED else event.data.total
+            refunded = PaymentRefunded(
+                order_id=payment.order_id, refund_id=refund_id, amount=amount, currency=event.data.currency
+            )
+            yield PAYMENT_REFUNDED, PAYMENT_REFUNDED.event(refunded, payment.order_id, trace)
+        if payment.state is State.FAILED:
+            failed = PaymentFailed(**about, reason=payment.reason or failure_reason(None))
+            yield PAYMENT_FAILED, PAYMENT_FAILED.event(failed, payment.order_id, trace)
 
 
 def _uncharged(transaction: Transaction, payments: Iterable[Payment]) -> set[str]:

@@ -116,3 +116,32 @@ def test_an_order_that_is_both_cancelled_and_rejected_is_refunded_once(database:
     deliver(database, handlers.give_back, [rejected("o1"), rejected("o2")])
     deliver(database, handlers.give_back, [cancelled("o2")])
     assert sorted(job.subject for job in pending_jobs(database, "refund")) == ["o1", "o2"]
+
+
+def test_whoever_asks_again_what_became_of_a_cancelled_order_is_answered_if_it_has_ended(database: Database) -> None:
+    orders = [created(name, "token") for name in ("refunded", "uncharged", "declined", "refunding")]
+    deliver(database, handlers.order_created, orders)
+    begin_charges(database)
+    for name, state, charge, refund in (
+        ("refunded", "REFUNDED", "ch-1", "re-1"),
+        ("uncharged", "REFUNDED", None, "none"),
+        ("declined", "FAILED", None, None),
+        ("refunding", "REFUNDING", "ch-2", None),
+    ):
+        database.execute(
+            "UPDATE payment SET state = %(state)s, charge_id = %(charge)s, refund_id = %(refund)s"
+            " WHERE order_id = %(id)s",
+            state=state,
+            charge=charge,
+            refund=refund,
+            id=name,
+        )
+    deliver(database, handlers.give_back, [cancelled(event.subject) for event in orders])
+    assert pending_events(database) == []
+    deliver(database, handlers.give_back, [cancelled(event.subject, again=True) for event in orders])
+    assert {(event.subject, event.type, getattr(event.data, "amount", None)) for event in pending_events(database)} == {
+        ("refunded", "paymentRefundedEvent", 2500),
+        ("uncharged", "paymentRefundedEvent", 0),
+        ("declined", "paymentFailedEvent", None),
+    }
+    assert pending_jobs(database, "refund") == []

@@ -28,6 +28,12 @@ _KEEP_KEY = f"""
 INSERT INTO idempotency ({names(IdempotencyRow, *_KEY)})
 VALUES (%(scope)s, %(key)s, %(fingerprint)s, %(order_id)s, %(answer)s) ON CONFLICT DO NOTHING RETURNING 1
 """
+_UNANSWERED = """
+SELECT id::text FROM orders
+WHERE status <> 'CONFIRMED' AND status = 'CANCELLING' AND facts && '{cancelled,timed-out}'
+    AND updated_at < now() - make_interval(secs => %(limit)s)
+ORDER BY id LIMIT %(most)s
+"""
 _WAITING = """
 SELECT id::text FROM orders
 WHERE status <> 'CONFIRMED' AND status IN ('PENDING', 'PAID') AND updated_at < now() - make_interval(secs => %(limit)s)
@@ -59,6 +65,11 @@ def keep_answer(transaction: Transaction, scope: str, key: str, fingerprint: str
     """Keep the answer of a key; False if it was used for something else at the same time."""
     kept = transaction.run(_KEEP_KEY, scope=scope, key=key, fingerprint=fingerprint, order_id=order_id, answer=answer)
     return bool(kept)
+
+
+def unanswered(transaction: Transaction, limit: float, most: int) -> Iterable[str]:
+    """The ids of orders that were called off more than `limit` seconds ago and are not CANCELLED, so many at most."""
+    return [row.id for row in transaction.run(_UNANSWERED, limit=limit, most=most)]
 
 
 def waiting(transaction: Transaction, limit: float, most: int) -> Iterable[str]:
