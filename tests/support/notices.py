@@ -25,7 +25,7 @@ from oms_contracts.events import (
     PaymentFailed,
     Shortage,
 )
-from oms_notifications.schema import create_message_table, know_cancelled, know_unknown
+from oms_notifications.schema import create_message_quota, create_message_table, know_cancelled, know_unknown
 from support.chassis import chassis_only
 
 CUSTOMER = Customer(name="Ann Perera", email="ann@example.com", phone_number="762222222", phone_e164="+94762222222")
@@ -71,6 +71,7 @@ def message_table(url: str) -> Database:
         create_message_table()
         know_cancelled()
         know_unknown()
+        create_message_quota()
     return database
 
 

@@ -1,19 +1,28 @@
 """The events that end an order: the customer is notified of each. The services add only the wording."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
+from prometheus_client import Counter
+
 from oms_chassis.db import Transaction
+from oms_chassis.jobs import dead
 from oms_chassis.jobs.queue import enqueue, withdraw
 from oms_chassis.messaging.consumer import Handle, Subscription
+from oms_chassis.telemetry.logs import logger
 from oms_contracts import topics
 from oms_contracts.envelope import Event
 from oms_contracts.events import OrderEvent
 from oms_notifications import repository
+from oms_notifications.limits import Limit, by_job, held
 from oms_notifications.messages import FOLLOWS, Kind
 from oms_notifications.notice import Notice
 
+log = logger(__name__)
+
 Compose = Callable[[Kind, OrderEvent], Notice]
+Hold = Callable[[Transaction, Sequence[Notice]], None]
 
 ENDINGS = (
     (topics.INVENTORY_UPDATED, Kind.CONFIRMED),
@@ -23,17 +32,40 @@ ENDINGS = (
 )
 
 
-def subscriptions(queue: str, compose: Compose) -> list[Subscription]:
-    """Subscriptions that queue one notice for each order that ends."""
-    return [Subscription(topic, _handler(queue, kind, compose)) for topic, kind in ENDINGS]
+def subscriptions(
+    queue: str, compose: Compose, limits: Sequence[Limit] = (), messages: Counter | None = None
+) -> list[Subscription]:
+    """Subscriptions that queue one notice for each order that ends; those that are over a limit are held, and counted
+    among the `messages`."""
+    hold = partial(_hold, queue, limits, messages)
+    return [Subscription(topic, _handler(queue, kind, compose, hold)) for topic, kind in ENDINGS]
 
 
-def _handler(queue: str, kind: Kind, compose: Compose) -> Handle:
+def _handler(queue: str, kind: Kind, compose: Compose, hold: Hold) -> Handle:
     def notify(transaction: Transaction, events: list[Event[Any]]) -> None:
         by_order = {event.data.order_id: event for event in reversed(events)}  # of two, the first one counts
-        ended = [by_order[order_id] for order_id in repository.open_messages(transaction, kind, by_order)]
+        opened = set(repository.open_messages(transaction, kind, by_order))
+        ended = [by_order[order_id] for order_id in reversed(by_order) if order_id in opened]  # as they came
         if kind in FOLLOWS:  # what the order was sent before is out of date: if it is not sent yet, it need not be
             withdraw(transaction, queue, (event.data.order_id for event in ended))
-        enqueue(transaction, queue, [compose(kind, event.data).job(event.traceparent) for event in ended])
+        notices = [(compose(kind, event.data), event.traceparent) for event in ended]
+        enqueue(transaction, queue, [notice.job(trace) for notice, trace in notices])
+        hold(transaction, [notice for notice, _ in notices])
 
     return notify
+
+
+def _hold(
+    queue: str, limits: Sequence[Limit], messages: Counter | None, transaction: Transaction, notices: Sequence[Notice]
+) -> None:
+    """Keep back what is over a limit, in the transaction that has put it into the queue."""
+    reasons = held(transaction, limits, notices)
+    if not reasons:
+        return
+    repository.hold(transaction, reasons)
+    dead.shelve(transaction, queue, by_job(reasons, notices))
+    for notice in notices:
+        if notice.order_id in reasons:
+            log.warning("message_held", queue=queue, order_id=notice.order_id, reason=reasons[notice.order_id])
+            if messages is not None:
+                messages.labels(queue, notice.kind, "held").inc()

@@ -16,17 +16,22 @@ log = logger(__name__)
 
 ATTEMPTS = 500  # six hours at the chassis's backoff: a provider's bad morning costs no customer their message
 DOUBTS = 3  # attempts that may each have reached the customer, until nobody repeats them any more
-STATES = ("sent", "failed", "unknown")
+STATES = ("sent", "failed", "unknown", "held")
 _NEWS = {"failed": "message_failed", "unknown": "message_unknown"}
 
 
-def job_queue(
-    queue: str, provider: Provider, registry: CollectorRegistry, concurrency: int, call_seconds: float = 60.0
-) -> JobQueue:
-    """The jobs of a queue as this provider sends them, so many at a time, with what becomes of each."""
+def counter(queue: str, registry: CollectorRegistry) -> Counter:
+    """What counts messages by what became of them; `held`: over a limit."""
     outcomes = Counter("oms_messages_total", "Messages to customers", ["channel", "kind", "state"], registry=registry)
     for kind, state in product(Kind, STATES):
         outcomes.labels(queue, kind, state)
+    return outcomes
+
+
+def job_queue(
+    queue: str, provider: Provider, outcomes: Counter, concurrency: int, call_seconds: float = 60.0
+) -> JobQueue:
+    """The jobs of a queue as this provider sends them, so many at a time, with what becomes of each."""
 
     def settle(transaction: Transaction, settled: list[Settled]) -> None:
         repository.settle(transaction, settled)

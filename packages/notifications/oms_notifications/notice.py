@@ -34,13 +34,22 @@ class Notice:
     def job(self, traceparent: str | None) -> NewJob:
         """The job whose call sends this notice; its id lets an order have only one, and one more if it is cancelled."""
         payload = {"kind": self.kind, "to": self.to, "text": self.text, "subject": self.subject}
-        id_ = f"{self.order_id}.{self.kind}" if self.kind in FOLLOWS else self.order_id
-        return NewJob(id_, self.order_id, payload, traceparent)
+        return NewJob(self.job_id, self.order_id, payload, traceparent)
+
+    @property
+    def job_id(self) -> str:
+        """The id of its job: an order has one of them, and a second that may follow."""
+        return job_id(self.order_id, self.kind)
 
     @classmethod
     def of(cls, job: Job) -> "Notice":
         """The notice that a job carries."""
         return cls(job.subject, **job.payload)
+
+
+def job_id(order_id: str, kind: str) -> str:
+    """The id of the job that sends a message of this kind about an order."""
+    return f"{order_id}.{kind}" if kind in FOLLOWS else order_id
 
 
 class InDoubt(Retry):

@@ -1,6 +1,6 @@
 """The statements that read and write messages: each takes a whole batch."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from oms_chassis.db import Database, Rows, Transaction
 from oms_chassis.jobs.queue import Settled
@@ -26,6 +26,20 @@ FROM json_to_recordset(%(rows)s::json) AS r({typed(MessageRow, "order_id", "kind
 WHERE message.order_id = r.order_id AND message.kind = r.kind
 """
 _REOPEN = "UPDATE message SET state = 'pending', reason = NULL WHERE order_id = ANY(%(orders)s) AND state = 'failed'"
+_HOLD = """
+UPDATE message SET state = 'failed', reason = r.reason
+FROM json_to_recordset(%(rows)s::json) AS r(order_id text, reason text) WHERE message.order_id = r.order_id
+"""
+# Buckets are locked in their order, so that two replicas with the same ones never wait for each other.
+_COUNT = """
+INSERT INTO message_quota AS kept (bucket, used, ends_at)
+SELECT bucket, used, now() + make_interval(secs => seconds)
+FROM json_to_recordset(%(rows)s::json) AS r(bucket text, used int, seconds int) ORDER BY bucket
+ON CONFLICT (bucket) DO UPDATE SET
+    used = CASE WHEN kept.ends_at > now() THEN kept.used ELSE 0 END + excluded.used,
+    ends_at = CASE WHEN kept.ends_at > now() THEN kept.ends_at ELSE excluded.ends_at END
+RETURNING bucket, used
+"""
 _PAGE = f"""
 SELECT {names(MessageRow)} FROM message
 WHERE order_id > %(after)s AND (%(state)s::text IS NULL OR state = %(state)s)
@@ -54,6 +68,18 @@ def settle(transaction: Transaction, settled: Iterable[Settled]) -> None:
 def reopen(transaction: Transaction, orders: Sequence[str]) -> None:
     """Make the messages of these orders pending again that had failed."""
     transaction.run(_REOPEN, orders=list(orders))
+
+
+def hold(transaction: Transaction, reasons: Mapping[str, str]) -> None:
+    """Give up the messages of these orders that were opened in this transaction, each for a reason."""
+    rows = ({"order_id": order_id, "reason": reason} for order_id, reason in reasons.items())
+    transaction.run_rows(_HOLD, rows)
+
+
+def count(transaction: Transaction, wanted: Mapping[str, int], seconds: Mapping[str, int]) -> dict[str, int]:
+    """Count so many more messages in each bucket, whose window has so many seconds; how many there were before."""
+    rows = ({"bucket": name, "used": wanted[name], "seconds": seconds[name]} for name in sorted(wanted))
+    return {row.bucket: row.used - wanted[row.bucket] for row in transaction.run_rows(_COUNT, rows)}
 
 
 def page(database: Database, state: str | None, kind: str | None, after: str, limit: int) -> Rows:

@@ -67,3 +67,23 @@ def forget_unknown() -> None:
     op.drop_constraint("message_state", "message")
     op.execute("UPDATE message SET state = 'failed' WHERE state = 'unknown'")
     op.create_check_constraint("message_state", "message", f"state IN ({_STATES})")
+
+
+def create_message_quota() -> None:
+    """The table of `tables.QuotaRow`."""
+    from alembic import op
+
+    op.create_table(
+        "message_quota",
+        sa.Column("bucket", sa.Text, primary_key=True),
+        sa.Column("used", sa.Integer, nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
+    )
+    op.create_index("message_quota_ends_at", "message_quota", ["ends_at"])
+
+
+def drop_message_quota() -> None:
+    """Drop what the migration made."""
+    from alembic import op
+
+    op.drop_table("message_quota")

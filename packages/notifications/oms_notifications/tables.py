@@ -1,4 +1,4 @@
-"""The one table of the SMS and the Email Service."""
+"""The tables of the SMS and the Email Service."""
 
 from datetime import datetime
 
@@ -30,3 +30,14 @@ class MessageRow(Tables, table=True):
     provider_id: str | None = Field(default=None, sa_type=Text)
     created_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})
     sent_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+
+
+class QuotaRow(Tables, table=True):
+    """How many messages there were in the window that ends then, to one recipient or to one prefix."""
+
+    __tablename__ = "message_quota"
+    __table_args__ = (Index("message_quota_ends_at", "ends_at"),)
+
+    bucket: str = Field(primary_key=True, sa_type=Text)
+    used: int
+    ends_at: datetime = Field(sa_type=DateTime(timezone=True))

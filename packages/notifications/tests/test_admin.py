@@ -1,22 +1,23 @@
 """What operators do about messages that were given up."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 from support.admin import operated
 from support.chassis import deliver, process_due_jobs
-from support.notices import confirmed, message_table
+from support.notices import cancelled, confirmed, message_table
 
 from oms_chassis.db import Database
 from oms_chassis.jobs.dead import mark_dead
 from oms_chassis.jobs.queue import JobQueue, Outcome, claim
 from oms_chassis.runtime.service import Components
-from oms_contracts.topics import INVENTORY_UPDATED
+from oms_contracts.envelope import Event
 from oms_notifications import admin, repository
 from oms_notifications.handlers import subscriptions
-from oms_notifications.jobs import job_queue
+from oms_notifications.jobs import counter, job_queue
 from oms_notifications.notice import Notice, refused, sent
 
 
@@ -37,7 +38,7 @@ def provider() -> Provider:
 
 @pytest.fixture
 def queue(provider: Provider) -> JobQueue:
-    return job_queue("email", provider, CollectorRegistry(), 1)
+    return job_queue("email", provider, counter("email", CollectorRegistry()), 1)
 
 
 @pytest.fixture
@@ -55,12 +56,16 @@ def client(database: Database, queue: JobQueue) -> Iterator[TestClient]:
 
 
 def notify(database: Database, *orders: str) -> None:
+    publish(database, *(confirmed(order) for order in orders))
+
+
+def publish(database: Database, *events: Event[Any]) -> None:
     handle = next(
         one.handle
         for one in subscriptions("email", lambda kind, order: Notice(order.order_id, kind, order.customer.email, "Hi"))
-        if one.topic is INVENTORY_UPDATED
+        if one.topic.name == events[0].type
     )
-    deliver(database, handle, [confirmed(order) for order in orders])
+    deliver(database, handle, events)
 
 
 def give_up(database: Database, queue: JobQueue) -> None:
@@ -92,6 +97,16 @@ def test_a_message_that_was_given_up_is_sent_again_with_the_key_that_it_had(
         "failed",
         "pending",
     )
+
+
+def test_a_message_about_a_cancellation_is_sent_again_too(
+    client: TestClient, database: Database, queue: JobQueue, provider: Provider
+) -> None:
+    publish(database, cancelled("o1"))
+    give_up(database, queue)
+    assert client.post("/admin/messages/o1/resend").json()["state"] == "pending"
+    process_due_jobs(database, queue)
+    assert [notice.key for notice in provider.notices] == ["o1.cancelled"]
 
 
 def test_a_message_that_may_still_arrive_is_not_sent_again(client: TestClient, database: Database) -> None:

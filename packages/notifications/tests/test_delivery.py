@@ -20,7 +20,7 @@ from oms_contracts.envelope import Event
 from oms_contracts.events import OrderEvent
 from oms_notifications import jobs as notifying
 from oms_notifications.handlers import ENDINGS, subscriptions
-from oms_notifications.jobs import STATES, job_queue
+from oms_notifications.jobs import STATES, counter, job_queue
 from oms_notifications.messages import Kind
 from oms_notifications.notice import InDoubt, Notice, refused, sent
 from oms_notifications.tables import MessageRow
@@ -112,7 +112,7 @@ def test_of_two_endings_of_an_order_the_customer_is_notified_once(database: Data
 def test_an_ending_that_comes_after_the_message_was_sent_leads_to_no_other(database: Database) -> None:
     apply(database, confirmed("a"))
     fake = Fake(sent("provider-1"))
-    testing.process_due_jobs(database, job_queue(QUEUE, fake, CollectorRegistry(), 2))
+    testing.process_due_jobs(database, job_queue(QUEUE, fake, counter(QUEUE, CollectorRegistry()), 2))
     apply(database, declined("a"), confirmed("a"))
     assert testing.pending_jobs(database, QUEUE) == []
     assert len(fake.notices) == 1
@@ -141,7 +141,7 @@ def test_a_confirmation_that_is_not_sent_yet_is_withdrawn_when_the_order_is_canc
 
 def test_a_confirmed_order_that_is_cancelled_later_is_notified_of_both_in_this_order(database: Database) -> None:
     fake = Fake(sent("provider-1"), sent("provider-2"))
-    queue = job_queue(QUEUE, fake, CollectorRegistry(), 2)
+    queue = job_queue(QUEUE, fake, counter(QUEUE, CollectorRegistry()), 2)
     apply(database, confirmed("a"))
     testing.process_due_jobs(database, queue)
     apply(database, cancelled("a"), cancelled("a"))
@@ -162,7 +162,9 @@ def test_a_confirmation_that_is_on_its_way_does_not_settle_the_cancellation(data
         (job,) = claim(transaction, QUEUE, 1, lease=60.0)
     apply(database, cancelled("a"))
     with database.transaction() as transaction:
-        job_queue(QUEUE, fake, CollectorRegistry(), 2).settle(transaction, [(job, sent("provider-1").result)])
+        job_queue(QUEUE, fake, counter(QUEUE, CollectorRegistry()), 2).settle(
+            transaction, [(job, sent("provider-1").result)]
+        )
     assert (message(database, "a").kind, message(database, "a").state) == ("cancelled", "pending")
 
 
@@ -175,7 +177,7 @@ def test_the_trace_goes_on_with_the_job(database: Database) -> None:
 def test_what_was_sent_is_written_down_and_counted(database: Database) -> None:
     registry = CollectorRegistry()
     apply(database, confirmed("a"))
-    testing.process_due_jobs(database, job_queue(QUEUE, Fake(sent("provider-1")), registry, 2))
+    testing.process_due_jobs(database, job_queue(QUEUE, Fake(sent("provider-1")), counter(QUEUE, registry), 2))
     row = message(database, "a")
     assert (row.state, row.provider_id, row.reason, row.attempts) == ("sent", "provider-1", None, 1)
     assert row.sent_at is not None
@@ -185,7 +187,9 @@ def test_what_was_sent_is_written_down_and_counted(database: Database) -> None:
 def test_a_refusal_is_an_outcome(database: Database) -> None:
     registry = CollectorRegistry()
     apply(database, declined("a"))
-    testing.process_due_jobs(database, job_queue(QUEUE, Fake(refused("smtp: 550 about the recipient")), registry, 2))
+    testing.process_due_jobs(
+        database, job_queue(QUEUE, Fake(refused("smtp: 550 about the recipient")), counter(QUEUE, registry), 2)
+    )
     row = message(database, "a")
     assert (row.state, row.provider_id, row.reason) == ("failed", None, "smtp: 550 about the recipient")
     assert row.sent_at is None
@@ -195,7 +199,9 @@ def test_a_refusal_is_an_outcome(database: Database) -> None:
 
 def test_a_message_that_is_to_be_sent_again_stays_queued(database: Database) -> None:
     apply(database, confirmed("a"))
-    testing.process_due_jobs(database, job_queue(QUEUE, Fake(Retry("smtp: 451")), CollectorRegistry(), 2))
+    testing.process_due_jobs(
+        database, job_queue(QUEUE, Fake(Retry("smtp: 451")), counter(QUEUE, CollectorRegistry()), 2)
+    )
     assert len(testing.pending_jobs(database, QUEUE)) == 1
     assert message(database, "a").state == "pending"
 
@@ -205,7 +211,7 @@ def test_giving_up_leaves_a_row_and_a_count_to_alert_on(database: Database) -> N
     apply(database, out_of_stock("a"))
     job: Job = testing.pending_jobs(database, QUEUE)[0]
     with database.transaction() as transaction:
-        _give_up(job_queue(QUEUE, Fake(), registry, 2), transaction, [job])
+        _give_up(job_queue(QUEUE, Fake(), counter(QUEUE, registry), 2), transaction, [job])
     assert message(database, "a").state == "failed"
     assert count(registry, "out-of-stock", "failed") == 1
 
@@ -214,7 +220,7 @@ def test_a_message_that_was_given_up_can_still_be_sent(database: Database, monke
     monkeypatch.setattr(notifying, "ATTEMPTS", 1)
     apply(database, out_of_stock("a"))
     provider = Fake(Retry("smtp: 451"), sent("provider-1"))
-    queue = job_queue(QUEUE, provider, CollectorRegistry(), 2)
+    queue = job_queue(QUEUE, provider, counter(QUEUE, CollectorRegistry()), 2)
     with running(queue, database):
         testing.eventually(lambda: message(database, "a").state == "failed")
         with database.transaction() as transaction:
@@ -228,7 +234,7 @@ def test_a_message_that_was_given_up_can_still_be_sent(database: Database, monke
 
 def test_no_address_and_no_text_outlives_the_job(database: Database) -> None:
     apply(database, confirmed("a"))
-    testing.process_due_jobs(database, job_queue(QUEUE, Fake(sent("p")), CollectorRegistry(), 2))
+    testing.process_due_jobs(database, job_queue(QUEUE, Fake(sent("p")), counter(QUEUE, CollectorRegistry()), 2))
     assert "ann@example.com" not in message(database, "a").model_dump_json()
 
 
@@ -249,7 +255,7 @@ def count(registry: CollectorRegistry, kind: str, state: str) -> float | None:
 
 def test_messages_are_counted_from_the_start() -> None:
     registry = CollectorRegistry()
-    job_queue(QUEUE, Fake(), registry, 1)
+    job_queue(QUEUE, Fake(), counter(QUEUE, registry), 1)
     assert {count(registry, kind, state) for kind in Kind for state in STATES} == {0.0}
 
 
@@ -260,7 +266,7 @@ def test_a_message_that_may_have_arrived_each_time_is_repeated_twice_and_no_more
     apply(database, confirmed("a"))
     doubt, busy = InDoubt("smtp: no answer"), Retry("smtp: 451")
     provider = Fake(doubt, busy, doubt, busy, doubt, sent("never"))
-    with running(job_queue(QUEUE, provider, CollectorRegistry(), 2), database):
+    with running(job_queue(QUEUE, provider, counter(QUEUE, CollectorRegistry()), 2), database):
         testing.eventually(lambda: message(database, "a").state != "pending", 30)
     assert [notice.doubts for notice in provider.notices] == [0, 1, 1, 2, 2]
     row = message(database, "a")

@@ -5,22 +5,23 @@ from oms_chassis.runtime.service import Components, Context, Service
 from oms_email.messages import compose
 from oms_email.provider import SmtpProvider
 from oms_email.settings import EmailSettings
-from oms_notifications import repository
+from oms_notifications import limits, repository
 from oms_notifications.admin import router
 from oms_notifications.handlers import subscriptions
-from oms_notifications.jobs import job_queue
+from oms_notifications.jobs import counter, job_queue
 
 
 def build(context: Context) -> Components:
     """The service's components; nothing connects yet."""
     settings: EmailSettings = context.settings
     provider = SmtpProvider(settings)
+    messages = counter("email", context.registry)
     return Components(
-        subscriptions=subscriptions("email", compose),
-        job_queues=[job_queue("email", provider, context.registry, settings.smtp_connections, settings.mail_seconds)],
+        subscriptions=subscriptions("email", compose, limits.limits(settings.recipient_limit), messages),
+        job_queues=[job_queue("email", provider, messages, settings.smtp_connections, settings.mail_seconds)],
         admin=[router],
         states=repository.states,
-        retentions=repository.retentions(settings.order_days),
+        retentions=[*repository.retentions(settings.order_days), limits.retention()],
         on_stop=[provider.close],
     )
 

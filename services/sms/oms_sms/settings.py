@@ -7,7 +7,9 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from oms_chassis.hosts import is_this_machine
+from oms_chassis.quotas import OptionalQuota
 from oms_chassis.settings import Settings
+from oms_notifications.limits import PrefixQuotas
 
 
 class SmsSettings(Settings):
@@ -19,6 +21,13 @@ class SmsSettings(Settings):
     sms_timeout: float = Field(default=10.0, gt=0, description="for each answer of the provider")
     sms_call_seconds: float = Field(default=30.0, gt=0, description="for a whole call, however its answer arrives")
     sms_connections: int = Field(default=8, ge=1, le=64, description="texts on their way at the same time")
+    recipient_limit: OptionalQuota = Field(
+        default=None, description="texts to one recipient in so many seconds, 10/3600; what is over it is held"
+    )
+    prefix_limits: PrefixQuotas = Field(
+        default=(),
+        description="texts to numbers that begin so: +94=1000/3600,+=100/3600, where + is every other country",
+    )
 
     @field_validator("sms_token")
     @classmethod

@@ -3,7 +3,7 @@
 A dead job is never due. What it carries may be a customer's address, so it is deleted after some days.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,6 +29,11 @@ UPDATE job SET dead_at = now(), run_at = 'infinity', last_error = ours.reason, f
 FROM json_to_recordset(%(rows)s::json) AS ours(id text, attempts int, reason text)
 WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts RETURNING job.id
 """
+_SHELVE = """
+UPDATE job SET dead_at = now(), run_at = 'infinity', last_error = ours.reason
+FROM json_to_recordset(%(rows)s::json) AS ours(id text, reason text)
+WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = 0
+"""
 _LIST = """
 SELECT id, subject, failed_calls, last_error, dead_at FROM job
 WHERE queue = %(queue)s AND dead_at IS NOT NULL ORDER BY dead_at, id LIMIT %(limit)s
@@ -44,6 +49,11 @@ def mark_dead(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, st
     """Give up the jobs that are still the caller's, each for a reason; their ids."""
     rows = [{"id": job.id, "attempts": job.attempts, "reason": reason} for job, reason in jobs]
     return {row.id for row in transaction.run_rows(_MARK, rows, queue=queue)}
+
+
+def shelve(transaction: Transaction, queue: str, reasons: Mapping[str, str]) -> None:
+    """Give up jobs, by id, that were put into the queue in this transaction, each for a reason: no call is made."""
+    transaction.run_rows(_SHELVE, ({"id": job, "reason": reason} for job, reason in reasons.items()), queue=queue)
 
 
 def dead(database: Database, queue: str, limit: int = 1000) -> list[DeadJob]:

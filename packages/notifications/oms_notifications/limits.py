@@ -1,0 +1,99 @@
+"""Limits against those who order to have others texted or mailed: so many messages to one recipient, and to one country
+or network, in a window of time.
+
+What is over a limit is not sent and not lost: its message is failed, for a reason that begins with `held`, and its job
+is kept as one that was given up, so that an operator can have it sent.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+from pydantic_settings import NoDecode
+
+from oms_chassis.db import Transaction
+from oms_chassis.quotas import Quota
+from oms_chassis.retention import Retention
+from oms_notifications import repository
+from oms_notifications.notice import Notice
+
+KEPT = 3600.0  # seconds after its end that a window's count is kept
+
+Bucket = tuple[str, Quota]
+PrefixQuota = tuple[str, Quota]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A limit on all messages whose recipient is in the same bucket; None: no limit for this one."""
+
+    name: str
+    bucket: Callable[[str], Bucket | None]
+
+
+def limits(recipient: Quota | None, prefixes: Sequence[PrefixQuota] = ()) -> Sequence[Limit]:
+    """Those of a service's settings."""
+    found = [Limit("recipient", lambda to: (_hidden(to), recipient))] if recipient else []
+    return [*found, Limit("prefix", lambda to: _longest(to, prefixes))] if prefixes else found
+
+
+def held(transaction: Transaction, limits: Iterable[Limit], notices: Sequence[Notice]) -> dict[str, str]:
+    """The notices that are over a limit, by order, each with its reason. All others are counted."""
+    reasons: dict[str, str] = {}
+    for limit in limits:
+        left = [(notice, limit.bucket(notice.to)) for notice in notices if notice.order_id not in reasons and notice.to]
+        over = _over(transaction, [(notice.order_id, bucket) for notice, bucket in left if bucket is not None])
+        reasons |= dict.fromkeys(over, f"held: too many messages to one {limit.name}")
+    return reasons
+
+
+def _over(transaction: Transaction, asked: Sequence[tuple[str, Bucket]]) -> list[str]:
+    """Those for which there is no room; the rest take what room there is, in their order."""
+    wanted = Counter(name for _, (name, _) in asked)
+    seconds = {name: quota.seconds for _, (name, quota) in asked}
+    used = repository.count(transaction, wanted, seconds)
+    over = []
+    for order_id, (name, quota) in asked:
+        used[name] += 1
+        if used[name] > quota.count:
+            over.append(order_id)
+    return over
+
+
+def _hidden(to: str) -> str:
+    """A recipient's bucket. It is kept for the window, and is no address, though whoever guesses one finds it."""
+    return f"recipient:{hashlib.sha256(to.lower().encode()).hexdigest()[:32]}"
+
+
+def _longest(to: str, prefixes: Iterable[PrefixQuota]) -> Bucket | None:
+    matching = [(prefix, quota) for prefix, quota in prefixes if to.startswith(prefix)]
+    if not matching:
+        return None
+    prefix, quota = max(matching, key=lambda one: len(one[0]))
+    return f"prefix:{prefix}", quota
+
+
+def retention() -> Retention:
+    """Counts of windows that have ended are not kept."""
+    return Retention("message_quota", "ends_at", KEPT)
+
+
+def parse(value: Any) -> Any:
+    """A setting's text: `+94=1000/3600,+=100/3600`, where `+` is every other country."""
+    if not isinstance(value, str):
+        return value
+    parts = [part.strip().partition("=") for part in value.split(",") if part.strip()]
+    if not all(prefix.startswith("+") and (prefix == "+" or prefix[1:].isdecimal()) for prefix, _, _ in parts):
+        raise ValueError("must be prefixes with their limits, as in +94=1000/3600,+=100/3600")
+    return tuple((prefix, Quota.parse(quota)) for prefix, _, quota in parts)
+
+
+PrefixQuotas = Annotated[tuple[PrefixQuota, ...], NoDecode, BeforeValidator(parse)]
+
+
+def by_job(reasons: Mapping[str, str], notices: Iterable[Notice]) -> dict[str, str]:
+    """The reasons by their jobs' ids."""
+    return {notice.job_id: reasons[notice.order_id] for notice in notices if notice.order_id in reasons}
