@@ -4,6 +4,7 @@ import getpass
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -13,7 +14,7 @@ from oms_cli.client import Json, Refused, Unreachable, check
 from oms_contracts.topics import SERVICES
 from oms_platform import tokens
 from oms_platform.addresses import HOST, Addresses
-from oms_platform.running import home
+from oms_platform.running import Running, home
 from oms_servers.errors import LocalError
 
 PAGE = 100
@@ -60,6 +61,13 @@ class Admin:
             )
         named = dict(_named(one) for one in given)
         return cls({service: _url(service, named) for service in SERVICES}, token, acting)
+
+    @classmethod
+    def of_running(cls, home: Path, acting: Acting) -> Self:
+        """That of the `oms up` in this folder, whatever the environment names."""
+        running = Running(home)
+        urls = {service: f"http://{HOST}:{running.find(service).health}" for service in SERVICES}
+        return cls(urls, tokens.kept(home), acting)
 
     def get(self, service: str, path: str, **params: str | int | None) -> Any:
         """What is at a path of a service's admin API."""

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from oms_cli import sample
+from oms_cli.admin import Acting, Admin
 from oms_cli.client import Client, Json, Refused
 from oms_cli.output import follow
 from oms_platform.control import ask
@@ -19,6 +20,7 @@ RECOVERY_SECONDS = 150.0
 DECLINED_CARD = "4000000000000002"
 SLOW_CARD, MID_CHARGE_SECONDS = "9999000000000001", 1.0  # a charge of it takes two seconds
 SCARCE_ITEM = "Item5"
+GATEWAY_FAILURES = "/admin/simulator/failures"
 
 
 class UnexpectedEnd(LocalError):
@@ -35,6 +37,7 @@ class Demo:
             )
         self._home, self._console = home, console
         self._client = Client.of_running(home)
+        self._admin = Admin.of_running(home, Acting("demo", "a demonstration"))
 
     def run(self, *, long: bool = False) -> None:
         """Go through all of it; UnexpectedEnd or another LocalError when an order does not end as it should."""
@@ -42,13 +45,15 @@ class Demo:
         self._declined_card()
         self._sold_out()
         self._cancelled()
+        self._lost_answer()
+        self._given_up_email()
         if long:
             self._cut_off_charge()
         self._console.print("\n[green]All orders ended as they should.[/] docs/architecture.md says how it works.")
 
     def _dead_service(self) -> None:
         self._title("1. The payment service is killed, and an order comes in")
-        # In this order: a charge that the kill cuts off waits for the end of its lease, as in the fourth part.
+        # In this order: a charge that the kill cuts off waits for the end of its lease, as in the last part.
         self._kill_payment()
         order = self._place(sample.ORDER)
         self._await_end(order, "CONFIRMED", None, RECOVERY_SECONDS)
@@ -91,8 +96,39 @@ class Demo:
             "known, or never makes it; inventory releases the stock, or never reserves it; then it is CANCELLED."
         )
 
+    def _lost_answer(self) -> None:
+        self._title("5. The gateway dies after it has charged")
+        self._admin.act("payment", GATEWAY_FAILURES, "PUT", target="gateway", kind="lost-answer", times=1)
+        order = self._place(sample.ORDER)
+        self._await_end(order, "CONFIRMED", None)
+        self._why("A call whose answer is lost is asked about before it is repeated: the customer pays once.")
+
+    def _given_up_email(self) -> None:
+        self._title("6. The mail server refuses a mail, which is given up and sent after all")
+        self._client.fail({"target": "mail", "kind": "4xx"})
+        try:
+            order = self._place(sample.ORDER)
+            self._expect([self._follow(order, ORDER_SECONDS)], [("CONFIRMED", "")])
+            self._give_up(order)
+        finally:
+            self._client.fail_no_more()
+        self._admin.act("email", f"/admin/messages/{order}/resend")
+        self._console.print(f"  [dim]oms messages resend {order} --channel email[/]", highlight=False)
+        self._await_messages([order])
+        self._why("What is given up is kept, and an operator's act has it made again; `oms audit list` shows who did.")
+
+    def _give_up(self, order: str) -> None:
+        """An operator gives up the email about an order, as its last attempt would."""
+        deadline = time.monotonic() + ORDER_SECONDS
+        while not (jobs := self._admin.pages("email", "/admin/jobs", 1, subject=order, state="failing")):
+            if time.monotonic() > deadline:
+                raise UnexpectedEnd(f"No attempt at the email about {order} has failed", "`oms logs email` may say why")
+            time.sleep(0.1)
+        self._admin.act("email", "/admin/jobs/cancel", queue=jobs[0]["queue"], id=jobs[0]["id"])
+        self._console.print(f"  [dim]oms jobs cancel email email {order}[/]: {jobs[0]['lastError']}", highlight=False)
+
     def _cut_off_charge(self) -> None:
-        self._title("5. The payment service is killed in the middle of a charge")
+        self._title("7. The payment service is killed in the middle of a charge")
         order = self._place(sample.order(card=SLOW_CARD))
         time.sleep(MID_CHARGE_SECONDS)
         self._kill_payment()

@@ -105,7 +105,7 @@ def reset(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] 
 
 @app.command(rich_help_panel=PLAY)
 def demo(long: Long = False) -> None:
-    """Watch orders in trouble: a killed service, a declined card, the last piece sold twice.
+    """Watch orders in trouble: a killed service, a declined card, the last piece sold twice, a mail that is given up.
 
     Takes some ten seconds. The exit code is 1 when an order does not end as it should.
     """

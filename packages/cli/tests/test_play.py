@@ -97,12 +97,14 @@ def test_an_unknown_name_is_answered_with_the_known_ones(shell: Shell) -> None:
 
 
 def test_the_demo_ends_well_and_again_when_the_item_is_sold_out(shell: Shell) -> None:
-    for options, confirmed in ([], 2), (["--long"], 3):
+    for options, confirmed in ([], 4), (["--long"], 5):
         said = shell.oms("demo", *options)
         assert said.count("CONFIRMED") == confirmed
         assert "CANCELLED  payment-declined" in said
         assert "CANCELLED  out-of-stock" in said or "An item is sold out" in said
         assert "CANCELLED  customer" in said
+        assert "The gateway dies after it has charged" in said
+        assert "oms messages resend" in said
         assert "All orders ended as they should" in said
     assert "Item5 was sold out: restocked" in said
 
