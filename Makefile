@@ -1,6 +1,6 @@
 # What can be done here. Each target makes the environment first (scripts/setup.sh ends at once when it is there).
 .DEFAULT_GOAL := help
-.PHONY: help up demo down test lint format lock reset bench bench-scale fuzz footprint contracts structure docs images kind-up kind-down test-cluster migration service setup incidents test-scaffold
+.PHONY: help up demo down test lint format lock reset bench bench-scale fuzz footprint contracts structure docs images kind-up kind-down test-cluster migration service setup incidents chaos test-scaffold
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,11 @@ test-scaffold: setup ## a sixth service, made in a copy of this repository as CO
 
 incidents: setup ## production incidents under load, one after the other; writes docs/reliability.md (half an hour)
 	@scripts/incidents.sh
+
+chaos: setup ## hundreds of overlapping faults, from three seeds, and deliberate bugs; writes docs/chaos.md (five hours)
+	@for seed in 1 2 3; do scripts/chaos.sh --seed $$seed || exit 1; done
+	@scripts/chaos.sh --mutant all --rate 10
+	@PYTHONPATH=tests .venv/bin/python -m chaos.page >docs/chaos.md
 
 lint: setup ## format, lint, types, imports, contracts, sizes, documentation: what CI checks without running anything
 	@scripts/lint.sh

@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import psutil
 import psycopg
 from support.network import Proxy
 
+from oms_platform.services import HttpServer
 from oms_servers.postgres import PostgresServer
 from oms_servers.server import Server
 
@@ -106,10 +108,17 @@ class _Unavailable(BaseHTTPRequestHandler):
         pass
 
 
+class _Overloaded(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """The proxy cuts the connections at the fault's end."""
+
+
 @contextmanager
 def answering_503(proxy: Proxy, usual: int) -> Iterator[None]:
     """An HTTP server that is overloaded. `usual` is the port to which the proxy leads otherwise."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Unavailable)
+    server = _Overloaded(("127.0.0.1", 0), _Unavailable)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     proxy.redirect(server.server_port)
@@ -118,6 +127,54 @@ def answering_503(proxy: Proxy, usual: int) -> Iterator[None]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@contextmanager
+def killed(server: Server) -> Iterator[None]:
+    """A program that ends as in a crash of its machine, and is started again."""
+    server.kill()
+    yield
+    server.start()
+    server.await_ready(120.0)
+
+
+@contextmanager
+def suspended(server: Server) -> Iterator[None]:
+    """A program that stops where it is and goes on later, as on a machine that has too much to do."""
+    programs = _programs(server)
+    for one in programs:
+        one.suspend()
+    yield
+    for one in programs:
+        with suppress(psutil.NoSuchProcess):
+            one.resume()
+
+
+def _programs(server: Server) -> list[psutil.Process]:
+    if server.pid is None:
+        return []
+    main = psutil.Process(server.pid)
+    return [main, *main.children(recursive=True)]
+
+
+@contextmanager
+def cut(proxy: Proxy) -> Iterator[None]:
+    """Connections that break, in the middle of whatever they carry; new ones work."""
+    proxy.cut()
+    yield
+
+
+@contextmanager
+def of_another_release(service: HttpServer, database: PostgresServer) -> Iterator[None]:
+    """A service that is restarted on a schema that a newer release has migrated."""
+    with psycopg.connect(database.url) as connection:
+        (version,) = connection.execute("SELECT version_num FROM alembic_version").fetchone() or ("",)
+    database.run("UPDATE alembic_version SET version_num = '9999_next'", "oms")
+    try:
+        service.restart()
+        yield
+    finally:
+        database.run(f"UPDATE alembic_version SET version_num = '{version}'", "oms")
 
 
 @contextmanager

@@ -7,14 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import psutil
-import psycopg
 import pytest
 from support.chassis import eventually
 from support.network import Proxy
 from support.proxied import Network, ProxiedPlatform, metrics
 
 from incidents.bounds import COPIES, STOPPED, TAKEN_OVER
-from incidents.faults import silent
+from incidents.faults import of_another_release, silent
 from incidents.incident import Incident
 from oms_platform.platform import Platform
 from oms_platform.services import HttpServer
@@ -43,7 +42,8 @@ def test_services_end_in_time_though_their_receivers_are_silent(
 
 def test_an_older_release_starts_on_a_newer_schema(incident: Incident, platform: Platform) -> None:
     """As after a rollback, or when an old pod is moved in the middle of a rollout."""
-    incident.run("order's old release restarts on a newer schema", migrated_by_another_release(platform, "order"), 5.0)
+    block = of_another_release(platform.services["order"], platform.databases["order"])
+    incident.run("order's old release restarts on a newer schema", block, 5.0)
 
 
 def test_a_relay_that_vanished_is_replaced(incident: Incident, proxied: ProxiedPlatform) -> None:
@@ -82,20 +82,6 @@ def seconds_to_end(service: HttpServer) -> float:
         return time.monotonic() - began
     finally:
         service.stop()
-
-
-@contextmanager
-def migrated_by_another_release(platform: Platform, name: str) -> Iterator[None]:
-    """A database at a version that this release does not know, and a service that is restarted on it."""
-    database, service = platform.databases[name], platform.services[name]
-    with psycopg.connect(database.url) as connection:
-        (version,) = connection.execute("SELECT version_num FROM alembic_version").fetchone() or ("",)
-    database.run("UPDATE alembic_version SET version_num = '9999_next'", "oms")
-    try:
-        service.restart()
-        yield
-    finally:
-        database.run(f"UPDATE alembic_version SET version_num = '{version}'", "oms")
 
 
 @contextmanager

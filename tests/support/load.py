@@ -31,10 +31,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One POST: its status (0: no answer), and whether the order may be there though the status is no 202."""
+    """One POST: its status (0: no answer), whether the order may be there though the status is no 202, and its id."""
 
     status: int
     in_doubt: bool = False
+    order_id: str = ""
 
 
 def mix(count: int) -> list[Body]:
@@ -80,14 +81,18 @@ async def _post_within(
         await post_until_accepted(client, order, outcome, deadline)
 
 
-async def post_until_accepted(client: httpx.AsyncClient, order: Body, outcome: Outcome, deadline: float) -> None:
-    """Post an order with a key, again and again until it is accepted. AssertionError if it is not by the deadline."""
-    key = uuid4().hex
-    while (status := (await _attempt(client, order, key, outcome)).status) != 202:
-        assert status in {0, 409, *RETRIED}, f"an order was refused with {status}"
+async def post_until_accepted(
+    client: httpx.AsyncClient, order: Body, outcome: Outcome, deadline: float, key: str | None = None
+) -> str:
+    """Post an order with a key, again and again until it is accepted; its id. AssertionError if it is not by the
+    deadline."""
+    key = key or uuid4().hex
+    while (attempt := await _attempt(client, order, key, outcome)).status != 202:
+        assert attempt.status in {0, 409, *RETRIED}, f"an order was refused with {attempt.status}"
         assert time.monotonic() < deadline, f"an order was not accepted in time; so far: {outcome.refusals}"
-        outcome.refusals[status] += 1
+        outcome.refusals[attempt.status] += 1
         await asyncio.sleep(PAUSE)
+    return attempt.order_id
 
 
 async def post_once(client: httpx.AsyncClient, order: Body, outcome: Outcome) -> None:
@@ -111,8 +116,9 @@ async def _attempt(client: httpx.AsyncClient, order: Body, key: str | None, outc
     finally:
         outcome.slowest = max(outcome.slowest, time.monotonic() - began)
     if response.status_code == 202:
-        outcome.answers.append(Answer(key, response.json()["id"], order["customer"]["email"]))
-        return Attempt(202)
+        order_id = str(response.json()["id"])
+        outcome.answers.append(Answer(key, order_id, order["customer"]["email"]))
+        return Attempt(202, order_id=order_id)
     return Attempt(response.status_code, "outcome-unknown" in response.text)
 
 

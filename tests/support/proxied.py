@@ -30,6 +30,7 @@ class Network:
     kafka: Proxy
     smtp: Proxy
     sms: Proxy
+    more: Mapping[str, str]  # of a service's environment
 
     def heal(self) -> None:
         """No fault any more."""
@@ -48,6 +49,7 @@ class Network:
             "OMS_DATABASE_URL": f"postgresql://oms:oms@{HOST}:{self.databases[name].port}/oms",
             "OMS_KAFKA_BOOTSTRAP": f"{HOST}:{self.kafka.port}",
             **own.get(name, {}),
+            **self.more,
         }
 
 
@@ -80,8 +82,8 @@ def metrics(service: HttpServer) -> str:
 
 
 @contextmanager
-def proxied_platform(folder: Path) -> Iterator[ProxiedPlatform]:
-    """A running one, ended at once at the end of the block."""
+def proxied_platform(folder: Path, more: Mapping[str, str] = {}) -> Iterator[ProxiedPlatform]:
+    """A running one, with more in its services' environment, ended at once at the end of the block."""
     at, listener = Addresses.free(), free_port()
     with ExitStack() as stack:
 
@@ -89,7 +91,7 @@ def proxied_platform(folder: Path) -> Iterator[ProxiedPlatform]:
             return stack.enter_context(proxy(f"tcp://{HOST}:{port}"))
 
         databases = {name: before(at.database[name]) for name in SERVICES}
-        network = Network(databases, before(listener), before(at.smtp), before(at.mailcatcher))
+        network = Network(databases, before(listener), before(at.smtp), before(at.mailcatcher), more)
         environment = {name: network.environment(name) for name in SERVICES}
         behind = (listener, network.kafka.port)
         with Platform(folder, at, environment=environment, postgres=NO_FSYNC, behind=behind) as platform:

@@ -1,0 +1,4 @@
+"""Chaos: orders, cancellations and price changes while faults overlap, by a schedule that a seed makes.
+
+scripts/chaos.sh --help
+"""

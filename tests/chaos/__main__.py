@@ -1,0 +1,106 @@
+"""Orders while faults overlap: what breaks an invariant, and how long it takes to recover."""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from support.proxied import proxied_platform
+
+from chaos import kinds, schedule
+from chaos.mutants import MUTANTS
+from chaos.page import BUILD, keep_mutant, noticed, percentile
+from chaos.run import Report, run
+from chaos.schedule import Round
+from oms_servers.testing import temporary_folder
+
+
+def main() -> int:
+    """Run it; 1 if anything is broken, and then, if asked for, a short schedule that breaks it is kept."""
+    options = _parser().parse_args()
+    BUILD.mkdir(parents=True, exist_ok=True)
+    if options.mutant:
+        return _hunt(options)
+    rounds = _rounds(options)
+    report = _on_its_own(rounds, options)
+    _show(report)
+    (BUILD / f"{options.seed}.json").write_text(json.dumps(asdict(report), indent=1) + "\n")
+    if report.is_sound:
+        return 0
+    kept = BUILD / f"failing-{options.seed}.json"
+    schedule.write(kept, _shortest(rounds, options) if options.shrink else rounds)
+    print(f"chaos: scripts/chaos.sh --schedule {kept} runs these faults again")
+    return 1
+
+
+def _rounds(options: argparse.Namespace) -> list[Round]:
+    if options.schedule:
+        return schedule.read(options.schedule)
+    return schedule.schedule(options.seed, options.faults, kinds.TARGETS, kinds.touched)
+
+
+def _shortest(rounds: Sequence[Round], options: argparse.Namespace) -> list[Round]:
+    return schedule.shrink(rounds, lambda some: not _on_its_own(some, options).is_sound)
+
+
+def _hunt(options: argparse.Namespace) -> int:
+    """Run with each of some deliberate bugs; 1 if one is not noticed."""
+    survivors = 0
+    for name in MUTANTS if options.mutant == ["all"] else options.mutant:
+        with temporary_folder() as folder:
+            path = os.pathsep.join(filter(None, [str(MUTANTS[name].write(folder)), os.environ.get("PYTHONPATH")]))
+            rules = noticed(_on_its_own(MUTANTS[name].rounds, options, {"PYTHONPATH": path}, until_broken=True))
+        keep_mutant(name, rules)
+        survivors += not rules
+        print(f"chaos: the bug that {name}: {', '.join(rules) or 'NOT NOTICED'}", flush=True)
+    return 1 if survivors else 0
+
+
+def _on_its_own(
+    rounds: Sequence[Round],
+    options: argparse.Namespace,
+    environment: Mapping[str, str] = {},
+    *,
+    until_broken: bool = False,
+) -> Report:
+    """A run on a platform of its own."""
+    began = time.monotonic()
+
+    def say(line: str) -> None:
+        print(f"chaos: [{time.monotonic() - began:4.0f} s] {line}", flush=True)
+
+    with temporary_folder() as folder, proxied_platform(folder, environment) as proxied:
+        return run(proxied, rounds, options.seed, options.rate, say, until_broken=until_broken)
+
+
+def _show(report: Report) -> None:
+    ordered = sorted(report.recoveries)
+    print(
+        f"chaos: seed {report.seed}, {sum(report.faults.values())} faults of {len(report.faults)} kinds, "
+        f"{report.accepted} orders accepted, {report.cancelled} cancelled, {report.refused} requests refused, "
+        f"{report.in_doubt} in doubt; slowest answer {report.answered} s; recovery p50 {percentile(ordered, 50)} s, "
+        f"p95 {percentile(ordered, 95)} s, highest {ordered[-1]} s; {len(report.broken)} rules or bounds broken"
+    )
+    for line in report.broken[:50]:
+        print(f"chaos: broken: {line}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="scripts/chaos.sh", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1, help="what the schedule is made from (default %(default)s)")
+    parser.add_argument("--faults", type=int, default=500, help="at least (default %(default)s)")
+    parser.add_argument("--rate", type=float, default=30.0, help="orders a second (default %(default)s)")
+    parser.add_argument("--schedule", type=Path, help="run the faults of this file, which an earlier run kept")
+    parser.add_argument(
+        "--mutant", nargs="+", metavar="NAME", help="run with this deliberate bug, which is to be noticed (all: each)"
+    )
+    parser.add_argument("--shrink", action="store_true", help="look for a short schedule that fails, too")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,152 @@
+"""The kinds of faults, what each can be done to, and what each has for itself."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from incidents import faults, poison
+from incidents.bounds import COPIES
+from support.network import Proxy
+from support.proxied import ProxiedPlatform
+
+from oms_contracts.topics import SERVICES
+from oms_servers.server import Server
+
+Block = Callable[[ProxiedPlatform, str], AbstractContextManager[None]]
+DATABASES = tuple(f"{name}-database" for name in SERVICES)
+RECEIVERS = ("smtp", "sms")
+ALL = ("all",)
+_LOCKED = {"order": "orders", "payment": "payment", "inventory": "item", "sms": "job", "email": "job"}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of fault: what it can be done to, how, what else it has for itself, and how many dead letters it makes."""
+
+    targets: Sequence[str]
+    block: Block
+    also: frozenset[str] = frozenset()
+    letters: Callable[[], Mapping[str, int]] = dict
+
+
+def _server(proxied: ProxiedPlatform, name: str) -> Server:
+    platform = proxied.platform
+    if name in DATABASES:
+        return platform.databases[name.removesuffix("-database")]
+    return platform.kafka if name == "kafka" else platform.services[name]
+
+
+def _proxy(proxied: ProxiedPlatform, name: str) -> Proxy:
+    network = proxied.network
+    if name in DATABASES:
+        return network.databases[name.removesuffix("-database")]
+    return {"kafka": network.kafka, "smtp": network.smtp, "sms": network.sms}[name]
+
+
+def _of_server(fault: Callable[[Server], AbstractContextManager[None]]) -> Block:
+    return lambda proxied, target: fault(_server(proxied, target))
+
+
+def _of_proxy(fault: Callable[[Proxy], AbstractContextManager[None]]) -> Block:
+    return lambda proxied, target: fault(_proxy(proxied, target))
+
+
+def _read_only(proxied: ProxiedPlatform, target: str) -> AbstractContextManager[None]:
+    return faults.read_only(proxied.platform.databases[target.removesuffix("-database")])
+
+
+def _locked(proxied: ProxiedPlatform, target: str) -> AbstractContextManager[None]:
+    name = target.removesuffix("-database")
+    return faults.locked(proxied.platform.databases[name], _LOCKED[name])
+
+
+def _renamed(proxied: ProxiedPlatform, target: str) -> AbstractContextManager[None]:
+    return faults.renamed(proxied.platform.databases["inventory"], "item", "on_hand")
+
+
+def _another_release(proxied: ProxiedPlatform, target: str) -> AbstractContextManager[None]:
+    return faults.of_another_release(proxied.platform.services[target], proxied.platform.databases[target])
+
+
+def _overloaded(proxied: ProxiedPlatform, target: str) -> AbstractContextManager[None]:
+    return faults.answering_503(proxied.network.sms, proxied.platform.at.mailcatcher)
+
+
+def _poison(proxied: ProxiedPlatform, target: str) -> AbstractContextManager[None]:
+    return faults.at_once(lambda: poison.burst(proxied.platform.kafka.bootstrap))
+
+
+@contextmanager
+def _rolled(proxied: ProxiedPlatform, target: str) -> Iterator[None]:
+    """Every service is restarted, one after the other."""
+    for service in proxied.platform.services.values():
+        service.restart()
+    yield
+
+
+@contextmanager
+def _replica(proxied: ProxiedPlatform, target: str) -> Iterator[None]:
+    """A second process joins its service and leaves it."""
+    replica = proxied.replica(target)
+    replica.start()
+    yield
+    replica.stop()
+
+
+@contextmanager
+def _rewound(proxied: ProxiedPlatform, target: str) -> Iterator[None]:
+    """Everything that a service has read in the last minutes is delivered to it once more."""
+    service = proxied.platform.services[target]
+    service.stop()
+    since = (datetime.now(UTC) - timedelta(minutes=5)).isoformat()
+    command = [sys.executable, "-m", f"oms_{target}.main", "rewind", "--since", since]
+    try:
+        done = subprocess.run(command, env={**os.environ, **service.environment()}, capture_output=True, timeout=60)
+        assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
+        yield
+    finally:
+        service.start()
+        service.await_ready(120.0)
+
+
+KINDS: Mapping[str, Kind] = {
+    "process killed": Kind((*SERVICES, "kafka", *DATABASES), _of_server(faults.killed)),
+    "process suspended": Kind((*SERVICES, "kafka", *DATABASES), _of_server(faults.suspended)),
+    "process restarted": Kind((*SERVICES, "kafka", *DATABASES), _of_server(faults.stopped)),
+    "all services restarted in turn": Kind(ALL, _rolled),
+    "second replica joins and leaves": Kind(SERVICES, _replica),
+    "old release on a newer schema": Kind(SERVICES, _another_release),
+    "connections cut": Kind((*DATABASES, "kafka", *RECEIVERS), _of_proxy(faults.cut)),
+    "silence": Kind((*DATABASES, "kafka", *RECEIVERS), _of_proxy(faults.silent)),
+    "connections lead nowhere": Kind((*DATABASES, "kafka", *RECEIVERS), _of_proxy(faults.forgotten)),
+    "connections refused": Kind((*DATABASES, "kafka", *RECEIVERS), _of_proxy(faults.refusing)),
+    "far away": Kind((*DATABASES, "kafka", *RECEIVERS), _of_proxy(lambda proxy: faults.slow(proxy, 0.2))),
+    "thin line": Kind((*DATABASES, "kafka", *RECEIVERS), _of_proxy(lambda proxy: faults.narrow(proxy, 20_000))),
+    "database demoted": Kind(DATABASES, _read_only),
+    "table locked": Kind(DATABASES, _locked),
+    "column missing": Kind(("inventory-database",), _renamed),
+    "provider overloaded": Kind(("sms",), _overloaded),
+    "poison on every topic": Kind(("kafka",), _poison, letters=poison.letters),
+    "events delivered again": Kind(SERVICES, _rewound, frozenset({"kafka"})),
+}
+TARGETS = {name: kind.targets for name, kind in KINDS.items()}
+
+
+def touched(kind: str, target: str) -> frozenset[str]:
+    """What a fault has for itself: its target, and for a database or a service what leads to the other's restart."""
+    restarts_services = {"old release on a newer schema", "events delivered again", "process killed"}
+    if target == "all":
+        return frozenset({*SERVICES, *DATABASES, "kafka", *RECEIVERS})
+    own = {target, *KINDS[kind].also}
+    if kind in restarts_services and target in SERVICES:
+        own.add(f"{target}-database")
+    return frozenset(own)
+
+
+def copies(kind: str, target: str) -> int:
+    """How many emails may come twice for it: those whose fate nobody knows when the way to the mail server breaks."""
+    return COPIES if target in {"email", "email-database", "smtp", "kafka", "all"} else 0

@@ -1,0 +1,215 @@
+"""Deliberate bugs, each a change of one place in the code, that a short run has to notice: what it does not notice, it
+does not prove.
+
+    scripts/chaos.sh --mutant NAME
+"""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from chaos.schedule import Planned, Round
+
+ROOT = Path(__file__).parents[2]
+TIMES = 3  # that the faults of a deliberate bug happen
+
+
+def _during(kind: str, target: str, lasts: float = 6.0) -> Round:
+    return (Planned(kind, target, 0.5, lasts),)
+
+
+def _crashed(name: str) -> Round:
+    """A service dies while its database says nothing: in the middle of whatever it was doing."""
+    return (Planned("silence", f"{name}-database", 0.5, 6.0), Planned("process killed", name, 3.0, 1.0))
+
+
+def _without_broker(name: str) -> Round:
+    """A service dies while Kafka says nothing."""
+    return (Planned("silence", "kafka", 0.5, 6.0), Planned("process killed", name, 3.0, 1.0))
+
+
+_SLOW = _during("far away", "order-database")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`old` is once in the file and becomes `new`; the faults are those that bring it to light."""
+
+    file: str
+    old: str
+    new: str
+    faults: Round = _SLOW
+
+    @property
+    def rounds(self) -> list[Round]:
+        """The schedule of a run."""
+        return [self.faults] * TIMES
+
+    @property
+    def package(self) -> Path:
+        """The folder of the package that is changed."""
+        path = Path(self.file)
+        return Path(*path.parts[:3])
+
+    def changed(self) -> str:
+        """The file with the bug. ValueError unless `old` is in it exactly once."""
+        text = (ROOT / self.file).read_text()
+        if text.count(self.old) != 1:
+            raise ValueError(f"{self.file} has {text.count(self.old)} places that are to be changed")
+        return text.replace(self.old, self.new)
+
+    def write(self, folder: Path) -> Path:
+        """Put a copy of its package with the bug into a folder, which is to come first on PYTHONPATH."""
+        copy = folder / self.package.name
+        shutil.copytree(ROOT / self.package, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        (copy / Path(self.file).relative_to(self.package)).write_text(self.changed())
+        return folder
+
+
+_CHASSIS, _ORDER = "packages/chassis/oms_chassis", "services/order/oms_order"
+_PAYMENT, _INVENTORY = "services/payment/oms_payment", "services/inventory/oms_inventory"
+_SMS = "services/sms/oms_sms"
+
+MUTANTS: Mapping[str, Mutant] = {
+    "offsets are committed before the work": Mutant(
+        f"{_CHASSIS}/messaging/consumer.py",
+        "                if records:\n                    self._take_turn",
+        "                if records:\n"
+        "                    source.commit({(r.topic, r.partition): r.offset + 1 for r in records})\n"
+        "                    self._take_turn",
+        _crashed("payment"),
+    ),
+    "a transaction that fails counts as processed": Mutant(
+        f"{_CHASSIS}/messaging/consumer.py",
+        "            _settle(source, turn)\n            self._wait_for_repair",
+        "            turn.finish(turn.records)\n            _settle(source, turn)\n            self._wait_for_repair",
+        _during("silence", "payment-database"),
+    ),
+    "the relay deletes before it sends": Mutant(
+        f"{_CHASSIS}/messaging/relay.py",
+        "            return\n        try:\n            self._send(rows)\n",
+        "            return\n        outbox.delete(connection, rows)\n        try:\n            self._send(rows)\n",
+        _without_broker("order"),
+    ),
+    "the producer's futures are not looked at": Mutant(
+        f"{_CHASSIS}/messaging/kafka/sink.py",
+        "        outcomes = [_outcome(attempt) for attempt in attempts]",
+        "        outcomes: list[Exception | None] = [None for _ in attempts]",
+        _during("silence", "kafka", 25.0),
+    ),
+    "poison is acknowledged and dropped": Mutant(
+        f"{_CHASSIS}/messaging/processing.py",
+        "            self._letters.write(portion)\n",
+        "",
+        _during("poison on every topic", "kafka", 1.0),
+    ),
+    "a systemic fault is taken for poison": Mutant(
+        f"{_CHASSIS}/messaging/faults.py",
+        "    return isinstance(error, SystemicFault) or is_of_the_schema(error)",
+        "    return isinstance(error, SystemicFault)",
+        _during("column missing", "inventory-database"),
+    ),
+    "a lost connection is taken for poison": Mutant(
+        f"{_CHASSIS}/messaging/processing.py",
+        "            if _is_everybodys(error):\n                raise\n            if len",
+        "            if is_systemic(error):\n                raise\n            if len",
+        _during("silence", "inventory-database", 12.0),
+    ),
+    "a job is finished whatever became of its call": Mutant(
+        f"{_CHASSIS}/jobs/worker.py",
+        "                outcome = Retry(type(error).__name__)",
+        '                outcome = Done({"state": "failed", "provider_id": None, "reason": type(error).__name__})',
+        _during("silence", "payment-database"),
+    ),
+    "a worker's jobs are not due again when it dies": Mutant(
+        f"{_CHASSIS}/jobs/queue.py",
+        "SET attempts = attempts + 1, run_at = now() + make_interval(secs => %(lease)s)",
+        "SET attempts = attempts + 1, run_at = now() + make_interval(secs => 86400 + %(lease)s)",
+        _crashed("payment"),
+    ),
+    "each attempt at a charge has a key of its own": Mutant(
+        f"{_PAYMENT}/jobs/charging.py",
+        "    key = charge_key(order.order_id)\n    if what",
+        "    key = f\"{charge_key(order.order_id)}:{__import__('uuid').uuid4()}\"\n    if what",
+        _crashed("payment"),
+    ),
+    "each attempt at a refund has a key of its own": Mutant(
+        f"{_PAYMENT}/jobs/refunding.py",
+        "    key = refund_key(order.order_id)\n    if attempts",
+        "    key = f\"{refund_key(order.order_id)}:{__import__('uuid').uuid4()}\"\n    if attempts",
+        _crashed("payment"),
+    ),
+    "a charge that nobody wants any more is kept": Mutant(
+        f"{_PAYMENT}/jobs/charging.py",
+        "    unwanted = [one for one in payments if one.state is State.REFUNDING]",
+        "    unwanted: list[Payment] = []",
+        _during("far away", "payment-database"),
+    ),
+    "a cancellation that overtakes its order leaves nothing behind": Mutant(
+        f"{_PAYMENT}/handlers.py",
+        "    unknown = repository.insert(transaction, (event.data for event in rejected.values()), State.REFUNDING)",
+        "    unknown: set[str] = set()",
+        _during("process suspended", "payment"),
+    ),
+    "stock is not released when its order is cancelled": Mutant(
+        f"{_INVENTORY}/handlers.py",
+        "    stock.put_back(transaction, [_returned(cancelled[order_id], item, quantity) for order_id, item, quantity in held])",
+        "    stock.put_back(transaction, [])",
+    ),
+    "stock is released each time that a cancellation comes": Mutant(
+        f"{_INVENTORY}/handlers.py",
+        "    releases.let_go(transaction, cancelled)\n",
+        "",
+        _during("events delivered again", "inventory", 1.0),
+    ),
+    "an order that is cancelled still gets its stock": Mutant(
+        f"{_INVENTORY}/handlers.py",
+        "    releases.cancel(transaction, cancelled)\n",
+        "",
+        _during("far away", "payment-database"),
+    ),
+    "stock is reserved without looking how much there is": Mutant(
+        f"{_INVENTORY}/domain.py",
+        "        if quantity > left.get(item, 0)",
+        "        if quantity > 1_000_000_000",
+    ),
+    "an accepted cancellation is not published": Mutant(
+        f"{_ORDER}/cancelling.py",
+        "    outbox.emit(transaction, (_event(row, reasons[row.id]) for row in rows))\n",
+        "",
+    ),
+    "an outcome that is not known is answered as a refusal": Mutant(
+        f"{_ORDER}/placing.py",
+        "except (Unresolved, Undecided):\n",
+        "except (Unresolved, Undecided):\n            raise Unavailable from None\n",
+        _during("silence", "order-database"),
+    ),
+    "a text has another key for each attempt": Mutant(
+        f"{_SMS}/provider.py",
+        '{"Idempotency-Key": notice.key}',
+        "{\"Idempotency-Key\": __import__('uuid').uuid4().hex}",
+        _crashed("sms"),
+    ),
+    "a mail has another Message-ID for each attempt": Mutant(
+        "services/email/oms_email/provider.py",
+        "        message_id = domain.message_id(notice.key, self._from)",
+        "        message_id = domain.message_id(__import__('uuid').uuid4().hex, self._from)",
+        _crashed("email"),
+    ),
+    "an idempotency key is not kept": Mutant(
+        f"{_ORDER}/placing.py",
+        "            origin.key,\n            origin.fingerprint.value if origin.fingerprint else None,",
+        "            None,\n            None,",
+    ),
+    "a refund is not published": Mutant(
+        f"{_PAYMENT}/jobs/refunding.py",
+        "    outbox.emit(transaction, [_event(*results[payment.order_id]) for payment in payments])",
+        "    outbox.emit(transaction, [])",
+    ),
+    "the last event of each batch is not sent": Mutant(
+        f"{_CHASSIS}/messaging/relay.py",
+        "            self._sink.send([outbox.outgoing(row) for row in rows])",
+        "            self._sink.send([outbox.outgoing(row) for row in rows[: len(rows) - (len(rows) > 1)]])",
+    ),
+}

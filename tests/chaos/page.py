@@ -1,0 +1,117 @@
+"""What the runs of build/chaos came to, as a page: PYTHONPATH=tests python -m chaos.page >docs/chaos.md."""
+
+import datetime
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from incidents.bounds import RECOVERED
+from invariants import RULES
+
+from chaos.run import Report
+from chaos.schedule import FIRST_SECONDS, LONGEST, MOST_AT_ONCE, SHORTEST
+
+BUILD = Path(__file__).parents[2] / "build" / "chaos"
+MUTANTS = BUILD / "mutants.json"  # each deliberate bug that was tried, and the rules that noticed it
+PAGE = """# Chaos
+
+Written on {day} from runs of `scripts/chaos.sh` (`make chaos` has them all), on {cores} cores that did other things
+too.
+
+One platform (five services, five Postgres servers, Kafka, the receivers of messages, a TCP proxy in front of each)
+takes orders at a steady rate. Of ten customers three ask once without a key, three repeat until they have an answer,
+two of them once more after it, and four cancel within three seconds; prices and stock change meanwhile. Up to {most}
+faults overlap in a round: each begins within {first:g} s and lasts {shortest:g} to {longest:g} s. A seed makes the
+schedule, and `scripts/chaos.sh --seed N --faults M` runs it again. In the end everything that [must never
+break](architecture.md#what-must-never-break) is checked, and that whoever was promised a cancellation has it.
+
+- *recovery*: from the end of a round's last fault until a new order is CONFIRMED and all earlier ones have ended
+  (allowed: {recovered:g} s).
+- *slowest*: the longest time in seconds that an answer took.
+- *broken*: invariants, bounds and promises that did not hold.
+
+| seed | orders/s | lasted s | faults | orders | cancelled | refused | in doubt | slowest | {recovery} | broken |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|
+{runs}
+
+| fault | times |
+|---|---|
+{faults}
+
+{mutants}Not covered: clocks that jump, a full disk, two releases of the code at a time (an old schema version is), a
+gateway that fails (its simulator is in the payment service: cards that do are in the other tests), and machines that
+die as a whole. On a cluster there are tests of their own: `tests/cluster`.
+"""
+BUGS = """Deliberate bugs (`tests/chaos/mutants.py`), each in a copy of the code for a run of its own, and what noticed
+them:
+
+| the bug that | was noticed by |
+|---|---|
+{rows}
+
+"""
+RECOVERY = "recovery s: p50 | p95 | highest"
+
+
+def main() -> int:
+    """The exit code."""
+    reports = [Report(**json.loads(path.read_text())) for path in sorted(BUILD.glob("[0-9]*.json"))]
+    mutants = json.loads(MUTANTS.read_text()) if MUTANTS.exists() else {}
+    times = Counter[str]()
+    for report in reports:
+        times.update(report.faults)
+    page = PAGE.format(
+        day=datetime.datetime.now(datetime.UTC).date(),
+        cores=os.cpu_count(),
+        most=MOST_AT_ONCE,
+        first=FIRST_SECONDS,
+        shortest=SHORTEST,
+        longest=LONGEST,
+        recovered=RECOVERED,
+        recovery=RECOVERY,
+        runs="\n".join(map(_row, reports)),
+        mutants=_bugs(mutants),
+        faults="\n".join(f"| {kind} | {count} |" for kind, count in sorted(times.items())),
+    )
+    sys.stdout.write(page)
+    return 0
+
+
+def _bugs(mutants: Mapping[str, Sequence[str]]) -> str:
+    rows = [f"| {name} | {', '.join(rules) or '**nothing**'} |" for name, rules in mutants.items()]
+    return BUGS.format(rows="\n".join(rows)) if rows else ""
+
+
+def noticed(report: Report) -> list[str]:
+    """The rules that a run broke, each once; what is no rule's is a bound or an answer."""
+    names = {one.partition(":")[0] for one in report.broken}
+    return sorted(name if name in RULES else "a bound or an answer" for name in names)
+
+
+def keep_mutant(name: str, rules: Sequence[str]) -> None:
+    """Write down what noticed a deliberate bug."""
+    known = json.loads(MUTANTS.read_text()) if MUTANTS.exists() else {}
+    MUTANTS.write_text(json.dumps({**known, name: sorted(set(rules))}, indent=1) + "\n")
+
+
+def _row(report: Report) -> str:
+    ordered = sorted(report.recoveries)
+    cells = [
+        *(report.seed, report.rate, round(report.lasted), sum(report.faults.values()), report.accepted),
+        *(report.cancelled, report.refused, report.in_doubt, report.answered),
+        *(percentile(ordered, 50), percentile(ordered, 95), ordered[-1]),
+        len(report.broken) or "nothing",
+    ]
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def percentile(ordered: Sequence[float], percent: float) -> float:
+    """The value that so many percent do not exceed."""
+    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

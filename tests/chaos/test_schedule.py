@@ -1,0 +1,60 @@
+"""A seed makes a schedule, and a schedule that fails is made short."""
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+
+from chaos import kinds, schedule
+from chaos.schedule import Planned, Round
+
+MANY = 200
+
+
+@pytest.fixture(params=range(5))
+def rounds(request: pytest.FixtureRequest) -> list[Round]:
+    return schedule.schedule(request.param, MANY, kinds.TARGETS, kinds.touched)
+
+
+def test_a_seed_makes_the_same_schedule_each_time(rounds: list[Round]) -> None:
+    again = [schedule.schedule(seed, MANY, kinds.TARGETS, kinds.touched) for seed in range(5)]
+    assert rounds in again
+    assert all(one != other for one, other in combinations(again, 2))
+
+
+def test_there_are_as_many_faults_as_were_asked_for_and_every_kind_comes_about_as_often(rounds: list[Round]) -> None:
+    count = Counter(one.kind for planned in rounds for one in planned)
+    assert sum(count.values()) >= MANY
+    assert count.keys() == kinds.KINDS.keys()
+    assert max(count.values()) - min(count.values()) <= 3
+
+
+def test_faults_overlap_but_no_two_have_the_same_thing_for_themselves(rounds: list[Round]) -> None:
+    assert any(len(planned) == schedule.MOST_AT_ONCE for planned in rounds)
+    for planned in rounds:
+        assert planned
+        for one, other in combinations(planned, 2):
+            assert not kinds.touched(one.kind, one.target) & kinds.touched(other.kind, other.target)
+            assert one.begins < other.begins + other.lasts + schedule.FIRST_SECONDS
+
+
+def test_a_schedule_that_was_kept_is_read_as_it_was(rounds: list[Round], tmp_path: Path) -> None:
+    schedule.write(tmp_path / "build" / "kept.json", rounds)
+    assert schedule.read(tmp_path / "build" / "kept.json") == rounds
+
+
+@pytest.mark.parametrize("guilty", [{3}, {0}, {19}, {2, 17}])
+def test_of_a_schedule_that_fails_only_the_rounds_that_make_it_fail_are_kept(guilty: set[int]) -> None:
+    rounds = [(Planned(str(number), "order", 0.0, 1.0),) for number in range(20)]
+    tried = 0
+
+    def fails(some: Sequence[Round]) -> bool:
+        nonlocal tried
+        tried += 1
+        return guilty <= {int(planned[0].kind) for planned in some}
+
+    kept = schedule.shrink(rounds, fails)
+    assert [int(planned[0].kind) for planned in kept] == sorted(guilty)
+    assert tried <= 80

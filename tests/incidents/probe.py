@@ -1,0 +1,54 @@
+"""How long it takes until the system works again: a new order comes to its end, and so do all that were before it."""
+
+import time
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import httpx
+import psycopg
+from invariants import Answer
+from support.chassis import eventually
+from support.orders import Body, body
+
+_EARLIER = """
+SELECT count(*) FROM orders WHERE status NOT IN ('CONFIRMED', 'CANCELLED') AND placed_at <= %s
+"""
+_CONFIRMED = "SELECT count(*) FROM orders WHERE id::text = %s AND status = 'CONFIRMED'"
+
+
+class Probe:
+    """Places orders of its own, which `placed` lists, and reads the order service's database."""
+
+    def __init__(self, url: str, database: str, within: float) -> None:
+        self._url, self._database, self._within = url, database, within
+        self.placed: list[Answer] = []
+
+    def recovery(self) -> float:
+        """Seconds from now until a new order is CONFIRMED and all that were placed before have ended.
+
+        AssertionError if that takes longer than the bound.
+        """
+        began, now = time.monotonic(), datetime.now(UTC)
+        order, key = body(("Item1", 1)), uuid4().hex
+        with httpx.Client(base_url=self._url, timeout=30.0) as client:
+            eventually(lambda: self._is_confirmed(client, order, key), within=self._within)
+        eventually(lambda: self.rows(_EARLIER, now) == [(0,)], within=self._within)
+        return time.monotonic() - began
+
+    def rows(self, sql: str, *parameters: object) -> list[tuple[object, ...]]:
+        """What the order service's database has, by a transaction that a server which takes no writes answers, too."""
+        with psycopg.connect(self._database) as connection:
+            return connection.execute(sql.encode(), parameters).fetchall()
+
+    def _is_confirmed(self, client: httpx.Client, order: Body, key: str) -> bool:
+        """Whether an order that is placed now is soon CONFIRMED."""
+        # With a key: one whose outcome is unknown is asked for again, and comes to the same order.
+        try:
+            response = client.post("/order", json=order, headers={"Idempotency-Key": key})
+        except httpx.TransportError:
+            return False
+        if response.status_code != 202:
+            return False
+        order_id = str(response.json()["id"])
+        self.placed.append(Answer(None, order_id))
+        return eventually(lambda: self.rows(_CONFIRMED, order_id) == [(1,)], within=self._within)
