@@ -20,7 +20,7 @@ from support.load import Outcome
 from support.orders import Body
 
 GIVE_UP = 300.0  # seconds after which a client with a key gives up
-PATIENCE = 30.0  # seconds that a client waits for an answer: longer than any may take, so that its length is seen
+ANSWER_SECONDS = 30.0  # seconds that a client waits for an answer: longer than any may take, so that its length is seen
 CANCELS_WITHIN = 3.0  # seconds after its acceptance in which an order is cancelled
 CHANGES_EVERY = 2.0  # seconds between two changes of a price or of stock
 _NOT_NOW = {0, 409, *load.RETRIED}
@@ -72,7 +72,7 @@ class Clients:
             self._errors.append(error)
 
     async def _act(self) -> None:
-        async with load.client_of(self._url, PATIENCE) as client, asyncio.TaskGroup() as group:
+        async with load.client_of(self._url, ANSWER_SECONDS) as client, asyncio.TaskGroup() as group:
             group.create_task(self._keep_shop())
             began, number = time.monotonic(), 0
             while not self._ending.is_set():
@@ -130,7 +130,7 @@ class Clients:
 
     async def _keep_shop(self) -> None:
         """Prices go up and down, and stock comes in; what fails is not asked for again."""
-        async with httpx.AsyncClient(base_url=self._inventory_url, timeout=PATIENCE) as client:
+        async with httpx.AsyncClient(base_url=self._inventory_url, timeout=ANSWER_SECONDS) as client:
             while not await asyncio.to_thread(self._ending.wait, CHANGES_EVERY):
                 item = f"Item{self._rng.randint(1, 3)}"
                 try:

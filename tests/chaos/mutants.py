@@ -154,8 +154,8 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "stock is not released when its order is cancelled": Mutant(
         f"{_INVENTORY}/handlers.py",
-        "    stock.put_back(transaction, [_returned(cancelled[order_id], item, quantity) for order_id, item, quantity in held])",
-        "    stock.put_back(transaction, [])",
+        "    stock.put_back(transaction, [_returned(",
+        "    stock.put_back(transaction, [] and [_returned(",
     ),
     "stock is released each time that a cancellation comes": Mutant(
         f"{_INVENTORY}/handlers.py",
