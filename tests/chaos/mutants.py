@@ -176,7 +176,7 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "an accepted cancellation is not published": Mutant(
         f"{_ORDER}/cancelling.py",
-        "    outbox.emit(transaction, (_event(row, reasons[row.id]) for row in rows))\n",
+        "    _publish(transaction, (order for order, _ in changed), again=False)\n",
         "",
     ),
     "an outcome that is not known is answered as a refusal": Mutant(

@@ -77,7 +77,7 @@ class Settings(AccessSettings):
     )
     migrate_on_start: bool = Field(default=False, description="migrate the database before serving")
     migrate_patience_seconds: float = Field(default=300.0, gt=0, description="for how long a migration waits to begin")
-    inbox_days: float = Field(default=7.0, gt=0, description="for how long a message's repetition is recognised")
+    inbox_days: float = Field(default=9.0, gt=0, description="for how long a message's repetition is recognised")
     dead_job_days: float = Field(
         default=14.0, gt=0, description="for how long a call that was given up is kept, with what it carries"
     )

@@ -8,6 +8,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from support.chassis import eventually
 
 from oms_chassis.messaging.kafka import Changes, reconcile_topics
+from oms_chassis.messaging.kafka.admin import DAY, RETENTION
 from oms_chassis.settings import Settings, TopicSettings
 
 URL = "postgresql://nobody@127.0.0.1:1/none"
@@ -76,3 +77,8 @@ def test_a_topic_with_more_partitions_keeps_them_and_is_named(kafka: str, name: 
 def test_topics_of_two_installations_are_two(kafka: str, name: str, admin: KafkaAdminClient) -> None:
     assert reconcile_topics(settings(kafka, name, 1, "staging.")).created == [f"staging.{name}"]
     assert reconcile_topics(settings(kafka, name, 1, "production.")).created == [f"production.{name}"]
+
+
+def test_a_repetition_is_recognised_for_longer_than_a_topic_keeps_a_record() -> None:
+    kept = sum(int(RETENTION[name]) for name in ("retention.ms", "segment.ms"))
+    assert Settings.model_fields["inbox_days"].default * DAY > kept

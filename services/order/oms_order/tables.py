@@ -62,6 +62,19 @@ class OrderRow(Tables, table=True):
     owner: str | None = Field(default=None, sa_type=Text)
 
 
+# What of an order says who its customer is, and what is there instead once that is erased (None: nothing).
+ERASED = "(erased)"
+PERSONAL = {
+    "name": ERASED,
+    "email": ERASED,
+    "phone": ERASED,
+    "phone_e164": None,
+    "card_token": ERASED,
+    "card_last4": "",
+    "card_expiry": "",
+}
+
+
 class LineRow(Tables, table=True):
     """One item of an order, with the name and the price that it had when the order was accepted."""
 

@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 
 from oms_chassis.db import Database, Rows, Transaction
+from oms_order.tables import PERSONAL
 
-ERASED = "(erased)"
 _FIND = """
 SELECT id::text, status, name, email, phone, phone_e164 FROM orders WHERE lower(email) = lower(%(email)s) ORDER BY id
 """
-_ERASE = """
-UPDATE orders SET name = %(erased)s, email = %(erased)s, phone = %(erased)s, phone_e164 = NULL, card_token = %(erased)s,
-    card_brand = %(erased)s, card_last4 = '', card_expiry = ''
-WHERE id = ANY(%(ids)s::uuid[]) AND email <> %(erased)s RETURNING 1
+_ERASE = f"""
+UPDATE orders SET {", ".join(f"{column} = %({column})s" for column in PERSONAL)}
+WHERE id = ANY(%(ids)s::uuid[]) AND email <> %(email)s RETURNING 1
 """
 _LOCK = """
 SELECT 1 FROM (SELECT status FROM orders WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE) AS theirs
@@ -36,4 +35,4 @@ def erase(transaction: Transaction, ids: Sequence[str]) -> int:
     there were. Within the time of its key, a repeated request is a new one then."""
     transaction.run(_NOTES, ids=list(ids))
     transaction.run(_ANSWERS, ids=list(ids))
-    return len(transaction.run(_ERASE, ids=list(ids), erased=ERASED))
+    return len(transaction.run(_ERASE, ids=list(ids), **PERSONAL))
