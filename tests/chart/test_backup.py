@@ -54,12 +54,16 @@ def execute(database_url: str, *statements: str) -> None:
 
 def test_a_database_is_what_it_was_when_it_was_dumped(script: Script, database_url: str) -> None:
     execute(database_url, "CREATE TABLE kept (id int PRIMARY KEY)", "INSERT INTO kept SELECT generate_series(1, 3)")
+    execute(database_url, "CREATE SCHEMA another", "CREATE TABLE another.one AS SELECT 7 AS id")
     script("backup.sh")
+    execute(database_url, "CREATE SCHEMA of_a_later_release", "DELETE FROM another.one")
     execute(database_url, "DELETE FROM kept", "INSERT INTO kept VALUES (9)", "CREATE TABLE of_a_later_release (id int)")
     script("restore.sh")
     assert rows(database_url) == [(1,), (2,), (3,)]
     with psycopg.connect(database_url) as connection:
         assert connection.execute("SELECT to_regclass('of_a_later_release')").fetchone() == (None,)
+        assert connection.execute("SELECT to_regnamespace('of_a_later_release')").fetchone() == (None,)
+        assert connection.execute("SELECT id FROM another.one").fetchall() == [(7,)]
     script("backup.sh", KEEP_DAYS="1")  # what was restored can be dumped and restored again
     script("restore.sh")
     assert rows(database_url) == [(1,), (2,), (3,)]

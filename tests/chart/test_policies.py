@@ -69,7 +69,9 @@ def routes(rendered: Any, way: str) -> dict[str, str]:
 def test_every_pod_is_under_a_policy_for_both_directions(helm: Any, example: Path) -> None:
     rendered = helm.render(file=example)
     selectors = [one["spec"]["podSelector"]["matchLabels"].items() for one in rendered.of("NetworkPolicy").values()]
-    assert all(one["spec"]["policyTypes"] == ["Ingress", "Egress"] for one in rendered.of("NetworkPolicy").values())
+    for one in rendered.of("NetworkPolicy").values():
+        by_operator = "cnpg.io/cluster" in one["spec"]["podSelector"]["matchLabels"]
+        assert one["spec"]["policyTypes"] == (["Ingress"] if by_operator else ["Ingress", "Egress"])
     for one in rendered.all:
         if one["kind"] in {"Deployment", "StatefulSet", "Job"}:
             labels = one["spec"]["template"]["metadata"]["labels"].items()
@@ -202,3 +204,29 @@ def test_keda_reaches_the_embedded_kafka_or_is_refused(helm: Any, render: Any) -
     (rule,) = render({**keda, "networkPolicy.kafkaFrom": [OFFICE]}).of("NetworkPolicy")["oms-kafka"]["spec"]["ingress"]
     assert OFFICE in rule["from"]
     assert render({**keda, "networkPolicy.enabled": False})
+
+
+def test_a_cluster_of_cloudnativepg_is_reached_by_its_service_alone(render: Any) -> None:
+    policies = render({"database.mode": "cnpg"}).of("NetworkPolicy")
+    for service in SERVICES:
+        spec = policies[f"oms-{service}-postgres"]["spec"]
+        assert spec["podSelector"]["matchLabels"] == {"cnpg.io/cluster": f"oms-{service}-postgres"}
+        clients, operator = spec["ingress"]
+        peers = [peer["podSelector"]["matchLabels"] for peer in clients["from"]]
+        assert peers[0]["app.kubernetes.io/component"] == service
+        assert peers[1] == {"cnpg.io/cluster": f"oms-{service}-postgres"}
+        assert clients["ports"] == [{"port": 5432}]
+        assert {one["port"] for one in operator["ports"]} == {8000, 9187}
+        assert spec["policyTypes"] == ["Ingress"]  # to where its backups go, nobody here knows
+
+
+@pytest.mark.parametrize("mode", ["embedded", "external", "strimzi"])
+def test_a_sixth_service_has_all_it_needs_in_every_mode(helm: Any, mode: str) -> None:
+    values = {"kafka.mode": mode, "kafka.external": {"bootstrapServers": "k:9092", "securityProtocol": "PLAINTEXT"}}
+    rendered = helm.render(values, CHART / "ci" / "sixth-values.yaml")
+    name = "oms-loyalty-points"
+    for kind in ("Deployment", "Service", "ServiceAccount", "NetworkPolicy", "PodDisruptionBudget"):
+        assert name in rendered.of(kind), kind
+    assert f"{name}-postgres" in rendered.of("StatefulSet")
+    assert "pointsGrantedEvent" in rendered.text
+    assert "loyalty-points.deadletter" in rendered.text

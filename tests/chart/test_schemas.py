@@ -72,12 +72,13 @@ def kubectl(tool: Any) -> Iterator[Kubectl]:
             f"no cluster answers as {CONTEXT}: scripts/kind-up.sh makes one"
         )
         pytest.skip(f"no cluster answers as {CONTEXT}")
-    if run("get", "crd", "clusters.postgresql.cnpg.io").returncode != 0:
+    if run("get", "crd", "scheduledbackups.postgresql.cnpg.io").returncode != 0:
         code = "import kube_schemas; print(*kube_schemas.published(), sep='\\n')"
         folder = ROOT / "scripts"
         found = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
-        path = next(one for one in found.stdout.split() if one.endswith("postgresql.cnpg.io_clusters.yaml"))
-        assert run("apply", "--server-side", "-f", path).returncode == 0
+        for kind in ("clusters", "scheduledbackups"):
+            path = next(one for one in found.stdout.split() if one.endswith(f"postgresql.cnpg.io_{kind}.yaml"))
+            assert run("apply", "--server-side", "-f", path).returncode == 0
     level = {
         "labels": {"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted"}
     }

@@ -7,9 +7,23 @@ stamp=${STAMP:-${all[-1]}}
 for service in $SERVICES; do
   [ -s "$stamp/$service.dump" ] || { echo "restore: there is no $stamp/$service.dump" >&2; exit 1; }
 done
+# A service may have several schemas, and a later release other ones: all of them go.
+empty=$(cat <<'SQL'
+BEGIN;
+DO $$
+  DECLARE name text;
+  BEGIN
+    FOR name IN SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' LOOP
+      EXECUTE format('DROP SCHEMA %I CASCADE', name);
+    END LOOP;
+  END
+$$;
+CREATE SCHEMA public;
+SQL
+)
 for service in $SERVICES; do
   { # committed only when the whole dump was read
-    echo 'BEGIN; DROP SCHEMA public CASCADE; CREATE SCHEMA public;'
+    printf '%s\n' "$empty"
     pg_restore --no-owner --no-acl --file=- "$stamp/$service.dump" && echo 'COMMIT;'
   } | psql --quiet --no-psqlrc --set=ON_ERROR_STOP=1 --output=/dev/null "$(cat "$URIS/$service")"
   echo "restore: $service is as it was at $stamp"
