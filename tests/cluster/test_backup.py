@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -16,8 +16,18 @@ pytestmark = pytest.mark.cluster
 RESTORE = Path(__file__).parents[2] / "scripts" / "restore.py"
 
 
-def test_what_was_lost_after_a_backup_is_restored_and_read_again(cluster: Cluster, place: Callable[[], str]) -> None:
+@pytest.fixture
+def backed_up(cluster: Cluster) -> Iterator[None]:
+    """A release that makes backups; afterwards it makes none, and has none."""
     cluster.upgrade("database.embedded.backup.enabled=true")
+    yield
+    cluster.upgrade("database.embedded.backup.enabled=false")
+    cluster.kubectl("delete", "pvc", "oms-backup")  # it outlives what made it
+
+
+def test_what_was_lost_after_a_backup_is_restored_and_read_again(
+    cluster: Cluster, place: Callable[[], str], backed_up: None
+) -> None:
     order_id = place()
     cluster.kubectl("create", "job", "backup-now", "--from=cronjob/oms-backup")
     try:

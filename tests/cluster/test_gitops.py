@@ -33,6 +33,8 @@ def values(cluster: Cluster, tmp_path: Path) -> Path:
 def shared(cluster: Cluster) -> Iterator[None]:
     """What else applied the same objects lets go of them: Helm's next upgrade would find conflicts."""
     yield
+    made = "--selector=app.kubernetes.io/instance=oms,app.kubernetes.io/component=secrets"
+    cluster.kubectl("delete", "job,role,rolebinding,serviceaccount,networkpolicy", made)
     selector = "--selector=app.kubernetes.io/instance=oms"
     found = cluster.get(APPLIED, selector, "--show-managed-fields")["items"]
     changed = []
