@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.cluster import CHART, Cluster
@@ -67,7 +68,7 @@ def test_what_is_rendered_and_applied_again_changes_no_password_and_restarts_not
     place()
 
 
-def running(cluster: Cluster) -> list[dict[str, object]]:
+def running(cluster: Cluster) -> list[dict[str, Any]]:
     """The pods that are to run for ever."""
     found = cluster.get("pods", "--field-selector=status.phase=Running")["items"]
     return [pod for pod in found if not pod["metadata"]["name"].startswith(("oms-secrets", "oms-topics"))]
