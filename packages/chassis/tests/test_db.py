@@ -4,7 +4,8 @@ import pytest
 from sqlalchemy.exc import SQLAlchemyError
 
 from oms_chassis import db
-from oms_chassis.db import Database, is_unavailable
+from oms_chassis.db import Database
+from oms_chassis.failures import is_unavailable
 
 
 def _insert(database: Database, *items: str) -> None:

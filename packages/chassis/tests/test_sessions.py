@@ -10,7 +10,8 @@ from support.chassis import chassis_only, eventually
 from support.network import Proxy, proxy
 
 from oms_chassis import db
-from oms_chassis.db import Database, is_unavailable
+from oms_chassis.db import Database
+from oms_chassis.failures import is_unavailable
 from oms_chassis.sessions import Limits, leaves_outcome_open
 
 QUICK = Limits(statement=1.0, lock=0.5, idle_in_transaction=1.0)

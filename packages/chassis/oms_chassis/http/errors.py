@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from oms_chassis.db import is_unavailable
+from oms_chassis.failures import is_unavailable
 from oms_chassis.http import routes
 from oms_chassis.http.problems import (
     HttpError,

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from oms_chassis.db import Database, Transaction, is_of_the_schema, is_unavailable
+from oms_chassis.db import Database, Transaction
+from oms_chassis.failures import is_of_the_schema, is_unavailable
 from oms_chassis.jobs.dead import mark_dead
 from oms_chassis.jobs.leases import finish, keep_outcome, postpone, put_back
 from oms_chassis.jobs.queue import Done, Job, JobQueue, Outcome, Paused, Retry

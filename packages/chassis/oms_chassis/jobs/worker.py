@@ -7,7 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from sqlalchemy.exc import SQLAlchemyError
 
 from oms_chassis import pacing
-from oms_chassis.db import Database, is_of_the_schema, is_unavailable
+from oms_chassis.db import Database
+from oms_chassis.failures import is_of_the_schema, is_unavailable
 from oms_chassis.heartbeat import beat
 from oms_chassis.jobs.breaker import CircuitBreaker
 from oms_chassis.jobs.leases import give_back, renew

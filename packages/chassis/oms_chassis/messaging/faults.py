@@ -4,7 +4,7 @@ import time
 
 from sqlalchemy.exc import DBAPIError
 
-from oms_chassis.db import is_of_the_schema
+from oms_chassis.failures import is_of_the_schema
 
 STREAK = 20  # records of a topic that may fail one after the other before that is no longer taken for their fault
 PATIENT = 3  # records whose further tries were in vain, after which no other is waited for

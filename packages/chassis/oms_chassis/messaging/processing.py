@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from oms_chassis.db import Database, Transaction, is_strain, is_unavailable
+from oms_chassis.db import Database, Transaction
+from oms_chassis.failures import is_strain, is_unavailable
 from oms_chassis.heartbeat import beat
 from oms_chassis.messaging import deadletters, inbox
 from oms_chassis.messaging.deadletters import DeadLetters, Failed

@@ -5,7 +5,8 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from oms_chassis.db import Transaction, is_unavailable
+from oms_chassis.db import Transaction
+from oms_chassis.failures import is_unavailable
 from oms_chassis.messaging import inbox, letters
 from oms_chassis.messaging.faults import name
 from oms_chassis.messaging.processing import Subscription

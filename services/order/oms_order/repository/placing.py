@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, Row
 from sqlalchemy.exc import SQLAlchemyError
 
-from oms_chassis.db import Database, as_json, execute, is_unavailable
+from oms_chassis.db import Database, as_json, execute
+from oms_chassis.failures import is_unavailable
 from oms_chassis.messaging import outbox
 from oms_chassis.sessions import leaves_outcome_open
 from oms_chassis.tables import columns, names, typed
