@@ -4,12 +4,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import uvicorn
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from oms_chassis.db import Database
 from oms_chassis.http import app
+from oms_chassis.http import server as http_server
 from oms_chassis.http.edge import Edge
 from oms_chassis.runtime import access
 from oms_chassis.runtime.service import Components, Context, Service
@@ -22,7 +22,7 @@ from support.chassis import eventually
 @contextmanager
 def serving(application: FastAPI) -> Iterator[str]:
     """The address of an application that is served for a block."""
-    server = uvicorn.Server(uvicorn.Config(application, host="127.0.0.1", port=0, lifespan="off", log_config=None))
+    server = http_server.make(application, "127.0.0.1", 0, drain=5, keep_alive=60)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

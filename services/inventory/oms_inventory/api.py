@@ -10,7 +10,8 @@ from oms_chassis.http.dependencies import Provided
 from oms_chassis.http.identity.callers import Caller
 from oms_chassis.http.identity.requirements import Needs
 from oms_chassis.http.pages import BadCursor
-from oms_chassis.http.problems import InvalidRequest, OutcomeUnknown, Unavailable, documented
+from oms_chassis.http.problems import InvalidRequest, MalformedJson, OutcomeUnknown, Unavailable, documented
+from oms_chassis.http.strictness import RepeatedField, UnsupportedMediaType
 from oms_inventory import catalogue
 from oms_inventory.problems import IdempotencyKeyReused, ItemChanged, ItemExists, ItemNotFound
 from oms_inventory.schemas import IdText, ItemBody, ItemView, RestockBody
@@ -23,6 +24,7 @@ ItemId = Annotated[IdText, Path()]
 Key = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[!-~]{1,200}$")]
 Version = Annotated[str | None, Header(alias="If-Match", pattern=r'^"[0-9]{1,9}"$')]
 
+WITH_A_BODY = (MalformedJson, UnsupportedMediaType, RepeatedField, InvalidRequest)
 # Anybody may look; a price and a stock are changed by those who have the scope.
 ANYBODY = [Depends(Needs())]
 Writes = Annotated[Caller, Depends(Needs("items:write"))]
@@ -62,7 +64,7 @@ def show_item(database: Database, response: Response, item_id: ItemId) -> ItemVi
     "/items/{item_id}",
     summary="Create an item or change its name and price",
     dependencies=[Depends(Needs("items:write"))],
-    responses=documented(InvalidRequest, ItemNotFound, ItemChanged, ItemExists, Unavailable, OutcomeUnknown),
+    responses=documented(*WITH_A_BODY, ItemNotFound, ItemChanged, ItemExists, Unavailable, OutcomeUnknown),
 )
 def put_item(
     database: Database,
@@ -82,7 +84,7 @@ def put_item(
 @router.post(
     "/items/{item_id}/restock",
     summary="Add to an item's stock",
-    responses=documented(InvalidRequest, ItemNotFound, IdempotencyKeyReused, Unavailable, OutcomeUnknown),
+    responses=documented(*WITH_A_BODY, ItemNotFound, IdempotencyKeyReused, Unavailable, OutcomeUnknown),
 )
 def restock_item(
     database: Database, caller: Writes, response: Response, item_id: ItemId, body: RestockBody, key: Key = None

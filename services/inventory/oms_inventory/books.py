@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from oms_chassis.http.identity.requirements import Needs
 from oms_chassis.http.problems import InvalidRequest, OutcomeUnknown, Unavailable, documented
 from oms_inventory import catalogue
-from oms_inventory.api import Database, ItemId, Key, Writes, own_key
+from oms_inventory.api import WITH_A_BODY, Database, ItemId, Key, Writes, own_key
 from oms_inventory.problems import IdempotencyKeyReused, ItemNotFound, StockTooLow
 from oms_inventory.schemas import CorrectBody, DifferenceView, ItemView, MovementView
 
@@ -18,7 +18,7 @@ READS = [Depends(Needs("items:write"))]  # who did what is for those who may do 
 @router.post(
     "/items/{item_id}/correct",
     summary="Correct an item's stock",
-    responses=documented(InvalidRequest, ItemNotFound, StockTooLow, IdempotencyKeyReused, Unavailable, OutcomeUnknown),
+    responses=documented(*WITH_A_BODY, ItemNotFound, StockTooLow, IdempotencyKeyReused, Unavailable, OutcomeUnknown),
 )
 def correct_item(database: Database, caller: Writes, item_id: ItemId, body: CorrectBody, key: Key = None) -> ItemView:
     """What was counted, found or broken: a negative quantity is taken away. With an Idempotency-Key, once."""

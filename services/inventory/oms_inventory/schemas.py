@@ -7,10 +7,10 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Row
 
-from oms_chassis.http.bodies import VISIBLE, Body, View
+from oms_chassis.http.bodies import PRINTABLE, Body, View, visible
 
 IdText = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=VISIBLE)]
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=PRINTABLE), AfterValidator(visible)]
 Price = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Quantity = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
@@ -45,7 +45,11 @@ class RestockBody(Body):
 class CorrectBody(Body):
     """POST /items/{id}/correct: what was counted, broken or found. A negative quantity is taken away."""
 
-    quantity: Annotated[int, Field(ge=-1_000_000_000, le=1_000_000_000), AfterValidator(_not_zero)]
+    quantity: Annotated[
+        int,
+        Field(ge=-1_000_000_000, le=1_000_000_000, json_schema_extra={"not": {"const": 0}}),
+        AfterValidator(_not_zero),
+    ]
     reason: Name
 
 

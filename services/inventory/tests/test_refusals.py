@@ -36,7 +36,20 @@ def unchanged(database: Database) -> bool:
 
 
 WRONG: dict[str, list[Any]] = {
-    "name": [None, 4913, True, ["Kettle"], "", "   ", "x" * 201, "two\nlines", "nul\x00", "bell\x07", "\x7f"],
+    "name": [
+        None,
+        4913,
+        True,
+        ["Kettle"],
+        "",
+        "   ",
+        "x" * 201,
+        "two\nlines",
+        "nul\x00",
+        "bell\x07",
+        "\x7f",
+        "\u200b\u3164",
+    ],
     "unitPrice": [None, 0, -4913, 24.13, 2500.0, "2500", True, 1_000_000_001, 10**40, [2500]],
     "onHand": [-4913, 24.13, 2500.0, "2500", True, 1_000_000_001, 10**40, {"n": 1}],
 }
@@ -92,6 +105,41 @@ def test_a_body_that_is_no_json_is_refused(client: httpx.Client, database: Datab
     response = client.put("/items/Item1", content=content, headers={"Content-Type": "application/json"})
     assert (response.status_code, CANARY in response.text) == (400, False)
     assert response.headers["content-type"] == "application/problem+json"
+    assert unchanged(database)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "latin-1"])
+def test_a_body_that_is_not_utf_8_is_refused(client: httpx.Client, database: Database, encoding: str) -> None:
+    content = f'{{"name": "{CANARY}\u00fc", "unitPrice": 2500}}'.encode(encoding)
+    response = client.put("/items/Item1", content=content, headers={"Content-Type": "application/json"})
+    assert (response.status_code, response.json()["type"]) == (400, "/problems/malformed-json")
+    assert unchanged(database)
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("/items/Item1", b'{"name": "a", "unitPrice": 2500, "unitPrice": 25}'),
+        ("/items/Item1/restock", b'{"unitPrice": 1, "quantity": 1, "unitPrice": 2}'),
+        ("/items/Item1/correct", b'{"quantity": 1, "reason": {"unitPrice": 1, "unitPrice": 1}}'),
+    ],
+)
+def test_a_name_that_is_given_twice_is_refused(
+    client: httpx.Client, database: Database, path: str, content: bytes
+) -> None:
+    method = "PUT" if path.endswith("Item1") else "POST"
+    response = client.request(method, path, content=content, headers={"Content-Type": "application/json"})
+    assert refused(response, "unitPrice")
+    assert response.json()["type"] == "/problems/repeated-field"
+    assert unchanged(database)
+
+
+def test_a_body_of_another_type_is_refused(client: httpx.Client, database: Database) -> None:
+    for media_type in ("text/plain", "application/x-www-form-urlencoded", "application/json5", None):
+        headers = {"Content-Type": media_type} if media_type else {}
+        response = client.put("/items/Item1", content=b'{"name": "a", "unitPrice": 1}', headers=headers)
+        assert (response.status_code, response.json()["type"]) == (415, "/problems/unsupported-media-type")
+        assert response.headers["accept"] == "application/json"
     assert unchanged(database)
 
 

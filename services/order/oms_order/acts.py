@@ -9,15 +9,16 @@ from oms_chassis.http.dependencies import Provided
 from oms_chassis.http.identity.callers import Caller
 from oms_chassis.http.identity.requirements import Needs
 from oms_chassis.http.problems import InvalidRequest, MalformedJson, OutcomeUnknown, Unavailable, documented
+from oms_chassis.http.strictness import RepeatedField, UnsupportedMediaType
 from oms_order import cancelling, problems
 from oms_order.api import parse_order_id
-from oms_order.idempotency import HEADER
+from oms_order.idempotency import HEADER, SCHEMA
 from oms_order.schemas import CancelBody, OrderDetail
 
 router = APIRouter(tags=["orders"])
 OrderId = Annotated[UUID, Depends(parse_order_id)]
 Acts = Annotated[Caller, Depends(Needs("orders:act"))]
-Key = Annotated[str | None, Header(alias=HEADER)]
+Key = Annotated[str | None, Header(alias=HEADER, json_schema_extra=SCHEMA)]
 Cancelling = Annotated[cancelling.Cancelling, Depends(Provided(cancelling.Cancelling))]
 
 
@@ -30,7 +31,9 @@ Cancelling = Annotated[cancelling.Cancelling, Depends(Provided(cancelling.Cancel
         MalformedJson,
         problems.OrderNotFound,
         problems.TooLateToCancel,
+        UnsupportedMediaType,
         InvalidRequest,
+        RepeatedField,
         problems.BadIdempotencyKey,
         problems.IdempotencyKeyReused,
         Unavailable,

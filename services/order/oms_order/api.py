@@ -17,6 +17,7 @@ from oms_chassis.http.identity.callers import Caller
 from oms_chassis.http.identity.requirements import Needs
 from oms_chassis.http.pages import BadCursor
 from oms_chassis.http.problems import InvalidRequest, MalformedJson, OutcomeUnknown, Unavailable, documented
+from oms_chassis.http.strictness import RepeatedField, UnsupportedMediaType
 from oms_order import cursors, emails, ids, placing, problems, stream, times
 from oms_order.domain import Status
 from oms_order.problems import OrderNotFound, TooManyListeners
@@ -55,7 +56,8 @@ Looks = Annotated[Caller, Depends(Needs("orders:read"))]
         problems.IdempotencyKeyRequired,
         problems.IdempotencyKeyInUse,
         problems.OutOfStock,
-        problems.UnsupportedMediaType,
+        UnsupportedMediaType,
+        RepeatedField,
         problems.InvalidOrder,
         problems.BadPhone,
         problems.DuplicateItem,
@@ -93,7 +95,7 @@ def list_orders(
     response: Response,
     status: Status | None = None,
     email: Annotated[str | None, Query(max_length=200, pattern=PRINTABLE)] = None,
-    since: Annotated[AwareDatetime | None, BeforeValidator(times.with_plus)] = None,
+    since: Annotated[AwareDatetime | None, BeforeValidator(times.as_written)] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     cursor: Annotated[str | None, Query(max_length=100)] = None,
 ) -> list[OrderSummary]:

@@ -47,11 +47,13 @@ class Cancelling:
         fingerprint = fingerprints.of_act("cancel", content, self._settings.fingerprint_keys)
         with self._database.transaction() as transaction:
             order = _locked(transaction, order_id, caller.owner)
-            if key and (earlier := _earlier(transaction, scope, idempotency.check(key), fingerprint)):
+            if key is not None and (earlier := _earlier(transaction, scope, idempotency.check(key), fingerprint)):
                 return earlier
             self._cancel(transaction, order, body.reason or None, caller.subject)
             answer = _shown(transaction, order_id)
-            if key and not repository.keep_answer(transaction, scope, key, fingerprint.value, order_id, answer):
+            if key is not None and not repository.keep_answer(
+                transaction, scope, key, fingerprint.value, order_id, answer
+            ):
                 raise IdempotencyKeyReused
         return answer
 

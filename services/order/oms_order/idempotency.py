@@ -16,6 +16,7 @@ from oms_order.problems import BadIdempotencyKey, IdempotencyKeyInUse
 
 ANONYMOUS = "anonymous"
 HEADER = "Idempotency-Key"
+SCHEMA = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"}
 _SHAPE = re.compile(r"^[\x21-\x7e]{1,200}$")
 
 

@@ -17,13 +17,6 @@ class TooLateToCancel(Problem):
     status, kind, title = 409, "too-late-to-cancel", "The order cannot be cancelled any more"
 
 
-class UnsupportedMediaType(Problem):
-    """An order is sent as JSON."""
-
-    status, kind, title = 415, "unsupported-media-type", "The body must be application/json"
-    headers: Mapping[str, str] = {"Accept-Post": "application/json"}
-
-
 class InvalidOrder(Problem):
     """Fields are missing, unknown or wrong. If all of them are wrong in one way, `type` names it: missing-field,
     unknown-field, out-of-range, bad-text, bad-length, wrong-type, bad-email and so on."""

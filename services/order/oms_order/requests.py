@@ -3,10 +3,7 @@
 FastAPI does not parse the body itself: it would not say by a problem's kind what sort of mistake was made.
 """
 
-import codecs
-import json
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,8 +11,8 @@ from starlette.requests import Request
 
 from oms_chassis.http.problems import MalformedJson, Problem, field_of
 from oms_contracts import schemas
-from oms_order.idempotency import HEADER
-from oms_order.problems import InvalidOrder, UnsupportedMediaType
+from oms_order.idempotency import HEADER, SCHEMA
+from oms_order.problems import InvalidOrder
 from oms_order.schemas import OrderBody
 
 SAMPLE: dict[str, Any] = {
@@ -31,7 +28,7 @@ PLACE_ORDER: dict[str, Any] = {
             "required": False,
             "description": "The same key and body get the first answer again, so that a request may be repeated"
             " whatever became of it. A service can be set to require it: then 400 without.",
-            "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
+            "schema": SCHEMA,
         }
     ],
     "requestBody": {
@@ -55,26 +52,11 @@ _MESSAGES = {
 
 
 async def read_order(request: Request) -> OrderBody:
-    """The order in a request's body. Raises UnsupportedMediaType, MalformedJson or InvalidOrder."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise UnsupportedMediaType
-    body = (await request.body()).removeprefix(codecs.BOM_UTF8)
+    """The order in a request's body. Raises MalformedJson or InvalidOrder."""
     try:
-        order = OrderBody.model_validate_json(body)
+        return OrderBody.model_validate_json(await request.body())
     except ValidationError as error:
         raise _problem(error.errors(include_input=False, include_url=False)) from None
-    json.loads(body, object_pairs_hook=_once)
-    return order
-
-
-def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object. Raises InvalidOrder where a name is given twice: whoever is in front may have taken the other."""
-    read = dict(pairs)
-    if len(read) < len(pairs):
-        given = Counter(name for name, _ in pairs)
-        raise InvalidOrder("repeated-field", *((name, "must be given once") for name in given if given[name] > 1))
-    return read
 
 
 def _problem(errors: Iterable[Mapping[str, Any]]) -> Problem:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, SecretStr, StringConstraints, WithJs
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Row
 
-from oms_chassis.http.bodies import PRINTABLE, Body, View
+from oms_chassis.http.bodies import PRINTABLE, Body, View, visible
 from oms_order import emails, phones
 from oms_order.domain import Reason, Status
 
@@ -45,7 +45,11 @@ def _secret_schema(pattern: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "format": "password", "writeOnly": True, "pattern": pattern})
 
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=PRINTABLE)]
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=PRINTABLE),
+    AfterValidator(visible),
+]
 Email = Annotated[
     str,
     Field(max_length=emails.LONGEST),

@@ -5,10 +5,14 @@ import re
 from pydantic_core import PydanticCustomError
 
 _PLUS_LOST = re.compile(r"T\S+ \d\d(:?\d\d)?$")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
 
 
-def with_plus(value: object) -> object:
-    """The value, unless the `+` of its offset was sent as it is, which means a space there; that is a mistake."""
+def as_written(value: object) -> object:
+    """The value, unless it is a number, which Pydantic takes for seconds or milliseconds, as it sees fit; or the `+` of
+    its offset was sent as it is, which means a space there."""
+    if isinstance(value, str) and not _DATE.match(value):
+        raise PydanticCustomError("bad-time", "must be a date and a time with an offset, such as 2026-01-31T08:00:00Z")
     if isinstance(value, str) and _PLUS_LOST.search(value):
         raise PydanticCustomError("bad-time", "must have the + of its offset encoded as %2B")
     return value

@@ -260,3 +260,11 @@ def test_payment_and_inventory_are_asked_again_about_what_does_not_come_back(
     learn(late, REFUNDED, RELEASED)
     cancelling.ask_again(service.database, 300)
     assert len([e for e in cancellations(service) if e.data.again]) == 2
+
+
+@pytest.mark.parametrize("key", ["", "two words", "k" * 201])
+def test_a_key_that_is_none_cancels_nothing(service: Any, key: str) -> None:
+    location = service.client.post("/order", json=SAMPLE).headers["location"]
+    response = service.client.post(f"{location}/cancel", headers={"Idempotency-Key": key})
+    assert (response.status_code, response.json()["type"]) == (422, "/problems/bad-idempotency-key")
+    assert service.client.get(location).json()["status"] == "PENDING"

@@ -194,6 +194,96 @@ def test_two_hosts_are_refused(service: Any) -> None:
     assert answer.startswith(b"HTTP/1.1 400 ")
 
 
+@pytest.mark.parametrize("host", ["", "\nHost: a b", "\nHost: a/b", "\nHost: a:b", "\nHost: a@b", "\nHost: [a"])
+def test_a_request_without_a_host_or_with_one_that_is_none_is_refused(service: Any, host: str) -> None:
+    answer = sent(service, request(f"GET /order HTTP/1.1{host}\nConnection: close"))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b'"/problems/bad-host"' in answer
+
+
+@pytest.mark.parametrize(
+    "host", ["a", "shop.example:9090", "127.0.0.1:1", "[::1]:9090", "_x.b\u00fccher".encode("idna").decode(), ""]
+)
+def test_every_host_that_an_address_can_have_is_taken(service: Any, host: str) -> None:
+    assert sent(service, request(f"GET /order HTTP/1.1\nHost: {host}\nConnection: close")).startswith(b"HTTP/1.1 200 ")
+
+
+def test_http_1_0_needs_no_host(service: Any) -> None:
+    assert sent(service, request("GET /order HTTP/1.0")).startswith(b"HTTP/1.1 200 ")
+
+
+LARGE = ["X-Large: " + "x" * 40_000, "\n".join(f"X-{n}: {'x' * 1000}" for n in range(40))]
+
+
+@pytest.mark.parametrize("fields", LARGE)
+def test_a_head_over_the_limit_is_refused(service: Any, fields: str) -> None:
+    answer = sent(service, request(f"GET /order HTTP/1.1\nHost: a\n{fields}"))
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert b'"/problems/head-too-large"' in answer
+
+
+def test_an_address_over_the_limit_is_refused(service: Any) -> None:
+    assert sent(service, request(f"GET /order?email={'x' * 40_000} HTTP/1.1\nHost: a")).startswith(b"HTTP/1.1 431 ")
+
+
+@pytest.mark.parametrize("unfinished", [b"X-Large: ", b"X-Large", b"", b"X: y\r\nX-Large: "])
+def test_a_head_that_does_not_end_is_refused(service: Any, unfinished: bytes) -> None:
+    start = b"GET /order HTTP/1.1\r\nHost: a\r\n" + unfinished
+    assert sent(service, start + b"x" * 400_000).startswith(b"HTTP/1.1 431 ")
+
+
+def test_trailers_that_do_not_end_are_refused(service: Any) -> None:
+    head = "POST /order HTTP/1.1\nHost: a\nContent-Type: application/json\nTransfer-Encoding: chunked"
+    answer = sent(service, request(head, b"%x\r\n%b\r\n0\r\nX-Large: " % (len(BODY), BODY)) + b"x" * 700_000)
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert service.rows("orders") == 0
+
+
+def test_a_trailer_is_no_header(service: Any) -> None:
+    head = (
+        "POST /order HTTP/1.1\nHost: a\nContent-Type: application/json\nIdempotency-Key: a\nTransfer-Encoding: chunked"
+    )
+    body = b"%x\r\n%b\r\n0\r\nIdempotency-Key: b\r\n\r\n" % (len(BODY), BODY)
+    answer = sent(service, request(head, body) + request("GET /order HTTP/1.1\nHost: a\nConnection: close"))
+    assert re.findall(rb"HTTP/1\.1 (\d+) ", answer) == [b"202", b"200"]
+
+
+def test_a_head_just_under_the_limit_is_read(service: Any) -> None:
+    answer = sent(service, request(f"GET /order HTTP/1.1\nHost: a\nX-Large: {'x' * 32_000}\nConnection: close"))
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+def test_requests_before_what_is_none_are_answered_and_nothing_is_taken_for_their_answer(service: Any) -> None:
+    one = request("GET /order HTTP/1.1\nHost: a")
+    other = request(f"GET /order/{UNKNOWN} HTTP/1.1\nHost: a")
+    answers = sent(service, one + other + b"no HTTP\r\n\r\n")
+    assert re.findall(rb"HTTP/1\.1 (\d+) ", answers) == [b"200", b"404"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"no HTTP\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n"],
+)
+def test_what_is_no_request_is_answered_with_a_problem(service: Any, data: bytes) -> None:
+    head, _, body = sent(service, data).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"content-type: application/problem+json" in head
+    assert json.loads(body)["type"] == "/problems/bad-request"
+
+
+def test_a_name_that_is_given_twice_is_not_repeated_if_it_may_be_a_card(service: Any) -> None:
+    response = post(service, b'{"4929123456781234": 1, "4929123456781234": 2}')
+    assert kind(response) == (422, "repeated-field")
+    assert "4929" not in response.text
+
+
+@pytest.mark.parametrize("since", ["0.5", "1700000000", "1700000000000", "-1", "2026-01-31"])
+def test_a_time_is_no_number(service: Any, since: str) -> None:
+    response = service.client.get("/order", params={"since": since})
+    assert kind(response) == (422, "invalid-request")
+    assert [error["field"] for error in response.json()["errors"]] == ["since"]
+
+
 def test_what_proxies_say_of_themselves_changes_no_answer(service: Any) -> None:
     plain = post(service)
     forwarded = post(

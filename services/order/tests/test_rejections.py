@@ -26,6 +26,7 @@ CUSTOMER: dict[str, tuple[dict[str, object], str, str]] = {
     "a blank name": ({"name": "   "}, "bad-length", "customer.name"),
     "an over-long name": ({"name": "n" * 201}, "bad-length", "customer.name"),
     "a name with a NUL": ({"name": "a\x00b"}, "bad-text", "customer.name"),
+    "a name of which nothing is seen": ({"name": "\u200b\u2060\u3164\u00ad"}, "bad-text", "customer.name"),
     "an email without a domain": ({"email": "someone@"}, "bad-email", "customer.email"),
     "an email without an at sign": ({"email": "example.com"}, "bad-email", "customer.email"),
     "an email with a line break": ({"email": "a@example.com\nBcc: b@example.com"}, "bad-email", "customer.email"),
@@ -84,6 +85,7 @@ PAYMENT: dict[str, tuple[dict[str, object], str, str]] = {
     "month 0": ({"expiryDate": "00/22"}, "bad-expiry", "paymentDetails.expiryDate"),
     "a year of four digits": ({"expiryDate": "02/2022"}, "bad-length", "paymentDetails.expiryDate"),
     "an expiry with a line break": ({"expiryDate": "2/22\n"}, "bad-expiry", "paymentDetails.expiryDate"),
+    "a holder of whom nothing is seen": ({"name": "\u2800\ufe0f\u115f"}, "bad-text", "paymentDetails.name"),
     "no holder": ({"name": ""}, "bad-length", "paymentDetails.name"),
 }
 MISTAKES = [

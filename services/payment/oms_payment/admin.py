@@ -18,7 +18,7 @@ from oms_chassis.admin.paging import PREFIX, Cursor, Limit, Text
 from oms_chassis.admin.service import Administered
 from oms_chassis.db import Transaction
 from oms_chassis.http import pages
-from oms_chassis.http.bodies import VISIBLE, Body, View
+from oms_chassis.http.bodies import PRINTABLE, Body, View, Visible
 from oms_chassis.http.problems import documented
 from oms_chassis.jobs import interventions, listing
 from oms_chassis.messaging import outbox
@@ -59,7 +59,7 @@ class Resolution(Body):
     of it and never charges it later; or note that the money `was-refunded` by another way, under this reference."""
 
     how: Literal["ask", "close", "was-refunded"] = "ask"
-    reference: str | None = Field(default=None, max_length=100, pattern=VISIBLE)
+    reference: Visible | None = Field(default=None, max_length=100, pattern=PRINTABLE)
 
     @model_validator(mode="after")
     def _names_the_refund(self) -> Self:

@@ -19,6 +19,7 @@ from oms_chassis.http.edge import Edge
 from oms_chassis.http.errors import Failsafe
 from oms_chassis.http.messages import Messages
 from oms_chassis.http.problems import BodyTooLarge, InvalidRequest, Problem
+from oms_chassis.http.strictness import StrictJson
 from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.metrics import Metrics
 
@@ -59,6 +60,7 @@ def create(
     dependencies.provide(app, provides, routers)
     for router in routers:
         app.include_router(router)
+    app.add_middleware(StrictJson)
     app.add_middleware(StrictQuery, routes=app.routes)
     app.add_middleware(BodyLimit, limit=body_limit)
     if edge is not None:

@@ -3,16 +3,28 @@
 Requests are strict: no value is converted, no unknown field is ignored, and no error repeats what was sent.
 """
 
-from typing import Any, Self
+import unicodedata
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 from sqlalchemy import Row
 
 # Control characters have no place in a name, and Postgres does not take a NUL in any text.
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
-# The same, and something visible.
-VISIBLE = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
+_SEEN = "LNPS"  # letters, numbers, punctuation, symbols: the first letters of their Unicode categories
+_FILLERS = "\u115f\u1160\u2800\u3164\uffa0"  # letters and a symbol that are drawn as nothing
+
+
+def visible(text: str) -> str:
+    """A text in which there is something to see. Raises PydanticCustomError, as validators do."""
+    if any(unicodedata.category(one)[0] in _SEEN and one not in _FILLERS for one in text):
+        return text
+    raise PydanticCustomError("bad-text", "must hold a character that can be seen")
+
+
+Visible = Annotated[str, AfterValidator(visible)]
 
 
 class Body(BaseModel):

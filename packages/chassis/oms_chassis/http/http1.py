@@ -3,41 +3,82 @@
 A client may offer to go on in another protocol (`Upgrade: h2c` is what Java's offers by default), and a server may pass
 the offer over (RFC 9110, 7.8). uvicorn does, but its parser takes the body for the other protocol's first bytes. Here
 such a request's head is read a second time, without the offer.
+
+The parser sets no limit to a request's head, and hands trailers over as headers. Here a head has a limit, nobody reads
+trailers, and what cannot be read is answered with a problem, after the requests before it, as the connection's last.
 """
 
+from typing import Any
+
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from oms_chassis.http import problems
+from oms_chassis.http.problems import HttpError, Problem
+
+HEAD_LIMIT = 32 * 1024  # bytes of a request line with its headers
+LINGER = 1.0  # seconds for a client to read why it is refused, before what it still sends resets the connection
+
+
+class HeadTooLarge(Problem):
+    """The request line and its headers are over the limit."""
+
+    status, kind, title = 431, "head-too-large", "The request's headers are too large"
 
 
 class Http1(HttpToolsProtocol):
-    """uvicorn's protocol, which reads the body of a request that offers an upgrade."""
+    """uvicorn's protocol, which reads the body of a request that offers an upgrade, and no head without end."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._unread = 0  # bytes since a request, or a piece of a body, was complete
+        self._is_over = False  # what comes now is not read
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the client's."""
         self._unset_keepalive_if_required()
+        if self._is_over:
+            return
+        self._unread += len(data)
+        try:
+            self._read(data)
+        except httptools.HttpParserError as error:
+            cause = error.__context__  # what a callback raised
+            self._refuse(cause if isinstance(cause, Problem) else HttpError(400, {}))
+        else:
+            if self._unread > HEAD_LIMIT:
+                self._refuse(HeadTooLarge())
+
+    def _read(self, data: bytes) -> None:
         while data:
             try:
                 self.parser.feed_data(data)
             except httptools.HttpParserUpgrade as offer:
                 if self.parser.get_method() == b"CONNECT":  # no offer: there is nothing to read without the tunnel
-                    self.send_400_response("There is no way through here.")
-                    return
+                    raise httptools.HttpParserError from None
                 data = self._head_without_the_offer() + data[offer.args[0] :]
                 self._read_again()
-            except httptools.HttpParserError:
-                self.send_400_response("Invalid HTTP request received.")
-                return
             else:
                 return
 
     def on_headers_complete(self) -> None:
-        """Begin the request, unless its head is to be read again."""
+        """Begin the request, unless its head is to be read again. Raises HeadTooLarge."""
+        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > HEAD_LIMIT:
+            raise HeadTooLarge
         if not self._is_offer():
             super().on_headers_complete()
+            self._unread = 0
+            self.headers = []  # for trailers: the request has its own list
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of a body."""
+        self._unread = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """End the request, unless its head is to be read again."""
         if not self._is_offer():
+            self._unread = 0
             super().on_message_complete()
 
     def _is_offer(self) -> bool:
@@ -52,3 +93,26 @@ class Http1(HttpToolsProtocol):
         lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)]
         lines += [b"%b: %b" % field for field in self.headers if field[0] != b"upgrade"]
         return b"\r\n".join([*lines, b"", b""])
+
+    def _refuse(self, problem: Problem) -> None:
+        """Answer what cannot be read, unless the client would take this for the answer to a request before it."""
+        self._is_over = True
+        newest = self.cycle
+        if newest is not None and not newest.response_complete:
+            if not newest.more_body:
+                newest.keep_alive = False  # it was read whole, and its answer is the last one
+                return
+            newest.disconnected = True  # whoever waits for its body waits in vain
+            newest.message_event.set()
+            if self.pipeline or newest.response_started:
+                self.transport.close()
+                return
+        self._answer(problem)
+
+    def _answer(self, problem: Problem) -> None:
+        answer = problems.respond(problem)
+        fields = [*self.server_state.default_headers, *answer.raw_headers, (b"connection", b"close")]
+        head = b"".join(b"%b: %b\r\n" % field for field in fields)
+        self.transport.write(STATUS_LINE[problem.status] + head + b"\r\n" + bytes(answer.body))
+        self.transport.write_eof()
+        self.loop.call_later(LINGER, self.transport.close)

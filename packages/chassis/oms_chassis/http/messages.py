@@ -1,5 +1,6 @@
 """What HTTP itself says about a request (RFC 9110): HEAD and OPTIONS, and headers that can mean one thing only."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from email.message import Message as Fields
@@ -14,6 +15,14 @@ from oms_chassis.http.problems import Problem
 # Of two values, one would be passed over: whoever is in front may have taken the other.
 SINGLE = {b"host": "Host", b"content-type": "Content-Type", b"idempotency-key": "Idempotency-Key"}
 CHARSETS = {"utf-8", "utf8", "us-ascii"}
+# A name or an address, perhaps with a port (RFC 9112, 3.2); empty where the target has none.
+_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]*)?\Z")
+
+
+class BadHost(Problem):
+    """HTTP/1.1 asks for a Host with each request, and for one that can be that of an address."""
+
+    status, kind, title = 400, "bad-host", "The request must have a Host"
 
 
 class RepeatedHeader(Problem):
@@ -46,7 +55,7 @@ class Messages:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if (problem := judged(scope["headers"])) is not None:
+        if (problem := judged(scope["headers"], scope["http_version"])) is not None:
             await problems.respond(problem)(scope, receive, send)
         elif scope["method"] == "HEAD":
             await self._head(scope, receive, send)
@@ -70,12 +79,15 @@ class Messages:
         return ", ".join(routes.methods(self._routes, scope["path"]))
 
 
-def judged(headers: Sequence[tuple[bytes, bytes]]) -> Problem | None:
+def judged(headers: Sequence[tuple[bytes, bytes]], version: str) -> Problem | None:
     """What is wrong with a request's headers."""
     counted = Counter(name for name, _ in headers if name in SINGLE)
     if repeated := [SINGLE[name] for name, count in counted.items() if count > 1]:
         return RepeatedHeader(*((name, "must be given once") for name in repeated))
     given = dict(headers)
+    host = given.get(b"host", None if version == "1.1" else b"")
+    if host is None or not _HOST.match(host):
+        return BadHost(("Host", "must be the name that the request is sent to"))
     if given.get(b"content-encoding", b"identity").strip().lower() != b"identity":
         return UnsupportedEncoding()
     if _charset(given.get(b"content-type", b"")) not in CHARSETS:

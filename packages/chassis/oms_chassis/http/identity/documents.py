@@ -1,4 +1,5 @@
-"""What OpenAPI says about callers: the ways to say who one is, each route's scopes, and what it is refused for."""
+"""What OpenAPI says about callers: the ways to say who one is, each route's scopes, and what it is refused for; and
+that no header or query parameter is null, which FastAPI says of each that may be left out."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -39,7 +40,17 @@ def _extend(document: dict[str, Any], settings: AccessSettings, requirements: Se
         for method in one.methods:
             operation = document["paths"].get(one.route.path_format, {}).get(method.lower())
             if operation is not None:
+                _correct_parameters(operation)
                 _extend_operation(operation, one.scopes, schemes, is_limited=settings.rate_limit is not None)
+
+
+def _correct_parameters(operation: dict[str, Any]) -> None:
+    for parameter in operation.get("parameters", ()):
+        schema = parameter["schema"]
+        kinds = [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]
+        if len(kinds) == 1:
+            del schema["anyOf"]
+            schema.update(kinds[0])
 
 
 def _extend_operation(
