@@ -62,8 +62,8 @@ bench: setup ## measure throughput and latency, next to FastStream and a naive b
 bench-scale: setup ## time every filter and more with a million orders and 100,000 items in the database
 	@.venv/bin/python -m benchmarks.scale
 
-fuzz: setup ## tens of thousands of requests and records that make no sense (a quarter of an hour)
-	@OMS_EXAMPLES=6000 .venv/bin/pytest --timeout 3600 services/order/tests/test_any_bytes.py packages/contracts/tests/test_any_event.py
+fuzz: setup ## tens of thousands of requests and records that make no sense, or follow the OpenAPI documents (an hour)
+	@OMS_EXAMPLES=6000 .venv/bin/pytest --timeout 7200 services/*/tests/test_document.py services/order/tests/test_any_bytes.py packages/contracts/tests/test_any_event.py
 
 footprint: setup ## measure a cluster of its own: images, memory, start and update
 	@scripts/footprint.sh

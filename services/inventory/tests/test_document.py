@@ -1,0 +1,33 @@
+"""The OpenAPI document and the service say the same, whatever is sent."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from support import openapi
+
+
+def test_every_answer_is_as_the_document_says(seed: Callable[..., None], address: str, tmp_path: Path) -> None:
+    seed(Item1=3)
+    assert openapi.cases_held(address, tmp_path) > 200
+
+
+@pytest.fixture
+def paths(client: httpx.Client) -> dict[str, Any]:
+    found: dict[str, Any] = client.get("/openapi.json").json()["paths"]
+    return found
+
+
+def test_a_parameter_may_be_left_out_and_is_never_null(paths: dict[str, Any]) -> None:
+    operations = [operation for path in paths.values() for operation in path.values()]
+    schemas = [parameter["schema"] for operation in operations for parameter in operation.get("parameters", ())]
+    assert '"If-Match"' in json.dumps(schemas)
+    assert "null" not in json.dumps(schemas)
+
+
+def test_the_document_says_that_a_correction_is_one(client: httpx.Client) -> None:
+    schemas = client.get("/openapi.json").json()["components"]["schemas"]
+    assert schemas["CorrectBody"]["properties"]["quantity"]["not"] == {"const": 0}
