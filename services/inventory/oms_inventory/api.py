@@ -64,7 +64,10 @@ def show_item(database: Database, response: Response, item_id: ItemId) -> ItemVi
     "/items/{item_id}",
     summary="Create an item or change its name and price",
     dependencies=[Depends(Needs("items:write"))],
-    responses=documented(*WITH_A_BODY, ItemNotFound, ItemChanged, ItemExists, Unavailable, OutcomeUnknown),
+    responses={
+        201: {"model": ItemView, "description": "The item is new"},
+        **documented(*WITH_A_BODY, ItemNotFound, ItemChanged, ItemExists, Unavailable, OutcomeUnknown),
+    },
 )
 def put_item(
     database: Database,

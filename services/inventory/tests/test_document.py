@@ -31,3 +31,8 @@ def test_a_parameter_may_be_left_out_and_is_never_null(paths: dict[str, Any]) ->
 def test_the_document_says_that_a_correction_is_one(client: httpx.Client) -> None:
     schemas = client.get("/openapi.json").json()["components"]["schemas"]
     assert schemas["CorrectBody"]["properties"]["quantity"]["not"] == {"const": 0}
+
+
+def test_the_document_says_that_an_item_may_be_new(paths: dict[str, Any]) -> None:
+    answers = paths["/items/{item_id}"]["put"]["responses"]
+    assert answers["201"]["content"] == answers["200"]["content"] != {}
