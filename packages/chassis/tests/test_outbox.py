@@ -74,9 +74,9 @@ def test_what_was_not_acknowledged_stays_and_is_sent_again(database: Database, m
     assert _sent(stream) == [b"a", b"b"]
 
 
-def test_one_relay_sends_and_another_takes_over(database: Database, database_url: str, metrics: Metrics) -> None:
+def test_one_relay_sends_and_another_takes_over(database: Database, metrics: Metrics) -> None:
     first, second = MemoryStream(), MemoryStream()
-    other = Database(database_url, 2)
+    other = Database(database._url, 2)
     with running(Relay(database, first, metrics)) as stop_first:
         _put(database, "one")
         eventually(lambda: _sent(first) == [b"one"])

@@ -146,7 +146,7 @@ def test_the_command_sets_the_service_back(
 def test_the_command_goes_back_no_further_than_repetitions_are_recognised(
     command: Service, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(command, ["rewind", "--since", (datetime.now(UTC) - timedelta(days=8)).isoformat()]) == 2
+    assert main(command, ["rewind", "--since", (datetime.now(UTC) - timedelta(days=10)).isoformat()]) == 2
     assert "rewind_too_far" in capsys.readouterr().out
 
 
