@@ -6,21 +6,17 @@ four cancel what they ordered, at any moment of its first seconds.
 
 import asyncio
 import random
-import threading
 import time
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 from uuid import uuid4
 
 import httpx
 from support import load
-from support.chassis import eventually
 from support.load import Outcome
 from support.orders import Body
+from support.traffic import ANSWER_SECONDS, Background
 
 GIVE_UP = 300.0  # seconds after which a client with a key gives up
-ANSWER_SECONDS = 30.0  # seconds that a client waits for an answer: longer than any may take, so that its length is seen
 CANCELS_WITHIN = 3.0  # seconds after its acceptance in which an order is cancelled
 CHANGES_EVERY = 2.0  # seconds between two changes of a price or of stock
 _NOT_NOW = {0, 409, *load.RETRIED}
@@ -34,44 +30,15 @@ class Seen(Outcome):
     wrong: list[str] = field(default_factory=list)
 
 
-class Clients:
-    """From the beginning of a block to its end, at `rate` orders a second."""
+class Clients(Background[Seen]):
+    """Customers at `rate` orders a second, and a shopkeeper."""
 
     def __init__(self, url: str, inventory_url: str, rate: float, seed: int) -> None:
+        super().__init__(Seen())
         self._url, self._inventory_url, self._rate = url, inventory_url, rate
         self._rng = random.Random(seed)
-        self.seen = Seen()
-        self._ending = threading.Event()
-        self._errors: list[BaseException] = []
-        self._thread = threading.Thread(target=self._run, name="clients", daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._ending.set()
-        self._thread.join()
-
-    def await_accepted(self, count: int) -> None:
-        """Return once so many orders are accepted."""
-        eventually(lambda: len(self.seen.answers) >= count or self._errors, within=60.0)
-
-    def stop(self) -> Seen:
-        """Send nothing new; what everybody saw, once the last one has an answer."""
-        self._ending.set()
-        self._thread.join()
-        for error in self._errors:
-            raise error
-        return self.seen
-
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._act())
-        except BaseException as error:  # noqa: BLE001 - stop raises it, in the test's own thread
-            self._errors.append(error)
-
-    async def _act(self) -> None:
+    async def _send(self) -> None:
         async with load.client_of(self._url, ANSWER_SECONDS) as client, asyncio.TaskGroup() as group:
             group.create_task(self._keep_shop())
             began, number = time.monotonic(), 0

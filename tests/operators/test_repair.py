@@ -5,19 +5,14 @@ that is away, a header that no client sends, an event that is swallowed.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import httpx
-import psycopg
 import pytest
-from support import catalogue
 from support.chassis import eventually
-from support.operators import Operator
+from support.operators import Operator, own_platform, run_sql
 from support.orders import body, ended, messages, place, read
 
 from oms_platform.platform import Platform
-from oms_servers.postgres import NO_FSYNC
-from oms_servers.testing import temporary_folder
 from oms_simulators.payment.testcards import TEST_CARDS, Outcome
 
 POISON, LOST, UNFIT, HELD = 3, 5, 7, 11  # of Item3, at 690: by their totals the causes know their orders
@@ -41,10 +36,8 @@ def total(quantity: int) -> int:
 
 @pytest.fixture(scope="module")
 def platform() -> Iterator[Platform]:
-    with temporary_folder() as folder, Platform(folder, environment=catalogue.ENVIRONMENT, postgres=NO_FSYNC) as made:
-        catalogue.await_known(made.url)
+    with own_platform() as made:
         yield made
-        made.kill()
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +51,6 @@ def orders(platform: Platform) -> Iterator[httpx.Client]:
         yield client
 
 
-def sql(platform: Platform, service: str, statement: str) -> list[Any]:
-    with psycopg.connect(platform.databases[service].url, autocommit=True) as connection:
-        cursor = connection.execute(statement.encode())
-        return cursor.fetchall() if cursor.description else []
-
-
 def held_up(operator: Operator) -> dict[tuple[str, str], dict[str, str]]:
     """What the doctor finds, by what is held up and where."""
     found = operator.json("doctor", "--seconds", "0", code=3)
@@ -75,8 +62,8 @@ def stuck(platform: Platform, operator: Operator) -> dict[str, str]:
     """The six orders, by cause. The others are open until their test repairs them."""
     with httpx.Client(base_url=platform.url, timeout=20.0) as client:
         messenger = given_up_message(platform, operator, client)
-        sql(platform, "payment", f"ALTER TABLE payment ADD CONSTRAINT poison CHECK (amount <> {total(POISON)})")
-        sql(platform, "order", SABOTAGE.format(lost=total(LOST), unfit=total(UNFIT)))
+        run_sql(platform, "payment", f"ALTER TABLE payment ADD CONSTRAINT poison CHECK (amount <> {total(POISON)})")
+        run_sql(platform, "order", SABOTAGE.format(lost=total(LOST), unfit=total(UNFIT)))
         placed = {
             "message": messenger,
             "poison": place(client, body(("Item3", POISON))),
@@ -84,7 +71,7 @@ def stuck(platform: Platform, operator: Operator) -> dict[str, str]:
             "unfit": place(client, body(("Item3", UNFIT))),
             "gateway": place(client, body(card=UNAVAILABLE)),
         }
-        sql(platform, "inventory", "ALTER TABLE allocation RENAME TO allocation_away")
+        run_sql(platform, "inventory", "ALTER TABLE allocation RENAME TO allocation_away")
         placed["paused"] = place(client, body(("Item3", HELD)))
     return placed
 
@@ -95,9 +82,9 @@ def given_up_message(platform: Platform, operator: Operator, client: httpx.Clien
     order = place(client, body())
     ended(client, order)
     last = f"UPDATE job SET failed_calls = 499, run_at = now() WHERE id = '{order}' AND failed_calls > 0 RETURNING 1"
-    assert eventually(lambda: sql(platform, "email", last), 60)
+    assert eventually(lambda: run_sql(platform, "email", last), 60)
     given_up = f"SELECT 1 FROM message WHERE order_id = '{order}' AND state = 'failed'"
-    assert eventually(lambda: sql(platform, "email", given_up), 90)
+    assert eventually(lambda: run_sql(platform, "email", given_up), 90)
     operator.oms("fail", "clear")
     return order
 
@@ -113,7 +100,7 @@ def found(platform: Platform, operator: Operator, stuck: dict[str, str]) -> dict
         return found if {paused[0], *(f"order {one}" for one in stuck.values())} <= named else {}
 
     found = eventually(all_named, 120)
-    sql(platform, "inventory", "ALTER TABLE allocation_away RENAME TO allocation")
+    run_sql(platform, "inventory", "ALTER TABLE allocation_away RENAME TO allocation")
     assert eventually(lambda: paused not in held_up(operator), 60)
     return found
 
@@ -168,7 +155,7 @@ def test_a_poison_record_is_found_and_applied_once_its_cause_is_repaired(
     command = ("deadletters", "redrive", "payment", str(letter["id"]))
     refused = operator.run(*command, "--dry-run")
     assert (refused.returncode, "fails by CheckViolation" in refused.stdout) == (1, True)
-    sql(platform, "payment", "ALTER TABLE payment DROP CONSTRAINT poison")
+    run_sql(platform, "payment", "ALTER TABLE payment DROP CONSTRAINT poison")
     assert "applied" in operator.oms(*command, "--dry-run")
     assert read(orders, stuck["poison"])["status"] == "PENDING"
     assert "applied" in operator.oms(*command, "--as", "bob", "--reason", "the constraint is gone")
@@ -185,7 +172,7 @@ def test_a_quarantined_event_is_sent_once_it_can_be(
     platform: Platform, operator: Operator, stuck: dict[str, str], found: object, orders: httpx.Client
 ) -> None:
     (row,) = operator.json("outbox", "list", "--service", "order", "--order", stuck["unfit"])
-    sql(platform, "order", "DROP TRIGGER sabotage ON outbox; UPDATE outbox_quarantine SET headers = NULL")
+    run_sql(platform, "order", "DROP TRIGGER sabotage ON outbox; UPDATE outbox_quarantine SET headers = NULL")
     assert "waits to be sent" in operator.oms("outbox", "redrive", "order", str(row["id"]))
     assert ended(orders, stuck["unfit"])["status"] == "CONFIRMED"
 
@@ -226,10 +213,10 @@ def test_a_payment_that_was_refunded_by_another_way_is_resolved(
     platform: Platform, operator: Operator, found: object, orders: httpx.Client
 ) -> None:
     # The gateway gives nothing back for this charge, as for one that it has charged back to the customer.
-    sql(platform, "payment", "ALTER TABLE gateway_simulator.refund ADD CONSTRAINT no CHECK (amount <> 249000000)")
+    run_sql(platform, "payment", "ALTER TABLE gateway_simulator.refund ADD CONSTRAINT no CHECK (amount <> 249000000)")
     order = place(orders, body(("Item5", 10_000)))
     failing = f"SELECT 1 FROM job WHERE queue = 'refund' AND subject = '{order}' AND last_error IS NOT NULL"
-    assert eventually(lambda: sql(platform, "payment", failing), 60)
+    assert eventually(lambda: run_sql(platform, "payment", failing), 60)
     (payment,) = operator.json("payments", "list", "--state", "REFUNDING")
     assert payment["orderId"] == order
     command = ("payments", "resolve", order, "--refunded", "bank transfer 17")

@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 from invariants import Sources, check_when_quiet
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
-from support import catalogue, traces
+from support import traces
 from support.chassis import eventually
-from support.operators import Operator
+from support.operators import Operator, own_platform, run_sql
 from support.orders import DECLINED, body, ended, place
 
 from oms_chassis.messaging.kafka import KafkaSink
@@ -29,8 +28,6 @@ from oms_chassis.settings import Settings
 from oms_contracts import topics
 from oms_contracts.topics import INVENTORY_UPDATED, SERVICES
 from oms_platform.platform import Platform
-from oms_servers.postgres import NO_FSYNC
-from oms_servers.testing import temporary_folder
 
 
 def _letters() -> str:
@@ -67,10 +64,8 @@ class Customer:
 
 @pytest.fixture(scope="module")
 def platform() -> Iterator[Platform]:
-    with temporary_folder() as folder, Platform(folder, environment=catalogue.ENVIRONMENT, postgres=NO_FSYNC) as made:
-        catalogue.await_known(made.url)
+    with own_platform() as made:
         yield made
-        made.kill()
 
 
 @pytest.fixture(scope="module")
@@ -82,12 +77,6 @@ def operator(platform: Platform) -> Operator:
 def orders(platform: Platform) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=platform.url, timeout=20.0) as client:
         yield client
-
-
-def rows(platform: Platform, service: str, sql: str) -> list[Any]:
-    with psycopg.connect(platform.databases[service].url, autocommit=True) as connection:
-        cursor = connection.execute(sql.encode())
-        return cursor.fetchall() if cursor.description else []
 
 
 @pytest.fixture
@@ -111,8 +100,8 @@ def is_quiet(platform: Platform, customer: Customer) -> bool:
     """Whether nothing is still to be sent, and both notifiers have read how each order ended."""
     waiting = "SELECT 1 FROM outbox UNION ALL SELECT 1 FROM job"
     notified = "SELECT order_id FROM message WHERE state <> 'pending'"
-    return not any(rows(platform, name, waiting) for name in SERVICES) and all(
-        set(customer.orders.values()) <= {order for (order,) in rows(platform, name, notified)}
+    return not any(run_sql(platform, name, waiting) for name in SERVICES) and all(
+        set(customer.orders.values()) <= {order for (order,) in run_sql(platform, name, notified)}
         for name in ("sms", "email")
     )
 
@@ -124,8 +113,8 @@ def _send_poison(platform: Platform, customer: Customer) -> None:
     sink.send([Outgoing(INVENTORY_UPDATED.name, b"of nobody", value, [("who", customer.name.encode())])])
     sink.close()
     letters = "SELECT 1 FROM dead_letter WHERE value IS NOT NULL"
-    assert eventually(lambda: all(rows(platform, name, letters) for name in INVENTORY_UPDATED.read_by), 60)
-    assert eventually(lambda: not any(rows(platform, name, "SELECT 1 FROM outbox") for name in SERVICES))
+    assert eventually(lambda: all(run_sql(platform, name, letters) for name in INVENTORY_UPDATED.read_by), 60)
+    assert eventually(lambda: not any(run_sql(platform, name, "SELECT 1 FROM outbox") for name in SERVICES))
 
 
 @pytest.mark.timeout(600)

@@ -4,11 +4,18 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg
+
 from oms_contracts.topics import SERVICES
 from oms_platform.platform import Platform
+from oms_servers.postgres import NO_FSYNC
+from oms_servers.testing import temporary_folder
+from support import catalogue
 
 
 @dataclass(frozen=True)
@@ -50,3 +57,19 @@ class Operator:
         done = self.run(*arguments, "--json")
         assert done.returncode == code, done.stdout + done.stderr
         return json.loads(done.stdout)
+
+
+@contextmanager
+def own_platform() -> Iterator[Platform]:
+    """A platform of a module's own, with its stock known; ended at once at the end of the block."""
+    with temporary_folder() as folder, Platform(folder, environment=catalogue.ENVIRONMENT, postgres=NO_FSYNC) as made:
+        catalogue.await_known(made.url)
+        yield made
+        made.kill()
+
+
+def run_sql(platform: Platform, service: str, statement: str) -> list[Any]:
+    """Run a statement in a service's database; its rows, if it returns any."""
+    with psycopg.connect(platform.databases[service].url, autocommit=True) as connection:
+        cursor = connection.execute(statement.encode())
+        return cursor.fetchall() if cursor.description else []

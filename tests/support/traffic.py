@@ -3,9 +3,10 @@
 import asyncio
 import threading
 import time
+from abc import ABC, abstractmethod
 from itertools import cycle
 from types import TracebackType
-from typing import Self
+from typing import Generic, Self, TypeVar
 
 import httpx
 
@@ -13,20 +14,21 @@ from support import load
 from support.chassis import eventually
 from support.load import Outcome
 
+Seen = TypeVar("Seen", bound=Outcome)
+
 EVERY = 0.25  # seconds between two orders
 ANSWER_SECONDS = 30.0  # seconds that a client waits for an answer: longer than any may take, so that its length is seen
 GIVE_UP = 240.0  # seconds after which a client with a key gives up
 
 
-class Traffic:
-    """Orders, from the beginning of a block to its end; then the last clients are waited for."""
+class Background(ABC, Generic[Seen]):
+    """A load in a thread of its own, from the beginning of a block to its end; then the last clients are waited for."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._outcome = Outcome()
+    def __init__(self, seen: Seen) -> None:
+        self.seen = seen
         self._ending = threading.Event()
         self._errors: list[BaseException] = []
-        self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="load", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -36,23 +38,35 @@ class Traffic:
         self._ending.set()
         self._thread.join()
 
+    @abstractmethod
+    async def _send(self) -> None:
+        """Send until `_ending` is set; what becomes of it goes into `seen`."""
+
     def await_accepted(self, count: int) -> None:
         """Return once so many orders are accepted."""
-        eventually(lambda: len(self._outcome.answers) >= count or self._errors, within=60.0)
+        eventually(lambda: len(self.seen.answers) >= count or self._errors, within=60.0)
 
-    def stop(self) -> Outcome:
+    def stop(self) -> Seen:
         """Send nothing new; what became of everything, once the last client has its answer."""
         self._ending.set()
         self._thread.join()
         for error in self._errors:
             raise error
-        return self._outcome
+        return self.seen
 
     def _run(self) -> None:
         try:
             asyncio.run(self._send())
         except BaseException as error:  # noqa: BLE001 - stop raises it, in the test's own thread
             self._errors.append(error)
+
+
+class Traffic(Background[Outcome]):
+    """Orders at a low rate."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(Outcome())
+        self._url = url
 
     async def _send(self) -> None:
         deadline = time.monotonic() + GIVE_UP
@@ -66,6 +80,6 @@ class Traffic:
     async def _order(self, client: httpx.AsyncClient, number: int, deadline: float) -> None:
         order = load.mix(10)[number // 2 % 10]
         if number % 2:
-            await load.post_until_accepted(client, order, self._outcome, deadline)
+            await load.post_until_accepted(client, order, self.seen, deadline)
         else:
-            await load.post_once(client, order, self._outcome)
+            await load.post_once(client, order, self.seen)

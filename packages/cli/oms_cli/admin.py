@@ -2,7 +2,7 @@
 
 import getpass
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -81,6 +81,12 @@ class Admin:
             if len(found) >= limit:
                 break
         return found[:limit]
+
+    def pages_of(
+        self, services: Iterable[str], path: str, limit: int, label: str = "service", /, **params: str | int | None
+    ) -> list[Json]:
+        """The first so many of each service's list, with the service's name under `label`."""
+        return [{label: name, **one} for name in services for one in self.pages(name, path, limit, **params)]
 
     def _pages(self, service: str, path: str, params: dict[str, Any]) -> Iterator[list[Json]]:
         response = self._ask("GET", service, path, params=params)

@@ -32,11 +32,7 @@ def list_audit(
     """
     admin = reading(urls)
     filters = {"operator": operator, "subject": subject, "action": action}
-    found = [
-        {"service": name, **entry}
-        for name in chosen(service)
-        for entry in admin.pages(name, "/admin/audit", limit, **filters)
-    ]
+    found = admin.pages_of(chosen(service), "/admin/audit", limit, **filters)
     newest = sorted(found, key=lambda entry: str(entry["at"]), reverse=True)[:limit]
     out(newest, entries, as_json=as_json)
 

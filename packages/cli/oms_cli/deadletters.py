@@ -52,11 +52,7 @@ def list_letters(
     """
     admin = reading(urls)
     filters = {"state": state, "topic": topic, "subject": subject, "error": error}
-    found = [
-        {"service": name, **letter}
-        for name in chosen(service)
-        for letter in admin.pages(name, "/admin/dead-letters", limit, **filters)
-    ]
+    found = admin.pages_of(chosen(service), "/admin/dead-letters", limit, **filters)
     out(found[:limit], _letters, as_json=as_json)
 
 

@@ -34,11 +34,7 @@ def list_jobs(
     """
     admin = reading(urls)
     filters = {"state": state, "queue": queue, "subject": subject}
-    found = [
-        {"service": name, **job}
-        for name in chosen(service)
-        for job in admin.pages(name, "/admin/jobs", limit, **filters)
-    ]
+    found = admin.pages_of(chosen(service), "/admin/jobs", limit, **filters)
     out(found[:limit], _jobs, as_json=as_json)
 
 

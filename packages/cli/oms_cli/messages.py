@@ -45,11 +45,7 @@ def list_messages(
     Example: `oms messages list --channel email`
     """
     admin = reading(urls)
-    found = [
-        {"channel": name, **one}
-        for name in _channels(channel)
-        for one in admin.pages(name, "/admin/messages", limit, state=state)
-    ]
+    found = admin.pages_of(_channels(channel), "/admin/messages", limit, "channel", state=state)
     out(found[:limit], _messages, as_json=as_json)
 
 
@@ -87,9 +83,8 @@ def resend(
         [one for order in orders for one in _given_up(admin, _channels(channel), order)]
         if orders
         else [
-            (by, str(one["orderId"]))
-            for by in _channels(channel)
-            for one in admin.pages(by, "/admin/messages", limit, state="failed")
+            (str(one["channel"]), str(one["orderId"]))
+            for one in admin.pages_of(_channels(channel), "/admin/messages", limit, "channel", state="failed")
         ]
     )
     act_on_each(

@@ -31,11 +31,7 @@ def list_rows(
     Example: `oms outbox list --service order`
     """
     admin = reading(urls)
-    found = [
-        {"service": name, **row}
-        for name in chosen(service)
-        for row in admin.pages(name, "/admin/outbox", limit, topic=topic, subject=subject)
-    ]
+    found = admin.pages_of(chosen(service), "/admin/outbox", limit, topic=topic, subject=subject)
     out(found[:limit], _rows, as_json=as_json)
 
 
