@@ -1,12 +1,15 @@
 """What most of the chassis's tests need."""
 
-from collections.abc import Iterator
+import io
+import logging
+from collections.abc import Callable, Iterator
 
 import pytest
 from prometheus_client import CollectorRegistry
 from support.chassis import chassis_only
 
 from oms_chassis.db import Database
+from oms_chassis.telemetry import logs
 from oms_chassis.telemetry.metrics import Metrics
 from oms_servers.postgres import PostgresServer
 from oms_servers.testing import database_like
@@ -30,3 +33,15 @@ def _prepare(url: str) -> None:
 @pytest.fixture
 def metrics() -> Metrics:
     return Metrics(CollectorRegistry())
+
+
+@pytest.fixture
+def logged() -> Iterator[Callable[[], list[str]]]:
+    """The lines that the test has logged, as production writes them, whatever an earlier test configured."""
+    logs.configure("test", "INFO", "json")
+    (handler,) = logging.getLogger().handlers
+    assert isinstance(handler, logging.StreamHandler)
+    written = io.StringIO()
+    handler.setStream(written)
+    yield lambda: written.getvalue().splitlines()
+    logging.getLogger().removeHandler(handler)
