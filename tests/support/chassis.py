@@ -1,7 +1,9 @@
 """Helpers for tests of services on a real database."""
 
+import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from oms_chassis import migrations
@@ -20,6 +22,7 @@ from oms_chassis.messaging.streams import (
     next_offsets,
 )
 from oms_chassis.migrations import operators
+from oms_chassis.runtime.threads import Loop
 from oms_contracts.envelope import Event
 from oms_contracts.topics import TOPICS, Topic
 
@@ -38,6 +41,19 @@ def eventually(condition: Callable[[], T], within: float = 30.0) -> T:
         assert time.monotonic() < deadline, f"not so within {within} s: {getattr(condition, '__name__', condition)}"
         time.sleep(0.02)
     return value
+
+
+@contextmanager
+def running(loop: Loop) -> Iterator[None]:
+    """A consumer, a worker or another loop in a thread of its own."""
+    thread = threading.Thread(target=loop.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        loop.stop()
+        thread.join(30)
+        assert not thread.is_alive()
 
 
 def migrated(url: str, package: str) -> Database:

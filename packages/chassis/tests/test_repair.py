@@ -152,6 +152,20 @@ def test_a_dead_letter_is_listed_redriven_and_applied_once(
     assert audit(client) == [("deadletters.redrive", str(letter["id"]))]
 
 
+def test_a_dead_letter_that_a_later_release_has_settled_in_a_way_of_its_own_is_listed_and_shown(
+    client: TestClient, consumer: Consumer, orders: Orders, database: Database
+) -> None:
+    bury(consumer, orders, record("a", 1))
+    (letter,) = client.get("/admin/dead-letters").json()
+    database.execute("ALTER TABLE dead_letter DROP CONSTRAINT dead_letter_state")
+    database.execute("UPDATE dead_letter SET state = 'archived'")
+    assert client.get(f"/admin/dead-letters/{letter['id']}").json()["state"] == "archived"
+    answer = client.post(f"/admin/dead-letters/{letter['id']}/redrive")
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/dead-letter-settled")
+    evidence = client.post("/admin/evidence", json={"subjects": ["a"]})
+    assert evidence.status_code == 200
+
+
 def test_an_event_that_was_applied_by_another_delivery_is_not_applied_again(
     client: TestClient, consumer: Consumer, orders: Orders, database: Database
 ) -> None:

@@ -16,8 +16,9 @@ Count = Annotated[StrictInt, Field(ge=1)]
 GATEWAY_UNAVAILABLE = "gateway-unavailable"
 GATEWAY_REFUSED = "gateway-refused"
 GATEWAY_FAULTS = frozenset({GATEWAY_UNAVAILABLE, GATEWAY_REFUSED})
-# The reason of an OrderCancelled that its customer asked for.
+# Reasons of an OrderCancelled: its customer asked for it, or it waited for too long. Later releases may have others.
 CUSTOMER = "customer"
+TIMED_OUT = "timed-out"
 
 
 class Customer(Message):

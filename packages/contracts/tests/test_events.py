@@ -229,3 +229,20 @@ def test_an_event_says_where_it_comes_from_and_no_two_have_the_same_id() -> None
 def test_an_event_that_must_not_be_emitted_twice_gets_the_id_that_it_is_given() -> None:
     data = decode(topics.PAYMENT_REFUNDED, example(topics.PAYMENT_REFUNDED)).data
     assert topics.PAYMENT_REFUNDED.event(data, "o-1", id="o-1:refund").id == "o-1:refund"
+
+
+def _closed_sets(node: object, path: str = "") -> list[str]:
+    """Where a schema takes none but some values."""
+    if isinstance(node, list):
+        return [found for number, one in enumerate(node) for found in _closed_sets(one, f"{path}/{number}")]
+    if not isinstance(node, dict):
+        return []
+    found = [path] if {"enum", "const"} & node.keys() else []
+    return found + [one for name, value in node.items() for one in _closed_sets(value, f"{path}/{name}")]
+
+
+@pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
+def test_no_event_has_a_closed_set_of_values_to_which_a_later_release_could_not_add(topic: Topic) -> None:
+    schema = json.loads((SCHEMAS / f"{topic.name}.json").read_text())
+    envelope = ["/properties/datacontenttype", "/properties/specversion", "/properties/type"]
+    assert sorted(_closed_sets(schema)) == envelope

@@ -16,11 +16,13 @@ from oms_chassis.http import pages
 from oms_chassis.http.bodies import View
 from oms_chassis.http.problems import documented
 from oms_chassis.jobs import dead, listing
+from oms_chassis.laterreleases import extensible
 from oms_notifications import repository
 from oms_notifications.problems import MessageNotFailed, NoSuchMessage, NothingToSend
 
 router = APIRouter(prefix=PREFIX)
 OrderId = Annotated[str, Path(max_length=64)]
+STATES = ("pending", "sent", "failed", "unknown")
 
 
 class MessageView(View):
@@ -28,7 +30,7 @@ class MessageView(View):
 
     order_id: str
     kind: str
-    state: Literal["pending", "sent", "failed", "unknown"]
+    state: Annotated[str, extensible(STATES)]
     attempts: int
     reason: str | None
     provider_id: str | None

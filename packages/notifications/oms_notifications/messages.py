@@ -6,7 +6,15 @@ The wording promises nothing that the flow does not do, and says no more about a
 import re
 from enum import StrEnum
 
-from oms_contracts.events import CUSTOMER, GATEWAY_FAULTS, InventoryRejected, OrderCancelled, OrderEvent, PaymentFailed
+from oms_contracts.events import (
+    CUSTOMER,
+    GATEWAY_FAULTS,
+    TIMED_OUT,
+    InventoryRejected,
+    OrderCancelled,
+    OrderEvent,
+    PaymentFailed,
+)
 from oms_notifications.money import amount
 
 
@@ -56,12 +64,14 @@ def sms_text(kind: Kind, order: OrderEvent) -> str:
             return f"Your order {order_id} was cancelled: the payment did not go through. You were not charged."
         case Kind.OUT_OF_STOCK:
             return f"Your order {order_id} was cancelled: not enough stock. We are refunding {total}."
-        case Kind.CANCELLED if _is_by_the_customer(order):
+        case Kind.CANCELLED if _cancelled_for(order) == CUSTOMER:
             return f"Your order {order_id} is cancelled, as you asked. Whatever you paid goes back to your card."
-        case Kind.CANCELLED:
+        case Kind.CANCELLED if _cancelled_for(order) == TIMED_OUT:
             return (
                 f"Your order {order_id} was cancelled: it took us too long. Whatever you paid goes back to your card."
             )
+        case Kind.CANCELLED:
+            return f"Your order {order_id} was cancelled. Whatever you paid goes back to your card."
 
 
 def _body(kind: Kind, order: OrderEvent) -> list[str]:
@@ -89,10 +99,12 @@ def _body(kind: Kind, order: OrderEvent) -> list[str]:
                 "\n".join(_shortages(order)),
                 f"We are refunding {total} to your card.",
             ]
-        case Kind.CANCELLED if _is_by_the_customer(order):
+        case Kind.CANCELLED if _cancelled_for(order) == CUSTOMER:
             return ["we have cancelled your order, as you asked.", _MONEY_BACK]
-        case Kind.CANCELLED:
+        case Kind.CANCELLED if _cancelled_for(order) == TIMED_OUT:
             return ["we are sorry: your order took us too long, so we have cancelled it.", _MONEY_BACK]
+        case Kind.CANCELLED:
+            return ["we are sorry: your order was cancelled.", _MONEY_BACK]
 
 
 def _is_our_fault(order: OrderEvent) -> bool:
@@ -100,9 +112,9 @@ def _is_our_fault(order: OrderEvent) -> bool:
     return isinstance(order, PaymentFailed) and order.reason in GATEWAY_FAULTS
 
 
-def _is_by_the_customer(order: OrderEvent) -> bool:
-    """Whether the customer cancelled the order, rather than we."""
-    return isinstance(order, OrderCancelled) and order.reason == CUSTOMER
+def _cancelled_for(order: OrderEvent) -> str | None:
+    """Why the order was cancelled; a later release may have reasons that have no words here."""
+    return order.reason if isinstance(order, OrderCancelled) else None
 
 
 def _lines(order: OrderEvent) -> list[str]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol
 
 from oms_chassis.jobs.queue import Done, Job, NewJob, Outcome, Retry
@@ -43,8 +43,11 @@ class Notice:
 
     @classmethod
     def of(cls, job: Job) -> "Notice":
-        """The notice that a job carries."""
-        return cls(job.subject, **job.payload)
+        """The notice that a job carries. What a later release has added is passed over."""
+        return cls(job.subject, **{name: job.payload[name] for name in _CARRIED if name in job.payload})
+
+
+_CARRIED = tuple(field.name for field in fields(Notice) if field.name != "order_id")
 
 
 def job_id(order_id: str, kind: str) -> str:

@@ -99,4 +99,4 @@ def states(database: Database, orders: Sequence[str]) -> dict[str, str]:
 
 def retentions(days: float | None) -> Sequence[Retention]:
     """Messages that were sent, or will not be."""
-    return of_orders("message", "created_at", days, ended="state <> 'pending'")
+    return of_orders("message", "created_at", days, ended="state IN ('sent', 'failed', 'unknown')")

@@ -135,3 +135,20 @@ def test_messages_are_listed_by_page(client: TestClient, database: Database) -> 
     page = client.get("/admin/messages?state=pending&limit=2")
     assert [one["orderId"] for one in page.json()] == ["a", "b"]
     assert [one["orderId"] for one in client.get(page.links["next"]["url"]).json()] == ["c"]
+
+
+def test_a_message_in_a_state_of_a_later_release_is_listed_and_shown(client: TestClient, database: Database) -> None:
+    notify(database, "o1")
+    database.execute("ALTER TABLE message DROP CONSTRAINT message_state")
+    database.execute("UPDATE message SET state = 'scheduled'")
+    assert client.get("/admin/messages/o1").json()["state"] == "scheduled"
+    rows = repository.page(database, None, None, "", 10)
+    assert [admin.MessageView.of(row).state for row in rows] == ["scheduled"]
+    assert client.post("/admin/messages/o1/resend").status_code == 409
+
+
+def test_a_call_with_fields_of_a_later_release_is_made(database: Database, queue: JobQueue, provider: Provider) -> None:
+    notify(database, "o1")
+    database.execute("""UPDATE job SET payload = payload || '{"locale": "de"}'""")
+    process_due_jobs(database, queue)
+    assert [notice.key for notice in provider.notices] == ["o1.confirmed"]

@@ -117,7 +117,9 @@ def test_a_name_cannot_add_lines_or_hide_characters(name: str, item: str) -> Non
     assert all(character.isprintable() or character == "\n" for character in text)
 
 
-@pytest.mark.parametrize(("reason", "words"), [("customer", "as you asked"), ("timed-out", "too long")])
+@pytest.mark.parametrize(
+    ("reason", "words"), [("customer", "as you asked"), ("timed-out", "too long"), ("of-a-later-release", "cancelled")]
+)
 def test_a_cancelled_order_says_who_cancelled_it_and_where_the_money_goes(reason: str, words: str) -> None:
     order = cancelled(ORDER_ID, reason).data
     for text in (email_text(Kind.CANCELLED, order), sms_text(Kind.CANCELLED, order)):

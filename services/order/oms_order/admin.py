@@ -17,9 +17,8 @@ from oms_chassis.db import Transaction
 from oms_chassis.http import pages
 from oms_chassis.http.bodies import PRINTABLE, Body, View
 from oms_order import ids
-from oms_order.domain import Status
 from oms_order.repository import customers, orders, stuck
-from oms_order.schemas import OrderDetail
+from oms_order.schemas import OrderDetail, StatusShown
 
 router = APIRouter(prefix=PREFIX)
 FIRST = UUID(int=0)
@@ -30,7 +29,7 @@ class StuckOrder(View):
     """An order that is not terminal, the step that it waits for, and since when."""
 
     id: str
-    status: Status
+    status: StatusShown
     reason: str | None
     step: str
     placed_at: datetime
@@ -61,7 +60,7 @@ class CustomerAddress(Body):
 class CustomerView(View):
     """The orders of a customer, and all that was said of the customer in them."""
 
-    orders: dict[str, Status]
+    orders: dict[str, StatusShown]
     texts: list[str]
 
 
@@ -78,7 +77,7 @@ def find_customer(service: Administered, act: Act, customer: CustomerAddress) ->
     with act.transaction(service.database) as transaction:
         act.record(transaction, "customers.find", "customer", None, {"orders": [row.id for row in rows]})
     texts = {text for row in rows for text in (row.email, row.phone, row.phone_e164) if text and len(text) >= SHORTEST}
-    return CustomerView(orders={row.id: Status(row.status) for row in rows}, texts=sorted(texts))
+    return CustomerView(orders={row.id: row.status for row in rows}, texts=sorted(texts))
 
 
 @router.post("/customers/export", summary="What is kept of a customer")

@@ -9,6 +9,9 @@ Topics overtake one another, and events come twice. So an order remembers the fa
 follows from all of them together: whatever the order of arrival, the same facts end in the same status. Two facts are
 decided here, while the order is locked: that its customer cancelled it, and that it waited for too long. From then on
 nothing confirms it. It is CANCELLED once payment and inventory have said that they hold nothing of it.
+
+A status, a reason or a fact of a later release is a plain string. It is kept, and proves nothing here: an order in such
+a status gathers facts, and whoever knows the status moves it on.
 """
 
 from collections.abc import Iterable
@@ -55,7 +58,7 @@ class IllegalTransition(Exception):
 class TooLate(Exception):
     """The order can no longer be cancelled by its customer."""
 
-    def __init__(self, status: Status, reason: Reason | None) -> None:
+    def __init__(self, status: Status | str, reason: Reason | str | None) -> None:
         super().__init__(status)
         self.status, self.reason = status, reason
 
@@ -122,7 +125,7 @@ class Step:
 
     position: int
     status: Status
-    reason: Reason | None
+    reason: Reason | str | None
 
 
 @dataclass(frozen=True)
@@ -130,9 +133,9 @@ class Order:
     """An order as far as its status goes. `version` is the position of its newest timeline row."""
 
     id: str
-    status: Status = Status.PENDING
-    reason: Reason | None = None
-    facts: frozenset[Fact] = frozenset()
+    status: Status | str = Status.PENDING
+    reason: Reason | str | None = None
+    facts: frozenset[Fact | str] = frozenset()
     version: int = 1
 
     def transition_to(self, status: Status, reason: Reason | None = None) -> "Order":
@@ -147,7 +150,7 @@ class Order:
         steps = []
         while rule := _rule(order):
             order = order.transition_to(rule.next, rule.reason)
-            steps.append(Step(order.version, order.status, order.reason))
+            steps.append(Step(order.version, rule.next, order.reason))
         return order, steps
 
 
@@ -168,7 +171,7 @@ def time_out(order: Order) -> tuple[Order, list[Step]]:
     return order.apply([Fact.TIMED_OUT]) if order.status in (Status.PENDING, Status.PAID) else (order, [])
 
 
-def contradictory(facts: frozenset[Fact]) -> bool:
+def contradictory(facts: frozenset[Fact | str]) -> bool:
     """Whether no correct run of the other services can have said all of this about one order."""
     pairs = _NEVER_BOTH if facts & _DECIDED_HERE else (*_NEVER_BOTH, *_ONLY_IF_CANCELLED)
     return any(facts & one and facts & other for one, other in pairs)
@@ -178,5 +181,5 @@ def _rule(order: Order) -> Rule | None:
     return next((rule for rule in RULES if rule.status is order.status and _proves(order.facts, rule.proof)), None)
 
 
-def _proves(facts: frozenset[Fact], proof: Iterable[frozenset[Fact]]) -> bool:
+def _proves(facts: frozenset[Fact | str], proof: Iterable[frozenset[Fact]]) -> bool:
     return all(facts & one for one in proof)

@@ -67,9 +67,11 @@ def _report(
     for order, steps in changed:
         for step in steps:
             reached[step.status] += 1
+        about = {"order_id": order.id, "status": order.status, **tracing.field(traces[order.id])}
+        if not isinstance(order.status, Status):
+            log.warning("order_waits_for_later_release", fact=fact, **about)
         if contradictory(order.facts):
             metrics.contradictions.labels(fact).inc()
-            about = {"order_id": order.id, "status": order.status, **tracing.field(traces[order.id])}
             log.error("fact_contradicts_order", fact=fact, **about)
     for status, count in reached.items():
         metrics.orders.labels(status).inc(count)

@@ -47,7 +47,7 @@ def build(context: Context) -> Components:
             Task("catalogue", catalogue.refresh, settings.catalogue_seconds),
             Task("backpressure", pressure.refresh, backpressure.REFRESH),
             *cancelling.tasks(database, metrics, settings.order_deadline_seconds, settings.stuck_seconds),
-            stuck_orders.task(database, metrics, settings.stuck_seconds),
+            *stuck_orders.tasks(database, metrics, settings.stuck_seconds),
         ],
         retentions=[idempotency.retention(settings.idempotency_days), *retentions.orders(settings.order_days)],
         on_drain=[timelines.stop],

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import Row
 
 from oms_chassis.http.bodies import PRINTABLE, Body, View, visible
+from oms_chassis.laterreleases import extensible
 from oms_order import emails, phones
 from oms_order.domain import Reason, Status
 
@@ -61,6 +62,8 @@ ItemId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=P
 Expiry = Annotated[str, Field(max_length=5, json_schema_extra={"pattern": _EXPIRY}), AfterValidator(_expiry)]
 CardNumber = Annotated[SecretStr, AfterValidator(_card_number), _secret_schema(_NUMBER)]
 Cvv = Annotated[SecretStr, AfterValidator(_cvv), _secret_schema(_CVV)]
+StatusShown = Annotated[str, extensible(Status)]
+ReasonShown = Annotated[str, extensible(Reason)]
 
 
 class CustomerBody(Body):
@@ -105,7 +108,7 @@ class Accepted(View):
     """The answer to an order that was taken."""
 
     id: str
-    status: Status
+    status: StatusShown
     total: int
     currency: str
     placed_at: datetime
@@ -124,8 +127,8 @@ class OrderSummary(View):
     """An order in a list."""
 
     id: str
-    status: Status
-    reason: Reason | None = None
+    status: StatusShown
+    reason: ReasonShown | None = None
     customer: CustomerView
     total: int
     currency: str
@@ -159,8 +162,8 @@ class StepView(View):
     """A status that an order has had, and since when. `actor` is the caller whose request led to it, if one did."""
 
     position: int
-    status: Status
-    reason: Reason | None = None
+    status: StatusShown
+    reason: ReasonShown | None = None
     note: str | None = None
     at: datetime
     actor: str | None = None

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy.exc import SQLAlchemyError
 
 from oms_chassis.db import Database
-from oms_order.domain import TERMINAL, Status
+from oms_order.domain import TERMINAL
 from oms_order.problems import OrderNotFound, TooManyListeners
 from oms_order.repository import orders
 from oms_order.schemas import StepView
@@ -113,7 +113,7 @@ def is_over(database: Database, order_id: UUID, seen: int, owner: str | None = N
     rows = orders.progress(database, order_id, owner)
     if not rows:
         raise OrderNotFound
-    return Status(rows[0].status) in TERMINAL and bool(seen >= rows[0].version)
+    return rows[0].status in TERMINAL and bool(seen >= rows[0].version)
 
 
 def last_seen(header: str | None) -> int:

@@ -1,11 +1,16 @@
-"""How many orders are not finished, and which step each waits for: an operator looks at those that are stuck."""
+"""How many orders are not finished, and which step each waits for: an operator looks at those that are stuck. Those
+that an older release could not move on are moved on here.
+"""
+
+from collections import Counter
 
 from oms_chassis.db import Database
 from oms_chassis.runtime.threads import Task
 from oms_order.metrics import OrderMetrics
-from oms_order.repository import stuck
+from oms_order.repository import orders, stuck
 
 REFRESH = 10.0  # seconds between two counts
+CATCH_UP, MOST = 30.0, 500  # seconds between two looks for orders that were left behind, and how many are moved on
 
 
 def measure_backlog(database: Database, metrics: OrderMetrics, limit: float) -> None:
@@ -17,6 +22,19 @@ def measure_backlog(database: Database, metrics: OrderMetrics, limit: float) -> 
         metrics.stuck.labels(step).set(row.stuck if row else 0)
 
 
-def task(database: Database, metrics: OrderMetrics, limit: float) -> Task:
-    """Measures the backlog every so often."""
-    return Task("backlog", lambda: measure_backlog(database, metrics, limit), REFRESH)
+def catch_up(database: Database, metrics: OrderMetrics) -> None:
+    """Move on the orders whose facts were written by an older release that did not know what follows from them."""
+    with database.transaction() as transaction:
+        behind = orders.lock(transaction, orders.left_behind(transaction, MOST))
+        changed = [order.apply([]) for order in behind.values()]
+        orders.save(transaction, [(order, steps) for order, steps in changed if steps])
+    for status, count in Counter(step.status for _, steps in changed for step in steps).items():
+        metrics.orders.labels(status).inc(count)
+
+
+def tasks(database: Database, metrics: OrderMetrics, limit: float) -> list[Task]:
+    """Measures the backlog, and moves on what was left behind, every so often."""
+    return [
+        Task("backlog", lambda: measure_backlog(database, metrics, limit), REFRESH),
+        Task("left-behind", lambda: catch_up(database, metrics), CATCH_UP),
+    ]

@@ -21,13 +21,20 @@ from oms_chassis.http import pages
 from oms_chassis.http.bodies import PRINTABLE, Body, View, Visible
 from oms_chassis.http.problems import documented
 from oms_chassis.jobs import interventions, listing
+from oms_chassis.laterreleases import OfLaterRelease, extensible
 from oms_chassis.messaging import outbox
 from oms_contracts.events import PaymentRefunded
 from oms_contracts.topics import PAYMENT_REFUNDED
 from oms_payment import repository
 from oms_payment.domain import Payment, State
 from oms_payment.jobs import charging, refunding
-from oms_payment.problems import ChargeOpen, NoSuchPayment, NothingToClose, PaymentSettled
+from oms_payment.problems import (
+    ChargeOpen,
+    NoSuchPayment,
+    NothingToClose,
+    PaymentOfLaterRelease,
+    PaymentSettled,
+)
 
 router = APIRouter(prefix=PREFIX)
 OrderId = Annotated[str, Path(max_length=64)]
@@ -38,7 +45,7 @@ class PaymentView(View):
     """A payment as it is in this service's books."""
 
     order_id: str
-    state: State
+    state: Annotated[str, extensible(State)]
     amount: int
     currency: str
     charge_id: str | None
@@ -79,7 +86,7 @@ def list_payments(
 ) -> list[PaymentView]:
     """By default those that are open. Pages by cursor: the Link header leads to further ones."""
     after = "" if cursor is None else pages.decode(cursor, bytes.decode)
-    states = [one.value for one in OPEN] if state == "open" else [state] if state else [one.value for one in State]
+    states = [one.value for one in OPEN] if state == "open" else [state] if state else None
     rows = repository.page(service.database, states, reason, after, limit + 1)
     query = {"state": state, "reason": reason, "limit": limit}
     return paging.page(response, "/payments", query, rows, PaymentView.of, "order_id")
@@ -96,7 +103,7 @@ def show_payment(service: Administered, order_id: OrderId) -> PaymentDetail:
 @router.post(
     "/payments/{order_id}/resolve",
     summary="Settle a payment that is open",
-    responses=documented(NoSuchPayment, PaymentSettled, ChargeOpen, NothingToClose),
+    responses=documented(NoSuchPayment, PaymentSettled, PaymentOfLaterRelease, ChargeOpen, NothingToClose),
 )
 def resolve_payment(service: Administered, act: Act, order_id: OrderId, resolution: Resolution) -> PaymentView:
     """The answer is the payment as it is then; the gateway's word may take some more seconds."""
@@ -139,7 +146,10 @@ def _row(transaction: Transaction, order_id: str) -> Row[Any]:
 
 
 def _open(transaction: Transaction, order_id: str) -> Payment:
-    (payment,) = repository.lock(transaction, [order_id])
+    try:
+        (payment,) = repository.lock(transaction, [order_id])
+    except OfLaterRelease:
+        raise PaymentOfLaterRelease from None
     if payment.state not in OPEN:
         raise PaymentSettled(detail=f"This payment is settled: it is {payment.state}.")
     return payment

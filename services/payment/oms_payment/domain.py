@@ -12,8 +12,10 @@ was rejected before it was known is REFUNDING or REFUNDED when its creation arri
 "Rejected" is what there is no stock for, and what was cancelled.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
+from typing import Any
 
 NOT_CHARGED = "none"  # the refund's id when there was no money to give back
 
@@ -55,6 +57,11 @@ class Outcome:
     approved: bool
     charge_id: str
     reason: str | None = None
+
+    @classmethod
+    def of(cls, kept: Mapping[str, Any]) -> "Outcome":
+        """The outcome that was kept with a job, perhaps by a later release, which says more."""
+        return cls(kept["approved"], kept["charge_id"], kept["reason"])
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,12 @@ class PaymentSettled(Problem):
     status, kind, title = 409, "payment-settled", "This payment is settled"
 
 
+class PaymentOfLaterRelease(Problem):
+    """A later release has brought it into a state that this one does not know."""
+
+    status, kind, title = 409, "payment-of-later-release", "A later release of the service has to settle this payment"
+
+
 class ChargeOpen(Problem):
     """Before a refund can be noted, it must be known whether there is a charge. Ask the gateway first."""
 

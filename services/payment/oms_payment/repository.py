@@ -2,8 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Row
 
 from oms_chassis.db import Database, Rows, Transaction
+from oms_chassis.laterreleases import OfLaterRelease, known
 from oms_chassis.retention import Retention, of_orders
 from oms_chassis.tables import assigned, names, typed
 from oms_contracts.events import OrderEvent
@@ -31,7 +35,8 @@ WHERE p.order_id = r.order_id
 _ROW = names(PaymentRow)
 _PAGE = f"""
 SELECT {_ROW} FROM payment
-WHERE order_id > %(after)s AND state = ANY(%(states)s) AND (%(reason)s::text IS NULL OR reason = %(reason)s)
+WHERE order_id > %(after)s AND (%(states)s::text[] IS NULL OR state = ANY(%(states)s))
+    AND (%(reason)s::text IS NULL OR reason = %(reason)s)
 ORDER BY order_id LIMIT %(limit)s
 """
 _FIND = f"SELECT {_ROW} FROM payment WHERE order_id = %(order)s FOR UPDATE"
@@ -45,9 +50,12 @@ def insert(transaction: Transaction, orders: Iterable[OrderEvent], state: State)
 
 
 def lock(transaction: Transaction, orders: Iterable[str]) -> list[Payment]:
-    """The payments of these orders, nobody else's to change until this transaction ends."""
-    rows = transaction.run(_LOCK, orders=list(orders))
-    return [Payment(row.order_id, State(row.state), row.charge_id, row.refund_id, row.reason) for row in rows]
+    """The payments of these orders, nobody else's to change until this transaction ends.
+
+    Raises OfLaterRelease: what an event or an answer means for a payment in a state that is not known here is about
+    money, and neither passed over nor guessed.
+    """
+    return [_payment(row) for row in transaction.run(_LOCK, orders=list(orders))]
 
 
 def update(transaction: Transaction, payments: Iterable[Payment]) -> None:
@@ -55,9 +63,9 @@ def update(transaction: Transaction, payments: Iterable[Payment]) -> None:
     transaction.run_rows(_UPDATE, (asdict(payment) for payment in payments))
 
 
-def page(database: Database, states: Sequence[str], reason: str | None, after: str, limit: int) -> Rows:
-    """Payments in these states, in the order of their orders' ids: those after this one."""
-    return database.execute(_PAGE, states=list(states), reason=reason, after=after, limit=limit)
+def page(database: Database, states: Sequence[str] | None, reason: str | None, after: str, limit: int) -> Rows:
+    """Payments in these states (None: in any), in the order of their orders' ids: those after this one."""
+    return database.execute(_PAGE, states=states and list(states), reason=reason, after=after, limit=limit)
 
 
 def find(transaction: Transaction, order_id: str) -> Rows:
@@ -73,3 +81,10 @@ def states(database: Database, orders: Sequence[str]) -> dict[str, str]:
 def retentions(days: float | None) -> Sequence[Retention]:
     """Payments that move no money any more."""
     return of_orders("payment", "updated_at", days, ended="state IN ('COMPLETED', 'FAILED', 'REFUNDED')")
+
+
+def _payment(row: Row[Any]) -> Payment:
+    state = known(State, row.state)
+    if not isinstance(state, State):
+        raise OfLaterRelease
+    return Payment(row.order_id, state, row.charge_id, row.refund_id, row.reason)

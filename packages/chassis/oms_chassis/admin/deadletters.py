@@ -1,7 +1,7 @@
 """The routes for dead letters: list, show, redrive, drop."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Response
 from sqlalchemy import Row
@@ -14,6 +14,7 @@ from oms_chassis.admin.service import Administered
 from oms_chassis.db import Transaction
 from oms_chassis.http.bodies import View
 from oms_chassis.http.problems import documented
+from oms_chassis.laterreleases import extensible
 from oms_chassis.messaging import letters, outbox
 from oms_chassis.messaging.redrive import StillFails, redrive
 
@@ -31,7 +32,7 @@ class Letter(View):
     error: str
     subject: str | None
     dead_at: datetime
-    state: State
+    state: Annotated[str, extensible(get_args(State))]
     settled_at: datetime | None
     bytes: int
 

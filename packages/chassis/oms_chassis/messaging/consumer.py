@@ -14,7 +14,7 @@ from oms_chassis import pacing
 from oms_chassis.db import Database
 from oms_chassis.heartbeat import beat
 from oms_chassis.messaging import inbox
-from oms_chassis.messaging.faults import SystemicFault, is_systemic, name
+from oms_chassis.messaging.faults import is_systemic, name
 from oms_chassis.messaging.processing import Deduplicate, Handle, Processor, Subscription
 from oms_chassis.messaging.streams import BATCH, Record, Source, StreamUnavailable
 from oms_chassis.messaging.turn import Turn
@@ -98,7 +98,9 @@ class Consumer:
         try:
             with self._metrics.batches.time():
                 self._processor.work(turn)
-        except (SQLAlchemyError, SystemicFault) as error:
+        except Exception as error:
+            if not (isinstance(error, SQLAlchemyError) or is_systemic(error)):
+                raise
             _settle(source, turn)
             self._wait_for_repair(error, len(turn.records))
             return

@@ -5,6 +5,7 @@ import time
 from sqlalchemy.exc import DBAPIError
 
 from oms_chassis.failures import is_of_the_schema
+from oms_chassis.laterreleases import OfLaterRelease
 
 STREAK = 20  # records of a topic that may fail one after the other before that is no longer taken for their fault
 PATIENT = 3  # records whose further tries were in vain, after which no other is waited for
@@ -18,8 +19,9 @@ class SystemicFault(Exception):
 
 
 def is_systemic(error: BaseException) -> bool:
-    """Whether an error is the code's or the schema's, such as a missing column or right: every event would fail."""
-    return isinstance(error, SystemicFault) or is_of_the_schema(error)
+    """Whether an error is the code's or the schema's, such as a missing column or right: every event would fail. A row
+    of a later release is, too: its event waits for an image of that release."""
+    return isinstance(error, SystemicFault | OfLaterRelease) or is_of_the_schema(error)
 
 
 def name(error: BaseException) -> str:

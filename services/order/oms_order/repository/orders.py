@@ -13,8 +13,9 @@ from uuid import UUID
 from sqlalchemy import Row
 
 from oms_chassis.db import Database, Rows, Transaction, as_json
+from oms_chassis.laterreleases import known
 from oms_chassis.tables import assigned, names, typed
-from oms_order.domain import Fact, Order, Reason, Status, Step
+from oms_order.domain import RULES, Fact, Order, Reason, Rule, Status, Step
 from oms_order.ids import first_id, parse
 from oms_order.tables import OrderRow, TimelineRow
 
@@ -53,6 +54,19 @@ _CONDITIONS = {
     "owner": "owner = %(owner)s",
 }
 _PROGRESS = f"SELECT status, version FROM orders WHERE id = %(id)s AND {_OWNED}"
+
+
+def _applies(rule: Rule) -> str:
+    proof = (f"facts && '{{{','.join(sorted(one))}}}'" for one in rule.proof)
+    return f"(status = '{rule.status}' AND {' AND '.join(proof)})"
+
+
+# Nothing is left behind of a CONFIRMED order: what leads on from there is decided here, and written at once.
+_LEFT_BEHIND = f"""
+SELECT id::text FROM orders
+WHERE status <> 'CONFIRMED' AND ({" OR ".join(_applies(rule) for rule in RULES if rule.status is not Status.CONFIRMED)})
+ORDER BY id LIMIT %(most)s
+"""
 _STATES = "SELECT id::text, status FROM orders WHERE id = ANY(%(ids)s::uuid[])"
 _NEWS = f"""
 SELECT {names(TimelineRow, of="t")}
@@ -78,6 +92,12 @@ def lock(transaction: Transaction, ids: Iterable[str], owner: str | None = None)
     Nobody else changes them until this transaction ends.
     """
     return {row.id: _order(row) for row in transaction.run(_LOCK, ids=sorted(ids), owner=owner)}
+
+
+def left_behind(transaction: Transaction, most: int) -> Sequence[str]:
+    """The ids of orders, so many at most, whose facts lead on from their status: an older release has written facts of
+    an order whose status it did not know."""
+    return [row.id for row in transaction.run(_LEFT_BEHIND, most=most)]
 
 
 def save(transaction: Transaction, changed: Iterable[tuple[Order, Iterable[Step]]]) -> None:
@@ -110,8 +130,8 @@ def progress(database: Database, order_id: UUID, owner: str | None = None) -> Ro
 
 def states(database: Database, subjects: Sequence[str]) -> dict[str, str]:
     """The statuses of those of these that are orders."""
-    known = [subject for subject in subjects if parse(subject)]
-    return {row.id: row.status for row in database.execute(_STATES, ids=known)}
+    orders = [subject for subject in subjects if parse(subject)]
+    return {row.id: row.status for row in database.execute(_STATES, ids=orders)}
 
 
 def news(database: Database, seen: Mapping[UUID, int]) -> Rows:
@@ -121,8 +141,9 @@ def news(database: Database, seen: Mapping[UUID, int]) -> Rows:
 
 
 def _order(row: Row[Any]) -> Order:
-    reason = Reason(row.reason) if row.reason else None
-    return Order(row.id, Status(row.status), reason, frozenset(map(Fact, row.facts)), row.version)
+    reason = known(Reason, row.reason) if row.reason else None
+    facts = frozenset(known(Fact, fact) for fact in row.facts)
+    return Order(row.id, known(Status, row.status), reason, facts, row.version)
 
 
 def _row(order: Order, steps: Iterable[Step]) -> Mapping[str, object]:

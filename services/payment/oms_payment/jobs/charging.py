@@ -104,7 +104,7 @@ def _outcome(charge: Charge, abandoned: str) -> Outcome:
 def settle(transaction: Transaction, settled: list[Settled]) -> None:
     """Write the outcomes, and publish them; a charge that nobody wants any more goes on to be refunded."""
     job_of = {job.subject: job for job, _ in settled}
-    outcomes = {job.subject: Outcome(**result) for job, result in settled}
+    outcomes = {job.subject: Outcome.of(result) for job, result in settled}
     locked = repository.lock(transaction, outcomes)
     payments = [after for one in locked if (after := one.charged(outcomes[one.order_id])) is not None]
     repository.update(transaction, payments)
