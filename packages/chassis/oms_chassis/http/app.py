@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from oms_chassis.http import dependencies, errors, problems, routes
+from oms_chassis.http.direct import Direct
 from oms_chassis.http.edge import Edge
 from oms_chassis.http.errors import Failsafe
 from oms_chassis.http.messages import Messages
@@ -60,6 +61,7 @@ def create(
     dependencies.provide(app, provides, routers)
     for router in routers:
         app.include_router(router)
+    app.add_middleware(Direct, routes=app.routes)
     app.add_middleware(StrictJson)
     app.add_middleware(StrictQuery, routes=app.routes)
     app.add_middleware(BodyLimit, limit=body_limit)

@@ -1,6 +1,6 @@
 """Every error of an application becomes a problem, whoever raised it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -34,13 +34,18 @@ log = logger(__name__)
 
 def install(app: FastAPI) -> None:
     """Make every error of an application a problem."""
-    app.add_exception_handler(Problem, lambda _, error: respond(_as(Problem, error)))
-    app.add_exception_handler(
-        RequestValidationError, lambda _, error: respond(invalid(_as(RequestValidationError, error).errors()))
-    )
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(DBAPIError, _database)
-    app.add_exception_handler(PoolTimeout, lambda _, __: respond(Unavailable()))
+    for kind, handler in HANDLERS.items():
+        app.add_exception_handler(kind, handler)
+
+
+def answer(request: Request, error: Exception) -> JSONResponse:
+    """The problem that an error becomes, as in an application; what has no handler is raised again."""
+    handler = next((HANDLERS[kind] for kind in type(error).__mro__ if kind in HANDLERS), None)
+    if handler is None:
+        raise error
+    response = handler(request, error)
+    error.__traceback__ = None  # one error may be that of a whole batch, and would keep the frames of all its requests
+    return response
 
 
 def invalid(errors: Sequence[Mapping[str, Any]]) -> Problem:
@@ -81,6 +86,15 @@ def _unexpected(request: Request, error: Exception) -> JSONResponse:
     route = getattr(request.scope.get("route"), "path", "unknown")
     log.error("request_failed", route=route, **redaction.described(error))
     return respond(Internal())
+
+
+HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], JSONResponse]] = {
+    Problem: lambda _, error: respond(_as(Problem, error)),
+    RequestValidationError: lambda _, error: respond(invalid(_as(RequestValidationError, error).errors())),
+    HTTPException: _http,
+    DBAPIError: _database,
+    PoolTimeout: lambda _, __: respond(Unavailable()),
+}
 
 
 class Failsafe:
