@@ -74,6 +74,8 @@ ELSEWHERE = {
     "jwt_issuer": "`auth.jwt`",
     "jwt_audience": "`auth.jwt`",
     "log_level": "`logLevel`",
+    "traces_endpoint": "`tracing`",
+    "traces_ratio": "`tracing`",
     "log_format": "JSON, for whatever collects the logs",
     "currency": "`currency`",
     "drain_seconds": "`shutdown.drainSeconds`",

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from invariants import Sources
 from support import catalogue
+from support.collector import Collector, collecting
 from support.deployment import Deployment
 from support.programs import PROGRAMS
 
@@ -26,9 +27,17 @@ def platform_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def running_platform(platform_folder: Path) -> Iterator[Platform]:
+def collector() -> Iterator[Collector]:
+    """What takes the spans of the platform's services."""
+    with collecting() as collector:
+        yield collector
+
+
+@pytest.fixture(scope="session")
+def running_platform(platform_folder: Path, collector: Collector) -> Iterator[Platform]:
     """The platform as it was first started."""
-    environment = {name: {**PROGRAMS, **catalogue.ENVIRONMENT.get(name, {})} for name in SERVICES}
+    more = {**PROGRAMS, "OMS_TRACES_ENDPOINT": collector.url}
+    environment = {name: {**more, **catalogue.ENVIRONMENT.get(name, {})} for name in SERVICES}
     platform = Platform(platform_folder, environment=environment, postgres=NO_FSYNC)
     with platform:
         catalogue.await_known(platform.url)

@@ -112,7 +112,7 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "a lost connection is taken for poison": Mutant(
         f"{_CHASSIS}/messaging/processing.py",
-        "            if _is_everybodys(error):\n                raise\n            if len",
+        "            if is_everybodys(error):\n                raise\n            if len",
         "            if is_systemic(error):\n                raise\n            if len",
         _during("silence", "inventory-database", 12.0),
     ),

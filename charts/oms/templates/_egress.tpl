@@ -56,12 +56,12 @@
 {{- end -}}
 {{- end -}}
 
-{{/* The issuer of tokens, whose keys the services fetch. */}}
-{{- define "oms.egress.issuer" -}}
-{{- with .Values.auth.jwt.egress -}}
+{{/* A server that is known by its address: (dict url egress). Without rules of its own, its port, everywhere. */}}
+{{- define "oms.egress.url" -}}
+{{- with .egress -}}
 {{- toYaml . -}}
 {{- else -}}
-{{- $url := urlParse .Values.auth.jwt.issuer -}}
+{{- $url := urlParse .url -}}
 {{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" -}}
 - ports: [{protocol: TCP, port: {{ default (ternary 443 80 (eq $url.scheme "https")) $port }}}]
 {{- end -}}

@@ -66,6 +66,12 @@ securityContext:
 {{- end }}
 - name: OMS_LOG_LEVEL
   value: {{ $root.Values.logLevel }}
+{{- with $root.Values.tracing.endpoint }}
+- name: OMS_TRACES_ENDPOINT
+  value: {{ . | quote }}
+- name: OMS_TRACES_RATIO
+  value: {{ include "oms.scalar" $root.Values.tracing.ratio | quote }}
+{{- end }}
 - name: OMS_CURRENCY
   value: {{ $root.Values.currency }}
 {{- range $key, $value := $service.settings }}

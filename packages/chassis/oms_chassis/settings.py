@@ -68,6 +68,11 @@ class Settings(AccessSettings):
         description="opens the admin API on the internal port; several, separated by commas, to replace one",
     )
 
+    traces_endpoint: str | None = Field(
+        default=None, pattern=r"^https?://", description="an OpenTelemetry collector's, for OTLP by HTTP; no spans"
+    )
+    traces_ratio: float = Field(default=1.0, ge=0, le=1, description="share of the traces that are recorded")
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
 

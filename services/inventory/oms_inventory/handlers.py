@@ -55,7 +55,7 @@ def _returned(event: Event[OrderCancelled], item: str, quantity: int) -> Movemen
 
 def _release(event: Event[OrderCancelled], released: list[Released]) -> tuple[Topic, Event[Any]]:
     data = InventoryReleased(order_id=event.data.order_id, released=released)
-    return INVENTORY_RELEASED, INVENTORY_RELEASED.event(data, event.subject, tracing.child(event.traceparent))
+    return INVENTORY_RELEASED, INVENTORY_RELEASED.event(data, event.subject, tracing.passed_on(event.traceparent))
 
 
 def _new_orders(
@@ -83,7 +83,7 @@ def _record(transaction: Transaction, decisions: Iterable[Decision]) -> None:
 
 def _outcome(decision: Decision, event: Event[PaymentCompleted]) -> tuple[Topic, Event[Any]]:
     about = {name: getattr(event.data, name) for name in OrderEvent.model_fields}
-    trace = tracing.child(event.traceparent)
+    trace = tracing.passed_on(event.traceparent)
     if decision.is_allocated:
         return INVENTORY_UPDATED, INVENTORY_UPDATED.event(InventoryUpdated(**about), event.subject, trace)
     data = InventoryRejected(**about, shortages=list(decision.shortages))

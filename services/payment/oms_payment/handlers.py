@@ -55,7 +55,7 @@ def _answers(known: Iterable[Payment], asked: Mapping[str, Event[Any]]) -> Itera
     """What was published of payments that have ended, once more, for an order that has not received it."""
     for payment in known:
         event = asked[payment.order_id]
-        trace = tracing.child(event.traceparent)
+        trace = tracing.passed_on(event.traceparent)
         about = {name: getattr(event.data, name) for name in OrderEvent.model_fields}
         if payment.state is State.REFUNDED:
             refund_id = payment.refund_id or NOT_CHARGED

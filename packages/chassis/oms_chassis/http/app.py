@@ -21,7 +21,7 @@ from oms_chassis.http.errors import Failsafe
 from oms_chassis.http.messages import Messages
 from oms_chassis.http.problems import BodyTooLarge, InvalidRequest, Problem
 from oms_chassis.http.strictness import StrictJson
-from oms_chassis.telemetry import tracing
+from oms_chassis.telemetry import spans, tracing
 from oms_chassis.telemetry.metrics import Metrics
 
 # FastAPI's own OpenTelemetry would give any provider in the process the texts of errors and what is behind the `?`.
@@ -87,7 +87,8 @@ class Observe:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, status = time.perf_counter(), 500
+        started, began, status = time.perf_counter(), time.time_ns(), 500
+        parent = _header(scope, b"traceparent")
 
         async def observed(message: Message) -> None:
             nonlocal status
@@ -96,7 +97,7 @@ class Observe:
             await send(message)
 
         try:
-            with tracing.within(_header(scope, b"traceparent")):
+            with tracing.within(parent) as step:
                 await self._app(scope, receive, observed)
         except ClientDisconnect:
             status = CLIENT_GONE
@@ -105,6 +106,18 @@ class Observe:
             route = getattr(scope.get("route"), "path", "unknown")
             elapsed = time.perf_counter() - started
             self._requests.labels(scope["method"], route, str(status)).observe(elapsed)
+            if spans.are_on():
+                _record(scope["method"], route, status, step, parent, began)
+
+
+def _record(method: str, route: str, status: int, step: str, parent: str | None, began: int) -> None:
+    attributes: dict[str, str | int] = {
+        "http.request.method": method,
+        "http.route": route,
+        "http.response.status_code": status,
+    }
+    failed = status >= 500
+    spans.record(f"{method} {route}", "server", step, parent, began, failed=failed, attributes=attributes)
 
 
 class StrictQuery:

@@ -15,7 +15,7 @@ from oms_chassis.jobs.leases import give_back, renew
 from oms_chassis.jobs.queue import Done, Job, JobQueue, Outcome, Paused, Retry, claim
 from oms_chassis.jobs.settling import Call, Settlement
 from oms_chassis.jobs.underway import CallsUnderWay
-from oms_chassis.telemetry import tracing
+from oms_chassis.telemetry import spans, tracing
 from oms_chassis.telemetry.logs import logger
 from oms_chassis.telemetry.metrics import Metrics
 
@@ -153,7 +153,8 @@ class Worker:
         # A job that waited for half its lease is given back: its lease might end before it is renewed.
         if time.monotonic() - leased_at > self._job_queue.lease_seconds / 2:
             return None
-        with tracing.within(job.traceparent), self._metrics.call_seconds.labels(job.queue).time():
+        began = time.time_ns()
+        with tracing.within(job.traceparent) as step, self._metrics.call_seconds.labels(job.queue).time():
             self._under_way.begin(job)
             try:
                 outcome = self._job_queue.call(job)
@@ -163,8 +164,16 @@ class Worker:
                 self._under_way.end(job)
             if isinstance(outcome, Retry):
                 log.warning("call_retried", queue=job.queue, attempts=job.failed_calls + 1, reason=outcome.reason)
-        self._metrics.calls.labels(job.queue, _label(outcome)).inc()
+        label = _label(outcome)
+        self._metrics.calls.labels(job.queue, label).inc()
+        _record(job, label, step, began)
         return Call(job, outcome)
+
+
+def _record(job: Job, outcome: str, step: str, began: int) -> None:
+    attributes = {"oms.job.queue": job.queue, "oms.job.subject": job.subject, "oms.job.outcome": outcome}
+    failed = outcome != "done"
+    spans.record(f"call {job.queue}", "client", step, job.traceparent, began, failed=failed, attributes=attributes)
 
 
 def _label(outcome: Outcome) -> str:

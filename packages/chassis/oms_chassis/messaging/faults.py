@@ -4,7 +4,7 @@ import time
 
 from sqlalchemy.exc import DBAPIError
 
-from oms_chassis.failures import is_of_the_schema
+from oms_chassis.failures import is_of_the_schema, is_strain, is_unavailable
 from oms_chassis.laterreleases import OfLaterRelease
 
 STREAK = 20  # records of a topic that may fail one after the other before that is no longer taken for their fault
@@ -22,6 +22,11 @@ def is_systemic(error: BaseException) -> bool:
     """Whether an error is the code's or the schema's, such as a missing column or right: every event would fail. A row
     of a later release is, too: its event waits for an image of that release."""
     return isinstance(error, SystemicFault | OfLaterRelease) or is_of_the_schema(error)
+
+
+def is_everybodys(error: Exception) -> bool:
+    """Whether no record is to blame: the fault is systemic, or the database is away."""
+    return is_systemic(error) or (is_unavailable(error) and not is_strain(error))
 
 
 def name(error: BaseException) -> str:

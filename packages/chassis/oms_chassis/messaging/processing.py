@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from oms_chassis.db import Database, Transaction
-from oms_chassis.failures import is_strain, is_unavailable
+from oms_chassis.failures import is_strain
 from oms_chassis.heartbeat import beat
-from oms_chassis.messaging import deadletters, inbox
+from oms_chassis.messaging import deadletters, faults, inbox
 from oms_chassis.messaging.deadletters import DeadLetters, Failed
-from oms_chassis.messaging.faults import STREAK, Patience, Strain, Streaks, SystemicFault, is_systemic, name
+from oms_chassis.messaging.faults import STREAK, Patience, Strain, Streaks, SystemicFault, is_everybodys, is_systemic
+from oms_chassis.messaging.steps import Steps
 from oms_chassis.messaging.streams import BATCH, RECORD_LIMIT, Record
 from oms_chassis.messaging.turn import Delivery, Turn
-from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.envelope import Event
 from oms_contracts.topics import Topic
@@ -47,7 +47,7 @@ class Processor:
         metrics: Metrics,
         deduplicate: Deduplicate,
     ) -> None:
-        self._database, self._metrics, self._deduplicate = database, metrics, deduplicate
+        self._service, self._database, self._metrics, self._deduplicate = service, database, metrics, deduplicate
         self._letters = DeadLetters(service, database, metrics)
         self._subscriptions = {one.topic.name: one for one in subscriptions}
         self._streaks, self._patience, self._strain = Streaks(), Patience(), Strain()
@@ -120,7 +120,7 @@ class Processor:
         try:
             self._apply(turn, deliveries)
         except Exception as error:
-            if _is_everybodys(error):
+            if is_everybodys(error):
                 raise
             if len(deliveries) == 1:
                 self._retry_or_suspect(turn, deliveries[0], error)
@@ -132,11 +132,13 @@ class Processor:
             self._apply_or_halve(turn, deliveries[middle:])
 
     def _apply(self, turn: Turn, deliveries: Sequence[Delivery]) -> None:
+        steps = Steps(self._service)
         with self._database.transaction() as transaction:
             fresh = self._deduplicate(transaction, [delivery.event for delivery in deliveries])
             for topic, events in _by_topic(deliveries, fresh).items():
-                with tracing.within(events[0].traceparent if len(events) == 1 else None):
-                    self._subscriptions[topic].handle(transaction, events)
+                with steps.of(topic, events) as stepped:
+                    self._subscriptions[topic].handle(transaction, stepped)
+        steps.record()
         turn.finish(delivery.record for delivery in deliveries)
         self._count(deliveries, fresh)
 
@@ -153,7 +155,7 @@ class Processor:
             try:
                 self._apply(turn, [delivery])
             except Exception as again:
-                if _is_everybodys(again):
+                if is_everybodys(again):
                     raise
                 error = again
             else:
@@ -173,7 +175,7 @@ class Processor:
         record = delivery.record
         self._suspects.append(Failed(record, error, delivery.event.traceparent))
         if self._streaks.add(record.topic, deadletters.identity(record), error) > STREAK:
-            raise SystemicFault(name(error)) from error
+            raise SystemicFault(faults.name(error)) from error
 
     def _dead_letter(self, turn: Turn, failed: Sequence[Failed]) -> None:
         for portion in deadletters.portions(failed):
@@ -187,10 +189,6 @@ class Processor:
             self._metrics.events.labels(delivery.record.topic, "applied" if is_fresh else "duplicate").inc()
             if is_fresh:
                 self._streaks.end(delivery.record.topic)
-
-
-def _is_everybodys(error: Exception) -> bool:
-    return is_systemic(error) or (is_unavailable(error) and not is_strain(error))
 
 
 def _by_topic(deliveries: Sequence[Delivery], fresh: Sequence[Event[Any]]) -> dict[str, list[Event[Any]]]:

@@ -20,7 +20,7 @@ from oms_chassis.jobs.worker import Worker
 from oms_chassis.messaging import inbox, letters
 from oms_chassis.messaging.consumer import Consumer
 from oms_chassis.messaging.relay import Relay
-from oms_chassis.runtime import access, administration, pruning
+from oms_chassis.runtime import access, administration, exporting, pruning
 from oms_chassis.runtime.drain import LATEST, Drain, LastResort
 from oms_chassis.runtime.gauges import refresh
 from oms_chassis.runtime.service import Context, Service
@@ -57,6 +57,7 @@ class Process:
             self._database.reserve(limits=replace(settings.limits, idle=RELAY_IDLE), name="relay"),
         )
         self._metrics = Metrics(CollectorRegistry())
+        self._end_spans = exporting.start(service.name, settings, self._metrics)
         self._components = service.build(Context(settings, self._database, self._metrics.registry))
         self._edge = Edge.of(settings, self._database) if self._components.routers else Edge.open()
         self._sink = service.sink(settings)
@@ -129,6 +130,7 @@ class Process:
         return [
             *((f"on-stop-{number}", stop) for number, stop in enumerate(self._components.on_stop)),
             ("sink", self._sink.close),
+            ("spans", self._end_spans),
             ("database", self._database.dispose),
         ]
 

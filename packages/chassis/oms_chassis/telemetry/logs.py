@@ -65,6 +65,7 @@ def _origin(service: str) -> Any:
         trace = tracing.current()
         if trace is not None:
             event.setdefault("trace_id", tracing.trace_id(trace))
+            event.setdefault("span_id", tracing.span_id(trace))
         return event
 
     return add

@@ -24,6 +24,14 @@ class Metrics:
             buckets=_FAST,
             registry=registry,
         )
+        self.spans = Counter(
+            "oms_spans_total",
+            "Spans by what became of them: sent to the collector, or failed",
+            ["outcome"],
+            registry=registry,
+        )
+        for outcome in ("sent", "failed"):
+            self.spans.labels(outcome)
         self.http_refusals = Counter(
             "oms_http_refusals_total", "Requests refused for who sent them, by problem", ["problem"], registry=registry
         )

@@ -1,22 +1,30 @@
 """W3C trace context (w3.org/TR/trace-context): a request's trace id follows its order through every event and log line.
 
-Only the `traceparent` travels; spans are not recorded here, so that any collector can run next to the services.
+Only the `traceparent` travels, whether its steps are recorded (`spans`) or not.
 """
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from random import getrandbits
+from random import getrandbits, random
 
 _SHAPE = re.compile(r"^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$")
 _current: ContextVar[str | None] = ContextVar("traceparent", default=None)
+_ratio = 1.0
 
 
-def start() -> str:
-    """A new trace."""
+def sample(ratio: float) -> None:
+    """Which share of the traces that begin here are to be recorded, by whoever records; all, unless this says so."""
+    global _ratio
+    _ratio = ratio
+
+
+def start(*, sampled: bool | None = None) -> str:
+    """A new trace; whether it is to be recorded is drawn, unless it is known."""
+    sampled = random() < _ratio if sampled is None else sampled  # noqa: S311 - which are recorded is no secret
     # No secret: the system's generator lets other threads in at every call, and comes back late.
-    return f"00-{getrandbits(128) | 1:032x}-{_span()}-01"
+    return f"00-{getrandbits(128) | 1:032x}-{_span()}-{'01' if sampled else '00'}"
 
 
 def child(parent: str | None) -> str:
@@ -24,6 +32,11 @@ def child(parent: str | None) -> str:
     if parent is None or not _SHAPE.match(parent):
         return start()
     return f"{parent[:36]}{_span()}{parent[52:]}"
+
+
+def passed_on(step: str | None) -> str:
+    """The same step, for what it leads to; a new trace where it is missing or malformed."""
+    return step if step is not None and _SHAPE.match(step) else start()
 
 
 def _span() -> str:
@@ -35,9 +48,21 @@ def trace_id(traceparent: str) -> str:
     return traceparent[3:35]
 
 
+def span_id(traceparent: str) -> str:
+    """The part that is this step's own."""
+    return traceparent[36:52]
+
+
+def is_sampled(traceparent: str) -> bool:
+    """Whether whoever began the trace wants it recorded."""
+    return bool(int(traceparent[53:55], 16) & 1)
+
+
 def field(traceparent: str | None) -> dict[str, str]:
     """What a log line about one event of a batch says of its trace, in place of the batch's."""
-    return {"trace_id": trace_id(traceparent)} if traceparent and _SHAPE.match(traceparent) else {}
+    if not traceparent or not _SHAPE.match(traceparent):
+        return {}
+    return {"trace_id": trace_id(traceparent), "span_id": span_id(traceparent)}
 
 
 def current() -> str | None:
@@ -48,7 +73,13 @@ def current() -> str | None:
 @contextmanager
 def within(traceparent: str | None) -> Iterator[str]:
     """Run a block as the next step of a trace."""
-    step = child(traceparent)
+    with entered(child(traceparent)) as step:
+        yield step
+
+
+@contextmanager
+def entered(step: str) -> Iterator[str]:
+    """Run a block as a step that has its id already."""
     token = _current.set(step)
     try:
         yield step
