@@ -106,8 +106,8 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "a systemic fault is taken for poison": Mutant(
         f"{_CHASSIS}/messaging/faults.py",
-        "    return isinstance(error, SystemicFault) or is_of_the_schema(error)",
-        "    return isinstance(error, SystemicFault)",
+        "    return isinstance(error, SystemicFault | OfLaterRelease) or is_of_the_schema(error)",
+        "    return isinstance(error, SystemicFault | OfLaterRelease)",
         _during("column missing", "inventory-database"),
     ),
     "a lost connection is taken for poison": Mutant(

@@ -172,17 +172,21 @@ def test_what_may_be_repaired_is_tried_again_under_the_same_key(
     assert {request["Idempotency-Key"] for request in server.requests} == {"o-1.confirmed"}
 
 
+def in_an_hour() -> str:
+    return formatdate(time.time() + 3600, usegmt=True)
+
+
 @pytest.mark.parametrize(
     ("header", "least", "most"),
-    [("30", 30.0, 30.0), ("0", 0.0, 0.0), (formatdate(time.time() + 3600, usegmt=True), 3000.0, 3600.0)],
+    [(lambda: "30", 30.0, 30.0), (lambda: "0", 0.0, 0.0), (in_an_hour, 3000.0, 3600.0)],
     ids=["seconds", "at once", "date"],
 )
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_provider_that_wants_fewer_calls_says_for_how_long(
-    status: int, header: str, least: float, most: float
+    status: int, header: Callable[[], str], least: float, most: float
 ) -> None:
     with scripted(status) as server:
-        server.retry_after = header
+        server.retry_after = header()
         (outcome,) = outcomes(server)
     assert isinstance(outcome, Paused)
     assert outcome.seconds is not None
