@@ -33,14 +33,14 @@ the last empty where the alert is not one of each service
   for: {{ $alert.for }}
   labels:
     severity: {{ $alert.severity }}
-    namespace: {{ $root.Release.Namespace }}
-    release: {{ $root.Release.Name }}
+    namespace: {{ $root.Release.Namespace | quote }}
+    release: {{ $root.Release.Name | quote }}
     {{- with $service }}
-    service: {{ . }}
+    service: {{ . | quote }}
     {{- end }}
   annotations:
     summary: {{ include "oms.alerts.text" (list $root $alert.summary $service) | squote }}
     {{- with $root.Values.prometheusRule.runbooks }}
-    runbook_url: {{ trimSuffix "/" . }}/{{ $alert.alert }}.md
+    runbook_url: {{ printf "%s/%s.md" (trimSuffix "/" .) $alert.alert | quote }}
     {{- end }}
 {{- end -}}

@@ -22,7 +22,7 @@
 - to:
     - podSelector:
         matchLabels:
-          strimzi.io/cluster: {{ include "oms.kafka.cluster" . }}
+          strimzi.io/cluster: {{ include "oms.kafka.cluster" . | quote }}
   ports: [{port: 9093}]
 {{- else -}}
 {{- /* The bootstrap servers hand out the other brokers' addresses: only their ports are known here. */ -}}

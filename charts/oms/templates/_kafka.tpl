@@ -69,17 +69,17 @@
   value: {{ $security.sasl }}
 - name: OMS_KAFKA_USERNAME
   {{- if eq $root.Values.kafka.mode "strimzi" }}
-  value: {{ include "oms.kafka.secret" . }}
+  value: {{ include "oms.kafka.secret" . | quote }}
   {{- else }}
   valueFrom:
     secretKeyRef:
-      name: {{ include "oms.kafka.secret" . }}
+      name: {{ include "oms.kafka.secret" . | quote }}
       key: username
   {{- end }}
 - name: OMS_KAFKA_PASSWORD
   valueFrom:
     secretKeyRef:
-      name: {{ include "oms.kafka.secret" . }}
+      name: {{ include "oms.kafka.secret" . | quote }}
       key: password
 {{- end }}
 {{- if $security.ca }}
@@ -114,13 +114,13 @@
 {{- if $security.ca }}
 - name: kafka-ca
   secret:
-    secretName: {{ $security.ca }}
+    secretName: {{ $security.ca | quote }}
     items: [{key: ca.crt, path: ca.crt}]
 {{- end }}
 {{- if $security.certificate }}
 - name: kafka-user
   secret:
-    secretName: {{ include "oms.kafka.secret" . }}
+    secretName: {{ include "oms.kafka.secret" . | quote }}
     items: [{key: user.crt, path: user.crt}, {key: user.key, path: user.key}]
 {{- end }}
 {{- end -}}
@@ -136,9 +136,16 @@ securityContext:
     type: RuntimeDefault
 {{- end -}}
 
-{{/* The name of a topic's resource: it has no capitals, the topic has. (list root topic) */}}
+{{/*
+The name of a topic's resource: it has no capitals, the topic has. One that Kubernetes would not take is mended, and told apart
+from its likes. (list root topic)
+*/}}
 {{- define "oms.kafka.topicResource" -}}
-{{ include "oms.fullname" (index . 0) }}-{{ kebabcase (index . 1) | replace "_" "-" }}
+{{- $name := printf "%s-%s" (include "oms.fullname" (index . 0)) (kebabcase (index . 1) | replace "_" "-") -}}
+{{- if or (gt (len $name) 253) (not (regexMatch "^([a-z0-9]|[a-z0-9][a-z0-9-]*[a-z0-9])([.]([a-z0-9]|[a-z0-9][a-z0-9-]*[a-z0-9]))*$" $name)) -}}
+{{- $name = printf "%s-%s" (regexReplaceAll "[^a-z0-9]+" $name "-" | trunc 240 | trimSuffix "-") (index . 1 | sha256sum | trunc 8) -}}
+{{- end -}}
+{{- $name -}}
 {{- end -}}
 
 {{/* Every topic with its settings, as JSON: what any service produces, whether enabled or not, those of `topics`, and each

@@ -3,6 +3,8 @@
 {{- $name := default .Chart.Name .Values.nameOverride -}}
 {{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
 {{- $full = default $full .Values.fullnameOverride -}}
+{{- /* The name of a Service begins with a letter. */ -}}
+{{- if regexMatch "^[0-9]" $full -}}{{- $full = printf "oms-%s" $full -}}{{- end -}}
 {{- $short := $full | replace "." "-" | trunc 30 | trimSuffix "-" -}}
 {{- /* Two long names may begin alike, and are two. */ -}}
 {{- if ne $short $full -}}{{- $short = printf "%s-%s" ($short | trunc 23 | trimSuffix "-") ($full | sha256sum | trunc 6) -}}{{- end -}}
@@ -15,9 +17,9 @@
 
 {{/* What a selector matches: (list root component) */}}
 {{- define "oms.selector" -}}
-app.kubernetes.io/name: {{ include "oms.name" (index . 0) }}
-app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
-app.kubernetes.io/component: {{ index . 1 }}
+app.kubernetes.io/name: {{ include "oms.name" (index . 0) | quote }}
+app.kubernetes.io/instance: {{ (index . 0).Release.Name | quote }}
+app.kubernetes.io/component: {{ index . 1 | quote }}
 {{- end -}}
 
 {{/*
@@ -41,8 +43,8 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{/* The name and labels that every object begins with: (list root suffix component [annotations]) */}}
 {{- define "oms.metadata" -}}
 {{- $root := index . 0 -}}
-name: {{ include "oms.fullname" $root }}{{ with index . 1 }}-{{ . }}{{ end }}
-namespace: {{ $root.Release.Namespace }}
+name: {{ list (include "oms.fullname" $root) (index . 1) | compact | join "-" | quote }}
+namespace: {{ $root.Release.Namespace | quote }}
 labels:
   {{- include "oms.labels" (list $root (index . 2)) | nindent 2 }}
 {{- if gt (len .) 3 }}
@@ -61,6 +63,7 @@ annotations:
 {{- $_ := set $service "module" (default (printf "oms_%s.main" (replace "-" "_" $name)) $service.module) -}}
 {{- if $service.enabled -}}{{- $_ = set $services $name $service -}}{{- end -}}
 {{- end -}}
+{{- if not $services -}}{{- fail "no service is enabled: services.NAME.enabled is false for all of them" -}}{{- end -}}
 {{- toJson $services -}}
 {{- end -}}
 

@@ -36,7 +36,7 @@ securityContext:
 - name: OMS_DATABASE_URL
   valueFrom:
     secretKeyRef:
-      name: {{ include "oms.database.secret" . }}
+      name: {{ include "oms.database.secret" . | quote }}
       key: uri
 - name: OMS_DATABASE_POOL
   value: {{ include "oms.scalar" $root.Values.database.pool | quote }}
@@ -51,7 +51,7 @@ securityContext:
 - name: OMS_ADMIN_TOKEN
   valueFrom:
     secretKeyRef:
-      name: {{ include "oms.admin.secret" $root }}
+      name: {{ include "oms.admin.secret" $root | quote }}
       key: token
 {{- end }}
 {{- if $service.http }}
@@ -73,7 +73,7 @@ securityContext:
   value: {{ include "oms.scalar" $root.Values.tracing.ratio | quote }}
 {{- end }}
 - name: OMS_CURRENCY
-  value: {{ $root.Values.currency }}
+  value: {{ $root.Values.currency | quote }}
 {{- range $key, $value := $service.settings }}
 {{- $variable := printf "OMS_%s" (snakecase $key | upper) }}
 {{- if not (hasKey $service.env $variable) }}
@@ -82,19 +82,27 @@ securityContext:
 {{- end }}
 {{- end }}
 {{- range $key := $service.generatedEnv }}
-- name: {{ $key }}
+- name: {{ $key | quote }}
   valueFrom:
     secretKeyRef:
       name: {{ include "oms.fullname" $root }}-{{ $name }}
-      key: {{ $key }}
+      key: {{ $key | quote }}
 {{- end }}
 {{- range $key, $value := $service.env }}
-- name: {{ $key }}
+- name: {{ $key | quote }}
   value: {{ tpl (include "oms.scalar" $value) $root | quote }}
 {{- end }}
 {{- with $service.extraEnv }}
 {{ toYaml . }}
 {{- end }}
+{{- end -}}
+
+{{/* A service's files with their templates filled in, as JSON: (list root service) */}}
+{{- define "oms.files" -}}
+{{- $root := index . 0 -}}
+{{- $files := dict -}}
+{{- range $name, $text := (index . 1).files -}}{{- $_ := set $files $name (tpl $text $root) -}}{{- end -}}
+{{- toJson $files -}}
 {{- end -}}
 
 {{/* envFrom, without the names that came out empty: (list root service) */}}
@@ -108,7 +116,7 @@ securityContext:
 envFrom:
   {{- range . }}
   - secretRef:
-      name: {{ . }}
+      name: {{ . | quote }}
   {{- end }}
 {{- end }}
 {{- end -}}
@@ -159,6 +167,6 @@ affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- end -}}
