@@ -232,6 +232,36 @@ def test_scheduling_reaches_every_pod(render: Any) -> None:
         assert SCHEDULING.items() <= pod.items(), name
 
 
+def test_labels_and_annotations_reach_every_pod(helm: Any) -> None:
+    """As a mesh asks for them, of jobs too, which would never end next to its proxy."""
+    given = {"podLabels": {"mesh": "no"}, "podAnnotations": {"inject": "false"}}
+    rendered = helm.render(
+        {
+            "kafka.mode": "embedded",
+            "platformDefaults": given,
+            "serviceDefaults": given,
+            "database.embedded.backup.enabled": True,
+        }
+    )
+    made = [one["spec"].get("jobTemplate", one)["spec"].get("template", one) for one in rendered.all if "spec" in one]
+    pods = [one["metadata"] for one in made if "containers" in one["spec"] or "containers" in one.get("template", {})]
+    assert len(pods) > 13
+    for metadata in pods:
+        assert metadata["labels"]["mesh"] == "no", metadata
+        assert metadata["annotations"]["inject"] == "false", metadata
+    assert helm.render({"kafka.mode": "embedded", "serviceDefaults": given}).text.count("mesh:") == len(SERVICES)
+
+
+def test_operators_have_the_registry_s_credentials(render: Any) -> None:
+    secrets = [{"name": "registry"}]
+    rendered = render({"image.pullSecrets": secrets, "database.mode": "cnpg", "kafka.strimzi.metrics": True})
+    assert all(one["spec"]["imagePullSecrets"] == secrets for one in rendered.of("Cluster").values())
+    spec = rendered.of("Kafka")["oms-kafka"]["spec"]
+    for part in ("kafka", "entityOperator", "kafkaExporter"):
+        assert spec[part]["template"]["pod"]["imagePullSecrets"] == secrets, part
+    assert all(pod["imagePullSecrets"] == secrets for pod in rendered.pods().values())
+
+
 def test_pods_listen_on_every_address_where_there_is_ipv6(render: Any) -> None:
     rendered = render({"ipv6": True, "kafka.mode": "embedded"})
     assert {one["spec"]["ipFamilyPolicy"] for one in rendered.of("Service").values()} == {"PreferDualStack"}

@@ -78,6 +78,12 @@ def test_every_pod_is_under_a_policy_for_both_directions(helm: Any, example: Pat
             assert sum(selector <= labels for selector in selectors) == 1, one["metadata"]["name"]
 
 
+def test_the_job_of_secrets_reaches_an_api_server_on_any_of_its_usual_ports(render: Any) -> None:
+    (rule,) = render().of("NetworkPolicy")["oms-secrets"]["spec"]["egress"]
+    assert {one["port"] for one in rule["ports"]} >= {443, 6443, 8443, 16443}
+    assert "to" not in rule
+
+
 def allowed(rendered: Any, source: str, target: str) -> bool:
     """Whether `source` may connect to `target` by both of their policies; components of this release."""
     policies = rendered.of("NetworkPolicy")

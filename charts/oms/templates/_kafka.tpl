@@ -137,7 +137,7 @@ securityContext:
 {{- end -}}
 
 {{/*
-The name of a topic's resource: it has no capitals, the topic has. One that Kubernetes would not take is mended, and told apart
+The name of a topic's resource: it has no capitals, the topic has. One that Kubernetes would not take is repaired, and distinguished
 from its likes. (list root topic)
 */}}
 {{- define "oms.kafka.topicResource" -}}

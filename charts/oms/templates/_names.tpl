@@ -31,6 +31,22 @@ label restarts the pods that bear it. (list root component)
 app.kubernetes.io/part-of: oms
 {{- end -}}
 
+{{/* The metadata of pods that are no service's: (list root component [annotations]) */}}
+{{- define "oms.podMetadata" -}}
+{{- $own := (index . 0).Values.platformDefaults -}}
+labels:
+  {{- include "oms.podLabels" . | nindent 2 }}
+  {{- with $own.podLabels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- $more := dict -}}
+{{- if gt (len .) 2 -}}{{- $more = deepCopy (index . 2) -}}{{- end -}}
+{{- with merge $more $own.podAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
 {{/* (list root component) */}}
 {{- define "oms.labels" -}}
 {{- $root := index . 0 -}}
@@ -40,13 +56,18 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}
 {{- end -}}
 
-{{/* The name and labels that every object begins with: (list root suffix component [annotations]) */}}
+{{/* The name and labels that every object begins with: (list root suffix component [annotations [labels]]) */}}
 {{- define "oms.metadata" -}}
 {{- $root := index . 0 -}}
 name: {{ list (include "oms.fullname" $root) (index . 1) | compact | join "-" | quote }}
 namespace: {{ $root.Release.Namespace | quote }}
 labels:
   {{- include "oms.labels" (list $root (index . 2)) | nindent 2 }}
+{{- if gt (len .) 4 }}
+{{- with index . 4 }}
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
 {{- if gt (len .) 3 }}
 {{- with index . 3 }}
 annotations:

@@ -13,6 +13,11 @@
 {{- end -}}
 {{- end -}}
 
+{{/* Changes with what the databases' pods are started by. */}}
+{{- define "oms.postgres.checksum" -}}
+{{- range $path, $_ := .Files.Glob "files/postgres/*" }}{{ $.Files.Get $path | sha256sum | trunc 16 }}{{ end -}}
+{{- end -}}
+
 {{- define "oms.mailCatcher.enabled" -}}
 {{- $wanted := toString .Values.mailCatcher.enabled -}}
 {{- $needed := or (empty .Values.notifications.smtp.host) (empty .Values.notifications.sms.url) -}}
