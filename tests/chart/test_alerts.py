@@ -93,7 +93,9 @@ CLAIMS = (
     "data-0-oms-kafka-dual-role-0",  # Strimzi
     "oms-order-postgres-1",  # CloudNativePG
     "oms-order-postgres-1-wal",  # the same
+    "oms-backup",  # of embedded databases
 )
+OTHERS = ("data-oms-b-order-postgres-0", "oms-b-order-postgres-1", "data-oms-b-kafka-0", "data-other-0", "oms-b-backup")
 
 
 def volume(what: str, claim: str) -> str:
@@ -348,6 +350,20 @@ def test_prometheus_takes_the_rules_and_their_texts(render: Any, rules: Callable
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.what)
 def test_the_alerts_fire_for_what_they_are_there_for(render: Any, rules: Callable[[Any], Rules], case: Case) -> None:
     rules(render(ON)).fire({**healthy(), **case.different}, case.fires)
+
+
+def test_volumes_of_others_in_the_namespace_are_no_concern(render: Any, rules: Callable[[Any], Rules]) -> None:
+    full = {volume("available", one): "1x100" for one in OTHERS} | {
+        volume("capacity", one): "100x100" for one in OTHERS
+    }
+    rules(render(ON)).fire({**healthy(), **full}, [])
+
+
+def test_volumes_of_a_kafka_cluster_with_another_name_are_watched(render: Any, rules: Callable[[Any], Rules]) -> None:
+    claim = "data-0-events-dual-role-2"
+    full = {volume("available", claim): "1x100", volume("capacity", claim): "100x100"}
+    named = render({**ON, "kafka.strimzi.clusterName": "events"})
+    rules(named).fire({**healthy(), **full}, [("OmsVolumeFilling", {"persistentvolumeclaim": claim})])
 
 
 def test_every_alert_has_a_case(render: Any) -> None:

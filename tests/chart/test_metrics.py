@@ -1,5 +1,7 @@
 """What the services measure: somebody sees it, and what is counted begins at zero."""
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -19,6 +21,18 @@ CHART = Path(__file__).parents[2] / "charts" / "oms"
 SHOWN = "".join(path.read_text() for path in [*CHART.glob("dashboards/*.json"), CHART / "files" / "alerts.yaml"])
 # Metrics that no dashboard shows and no alert asks for, and why.
 UNSEEN: Mapping[str, str] = {}
+# What Prometheus and its ServiceMonitor give to whatever they scrape of the services.
+TARGET = {"namespace", "pod", "service", "release", "job", "instance", "container", "endpoint"}
+# What others measure, by which labels: https://kubernetes.io/docs/reference/instrumentation/metrics/ (the kubelet) and
+# https://github.com/google/cadvisor/blob/master/docs/storage/prometheus.md with the labels that the kubelet adds.
+VOLUME, CONTAINER = {"namespace", "persistentvolumeclaim"}, {"namespace", "pod", "container"}
+ELSEWHERE = {
+    "up": TARGET,
+    "kubelet_volume_stats_available_bytes": VOLUME,
+    "kubelet_volume_stats_capacity_bytes": VOLUME,
+    "container_cpu_usage_seconds_total": CONTAINER,
+    "container_memory_working_set_bytes": CONTAINER,
+}
 QUEUES = {"payment": {"charge", "refund"}, "sms": {"sms"}, "email": {"email"}}
 
 
@@ -51,6 +65,79 @@ def test_every_metric_is_on_a_dashboard_or_in_an_alert_or_there_is_a_reason(
 ) -> None:
     names = {metric.name for registry in registries.values() for metric in registry.collect()}
     assert {name for name in names if name not in SHOWN} == set(UNSEEN)
+
+
+@pytest.fixture(scope="module")
+def labels(registries: dict[str, CollectorRegistry]) -> dict[str, set[str]]:
+    """The labels of every metric that some service measures, with those that scraping adds."""
+    found = {name: set(own) for name, own in ELSEWHERE.items()}
+    for registry in registries.values():
+        for collector, names in registry._collector_to_names.items():
+            own = getattr(collector, "_labelnames", None)
+            for metric in collector.collect() if own is None else ():
+                own = (*(own or ()), *(label for sample in metric.samples for label in sample.labels))
+            for name in names:
+                found.setdefault(name, set(TARGET)).update(own or (), ("le",) if name.endswith("_bucket") else ())
+    return found
+
+
+def expressions(render: Any) -> Iterator[tuple[str, str]]:
+    """What every panel, every variable of a dashboard and every alert asks for, by its name."""
+    rendered = render({"prometheusRule.enabled": True, "kafka.mode": "embedded"})
+    for one in rendered.of("PrometheusRule")["oms"]["spec"]["groups"][0]["rules"]:
+        yield one["alert"], one["expr"]
+    for config in (one for name, one in rendered.of("ConfigMap").items() if "dashboard" in name):
+        board = json.loads(next(iter(config["data"].values())))
+        for variable in board["templating"]["list"]:
+            if variable["type"] == "query":
+                asked, _, label = variable["query"].removeprefix("label_values(").removesuffix(")").rpartition(", ")
+                yield f"{board['title']}: ${variable['name']}", f"count by ({label}) ({asked})"
+        for panel in board["panels"]:
+            for target in panel["targets"]:
+                yield f"{board['title']}: {panel['title']}", target["expr"]
+
+
+def test_what_is_asked_for_has_the_labels_that_it_is_asked_by(render: Any, labels: dict[str, set[str]]) -> None:
+    count = 0
+    for name, expression in expressions(render):
+        bare = re.sub(r'"[^"]*"', '""', expression)
+        selectors = re.findall(r"\b([a-z_][a-z0-9_]+)\{([^}]*)\}", bare) or [(bare.split("(")[-1].rstrip(")"), "")]
+        common: set[str] = set()
+        for metric, matchers in selectors:
+            assert metric in labels, name
+            assert {one.strip() for one in re.findall(r"(\w+)\s*[=!]", matchers)} <= labels[metric], name
+            common |= labels[metric]
+        for grouped in re.findall(r"\b(?:by|on|without) \(([^)]*)\)", bare):
+            assert {one.strip() for one in grouped.split(",")} <= common, name
+        count += 1
+    assert count > 60
+
+
+def test_every_panel_shows_one_installation(render: Any) -> None:
+    for name, expression in expressions(render):
+        for metric, matchers in re.findall(r"\b([a-z_][a-z0-9_]+)\{([^}]*)\}", expression):
+            if ": $" in name or ": " not in name:
+                continue
+            assert 'namespace="$namespace"' in matchers, name
+            scraped = 'release="$release"' in matchers
+            assert scraped or "$prefix-" in matchers, (name, metric)
+
+
+def test_dashboards_open_with_the_installation_that_brought_them(render: Any) -> None:
+    rendered = render(name="two", namespace="a")
+    for config in (one for name, one in rendered.of("ConfigMap").items() if "dashboard" in name):
+        variables = {one["name"]: one for one in json.loads(next(iter(config["data"].values())))["templating"]["list"]}
+        assert variables["namespace"]["current"]["value"] == "a"
+        assert variables["release"]["current"]["value"] == "two"
+
+
+def test_the_names_of_pods_say_how_those_of_a_release_begin(render: Any) -> None:
+    (config,) = (one for name, one in render(name="two").of("ConfigMap").items() if name.endswith("dashboard-services"))
+    variables = {one["name"]: one for one in json.loads(next(iter(config["data"].values())))["templating"]["list"]}
+    pattern = re.compile(variables["prefix"]["regex"].strip("/"))
+    found = pattern.match("two-oms-order-7c9f8d6b5-x2vlp")
+    assert found is not None
+    assert found.group(1) == "two-oms"
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -84,10 +84,10 @@ def test_an_alert_can_be_left_out(render: Any) -> None:
 def test_alerts_watch_this_release_alone(render: Any) -> None:
     for alert in alerts(render(ON, name="oms-b")):
         for selector in re.findall(r"(\w+)\{([^}]*)\}", alert["expr"]):
-            own = 'persistentvolumeclaim=~"(data.*-)?oms-b-.*"' if "kubelet" in selector[0] else 'release="oms-b"'
+            own = '"(data-)?oms-b-(' if "kubelet" in selector[0] else 'release="oms-b"'
             assert 'namespace="shop"' in selector[1], alert["alert"]
             assert own in selector[1], alert["alert"]
-        assert not re.search(r"SCOPE|NAMESPACE|SERVICE|FULLNAME", alert["expr"] + alert["annotations"]["summary"])
+        assert not re.search(r"SCOPE|NAMESPACE|SERVICE|VOLUMES", alert["expr"] + alert["annotations"]["summary"])
 
 
 def test_alerts_of_two_installations_are_two_alerts(render: Any) -> None:
@@ -119,7 +119,9 @@ def test_dashboards_show_a_sixth_service_next_to_the_others(render: Any) -> None
     services = "|".join(sorted([*SERVICES, "loyalty-points"]))
     board = json.loads(rendered.of("ConfigMap")["oms-dashboard-services"]["data"]["shop-oms-services.json"])
     asked = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
-    assert any(f'up{{namespace="$namespace", service=~"{services}"}}' in expression for expression in asked)
+    assert any(
+        f'up{{namespace="$namespace", release="$release", service=~"{services}"}}' in expression for expression in asked
+    )
     assert not any("SERVICES" in expression for expression in asked)
 
 

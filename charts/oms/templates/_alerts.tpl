@@ -1,11 +1,38 @@
+{{/* All services, as alternatives of a regular expression. */}}
+{{- define "oms.alerts.services" -}}
+{{- keys (include "oms.services" . | fromJson) | sortAlpha | join "|" -}}
+{{- end -}}
+
+{{/* What Kafka's pods and volumes are named by, where the chart makes it: (list root prefix) */}}
+{{- define "oms.alerts.kafka" -}}
+{{- $kafka := (index . 0).Values.kafka -}}
+{{- $named := and (eq $kafka.mode "strimzi") $kafka.strimzi.createCluster $kafka.strimzi.clusterName -}}
+{{- default (printf "%s-kafka" (index . 1)) $named -}}
+{{- end -}}
+
+{{/*
+A regular expression for the claims of this release and no other, whose name may begin alike. StatefulSets' and Strimzi's are
+`data-…` and `data-0-…`; CloudNativePG's have the instance's name, and `-wal` behind it. (list root prefix)
+*/}}
+{{- define "oms.alerts.volumes" -}}
+{{- $services := include "oms.alerts.services" (index . 0) -}}
+(data-)?{{ index . 1 }}-({{ $services }})-postgres-[0-9]+(-.*)?|data(-[0-9]+)?-{{ include "oms.alerts.kafka" . }}-.*|{{ index . 1 }}-backup
+{{- end -}}
+
+{{/* The same for the pods of services, databases and Kafka: (list root prefix) */}}
+{{- define "oms.alerts.pods" -}}
+{{ index . 1 }}-({{ include "oms.alerts.services" (index . 0) }})-.*|{{ include "oms.alerts.kafka" . }}-.*
+{{- end -}}
+
 {{/* Placeholders of files/alerts.yaml, filled in: (list root text service), the last empty where there is none */}}
 {{- define "oms.alerts.text" -}}
 {{- $root := index . 0 -}}
 {{- $namespace := printf "namespace=%q" $root.Release.Namespace -}}
 {{- $scope := printf "%s, release=%q" $namespace $root.Release.Name -}}
-{{- $services := keys (include "oms.services" $root | fromJson) | sortAlpha | join "|" -}}
-{{- index . 1 | replace "SCOPE" $scope | replace "NAMESPACE" $namespace | replace "SERVICES" $services
-      | replace "SERVICE" (index . 2) | replace "FULLNAME" (include "oms.fullname" $root) -}}
+{{- $volumes := include "oms.alerts.volumes" (list $root (include "oms.fullname" $root)) -}}
+{{- $services := include "oms.alerts.services" $root -}}
+{{- index . 1 | replace "VOLUMES" $volumes | replace "SCOPE" $scope | replace "NAMESPACE" $namespace | replace "SERVICES" $services
+      | replace "SERVICE" (index . 2) -}}
 {{- end -}}
 
 {{/*
