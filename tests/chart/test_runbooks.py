@@ -1,0 +1,197 @@
+"""The commands of the runbooks can be given, in every mode that they speak of; none is sent to a cluster here."""
+
+import ast
+import re
+import shlex
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+import typer.main
+from support.chassis import migrated
+
+from oms_cli.cli import app
+from oms_contracts.topics import SERVICES
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
+CODE = [*ROOT.glob("packages/*/oms_*/**/*.py"), *ROOT.glob("services/*/oms_*/**/*.py")]
+# What differs by mode, and the words by which a line or a row says in which.
+BY_MODE = re.compile(
+    r"oms-kafka-0|component=kafka|strimzi\.io|kafkatopic|kafkauser|component=topics|-postgres-0|cnpg\.io"
+)
+SAYS_WHICH = re.compile(r"kafka\.mode|database\.mode|other modes")
+UNREACHABLE = ("--kubeconfig=/dev/null", "--server=http://127.0.0.1:1", "--request-timeout=1")
+
+
+def fenced(text: str) -> Iterator[str]:
+    for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL):
+        yield from (line for line in block.splitlines() if line.strip())
+
+
+def commands(text: str, program: str) -> Iterator[str]:
+    """Whole commands of a page: the lines of its blocks, and what is in backticks."""
+    quoted = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    for line in (*fenced(text), *quoted):
+        if line.startswith(f"{program} "):
+            yield line
+
+
+def words(command: str) -> list[str]:
+    """The words of a command, without what follows a pipe or sends it into the background."""
+    found = shlex.split(command, comments=True)
+    return found[: next((place for place, word in enumerate(found) if word in {"|", "&"}), len(found))]
+
+
+def each(program: str) -> list[Any]:
+    found = {command: page.stem for page in PAGES for command in commands(page.read_text(), program)}
+    return [pytest.param(words(command), id=f"{page}: {command[:60]}") for command, page in found.items()]
+
+
+@pytest.mark.parametrize("command", each("oms"))
+def test_oms_has_the_command_and_its_options(command: list[str]) -> None:
+    found: Any = typer.main.get_command(app)
+    rest = command[1:]
+    while rest and rest[0] in getattr(found, "commands", ()):
+        found, rest = found.commands[rest[0]], rest[1:]
+    assert not hasattr(found, "commands"), command
+    if not rest:  # named in passing, without what it is about
+        return
+    number = found.name in {"show", "drop", "redrive"}  # letters and rows are numbered, orders and jobs are not
+    identity = "7" if number else "0192d3a4-0000-7000-8000-000000000000"
+    values = [
+        {"SERVICE": "sms", "QUEUE": "sms"}.get(word, re.sub("^(ID|OLD_ID|ORDER)$", identity, word)) for word in rest
+    ]
+    with found.make_context("oms", values) as context:  # it is parsed, and not called
+        assert context.command is found
+
+
+@pytest.mark.parametrize(
+    "command",
+    [one for one in each("kubectl") if "oms" in one.values[0]],  # `kubectl patch pvc` and its like are named in passing
+)
+def test_kubectl_takes_the_command(tool: Callable[[str], str], command: list[str]) -> None:
+    """It gets as far as the network, which it does not when it misses something or knows an option not."""
+    done = subprocess.run(
+        [tool("kubectl"), *UNREACHABLE, *command[1:]], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert re.search(r"refused|unreachable", done.stdout + done.stderr), done.stderr
+
+
+EXTERNAL = {
+    "kafka.external": {"bootstrapServers": "k:9092", "existingSecret": "k"},
+    **{f"services.{one}.database.existingSecret": f"{one}-db" for one in SERVICES},
+}
+MODES = {
+    "embedded": {"database.mode": "embedded", "kafka.mode": "embedded"},
+    "operators": {"database.mode": "cnpg", "kafka.mode": "strimzi"},
+    "external": {"database.mode": "external", "kafka.mode": "external", **EXTERNAL},
+}
+
+
+@pytest.fixture(params=MODES)
+def mode(request: pytest.FixtureRequest, render: Any) -> Any:
+    """The chart in each of its modes."""
+    return render(MODES[request.param])
+
+
+def test_the_deployments_that_are_named_are_there(mode: Any) -> None:
+    named = {one for page in PAGES for one in re.findall(r"deployment/(oms-\w+)", page.read_text())}
+    assert {one.replace("SERVICE", "order") for one in named} <= set(mode.of("Deployment"))
+
+
+def test_the_labels_that_are_selected_by_are_there_in_some_mode(render: Any) -> None:
+    rendered = [render(values) for values in MODES.values()]
+    labels = [one["metadata"]["labels"] for each_mode in rendered for one in each_mode.all]
+    pods = {one["app.kubernetes.io/component"] for one in labels}
+    named = {one for page in PAGES for one in re.findall(r"kubernetes\.io/component=(\w+)", page.read_text())}
+    assert named <= {*pods, "SERVICE"}
+    clusters = {one for page in PAGES for one in re.findall(r"strimzi\.io/cluster=([\w-]+)", page.read_text())}
+    assert clusters == {one["strimzi.io/cluster"] for one in labels if "strimzi.io/cluster" in one}
+
+
+def test_the_databases_have_the_names_that_the_functions_make(render: Any) -> None:
+    for where, kind in (("embedded", "StatefulSet"), ("operators", "Cluster")):
+        assert {f"oms-{one}-postgres" for one in SERVICES} <= set(render(MODES[where]).of(kind))
+    env = render(MODES["external"]).pods()["Deployment/oms-order"]["initContainers"][0]["env"]
+    assert env[0]["name"] == "OMS_DATABASE_URL"
+    assert env[0]["valueFrom"]["secretKeyRef"] == {"name": "order-db", "key": "uri"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_what_is_so_in_one_mode_says_in_which(page: Path) -> None:
+    before = ""
+    for line in page.read_text().splitlines():
+        if BY_MODE.search(line) and page.stem != "Modes":
+            assert SAYS_WHICH.search(before + line), line
+        before = line if line.startswith("#") else ""
+
+
+def test_each_way_to_a_database_is_a_function_of_the_shell() -> None:
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "runbooks" / "Modes.md").read_text(), re.DOTALL)
+    functions = [block for block in blocks if "sql() {" in block]
+    assert [re.findall(r"# (\w+)", block)[0] for block in functions] == ["embedded", "cnpg", "external"]
+    shell = 'kubectl() { printf \'%s|\' "$@" >&2; echo Zm91bmQ=; }; psql() { kubectl psql "$@"; }; set -eu; '
+    for block in functions:
+        done = subprocess.run(
+            ["bash", "-c", f"{shell}{block}\nsql loyalty-points 'SELECT 1'"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "SELECT 1" in done.stderr
+        assert "loyalty_points" in done.stderr or "psql|" in done.stderr
+        assert "oms-loyalty-points" in done.stderr
+
+
+def test_the_database_understands_every_statement(database_url: str) -> None:
+    database = migrated(database_url, "oms_payment")
+    pages = [page.read_text() for page in PAGES if page.name.startswith("Oms")]
+    asked = [words(command)[2] for page in pages for command in commands(page, "sql")]
+    quoted = [one for page in pages for one in re.findall(r"`((?:SELECT|SHOW) [^`]+)`", page)]
+    assert len(asked) >= 9
+    with database.engine.connect() as connection:
+        for statement in (*asked, *quoted):
+            if not re.search("pg_(terminate|drop)", statement):  # those would end somebody or something
+                connection.execute(sa.text(statement.replace(":", r"\:")))
+                connection.rollback()
+    database.dispose()
+
+
+def events() -> set[str]:
+    """What the services say in their logs."""
+    found = set()
+    for path in CODE:
+        tree = ast.parse(path.read_text())
+        calls = [
+            call.args[0]
+            for call in ast.walk(tree)
+            if isinstance(call, ast.Call)
+            and isinstance(call.func, ast.Attribute)
+            and call.func.attr in {"debug", "info", "warning", "error", "exception", "critical"}
+            and call.args
+        ]
+        found |= {one.value for one in calls if isinstance(one, ast.Constant) and isinstance(one.value, str)}
+        if any(not isinstance(one, ast.Constant) for one in calls):  # a name for one of several
+            texts = (one.value for one in ast.walk(tree) if isinstance(one, ast.Constant))
+            found |= {one for one in texts if isinstance(one, str) and re.fullmatch(r"[a-z]+(_[a-z]+)+", one)}
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_what_is_looked_for_in_a_log_is_what_services_write(page: Path) -> None:
+    said = events()
+    for command in commands(page.read_text(), "kubectl"):
+        tokens = shlex.split(command, comments=True)
+        if " logs " not in command or "grep" not in tokens:
+            continue
+        given = [one for one in tokens[tokens.index("grep") + 1 :] if not re.fullmatch("-[A-Za-z]", one)]
+        for pattern in given:
+            for one in re.sub(
+                r"(\w+)\(([\w|]+)\)", lambda m: "|".join(m[1] + x for x in m[2].split("|")), pattern
+            ).split("|"):
+                assert any(re.search(one, event) for event in said), f"nothing is logged as {one}"
