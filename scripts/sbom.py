@@ -1,9 +1,12 @@
-"""Write a CycloneDX list of what is installed where this runs: Debian's packages and Python's distributions.
+"""Write a CycloneDX list of what is installed where this runs: Debian's packages, Python and its distributions, and
+what wheels bundle: shared libraries next to them (`*.libs`) and what a wheel's own list names (PEP 770).
 
 Runs inside an image, from standard input: docker run -i --entrypoint python IMAGE - NAME VERSION <scripts/sbom.py
 """
 
 import json
+import platform
+import re
 import sys
 import uuid
 from collections.abc import Iterator
@@ -14,6 +17,8 @@ from typing import Any
 from urllib.parse import quote
 
 DPKG = Path("/var/lib/dpkg/status")
+BUNDLED = re.compile(r"(?P<name>lib.+?)-[0-9a-f]{8}\.so(?:\.(?P<version>[0-9.]+))?$")  # as auditwheel names them
+OPENSSL = re.compile(rb"OpenSSL (\d+\.\d+\.\d+)")
 
 Component = dict[str, Any]
 
@@ -42,10 +47,41 @@ def debian_components(status: str) -> Iterator[Component]:
             yield component("deb/debian", fields["Package"], fields["Version"])
 
 
+def interpreter() -> Component:
+    """Python itself, which no package manager installed."""
+    version = platform.python_version()
+    return {**component("generic", "python", version), "cpe": f"cpe:2.3:a:python:python:{version}:*:*:*:*:*:*:*"}
+
+
+def library(path: Path) -> Component | None:
+    """A shared library that a wheel brought along; its version is that of its interface, if it does not say its own."""
+    if not (named := BUNDLED.match(path.name)):
+        return None
+    if own := OPENSSL.search(path.read_bytes()):
+        version = own[1].decode()
+        return {
+            **component("generic", named["name"], version),
+            "cpe": f"cpe:2.3:a:openssl:openssl:{version}:*:*:*:*:*:*:*",
+        }
+    return component("generic", named["name"], named["version"] or "")
+
+
+def bundled(folders: list[str]) -> Iterator[Component]:
+    """What is in the wheels that are installed in these folders, and is no distribution."""
+    for folder in map(Path, folders):
+        yield from filter(None, map(library, sorted(folder.glob("*.libs/*"))))
+        for own in sorted(folder.glob("*.dist-info/sboms/*.json")):
+            for one in json.loads(own.read_text()).get("components", ()):
+                if {"name", "version", "purl"} <= one.keys():
+                    keys = ("type", "name", "version", "purl")
+                    yield {"bom-ref": one["purl"], **{key: one[key] for key in keys if key in one}}
+
+
 def document(name: str, version: str) -> dict[str, Any]:
     """The list for an image of this name; the same image gives the same document."""
     debian = debian_components(DPKG.read_text()) if DPKG.exists() else ()
-    parts = {part["purl"]: part for part in (*debian, *map(python_component, distributions()))}
+    python = (interpreter(), *map(python_component, distributions()), *bundled(sys.path))
+    parts = {part["purl"]: part for part in (*python, *debian)}
     components = [parts[purl] for purl in sorted(parts)]
     serial = uuid.uuid5(uuid.NAMESPACE_URL, json.dumps([name, version, components]))
     return {
