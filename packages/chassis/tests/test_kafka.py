@@ -28,7 +28,7 @@ from support.chassis import eventually
 from oms_chassis.db import Database, Transaction
 from oms_chassis.messaging import outbox
 from oms_chassis.messaging.consumer import Consumer, Subscription
-from oms_chassis.messaging.kafka import KafkaSink, KafkaSource, admin, batches, create_topics
+from oms_chassis.messaging.kafka import KafkaSink, KafkaSource, admin, batches, create_topics, membership
 from oms_chassis.messaging.kafka import sink as sinks
 from oms_chassis.messaging.kafka import source as module
 from oms_chassis.messaging.relay import Relay
@@ -134,8 +134,9 @@ def test_a_record_larger_than_a_producers_usual_limit_can_be_sent(settings: Sett
 def test_a_member_that_the_group_does_not_take_in_says_so(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     reader = source(settings, uuid4().hex)
     eventually(lambda: (reader.poll(0.2), reader.is_assigned())[1], within=30)
-    monkeypatch.setattr(module, "UNASSIGNED", 0.0)
-    reader._flag.on_partitions_revoked([])
+    monkeypatch.setattr(membership, "UNASSIGNED", 0.0)
+    monkeypatch.setattr(membership, "LEFT_OUT", 0.0)
+    reader._membership._joined = False  # as while the group is shared out
     with pytest.raises(StreamUnavailable):
         reader.poll(0.1)
     reader.close()

@@ -6,44 +6,24 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.errors import CommitFailedError, IllegalStateError, KafkaError, RebalanceInProgressError
 from kafka.structs import OffsetAndMetadata
 
 from oms_chassis.messaging.kafka import batches
 from oms_chassis.messaging.kafka.connection import closed_on_error, connection, unavailable_on_error
+from oms_chassis.messaging.kafka.membership import Membership, assignors
 from oms_chassis.messaging.streams import BATCH, RECORD_LIMIT, Partition, Record, StreamUnavailable
 from oms_chassis.settings import Settings
 
 POLL_INTERVAL = 60.0  # seconds between polls after which the group gives a member's partitions to others
-HEARTBEAT = 3.0  # seconds between two, at most
+HEARTBEAT = 1.0  # seconds between two, at most: the group waits until all have learnt by them that it is shared out
 QUIET = 4.0  # seconds without an answer that never pass while a broker is there: heartbeats are answered
-UNASSIGNED = 20.0  # seconds without partitions after which a member starts over: see KafkaSource.poll
-
-
-class _Flag(ConsumerRebalanceListener):  # type: ignore[misc] # kafka-python has no types
-    """Runs on the heartbeat's thread, so that it sets a flag and does no more."""
-
-    def __init__(self) -> None:
-        self.assigned = False
-        self.since = time.monotonic()
-
-    def on_partitions_assigned(self, assigned: object) -> None:  # noqa: ARG002 - kafka-python's signature
-        self.assigned = True
-
-    def on_partitions_revoked(self, revoked: object) -> None:  # noqa: ARG002 - the same
-        self.assigned, self.since = False, time.monotonic()
-
-    def is_lost(self) -> bool:
-        """Whether the group has not taken this member in for longer than sharing out can take."""
-        return not self.assigned and time.monotonic() - self.since > UNASSIGNED
 
 
 class KafkaSource:
     """A member of a consumer group; offsets are committed by hand, after the work."""
 
     def __init__(self, settings: Settings, group: str, names: Sequence[str]) -> None:
-        self._flag = _Flag()
         self._prefix = settings.kafka_prefix
         self._answered = time.monotonic()
         with unavailable_on_error(), closed_on_error() as client:
@@ -58,6 +38,7 @@ class KafkaSource:
             group_id=group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            partition_assignment_strategy=assignors(),
             max_poll_records=BATCH,
             max_partition_fetch_bytes=RECORD_LIMIT,
             session_timeout_ms=int(settings.kafka_session_seconds * 1000),
@@ -67,7 +48,8 @@ class KafkaSource:
             metrics_enabled=False,
         )
         batches.read_all(consumer._fetcher)  # noqa: SLF001 - nothing public decides how a batch is read
-        consumer.subscribe(list(names), listener=self._flag)
+        self._membership = Membership(consumer)
+        consumer.subscribe(list(names))
         # kafka-python 3.0.12: a member that joins before it knows its topics joins again when it learns of them,
         # and if a poll ends in the middle of that, it waits for ever. So let it know them first.
         for name in names:
@@ -82,7 +64,7 @@ class KafkaSource:
         with unavailable_on_error():
             found = self._consumer.poll(timeout_ms=int(seconds * 1000), max_records=BATCH)
         # What is said in _join can still happen when a topic gets more partitions: start over then.
-        if self._flag.is_lost():
+        if self._membership.is_lost():
             raise StreamUnavailable("the group has not taken this member in")
         return [
             Record(self._name(r.topic), r.partition, r.offset, r.key, r.value, r.headers or ())
@@ -112,7 +94,7 @@ class KafkaSource:
         return lags
 
     def is_assigned(self) -> bool:
-        return self._flag.assigned
+        return self._membership.is_assigned
 
     def silence(self) -> float:
         # A connection counts once the broker has answered on it: that the kernel accepted it says nothing.

@@ -1,0 +1,103 @@
+"""How a member of a group shares its partitions: only what has to move is taken away, once all members can do that.
+
+kafka-python 3.0.12 fixes with a consumer's settings whether all partitions are given back for each rebalance (eagerly),
+or only those that move (cooperatively), and knows no way from one to the other. Here a member offers both, and does as
+the protocol that the group has chosen says: the old one while a member of an older release is there, cooperative-sticky
+from the moment when the last of them has left. For that moment partitions have one owner or none.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.coordinator.assignors.abstract import RebalanceProtocol
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.coordinator.assignors.range import RangePartitionAssignor
+
+# A member waits for the group while another one finishes its turn. One that has nothing, and one that has partitions,
+# start over when that takes longer than any turn, and than the group itself waits for anybody.
+UNASSIGNED, LEFT_OUT = 20.0, 90.0
+
+
+class Cooperative(CooperativeStickyAssignor):  # type: ignore[misc] # kafka-python has no types
+    """Cooperative-sticky for a member that may offer another one, too; it names as owned what the member really owns.
+
+    The library's names what it was given last: a member that was thrown out goes on claiming that, and what nobody has
+    but one claims is given to nobody.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.owned: Callable[[], Iterable[TopicPartition]] = tuple
+
+    def supported_protocols(self) -> list[RebalanceProtocol]:
+        """Both: `Membership` says which one holds."""
+        return [RebalanceProtocol.EAGER, RebalanceProtocol.COOPERATIVE]
+
+    def metadata(self, topics: Iterable[str]) -> Any:
+        """What this member says to whoever shares the partitions out."""
+        self.member_assignment = list(self.owned())
+        return super().metadata(topics)
+
+
+def assignors() -> list[Any]:
+    """What a member offers, the preferred one first; the last is what members of older releases know."""
+    return [Cooperative(), RangePartitionAssignor]
+
+
+class Membership:
+    """What a consumer is in its group. It hooks into the steps of joining: the library's listener is not called for a
+    member that gets nothing, or nothing else than before."""
+
+    def __init__(self, consumer: KafkaConsumer) -> None:
+        self._coordinator = consumer._coordinator  # noqa: SLF001 - nothing public says when it joins
+        self._subscription = consumer._subscription  # noqa: SLF001 - the same
+        self._coordinator._assignors[Cooperative.name].owned = self._owned  # noqa: SLF001 - the same
+        self._prepare = self._coordinator._on_join_prepare_async  # noqa: SLF001 - the same
+        self._complete = self._coordinator._on_join_complete_async  # noqa: SLF001 - the same
+        self._coordinator._on_join_prepare_async = self._on_prepare  # noqa: SLF001 - the same
+        self._coordinator._on_join_complete_async = self._on_complete  # noqa: SLF001 - the same
+        self._join = self._coordinator._do_join_and_sync_async  # noqa: SLF001 - the same
+        self._coordinator._do_join_and_sync_async = self._on_join  # noqa: SLF001 - the same
+        self._unread: bytes | None = None
+        self._joined, self._since = False, time.monotonic()
+
+    @property
+    def is_cooperative(self) -> bool:
+        """Whether the group moves only what has to move."""
+        mode = self._coordinator._rebalance_protocol  # noqa: SLF001 - the same
+        return bool(mode == RebalanceProtocol.COOPERATIVE)
+
+    @property
+    def is_assigned(self) -> bool:
+        """Whether the group has taken this member in, though it may have no partition for it."""
+        return self._joined or (self.is_cooperative and bool(self._subscription.assigned_partitions()))
+
+    def is_lost(self) -> bool:
+        """Whether the group has not taken this member in for longer than sharing out can take."""
+        return not self._joined and time.monotonic() - self._since > (LEFT_OUT if self.is_assigned else UNASSIGNED)
+
+    def _owned(self) -> Iterable[TopicPartition]:
+        is_member = self.is_cooperative and not self._coordinator._generation.is_lost()  # noqa: SLF001 - the same
+        return self._subscription.assigned_partitions() if is_member else ()
+
+    async def _on_prepare(self, *args: Any, **more: Any) -> None:
+        self._joined, self._since = False, time.monotonic()
+        await self._prepare(*args, **more)
+
+    async def _on_join(self) -> bytes:
+        """Join; or take the answer that came between two polls, which the library forgets: it would join again, and
+        make all others do the same, for as long as that happens."""
+        unread, self._unread = self._unread, None
+        if unread is None or self._coordinator._generation.is_lost():  # noqa: SLF001 - the same
+            unread = await self._join()
+            self._unread = unread
+        return unread
+
+    async def _on_complete(self, generation: int, member_id: str, protocol: str, assignment: bytes) -> None:
+        mode = RebalanceProtocol.COOPERATIVE if protocol == Cooperative.name else RebalanceProtocol.EAGER
+        self._coordinator._rebalance_protocol = mode  # noqa: SLF001 - the same
+        self._unread = None
+        await self._complete(generation, member_id, protocol, assignment)
+        self._joined = True

@@ -1,0 +1,245 @@
+"""Members of a group on a real broker: how they share partitions when others come, go, or are of another release."""
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from kafka import KafkaConsumer
+from kafka.admin import KafkaAdminClient, NewTopic
+from support.chassis import eventually
+
+from oms_chassis.messaging.kafka import KafkaSink, KafkaSource
+from oms_chassis.messaging.streams import Outgoing, Record, next_offsets
+from oms_chassis.settings import Settings
+
+PARTITIONS = 6
+pytestmark = pytest.mark.timeout(180)
+
+
+class Member:
+    """A member that reads in a thread of its own, as a service does, until it leaves."""
+
+    def __init__(self, source: Any) -> None:
+        self.source, self.read = source, list[Record]()
+        self.times = list[float]()
+        self._leaving = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def leave(self) -> None:
+        self._leaving.set()
+        self._thread.join(30)
+
+    @property
+    def partitions(self) -> set[int]:
+        return {where.partition for where in self.source._consumer.assignment()}
+
+    @property
+    def is_cooperative(self) -> bool:
+        return bool(self.source._membership.is_cooperative)
+
+    def _run(self) -> None:
+        while not self._leaving.is_set():
+            self._poll()
+        self.source.close()
+
+    def _poll(self) -> None:
+        if found := self.source.poll(0.5):
+            self.source.commit(next_offsets(found))
+            self.read += found
+            self.times.append(time.monotonic())
+
+
+class OlderMember(Member):
+    """One of a release that shares by range, and eagerly: kafka-python's defaults."""
+
+    @property
+    def partitions(self) -> set[int]:
+        return {where.partition for where in self.source.assignment()}
+
+    def _poll(self) -> None:
+        self.source.poll(timeout_ms=500)
+
+
+@pytest.fixture
+def settings(kafka: str) -> Settings:
+    return Settings(database_url="postgresql://nobody@127.0.0.1:1/none", kafka_bootstrap=kafka)
+
+
+@pytest.fixture
+def topic(settings: Settings) -> Iterator[str]:
+    """A topic of this test's own."""
+    name, admin = f"shared-{uuid4().hex}", KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    admin.create_topics([NewTopic(name, num_partitions=PARTITIONS, replication_factor=1)])
+    yield name
+    admin.delete_topics([name])
+    admin.close()
+
+
+class Group:
+    """A group of this test's own."""
+
+    def __init__(self, settings: Settings, topic: str) -> None:
+        self._settings, self._topic, self._name = settings, topic, uuid4().hex
+        self.members: list[Member] = []
+
+    def join(self) -> Member:
+        self.members.append(Member(KafkaSource(self._settings, self._name, [self._topic])))
+        return self.members[-1]
+
+    def join_as_older_release(self) -> Member:
+        where = self._settings.kafka_bootstrap
+        consumer = KafkaConsumer(
+            self._topic,
+            bootstrap_servers=where,
+            group_id=self._name,
+            enable_auto_commit=False,
+            session_timeout_ms=10_000,
+        )
+        self.members.append(OlderMember(consumer))
+        return self.members[-1]
+
+
+@pytest.fixture
+def group(settings: Settings, topic: str) -> Iterator[Group]:
+    group = Group(settings, topic)
+    yield group
+    for member in group.members:
+        member.leave()
+
+
+def share(*members: Member) -> None:
+    """Wait until each partition has one of these for its owner, as evenly as can be."""
+    fewest = PARTITIONS // len(members)
+
+    def is_shared() -> bool:
+        owned = [member.partitions for member in members]
+        numbers = sorted(one for few in owned for one in few)
+        return numbers == list(range(PARTITIONS)) and min(map(len, owned)) >= fewest
+
+    eventually(is_shared, within=60)
+
+
+def send(settings: Settings, topic: str, count: int) -> None:
+    sink = KafkaSink(settings)
+    sink.send([Outgoing(topic, str(number).encode(), b"x") for number in range(count)])
+    sink.close()
+
+
+def test_who_comes_takes_no_more_than_its_share_and_who_stays_keeps_the_rest(group: Group) -> None:
+    first = group.join()
+    share(first)
+    second = group.join()
+    share(first, second)
+    kept = first.partitions
+    assert len(kept) == 3
+    second.leave()
+    share(first)
+    assert first.is_cooperative
+    third = group.join()
+    share(first, third)
+
+
+def test_a_member_that_stays_keeps_its_partitions_while_another_is_replaced(group: Group) -> None:
+    """As in a rollout: the new one comes before the old one goes."""
+    stays, goes = group.join(), group.join()
+    share(stays, goes)
+    comes = group.join()
+    share(stays, goes, comes)
+    kept = stays.partitions
+    goes.leave()
+    share(stays, comes)
+    assert kept < stays.partitions
+
+
+def test_members_read_on_while_others_come_and_go(settings: Settings, topic: str, group: Group) -> None:
+    stays = group.join()
+    share(stays)
+    sending, stop = threading.Event(), threading.Event()
+    sink = KafkaSink(settings)
+
+    def trickle() -> None:
+        while not stop.is_set():
+            sink.send([Outgoing(topic, str(number).encode(), b"x") for number in range(60)])
+            sending.set()
+
+    sender = threading.Thread(target=trickle)
+    sender.start()
+    try:
+        assert sending.wait(30)
+        other = group.join()
+        share(stays, other)
+        other.leave()
+        share(stays)
+    finally:
+        stop.set()
+        sender.join(30)
+        sink.close()
+    silences = [after - before for before, after in itertools.pairwise(stays.times)]
+    assert max(silences) < 5.0
+
+
+def test_members_of_an_older_release_share_with_new_ones_until_the_last_has_left(group: Group) -> None:
+    old = group.join_as_older_release()
+    share(old)
+    new, another = group.join(), group.join()
+    share(old, new, another)
+    assert {new.is_cooperative, another.is_cooperative} == {False}
+    old.leave()
+    share(new, another)
+    eventually(lambda: new.is_cooperative and another.is_cooperative)
+    share(new, another)
+
+
+def test_a_rollback_brings_older_members_back_into_the_group(group: Group) -> None:
+    new, another = group.join(), group.join()
+    share(new, another)
+    assert new.is_cooperative
+    old = group.join_as_older_release()
+    share(new, another, old)
+    assert not new.is_cooperative
+    new.leave()
+    another.leave()
+    share(old)
+
+
+def test_a_member_for_which_there_is_no_partition_is_taken_in_and_takes_over(group: Group) -> None:
+    members = [group.join() for _ in range(PARTITIONS + 1)]
+    eventually(lambda: sorted(len(member.partitions) for member in members) == [0, *[1] * PARTITIONS], within=60)
+    (spare,) = [member for member in members if not member.partitions]
+    eventually(spare.source.is_assigned)
+    assert not spare.source._membership.is_lost()
+    gone = next(member for member in members if member.partitions)
+    gone.leave()
+    share(*(member for member in members if member is not gone))
+
+
+def test_a_member_that_was_thrown_out_claims_nothing(settings: Settings, topic: str) -> None:
+    """Or else what it claims, and no longer has, would be given to nobody."""
+    source = KafkaSource(settings, uuid4().hex, [topic])
+    eventually(lambda: (source.poll(0.2), source._consumer.assignment())[1])
+    coordinator = source._consumer._coordinator
+    assignor = coordinator._assignors["cooperative-sticky"]
+    assert len(list(assignor.owned())) == PARTITIONS
+    coordinator.reset_generation()  # as when the group has given it up
+    assert assignor.metadata([topic]).owned_partitions == []
+    source.close()
+
+
+def test_members_that_are_polled_now_and_then_come_to_an_end_of_sharing(settings: Settings, topic: str) -> None:
+    """The answers to their joining come between two polls."""
+    name = uuid4().hex
+    sources = [KafkaSource(settings, name, [topic]) for _ in range(3)]
+
+    def are_shared() -> bool:
+        for source in sources:
+            source.poll(0.05)
+        return [len(source._consumer.assignment()) for source in sources] == [2, 2, 2]
+
+    eventually(are_shared, within=60)
+    for source in sources:
+        source.close()
