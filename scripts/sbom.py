@@ -34,9 +34,13 @@ def component(kind: str, name: str, version: str, licence: str = "") -> Componen
 
 def python_component(found: Distribution) -> Component:
     """A distribution by its normalised name."""
-    name = found.name.lower().replace("_", "-").replace(".", "-")
     licences = found.metadata.get_all("License-Expression") or [""]
-    return component("pypi", name, found.version, licences[0])
+    return component("pypi", normalised(found.name), found.version, licences[0])
+
+
+def normalised(name: str) -> str:
+    """The name of a distribution as indexes spell it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def debian_components(status: str) -> Iterator[Component]:
@@ -73,14 +77,20 @@ def bundled(folders: list[str]) -> Iterator[Component]:
         for own in sorted(folder.glob("*.dist-info/sboms/*.json")):
             for one in json.loads(own.read_text()).get("components", ()):
                 if {"name", "version", "purl"} <= one.keys():
-                    keys = ("type", "name", "version", "purl")
-                    yield {"bom-ref": one["purl"], **{key: one[key] for key in keys if key in one}}
+                    yield listed(one)
+
+
+def listed(one: Component) -> Component:
+    """What a wheel's own list names; itself, too, in a spelling of its own."""
+    if one["purl"].startswith("pkg:pypi/"):
+        return component("pypi", normalised(one["name"]), one["version"])
+    return {"bom-ref": one["purl"], **{key: one[key] for key in ("type", "name", "version", "purl") if key in one}}
 
 
 def document(name: str, version: str) -> dict[str, Any]:
     """The list for an image of this name; the same image gives the same document."""
     debian = debian_components(DPKG.read_text()) if DPKG.exists() else ()
-    python = (interpreter(), *map(python_component, distributions()), *bundled(sys.path))
+    python = (interpreter(), *bundled(sys.path), *map(python_component, distributions()))
     parts = {part["purl"]: part for part in (*python, *debian)}
     components = [parts[purl] for purl in sorted(parts)]
     serial = uuid.uuid5(uuid.NAMESPACE_URL, json.dumps([name, version, components]))

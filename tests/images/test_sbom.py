@@ -40,5 +40,11 @@ def test_so_is_what_a_wheel_lists_itself(components: Any) -> None:
     assert any(purl.startswith("pkg:cargo/") for purl in components)
 
 
+def test_a_wheel_that_lists_itself_is_there_once(components: Any) -> None:
+    distributions = [one for one in components if one.startswith("pkg:pypi/")]
+    assert not [purl for purl in distributions if "_" in purl]
+    assert len({purl.partition("@")[0] for purl in distributions}) == len(distributions)
+
+
 def test_the_same_environment_gives_the_same_document() -> None:
     assert written() == written()
