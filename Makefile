@@ -20,7 +20,7 @@ down: setup ## stop what `make up` started elsewhere
 reset: setup ## remove the data and logs of `make up`
 	@.venv/bin/oms reset --yes
 
-test: setup ## all tests that need neither Docker nor a cluster, on real Kafka and Postgres, with coverage
+test: setup ## all tests that need neither Docker nor a cluster, on real Kafka and Postgres
 	@scripts/test.sh
 
 test-scaffold: setup ## a sixth service, made in a copy of this repository as CONTRIBUTING.md says

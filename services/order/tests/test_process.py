@@ -17,7 +17,7 @@ from support.chassis import eventually
 from support.network import Proxy, proxy
 
 from oms_chassis.db import Database
-from oms_chassis.messaging.kafka import KafkaSink
+from oms_chassis.messaging.kafka import KafkaSink, reconcile_topics
 from oms_chassis.messaging.streams import Outgoing
 from oms_chassis.settings import Settings
 from oms_contracts.events import ItemUpdated
@@ -53,16 +53,20 @@ class Order:
 
     def publish(self, item: str) -> None:
         """Have an item for the service to consume."""
-        settings = Settings(database_url="postgresql://x", kafka_bootstrap=self.kafka)
         event = ITEM_UPDATED.event(
             ItemUpdated(item_id=item, name="X", unit_price=1, currency="USD", available=True, version=1), item
         )
-        sink = KafkaSink(settings)
+        sink = KafkaSink(settings(self.kafka))
         sink.send([Outgoing(ITEM_UPDATED.name, item.encode(), event.encode().encode())])
         sink.close()
 
     def knows(self, item: str) -> bool:
         return bool(self.database.execute("SELECT 1 FROM item WHERE id = %(item)s", item=item))
+
+
+def settings(kafka: str) -> Settings:
+    """Enough to reach a broker."""
+    return Settings(database_url="postgresql://x", kafka_bootstrap=kafka)
 
 
 @pytest.fixture
@@ -78,9 +82,8 @@ def order(tmp_path: Path, database: Database, migrated_url: str, kafka: str) -> 
             "OMS_INTERNAL_PORT": str(internal),
             "OMS_DRAIN_SECONDS": str(DRAIN),
         }
-        command = [sys.executable, "-m", "oms_order.main"]
-        subprocess.run([*command, "topics"], env=environment, check=True, stdout=log, timeout=60)
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        reconcile_topics(settings(kafka))
+        process = subprocess.Popen([sys.executable, "-m", "oms_order.main"], env=environment, stdout=log, stderr=log)
         running = Order(process, network, database, port, internal, kafka)
         try:
             eventually(running.is_ready, within=60)
