@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
+from support.admin import faults
 from support.keys import create_table
 
 from oms_chassis.admin import app as admin
@@ -102,3 +103,7 @@ def test_keys_are_listed_by_page_and_by_owner(client: TestClient) -> None:
     assert (len(page.json()), len(rest.json()), rest.links) == (2, 1, {})
     assert {one["subject"] for one in client.get("/admin/keys?subject=bob").json()} == {"bob"}
     assert client.get("/admin/keys?cursor=%2F").status_code == 422
+
+
+def test_nothing_that_is_sent_to_the_routes_of_keys_is_a_fault_of_the_service(client: TestClient) -> None:
+    assert faults(client) == []

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
+from support.admin import faults
 from support.chassis import MemoryStream
 
 from oms_chassis.admin import app as admin
@@ -395,3 +396,7 @@ def test_a_service_says_what_its_loops_do(client: TestClient, metrics: Metrics) 
         "deadLetters": 0,
         "quarantined": 0,
     }
+
+
+def test_nothing_that_is_sent_to_operators_routes_is_a_fault_of_the_service(client: TestClient) -> None:
+    assert faults(client) == []

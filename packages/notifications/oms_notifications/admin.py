@@ -13,7 +13,7 @@ from oms_chassis.admin.paging import PREFIX, Cursor, Limit, Text
 from oms_chassis.admin.service import Administered
 from oms_chassis.db import Transaction
 from oms_chassis.http import pages
-from oms_chassis.http.bodies import View
+from oms_chassis.http.bodies import STORABLE, View
 from oms_chassis.http.problems import documented
 from oms_chassis.jobs import dead, listing
 from oms_chassis.laterreleases import extensible
@@ -21,7 +21,7 @@ from oms_notifications import repository
 from oms_notifications.problems import MessageNotFailed, NoSuchMessage, NothingToSend
 
 router = APIRouter(prefix=PREFIX)
-OrderId = Annotated[str, Path(max_length=64)]
+OrderId = Annotated[str, Path(max_length=64, pattern=STORABLE)]
 STATES = ("pending", "sent", "failed", "unknown")
 
 
@@ -54,7 +54,7 @@ def list_messages(
     cursor: Cursor = None,
 ) -> list[MessageView]:
     """By default those that were given up. Pages by cursor: the Link header leads to further ones."""
-    after = "" if cursor is None else pages.decode(cursor, bytes.decode)
+    after = "" if cursor is None else pages.decode(cursor, pages.text)
     rows = repository.page(service.database, state, kind, after, limit + 1)
     query = {"state": state, "kind": kind, "limit": limit}
     return paging.page(response, "/messages", query, rows, MessageView.of, "order_id")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
-from support.admin import operated
+from support.admin import faults, operated
 from support.chassis import deliver, process_due_jobs
 from support.notices import cancelled, confirmed, message_table
 
@@ -152,3 +152,7 @@ def test_a_call_with_fields_of_a_later_release_is_made(database: Database, queue
     database.execute("""UPDATE job SET payload = payload || '{"locale": "de"}'""")
     process_due_jobs(database, queue)
     assert [notice.key for notice in provider.notices] == ["o1.confirmed"]
+
+
+def test_nothing_that_is_sent_to_operators_routes_is_a_fault_of_the_service(client: TestClient) -> None:
+    assert faults(client) == []

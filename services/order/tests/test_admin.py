@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
-from support.admin import operated
+from support.admin import faults, operated
 
 from oms_chassis.db import Database
 from oms_chassis.runtime.service import Components
@@ -43,3 +43,7 @@ def test_the_service_says_what_it_knows_of_orders(client: TestClient, service: A
     evidence = client.post("/admin/evidence", json={"subjects": [order, "no order's id"]}).json()
     assert evidence["states"] == {order: "PENDING"}
     assert [one["topic"] for one in evidence["unsent"]] == ["orderCreatedEvent"]
+
+
+def test_nothing_that_is_sent_to_operators_routes_is_a_fault_of_the_service(client: TestClient) -> None:
+    assert faults(client) == []

@@ -18,7 +18,7 @@ from oms_chassis.admin.paging import PREFIX, Cursor, Limit, Text
 from oms_chassis.admin.service import Administered
 from oms_chassis.db import Transaction
 from oms_chassis.http import pages
-from oms_chassis.http.bodies import PRINTABLE, Body, View, Visible
+from oms_chassis.http.bodies import PRINTABLE, STORABLE, Body, View, Visible
 from oms_chassis.http.problems import documented
 from oms_chassis.jobs import interventions, listing
 from oms_chassis.laterreleases import OfLaterRelease, extensible
@@ -37,7 +37,7 @@ from oms_payment.problems import (
 )
 
 router = APIRouter(prefix=PREFIX)
-OrderId = Annotated[str, Path(max_length=64)]
+OrderId = Annotated[str, Path(max_length=64, pattern=STORABLE)]
 OPEN = (State.PENDING, State.REFUNDING)
 
 
@@ -85,7 +85,7 @@ def list_payments(
     cursor: Cursor = None,
 ) -> list[PaymentView]:
     """By default those that are open. Pages by cursor: the Link header leads to further ones."""
-    after = "" if cursor is None else pages.decode(cursor, bytes.decode)
+    after = "" if cursor is None else pages.decode(cursor, pages.text)
     states = [one.value for one in OPEN] if state == "open" else [state] if state else None
     rows = repository.page(service.database, states, reason, after, limit + 1)
     query = {"state": state, "reason": reason, "limit": limit}

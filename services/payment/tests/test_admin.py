@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
-from support.admin import operated
+from support.admin import faults, operated
 from support.chassis import deliver, pending_events, pending_jobs, process_due_jobs
 from support.gateways import Fault, FlakyGateway, token
 from support.payments import created, rejected
@@ -148,3 +148,7 @@ def test_what_is_not_open_is_not_closed(client: TestClient, database: Database, 
     assert resolve(client, how="close").json()["type"] == "/problems/nothing-to-close"
     assert resolve(client, how="was-refunded").status_code == 422
     assert resolve(client, how="ask", reference="17").status_code == 422
+
+
+def test_nothing_that_is_sent_to_operators_routes_is_a_fault_of_the_service(client: TestClient) -> None:
+    assert faults(client) == []

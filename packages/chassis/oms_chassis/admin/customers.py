@@ -14,21 +14,20 @@ from oms_chassis.admin.evidence import Subject
 from oms_chassis.admin.paging import PREFIX
 from oms_chassis.admin.problems import UnderWay
 from oms_chassis.admin.service import Administered
-from oms_chassis.http.bodies import Body, View
+from oms_chassis.http.bodies import STORABLE, Body, View
 from oms_chassis.http.problems import documented
 from oms_chassis.jobs import interventions
 from oms_chassis.messaging import erasure
 
 router = APIRouter(prefix=PREFIX)
+Trace = Annotated[str, Field(min_length=5, max_length=200, pattern=STORABLE)]
 
 
 class Erasure(Body):
     """The customer's orders, and the texts by which what is no event is known to be the customer's."""
 
     subjects: Annotated[list[Subject], Field(max_length=10_000)]
-    texts: Annotated[
-        list[Annotated[str, Field(min_length=5, max_length=200)]], Field(max_length=100, default_factory=list)
-    ]
+    texts: Annotated[list[Trace], Field(max_length=100, default_factory=list)]
 
 
 class Erased(View):

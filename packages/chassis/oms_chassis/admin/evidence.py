@@ -11,13 +11,13 @@ from oms_chassis.admin.jobs import JobView
 from oms_chassis.admin.outbox import Quarantined
 from oms_chassis.admin.paging import PREFIX
 from oms_chassis.admin.service import Administered
-from oms_chassis.http.bodies import Body, View
+from oms_chassis.http.bodies import STORABLE, Body, View
 from oms_chassis.jobs import listing
 from oms_chassis.messaging import letters, quarantine
 
 router = APIRouter(prefix=PREFIX)
 MOST = 10_000  # rows that are counted
-Subject = Annotated[str, Field(min_length=1, max_length=100)]
+Subject = Annotated[str, Field(min_length=1, max_length=100, pattern=STORABLE)]
 
 
 class Condition(View):

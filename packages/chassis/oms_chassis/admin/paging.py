@@ -18,7 +18,7 @@ V = TypeVar("V", bound=View)
 
 def position(cursor: str | None) -> int | None:
     """The id at which the page before this one ended."""
-    return None if cursor is None else pages.decode(cursor, int)
+    return None if cursor is None else pages.decode(cursor, pages.number)
 
 
 def page(

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from oms_chassis.http.problems import Problem
 
 T = TypeVar("T")
+LARGEST = 2**63  # of the ids that the database counts
 
 
 class BadCursor(Problem):
@@ -29,6 +30,21 @@ def decode(cursor: str, parse: Callable[[bytes], T]) -> T:
         if encode(position) == cursor:  # Python ignores what is not in the alphabet
             return parse(position)
     raise BadCursor(("cursor", "must come from a Link header of this list"))
+
+
+def text(position: bytes) -> str:
+    """A position that is a text. ValueError for what no database holds."""
+    if b"\0" in position:
+        raise ValueError
+    return position.decode()
+
+
+def number(position: bytes) -> int:
+    """A position that is the id of a row. ValueError for what is none."""
+    value = int(position)
+    if not 0 <= value < LARGEST or str(value).encode() != position:
+        raise ValueError
+    return value
 
 
 def next_link(path: str, query: Mapping[str, object | None], cursor: str) -> str:
