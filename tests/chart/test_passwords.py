@@ -20,6 +20,7 @@ PASSWORDS = {
     "quotes": """it's "quoted" """,
     "shell": r"back\slash $HOME `id` ;--",
     "percent": "ümläut %41 {{ x }}",
+    "lines": "one\\n\\two\n\n;three's\r\n",
     "SQL": "'; DROP ROLE postgres; --",
 }
 

@@ -10,10 +10,13 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
   mv "$PGDATA.new" "$PGDATA"
 fi
 chmod 0700 "$PGDATA" # a volume's fsGroup may have opened it
-password=${SERVICE_PASSWORD//\'/\'\'}
+# A text of SQL that no character ends, nor a line of single-user mode.
+password=${SERVICE_PASSWORD//\\/\\\\}
+password=${password//\'/\\\'}
+password=${password//$'\n'/\\n}
 postgres --single -D "$PGDATA" -c log_min_error_statement=panic postgres <<SQL 2>&1 >/dev/null | { grep --extended-regexp 'ERROR|FATAL|PANIC' | grep --invert-match 'already exists' >&2 || true; }
 CREATE ROLE "$SERVICE_USER" LOGIN
-ALTER ROLE "$SERVICE_USER" PASSWORD '$password'
+ALTER ROLE "$SERVICE_USER" PASSWORD E'$password'
 CREATE DATABASE "$SERVICE_USER" OWNER "$SERVICE_USER"
 REVOKE CONNECT ON DATABASE "$SERVICE_USER" FROM PUBLIC
 SQL
