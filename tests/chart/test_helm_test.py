@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from oms_servers.ports import free_port
+
 SCRIPT = Path(__file__).parents[2] / "charts" / "oms" / "files" / "test" / "place_order.py"
 REAL = {"notifications.smtp.host": "smtp.example.com", "notifications.sms.url": "https://sms.example.com"}
 
@@ -19,8 +21,8 @@ REAL = {"notifications.smtp.host": "smtp.example.com", "notifications.sms.url": 
 class Orders(ThreadingHTTPServer):
     """An order service that confirms at once, or wants to know who asks."""
 
-    def __init__(self, status: int = 200) -> None:
-        super().__init__(("127.0.0.1", 0), _Answers)
+    def __init__(self, status: int = 200, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Answers)
         self.status = status
         self.placed: list[dict[str, Any]] = []
 
@@ -54,11 +56,16 @@ def orders() -> Iterator[Orders]:
         server.shutdown()
 
 
-def run(rendered: Any, orders: Orders) -> str:
-    """Run what the pod runs; what it printed."""
+def environment(rendered: Any, port: int) -> dict[str, str]:
+    """What the pod is given, but for the address."""
     (pod,) = rendered.of("Pod").values()
     given = {one["name"]: one["value"] for one in pod["spec"]["containers"][0]["env"]}
-    env = {**os.environ, **given, "URL": f"http://127.0.0.1:{orders.server_address[1]}"}
+    return {**os.environ, **given, "URL": f"http://127.0.0.1:{port}"}
+
+
+def run(rendered: Any, orders: Orders) -> str:
+    """Run what the pod runs; what it printed."""
+    env = environment(rendered, orders.server_address[1])
     done = subprocess.run([sys.executable, SCRIPT], env=env, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -67,6 +74,26 @@ def run(rendered: Any, orders: Orders) -> str:
 def test_it_orders_where_everything_is_caught(render: Any, orders: Orders) -> None:
     assert "is CONFIRMED" in run(render(), orders)
     assert len(orders.placed) == 1
+
+
+def test_it_waits_until_a_policy_lets_it_out(render: Any) -> None:
+    env = environment(render(), port := free_port())
+    with subprocess.Popen([sys.executable, SCRIPT], env=env, stdout=subprocess.PIPE, text=True) as script:
+        assert script.stdout is not None
+        assert "cannot be reached yet" in script.stdout.readline()
+        with Orders(port=port) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            assert script.wait(60) == 0
+            server.shutdown()
+            assert len(server.placed) == 1
+
+
+def test_it_fails_with_a_sentence_where_nobody_answers(render: Any) -> None:
+    env = environment(render({"test.timeoutSeconds": 1}), free_port())
+    done = subprocess.run([sys.executable, SCRIPT], env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "cannot be reached: " in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("real", [REAL, {"notifications.sms.url": "https://sms.example.com"}], ids=["both", "SMS"])

@@ -72,10 +72,49 @@ def test_every_pod_is_under_a_policy_for_both_directions(helm: Any, example: Pat
     for one in rendered.of("NetworkPolicy").values():
         by_operator = "cnpg.io/cluster" in one["spec"]["podSelector"]["matchLabels"]
         assert one["spec"]["policyTypes"] == (["Ingress"] if by_operator else ["Ingress", "Egress"])
+    for kind, path in (("Pod", ()), ("CronJob", ("spec", "jobTemplate", "spec", "template"))):
+        for name, one in rendered.of(kind).items():
+            for key in path:
+                one = one[key]
+            assert sum(selector <= one["metadata"]["labels"].items() for selector in selectors) == 1, name
     for one in rendered.all:
         if one["kind"] in {"Deployment", "StatefulSet", "Job"}:
             labels = one["spec"]["template"]["metadata"]["labels"].items()
             assert sum(selector <= labels for selector in selectors) == 1, one["metadata"]["name"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{}, {"networkPolicy.publicFrom": [{"podSelector": {}}]}, {"services.order.routes": []}],
+    ids=["open", "named", "closed"],
+)
+def test_the_test_reaches_order_whoever_else_does(render: Any, values: dict[str, Any]) -> None:
+    rendered = render(values)
+    assert allowed(rendered, "test", "order")
+    assert not allowed(rendered, "test", "payment")
+
+
+def test_every_host_of_the_ingress_has_every_route(render: Any) -> None:
+    hosts = {"enabled": True, "host": "shop.example.com", "hosts": ["*.example.net", "shop.example.com"]}
+    rules = render({"ingress": hosts, "services.inventory.routes": ["/items"]}).of("Ingress")["oms"]["spec"]["rules"]
+    assert [one["host"] for one in rules] == ["shop.example.com", "*.example.net"]
+    assert all({path["path"] for path in one["http"]["paths"]} == {"/order", "/items"} for one in rules)
+    (any_host,) = render({"ingress.enabled": True}).of("Ingress")["oms"]["spec"]["rules"]
+    assert "host" not in any_host
+
+
+@pytest.mark.parametrize(
+    ("scaling", "said"),
+    [
+        (
+            {"services.order.autoscaling.type": "hpa", "serviceDefaults.resources.requests.cpu": None},
+            "resources.requests.cpu",
+        ),
+        ({"services.order.autoscaling": {"type": "keda", "minReplicas": 0}}, "no request raises it from 0"),
+    ],
+)
+def test_what_could_not_scale_is_refused(helm: Any, scaling: dict[str, Any], said: str) -> None:
+    assert said in helm.refusal(scaling)
 
 
 def test_the_job_of_secrets_reaches_an_api_server_on_any_of_its_usual_ports(render: Any) -> None:

@@ -51,6 +51,28 @@ def test_another_node_pool_is_refused_because_it_would_be_empty(refused: Refused
     assert refused(pool("theirs", 3, "other-kafka")) == ""
 
 
+def test_topics_of_another_installation_are_not_shared(refused: Refused) -> None:
+    shared = {"kafka__strimzi__createCluster": False, "kafka__strimzi__clusterName": "shared"}
+    theirs = topic("other-oms-order-created-event", 3, topicName="orderCreatedEvent")
+    theirs["metadata"]["labels"] = {"strimzi.io/cluster": "shared"}
+    assert "kafka.prefix" in refused(theirs, **shared)
+    assert refused(theirs, **shared, kafka__prefix="two.") == ""
+    theirs["metadata"]["labels"] = {"strimzi.io/cluster": "another"}
+    assert refused(theirs, **shared) == ""
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"services__payment__autoscaling__type": "keda"}, "KEDA"),
+        ({"serviceMonitor__enabled": True}, "the Prometheus Operator"),
+        ({"httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]}}, "the Gateway API"),
+    ],
+)
+def test_what_a_cluster_does_not_know_is_named(refused: Refused, values: dict[str, Any], said: str) -> None:
+    assert f"install {said} first" in refused(**values)
+
+
 def volume(name: str, **labels: str) -> Manifest:
     return manifest("PersistentVolumeClaim", name, labels={key.replace("__", "/"): v for key, v in labels.items()})
 

@@ -1,5 +1,6 @@
 """What values the chart takes, what it refuses, and that its papers say the same."""
 
+import json
 import re
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "oms"
@@ -85,6 +87,64 @@ def test_values_that_do_not_fit_each_other_are_refused_with_what_to_do(
     helm: Any, values: dict[str, Any], complaint: str
 ) -> None:
     assert complaint in helm.refusal(values)
+
+
+FREE = {  # what a user may put into it, and take out of it again, is the user's
+    *(
+        "resources",
+        "parameters",
+        "config",
+        "labels",
+        "annotations",
+        "spec",
+        "nodePoolSpec",
+        "digests",
+        "settings",
+        "env",
+    ),
+    *(
+        "services",
+        "topics",
+        "nodeSelector",
+        "affinity",
+        "files",
+        "podLabels",
+        "podAnnotations",
+        "serviceAccountAnnotations",
+    ),
+}
+
+
+def test_a_value_that_is_taken_away_by_null_is_missed_by_name(helm: Any) -> None:
+    """All but user ids, which may be the platform's choice; a template would find nothing where it looks."""
+    schema = json.loads((CHART / "values.schema.json").read_text())["allOf"][0]
+    todo = [("", yaml.safe_load((CHART / "values.yaml").read_text()), schema)]
+    while todo:
+        path, values, required = todo.pop()
+        assert set(required["required"]) == set(values) - {"runAsUser", "runAsGroup"}, path
+        inner = {key: one for key, one in values.items() if isinstance(one, dict) and one and key not in FREE}
+        found = required.get("properties", {})
+        todo += [(f"{path}.{key}", one, found.get(key, {"required": []})) for key, one in inner.items()]
+    for key in ("networkPolicy.dns", "kafka.prefix", "serviceDefaults.autoscaling"):
+        assert f"missing property '{key.rpartition('.')[2]}'" in helm.refusal({key: None})
+
+
+def test_what_a_user_takes_out_of_a_map_is_gone(render: Any) -> None:
+    rendered = render(
+        {
+            "dashboards.labels.grafana_dashboard": None,
+            "serviceDefaults.resources.limits": None,
+            "topicDefaults.config.segment\\.ms": None,
+            "topics.itemUpdatedEvent": None,
+            "services.order.env.OMS_DEFAULT_REGION": None,
+        }
+    )
+    assert "grafana_dashboard" not in rendered.text
+    assert "limits" not in rendered.container("oms-order")["resources"]
+    assert "OMS_DEFAULT_REGION" not in rendered.text
+    topic = rendered.of("KafkaTopic")["oms-item-updated-event"]["spec"]["config"]
+    assert topic["cleanup.policy"] == "delete"
+    assert "segment.ms" not in topic
 
 
 def test_an_old_kubernetes_is_refused(helm: Any) -> None:

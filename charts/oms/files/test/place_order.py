@@ -24,13 +24,27 @@ CREDENTIAL, IS_OPEN = os.environ.get("CREDENTIAL"), os.environ["AUTH"] == "none"
 deadline = time.monotonic() + float(os.environ["SECONDS"])
 
 
-def call(path, body=None):
+def ask(path, body):
     request = urllib.request.Request(URL + path, body and json.dumps(body).encode())
     request.add_header("Content-Type", "application/json")
     if CREDENTIAL:
         request.add_header("Authorization", f"Bearer {CREDENTIAL}")
     with urllib.request.urlopen(request, timeout=10) as answer:
         return json.load(answer)
+
+
+def call(path, body=None):
+    """An answer. What enforces network policies may learn of a pod only after it has started: it tries again until then."""
+    while True:
+        try:
+            return ask(path, body)
+        except urllib.error.HTTPError:
+            raise
+        except urllib.error.URLError as unreachable:
+            if time.monotonic() > deadline:
+                sys.exit(f"{URL} cannot be reached: {unreachable.reason}")
+            print(f"{URL} cannot be reached yet: {unreachable.reason}", flush=True)
+            time.sleep(0.5)
 
 
 if not (IS_OPEN or CREDENTIAL):
