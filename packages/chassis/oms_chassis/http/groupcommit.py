@@ -146,10 +146,12 @@ class GroupCommit(Generic[T, R]):
                 return self._queue.get(timeout=IDLE)
 
     def _gather(self, first: _Entry[T, R], seconds: float) -> tuple[list[_Entry[T, R]], bool]:
-        batch, deadline = [first], time.monotonic() + seconds
+        if self._queue.qsize() < BATCH:
+            time.sleep(seconds)  # and not in `get`: each request would wake this thread, and take turns with it
+        batch = [first]
         while len(batch) < BATCH:
             try:
-                entry = self._queue.get(timeout=max(0.0, deadline - time.monotonic()))
+                entry = self._queue.get_nowait()
             except Empty:
                 break
             if entry is None:
