@@ -21,6 +21,7 @@ from kafka.errors import (
 )
 
 from oms_chassis.messaging.kafka.connection import closed_on_error, connection
+from oms_chassis.messaging.kafka.partitioning import KeyPartitioner
 from oms_chassis.messaging.streams import LETTER_LIMIT, Outgoing, RecordRefused, StreamUnavailable, TopicRefused
 from oms_chassis.settings import Settings
 
@@ -86,6 +87,7 @@ class KafkaSink:
             kafka_client=client,
             acks="all",
             enable_idempotence=True,
+            partitioner=KeyPartitioner(),
             linger_ms=0,
             batch_size=256 * 1024,
             max_request_size=LETTER_LIMIT,
