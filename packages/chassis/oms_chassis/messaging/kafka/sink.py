@@ -26,6 +26,9 @@ from oms_chassis.messaging.streams import LETTER_LIMIT, Outgoing, RecordRefused,
 from oms_chassis.settings import Settings
 
 SEND_TIMEOUT = 15.0  # seconds until a batch that no broker acknowledged counts as not sent
+# What `flush` ends at once. Until then nothing goes out: else a batch would be sent in pieces, with the sender's thread
+# woken for each partition, and the broker would answer many requests rather than one.
+LINGER_MS = 50
 FIND_TIMEOUT = 5.0  # seconds until a topic that no broker knows counts as missing
 
 _OF_THE_TOPIC = (InvalidTopicError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError)
@@ -88,7 +91,7 @@ class KafkaSink:
             acks="all",
             enable_idempotence=True,
             partitioner=KeyPartitioner(),
-            linger_ms=0,
+            linger_ms=LINGER_MS,
             batch_size=256 * 1024,
             max_request_size=LETTER_LIMIT,
             max_block_ms=int(FIND_TIMEOUT * 1000),
