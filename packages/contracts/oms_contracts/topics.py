@@ -1,6 +1,6 @@
 """Every topic: what is on it, who emits it and who reads it. Brokers, ACLs, schemas and AsyncAPI follow from here."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +21,13 @@ class Topic:
     read_by: frozenset[str]
     compacted: bool = False
 
-    def event(self, data: Message, subject: str, traceparent: str | None = None, **more: Any) -> Event[Any]:
-        """An event of this topic that happens now. `more` overrides fields of the envelope."""
+    def event(
+        self, data: Message | Mapping[str, Any], subject: str, traceparent: str | None = None, **more: Any
+    ) -> Event[Any]:
+        """An event of this topic that happens now. `data` may be fields that are still to be checked: ValueError.
+
+        `more` overrides fields of the envelope.
+        """
         fields = envelope(self.emitted_by, self.name, subject, traceparent, **more)
         return self.model(data=data, **fields)
 

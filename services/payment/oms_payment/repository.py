@@ -1,7 +1,6 @@
 """The statements that read and write payments: each takes a whole batch."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Row
@@ -60,7 +59,7 @@ def lock(transaction: Transaction, orders: Iterable[str]) -> list[Payment]:
 
 def update(transaction: Transaction, payments: Iterable[Payment]) -> None:
     """Write payments that were locked before."""
-    transaction.run_rows(_UPDATE, (asdict(payment) for payment in payments))
+    transaction.run_rows(_UPDATE, (vars(payment) for payment in payments))
 
 
 def page(database: Database, states: Sequence[str] | None, reason: str | None, after: str, limit: int) -> Rows:

@@ -81,8 +81,9 @@ class Messages:
 
 def judged(headers: Sequence[tuple[bytes, bytes]], version: str) -> Problem | None:
     """What is wrong with a request's headers."""
-    counted = Counter(name for name, _ in headers if name in SINGLE)
-    if repeated := [SINGLE[name] for name, count in counted.items() if count > 1]:
+    single = [name for name, _ in headers if name in SINGLE]
+    if len(single) > len(set(single)):
+        repeated = [SINGLE[name] for name, count in Counter(single).items() if count > 1]
         return RepeatedHeader(*((name, "must be given once") for name in repeated))
     given = dict(headers)
     host = given.get(b"host", None if version == "1.1" else b"")

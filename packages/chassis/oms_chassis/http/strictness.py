@@ -57,7 +57,7 @@ def judged(body: bytes, content_type: bytes) -> bytes:
         raise UnsupportedMediaType
     plain = body.removeprefix(codecs.BOM_UTF8)
     try:
-        json.loads(plain.decode(), object_pairs_hook=_once, parse_int=str)  # str: an integer may have any length
+        _ONE_WAY.decode(plain.decode())
     except (ValueError, RecursionError):
         raise MalformedJson from None
     return plain
@@ -69,6 +69,9 @@ def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
         given = Counter(name for name, _ in pairs)
         raise RepeatedField(*((shown_name(name), "must be given once") for name in given if given[name] > 1))
     return read
+
+
+_ONE_WAY = json.JSONDecoder(object_pairs_hook=_once, parse_int=str)  # str: an integer may have any length
 
 
 async def _whole(receive: Receive) -> Message:

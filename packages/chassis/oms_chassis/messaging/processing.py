@@ -5,6 +5,7 @@ letter, and the rest goes on. A record whose failure is everything's fault is ne
 """
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -184,11 +185,11 @@ class Processor:
 
     def _count(self, deliveries: Sequence[Delivery], fresh: Sequence[Event[Any]]) -> None:
         ids = {id(event) for event in fresh}
-        for delivery in deliveries:
-            is_fresh = id(delivery.event) in ids
-            self._metrics.events.labels(delivery.record.topic, "applied" if is_fresh else "duplicate").inc()
+        counted = Counter((delivery.record.topic, id(delivery.event) in ids) for delivery in deliveries)
+        for (topic, is_fresh), count in counted.items():
+            self._metrics.events.labels(topic, "applied" if is_fresh else "duplicate").inc(count)
             if is_fresh:
-                self._streaks.end(delivery.record.topic)
+                self._streaks.end(topic)
 
 
 def _by_topic(deliveries: Sequence[Delivery], fresh: Sequence[Event[Any]]) -> dict[str, list[Event[Any]]]:

@@ -10,6 +10,7 @@ until the topic takes them; the rows of other topics overtake them.
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable
 from itertools import count
 from typing import Any
@@ -127,8 +128,8 @@ class Relay:
         else:
             self._acknowledged = [row.id for row in rows]
             self._forget(connection)
-            for row in rows:
-                self._metrics.relayed.labels(row.topic).inc()
+            for topic, count in Counter(row.topic for row in rows).items():
+                self._metrics.relayed.labels(topic).inc(count)
 
     def _forget(self, connection: Connection) -> None:
         """Delete what was sent. While that cannot be done, nothing is sent: it would be sent again and again."""

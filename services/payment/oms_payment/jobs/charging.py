@@ -1,7 +1,6 @@
 """Charges: the worker that makes them, and what follows from their outcomes."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -16,8 +15,6 @@ from oms_contracts.events import (
     GATEWAY_REFUSED,
     GATEWAY_UNAVAILABLE,
     OrderCreated,
-    PaymentCompleted,
-    PaymentFailed,
 )
 from oms_contracts.topics import PAYMENT_COMPLETED, PAYMENT_FAILED, Topic
 from oms_gateway import (
@@ -65,12 +62,12 @@ def call(gateway: Gateway, patience: float, job: Job, on_mismatch: Callable[[], 
         charge, abandoned = _attempt(gateway, order, step(job.attempts, job.failing_for, patience))
         if charge.approved and (charge.amount, charge.currency) != (order.total, order.currency):
             on_mismatch()
-            return Done(asdict(_reversed(gateway, order, charge)))
+            return Done(vars(_reversed(gateway, order, charge)))
     except GatewayUnavailable as error:
         return Unavailable(type(error).__name__)
     except Retryable as error:
         return Retry(type(error).__name__)
-    return Done(asdict(_outcome(charge, abandoned)))
+    return Done(vars(_outcome(charge, abandoned)))
 
 
 def _attempt(gateway: Gateway, order: ChargeOrder, what: Step) -> tuple[Charge, str]:
@@ -117,16 +114,10 @@ def settle(transaction: Transaction, settled: list[Settled]) -> None:
 
 def _event(payment: Payment, job: Job) -> tuple[Topic, Event[Any]]:
     if payment.state is State.COMPLETED:
-        topic, data = PAYMENT_COMPLETED, _filled(PaymentCompleted, job.payload, paymentId=payment.charge_id)
+        topic, data = PAYMENT_COMPLETED, {**job.payload, "paymentId": payment.charge_id}
     else:
-        topic, data = PAYMENT_FAILED, _filled(PaymentFailed, job.payload, reason=payment.reason)
+        topic, data = PAYMENT_FAILED, {**job.payload, "reason": payment.reason}
     return topic, topic.event(data, payment.order_id, job.traceparent, id=f"{payment.order_id}:{topic.name}")
-
-
-def _filled(
-    kind: type[PaymentCompleted] | type[PaymentFailed], payload: Mapping[str, Any], **more: str | None
-) -> PaymentCompleted | PaymentFailed:
-    return kind.model_validate({**payload, **more})
 
 
 def _refund(payment: Payment, job: Job) -> NewJob:
