@@ -141,4 +141,5 @@ def _greeting(name: str) -> str:
 
 def _line(text: str) -> str:
     """Text from outside on one line, without control characters and without those that reorder what is shown."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    shown = text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(shown.split())
