@@ -366,6 +366,29 @@ def test_volumes_of_a_kafka_cluster_with_another_name_are_watched(render: Any, r
     rules(named).fire({**healthy(), **full}, [("OmsVolumeFilling", {"persistentvolumeclaim": claim})])
 
 
+OPERATED = {**ON, "database.mode": "cnpg", "kafka.strimzi.metrics": True}
+BROKER = {"namespace": "shop", "release": "oms", "pod": "oms-kafka-broker-0"}
+STANDBY = {"namespace": "shop", "release": "oms", "pod": "oms-order-postgres-2"}
+
+
+@pytest.mark.parametrize(
+    ("alert", "measured", "labels", "bad"),
+    [
+        ("OmsKafkaUnderReplicated", "kafka_server_replicamanager_underreplicatedpartitions", BROKER, "2x300"),
+        ("OmsKafkaPartitionsOffline", "kafka_controller_kafkacontroller_offlinepartitionscount", BROKER, "1x300"),
+        ("OmsDatabaseReplicaLagging", "cnpg_pg_replication_lag", STANDBY, "400x300"),
+    ],
+)
+def test_what_operators_measure_is_watched(
+    render: Any, rules: Callable[[Any], Rules], alert: str, measured: str, labels: Labels, bad: str
+) -> None:
+    operated = rules(render(OPERATED))
+    own = {} if "Offline" in alert else {"pod": labels["pod"]}
+    operated.fire({**healthy(), series(measured, **labels): bad}, [(alert, own)])
+    operated.fire({**healthy(), series(measured, **labels): "0x300"}, [])
+    operated.fire({**healthy(), series(measured, **{**labels, "release": "other"}): bad}, [])
+
+
 def test_every_alert_has_a_case(render: Any) -> None:
     names = {one["alert"] for one in render(ON).of("PrometheusRule")["oms"]["spec"]["groups"][0]["rules"]}
     assert names == {alert for case in CASES for alert, _ in case.fires}

@@ -32,6 +32,17 @@ ELSEWHERE = {
     "kubelet_volume_stats_capacity_bytes": VOLUME,
     "container_cpu_usage_seconds_total": CONTAINER,
     "container_memory_working_set_bytes": CONTAINER,
+    # Strimzi's metrics reporter names a metric by its MBean (https://github.com/strimzi/metrics-reporter),
+    # CloudNativePG lists its own: https://cloudnative-pg.io/documentation/current/monitoring/. PodMonitors label both.
+    "kafka_server_replicamanager_underreplicatedpartitions": TARGET - {"service"},
+    "kafka_controller_kafkacontroller_offlinepartitionscount": TARGET - {"service"},
+    "cnpg_pg_replication_lag": TARGET - {"service"},
+}
+OPERATED = {
+    "prometheusRule.enabled": True,
+    "serviceMonitor.enabled": True,
+    "database.mode": "cnpg",
+    "kafka.strimzi.metrics": True,
 }
 QUEUES = {"payment": {"charge", "refund"}, "sms": {"sms"}, "email": {"email"}}
 
@@ -83,7 +94,7 @@ def labels(registries: dict[str, CollectorRegistry]) -> dict[str, set[str]]:
 
 def expressions(render: Any) -> Iterator[tuple[str, str]]:
     """What every panel, every variable of a dashboard and every alert asks for, by its name."""
-    rendered = render({"prometheusRule.enabled": True, "kafka.mode": "embedded"})
+    rendered = render(OPERATED)
     for one in rendered.of("PrometheusRule")["oms"]["spec"]["groups"][0]["rules"]:
         yield one["alert"], one["expr"]
     for config in (one for name, one in rendered.of("ConfigMap").items() if "dashboard" in name):

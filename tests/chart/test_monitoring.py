@@ -22,6 +22,7 @@ ELSEWHERE = {
     "container_memory_working_set_bytes",
 }
 ON = {"serviceMonitor.enabled": True, "prometheusRule.enabled": True}
+OPERATED = {**ON, "database.mode": "cnpg", "kafka.strimzi.metrics": True}
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def test_alerts_ask_for_metrics_that_exist(render: Any, measured: set[str]) -> N
 
 
 def test_every_alert_links_to_a_page_that_exists_and_every_page_has_an_alert(render: Any) -> None:
-    rendered = render({**ON, "prometheusRule.runbooks": "https://docs.example.com/runbooks/"})
+    rendered = render({**OPERATED, "prometheusRule.runbooks": "https://docs.example.com/runbooks/"})
     pages = {path.name for path in (ROOT / "docs" / "runbooks").glob("Oms*.md")}
     linked = set()
     for alert in alerts(rendered):
@@ -73,6 +74,14 @@ def test_every_page_says_where_to_look_and_what_to_do() -> None:
         assert text.startswith(f"# {page.stem}\n")
         assert "```sh" in text
         assert "## Causes and repairs" in text
+
+
+def test_what_operators_measure_is_watched_where_they_do(render: Any) -> None:
+    theirs = {"OmsKafkaUnderReplicated", "OmsKafkaPartitionsOffline", "OmsDatabaseReplicaLagging"}
+    names = [{one["alert"] for one in alerts(render(values))} for values in (OPERATED, ON)]
+    assert names[0] - names[1] == theirs
+    unscraped = {**OPERATED, "serviceMonitor.enabled": False}
+    assert {one["alert"] for one in alerts(render(unscraped))} == names[1]
 
 
 def test_an_alert_can_be_left_out(render: Any) -> None:

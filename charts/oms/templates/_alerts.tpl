@@ -1,3 +1,11 @@
+{{/* Which of the operators' pods are scraped, as JSON. */}}
+{{- define "oms.measured" -}}
+{{- $on := .Values.serviceMonitor.enabled -}}
+{{- $strimzi := .Values.kafka.strimzi -}}
+{{- dict "kafka" (and $on (eq .Values.kafka.mode "strimzi") $strimzi.createCluster $strimzi.metrics)
+      "postgres" (and $on (eq .Values.database.mode "cnpg")) | toJson -}}
+{{- end -}}
+
 {{/* All services, as alternatives of a regular expression. */}}
 {{- define "oms.alerts.services" -}}
 {{- keys (include "oms.services" . | fromJson) | sortAlpha | join "|" -}}
