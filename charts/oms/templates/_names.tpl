@@ -56,6 +56,11 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}
 {{- end -}}
 
+{{/* The labels of what is found by labels, those of the values over the chart's: (list root component labels) */}}
+{{- define "oms.labelsWith" -}}
+{{- toYaml (merge (deepCopy (default dict (index . 2))) (include "oms.labels" . | fromYaml)) -}}
+{{- end -}}
+
 {{/* The name and labels that every object begins with: (list root suffix component [annotations [labels]]) */}}
 {{- define "oms.metadata" -}}
 {{- $root := index . 0 -}}
@@ -81,6 +86,10 @@ annotations:
 {{- $services := dict -}}
 {{- range $name, $own := .Values.services -}}
 {{- $service := mustMergeOverwrite (deepCopy $.Values.serviceDefaults) (deepCopy (default dict $own)) -}}
+{{- range $part, $amounts := $service.resources -}}
+{{- range $name, $amount := default dict $amounts -}}{{- if kindIs "invalid" $amount -}}{{- $_ := unset $amounts $name -}}{{- end -}}{{- end -}}
+{{- if not $amounts -}}{{- $_ := unset $service.resources $part -}}{{- end -}}
+{{- end -}}
 {{- $_ := set $service "module" (default (printf "oms_%s.main" (replace "-" "_" $name)) $service.module) -}}
 {{- if $service.enabled -}}{{- $_ = set $services $name $service -}}{{- end -}}
 {{- end -}}

@@ -28,8 +28,25 @@ securityContext:
 {{- default (printf "%s-admin" (include "oms.fullname" .)) .Values.admin.existingSecret -}}
 {{- end -}}
 
-{{/* A service's environment: (list root name service) */}}
+{{/*
+A service's environment, each variable once: server-side apply (Helm 4, Argo CD, Flux) takes no list with a name twice. Of several
+the last counts, as it does for Kubernetes. (list root name service [further entries, as text])
+*/}}
 {{- define "oms.env" -}}
+{{- $text := include "oms.env.all" . -}}
+{{- if gt (len .) 3 -}}{{- $text = printf "%s\n%s" $text (index . 3) -}}{{- end -}}
+{{- $all := fromYamlArray $text -}}
+{{- $last := dict -}}
+{{- range $place, $one := $all -}}{{- $_ := set $last $one.name $place -}}{{- end -}}
+{{- $kept := list -}}
+{{- range $place, $one := $all -}}
+{{- if eq $place (int (get $last $one.name)) -}}{{- $kept = append $kept $one -}}{{- end -}}
+{{- end -}}
+{{- toYaml $kept -}}
+{{- end -}}
+
+{{/* What the chart says, then what the values say, by which they overrule it. */}}
+{{- define "oms.env.all" -}}
 {{- $root := index . 0 -}}
 {{- $name := index . 1 -}}
 {{- $service := index . 2 -}}
