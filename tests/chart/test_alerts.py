@@ -49,6 +49,7 @@ def healthy_pod(service: str, number: int) -> dict[str, str]:
         series("oms_job_calls_total", **this, queue="q", outcome="retry"): "0+1x100",
         series("oms_dead_letters_total", **this, topic="t"): NONE,
         series("oms_consumer_paused", **this): NONE,
+        series("oms_consumer_damaged_partitions", **this): NONE,
         series("oms_thread_last_progress_timestamp_seconds", **this, thread="relay"): GROWING,
         series("oms_task_failures_total", **this, task="prune-inbox"): "0x40 1x60",
         series("oms_job_queue_paused", **this, queue="q"): NONE,
@@ -181,6 +182,11 @@ CASES = [
         "a consumer is paused",
         {series("oms_consumer_paused", **of_pod("payment", 1)): ONE},
         [("OmsConsumerPaused", {"service": "payment"})],
+    ),
+    Case(
+        "a batch is damaged",
+        {series("oms_consumer_damaged_partitions", **of_pod("payment", 1)): ONE},
+        [("OmsBatchDamaged", {"service": "payment"})],
     ),
     Case(
         "a thread hangs",

@@ -13,6 +13,7 @@ from oms_chassis.jobs.queue import Done, Job, JobQueue, Retry, claim
 from oms_chassis.messaging.consumer import Handle
 from oms_chassis.messaging.streams import (
     LETTER_LIMIT,
+    Damage,
     Outgoing,
     Partition,
     Record,
@@ -89,6 +90,7 @@ class MemoryStream:
         self.missing: set[str] = set()
         self.limit = LETTER_LIMIT
         self.silent_for = 0.0
+        self.damages: dict[Partition, Damage] = {}
         self.is_closed = False
 
     def send(self, records: Sequence[Outgoing]) -> None:
@@ -121,6 +123,10 @@ class MemoryStream:
     def lag(self) -> Mapping[Partition, int]:
         """What was not yet read."""
         return {(topic, 0): len(log) - self.positions.get((topic, 0), 0) for topic, log in self.records.items()}
+
+    def damaged(self) -> Mapping[Partition, Damage]:
+        """What the test says."""
+        return self.damages
 
     def is_assigned(self) -> bool:
         """Always."""

@@ -19,7 +19,7 @@ from oms_chassis.messaging import faults, inbox, processing, turn
 from oms_chassis.messaging.consumer import Consumer, Subscription
 from oms_chassis.messaging.faults import STREAK, SystemicFault
 from oms_chassis.messaging.relay import Relay
-from oms_chassis.messaging.streams import BATCH, RECORD_LIMIT, Outgoing, Record
+from oms_chassis.messaging.streams import BATCH, RECORD_LIMIT, Damage, Outgoing, Record
 from oms_chassis.sessions import Limits
 from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.metrics import Metrics
@@ -595,6 +595,21 @@ def test_ten_thousand_records_that_are_no_events_between_as_many_good_ones_are_p
     assert database.execute("SELECT count(*) AS n FROM outbox")[0].n == MANY
     assert took["odd"] <= 2 * took["usual"], took
     assert took["again"] <= took["usual"], took
+
+
+def test_a_damaged_batch_is_said_once_and_measured_while_other_partitions_are_read(
+    database: Database, metrics: Metrics, logged: Callable[[], list[str]]
+) -> None:
+    stream = MemoryStream()
+    stream.damages = {(ITEM_UPDATED.name, 2): Damage(7, 9)}
+    send(stream, [event("a")])
+    with running(consumer(database, stream, metrics)):
+        eventually(lambda: seen(database) == {"a": 1})
+        eventually(lambda: values(metrics, "oms_consumer_damaged_partitions") == [1.0])
+        stream.damages = {}
+        eventually(lambda: values(metrics, "oms_consumer_damaged_partitions") == [0.0])
+    (line,) = [json.loads(line) for line in logged() if "batch_damaged" in line]
+    assert (line["topic"], line["partition"], line["offset"], line["beyond"]) == (ITEM_UPDATED.name, 2, 7, 9)
 
 
 def test_outcomes_are_counted_from_the_start(database: Database, metrics: Metrics) -> None:

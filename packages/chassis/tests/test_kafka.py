@@ -31,10 +31,12 @@ from oms_chassis.messaging.consumer import Consumer, Subscription
 from oms_chassis.messaging.kafka import KafkaSink, KafkaSource, admin, batches, create_topics, membership
 from oms_chassis.messaging.kafka import sink as sinks
 from oms_chassis.messaging.kafka import source as module
+from oms_chassis.messaging.kafka.batches import DamagedBatch
 from oms_chassis.messaging.relay import Relay
 from oms_chassis.messaging.streams import (
     LETTER_LIMIT,
     RECORD_LIMIT,
+    Damage,
     Outgoing,
     Record,
     RecordRefused,
@@ -85,6 +87,19 @@ def read(source: KafkaSource, key: bytes, count: int) -> list[Record]:
 
     eventually(all_there, within=30)
     return found
+
+
+def by_partition(settings: Settings, keys: Sequence[bytes]) -> dict[int, set[bytes | None]]:
+    """Which of these keys are in which partition."""
+    reader, found = source(settings, uuid4().hex), list[Record]()
+
+    def all_there() -> bool:
+        found.extend(record for record in reader.poll(0.2) if record.key in keys)
+        return len(found) >= len(keys)
+
+    eventually(all_there)
+    reader.close()
+    return {number: {one.key for one in found if one.partition == number} for number in {r.partition for r in found}}
 
 
 def test_records_of_a_key_arrive_in_order_with_their_headers(settings: Settings, sink: KafkaSink) -> None:
@@ -227,6 +242,46 @@ def test_a_batch_that_cannot_be_decompressed_comes_as_it_is_and_those_behind_it_
     assert name == batches.UNREAD
     assert why.endswith(b"2 records")
     assert behind.key == b"behind"
+
+
+def test_a_batch_whose_checksum_is_wrong_is_named_and_nothing_behind_it_is_read() -> None:
+    broken = bytearray(batch([Outgoing(TOPIC, b"a", b"x"), Outgoing(TOPIC, b"b", b"y")]))
+    broken[-1] ^= 1
+    with pytest.raises(DamagedBatch) as found:
+        read_batches(bytes(broken), batch([Outgoing(TOPIC, b"behind", b"it")]))
+    assert (found.value.where, found.value.damage) == (TopicPartition(TOPIC, 0), Damage(0, 2))
+
+
+def test_a_damaged_batch_holds_its_partition_and_no_other_until_it_is_whole_again(
+    settings: Settings, sink: KafkaSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RETRY", 0.2)
+    keys = [uuid4().bytes for _ in range(12)]
+    sink.send([Outgoing(TOPIC, key, b"x") for key in keys])
+    reader = source(settings, uuid4().hex)
+    places = by_partition(settings, keys)
+    assert len(places) == 3
+    damaged = min(places)
+    sound = batches.is_sound
+
+    def is_sound(batch: Any) -> bool:
+        return not any(key and key in bytes(batch._buffer) for key in places[damaged]) and sound(batch)
+
+    monkeypatch.setattr(batches, "is_sound", is_sound)
+    found: list[Record] = []
+
+    def read_on() -> set[int]:
+        found.extend(one for one in reader.poll(0.2) if one.key in keys)
+        return {one.partition for one in found}
+
+    eventually(lambda: (read_on(), reader.damaged())[1])
+    assert list(reader.damaged()) == [(TOPIC, damaged)]
+    eventually(lambda: read_on() >= places.keys() - {damaged})
+    assert damaged not in read_on()
+    monkeypatch.setattr(batches, "is_sound", sound)
+    eventually(lambda: damaged in read_on())
+    assert reader.damaged() == {}
+    reader.close()
 
 
 def test_topics_are_created_once(settings: Settings) -> None:

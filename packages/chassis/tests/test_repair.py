@@ -385,12 +385,14 @@ def test_evidence_is_all_that_a_service_has_about_orders_that_wait(
 def test_a_service_says_what_its_loops_do(client: TestClient, metrics: Metrics) -> None:
     metrics.consumer_running.set(1)
     metrics.consumer_paused.set(1)
+    metrics.damaged.set(2)
     metrics.queue_paused.labels("money").set(1)
     condition = client.get("/admin/condition").json()
     assert condition == {
         "service": "toy",
         "consumerRunning": True,
         "consumerPaused": True,
+        "batchDamaged": True,
         "relayLeads": False,
         "pausedQueues": ["money"],
         "deadLetters": 0,

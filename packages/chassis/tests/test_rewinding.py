@@ -8,7 +8,7 @@ import pytest
 from kafka.admin import KafkaAdminClient
 from support.chassis import eventually
 
-from oms_chassis.messaging.kafka import GroupInUse, KafkaSink, KafkaSource, reconcile_topics, rewind
+from oms_chassis.messaging.kafka import GroupInUse, KafkaSink, KafkaSource, reconcile_topics, rewind, skip
 from oms_chassis.messaging.streams import Outgoing, Record, StreamUnavailable, TopicRefused, next_offsets
 from oms_chassis.runtime.cli import main
 from oms_chassis.runtime.service import Components, Service
@@ -161,3 +161,21 @@ def test_a_time_that_is_missing_or_has_no_zone_is_refused(
         main(command, arguments)
     assert ended.value.code == 2
     assert "--since" in capsys.readouterr().err
+
+
+def test_a_group_is_set_forward_beyond_what_cannot_be_read_and_never_back(settings: Settings) -> None:
+    send(settings, *(b"a" for _ in range(5)))
+    (partition,) = {record.partition for record in read(settings, 5)}
+    send(settings, *(b"a" for _ in range(3)))
+    assert skip(settings, "toy", ("things", partition), 7) == 5
+    assert skip(settings, "toy", ("things", partition), 6) is None
+    assert [record.offset for record in read(settings, 1)] == [7]
+
+
+def test_a_group_with_members_is_not_set_forward(settings: Settings) -> None:
+    send(settings, b"a")
+    source = KafkaSource(settings, "toy", ["things"])
+    eventually(lambda: (source.poll(0.2), source.is_assigned())[1], within=60)
+    with pytest.raises(GroupInUse):
+        skip(settings, "toy", ("things", 0), 1)
+    source.close()

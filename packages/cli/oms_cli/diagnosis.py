@@ -53,6 +53,8 @@ def of_service(service: str, condition: Json) -> Iterator[Finding]:
         yield _finding(f"service {service}", "consumer", None, *_paused(service))
     elif condition["consumerRunning"] is False:
         yield _finding(f"service {service}", "consumer", None, *_stopped(service))
+    if condition.get("batchDamaged"):
+        yield _finding(f"service {service}", "consumer", None, *_damaged(service))
     for queue in condition["pausedQueues"]:
         evidence = f"the provider of queue {queue} is at fault: only a probe is made from time to time"
         yield _finding(f"service {service}", queue, None, evidence, f"{RUNBOOKS}/OmsJobCallsFailing.md")
@@ -113,6 +115,8 @@ def _consumer(order: Json, facts: Facts) -> Finding | None:
         return _of(order, *_paused(service))
     if condition.get("consumerRunning") is False:
         return _of(order, *_stopped(service))
+    if condition.get("batchDamaged"):
+        return _of(order, *_damaged(service))
     return None
 
 
@@ -148,6 +152,11 @@ def _next(order: Json, facts: Facts) -> str:
 def _paused(service: str) -> Sequence[str]:
     evidence = f"the consumer of {service} is paused: no event can be applied, for a reason that its log names"
     return evidence, f"oms logs {service}, then {RUNBOOKS}/OmsConsumerStopped.md; it goes on by itself once repaired"
+
+
+def _damaged(service: str) -> Sequence[str]:
+    evidence = f"a batch is damaged, and {service} does not read on in its partition"
+    return evidence, f"{RUNBOOKS}/OmsBatchDamaged.md"
 
 
 def _stopped(service: str) -> Sequence[str]:

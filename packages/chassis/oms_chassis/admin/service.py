@@ -30,9 +30,9 @@ class AdministeredService:
     erase: Erase | None = None
 
     def gauge(self, name: str, **labels: str) -> bool | None:
-        """Whether a gauge of this process is 1; None if there is no such gauge."""
+        """Whether a gauge of this process is above 0; None if there is no such gauge."""
         value = None if self.registry is None else self.registry.get_sample_value(name, labels)
-        return None if value is None else value == 1
+        return None if value is None else value > 0
 
 
 Administered = Annotated[AdministeredService, Depends(Provided(AdministeredService))]

@@ -6,7 +6,7 @@ counts as away: the consumer says so and connects again.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -16,7 +16,7 @@ from oms_chassis.heartbeat import beat
 from oms_chassis.messaging import inbox
 from oms_chassis.messaging.faults import is_systemic, name
 from oms_chassis.messaging.processing import Deduplicate, Handle, Processor, Subscription
-from oms_chassis.messaging.streams import BATCH, Record, Source, StreamUnavailable
+from oms_chassis.messaging.streams import BATCH, Damage, Partition, Record, Source, StreamUnavailable
 from oms_chassis.messaging.turn import Turn
 from oms_chassis.telemetry.logs import logger
 from oms_chassis.telemetry.metrics import Metrics
@@ -52,6 +52,7 @@ class Consumer:
         self._observed = 0.0
         self._failures = 0  # of connecting, since a broker last answered
         self._pauses = 0  # in a row
+        self._damaged: Mapping[Partition, Damage] = {}
         self.is_ready = False
         metrics.last_poll.set(time.time())
 
@@ -91,6 +92,7 @@ class Consumer:
         finally:
             self._metrics.consumer_running.set(0)
             self._metrics.lag.clear()
+            self._metrics.damaged.set(0)
             source.close()
 
     def _take_turn(self, source: Source, turn: Turn) -> None:
@@ -133,12 +135,19 @@ class Consumer:
             raise StreamUnavailable("no broker answers")
         self._metrics.last_poll.set(time.time() - silence)
         self._assigned(source.is_assigned())
+        self._report_damage(source.damaged())
         if time.monotonic() - self._observed < OBSERVE:
             return
         self._observed = time.monotonic()
         self._metrics.lag.clear()  # a partition that moved away is another replica's to report
         for (topic, partition), lag in source.lag().items():
             self._metrics.lag.labels(topic, str(partition)).set(lag)
+
+    def _report_damage(self, damaged: Mapping[Partition, Damage]) -> None:
+        self._metrics.damaged.set(len(damaged))
+        for (topic, partition), damage in damaged.items() - self._damaged.items():
+            log.error("batch_damaged", topic=topic, partition=partition, offset=damage.first, beyond=damage.beyond)
+        self._damaged = damaged
 
     def _assigned(self, yes: bool) -> None:
         # Ready means that the group took this consumer in once: Kafka's own state is no part of readiness.

@@ -41,6 +41,14 @@ class Record:
 
 
 @dataclass(frozen=True)
+class Damage:
+    """Records that the broker has, and that nobody can read: from an offset up to, and without, another."""
+
+    first: int
+    beyond: int
+
+
+@dataclass(frozen=True)
 class Outgoing:
     """A record to be sent."""
 
@@ -67,6 +75,10 @@ class Source(Protocol):
 
     def lag(self) -> Mapping[Partition, int]:
         """Records not yet read, for the partitions that are ours now."""
+        ...
+
+    def damaged(self) -> Mapping[Partition, Damage]:
+        """The partitions of ours that cannot be read on, and where."""
         ...
 
     def is_assigned(self) -> bool:

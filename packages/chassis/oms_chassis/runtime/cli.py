@@ -4,6 +4,7 @@ serve     run it (the default)
 migrate   bring its database to the newest version
 topics    create the topics that the broker lacks, with the partitions and the settings that they are to have
 rewind    read again what was read since a time (--since 2026-11-25T10:00:00Z); no process of the service may run
+skip      give up what nobody can read, up to an offset (--beyond TOPIC:PARTITION:OFFSET); the same
 """
 
 import argparse
@@ -20,11 +21,11 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from oms_chassis import migrations, poolers
 from oms_chassis.db import Database
 from oms_chassis.messaging import kafka
-from oms_chassis.messaging.streams import StreamUnavailable
+from oms_chassis.messaging.streams import Partition, StreamUnavailable
 from oms_chassis.poolers import SessionNotOurs
 from oms_chassis.runtime.drain import LastResort
 from oms_chassis.runtime.process import Process
-from oms_chassis.runtime.rewinding import rewind
+from oms_chassis.runtime.rewinding import rewind, skip
 from oms_chassis.runtime.service import Service
 from oms_chassis.runtime.waiting import until_up
 from oms_chassis.sessions import Limits
@@ -33,7 +34,7 @@ from oms_chassis.telemetry import logs
 
 log = logs.logger(__name__)
 
-COMMANDS = ("serve", "migrate", "topics", "rewind")
+COMMANDS = ("serve", "migrate", "topics", "rewind", "skip")
 
 # What a migration may take is not known here: it sets bounds of its own. Only silence has an end.
 MIGRATING = Limits(statement=3600.0, lock=0.0, idle_in_transaction=0.0)
@@ -47,10 +48,13 @@ def main(service: Service, argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog=f"python -m {service.package}.main", description=_about(service))
     parser.add_argument("command", nargs="?", choices=COMMANDS, default="serve")
     parser.add_argument("--since", type=_moment, help="rewind: the time to go back to")
+    parser.add_argument("--beyond", type=_place, metavar="TOPIC:PARTITION:OFFSET", help="skip: where to read on")
     given = parser.parse_args(argv)
     command: str = given.command
     if (command == "rewind") != (given.since is not None):
         parser.error("--since goes with rewind, and rewind with --since")
+    if (command == "skip") != (given.beyond is not None):
+        parser.error("--beyond goes with skip, and skip with --beyond")
     try:
         settings = service.settings()
     except ValidationError as error:
@@ -61,6 +65,8 @@ def main(service: Service, argv: Sequence[str] | None = None) -> int:
         return 2
     if command == "rewind":
         return rewind(service, settings, given.since)
+    if command == "skip":
+        return skip(service, settings, *given.beyond)
     return {"serve": serve, "migrate": _migrate, "topics": _topics}[command](service, settings)
 
 
@@ -70,6 +76,12 @@ def _moment(text: str) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("a time without its zone")
     return moment
+
+
+def _place(text: str) -> tuple[Partition, int]:
+    """A partition and an offset in it; ValueError, which argparse explains, for anything else."""
+    topic, partition, offset = text.split(":")
+    return (topic, int(partition)), int(offset)
 
 
 def _about(service: Service) -> str:

@@ -1,10 +1,11 @@
-"""The command that sets a service's group back: after its database was restored from an older copy."""
+"""The commands that set a service's group back, after its database was restored from an older copy, and forward, beyond
+records that nobody can read."""
 
 from datetime import UTC, datetime, timedelta
 
 from oms_chassis.messaging import kafka
 from oms_chassis.messaging.kafka import GroupInUse
-from oms_chassis.messaging.streams import StreamUnavailable
+from oms_chassis.messaging.streams import Partition, StreamUnavailable
 from oms_chassis.runtime.service import Service
 from oms_chassis.settings import Settings
 from oms_chassis.telemetry import logs
@@ -30,4 +31,25 @@ def rewind(service: Service, settings: Settings, since: datetime) -> int:
     log.info(
         "rewound", since=since.isoformat(), partitions={f"{topic}-{number}": at for (topic, number), at in back.items()}
     )
+    return 0
+
+
+def skip(service: Service, settings: Settings, where: Partition, beyond: int) -> int:
+    """Set the group forward in one partition; the exit code (2 for a topic that is not read, or while it runs)."""
+    topic, partition = where
+    if topic not in set(topics.read_by(service.name)):
+        log.error("skip_of_unread_topic", topic=topic)
+        return 2
+    try:
+        reached = kafka.skip(settings, service.name, where, beyond)
+    except GroupInUse:
+        log.error("skip_while_running", group=f"{settings.kafka_prefix}{service.name}")
+        return 2
+    except StreamUnavailable as error:
+        log.error("skip_failed", error=str(error))
+        return 1
+    if reached is None:
+        log.warning("nothing_to_skip", topic=topic, partition=partition, beyond=beyond)
+    else:
+        log.warning("skipped", topic=topic, partition=partition, offset=reached, beyond=beyond)
     return 0

@@ -57,6 +57,11 @@ class Metrics:
             "1 while no event can be applied, and none is a dead letter for it",
             registry=registry,
         )
+        self.damaged = Gauge(
+            "oms_consumer_damaged_partitions",
+            "Partitions whose next batch has a wrong checksum, so that they are not read on",
+            registry=registry,
+        )
         self.last_poll = Gauge(
             "oms_consumer_last_poll_timestamp_seconds",
             "Unix time of the last poll that reached a broker; of the start before the first",

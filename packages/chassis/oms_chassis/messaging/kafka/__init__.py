@@ -2,7 +2,7 @@
 
 from oms_chassis.messaging.kafka.admin import Changes, create_topics, reconcile_topics
 from oms_chassis.messaging.kafka.connection import connection
-from oms_chassis.messaging.kafka.rewinding import GroupInUse, rewind
+from oms_chassis.messaging.kafka.rewinding import GroupInUse, rewind, skip
 from oms_chassis.messaging.kafka.sink import KafkaSink
 from oms_chassis.messaging.kafka.source import KafkaSource
 from oms_chassis.messaging.streams import LETTER_LIMIT, RECORD_LIMIT
@@ -18,4 +18,5 @@ __all__ = [
     "create_topics",
     "reconcile_topics",
     "rewind",
+    "skip",
 ]

@@ -9,12 +9,23 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from cramjam import gzip, lz4, snappy, zstd
+from kafka import TopicPartition
 from kafka.record import MemoryRecords
 from kafka.record.default_records import DefaultRecord, DefaultRecordBatch
+
+from oms_chassis.messaging.streams import Damage
 
 BATCH_LIMIT = 32 * 1024 * 1024  # bytes that a batch may come to, decompressed: eight times what a topic takes
 UNREAD = "oms-unread-batch"  # the header of the record in place of a batch that nobody can read
 _XERIAL = b"\x82SNAPPY\x00"  # how Java's Snappy begins: blocks follow, each behind its length
+
+
+class DamagedBatch(Exception):
+    """The checksum of a batch is wrong: a broker's disk has changed it, or the way here."""
+
+    def __init__(self, where: TopicPartition, damage: Damage) -> None:
+        super().__init__("the checksum of a batch is wrong")
+        self.where, self.damage = where, damage
 
 
 class _Readable(bytearray):
@@ -41,6 +52,10 @@ class ReadableBatch(DefaultRecordBatch):  # type: ignore[misc] # kafka-python ha
             return iter([self._whole(error)])
         return self
 
+    def validate_crc(self) -> bool:
+        """Was done before this."""
+        return True
+
     # Whose attributes these are, mypy cannot know.
     def _maybe_uncompress(self: Any) -> None:
         if not self._decompressed and self.compression_type in _DECOMPRESS:
@@ -66,14 +81,21 @@ class ReadableBatch(DefaultRecordBatch):  # type: ignore[misc] # kafka-python ha
 class _ReadableRecords:
     """What a fetch brought, as batches that can be read."""
 
-    def __init__(self, records: MemoryRecords) -> None:
-        self._records = records
+    def __init__(self, where: TopicPartition, records: MemoryRecords) -> None:
+        self._where, self._records = where, records
 
     def next_batch(self) -> Any:
         batch = self._records.next_batch()
         if isinstance(batch, DefaultRecordBatch):
+            if not is_sound(batch):
+                raise DamagedBatch(self._where, Damage(batch.base_offset, batch.next_offset))
             batch.__class__ = ReadableBatch
         return batch
+
+
+def is_sound(batch: DefaultRecordBatch) -> bool:
+    """Whether a batch is what its producer sent."""
+    return bool(batch.validate_crc())
 
 
 def read_all(fetcher: Any) -> None:
@@ -81,9 +103,20 @@ def read_all(fetcher: Any) -> None:
     usual = fetcher.PartitionRecords
 
     def partition_records(offset: int, where: Any, records: MemoryRecords, **more: Any) -> Any:
-        return usual(offset, where, _ReadableRecords(records), **more)
+        return usual(offset, where, _ReadableRecords(where, records), **more)
 
     fetcher.PartitionRecords = partition_records
+
+
+def forget(fetcher: Any, where: TopicPartition) -> None:
+    """Let go of what was fetched of a partition: the library keeps what it could not read, and fetches nothing new."""
+    held = vars(fetcher)
+    for parked in ("_paused_partition_records", "_paused_completed_fetches"):
+        held[parked].pop(where, None)
+    current = held["_next_partition_records"]
+    if current is not None and current.topic_partition == where:
+        current.drain()
+        held["_next_partition_records"] = None
 
 
 def _snappy(content: bytes, into: memoryview) -> int:

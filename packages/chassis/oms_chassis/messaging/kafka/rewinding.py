@@ -1,4 +1,5 @@
-"""Setting a group back in time, so that it reads again what it has read: after its database was restored."""
+"""Setting a group back in time, so that it reads again what it has read: after its database was restored. And forward,
+beyond records that nobody can read."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -31,6 +32,22 @@ def rewind(settings: Settings, group: str, names: Iterable[str], since: datetime
         if back:
             _commit(consumer, back)
     return {(where.topic.removeprefix(settings.kafka_prefix), where.partition): at for where, at in back.items()}
+
+
+def skip(settings: Settings, group: str, where: Partition, beyond: int) -> int | None:
+    """Set a group forward, to this offset of a partition; where it was, or None if it was there or further already.
+
+    The records between are not processed. GroupInUse and StreamUnavailable as in `rewind`.
+    """
+    topic, partition = where
+    at = TopicPartition(f"{settings.kafka_prefix}{topic}", partition)
+    with unavailable_on_error(), _nobody(settings, group) as consumer:
+        consumer.assign([at])
+        reached: int = consumer.committed(at, timeout_ms=TIMEOUT) or 0
+        if reached >= beyond:
+            return None
+        _commit(consumer, {at: beyond})
+    return reached
 
 
 @contextmanager

@@ -10,13 +10,15 @@ from kafka.errors import CommitFailedError, IllegalStateError, KafkaError, Rebal
 from kafka.structs import OffsetAndMetadata
 
 from oms_chassis.messaging.kafka import batches
+from oms_chassis.messaging.kafka.batches import DamagedBatch
 from oms_chassis.messaging.kafka.connection import closed_on_error, connection, unavailable_on_error
 from oms_chassis.messaging.kafka.membership import Membership, assignors
-from oms_chassis.messaging.streams import BATCH, RECORD_LIMIT, Partition, Record, StreamUnavailable
+from oms_chassis.messaging.streams import BATCH, RECORD_LIMIT, Damage, Partition, Record, StreamUnavailable
 from oms_chassis.settings import Settings
 
 POLL_INTERVAL = 60.0  # seconds between polls after which the group gives a member's partitions to others
 HEARTBEAT = 1.0  # seconds between two, at most: the group waits until all have learnt by them that it is shared out
+RETRY = 30.0  # seconds until a partition with a damaged batch is read again: another broker may have it whole
 QUIET = 4.0  # seconds without an answer that never pass while a broker is there: heartbeats are answered
 
 
@@ -26,6 +28,7 @@ class KafkaSource:
     def __init__(self, settings: Settings, group: str, names: Sequence[str]) -> None:
         self._prefix = settings.kafka_prefix
         self._answered = time.monotonic()
+        self._damaged: dict[TopicPartition, tuple[Damage, float]] = {}
         with unavailable_on_error(), closed_on_error() as client:
             self._consumer = self._join(
                 settings, f"{self._prefix}{group}", [f"{self._prefix}{name}" for name in names], client
@@ -62,7 +65,7 @@ class KafkaSource:
             time.sleep(seconds)
             seconds = 0.0
         with unavailable_on_error():
-            found = self._consumer.poll(timeout_ms=int(seconds * 1000), max_records=BATCH)
+            found = self._found(seconds)
         # What is said in _join can still happen when a topic gets more partitions: start over then.
         if self._membership.is_lost():
             raise StreamUnavailable("the group has not taken this member in")
@@ -71,6 +74,30 @@ class KafkaSource:
             for records in found.values()
             for r in records
         ]
+
+    def _found(self, seconds: float) -> Mapping[TopicPartition, Sequence[Any]]:
+        """What a poll brings. A partition with a damaged batch rests for a while, and holds no other."""
+        for where, (_, since) in list(self._damaged.items()):
+            if time.monotonic() - since > RETRY:
+                with contextlib.suppress(IllegalStateError):  # it is another member's by now
+                    self._consumer.resume(where)
+        try:
+            found: Mapping[TopicPartition, Sequence[Any]] = self._consumer.poll(
+                timeout_ms=int(seconds * 1000), max_records=BATCH
+            )
+        except DamagedBatch as batch:
+            self._damaged[batch.where] = batch.damage, time.monotonic()
+            self._consumer.pause(batch.where)
+            batches.forget(self._consumer._fetcher, batch.where)  # noqa: SLF001 - nothing public lets go of it
+            return {}
+        for where in found:
+            self._damaged.pop(where, None)
+        return found
+
+    def damaged(self) -> Mapping[Partition, Damage]:
+        ours = self._consumer.assignment()
+        self._damaged = {where: damage for where, damage in self._damaged.items() if where in ours}
+        return {(self._name(where.topic), where.partition): damage for where, (damage, _) in self._damaged.items()}
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
         # A group that is rebalancing refuses: the records come again, and the inbox drops them.
