@@ -173,6 +173,23 @@ def test_every_value_is_explained() -> None:
     assert done.stdout.strip() == ""
 
 
+@pytest.mark.parametrize(
+    ("host", "hosts", "said"),
+    [
+        ("a.example.com", ["b.example.com"], "a.example.com"),
+        ("", ["b.example.com"], "b.example.com"),
+        ("", [], "ADDRESS"),
+    ],
+)
+def test_the_notes_name_a_host_of_the_ingress(helm: Any, host: str, hosts: list[str], said: str) -> None:
+    ingress = json.dumps({"enabled": True, "host": host, "hosts": hosts})
+    done = helm.run(
+        *("install", "oms", str(CHART), "--dry-run=client", "--namespace=shop", "--set=image.local=true"),
+        f"--set-json=ingress={ingress}",
+    )
+    assert f"curl http://{said}/order" in done.stdout, done.stderr
+
+
 @pytest.mark.parametrize("mode", ["embedded", "strimzi"])
 @pytest.mark.parametrize("enabled", [True, False])
 def test_the_notes_name_only_what_there_is(helm: Any, mode: str, enabled: bool) -> None:
