@@ -10,6 +10,7 @@ from pathlib import Path
 
 from oms_order import domain as order
 from oms_order.domain import Fact, Order, Status
+from oms_order.refunds import RefundStatus, settled
 from oms_payment.domain import Outcome, Payment, State
 
 PAGE = Path(__file__).parents[1] / "docs" / "state-machine.md"
@@ -50,8 +51,8 @@ MOVES: Mapping[str, Callable[[Payment], Payment | None]] = {
 }
 TEXT = """# State machines
 
-What becomes of an order and of its payment, for whatever comes and whenever. The tables are written by
-`python -m scripts.state_machine` from `oms_order.domain` and `oms_payment.domain`;
+What becomes of an order, of its refunds and of its payment, for whatever comes and whenever. The tables are written by
+`python -m scripts.state_machine` from `oms_order.domain`, `oms_order.refunds` and `oms_payment.domain`;
 `make lint` fails when they are not what the code does. The words are those of the [glossary](glossary.md).
 
 ## Order
@@ -72,6 +73,14 @@ repetition; `!` that correct services cannot have said so: it is remembered, cou
 - *deadline* is `OMS_ORDER_DEADLINE_SECONDS` without a change of the status. The reason is then `timed-out`.
 - Whatever a row says, the sum counts: the same events end in the same status, in whatever order they come.
 
+## Refund
+
+{refunds}
+
+- It is asked for by `POST /order/{{id}}/refund`, of a CONFIRMED order only: 409 of any other. The order stays
+  CONFIRMED, and is not cancelled any more.
+- `!` marks what correct services do not say: the first outcome counts.
+
 ## Payment
 
 {payments}
@@ -89,16 +98,19 @@ charged. A charge that no worker has begun is withdrawn with the order.
 | rejected | {nothing} | inventoryReleased |
 | cancelled | {nothing} | inventoryReleased, again |
 
+An orderRefundRequested that asks for it puts its lines back, once for each refund: the order holds so much less.
+
 ## Notice
 
 The first of paymentFailed, inventoryUpdated, inventoryRejected and orderCancelled makes the one notice of an order.
-Only orderCancelled after inventoryUpdated makes a second; the first is withdrawn if it was not begun.
+Only orderCancelled after inventoryUpdated makes a second; the first is withdrawn if it was not begun. Each
+orderRefunded makes one of its own.
 """
 
 
 def page() -> str:
     """The page, as it should be."""
-    return TEXT.format(diagram=_diagram(), orders=_orders(), payments=_payments(), nothing=NOTHING)
+    return TEXT.format(diagram=_diagram(), orders=_orders(), refunds=_refunds(), payments=_payments(), nothing=NOTHING)
 
 
 def _diagram() -> str:
@@ -144,6 +156,18 @@ def _cancelled(one: Order) -> str:
 
 def _path(steps: Sequence[order.Step]) -> str:
     return " → ".join(step.status for step in steps) or NOTHING
+
+
+def _refunds() -> str:
+    outcomes = {"refundCompleted": RefundStatus.SUCCEEDED, "refundFailed": RefundStatus.FAILED}
+    rows = ([before, *(_outcome(before, after) for after in outcomes.values())] for before in RefundStatus)
+    return _table(["the refund is", *outcomes], rows)
+
+
+def _outcome(before: RefundStatus, after: RefundStatus) -> str:
+    if not settled(before, after):
+        return NOTHING if before is after else f"{NOTHING} !"
+    return f"{after}; orderRefunded" if after is RefundStatus.SUCCEEDED else str(after)
 
 
 def _payments() -> str:

@@ -67,6 +67,38 @@ class Refund:
 
 
 @dataclass(frozen=True)
+class Requested:
+    """A refund that was asked for of a confirmed order, with what is to be in the stock again."""
+
+    id: str
+    order_id: str
+    amount: int
+    status: str
+    restocked: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What the payment service's own table says of such a refund."""
+
+    id: str
+    order_id: str
+    amount: int
+    state: str
+    reference: str | None
+
+
+@dataclass(frozen=True)
+class Returned:
+    """What the inventory says has come back with such a refund."""
+
+    refund_id: str
+    order_id: str
+    item_id: str
+    quantity: int
+
+
+@dataclass(frozen=True)
 class Payment:
     """What the payment service's own table says of an order."""
 
@@ -80,7 +112,7 @@ class Payment:
 @dataclass(frozen=True)
 class Item:
     """An item's stock: what it began with, what was added, what is left, and what the inventory says was ever sold,
-    released by orders that were cancelled, and corrected by hand; `counted` is the sum of its movements."""
+    came back from orders, and was corrected by hand; `counted` is the sum of its movements."""
 
     id: str
     initial: int
@@ -94,7 +126,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Allocation:
-    """Stock that an order holds, and what it held before."""
+    """Stock that an order holds, and what it held before: until it was cancelled, or something of it came back."""
 
     order_id: str
     item_id: str
@@ -121,6 +153,10 @@ class Evidence:
     charges: Sequence[Charge] = ()
     refunds: Sequence[Refund] = ()
     payments: Sequence[Payment] = ()
+    requested: Sequence[Requested] = ()
+    settled: Sequence[Settled] = ()
+    given: Mapping[str, Sequence[str]] = field(default_factory=dict)  # the gateway's refunds of each that was requested
+    returned: Sequence[Returned] = ()
     items: Sequence[Item] = ()
     allocations: Sequence[Allocation] = ()
     notices: Sequence[Notice] | None = None

@@ -13,6 +13,10 @@ from invariants.rules import KINDS, violations
 BUSY, AGAIN = 0.1, 0.3  # seconds between looks: while work is left, and while only messages may be on their way
 
 _WORK_LEFT = "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM job WHERE dead_at IS NULL)"
+_REFUNDS_LEFT = "SELECT count(*) FROM refund WHERE status = 'PENDING'"
+_MESSAGES_DUE = """
+SELECT (SELECT count(*) FROM orders) + (SELECT count(*) FROM refund WHERE status = 'SUCCEEDED')
+"""
 _ORDERS_LEFT = "SELECT count(*) FROM orders WHERE status NOT IN ('CONFIRMED', 'CANCELLED')"
 
 
@@ -55,8 +59,9 @@ def _completed(expected: Expected, answers: Sequence[Answer], dead_letters: Mapp
 
 
 def work_left(sources: Sources) -> int:
-    """Orders, events, calls and messages that are under way: cheap to ask often."""
+    """Orders, refunds, events, calls and messages that are under way: cheap to ask often."""
     waiting = sum(count(url, _WORK_LEFT) for url in sources.databases.values())
+    waiting += count(sources.databases["order"], _REFUNDS_LEFT)
     return waiting + count(sources.databases["order"], _ORDERS_LEFT) + _messages_left(sources)
 
 
@@ -64,5 +69,5 @@ def _messages_left(sources: Sources) -> int:
     if sources.mailcatcher is None:
         return 0
     sent = httpx.get(f"{sources.mailcatcher}/messages/count", timeout=30.0).raise_for_status().json()
-    due = count(sources.databases["order"], "SELECT count(*) FROM orders")
+    due = count(sources.databases["order"], _MESSAGES_DUE)
     return sum(max(0, due - int(sent[kind])) for kind in KINDS)

@@ -8,7 +8,21 @@ import httpx
 import psycopg
 from kafka import KafkaConsumer, TopicPartition
 
-from invariants.evidence import Allocation, Answer, Charge, Evidence, Item, Notice, Order, Payment, Refund, Unanswered
+from invariants.evidence import (
+    Allocation,
+    Answer,
+    Charge,
+    Evidence,
+    Item,
+    Notice,
+    Order,
+    Payment,
+    Refund,
+    Requested,
+    Returned,
+    Settled,
+    Unanswered,
+)
 from oms_chassis.messaging.kafka import connection as kafka_connection
 from oms_chassis.settings import Settings
 from oms_contracts.topics import SERVICES, dead_letter
@@ -19,13 +33,20 @@ ALL = 1_000_000  # the most messages that the mail catcher shows at once
 _ORDERS = """
 SELECT id::text, status, reason, total, email,
     (SELECT json_object_agg(item_id, quantity) FROM order_line WHERE order_id = orders.id),
-    (SELECT array_agg(status ORDER BY position) FROM timeline WHERE order_id = orders.id)
+    (SELECT array_agg(status ORDER BY position) FROM timeline WHERE order_id = orders.id AND refund_id IS NULL)
 FROM orders
 """
 _KEYS = """
 SELECT CASE scope WHEN 'anonymous' THEN key ELSE scope || ':' || key END, order_id::text FROM idempotency
 """
 _PAYMENTS = "SELECT order_id, state, amount, charge_id, refund_id FROM payment"
+_REQUESTED = """
+SELECT id::text, order_id::text, amount, status, coalesce((
+    SELECT json_object_agg(line->>'id', (line->>'quantity')::int) FROM jsonb_array_elements(lines) AS line WHERE restock
+), '{}') FROM refund
+"""
+_SETTLED = "SELECT refund_id, order_id, amount, state, reference FROM requested_refund"
+_RETURNED = "SELECT refund_id, order_id, item_id, quantity FROM stock_return"
 _ITEMS = """
 SELECT id, initial, restocked, on_hand, sold, released, corrected, (
     initial + (SELECT coalesce(sum(quantity), 0) FROM movement WHERE item_id = item.id)
@@ -73,6 +94,10 @@ def read(sources: Sources, expected: Expected) -> Evidence:
             for refund in refunds
         ],
         payments=[Payment(*row) for row in _rows(sources.databases["payment"], _PAYMENTS)],
+        requested=[Requested(*row) for row in _rows(sources.databases["order"], _REQUESTED)],
+        settled=[Settled(*row) for row in _rows(sources.databases["payment"], _SETTLED)],
+        given=ledger.requested_refunds(books),
+        returned=[Returned(*row) for row in _rows(sources.databases["inventory"], _RETURNED)],
         items=[Item(*row) for row in _rows(sources.databases["inventory"], _ITEMS)],
         allocations=[Allocation(*row) for row in _rows(sources.databases["inventory"], _ALLOCATIONS)],
         notices=None if sources.mailcatcher is None else _notices(sources.mailcatcher),

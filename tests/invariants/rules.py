@@ -4,9 +4,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
 
-from invariants.evidence import Evidence, Order, Violation
+from invariants.evidence import Evidence, Order, Settled, Violation
 
 Finding = tuple[str, str]  # the subject, and what is wrong with it
+Held = defaultdict[str, Counter[str]]  # how much of which item, by order
 Rule = Callable[[Evidence], Iterable[Finding]]
 
 CONFIRMED, CANCELLED = "CONFIRMED", "CANCELLED"
@@ -89,12 +90,61 @@ def one_charge_per_order(evidence: Evidence) -> Iterator[Finding]:
 
 
 def confirmed_orders_are_paid(evidence: Evidence) -> Iterator[Finding]:
-    """CONFIRMED means that the total was paid, once, and not given back."""
+    """CONFIRMED means that the total was paid, once, and nothing given back but what refunds were asked for."""
     net, settled = _net(evidence), Counter(charge.order_id for charge in evidence.charges if charge.approved)
-    refunded = {refund.order_id for refund in evidence.refunds}
+    refunded: Counter[str] = Counter()
+    for refund in evidence.requested:
+        refunded[refund.order_id] += refund.amount if refund.status == "SUCCEEDED" else 0
+    asked = {gateway_id for ids in evidence.given.values() for gateway_id in ids}
+    unasked = {refund.order_id for refund in evidence.refunds if refund.id not in asked}
     for order in _with_status(evidence, CONFIRMED):
-        if settled[order.id] != 1 or net.get(order.id, 0) != order.total or order.id in refunded:
-            yield order.id, f"costs {order.total}, paid is {net.get(order.id, 0)} in {settled[order.id]} charges"
+        due = order.total - refunded[order.id]
+        if settled[order.id] != 1 or net.get(order.id, 0) != due or order.id in unasked:
+            yield order.id, f"is to cost {due}, paid is {net.get(order.id, 0)} in {settled[order.id]} charges"
+
+
+def refunds_stay_within_charges(evidence: Evidence) -> Iterator[Finding]:
+    """Nobody gets back more than was paid."""
+    charged, refunded = _charged(evidence), _refunded(evidence)
+    for order_id, amount in refunded.items():
+        if amount > charged[order_id]:
+            yield order_id, f"was charged {charged[order_id]}, and refunded {amount}"
+
+
+def refunds_are_settled_once(evidence: Evidence) -> Iterator[Finding]:
+    """A refund that was asked for is given once if it has succeeded, and not at all if it has failed; the order's
+    service, payment and the gateway say the same of it, and none is given that nobody asked for."""
+    settled = {refund.id: refund for refund in evidence.settled}
+    made = {refund.id: (refund.order_id, refund.amount) for refund in evidence.refunds}
+    for refund in evidence.requested:
+        given, book = evidence.given.get(refund.id, ()), settled.get(refund.id)
+        if refund.status not in {"SUCCEEDED", "FAILED"}:
+            yield refund.id, f"is {refund.status}"
+        if [made.get(one) for one in given] != [(refund.order_id, refund.amount)] * (refund.status == "SUCCEEDED"):
+            yield refund.id, f"of {refund.amount} is {refund.status}, and was given as {list(given)}"
+        reference = given[0] if given else None
+        if book != Settled(refund.id, refund.order_id, refund.amount, refund.status, reference):
+            yield refund.id, f"is {refund.status}, given as {reference}, and payment says {book}"
+    for refund_id in {*settled, *evidence.given} - {refund.id for refund in evidence.requested}:
+        yield refund_id, "was asked for by nobody"
+
+
+def returns_were_asked_for(evidence: Evidence) -> Iterator[Finding]:
+    """What came back is what refunds said, once each, and the orders hold so much less."""
+    returned: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for one in evidence.returned:
+        returned[one.refund_id][one.item_id] = one.quantity
+    asked = {refund.id: dict(refund.restocked) for refund in evidence.requested}
+    for refund_id in asked.keys() | returned.keys():
+        if returned.get(refund_id, {}) != asked.get(refund_id, {}):
+            yield refund_id, f"brings back {asked.get(refund_id)}, and {returned.get(refund_id)} came back"
+    released, back = (
+        _counted((one.order_id, one.item_id, one.released) for one in evidence.allocations),
+        _back(evidence),
+    )
+    for order in _with_status(evidence, CONFIRMED):
+        if released[order.id] != back[order.id]:
+            yield order.id, f"let go of {dict(released[order.id])}, and {dict(back[order.id])} came back"
 
 
 def payments_agree(evidence: Evidence) -> Iterator[Finding]:
@@ -119,11 +169,12 @@ def payments_agree(evidence: Evidence) -> Iterator[Finding]:
 
 
 def confirmed_orders_have_their_stock(evidence: Evidence) -> Iterator[Finding]:
-    """CONFIRMED means that exactly its lines were taken from stock."""
-    taken = _taken(evidence)
+    """CONFIRMED means that exactly its lines were taken from stock, but for what has come back."""
+    taken, back = _taken(evidence), _back(evidence)
     for order in _with_status(evidence, CONFIRMED):
-        if taken.get(order.id, {}) != dict(order.lines):
-            yield order.id, f"ordered {dict(order.lines)}, took {taken.get(order.id, {})}"
+        if taken[order.id] != Counter(order.lines) - back[order.id]:
+            held = dict(taken[order.id])
+            yield order.id, f"ordered {dict(order.lines)}, brought back {dict(back[order.id])}, holds {held}"
 
 
 def cancelled_orders_cost_nothing(evidence: Evidence) -> Iterator[Finding]:
@@ -141,17 +192,18 @@ def cancelled_orders_hold_no_stock(evidence: Evidence) -> Iterator[Finding]:
     for order_id, taken in _taken(evidence).items():
         order = evidence.orders.get(order_id)
         if order is None or order.status == CANCELLED:
-            yield order_id, f"holds {taken}"
+            yield order_id, f"holds {dict(taken)}"
 
 
 def stock_adds_up(evidence: Evidence) -> Iterator[Finding]:
-    """What there was and what was added is what is left and what confirmed orders bought."""
+    """What there was and what was added is what is left and what confirmed orders bought and did not bring back."""
     sold: Counter[str] = Counter()
+    back = _back(evidence)
     released: Counter[str] = Counter()
     for allocation in evidence.allocations:
         released[allocation.item_id] += allocation.released
     for order in _with_status(evidence, CONFIRMED):
-        sold.update(order.lines)
+        sold.update(Counter(order.lines) - back[order.id])
     for item in evidence.items:
         expected = item.initial + item.restocked + item.corrected - sold[item.id]
         if item.on_hand != expected or item.on_hand < 0:
@@ -170,16 +222,17 @@ def stock_is_what_its_movements_come_to(evidence: Evidence) -> Iterator[Finding]
 
 
 def customers_are_notified_once(evidence: Evidence) -> Iterator[Finding]:
-    """One email and one SMS for each order that has ended, and none for any other.
+    """One email and one SMS for each order that has ended, one more for each refund, and none for any other.
 
     An order that was cancelled when it had its stock already may have been confirmed to its customer before.
     """
     if evidence.notices is None:
         return
     confirmed = {allocation.order_id for allocation in evidence.allocations if allocation.released}
+    refunds = Counter(refund.order_id for refund in evidence.requested if refund.status == "SUCCEEDED")
     received = Counter((notice.order_id, notice.kind) for notice in evidence.notices)
     for order in evidence.orders.values():
-        expected = 1 if order.status in TERMINAL else 0
+        expected = (1 if order.status in TERMINAL else 0) + refunds[order.id]
         most = expected + (order.reason in CALLED_OFF and order.id in confirmed)
         for kind in KINDS:
             if not expected <= received[order.id, kind] <= most:
@@ -235,12 +288,15 @@ RULES: Mapping[str, Rule] = {
         orders_were_promised,
         one_charge_per_order,
         confirmed_orders_are_paid,
+        refunds_stay_within_charges,
+        refunds_are_settled_once,
         payments_agree,
         confirmed_orders_have_their_stock,
         cancelled_orders_cost_nothing,
         cancelled_orders_hold_no_stock,
         stock_adds_up,
         stock_is_what_its_movements_come_to,
+        returns_were_asked_for,
         customers_are_notified_once,
         emails_are_not_repeated,
         outboxes_are_empty,
@@ -261,17 +317,39 @@ def _with_status(evidence: Evidence, status: str) -> Iterator[Order]:
 
 
 def _net(evidence: Evidence) -> dict[str, int]:
-    net: Counter[str] = Counter()
-    for charge in evidence.charges:
-        net[charge.order_id] += charge.amount if charge.approved else 0
-    for refund in evidence.refunds:
-        net[refund.order_id] -= refund.amount
+    net = _charged(evidence)
+    net.subtract(_refunded(evidence))
     return dict(net)
 
 
-def _taken(evidence: Evidence) -> dict[str, dict[str, int]]:
-    taken: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for allocation in evidence.allocations:
-        if allocation.quantity:
-            taken[allocation.order_id][allocation.item_id] += allocation.quantity
-    return {order_id: dict(items) for order_id, items in taken.items()}
+def _charged(evidence: Evidence) -> Counter[str]:
+    charged: Counter[str] = Counter()
+    for charge in evidence.charges:
+        charged[charge.order_id] += charge.amount if charge.approved else 0
+    return charged
+
+
+def _refunded(evidence: Evidence) -> Counter[str]:
+    refunded: Counter[str] = Counter()
+    for refund in evidence.refunds:
+        refunded[refund.order_id] += refund.amount
+    return refunded
+
+
+def _back(evidence: Evidence) -> Held:
+    """What came back, by order."""
+    return _counted((one.order_id, one.item_id, one.quantity) for one in evidence.returned)
+
+
+def _taken(evidence: Evidence) -> Held:
+    """What orders hold."""
+    return _counted((one.order_id, one.item_id, one.quantity) for one in evidence.allocations)
+
+
+def _counted(rows: Iterable[tuple[str, str, int]]) -> Held:
+    """How much of which item, by order; of nothing there is no entry."""
+    counted: Held = defaultdict(Counter)
+    for order_id, item_id, quantity in rows:
+        if quantity:
+            counted[order_id][item_id] += quantity
+    return counted

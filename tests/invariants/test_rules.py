@@ -14,6 +14,8 @@ from support.world import (
     DECLINED,
     ITEM,
     ORDERS,
+    PARTLY,
+    REFUND,
     SOLD_OUT,
     STRANGER,
     World,
@@ -55,6 +57,36 @@ BREAKS: dict[str, list[Break]] = {
         ("payment", f"UPDATE gateway_simulator.charge SET amount = 199 WHERE key = '{CONFIRMED}:charge'"),
         ("payment", f"UPDATE gateway_simulator.charge SET approved = false WHERE key = '{CONFIRMED}:charge'"),
         ("payment", f"INSERT INTO gateway_simulator.refund VALUES ('{CONFIRMED}:refund', 're-9', 'ch-1', 200)"),
+        ("order", "UPDATE refund SET status = 'FAILED'"),
+        ("order", "UPDATE refund SET amount = 99"),
+        ("payment", "DELETE FROM gateway_simulator.refund WHERE id = 're-5'"),
+        ("payment", f"UPDATE gateway_simulator.refund SET key = '{PARTLY}:refund' WHERE id = 're-5'"),
+    ],
+    "refunds-stay-within-charges": [
+        ("payment", f"INSERT INTO gateway_simulator.refund VALUES ('{PARTLY}:refund:more', 're-9', 'ch-5', 101)"),
+        ("payment", f"INSERT INTO gateway_simulator.refund VALUES ('{DECLINED}:refund', 're-9', 'ch-2', 1)"),
+    ],
+    "refunds-are-settled-once": [
+        ("order", "UPDATE refund SET status = 'PENDING'"),
+        ("order", "UPDATE refund SET status = 'FAILED'"),
+        ("order", "DELETE FROM refund"),
+        ("order", f"UPDATE refund SET order_id = '{CONFIRMED}'"),
+        ("payment", "DELETE FROM gateway_simulator.refund WHERE id = 're-5'"),
+        ("payment", "UPDATE gateway_simulator.refund SET amount = 99 WHERE id = 're-5'"),
+        ("payment", f"INSERT INTO gateway_simulator.refund VALUES ('{PARTLY}:refund:{REFUND}:2', 're-9', 'ch-5', 100)"),
+        ("payment", f"INSERT INTO gateway_simulator.refund VALUES ('{PARTLY}:refund:another', 're-9', 'ch-5', 1)"),
+        ("payment", "DELETE FROM requested_refund"),
+        ("payment", "UPDATE requested_refund SET state = 'FAILED', reference = NULL"),
+        ("payment", "UPDATE requested_refund SET reference = 're-9'"),
+        ("payment", "UPDATE requested_refund SET amount = 99"),
+    ],
+    "returns-were-asked-for": [
+        ("order", "UPDATE refund SET restock = false"),
+        ("order", "UPDATE refund SET lines = '[]'"),
+        ("inventory", "DELETE FROM stock_return"),
+        ("inventory", "UPDATE stock_return SET quantity = 2"),
+        ("inventory", f"INSERT INTO stock_return VALUES ('another', '{ITEM}', '{CONFIRMED}', 1)"),
+        ("inventory", f"UPDATE reservation SET released = 2 WHERE order_id = '{PARTLY}'"),
     ],
     "payments-agree": [
         ("payment", f"DELETE FROM payment WHERE order_id = '{CONFIRMED}'"),
@@ -90,10 +122,13 @@ BREAKS: dict[str, list[Break]] = {
         ("inventory", f"UPDATE item SET restocked = 0, sold = sold - 1 WHERE id = '{ITEM}'"),
         ("inventory", f"UPDATE item SET sold = sold + 1, released = released + 1 WHERE id = '{ITEM}'"),
         ("order", f"UPDATE order_line SET quantity = 3 WHERE order_id = '{CONFIRMED}'"),
+        ("inventory", f"UPDATE reservation SET released = 0 WHERE order_id = '{PARTLY}'"),
+        ("inventory", "DELETE FROM stock_return"),
     ],
     "stock-is-what-its-movements-come-to": [
         ("inventory", "DELETE FROM movement WHERE kind = 'restocked'"),
         ("inventory", "DELETE FROM movement WHERE kind = 'released'"),
+        ("inventory", "DELETE FROM movement WHERE kind = 'returned'"),
     ],
     "outboxes-are-empty": [("email", "INSERT INTO outbox (topic) VALUES ('orderCreatedEvent')")],
     "jobs-are-done": [("sms", "INSERT INTO job (queue, id, subject, payload) VALUES ('sms', '1', '1', '{}')")],
@@ -131,7 +166,7 @@ def _world(folder: Path, urls: dict[str, str]) -> Iterator[World]:
     at = Addresses.free()
     with services.mailcatcher(at, folder, folder.with_suffix(".log")):
         world = World(urls, f"http://127.0.0.1:{at.mailcatcher}", at.smtp)
-        for order_id in ORDERS:
+        for order_id in (*ORDERS, PARTLY):
             for kind in ("email", "sms"):
                 world.notify(order_id, kind)
         yield world
@@ -231,6 +266,12 @@ def test_a_customer_who_was_not_notified_is_seen(world: World) -> None:
     world.run("order", f"UPDATE orders SET id = '{STRANGER}' WHERE id = '{DECLINED}'")
     found = [one for one in check(world.sources()) if one.subject == STRANGER]
     assert "customers-are-notified-once" in {one.rule for one in found}
+
+
+def test_a_refund_that_its_customer_was_not_notified_of_is_seen(world: World) -> None:
+    world.run("order", f"UPDATE refund SET order_id = '{CONFIRMED}'")
+    found = {one.subject for one in check(world.sources()) if one.rule == "customers-are-notified-once"}
+    assert found == {CONFIRMED, PARTLY}
 
 
 def test_a_dead_letter_is_seen_unless_it_was_expected(world: World, kafka: str) -> None:

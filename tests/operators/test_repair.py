@@ -106,7 +106,8 @@ def found(platform: Platform, operator: Operator, stuck: dict[str, str]) -> dict
 
 
 def is_well(operator: Operator, order: str) -> bool:
-    return f"order {order}" not in {what for what, _ in held_up(operator)}
+    """Also once nothing at all is held up: tests come in any order."""
+    return f"order {order}" not in operator.run("doctor", "--seconds", "0", "--json").stdout
 
 
 @pytest.mark.parametrize(
@@ -225,3 +226,21 @@ def test_a_payment_that_was_refunded_by_another_way_is_resolved(
     assert ended(orders, order)["reason"] == "out-of-stock"
     again = operator.run(*command)
     assert (again.returncode, "This payment is settled: it is REFUNDED" in again.stderr) == (1, True)
+
+
+def test_a_refund_that_the_gateway_refused_is_seen_and_made_after_all(
+    platform: Platform, operator: Operator, orders: httpx.Client
+) -> None:
+    order = place(orders, body(("Item4", 2)))
+    ended(orders, order)
+    operator.oms("fail", "set", "gateway", "refund-refused", "--times", "1")
+    asked = operator.json("order", "refund", order, "--line", "Item4=1", "--restock", "--reason", "broken")
+    assert eventually(lambda: read(orders, order)["refunds"][0].get("failure") == "gateway-refused", 60)
+    listed = {one["orderId"]: one for one in operator.json("payments", "list")}
+    (refund,) = listed[order]["refunds"]
+    assert (refund["refundId"], refund["state"], refund["reason"]) == (asked["id"], "FAILED", "gateway-refused")
+    assert asked["id"] in operator.oms("payments", "list")
+    operator.oms("payments", "resolve", order, "--refund", asked["id"], "--reason", "the bank has confirmed")
+    assert eventually(lambda: read(orders, order)["refunded"] == asked["amount"], 60)
+    assert order not in {one["orderId"] for one in operator.json("payments", "list")}
+    assert "refund SUCCEEDED" in operator.oms("order", "show", order)

@@ -1,7 +1,8 @@
 """A customer who was erased is found in no database, no log and no audit log; topics forget by their retention.
 
 Canaries (a name, an address, a number that occur nowhere else) go every way that a customer's data can go: orders that
-are confirmed, declined, cancelled with a note and a key, a message that was given up, and a record that is no event.
+are confirmed, declined, cancelled with a note and a key, a refund with a reason and a key, a message that was given up,
+and a record that is no event.
 """
 
 import base64
@@ -91,18 +92,27 @@ def customer(platform: Platform, orders: httpx.Client) -> Customer:
     assert orders.post(f"/order/{customer.orders['cancelled']}/cancel", json=note, headers=key).status_code == 202
     for order in customer.orders.values():
         ended(orders, order)
+    _refund(orders, customer)
     assert eventually(lambda: is_quiet(platform, customer), 90)
     _send_poison(platform, customer)
     return customer
 
 
+def _refund(orders: httpx.Client, customer: Customer) -> None:
+    """Something of the confirmed order, for a reason that names the customer."""
+    order, asked = customer.orders["confirmed"], {"amount": 1, "reason": f"{customer.name} has called"}
+    key = {"Idempotency-Key": secrets.token_hex(8)}
+    assert orders.post(f"/order/{order}/refund", json=asked, headers=key).status_code == 202
+    assert eventually(lambda: orders.get(f"/order/{order}").json()["refunded"] == 1, 60)
+
+
 def is_quiet(platform: Platform, customer: Customer) -> bool:
     """Whether nothing is still to be sent, and both notifiers have read how each order ended."""
     waiting = "SELECT 1 FROM outbox UNION ALL SELECT 1 FROM job"
-    notified = "SELECT order_id FROM message WHERE state <> 'pending'"
+    notified = "SELECT coalesce(refund_of, order_id), kind FROM message WHERE state <> 'pending'"
+    expected = {(order, kind) for kind, order in customer.orders.items()} | {(customer.orders["confirmed"], "refunded")}
     return not any(run_sql(platform, name, waiting) for name in SERVICES) and all(
-        set(customer.orders.values()) <= {order for (order,) in run_sql(platform, name, notified)}
-        for name in ("sms", "email")
+        expected <= {*run_sql(platform, name, notified)} for name in ("sms", "email")
     )
 
 

@@ -12,8 +12,10 @@ from oms_contracts.topics import Topic
 from oms_inventory.domain import Demand, decide
 from oms_notifications.messages import FOLLOWS, Kind
 from oms_order import domain as orders
+from oms_order import refunds as refund_rules
 from oms_order.domain import Fact, Order, Step
-from oms_payment.domain import NOT_CHARGED, Outcome, Payment, State
+from oms_order.refunds import Bought, Given, RefundStatus
+from oms_payment.domain import NOT_CHARGED, Charged, Outcome, Payment, RefundState, State, refusal
 
 ITEM, PRICE = "Item1", 100
 FACTS = {
@@ -40,6 +42,20 @@ class Message:
     topic: str
     reader: str
     order: str
+    refund: str = ""
+
+
+@dataclass
+class Refund:
+    """A refund that was asked for of a confirmed order, as order, payment and inventory know it."""
+
+    order: str
+    amount: int
+    is_return: bool
+    status: RefundStatus = RefundStatus.PENDING
+    state: RefundState | None = None
+    is_back: bool = False
+    notices: int = 0
 
 
 def _beginning() -> list[str]:
@@ -68,13 +84,16 @@ class World:
     messages: dict[str, Kind] = field(default_factory=dict)
     sent: dict[str, list[Kind]] = field(default_factory=lambda: defaultdict(list))
     on_hand: int = 0
+    requested: dict[str, Refund] = field(default_factory=dict)
+    requested_jobs: set[str] = field(default_factory=set)
+    given: Counter[str] = field(default_factory=Counter)  # by the gateway, for those
 
     def __post_init__(self) -> None:
         self.on_hand = self.initial
 
     def is_at_rest(self) -> bool:
         """Whether nothing is under way."""
-        return not (self.network or self.charge_jobs or self.refund_jobs)
+        return not (self.network or self.charge_jobs or self.refund_jobs or self.requested_jobs)
 
     def come_to_rest(self) -> None:
         """Let everything arrive, and all work be done."""
@@ -85,6 +104,8 @@ class World:
                 self.charge(order, dies=False)
             for order in list(self.refund_jobs):
                 self.refund(order)
+            for refund in list(self.requested_jobs):
+                self.make_refund(refund)
 
     # What customers and clocks do.
 
@@ -97,11 +118,36 @@ class World:
     def cancel(self, order: str, *, window: float) -> bool:
         """Whether it was in time."""
         try:
-            after, steps = orders.cancel(self.orders[order], 0.5, window)
+            after, steps = orders.cancel(self.orders[order], 0.5, self.window(order, window))
         except orders.TooLate:
             return False
         self._end(after, steps)
         return True
+
+    def window(self, order: str, window: float) -> float:
+        """For how long a confirmed order can be cancelled."""
+        return 0.0 if self.refunds_of(order) else window
+
+    def ask_refund(self, order: str, amount: int) -> bool:
+        """An operator asks for a refund: of the one piece, which has come back, or of less. Whether it is taken."""
+        is_return = amount == PRICE
+        try:
+            purchase = self._purchase(order)
+            purchase.check()
+            purchase.limit(purchase.price([(ITEM, 1)]) if is_return else amount)
+        except (refund_rules.NotRefundable, refund_rules.WrongLines, refund_rules.MoreThanRemains):
+            return False
+        name = f"{order}{len(self.requested)}"
+        self.requested[name] = Refund(order, amount, is_return)
+        self.publish(topics.ORDER_REFUND_REQUESTED, order, name)
+        return True
+
+    def refunds_of(self, order: str) -> list[Refund]:
+        return [one for one in self.requested.values() if one.order == order]
+
+    def _purchase(self, order: str) -> refund_rules.Purchase:
+        known = [Given(one.amount, one.status, {ITEM: 1} if one.is_return else {}) for one in self.refunds_of(order)]
+        return refund_rules.Purchase(self.orders[order], PRICE, [Bought(ITEM, ITEM, 1, PRICE)], known)
 
     def time_out(self, order: str) -> None:
         self._end(*orders.time_out(self.orders[order]))
@@ -113,10 +159,10 @@ class World:
 
     # The network.
 
-    def publish(self, topic: Topic, order: str) -> None:
+    def publish(self, topic: Topic, order: str, refund: str = "") -> None:
         self.events += 1
         self.network += [
-            Message(self.events, topic.name, reader, order) for reader in sorted(topic.read_by - {"email"})
+            Message(self.events, topic.name, reader, order, refund) for reader in sorted(topic.read_by - {"email"})
         ]
 
     def deliver(self, message: Message, *, again: bool) -> None:
@@ -127,7 +173,10 @@ class World:
             return
         self.inboxes.add((message.reader, message.number))
         topic = next(one for one in topics.TOPICS if one.name == message.topic)
-        getattr(self, f"_{message.reader}")(topic, message.order)
+        if message.refund:
+            getattr(self, f"_{message.reader}_refund")(topic, message.refund)
+        else:
+            getattr(self, f"_{message.reader}")(topic, message.order)
 
     # The services.
 
@@ -184,6 +233,44 @@ class World:
         if after is not None:
             self.payments[order] = after
             self.publish(topics.PAYMENT_REFUNDED, order)
+
+    def _payment_refund(self, _: Topic, name: str) -> None:
+        one = self.requested[name]
+        if one.state is None:
+            known = self.payments[one.order]
+            before = [other for other in self.refunds_of(one.order) if other.state not in (None, RefundState.FAILED)]
+            given = sum(other.amount for other in before)
+            if refusal(Charged(known.state, PRICE, "USD", given), one.amount, "USD") is None:
+                one.state = RefundState.PENDING
+                self.requested_jobs.add(name)
+            else:
+                one.state = RefundState.FAILED
+                self.publish(topics.REFUND_FAILED, one.order, name)
+
+    def make_refund(self, name: str) -> None:
+        """A worker gives back what was asked for; the gateway never gives more than was charged."""
+        self.requested_jobs.remove(name)
+        one = self.requested[name]
+        one.state = RefundState.SUCCEEDED
+        self.given[one.order] += one.amount
+        self.publish(topics.REFUND_COMPLETED, one.order, name)
+
+    def _order_refund(self, topic: Topic, name: str) -> None:
+        one = self.requested[name]
+        status = RefundStatus.SUCCEEDED if topic is topics.REFUND_COMPLETED else RefundStatus.FAILED
+        if refund_rules.settled(one.status, status):
+            one.status = status
+            if status is RefundStatus.SUCCEEDED:
+                self.publish(topics.ORDER_REFUNDED, one.order, name)
+
+    def _inventory_refund(self, _: Topic, name: str) -> None:
+        one = self.requested[name]
+        if one.is_return and not one.is_back:
+            one.is_back = True
+            self.on_hand += self.held.pop(one.order)
+
+    def _sms_refund(self, _: Topic, name: str) -> None:
+        self.requested[name].notices = 1  # by the refund's id
 
     def _inventory(self, topic: Topic, order: str) -> None:
         if topic is topics.ORDER_CANCELLED:

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 from oms_notifications.messages import Kind
 from oms_order.domain import ARROWS, TERMINAL, Fact, Status, contradictory
+from oms_order.refunds import RefundStatus
 from oms_payment.domain import State
 from saga.model import PRICE, World
 
@@ -21,6 +22,7 @@ LAST_WORDS = {
 def check_always(world: World) -> None:
     """AssertionError if money or stock of a cancelled order is held at this moment, or stock was made or lost."""
     for name, order in world.orders.items():
+        assert _net(world, name) >= 0
         if order.status is Status.CANCELLED:
             assert _net(world, name) == 0
             assert name not in world.held
@@ -42,7 +44,14 @@ def _check_order(world: World, name: str) -> None:
     assert not contradictory(order.facts)
     assert Fact.CANCELLED not in order.facts or order.reason == "customer"
     if order.status is Status.CONFIRMED:
-        assert (_net(world, name), world.held.get(name)) == (PRICE, 1)
+        refunds = world.refunds_of(name)
+        refunded = sum(one.amount for one in refunds if one.status is RefundStatus.SUCCEEDED)
+        assert (_net(world, name), world.held.get(name, 0)) == (
+            PRICE - refunded,
+            not any(one.is_back for one in refunds),
+        )
+        for one in refunds:
+            assert (one.status, one.is_back, one.notices) == (RefundStatus.SUCCEEDED, one.is_return, 1)
         assert world.payments[name].state is State.COMPLETED
     else:
         assert world.payments[name].state in (State.FAILED, State.REFUNDED)
@@ -56,4 +65,4 @@ def _check_notices(world: World, name: str) -> None:
 
 
 def _net(world: World, name: str) -> int:
-    return PRICE * (bool(world.charges.get(name)) - world.refunds[name])
+    return PRICE * (bool(world.charges.get(name)) - world.refunds[name]) - world.given[name]

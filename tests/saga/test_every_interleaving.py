@@ -10,7 +10,7 @@ import pytest
 
 from oms_order import domain
 from oms_order.domain import Fact, IllegalTransition
-from saga.model import World
+from saga.model import PRICE, World
 from saga.rules import check_always, check_at_rest
 
 ORDER = "a"
@@ -33,6 +33,10 @@ def moves(world: World, window: float) -> Iterator[Move]:
             yield lambda then: then.charge(ORDER, dies=True)
     if world.refund_jobs:
         yield lambda then: then.refund(ORDER)
+    for refund in world.requested_jobs:
+        yield partial(World.make_refund, name=refund)
+    if not world.requested:
+        yield lambda then: then.ask_refund(ORDER, PRICE)
     if not world.orders[ORDER].facts & {Fact.CANCELLED, Fact.TIMED_OUT}:
         yield lambda then: then.cancel(ORDER, window=window)
         yield lambda then: then.time_out(ORDER)
@@ -40,7 +44,7 @@ def moves(world: World, window: float) -> Iterator[Move]:
 
 def situation(world: World) -> Situation:
     """All of a world that its future depends on."""
-    network = sorted((one.topic, one.reader) for one in world.network)
+    network = sorted((one.topic, one.reader, one.refund) for one in world.network)
     kept = {name: value for name, value in vars(world).items() if name not in {"network", "inboxes", "events", "steps"}}
     return (repr(network), *(repr(value) for value in kept.values()))
 
@@ -90,6 +94,8 @@ MUTANTS: dict[str, tuple[str, Any]] = {
     "an order that was cancelled first is charged": ("saga.model.World.is_new", lambda *_: True),
     "a payment that was cancelled first gets stock": ("saga.model.World.is_undecided", lambda *_: True),
     "a cancelled order that was confirmed is not notified": ("saga.model.FOLLOWS", {}),
+    "an order of which something is refunded is cancelled": ("saga.model.World.window", lambda *_: 1.0),
+    "the outcome of a refund is lost": ("oms_order.refunds.settled", lambda *_: False),
 }
 
 

@@ -4,7 +4,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from saga.model import Message, World
+from saga.model import PRICE, Message, World
 from saga.rules import check_always, check_at_rest
 
 ORDERS = ("a", "b")
@@ -42,6 +42,16 @@ class Saga(RuleBasedStateMachine):
         if not self.world.cancel(order, window=self.window):
             assert self.world.orders[order].reason != "customer", "a repeated cancellation was refused"
 
+    @precondition(lambda self: self.world.requested_jobs)
+    @rule(data=st.data())
+    def make_refund(self, data: st.DataObject) -> None:
+        self.world.make_refund(data.draw(st.sampled_from(sorted(self.world.requested_jobs))))
+
+    @rule(order=st.sampled_from(ORDERS), amount=st.sampled_from([40, PRICE]))
+    def ask_refund(self, order: str, amount: int) -> None:
+        if self.world.ask_refund(order, amount):
+            assert sum(one.amount for one in self.world.refunds_of(order)) <= PRICE
+
     @rule(order=st.sampled_from(ORDERS))
     def time_out(self, order: str) -> None:
         self.world.time_out(order)
@@ -52,7 +62,7 @@ class Saga(RuleBasedStateMachine):
         """As after a restore: an event that is on its way comes once more, under another id."""
         one = data.draw(st.sampled_from(self.world.network))
         self.world.events += 1
-        self.world.network.append(Message(self.world.events, one.topic, one.reader, one.order))
+        self.world.network.append(Message(self.world.events, one.topic, one.reader, one.order, one.refund))
 
     @invariant()
     def holds_always(self) -> None:

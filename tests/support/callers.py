@@ -63,8 +63,8 @@ def callers(issuer: LocalIssuer, database: Database, scopes: Sequence[str]) -> C
 
 
 def scopes_of(requirements: Sequence[Requirement]) -> list[str]:
-    """All that any of these routes asks for."""
-    return sorted({scope for one in requirements for scope in one.scopes})
+    """All that any of these routes asks for, but what only operators have."""
+    return sorted({scope for one in requirements for scope in one.scopes} - {OPERATOR})
 
 
 def name_of(requirement: Requirement) -> str:
@@ -81,7 +81,7 @@ def expected(requirement: Requirement, sort: str, *, is_somebody_s: bool) -> set
         return {200, 201, 202}
     if sort == "nobody":
         return {401}
-    if sort == "wrong scope":
+    if sort == "wrong scope" or (OPERATOR in requirement.scopes and sort != OPERATOR):
         return {403}
     return {404} if sort == OTHER and is_somebody_s else {200, 201, 202, 204}
 

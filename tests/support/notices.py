@@ -22,10 +22,18 @@ from oms_contracts.events import (
     InventoryUpdated,
     Line,
     OrderCancelled,
+    OrderRefunded,
     PaymentFailed,
+    RefundedLine,
     Shortage,
 )
-from oms_notifications.schema import create_message_quota, create_message_table, know_cancelled, know_unknown
+from oms_notifications.schema import (
+    create_message_quota,
+    create_message_table,
+    know_cancelled,
+    know_refunds,
+    know_unknown,
+)
 from support.chassis import chassis_only
 
 CUSTOMER = Customer(name="Ann Perera", email="ann@example.com", phone_number="762222222", phone_e164="+94762222222")
@@ -64,6 +72,13 @@ def cancelled(order_id: str, reason: str = "customer", **changes: Any) -> Event[
     return topics.ORDER_CANCELLED.event(OrderCancelled(**order(order_id, **changes), reason=reason), order_id)
 
 
+def refunded(order_id: str, refund_id: str, amount: int = 1250, *items: str) -> Event[Any]:
+    """The event of a refund that is completed: of one each of these items, or of an amount."""
+    lines = [RefundedLine(item_id=line.item_id, name=line.name, quantity=1) for line in LINES if line.item_id in items]
+    data = OrderRefunded(**order(order_id), refund_id=refund_id, amount=amount, refunded=lines)
+    return topics.ORDER_REFUNDED.event(data, order_id)
+
+
 def message_table(url: str) -> Database:
     """A database with the tables that both services have."""
     database = chassis_only(url)
@@ -72,6 +87,7 @@ def message_table(url: str) -> Database:
         know_cancelled()
         know_unknown()
         create_message_quota()
+        know_refunds()
     return database
 
 

@@ -12,10 +12,11 @@ from oms_contracts.events import (
     Line,
     OrderCancelled,
     OrderCreated,
+    OrderRefundRequested,
     PaymentMethod,
     Shortage,
 )
-from oms_contracts.topics import INVENTORY_REJECTED, ORDER_CANCELLED, ORDER_CREATED
+from oms_contracts.topics import INVENTORY_REJECTED, ORDER_CANCELLED, ORDER_CREATED, ORDER_REFUND_REQUESTED
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -38,6 +39,14 @@ def cancelled(order_id: str, total: int = 2500, *, again: bool = False) -> Event
     """Its customer cancelled it."""
     data = OrderCancelled(**_order(order_id, total), reason="customer", again=again)
     return ORDER_CANCELLED.event(data, order_id, TRACE)
+
+
+def refund_requested(order_id: str, refund_id: str, amount: int, currency: str = "USD") -> Event[OrderRefundRequested]:
+    """So much of it is to go back."""
+    data = OrderRefundRequested(
+        order_id=order_id, refund_id=refund_id, amount=amount, currency=currency, lines=[], restock=False
+    )
+    return ORDER_REFUND_REQUESTED.event(data, order_id, TRACE)
 
 
 def begin_charges(database: Database) -> None:

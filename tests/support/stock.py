@@ -5,8 +5,22 @@ from typing import Any
 
 from oms_chassis.db import Database
 from oms_contracts.envelope import Event
-from oms_contracts.events import Customer, InventoryRejected, Line, OrderCancelled, PaymentCompleted
-from oms_contracts.topics import INVENTORY_REJECTED, INVENTORY_UPDATED, ORDER_CANCELLED, PAYMENT_COMPLETED
+from oms_contracts.events import (
+    Customer,
+    InventoryRejected,
+    Line,
+    OrderCancelled,
+    OrderRefundRequested,
+    PaymentCompleted,
+    RefundedLine,
+)
+from oms_contracts.topics import (
+    INVENTORY_REJECTED,
+    INVENTORY_UPDATED,
+    ORDER_CANCELLED,
+    ORDER_REFUND_REQUESTED,
+    PAYMENT_COMPLETED,
+)
 from support.chassis import pending_events
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -23,6 +37,17 @@ def cancelled(order_id: str, quantities: Mapping[str, int]) -> Event[OrderCancel
     """Its customer cancelled it."""
     data = OrderCancelled(**_order(order_id, quantities), reason="customer")
     return ORDER_CANCELLED.event(data, order_id, TRACE)
+
+
+def refund_requested(
+    order_id: str, refund_id: str, quantities: Mapping[str, int], *, restock: bool = True
+) -> Event[OrderRefundRequested]:
+    """Something of it is refunded, and has come back."""
+    lines = [RefundedLine(item_id=item, name=f"The {item}", quantity=n) for item, n in quantities.items()]
+    data = OrderRefundRequested(
+        order_id=order_id, refund_id=refund_id, amount=100, currency="USD", lines=lines, restock=restock
+    )
+    return ORDER_REFUND_REQUESTED.event(data, order_id, TRACE)
 
 
 def _order(order_id: str, quantities: Mapping[str, int]) -> dict[str, Any]:

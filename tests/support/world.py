@@ -1,4 +1,4 @@
-"""A small world in which everything is in order, written by hand: four orders that have come to their ends.
+"""A small world in which everything is in order, written by hand: five orders that have come to their ends.
 
 The checker's own tests break it in one place each. Nothing of the services runs here, only their tables are real.
 """
@@ -24,7 +24,9 @@ CONFIRMED = "00000000-0000-7000-8000-000000000001"
 DECLINED = "00000000-0000-7000-8000-000000000002"
 SOLD_OUT = "00000000-0000-7000-8000-000000000003"
 CALLED_OFF = "00000000-0000-7000-8000-000000000004"  # by its customer, when it had its stock already
-ORDERS = (CONFIRMED, DECLINED, SOLD_OUT, CALLED_OFF)
+PARTLY = "00000000-0000-7000-8000-000000000005"  # confirmed, and one of its two pieces has come back
+REFUND = "00000000-0000-7000-8000-0000000000a5"  # of that
+ORDERS = (CONFIRMED, DECLINED, SOLD_OUT, CALLED_OFF, PARTLY)
 STRANGER = "00000000-0000-7000-8000-00000000000f"  # an order that does not exist
 KEY = "anonymous:the-key"  # of the confirmed order
 ITEM = "Item1"
@@ -38,7 +40,8 @@ FROM (VALUES
     ('{CONFIRMED}', 'CONFIRMED', NULL, 3, 'confirmed@customers.example'),
     ('{DECLINED}', 'CANCELLED', 'payment-declined', 3, 'declined@customers.example'),
     ('{SOLD_OUT}', 'CANCELLED', 'out-of-stock', 4, 'sold-out@customers.example'),
-    ('{CALLED_OFF}', 'CANCELLED', 'customer', 4, 'called-off@customers.example')
+    ('{CALLED_OFF}', 'CANCELLED', 'customer', 4, 'called-off@customers.example'),
+    ('{PARTLY}', 'CONFIRMED', NULL, 5, 'partly@customers.example')
 ) AS o(id, status, reason, version, email);
 INSERT INTO order_line (order_id, position, item_id, name, quantity, unit_price)
 SELECT id, 1, '{ITEM}', 'Tea', 2, 100 FROM orders;
@@ -49,8 +52,14 @@ SELECT id::uuid, position, status, now() FROM (VALUES
     ('{SOLD_OUT}', 1, 'PENDING'), ('{SOLD_OUT}', 2, 'PAID'), ('{SOLD_OUT}', 3, 'CANCELLING'),
     ('{SOLD_OUT}', 4, 'CANCELLED'),
     ('{CALLED_OFF}', 1, 'PENDING'), ('{CALLED_OFF}', 2, 'PAID'), ('{CALLED_OFF}', 3, 'CANCELLING'),
-    ('{CALLED_OFF}', 4, 'CANCELLED')
+    ('{CALLED_OFF}', 4, 'CANCELLED'),
+    ('{PARTLY}', 1, 'PENDING'), ('{PARTLY}', 2, 'PAID'), ('{PARTLY}', 3, 'CONFIRMED')
 ) AS t(id, position, status);
+INSERT INTO timeline (order_id, position, status, at, refund_id, refund_status) VALUES
+    ('{PARTLY}', 4, 'CONFIRMED', now(), '{REFUND}', 'PENDING'),
+    ('{PARTLY}', 5, 'CONFIRMED', now(), '{REFUND}', 'SUCCEEDED');
+INSERT INTO refund (id, order_id, amount, lines, restock, status)
+VALUES ('{REFUND}', '{PARTLY}', 100, '[{{"id": "{ITEM}", "quantity": 1}}]', true, 'SUCCEEDED');
 INSERT INTO idempotency (scope, key, fingerprint, order_id, answer)
 VALUES ('anonymous', 'the-key', 'f', '{CONFIRMED}', '{{}}')
 """
@@ -59,24 +68,33 @@ INSERT INTO gateway_simulator.charge (key, id, approved, amount, currency, reaso
     ('{CONFIRMED}:charge', 'ch-1', true, 200, 'USD', NULL),
     ('{DECLINED}:charge', 'ch-2', false, 200, 'USD', 'card_declined'),
     ('{SOLD_OUT}:charge', 'ch-3', true, 200, 'USD', NULL),
-    ('{CALLED_OFF}:charge', 'ch-4', true, 200, 'USD', NULL);
+    ('{CALLED_OFF}:charge', 'ch-4', true, 200, 'USD', NULL),
+    ('{PARTLY}:charge', 'ch-5', true, 200, 'USD', NULL);
 INSERT INTO gateway_simulator.refund (key, id, charge_id, amount) VALUES
-    ('{SOLD_OUT}:refund', 're-3', 'ch-3', 200), ('{CALLED_OFF}:refund', 're-4', 'ch-4', 200);
+    ('{SOLD_OUT}:refund', 're-3', 'ch-3', 200), ('{CALLED_OFF}:refund', 're-4', 'ch-4', 200),
+    ('{PARTLY}:refund:{REFUND}', 're-5', 'ch-5', 100);
+INSERT INTO requested_refund (refund_id, order_id, amount, currency, state, reference)
+VALUES ('{REFUND}', '{PARTLY}', 100, 'USD', 'SUCCEEDED', 're-5');
 INSERT INTO payment (order_id, state, amount, currency, charge_id, refund_id) VALUES
     ('{CONFIRMED}', 'COMPLETED', 200, 'USD', 'ch-1', NULL),
     ('{DECLINED}', 'FAILED', 200, 'USD', NULL, NULL),
     ('{SOLD_OUT}', 'REFUNDED', 200, 'USD', 'ch-3', 're-3'),
-    ('{CALLED_OFF}', 'REFUNDED', 200, 'USD', 'ch-4', 're-4')
+    ('{CALLED_OFF}', 'REFUNDED', 200, 'USD', 'ch-4', 're-4'),
+    ('{PARTLY}', 'COMPLETED', 200, 'USD', 'ch-5', NULL)
 """
 _STOCK: LiteralString = f"""
 INSERT INTO item (id, name, unit_price, currency, initial, restocked, on_hand, sold, released) VALUES
-    ('{ITEM}', 'Tea', 100, 'USD', 9, 1, 8, 4, 2), ('Item2', 'Coffee', 100, 'USD', 1, 0, 1, 0, 0);
+    ('{ITEM}', 'Tea', 100, 'USD', 10, 1, 8, 6, 3), ('Item2', 'Coffee', 100, 'USD', 1, 0, 1, 0, 0);
 INSERT INTO movement (item_id, kind, quantity, order_id, who) VALUES
-    ('{ITEM}', 'restocked', 1, NULL, 'anonymous'), ('{ITEM}', 'released', 2, '{CALLED_OFF}', 'order');
+    ('{ITEM}', 'restocked', 1, NULL, 'anonymous'), ('{ITEM}', 'released', 2, '{CALLED_OFF}', 'order'),
+    ('{ITEM}', 'returned', 1, '{PARTLY}', 'order');
+INSERT INTO stock_return (refund_id, item_id, order_id, quantity) VALUES ('{REFUND}', '{ITEM}', '{PARTLY}', 1);
 INSERT INTO allocation (order_id, is_allocated)
-    VALUES ('{CONFIRMED}', true), ('{SOLD_OUT}', false), ('{STRANGER}', false), ('{CALLED_OFF}', true);
+    VALUES ('{CONFIRMED}', true), ('{SOLD_OUT}', false), ('{STRANGER}', false), ('{CALLED_OFF}', true),
+        ('{PARTLY}', true);
 INSERT INTO reservation (order_id, item_id, quantity, released)
-    VALUES ('{CONFIRMED}', '{ITEM}', 2, 0), ('{CALLED_OFF}', '{ITEM}', 2, 2)
+    VALUES ('{CONFIRMED}', '{ITEM}', 2, 0), ('{CALLED_OFF}', '{ITEM}', 2, 2),
+        ('{PARTLY}', '{ITEM}', 2, 1)
 """
 _PAID: Mapping[str, Sequence[LiteralString]] = {
     "order": (
@@ -115,9 +133,9 @@ WRITTEN: Mapping[str, tuple[LiteralString, ...]] = {
     "inventory": (_STOCK,),
 }
 _TABLES: Mapping[str, LiteralString] = {
-    "order": "orders, order_line, timeline, idempotency",
-    "payment": "payment, gateway_simulator.charge, gateway_simulator.refund",
-    "inventory": "item, allocation, reservation, restock, movement",
+    "order": "orders, order_line, timeline, idempotency, refund",
+    "payment": "payment, requested_refund, gateway_simulator.charge, gateway_simulator.refund",
+    "inventory": "item, allocation, reservation, stock_return, restock, movement",
 }
 
 
@@ -186,4 +204,5 @@ ANSWERS = [
     Answer(None, DECLINED, "declined@customers.example"),
     Answer(None, SOLD_OUT),
     Answer(None, CALLED_OFF),
+    Answer(None, PARTLY),
 ]

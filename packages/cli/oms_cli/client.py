@@ -93,6 +93,12 @@ class Client:
         found: Json = self._ask("POST", f"{self.order}/order/{order}/cancel", json=body, headers=headers)
         return found
 
+    def refund(self, order: str, body: Json, key: str | None = None) -> Json:
+        """Ask for a refund of a confirmed order; it. Refused if less than that remains."""
+        headers = {"Idempotency-Key": key} if key else {}
+        found: Json = self._ask("POST", f"{self.order}/order/{order}/refund", json=body, headers=headers)
+        return found
+
     def events(self, order: str, within: float = STREAM_SECONDS) -> Iterator[Json]:
         """The order's timeline as it happens, up to its end; TooSlow when that takes more than so many seconds."""
         deadline, timeout = time.monotonic() + within, httpx.Timeout(10.0, read=within)

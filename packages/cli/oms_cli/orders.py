@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from oms_cli import messages, sample, show
+from oms_cli import messages, refunds, sample, show
 from oms_cli.client import Client
 from oms_cli.output import AsJson, follow, out
 
@@ -12,7 +12,7 @@ PANEL = "Orders, of any OMS"
 OrderId = Annotated[str, typer.Argument(help="An order's id.")]
 
 app = typer.Typer()
-order = typer.Typer(help="Place orders, see what becomes of them, and cancel them.", no_args_is_help=True)
+order = typer.Typer(help="Place orders, see what becomes of them, cancel and refund them.", no_args_is_help=True)
 app.add_typer(order, name="order", rich_help_panel=PANEL)
 app.add_typer(messages.app, name="messages", rich_help_panel=PANEL)
 
@@ -74,6 +74,27 @@ def cancel_order(
         follow(client.events(order), as_json=as_json)
     else:
         out(cancelled, show.order, as_json=as_json)
+
+
+@order.command("refund")
+def refund_order(
+    order: OrderId,
+    line: Annotated[
+        list[str] | None, typer.Option(help="An item of the order, and how much of it: Item1=1. May be repeated.")
+    ] = None,
+    amount: Annotated[int | None, typer.Option(help="Instead of lines: minor units, such as cents.", min=1)] = None,
+    restock: Annotated[bool, typer.Option("--restock", help="The lines have come back: into the stock.")] = False,
+    reason: Annotated[str | None, typer.Option(help="Why; the order's timeline shows it.")] = None,
+    key: Annotated[str | None, typer.Option(help="An Idempotency-Key: repeating it refunds nothing more.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Refund a confirmed order, or a part of it: `oms order refund ID --line Item1=1 --restock`, or `--amount 250`.
+
+    Without a key, the same command once more is another refund, of what remains.
+    """
+    body = refunds.body(line or (), amount, restock=restock, reason=reason)
+    refund = Client.of_environment().refund(order, body, key)
+    out(refund, refunds.shown, as_json=as_json)
 
 
 @order.command("watch")

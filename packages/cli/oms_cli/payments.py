@@ -1,6 +1,6 @@
-"""`oms payments`: payments that are open, and settling them."""
+"""`oms payments`: payments that are open, or of which a refund is, and settling them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
@@ -26,7 +26,7 @@ def list_payments(
     urls: Urls = None,
     as_json: AsJson = False,
 ) -> None:
-    """List payments; by default, those whose outcome is open.
+    """List payments; by default, those whose outcome is open, and those of which a refund is pending or has failed.
 
     Example: `oms payments list --state REFUNDING`
     """
@@ -50,13 +50,18 @@ def resolve(
         str | None,
         typer.Option("--refunded", metavar="REFERENCE", help="The money went back by another way than the gateway's."),
     ] = None,
+    refund: Annotated[
+        str | None,
+        typer.Option("--refund", metavar="ID", help="Which refund of the order, if more than one is open."),
+    ] = None,
     dry_run: DryRun = False,
     name: As = None,
     reason: Reason = None,
     urls: Urls = None,
     as_json: AsJson = False,
 ) -> None:
-    """Settle a payment that is open: by default, the gateway is asked at once.
+    """Settle a payment that is open: by default, the gateway is asked at once. So is a refund of a confirmed order that
+    is pending or has failed.
 
     Examples: `oms payments resolve ORDER`, `oms payments resolve ORDER --close`,
     `oms payments resolve ORDER --refunded "bank transfer 17"`
@@ -66,19 +71,32 @@ def resolve(
     how = (
         {"how": "was-refunded", "reference": refunded} if refunded is not None else {"how": "close" if close else "ask"}
     )
+    how |= {"refund": refund} if refund is not None else {}
     admin = acting(urls, name, reason, dry_run)
     out(admin.act("payment", f"/admin/payments/{order}/resolve", **how), _payment, as_json=as_json)
 
 
 def _payment(one: Json) -> Text:
-    return Text(f"payment of {one['orderId']}: {one['state']}" + (f", {one['reason']}" if one["reason"] else ""))
+    lines = [f"payment of {one['orderId']}: {one['state']}" + (f", {one['reason']}" if one["reason"] else "")]
+    for refund in one["refunds"]:
+        why = f", {refund['reason']}" if refund["reason"] else ""
+        lines.append(f"refund {refund['refundId']}: {refund['state']}{why}")
+    return Text("\n".join(lines))
 
 
 def _payments(found: Sequence[Json]) -> RenderableType:
-    rows = (
-        (one["orderId"], one["state"], amount(one["amount"], one["currency"]), one["reason"] or "",
-         show.moment(one["updatedAt"]))
-        for one in found
-    )  # fmt: skip
+    rows = (row for one in found for row in _rows(one))
     headings = ("order", "state", "amount", "reason", "since")
     return show.table(headings, rows) if found else Text("no payments like that")
+
+
+def _rows(one: Json) -> Iterator[tuple[str, str, str, str, str]]:
+    """A payment, and below it the refunds of it that are open."""
+    yield _row(one["orderId"], one["state"], one, one["currency"])
+    for refund in one["refunds"]:
+        if refund["state"] != "SUCCEEDED":
+            yield _row(f"  refund {refund['refundId']}", refund["state"], refund, one["currency"])
+
+
+def _row(what: str, state: str, one: Json, currency: str) -> tuple[str, str, str, str, str]:
+    return what, state, amount(one["amount"], currency), one["reason"] or "", show.moment(one["updatedAt"])

@@ -61,7 +61,8 @@ def order(one: Json) -> RenderableType:
     lines = ((str(line["quantity"]), line["name"], amount(line["unitPrice"], one["currency"])) for line in one["lines"])
     head = Text.assemble("order ", (one["id"], "bold"), "  ", styled(one["status"]))
     total = Text(f"total {amount(one['total'], one['currency'])}, for {one['customer']['name']}")
-    return Group(head, table(("", "item", "each"), lines), total, timeline(one["timeline"]))
+    refunded = [Text(f"refunded {amount(one['refunded'], one['currency'])}")] if "refunded" in one else []
+    return Group(head, table(("", "item", "each"), lines), total, *refunded, timeline(one["timeline"]))
 
 
 def timeline(steps: Sequence[Json]) -> RenderableType:
@@ -78,7 +79,8 @@ def step(one: Json, first: Json) -> RenderableType:
 def _step(one: Json, first: datetime | None) -> tuple[str, str, Text, str]:
     at = datetime.fromisoformat(one["at"])
     since = (at - (first or at)).total_seconds()
-    why = ": ".join(filter(None, (one.get("reason"), one.get("note"))))
+    refund = f"refund {one['refundStatus']}" if "refundStatus" in one else None
+    why = ": ".join(filter(None, (one.get("reason"), refund, one.get("note"))))
     return clock(one["at"]), f"+{since * 1000:.0f} ms", styled(one["status"]), why
 
 

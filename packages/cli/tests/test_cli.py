@@ -85,3 +85,20 @@ def test_json_is_one_document_on_standard_output(tmp_path: Path, postgres: Postg
         output = oms(tmp_path, "status", "--json")
     assert output.returncode == 0
     assert json.loads(output.stdout)[0]["state"] == "ready"
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ((), "for lines or for an amount"),
+        (("--line", "Item1=1", "--amount", "5"), "for lines or for an amount"),
+        (("--amount", "5", "--restock"), "puts nothing into the stock"),
+        (("--line", "Item1"), "how much of it"),
+        (("--line", "=2"), "how much of it"),
+    ],
+)
+def test_a_refund_of_nothing_is_refused_before_anybody_is_asked(
+    tmp_path: Path, options: tuple[str, ...], why: str
+) -> None:
+    output = oms(tmp_path, "order", "refund", "an-id", *options)
+    assert (output.returncode, why in output.stderr) == (1, True)

@@ -10,6 +10,7 @@ Identifier = Annotated[str, Field(min_length=1, max_length=64)]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code")]
 Minor = Annotated[StrictInt, Field(ge=0, description="An amount in minor units (cents) of the currency")]
+Positive = Annotated[StrictInt, Field(ge=1, description="An amount in minor units (cents) of the currency")]
 Count = Annotated[StrictInt, Field(ge=1)]
 
 # Reasons of a PaymentFailed that are not the card's: the gateway could not be reached, or would not take the request.
@@ -122,6 +123,59 @@ class PaymentRefunded(Message):
     def about(self) -> str:
         """The event's subject."""
         return self.order_id
+
+
+class RefundedLine(Message):
+    """How much of which item of an order is refunded."""
+
+    item_id: Identifier
+    name: Text
+    quantity: Count
+
+
+class RefundEvent(Message):
+    """What every event about a refund of a confirmed order carries. The order stays what it is."""
+
+    order_id: Identifier
+    refund_id: Identifier
+    amount: Positive
+    currency: Currency
+
+    @property
+    def about(self) -> str:
+        """The event's subject."""
+        return self.order_id
+
+
+class OrderRefundRequested(RefundEvent):
+    """A part of a confirmed order, or all of it, is to be refunded: these lines of it, or an amount without any.
+
+    With `restock`, the lines have come back, and go into the stock. An event that comes again, under another id, asks
+    for an answer that has not come.
+    """
+
+    lines: list[RefundedLine]
+    restock: StrictBool
+
+
+class RefundCompleted(RefundEvent):
+    """The money is back where it came from; `reference` is what the gateway, or an operator, calls it by."""
+
+    reference: Text
+
+
+class RefundFailed(RefundEvent):
+    """No money moved, and none will unless an operator sees to it."""
+
+    reason: Text
+
+
+class OrderRefunded(OrderEvent):
+    """A refund is completed: the customer is notified. `refunded` is what it was for, if it was for lines."""
+
+    refund_id: Identifier
+    amount: Positive
+    refunded: list[RefundedLine]
 
 
 class Released(Message):

@@ -61,6 +61,12 @@ INVENTORY_REJECTED = _topic(
 )
 ORDER_CANCELLED = _topic("orderCancelledEvent", events.OrderCancelled, "order", "payment", "inventory", "sms", "email")
 PAYMENT_REFUNDED = _topic("paymentRefundedEvent", events.PaymentRefunded, "payment", "order")
+ORDER_REFUND_REQUESTED = _topic(
+    "orderRefundRequestedEvent", events.OrderRefundRequested, "order", "payment", "inventory"
+)
+REFUND_COMPLETED = _topic("refundCompletedEvent", events.RefundCompleted, "payment", "order")
+REFUND_FAILED = _topic("refundFailedEvent", events.RefundFailed, "payment", "order")
+ORDER_REFUNDED = _topic("orderRefundedEvent", events.OrderRefunded, "order", "sms", "email")
 INVENTORY_RELEASED = _topic("inventoryReleasedEvent", events.InventoryReleased, "inventory", "order")
 ITEM_UPDATED = _topic("itemUpdatedEvent", events.ItemUpdated, "inventory", "order", compacted=True)
 
@@ -73,6 +79,10 @@ TOPICS = (
     ORDER_CANCELLED,
     PAYMENT_REFUNDED,
     INVENTORY_RELEASED,
+    ORDER_REFUND_REQUESTED,
+    REFUND_COMPLETED,
+    REFUND_FAILED,
+    ORDER_REFUNDED,
     ITEM_UPDATED,
 )
 SERVICES = ("order", "payment", "inventory", "sms", "email")

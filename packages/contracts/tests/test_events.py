@@ -42,6 +42,8 @@ about: dict[str, Any] = {
     "total": amounts,
     "currency": currencies,
 }
+refund: dict[str, Any] = {"order_id": ids, "refund_id": ids, "amount": counts, "currency": currencies}
+refunded = made(events.RefundedLine, item_id=ids, name=words, quantity=counts)
 moments = st.datetimes(timezones=st.just(UTC))
 STRATEGIES: dict[Topic, st.SearchStrategy[Message]] = {
     topics.ORDER_CREATED: made(events.OrderCreated, **about, payment=cards, placed_at=moments),
@@ -59,6 +61,14 @@ STRATEGIES: dict[Topic, st.SearchStrategy[Message]] = {
         events.InventoryReleased,
         order_id=ids,
         released=st.lists(made(events.Released, item_id=ids, quantity=counts), max_size=3),
+    ),
+    topics.ORDER_REFUND_REQUESTED: made(
+        events.OrderRefundRequested, **refund, lines=st.lists(refunded, max_size=3), restock=st.booleans()
+    ),
+    topics.REFUND_COMPLETED: made(events.RefundCompleted, **refund, reference=words),
+    topics.REFUND_FAILED: made(events.RefundFailed, **refund, reason=words),
+    topics.ORDER_REFUNDED: made(
+        events.OrderRefunded, **about, refund_id=ids, amount=counts, refunded=st.lists(refunded, max_size=3)
     ),
     topics.ITEM_UPDATED: made(
         events.ItemUpdated,
@@ -83,6 +93,8 @@ def example(topic: Topic) -> dict[str, Any]:
         "total": 500,
         "currency": "USD",
     }
+    refund = {"orderId": "o-1", "refundId": "r-1", "amount": 250, "currency": "USD"}
+    refunded = {"itemId": "Item1", "name": "A thing", "quantity": 1}
     data: dict[Topic, dict[str, Any]] = {
         topics.ORDER_CREATED: {
             **order,
@@ -96,6 +108,10 @@ def example(topic: Topic) -> dict[str, Any]:
         topics.PAYMENT_REFUNDED: {"orderId": "o-1", "refundId": "r-1", "amount": 500, "currency": "USD"},
         topics.ORDER_CANCELLED: {**order, "reason": "customer"},
         topics.INVENTORY_RELEASED: {"orderId": "o-1", "released": [{"itemId": "Item1", "quantity": 2}]},
+        topics.ORDER_REFUND_REQUESTED: {**refund, "lines": [refunded], "restock": True},
+        topics.REFUND_COMPLETED: {**refund, "reference": "re-1"},
+        topics.REFUND_FAILED: {**refund, "reason": "gateway-refused"},
+        topics.ORDER_REFUNDED: {**order, "refundId": "r-1", "amount": 250, "refunded": [refunded]},
         topics.ITEM_UPDATED: {**item, "currency": "USD", "available": True, "version": 1},
     }
     return {

@@ -11,6 +11,7 @@ from oms_gateway.contract import (
     Tokeniser,
     charge_key,
     refund_key,
+    requested_refund_key,
 )
 from oms_gateway.errors import (
     CardRefused,
@@ -42,4 +43,5 @@ __all__ = [
     "operator_routes",
     "provider",
     "refund_key",
+    "requested_refund_key",
 ]

@@ -15,8 +15,13 @@ def charge_key(order_id: str) -> str:
 
 
 def refund_key(order_id: str) -> str:
-    """The idempotency key of an order's one refund."""
+    """The idempotency key of the one refund of an order that ends without having been delivered."""
     return f"{order_id}:refund"
+
+
+def requested_refund_key(order_id: str, refund_id: str) -> str:
+    """The idempotency key of a refund that was asked for of a confirmed order, of which there may be several."""
+    return f"{order_id}:refund:{refund_id}"
 
 
 @dataclass(frozen=True)

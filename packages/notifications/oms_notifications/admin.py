@@ -1,7 +1,7 @@
 """What operators do about messages: find those that were given up, and have them sent after all."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Path, Response
 from sqlalchemy import Row
@@ -11,13 +11,14 @@ from oms_chassis.admin.acts import Act
 from oms_chassis.admin.jobs import JobView
 from oms_chassis.admin.paging import PREFIX, Cursor, Limit, Text
 from oms_chassis.admin.service import Administered
-from oms_chassis.db import Transaction
+from oms_chassis.db import Rows, Transaction
 from oms_chassis.http import pages
 from oms_chassis.http.bodies import STORABLE, View
 from oms_chassis.http.problems import documented
 from oms_chassis.jobs import dead, listing
 from oms_chassis.laterreleases import extensible
 from oms_notifications import repository
+from oms_notifications.notice import job_id
 from oms_notifications.problems import MessageNotFailed, NoSuchMessage, NothingToSend
 
 router = APIRouter(prefix=PREFIX)
@@ -26,9 +27,11 @@ STATES = ("pending", "sent", "failed", "unknown")
 
 
 class MessageView(View):
-    """What the customer was sent about an order, or was to be sent. Its text and address are not shown."""
+    """What the customer was sent about an order or a refund of it, or was to be sent. Its text and address are not
+    shown."""
 
     order_id: str
+    refund_id: str | None = None
     kind: str
     state: Annotated[str, extensible(STATES)]
     attempts: int
@@ -36,6 +39,13 @@ class MessageView(View):
     provider_id: str | None
     created_at: datetime
     sent_at: datetime | None
+
+    @classmethod
+    def of(cls, row: Row[Any], **more: object) -> Self:
+        """From a row of the table."""
+        if row.refund_of is not None:
+            more = {"order_id": row.refund_of, "refund_id": row.order_id, **more}
+        return super().of(row, **more)
 
 
 class MessageDetail(MessageView):
@@ -62,10 +72,11 @@ def list_messages(
 
 @router.get("/messages/{order_id}", summary="Show a message", responses=documented(NoSuchMessage))
 def show_message(service: Administered, order_id: OrderId) -> MessageDetail:
-    """With the call that is still to be made for it, or that was given up."""
+    """By an order's id, or a refund's: with the call that is still to be made for it, or that was given up."""
     with service.database.transaction() as transaction:
         row = _row(transaction, order_id)
-    return MessageDetail.of(row, jobs=[JobView.of(job) for job in listing.about(service.database, [order_id])])
+    jobs = listing.about(service.database, [row.refund_of or order_id])
+    return MessageDetail.of(row, jobs=[JobView.of(job) for job in _of(row, jobs)])
 
 
 @router.post(
@@ -80,7 +91,7 @@ def resend_message(service: Administered, act: Act, order_id: OrderId) -> Messag
         if before.state != "failed":
             raise MessageNotFailed(detail=f"This message was not given up: it is {before.state}.")
         (queue,) = service.job_queues
-        given_up = listing.about_in(transaction, [order_id])
+        given_up = _of(before, listing.about_in(transaction, [before.refund_of or order_id]))
         if not dead.redrive(transaction, queue, [job.id for job in given_up if job.state == listing.DEAD]):
             raise NothingToSend
         after = _row(transaction, order_id)
@@ -93,6 +104,11 @@ def _row(transaction: Transaction, order_id: str) -> Row[Any]:
     if not rows:
         raise NoSuchMessage
     return rows[0]
+
+
+def _of(message: Row[Any], jobs: Rows) -> list[Row[Any]]:
+    """Of the jobs about an order those that send this message."""
+    return [job for job in jobs if job.id in (message.order_id, job_id(message.order_id, message.kind))]
 
 
 def _state(row: Row[Any]) -> dict[str, Any]:

@@ -1,6 +1,8 @@
-"""The events that end an order: the customer is notified of each. The services add only the wording."""
+"""The events that end an order, or refund something of it: the customer is notified of each. The services add only the
+wording."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,7 +15,7 @@ from oms_chassis.messaging.consumer import Handle, Subscription
 from oms_chassis.telemetry.logs import logger
 from oms_contracts import topics
 from oms_contracts.envelope import Event
-from oms_contracts.events import OrderEvent
+from oms_contracts.events import OrderEvent, OrderRefunded
 from oms_notifications import repository
 from oms_notifications.limits import Limit, by_job, held
 from oms_notifications.messages import FOLLOWS, Kind
@@ -29,30 +31,41 @@ ENDINGS = (
     (topics.PAYMENT_FAILED, Kind.DECLINED),
     (topics.INVENTORY_REJECTED, Kind.OUT_OF_STOCK),
     (topics.ORDER_CANCELLED, Kind.CANCELLED),
+    (topics.ORDER_REFUNDED, Kind.REFUNDED),
 )
 
 
 def subscriptions(
     queue: str, compose: Compose, limits: Sequence[Limit] = (), messages: Counter | None = None
 ) -> list[Subscription]:
-    """Subscriptions that queue one notice for each order that ends; those that are over a limit are held, and counted
-    among the `messages`."""
+    """Subscriptions that queue one notice for each order that ends and for each refund; those that are over a limit are
+    held, and counted among the `messages`."""
     hold = partial(_hold, queue, limits, messages)
     return [Subscription(topic, _handler(queue, kind, compose, hold)) for topic, kind in ENDINGS]
 
 
 def _handler(queue: str, kind: Kind, compose: Compose, hold: Hold) -> Handle:
     def notify(transaction: Transaction, events: list[Event[Any]]) -> None:
-        by_order = {event.data.order_id: event for event in reversed(events)}  # of two, the first one counts
-        opened = set(repository.open_messages(transaction, kind, by_order))
-        ended = [by_order[order_id] for order_id in reversed(by_order) if order_id in opened]  # as they came
+        found = {_about(event.data): event for event in reversed(events)}  # of two, the first one counts
+        orders = {about: event.data.order_id for about, event in found.items()}
+        opened = set(repository.open_messages(transaction, kind, orders))
+        ended = [found[about] for about in reversed(found) if about in opened]  # as they came
         if kind in FOLLOWS:  # what the order was sent before is out of date: if it is not sent yet, it need not be
             withdraw(transaction, queue, (event.data.order_id for event in ended))
-        notices = [(compose(kind, event.data), event.traceparent) for event in ended]
+        notices = [(_notice(compose, kind, event.data), event.traceparent) for event in ended]
         enqueue(transaction, queue, [notice.job(trace) for notice, trace in notices])
         hold(transaction, [notice for notice, _ in notices])
 
     return notify
+
+
+def _about(order: OrderEvent) -> str:
+    return order.refund_id if isinstance(order, OrderRefunded) else order.order_id
+
+
+def _notice(compose: Compose, kind: Kind, order: OrderEvent) -> Notice:
+    notice = compose(kind, order)
+    return replace(notice, refund_id=order.refund_id) if isinstance(order, OrderRefunded) else notice
 
 
 def _hold(
@@ -65,7 +78,7 @@ def _hold(
     repository.hold(transaction, reasons)
     dead.shelve(transaction, queue, by_job(reasons, notices))
     for notice in notices:
-        if notice.order_id in reasons:
-            log.warning("message_held", queue=queue, order_id=notice.order_id, reason=reasons[notice.order_id])
+        if notice.about in reasons:
+            log.warning("message_held", queue=queue, order_id=notice.order_id, reason=reasons[notice.about])
             if messages is not None:
                 messages.labels(queue, notice.kind, "held").inc()

@@ -1,4 +1,4 @@
-"""The jobs that send notices: one for each order that ended."""
+"""The jobs that send notices: one for each order that ended, and for each refund."""
 
 from itertools import product
 
@@ -45,7 +45,7 @@ def job_queue(
         settle(transaction, [(job, refused("no attempt succeeded").result) for job in jobs])
 
     def on_redrive(transaction: Transaction, jobs: list[Job]) -> None:
-        repository.reopen(transaction, [job.subject for job in jobs])
+        repository.reopen(transaction, [repository.about(job) for job in jobs])
 
     return JobQueue(
         queue,

@@ -41,11 +41,11 @@ def limits(recipient: Quota | None, prefixes: Sequence[PrefixQuota] = ()) -> Seq
 
 
 def held(transaction: Transaction, limits: Iterable[Limit], notices: Sequence[Notice]) -> dict[str, str]:
-    """The notices that are over a limit, by order, each with its reason. All others are counted."""
+    """The notices that are over a limit, by what they are about, each with its reason. All others are counted."""
     reasons: dict[str, str] = {}
     for limit in limits:
-        left = [(notice, limit.bucket(notice.to)) for notice in notices if notice.order_id not in reasons and notice.to]
-        over = _over(transaction, [(notice.order_id, bucket) for notice, bucket in left if bucket is not None])
+        left = [(notice, limit.bucket(notice.to)) for notice in notices if notice.about not in reasons and notice.to]
+        over = _over(transaction, [(notice.about, bucket) for notice, bucket in left if bucket is not None])
         reasons |= dict.fromkeys(over, f"held: too many messages to one {limit.name}")
     return reasons
 
@@ -56,10 +56,10 @@ def _over(transaction: Transaction, asked: Sequence[tuple[str, Bucket]]) -> list
     seconds = {name: quota.seconds for _, (name, quota) in asked}
     used = repository.count(transaction, wanted, seconds)
     over = []
-    for order_id, (name, quota) in asked:
+    for about, (name, quota) in asked:
         used[name] += 1
         if used[name] > quota.count:
-            over.append(order_id)
+            over.append(about)
     return over
 
 
@@ -96,4 +96,4 @@ PrefixQuotas = Annotated[tuple[PrefixQuota, ...], NoDecode, BeforeValidator(pars
 
 def by_job(reasons: Mapping[str, str], notices: Iterable[Notice]) -> dict[str, str]:
     """The reasons by their jobs' ids."""
-    return {notice.job_id: reasons[notice.order_id] for notice in notices if notice.order_id in reasons}
+    return {notice.job_id: reasons[notice.about] for notice in notices if notice.about in reasons}

@@ -1,4 +1,4 @@
-"""What the customer reads when an order ends: one email and one text for each way that it can end.
+"""What the customer reads when an order ends: one email and one text for each way that it can end, and for each refund.
 
 The wording promises nothing that the flow does not do, and says no more about a payment than that it went through.
 """
@@ -13,18 +13,20 @@ from oms_contracts.events import (
     InventoryRejected,
     OrderCancelled,
     OrderEvent,
+    OrderRefunded,
     PaymentFailed,
 )
 from oms_notifications.money import amount
 
 
 class Kind(StrEnum):
-    """How an order ended."""
+    """How an order ended, or that something of it was refunded afterwards."""
 
     CONFIRMED = "confirmed"
     DECLINED = "declined"
     OUT_OF_STOCK = "out-of-stock"
     CANCELLED = "cancelled"
+    REFUNDED = "refunded"
 
 
 # The one kind that may be sent about an order after another: the other.
@@ -33,11 +35,21 @@ _NAME_LIMIT = 40  # characters
 _UNLIKE_A_NAME = re.compile(r"[/:@\\]|\.\w")  # what makes an address that mail readers turn into a link
 
 _MONEY_BACK = "If your card was charged for it, all of that goes back to the card."
+# Whatever else an order is cancelled for, by a later release, has neutral words.
+_CANCELLED_SHORTLY = {
+    CUSTOMER: "is cancelled, as you asked",
+    TIMED_OUT: "was cancelled: it took us too long",
+}
+_CANCELLED = {
+    CUSTOMER: "we have cancelled your order, as you asked.",
+    TIMED_OUT: "we are sorry: your order took us too long, so we have cancelled it.",
+}
 _SUBJECTS = {
     Kind.CONFIRMED: "Your order is confirmed",
     Kind.DECLINED: "Your order could not be paid",
     Kind.OUT_OF_STOCK: "Your order is out of stock",
     Kind.CANCELLED: "Your order is cancelled",
+    Kind.REFUNDED: "Your refund is on its way",
 }
 
 
@@ -64,14 +76,11 @@ def sms_text(kind: Kind, order: OrderEvent) -> str:
             return f"Your order {order_id} was cancelled: the payment did not go through. You were not charged."
         case Kind.OUT_OF_STOCK:
             return f"Your order {order_id} was cancelled: not enough stock. We are refunding {total}."
-        case Kind.CANCELLED if _cancelled_for(order) == CUSTOMER:
-            return f"Your order {order_id} is cancelled, as you asked. Whatever you paid goes back to your card."
-        case Kind.CANCELLED if _cancelled_for(order) == TIMED_OUT:
-            return (
-                f"Your order {order_id} was cancelled: it took us too long. Whatever you paid goes back to your card."
-            )
         case Kind.CANCELLED:
-            return f"Your order {order_id} was cancelled. Whatever you paid goes back to your card."
+            end = _CANCELLED_SHORTLY.get(_cancelled_for(order), "was cancelled")
+            return f"Your order {order_id} {end}. Whatever you paid goes back to your card."
+        case Kind.REFUNDED:
+            return f"We have refunded {_refunded(order)} of your order {order_id} to your card."
 
 
 def _body(kind: Kind, order: OrderEvent) -> list[str]:
@@ -99,12 +108,10 @@ def _body(kind: Kind, order: OrderEvent) -> list[str]:
                 "\n".join(_shortages(order)),
                 f"We are refunding {total} to your card.",
             ]
-        case Kind.CANCELLED if _cancelled_for(order) == CUSTOMER:
-            return ["we have cancelled your order, as you asked.", _MONEY_BACK]
-        case Kind.CANCELLED if _cancelled_for(order) == TIMED_OUT:
-            return ["we are sorry: your order took us too long, so we have cancelled it.", _MONEY_BACK]
         case Kind.CANCELLED:
-            return ["we are sorry: your order was cancelled.", _MONEY_BACK]
+            return [_CANCELLED.get(_cancelled_for(order), "we are sorry: your order was cancelled."), _MONEY_BACK]
+        case Kind.REFUNDED:
+            return [f"we have refunded {_refunded(order)} of your order to your card.", *_returned(order)]
 
 
 def _is_our_fault(order: OrderEvent) -> bool:
@@ -112,9 +119,18 @@ def _is_our_fault(order: OrderEvent) -> bool:
     return isinstance(order, PaymentFailed) and order.reason in GATEWAY_FAULTS
 
 
-def _cancelled_for(order: OrderEvent) -> str | None:
-    """Why the order was cancelled; a later release may have reasons that have no words here."""
-    return order.reason if isinstance(order, OrderCancelled) else None
+def _cancelled_for(order: OrderEvent) -> str:
+    return order.reason if isinstance(order, OrderCancelled) else ""
+
+
+def _refunded(order: OrderEvent) -> str:
+    return amount(order.amount if isinstance(order, OrderRefunded) else order.total, order.currency)
+
+
+def _returned(order: OrderEvent) -> list[str]:
+    """What the refund is for, if it is for lines."""
+    lines = order.refunded if isinstance(order, OrderRefunded) else []
+    return ["\n".join(f"  {line.quantity} x {_line(line.name)}" for line in lines)] if lines else []
 
 
 def _lines(order: OrderEvent) -> list[str]:

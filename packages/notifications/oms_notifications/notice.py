@@ -14,7 +14,7 @@ _SAFE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 @dataclass(frozen=True, slots=True)
 class Notice:
     """One message to one customer. `subject` is empty where the way of sending has none; `doubts` counts the earlier
-    attempts that the customer may have got."""
+    attempts that the customer may have got. `refund_id` is there if it is about a refund of the order."""
 
     order_id: str
     kind: str
@@ -22,24 +22,33 @@ class Notice:
     text: str
     subject: str = ""
     doubts: int = 0
+    refund_id: str = ""
+
+    @property
+    def about(self) -> str:
+        """What has one message: an order, or a refund."""
+        return self.refund_id or self.order_id
 
     @property
     def key(self) -> str:
         """The same for every attempt, and safe in any header: by it a receiver knows a repetition."""
-        order = self.order_id
-        if not _SAFE.fullmatch(order):
-            order = hashlib.sha256(order.encode("utf-8", "surrogatepass")).hexdigest()
-        return f"{order}.{self.kind}"
+        about = self.about
+        if not _SAFE.fullmatch(about):
+            about = hashlib.sha256(about.encode("utf-8", "surrogatepass")).hexdigest()
+        return f"{about}.{self.kind}"
 
     def job(self, traceparent: str | None) -> NewJob:
-        """The job whose call sends this notice; its id lets an order have only one, and one more if it is cancelled."""
+        """The job whose call sends this notice; its id lets an order have only one, one more if it is cancelled, and
+        one for each refund."""
         payload = {"kind": self.kind, "to": self.to, "text": self.text, "subject": self.subject}
+        if self.refund_id:
+            payload["refund_id"] = self.refund_id
         return NewJob(self.job_id, self.order_id, payload, traceparent)
 
     @property
     def job_id(self) -> str:
         """The id of its job: an order has one of them, and a second that may follow."""
-        return job_id(self.order_id, self.kind)
+        return job_id(self.about, self.kind)
 
     @classmethod
     def of(cls, job: Job) -> "Notice":
@@ -50,9 +59,9 @@ class Notice:
 _CARRIED = tuple(field.name for field in fields(Notice) if field.name != "order_id")
 
 
-def job_id(order_id: str, kind: str) -> str:
-    """The id of the job that sends a message of this kind about an order."""
-    return f"{order_id}.{kind}" if kind in FOLLOWS else order_id
+def job_id(about: str, kind: str) -> str:
+    """The id of the job that sends a message of this kind about an order, or a refund."""
+    return f"{about}.{kind}" if kind in FOLLOWS else about
 
 
 class InDoubt(Retry):

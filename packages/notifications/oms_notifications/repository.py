@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from oms_chassis.db import Database, Rows, Transaction
-from oms_chassis.jobs.queue import Settled
+from oms_chassis.jobs.queue import Job, Settled
 from oms_chassis.retention import Retention, of_orders
 from oms_chassis.tables import assigned, names, typed
 from oms_notifications.messages import FOLLOWS, Kind
@@ -11,10 +11,11 @@ from oms_notifications.tables import MessageRow
 
 # The row outlives the job, so that an order whose customer was notified is never notified again, whatever comes later;
 # except that a confirmed order may be cancelled, which is then the last that its customer is sent.
+_OPENED = ("order_id", "kind", "refund_of")
 _FOLLOWS = ", ".join(f"('{later}', '{earlier}')" for later, earlier in FOLLOWS.items())
 _OPEN = f"""
-INSERT INTO message ({names(MessageRow, "order_id", "kind")})
-SELECT order_id, kind FROM json_to_recordset(%(rows)s::json) AS r({typed(MessageRow, "order_id", "kind")})
+INSERT INTO message ({names(MessageRow, *_OPENED)})
+SELECT {names(MessageRow, *_OPENED)} FROM json_to_recordset(%(rows)s::json) AS r({typed(MessageRow, *_OPENED)})
 ON CONFLICT (order_id) DO UPDATE SET kind = excluded.kind, state = 'pending', attempts = 0, reason = NULL,
     provider_id = NULL, sent_at = NULL
 WHERE (excluded.kind, message.kind) IN ({_FOLLOWS}) RETURNING order_id
@@ -50,28 +51,36 @@ _FIND = f"SELECT {names(MessageRow)} FROM message WHERE order_id = %(order)s FOR
 _STATES = "SELECT order_id, state FROM message WHERE order_id = ANY(%(orders)s)"
 
 
-def open_messages(transaction: Transaction, kind: Kind, orders: Iterable[str]) -> list[str]:
-    """Open a message for the orders that have none; the ids of those."""
-    rows = ({"order_id": order_id, "kind": kind} for order_id in orders)
+def open_messages(transaction: Transaction, kind: Kind, orders: Mapping[str, str]) -> list[str]:
+    """Open a message for the orders or refunds that have none; the ids of those. `orders` has the order of each."""
+    rows = (
+        {"order_id": about, "kind": kind, "refund_of": None if about == order_id else order_id}
+        for about, order_id in orders.items()
+    )
     return [row.order_id for row in transaction.run_rows(_OPEN, rows)]
+
+
+def about(job: Job) -> str:
+    """What a job's message is about: its order, or a refund of it."""
+    return str(job.payload.get("refund_id") or job.subject)
 
 
 def settle(transaction: Transaction, settled: Iterable[Settled]) -> None:
     """Write what became of messages: the results of `sent` and `refused`."""
     rows = (
-        {"order_id": job.subject, "kind": job.payload["kind"], "attempts": job.failed_calls + 1, **result}
+        {"order_id": about(job), "kind": job.payload["kind"], "attempts": job.failed_calls + 1, **result}
         for job, result in settled
     )
     transaction.run_rows(_SETTLE, rows)
 
 
 def reopen(transaction: Transaction, orders: Sequence[str]) -> None:
-    """Make the messages of these orders pending again that had failed."""
+    """Make the messages about these orders and refunds pending again that had failed."""
     transaction.run(_REOPEN, orders=list(orders))
 
 
 def hold(transaction: Transaction, reasons: Mapping[str, str]) -> None:
-    """Give up the messages of these orders that were opened in this transaction, each for a reason."""
+    """Give up the messages about these orders and refunds that were opened in this transaction, each for a reason."""
     rows = ({"order_id": order_id, "reason": reason} for order_id, reason in reasons.items())
     transaction.run_rows(_HOLD, rows)
 

@@ -87,3 +87,25 @@ def drop_message_quota() -> None:
     from alembic import op
 
     op.drop_table("message_quota")
+
+
+_KINDS = "'confirmed', 'declined', 'out-of-stock', 'cancelled'"
+
+
+def know_refunds() -> None:
+    """Let a message be about a refund."""
+    from alembic import op
+
+    op.add_column("message", sa.Column("refund_of", sa.Text))
+    op.drop_constraint("message_kind", "message")
+    op.create_check_constraint("message_kind", "message", f"kind IN ({_KINDS}, 'refunded')")
+
+
+def forget_refunds() -> None:
+    """What `know_refunds` did is undone: what was sent about refunds is forgotten."""
+    from alembic import op
+
+    op.drop_constraint("message_kind", "message")
+    op.execute("DELETE FROM message WHERE kind = 'refunded'")
+    op.create_check_constraint("message_kind", "message", f"kind IN ({_KINDS})")
+    op.drop_column("message", "refund_of")

@@ -12,11 +12,14 @@ class Tables(SQLModel, registry=registry()):
 
 
 class MessageRow(Tables, table=True):
-    """What the customer was sent about an order: one row per order. Neither the address nor the text is kept."""
+    """What the customer was sent about an order: one row per order, and one per refund of it. The latter's `order_id`
+    is the refund's id, and its `refund_of` the order's. Neither the address nor the text is kept."""
 
     __tablename__ = "message"
     __table_args__ = (
-        CheckConstraint("kind IN ('confirmed', 'declined', 'out-of-stock', 'cancelled')", name="message_kind"),
+        CheckConstraint(
+            "kind IN ('confirmed', 'declined', 'out-of-stock', 'cancelled', 'refunded')", name="message_kind"
+        ),
         CheckConstraint("state IN ('pending', 'sent', 'failed', 'unknown')", name="message_state"),
         # Few rows are not sent, and those are what an operator asks for.
         Index("message_unsent", "created_at", postgresql_where=text("state <> 'sent'")),
@@ -30,6 +33,7 @@ class MessageRow(Tables, table=True):
     provider_id: str | None = Field(default=None, sa_type=Text)
     created_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})
     sent_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    refund_of: str | None = Field(default=None, sa_type=Text)
 
 
 class QuotaRow(Tables, table=True):

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 from support.admin import faults, operated
 from support.chassis import deliver, process_due_jobs
-from support.notices import cancelled, confirmed, message_table
+from support.notices import cancelled, confirmed, message_table, refunded
 
 from oms_chassis.db import Database
 from oms_chassis.jobs.dead import mark_dead
@@ -107,6 +107,23 @@ def test_a_message_about_a_cancellation_is_sent_again_too(
     assert client.post("/admin/messages/o1/resend").json()["state"] == "pending"
     process_due_jobs(database, queue)
     assert [notice.key for notice in provider.notices] == ["o1.cancelled"]
+
+
+def test_a_message_about_a_refund_is_found_by_the_refund_and_sent_again_alone(
+    client: TestClient, database: Database, queue: JobQueue, provider: Provider
+) -> None:
+    notify(database, "o1")
+    publish(database, refunded("o1", "r1"))
+    give_up(database, queue)
+    found = {one["refundId"]: one["orderId"] for one in client.get("/admin/messages").json()}
+    assert found == {None: "o1", "r1": "o1"}
+    for about in ("o1", "r1"):
+        assert [job["id"] for job in client.get(f"/admin/messages/{about}").json()["jobs"]] == [about]
+    resent = client.post("/admin/messages/r1/resend").json()
+    assert (resent["orderId"], resent["refundId"], resent["state"]) == ("o1", "r1", "pending")
+    process_due_jobs(database, queue)
+    assert [notice.key for notice in provider.notices] == ["r1.refunded"]
+    assert [one["refundId"] for one in client.get("/admin/messages").json()] == [None]
 
 
 def test_a_message_that_may_still_arrive_is_not_sent_again(client: TestClient, database: Database) -> None:

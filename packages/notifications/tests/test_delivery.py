@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from sqlmodel import Session, select
 from support import chassis as testing
-from support.notices import cancelled, confirmed, declined, message_table, out_of_stock
+from support.notices import cancelled, confirmed, declined, message_table, out_of_stock, refunded
 
 from oms_chassis.db import Database, Transaction
 from oms_chassis.jobs import dead, leases
@@ -271,3 +271,21 @@ def test_a_message_that_may_have_arrived_each_time_is_repeated_twice_and_no_more
     assert [notice.doubts for notice in provider.notices] == [0, 1, 1, 2, 2]
     row = message(database, "a")
     assert (row.state, row.reason) == ("unknown", "smtp: no answer, 3 times")
+
+
+def test_of_each_refund_the_customer_is_notified_once_and_of_how_the_order_ended(database: Database) -> None:
+    apply(database, confirmed("a"), refunded("a", "r1"), refunded("a", "r2"), refunded("a", "r1"))
+    jobs = testing.pending_jobs(database, QUEUE)
+    assert sorted((job.id, job.subject, job.payload["text"]) for job in jobs) == [
+        ("a", "a", "confirmed!"),
+        ("r1", "a", "refunded!"),
+        ("r2", "a", "refunded!"),
+    ]
+    fake = Fake(*(sent(f"provider-{number}") for number in range(3)))
+    testing.process_due_jobs(database, job_queue(QUEUE, fake, counter(QUEUE, CollectorRegistry()), 1))
+    assert {notice.key for notice in fake.notices} == {"a.confirmed", "r1.refunded", "r2.refunded"}
+    assert {notice.order_id for notice in fake.notices} == {"a"}
+    assert [message(database, about).state for about in ("a", "r1", "r2")] == ["sent"] * 3
+    assert (message(database, "r1").refund_of, message(database, "a").refund_of) == ("a", None)
+    apply(database, refunded("a", "r1"))
+    assert testing.pending_jobs(database, QUEUE) == []

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.notices import cancelled, confirmed, declined, order, out_of_stock
+from support.notices import cancelled, confirmed, declined, order, out_of_stock, refunded
 
 from oms_contracts.events import GATEWAY_REFUSED, GATEWAY_UNAVAILABLE, Customer, InventoryUpdated, Line
 from oms_notifications.messages import Kind, email_subject, email_text, sms_text
@@ -17,6 +17,8 @@ ENDINGS = [
     (Kind.OUT_OF_STOCK, out_of_stock(ORDER_ID)),
     (Kind.CANCELLED, cancelled(ORDER_ID)),
     (Kind.CANCELLED, cancelled(ORDER_ID, "timed-out")),
+    (Kind.REFUNDED, refunded(ORDER_ID, "r1")),
+    (Kind.REFUNDED, refunded(ORDER_ID, "r1", 1250, "Item1")),
 ]
 
 
@@ -67,6 +69,14 @@ def test_a_name_that_could_be_a_message_of_its_own_is_not_repeated(name: str) ->
 def greeting(name: str) -> str:
     customer = Customer(name=name, email="a@example.com", phone_number="1")
     return email_text(Kind.CONFIRMED, confirmed(ORDER_ID, customer=customer).data).splitlines()[0]
+
+
+def test_a_refund_says_how_much_goes_back_and_what_for() -> None:
+    text = email_text(Kind.REFUNDED, refunded(ORDER_ID, "r1", 1250, "Item1").data)
+    assert "we have refunded USD 12.50 of your order to your card.\n\n  1 x Blue mug\n" in text
+    assert "Blue mug" not in email_text(Kind.REFUNDED, refunded(ORDER_ID, "r1", 99).data)
+    short = sms_text(Kind.REFUNDED, refunded(ORDER_ID, "r1", 99).data)
+    assert short == f"We have refunded USD 0.99 of your order {ORDER_ID} to your card."
 
 
 def test_a_declined_order_is_said_to_be_cancelled_and_not_charged() -> None:

@@ -3,8 +3,8 @@
 from oms_chassis.messaging.consumer import Subscription
 from oms_chassis.runtime.cli import main
 from oms_chassis.runtime.service import Components, Context, Service
-from oms_contracts.topics import ORDER_CANCELLED, PAYMENT_COMPLETED
-from oms_inventory import api, books, catalogue, handlers, repository
+from oms_contracts.topics import ORDER_CANCELLED, ORDER_REFUND_REQUESTED, PAYMENT_COMPLETED
+from oms_inventory import api, books, catalogue, handlers, repository, returns
 from oms_inventory.settings import InventorySettings
 
 
@@ -16,6 +16,7 @@ def build(context: Context) -> Components:
         subscriptions=[
             Subscription(PAYMENT_COMPLETED, handlers.payment_completed),
             Subscription(ORDER_CANCELLED, handlers.order_cancelled),
+            Subscription(ORDER_REFUND_REQUESTED, returns.order_refund_requested),
         ],
         routers=[api.router, books.router],
         provides=[database, settings],

@@ -54,7 +54,7 @@ class CorrectBody(Body):
 
 
 class MovementView(View):
-    """Stock that came or went: `initial`, `restocked`, `reserved`, `released` or `corrected`."""
+    """Stock that came or went: `initial`, `restocked`, `reserved`, `released`, `returned` or `corrected`."""
 
     kind: str
     quantity: int

@@ -23,7 +23,7 @@ def take(transaction: Transaction, quantities: Mapping[str, int]) -> None:
 
 
 def put_back(transaction: Transaction, movements: Sequence[Movement]) -> None:
-    """Put what cancelled orders had got back into the stock."""
+    """Put what orders had got back into the stock."""
     quantities = summed((one.item_id, one.quantity) for one in movements)
     repository.lock_stock(transaction, quantities)
     rows = releases.put_back(transaction, quantities)

@@ -1,7 +1,7 @@
 """The tables. An item's stock adds up in the table itself: what came in is what is here and what was sold.
 
-`sold` counts all that orders ever got, and `released` what came back from those that were cancelled, so that neither
-ever goes down: initial + restocked + corrected = on_hand + sold - released.
+`sold` counts all that orders ever got, and `released` what came back, from those that were cancelled and by returns, so
+that neither ever goes down: initial + restocked + corrected = on_hand + sold - released.
 """
 
 from datetime import datetime
@@ -70,12 +70,31 @@ class ReservationRow(Tables, table=True):
     released: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
 
 
+class ReturnRow(Tables, table=True):
+    """What came back of an order that was delivered, with a refund. Its row makes a second event harmless.
+
+    It does not refer to the item by a key: its check would lock the item before all items are locked in their order.
+    """
+
+    __tablename__ = "stock_return"
+    __table_args__ = (
+        CheckConstraint("quantity > 0", name="stock_return_quantity"),
+        Index("stock_return_order", "order_id"),
+    )
+
+    refund_id: str = Field(primary_key=True, sa_type=Text)
+    item_id: str = Field(primary_key=True, sa_type=Text)
+    order_id: str = Field(sa_type=Text)
+    quantity: int = Field(sa_type=BigInteger)
+    at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})
+
+
 class MovementRow(Tables, table=True):
     """Stock that came or went otherwise than by a reservation: how much, by whom, and why."""
 
     __tablename__ = "movement"
     __table_args__ = (
-        CheckConstraint("kind IN ('restocked', 'released', 'corrected')", name="movement_kind"),
+        CheckConstraint("kind IN ('restocked', 'released', 'returned', 'corrected')", name="movement_kind"),
         CheckConstraint("quantity <> 0", name="movement_quantity"),
         Index("movement_item", "item_id", "at"),
     )

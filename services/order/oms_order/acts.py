@@ -6,20 +6,23 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Response
 
 from oms_chassis.http.dependencies import Provided
-from oms_chassis.http.identity.callers import Caller
+from oms_chassis.http.identity.callers import OPERATOR, Caller
 from oms_chassis.http.identity.requirements import Needs
 from oms_chassis.http.problems import InvalidRequest, MalformedJson, OutcomeUnknown, Unavailable, documented
 from oms_chassis.http.strictness import RepeatedField, UnsupportedMediaType
-from oms_order import cancelling, problems
+from oms_order import cancelling, problems, refunding
 from oms_order.api import parse_order_id
 from oms_order.idempotency import HEADER, SCHEMA
+from oms_order.refund_schemas import RefundBody, RefundView
 from oms_order.schemas import CancelBody, OrderDetail
 
 router = APIRouter(tags=["orders"])
 OrderId = Annotated[UUID, Depends(parse_order_id)]
 Acts = Annotated[Caller, Depends(Needs("orders:act"))]
+Operates = Annotated[Caller, Depends(Needs(OPERATOR))]
 Key = Annotated[str | None, Header(alias=HEADER, json_schema_extra=SCHEMA)]
 Cancelling = Annotated[cancelling.Cancelling, Depends(Provided(cancelling.Cancelling))]
+Refunding = Annotated[refunding.Refunding, Depends(Provided(refunding.Refunding))]
 
 
 @router.post(
@@ -46,4 +49,33 @@ def cancel_order(
     """An order whose cancellation is answered with 202 is never confirmed any more: it is CANCELLING, and CANCELLED
     once its money and its stock are back. Asking again gets the order as it is then, and changes nothing."""
     answer = cancelling.cancel(order_id, body or CancelBody(), key, caller)
+    return Response(answer, 202, {"Location": f"/order/{order_id}"}, media_type="application/json")
+
+
+@router.post(
+    "/order/{order_id}/refund",
+    status_code=202,
+    response_model=RefundView,
+    summary="Refund an order, or a part of it",
+    responses=documented(
+        MalformedJson,
+        problems.OrderNotFound,
+        problems.NotRefundable,
+        problems.RefundTooLarge,
+        UnsupportedMediaType,
+        InvalidRequest,
+        RepeatedField,
+        problems.BadIdempotencyKey,
+        problems.IdempotencyKeyReused,
+        Unavailable,
+        OutcomeUnknown,
+    ),
+)
+def refund_order(
+    refunding: Refunding, caller: Operates, order_id: OrderId, body: RefundBody, key: Key = None
+) -> Response:
+    """For lines of a CONFIRMED order, or for an amount: the order stays what it is. The refund is PENDING until the
+    gateway has answered; the order at `Location` shows what becomes of it. Without an Idempotency-Key, a request that
+    is sent again is another refund, of what remains."""
+    answer = refunding.refund(order_id, body, key, caller)
     return Response(answer, 202, {"Location": f"/order/{order_id}"}, media_type="application/json")

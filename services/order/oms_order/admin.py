@@ -93,5 +93,5 @@ def erase(transaction: Transaction, subjects: Sequence[str]) -> int:
     """Erase the customer from orders. Raises UnderWay if one has not ended."""
     known = [subject for subject in subjects if ids.parse(subject)]
     if customers.are_under_way(transaction, known):
-        raise UnderWay(detail="An order has not ended: wait for it, or cancel it.")
+        raise UnderWay(detail="An order has not ended, or is being refunded: wait for it, or cancel it.")
     return customers.erase(transaction, known)

@@ -19,13 +19,13 @@ from oms_chassis.telemetry import tracing
 from oms_contracts.envelope import Event
 from oms_contracts.events import Customer, Line, OrderCancelled
 from oms_contracts.topics import ORDER_CANCELLED, Topic
-from oms_order import domain, fingerprints, idempotency
+from oms_order import acting, domain, fingerprints
+from oms_order.acting import Asked
 from oms_order.domain import Order, Step, TooLate
-from oms_order.fingerprints import ActFingerprint
 from oms_order.metrics import OrderMetrics
-from oms_order.problems import IdempotencyKeyReused, OrderNotFound, TooLateToCancel
+from oms_order.problems import TooLateToCancel
 from oms_order.repository import cancelling as repository
-from oms_order.repository import orders
+from oms_order.repository import orders, refunds
 from oms_order.schemas import CancelBody, OrderDetail
 from oms_order.settings import OrderSettings
 
@@ -42,26 +42,23 @@ class Cancelling:
 
     def cancel(self, order_id: UUID, body: CancelBody, key: str | None, caller: Caller) -> str:
         """Cancel an order of the caller's; the order as JSON, or the answer that the key got before. Raises Problem."""
-        scope = caller.namespace
         content = {"order": str(order_id), **body.model_dump(exclude_unset=True)}
         fingerprint = fingerprints.of_act("cancel", content, self._settings.fingerprint_keys)
         with self._database.transaction() as transaction:
-            order = _locked(transaction, order_id, caller.owner)
-            if key is not None and (earlier := _earlier(transaction, scope, idempotency.check(key), fingerprint)):
-                return earlier
-            self._cancel(transaction, order, body.reason or None, caller.subject)
-            answer = _shown(transaction, order_id)
-            if key is not None and not repository.keep_answer(
-                transaction, scope, key, fingerprint.value, order_id, answer
-            ):
-                raise IdempotencyKeyReused
-        return answer
+
+            def act(order: Order) -> str:
+                self._cancel(transaction, order, body.reason or None, caller.subject)
+                return _shown(transaction, order_id)
+
+            return acting.answer(transaction, Asked(order_id, caller, key, fingerprint), act)
 
     def _cancel(self, transaction: Transaction, order: Order, note: str | None, actor: str | None) -> None:
         order_id = UUID(order.id)
         confirmed_for = repository.age(transaction, order_id)
+        # What something is refunded of is refunded to its end: a cancellation would give all of it back.
+        window = 0.0 if refunds.are_there(transaction, order_id) else self._settings.cancel_seconds
         try:
-            after, steps = domain.cancel(order, confirmed_for, self._settings.cancel_seconds)
+            after, steps = domain.cancel(order, confirmed_for, window)
         except TooLate as late:
             raise _refusal(late) from None
         if not steps:
@@ -107,23 +104,8 @@ def write(transaction: Transaction, changed: Changed, metrics: OrderMetrics) -> 
 
 def _publish(transaction: Transaction, cancelled: Iterable[Order], *, again: bool) -> None:
     reasons = {order.id: str(order.reason) for order in cancelled}
-    rows = repository.contents(transaction, list(reasons))
+    rows = orders.contents(transaction, list(reasons))
     outbox.emit(transaction, (_event(row, reasons[row.id], again) for row in rows))
-
-
-def _locked(transaction: Transaction, order_id: UUID, owner: str | None) -> Order:
-    found = orders.lock(transaction, [str(order_id)], owner)
-    if not found:
-        raise OrderNotFound
-    return found[str(order_id)]
-
-
-def _earlier(transaction: Transaction, scope: str, key: str, fingerprint: ActFingerprint) -> str | None:
-    for row in repository.answer_of(transaction, scope, key):
-        if not fingerprint.matches(row.fingerprint):
-            raise IdempotencyKeyReused
-        return str(row.answer)
-    return None
 
 
 def _shown(transaction: Transaction, order_id: UUID) -> str:

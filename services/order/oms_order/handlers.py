@@ -19,10 +19,13 @@ from oms_contracts.topics import (
     PAYMENT_COMPLETED,
     PAYMENT_FAILED,
     PAYMENT_REFUNDED,
+    REFUND_COMPLETED,
+    REFUND_FAILED,
 )
-from oms_order import ids
+from oms_order import ids, refunding
 from oms_order.domain import Fact, Order, Status, Step, contradictory
 from oms_order.metrics import OrderMetrics
+from oms_order.refunds import RefundStatus
 from oms_order.repository import items, orders
 
 log = logger(__name__)
@@ -40,7 +43,12 @@ _FACTS = {
 def subscriptions(metrics: OrderMetrics) -> list[Subscription]:
     """All that the Order Service consumes."""
     facts = [Subscription(topic, partial(apply_facts, metrics, fact)) for topic, fact in _FACTS.items()]
-    return [*facts, Subscription(ITEM_UPDATED, update_catalogue)]
+    return [
+        *facts,
+        Subscription(REFUND_COMPLETED, partial(refunding.settle, RefundStatus.SUCCEEDED)),
+        Subscription(REFUND_FAILED, partial(refunding.settle, RefundStatus.FAILED)),
+        Subscription(ITEM_UPDATED, update_catalogue),
+    ]
 
 
 def apply_facts(metrics: OrderMetrics, fact: Fact, transaction: Transaction, events: list[Event[Any]]) -> None:

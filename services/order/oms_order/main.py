@@ -4,12 +4,24 @@ from oms_chassis.runtime.cli import main
 from oms_chassis.runtime.service import Components, Context, Service
 from oms_chassis.runtime.threads import Task
 from oms_gateway import provider
-from oms_order import acts, admin, api, backpressure, cancelling, handlers, idempotency, retentions, stuck_orders
+from oms_order import (
+    acts,
+    admin,
+    api,
+    backpressure,
+    cancelling,
+    handlers,
+    idempotency,
+    refunding,
+    retentions,
+    stuck_orders,
+)
 from oms_order.backpressure import Backpressure
 from oms_order.cancelling import Cancelling
 from oms_order.catalogue import Catalogue
 from oms_order.metrics import OrderMetrics
 from oms_order.placing import Placing
+from oms_order.refunding import Refunding
 from oms_order.repository import orders
 from oms_order.repository.placing import Writer
 from oms_order.settings import OrderSettings
@@ -42,11 +54,12 @@ def build(context: Context) -> Components:
         states=orders.states,
         erase=admin.erase,
         writers=[placing.group],
-        provides=[reads, placing, timelines, Cancelling(settings, reads, metrics)],
+        provides=[reads, placing, timelines, Cancelling(settings, reads, metrics), Refunding(settings, reads)],
         tasks=[
             Task("catalogue", catalogue.refresh, settings.catalogue_seconds),
             Task("backpressure", pressure.refresh, backpressure.REFRESH),
             *cancelling.tasks(database, metrics, settings.order_deadline_seconds, settings.stuck_seconds),
+            refunding.task(database, settings.stuck_seconds),
             *stuck_orders.tasks(database, metrics, settings.stuck_seconds),
         ],
         retentions=[idempotency.retention(settings.idempotency_days), *retentions.orders(settings.order_days)],

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 
 from oms_order.catalogue import CatalogueItem
+from oms_order.lines import MAX_TOTAL
 from oms_order.problems import DuplicateItem, MixedCurrencies, OutOfStock, TotalTooLarge, UnknownItem
 from oms_order.schemas import OrderBody
-
-MAX_TOTAL = 10**15  # minor units: far beyond any order, far below what a bigint holds
 
 
 def lines_of(body: OrderBody, known: Mapping[str, CatalogueItem]) -> list[tuple[CatalogueItem, int]]:

@@ -17,6 +17,18 @@ class TooLateToCancel(Problem):
     status, kind, title = 409, "too-late-to-cancel", "The order cannot be cancelled any more"
 
 
+class NotRefundable(Problem):
+    """Only what is CONFIRMED is refunded. The detail says what the order is."""
+
+    status, kind, title = 409, "not-refundable", "The order cannot be refunded"
+
+
+class RefundTooLarge(Problem):
+    """Less of what was paid is left to be refunded. The detail says how much."""
+
+    status, kind, title = 409, "refund-too-large", "More would be refunded than remains of what was paid"
+
+
 class InvalidOrder(Problem):
     """Fields are missing, unknown or wrong. If all of them are wrong in one way, `type` names it: missing-field,
     unknown-field, out-of-range, bad-text, bad-length, wrong-type, bad-email and so on."""

@@ -9,5 +9,5 @@ _ENDED = f"status IN ({', '.join(repr(status.value) for status in sorted(TERMINA
 
 
 def orders(days: float | None) -> Sequence[Retention]:
-    """Orders that have ended, with their lines and timelines."""
-    return of_orders("orders", "updated_at", days, ended=_ENDED, key="id", also=("order_line", "timeline"))
+    """Orders that have ended, with their lines, timelines and refunds."""
+    return of_orders("orders", "updated_at", days, ended=_ENDED, key="id", also=("order_line", "timeline", "refund"))

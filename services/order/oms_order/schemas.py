@@ -6,6 +6,7 @@ Messages name a field and say what it must be; none of them repeats what was sen
 import re
 from datetime import datetime
 from typing import Annotated, Any, Self
+from uuid import UUID
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -15,9 +16,9 @@ from oms_chassis.http.bodies import PRINTABLE, Body, View, visible
 from oms_chassis.laterreleases import extensible
 from oms_order import emails, phones
 from oms_order.domain import Reason, Status
-
-MAX_LINES = 100
-MAX_QUANTITY = 10_000
+from oms_order.lines import MAX_LINES, ItemBody
+from oms_order.refund_schemas import RefundView
+from oms_order.refunds import RefundStatus
 
 _EXPIRY = r"^(0[1-9]|1[0-2])/[0-9]{2}$"
 _NUMBER = r"^[0-9](?:[ -]?[0-9]){3,18}$"
@@ -58,7 +59,6 @@ Email = Annotated[
     WithJsonSchema({"type": "string", "format": "email"}),
 ]
 Phone = Annotated[str, Field(max_length=32, examples=["762222222", "+94 76 222 2222"]), AfterValidator(phones.cleaned)]
-ItemId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=PRINTABLE)]
 Expiry = Annotated[str, Field(max_length=5, json_schema_extra={"pattern": _EXPIRY}), AfterValidator(_expiry)]
 CardNumber = Annotated[SecretStr, AfterValidator(_card_number), _secret_schema(_NUMBER)]
 Cvv = Annotated[SecretStr, AfterValidator(_cvv), _secret_schema(_CVV)]
@@ -72,13 +72,6 @@ class CustomerBody(Body):
     name: Name
     email: Email
     phone_number: Phone
-
-
-class ItemBody(Body):
-    """How much of which item."""
-
-    id: ItemId
-    quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY)]
 
 
 class PaymentBody(Body):
@@ -159,7 +152,8 @@ class PaymentView(View):
 
 
 class StepView(View):
-    """A status that an order has had, and since when. `actor` is the caller whose request led to it, if one did."""
+    """A status that an order has had, and since when, or one of its refund `refund_id`. `actor` is the caller whose
+    request led to it, if one did."""
 
     position: int
     status: StatusShown
@@ -167,14 +161,19 @@ class StepView(View):
     note: str | None = None
     at: datetime
     actor: str | None = None
+    refund_id: UUID | None = None
+    refund_status: Annotated[str, extensible(RefundStatus)] | None = None
 
 
 class OrderDetail(OrderSummary):
-    """An order with its lines and its timeline."""
+    """An order with its lines and its timeline. If anything of it is refunded, or was to be, `refunds` has it, and
+    `refunded` is how much has gone back."""
 
     lines: list[LineView]
     payment: PaymentView
     timeline: list[StepView]
+    refunds: list[RefundView] | None = None
+    refunded: int | None = None
 
     @classmethod
     def of(cls, row: Row[Any], **more: object) -> Self:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from oms_chassis.db import Database
 from oms_order.domain import TERMINAL
 from oms_order.problems import OrderNotFound, TooManyListeners
+from oms_order.refunds import RefundStatus
 from oms_order.repository import orders
 from oms_order.schemas import StepView
 
@@ -74,7 +75,7 @@ class Timelines:
             if step is None:
                 return
             yield step
-            if step.status in TERMINAL:
+            if _is_last(step) and listener.news.empty():
                 return
 
     async def _watch(self) -> None:
@@ -113,7 +114,12 @@ def is_over(database: Database, order_id: UUID, seen: int, owner: str | None = N
     rows = orders.progress(database, order_id, owner)
     if not rows:
         raise OrderNotFound
-    return rows[0].status in TERMINAL and bool(seen >= rows[0].version)
+    return rows[0].status in TERMINAL and bool(seen >= rows[0].version) and not rows[0].refunding
+
+
+def _is_last(step: StepView) -> bool:
+    """Whether nothing need follow: the order has ended, and a refund of it is not under way."""
+    return step.status in TERMINAL and step.refund_status != RefundStatus.PENDING
 
 
 def last_seen(header: str | None) -> int:

@@ -5,9 +5,11 @@ more than the rows.
 """
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ARRAY, BigInteger, CheckConstraint, DateTime, Index, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -89,7 +91,8 @@ class LineRow(Tables, table=True):
 
 
 class TimelineRow(Tables, table=True):
-    """Each status that an order has had. `position` counts from 1 and is also the id of the live stream's events.
+    """Each status that an order has had, and each that its refunds have had: those rows name the refund. `position`
+    counts from 1 and is also the id of the live stream's events.
 
     `note` is what whoever brought it about had to say.
     """
@@ -104,6 +107,36 @@ class TimelineRow(Tables, table=True):
     at: datetime = Field(sa_type=DateTime(timezone=True))
     # The caller whose request led to it; None where that was an event, or nobody was asked who they are.
     actor: str | None = Field(default=None, sa_type=Text)
+    refund_id: UUID | None = Field(default=None)
+    refund_status: str | None = Field(default=None, sa_type=Text)
+
+
+class RefundRow(Tables, table=True):
+    """A refund of a confirmed order, or of a part of it. `lines` has how much of which item, if it is for lines.
+
+    `reason` is what whoever asked for it had to say, and `failure` why it failed.
+    """
+
+    __tablename__ = "refund"
+    __table_args__ = (
+        CheckConstraint("status IN ('PENDING', 'SUCCEEDED', 'FAILED')", name="refund_status"),
+        CheckConstraint("amount > 0", name="refund_amount"),
+        Index("refund_order", "order_id"),
+        Index("refund_pending", "requested_at", postgresql_where=text("status = 'PENDING'")),
+    )
+
+    id: UUID = Field(primary_key=True)
+    order_id: UUID
+    amount: int = Field(sa_type=BigInteger)
+    lines: list[dict[str, Any]] = Field(sa_type=JSONB)
+    restock: bool
+    status: str = Field(sa_type=Text)
+    reason: str | None = Field(default=None, sa_type=Text)
+    failure: str | None = Field(default=None, sa_type=Text)
+    # The caller that asked for it; None where nobody was asked who they are.
+    actor: str | None = Field(default=None, sa_type=Text)
+    requested_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": _CLOCK})
+    settled_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
 
 
 class ItemRow(Tables, table=True):

@@ -51,7 +51,7 @@ class Running:
         return int(self.database.execute(f"SELECT count(*) AS n FROM {table}")[0].n)
 
 
-TABLES = "orders, order_line, timeline, item, idempotency, inbox, outbox, job"
+TABLES = "orders, order_line, timeline, refund, item, idempotency, inbox, outbox, job"
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,9 @@ REQUESTS: dict[str, Any] = {
     "GET /order/{order_id}": None,
     "GET /order/{order_id}/events": None,
     "POST /order/{order_id}/cancel": {"reason": "Too many"},
+    "POST /order/{order_id}/refund": {"amount": 1},
 }
+REFUND = "POST /order/{order_id}/refund"
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +77,12 @@ def listed(service: Any, headers: dict[str, str], **query: str) -> list[str]:
     return [order["id"] for order in service.client.get("/order", headers=headers, params=query).json()]
 
 
+def confirm(database: Database, order: str) -> None:
+    database.execute("UPDATE orders SET status = 'CONFIRMED' WHERE id = %(id)s", id=order)
+
+
 def test_every_route_gives_every_sort_of_caller_what_is_its_due(
-    service: Any, asked: list[Requirement], sorts: Callers
+    service: Any, database: Database, asked: list[Requirement], sorts: Callers
 ) -> None:
     assert {name_of(one) for one in asked} == set(REQUESTS), "say in REQUESTS how a new route is called"
     wrong = []
@@ -85,6 +91,8 @@ def test_every_route_gives_every_sort_of_caller_what_is_its_due(
         for sort in SORTS:
             for way in ("token", "key") if sort in IDENTIFIED else ("token",):
                 order = place(service, sorts.headers(OWNER))
+                if name_of(one) == REFUND:  # of what is confirmed, and everything else of what is not yet
+                    confirm(database, order)
                 path = one.route.path.replace("{order_id}", order)
                 headers = sorts.headers(sort, way)
                 status, answered, body = status_and_body(service.client, method, path, headers, REQUESTS[name_of(one)])
@@ -94,7 +102,7 @@ def test_every_route_gives_every_sort_of_caller_what_is_its_due(
                     assert answered["content-type"] == "application/problem+json"
                     assert answered["www-authenticate"].startswith('Bearer realm="oms"')
                     assert OWNER.encode() not in body
-                assert status in {202, 404} or sort != OTHER or order.encode() not in body
+                assert status in {202, 403, 404} or sort != OTHER or order.encode() not in body
     assert wrong == []
 
 
@@ -111,7 +119,7 @@ def test_another_s_order_is_answered_as_one_that_does_not_exist(
                 )
                 for about in (order, nothing)
             ]
-            assert [status for status, _, _ in answers] == [404, 404]
+            assert [status for status, _, _ in answers] == [403 if OPERATOR in one.scopes else 404] * 2
             assert answers[0][2] == answers[1][2]
 
 
@@ -181,6 +189,20 @@ def test_the_timeline_says_who_cancelled_an_order_and_another_s_attempt_changes_
     assert [step.get("actor") for step in cancelled.json()["timeline"]] == [OWNER, OPERATOR]
     again = service.client.post(f"/order/{order}/cancel", headers={**sorts.headers(OTHER), **key})
     assert again.status_code == 404, "an answer that another caller's key has got is not given away"
+
+
+def test_the_timeline_says_who_refunded_an_order_and_keys_are_the_caller_s_own(
+    service: Any, database: Database, sorts: Callers
+) -> None:
+    order, key = place(service, sorts.headers(OWNER)), {"Idempotency-Key": "the-same"}
+    confirm(database, order)
+    path = f"/order/{order}/refund"
+    assert service.client.post(path, json={"amount": 1}, headers={**sorts.headers(OWNER), **key}).status_code == 403
+    made = service.client.post(path, json={"amount": 1, "reason": "late"}, headers={**sorts.headers(OPERATOR), **key})
+    assert (made.status_code, made.json()["actor"]) == (202, OPERATOR)
+    shown = service.client.get(f"/order/{order}", headers=sorts.headers(OWNER)).json()
+    assert [(step.get("actor"), step.get("note")) for step in shown["timeline"]] == [(OWNER, None), (OPERATOR, "late")]
+    place(service, sorts.headers(OWNER), **key)
 
 
 def test_while_nobody_is_asked_a_timeline_names_nobody_and_credentials_change_nothing(

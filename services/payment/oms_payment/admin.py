@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Path, Response
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from sqlalchemy import Row
 
 from oms_chassis.admin import paging
@@ -25,15 +25,18 @@ from oms_chassis.laterreleases import OfLaterRelease, extensible
 from oms_chassis.messaging import outbox
 from oms_contracts.events import PaymentRefunded
 from oms_contracts.topics import PAYMENT_REFUNDED
-from oms_payment import repository
-from oms_payment.domain import Payment, State
+from oms_payment import repository, resolving
+from oms_payment.domain import Payment, RefundState, State
 from oms_payment.jobs import charging, refunding
 from oms_payment.problems import (
     ChargeOpen,
     NoSuchPayment,
+    NoSuchRefund,
     NothingToClose,
     PaymentOfLaterRelease,
     PaymentSettled,
+    RefundSettled,
+    RefundTooLarge,
 )
 
 router = APIRouter(prefix=PREFIX)
@@ -41,8 +44,20 @@ OrderId = Annotated[str, Path(max_length=64, pattern=STORABLE)]
 OPEN = (State.PENDING, State.REFUNDING)
 
 
+class RefundView(View):
+    """A refund that was asked for of a confirmed order. `reason` is why it failed."""
+
+    refund_id: str
+    state: Annotated[str, extensible(RefundState)]
+    amount: int
+    reason: str | None
+    reference: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
 class PaymentView(View):
-    """A payment as it is in this service's books."""
+    """A payment as it is in this service's books, with the refunds that were asked for of it."""
 
     order_id: str
     state: Annotated[str, extensible(State)]
@@ -53,6 +68,7 @@ class PaymentView(View):
     reason: str | None
     created_at: datetime
     updated_at: datetime
+    refunds: Annotated[list[RefundView], BeforeValidator(lambda found: found or [])]
 
 
 class PaymentDetail(PaymentView):
@@ -63,10 +79,12 @@ class PaymentDetail(PaymentView):
 
 class Resolution(Body):
     """How a payment is to be settled: `ask` the gateway now; `close` the charge, so that the gateway says what became
-    of it and never charges it later; or note that the money `was-refunded` by another way, under this reference."""
+    of it and never charges it later; or note that the money `was-refunded` by another way, under this reference. With
+    `refund`, it is this refund that is settled, and not the payment: the gateway is asked again to make it."""
 
     how: Literal["ask", "close", "was-refunded"] = "ask"
     reference: Visible | None = Field(default=None, max_length=100, pattern=PRINTABLE)
+    refund: str | None = Field(default=None, min_length=1, max_length=64, pattern=PRINTABLE)
 
     @model_validator(mode="after")
     def _names_the_refund(self) -> Self:
@@ -84,10 +102,11 @@ def list_payments(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> list[PaymentView]:
-    """By default those that are open. Pages by cursor: the Link header leads to further ones."""
+    """By default those that are open, or have a refund that is. Pages by cursor: the Link header leads to further
+    ones."""
     after = "" if cursor is None else pages.decode(cursor, pages.text)
     states = [one.value for one in OPEN] if state == "open" else [state] if state else None
-    rows = repository.page(service.database, states, reason, after, limit + 1)
+    rows = repository.page(service.database, states, reason, after, limit + 1, with_refunds=state == "open")
     query = {"state": state, "reason": reason, "limit": limit}
     return paging.page(response, "/payments", query, rows, PaymentView.of, "order_id")
 
@@ -103,13 +122,26 @@ def show_payment(service: Administered, order_id: OrderId) -> PaymentDetail:
 @router.post(
     "/payments/{order_id}/resolve",
     summary="Settle a payment that is open",
-    responses=documented(NoSuchPayment, PaymentSettled, PaymentOfLaterRelease, ChargeOpen, NothingToClose),
+    responses=documented(
+        NoSuchPayment,
+        NoSuchRefund,
+        PaymentSettled,
+        RefundSettled,
+        PaymentOfLaterRelease,
+        ChargeOpen,
+        NothingToClose,
+        RefundTooLarge,
+    ),
 )
 def resolve_payment(service: Administered, act: Act, order_id: OrderId, resolution: Resolution) -> PaymentView:
     """The answer is the payment as it is then; the gateway's word may take some more seconds."""
     with act.transaction(service.database) as transaction:
         before = _row(transaction, order_id)
-        _resolve(transaction, _open(transaction, order_id), before, resolution)
+        refund_id = resolution.refund or _only_open_refund(before)
+        if refund_id is None:
+            _resolve(transaction, _open(transaction, order_id), before, resolution)
+        else:
+            resolving.resolve(transaction, order_id, refund_id, resolution.how, resolution.reference)
         after = _row(transaction, order_id)
         how = resolution.how if resolution.reference is None else f"{resolution.how}: {resolution.reference}"
         act.record(transaction, "payments.resolve", order_id, _state(before), _state(after) | {"how": how})
@@ -125,6 +157,12 @@ def _resolve(transaction: Transaction, payment: Payment, row: Row[Any], resoluti
     else:
         for queue in (charging.QUEUE, refunding.QUEUE):
             interventions.make_due(transaction, queue, payment.order_id)
+
+
+def _only_open_refund(row: Row[Any]) -> str | None:
+    """The refund that is meant where none is named: the one that is open of a payment that is not."""
+    found = [one["refund_id"] for one in row.refunds or () if one["state"] != RefundState.SUCCEEDED]
+    return found[0] if len(found) == 1 and row.state not in OPEN else None
 
 
 def _note_refund(transaction: Transaction, payment: Payment, row: Row[Any], reference: str) -> None:
@@ -156,4 +194,6 @@ def _open(transaction: Transaction, order_id: str) -> Payment:
 
 
 def _state(row: Row[Any]) -> dict[str, Any]:
-    return {"state": row.state, "chargeId": row.charge_id, "refundId": row.refund_id}
+    refunds = {one["refund_id"]: one["state"] for one in row.refunds or ()}
+    shown = {"state": row.state, "chargeId": row.charge_id, "refundId": row.refund_id}
+    return {**shown, "refunds": refunds} if refunds else shown

@@ -30,6 +30,15 @@ class State(StrEnum):
     REFUNDED = "REFUNDED"
 
 
+class RefundState(StrEnum):
+    """How far a refund has come that was asked for of a confirmed order. An operator may make a FAILED one PENDING or
+    SUCCEEDED; the payment stays COMPLETED."""
+
+    PENDING = "PENDING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+
 class Step(Enum):
     """What an attempt at a charge does."""
 
@@ -100,3 +109,22 @@ class Payment:
 def failure_reason(code: str | None) -> str:
     """A gateway's code for a decline, spelt like the other reasons of events: `lost_card` is `lost-card`."""
     return (code or "card_declined").replace("_", "-")
+
+
+@dataclass(frozen=True)
+class Charged:
+    """A payment as far as refunds of it go: what was charged, and what is given back, or about to be."""
+
+    state: State
+    amount: int
+    currency: str
+    given: int
+
+
+def refusal(charged: Charged | None, amount: int, currency: str) -> str | None:
+    """Why so much cannot be given back; None if it can."""
+    if charged is None or charged.state is not State.COMPLETED:
+        return "not-charged"
+    if charged.currency != currency:
+        return "another-currency"
+    return "more-than-remains" if amount > charged.amount - charged.given else None

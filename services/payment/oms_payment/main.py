@@ -3,11 +3,11 @@
 from oms_chassis.messaging.consumer import Subscription
 from oms_chassis.runtime.cli import main
 from oms_chassis.runtime.service import Components, Context, Service
-from oms_contracts.topics import INVENTORY_REJECTED, ORDER_CANCELLED, ORDER_CREATED
+from oms_contracts.topics import INVENTORY_REJECTED, ORDER_CANCELLED, ORDER_CREATED, ORDER_REFUND_REQUESTED
 from oms_gateway import operator_routes, provider
-from oms_payment import handlers, repository
+from oms_payment import handlers, repository, requests
 from oms_payment.admin import router
-from oms_payment.jobs import charging, refunding
+from oms_payment.jobs import charging, refunding, requested
 from oms_payment.settings import PaymentSettings
 
 
@@ -21,12 +21,14 @@ def build(context: Context) -> Components:
             Subscription(ORDER_CREATED, handlers.order_created),
             Subscription(INVENTORY_REJECTED, handlers.give_back),
             Subscription(ORDER_CANCELLED, handlers.give_back),
+            Subscription(ORDER_REFUND_REQUESTED, requests.refund_requested),
         ],
         job_queues=[
             charging.job_queue(
                 gateway, settings.gateway_connections, settings.charge_patience_seconds, context.registry
             ),
             refunding.job_queue(gateway),
+            requested.job_queue(gateway),
         ],
         admin=[router, *operator_routes(named, gateway)],
         states=repository.states,

@@ -31,3 +31,21 @@ class NothingToClose(Problem):
     """Only a charge whose outcome is not known can be closed."""
 
     status, kind, title = 409, "nothing-to-close", "No charge of this payment is open"
+
+
+class NoSuchRefund(Problem):
+    """The order has no such refund, or its request has not been processed here."""
+
+    status, kind, title = 404, "no-such-refund", "There is no such refund of this order"
+
+
+class RefundSettled(Problem):
+    """The money has gone back."""
+
+    status, kind, title = 409, "refund-settled", "This refund has succeeded"
+
+
+class RefundTooLarge(Problem):
+    """Other refunds have been made since this one failed."""
+
+    status, kind, title = 409, "refund-too-large", "Less than that remains of what was charged"

@@ -1,7 +1,7 @@
 """What the jobs carry. There is no HTTP here: this service has no public routes (so no api.py either)."""
 
 from oms_contracts.envelope import Message
-from oms_contracts.events import Currency, Identifier, Minor, Text
+from oms_contracts.events import Currency, Identifier, Minor, Positive, Text
 
 
 class ChargeOrder(Message):
@@ -20,3 +20,13 @@ class RefundOrder(Message):
     total: Minor
     currency: Currency
     charge_id: str | None = None
+
+
+class RequestedRefund(Message):
+    """A refund of a confirmed order to be made."""
+
+    order_id: Identifier
+    refund_id: Identifier
+    amount: Positive
+    currency: Currency
+    charge_id: Text

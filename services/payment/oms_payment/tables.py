@@ -1,8 +1,8 @@
-"""The table of payments. Amounts are in minor units."""
+"""The tables of payments. Amounts are in minor units."""
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, Text, func
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, Index, Text, func, text
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -35,3 +35,30 @@ class PaymentRow(Tables, table=True):
         sa_type=DateTime(timezone=True),
         sa_column_kwargs={"server_default": func.now()},
     )
+
+
+class RequestedRefundRow(Tables, table=True):
+    """A refund that was asked for of a confirmed order. `reference` is what the gateway, or an operator, calls it by.
+
+    What is not FAILED never comes to more than the payment: that is decided while the payment's row is locked.
+    """
+
+    __tablename__ = "requested_refund"
+    __table_args__ = (
+        CheckConstraint("state IN ('PENDING', 'SUCCEEDED', 'FAILED')", name="requested_refund_state"),
+        CheckConstraint("amount > 0", name="requested_refund_amount"),
+        CheckConstraint("(state = 'SUCCEEDED') = (reference IS NOT NULL)", name="requested_refund_reference"),
+        Index("requested_refund_order", "order_id"),
+        # Nearly every refund succeeds: an operator asks for the others.
+        Index("requested_refund_open", "order_id", postgresql_where=text("state <> 'SUCCEEDED'")),
+    )
+
+    refund_id: str = Field(primary_key=True, sa_type=Text)
+    order_id: str = Field(sa_type=Text)
+    amount: int = Field(sa_type=BigInteger)
+    currency: str = Field(sa_type=Text)
+    state: str = Field(sa_type=Text)
+    reason: str | None = Field(default=None, sa_type=Text)
+    reference: str | None = Field(default=None, sa_type=Text)
+    created_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})
+    updated_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})

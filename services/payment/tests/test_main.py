@@ -23,9 +23,10 @@ def test_the_service_reads_what_the_catalogue_says_and_has_no_public_routes() ->
         "orderCreatedEvent",
         "inventoryRejectedEvent",
         "orderCancelledEvent",
+        "orderRefundRequestedEvent",
     }
     assert all("payment" in one.topic.read_by for one in parts.subscriptions)
-    assert [job_queue.name for job_queue in parts.job_queues] == ["charge", "refund"]
+    assert [job_queue.name for job_queue in parts.job_queues] == ["charge", "refund", "requested-refund"]
     assert not parts.routers
 
 

@@ -14,6 +14,7 @@ WHERE queue = %(queue)s AND subject = %(subject)s RETURNING 1
 """
 _WAITING = "SELECT 1 FROM job WHERE subject = ANY(%(subjects)s) AND dead_at IS NULL LIMIT 1"
 _ERASE = "DELETE FROM job WHERE subject = ANY(%(subjects)s) AND dead_at IS NOT NULL RETURNING 1"
+_DROP_ONE = "DELETE FROM job WHERE queue = %(queue)s AND id = %(id)s"
 _DROP = "DELETE FROM job WHERE queue = %(queue)s AND subject = %(subject)s"
 
 
@@ -33,6 +34,11 @@ def end_patience(transaction: Transaction, queue: str, subject: str) -> bool:
 def drop(transaction: Transaction, queue: str, subject: str) -> None:
     """Make no further call about a subject. The outcome of one that is under way is not settled."""
     transaction.run(_DROP, queue=queue, subject=subject)
+
+
+def drop_one(transaction: Transaction, queue: str, job_id: str) -> None:
+    """Make one call no more, as `drop` does with all about a subject."""
+    transaction.run(_DROP_ONE, queue=queue, id=job_id)
 
 
 def is_waiting(transaction: Transaction, subjects: Sequence[str]) -> bool:

@@ -78,6 +78,9 @@ _FIND_REFUND: LiteralString = "SELECT id, charge_id, amount FROM gateway_simulat
 _REFUNDS_OF: LiteralString = """
 SELECT id, charge_id, amount FROM gateway_simulator.refund WHERE charge_id = %(charge_id)s ORDER BY made_at, id
 """
+_REQUESTED: LiteralString = """
+SELECT split_part(key, ':', 3), id FROM gateway_simulator.refund WHERE split_part(key, ':', 3) <> '' ORDER BY id
+"""
 _FAIL: LiteralString = "INSERT INTO gateway_simulator.failed_call (key) VALUES (%(key)s) ON CONFLICT DO NOTHING"
 
 
@@ -179,6 +182,16 @@ def refunds_by_order(url: str) -> dict[str, list[Refund]]:
     return _by_order(url, Refund, "id, charge_id, amount", "refund")
 
 
+def requested_refunds(url: str) -> dict[str, list[str]]:
+    """Of each refund that was asked for of an order, by its id, the gateway's ids of what was given back for it."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    with psycopg.connect(url) as connection:
+        if _is_there(connection, "refund"):
+            for refund_id, gateway_id in connection.execute(_REQUESTED):
+                found[refund_id].append(gateway_id)
+    return dict(found)
+
+
 def net_by_order(url: str) -> dict[str, int]:
     """What each order's customer has paid in the end: approved charges less refunds, in minor units."""
     net = {order: sum(c.amount for c in charges if c.approved) for order, charges in charges_by_order(url).items()}
@@ -190,9 +203,13 @@ def net_by_order(url: str) -> dict[str, int]:
 def _by_order(url: str, kind: type[Entry], columns: LiteralString, table: LiteralString) -> dict[str, list[Entry]]:
     found: defaultdict[str, list[Entry]] = defaultdict(list)
     with psycopg.connect(url) as connection:
-        if connection.execute(f"SELECT to_regclass('gateway_simulator.{table}')").fetchone() == (None,):
+        if not _is_there(connection, table):
             return {}
         sql = f"SELECT split_part(key, ':', 1), {columns} FROM gateway_simulator.{table} ORDER BY made_at, key"
         for order, *fields in connection.execute(sql):
             found[order].append(kind(*fields))
     return dict(found)
+
+
+def _is_there(connection: psycopg.Connection, table: LiteralString) -> bool:
+    return connection.execute(f"SELECT to_regclass('gateway_simulator.{table}')").fetchone() != (None,)

@@ -160,5 +160,5 @@ def states(database: Database, orders: Sequence[str]) -> dict[str, str]:
 
 
 def retentions(days: float | None) -> Sequence[Retention]:
-    """Allocations with their reservations: the stock that they took has been sold."""
-    return of_orders("allocation", "at", days, ended="true", also=("reservation",))
+    """Allocations with their reservations and returns: the stock that they took has been sold."""
+    return of_orders("allocation", "at", days, ended="true", also=("reservation", "stock_return"))

@@ -14,9 +14,11 @@ WHERE id = ANY(%(ids)s::uuid[]) AND email <> %(email)s RETURNING 1
 """
 _LOCK = """
 SELECT 1 FROM (SELECT status FROM orders WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE) AS theirs
-WHERE status NOT IN ('CONFIRMED', 'CANCELLED') LIMIT 1
+WHERE status NOT IN ('CONFIRMED', 'CANCELLED')
+UNION ALL SELECT 1 FROM refund WHERE order_id = ANY(%(ids)s::uuid[]) AND status = 'PENDING' LIMIT 1
 """
 _NOTES = "UPDATE timeline SET note = NULL WHERE order_id = ANY(%(ids)s::uuid[]) AND note IS NOT NULL"
+_REASONS = "UPDATE refund SET reason = NULL WHERE order_id = ANY(%(ids)s::uuid[]) AND reason IS NOT NULL"
 _ANSWERS = "DELETE FROM idempotency WHERE order_id = ANY(%(ids)s::uuid[])"
 
 
@@ -26,13 +28,14 @@ def find(database: Database, email: str) -> Rows:
 
 
 def are_under_way(transaction: Transaction, ids: Sequence[str]) -> bool:
-    """Whether one of these orders has not ended; none of them changes until this transaction ends."""
+    """Whether one of these orders has not ended, or is being refunded; none changes until this transaction ends."""
     return bool(transaction.run(_LOCK, ids=list(ids)))
 
 
 def erase(transaction: Transaction, ids: Sequence[str]) -> int:
-    """Erase the customer from these orders, their notes, and the answers that idempotency keys replay; how many orders
-    there were. Within the time of its key, a repeated request is a new one then."""
+    """Erase the customer from these orders, their notes, the reasons of their refunds, and the answers that idempotency
+    keys replay; how many orders there were. Within the time of its key, a repeated request is a new one then."""
     transaction.run(_NOTES, ids=list(ids))
+    transaction.run(_REASONS, ids=list(ids))
     transaction.run(_ANSWERS, ids=list(ids))
     return len(transaction.run(_ERASE, ids=list(ids), **PERSONAL))

@@ -22,6 +22,8 @@ from oms_order.tables import OrderRow, TimelineRow
 _STATE = ("status", "reason", "facts", "version")  # what events change
 _STEP = ("position", "status", "reason")
 _CARD = ("card_brand", "card_last4", "card_expiry")
+_CUSTOMER = ("name", "email", "phone", "phone_e164")
+_LINE = ("item_id", "name", "quantity", "unit_price")
 _SUMMARY = names(OrderRow, without=("facts", "version", "card_token", "owner", *_CARD))
 _OWNED = "(%(owner)s::text IS NULL OR owner = %(owner)s)"  # by nobody in particular, where nobody is asked for it
 
@@ -44,8 +46,18 @@ FROM changed c, json_to_recordset(c.steps) AS s({typed(TimelineRow, *_STEP)})
 _DETAIL = f"""
 SELECT {_SUMMARY}, {names(OrderRow, *_CARD)},
     (SELECT json_agg(line ORDER BY position) FROM order_line line WHERE line.order_id = orders.id) AS lines,
-    (SELECT json_agg(step ORDER BY position) FROM timeline step WHERE step.order_id = orders.id) AS timeline
+    (SELECT json_agg(step ORDER BY position) FROM timeline step WHERE step.order_id = orders.id) AS timeline,
+    (SELECT json_agg(refund ORDER BY requested_at, id) FROM refund WHERE refund.order_id = orders.id) AS refunds,
+    (SELECT sum(CASE WHEN refund.status = 'SUCCEEDED' THEN amount ELSE 0 END)::bigint FROM refund
+        WHERE refund.order_id = orders.id) AS refunded
 FROM orders WHERE id = %(id)s AND {_OWNED}
+"""
+_CONTENT = f"""
+SELECT id::text, {names(OrderRow, *_CUSTOMER)}, total, currency, (
+    SELECT json_agg(json_build_object({", ".join(f"'{name}', {name}" for name in _LINE)}) ORDER BY position)
+    FROM order_line WHERE order_id = orders.id
+) AS lines
+FROM orders WHERE id = ANY(%(ids)s::uuid[])
 """
 _CONDITIONS = {
     "email": "lower(email) = lower(%(email)s)",
@@ -53,7 +65,11 @@ _CONDITIONS = {
     "before": "id < %(before)s",
     "owner": "owner = %(owner)s",
 }
-_PROGRESS = f"SELECT status, version FROM orders WHERE id = %(id)s AND {_OWNED}"
+_PROGRESS = f"""
+SELECT status, version,
+    EXISTS (SELECT FROM refund WHERE refund.order_id = orders.id AND refund.status = 'PENDING') AS refunding
+FROM orders WHERE id = %(id)s AND {_OWNED}
+"""
 
 
 def _applies(rule: Rule) -> str:
@@ -123,8 +139,14 @@ def detail(at: Database | Transaction, order_id: UUID, owner: str | None = None)
     return at.run(_DETAIL, **params) if isinstance(at, Transaction) else at.execute(_DETAIL, **params)
 
 
+def contents(transaction: Transaction, ids: Sequence[str]) -> Rows:
+    """Of each of these orders the `id`, the customer's columns, the `total`, the `currency` and the `lines`."""
+    return transaction.run(_CONTENT, ids=list(ids))
+
+
 def progress(database: Database, order_id: UUID, owner: str | None = None) -> Rows:
-    """The order's `status` and `version`, if there is one (of this owner, if one is given)."""
+    """The order's `status` and `version`, and whether `refunding` it is under way, if there is one (of this owner, if
+    one is given)."""
     return database.execute(_PROGRESS, id=order_id, owner=owner)
 
 

@@ -31,14 +31,24 @@ UPDATE payment AS p SET {assigned(PaymentRow, *_CHANGING, of="r")}, updated_at =
 FROM json_to_recordset(%(rows)s::json) AS r({typed(PaymentRow, "order_id", *_CHANGING)})
 WHERE p.order_id = r.order_id
 """
-_ROW = names(PaymentRow)
+_ROW = f"""{names(PaymentRow)}, (
+    SELECT json_agg(refund ORDER BY created_at, refund_id) FROM requested_refund refund
+    WHERE refund.order_id = payment.order_id
+) AS refunds"""
+_OPEN = """
+SELECT order_id FROM requested_refund
+WHERE state <> 'SUCCEEDED' AND (%(reason)s::text IS NULL OR reason = %(reason)s)
+"""
 _PAGE = f"""
 SELECT {_ROW} FROM payment
-WHERE order_id > %(after)s AND (%(states)s::text[] IS NULL OR state = ANY(%(states)s))
-    AND (%(reason)s::text IS NULL OR reason = %(reason)s)
+WHERE order_id > %(after)s AND (
+    (%(states)s::text[] IS NULL OR state = ANY(%(states)s)) AND (%(reason)s::text IS NULL OR reason = %(reason)s)
+    OR %(with_refunds)s AND order_id IN ({_OPEN})
+)
 ORDER BY order_id LIMIT %(limit)s
 """
-_FIND = f"SELECT {_ROW} FROM payment WHERE order_id = %(order)s FOR UPDATE"
+_FIND = f"SELECT {_ROW} FROM payment WHERE order_id = %(order)s FOR UPDATE OF payment"
+_ENDED = "state IN ('COMPLETED', 'FAILED', 'REFUNDED')"
 _STATES = "SELECT order_id, state FROM payment WHERE order_id = ANY(%(orders)s)"
 
 
@@ -62,13 +72,24 @@ def update(transaction: Transaction, payments: Iterable[Payment]) -> None:
     transaction.run_rows(_UPDATE, (vars(payment) for payment in payments))
 
 
-def page(database: Database, states: Sequence[str] | None, reason: str | None, after: str, limit: int) -> Rows:
-    """Payments in these states (None: in any), in the order of their orders' ids: those after this one."""
-    return database.execute(_PAGE, states=states and list(states), reason=reason, after=after, limit=limit)
+def page(
+    database: Database,
+    states: Sequence[str] | None,
+    reason: str | None,
+    after: str,
+    limit: int,
+    *,
+    with_refunds: bool = False,
+) -> Rows:
+    """Payments in these states (None: in any), in the order of their orders' ids: those after this one. With
+    `with_refunds`, those, too, of which a refund that was asked for is open."""
+    return database.execute(
+        _PAGE, states=states and list(states), reason=reason, after=after, limit=limit, with_refunds=with_refunds
+    )
 
 
 def find(transaction: Transaction, order_id: str) -> Rows:
-    """The order's payment, if there is one; nobody else changes it until this transaction ends."""
+    """The order's payment with its `refunds`, if there is one; nobody else changes it until this transaction ends."""
     return transaction.run(_FIND, order=order_id)
 
 
@@ -79,7 +100,7 @@ def states(database: Database, orders: Sequence[str]) -> dict[str, str]:
 
 def retentions(days: float | None) -> Sequence[Retention]:
     """Payments that move no money any more."""
-    return of_orders("payment", "updated_at", days, ended="state IN ('COMPLETED', 'FAILED', 'REFUNDED')")
+    return of_orders("payment", "updated_at", days, ended=_ENDED, also=("requested_refund",))
 
 
 def _payment(row: Row[Any]) -> Payment:

@@ -1,0 +1,19 @@
+"""What a request says of items: how much of which."""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from oms_chassis.http.bodies import PRINTABLE, Body
+
+MAX_LINES = 100
+MAX_QUANTITY = 10_000
+MAX_TOTAL = 10**15  # minor units: far beyond any order, far below what a bigint holds
+ItemId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=PRINTABLE)]
+
+
+class ItemBody(Body):
+    """How much of which item."""
+
+    id: ItemId
+    quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY)]

@@ -1,0 +1,71 @@
+"""What the HTTP interface takes and gives of refunds. Amounts are in minor units of the order's currency."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+from oms_chassis.http.bodies import PRINTABLE, Body, View
+from oms_chassis.http.problems import InvalidRequest
+from oms_chassis.laterreleases import extensible
+from oms_order.lines import MAX_LINES, MAX_TOTAL, ItemBody
+from oms_order.refunds import RefundStatus
+
+# One of the two: a schema of JSON says so, and `check` does.
+_EITHER: dict[str, Any] = {
+    "oneOf": [
+        {"required": ["lines"], "properties": {"lines": {"type": "array"}, "amount": {"type": "null"}}},
+        {
+            "required": ["amount"],
+            "properties": {
+                "amount": {"type": "integer"},
+                "lines": {"type": "null"},
+                "restock": {"enum": [False]},
+            },
+        },
+    ]
+}
+
+
+class RefundBody(Body):
+    """What to refund: lines of the order, at the price that was paid for them, or an amount. With `restock`, the lines
+    go back into the stock."""
+
+    model_config = ConfigDict(json_schema_extra=_EITHER)
+
+    lines: Annotated[list[ItemBody], Field(min_length=1, max_length=MAX_LINES)] | None = None
+    amount: Annotated[int, Field(ge=1, le=MAX_TOTAL)] | None = None
+    restock: bool = False
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=PRINTABLE)] | None = None
+
+    def check(self) -> None:
+        """Raise InvalidRequest unless it is for lines or for an amount."""
+        if (self.lines is None) == (self.amount is None):
+            message = "is required, or amount is" if self.lines is None else "cannot go with amount"
+            raise InvalidRequest(("lines", message), ("amount", message.replace("amount", "lines")))
+        if self.restock and self.lines is None:
+            raise InvalidRequest(("restock", "goes with lines only"))
+
+
+class RefundedView(View):
+    """A line of a refund."""
+
+    id: str
+    quantity: int
+
+
+class RefundView(View):
+    """A refund of an order. `failure` is why it failed; `actor` is the caller that asked for it, if anybody was asked
+    who they are."""
+
+    id: UUID
+    status: Annotated[str, extensible(RefundStatus)]
+    amount: int
+    lines: list[RefundedView]
+    restock: bool
+    reason: str | None = None
+    failure: str | None = None
+    actor: str | None = None
+    requested_at: datetime
+    settled_at: datetime | None = None

@@ -1,0 +1,183 @@
+"""Refunding confirmed orders, in part or in full: the order's row decides what may still be, while it is locked.
+
+Payment then moves the money, inventory puts back what has come back, and the customer is notified once the money is on
+its way. The order stays CONFIRMED.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row
+
+from oms_chassis.db import Database, Rows, Transaction
+from oms_chassis.http.identity.callers import Caller
+from oms_chassis.http.problems import InvalidRequest
+from oms_chassis.laterreleases import known
+from oms_chassis.messaging import outbox
+from oms_chassis.runtime.threads import Task
+from oms_chassis.telemetry import tracing
+from oms_chassis.telemetry.logs import logger
+from oms_contracts.envelope import Event
+from oms_contracts.events import (
+    Customer,
+    Line,
+    OrderRefunded,
+    OrderRefundRequested,
+    RefundCompleted,
+    RefundedLine,
+    RefundFailed,
+)
+from oms_contracts.topics import ORDER_REFUND_REQUESTED, ORDER_REFUNDED, Topic
+from oms_order import acting, fingerprints, ids, refunds
+from oms_order.acting import Asked
+from oms_order.domain import Order
+from oms_order.problems import NotRefundable, RefundTooLarge
+from oms_order.refund_schemas import RefundBody, RefundView
+from oms_order.refunds import Bought, Given, Purchase, RefundStatus
+from oms_order.repository import orders
+from oms_order.repository import refunds as repository
+from oms_order.settings import OrderSettings
+from oms_order.tables import ERASED
+
+log = logger(__name__)
+
+MOST = 500  # refunds that one transaction asks for again
+Outcome = Event[RefundCompleted | RefundFailed]
+
+
+class Refunding:
+    """Refunds orders for operators."""
+
+    def __init__(self, settings: OrderSettings, database: Database) -> None:
+        self._settings, self._database = settings, database
+
+    def refund(self, order_id: UUID, body: RefundBody, key: str | None, caller: Caller) -> str:
+        """Ask for a refund; it as JSON, or the answer that the key got before. Raises Problem."""
+        body.check()
+        content = {"order": str(order_id), **body.model_dump(exclude_unset=True)}
+        fingerprint = fingerprints.of_act("refund", content, self._settings.fingerprint_keys)
+        with self._database.transaction() as transaction:
+
+            def act(order: Order) -> str:
+                return _request(transaction, order, body, caller)
+
+            return acting.answer(transaction, Asked(order_id, caller, key, fingerprint), act)
+
+
+def _request(transaction: Transaction, order: Order, body: RefundBody, caller: Caller) -> str:
+    (content,) = orders.contents(transaction, [order.id])
+    amount = _amount(_purchase(transaction, order, content), body)
+    lines = [{"id": line.id, "quantity": line.quantity} for line in body.lines or ()]
+    refund = {
+        "id": ids.new_id(),
+        "order_id": UUID(order.id),
+        "amount": amount,
+        "lines": lines,
+        "restock": body.restock,
+        "status": RefundStatus.PENDING,
+        "reason": body.reason or None,
+        "actor": caller.subject,
+    }
+    (row,) = repository.insert(transaction, refund)
+    step = _step(row, RefundStatus.PENDING, row.reason)
+    repository.write_steps(transaction, [{**step, "actor": caller.subject}])
+    outbox.emit(transaction, [_requested(row, content)])
+    return RefundView.of(row).model_dump_json(exclude_none=True)
+
+
+def _purchase(transaction: Transaction, order: Order, content: Row[Any]) -> Purchase:
+    given = [
+        Given(row.amount, known(RefundStatus, row.status), {line["id"]: line["quantity"] for line in row.lines})
+        for row in repository.of_order(transaction, UUID(order.id))
+    ]
+    return Purchase(order, content.total, [Bought(**line) for line in content.lines], given)
+
+
+def _amount(purchase: Purchase, body: RefundBody) -> int:
+    """What is to be refunded. Raises NotRefundable, InvalidRequest and RefundTooLarge."""
+    try:
+        purchase.check()
+        if body.lines is None:
+            return purchase.limit(body.amount or 0)
+        return purchase.limit(purchase.price([(line.id, line.quantity) for line in body.lines]))
+    except refunds.NotRefundable as error:
+        raise NotRefundable(detail=f"The order is {error.order.status}") from None
+    except refunds.WrongLines as error:
+        raise InvalidRequest(*error.errors.items()) from None
+    except refunds.MoreThanRemains as error:
+        raise RefundTooLarge(detail=f"What remains is {error.remaining}") from None
+
+
+def settle(status: RefundStatus, transaction: Transaction, events: list[Outcome]) -> None:
+    """Write what became of refunds; of each that has succeeded, the customer is notified, once."""
+    outcomes = {event.data.refund_id: event for event in events if ids.parse(event.data.refund_id)}
+    orders.lock(transaction, {event.subject for event in outcomes.values() if ids.parse(event.subject)})
+    asked = [row for row in repository.find(transaction, outcomes) if row.order_id == outcomes[row.id].subject]
+    for unknown in outcomes.keys() - {row.id for row in asked}:
+        log.warning("outcome_of_unknown_refund", refund_id=unknown, order_id=outcomes[unknown].subject)
+    news = [row for row in asked if refunds.settled(row.status, status)]
+    failures = {row.id: getattr(outcomes[row.id].data, "reason", None) for row in news}
+    repository.settle(transaction, [{"id": id_, "status": status, "failure": failures[id_]} for id_ in failures])
+    repository.write_steps(transaction, [_step(row, status, failures[row.id]) for row in news])
+    if status is RefundStatus.SUCCEEDED:
+        outbox.emit(transaction, _refunded(transaction, news, outcomes))
+
+
+def ask_again(database: Database, limit: float) -> None:
+    """Publish again which refunds are asked for that have no outcome after `limit` seconds: a message may be lost, and
+    whoever has settled one answers again."""
+    with database.transaction() as transaction:
+        late = repository.unanswered(transaction, limit, MOST)
+        contents = {row.id: row for row in orders.contents(transaction, [row.order_id for row in late])}
+        outbox.emit(transaction, [_requested(row, contents[row.order_id]) for row in late])
+
+
+def task(database: Database, stuck: float) -> Task:
+    """Asks again for outcomes that do not come, every so often."""
+    return Task("refunds", lambda: ask_again(database, stuck), stuck)
+
+
+def _step(row: Row[Any], status: RefundStatus, note: str | None) -> dict[str, object]:
+    return {"order_id": row.order_id, "refund_id": row.id, "refund_status": status, "note": note, "actor": None}
+
+
+def _requested(row: Row[Any], content: Row[Any]) -> tuple[Topic, Event[Any]]:
+    data = OrderRefundRequested(
+        order_id=content.id,
+        refund_id=str(row.id),
+        amount=row.amount,
+        currency=content.currency,
+        lines=_lines(row, content),
+        restock=row.restock,
+    )
+    return ORDER_REFUND_REQUESTED, ORDER_REFUND_REQUESTED.event(data, content.id, tracing.current())
+
+
+def _refunded(
+    transaction: Transaction, rows: Rows, outcomes: Mapping[str, Outcome]
+) -> Iterable[tuple[Topic, Event[Any]]]:
+    contents = {row.id: row for row in orders.contents(transaction, [row.order_id for row in rows])}
+    for row in rows:
+        content = contents[row.order_id]
+        if content.email == ERASED:
+            continue  # an operator settled it after its customer was erased: nobody is notified
+        data = OrderRefunded(
+            order_id=content.id,
+            customer=Customer(
+                name=content.name, email=content.email, phone_number=content.phone, phone_e164=content.phone_e164
+            ),
+            lines=[Line(**line) for line in content.lines],
+            total=content.total,
+            currency=content.currency,
+            refund_id=row.id,
+            amount=row.amount,
+            refunded=_lines(row, content),
+        )
+        trace = tracing.child(outcomes[row.id].traceparent)
+        yield ORDER_REFUNDED, ORDER_REFUNDED.event(data, content.id, trace)
+
+
+def _lines(row: Row[Any], content: Row[Any]) -> list[RefundedLine]:
+    names = {line["item_id"]: line["name"] for line in content.lines}
+    return [RefundedLine(item_id=line["id"], name=names[line["id"]], quantity=line["quantity"]) for line in row.lines]

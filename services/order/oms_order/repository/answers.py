@@ -1,0 +1,25 @@
+"""The answers that idempotency keys have got, of what is done to an order."""
+
+from uuid import UUID
+
+from oms_chassis.db import Rows, Transaction
+from oms_chassis.tables import names
+from oms_order.tables import IdempotencyRow
+
+_KEY = ("scope", "key", "fingerprint", "order_id", "answer")
+_FIND = "SELECT fingerprint, answer FROM idempotency WHERE scope = %(scope)s AND key = %(key)s"
+_KEEP = f"""
+INSERT INTO idempotency ({names(IdempotencyRow, *_KEY)})
+VALUES (%(scope)s, %(key)s, %(fingerprint)s, %(order_id)s, %(answer)s) ON CONFLICT DO NOTHING RETURNING 1
+"""
+
+
+def find(transaction: Transaction, scope: str, key: str) -> Rows:
+    """The `fingerprint` and the `answer` that a key has, if it was used."""
+    return transaction.run(_FIND, scope=scope, key=key)
+
+
+def keep(transaction: Transaction, scope: str, key: str, fingerprint: str, order_id: UUID, answer: str) -> bool:
+    """Keep the answer of a key; False if it was used for something else at the same time."""
+    kept = transaction.run(_KEEP, scope=scope, key=key, fingerprint=fingerprint, order_id=order_id, answer=answer)
+    return bool(kept)

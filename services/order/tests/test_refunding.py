@@ -1,0 +1,286 @@
+"""Refunding a confirmed order: what may be, what is published, and what the order shows of it."""
+
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from prometheus_client import CollectorRegistry
+from support.chassis import deliver, pending_events
+
+from oms_contracts import topics
+from oms_contracts.envelope import Event
+from oms_contracts.events import InventoryUpdated, RefundCompleted, RefundFailed
+from oms_order import handlers, refunding
+from oms_order.metrics import OrderMetrics
+from oms_order.requests import SAMPLE
+
+UNKNOWN = "0198c0de-0000-7000-8000-000000000000"
+ITEMS = [{"id": "Item1", "quantity": 2}, {"id": "Item2", "quantity": 3}]  # at 100 and 200: 800 in all
+TOTAL = 800
+ONE = {"lines": [{"id": "Item1", "quantity": 1}]}
+
+
+def place(service: Any) -> str:
+    return str(service.client.post("/order", json={**SAMPLE, "items": ITEMS}).json()["id"])
+
+
+def learn(service: Any, event: Event[Any]) -> None:
+    """Let the service consume an event."""
+    handle = {one.topic.name: one.handle for one in handlers.subscriptions(OrderMetrics(CollectorRegistry()))}
+    deliver(service.database, handle[event.type], [event])
+
+
+def confirm(service: Any, order_id: str) -> str:
+    (created,) = [e.data for e in pending_events(service.database, topics.ORDER_CREATED) if e.subject == order_id]
+    data = InventoryUpdated.model_validate(created.model_dump(by_alias=True))
+    learn(service, topics.INVENTORY_UPDATED.event(data, order_id))
+    return order_id
+
+
+@pytest.fixture
+def order(service: Any) -> str:
+    """A confirmed one."""
+    return confirm(service, place(service))
+
+
+def refund(service: Any, order_id: str, body: Any, key: str | None = None) -> Any:
+    headers = {"Idempotency-Key": key} if key else {}
+    return service.client.post(f"/order/{order_id}/refund", json=body, headers=headers)
+
+
+def requests(service: Any) -> list[Event[Any]]:
+    return pending_events(service.database, topics.ORDER_REFUND_REQUESTED)
+
+
+def shown(service: Any, order_id: str) -> Any:
+    return service.client.get(f"/order/{order_id}").json()
+
+
+def complete(service: Any, order_id: str, refund_id: str) -> None:
+    data = RefundCompleted(order_id=order_id, refund_id=refund_id, amount=100, currency="USD", reference="re-1")
+    learn(service, topics.REFUND_COMPLETED.event(data, order_id))
+
+
+def fail(service: Any, order_id: str, refund_id: str) -> None:
+    data = RefundFailed(order_id=order_id, refund_id=refund_id, amount=100, currency="USD", reason="gateway-refused")
+    learn(service, topics.REFUND_FAILED.event(data, order_id))
+
+
+def test_a_line_is_refunded_at_its_price_and_the_others_are_sent_all_that_they_need(service: Any, order: str) -> None:
+    answer = refund(service, order, {**ONE, "restock": True, "reason": "Broken"})
+    assert (answer.status_code, answer.headers["location"]) == (202, f"/order/{order}")
+    made = answer.json()
+    assert (made["status"], made["amount"], made["reason"]) == ("PENDING", 100, "Broken")
+    (event,) = requests(service)
+    assert (event.subject, event.data.refund_id, event.data.amount) == (order, made["id"], 100)
+    assert (event.data.currency, event.data.restock) == ("USD", True)
+    assert [(line.item_id, line.name, line.quantity) for line in event.data.lines] == [("Item1", "Item 1", 1)]
+
+
+def test_an_amount_is_refunded_without_any_line(service: Any, order: str) -> None:
+    made = refund(service, order, {"amount": 250}).json()
+    assert (made["amount"], made["lines"], made["restock"]) == (250, [], False)
+    (event,) = requests(service)
+    assert (event.data.amount, event.data.lines, event.data.restock) == (250, [], False)
+
+
+def test_the_order_stays_confirmed_and_shows_its_refunds_and_who_asked_why(service: Any, order: str) -> None:
+    made = refund(service, order, {**ONE, "reason": "Broken"}).json()
+    after = shown(service, order)
+    assert (after["status"], after["refunds"], after["refunded"]) == ("CONFIRMED", [made], 0)
+    step = after["timeline"][-1]
+    assert (step["position"], step["status"], step["note"]) == (4, "CONFIRMED", "Broken")
+    assert (step["refundId"], step["refundStatus"]) == (made["id"], "PENDING")
+
+
+def test_an_order_of_which_nothing_is_refunded_reads_as_before(service: Any, order: str) -> None:
+    assert {"refunds", "refunded"}.isdisjoint(shown(service, order))
+
+
+def test_a_refund_that_is_completed_is_shown_and_its_customer_notified_once(service: Any, order: str) -> None:
+    made = refund(service, order, ONE).json()
+    for _ in range(2):
+        complete(service, order, made["id"])
+    fail(service, order, made["id"])
+    after = shown(service, order)
+    assert (after["status"], after["refunded"]) == ("CONFIRMED", 100)
+    assert [(one["id"], one["status"]) for one in after["refunds"]] == [(made["id"], "SUCCEEDED")]
+    assert [step.get("refundStatus") for step in after["timeline"]] == [None, None, None, "PENDING", "SUCCEEDED"]
+    (event,) = pending_events(service.database, topics.ORDER_REFUNDED)
+    assert (event.data.refund_id, event.data.amount, event.data.customer.name) == (made["id"], 100, "Anjana")
+    assert [(line.name, line.quantity) for line in event.data.refunded] == [("Item 1", 1)]
+
+
+def test_a_refund_that_failed_says_why_and_may_succeed_after_all(service: Any, order: str) -> None:
+    made = refund(service, order, ONE).json()
+    fail(service, order, made["id"])
+    (failed,) = shown(service, order)["refunds"]
+    assert (failed["status"], failed["failure"]) == ("FAILED", "gateway-refused")
+    assert shown(service, order)["timeline"][-1]["note"] == "gateway-refused"
+    assert pending_events(service.database, topics.ORDER_REFUNDED) == []
+    complete(service, order, made["id"])
+    (succeeded,) = shown(service, order)["refunds"]
+    assert (succeeded["status"], "failure" in succeeded) == ("SUCCEEDED", False)
+    assert len(pending_events(service.database, topics.ORDER_REFUNDED)) == 1
+
+
+def test_an_outcome_of_a_refund_that_there_is_not_changes_nothing(service: Any, order: str) -> None:
+    other = confirm(service, place(service))
+    made = refund(service, order, ONE).json()
+    before = shown(service, order)
+    for order_id, refund_id in [(order, str(uuid4())), (order, "none"), (other, made["id"])]:
+        complete(service, order_id, refund_id)
+    assert shown(service, order) == before
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({}, ["lines", "amount"]),
+        ({**ONE, "amount": 1}, ["lines", "amount"]),
+        ({"lines": []}, ["lines"]),
+        ({"lines": [{"id": "Item1", "quantity": 0}]}, ["lines[0].quantity"]),
+        ({"lines": [{"id": "Item1", "quantity": -1}]}, ["lines[0].quantity"]),
+        ({"lines": [{"id": "Item1", "quantity": 3}]}, ["lines[0].quantity"]),
+        ({"lines": [{"id": "Item9", "quantity": 1}]}, ["lines[0].id"]),
+        ({"lines": [{"id": "Item2", "quantity": 1}, {"id": "Item2", "quantity": 1}]}, ["lines[1].id"]),
+        ({"lines": [{"id": "Item5", "quantity": 1}, {"id": "Item2", "quantity": 4}]},
+         ["lines[0].id", "lines[1].quantity"]),
+        ({"lines": [{"id": "Item1"}]}, ["lines[0].quantity"]),
+        ({"amount": 0}, ["amount"]),
+        ({"amount": -5}, ["amount"]),
+        ({"amount": 1.5}, ["amount"]),
+        ({"amount": "5"}, ["amount"]),
+        ({"amount": 5, "restock": True}, ["restock"]),
+        ({**ONE, "restock": "yes"}, ["restock"]),
+        ({**ONE, "reason": "x" * 201}, ["reason"]),
+        ({**ONE, "because": "of it"}, ["because"]),
+    ],
+)  # fmt: skip
+def test_a_body_that_asks_for_no_refund_is_refused_by_its_fields(
+    service: Any, order: str, body: dict[str, Any], fields: list[str]
+) -> None:
+    refused = refund(service, order, body)
+    assert (refused.status_code, [error["field"] for error in refused.json()["errors"]]) == (422, fields)
+    assert requests(service) == []
+
+
+def test_what_is_returned_already_is_not_returned_again_whatever_became_of_the_money(service: Any, order: str) -> None:
+    first, second = refund(service, order, ONE).json(), refund(service, order, ONE).json()
+    fail(service, order, first["id"])
+    refused = refund(service, order, ONE)
+    assert refused.status_code == 422
+    assert refused.json()["errors"] == [
+        {"field": "lines[0].quantity", "message": "must be at most 0, which is not refunded yet"}
+    ]
+    assert {event.data.refund_id for event in requests(service)} == {first["id"], second["id"]}
+
+
+def test_no_more_is_refunded_than_remains_of_what_was_paid(service: Any, order: str) -> None:
+    first = refund(service, order, {"amount": 700}).json()
+    for body in ({"amount": 101}, {"lines": [{"id": "Item2", "quantity": 1}]}):
+        refused = refund(service, order, body)
+        assert (refused.status_code, refused.json()["type"]) == (409, "/problems/refund-too-large")
+        assert refused.json()["detail"] == "What remains is 100"
+    complete(service, order, first["id"])
+    assert refund(service, order, {"amount": 101}).status_code == 409
+    assert refund(service, order, {"amount": 100}).status_code == 202
+    assert refund(service, order, {"amount": 1}).status_code == 409
+
+
+def test_the_money_of_a_refund_that_failed_can_be_refunded(service: Any, order: str) -> None:
+    failed = refund(service, order, {"amount": TOTAL}).json()
+    fail(service, order, failed["id"])
+    assert refund(service, order, {"amount": TOTAL}).status_code == 202
+    assert refund(service, order, {"amount": 1}).status_code == 409
+
+
+@pytest.mark.parametrize("status", ["PENDING", "CANCELLING"])
+def test_only_a_confirmed_order_is_refunded(service: Any, status: str) -> None:
+    order_id = place(service)
+    if status == "CANCELLING":
+        service.client.post(f"/order/{order_id}/cancel")
+    refused = refund(service, order_id, {"lines": [{"id": "Item9", "quantity": 1}]})
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/not-refundable")
+    assert refused.json()["detail"] == f"The order is {status}"
+
+
+@pytest.mark.parametrize("order_id", [UNKNOWN, "no-id"])
+def test_an_order_that_there_is_not_cannot_be_refunded(service: Any, order_id: str) -> None:
+    refused = refund(service, order_id, {"amount": 1})
+    assert (refused.status_code, refused.json()["type"]) == (404, "/problems/order-not-found")
+
+
+def test_refunds_at_once_from_everywhere_come_to_no_more_than_was_paid(service: Any, order: str) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        statuses = Counter(pool.map(lambda _: refund(service, order, {"amount": 300}).status_code, range(8)))
+    assert statuses == {202: 2, 409: 6}
+    assert [event.data.amount for event in requests(service)] == [300, 300]
+
+
+def test_a_refund_and_a_cancellation_at_once_rule_each_other_out(start: Callable[..., Any], order: str) -> None:
+    service = start(cancel_seconds=600.0)
+    for order_id in (order, *(confirm(service, place(service)) for _ in range(4))):
+        with ThreadPoolExecutor(2) as pool:
+            refunded = pool.submit(refund, service, order_id, {"amount": 1})
+            cancelled = pool.submit(service.client.post, f"/order/{order_id}/cancel")
+            statuses = {refunded.result().status_code, cancelled.result().status_code}
+        assert statuses == {202, 409}
+        assert ("refunds" in shown(service, order_id)) == (shown(service, order_id)["status"] == "CONFIRMED")
+
+
+def test_a_key_gets_its_first_answer_again_and_refunds_nothing_more(service: Any, order: str) -> None:
+    first = refund(service, order, ONE, "key")
+    complete(service, order, first.json()["id"])
+    again = refund(service, order, ONE, "key")
+    assert (again.status_code, again.content) == (202, first.content)
+    assert len(requests(service)) == 1
+
+
+def test_one_key_at_once_from_everywhere_is_one_refund(service: Any, order: str) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: refund(service, order, {"amount": 10}, "key"), range(8)))
+    assert {(answer.status_code, answer.content) for answer in answers} == {(202, answers[0].content)}
+    assert len(requests(service)) == 1
+
+
+def test_a_key_that_was_used_for_something_else_is_refused(service: Any, order: str) -> None:
+    other = confirm(service, place(service))
+    assert refund(service, order, ONE, "key").status_code == 202
+    for order_id, body in [(order, {"amount": 100}), (order, {**ONE, "restock": True}), (other, ONE)]:
+        refused = refund(service, order_id, body, "key")
+        assert (refused.status_code, refused.json()["type"]) == (422, "/problems/idempotency-key-reused")
+    assert service.client.post(f"/order/{order}/cancel", headers={"Idempotency-Key": "key"}).status_code == 422
+    assert refund(service, order, ONE, "two words").json()["type"] == "/problems/bad-idempotency-key"
+
+
+def test_payment_is_asked_again_about_what_does_not_come_back(service: Any, order: str) -> None:
+    late, done, fresh = (refund(service, order, {"amount": 1}).json()["id"] for _ in range(3))
+    complete(service, order, done)
+    service.database.execute("UPDATE refund SET requested_at = now() - interval '1 h' WHERE id <> %(id)s", id=fresh)
+    refunding.ask_again(service.database, 300)
+    asked = Counter(event.data.refund_id for event in requests(service))
+    assert asked == {late: 2, done: 1, fresh: 1}
+
+
+def test_a_follower_sees_what_becomes_of_a_refund_and_then_the_end(service: Any, order: str) -> None:
+    made = refund(service, order, ONE).json()
+    headers = {"Last-Event-ID": "3"}
+    with service.client.stream("GET", f"/order/{order}/events", headers=headers) as stream:
+        lines = stream.iter_lines()
+        assert next(line for line in lines if line.startswith("data:")).count("PENDING") == 1
+        complete(service, order, made["id"])
+        assert next(line for line in lines if line.startswith("data:")).count("SUCCEEDED") == 1
+        assert not any(line.startswith("data:") for line in lines)
+    over = service.client.get(f"/order/{order}/events", headers={"Last-Event-ID": "5"})
+    assert over.status_code == 204
+
+
+def test_a_late_follower_sees_all_of_it_in_one_go(service: Any, order: str) -> None:
+    complete(service, order, refund(service, order, ONE).json()["id"])
+    with service.client.stream("GET", f"/order/{order}/events") as stream:
+        seen = [line for line in stream.iter_lines() if line.startswith("data:")]
+    assert len(seen) == 5

@@ -1,0 +1,86 @@
+"""Refunds of confirmed orders: the worker that makes them, and what is published of their outcomes."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Row
+
+from oms_chassis.db import Transaction
+from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Retry, Settled, Unavailable
+from oms_chassis.messaging import outbox
+from oms_chassis.telemetry.logs import logger
+from oms_contracts.envelope import Event
+from oms_contracts.events import GATEWAY_REFUSED, RefundCompleted, RefundFailed
+from oms_contracts.topics import REFUND_COMPLETED, REFUND_FAILED, Topic
+from oms_gateway import Gateway, GatewayUnavailable, RequestRefused, Retryable, requested_refund_key
+from oms_payment.domain import RefundState
+from oms_payment.repository import refunds as repository
+from oms_payment.schemas import RequestedRefund
+
+log = logger(__name__)
+
+QUEUE = "requested-refund"
+
+
+def new_job(refund: RequestedRefund, traceparent: str | None) -> NewJob:
+    """The job that makes a refund."""
+    key = requested_refund_key(refund.order_id, refund.refund_id)
+    return NewJob(key, refund.order_id, refund.model_dump(mode="json"), traceparent)
+
+
+def job_queue(gateway: Gateway) -> JobQueue:
+    """The worker that makes these refunds at this gateway."""
+    return JobQueue(QUEUE, partial(call, gateway), settle, concurrency=4, max_attempts=None)
+
+
+def call(gateway: Gateway, job: Job) -> Done | Retry:
+    """Make one attempt. The key is the refund's, so that a repeated call cannot give the money back twice. What the
+    gateway refuses has failed: an operator sees to it."""
+    refund = RequestedRefund.model_validate(job.payload)
+    try:
+        found = gateway.find_refund(job.id) if job.attempts > 1 else None
+        made = found or gateway.refund(job.id, refund.charge_id, refund.amount)
+    except GatewayUnavailable as error:
+        return Unavailable(type(error).__name__)
+    except Retryable as error:
+        return Retry(type(error).__name__)
+    except RequestRefused as error:
+        log.error("refund_refused", order_id=refund.order_id, refund_id=refund.refund_id, error=type(error).__name__)
+        return Done({"reason": GATEWAY_REFUSED})
+    return Done({"reference": made.id})
+
+
+def settle(transaction: Transaction, settled: list[Settled]) -> None:
+    """Write the outcomes, and publish them."""
+    job_of = {job.payload["refundId"]: job for job, _ in settled}
+    repository.lock(transaction, {job.subject for job in job_of.values()})
+    rows = repository.settle(transaction, [_row(job, result) for job, result in settled])
+    outbox.emit(transaction, [outcome(row, job_of[row.refund_id].traceparent) for row in rows])
+
+
+def outcome(row: Row[Any], traceparent: str | None) -> tuple[Topic, Event[Any]]:
+    """What is published of a refund that has succeeded or failed."""
+    if row.state == RefundState.FAILED:
+        return failed(row.order_id, row.refund_id, row.amount, row.currency, row.reason, traceparent)
+    data = RefundCompleted(
+        order_id=row.order_id,
+        refund_id=row.refund_id,
+        amount=row.amount,
+        currency=row.currency,
+        reference=row.reference,
+    )
+    return REFUND_COMPLETED, REFUND_COMPLETED.event(data, row.order_id, traceparent)
+
+
+def failed(
+    order_id: str, refund_id: str, amount: int, currency: str, reason: str, traceparent: str | None
+) -> tuple[Topic, Event[Any]]:
+    """What is published of a refund that has failed."""
+    data = RefundFailed(order_id=order_id, refund_id=refund_id, amount=amount, currency=currency, reason=reason)
+    return REFUND_FAILED, REFUND_FAILED.event(data, order_id, traceparent)
+
+
+def _row(job: Job, result: Mapping[str, Any]) -> dict[str, object]:
+    state = RefundState.FAILED if "reason" in result else RefundState.SUCCEEDED
+    return {"refund_id": job.payload["refundId"], "state": state, **result}

@@ -1,0 +1,84 @@
+"""Refunds that were asked for of confirmed orders. A payment's row is locked before those of its refunds."""
+
+from collections.abc import Iterable, Mapping
+
+from oms_chassis.db import Rows, Transaction
+from oms_chassis.laterreleases import OfLaterRelease, known
+from oms_chassis.tables import names, typed
+from oms_contracts.events import OrderRefundRequested
+from oms_payment.domain import Charged, State
+from oms_payment.tables import RequestedRefundRow
+
+_REQUEST = ("refund_id", "order_id", "amount", "currency")
+_ASKED = (*_REQUEST, "state", "reason")
+_OUTCOME = ("refund_id", "state", "reason", "reference")
+_LOCK_PAYMENTS = """
+SELECT order_id, state, amount, currency, charge_id FROM payment
+WHERE order_id = ANY(%(orders)s) ORDER BY order_id FOR UPDATE
+"""
+# A statement of its own after the lock, which then sees what everybody before has given.
+_OF_ORDERS = f"""
+SELECT {names(RequestedRefundRow)} FROM requested_refund WHERE order_id = ANY(%(orders)s) ORDER BY created_at, refund_id
+"""
+_INSERT = f"""
+INSERT INTO requested_refund ({names(RequestedRefundRow, *_ASKED)})
+SELECT {names(RequestedRefundRow, *_ASKED)}
+FROM json_to_recordset(%(rows)s::json) AS r({typed(RequestedRefundRow, *_ASKED)})
+"""
+_SETTLE = f"""
+UPDATE requested_refund AS kept SET state = r.state, reason = r.reason, reference = r.reference, updated_at = now()
+FROM json_to_recordset(%(rows)s::json) AS r({typed(RequestedRefundRow, *_OUTCOME)})
+WHERE kept.refund_id = r.refund_id AND (kept.state = 'PENDING' OR %(again)s AND kept.state = 'FAILED')
+RETURNING {names(RequestedRefundRow, of="kept")}
+"""
+
+
+class Books:
+    """The payments of some orders, which are locked, and the refunds that were asked for of them."""
+
+    def __init__(self, payments: Rows, refunds: Rows) -> None:
+        self._payments = {row.order_id: row for row in payments}
+        self.refunds = {row.refund_id: row for row in refunds}
+        self._given = dict.fromkeys(self._payments, 0)
+        for row in refunds:
+            self.give(row.order_id, 0 if row.state == "FAILED" else row.amount)
+
+    def give(self, order_id: str, amount: int) -> None:
+        """Count so much as given back."""
+        self._given[order_id] = self._given.get(order_id, 0) + amount
+
+    def charged(self, order_id: str) -> Charged | None:
+        """What was charged for an order, and how much of that is given back. Raises OfLaterRelease."""
+        row = self._payments.get(order_id)
+        if row is None:
+            return None
+        state = known(State, row.state)
+        if not isinstance(state, State):
+            raise OfLaterRelease
+        return Charged(state, row.amount, row.currency, self._given[order_id])
+
+    def charge_id(self, order_id: str) -> str:
+        """The charge of an order that has one."""
+        return str(self._payments[order_id].charge_id)
+
+
+def lock(transaction: Transaction, orders: Iterable[str]) -> Books:
+    """The books of these orders, nobody else's to change until this transaction ends."""
+    ids = list(orders)
+    payments = transaction.run(_LOCK_PAYMENTS, orders=ids)
+    return Books(payments, transaction.run(_OF_ORDERS, orders=ids))
+
+
+def insert(transaction: Transaction, asked: Iterable[tuple[OrderRefundRequested, str, str | None]]) -> None:
+    """Write refunds that are new: what was asked for, the state, and the reason of one that has failed."""
+    rows = (
+        {**{name: getattr(refund, name) for name in _REQUEST}, "state": state, "reason": reason}
+        for refund, state, reason in asked
+    )
+    transaction.run_rows(_INSERT, rows)
+
+
+def settle(transaction: Transaction, outcomes: Iterable[Mapping[str, object]], *, again: bool = False) -> Rows:
+    """Write what became of refunds that are PENDING (with `again`, of those that have failed, too); those."""
+    rows = ({"reason": None, "reference": None, **outcome} for outcome in outcomes)
+    return transaction.run_rows(_SETTLE, rows, again=again)

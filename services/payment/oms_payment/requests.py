@@ -1,0 +1,74 @@
+"""Refunds that are asked for of confirmed orders: each is decided once, against what was charged and is not given back.
+
+A worker then moves the money. What is asked for again is answered again, if it is settled.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row
+
+from oms_chassis.db import Transaction
+from oms_chassis.jobs.queue import NewJob, enqueue
+from oms_chassis.messaging import outbox
+from oms_chassis.telemetry import tracing
+from oms_contracts.envelope import Event
+from oms_contracts.events import OrderRefundRequested
+from oms_payment.domain import RefundState, refusal
+from oms_payment.jobs import requested
+from oms_payment.repository import refunds as repository
+from oms_payment.repository.refunds import Books
+from oms_payment.schemas import RequestedRefund
+
+Asked = Event[OrderRefundRequested]
+
+
+def refund_requested(transaction: Transaction, events: Sequence[Asked]) -> None:
+    """Have the money of each refund go back, unless more would than is left."""
+    asked: dict[str, Asked] = {}
+    for event in events:
+        asked.setdefault(event.data.refund_id, event)
+    books = repository.lock(transaction, {event.data.order_id for event in events})
+    known = [books.refunds[id_] for id_ in asked if id_ in books.refunds]
+    decided = [(event, _decide(books, event.data)) for id_, event in asked.items() if id_ not in books.refunds]
+    repository.insert(transaction, [(event.data, _state(reason), reason) for event, reason in decided])
+    due = [_job(books, event) for event, reason in decided if reason is None]
+    enqueue(transaction, requested.QUEUE, due)
+    outbox.emit(transaction, [_refused(event, reason) for event, reason in decided if reason is not None])
+    settled = [row for row in known if row.state in (RefundState.SUCCEEDED, RefundState.FAILED)]
+    outbox.emit(transaction, [requested.outcome(row, _trace(asked, row)) for row in settled])
+
+
+def _decide(books: Books, refund: OrderRefundRequested) -> str | None:
+    """Why a refund is not made; None if it is, and then it counts."""
+    reason = refusal(books.charged(refund.order_id), refund.amount, refund.currency)
+    if reason is None:
+        books.give(refund.order_id, refund.amount)
+    return reason
+
+
+def _state(reason: str | None) -> RefundState:
+    return RefundState.PENDING if reason is None else RefundState.FAILED
+
+
+def _job(books: Books, event: Asked) -> NewJob:
+    asked = event.data
+    refund = RequestedRefund(
+        order_id=asked.order_id,
+        refund_id=asked.refund_id,
+        amount=asked.amount,
+        currency=asked.currency,
+        charge_id=books.charge_id(asked.order_id),
+    )
+    return requested.new_job(refund, event.traceparent)
+
+
+def _refused(event: Asked, reason: str) -> Any:
+    asked = event.data
+    return requested.failed(
+        asked.order_id, asked.refund_id, asked.amount, asked.currency, reason, tracing.child(event.traceparent)
+    )
+
+
+def _trace(asked: dict[str, Asked], row: Row[Any]) -> str | None:
+    return tracing.child(asked[row.refund_id].traceparent)

@@ -1,0 +1,61 @@
+"""What an operator does about a refund of a confirmed order that is PENDING or has FAILED."""
+
+from typing import Any
+
+from sqlalchemy import Row
+
+from oms_chassis.db import Transaction
+from oms_chassis.jobs import interventions
+from oms_chassis.jobs.queue import enqueue
+from oms_chassis.messaging import outbox
+from oms_gateway import requested_refund_key
+from oms_payment.domain import RefundState, refusal
+from oms_payment.jobs import requested
+from oms_payment.problems import NoSuchRefund, NothingToClose, PaymentOfLaterRelease, RefundSettled, RefundTooLarge
+from oms_payment.repository import refunds as repository
+from oms_payment.repository.refunds import Books
+from oms_payment.schemas import RequestedRefund
+
+
+def resolve(transaction: Transaction, order_id: str, refund_id: str, how: str, reference: str | None) -> None:
+    """Have the gateway make the refund at once, or note that the money went back by another way. Raises Problem."""
+    books = repository.lock(transaction, [order_id])
+    row = books.refunds.get(refund_id)
+    if row is None:
+        raise NoSuchRefund
+    if row.state == RefundState.SUCCEEDED:
+        raise RefundSettled
+    if row.state not in (RefundState.PENDING, RefundState.FAILED):
+        raise PaymentOfLaterRelease
+    if how == "close":
+        raise NothingToClose
+    if row.state == RefundState.FAILED:
+        _check(books, row)
+    if how == "was-refunded":
+        _note(transaction, row, reference)
+    elif row.state == RefundState.FAILED:
+        _try_again(transaction, books, row)
+    else:
+        interventions.make_due(transaction, requested.QUEUE, order_id)
+
+
+def _check(books: Books, row: Row[Any]) -> None:
+    """Raise RefundTooLarge if what is left is less than what failed."""
+    if refusal(books.charged(row.order_id), row.amount, row.currency) is not None:
+        raise RefundTooLarge
+
+
+def _note(transaction: Transaction, row: Row[Any], reference: str | None) -> None:
+    outcome = {"refund_id": row.refund_id, "state": RefundState.SUCCEEDED, "reference": reference}
+    (noted,) = repository.settle(transaction, [outcome], again=True)
+    interventions.drop_one(transaction, requested.QUEUE, requested_refund_key(row.order_id, row.refund_id))
+    outbox.emit(transaction, [requested.outcome(noted, None)])
+
+
+def _try_again(transaction: Transaction, books: Books, row: Row[Any]) -> None:
+    repository.settle(transaction, [{"refund_id": row.refund_id, "state": RefundState.PENDING}], again=True)
+    charge_id = books.charge_id(row.order_id)
+    refund = RequestedRefund(
+        order_id=row.order_id, refund_id=row.refund_id, amount=row.amount, currency=row.currency, charge_id=charge_id
+    )
+    enqueue(transaction, requested.QUEUE, [requested.new_job(refund, None)])
