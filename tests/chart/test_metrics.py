@@ -44,7 +44,7 @@ OPERATED = {
     "database.mode": "cnpg",
     "kafka.strimzi.metrics": True,
 }
-QUEUES = {"payment": {"charge", "refund"}, "sms": {"sms"}, "email": {"email"}}
+QUEUES = {"payment": {"charge", "refund", "requested-refund"}, "sms": {"sms"}, "email": {"email"}}
 
 
 @pytest.fixture(scope="module")
