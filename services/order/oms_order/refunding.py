@@ -174,7 +174,7 @@ def _refunded(
             amount=row.amount,
             refunded=_lines(row, content),
         )
-        trace = tracing.child(outcomes[row.id].traceparent)
+        trace = tracing.passed_on(outcomes[row.id].traceparent)
         yield ORDER_REFUNDED, ORDER_REFUNDED.event(data, content.id, trace)
 
 

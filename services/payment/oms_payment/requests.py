@@ -66,9 +66,9 @@ def _job(books: Books, event: Asked) -> NewJob:
 def _refused(event: Asked, reason: str) -> Any:
     asked = event.data
     return requested.failed(
-        asked.order_id, asked.refund_id, asked.amount, asked.currency, reason, tracing.child(event.traceparent)
+        asked.order_id, asked.refund_id, asked.amount, asked.currency, reason, tracing.passed_on(event.traceparent)
     )
 
 
 def _trace(asked: dict[str, Asked], row: Row[Any]) -> str | None:
-    return tracing.child(asked[row.refund_id].traceparent)
+    return tracing.passed_on(asked[row.refund_id].traceparent)
