@@ -88,7 +88,7 @@ def _bugs(mutants: Mapping[str, Sequence[str]]) -> str:
 def noticed(report: Report) -> list[str]:
     """The rules that a run broke, each once; what is no rule's is a bound or an answer."""
     names = {one.partition(":")[0] for one in report.broken}
-    return sorted(name if name in RULES else "a bound or an answer" for name in names)
+    return sorted({name if name in RULES else "a bound or an answer" for name in names})
 
 
 def keep_mutant(name: str, rules: Sequence[str]) -> None:

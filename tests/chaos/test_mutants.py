@@ -7,6 +7,8 @@ import pytest
 
 from chaos import kinds
 from chaos.mutants import MUTANTS
+from chaos.page import noticed
+from chaos.run import Report
 
 
 @pytest.mark.parametrize("name", MUTANTS)
@@ -22,3 +24,9 @@ def test_a_bug_is_put_into_a_copy_of_its_package(tmp_path: Path) -> None:
     mutant.write(tmp_path)
     assert (tmp_path / "oms_chassis" / "messaging" / "consumer.py").read_text() == mutant.changed()
     assert (tmp_path / "oms_chassis" / "db.py").exists()
+
+
+def test_what_noticed_a_bug_is_named_once_however_often_it_did() -> None:
+    broken = ["a recovery took 61.0 s", "a recovery took 62.0 s", "stock-adds-up: Item1: 3", "stock-adds-up: Item2: 1"]
+    report = Report(1, 10.0, 1.0, {}, 0, 0, 0, 0, 0.0, broken=broken)
+    assert noticed(report) == ["a bound or an answer", "stock-adds-up"]
