@@ -57,19 +57,24 @@ class Shortage(Message):
     available: Annotated[StrictInt, Field(ge=0)]
 
 
-class OrderEvent(Message):
-    """What every event about an order carries, so that no reader has to ask another service."""
+class OfOrder(Message):
+    """The base of every event whose subject is an order."""
 
     order_id: Identifier
-    customer: Customer
-    lines: Annotated[list[Line], Field(min_length=1)]
-    total: Minor
-    currency: Currency
 
     @property
     def about(self) -> str:
         """The event's subject."""
         return self.order_id
+
+
+class OrderEvent(OfOrder):
+    """What every event about an order carries, so that no reader has to ask another service."""
+
+    customer: Customer
+    lines: Annotated[list[Line], Field(min_length=1)]
+    total: Minor
+    currency: Currency
 
 
 class OrderCreated(OrderEvent):
@@ -111,18 +116,12 @@ class OrderCancelled(OrderEvent):
     again: StrictBool | None = None
 
 
-class PaymentRefunded(Message):
+class PaymentRefunded(OfOrder):
     """The refund settled; the amount is 0 if the order was never charged, and now cannot be."""
 
-    order_id: Identifier
     refund_id: Text
     amount: Minor
     currency: Currency
-
-    @property
-    def about(self) -> str:
-        """The event's subject."""
-        return self.order_id
 
 
 class RefundedLine(Message):
@@ -133,18 +132,12 @@ class RefundedLine(Message):
     quantity: Count
 
 
-class RefundEvent(Message):
+class RefundEvent(OfOrder):
     """What every event about a refund of a confirmed order carries. The order stays what it is."""
 
-    order_id: Identifier
     refund_id: Identifier
     amount: Positive
     currency: Currency
-
-    @property
-    def about(self) -> str:
-        """The event's subject."""
-        return self.order_id
 
 
 class OrderRefundRequested(RefundEvent):
@@ -185,16 +178,10 @@ class Released(Message):
     quantity: Count
 
 
-class InventoryReleased(Message):
+class InventoryReleased(OfOrder):
     """A cancelled order holds no stock, and gets none any more; `released` is what it had held."""
 
-    order_id: Identifier
     released: list[Released]
-
-    @property
-    def about(self) -> str:
-        """The event's subject."""
-        return self.order_id
 
 
 class ItemUpdated(Message):

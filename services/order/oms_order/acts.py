@@ -23,6 +23,18 @@ Operates = Annotated[Caller, Depends(Needs(OPERATOR))]
 Key = Annotated[str | None, Header(alias=HEADER, json_schema_extra=SCHEMA)]
 Cancelling = Annotated[cancelling.Cancelling, Depends(Provided(cancelling.Cancelling))]
 Refunding = Annotated[refunding.Refunding, Depends(Provided(refunding.Refunding))]
+# What every act may be answered with.
+_OF_EACH = (
+    MalformedJson,
+    problems.OrderNotFound,
+    UnsupportedMediaType,
+    InvalidRequest,
+    RepeatedField,
+    problems.BadIdempotencyKey,
+    problems.IdempotencyKeyReused,
+    Unavailable,
+    OutcomeUnknown,
+)
 
 
 @router.post(
@@ -30,18 +42,7 @@ Refunding = Annotated[refunding.Refunding, Depends(Provided(refunding.Refunding)
     status_code=202,
     response_model=OrderDetail,
     summary="Cancel an order",
-    responses=documented(
-        MalformedJson,
-        problems.OrderNotFound,
-        problems.TooLateToCancel,
-        UnsupportedMediaType,
-        InvalidRequest,
-        RepeatedField,
-        problems.BadIdempotencyKey,
-        problems.IdempotencyKeyReused,
-        Unavailable,
-        OutcomeUnknown,
-    ),
+    responses=documented(*_OF_EACH, problems.TooLateToCancel),
 )
 def cancel_order(
     cancelling: Cancelling, caller: Acts, order_id: OrderId, body: CancelBody | None = None, key: Key = None
@@ -57,19 +58,7 @@ def cancel_order(
     status_code=202,
     response_model=RefundView,
     summary="Refund an order, or a part of it",
-    responses=documented(
-        MalformedJson,
-        problems.OrderNotFound,
-        problems.NotRefundable,
-        problems.RefundTooLarge,
-        UnsupportedMediaType,
-        InvalidRequest,
-        RepeatedField,
-        problems.BadIdempotencyKey,
-        problems.IdempotencyKeyReused,
-        Unavailable,
-        OutcomeUnknown,
-    ),
+    responses=documented(*_OF_EACH, problems.NotRefundable, problems.RefundTooLarge),
 )
 def refund_order(
     refunding: Refunding, caller: Operates, order_id: OrderId, body: RefundBody, key: Key = None

@@ -4,7 +4,6 @@ The order's row decides, while it is locked. What payment and inventory hold of 
 has reached them and in whatever order; the order is CANCELLED when both have said so.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
@@ -17,9 +16,9 @@ from oms_chassis.messaging import outbox
 from oms_chassis.runtime.threads import Task
 from oms_chassis.telemetry import tracing
 from oms_contracts.envelope import Event
-from oms_contracts.events import Customer, Line, OrderCancelled
+from oms_contracts.events import OrderCancelled
 from oms_contracts.topics import ORDER_CANCELLED, Topic
-from oms_order import acting, domain, fingerprints
+from oms_order import acting, contents, domain, fingerprints
 from oms_order.acting import Asked
 from oms_order.domain import Order, Step, TooLate
 from oms_order.metrics import OrderMetrics
@@ -98,8 +97,7 @@ def write(transaction: Transaction, changed: Changed, metrics: OrderMetrics) -> 
         return
     orders.save(transaction, changed)
     _publish(transaction, (order for order, _ in changed), again=False)
-    for status, count in Counter(step.status for _, steps in changed for step in steps).items():
-        metrics.orders.labels(status).inc(count)
+    metrics.count(step for _, steps in changed for step in steps)
 
 
 def _publish(transaction: Transaction, cancelled: Iterable[Order], *, again: bool) -> None:
@@ -119,13 +117,5 @@ def _refusal(late: TooLate) -> TooLateToCancel:
 
 
 def _event(row: Row[Any], reason: str, again: bool) -> tuple[Topic, Event[Any]]:
-    data = OrderCancelled(
-        order_id=row.id,
-        customer=Customer(name=row.name, email=row.email, phone_number=row.phone, phone_e164=row.phone_e164),
-        lines=[Line(**line) for line in row.lines],
-        total=row.total,
-        currency=row.currency,
-        reason=reason,
-        again=again or None,
-    )
+    data = OrderCancelled(**contents.of_order(row), reason=reason, again=again or None)
     return ORDER_CANCELLED, ORDER_CANCELLED.event(data, row.id, tracing.current())

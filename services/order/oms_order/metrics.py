@@ -1,8 +1,11 @@
 """What the Order Service measures beyond what the chassis does."""
 
+from collections import Counter as Tally
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from oms_order.domain import Fact, Status
+from oms_order.domain import Fact, Status, Step
 
 
 class OrderMetrics:
@@ -39,3 +42,8 @@ class OrderMetrics:
         for fact in Fact:
             self.contradictions.labels(fact)
             self.unknown.labels(fact)
+
+    def count(self, steps: Iterable[Step]) -> None:
+        """Count the statuses that orders have reached."""
+        for status, count in Tally(step.status for step in steps).items():
+            self.orders.labels(status).inc(count)

@@ -20,8 +20,6 @@ from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.logs import logger
 from oms_contracts.envelope import Event
 from oms_contracts.events import (
-    Customer,
-    Line,
     OrderRefunded,
     OrderRefundRequested,
     RefundCompleted,
@@ -29,7 +27,7 @@ from oms_contracts.events import (
     RefundFailed,
 )
 from oms_contracts.topics import ORDER_REFUND_REQUESTED, ORDER_REFUNDED, Topic
-from oms_order import acting, fingerprints, ids, refunds
+from oms_order import acting, contents, fingerprints, ids, refunds
 from oms_order.acting import Asked
 from oms_order.domain import Order
 from oms_order.problems import NotRefundable, RefundTooLarge
@@ -129,8 +127,8 @@ def ask_again(database: Database, limit: float) -> None:
     whoever has settled one answers again."""
     with database.transaction() as transaction:
         late = repository.unanswered(transaction, limit, MOST)
-        contents = {row.id: row for row in orders.contents(transaction, [row.order_id for row in late])}
-        outbox.emit(transaction, [_requested(row, contents[row.order_id]) for row in late])
+        found = {row.id: row for row in orders.contents(transaction, [row.order_id for row in late])}
+        outbox.emit(transaction, [_requested(row, found[row.order_id]) for row in late])
 
 
 def task(database: Database, stuck: float) -> Task:
@@ -157,23 +155,13 @@ def _requested(row: Row[Any], content: Row[Any]) -> tuple[Topic, Event[Any]]:
 def _refunded(
     transaction: Transaction, rows: Rows, outcomes: Mapping[str, Outcome]
 ) -> Iterable[tuple[Topic, Event[Any]]]:
-    contents = {row.id: row for row in orders.contents(transaction, [row.order_id for row in rows])}
+    found = {row.id: row for row in orders.contents(transaction, [row.order_id for row in rows])}
     for row in rows:
-        content = contents[row.order_id]
+        content = found[row.order_id]
         if content.email == ERASED:
             continue  # an operator settled it after its customer was erased: nobody is notified
-        data = OrderRefunded(
-            order_id=content.id,
-            customer=Customer(
-                name=content.name, email=content.email, phone_number=content.phone, phone_e164=content.phone_e164
-            ),
-            lines=[Line(**line) for line in content.lines],
-            total=content.total,
-            currency=content.currency,
-            refund_id=row.id,
-            amount=row.amount,
-            refunded=_lines(row, content),
-        )
+        about = contents.of_order(content)
+        data = OrderRefunded(**about, refund_id=row.id, amount=row.amount, refunded=_lines(row, content))
         trace = tracing.passed_on(outcomes[row.id].traceparent)
         yield ORDER_REFUNDED, ORDER_REFUNDED.event(data, content.id, trace)
 

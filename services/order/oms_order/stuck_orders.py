@@ -2,8 +2,6 @@
 that an older release could not move on are moved on here.
 """
 
-from collections import Counter
-
 from oms_chassis.db import Database
 from oms_chassis.runtime.threads import Task
 from oms_order.metrics import OrderMetrics
@@ -28,8 +26,7 @@ def catch_up(database: Database, metrics: OrderMetrics) -> None:
         behind = orders.lock(transaction, orders.left_behind(transaction, MOST))
         changed = [order.apply([]) for order in behind.values()]
         orders.save(transaction, [(order, steps) for order, steps in changed if steps])
-    for status, count in Counter(step.status for _, steps in changed for step in steps).items():
-        metrics.orders.labels(status).inc(count)
+    metrics.count(step for _, steps in changed for step in steps)
 
 
 def tasks(database: Database, metrics: OrderMetrics, limit: float) -> list[Task]:

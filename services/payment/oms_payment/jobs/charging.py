@@ -7,7 +7,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter
 
 from oms_chassis.db import Transaction
-from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Retry, Settled, Unavailable, enqueue
+from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Retry, Settled, enqueue
 from oms_chassis.messaging import outbox
 from oms_chassis.telemetry.logs import logger
 from oms_contracts.envelope import Event
@@ -21,7 +21,6 @@ from oms_gateway import (
     ABANDONED,
     Charge,
     Gateway,
-    GatewayUnavailable,
     RequestRefused,
     Retryable,
     charge_key,
@@ -30,6 +29,7 @@ from oms_gateway import (
 from oms_payment import repository
 from oms_payment.domain import Outcome, Payment, State, Step, failure_reason, step
 from oms_payment.jobs import refunding
+from oms_payment.jobs.repeating import again
 from oms_payment.schemas import ChargeOrder, RefundOrder
 
 log = logger(__name__)
@@ -63,10 +63,8 @@ def call(gateway: Gateway, patience: float, job: Job, on_mismatch: Callable[[], 
         if charge.approved and (charge.amount, charge.currency) != (order.total, order.currency):
             on_mismatch()
             return Done(vars(_reversed(gateway, order, charge)))
-    except GatewayUnavailable as error:
-        return Unavailable(type(error).__name__)
     except Retryable as error:
-        return Retry(type(error).__name__)
+        return again(error)
     return Done(vars(_outcome(charge, abandoned)))
 
 

@@ -5,15 +5,16 @@ from functools import partial
 from typing import Any
 
 from oms_chassis.db import Transaction
-from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Retry, Settled, Unavailable
+from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Retry, Settled
 from oms_chassis.messaging import outbox
 from oms_chassis.telemetry.logs import logger
 from oms_contracts.envelope import Event
 from oms_contracts.events import PaymentRefunded
 from oms_contracts.topics import PAYMENT_REFUNDED, Topic
-from oms_gateway import Gateway, GatewayUnavailable, Refund, RequestRefused, Retryable, charge_key, refund_key
+from oms_gateway import Gateway, Refund, RequestRefused, Retryable, charge_key, refund_key
 from oms_payment import repository
 from oms_payment.domain import NOT_CHARGED
+from oms_payment.jobs.repeating import again
 from oms_payment.schemas import RefundOrder
 
 log = logger(__name__)
@@ -35,10 +36,8 @@ def call(gateway: Gateway, job: Job) -> Done | Retry:
     """Make one attempt. The key is the order's, so that a repeated call cannot give the money back twice."""
     try:
         made = _attempt(gateway, RefundOrder.model_validate(job.payload), job.attempts)
-    except GatewayUnavailable as error:
-        return Unavailable(type(error).__name__)
     except Retryable as error:
-        return Retry(type(error).__name__)
+        return again(error)
     if made is None:
         return Done({"refund_id": NOT_CHARGED, "amount": 0})
     return Done({"refund_id": made.id, "amount": made.amount})

@@ -7,14 +7,15 @@ from typing import Any
 from sqlalchemy import Row
 
 from oms_chassis.db import Transaction
-from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Retry, Settled, Unavailable
+from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Retry, Settled
 from oms_chassis.messaging import outbox
 from oms_chassis.telemetry.logs import logger
 from oms_contracts.envelope import Event
 from oms_contracts.events import GATEWAY_REFUSED, RefundCompleted, RefundFailed
 from oms_contracts.topics import REFUND_COMPLETED, REFUND_FAILED, Topic
-from oms_gateway import Gateway, GatewayUnavailable, RequestRefused, Retryable, requested_refund_key
+from oms_gateway import Gateway, RequestRefused, Retryable, requested_refund_key
 from oms_payment.domain import RefundState
+from oms_payment.jobs.repeating import again
 from oms_payment.repository import refunds as repository
 from oms_payment.schemas import RequestedRefund
 
@@ -41,10 +42,8 @@ def call(gateway: Gateway, job: Job) -> Done | Retry:
     try:
         found = gateway.find_refund(job.id) if job.attempts > 1 else None
         made = found or gateway.refund(job.id, refund.charge_id, refund.amount)
-    except GatewayUnavailable as error:
-        return Unavailable(type(error).__name__)
     except Retryable as error:
-        return Retry(type(error).__name__)
+        return again(error)
     except RequestRefused as error:
         log.error("refund_refused", order_id=refund.order_id, refund_id=refund.refund_id, error=type(error).__name__)
         return Done({"reason": GATEWAY_REFUSED})
