@@ -1,5 +1,6 @@
 """What each service knows of an order is kept for as long as OMS_ORDER_DAYS says, or for ever."""
 
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Any
 
@@ -89,6 +90,41 @@ def test_an_old_order_that_has_ended_goes_with_all_its_rows_and_no_other(databas
     (retention,) = retentions(service, database_url, 400)
     assert prune(database, retention) is None
     kept = {OLD % 3, NEW} if service == "inventory" else {OLD % 2, OLD % 3, NEW}  # an allocation is made at once
+    assert left(database, service) == dict.fromkeys(SERVICES[service][1], kept)
+    database.dispose()
+
+
+REFUND = {
+    "order": """
+INSERT INTO refund (id, order_id, amount, lines, restock, status)
+VALUES (%(refund)s, %(id)s, 1, '[]', false, %(state)s)
+""",
+    "payment": """
+INSERT INTO requested_refund (refund_id, order_id, amount, currency, state, reference)
+VALUES (%(refund)s, %(id)s, 1, 'USD', %(state)s, CASE %(state)s WHEN 'SUCCEEDED' THEN 're' END)
+""",
+}
+
+
+@pytest.mark.parametrize("service", REFUND)
+def test_an_order_stays_while_a_refund_of_it_has_not_come_through(database_url: str, service: str) -> None:
+    database = migrated(database_url, f"oms_{service}")
+    for number, state in enumerate(("PENDING", "FAILED", "SUCCEEDED"), 1):
+        write(database, service, OLD % number, LONG_AGO)
+        database.execute(REFUND[service], refund=NEW[:-1] + str(number), id=OLD % number, state=state)
+    (retention,) = retentions(service, database_url, 400)
+    prune(database, retention)
+    assert left(database, service) == {table: {OLD % 1, OLD % 2} for table in SERVICES[service][1]}
+    database.dispose()
+
+
+def test_the_order_goes_before_what_others_know_of_it(database_url: str, service: str) -> None:
+    database = migrated(database_url, f"oms_{service}")
+    just_now = datetime.now(UTC) - timedelta(days=400.5)
+    write(database, service, OLD % 1, just_now.isoformat())
+    (retention,) = retentions(service, database_url, 400)
+    prune(database, retention)
+    kept = set() if service == "order" else {OLD % 1}
     assert left(database, service) == dict.fromkeys(SERVICES[service][1], kept)
     database.dispose()
 

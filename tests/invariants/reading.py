@@ -51,6 +51,7 @@ _ITEMS = """
 SELECT id, initial, restocked, on_hand, sold, released, corrected, (
     initial + (SELECT coalesce(sum(quantity), 0) FROM movement WHERE item_id = item.id)
     - (SELECT coalesce(sum(quantity), 0) FROM reservation WHERE item_id = item.id)
+    + coalesce((SELECT quantity FROM carried WHERE item_id = item.id), 0)
 )::bigint FROM item
 """
 _ALLOCATIONS = "SELECT order_id, item_id, quantity - released, released FROM reservation"

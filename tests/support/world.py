@@ -135,7 +135,7 @@ WRITTEN: Mapping[str, tuple[LiteralString, ...]] = {
 _TABLES: Mapping[str, LiteralString] = {
     "order": "orders, order_line, timeline, idempotency, refund",
     "payment": "payment, requested_refund, gateway_simulator.charge, gateway_simulator.refund",
-    "inventory": "item, allocation, reservation, stock_return, restock, movement",
+    "inventory": "item, allocation, reservation, stock_return, restock, movement, carried",
 }
 
 

@@ -13,6 +13,7 @@ from oms_chassis.db import Database
 
 CHUNK = 10_000  # rows that one statement deletes
 ORDERS = 1_000  # and orders, each of which may have a hundred lines
+LONGER = 1.0  # days that other services keep what is about an order, so that what was asked of it finds its rows
 LOCK = 0x6F6D7303
 _LOCK = "SELECT pg_try_advisory_xact_lock(%(lock)s, hashtext(%(table)s)) AS ours"
 _PRUNE = """
@@ -32,10 +33,10 @@ WITH old AS MATERIALIZED (
     SELECT {key} AS key FROM {table}
     WHERE {key} < {oldest} AND {column} < now() - make_interval(secs => %(seconds)s) AND {ended}
     ORDER BY {key} LIMIT %(chunk)s FOR UPDATE SKIP LOCKED
-){also}
+){also}{then}
 DELETE FROM {table} USING old WHERE {table}.{key} = old.key
 """
-_ALSO = ", {table}_too AS (DELETE FROM {table} USING old WHERE {table}.order_id = old.key)"
+_ALSO = ", {table}_too AS (DELETE FROM {table} USING old WHERE {table}.order_id = old.key RETURNING {table}.*)"
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,21 @@ class Retention:
 
 
 def of_orders(
-    table: str, column: str, days: float | None, *, ended: str, key: str = "order_id", also: Sequence[str] = ()
+    table: str,
+    column: str,
+    days: float | None,
+    *,
+    ended: str,
+    key: str = "order_id",
+    also: Sequence[str] = (),
+    then: str = "",
+    longer: float = LONGER,
 ) -> list[Retention]:
     """For how many days what a service knows of an order is kept once it has `ended` (a condition); None: for ever.
 
-    `key` is the order's id, and `column` the time of the row. The order's rows in `also` go with it, by `order_id`.
+    It is kept for `longer` than the order itself, of which others may be asked until it goes. `key` is the order's id,
+    and `column` the time of the row. The order's rows in `also` go with it, by `order_id`, and `then` is SQL that finds
+    them in `<table>_too`.
     """
     if days is None:
         return []
@@ -66,8 +77,9 @@ def of_orders(
         ended=ended,
         oldest=_AS_UUID if key == "id" else _AS_TEXT,
         also="".join(_ALSO.format(table=one) for one in also),
+        then=then,
     )
-    return [Retention(table, column, days * 86400, statement, ORDERS)]
+    return [Retention(table, column, (days + longer) * 86400, statement, ORDERS)]
 
 
 def prune(database: Database, retention: Retention) -> float | None:

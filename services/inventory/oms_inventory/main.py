@@ -4,7 +4,7 @@ from oms_chassis.messaging.consumer import Subscription
 from oms_chassis.runtime.cli import main
 from oms_chassis.runtime.service import Components, Context, Service
 from oms_contracts.topics import ORDER_CANCELLED, ORDER_REFUND_REQUESTED, PAYMENT_COMPLETED
-from oms_inventory import api, books, catalogue, handlers, repository, returns
+from oms_inventory import api, books, catalogue, handlers, repository, retentions, returns
 from oms_inventory.settings import InventorySettings
 
 
@@ -22,7 +22,7 @@ def build(context: Context) -> Components:
         provides=[database, settings],
         states=repository.states,
         on_start=[lambda: catalogue.seed(database, settings.all_items(), settings.currency)],
-        retentions=repository.retentions(settings.order_days),
+        retentions=retentions.orders(settings.order_days),
     )
 
 

@@ -54,7 +54,8 @@ class CorrectBody(Body):
 
 
 class MovementView(View):
-    """Stock that came or went: `initial`, `restocked`, `reserved`, `released`, `returned` or `corrected`."""
+    """Stock that came or went: `initial`, `restocked`, `reserved`, `released`, `returned` or `corrected`,
+    or `carried`: what orders took that are deleted."""
 
     kind: str
     quantity: int

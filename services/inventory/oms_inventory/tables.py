@@ -109,6 +109,16 @@ class MovementRow(Tables, table=True):
     at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})
 
 
+class CarriedRow(Tables, table=True):
+    """What orders that are deleted took of an item: a negative quantity. It does not refer to the item by a key: its
+    check would make whoever deletes orders wait for those who reserve stock."""
+
+    __tablename__ = "carried"
+
+    item_id: str = Field(primary_key=True, sa_type=Text)
+    quantity: int = Field(sa_type=BigInteger)
+
+
 class RestockRow(Tables, table=True):
     """A restock that was made under an idempotency key."""
 

@@ -15,7 +15,7 @@ from oms_inventory.main import SERVICE
 from oms_inventory.schemas import CatalogueItem
 from oms_inventory.settings import InventorySettings
 
-TABLES = "item, allocation, reservation, stock_return, movement, restock, inbox, outbox, job"
+TABLES = "item, allocation, reservation, stock_return, movement, carried, restock, inbox, outbox, job"
 Seed = Callable[..., None]
 
 

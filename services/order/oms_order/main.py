@@ -59,7 +59,7 @@ def build(context: Context) -> Components:
             Task("catalogue", catalogue.refresh, settings.catalogue_seconds),
             Task("backpressure", pressure.refresh, backpressure.REFRESH),
             *cancelling.tasks(database, metrics, settings.order_deadline_seconds, settings.stuck_seconds),
-            refunding.task(database, settings.stuck_seconds),
+            refunding.task(database, settings.stuck_seconds, settings.order_days),
             *stuck_orders.tasks(database, metrics, settings.stuck_seconds),
         ],
         retentions=[idempotency.retention(settings.idempotency_days), *retentions.orders(settings.order_days)],

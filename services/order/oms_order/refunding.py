@@ -5,6 +5,7 @@ its way. The order stays CONFIRMED.
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -58,13 +59,14 @@ class Refunding:
         with self._database.transaction() as transaction:
 
             def act(order: Order) -> str:
-                return _request(transaction, order, body, caller)
+                return _request(transaction, order, body, caller, self._settings.order_days)
 
             return acting.answer(transaction, Asked(order_id, caller, key, fingerprint), act)
 
 
-def _request(transaction: Transaction, order: Order, body: RefundBody, caller: Caller) -> str:
+def _request(transaction: Transaction, order: Order, body: RefundBody, caller: Caller, days: float | None) -> str:
     (content,) = orders.contents(transaction, [order.id])
+    _check_age(content, days)
     amount = _amount(_purchase(transaction, order, content), body)
     lines = [{"id": line.id, "quantity": line.quantity} for line in body.lines or ()]
     refund = {
@@ -82,6 +84,12 @@ def _request(transaction: Transaction, order: Order, body: RefundBody, caller: C
     repository.write_steps(transaction, [{**step, "actor": caller.subject}])
     outbox.emit(transaction, [_requested(row, content)])
     return RefundView.of(row).model_dump_json(exclude_none=True)
+
+
+def _check_age(content: Row[Any], days: float | None) -> None:
+    """Raise NotRefundable if the other services may have deleted what they know of the order."""
+    if days is not None and datetime.now(UTC) - content.placed_at > timedelta(days=days):
+        raise NotRefundable(detail=f"The order was placed more than {days:g} days ago")
 
 
 def _purchase(transaction: Transaction, order: Order, content: Row[Any]) -> Purchase:
@@ -122,18 +130,18 @@ def settle(status: RefundStatus, transaction: Transaction, events: list[Outcome]
         outbox.emit(transaction, _refunded(transaction, news, outcomes))
 
 
-def ask_again(database: Database, limit: float) -> None:
+def ask_again(database: Database, limit: float, days: float | None = None) -> None:
     """Publish again which refunds are asked for that have no outcome after `limit` seconds: a message may be lost, and
-    whoever has settled one answers again."""
+    whoever has settled one answers again. After so many `days` of an order, nobody else knows of it."""
     with database.transaction() as transaction:
-        late = repository.unanswered(transaction, limit, MOST)
+        late = repository.unanswered(transaction, limit, days, MOST)
         found = {row.id: row for row in orders.contents(transaction, [row.order_id for row in late])}
         outbox.emit(transaction, [_requested(row, found[row.order_id]) for row in late])
 
 
-def task(database: Database, stuck: float) -> Task:
+def task(database: Database, stuck: float, days: float | None) -> Task:
     """Asks again for outcomes that do not come, every so often."""
-    return Task("refunds", lambda: ask_again(database, stuck), stuck)
+    return Task("refunds", lambda: ask_again(database, stuck, days), stuck)
 
 
 def _step(row: Row[Any], status: RefundStatus, note: str | None) -> dict[str, object]:

@@ -284,3 +284,26 @@ def test_a_late_follower_sees_all_of_it_in_one_go(service: Any, order: str) -> N
     with service.client.stream("GET", f"/order/{order}/events") as stream:
         seen = [line for line in stream.iter_lines() if line.startswith("data:")]
     assert len(seen) == 5
+
+
+def test_an_order_that_others_may_have_deleted_is_not_refunded_any_more(
+    start: Callable[..., Any], service: Any, order: str
+) -> None:
+    keeping = start(order_days=31.0)
+    assert refund(keeping, order, ONE).status_code == 202
+    service.database.execute("UPDATE orders SET placed_at = now() - interval '32 days'")
+    refused = refund(keeping, order, ONE)
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/not-refundable")
+    assert "31 days" in refused.json()["detail"]
+    assert refund(service, order, ONE).status_code == 202  # where everything is kept for ever
+
+
+def test_a_refund_of_an_order_that_others_may_have_deleted_is_not_asked_for_again(service: Any, order: str) -> None:
+    refund(service, order, ONE)
+    service.database.execute("DELETE FROM outbox")
+    service.database.execute("UPDATE refund SET requested_at = now() - interval '30 days'")
+    service.database.execute("UPDATE orders SET placed_at = now() - interval '32 days'")
+    refunding.ask_again(service.database, 300, 31.0)
+    assert requests(service) == []
+    refunding.ask_again(service.database, 300)
+    assert len(requests(service)) == 1

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from oms_chassis.db import Database, Rows, Transaction
-from oms_chassis.retention import Retention, of_orders
 from oms_chassis.tables import names, typed
 from oms_inventory.tables import ItemRow, ReservationRow
 
@@ -157,8 +156,3 @@ def states(database: Database, orders: Sequence[str]) -> dict[str, str]:
     """What was decided about these orders' stock, where anything was."""
     rows = database.execute(_STATES, orders=list(orders))
     return {row.order_id: "ALLOCATED" if row.is_allocated else "REJECTED" for row in rows}
-
-
-def retentions(days: float | None) -> Sequence[Retention]:
-    """Allocations with their reservations and returns: the stock that they took has been sold."""
-    return of_orders("allocation", "at", days, ended="true", also=("reservation", "stock_return"))

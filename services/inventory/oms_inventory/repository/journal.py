@@ -1,6 +1,7 @@
 """The journal: every movement of stock. What is on hand of an item is the sum of its movements.
 
 Reservations are movements by their own rows, so that a sale writes nothing twice; all others have a row of `movement`.
+Those of orders that are deleted are carried: their sum stays, as one movement of each item.
 """
 
 from collections.abc import Iterable
@@ -21,14 +22,21 @@ _JOURNAL = """
         NULL::timestamptz AS at
     FROM item
     UNION ALL
+    SELECT item_id, 'carried', quantity, NULL, NULL, NULL, NULL FROM carried
+    UNION ALL
     SELECT item_id, 'reserved', -quantity, order_id, 'order', NULL, allocation.at
     FROM reservation JOIN allocation USING (order_id)
     UNION ALL
     SELECT item_id, kind, quantity, order_id, who, why, at FROM movement
 """
 _OF_ITEM = f"""
-SELECT * FROM ({_JOURNAL}) AS journal WHERE item_id = %(item)s ORDER BY at DESC NULLS LAST LIMIT %(limit)s
+SELECT * FROM ({_JOURNAL}) AS journal WHERE item_id = %(item)s ORDER BY at DESC NULLS LAST, kind LIMIT %(limit)s
 """
+# For the statement that deletes orders. It is one replica's at a time, so that nobody waits for these rows.
+CARRY = """, carried_over AS (
+    INSERT INTO carried (item_id, quantity) SELECT item_id, -sum(quantity) FROM reservation_too GROUP BY item_id
+    ON CONFLICT (item_id) DO UPDATE SET quantity = carried.quantity + EXCLUDED.quantity
+)"""
 # One statement, and so one moment: what is sold meanwhile is in both sums or in neither.
 _CHECK = f"""
 SELECT item.id, item.on_hand, coalesce(sum(journal.quantity), 0)::bigint AS counted

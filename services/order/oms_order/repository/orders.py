@@ -53,7 +53,7 @@ SELECT {_SUMMARY}, {names(OrderRow, *_CARD)},
 FROM orders WHERE id = %(id)s AND {_OWNED}
 """
 _CONTENT = f"""
-SELECT id::text, {names(OrderRow, *_CUSTOMER)}, total, currency, (
+SELECT id::text, {names(OrderRow, *_CUSTOMER)}, total, currency, placed_at, (
     SELECT json_agg(json_build_object({", ".join(f"'{name}', {name}" for name in _LINE)}) ORDER BY position)
     FROM order_line WHERE order_id = orders.id
 ) AS lines
@@ -140,7 +140,7 @@ def detail(at: Database | Transaction, order_id: UUID, owner: str | None = None)
 
 
 def contents(transaction: Transaction, ids: Sequence[str]) -> Rows:
-    """Of each of these orders the `id`, the customer's columns, the `total`, the `currency` and the `lines`."""
+    """Of each of these orders the `id`, the customer's columns, `total`, `currency`, `placed_at`, and the `lines`."""
     return transaction.run(_CONTENT, ids=list(ids))
 
 

@@ -14,7 +14,8 @@ _OF_ORDER = "SELECT amount, status, lines FROM refund WHERE order_id = %(order)s
 _FIND = f"SELECT {_REQUEST} FROM refund WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE"
 _UNANSWERED = f"""
 SELECT {_REQUEST} FROM refund
-WHERE status = 'PENDING' AND requested_at < now() - make_interval(secs => %(limit)s)
+WHERE status = 'PENDING' AND requested_at < now() - make_interval(secs => %(limit)s) AND (%(days)s::float IS NULL OR (
+    SELECT placed_at FROM orders WHERE orders.id = refund.order_id) > now() - make_interval(secs => %(days)s * 86400))
 ORDER BY requested_at LIMIT %(most)s
 """
 _INSERT = f"""
@@ -63,9 +64,10 @@ def find(transaction: Transaction, ids: Iterable[str]) -> Rows:
     return transaction.run(_FIND, ids=list(ids))
 
 
-def unanswered(transaction: Transaction, limit: float, most: int) -> Rows:
-    """Refunds that have been PENDING for more than `limit` seconds, so many at most, with what was asked for."""
-    return transaction.run(_UNANSWERED, limit=limit, most=most)
+def unanswered(transaction: Transaction, limit: float, days: float | None, most: int) -> Rows:
+    """Refunds that have been PENDING for more than `limit` seconds, so many at most, with what was asked for; of orders
+    that are not older than so many `days`."""
+    return transaction.run(_UNANSWERED, limit=limit, days=days, most=most)
 
 
 def settle(transaction: Transaction, outcomes: Sequence[Mapping[str, object]]) -> None:

@@ -48,7 +48,11 @@ WHERE order_id > %(after)s AND (
 ORDER BY order_id LIMIT %(limit)s
 """
 _FIND = f"SELECT {_ROW} FROM payment WHERE order_id = %(order)s FOR UPDATE OF payment"
-_ENDED = "state IN ('COMPLETED', 'FAILED', 'REFUNDED')"
+_ENDED = """
+state IN ('COMPLETED', 'FAILED', 'REFUNDED') AND NOT EXISTS (
+    SELECT 1 FROM requested_refund refund WHERE refund.order_id = payment.order_id AND refund.state <> 'SUCCEEDED'
+)
+"""
 _STATES = "SELECT order_id, state FROM payment WHERE order_id = ANY(%(orders)s)"
 
 
