@@ -126,6 +126,16 @@ def test_the_age_of_the_oldest_snapshot_is_in_transactions(database: Database, m
     assert metrics.registry.get_sample_value("oms_database_oldest_snapshot_transactions") < 50  # type: ignore[operator]
 
 
+def test_a_transaction_that_wrote_and_idles_counts_like_a_snapshot(database: Database, metrics: Metrics) -> None:
+    with database.engine.connect() as writer:
+        writer.exec_driver_sql("INSERT INTO seen (item) VALUES ('idle')")
+        for number in range(50):
+            database.execute("INSERT INTO seen (item) VALUES (%(item)s)", item=str(number))
+        refresh(database, metrics, [])
+        writer.rollback()
+    assert metrics.registry.get_sample_value("oms_database_oldest_snapshot_transactions") >= 50  # type: ignore[operator]
+
+
 def test_a_failing_task_is_counted(metrics: Metrics) -> None:
     def fail() -> None:
         raise RuntimeError

@@ -24,11 +24,12 @@ SELECT queue,
         SELECT min(run_at) FROM job WHERE job.queue = asked.queue AND run_at <= now())), 0)::float AS oldest
 FROM unnest(%(queues)s::text[]) AS asked(queue)
 """
-# What keeps rows that were deleted: sessions, prepared transactions, and slots of standbys that fell behind.
+# What keeps rows that were deleted: sessions that read, or have written and go on; a standby whose readers count here
+# (hot_standby_feedback; its connection is to no database); prepared transactions; slots of standbys that fell behind.
 _SNAPSHOT = """
 SELECT coalesce(greatest(
-    (SELECT max(age(backend_xmin)) FROM pg_stat_activity
-        WHERE datname = current_database() AND pid <> pg_backend_pid()),
+    (SELECT max(greatest(age(backend_xmin), age(backend_xid))) FROM pg_stat_activity
+        WHERE (datname = current_database() OR backend_type = 'walsender') AND pid <> pg_backend_pid()),
     (SELECT max(age(transaction)) FROM pg_prepared_xacts WHERE database = current_database()),
     (SELECT max(age(xmin)) FROM pg_replication_slots)
 ), 0) AS transactions

@@ -124,7 +124,7 @@ class Metrics:
         )
         self.oldest_snapshot = Gauge(
             "oms_database_oldest_snapshot_transactions",
-            "How many transactions ago the oldest snapshot was taken that somebody holds: nothing since is vacuumed",
+            "How many transactions ago the oldest transaction began that goes on: nothing since is vacuumed",
             registry=registry,
         )
         self.task_failures = Counter(
