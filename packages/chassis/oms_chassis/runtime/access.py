@@ -7,7 +7,7 @@ from starlette.types import ASGIApp
 
 from oms_chassis.http import app as public
 from oms_chassis.http.edge import Edge
-from oms_chassis.http.identity import issuer, keyring
+from oms_chassis.http.identity import keyring
 from oms_chassis.runtime.service import Components
 from oms_chassis.runtime.threads import Loop, Task
 from oms_chassis.settings import Settings
@@ -36,7 +36,7 @@ def tasks(edge: Edge) -> Sequence[Task]:
     if ways.keyring is not None:
         found.append(Task("api-key-uses", ways.keyring.write_uses, keyring.USES_EVERY))
     if ways.issuer is not None:
-        found.append(Task("issuer-keys", ways.issuer.refresh, issuer.LOOK, first=0.0))
+        found.append(Task("issuer-keys", ways.issuer.refresh, ways.issuer.look_seconds, first=0.0))
     return found
 
 

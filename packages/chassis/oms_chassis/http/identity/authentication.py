@@ -1,16 +1,19 @@
 """From a request's Authorization header to its caller, by the ways that the settings name."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from oms_chassis.access import AccessSettings
 from oms_chassis.db import Database
 from oms_chassis.http.identity import apikeys
 from oms_chassis.http.identity.callers import ANYBODY, NOBODY, Caller
-from oms_chassis.http.identity.issuer import Issuer
 from oms_chassis.http.identity.keyring import STATEMENT, Keyring
 from oms_chassis.http.identity.problems import CredentialsInvalid
-from oms_chassis.http.identity.tokens import Tokens
 from oms_chassis.sessions import Limits
+
+if TYPE_CHECKING:
+    from oms_chassis.http.identity.issuer import Issuer
+    from oms_chassis.http.identity.tokens import Tokens
 
 
 @dataclass(frozen=True)
@@ -18,15 +21,14 @@ class Authentication:
     """The ways in which callers say who they are; with neither, everybody may everything."""
 
     keyring: Keyring | None = None
-    issuer: Issuer | None = None
-    tokens: Tokens | None = None
+    issuer: "Issuer | None" = None
+    tokens: "Tokens | None" = None
 
     @classmethod
     def of(cls, settings: AccessSettings, database: Database) -> "Authentication":
         """That of the settings. Keys are looked up through a connection of their own. Nothing connects yet."""
         keyring = Keyring(_reserved(database), settings.key_cache_seconds) if settings.asks_for_keys else None
-        issuer = Issuer(settings) if settings.asks_for_tokens else None
-        return cls(keyring, issuer, Tokens(settings, issuer) if issuer else None)
+        return cls(keyring, *_tokens(settings)) if settings.asks_for_tokens else cls(keyring)
 
     @property
     def is_open(self) -> bool:
@@ -50,6 +52,15 @@ class Authentication:
         if self.tokens is not None and not credential.startswith(apikeys.PREFIX):
             return self.tokens.caller(credential)
         raise CredentialsInvalid
+
+
+def _tokens(settings: AccessSettings) -> "tuple[Issuer, Tokens]":
+    # Cryptography and an HTTP client: ten megabytes that only who reads tokens has to hold.
+    from oms_chassis.http.identity.issuer import Issuer
+    from oms_chassis.http.identity.tokens import Tokens
+
+    issuer = Issuer(settings)
+    return issuer, Tokens(settings, issuer)
 
 
 def _reserved(database: Database) -> Database:

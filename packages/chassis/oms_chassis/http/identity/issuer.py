@@ -17,7 +17,6 @@ from oms_chassis.telemetry.logs import logger
 log = logger(__name__)
 
 COOLDOWN = 10.0  # seconds between two fetches that unknown keys ask for, and between two that fail
-LOOK = 0.5  # seconds between two looks at whether a fetch is due
 TIMEOUT, FETCH = 3.0, 10.0  # seconds for each piece that arrives, and for a whole document
 LARGEST = 256 * 1024  # bytes of a document
 MOST_KEYS = 100
@@ -30,6 +29,8 @@ class IssuerFailed(Exception):
 
 class Issuer:
     """The keys of one issuer, by `kid`. Fetched in one thread, read in others."""
+
+    look_seconds = 0.5  # between two looks at whether a fetch is due
 
     def __init__(self, settings: AccessSettings) -> None:
         self._url = (settings.jwt_issuer or "").rstrip("/")
