@@ -123,6 +123,7 @@ def test_a_dry_run_answers_like_the_act_and_changes_nothing(client: TestClient, 
         ({"OMS-Operator": "%00"}, "OMS-Operator"),
         ({"OMS-Reason": "a" * 501}, "OMS-Reason"),
         ({"OMS-Reason": "asked by ann@example.com"}, "OMS-Reason"),
+        ({"OMS-Reason": "paid%20by%204111%201111%201111%201111"}, "OMS-Reason"),
     ],
 )
 def test_an_act_of_nobody_or_with_an_unfit_reason_is_refused(
@@ -131,6 +132,7 @@ def test_an_act_of_nobody_or_with_an_unfit_reason_is_refused(
     answer = client.post("/admin/items/a", headers=ANN | headers)
     assert (answer.status_code, [error["field"] for error in answer.json()["errors"]]) == (422, [field])
     assert "ann@" not in answer.text
+    assert "1111" not in answer.text
     assert items(database) == []
 
 

@@ -3,9 +3,10 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Response
+from pydantic import AfterValidator, StringConstraints
 
 from oms_chassis import db
-from oms_chassis.http import pages
+from oms_chassis.http import cardnumbers, pages
 from oms_chassis.http.dependencies import Provided
 from oms_chassis.http.identity.callers import Caller
 from oms_chassis.http.identity.requirements import Needs
@@ -21,7 +22,8 @@ router = APIRouter(tags=["items"])
 Database = Annotated[db.Database, Depends(Provided(db.Database))]
 Settings = Annotated[InventorySettings, Depends(Provided(InventorySettings))]
 ItemId = Annotated[IdText, Path()]
-Key = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[!-~]{1,200}$")]
+KeyText = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,200}$"), AfterValidator(cardnumbers.without)]
+Key = Annotated[KeyText | None, Header(alias="Idempotency-Key")]
 Version = Annotated[str | None, Header(alias="If-Match", pattern=r'^"[0-9]{1,9}"$')]
 
 WITH_A_BODY = (MalformedJson, UnsupportedMediaType, RepeatedField, InvalidRequest)

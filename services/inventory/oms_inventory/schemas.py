@@ -7,10 +7,12 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Row
 
+from oms_chassis.http import cardnumbers
 from oms_chassis.http.bodies import PRINTABLE, Body, View, visible
 
 IdText = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=PRINTABLE), AfterValidator(visible)]
+Reason = Annotated[Name, AfterValidator(cardnumbers.without)]
 Price = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Quantity = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
@@ -39,7 +41,7 @@ class RestockBody(Body):
     """POST /items/{id}/restock."""
 
     quantity: Annotated[int, Field(ge=1, le=1_000_000_000)]
-    reason: Name | None = None
+    reason: Reason | None = None
 
 
 class CorrectBody(Body):
@@ -50,7 +52,7 @@ class CorrectBody(Body):
         Field(ge=-1_000_000_000, le=1_000_000_000, json_schema_extra={"not": {"const": 0}}),
         AfterValidator(_not_zero),
     ]
-    reason: Name
+    reason: Reason
 
 
 class MovementView(View):

@@ -77,6 +77,18 @@ def test_a_correction_says_how_many_and_why(client: Client, seed: Any, body: dic
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, field)
 
 
+@pytest.mark.parametrize("act", ["correct", "restock"])
+def test_the_books_hold_no_card_number(client: Client, database: Database, seed: Any, act: str) -> None:
+    seed(kettle=5)
+    for reason, key in (("Paid by 4111 1111 1111 1111", "k"), ("Counted", "4111111111111111")):
+        body = {"quantity": 1, "reason": reason}
+        refused = client.post(f"/items/kettle/{act}", json=body, headers={"Idempotency-Key": key})
+        (error,) = refused.json()["errors"]
+        assert (refused.status_code, error["field"]) == (422, "reason" if key == "k" else "Idempotency-Key")
+        assert "1111" not in refused.text
+    assert [row.n for row in database.execute("SELECT count(*) AS n FROM movement")] == [0]
+
+
 def test_readers_are_notified_when_a_correction_empties_an_item_or_brings_it_back(
     client: Client, database: Database, seed: Any
 ) -> None:

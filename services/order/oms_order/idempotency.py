@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from oms_chassis.http import cardnumbers
 from oms_chassis.http.identity.callers import Caller
 from oms_chassis.retention import Retention
 from oms_order.fingerprints import Fingerprint
@@ -24,6 +25,8 @@ def check(key: str) -> str:
     """The key, if it is one. Raises BadIdempotencyKey."""
     if not _SHAPE.match(key):
         raise BadIdempotencyKey((HEADER, "must be 1 to 200 printable ASCII characters without spaces"))
+    if cardnumbers.found_in(key):
+        raise BadIdempotencyKey((HEADER, cardnumbers.MESSAGE))
     return key
 
 

@@ -83,7 +83,7 @@ class CardNotAccepted(Problem):
 
 
 class BadIdempotencyKey(Problem):
-    """A key is 1 to 200 printable ASCII characters without spaces."""
+    """A key is 1 to 200 printable ASCII characters without spaces, and holds no card number: it is kept."""
 
     status, kind, title = 422, "bad-idempotency-key", "The Idempotency-Key cannot be used"
 

@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field
 
-from oms_chassis.http.bodies import PRINTABLE, Body, View
+from oms_chassis.http.bodies import Body, Remark, View
 from oms_chassis.http.problems import InvalidRequest
 from oms_chassis.laterreleases import extensible
 from oms_order.lines import MAX_LINES, MAX_TOTAL, ItemBody
@@ -37,7 +37,7 @@ class RefundBody(Body):
     lines: Annotated[list[ItemBody], Field(min_length=1, max_length=MAX_LINES)] | None = None
     amount: Annotated[int, Field(ge=1, le=MAX_TOTAL)] | None = None
     restock: bool = False
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=PRINTABLE)] | None = None
+    reason: Remark | None = None
 
     def check(self) -> None:
         """Raise InvalidRequest unless it is for lines or for an amount."""

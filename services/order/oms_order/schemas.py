@@ -12,7 +12,8 @@ from pydantic import AfterValidator, Field, SecretStr, StringConstraints, WithJs
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Row
 
-from oms_chassis.http.bodies import PRINTABLE, Body, View, visible
+from oms_chassis.http import cardnumbers
+from oms_chassis.http.bodies import PRINTABLE, Body, Remark, View, visible
 from oms_chassis.laterreleases import extensible
 from oms_order import emails, phones
 from oms_order.domain import Reason, Status
@@ -51,14 +52,21 @@ Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=PRINTABLE),
     AfterValidator(visible),
+    AfterValidator(cardnumbers.without),
 ]
 Email = Annotated[
     str,
     Field(max_length=emails.LONGEST),
     AfterValidator(emails.checked),
+    AfterValidator(cardnumbers.without),
     WithJsonSchema({"type": "string", "format": "email"}),
 ]
-Phone = Annotated[str, Field(max_length=32, examples=["762222222", "+94 76 222 2222"]), AfterValidator(phones.cleaned)]
+Phone = Annotated[
+    str,
+    Field(max_length=32, examples=["762222222", "+94 76 222 2222"]),
+    AfterValidator(phones.cleaned),
+    AfterValidator(cardnumbers.without),
+]
 Expiry = Annotated[str, Field(max_length=5, json_schema_extra={"pattern": _EXPIRY}), AfterValidator(_expiry)]
 CardNumber = Annotated[SecretStr, AfterValidator(_card_number), _secret_schema(_NUMBER)]
 Cvv = Annotated[SecretStr, AfterValidator(_cvv), _secret_schema(_CVV)]
@@ -94,7 +102,7 @@ class OrderBody(Body):
 class CancelBody(Body):
     """Why an order is cancelled, in the customer's words."""
 
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=PRINTABLE)] | None = None
+    reason: Remark | None = None
 
 
 class Accepted(View):

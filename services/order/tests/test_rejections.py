@@ -187,6 +187,51 @@ def test_items_of_two_currencies_make_no_order(service: Any, body: dict[str, Any
     assert (problem["type"], problem["errors"][0]["field"]) == ("/problems/mixed-currencies", "items[1].id")
 
 
+CARD = "4111111111111111"
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "text"),
+    [
+        ("customer", "name", f"Ada {CARD}"),
+        ("customer", "name", "4111 1111 1111 1111"),
+        ("customer", "email", f"{CARD}@example.com"),
+        ("customer", "phoneNumber", "378282246310005"),
+        ("paymentDetails", "name", CARD),
+    ],
+)
+def test_a_card_number_is_taken_where_one_belongs_and_nowhere_else(
+    service: Any, part: str, name: str, text: str
+) -> None:
+    body = {**SAMPLE, part: {**SAMPLE[part], name: text}}
+    refused = service.client.post("/order", json=body, headers={"Idempotency-Key": "mistake"})
+    (error,) = refused.json()["errors"]
+    assert (refused.status_code, error["field"]) == (422, f"{part}.{name}")
+    assert error["message"] == "must not hold a card number"
+    assert text not in refused.text
+    assert_nothing_is_stored(service)
+
+
+@pytest.mark.parametrize("key", [CARD, "4111-1111-1111-1111", f"order-{CARD}", "378282246310005"])
+@pytest.mark.parametrize("path", ["", "/{order}/cancel", "/{order}/refund"])
+def test_a_card_number_is_no_idempotency_key(service: Any, path: str, key: str) -> None:
+    order = service.client.post("/order", json=SAMPLE).json()["id"]
+    body = {"": SAMPLE, "/{order}/cancel": {}, "/{order}/refund": {"amount": 1}}[path]
+    refused = service.client.post(f"/order{path.format(order=order)}", json=body, headers={"Idempotency-Key": key})
+    assert (refused.status_code, refused.json()["type"]) == (422, "/problems/bad-idempotency-key")
+    assert refused.json()["errors"] == [{"field": "Idempotency-Key", "message": "must not hold a card number"}]
+    assert key not in refused.text
+    assert [service.rows(table) for table in ("orders", "idempotency", "refund")] == [1, 0, 0]
+
+
+@pytest.mark.parametrize(("act", "more"), [("cancel", {}), ("refund", {"amount": 1})])
+def test_a_card_number_is_no_reason(service: Any, act: str, more: dict[str, Any]) -> None:
+    order = service.client.post("/order", json=SAMPLE).json()["id"]
+    refused = service.client.post(f"/order/{order}/{act}", json={**more, "reason": f"My card {CARD} was stolen"})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "reason")
+    assert CARD not in refused.text
+
+
 def test_no_refusal_repeats_what_was_sent(service: Any) -> None:
     canary = "4929123456781234"
     bodies: list[Any] = [

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Path, Response
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from sqlalchemy import Row
 
 from oms_chassis.admin import paging
@@ -17,7 +17,7 @@ from oms_chassis.admin.jobs import JobView
 from oms_chassis.admin.paging import PREFIX, Cursor, Limit, Text
 from oms_chassis.admin.service import Administered
 from oms_chassis.db import Transaction
-from oms_chassis.http import pages
+from oms_chassis.http import cardnumbers, pages
 from oms_chassis.http.bodies import PRINTABLE, STORABLE, Body, View, Visible
 from oms_chassis.http.problems import documented
 from oms_chassis.jobs import interventions, listing
@@ -83,7 +83,9 @@ class Resolution(Body):
     `refund`, it is this refund that is settled, and not the payment: the gateway is asked again to make it."""
 
     how: Literal["ask", "close", "was-refunded"] = "ask"
-    reference: Visible | None = Field(default=None, max_length=100, pattern=PRINTABLE)
+    reference: Annotated[Visible, AfterValidator(cardnumbers.without)] | None = Field(
+        default=None, max_length=100, pattern=PRINTABLE
+    )
     refund: str | None = Field(default=None, min_length=1, max_length=64, pattern=PRINTABLE)
 
     @model_validator(mode="after")

@@ -146,6 +146,7 @@ def test_no_refund_is_noted_while_it_is_unknown_whether_there_is_a_charge(
 def test_what_is_not_open_is_not_closed(client: TestClient, database: Database, gateway: FlakyGateway) -> None:
     failing_refund(database, gateway)
     assert resolve(client, how="close").json()["type"] == "/problems/nothing-to-close"
+    assert resolve(client, how="was-refunded", reference="4111 1111 1111 1111").status_code == 422
     assert resolve(client, how="was-refunded").status_code == 422
     assert resolve(client, how="ask", reference="17").status_code == 422
 

@@ -19,6 +19,7 @@ from fastapi import Depends, Header
 
 from oms_chassis.admin import audit
 from oms_chassis.db import Database, Transaction
+from oms_chassis.http import cardnumbers
 from oms_chassis.http.problems import InvalidRequest
 
 OPERATOR, REASON, DRY_RUN = "OMS-Operator", "OMS-Reason", "OMS-Dry-Run"
@@ -78,6 +79,8 @@ def _text(name: str, given: str | None, most: int) -> str:
         return ""
     with suppress(UnicodeDecodeError):
         text = unquote(given, errors="strict").strip()
+        if cardnumbers.found_in(text):
+            raise InvalidRequest((name, cardnumbers.MESSAGE))
         if given.isascii() and text.isprintable() and 0 < len(text) <= most:
             return text
     raise InvalidRequest((name, f"must be 1 to {most} printable characters, percent-encoded"))

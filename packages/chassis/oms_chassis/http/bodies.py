@@ -6,10 +6,12 @@ Requests are strict: no value is converted, no unknown field is ignored, and no 
 import unicodedata
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Row
+
+from oms_chassis.http import cardnumbers
 
 # Control characters have no place in a name, and Postgres does not take a NUL in any text.
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
@@ -26,6 +28,12 @@ def visible(text: str) -> str:
 
 
 Visible = Annotated[str, AfterValidator(visible)]
+# What people have to say about something that they ask for. It is kept.
+Remark = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=200, pattern=PRINTABLE),
+    AfterValidator(cardnumbers.without),
+]
 
 
 class Body(BaseModel):
