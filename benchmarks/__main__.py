@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import report, runs
+from benchmarks import rates, report, runs
 from benchmarks.runs import Result
 
 BUILDS = ("oms", "faststream", "naive")
@@ -16,9 +16,11 @@ def main() -> int:
     steady = {}
     for rate in options.rates:  # first: the disk is still busy for a while with what the other runs wrote
         print(f"POST at {rate:.0f}/s for {options.seconds:.0f} s", flush=True)
-        steady[rate] = runs.latencies(rate, options.seconds)
+        steady[rate] = rates.at_rate(rate, options.seconds)
+    print("orders one at a time", flush=True)
+    lone = rates.lone()
     results = list(_interleaved(options))
-    page = report.page(results, steady, "scripts/bench.sh " + " ".join(sys.argv[1:]))
+    page = report.page(results, steady, lone, "scripts/bench.sh " + " ".join(sys.argv[1:]))
     print(page)
     if options.write:
         options.write.write_text(page)
@@ -48,8 +50,10 @@ def _parser() -> argparse.ArgumentParser:
         "--repeats", type=int, default=5, help="runs of each build (default %(default)s; 0: latencies only)"
     )
     parser.add_argument("--connections", type=int, default=64, help="of the generator (default %(default)s)")
-    parser.add_argument("--rates", type=float, nargs="*", default=[50.0, 150.0], help="orders/s of the open model")
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each rate (default %(default)s)")
+    parser.add_argument(
+        "--rates", type=float, nargs="*", default=[1.0, 10.0, 50.0, 150.0], help="orders/s of the open model"
+    )
+    parser.add_argument("--seconds", type=float, default=30.0, help="of each rate (default %(default)s)")
     parser.add_argument("--write", type=Path, help="write the page to this file, too")
     return parser
 

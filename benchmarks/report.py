@@ -8,7 +8,7 @@ from statistics import median
 
 import psutil
 
-from benchmarks.load import Outcome
+from benchmarks.rates import AtRate, middle
 from benchmarks.runs import Result
 
 NAMES = {"oms": "OMS", "faststream": "FastStream", "naive": "naive"}
@@ -19,7 +19,13 @@ ARMS = (
 )
 
 
-def page(results: Sequence[Result], steady: Mapping[float, Outcome], command: str) -> str:
+NOOP = (
+    "At the same time, and as often, a FastAPI route of its own process that takes the body and does nothing else "
+    "(`benchmarks/noop.py`) was asked by the same generator."
+)
+
+
+def page(results: Sequence[Result], steady: Mapping[float, AtRate], lone: Sequence[float], command: str) -> str:
     """docs/performance.md."""
     parts = [
         "# Performance",
@@ -31,6 +37,12 @@ def page(results: Sequence[Result], steady: Mapping[float, Outcome], command: st
         *(_comparison(results) if results else ()),
         "## POST /order at a fixed rate (open model)",
         latency_table(steady),
+        NOOP,
+        "## What an order costs at a rate",
+        cost_table(steady),
+        "CPU of all programs in milliseconds an order, what they need while nothing happens included.",
+        "## A lone order",
+        lone_line(lone),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -109,13 +121,36 @@ def cpu_table(results: Sequence[Result]) -> str:
     return "\n".join(rows)
 
 
-def latency_table(steady: Mapping[float, Outcome]) -> str:
+def latency_table(steady: Mapping[float, AtRate]) -> str:
     """One row a rate, in milliseconds."""
-    rows = ["| orders/s | accepted | p50 ms | p90 ms | p99 ms | highest ms |", "|---|---|---|---|---|---|"]
+    rows = [
+        "| orders/s | accepted | p50 ms | p90 ms | p99 ms | highest ms | p99 of the no-op, ms | p99 by that |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for rate, one in steady.items():
-        figures = " | ".join(f"{1000 * one.percentile(percent):.1f}" for percent in (50, 90, 99, 100))
-        rows.append(f"| {rate:.0f} | {one.accepted} of {one.accepted + one.refused} | {figures} |")
+        orders, noop = one.orders, 1000 * one.noop.percentile(99)
+        figures = " | ".join(f"{1000 * orders.percentile(percent):.1f}" for percent in (50, 90, 99, 100))
+        accepted = f"{orders.accepted} of {orders.accepted + orders.refused}"
+        rows.append(f"| {rate:.0f} | {accepted} | {figures} | {noop:.1f} | {one.ratio:.1f} |")
     return "\n".join(rows)
+
+
+def cost_table(steady: Mapping[float, AtRate]) -> str:
+    """One row a rate: the programs together, and the share of the machine's cores that this is."""
+    rows = ["| orders/s | ms an order | of a core |", "|---|---|---|"]
+    for rate, one in steady.items():
+        together = sum(one.cpu.values())
+        rows.append(f"| {rate:.0f} | {together:.1f} | {together * rate / 1000:.2f} |")
+    return "\n".join(rows)
+
+
+def lone_line(seconds: Sequence[float]) -> str:
+    """How long orders took that were alone."""
+    slowest = 1000 * max(seconds)
+    return (
+        f"From its acceptance until CONFIRMED, by its timeline: {middle(seconds):.0f} ms (median of {len(seconds)}; "
+        f"{slowest:.0f} ms the slowest)."
+    )
 
 
 def memory_table(run: Result) -> str:

@@ -14,7 +14,7 @@ import psutil
 import psycopg
 from invariants import Expected, Sources, check_when_quiet
 
-from benchmarks.load import Outcome, flood, steady
+from benchmarks.load import flood
 from oms_contracts.topics import SERVICES
 from oms_platform.platform import Platform
 
@@ -66,30 +66,24 @@ def _stock(platform: Platform) -> None:
 def throughput(build: str, orders: int, connections: int) -> Result:
     """Orders per second from the first POST to the last terminal order, with a check of the invariants."""
     with system(build) as platform:
-        warm_up = asyncio.run(flood(_port(platform), 50, 4))
+        warm_up = asyncio.run(flood(port(platform), 50, 4))
         _await_terminal(platform, build, warm_up.accepted)
-        _await_notified(platform, warm_up.accepted)
-        before, started = _cpu(platform), time.perf_counter()
-        outcome = asyncio.run(flood(_port(platform), orders, connections))
+        await_notified(platform, warm_up.accepted)
+        before, started = cpu_seconds(platform), time.perf_counter()
+        outcome = asyncio.run(flood(port(platform), orders, connections))
         _await_terminal(platform, build, warm_up.accepted + outcome.accepted)
         seconds = time.perf_counter() - started
-        _await_notified(platform, warm_up.accepted + outcome.accepted)
+        await_notified(platform, warm_up.accepted + outcome.accepted)
         notified = outcome.accepted / (time.perf_counter() - started)
-        cpu = {name: 1000 * (used - before[name]) / orders for name, used in _cpu(platform).items()}
+        cpu = {name: 1000 * (used - before[name]) / orders for name, used in cpu_seconds(platform).items()}
         memory = {name: _memory(pid) for name, pid in _pids(platform).items()}
         violations = _violations(platform) if build == "oms" else []
     rates = (outcome.accepted / seconds, orders / outcome.seconds, notified)
     return Result(build, orders, *rates, violations, memory, cpu)
 
 
-def latencies(rate: float, seconds: float) -> Outcome:
-    """POST latencies at a fixed rate, on a system of its own."""
-    with system("oms") as platform:
-        asyncio.run(flood(_port(platform), 50, 4))
-        return asyncio.run(steady(_port(platform), rate, seconds))
-
-
-def _port(platform: Platform) -> int:
+def port(platform: Platform) -> int:
+    """Where orders are posted."""
     return platform.at.http["order"]
 
 
@@ -102,7 +96,7 @@ def _await_terminal(platform: Platform, build: str, orders: int) -> None:
             time.sleep(0.05)
 
 
-def _await_notified(platform: Platform, orders: int) -> None:
+def await_notified(platform: Platform, orders: int) -> None:
     """Return once every order's customer has a mail and a text."""
     deadline = time.monotonic() + LIMIT
     with httpx.Client(base_url=platform.mailcatcher_url) as client:
@@ -130,7 +124,7 @@ def _memory(pid: int) -> float:
     return sum(float(one.memory_full_info().pss) for one in (main, *main.children(recursive=True))) / 2**20
 
 
-def _cpu(platform: Platform) -> dict[str, float]:
+def cpu_seconds(platform: Platform) -> dict[str, float]:
     """Seconds of CPU time so far, by program."""
     return {name: _seconds(psutil.Process(pid)) for name, pid in _pids(platform).items()}
 

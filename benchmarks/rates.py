@@ -1,0 +1,92 @@
+"""OMS at a fixed rate: what a POST takes next to a route that does nothing, what an order costs; and a lone order."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from statistics import median
+
+import httpx
+
+from benchmarks.load import BODY, Outcome, flood, steady
+from benchmarks.runs import await_notified, cpu_seconds, port, system
+from oms_platform.services import HttpServer
+from oms_servers.ports import free_port
+
+WARM_UP = 50
+LONE = 30  # orders, one at a time
+TERMINAL_SECONDS = 30.0
+LOOK = 0.01
+
+
+@dataclass(frozen=True)
+class AtRate:
+    """What a rate gave: the answers of OMS, those of the route that does nothing at the same time, and CPU by program
+    in milliseconds an order, that of standing idle meanwhile included."""
+
+    orders: Outcome
+    noop: Outcome
+    cpu: Mapping[str, float]
+
+    @property
+    def ratio(self) -> float:
+        """The 99th percentile of POST /order, by that of the route that does nothing."""
+        return self.orders.percentile(99) / self.noop.percentile(99)
+
+
+def at_rate(rate: float, seconds: float) -> AtRate:
+    """Orders at a fixed rate on a system of its own, and as many requests to a route that does nothing next to it."""
+    with system("oms") as platform, _noop(platform.folder) as noop:
+        asyncio.run(flood(port(platform), WARM_UP, 4))
+        asyncio.run(flood(noop, WARM_UP, 4))
+        await_notified(platform, WARM_UP)
+        before = cpu_seconds(platform)
+        orders, nothing = asyncio.run(_side_by_side(port(platform), noop, rate, seconds))
+        await_notified(platform, WARM_UP + orders.accepted)
+        used = cpu_seconds(platform)
+    return AtRate(
+        orders, nothing, {name: 1000 * (used[name] - before[name]) / max(1, orders.accepted) for name in used}
+    )
+
+
+async def _side_by_side(ours: int, noop: int, rate: float, seconds: float) -> tuple[Outcome, Outcome]:
+    return await asyncio.gather(steady(ours, rate, seconds), steady(noop, rate, seconds))
+
+
+@contextmanager
+def _noop(folder: Path) -> Iterator[int]:
+    listens = free_port()
+    command = [sys.executable, "-m", "benchmarks.noop", str(listens)]
+    environment = {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    server = HttpServer("noop", folder / "noop.log", (listens,), (listens, "/readyz"), command, environment)
+    with server:
+        yield listens
+
+
+def lone() -> list[float]:
+    """Seconds from the acceptance of an order until it was CONFIRMED, with nothing else under way."""
+    with system("oms") as platform, httpx.Client(base_url=platform.url) as client:
+        asyncio.run(flood(port(platform), WARM_UP, 4))
+        await_notified(platform, WARM_UP)
+        return [_lone(client) for _ in range(LONE)]
+
+
+def _lone(client: httpx.Client) -> float:
+    answer = client.post("/order", content=BODY, headers={"Content-Type": "application/json"})
+    path, deadline = answer.raise_for_status().headers["Location"], time.monotonic() + TERMINAL_SECONDS
+    while time.monotonic() < deadline:
+        timeline = client.get(path).json()["timeline"]
+        if timeline[-1]["status"] == "CONFIRMED":
+            first, last = (datetime.fromisoformat(step["at"]) for step in (timeline[0], timeline[-1]))
+            return (last - first).total_seconds()
+        time.sleep(LOOK)
+    raise TimeoutError(f"{path} was not confirmed within {TERMINAL_SECONDS} s")
+
+
+def middle(seconds: Sequence[float]) -> float:
+    """The median, in milliseconds."""
+    return 1000 * median(seconds)
