@@ -13,24 +13,38 @@ TAKES_AWAY = {"drop_column", "drop_table", "rename_table", "alter_column"}
 CONTRACTS = {
     ("inventory", "0003"),  # a view keeps the name that the table had
 }
+# The migrations that index a table of an earlier one in their transaction, while nobody writes to it: from before there
+# was another way. `oms_chassis.migrations.indexes` builds an index while the table is written to.
+HOLD_UP = {("order", "0007"), ("order", "0008"), ("inventory", "0009")}
 
 
 def versions(service: str) -> list[Path]:
     return sorted((SERVICES_FOLDER / service / f"oms_{service}" / "migrations" / "versions").glob("[0-9]*.py"))
 
 
-def upgrade_calls(path: Path) -> set[str]:
-    """The names of what a migration's upgrade() calls."""
+def operations(path: Path) -> list[tuple[str, list[object]]]:
+    """What a migration's upgrade() calls, with the arguments that are constants."""
     (upgrade,) = (
         node
         for node in ast.parse(path.read_text()).body
         if isinstance(node, ast.FunctionDef) and node.name == "upgrade"
     )
-    return {
-        node.func.attr
+    return [
+        (node.func.attr, [one.value for one in node.args if isinstance(one, ast.Constant)])
         for node in ast.walk(upgrade)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-    }
+    ]
+
+
+def upgrade_calls(path: Path) -> set[str]:
+    """The names of what a migration's upgrade() calls."""
+    return {name for name, _ in operations(path)}
+
+
+def indexed(path: Path) -> set[object]:
+    """The tables that a migration indexes in its transaction, and has not made itself."""
+    made = {given[0] for name, given in operations(path) if name == "create_table"}
+    return {given[1] for name, given in operations(path) if name == "create_index"} - made
 
 
 def assigned(path: Path) -> dict[str, object]:
@@ -67,3 +81,17 @@ def test_what_takes_away_is_found(tmp_path: Path) -> None:
     migration = tmp_path / "0002_less.py"
     migration.write_text("def upgrade():\n    op.drop_column('a', 'b')\n\ndef downgrade():\n    op.drop_table('a')\n")
     assert upgrade_calls(migration) == {"drop_column"}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_an_index_of_a_table_that_is_in_use_holds_nobody_up(service: str) -> None:
+    assert {(service, path.name[:4]) for path in versions(service) if indexed(path)} <= HOLD_UP
+
+
+def test_an_index_that_holds_writers_up_is_found(tmp_path: Path) -> None:
+    migration = tmp_path / "0002_index.py"
+    migration.write_text(
+        "def upgrade():\n    op.create_table('b')\n    op.create_index('i', 'b', ['c'])\n"
+        "    op.create_index('j', 'a', ['c'])\n    indexes.create('k', 'd', ['c'])\n"
+    )
+    assert indexed(migration) == {"a"}

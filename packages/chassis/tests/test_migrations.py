@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from alembic.util import CommandError
 from sqlalchemy import event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from support.chassis import eventually
 
 from oms_chassis import migrations
@@ -34,8 +34,10 @@ def release(tmp_path: Path) -> Iterator[Release]:
         (tmp_path / name / "__init__.py").touch()
         for number, sql in enumerate(statements, 1):
             before = f'"{number - 1:04}"' if number > 1 else None
-            head = f'from alembic import op\nrevision = "{number:04}"\ndown_revision = {before}\n'
-            (versions / f"{number:04}.py").write_text(f'{head}def upgrade():\n    op.execute("""{sql}""")\n')
+            imports = "from alembic import op\nfrom oms_chassis.migrations import indexes\n"
+            head = f'{imports}revision = "{number:04}"\ndown_revision = {before}\n'
+            step = sql if sql.startswith("indexes.") else f'op.execute("""{sql}""")'
+            (versions / f"{number:04}.py").write_text(f"{head}def upgrade():\n    {step}\n")
         made.append(name)
         return name
 
@@ -158,3 +160,56 @@ def test_a_migration_that_fails_leaves_nothing_behind(empty: Database, release: 
     with pytest.raises(Exception, match="absent"):
         migrations.upgrade(empty, release(FIRST, "ALTER TABLE absent ADD COLUMN name text"))
     assert empty.execute("SELECT to_regclass('thing') AS found")[0].found is None
+
+
+INDEX = 'indexes.create("thing_name", "thing", ["name"])'
+LARGE = "INSERT INTO thing (id, name) SELECT n, 'a' || n FROM generate_series(1, 200000) AS n"
+VALID = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('thing_name')"
+UNDER_WAY = "SELECT 1 FROM pg_stat_progress_create_index WHERE datname = current_database()"
+
+
+@pytest.fixture
+def large(empty: Database, release: Release) -> str:
+    """A release whose next migration indexes a large table."""
+    migrations.upgrade(empty, release(FIRST, SECOND, LARGE))
+    return release(FIRST, SECOND, LARGE, INDEX, "CREATE TABLE other (id int)")
+
+
+def test_a_large_table_is_indexed_while_it_is_written_to(empty: Database, large: str, database_url: str) -> None:
+    migrating = threading.Thread(target=migrations.upgrade, args=(empty, large))
+    with held(database_url, "UPDATE thing SET name = 'held' WHERE id = 1") as writer:
+        migrating.start()
+        eventually(lambda: bool(empty.execute(UNDER_WAY)), within=30)
+        for number in range(50):  # while the build waits for somebody else, nobody waits for the build
+            empty.execute("INSERT INTO thing VALUES (%(id)s, 'new')", id=-number)
+            empty.execute("UPDATE thing SET name = 'changed' WHERE id = %(id)s", id=100 + number)
+        assert migrating.is_alive()
+        writer.commit()
+        migrating.join(60)
+    assert not migrating.is_alive()
+    assert revision(empty) == "0005"
+    assert empty.execute(VALID)[0].indisvalid
+
+
+def test_other_replicas_do_not_hold_up_the_one_that_builds_an_index(empty: Database, large: str) -> None:
+    with ThreadPoolExecutor(3) as replicas:
+        list(replicas.map(lambda _: migrations.upgrade(empty, large), range(3)))
+    assert empty.execute(VALID)[0].indisvalid
+
+
+def test_an_index_whose_build_was_broken_off_is_built_again(empty: Database, large: str) -> None:
+    empty.execute("UPDATE thing SET name = 'same' WHERE id < 3")
+    with pytest.raises(IntegrityError):
+        empty.execute("CREATE UNIQUE INDEX CONCURRENTLY thing_name ON thing (name)")
+    assert not empty.execute(VALID)[0].indisvalid
+    migrations.upgrade(empty, large)
+    assert empty.execute(VALID)[0].indisvalid
+    assert revision(empty) == "0005"
+
+
+def test_a_migration_that_was_broken_off_after_its_index_goes_on(empty: Database, large: str) -> None:
+    migrations.upgrade(empty, large)
+    empty.execute("UPDATE alembic_version SET version_num = '0003'")
+    empty.execute("DROP TABLE other")
+    migrations.upgrade(empty, large)
+    assert revision(empty) == "0005"

@@ -27,13 +27,22 @@ _BLOCKED = ("55P03", "40P01")  # lock not available, deadlock detected
 # What waits for a table's lock holds up all who come after it: a migration gives way after a second and tries again
 # later. Its own work may take as long as it takes.
 _SESSION = """
-SELECT set_config('lock_timeout', '1s', true), set_config('statement_timeout', '0', true),
-    set_config('idle_in_transaction_session_timeout', '0', true)
+SET lock_timeout = '1s'; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0
+"""
+# Of the session, since a migration may commit in between. Nobody waits for it: an index that is built while its table
+# is written to (`indexes`) waits for every transaction that is open, also for one that would wait for us.
+_LEAD = f"""
+DO $$ BEGIN
+    IF NOT pg_try_advisory_lock({LOCK}) THEN
+        RAISE EXCEPTION 'another replica migrates' USING ERRCODE = 'lock_not_available';
+    END IF;
+END $$
 """
 
 
 def upgrade(database: Database, package: str, within: float | None = None) -> None:
-    """Bring a database to the newest version of `package`, in one transaction; safe in several replicas at once.
+    """Bring a database to the newest version of `package`, in one transaction, but for what `indexes` builds outside
+    of it; safe in several replicas at once.
 
     A schema that is newer than the package is left as it is. While the database is away or somebody holds what the
     migration needs, it is tried again for `within` seconds; then the OperationalError of the last attempt is raised.
@@ -48,16 +57,24 @@ def is_blocked(error: OperationalError) -> bool:
 
 
 def _attempt(database: Database, config: "Config") -> None:
+    with database.engine.connect() as connection:
+        try:
+            _upgrade(connection, config)
+        finally:
+            connection.invalidate()  # with the session go its settings, and the lock
+
+
+def _upgrade(connection: Connection, config: "Config") -> None:
     from alembic import command
 
-    with database.engine.begin() as connection:
-        connection.exec_driver_sql(_SESSION)
-        if not _is_behind(connection, config):
-            return
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
-        if _is_behind(connection, config):  # still: another replica may have migrated meanwhile
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+    connection.exec_driver_sql(_SESSION)
+    if not _is_behind(connection, config):
+        return
+    connection.exec_driver_sql(_LEAD)
+    if _is_behind(connection, config):  # still: another replica may have migrated meanwhile
+        connection.commit()  # alembic opens the transaction: only then may a migration leave it
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
 
 
 def _is_behind(connection: Connection, config: "Config") -> bool:
@@ -148,32 +165,6 @@ def drop_outbox_quarantine() -> None:
     from alembic import op
 
     op.drop_table("outbox_quarantine")
-
-
-_OFTEN = "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0"
-
-
-def tune_queues() -> None:
-    """Storage settings of tables whose rows come and go: a migration of each service.
-
-    The outbox and the jobs are small, and whoever looks for the first row steps over those that are gone: they are
-    vacuumed after so many of them, whatever their number. The inbox is large, and loses a chunk at a time. None of
-    them has a fillfactor: what is updated in a job is part of an index, so that no update stays within its page.
-    """
-    from alembic import op
-
-    for table in ("outbox", "job"):
-        op.execute(f"ALTER TABLE {table} SET ({_OFTEN})")
-    op.execute("ALTER TABLE inbox SET (autovacuum_vacuum_scale_factor = 0.02)")
-
-
-def untune_queues() -> None:
-    """Back to the settings that every table has."""
-    from alembic import op
-
-    names = ", ".join(setting.partition("=")[0].strip() for setting in _OFTEN.split(","))
-    for table in ("outbox", "job", "inbox"):
-        op.execute(f"ALTER TABLE {table} RESET ({names})")
 
 
 def extend_jobs() -> None:

@@ -1,6 +1,6 @@
 """Tables whose rows come and go are vacuumed often."""
 
-from oms_chassis.migrations import tune_queues, untune_queues
+from oms_chassis.migrations.storage import tune_queues, untune_queues
 
 revision = "0004"
 down_revision = "0003"

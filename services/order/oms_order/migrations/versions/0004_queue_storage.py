@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from oms_chassis.migrations import tune_queues, untune_queues
+from oms_chassis.migrations.storage import tune_queues, untune_queues
 
 revision = "0004"
 down_revision = "0003"
