@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.scale import catalogue, filling, pruning, reading, snapshot
+from benchmarks.scale import catalogue, filling, page, pruning, reading, snapshot
 from benchmarks.scale.figures import Figure, table
 from oms_chassis import migrations
 from oms_chassis.db import Database
@@ -22,6 +22,8 @@ def main() -> int:
         with PostgresServer(Path(folder) / "postgres", free_port()) as server:
             figures = measure(server.url, options.orders, options.items)
     print(table(figures))
+    if options.write:
+        page.write(options.write, figures)
     return 0 if all(one.holds for one in figures) else 1
 
 
@@ -44,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make bench-scale", description=__doc__)
     parser.add_argument("--orders", type=int, default=1_000_000, help="in the database (default %(default)s)")
     parser.add_argument("--items", type=int, default=100_000, help="in the catalogue (default %(default)s)")
+    parser.add_argument("--write", type=Path, help="put the table into this page, between its marks")
     return parser
 
 

@@ -1,9 +1,15 @@
 """A page that is written at the end of a long measurement must not fail then."""
 
+from pathlib import Path
+
+import pytest
+
 from benchmarks import footprint, report
 from benchmarks.load import Outcome
 from benchmarks.rates import AtRate
 from benchmarks.runs import Result
+from benchmarks.scale import page
+from benchmarks.scale.figures import Figure
 
 
 def result(build: str, per_second: float, *violations: str, cpu: float = 0.5) -> Result:
@@ -52,3 +58,20 @@ def test_a_load_of_which_nothing_was_accepted_has_no_latencies() -> None:
 def test_memory_is_shown_by_component_and_together() -> None:
     table = footprint.memory_table({"order": 70, "kafka": 300}, {"order": 90}, 30.0)
     assert table.splitlines()[-3:] == ["| kafka | 300 | 0 |", "| order | 70 | 90 |", "| together | 370 | 90 |"]
+
+
+def test_the_figures_of_a_large_database_replace_those_before_them(tmp_path: Path) -> None:
+    written = tmp_path / "scaling.md"
+    written.write_text(f"# Scaling\n\n{page.BEGIN}\n{page.END}\n\nAfter.\n")
+    for value in (7.0, 8.0):
+        page.write(written, [Figure("a page of orders", value, 100.0)])
+    assert "| a page of orders | 8.0 ms | 100 ms |" in written.read_text()
+    assert "7.0" not in written.read_text()
+    assert written.read_text().endswith("After.\n")
+
+
+def test_a_page_without_a_place_for_figures_is_not_written(tmp_path: Path) -> None:
+    written = tmp_path / "scaling.md"
+    written.write_text("# Scaling\n")
+    with pytest.raises(ValueError, match="needs the lines"):
+        page.write(written, [])
