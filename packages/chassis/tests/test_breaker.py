@@ -64,6 +64,15 @@ def test_a_pause_lasts_for_as_long_as_the_provider_asks(
     assert breaker.room(32, []) == 1
 
 
+def test_a_provider_that_wants_no_pause_and_takes_no_call_is_not_asked_all_the_time(
+    breaker: CircuitBreaker, clock: Clock
+) -> None:
+    breaker.record(job("a"), Paused("sms: 429", 0.0))
+    assert breaker.room(32, []) == 0
+    clock.now += 0.5
+    assert breaker.room(32, []) == 1
+
+
 def test_no_provider_pauses_a_queue_for_days(breaker: CircuitBreaker, clock: Clock) -> None:
     breaker.record(job("a"), Paused("sms: 429", 1e9))
     clock.now += LONGEST

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,9 +13,9 @@ import structlog.testing
 from support.chassis import eventually
 
 from oms_chassis.db import Database, Transaction
-from oms_chassis.jobs import dead, leases, settling, worker
+from oms_chassis.jobs import dead, leases, listing, settling, worker
 from oms_chassis.jobs import queue as jobs
-from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Outcome, Retry, Settled, enqueue
+from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Outcome, Retry, Settled, Waiting, enqueue
 from oms_chassis.jobs.worker import Worker
 from oms_chassis.telemetry.metrics import Metrics
 
@@ -149,6 +150,31 @@ def test_a_call_leaves_word_for_the_next_one(database: Database, metrics: Metric
     with running(job_queue(call), database, metrics):
         eventually(lambda: is_empty(database))
     assert payloads == [{"n": 1}, {"n": 1, "seen": 1}, {"n": 1, "seen": 2}]
+
+
+def test_a_call_that_the_provider_has_not_come_to_an_end_with_is_asked_about_later_and_has_not_failed(
+    database: Database, metrics: Metrics
+) -> None:
+    put(database, "a")
+    outcomes: list[Outcome] = [Retry("away"), Waiting(0.05, {"key": "b"}), Waiting(3600.0)]
+    seen: list[Job] = []
+
+    def call(job: Job) -> Outcome:
+        seen.append(job)
+        return outcomes[len(seen) - 1]
+
+    def waits_long() -> bool:
+        (left,) = listing.about(database, ["order"])
+        in_time = datetime.now(UTC) + timedelta(minutes=50)
+        return left.state == "waiting" and left.due_at is not None and left.due_at > in_time
+
+    with running(job_queue(call, max_attempts=2), database, metrics):
+        eventually(lambda: len(seen) == 3)
+        eventually(waits_long)
+    assert (seen[1].failed_calls, seen[2].failed_calls) == (1, 0)
+    assert seen[2].payload["key"] == "b"
+    labels = {"queue": "calls", "outcome": "waiting"}
+    assert metrics.registry.get_sample_value("oms_job_calls_total", labels) == 2.0
 
 
 def test_a_job_that_never_succeeds_is_given_up(database: Database, metrics: Metrics) -> None:

@@ -7,7 +7,7 @@ it: it counts against no job, and the others need not meet it, too.
 import time
 from collections.abc import Callable, Collection
 
-from oms_chassis.jobs.leases import backoff
+from oms_chassis.jobs.leases import BACKOFF_BASE, backoff
 from oms_chassis.jobs.queue import Job, Outcome, Paused, Unavailable
 from oms_chassis.telemetry.logs import logger
 from oms_chassis.telemetry.metrics import Metrics
@@ -71,7 +71,7 @@ class CircuitBreaker:
         if self._clock() < self._until and seconds is None:
             return  # one of the calls that were under way when the pause began
         self._pauses += 1
-        pause = min(backoff(self._pauses) if seconds is None else seconds, LONGEST)
+        pause = min(backoff(self._pauses) if seconds is None else max(seconds, BACKOFF_BASE), LONGEST)
         self._until = max(self._until, self._clock() + pause)
         self._gauge.set(1)
         log.warning("queue_paused", queue=self._queue, reason=reason, seconds=round(pause, 1))

@@ -9,7 +9,7 @@ UPDATE job SET run_at = now() WHERE queue = %(queue)s AND subject = %(subject)s 
 """
 _OUT_OF_PATIENCE = """
 UPDATE job SET run_at = now(), dead_at = NULL, attempts = greatest(attempts, 1),
-    failing_since = now() - interval '100 years'
+    failing_since = now() - interval '100 years', failed_calls = greatest(failed_calls, 100)
 WHERE queue = %(queue)s AND subject = %(subject)s RETURNING 1
 """
 _WAITING = "SELECT 1 FROM job WHERE subject = ANY(%(subjects)s) AND dead_at IS NULL LIMIT 1"
@@ -25,8 +25,8 @@ def make_due(transaction: Transaction, queue: str, subject: str) -> bool:
 
 
 def end_patience(transaction: Transaction, queue: str, subject: str) -> bool:
-    """Have the calls about a subject made at once, as calls that have failed for longer than anybody has patience and
-    whose first attempt's outcome is not known; False if there are none."""
+    """Have the calls about a subject made at once, as calls that have failed for longer and more often than anybody has
+    patience, and whose first attempt's outcome is not known; False if there are none."""
     transaction.signals.add(queue)
     return bool(transaction.run(_OUT_OF_PATIENCE, queue=queue, subject=subject))
 

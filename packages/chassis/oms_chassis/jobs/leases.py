@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 
 from oms_chassis.db import Transaction, as_json
-from oms_chassis.jobs.queue import Job, Paused, Retry, Unsettled
+from oms_chassis.jobs.queue import Job, Paused, Retry, Unsettled, Waiting
 
 BACKOFF_BASE, BACKOFF_CAP = 0.5, 60.0  # seconds
 
@@ -35,6 +35,12 @@ _POSTPONE = f"""
 UPDATE job SET run_at = now() + make_interval(secs => ours.delay), last_error = ours.reason,
     payload = job.payload || ours.changes, failed_calls = failed_calls + 1,
     failing_since = coalesce(failing_since, now())
+FROM (SELECT * {_OURS}) AS ours
+WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts
+"""
+_ASK_LATER = f"""
+UPDATE job SET run_at = now() + make_interval(secs => ours.delay), payload = job.payload || ours.changes,
+    last_error = NULL, failed_calls = 0, failing_since = NULL
 FROM (SELECT * {_OURS}) AS ours
 WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts
 """
@@ -80,6 +86,16 @@ def postpone(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, Ret
         for job, retry in jobs
     ]
     transaction.run_rows(_POSTPONE, rows, queue=queue)
+
+
+def ask_later(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, Waiting]]) -> None:
+    """Make jobs due again when their providers are to be asked what became of the calls, if they are still the
+    caller's."""
+    rows = [
+        {"id": job.id, "attempts": job.attempts, "delay": waiting.seconds, "changes": waiting.changes}
+        for job, waiting in jobs
+    ]
+    transaction.run_rows(_ASK_LATER, rows, queue=queue)
 
 
 def keep_outcome(transaction: Transaction, job: Job, outcome: Unsettled, reason: str) -> None:

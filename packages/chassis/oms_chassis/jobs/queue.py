@@ -72,6 +72,15 @@ class Paused:
     seconds: float | None = None
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """The provider has taken the call, and has not come to an end with it: it is asked again after so many seconds,
+    with these `changes` to the payload. Nothing has failed."""
+
+    seconds: float
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
 class Unsettled(TypedDict):
     """What is kept with a job whose outcome could not be settled so many times."""
 
@@ -79,7 +88,7 @@ class Unsettled(TypedDict):
     failures: int
 
 
-Outcome = Done | Retry | Paused
+Outcome = Done | Retry | Paused | Waiting
 Settled = tuple[Job, Mapping[str, Any]]
 
 

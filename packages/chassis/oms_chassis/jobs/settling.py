@@ -8,8 +8,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from oms_chassis.db import Database, Transaction
 from oms_chassis.failures import is_of_the_schema, is_unavailable
 from oms_chassis.jobs.dead import mark_dead
-from oms_chassis.jobs.leases import finish, keep_outcome, postpone, put_back
-from oms_chassis.jobs.queue import Done, Job, JobQueue, Outcome, Paused, Retry
+from oms_chassis.jobs.leases import ask_later, finish, keep_outcome, postpone, put_back
+from oms_chassis.jobs.queue import Done, Job, JobQueue, Outcome, Paused, Retry, Waiting
 from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.logs import logger
 from oms_chassis.telemetry.metrics import Metrics
@@ -79,12 +79,14 @@ class Settlement:
         done = [(call.job, call.outcome.result) for call in calls if isinstance(call.outcome, Done)]
         missed = [(call.job, call.outcome) for call in calls if isinstance(call.outcome, Retry)]
         paused = [(call.job, call.outcome) for call in calls if isinstance(call.outcome, Paused)]
+        waiting = [(call.job, call.outcome) for call in calls if isinstance(call.outcome, Waiting)]
         ours = finish(transaction, queue, [job for job, _ in done])
         if settled := [(job, result) for job, result in done if job.id in ours]:
             self._job_queue.settle(transaction, settled)
         self._give_up(transaction, [(job, retry.reason) for job, retry in missed if self._is_over(job)])
         postpone(transaction, queue, [(job, retry) for job, retry in missed if not self._is_over(job)])
         put_back(transaction, queue, paused)
+        ask_later(transaction, queue, waiting)
 
     def _give_up(self, transaction: Transaction, jobs: Sequence[tuple[Job, str]]) -> None:
         ours = mark_dead(transaction, self._job_queue.name, jobs)

@@ -12,7 +12,7 @@ from oms_chassis.failures import is_of_the_schema, is_unavailable
 from oms_chassis.heartbeat import beat
 from oms_chassis.jobs.breaker import CircuitBreaker
 from oms_chassis.jobs.leases import give_back, renew
-from oms_chassis.jobs.queue import Done, Job, JobQueue, Outcome, Paused, Retry, claim
+from oms_chassis.jobs.queue import Done, Job, JobQueue, Outcome, Paused, Retry, Waiting, claim
 from oms_chassis.jobs.settling import Call, Settlement
 from oms_chassis.jobs.underway import CallsUnderWay
 from oms_chassis.telemetry import spans, tracing
@@ -22,7 +22,7 @@ from oms_chassis.telemetry.metrics import Metrics
 log = logger(__name__)
 
 IDLE = 0.25  # seconds between looks while nothing is due: retries and other replicas' leases come due unannounced
-OUTCOMES = (Done, Retry, Paused)
+OUTCOMES = (Done, Retry, Paused, Waiting)
 FAULT_PAUSE = 2.0  # seconds until another try while the schema does not fit
 CLAIMED = 500  # jobs at most that are claimed at a time
 
@@ -172,7 +172,7 @@ class Worker:
 
 def _record(job: Job, outcome: str, step: str, began: int) -> None:
     attributes = {"oms.job.queue": job.queue, "oms.job.subject": job.subject, "oms.job.outcome": outcome}
-    failed = outcome != "done"
+    failed = outcome not in {"done", "waiting"}
     spans.record(f"call {job.queue}", "client", step, job.traceparent, began, failed=failed, attributes=attributes)
 
 
