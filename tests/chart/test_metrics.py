@@ -162,7 +162,7 @@ def test_every_counter_is_there_from_the_start_for_all_that_is_known_beforehand(
         "oms_dead_letters": {(topic,) for topic in read},
         "oms_relay_events": {(topic,) for topic in emitted},
         "oms_outbox_quarantined": {(topic,) for topic in emitted},
-        "oms_job_calls": {(outcome, queue) for outcome in ("done", "paused", "retry") for queue in queues},
+        "oms_job_calls": {(outcome, queue) for outcome in ("done", "paused", "retry", "waiting") for queue in queues},
         "oms_spans": {("sent",), ("failed",)},
         "oms_job_settle_failures": {(queue,) for queue in queues},
         "oms_http_refusals": set(),  # those of the gate, which is there once requests are served
@@ -172,6 +172,7 @@ def test_every_counter_is_there_from_the_start_for_all_that_is_known_beforehand(
         expected["oms_orders_contradictions"] = expected["oms_unknown_order_events"] = {(fact,) for fact in Fact}
     if service == "payment":
         expected["oms_payment_charge_mismatches"] = {()}
+        expected["oms_payment_compensations_failed"] = {()}
     if service in {"sms", "email"}:
         expected["oms_messages"] = {(service, kind, state) for kind in Kind for state in STATES}
     found = counted(registries[service])

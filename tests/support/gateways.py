@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from oms_gateway.cards import Card
 from oms_gateway.contract import Charge, Gateway, Refund
-from oms_gateway.errors import GatewayUnavailable, OutcomeUnknown
+from oms_gateway.errors import GatewayClosed, GatewayUnavailable, OutcomeUnknown
 from oms_simulators.payment.gateway import SimulatedTokeniser
 from oms_simulators.payment.testcards import TEST_CARDS, Outcome
 
@@ -21,6 +21,7 @@ class Fault(Enum):
 
     NONE = "the call goes through"
     NOT_TAKEN = "the call does not get through"
+    CLOSED = "the gateway takes no call for now, and says for how long"
     ANSWER_LOST = "the call is carried out, and its answer is lost"
 
 
@@ -72,6 +73,8 @@ class FlakyGateway:
         fault = self._plans[method].popleft() if self._plans[method] else Fault.NONE
         if fault is Fault.NOT_TAKEN:
             raise GatewayUnavailable(fault.value)
+        if fault is Fault.CLOSED:
+            raise GatewayClosed(429, 30.0)
         answer = call()
         if fault is Fault.ANSWER_LOST:
             raise OutcomeUnknown(fault.value)

@@ -16,6 +16,8 @@ Count = Annotated[StrictInt, Field(ge=1)]
 # Reasons of a PaymentFailed that are not the card's: the gateway could not be reached, or would not take the request.
 GATEWAY_UNAVAILABLE = "gateway-unavailable"
 GATEWAY_REFUSED = "gateway-refused"
+# One more reason of a RefundFailed: the gateway took the refund, and the customer's bank did not.
+GATEWAY_FAILED = "gateway-failed"
 GATEWAY_FAULTS = frozenset({GATEWAY_UNAVAILABLE, GATEWAY_REFUSED})
 # Reasons of an OrderCancelled: its customer asked for it, or it waited for too long. Later releases may have others.
 CUSTOMER = "customer"
@@ -158,7 +160,8 @@ class RefundCompleted(RefundEvent):
 
 
 class RefundFailed(RefundEvent):
-    """No money moved, and none will unless an operator sees to it."""
+    """No money moved, and none will unless an operator sees to it. Of an order that is being cancelled, all of whose
+    money is to go back, `refund_id` is the order's id."""
 
     reason: Text
 

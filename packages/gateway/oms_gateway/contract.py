@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from oms_gateway.cards import Card, Token
 
 ABANDONED = "abandoned"
+CALL_SECONDS = 30.0
 
 
 def charge_key(order_id: str) -> str:
@@ -35,13 +37,22 @@ class Charge:
     reason: str | None = None
 
 
+class RefundStatus(StrEnum):
+    """How far a refund has come that the gateway has taken."""
+
+    SUCCEEDED = "succeeded"
+    PENDING = "pending"  # it is to be asked for again: days may pass
+    FAILED = "failed"  # the customer's bank did not take it: no money moved
+
+
 @dataclass(frozen=True)
 class Refund:
-    """A refund that came to an end. `amount` is in minor units."""
+    """A refund that the gateway has taken. `amount` is in minor units."""
 
     id: str
     charge_id: str
     amount: int
+    status: RefundStatus = RefundStatus.SUCCEEDED
 
 
 class Tokeniser(Protocol):
@@ -55,7 +66,9 @@ class Tokeniser(Protocol):
 class Gateway(Protocol):
     """The side of the gateway that moves money. Safe to call from several threads.
 
-    Every call may raise Retryable; a repeated call with the same key never moves money a second time.
+    Every call may raise Retryable; a repeated call with the same key never moves money a second time. Every call ends
+    within CALL_SECONDS, however its answer arrives: a time limit for each read is none for an answer that drips.
+    RequestRefused is for what is wrong with this one call. What every other call would meet, too, is GatewayClosed.
     """
 
     def charge(self, key: str, token: str, amount: int, currency: str) -> Charge:
@@ -76,11 +89,14 @@ class Gateway(Protocol):
         ...
 
     def refund(self, key: str, charge_id: str, amount: int) -> Refund:
-        """Give `amount` minor units back: in all, no more than the charge. Raises RequestRefused."""
+        """Give `amount` minor units back: in all, no more than the charge. Raises RequestRefused.
+
+        It may be PENDING for days. One that has FAILED does not count any more, and its key makes no other.
+        """
         ...
 
     def find_refund(self, key: str) -> Refund | None:
-        """The refund that was made under this key, if there is one."""
+        """The refund that was made under this key, as it is now, if there is one."""
         ...
 
     def refunds_of(self, charge_id: str) -> Sequence[Refund]:

@@ -1,14 +1,16 @@
 """How a gateway behaves, whoever provides it; then what only the simulator does. On a real Postgres."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 import psycopg
 import pytest
 from pydantic import SecretStr
+from support.chassis import eventually
 from support.network import proxy
 
 from oms_gateway import (
@@ -16,15 +18,19 @@ from oms_gateway import (
     Card,
     Charge,
     Gateway,
+    GatewayClosed,
     GatewayUnavailable,
     OutcomeUnknown,
     Provider,
+    RefundStatus,
     RequestRefused,
+    Retryable,
     Tokeniser,
     charge_key,
     provider,
     refund_key,
 )
+from oms_gateway.contract import CALL_SECONDS
 from oms_simulators.payment import gateway as simulator
 from oms_simulators.payment import ledger
 from oms_simulators.payment.testcards import TEST_CARDS, Outcome
@@ -239,6 +245,74 @@ def test_a_decline_cannot_be_refunded(gateway: Gateway, token: Callable[[Outcome
 def test_a_charge_that_nobody_made_cannot_be_refunded(gateway: Gateway, order: str) -> None:
     with pytest.raises(RequestRefused):
         gateway.refund(refund_key(order), "ch-nobody", 1250)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "end"),
+    [(Outcome.REFUND_PENDING, RefundStatus.SUCCEEDED), (Outcome.REFUND_FAILS, RefundStatus.FAILED)],
+)
+def test_a_refund_may_end_later_than_it_is_taken(
+    gateway: Gateway,
+    token: Callable[[Outcome], str],
+    order: str,
+    outcome: Outcome,
+    end: RefundStatus,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(simulator, "REFUND_SECONDS", 1.0)
+    charge = gateway.charge(charge_key(order), token(outcome), 1250, "USD")
+    taken = gateway.refund(refund_key(order), charge.id, 1250)
+    assert taken.status is RefundStatus.PENDING
+    with pytest.raises(RequestRefused):
+        gateway.refund("another-key", charge.id, 1)
+    ended = eventually(lambda: (found := gateway.find_refund(refund_key(order))) and found.status is end and found)
+    assert ended == replace(taken, status=end)
+    assert list(gateway.refunds_of(charge.id)) == [ended]
+    assert gateway.refund(refund_key(order), charge.id, 1250) == ended
+
+
+def test_a_refund_that_failed_leaves_the_charge_to_be_refunded_under_another_key(
+    gateway: Gateway, token: Callable[[Outcome], str], order: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(simulator, "REFUND_SECONDS", 0.0)
+    charge = gateway.charge(charge_key(order), token(Outcome.REFUND_FAILS), 1250, "USD")
+    assert gateway.refund(refund_key(order), charge.id, 1250).status is RefundStatus.FAILED
+    assert ledger.net_by_order(database_url) == {order: 1250}
+    assert gateway.refund(f"{refund_key(order)}~2", charge.id, 1250).amount == 1250
+
+
+def test_a_charge_that_the_customer_s_bank_took_back_is_not_refunded_too(
+    gateway: Gateway, token: Callable[[Outcome], str], order: str
+) -> None:
+    charge = gateway.charge(charge_key(order), token(Outcome.DISPUTED), 1250, "USD")
+    assert charge.approved
+    with pytest.raises(RequestRefused):
+        gateway.refund(refund_key(order), charge.id, 1250)
+
+
+def test_a_busy_gateway_says_for_how_long_and_charges_then(
+    gateway: Gateway, token: Callable[[Outcome], str], order: str
+) -> None:
+    busy = token(Outcome.BUSY)
+    with pytest.raises(GatewayClosed) as closed:
+        gateway.charge(charge_key(order), busy, 1250, "USD")
+    assert (closed.value.answer, closed.value.seconds) == (429, simulator.BUSY_SECONDS)
+    assert gateway.find(charge_key(order)) is None
+    assert gateway.charge(charge_key(order), busy, 1250, "USD").approved
+
+
+def test_a_call_whose_answer_drips_ends_in_time(approved: str, database_url: str) -> None:
+    """A byte now and then, so that no single read takes long."""
+    with proxy(database_url) as network:
+        far = provider("simulator").gateway(Where(network.url(database_url)))
+        far.find("warm")
+        network.throttle(2.0)
+        began = time.monotonic()
+        with pytest.raises(Retryable):
+            far.charge("k:charge", approved, 1, "USD")
+        assert time.monotonic() - began < CALL_SECONDS
+        network.heal()
+        far.close()
 
 
 def test_a_lost_answer_leaves_one_charge_that_can_be_found(

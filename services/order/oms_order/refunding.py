@@ -116,11 +116,14 @@ def _amount(purchase: Purchase, body: RefundBody) -> int:
 
 
 def settle(status: RefundStatus, transaction: Transaction, events: list[Outcome]) -> None:
-    """Write what became of refunds; of each that has succeeded, the customer is notified, once."""
+    """Write what became of refunds; of each that has succeeded, the customer is notified, once. That the money of a
+    cancelled order did not go back is shown by its timeline."""
     outcomes = {event.data.refund_id: event for event in events if ids.parse(event.data.refund_id)}
     orders.lock(transaction, {event.subject for event in outcomes.values() if ids.parse(event.subject)})
+    whole = {id_: event for id_, event in outcomes.items() if id_ == event.subject}
+    repository.write_steps(transaction, [_step_of_order(event, status) for event in whole.values()])
     asked = [row for row in repository.find(transaction, outcomes) if row.order_id == outcomes[row.id].subject]
-    for unknown in outcomes.keys() - {row.id for row in asked}:
+    for unknown in outcomes.keys() - whole.keys() - {row.id for row in asked}:
         log.warning("outcome_of_unknown_refund", refund_id=unknown, order_id=outcomes[unknown].subject)
     news = [row for row in asked if refunds.settled(row.status, status)]
     failures = {row.id: getattr(outcomes[row.id].data, "reason", None) for row in news}
@@ -146,6 +149,18 @@ def task(database: Database, stuck: float, days: float | None) -> Task:
 
 def _step(row: Row[Any], status: RefundStatus, note: str | None) -> dict[str, object]:
     return {"order_id": row.order_id, "refund_id": row.id, "refund_status": status, "note": note, "actor": None}
+
+
+def _step_of_order(event: Outcome, status: RefundStatus) -> dict[str, object]:
+    """All the money of an order that is being cancelled was to go back: nobody asked for that by a refund's id."""
+    reason = getattr(event.data, "reason", None)
+    return {
+        "order_id": event.subject,
+        "refund_id": event.subject,
+        "refund_status": status,
+        "note": reason,
+        "actor": None,
+    }
 
 
 def _requested(row: Row[Any], content: Row[Any]) -> tuple[Topic, Event[Any]]:

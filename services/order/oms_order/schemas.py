@@ -160,8 +160,8 @@ class PaymentView(View):
 
 
 class StepView(View):
-    """A status that an order has had, and since when, or one of its refund `refund_id`. `actor` is the caller whose
-    request led to it, if one did."""
+    """A status that an order has had, and since when, or one of its refund `refund_id`: the order's own id where all of
+    its money was to go back. `actor` is the caller whose request led to it, if one did."""
 
     position: int
     status: StatusShown

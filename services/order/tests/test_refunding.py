@@ -307,3 +307,16 @@ def test_a_refund_of_an_order_that_others_may_have_deleted_is_not_asked_for_agai
     assert requests(service) == []
     refunding.ask_again(service.database, 300)
     assert len(requests(service)) == 1
+
+
+def test_a_cancelled_order_shows_that_its_money_did_not_go_back(service: Any) -> None:
+    order = place(service)
+    failure = RefundFailed(order_id=order, refund_id=order, amount=TOTAL, currency="USD", reason="gateway-failed")
+    event = topics.REFUND_FAILED.event(failure, order)
+    learn(service, event)
+    detail = shown(service, order)
+    assert [(one.get("refundStatus"), one.get("note")) for one in detail["timeline"]] == [
+        (None, None),
+        ("FAILED", "gateway-failed"),
+    ]
+    assert (detail["status"], "refunds" in detail) == ("PENDING", False)

@@ -20,14 +20,10 @@ from oms_chassis.db import Transaction
 from oms_chassis.http import cardnumbers, pages
 from oms_chassis.http.bodies import PRINTABLE, STORABLE, Body, View, Visible
 from oms_chassis.http.problems import documented
-from oms_chassis.jobs import interventions, listing
-from oms_chassis.laterreleases import OfLaterRelease, extensible
-from oms_chassis.messaging import outbox
-from oms_contracts.events import PaymentRefunded
-from oms_contracts.topics import PAYMENT_REFUNDED
-from oms_payment import repository, resolving
-from oms_payment.domain import Payment, RefundState, State
-from oms_payment.jobs import charging, refunding
+from oms_chassis.jobs import listing
+from oms_chassis.laterreleases import extensible
+from oms_payment import open_payments, repository, resolving
+from oms_payment.domain import OPEN, RefundState, State
 from oms_payment.problems import (
     ChargeOpen,
     NoSuchPayment,
@@ -41,7 +37,6 @@ from oms_payment.problems import (
 
 router = APIRouter(prefix=PREFIX)
 OrderId = Annotated[str, Path(max_length=64, pattern=STORABLE)]
-OPEN = (State.PENDING, State.REFUNDING)
 
 
 class RefundView(View):
@@ -141,7 +136,7 @@ def resolve_payment(service: Administered, act: Act, order_id: OrderId, resoluti
         before = _row(transaction, order_id)
         refund_id = resolution.refund or _only_open_refund(before)
         if refund_id is None:
-            _resolve(transaction, _open(transaction, order_id), before, resolution)
+            open_payments.resolve(transaction, before, resolution.how, resolution.reference)
         else:
             resolving.resolve(transaction, order_id, refund_id, resolution.how, resolution.reference)
         after = _row(transaction, order_id)
@@ -150,32 +145,10 @@ def resolve_payment(service: Administered, act: Act, order_id: OrderId, resoluti
     return PaymentView.of(after)
 
 
-def _resolve(transaction: Transaction, payment: Payment, row: Row[Any], resolution: Resolution) -> None:
-    if resolution.how == "was-refunded":
-        _note_refund(transaction, payment, row, resolution.reference or "")
-    elif resolution.how == "close":
-        if not interventions.end_patience(transaction, charging.QUEUE, payment.order_id):
-            raise NothingToClose
-    else:
-        for queue in (charging.QUEUE, refunding.QUEUE):
-            interventions.make_due(transaction, queue, payment.order_id)
-
-
 def _only_open_refund(row: Row[Any]) -> str | None:
     """The refund that is meant where none is named: the one that is open of a payment that is not."""
     found = [one["refund_id"] for one in row.refunds or () if one["state"] != RefundState.SUCCEEDED]
     return found[0] if len(found) == 1 and row.state not in OPEN else None
-
-
-def _note_refund(transaction: Transaction, payment: Payment, row: Row[Any], reference: str) -> None:
-    after = payment.refunded(reference)
-    if after is None or payment.charge_id is None:
-        raise ChargeOpen
-    repository.update(transaction, [after])
-    interventions.drop(transaction, refunding.QUEUE, payment.order_id)
-    data = PaymentRefunded(order_id=row.order_id, refund_id=reference, amount=row.amount, currency=row.currency)
-    event = PAYMENT_REFUNDED.event(data, row.order_id, id=f"{row.order_id}:{PAYMENT_REFUNDED.name}")
-    outbox.emit(transaction, [(PAYMENT_REFUNDED, event)])
 
 
 def _row(transaction: Transaction, order_id: str) -> Row[Any]:
@@ -183,16 +156,6 @@ def _row(transaction: Transaction, order_id: str) -> Row[Any]:
     if not rows:
         raise NoSuchPayment
     return rows[0]
-
-
-def _open(transaction: Transaction, order_id: str) -> Payment:
-    try:
-        (payment,) = repository.lock(transaction, [order_id])
-    except OfLaterRelease:
-        raise PaymentOfLaterRelease from None
-    if payment.state not in OPEN:
-        raise PaymentSettled(detail=f"This payment is settled: it is {payment.state}.")
-    return payment
 
 
 def _state(row: Row[Any]) -> dict[str, Any]:

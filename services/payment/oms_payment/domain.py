@@ -17,6 +17,8 @@ from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 from typing import Any
 
+LEAST_CALLS = 5  # calls for a charge that have failed before it is given up
+REFUND_FAILED = "refund-failed"  # the reason of a payment that stays REFUNDING
 NOT_CHARGED = "none"  # the refund's id when there was no money to give back
 
 
@@ -28,6 +30,9 @@ class State(StrEnum):
     FAILED = "FAILED"
     REFUNDING = "REFUNDING"
     REFUNDED = "REFUNDED"
+
+
+OPEN = (State.PENDING, State.REFUNDING)
 
 
 class RefundState(StrEnum):
@@ -47,16 +52,18 @@ class Step(Enum):
     CLOSE = "ask, then close the key for good"
 
 
-def step(attempts: int, failing_for: float, patience: float) -> Step:
-    """What the attempt of this number (from 1) does, when earlier calls have failed for so many seconds.
+def step(attempts: int, failed_calls: int, failing_for: float, patience: float) -> Step:
+    """What the attempt of this number (from 1) does, when so many calls have failed, the first so many seconds ago.
 
     A charge is never given up while its outcome is unknown: when `patience` is over, each further attempt only asks the
     gateway to close the key and to say what became of it, for as long as it takes to get an answer. An order whose
     payment failed thus has no charge, and cannot get one from a call that is still on its way.
+
+    Time alone ends no patience: an order that met the beginning of an outage, and has waited since, is charged.
     """
     if attempts == 1:
         return Step.CHARGE
-    return Step.ASK_FIRST if failing_for < patience else Step.CLOSE
+    return Step.ASK_FIRST if failing_for < patience or failed_calls < LEAST_CALLS else Step.CLOSE
 
 
 @dataclass(frozen=True)
@@ -99,10 +106,21 @@ class Payment:
             return replace(self, state=State.REFUNDING)
         return None
 
+    def refund_failed(self) -> "Payment | None":
+        """The gateway took the refund, and it came to nothing: it is made again when an operator says so."""
+        if self.state is State.REFUNDING:
+            return replace(self, reason=REFUND_FAILED)
+        return None
+
+    def refunded_again(self) -> "Payment":
+        """The refund is made once more."""
+        return replace(self, reason=None)
+
     def refunded(self, refund_id: str) -> "Payment | None":
         """The money is back where it came from (NOT_CHARGED: it never left)."""
         if self.state is State.REFUNDING:
-            return replace(self, state=State.REFUNDED, refund_id=refund_id)
+            reason = None if self.reason == REFUND_FAILED else self.reason
+            return replace(self, state=State.REFUNDED, refund_id=refund_id, reason=reason)
         return None
 
 

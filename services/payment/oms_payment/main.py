@@ -27,7 +27,7 @@ def build(context: Context) -> Components:
             charging.job_queue(
                 gateway, settings.gateway_connections, settings.charge_patience_seconds, context.registry
             ),
-            refunding.job_queue(gateway),
+            refunding.job_queue(gateway, context.registry),
             requested.job_queue(gateway),
         ],
         admin=[router, *operator_routes(named, gateway)],

@@ -56,6 +56,11 @@ def _try_again(transaction: Transaction, books: Books, row: Row[Any]) -> None:
     repository.settle(transaction, [{"refund_id": row.refund_id, "state": RefundState.PENDING}], again=True)
     charge_id = books.charge_id(row.order_id)
     refund = RequestedRefund(
-        order_id=row.order_id, refund_id=row.refund_id, amount=row.amount, currency=row.currency, charge_id=charge_id
+        order_id=row.order_id,
+        refund_id=row.refund_id,
+        amount=row.amount,
+        currency=row.currency,
+        charge_id=charge_id,
+        again=True,
     )
     enqueue(transaction, requested.QUEUE, [requested.new_job(refund, None)])

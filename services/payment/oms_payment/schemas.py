@@ -14,19 +14,24 @@ class ChargeOrder(Message):
 
 
 class RefundOrder(Message):
-    """A refund to be made. Without `charge_id` it is the gateway that knows whether there is anything to refund."""
+    """A refund to be made. Without `charge_id` it is the gateway that knows whether there is anything to refund. It is
+    made `again` by an operator, after it has failed; then it has a `key` of its own once the gateway has taken it."""
 
     order_id: Identifier
     total: Minor
     currency: Currency
     charge_id: str | None = None
+    again: bool = False
+    key: str | None = None
 
 
 class RequestedRefund(Message):
-    """A refund of a confirmed order to be made."""
+    """A refund of a confirmed order to be made; `again` and `key` as in RefundOrder."""
 
     order_id: Identifier
     refund_id: Identifier
     amount: Positive
     currency: Currency
     charge_id: Text
+    again: bool = False
+    key: str | None = None

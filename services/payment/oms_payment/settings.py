@@ -15,5 +15,7 @@ class PaymentSettings(Settings):
         default=8, ge=1, le=64, description="charges on their way at the same time; a gateway far away wants more"
     )
     charge_patience_seconds: float = Field(
-        default=1800.0, gt=0, description="for how long a charge whose calls fail is tried, until its order is given up"
+        default=1800.0,
+        gt=0,
+        description="for how long a charge whose calls fail is tried, until its order is given up (and for five calls)",
     )

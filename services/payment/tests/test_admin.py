@@ -33,7 +33,7 @@ def charge(database: Database, gateway: FlakyGateway) -> None:
 
 
 def refund(database: Database, gateway: FlakyGateway) -> None:
-    process_due_jobs(database, refunding.job_queue(gateway))
+    process_due_jobs(database, refunding.job_queue(gateway, CollectorRegistry()))
 
 
 def resolve(client: TestClient, **how: str) -> Any:

@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oms_payment.domain import (
+    LEAST_CALLS,
     NOT_CHARGED,
+    REFUND_FAILED,
     Outcome,
     Payment,
     State,
@@ -46,6 +48,15 @@ def test_a_rejection_during_a_charge_that_is_declined_leaves_nothing_to_refund()
     after = waiting.charged(DECLINED)
     assert after == Payment("o1", State.REFUNDING, reason="lost-card")
     assert after.refunded(NOT_CHARGED) == Payment("o1", State.REFUNDED, refund_id=NOT_CHARGED, reason="lost-card")
+
+
+def test_a_refund_that_failed_leaves_the_money_to_be_refunded() -> None:
+    refunding = Payment("o1", State.REFUNDING, charge_id="ch-1")
+    after = refunding.refund_failed()
+    assert after == Payment("o1", State.REFUNDING, charge_id="ch-1", reason=REFUND_FAILED)
+    assert after.refunded_again() == refunding
+    assert after.refunded("re-2") == Payment("o1", State.REFUNDED, charge_id="ch-1", refund_id="re-2")
+    assert Payment("o1", State.REFUNDED).refund_failed() is None
 
 
 @pytest.mark.parametrize("state", [State.COMPLETED, State.FAILED, State.REFUNDED])
@@ -94,10 +105,15 @@ def test_whatever_comes_in_whatever_order_only_the_arrows_of_the_diagram_are_wal
 
 
 def test_the_first_attempt_charges_later_ones_ask_first_and_those_after_the_patience_only_close() -> None:
-    assert step(1, 0.0, 60.0) is Step.CHARGE
-    assert {step(attempt, 0.0, 60.0) for attempt in range(2, 1000)} == {Step.ASK_FIRST}
-    assert step(2, 59.0, 60.0) is Step.ASK_FIRST
-    assert step(2, 60.0, 60.0) is Step.CLOSE
+    assert step(1, 0, 0.0, 60.0) is Step.CHARGE
+    assert {step(attempt, attempt - 1, 0.0, 60.0) for attempt in range(2, 1000)} == {Step.ASK_FIRST}
+    assert step(9, 8, 59.0, 60.0) is Step.ASK_FIRST
+    assert step(9, 8, 60.0, 60.0) is Step.CLOSE
+
+
+def test_an_order_that_only_met_the_beginning_of_an_outage_is_charged_when_it_is_over() -> None:
+    assert step(2, LEAST_CALLS - 1, 7200.0, 60.0) is Step.ASK_FIRST
+    assert step(2, LEAST_CALLS, 7200.0, 60.0) is Step.CLOSE
 
 
 @pytest.mark.parametrize(

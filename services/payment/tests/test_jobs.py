@@ -18,14 +18,14 @@ from support.gateways import Fault, FlakyGateway, token
 from support.payments import TRACE, begin_charges, cancelled, created, rejected
 
 from oms_chassis.db import Database
-from oms_chassis.jobs.queue import Done, Job, JobQueue, Retry, Unavailable, claim
+from oms_chassis.jobs.queue import Done, Job, JobQueue, Paused, Retry, Unavailable, claim
 from oms_chassis.jobs.worker import Worker
 from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.envelope import Event
 from oms_contracts.topics import PAYMENT_COMPLETED, PAYMENT_FAILED, PAYMENT_REFUNDED
-from oms_gateway import RequestRefused, charge_key, refund_key
+from oms_gateway import GatewayClosed, RequestRefused, charge_key, refund_key
 from oms_payment import handlers
-from oms_payment.domain import NOT_CHARGED, State
+from oms_payment.domain import LEAST_CALLS, NOT_CHARGED, State
 from oms_payment.jobs import charging, refunding
 from oms_simulators.payment import ledger
 from oms_simulators.payment.testcards import Outcome
@@ -45,7 +45,12 @@ def charging_at(gateway: FlakyGateway, registry: CollectorRegistry | None = None
 
 
 def let_the_patience_end(database: Database) -> None:
-    database.execute("UPDATE job SET failing_since = failing_since - make_interval(secs => %(s)s)", s=GIVE_UP_AFTER)
+    database.execute(
+        "UPDATE job SET failing_since = failing_since - make_interval(secs => %(s)s),"
+        " failed_calls = greatest(failed_calls, %(calls)s)",
+        s=GIVE_UP_AFTER,
+        calls=LEAST_CALLS,
+    )
 
 
 def make_due(database: Database) -> None:
@@ -61,7 +66,7 @@ def charge_all(database: Database, gateway: FlakyGateway) -> None:
 
 def refund_all(database: Database, gateway: FlakyGateway) -> None:
     make_due(database)
-    process_due_jobs(database, refunding.job_queue(gateway))
+    process_due_jobs(database, refunding.job_queue(gateway, CollectorRegistry()))
 
 
 def work_all(database: Database, gateway: FlakyGateway, passes: int = 20) -> None:
@@ -163,7 +168,7 @@ def test_a_worker_that_dies_after_the_refund_leaves_one_refund_that_the_next_one
     charge_all(database, gateway)
     take(database, rejected("o1"))
     with pytest.raises(ConnectionError):
-        process_due_jobs(database, replace(refunding.job_queue(gateway), settle=die))
+        process_due_jobs(database, replace(refunding.job_queue(gateway, CollectorRegistry()), settle=die))
     refund_all(database, gateway)
     assert gateway.calls == ["charge", "refund", "find_refund"]
     assert published(database) == ["paymentCompletedEvent", "paymentRefundedEvent"]
@@ -255,6 +260,45 @@ def test_a_gateway_that_takes_no_call_says_so_to_the_worker(database: Database, 
     assert not isinstance(second, Unavailable)
 
 
+@pytest.mark.parametrize("answer", [429, 503, 401, 403, 404])
+def test_a_gateway_that_takes_no_call_of_ours_pauses_the_queue_and_fails_no_payment(
+    database: Database, gateway: FlakyGateway, answer: int
+) -> None:
+    """It is busy, or does not take our key any more: that says nothing about the order that met it."""
+    closed = ClosedGateway(gateway, answer)
+    take(database, created("o1", GOOD))
+    (job,) = pending_jobs(database, "charge")
+    for step in (job, replace(job, attempts=9, failed_calls=8, failing_for=GIVE_UP_AFTER)):
+        assert charging.call(closed, GIVE_UP_AFTER, step) == Paused(f"gateway: {answer}", 30.0)
+    charge_all(database, closed)
+    (row,) = database.execute("SELECT failed_calls, failing_since FROM job")
+    assert (row.failed_calls, row.failing_since) == (0, None)
+    work_all(database, gateway)
+    assert published(database) == ["paymentCompletedEvent"]
+
+
+class ClosedGateway(FlakyGateway):
+    """A gateway that answers every call with the same status."""
+
+    def __init__(self, gateway: FlakyGateway, answer: int) -> None:
+        super().__init__(gateway)
+        self._answer = answer
+
+    def _call(self, *_: Any) -> Any:
+        raise GatewayClosed(self._answer, 30.0)
+
+
+def test_an_order_that_met_the_beginning_of_a_long_outage_is_charged_when_it_is_over(
+    database: Database, gateway: FlakyGateway
+) -> None:
+    gateway.plan("charge", Fault.NOT_TAKEN)
+    take(database, created("o1", GOOD))
+    charge_all(database, gateway)
+    database.execute("UPDATE job SET failing_since = now() - make_interval(hours => 1)")
+    work_all(database, gateway)
+    assert published(database) == ["paymentCompletedEvent"]
+
+
 class AskedTooEarly(FlakyGateway):
     """A gateway that was asked just before the charge landed."""
 
@@ -269,7 +313,9 @@ def test_a_charge_that_lands_just_before_the_key_is_closed_counts(
     take(database, created("o1", GOOD))
     (job,) = pending_jobs(database, "charge")
     gateway.charge(charge_key("o1"), GOOD, 2500, "USD")
-    outcome = charging.call(AskedTooEarly(gateway), GIVE_UP_AFTER, replace(job, attempts=2, failing_for=GIVE_UP_AFTER))
+    outcome = charging.call(
+        AskedTooEarly(gateway), GIVE_UP_AFTER, replace(job, attempts=9, failed_calls=8, failing_for=GIVE_UP_AFTER)
+    )
     assert isinstance(outcome, Done)
     assert outcome.result["approved"] is True
     assert ledger.net_by_order(database_url) == {"o1": 2500}
@@ -364,7 +410,7 @@ def test_in_whatever_order_things_happen_the_money_ends_refunded_exactly_once(
             "rejected": partial(take, database, rejected(order)),
             "cancelled": partial(take, database, cancelled(order)),
             "charge": partial(process_due_jobs, database, charging_at(gateway)),
-            "refund": partial(process_due_jobs, database, refunding.job_queue(gateway)),
+            "refund": partial(process_due_jobs, database, refunding.job_queue(gateway, CollectorRegistry())),
         }
         for action in run:
             steps[action]()
@@ -449,7 +495,7 @@ def test_a_charge_that_is_not_what_the_order_costs_is_refunded_and_fails_the_pay
 
 
 def test_jobs_of_money_are_never_given_up(database: Database, gateway: FlakyGateway) -> None:
-    assert charging_at(gateway).max_attempts is refunding.job_queue(gateway).max_attempts is None
+    assert charging_at(gateway).max_attempts is refunding.job_queue(gateway, CollectorRegistry()).max_attempts is None
 
 
 def test_a_second_settling_of_the_same_charge_publishes_nothing_new(database: Database, gateway: FlakyGateway) -> None:
@@ -481,7 +527,7 @@ def test_whatever_the_line_does_the_outcome_is_what_the_gateway_has_in_its_books
     new = charging.new_job(created(order, token(card)))
     result = None
     for attempt in range(1, 60):
-        job = Job("charge", new.id, order, new.payload, None, attempt, failing_for=100.0 * (attempt - 1))
+        job = Job("charge", new.id, order, new.payload, None, attempt, attempt - 1, 100.0 * (attempt - 1))
         outcome = charging.call(line, GIVE_UP_AFTER, job)
         if isinstance(outcome, Done):
             result = outcome.result
@@ -497,9 +543,8 @@ def test_running_workers_charge_and_refund_a_hundred_orders(
 ) -> None:
     gateway.plan("charge", *[Fault.ANSWER_LOST, Fault.NONE, Fault.NOT_TAKEN, Fault.NONE, Fault.NONE] * 4)
     metrics = Metrics(CollectorRegistry())
-    workers = [
-        Worker(job_queue, database, metrics) for job_queue in (charging_at(gateway), refunding.job_queue(gateway))
-    ]
+    queues = (charging_at(gateway), refunding.job_queue(gateway, CollectorRegistry()))
+    workers = [Worker(job_queue, database, metrics) for job_queue in queues]
     threads = [threading.Thread(target=worker.run) for worker in workers]
     for thread in threads:
         thread.start()

@@ -5,13 +5,15 @@ import time
 from collections.abc import Sequence
 
 from oms_gateway.cards import Card, Token
-from oms_gateway.contract import ABANDONED, Charge, Refund
-from oms_gateway.errors import CardRefused, GatewayUnavailable, OutcomeUnknown, RequestRefused
+from oms_gateway.contract import ABANDONED, Charge, Refund, RefundStatus
+from oms_gateway.errors import CardRefused, GatewayClosed, GatewayUnavailable, OutcomeUnknown, RequestRefused
 from oms_simulators.failures import Failures
 from oms_simulators.payment.ledger import Ledger
 from oms_simulators.payment.testcards import TEST_CARDS, Outcome
 
 SLOW_SECONDS = 2.0
+BUSY_SECONDS = 3.0
+REFUND_SECONDS = 10.0  # until a refund that is pending has ended
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 _LETTERS = str.maketrans("0123456789", "ghijklmnop")
 
@@ -38,53 +40,88 @@ class SimulatedGateway:
 
     def charge(self, key: str, token: str, amount: int, currency: str) -> Charge:
         """See Gateway.charge."""
+        self._enter()
         outcome = _outcome(token)
         if amount < 1:
             raise RequestRefused("the amount must be at least one minor unit")
         self._hold_up(outcome, key)
         reason = outcome.value if outcome.declined else None
-        fresh = Charge(_name("ch"), not outcome.declined, amount, currency, reason)
+        fresh = Charge(_name("ch", outcome), not outcome.declined, amount, currency, reason)
         charge = self._ledger.charge(key, fresh)
-        if (outcome is Outcome.LOST_ANSWER and charge == fresh) or self.failures.take("lost-answer"):
-            raise OutcomeUnknown("the answer was lost")
+        if outcome is Outcome.DISPUTED:
+            self._ledger.take_back(key)
+        self._answer(lost=outcome is Outcome.LOST_ANSWER and charge == fresh)
         if charge.reason != ABANDONED and (charge.amount, charge.currency) != (amount, currency):
             raise RequestRefused("the key was used for another amount")
         return charge
 
     def find(self, key: str) -> Charge | None:
         """See Gateway.find."""
+        self._enter()
         return self._ledger.find_charge(key)
 
     def abandon(self, key: str) -> Charge:
         """See Gateway.abandon."""
+        self._enter()
         return self._ledger.charge(key, Charge(_name("ch"), approved=False, amount=0, currency="", reason=ABANDONED))
 
     def refund(self, key: str, charge_id: str, amount: int) -> Refund:
         """See Gateway.refund."""
+        self._enter()
         if self.failures.take("refund-refused"):
             raise RequestRefused("the customer's bank has taken this charge back")
-        refund = self._ledger.refund(key, Refund(_name("re"), charge_id, amount))
+        status, seconds = self._end_of_refund(charge_id)
+        refund = self._ledger.refund(key, Refund(_name("re"), charge_id, amount, status), seconds)
         if (refund.charge_id, refund.amount) != (charge_id, amount):
             raise RequestRefused("the key was used for another refund")
         return refund
 
     def find_refund(self, key: str) -> Refund | None:
         """See Gateway.find_refund."""
+        self._enter()
         return self._ledger.find_refund(key)
 
     def refunds_of(self, charge_id: str) -> Sequence[Refund]:
         """See Gateway.refunds_of."""
+        self._enter()
         return self._ledger.refunds_of(charge_id)
 
+    def _enter(self) -> None:
+        """What every call may meet."""
+        if closed := self.failures.take("429", "401"):
+            raise GatewayClosed(int(closed.kind), closed.seconds if closed.kind == "429" else None)
+
     def _hold_up(self, outcome: Outcome, key: str) -> None:
+        """What a charge may meet before it is made."""
         if outcome is Outcome.SLOW:
             time.sleep(SLOW_SECONDS)
         if slow := self.failures.take("slow"):
             time.sleep(slow.seconds)
-        if self.failures.take("unavailable"):
+        if outcome is Outcome.BUSY and self._ledger.record_first_attempt(key):
+            raise GatewayClosed(429, BUSY_SECONDS)
+        if outcome is Outcome.FLAKY and self._ledger.record_first_attempt(key):
             raise GatewayUnavailable("the simulator was asked to be unavailable")
-        if outcome is Outcome.UNAVAILABLE or (outcome is Outcome.FLAKY and self._ledger.record_first_attempt(key)):
+        if outcome is Outcome.UNAVAILABLE or self.failures.take("unavailable"):
             raise GatewayUnavailable("the simulator was asked to be unavailable")
+        if self.failures.take("timeout"):
+            raise OutcomeUnknown("no answer came, and nothing was charged")
+
+    def _answer(self, *, lost: bool) -> None:
+        """What a charge may meet after it was made."""
+        if late := self.failures.take("late"):
+            time.sleep(late.seconds)
+        if lost or self.failures.take("lost-answer"):
+            raise OutcomeUnknown("the answer was lost")
+
+    def _end_of_refund(self, charge_id: str) -> tuple[RefundStatus, float]:
+        """What a refund of this charge ends with, and after how many seconds."""
+        asked = self.failures.take("refund-pending", "refund-fails")
+        outcome = charge_id.removeprefix("ch-").partition("-")[0]
+        if (asked and asked.kind == "refund-fails") or outcome == Outcome.REFUND_FAILS:
+            return RefundStatus.FAILED, asked.seconds if asked else REFUND_SECONDS
+        if asked or outcome == Outcome.REFUND_PENDING:
+            return RefundStatus.SUCCEEDED, asked.seconds if asked else REFUND_SECONDS
+        return RefundStatus.SUCCEEDED, 0.0
 
 
 def _outcome(token: str) -> Outcome:
@@ -95,8 +132,10 @@ def _outcome(token: str) -> Outcome:
     return outcome
 
 
-def _name(kind: str) -> str:
-    return f"{kind}-{_random()}"
+def _name(kind: str, outcome: Outcome = Outcome.APPROVED) -> str:
+    """The name of a charge says what becomes of its refunds, as a token says what becomes of its charge."""
+    says = outcome in {Outcome.REFUND_PENDING, Outcome.REFUND_FAILS}
+    return f"{kind}-{outcome}-{_random()}" if says else f"{kind}-{_random()}"
 
 
 def _random() -> str:

@@ -6,20 +6,21 @@ end read them for whoever has to prove that the money adds up.
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import LiteralString, TypeVar
 
 import psycopg
-from psycopg.rows import class_row
+from psycopg.rows import kwargs_row
 from psycopg_pool import ConnectionPool
 
 from oms_chassis.sessions import BoundedConnection, Limits, arguments
-from oms_gateway.contract import Charge, Refund
+from oms_gateway.contract import Charge, Refund, RefundStatus
 from oms_gateway.errors import GatewayUnavailable, OutcomeUnknown, RequestRefused
+from oms_simulators.payment import statements
 
 Entry = TypeVar("Entry", Charge, Refund)
-Values = dict[str, str | int | bool | None]
+Values = dict[str, str | float | bool | None]
 WhenLost = type[OutcomeUnknown | GatewayUnavailable]
 
 _LIMIT = 8  # connections: callers beyond that wait
@@ -28,60 +29,6 @@ _LIMIT = 8  # connections: callers beyond that wait
 # set-up never a charge that the payment service has recorded, because that later commit flushes both.
 _OPTIONS = {"options": "-c synchronous_commit=off"}
 _LIMITS = Limits(statement=5.0, lock=5.0)
-
-# One simple-query batch is one transaction: the lock makes several processes that start together take turns.
-_SCHEMA: LiteralString = """
-SELECT pg_advisory_xact_lock(hashtext('gateway_simulator'));
-CREATE SCHEMA IF NOT EXISTS gateway_simulator;
-CREATE TABLE IF NOT EXISTS gateway_simulator.charge (
-    key text PRIMARY KEY,
-    id text NOT NULL UNIQUE,
-    approved boolean NOT NULL,
-    amount bigint NOT NULL,
-    currency text NOT NULL,
-    reason text,
-    made_at timestamptz NOT NULL DEFAULT now()
-);
-CREATE TABLE IF NOT EXISTS gateway_simulator.refund (
-    key text PRIMARY KEY,
-    id text NOT NULL UNIQUE,
-    charge_id text NOT NULL REFERENCES gateway_simulator.charge (id),
-    amount bigint NOT NULL,
-    made_at timestamptz NOT NULL DEFAULT now()
-);
-ALTER TABLE gateway_simulator.refund DROP CONSTRAINT IF EXISTS refund_charge_id_key;
-CREATE INDEX IF NOT EXISTS refund_charge ON gateway_simulator.refund (charge_id);
-CREATE TABLE IF NOT EXISTS gateway_simulator.failed_call (key text PRIMARY KEY)
-"""
-
-# DO UPDATE, not DO NOTHING: only then does the one statement also return the row that was there before.
-_CHARGE: LiteralString = """
-INSERT INTO gateway_simulator.charge (key, id, approved, amount, currency, reason)
-VALUES (%(key)s, %(id)s, %(approved)s, %(amount)s, %(currency)s, %(reason)s)
-ON CONFLICT (key) DO UPDATE SET key = EXCLUDED.key
-RETURNING id, approved, amount, currency, reason
-"""
-# A statement of its own before the refund's, which then sees what every earlier refund of the charge came to.
-_LOCK_CHARGE: LiteralString = "SELECT FROM gateway_simulator.charge WHERE id = %(charge_id)s FOR UPDATE"
-_REFUND: LiteralString = """
-INSERT INTO gateway_simulator.refund AS r (key, id, charge_id, amount)
-SELECT %(key)s, %(id)s, c.id, %(amount)s::bigint FROM gateway_simulator.charge AS c
-WHERE c.id = %(charge_id)s AND c.approved AND %(amount)s::bigint BETWEEN 1 AND c.amount - (
-    SELECT coalesce(sum(amount), 0) FROM gateway_simulator.refund WHERE charge_id = c.id AND key <> %(key)s)
-ON CONFLICT (key) DO UPDATE SET key = EXCLUDED.key
-RETURNING r.id, r.charge_id, r.amount
-"""
-_FIND_CHARGE: LiteralString = (
-    "SELECT id, approved, amount, currency, reason FROM gateway_simulator.charge WHERE key = %(key)s"
-)
-_FIND_REFUND: LiteralString = "SELECT id, charge_id, amount FROM gateway_simulator.refund WHERE key = %(key)s"
-_REFUNDS_OF: LiteralString = """
-SELECT id, charge_id, amount FROM gateway_simulator.refund WHERE charge_id = %(charge_id)s ORDER BY made_at, id
-"""
-_REQUESTED: LiteralString = """
-SELECT split_part(key, ':', 3), id FROM gateway_simulator.refund WHERE split_part(key, ':', 3) <> '' ORDER BY id
-"""
-_FAIL: LiteralString = "INSERT INTO gateway_simulator.failed_call (key) VALUES (%(key)s) ON CONFLICT DO NOTHING"
 
 
 class Ledger:
@@ -104,43 +51,48 @@ class Ledger:
 
     def charge(self, key: str, charge: Charge) -> Charge:
         """Enter the charge, unless the key has one; returns the key's charge. Raises Retryable."""
-        return _present(self._row(Charge, _CHARGE, {"key": key, **vars(charge)}, OutcomeUnknown))
+        return _present(self._row(Charge, statements.CHARGE, {"key": key, **vars(charge)}, OutcomeUnknown))
 
-    def refund(self, key: str, refund: Refund) -> Refund:
-        """Enter the refund, unless the key has one; returns the key's refund. Raises RequestRefused and Retryable."""
-        values: Values = {"key": key, **vars(refund)}
+    def take_back(self, key: str) -> None:
+        """Enter that the customer's bank has taken back the charge under this key. Raises Retryable."""
+        self._row(Charge, statements.TAKE_BACK, {"key": key}, OutcomeUnknown)
+
+    def refund(self, key: str, refund: Refund, seconds: float = 0.0) -> Refund:
+        """Enter the refund, unless the key has one; returns the key's refund. For so many seconds it is pending, and
+        then as it was entered. Raises RequestRefused and Retryable."""
+        values: Values = {"key": key, "seconds": seconds, **vars(refund)}
         with (
             self._connection(OutcomeUnknown) as connection,
             connection.transaction(),
-            connection.cursor(row_factory=class_row(Refund)) as cursor,
+            connection.cursor(row_factory=kwargs_row(_refund)) as cursor,
         ):
-            connection.execute(_LOCK_CHARGE, values)
-            entry = cursor.execute(_REFUND, values).fetchone()
+            connection.execute(statements.LOCK_CHARGE, values)
+            entry = cursor.execute(statements.REFUND, values).fetchone()
         return _present(entry)
 
     def find_charge(self, key: str) -> Charge | None:
         """The charge under this key. Raises GatewayUnavailable."""
-        return self._row(Charge, _FIND_CHARGE, {"key": key}, GatewayUnavailable)
+        return self._row(Charge, statements.FIND_CHARGE, {"key": key}, GatewayUnavailable)
 
     def find_refund(self, key: str) -> Refund | None:
         """The refund under this key. Raises GatewayUnavailable."""
-        return self._row(Refund, _FIND_REFUND, {"key": key}, GatewayUnavailable)
+        return self._row(_refund, statements.FIND_REFUND, {"key": key}, GatewayUnavailable)
 
     def refunds_of(self, charge_id: str) -> list[Refund]:
         """The refunds of this charge. Raises GatewayUnavailable."""
         with (
             self._connection(GatewayUnavailable) as connection,
-            connection.cursor(row_factory=class_row(Refund)) as cursor,
+            connection.cursor(row_factory=kwargs_row(_refund)) as cursor,
         ):
-            return cursor.execute(_REFUNDS_OF, {"charge_id": charge_id}).fetchall()
+            return cursor.execute(statements.REFUNDS_OF, {"charge_id": charge_id}).fetchall()
 
     def record_first_attempt(self, key: str) -> bool:
         """Whether this is the first call with the key to a card whose first call fails. Raises GatewayUnavailable."""
         with self._connection(GatewayUnavailable) as connection:
-            return connection.execute(_FAIL, {"key": key}).rowcount == 1
+            return connection.execute(statements.FAIL, {"key": key}).rowcount == 1
 
-    def _row(self, kind: type[Entry], sql: LiteralString, values: Values, when_lost: WhenLost) -> Entry | None:
-        with self._connection(when_lost) as connection, connection.cursor(row_factory=class_row(kind)) as cursor:
+    def _row(self, kind: Callable[..., Entry], sql: LiteralString, values: Values, when_lost: WhenLost) -> Entry | None:
+        with self._connection(when_lost) as connection, connection.cursor(row_factory=kwargs_row(kind)) as cursor:
             return cursor.execute(sql, values).fetchone()
 
     @contextmanager
@@ -162,8 +114,12 @@ class Ledger:
         connection.bound = _LIMITS.answer
         with self._lock:
             if not self._is_made:
-                connection.execute(_SCHEMA)
+                connection.execute(statements.SCHEMA)
                 self._is_made = True
+
+
+def _refund(id: str, charge_id: str, amount: int, status: str) -> Refund:  # noqa: A002 - the column's name
+    return Refund(id, charge_id, amount, RefundStatus(status))
 
 
 def _present(entry: Entry | None) -> Entry:
@@ -178,8 +134,11 @@ def charges_by_order(url: str) -> dict[str, list[Charge]]:
 
 
 def refunds_by_order(url: str) -> dict[str, list[Refund]]:
-    """Every refund of every order."""
-    return _by_order(url, Refund, "id, charge_id, amount", "refund")
+    """Every refund of every order, but for those that have failed."""
+    found = _by_order(url, _refund, statements.SHOWN, "refund")
+    return {
+        order: [one for one in refunds if one.status is not RefundStatus.FAILED] for order, refunds in found.items()
+    }
 
 
 def requested_refunds(url: str) -> dict[str, list[str]]:
@@ -187,7 +146,7 @@ def requested_refunds(url: str) -> dict[str, list[str]]:
     found: defaultdict[str, list[str]] = defaultdict(list)
     with psycopg.connect(url) as connection:
         if _is_there(connection, "refund"):
-            for refund_id, gateway_id in connection.execute(_REQUESTED):
+            for refund_id, gateway_id in connection.execute(statements.REQUESTED):
                 found[refund_id].append(gateway_id)
     return dict(found)
 
@@ -200,7 +159,9 @@ def net_by_order(url: str) -> dict[str, int]:
     return net
 
 
-def _by_order(url: str, kind: type[Entry], columns: LiteralString, table: LiteralString) -> dict[str, list[Entry]]:
+def _by_order(
+    url: str, kind: Callable[..., Entry], columns: LiteralString, table: LiteralString
+) -> dict[str, list[Entry]]:
     found: defaultdict[str, list[Entry]] = defaultdict(list)
     with psycopg.connect(url) as connection:
         if not _is_there(connection, table):

@@ -25,6 +25,10 @@ class Outcome(StrEnum):
     FLAKY = "flaky"  # the first call is not taken, the next is approved
     LOST_ANSWER = "lost_answer"  # approved, but the answer to the first call never comes
     UNAVAILABLE = "unavailable"  # no call is ever taken
+    BUSY = "busy"  # the first call finds the gateway closed for some seconds, the next is approved
+    REFUND_PENDING = "refund_pending"  # approved; a refund of it succeeds some seconds later
+    REFUND_FAILS = "refund_fails"  # approved; a refund of it is pending at first, and fails some seconds later
+    DISPUTED = "disputed"  # approved, and taken back by the customer's bank
 
     @property
     def declined(self) -> bool:
@@ -32,7 +36,17 @@ class Outcome(StrEnum):
         return self not in _CHARGED
 
 
-_CHARGED = {Outcome.APPROVED, Outcome.SLOW, Outcome.FLAKY, Outcome.LOST_ANSWER, Outcome.UNAVAILABLE}
+_CHARGED = {
+    Outcome.APPROVED,
+    Outcome.SLOW,
+    Outcome.FLAKY,
+    Outcome.LOST_ANSWER,
+    Outcome.UNAVAILABLE,
+    Outcome.BUSY,
+    Outcome.REFUND_PENDING,
+    Outcome.REFUND_FAILS,
+    Outcome.DISPUTED,
+}
 
 
 class KnownCard(NamedTuple):
@@ -61,10 +75,14 @@ _BY_OUTCOME = {
     "4000000000000127": KnownCard("visa", Outcome.INCORRECT_CVC),
     "4000000000000119": KnownCard("visa", Outcome.PROCESSING_ERROR),
     "4000000000006975": KnownCard("visa", Outcome.CARD_VELOCITY_EXCEEDED),
+    "4000000000007726": KnownCard("visa", Outcome.REFUND_PENDING),
+    "4000000000005126": KnownCard("visa", Outcome.REFUND_FAILS),
+    "4000000000000259": KnownCard("visa", Outcome.DISPUTED),
     "9999000000000001": KnownCard("test", Outcome.SLOW),
     "9999000000000002": KnownCard("test", Outcome.FLAKY),
     "9999000000000003": KnownCard("test", Outcome.LOST_ANSWER),
     "9999000000000004": KnownCard("test", Outcome.UNAVAILABLE),
+    "9999000000000005": KnownCard("test", Outcome.BUSY),
 }
 TEST_CARDS = {
     number: KnownCard(brand, Outcome.APPROVED) for brand, numbers in _BY_BRAND.items() for number in numbers

@@ -7,7 +7,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter
 
 from oms_chassis.db import Transaction
-from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Retry, Settled, enqueue
+from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Paused, Retry, Settled, Waiting, enqueue
 from oms_chassis.messaging import outbox
 from oms_chassis.telemetry.logs import logger
 from oms_contracts.envelope import Event
@@ -21,6 +21,7 @@ from oms_gateway import (
     ABANDONED,
     Charge,
     Gateway,
+    RefundStatus,
     RequestRefused,
     Retryable,
     charge_key,
@@ -29,7 +30,7 @@ from oms_gateway import (
 from oms_payment import repository
 from oms_payment.domain import Outcome, Payment, State, Step, failure_reason, step
 from oms_payment.jobs import refunding
-from oms_payment.jobs.repeating import again
+from oms_payment.jobs.repeating import again, wait
 from oms_payment.schemas import ChargeOrder, RefundOrder
 
 log = logger(__name__)
@@ -55,14 +56,15 @@ def job_queue(gateway: Gateway, connections: int, patience: float, registry: Col
     return JobQueue(QUEUE, made, settle, concurrency=connections, max_attempts=None)
 
 
-def call(gateway: Gateway, patience: float, job: Job, on_mismatch: Callable[[], object] = lambda: None) -> Done | Retry:
+def call(
+    gateway: Gateway, patience: float, job: Job, on_mismatch: Callable[[], object] = lambda: None
+) -> Done | Retry | Paused | Waiting:
     """Make one attempt; see domain.step for what it does."""
     order = ChargeOrder.model_validate(job.payload)
     try:
-        charge, abandoned = _attempt(gateway, order, step(job.attempts, job.failing_for, patience))
+        charge, abandoned = _attempt(gateway, order, step(job.attempts, job.failed_calls, job.failing_for, patience))
         if charge.approved and (charge.amount, charge.currency) != (order.total, order.currency):
-            on_mismatch()
-            return Done(vars(_reversed(gateway, order, charge)))
+            return _reverse(gateway, order, charge, job, on_mismatch)
     except Retryable as error:
         return again(error)
     return Done(vars(_outcome(charge, abandoned)))
@@ -82,11 +84,17 @@ def _attempt(gateway: Gateway, order: ChargeOrder, what: Step) -> tuple[Charge, 
         return gateway.abandon(key), GATEWAY_REFUSED
 
 
-def _reversed(gateway: Gateway, order: ChargeOrder, charge: Charge) -> Outcome:
+def _reverse(
+    gateway: Gateway, order: ChargeOrder, charge: Charge, job: Job, on_mismatch: Callable[[], object]
+) -> Done | Waiting:
     """Give back a charge that is not what the order costs, such as one under a key that was used before a restore."""
-    log.error("charge_mismatch", order_id=order.order_id, charge_id=charge.id)
-    refunding.refund(gateway, refund_key(order.order_id), charge.id, charge.amount)
-    return Outcome(approved=False, charge_id=charge.id, reason=GATEWAY_REFUSED)
+    key = refund_key(order.order_id)
+    made = gateway.find_refund(key) or refunding.refund(gateway, key, charge.id, charge.amount)
+    if made.status is RefundStatus.PENDING:
+        return wait(job)
+    on_mismatch()
+    log.error("charge_mismatch", order_id=order.order_id, charge_id=charge.id, refund=made.status)
+    return Done(vars(Outcome(approved=False, charge_id=charge.id, reason=GATEWAY_REFUSED)))
 
 
 def _outcome(charge: Charge, abandoned: str) -> Outcome:

@@ -1,20 +1,24 @@
 """Refunds: the worker that makes them, and what follows from them."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from prometheus_client import CollectorRegistry, Counter
+
 from oms_chassis.db import Transaction
-from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Retry, Settled
+from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Paused, Retry, Settled, Waiting
 from oms_chassis.messaging import outbox
 from oms_chassis.telemetry.logs import logger
 from oms_contracts.envelope import Event
-from oms_contracts.events import PaymentRefunded
+from oms_contracts.events import GATEWAY_FAILED, PaymentRefunded
 from oms_contracts.topics import PAYMENT_REFUNDED, Topic
-from oms_gateway import Gateway, Refund, RequestRefused, Retryable, charge_key, refund_key
+from oms_gateway import Gateway, Refund, RefundStatus, RequestRefused, Retryable, charge_key, refund_key
 from oms_payment import repository
-from oms_payment.domain import NOT_CHARGED
-from oms_payment.jobs.repeating import again
+from oms_payment.domain import NOT_CHARGED, Payment, State
+from oms_payment.jobs.repeating import again, unused, wait
+from oms_payment.jobs.requested import failed
 from oms_payment.schemas import RefundOrder
 
 log = logger(__name__)
@@ -24,27 +28,37 @@ QUEUE = "refund"
 
 def new_job(order: RefundOrder, traceparent: str | None) -> NewJob:
     """The job that refunds an order."""
-    return NewJob(refund_key(order.order_id), order.order_id, order.model_dump(mode="json"), traceparent)
+    return NewJob(
+        refund_key(order.order_id), order.order_id, order.model_dump(mode="json", exclude_unset=True), traceparent
+    )
 
 
-def job_queue(gateway: Gateway) -> JobQueue:
+def job_queue(gateway: Gateway, registry: CollectorRegistry) -> JobQueue:
     """The worker that refunds at this gateway."""
-    return JobQueue(QUEUE, partial(call, gateway), settle, concurrency=4, max_attempts=None)
+    failures = Counter(
+        "oms_payment_compensations_failed_total",
+        "Refunds of cancelled orders that the gateway took, and that came to nothing: an operator has to see to them",
+        registry=registry,
+    )
+    return JobQueue(QUEUE, partial(call, gateway), partial(settle, failures), concurrency=4, max_attempts=None)
 
 
-def call(gateway: Gateway, job: Job) -> Done | Retry:
+def call(gateway: Gateway, job: Job) -> Done | Retry | Paused | Waiting:
     """Make one attempt. The key is the order's, so that a repeated call cannot give the money back twice."""
+    order = RefundOrder.model_validate(job.payload)
     try:
-        made = _attempt(gateway, RefundOrder.model_validate(job.payload), job.attempts)
+        key = order.key or (unused(gateway, job.id) if order.again else job.id)
+        made = _attempt(gateway, order, key, job.attempts)
     except Retryable as error:
         return again(error)
     if made is None:
         return Done({"refund_id": NOT_CHARGED, "amount": 0})
-    return Done({"refund_id": made.id, "amount": made.amount})
+    if made.status is RefundStatus.PENDING:
+        return wait(job, key)
+    return Done({"refund_id": made.id, "amount": made.amount, "failed": made.status is RefundStatus.FAILED})
 
 
-def _attempt(gateway: Gateway, order: RefundOrder, attempts: int) -> Refund | None:
-    key = refund_key(order.order_id)
+def _attempt(gateway: Gateway, order: RefundOrder, key: str, attempts: int) -> Refund | None:
     if attempts > 1 and (found := _find(gateway, key)) is not None:
         return found
     if order.charge_id is not None:
@@ -58,8 +72,20 @@ def _find(gateway: Gateway, key: str) -> Refund | None:
     """What an earlier attempt gave back, with what somebody had given back by hand before it."""
     found = gateway.find_refund(key)
     if found is None and (found := gateway.find_refund(_remainder(key))) is not None:
-        return replace(found, amount=sum(one.amount for one in gateway.refunds_of(found.charge_id)))
+        return _together(found, [one for one in _given(gateway, found.charge_id) if one.id != found.id])
     return found
+
+
+def _given(gateway: Gateway, charge_id: str) -> list[Refund]:
+    return [one for one in gateway.refunds_of(charge_id) if one.status is not RefundStatus.FAILED]
+
+
+def _together(last: Refund, others: Iterable[Refund]) -> Refund:
+    """The last of several refunds as if it were all of them: it is as far as the one that is least far."""
+    amount = last.amount + sum(one.amount for one in others)
+    is_pending = any(one.status is RefundStatus.PENDING for one in others)
+    status = RefundStatus.PENDING if is_pending and last.status is RefundStatus.SUCCEEDED else last.status
+    return replace(last, amount=amount, status=status)
 
 
 def _remainder(key: str) -> str:
@@ -73,28 +99,37 @@ def refund(gateway: Gateway, key: str, charge_id: str, amount: int) -> Refund:
     try:
         return gateway.refund(key, charge_id, amount)
     except RequestRefused:
-        by_hand = gateway.refunds_of(charge_id)
+        by_hand = _given(gateway, charge_id)
         if not by_hand:
             raise
     given = sum(one.amount for one in by_hand)
     log.warning("refund_was_made_by_hand", refund_id=by_hand[-1].id, missing=max(0, amount - given))
     if given >= amount:
-        return Refund(by_hand[-1].id, charge_id, given)
-    rest = gateway.refund(_remainder(key), charge_id, amount - given)
-    return replace(rest, amount=amount)
+        return _together(by_hand[-1], by_hand[:-1])
+    return _together(gateway.refund(_remainder(key), charge_id, amount - given), by_hand)
 
 
-def settle(transaction: Transaction, settled: list[Settled]) -> None:
+def settle(failures: Counter, transaction: Transaction, settled: list[Settled]) -> None:
     """Write the refunds, and publish them."""
     results = {job.subject: (job, result) for job, result in settled}
     locked = repository.lock(transaction, results)
-    payments = [after for one in locked if (after := one.refunded(results[one.order_id][1]["refund_id"])) is not None]
+    payments = [after for one in locked if (after := _after(one, results[one.order_id][1])) is not None]
     repository.update(transaction, payments)
-    outbox.emit(transaction, [_event(*results[payment.order_id]) for payment in payments])
+    outbox.emit(transaction, [_event(one, *results[one.order_id]) for one in payments])
+    for one in payments:
+        if one.state is State.REFUNDING:
+            failures.inc()
+            log.error("compensation_failed", order_id=one.order_id)
 
 
-def _event(job: Job, result: Any) -> tuple[Topic, Event[Any]]:
+def _after(payment: Payment, result: Mapping[str, Any]) -> Payment | None:
+    return payment.refund_failed() if result.get("failed") else payment.refunded(result["refund_id"])
+
+
+def _event(payment: Payment, job: Job, result: Mapping[str, Any]) -> tuple[Topic, Event[Any]]:
     order = RefundOrder.model_validate(job.payload)
+    if payment.state is State.REFUNDING:
+        return failed(order.order_id, order.order_id, result["amount"], order.currency, GATEWAY_FAILED, job.traceparent)
     data = PaymentRefunded(
         order_id=order.order_id, refund_id=result["refund_id"], amount=result["amount"], currency=order.currency
     )

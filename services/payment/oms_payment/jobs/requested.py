@@ -7,15 +7,15 @@ from typing import Any
 from sqlalchemy import Row
 
 from oms_chassis.db import Transaction
-from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Retry, Settled
+from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Paused, Retry, Settled, Waiting
 from oms_chassis.messaging import outbox
 from oms_chassis.telemetry.logs import logger
 from oms_contracts.envelope import Event
-from oms_contracts.events import GATEWAY_REFUSED, RefundCompleted, RefundFailed
+from oms_contracts.events import GATEWAY_FAILED, GATEWAY_REFUSED, RefundCompleted, RefundFailed
 from oms_contracts.topics import REFUND_COMPLETED, REFUND_FAILED, Topic
-from oms_gateway import Gateway, RequestRefused, Retryable, requested_refund_key
+from oms_gateway import Gateway, RefundStatus, RequestRefused, Retryable, requested_refund_key
 from oms_payment.domain import RefundState
-from oms_payment.jobs.repeating import again
+from oms_payment.jobs.repeating import again, unused, wait
 from oms_payment.repository import refunds as repository
 from oms_payment.schemas import RequestedRefund
 
@@ -27,7 +27,7 @@ QUEUE = "requested-refund"
 def new_job(refund: RequestedRefund, traceparent: str | None) -> NewJob:
     """The job that makes a refund."""
     key = requested_refund_key(refund.order_id, refund.refund_id)
-    return NewJob(key, refund.order_id, refund.model_dump(mode="json"), traceparent)
+    return NewJob(key, refund.order_id, refund.model_dump(mode="json", exclude_unset=True), traceparent)
 
 
 def job_queue(gateway: Gateway) -> JobQueue:
@@ -35,18 +35,24 @@ def job_queue(gateway: Gateway) -> JobQueue:
     return JobQueue(QUEUE, partial(call, gateway), settle, concurrency=4, max_attempts=None)
 
 
-def call(gateway: Gateway, job: Job) -> Done | Retry:
+def call(gateway: Gateway, job: Job) -> Done | Retry | Paused | Waiting:
     """Make one attempt. The key is the refund's, so that a repeated call cannot give the money back twice. What the
-    gateway refuses has failed: an operator sees to it."""
+    gateway refuses has failed, and so has what it took and came to nothing: an operator sees to it."""
     refund = RequestedRefund.model_validate(job.payload)
     try:
-        found = gateway.find_refund(job.id) if job.attempts > 1 else None
-        made = found or gateway.refund(job.id, refund.charge_id, refund.amount)
+        key = refund.key or (unused(gateway, job.id) if refund.again else job.id)
+        found = gateway.find_refund(key) if job.attempts > 1 else None
+        made = found or gateway.refund(key, refund.charge_id, refund.amount)
     except Retryable as error:
         return again(error)
     except RequestRefused as error:
         log.error("refund_refused", order_id=refund.order_id, refund_id=refund.refund_id, error=type(error).__name__)
         return Done({"reason": GATEWAY_REFUSED})
+    if made.status is RefundStatus.PENDING:
+        return wait(job, key)
+    if made.status is RefundStatus.FAILED:
+        log.error("refund_failed", order_id=refund.order_id, refund_id=refund.refund_id)
+        return Done({"reason": GATEWAY_FAILED})
     return Done({"reference": made.id})
 
 

@@ -1,0 +1,63 @@
+"""What an operator does about a payment that is PENDING or REFUNDING."""
+
+from typing import Any
+
+from sqlalchemy import Row
+
+from oms_chassis.db import Transaction
+from oms_chassis.jobs import interventions
+from oms_chassis.jobs.queue import enqueue
+from oms_chassis.laterreleases import OfLaterRelease
+from oms_chassis.messaging import outbox
+from oms_contracts.events import PaymentRefunded
+from oms_contracts.topics import PAYMENT_REFUNDED
+from oms_payment import repository
+from oms_payment.domain import OPEN, REFUND_FAILED, Payment
+from oms_payment.jobs import charging, refunding
+from oms_payment.problems import ChargeOpen, NothingToClose, PaymentOfLaterRelease, PaymentSettled
+from oms_payment.schemas import RefundOrder
+
+
+def resolve(transaction: Transaction, row: Row[Any], how: str, reference: str | None) -> None:
+    """Have the gateway asked at once or the charge closed, or note that the money went back by another way. Raises
+    Problem."""
+    payment = _open(transaction, row.order_id)
+    if how == "was-refunded":
+        _note_refund(transaction, payment, row, reference or "")
+    elif how == "close":
+        if not interventions.end_patience(transaction, charging.QUEUE, payment.order_id):
+            raise NothingToClose
+    elif payment.reason == REFUND_FAILED:
+        _try_again(transaction, payment, row)
+    else:
+        for queue in (charging.QUEUE, refunding.QUEUE):
+            interventions.make_due(transaction, queue, payment.order_id)
+
+
+def _note_refund(transaction: Transaction, payment: Payment, row: Row[Any], reference: str) -> None:
+    after = payment.refunded(reference)
+    if after is None or (payment.charge_id is None and payment.reason != REFUND_FAILED):
+        raise ChargeOpen
+    repository.update(transaction, [after])
+    interventions.drop(transaction, refunding.QUEUE, payment.order_id)
+    data = PaymentRefunded(order_id=row.order_id, refund_id=reference, amount=row.amount, currency=row.currency)
+    event = PAYMENT_REFUNDED.event(data, row.order_id, id=f"{row.order_id}:{PAYMENT_REFUNDED.name}")
+    outbox.emit(transaction, [(PAYMENT_REFUNDED, event)])
+
+
+def _try_again(transaction: Transaction, payment: Payment, row: Row[Any]) -> None:
+    repository.update(transaction, [payment.refunded_again()])
+    order = RefundOrder(
+        order_id=row.order_id, total=row.amount, currency=row.currency, charge_id=row.charge_id, again=True
+    )
+    enqueue(transaction, refunding.QUEUE, [refunding.new_job(order, None)])
+
+
+def _open(transaction: Transaction, order_id: str) -> Payment:
+    try:
+        (payment,) = repository.lock(transaction, [order_id])
+    except OfLaterRelease:
+        raise PaymentOfLaterRelease from None
+    if payment.state not in OPEN:
+        raise PaymentSettled(detail=f"This payment is settled: it is {payment.state}.")
+    return payment
