@@ -10,9 +10,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-GATEWAY = ("unavailable", "lost-answer", "slow", "refund-refused")
-MAIL = ("greylist", "4xx", "5xx", "drop", "slow")
-SMS = ("429", "500", "lost-answer", "refused", "slow")
+GATEWAY = (
+    "unavailable",
+    "timeout",
+    "lost-answer",
+    "slow",
+    "late",
+    "429",
+    "401",
+    "refund-refused",
+    "refund-pending",
+    "refund-fails",
+)
+MAIL = ("greylist", "4xx", "5xx", "drop", "slow", "drip")
+SMS = ("429", "401", "500", "lost-answer", "refused", "slow", "drip")
 KINDS: Mapping[str, tuple[str, ...]] = {"gateway": GATEWAY, "mail": MAIL, "sms": SMS}
 
 

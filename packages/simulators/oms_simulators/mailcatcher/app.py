@@ -69,6 +69,7 @@ class MailCatcher:
             await self.run("email", self.mails.keep, envelope.content)
         except OSError:
             return "452 could not be stored"
+        await failing.drip_reply(self.failures["mail"], server, recipient)
         failing.hang_up(self.failures["mail"], server, recipient)
         return "250 kept"
 
@@ -134,7 +135,8 @@ async def _post_sms(request: Request) -> Response:
         return _problem(503, "The text could not be stored")
     if catcher.failures["sms"].take("lost-answer", to=text["to"]):
         return _problem(500, "The text is on its way, and this answer is as good as lost")
-    return JSONResponse({"id": f"sms-{key}", "status": "accepted"}, 201)
+    dripping = failing.drip_answer(catcher.failures["sms"], text["to"])
+    return dripping or JSONResponse({"id": f"sms-{key}", "status": "accepted"}, 201)
 
 
 async def _messages(request: Request) -> Response:

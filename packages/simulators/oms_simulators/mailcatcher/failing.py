@@ -1,15 +1,18 @@
 """The failures that the mail catcher can be asked for: those of a mail server, and those of an SMS provider."""
 
 import asyncio
+import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 from aiosmtpd.smtp import SMTP
 from pydantic import ValidationError
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from oms_simulators.failures import Failures, NewFailure
 
+DRIP = 0.05  # seconds between two bytes
 _REPLIES = {"greylist": "450 4.2.0 greylisted, try again", "4xx": "451 4.2.0 try again", "5xx": "554 5.6.0 refused"}
 
 
@@ -33,7 +36,7 @@ def hang_up(failures: Failures, server: SMTP, recipient: str) -> None:
 
 async def refuse_text(failures: Failures, to: str) -> Response | None:
     """The answer to a text that is refused; None if it is to be taken."""
-    failure = failures.take("429", "500", "refused", "slow", to=to)
+    failure = failures.take("429", "401", "500", "refused", "slow", to=to)
     if failure is None:
         return None
     if failure.kind == "slow":
@@ -42,6 +45,30 @@ async def refuse_text(failures: Failures, to: str) -> Response | None:
     status = 422 if failure.kind == "refused" else int(failure.kind)
     headers = {"Retry-After": f"{failure.seconds:.0f}"} if status == 429 else {}
     return JSONResponse({"title": "as it was asked to"}, status, headers=headers)
+
+
+async def drip_reply(failures: Failures, server: SMTP, recipient: str) -> None:
+    """Begin the reply to a mail that was taken, byte by byte and for as long as was asked for."""
+    if failure := failures.take("drip", to=recipient):
+        transport: Any = server.transport
+        async for byte in _drip(b"250-kept\r\n", failure.seconds):
+            transport.write(byte)
+
+
+def drip_answer(failures: Failures, to: str) -> Response | None:
+    """The answer to a text that was taken, byte by byte, if that was asked for."""
+    if failure := failures.take("drip", to=to):
+        return StreamingResponse(_drip(b" ", failure.seconds), 201, media_type="application/json")
+    return None
+
+
+async def _drip(text: bytes, seconds: float) -> AsyncIterator[bytes]:
+    """The text over and over, until the time is up and it is whole."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        for byte in text:
+            yield bytes([byte])
+            await asyncio.sleep(DRIP)
 
 
 async def list_failures(request: Request) -> Response:
