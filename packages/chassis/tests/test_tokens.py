@@ -2,6 +2,7 @@
 
 import base64
 import json
+import threading
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -12,6 +13,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import ValidationError
+from support.dripping import dripping
 from support.issuer import LocalIssuer, local_issuer
 
 from oms_chassis.access import AccessSettings
@@ -190,6 +192,23 @@ def test_what_is_no_issuer_s_document_changes_nothing(
     monkeypatch.setattr(issuers, "time", SimpleNamespace(monotonic=lambda: later))
     issuer.refresh()
     assert tokens.caller(local.token()).subject == "ann"
+
+
+@pytest.mark.parametrize(
+    ("begin", "drip"),
+    [(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"), (b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n", b" ")],
+    ids=["its headers", "its body"],
+)
+def test_an_issuer_that_sends_its_answer_byte_by_byte_is_not_listened_to_for_ever(
+    begin: bytes, drip: bytes, local: LocalIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(issuers, "FETCH", 0.5)
+    with dripping(begin, drip) as url:
+        issuer = Issuer(AccessSettings(**{**local.settings, "jwt_issuer": url}))
+        refreshing = threading.Thread(target=issuer.refresh, daemon=True)
+        refreshing.start()
+        refreshing.join(15)
+        assert not refreshing.is_alive()
 
 
 def test_keys_that_travel_unprotected_are_not_taken(local: LocalIssuer) -> None:

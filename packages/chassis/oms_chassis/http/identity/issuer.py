@@ -4,6 +4,7 @@ A request never waits for the issuer. A token whose key is unknown asks for anot
 look in `COOLDOWN` seconds, however many tokens ask.
 """
 
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -82,12 +83,11 @@ class Issuer:
 
 def _keys(issuer: str, name: str | None) -> Mapping[str, Mapping[str, Any]]:
     """The keys of signatures, by id. Raises IssuerFailed and httpx's errors."""
-    with httpx.Client(timeout=TIMEOUT, trust_env=True, follow_redirects=False) as client:
-        found = _document(client, f"{issuer}/.well-known/openid-configuration")
-        where = found.get("jwks_uri")
-        if found.get("issuer") != name or not isinstance(where, str) or not is_safe_url(where):
-            raise IssuerFailed
-        listed = _document(client, where).get("keys")
+    found = _document(f"{issuer}/.well-known/openid-configuration")
+    where = found.get("jwks_uri")
+    if found.get("issuer") != name or not isinstance(where, str) or not is_safe_url(where):
+        raise IssuerFailed
+    listed = _document(where).get("keys")
     if not isinstance(listed, list) or len(listed) > MOST_KEYS:
         raise IssuerFailed
     usable = [one for one in listed if isinstance(one, dict) and _is_for_signatures(one)]
@@ -100,15 +100,22 @@ def _is_for_signatures(jwk: Mapping[str, Any]) -> bool:
     return jwk.get("kty") in FAMILIES.values() and jwk.get("use", "sig") == "sig"
 
 
-def _document(client: httpx.Client, url: str) -> Mapping[str, Any]:
-    deadline, body = time.monotonic() + FETCH, b""
-    with client.stream("GET", url, headers={"Accept": "application/json"}) as response:
-        if response.status_code != 200:
-            raise IssuerFailed
-        for chunk in response.iter_bytes():
-            body += chunk
-            if len(body) > LARGEST or time.monotonic() > deadline:
-                raise IssuerFailed
+def _document(url: str) -> Mapping[str, Any]:
+    """What an address has. A time limit is for each piece alone: one for the whole closes the connections."""
+    body = b""
+    with httpx.Client(timeout=TIMEOUT, trust_env=True, follow_redirects=False) as client:
+        limit = threading.Timer(FETCH, client.close)
+        limit.start()
+        try:
+            with client.stream("GET", url, headers={"Accept": "application/json"}) as response:
+                if response.status_code != 200:
+                    raise IssuerFailed
+                for chunk in response.iter_bytes():
+                    body += chunk
+                    if len(body) > LARGEST:
+                        raise IssuerFailed
+        finally:
+            limit.cancel()
     document = httpx.Response(200, content=body).json()
     if not isinstance(document, dict):
         raise IssuerFailed
