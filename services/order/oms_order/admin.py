@@ -6,7 +6,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from oms_chassis.admin import paging
 from oms_chassis.admin.acts import Act
@@ -16,7 +16,7 @@ from oms_chassis.admin.service import Administered
 from oms_chassis.db import Transaction
 from oms_chassis.http import pages
 from oms_chassis.http.bodies import PRINTABLE, Body, View
-from oms_order import ids
+from oms_order import emails, ids
 from oms_order.repository import customers, orders, stuck
 from oms_order.schemas import OrderDetail, StatusShown
 
@@ -54,7 +54,7 @@ def list_stuck(
 class CustomerAddress(Body):
     """A customer, by the email address of the orders. In a body, since addresses are written down in logs."""
 
-    email: str = Field(min_length=3, max_length=200, pattern=PRINTABLE)
+    email: Annotated[str, Field(min_length=3, max_length=200, pattern=PRINTABLE), AfterValidator(emails.as_stored)]
 
 
 class CustomerView(View):

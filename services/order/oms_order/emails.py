@@ -5,6 +5,8 @@ import re
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 from pydantic_core import PydanticCustomError
 
+from oms_chassis.http import pasted
+
 LONGEST = 200  # characters
 
 # Nearly every address has this form, and is recognised in a tenth of the time that the library takes for it.
@@ -20,7 +22,7 @@ def checked(value: str) -> str:
     if everyday and everyday["last"] not in _SPECIAL_USE and len(everyday["local"]) <= 64:
         return value
     try:
-        normal = validate_email(value, check_deliverability=False).normalized
+        normal = validate_email(_alone(value), check_deliverability=False).normalized
     except EmailNotValidError as error:
         raise PydanticCustomError("bad-email", "must be an email address") from error
     if len(normal) > LONGEST:  # which may be longer than what was sent: a ligature becomes its letters
@@ -28,6 +30,11 @@ def checked(value: str) -> str:
             "bad-email", "must be an email address of at most {most} characters", {"most": LONGEST}
         )
     return normal
+
+
+def _alone(value: str) -> str:
+    """An address without what is pasted along with it."""
+    return pasted.trimmed(value).removeprefix("mailto:")
 
 
 def as_stored(email: str) -> str:

@@ -7,19 +7,17 @@ import unicodedata
 import phonenumbers
 from pydantic_core import PydanticCustomError
 
+from oms_chassis.http import pasted
 from oms_order.problems import BadPhone
 
 _FORM = re.compile(r"\+?[0-9 ().\-/]*")
-_WRITTEN_SO = {"Pd": "-", "Zs": " "}  # dashes and spaces, by their Unicode category
-_LONERS = {"\t": " ", "\u2212": "-"}  # a tab, and the minus sign, which is no dash to Unicode
-_UNSEEN = "Cf"  # marks of direction, joiners, soft hyphens
 _DIGITS = range(5, 16)
 _KINDS = {"L": "letters", "C": "control characters", "S": "symbols", "P": "other punctuation than ( ) . - /"}
 
 
 def cleaned(text: str) -> str:
     """The number in plain digits and punctuation. Raises PydanticCustomError, naming the kind of character at fault."""
-    plain = "".join(map(_plain, text)).removeprefix("tel:").strip()
+    plain = pasted.plain(text).removeprefix("tel:").strip()
     if plain.startswith("(+"):
         plain = plain.replace("(+", "+", 1).replace(")", "", 1)
     _refuse_strangers(plain)
@@ -42,19 +40,6 @@ def e164(number: str, region: str) -> str | None:
     if not phonenumbers.is_valid_number(parsed):
         return None
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-
-
-def _plain(character: str) -> str:
-    if character in _LONERS:
-        return _LONERS[character]
-    if character.isascii():
-        return character
-    category = unicodedata.category(character)
-    if category == "Nd":
-        return str(unicodedata.decimal(character))
-    if category == _UNSEEN:
-        return ""
-    return _WRITTEN_SO.get(category) or unicodedata.normalize("NFKC", character)
 
 
 def _refuse_strangers(plain: str) -> None:

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, SecretStr, StringConstraints, WithJs
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Row
 
-from oms_chassis.http import cardnumbers
+from oms_chassis.http import cardnumbers, pasted
 from oms_chassis.http.bodies import PRINTABLE, Body, Remark, View, visible
 from oms_chassis.laterreleases import extensible
 from oms_order import emails, phones
@@ -27,21 +27,28 @@ _CVV = r"^[0-9]{3,4}$"
 
 
 def _expiry(value: str) -> str:
-    if not re.fullmatch(_EXPIRY, value):
+    plain = pasted.plain(value).strip()
+    if not re.fullmatch(_EXPIRY, plain):
         raise PydanticCustomError("bad-expiry", "must be a month and a year as MM/YY")
-    return value
+    return plain
 
 
 def _card_number(value: SecretStr) -> SecretStr:
-    if not re.fullmatch(_NUMBER, value.get_secret_value()):
+    plain = _plain(value)
+    if not re.fullmatch(_NUMBER, plain):
         raise PydanticCustomError("bad-card-number", "must be 4 to 19 digits")
-    return value
+    return SecretStr(plain)
 
 
 def _cvv(value: SecretStr) -> SecretStr:
-    if not re.fullmatch(_CVV, value.get_secret_value()):
+    plain = _plain(value)
+    if not re.fullmatch(_CVV, plain):
         raise PydanticCustomError("bad-cvv", "must be 3 or 4 digits")
-    return value
+    return SecretStr(plain)
+
+
+def _plain(value: SecretStr) -> str:
+    return pasted.plain(value.get_secret_value()).strip()
 
 
 def _secret_schema(pattern: str) -> WithJsonSchema:
@@ -67,7 +74,7 @@ Phone = Annotated[
     AfterValidator(phones.cleaned),
     AfterValidator(cardnumbers.without),
 ]
-Expiry = Annotated[str, Field(max_length=5, json_schema_extra={"pattern": _EXPIRY}), AfterValidator(_expiry)]
+Expiry = Annotated[str, Field(max_length=32, json_schema_extra={"pattern": _EXPIRY}), AfterValidator(_expiry)]
 CardNumber = Annotated[SecretStr, AfterValidator(_card_number), _secret_schema(_NUMBER)]
 Cvv = Annotated[SecretStr, AfterValidator(_cvv), _secret_schema(_CVV)]
 StatusShown = Annotated[str, extensible(Status)]

@@ -45,5 +45,20 @@ def test_the_service_says_what_it_knows_of_orders(client: TestClient, service: A
     assert [one["topic"] for one in evidence["unsent"]] == ["orderCreatedEvent"]
 
 
+@pytest.mark.parametrize(
+    "written", ["ada@xn--bcher-kva.com", "Ada@B\u00dcCHER.com", " ada@b\u00fccher.com", "ada@bu\u0308cher.com"]
+)
+def test_a_customer_is_found_by_the_address_as_it_was_written(
+    client: TestClient, service: Any, body: dict[str, Any], written: str
+) -> None:
+    body["customer"]["email"] = "ada@b\u00fccher.com"
+    order = place(service, body)
+    headers = {"OMS-Operator": "ann"}
+    found = client.post("/admin/customers/find", json={"email": written}, headers=headers)
+    exported = client.post("/admin/customers/export", json={"email": written}, headers=headers)
+    assert list(found.json()["orders"]) == [order]
+    assert [one["id"] for one in exported.json()["orders"]] == [order]
+
+
 def test_nothing_that_is_sent_to_operators_routes_is_a_fault_of_the_service(client: TestClient) -> None:
     assert faults(client) == []

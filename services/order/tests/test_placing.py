@@ -1,5 +1,6 @@
 """POST /order: what is accepted, and what stands in the database afterwards."""
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -92,6 +93,46 @@ def test_a_phone_number_may_hold_what_is_pasted_with_it(
     location = service.client.post("/order", json=body).headers["location"]
     customer = service.client.get(location).json()["customer"]
     assert (customer["phoneNumber"], customer.get("phoneE164")) == (plain, e164)
+
+
+NUMBER, SPACED = "4242424242424242", "4242 4242 4242 4242"
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "pasted", "plain"),
+    [
+        ("customer", "email", " ada@example.com ", "ada@example.com"),
+        ("customer", "email", "\u202aada@example.com\u202c", "ada@example.com"),
+        ("customer", "email", "\ufeffada@example.com\u200b\u00a0", "ada@example.com"),
+        ("customer", "email", "mailto:ada@example.com\n", "ada@example.com"),
+        ("paymentDetails", "cardNumber", SPACED.replace(" ", "\u00a0"), "4242"),
+        ("paymentDetails", "cardNumber", SPACED.replace(" ", "\u202f"), "4242"),
+        ("paymentDetails", "cardNumber", SPACED.replace(" ", "\u2011"), "4242"),
+        ("paymentDetails", "cardNumber", f" {NUMBER}\u200b\n", "4242"),
+        ("paymentDetails", "cardNumber", "\uff14\uff12\uff14\uff12" * 4, "4242"),
+        ("paymentDetails", "expiryDate", " 12/30\u200e", "12/30"),
+        ("paymentDetails", "expiryDate", "\uff11\uff12/\uff13\uff10", "12/30"),
+        ("paymentDetails", "cvv", "\u00a0123 ", "4242"),
+    ],
+)
+def test_what_looks_right_may_be_pasted(
+    service: Any, body: dict[str, Any], part: str, name: str, pasted: str, plain: str
+) -> None:
+    body["paymentDetails"] |= {"cardNumber": NUMBER, "expiryDate": "12/30"}
+    body[part][name] = pasted
+    placed = service.client.post("/order", json=body)
+    assert placed.status_code == 202
+    shown = service.client.get(placed.headers["location"]).json()
+    assert plain in {shown["customer"]["email"], shown["payment"]["last4"], shown["payment"]["expiryDate"]}
+    assert pasted not in json.dumps(shown, ensure_ascii=False)
+
+
+def test_what_is_pasted_is_the_same_order_when_it_is_sent_plainly(service: Any, body: dict[str, Any]) -> None:
+    body["paymentDetails"]["cardNumber"] = f"{SPACED}\u00a0"
+    first = service.client.post("/order", json=body, headers={"Idempotency-Key": "k"})
+    body["paymentDetails"]["cardNumber"] = SPACED
+    again = service.client.post("/order", json=body, headers={"Idempotency-Key": "k"})
+    assert (again.status_code, again.content) == (202, first.content)
 
 
 def test_orders_that_come_together_are_all_accepted(service: Any) -> None:

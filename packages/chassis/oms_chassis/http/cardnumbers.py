@@ -5,9 +5,10 @@ as on a card. So phone numbers, dates, times in milliseconds, UUIDs and what is 
 """
 
 import re
-import unicodedata
 
 from pydantic_core import PydanticCustomError
+
+from oms_chassis.http import pasted
 
 SHORTEST = 13  # digits
 MESSAGE = "must not hold a card number"
@@ -41,15 +42,8 @@ def found_in(text: str) -> bool:
     """Whether there is a card number in a text."""
     if len(text) < SHORTEST:
         return False
-    plain = text if text.isascii() else "".join(map(_plain, text))
+    plain = text if text.isascii() else pasted.plain(text)
     return any(_is_one(found[0]) for form in _WRITTEN for found in form.finditer(plain))
-
-
-def _plain(character: str) -> str:
-    category = unicodedata.category(character)
-    if category == "Nd":
-        return str(unicodedata.decimal(character))
-    return {"Zs": " ", "Pd": "-", "Cf": ""}.get(category, character)
 
 
 def _is_one(written: str) -> bool:
