@@ -73,6 +73,26 @@ def test_a_mail_that_comes_twice_is_shown_once_and_counted_twice(catcher: Runnin
     assert {name: after[name] - before[name] for name in after} == {"email": 1, "sms": 0, "emailDeliveries": 2}
 
 
+def send_raw(catcher: RunningMailCatcher, to: str, *lines: str) -> None:
+    with smtplib.SMTP("127.0.0.1", catcher.smtp_port, "test", 30) as smtp:
+        smtp.sendmail("shop@example.com", to, "\r\n".join(lines))
+
+
+def test_headers_are_found_in_any_case_and_folded_and_not_in_the_text(
+    catcher: RunningMailCatcher, order_id: str
+) -> None:
+    text = ("", "X-Order-Id: of the text", "Message-ID: <of-the-text@example.com>")
+    send_raw(catcher, "ann@example.com", f"x-order-ID:  {order_id}", "message-id:", f" <{order_id}@example.com>", *text)
+    assert [found["messageId"] for found in catcher.messages(orderId=order_id)] == [f"<{order_id}@example.com>"]
+    assert catcher.messages(orderId="of the text") == []
+
+
+@pytest.mark.parametrize("to", ['"an n"@example.com', "ann+1@[192.0.2.1]", "a@example.com"])
+def test_a_mail_to_an_address_of_any_form_is_taken(catcher: RunningMailCatcher, order_id: str, to: str) -> None:
+    send_raw(catcher, to, f"X-Order-Id: {order_id}", f"Message-ID: <{order_id}@example.com>", f"To: {to}", "", "Hello")
+    assert [found["text"] for found in catcher.messages(orderId=order_id)] == ["Hello\n"]
+
+
 def test_lines_that_look_like_the_end_of_a_mail_come_through(catcher: RunningMailCatcher, order_id: str) -> None:
     text = "From here\n>From there\n.\n..\n.hidden\nthe end\n"
     send(catcher, mail(order_id, text=text), mail(f"{order_id}-next"))

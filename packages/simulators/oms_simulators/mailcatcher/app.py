@@ -18,6 +18,7 @@ from oms_simulators.failures import Failures
 from oms_simulators.mailcatcher import failing
 from oms_simulators.mailcatcher.mails import Mails
 from oms_simulators.mailcatcher.record import Kind
+from oms_simulators.mailcatcher.smtp import Session
 from oms_simulators.mailcatcher.texts import Texts
 
 BODY_LIMIT = 64 * 1024
@@ -98,7 +99,7 @@ def create_app(folder: Path, host: str, smtp_port: int) -> Starlette:
         app.state.failures = catcher.failures
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
-            lambda: SMTP(catcher, hostname="mailcatcher", enable_SMTPUTF8=True, loop=loop), host, smtp_port
+            lambda: Session(catcher, hostname="mailcatcher", enable_SMTPUTF8=True, loop=loop), host, smtp_port
         )
         yield
         server.close()

@@ -11,13 +11,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from email import policy
 from email.message import EmailMessage
-from email.parser import BytesHeaderParser, BytesParser
+from email.parser import BytesParser
 from pathlib import Path
 
 from oms_simulators.mailcatcher.appending import append
 from oms_simulators.mailcatcher.record import Record, instant
 
-_HEADERS = BytesHeaderParser(policy=policy.compat32)  # ten times as fast as the policies that decode
+# Headers that are looked for in every mail: to parse all of them costs more than everything else that is done with it.
+_MESSAGE_ID, _ORDER_ID = (
+    re.compile(rb"^%s:[ \t]*(?:\r?\n[ \t]+)?([^\r\n]*)" % name, re.MULTILINE | re.IGNORECASE)
+    for name in (b"Message-ID", b"X-Order-Id")
+)
+_HEADERS_END = re.compile(rb"\r?\n\r?\n")
 _SEPARATOR = re.compile(rb"^(>*From )", re.MULTILINE)  # what a line of a mail must not look like
 _QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
 # The first line of each mail's entry, as an mbox wants it; the second says how long what follows is, and when it came.
@@ -84,12 +89,18 @@ class Mails:
             position = start + length + 1
 
     def _index(self, mail: bytes, start: int, length: int, received_at: float) -> None:
-        headers = _HEADERS.parsebytes(mail)
-        message_id, order_id = str(headers["Message-ID"] or f"<{start}>"), str(headers["X-Order-Id"] or "")
+        message_id, order_id = _header(mail, _MESSAGE_ID) or f"<{start}>", _header(mail, _ORDER_ID)
         self.deliveries += 1
         if message_id not in self._first:
             self._first[message_id] = _Place(start, length, order_id, received_at)
             self._by_order.setdefault(order_id, []).append(message_id)
+
+
+def _header(mail: bytes, name: re.Pattern[bytes]) -> str:
+    """A header's value; empty if the mail has none of that name."""
+    end = _HEADERS_END.search(mail)
+    found = name.search(mail, 0, end.start() if end else len(mail))
+    return found[1].strip().decode("utf-8", "replace") if found else ""
 
 
 def _record(message_id: str, place: _Place, mail: bytes) -> Record:
