@@ -73,6 +73,9 @@ def healthy() -> dict[str, str]:
     order, sms = of_pod("order"), of_pod("sms")
     found |= {
         series("oms_orders_stuck", **order, step="payment"): NONE,
+        series("oms_refunds_stuck", **order): NONE,
+        series("oms_refunds_total", **order, status="PENDING"): GROWING,
+        series("oms_refunds_total", **order, status="FAILED"): NONE,
         series("oms_orders_waiting", **order): "200x100",
         series("oms_catalogue_age_seconds", **order): "10x100",
         series("oms_payment_charge_mismatches_total", **of_pod("payment")): NONE,
@@ -150,6 +153,11 @@ CASES = [
         "orders are held",
         {series("oms_orders_stuck", **of_pod("order"), step="payment"): "2x100"},
         [("OmsOrdersStuck", {"step": "payment"})],
+    ),
+    Case(
+        "refunds wait",
+        {series("oms_refunds_stuck", **of_pod("order", number)): "2x100" for number in (0, 1)},
+        [("OmsRefundsStuck", {"service": "order"})],
     ),
     Case(
         "a consumer group has no member with partitions",
@@ -286,6 +294,7 @@ CASES = [
     *happened("oms_job_settle_failures_total", "OmsJobsNotSettled", "service queue", **of_pod("sms"), queue="q"),
     *happened("oms_payment_compensations_failed_total", "OmsCompensationFailed", "service", **of_pod("payment")),
     *happened("oms_payment_charge_mismatches_total", "OmsChargeMismatch", "service", **of_pod("payment")),
+    *happened("oms_refunds_total", "OmsRefundsFailed", "service", **of_pod("order"), status="FAILED"),
     *happened("oms_orders_contradictions_total", "OmsOrdersContradicted", "fact", **of_pod("order"), fact="paid"),
     *happened("oms_unknown_order_events_total", "OmsUnknownOrders", "fact", **of_pod("order"), fact="paid"),
     *happened(

@@ -16,6 +16,7 @@ from oms_contracts.topics import SERVICES, emitted_by, read_by
 from oms_notifications.jobs import STATES
 from oms_notifications.messages import Kind
 from oms_order.domain import Fact, Status
+from oms_order.refunds import RefundStatus
 
 CHART = Path(__file__).parents[2] / "charts" / "oms"
 SHOWN = "".join(path.read_text() for path in [*CHART.glob("dashboards/*.json"), CHART / "files" / "alerts.yaml"])
@@ -169,6 +170,7 @@ def test_every_counter_is_there_from_the_start_for_all_that_is_known_beforehand(
     }
     if service == "order":
         expected["oms_orders"] = {(status,) for status in Status}
+        expected["oms_refunds"] = {(status,) for status in RefundStatus}
         expected["oms_orders_contradictions"] = expected["oms_unknown_order_events"] = {(fact,) for fact in Fact}
     if service == "payment":
         expected["oms_payment_charge_mismatches"] = {()}

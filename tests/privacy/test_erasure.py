@@ -81,7 +81,7 @@ def orders(platform: Platform) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def customer(platform: Platform, orders: httpx.Client) -> Customer:
+def customer(platform: Platform, operator: Operator, orders: httpx.Client) -> Customer:
     """Somebody who has been through everything."""
     customer = Customer()
     customer.orders["confirmed"] = place(orders, customer.body(), {"Idempotency-Key": secrets.token_hex(8)})
@@ -94,6 +94,7 @@ def customer(platform: Platform, orders: httpx.Client) -> Customer:
         ended(orders, order)
     _refund(orders, customer)
     assert eventually(lambda: is_quiet(platform, customer), 90)
+    _give_up_mail_about_refund(operator, orders, customer)
     _send_poison(platform, customer)
     return customer
 
@@ -104,6 +105,20 @@ def _refund(orders: httpx.Client, customer: Customer) -> None:
     key = {"Idempotency-Key": secrets.token_hex(8)}
     assert orders.post(f"/order/{order}/refund", json=asked, headers=key).status_code == 202
     assert eventually(lambda: orders.get(f"/order/{order}").json()["refunded"] == 1, 60)
+
+
+def _give_up_mail_about_refund(operator: Operator, orders: httpx.Client, customer: Customer) -> None:
+    """The mail about another refund is refused for now, and then given up: it is kept with the customer's address."""
+    operator.oms("fail", "set", "mail", "4xx")
+    asked = operator.json("order", "refund", customer.orders["confirmed"], "--amount", "2")
+    failing = ("jobs", "list", "--service", "email", "--order", customer.orders["confirmed"], "--state", "failing")
+    assert eventually(lambda: operator.json(*failing), 60)
+    operator.oms("jobs", "cancel", "email", "email", asked["id"], "--yes")
+    operator.oms("fail", "clear")
+    (given_up,) = operator.json("messages", "list", "--channel", "email")
+    assert (given_up["refundId"], given_up["kind"]) == (asked["id"], "refunded")
+    text = ("jobs", "list", "--service", "sms", "--order", customer.orders["confirmed"])
+    assert eventually(lambda: not operator.json(*text), 60)
 
 
 def is_quiet(platform: Platform, customer: Customer) -> bool:
@@ -136,7 +151,11 @@ def test_an_erased_customer_is_found_nowhere_and_the_books_add_up(
     exported = json.loads(operator.oms("customers", "export", customer.email))
     assert {one["id"] for one in exported["orders"]} == set(customer.orders.values())
     assert exported["orders"][0]["customer"]["email"] == customer.email
-    assert len(exported["payments"]) == len(exported["email"]) == len(exported["sms"]) == len(customer.orders)
+    assert len(exported["payments"]) == len(customer.orders)
+    (order,) = (one for one in exported["orders"] if one["id"] == customer.orders["confirmed"])
+    about = [*customer.orders.values(), *(one["id"] for one in order["refunds"])]
+    for channel in ("email", "sms"):
+        assert sorted(one.get("refundId") or one["orderId"] for one in exported[channel]) == sorted(about)
 
     assert operator.run("customers", "erase", customer.email, "--dry-run").returncode == 0
     assert customer.found_in(traces.dumps(platform)) == held
@@ -171,6 +190,31 @@ def test_a_customer_with_an_order_under_way_is_not_erased(
     platform.services["payment"].await_ready()
     ended(orders, waiting, 120)
     assert eventually(lambda: operator.run("customers", "erase", customer.email, "--yes").returncode == 0, 60)
+    assert customer.found_in(traces.dumps(platform)) == []
+
+
+def test_a_customer_with_a_message_about_a_refund_on_its_way_is_not_erased(
+    platform: Platform, operator: Operator, orders: httpx.Client
+) -> None:
+    """Whoever reads of the refund later would bring the customer's address back."""
+    customer = Customer()
+    order = place(orders, customer.body())
+    ended(orders, order)
+    notified = f"SELECT 1 FROM message WHERE order_id = '{order}' AND state = 'sent'"
+    assert eventually(lambda: all(run_sql(platform, name, notified) for name in ("email", "sms")), 60)
+    run_sql(platform, "email", "ALTER TABLE inbox RENAME TO inbox_away")
+    try:
+        asked = orders.post(f"/order/{order}/refund", json={"amount": 1}).json()
+        assert eventually(lambda: orders.get(f"/order/{order}").json()["refunded"] == 1, 60)
+        assert eventually(lambda: not run_sql(platform, "order", "SELECT 1 FROM outbox"))
+        refused = operator.run("customers", "erase", customer.email, "--yes")
+        assert (refused.returncode, f"email has not read yet what became of {asked['id']}" in refused.stderr) == (
+            1,
+            True,
+        )
+    finally:
+        run_sql(platform, "email", "ALTER TABLE inbox_away RENAME TO inbox")
+    assert eventually(lambda: operator.run("customers", "erase", customer.email, "--yes").returncode == 0, 90)
     assert customer.found_in(traces.dumps(platform)) == []
 
 

@@ -1,6 +1,7 @@
 """`oms customers`: what is kept of a customer, and erasing it."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from typing import Annotated, Any
 
 import typer
@@ -20,6 +21,7 @@ app = group("What is kept of a customer: export it, or erase it.")
 Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The address that the orders were placed with.")]
 AT_ONCE = 200  # orders that a service is asked about
 ENDED = ("CONFIRMED", "CANCELLED")
+NOT_FOUND = 404
 
 
 class UnderWay(LocalError):
@@ -28,7 +30,7 @@ class UnderWay(LocalError):
 
 @app.command("export")
 def export(email: Email, name: As = None, reason: Reason = None, urls: Urls = None) -> None:
-    """Print all that is kept of a customer, as JSON: orders, payments, and what became of messages.
+    """Print all that is kept of a customer, as JSON: orders, payments, and what became of messages, also about refunds.
 
     Example: `oms customers export ann@example.com >ann.json`
     """
@@ -36,7 +38,8 @@ def export(email: Email, name: As = None, reason: Reason = None, urls: Urls = No
     found = admin.act("order", "/admin/customers/export", email=email)
     ids = [order["id"] for order in found["orders"]]
     more = {"payments": [_if_any(admin, "payment", f"/admin/payments/{one}") for one in ids]}
-    more |= {channel: [_if_any(admin, channel, f"/admin/messages/{one}") for one in ids] for channel in CHANNELS}
+    about = [*ids, *(refund["id"] for order in found["orders"] for refund in order.get("refunds") or ())]
+    more |= {channel: [_if_any(admin, channel, f"/admin/messages/{one}") for one in about] for channel in CHANNELS}
     out({**found, **{kind: [one for one in those if one] for kind, those in more.items()}}, str, as_json=True)
 
 
@@ -59,7 +62,8 @@ def erase(
     """
     looking, admin = acting(urls, name, reason), acting(urls, name, reason, dry_run)
     customer = looking.act("order", "/admin/customers/find", email=email)
-    _refuse_if_under_way(looking, customer["orders"])
+    _refuse_if_under_way(customer["orders"])
+    _refuse_if_unread(looking, customer["announced"])
     what: dict[str, Any] = {"subjects": list(customer["orders"]), "texts": sorted({email, *customer["texts"]})}
     trial = acting(urls, name, reason, dry_run=True)
     for service in SERVICES:
@@ -70,33 +74,33 @@ def erase(
     out(erased, _erased, as_json=as_json)
 
 
-def _refuse_if_under_way(admin: Admin, orders: Mapping[str, str]) -> None:
+def _refuse_if_under_way(orders: Mapping[str, str]) -> None:
     under_way = [order for order, status in orders.items() if status not in ENDED]
     if under_way:
         raise UnderWay(
             f"Orders are under way: {', '.join(under_way)}", "`oms order watch ID`, or `oms order cancel ID`"
         )
-    for some in _batches(list(orders)):
-        _refuse_if_unread(admin, some)
 
 
-def _batches(orders: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (orders[start : start + AT_ONCE] for start in range(0, len(orders), AT_ONCE))
+def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE))
 
 
-def _refuse_if_unread(admin: Admin, orders: Sequence[str]) -> None:
-    """What is read later would bring the customer's data back."""
-    for channel in CHANNELS:
-        states = admin.act(channel, "/admin/evidence", subjects=list(orders))["states"]
-        for order in orders:
-            if order not in states:
-                raise UnderWay(f"{channel} has not read yet how {order} ended", "Try again in a moment")
+def _refuse_if_unread(admin: Admin, announced: Sequence[str]) -> None:
+    """What is read later of these orders and refunds would bring the customer's data back."""
+    for channel, some in product(CHANNELS, _batches(announced)):
+        states = admin.act(channel, "/admin/evidence", subjects=list(some))["states"]
+        for one in some:
+            if one not in states:
+                raise UnderWay(f"{channel} has not read yet what became of {one}", "Try again in a moment")
 
 
 def _if_any(admin: Admin, service: str, path: str) -> Json | None:
     try:
         found: Json = admin.get(service, path)
-    except Refused:
+    except Refused as refused:
+        if refused.status != NOT_FOUND:
+            raise  # what a service does not say is not known to be nothing
         return None
     return found
 

@@ -1,7 +1,8 @@
 """Why orders wait: from what every service has about them, the step, the evidence, and the command that helps."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from oms_cli.client import Json
 
@@ -42,7 +43,7 @@ class Facts:
 
 def of_order(order: Json, facts: Facts) -> Finding:
     """Why this order waits: the first of all causes for which there is evidence, or the event that must be lost."""
-    checks = (_dead_letter, _quarantined, _call, _unsent, _consumer, _unreachable)
+    checks = (dead_letter, quarantined, _call, unsent, _consumer, unreachable)
     found = (check(order, facts) for check in checks)
     return next((finding for finding in found if finding is not None), None) or _lost(order, facts)
 
@@ -62,23 +63,26 @@ def of_service(service: str, condition: Json) -> Iterator[Finding]:
 
 def of_message(channel: str, message: Json) -> Finding:
     """A message that was given up, or of which nobody knows whether it arrived."""
-    order = message["orderId"]
+    refund, what = message.get("refundId"), f"order {message['orderId']}"
+    what = f"refund {refund} of {what}" if refund else what
     if message["state"] == "unknown":
         evidence = f"the {channel} about it may have arrived: {message['reason']}"
-        return Finding(f"order {order}", channel, message["createdAt"], evidence, "ask the customer")
+        return Finding(what, channel, message["createdAt"], evidence, "ask the customer")
     evidence = f"the {channel} about it was given up: {message['reason']}"
-    command = f"oms messages resend {order} --channel {channel}"
-    return Finding(f"order {order}", channel, message["createdAt"], evidence, command)
+    command = f"oms messages resend {refund or message['orderId']} --channel {channel}"
+    return Finding(what, channel, message["createdAt"], evidence, command)
 
 
-def _dead_letter(order: Json, facts: Facts) -> Finding | None:
+def dead_letter(order: Json, facts: Facts) -> Finding | None:
+    """An event about the order that a service could not use."""
     for service, row in facts.about("deadLetters", order["id"]):
         evidence = f"{row['topic']} is a dead letter of {service}: {row['error']}"
         return _of(order, evidence, f"oms deadletters redrive {service} {row['id']}", row["deadAt"])
     return None
 
 
-def _quarantined(order: Json, facts: Facts) -> Finding | None:
+def quarantined(order: Json, facts: Facts) -> Finding | None:
+    """An event about it that no broker took."""
     for service, row in facts.about("quarantined", order["id"]):
         evidence = f"{row['topic']} is in the quarantine of {service}: {row['error']}"
         return _of(order, evidence, f"oms outbox redrive {service} {row['id']}", row["quarantinedAt"])
@@ -90,18 +94,22 @@ def _call(order: Json, facts: Facts) -> Finding | None:
         if job["state"] == "dead":
             evidence = f"its {job['queue']} was given up by {service}: {job['lastError']}"
             return _of(order, evidence, f"oms jobs retry {service} {job['queue']} {job['id']}", job["deadAt"])
-        if job["queue"] in facts.conditions.get(service, {}).get("pausedQueues", ()):
-            why = (
-                f"the provider is at fault, and the queue paused; last error: {job['lastError'] or 'none of this one'}"
-            )
-        else:
-            why = f"{job['failedCalls']} calls have failed; last error: {job['lastError'] or 'none'}"
-        evidence = f"its {job['queue']} waits for the gateway: {why}"
+        evidence = waits(service, job, facts)
         return _of(order, evidence, f"oms payments resolve {order['id']}", job["failingSince"] or job["createdAt"])
     return None
 
 
-def _unsent(order: Json, facts: Facts) -> Finding | None:
+def waits(service: str, job: Json, facts: Facts) -> str:
+    """The evidence of a call that is still to be made."""
+    if job["queue"] in facts.conditions.get(service, {}).get("pausedQueues", ()):
+        why = f"the provider is at fault, and the queue paused; last error: {job['lastError'] or 'none of this one'}"
+    else:
+        why = f"{job['failedCalls']} calls have failed; last error: {job['lastError'] or 'none'}"
+    return f"its {job['queue']} waits for the gateway: {why}"
+
+
+def unsent(order: Json, facts: Facts) -> Finding | None:
+    """An event about it that is not sent yet."""
     for service, row in facts.about("unsent", order["id"]):
         evidence = f"{row['topic']} waits in the outbox of {service}: Kafka is away, or no relay leads"
         return _of(order, evidence, f"{RUNBOOKS}/OmsOutboxStuck.md", row["createdAt"])
@@ -109,7 +117,15 @@ def _unsent(order: Json, facts: Facts) -> Finding | None:
 
 
 def _consumer(order: Json, facts: Facts) -> Finding | None:
-    service = _next(order, facts)
+    return reading(_next(order, facts))(order, facts)
+
+
+def reading(service: str) -> Callable[[Json, Facts], Finding | None]:
+    """Looks whether a service reads what it is sent."""
+    return partial(_consumes, service)
+
+
+def _consumes(service: str, order: Json, facts: Facts) -> Finding | None:
     condition = facts.conditions.get(service, {})
     if condition.get("consumerPaused"):
         return _of(order, *_paused(service))
@@ -120,7 +136,8 @@ def _consumer(order: Json, facts: Facts) -> Finding | None:
     return None
 
 
-def _unreachable(order: Json, facts: Facts) -> Finding | None:
+def unreachable(order: Json, facts: Facts) -> Finding | None:
+    """A service that might have evidence, and did not answer."""
     concerned = {"order", "payment", _next(order, facts)}
     missing = [service for service in FLOW if service in concerned and service not in facts.evidence]
     if not missing:

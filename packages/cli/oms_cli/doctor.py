@@ -1,6 +1,6 @@
-"""`oms doctor`: every order that is stuck, and whatever else is held up, with the command that helps."""
+"""`oms doctor`: every order and refund that is stuck, and whatever else is held up, with the command that helps."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Annotated
 
@@ -8,7 +8,7 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from oms_cli import diagnosis, show
+from oms_cli import diagnosis, refund_diagnosis, show
 from oms_cli.admin import Admin
 from oms_cli.client import Json, Refused, Unreachable
 from oms_cli.diagnosis import Facts, Finding
@@ -29,7 +29,7 @@ def doctor(
     urls: Urls = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find out why orders are stuck: at which step, since when, by what evidence, and which command helps.
+    """Find out why orders and refunds are stuck: at which step, since when, by what evidence, and which command helps.
 
     It changes nothing. The exit code is 3 when something is held up.
 
@@ -42,7 +42,7 @@ def doctor(
 
 
 def findings(admin: Admin, seconds: float, limit: int) -> Iterator[Finding]:
-    """All that is held up: services, then stuck orders, then messages that were given up."""
+    """All that is held up: services, then stuck orders, then refunds, then messages that were given up."""
     conditions: dict[str, Json] = {}
     for service in SERVICES:
         try:
@@ -53,21 +53,26 @@ def findings(admin: Admin, seconds: float, limit: int) -> Iterator[Finding]:
             yield from diagnosis.of_service(service, conditions[service])
     if "order" in conditions:
         orders = admin.pages("order", "/admin/orders/stuck", limit, seconds=str(seconds))
-        yield from _stuck(admin, conditions, orders)
+        yield from _explained(admin, conditions, orders, "id", diagnosis.of_order)
+        refunds = admin.pages("order", "/admin/refunds/held", limit, seconds=str(seconds))
+        yield from _explained(admin, conditions, refunds, "orderId", refund_diagnosis.of_refund)
     for channel in [channel for channel in CHANNELS if channel in conditions]:
         for state in ("failed", "unknown"):
             for message in admin.pages(channel, "/admin/messages", limit, state=state):
                 yield diagnosis.of_message(channel, message)
 
 
-def _stuck(admin: Admin, conditions: dict[str, Json], orders: Sequence[Json]) -> Iterator[Finding]:
+def _explained(
+    admin: Admin, conditions: dict[str, Json], held: Sequence[Json], key: str, explain: Callable[[Json, Facts], Finding]
+) -> Iterator[Finding]:
+    """Why each of these waits: by what the services have of its order, whose id is under `key`."""
     asked = [service for service in diagnosis.FLOW if service in conditions]
-    for start in range(0, len(orders), AT_ONCE):
-        some = orders[start : start + AT_ONCE]
-        subjects = [order["id"] for order in some]
+    for start in range(0, len(held), AT_ONCE):
+        some = held[start : start + AT_ONCE]
+        subjects = list(dict.fromkeys(one[key] for one in some))
         answers = {service: _evidence(admin, service, subjects) for service in asked}
         evidence = {service: answer for service, answer in answers.items() if answer is not None}
-        yield from (diagnosis.of_order(order, Facts(conditions, evidence)) for order in some)
+        yield from (explain(one, Facts(conditions, evidence)) for one in some)
 
 
 def _evidence(admin: Admin, service: str, subjects: Sequence[str]) -> Json | None:

@@ -52,7 +52,7 @@ def list_messages(
 @app.command("show")
 def show_message(
     channel: Annotated[str, typer.Argument(help="email or sms.")],
-    order: Annotated[str, typer.Argument(metavar="ORDER", help="The order's id.")],
+    order: Annotated[str, typer.Argument(metavar="ORDER", help="The order's id, or a refund's.")],
     urls: Urls = None,
 ) -> None:
     """Show what became of a message, as JSON. Its text and address are not shown."""
@@ -61,7 +61,9 @@ def show_message(
 
 @app.command("resend")
 def resend(
-    orders: Annotated[list[str] | None, typer.Argument(metavar="[ORDER]...", help="Ids of orders.")] = None,
+    orders: Annotated[
+        list[str] | None, typer.Argument(metavar="[ORDER]...", help="Ids of orders, or of refunds.")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that were given up, --limit of them at most.")] = False,
     channel: Channel = None,
     limit: Limit = 100,
@@ -83,7 +85,7 @@ def resend(
         [one for order in orders for one in _given_up(admin, _channels(channel), order)]
         if orders
         else [
-            (str(one["channel"]), str(one["orderId"]))
+            (str(one["channel"]), about(one))
             for one in admin.pages_of(_channels(channel), "/admin/messages", limit, "channel", state="failed")
         ]
     )
@@ -102,6 +104,11 @@ def _given_up(admin: Admin, channels: Sequence[str], order: str) -> list[tuple[s
     return [(by, order) for by in channels if states[by] == "failed"] or [(channels[0], order)]
 
 
+def about(message: Json) -> str:
+    """What a message is about, and is found by: a refund, or an order."""
+    return str(message.get("refundId") or message["orderId"])
+
+
 def _channels(channel: str | None) -> Sequence[str]:
     if channel is not None and channel not in CHANNELS:
         raise LocalError(f"There are messages by {' and '.join(CHANNELS)} only")
@@ -110,8 +117,8 @@ def _channels(channel: str | None) -> Sequence[str]:
 
 def _messages(found: Sequence[Json]) -> RenderableType:
     rows = (
-        (one["channel"], one["orderId"], one["kind"], one["state"], one["reason"] or "", show.moment(one["createdAt"]))
+        (one["channel"], about(one), one["kind"], one["state"], one["reason"] or "", show.moment(one["createdAt"]))
         for one in found
     )
-    headings = ("channel", "order", "kind", "state", "reason", "since")
+    headings = ("channel", "order, or refund", "kind", "state", "reason", "since")
     return show.table(headings, rows) if found else Text("no messages like that")

@@ -16,8 +16,10 @@ from oms_chassis.admin.service import Administered
 from oms_chassis.db import Transaction
 from oms_chassis.http import pages
 from oms_chassis.http.bodies import PRINTABLE, Body, View
+from oms_chassis.laterreleases import extensible
 from oms_order import emails, ids
-from oms_order.repository import customers, orders, stuck
+from oms_order.refunds import RefundStatus
+from oms_order.repository import customers, orders, refunds, stuck
 from oms_order.schemas import OrderDetail, StatusShown
 
 router = APIRouter(prefix=PREFIX)
@@ -45,10 +47,41 @@ def list_stuck(
     cursor: Cursor = None,
 ) -> list[StuckOrder]:
     """Pages by cursor: where there are further orders, the Link header leads to them."""
-    after = FIRST if cursor is None else pages.decode(cursor, lambda position: UUID(position.decode()))
-    rows = stuck.page(service.database, seconds, after, limit + 1)
+    rows = stuck.page(service.database, seconds, _position(cursor), limit + 1)
     query: dict[str, str | int | None] = {"seconds": str(seconds), "limit": limit}
     return paging.page(response, "/orders/stuck", query, rows, StuckOrder.of)
+
+
+class HeldRefund(View):
+    """A refund of a confirmed order that has no outcome yet, or has failed (why: `failure`), and since when."""
+
+    id: str
+    order_id: str
+    amount: int
+    currency: str
+    status: Annotated[str, extensible(RefundStatus)]
+    failure: str | None
+    since: datetime
+
+
+@router.get("/refunds/held", summary="Refunds that wait for their outcome for a while, or have failed")
+def list_held(
+    service: Administered,
+    response: Response,
+    seconds: Annotated[float, Query(ge=0, le=10**9)] = 300.0,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> list[HeldRefund]:
+    """Of those that failed, the ones that could still be made. Pages by cursor: where there are further refunds, the
+    Link header leads to them."""
+    rows = refunds.held(service.database, seconds, _position(cursor), limit + 1)
+    query: dict[str, str | int | None] = {"seconds": str(seconds), "limit": limit}
+    return paging.page(response, "/refunds/held", query, rows, HeldRefund.of)
+
+
+def _position(cursor: str | None) -> UUID:
+    """The id at which the page before this one ended."""
+    return FIRST if cursor is None else pages.decode(cursor, lambda position: UUID(position.decode()))
 
 
 class CustomerAddress(Body):
@@ -58,9 +91,11 @@ class CustomerAddress(Body):
 
 
 class CustomerView(View):
-    """The orders of a customer, and all that was said of the customer in them."""
+    """The orders of a customer, and all that was said of the customer in them. `announced` are the orders and refunds
+    of which whoever notifies customers may have to read yet what became of them."""
 
     orders: dict[str, StatusShown]
+    announced: list[str]
     texts: list[str]
 
 
@@ -77,7 +112,8 @@ def find_customer(service: Administered, act: Act, customer: CustomerAddress) ->
     with act.transaction(service.database) as transaction:
         act.record(transaction, "customers.find", "customer", None, {"orders": [row.id for row in rows]})
     texts = {text for row in rows for text in (row.email, row.phone, row.phone_e164) if text and len(text) >= SHORTEST}
-    return CustomerView(orders={row.id: row.status for row in rows}, texts=sorted(texts))
+    found = {row.id: row.status for row in rows}
+    return CustomerView(orders=found, announced=customers.announced(service.database, found), texts=sorted(texts))
 
 
 @router.post("/customers/export", summary="What is kept of a customer")

@@ -44,8 +44,8 @@ def subscriptions(metrics: OrderMetrics) -> list[Subscription]:
     facts = [Subscription(topic, partial(apply_facts, metrics, fact)) for topic, fact in _FACTS.items()]
     return [
         *facts,
-        Subscription(REFUND_COMPLETED, partial(refunding.settle, RefundStatus.SUCCEEDED)),
-        Subscription(REFUND_FAILED, partial(refunding.settle, RefundStatus.FAILED)),
+        Subscription(REFUND_COMPLETED, partial(refunding.settle, metrics, RefundStatus.SUCCEEDED)),
+        Subscription(REFUND_FAILED, partial(refunding.settle, metrics, RefundStatus.FAILED)),
         Subscription(ITEM_UPDATED, update_catalogue),
     ]
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from oms_order.domain import Fact, Status, Step
+from oms_order.refunds import RefundStatus
 
 
 class OrderMetrics:
@@ -36,9 +37,22 @@ class OrderMetrics:
         self.catalogue_age = Gauge(
             "oms_catalogue_age_seconds", "How old the prices are that this process knows", registry=registry
         )
+        self.refunds = Counter(
+            "oms_refunds_total",
+            "Refunds of confirmed orders that reached a status (a batch that is tried again counts again)",
+            ["status"],
+            registry=registry,
+        )
+        self.refunds_stuck = Gauge(
+            "oms_refunds_stuck",
+            "Refunds of confirmed orders that have waited too long for an outcome",
+            registry=registry,
+        )
         self.waiting = Gauge("oms_orders_waiting", "Orders that wait to be written", registry=registry)
         for status in Status:
             self.orders.labels(status)
+        for refund in RefundStatus:
+            self.refunds.labels(refund)
         for fact in Fact:
             self.contradictions.labels(fact)
             self.unknown.labels(fact)

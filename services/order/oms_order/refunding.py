@@ -31,6 +31,7 @@ from oms_contracts.topics import ORDER_REFUND_REQUESTED, ORDER_REFUNDED, Topic
 from oms_order import acting, contents, fingerprints, ids, refunds
 from oms_order.acting import Asked
 from oms_order.domain import Order
+from oms_order.metrics import OrderMetrics
 from oms_order.problems import NotRefundable, RefundTooLarge
 from oms_order.refund_schemas import RefundBody, RefundView
 from oms_order.refunds import Bought, Given, Purchase, RefundStatus
@@ -42,14 +43,15 @@ from oms_order.tables import ERASED
 log = logger(__name__)
 
 MOST = 500  # refunds that one transaction asks for again
+REFRESH = 10.0  # seconds between two counts
 Outcome = Event[RefundCompleted | RefundFailed]
 
 
 class Refunding:
     """Refunds orders for operators."""
 
-    def __init__(self, settings: OrderSettings, database: Database) -> None:
-        self._settings, self._database = settings, database
+    def __init__(self, settings: OrderSettings, database: Database, metrics: OrderMetrics) -> None:
+        self._settings, self._database, self._metrics = settings, database, metrics
 
     def refund(self, order_id: UUID, body: RefundBody, key: str | None, caller: Caller) -> str:
         """Ask for a refund; it as JSON, or the answer that the key got before. Raises Problem."""
@@ -59,7 +61,9 @@ class Refunding:
         with self._database.transaction() as transaction:
 
             def act(order: Order) -> str:
-                return _request(transaction, order, body, caller, self._settings.order_days)
+                asked = _request(transaction, order, body, caller, self._settings.order_days)
+                self._metrics.refunds.labels(RefundStatus.PENDING).inc()
+                return asked
 
             return acting.answer(transaction, Asked(order_id, caller, key, fingerprint), act)
 
@@ -115,7 +119,7 @@ def _amount(purchase: Purchase, body: RefundBody) -> int:
         raise RefundTooLarge(detail=f"What remains is {error.remaining}") from None
 
 
-def settle(status: RefundStatus, transaction: Transaction, events: list[Outcome]) -> None:
+def settle(metrics: OrderMetrics, status: RefundStatus, transaction: Transaction, events: list[Outcome]) -> None:
     """Write what became of refunds; of each that has succeeded, the customer is notified, once. That the money of a
     cancelled order did not go back is shown by its timeline."""
     outcomes = {event.data.refund_id: event for event in events if ids.parse(event.data.refund_id)}
@@ -126,6 +130,7 @@ def settle(status: RefundStatus, transaction: Transaction, events: list[Outcome]
     for unknown in outcomes.keys() - whole.keys() - {row.id for row in asked}:
         log.warning("outcome_of_unknown_refund", refund_id=unknown, order_id=outcomes[unknown].subject)
     news = [row for row in asked if refunds.settled(row.status, status)]
+    metrics.refunds.labels(status).inc(len(news))
     failures = {row.id: getattr(outcomes[row.id].data, "reason", None) for row in news}
     repository.settle(transaction, [{"id": id_, "status": status, "failure": failures[id_]} for id_ in failures])
     repository.write_steps(transaction, [_step(row, status, failures[row.id]) for row in news])
@@ -142,9 +147,17 @@ def ask_again(database: Database, limit: float, days: float | None = None) -> No
         outbox.emit(transaction, [_requested(row, found[row.order_id]) for row in late])
 
 
-def task(database: Database, stuck: float, days: float | None) -> Task:
-    """Asks again for outcomes that do not come, every so often."""
-    return Task("refunds", lambda: ask_again(database, stuck, days), stuck)
+def measure_backlog(database: Database, metrics: OrderMetrics, limit: float) -> None:
+    """Count the refunds that have no outcome after `limit` seconds."""
+    metrics.refunds_stuck.set(repository.count_unanswered(database, limit))
+
+
+def tasks(database: Database, metrics: OrderMetrics, stuck: float, days: float | None) -> list[Task]:
+    """Asks again for outcomes that do not come, and counts them, every so often."""
+    return [
+        Task("refunds", lambda: ask_again(database, stuck, days), stuck),
+        Task("refund-backlog", lambda: measure_backlog(database, metrics, stuck), REFRESH),
+    ]
 
 
 def _step(row: Row[Any], status: RefundStatus, note: str | None) -> dict[str, object]:

@@ -1,20 +1,25 @@
 """Refunding a confirmed order: what may be, what is published, and what the order shows of it."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from prometheus_client import CollectorRegistry
+from starlette.testclient import TestClient
+from support.admin import operated
 from support.chassis import deliver, pending_events
 
+from oms_chassis.runtime.service import Components
 from oms_contracts import topics
 from oms_contracts.envelope import Event
 from oms_contracts.events import InventoryUpdated, RefundCompleted, RefundFailed
-from oms_order import handlers, refunding
+from oms_order import admin, handlers, refunding
 from oms_order.metrics import OrderMetrics
+from oms_order.refunds import RefundStatus
+from oms_order.repository import orders
 from oms_order.requests import SAMPLE
 
 UNKNOWN = "0198c0de-0000-7000-8000-000000000000"
@@ -320,3 +325,53 @@ def test_a_cancelled_order_shows_that_its_money_did_not_go_back(service: Any) ->
         ("FAILED", "gateway-failed"),
     ]
     assert (detail["status"], "refunds" in detail) == ("PENDING", False)
+
+
+@pytest.fixture
+def operator(service: Any) -> Iterator[TestClient]:
+    with operated("order", service.database, Components(admin=[admin.router], states=orders.states)) as client:
+        yield client
+
+
+def held(operator: TestClient) -> dict[str, tuple[str, str | None]]:
+    """What waits or has failed, over pages of one."""
+    page = operator.get("/admin/refunds/held?limit=1")
+    found = page.json()
+    while "next" in page.links:
+        page = operator.get(page.links["next"]["url"])
+        found += page.json()
+    return {one["id"]: (one["status"], one["failure"]) for one in found}
+
+
+def test_refunds_that_wait_for_too_long_are_counted_and_those_that_failed_are_listed_too(
+    service: Any, order: str, operator: TestClient
+) -> None:
+    late, failed, done, fresh = (refund(service, order, {"amount": 1}).json()["id"] for _ in range(4))
+    complete(service, order, done)
+    fail(service, order, failed)
+    service.database.execute("UPDATE refund SET requested_at = now() - interval '1 h' WHERE id <> %(id)s", id=fresh)
+    metrics = OrderMetrics(registry := CollectorRegistry())
+    refunding.measure_backlog(service.database, metrics, 300)
+    assert registry.get_sample_value("oms_refunds_stuck") == 1
+    assert held(operator) == {late: ("PENDING", None), failed: ("FAILED", "gateway-refused")}
+
+
+def test_a_refund_that_failed_is_held_until_less_is_left_than_it_was_of(
+    service: Any, order: str, operator: TestClient
+) -> None:
+    failed = refund(service, order, {"amount": TOTAL}).json()["id"]
+    fail(service, order, failed)
+    assert set(held(operator)) == {failed}
+    complete(service, order, refund(service, order, {"amount": 1}).json()["id"])
+    assert held(operator) == {}
+
+
+def test_what_becomes_of_refunds_is_counted_once(service: Any, order: str) -> None:
+    metrics = OrderMetrics(registry := CollectorRegistry())
+    handle = {one.topic.name: one.handle for one in handlers.subscriptions(metrics)}
+    made = refund(service, order, {"amount": 1}).json()["id"]
+    data = RefundFailed(order_id=order, refund_id=made, amount=1, currency="USD", reason="gateway-refused")
+    for _ in range(2):
+        deliver(service.database, handle[topics.REFUND_FAILED.name], [topics.REFUND_FAILED.event(data, order)])
+    counted = {one: registry.get_sample_value("oms_refunds_total", {"status": one}) for one in RefundStatus}
+    assert counted == {"PENDING": 0, "SUCCEEDED": 0, "FAILED": 1}

@@ -1,12 +1,20 @@
 """The orders of a customer, and erasing who that is from them. What was ordered and paid stays: the books add up."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from oms_chassis.db import Database, Rows, Transaction
 from oms_order.tables import PERSONAL
 
 _FIND = """
 SELECT id::text, status, name, email, phone, phone_e164 FROM orders WHERE lower(email) = lower(%(email)s) ORDER BY id
+"""
+READ_WITHIN_DAYS = 9  # topics keep events for eight days and some minutes
+_ANNOUNCED = """
+SELECT order_id::text AS id FROM timeline
+WHERE order_id = ANY(%(ids)s::uuid[]) AND refund_id IS NULL AND status IN ('CONFIRMED', 'CANCELLED')
+    AND at > now() - make_interval(days => %(days)s)
+UNION SELECT id::text FROM refund
+WHERE order_id = ANY(%(ids)s::uuid[]) AND status = 'SUCCEEDED' AND settled_at > now() - make_interval(days => %(days)s)
 """
 _ERASE = f"""
 UPDATE orders SET {", ".join(f"{column} = %({column})s" for column in PERSONAL)}
@@ -25,6 +33,12 @@ _ANSWERS = "DELETE FROM idempotency WHERE order_id = ANY(%(ids)s::uuid[])"
 def find(database: Database, email: str) -> Rows:
     """The orders of this address, whatever its case, with the customer's data."""
     return database.execute(_FIND, email=email)
+
+
+def announced(database: Database, ids: Iterable[str]) -> list[str]:
+    """Those of these orders, and of their refunds, of whose end a topic may hold an event that is still to be read."""
+    rows = database.execute(_ANNOUNCED, ids=list(ids), days=READ_WITHIN_DAYS)
+    return sorted(row.id for row in rows)
 
 
 def are_under_way(transaction: Transaction, ids: Sequence[str]) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
-from oms_chassis.db import Rows, Transaction
+from oms_chassis.db import Database, Rows, Transaction
 from oms_chassis.tables import names, typed
 from oms_order.tables import RefundRow, TimelineRow
 
@@ -17,6 +17,23 @@ SELECT {_REQUEST} FROM refund
 WHERE status = 'PENDING' AND requested_at < now() - make_interval(secs => %(limit)s) AND (%(days)s::float IS NULL OR (
     SELECT placed_at FROM orders WHERE orders.id = refund.order_id) > now() - make_interval(secs => %(days)s * 86400))
 ORDER BY requested_at LIMIT %(most)s
+"""
+_COUNT_UNANSWERED = """
+SELECT count(*) AS refunds FROM refund
+WHERE status = 'PENDING' AND requested_at < now() - make_interval(secs => %(limit)s)
+"""
+# One that failed is open for as long as the order has so much left: then somebody has seen to it in another way.
+_HELD = """
+SELECT refund.id::text, order_id::text, amount, orders.currency, refund.status, failure,
+    coalesce(settled_at, requested_at) AS since
+FROM refund JOIN orders ON orders.id = refund.order_id
+WHERE refund.id > %(after)s AND (
+    refund.status = 'PENDING' AND requested_at < now() - make_interval(secs => %(limit)s)
+    OR refund.status = 'FAILED' AND amount <= orders.total - (
+        SELECT coalesce(sum(other.amount), 0) FROM refund AS other
+        WHERE other.order_id = orders.id AND other.status <> 'FAILED')
+)
+ORDER BY refund.id LIMIT %(most)s
 """
 _INSERT = f"""
 INSERT INTO refund ({names(RefundRow, *_ASKED)})
@@ -68,6 +85,17 @@ def unanswered(transaction: Transaction, limit: float, days: float | None, most:
     """Refunds that have been PENDING for more than `limit` seconds, so many at most, with what was asked for; of orders
     that are not older than so many `days`."""
     return transaction.run(_UNANSWERED, limit=limit, days=days, most=most)
+
+
+def count_unanswered(database: Database, limit: float) -> int:
+    """How many refunds have been PENDING for more than `limit` seconds."""
+    return int(database.execute(_COUNT_UNANSWERED, limit=limit)[0].refunds)
+
+
+def held(database: Database, limit: float, after: UUID, most: int) -> Rows:
+    """Refunds that have been PENDING for more than `limit` seconds, and those that have failed and could still be made,
+    in the order of their ids: those after this one."""
+    return database.execute(_HELD, limit=limit, after=after, most=most)
 
 
 def settle(transaction: Transaction, outcomes: Sequence[Mapping[str, object]]) -> None:

@@ -1,0 +1,63 @@
+"""Why refunds of confirmed orders wait or have failed, as diagnosis.py has it of orders."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from oms_cli.client import Json
+from oms_cli.diagnosis import (
+    RUNBOOKS,
+    Facts,
+    Finding,
+    dead_letter,
+    quarantined,
+    reading,
+    unreachable,
+    unsent,
+    waits,
+)
+
+Check = Callable[[Json, Facts], Finding | None]
+
+
+def of_refund(refund: Json, facts: Facts) -> Finding:
+    """Why this refund waits: the first of all causes for which there is evidence; or why it has failed."""
+    if refund["status"] == "FAILED":
+        return _finding(refund, f"it has failed: {refund['failure']}", _mended(refund))
+    return next(_causes(refund, facts), None) or _undecided(refund)
+
+
+def _causes(refund: Json, facts: Facts) -> Iterator[Finding]:
+    yield from _as_of_an_order(refund, facts, dead_letter, quarantined)
+    for service, job in facts.about("jobs", refund["orderId"]):
+        if str(job["id"]).endswith(f":{refund['id']}"):
+            yield _finding(refund, waits(service, job, facts), _resolve(refund))
+    yield from _as_of_an_order(refund, facts, unsent, reading("payment"), reading("order"), unreachable)
+
+
+def _as_of_an_order(refund: Json, facts: Facts, *checks: Check) -> Iterator[Finding]:
+    """What holds up an order holds up its refunds."""
+    waiting = {"id": refund["orderId"], "step": "refund", "updatedAt": refund["since"]}
+    found = (check(waiting, facts) for check in checks)
+    yield from (replace(finding, what=_what(refund)) for finding in found if finding is not None)
+
+
+def _undecided(refund: Json) -> Finding:
+    evidence = "no evidence anywhere: the gateway has not decided yet, or an event is lost, and is asked for again"
+    return _finding(refund, evidence, f"{RUNBOOKS}/OmsRefundsStuck.md")
+
+
+def _mended(refund: Json) -> str:
+    """Trying again is of use where it was the gateway that refused it."""
+    return _resolve(refund) if refund["failure"] == "gateway-refused" else f"{RUNBOOKS}/OmsRefundsFailed.md"
+
+
+def _resolve(refund: Json) -> str:
+    return f"oms payments resolve {refund['orderId']} --refund {refund['id']}"
+
+
+def _what(refund: Json) -> str:
+    return f"refund {refund['id']} of order {refund['orderId']}"
+
+
+def _finding(refund: Json, evidence: str, command: str) -> Finding:
+    return Finding(_what(refund), "refund", refund["since"], evidence, command)
