@@ -1,6 +1,6 @@
 """What the checker looks at, free of whose table it came from. Amounts are in minor units of one currency."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -156,6 +156,7 @@ class Evidence:
     requested: Sequence[Requested] = ()
     settled: Sequence[Settled] = ()
     given: Mapping[str, Sequence[str]] = field(default_factory=dict)  # the gateway's refunds of each that was requested
+    noted: Collection[tuple[str, str]] = ()  # orders, and what operators called money that went back by another way
     returned: Sequence[Returned] = ()
     items: Sequence[Item] = ()
     allocations: Sequence[Allocation] = ()

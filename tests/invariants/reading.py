@@ -46,6 +46,10 @@ SELECT id::text, order_id::text, amount, status, coalesce((
 ), '{}') FROM refund
 """
 _SETTLED = "SELECT refund_id, order_id, amount, state, reference FROM requested_refund"
+_NOTED = """
+SELECT subject, substr(after->>'how', length('was-refunded: ') + 1) FROM audit_log
+WHERE action = 'payments.resolve' AND after->>'how' LIKE 'was-refunded: %'
+"""
 _RETURNED = "SELECT refund_id, order_id, item_id, quantity FROM stock_return"
 _ITEMS = """
 SELECT id, initial, restocked, on_hand, sold, released, corrected, (
@@ -98,6 +102,7 @@ def read(sources: Sources, expected: Expected) -> Evidence:
         requested=[Requested(*row) for row in _rows(sources.databases["order"], _REQUESTED)],
         settled=[Settled(*row) for row in _rows(sources.databases["payment"], _SETTLED)],
         given=ledger.requested_refunds(books),
+        noted={(order_id, reference) for order_id, reference in _rows(sources.databases["payment"], _NOTED)},
         returned=[Returned(*row) for row in _rows(sources.databases["inventory"], _RETURNED)],
         items=[Item(*row) for row in _rows(sources.databases["inventory"], _ITEMS)],
         allocations=[Allocation(*row) for row in _rows(sources.databases["inventory"], _ALLOCATIONS)],

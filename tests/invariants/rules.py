@@ -96,6 +96,7 @@ def confirmed_orders_are_paid(evidence: Evidence) -> Iterator[Finding]:
     for refund in evidence.requested:
         refunded[refund.order_id] += refund.amount if refund.status == "SUCCEEDED" else 0
     asked = {gateway_id for ids in evidence.given.values() for gateway_id in ids}
+    asked |= {reference for _, reference in evidence.noted}
     unasked = {refund.order_id for refund in evidence.refunds if refund.id not in asked}
     for order in _with_status(evidence, CONFIRMED):
         due = order.total - refunded[order.id]
@@ -104,25 +105,28 @@ def confirmed_orders_are_paid(evidence: Evidence) -> Iterator[Finding]:
 
 
 def refunds_stay_within_charges(evidence: Evidence) -> Iterator[Finding]:
-    """Nobody gets back more than was paid."""
-    charged, refunded = _charged(evidence), _refunded(evidence)
+    """Nobody gets back more than was paid, also not by two ways."""
+    charged, refunded = _charged(evidence), _refunded(evidence) + _elsewhere(evidence)
     for order_id, amount in refunded.items():
         if amount > charged[order_id]:
             yield order_id, f"was charged {charged[order_id]}, and refunded {amount}"
 
 
 def refunds_are_settled_once(evidence: Evidence) -> Iterator[Finding]:
-    """A refund that was asked for is given once if it has succeeded, and not at all if it has failed; the order's
-    service, payment and the gateway say the same of it, and none is given that nobody asked for."""
+    """A refund that was asked for is given once if it has succeeded, by the gateway or as an operator noted it, and not
+    at all if it has failed; the order's service, payment and the gateway say the same of it, and none is given that
+    nobody asked for."""
     settled = {refund.id: refund for refund in evidence.settled}
     made = {refund.id: (refund.order_id, refund.amount) for refund in evidence.refunds}
     for refund in evidence.requested:
-        given, book = evidence.given.get(refund.id, ()), settled.get(refund.id)
+        given, book = list(evidence.given.get(refund.id, ())), settled.get(refund.id)
+        noted = [one for one in [book and book.reference] if one and (refund.order_id, one) in evidence.noted]
         if refund.status not in {"SUCCEEDED", "FAILED"}:
             yield refund.id, f"is {refund.status}"
-        if [made.get(one) for one in given] != [(refund.order_id, refund.amount)] * (refund.status == "SUCCEEDED"):
-            yield refund.id, f"of {refund.amount} is {refund.status}, and was given as {list(given)}"
-        reference = given[0] if given else None
+        money = [made.get(one, (refund.order_id, refund.amount)) for one in (*given, *noted)]
+        if money != [(refund.order_id, refund.amount)] * (refund.status == "SUCCEEDED"):
+            yield refund.id, f"of {refund.amount} is {refund.status}, and was given as {[*given, *noted]}"
+        reference = next(iter((*given, *noted)), None)
         if book != Settled(refund.id, refund.order_id, refund.amount, refund.status, reference):
             yield refund.id, f"is {refund.status}, given as {reference}, and payment says {book}"
     for refund_id in {*settled, *evidence.given} - {refund.id for refund in evidence.requested}:
@@ -164,7 +168,8 @@ def payments_agree(evidence: Evidence) -> Iterator[Finding]:
             yield payment.order_id, "has a payment, and is not there"
         if payment.charge_id and charges.get((payment.order_id, payment.charge_id)) != payment.amount:
             yield payment.order_id, f"has a payment by {payment.charge_id}, which the gateway does not have so"
-        if payment.state == "REFUNDED" and payment.charge_id and (payment.order_id, payment.refund_id) not in refunds:
+        known = (payment.order_id, payment.refund_id) in refunds | {*evidence.noted}
+        if payment.state == "REFUNDED" and payment.charge_id and not known:
             yield payment.order_id, f"has a refund {payment.refund_id}, which the gateway does not have"
 
 
@@ -319,7 +324,19 @@ def _with_status(evidence: Evidence, status: str) -> Iterator[Order]:
 def _net(evidence: Evidence) -> dict[str, int]:
     net = _charged(evidence)
     net.subtract(_refunded(evidence))
+    net.subtract(_elsewhere(evidence))
     return dict(net)
+
+
+def _elsewhere(evidence: Evidence) -> Counter[str]:
+    """What went back without the gateway's knowledge, as operators noted it."""
+    of_gateway, back = {refund.id for refund in evidence.refunds}, Counter[str]()
+    known = [(one.order_id, one.reference, one.amount) for one in evidence.settled if one.state == "SUCCEEDED"]
+    known += [(one.order_id, one.refund_id, one.amount) for one in evidence.payments if one.state == "REFUNDED"]
+    for order_id, reference, amount in known:
+        if (order_id, reference) in evidence.noted and reference not in of_gateway:
+            back[order_id] += amount
+    return back
 
 
 def _charged(evidence: Evidence) -> Counter[str]:

@@ -302,3 +302,32 @@ def test_the_command_wants_all_databases(capsys: pytest.CaptureFixture[str]) -> 
 def test_every_rule_is_shown_to_fail() -> None:
     shown_elsewhere = {"customers-are-notified-once", "emails-are-not-repeated", "dead-letters-are-the-expected-ones"}
     assert BREAKS.keys() | shown_elsewhere == RULES.keys()
+
+
+def note(world: World, order: LiteralString, reference: LiteralString) -> None:
+    """An operator says that the money of an order, or of a refund of it, went back by another way."""
+    how = f'{{"how": "was-refunded: {reference}"}}'
+    world.run(
+        "payment",
+        "INSERT INTO audit_log (operator, action, subject, after)"
+        f" VALUES ('ann', 'payments.resolve', '{order}', '{how}')",
+    )
+
+
+def test_money_that_went_back_by_hand_is_what_an_operator_noted_and_no_other(world: World) -> None:
+    """In the gateway's own pages, under no key of ours; and by bank, which the gateway knows nothing of."""
+    for by_hand in ("UPDATE gateway_simulator.refund SET key = 'by hand' WHERE id = 're-5'",
+                    "DELETE FROM gateway_simulator.refund WHERE id = 're-5'"):  # fmt: skip
+        world.run("payment", by_hand)
+        assert {"refunds-are-settled-once", "confirmed-orders-are-paid"} & {one.rule for one in check(world.sources())}
+    note(world, PARTLY, "re-5")
+    assert check(world.sources()) == []
+    world.run("payment", f"INSERT INTO gateway_simulator.refund VALUES ('{PARTLY}:refund:{REFUND}', 're-9', 'ch-5', 100)")
+    assert "refunds-are-settled-once" in {one.rule for one in check(world.sources())}
+
+
+def test_a_cancelled_order_whose_money_went_back_by_bank_costs_nothing(world: World) -> None:
+    world.run("payment", f"DELETE FROM gateway_simulator.refund WHERE key = '{SOLD_OUT}:refund'")
+    assert {"cancelled-orders-cost-nothing", "payments-agree"} == {one.rule for one in check(world.sources())}
+    note(world, SOLD_OUT, "re-3")
+    assert check(world.sources()) == []
