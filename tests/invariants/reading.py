@@ -93,11 +93,7 @@ def read(sources: Sources, expected: Expected) -> Evidence:
             for order_id, charges in ledger.charges_by_order(books).items()
             for charge in charges
         ],
-        refunds=[
-            Refund(order_id, refund.amount, refund.id)
-            for order_id, refunds in ledger.refunds_by_order(books).items()
-            for refund in refunds
-        ],
+        refunds=list(_refunds(books)),
         payments=[Payment(*row) for row in _rows(sources.databases["payment"], _PAYMENTS)],
         requested=[Requested(*row) for row in _rows(sources.databases["order"], _REQUESTED)],
         settled=[Settled(*row) for row in _rows(sources.databases["payment"], _SETTLED)],
@@ -140,6 +136,13 @@ def _records(consumer: KafkaConsumer, topic: str) -> int:
     partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
     first, end = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
     return sum(end[where] - first[where] for where in partitions)
+
+
+def _refunds(books: str) -> Iterator[Refund]:
+    """By the orders whose charges they are of: what somebody gave back by hand has no key of ours."""
+    charged = {one.id: order_id for order_id, charges in ledger.charges_by_order(books).items() for one in charges}
+    for order_id, refunds in ledger.refunds_by_order(books).items():
+        yield from (Refund(charged.get(one.charge_id, order_id), one.amount, one.id) for one in refunds)
 
 
 def _orders(url: str) -> Iterator[Order]:

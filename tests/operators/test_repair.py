@@ -4,14 +4,17 @@ The causes are made in the databases of a platform of this module's own: a const
 that is away, a header that no client sends, an event that is swallowed.
 """
 
+import json
 from collections.abc import Iterator
 
 import httpx
 import pytest
+from invariants import Sources, check
 from support.chassis import eventually
 from support.operators import Operator, own_platform, run_sql
 from support.orders import body, ended, messages, place, read
 
+from oms_contracts.topics import SERVICES
 from oms_platform.platform import Platform
 from oms_simulators.payment.testcards import TEST_CARDS, Outcome
 
@@ -240,7 +243,98 @@ def test_a_refund_that_the_gateway_refused_is_seen_and_made_after_all(
     (refund,) = listed[order]["refunds"]
     assert (refund["refundId"], refund["state"], refund["reason"]) == (asked["id"], "FAILED", "gateway-refused")
     assert asked["id"] in operator.oms("payments", "list")
-    operator.oms("payments", "resolve", order, "--refund", asked["id"], "--reason", "the bank has confirmed")
+    finding = held_up(operator)[f"refund {asked['id']} of order {order}", "refund"]
+    assert (finding["evidence"], finding["since"] is not None) == ("it has failed: gateway-refused", True)
+    operator.oms(*finding["command"].split()[1:], "--reason", "the bank has confirmed")
     assert eventually(lambda: read(orders, order)["refunded"] == asked["amount"], 60)
     assert order not in {one["orderId"] for one in operator.json("payments", "list")}
     assert "refund SUCCEEDED" in operator.oms("order", "show", order)
+    assert f"refund {asked['id']}" not in operator.run("doctor", "--seconds", "0", "--json").stdout
+
+
+def test_a_refund_that_waits_for_the_gateway_is_named_and_goes_on_by_the_command_that_is_named(
+    platform: Platform, operator: Operator, orders: httpx.Client
+) -> None:
+    order = place(orders, body(("Item4", 1)))
+    ended(orders, order)
+    run_sql(platform, "payment", "ALTER TABLE gateway_simulator.refund RENAME TO refund_away")
+    asked = operator.json("order", "refund", order, "--amount", "5")
+    what = (f"refund {asked['id']} of order {order}", "refund")
+
+    def has_failed() -> dict[str, str] | None:
+        found = held_up(operator).get(what)
+        return found if found and "calls have failed; last error: " in found["evidence"] else None
+
+    finding = eventually(has_failed, 90) or {}
+    assert finding["command"] == f"oms payments resolve {order} --refund {asked['id']}"
+    operator.oms(*finding["command"].split()[1:])
+    run_sql(platform, "payment", "ALTER TABLE gateway_simulator.refund_away RENAME TO refund")
+    assert eventually(lambda: read(orders, order).get("refunded") == 5, 60)
+    assert what not in held_up_or_well(operator)
+
+
+def test_a_message_about_a_refund_that_was_given_up_is_named_and_sent_after_all(
+    platform: Platform, operator: Operator, orders: httpx.Client
+) -> None:
+    order = place(orders, body(("Item4", 1)))
+    ended(orders, order)
+    messages(platform.mailcatcher_url, order)
+    operator.oms("fail", "set", "mail", "4xx")
+    asked = operator.json("order", "refund", order, "--amount", "5")
+    failing = ("jobs", "list", "--service", "email", "--order", order, "--state", "failing")
+    assert eventually(lambda: operator.json(*failing), 60)
+    operator.oms("jobs", "cancel", "email", "email", asked["id"], "--yes")
+    operator.oms("fail", "clear")
+    finding = held_up(operator)[f"refund {asked['id']} of order {order}", "email"]
+    assert finding["command"] == f"oms messages resend {asked['id']} --channel email"
+    assert operator.run("messages", "resend", "--all", "--channel", "email", "--dry-run").returncode == 0
+    operator.oms(*finding["command"].split()[1:])
+    about = {"orderId": order, "kind": "email"}
+    sent = f"{platform.mailcatcher_url}/messages"
+    assert eventually(lambda: len(httpx.get(sent, params=about).json()) == 2, 60)
+
+
+def test_a_service_that_is_down_is_named(platform: Platform, operator: Operator) -> None:
+    platform.services["sms"].stop()
+    try:
+        finding = held_up(operator)["service sms", "all"]
+        assert "does not answer" in finding["evidence"]
+    finally:
+        platform.services["sms"].start()
+        platform.services["sms"].await_ready()
+    assert ("service sms", "all") not in held_up_or_well(operator)
+
+
+def test_a_refund_that_was_given_by_hand_is_noted_and_the_books_agree(
+    platform: Platform, operator: Operator, orders: httpx.Client
+) -> None:
+    """Somebody gave it all back in the gateway's own pages before the refund was asked for, which the gateway refuses."""
+    order = place(orders, body(("Item4", 1)))
+    total = ended(orders, order)["total"]
+    by_hand = (
+        "INSERT INTO gateway_simulator.refund (key, id, charge_id, amount)"
+        f" SELECT 'by hand', 're-by-hand', charge_id, amount FROM payment WHERE order_id = '{order}'"
+    )
+    run_sql(platform, "payment", by_hand)
+    asked = operator.json("order", "refund", order, "--amount", str(total))
+    what = f"refund {asked['id']} of order {order}"
+    assert eventually(lambda: (what, "refund") in held_up_or_well(operator), 60)
+    command = ("payments", "resolve", order, "--refund", asked["id"], "--refunded", "re-by-hand")
+    assert "SUCCEEDED" in operator.oms(*command, "--dry-run")
+    assert wrong_about(platform, order, asked["id"])
+    assert "SUCCEEDED" in operator.oms(*command)
+    assert eventually(lambda: read(orders, order)["refunded"] == total, 60)
+    assert eventually(lambda: not wrong_about(platform, order, asked["id"]), 60) is True
+    assert operator.run(*command).returncode == 1
+
+
+def held_up_or_well(operator: Operator) -> set[tuple[str, str]]:
+    """What the doctor finds, if it finds anything."""
+    found = operator.run("doctor", "--seconds", "0", "--json").stdout
+    return {(one["what"], one["step"]) for one in json.loads(found)}
+
+
+def wrong_about(platform: Platform, *subjects: str) -> list[str]:
+    """What the checker has to say of these."""
+    sources = Sources({name: platform.databases[name].url for name in SERVICES}, None, None)
+    return [str(one) for one in check(sources) if one.subject in subjects]
