@@ -322,7 +322,9 @@ def test_money_that_went_back_by_hand_is_what_an_operator_noted_and_no_other(wor
         assert {"refunds-are-settled-once", "confirmed-orders-are-paid"} & {one.rule for one in check(world.sources())}
     note(world, PARTLY, "re-5")
     assert check(world.sources()) == []
-    world.run("payment", f"INSERT INTO gateway_simulator.refund VALUES ('{PARTLY}:refund:{REFUND}', 're-9', 'ch-5', 100)")
+    world.run(
+        "payment", f"INSERT INTO gateway_simulator.refund VALUES ('{PARTLY}:refund:{REFUND}', 're-9', 'ch-5', 100)"
+    )
     assert "refunds-are-settled-once" in {one.rule for one in check(world.sources())}
 
 

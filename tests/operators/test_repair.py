@@ -308,7 +308,7 @@ def test_a_service_that_is_down_is_named(platform: Platform, operator: Operator)
 def test_a_refund_that_was_given_by_hand_is_noted_and_the_books_agree(
     platform: Platform, operator: Operator, orders: httpx.Client
 ) -> None:
-    """Somebody gave it all back in the gateway's own pages before the refund was asked for, which the gateway refuses."""
+    """Somebody gave it back in the gateway's own pages before the refund was asked for, which is then refused."""
     order = place(orders, body(("Item4", 1)))
     total = ended(orders, order)["total"]
     by_hand = (

@@ -105,13 +105,14 @@ def reset(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] 
 
 @app.command(rich_help_panel=PLAY)
 def demo(long: Long = False) -> None:
-    """Watch orders in trouble: a killed service, a declined card, the last piece sold twice, a mail that is given up.
+    """Watch orders in trouble: a killed service, a declined card, the last piece sold twice, a cancellation, a gateway
+    that dies after charging, a mail that is given up, a refund, a dead letter.
 
-    Takes some ten seconds. The exit code is 1 when an order does not end as it should.
+    Takes less than a minute. The exit code is 1 when something did not end as promised; the last lines say what.
     """
-    from oms_cli.demo import Demo  # the same
+    from oms_cli import demo  # the same
 
-    Demo(home(), terminal()).run(long=long)
+    demo.run(home(), terminal(), long=long)
 
 
 @app.command(rich_help_panel=PLAY)

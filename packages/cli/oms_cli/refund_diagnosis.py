@@ -22,7 +22,7 @@ Check = Callable[[Json, Facts], Finding | None]
 def of_refund(refund: Json, facts: Facts) -> Finding:
     """Why this refund waits: the first of all causes for which there is evidence; or why it has failed."""
     if refund["status"] == "FAILED":
-        return _finding(refund, f"it has failed: {refund['failure']}", _mended(refund))
+        return _finding(refund, f"it has failed: {refund['failure']}", _repair(refund))
     return next(_causes(refund, facts), None) or _undecided(refund)
 
 
@@ -46,7 +46,7 @@ def _undecided(refund: Json) -> Finding:
     return _finding(refund, evidence, f"{RUNBOOKS}/OmsRefundsStuck.md")
 
 
-def _mended(refund: Json) -> str:
+def _repair(refund: Json) -> str:
     """Trying again is of use where it was the gateway that refused it."""
     return _resolve(refund) if refund["failure"] == "gateway-refused" else f"{RUNBOOKS}/OmsRefundsFailed.md"
 

@@ -97,14 +97,17 @@ def test_an_unknown_name_is_answered_with_the_known_ones(shell: Shell) -> None:
 
 
 def test_the_demo_ends_well_and_again_when_the_item_is_sold_out(shell: Shell) -> None:
-    for options, confirmed in ([], 4), (["--long"], 5):
+    for options, confirmed in ([], 6), (["--long"], 7):
         said = shell.oms("demo", *options)
-        assert said.count("CONFIRMED") == confirmed
+        assert said.count("CONFIRMED") == confirmed + 1  # and in what is said of refunds
+        assert said.count(": as promised") == 8 + len(options)
         assert "CANCELLED  payment-declined" in said
         assert "CANCELLED  out-of-stock" in said or "An item is sold out" in said
         assert "CANCELLED  customer" in said
         assert "The gateway dies after it has charged" in said
         assert "oms messages resend" in said
+        assert "orderCreatedEvent fails by CheckViolation" in said
+        assert "oms deadletters redrive payment" in said
         assert "All orders ended as they should" in said
     assert "Item5 was sold out: restocked" in said
 
@@ -114,9 +117,12 @@ def test_the_demo_fails_when_an_order_ends_otherwise_than_it_should(shell: Shell
     left = httpx.get(f"{items}/Item1").json()["onHand"]
     taken = left - 1  # one is left: none at all would be refused before it is paid
     assert "CONFIRMED" in shell.oms("order", "place", "--item", "Item1", "--quantity", str(taken), "--watch")
-    said = shell.refused("demo")
+    done = shell.run("demo")
     httpx.post(f"{items}/Item1/restock", json={"quantity": taken}).raise_for_status()
-    assert "Ended CANCELLED (out-of-stock); expected was CONFIRMED" in said
+    assert done.returncode == 1
+    assert "NOT AS PROMISED: Ended CANCELLED (out-of-stock); expected was CONFIRMED" in done.stdout
+    assert "The card is declined: as promised" in done.stdout  # it goes on
+    assert "did not end as promised" in done.stderr
 
 
 def test_orders_items_and_messages_are_those_of_the_urls_in_the_environment(shell: Shell, tmp_path: Path) -> None:
