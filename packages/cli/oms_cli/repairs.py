@@ -73,7 +73,7 @@ def dead_letter(stage: Stage) -> None:
 
 @contextmanager
 def _mistaken_release(stage: Stage, amount: int) -> Iterator[None]:
-    """For a block, payment's database refuses orders of an amount. Also repairs what a demo that was killed has left."""
+    """For a block, payment's database refuses orders of an amount. What a killed demo has left is repaired, too."""
     database = Platform(stage.home, Addresses.local()).databases["payment"]
     database.run(_REPAIRED, "oms")
     database.run(_MISTAKE.format(amount=amount), "oms")
