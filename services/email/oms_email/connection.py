@@ -30,9 +30,10 @@ class Connection(smtplib.SMTP):
 
     def data(self, msg: Any) -> tuple[int, bytes]:
         """Send the mail; the server's answer to it."""
-        answer = super().data(msg)
-        self.in_doubt = False
-        return answer
+        code, text = super().data(msg)
+        # What is no answer (garbage, or half of one) is none: the server has the mail, and may have sent it on.
+        self.in_doubt = self.in_doubt and not (_is_yes(code) or 400 <= code < 600)
+        return (250, text) if _is_yes(code) else (code, text)
 
     def send(self, s: Any) -> None:
         """Send a command, or the mail with the dot that ends it."""
@@ -49,6 +50,10 @@ class Connection(smtplib.SMTP):
             self.file = io.BufferedReader(self._answers)
         self._answers.deadline = time.monotonic() + (self.patience if self.in_doubt else self.timeout)
         return super().getreply()
+
+
+def _is_yes(code: int) -> bool:
+    return 200 <= code < 300
 
 
 class TlsConnection(Connection, smtplib.SMTP_SSL):

@@ -98,7 +98,7 @@ def _outcome(error: OSError, recipient: str, *, in_doubt: bool) -> Outcome:
     """Only a no about the recipient is final. A no about the sender is about a setting."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         return answers.to_recipient(*error.recipients[recipient])
-    if isinstance(error, smtplib.SMTPDataError):
+    if isinstance(error, smtplib.SMTPDataError) and not in_doubt:
         return answers.to_mail(error.smtp_code, _bytes(error.smtp_error))
     if isinstance(error, smtplib.SMTPSenderRefused):
         return answers.to_sender(error.smtp_code)

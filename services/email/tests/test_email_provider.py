@@ -293,6 +293,20 @@ def test_a_mail_whose_fate_is_unknown_is_repeated_under_the_same_message_id() ->
     assert first == second == "<o-1.confirmed@example.com>"
 
 
+@pytest.mark.parametrize("answer", ["what?", "25", "999 ok", "354 go on"])
+def test_a_reply_to_a_mail_that_says_neither_yes_nor_no_leaves_its_fate_unknown(answer: str) -> None:
+    """As from a server that breaks down while it answers: it has the mail, and may have sent it on."""
+    script = Script(mail=[answer])
+    first, second = outcomes(script, 2)
+    assert isinstance(first, InDoubt)
+    assert second == SENT
+
+
+@pytest.mark.parametrize("answer", ["200 ok", "251 will forward", "252 will try"])
+def test_whatever_yes_a_server_says_the_mail_is_sent_and_not_repeated(answer: str) -> None:
+    assert outcomes(Script(mail=[answer])) == [SENT]
+
+
 def test_a_mail_that_cannot_be_addressed_is_never_sent() -> None:
     script = Script()
     hostile = "a@b>\r\nRCPT TO:<c@d"
