@@ -12,8 +12,7 @@ from oms_sms import domain
 from oms_sms.calls import Answer, Calls, NotReached
 from oms_sms.settings import SmsSettings
 
-# What is not about this text but about our settings or our account: every other text would get the same answer.
-PAUSING_STATUS = {401, 403, 404, 405, 407, 429, 503}
+REFUSING_STATUS = {400, 413, 422}  # about this text; every other 4xx is about our settings, our account or our calls
 RETRYABLE_STATUS = {408, 409, 425}  # the call came too late, too early, or while the same one was under way
 
 
@@ -37,6 +36,8 @@ class HttpSmsProvider:
             return Paused(f"sms: {type(error.__cause__).__name__}")
         except (OSError, HTTPException) as error:
             return Unavailable(f"sms: {type(error).__name__}")
+        if 200 <= answer.status < 300 and answer.headers.get_content_type() == "text/html":
+            return Paused(f"sms: {answer.status} with a web page")  # of something that stands before the provider
         if 200 <= answer.status < 300:
             return sent(_provider_id(answer) or notice.key)
         return _refusal(answer)
@@ -48,11 +49,12 @@ class HttpSmsProvider:
 
 def _refusal(answer: Answer) -> Outcome:
     reason = f"sms: {answer.status}"
-    if answer.status in PAUSING_STATUS:
-        return Paused(reason, _retry_after(answer))
+    if answer.status in REFUSING_STATUS:
+        return refused(reason)
     if answer.status in RETRYABLE_STATUS:
         return Retry(reason)
-    return refused(reason) if 400 <= answer.status < 500 else Unavailable(reason)
+    is_ours = 400 <= answer.status < 500 or answer.status == 503
+    return Paused(reason, _retry_after(answer)) if is_ours else Unavailable(reason)
 
 
 def _retry_after(answer: Answer) -> float | None:

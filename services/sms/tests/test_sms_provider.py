@@ -22,7 +22,7 @@ from oms_servers.testing import free_port
 from oms_sms.provider import HttpSmsProvider
 from oms_sms.settings import SmsSettings
 
-HANG_UP, HANG_UP_AFTER_TAKING, TOO_MUCH = -1, -2, -3
+HANG_UP, HANG_UP_AFTER_TAKING, TOO_MUCH, PAGE = -1, -2, -3, -4
 
 
 def settings(url: str, **changes: Any) -> SmsSettings:
@@ -86,7 +86,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         body = b"x" * 200_000 if status == TOO_MUCH else b'{"id": "sms-7"}'
-        self.send_response(201 if status == TOO_MUCH else status)
+        self.send_response({TOO_MUCH: 201, PAGE: 200}.get(status, status))
+        if status == PAGE:
+            self.send_header("Content-Type", "text/html; charset=utf-8")
         if self.server.retry_after is not None:
             self.send_header("Retry-After", self.server.retry_after)
         self.send_header("Content-Length", str(len(body)))
@@ -159,8 +161,8 @@ def test_connections_are_used_again() -> None:
 @pytest.mark.parametrize(
     ("statuses", "kind"),
     [
-        ([401, 403, 404, 405, 407, 429, 503], Paused),
-        ([302, 500, 502, 504], Unavailable),
+        ([401, 402, 403, 404, 405, 406, 407, 410, 411, 415, 421, 426, 428, 429, 431, 451, 503], Paused),
+        ([301, 302, 307, 308, 500, 501, 502, 504, 599], Unavailable),
         ([408, 409, 425], Retry),
     ],
 )
@@ -200,7 +202,7 @@ def test_a_time_that_cannot_be_read_is_none(header: str) -> None:
         assert outcomes(server) == [Paused("sms: 429")]
 
 
-@pytest.mark.parametrize("status", [400, 410, 422])
+@pytest.mark.parametrize("status", [400, 413, 422])
 def test_a_permanent_no_is_an_outcome(status: int) -> None:
     with scripted(status) as server:
         assert outcomes(server) == [refused(f"sms: {status}")]
@@ -244,6 +246,13 @@ def test_a_provider_that_trickles_its_answer_does_not_hold_a_call_for_ever() -> 
 def test_an_answer_that_is_too_long_or_no_json_is_still_a_yes() -> None:
     with scripted(TOO_MUCH) as server:
         assert outcomes(server, 2) == [sent("o-1.confirmed"), sent("sms-7")]
+
+
+def test_a_web_page_in_the_provider_s_place_is_no_yes() -> None:
+    """That of a proxy, of a login, or of works on the line: no text was taken."""
+    with scripted(PAGE) as server:
+        assert outcomes(server, 2) == [Paused("sms: 200 with a web page"), sent("sms-7")]
+        assert len(server.texts) == 1
 
 
 def test_a_provider_that_is_away_is_tried_again() -> None:
