@@ -5,6 +5,7 @@ The wording promises nothing that the flow does not do, and says no more about a
 
 import re
 from enum import StrEnum
+from unicodedata import normalize
 
 from oms_contracts.events import (
     CUSTOMER,
@@ -32,7 +33,8 @@ class Kind(StrEnum):
 # The one kind that may be sent about an order after another: the other.
 FOLLOWS = {Kind.CANCELLED: Kind.CONFIRMED}
 _NAME_LIMIT = 40  # characters
-_UNLIKE_A_NAME = re.compile(r"[/:@\\]|\.\w")  # what makes an address that mail readers turn into a link
+# What makes an address that mail readers turn into a link, in any script, or a number to call.
+_UNLIKE_A_NAME = re.compile(r"[/:@\\\u2044\u2215\u3002]|\.\w|\d\D?\d\D?\d")
 
 _MONEY_BACK = "If your card was charged for it, all of that goes back to the card."
 # Whatever else an order is cancelled for, by a later release, has neutral words.
@@ -152,7 +154,11 @@ def _shortages(order: OrderEvent) -> list[str]:
 def _greeting(name: str) -> str:
     """By name, unless the name could carry a message or an address of its own: anybody may order in any name."""
     shown = _line(name)
-    return "Hello," if not shown or len(shown) > _NAME_LIMIT or _UNLIKE_A_NAME.search(shown) else f"Hello {shown},"
+    return (
+        "Hello,"
+        if not shown or len(shown) > _NAME_LIMIT or _UNLIKE_A_NAME.search(normalize("NFKC", shown))
+        else f"Hello {shown},"
+    )
 
 
 def _line(text: str) -> str:

@@ -45,7 +45,9 @@ def test_a_confirmed_order_is_listed_with_its_prices() -> None:
     assert ORDER_ID in text
 
 
-@pytest.mark.parametrize("name", ["Ann Perera", "Dr. Ann P. O'Neill-Perera", "李小龍", "J. R. R. Tolkien", "x" * 40])
+@pytest.mark.parametrize(
+    "name", ["Ann Perera", "Dr. Ann P. O'Neill-Perera", "李小龍", "J. R. R. Tolkien", "Ann 3rd", "Zoë 😀", "x" * 40]
+)
 def test_a_customer_is_greeted_by_name(name: str) -> None:
     assert greeting(name) == f"Hello {name},"
 
@@ -58,6 +60,17 @@ def test_a_customer_is_greeted_by_name(name: str) -> None:
         "evil.example/pay",
         "ann@evil.example",
         "tel:900123",
+        "Call 0900 123 456 for your parcel",
+        "Call 0900-123",
+        "Call ٠٩٠٠١٢٣",
+        "see evil\uff0eexample",
+        "see evil\u3002example",
+        "see evil\uff61example",
+        "evil\u2024example",
+        "ann\uff20evil",
+        "evil\u2215pay",
+        "evil\u2044pay",
+        "ftp\uff1aevil",
         "x" * 41,
         "\u200b",
     ],
