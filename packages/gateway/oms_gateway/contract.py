@@ -104,7 +104,7 @@ class Gateway(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of connections. The next call opens new ones."""
+        """Let go of connections, at the end. A call that comes later raises GatewayUnavailable."""
         ...
 
 

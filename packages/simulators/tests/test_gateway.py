@@ -370,6 +370,14 @@ def test_a_ledger_that_cannot_be_reached_is_an_unavailable_gateway(approved: str
     assert errors == dict.fromkeys(calls, GatewayUnavailable)
 
 
+def test_a_gateway_that_was_closed_is_an_unavailable_one(gateway: Gateway) -> None:
+    """As for a call that is still under way when the service ends."""
+    gateway.find("warm")
+    gateway.close()
+    with pytest.raises(GatewayUnavailable):
+        gateway.find("key")
+
+
 def end_every_other_session(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(

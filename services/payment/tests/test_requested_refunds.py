@@ -167,6 +167,18 @@ def test_a_gateway_that_is_away_pauses_the_queue_and_one_that_does_not_say_does_
     assert not isinstance(second, Unavailable)
 
 
+def test_a_refund_that_is_found_under_the_key_with_another_amount_is_not_taken_for_this_one(
+    database: Database, gateway: FlakyGateway, charged: str
+) -> None:
+    """As where a database was restored, or two installations share an account."""
+    (one,) = database.execute("SELECT charge_id FROM payment WHERE order_id = %(id)s", id=charged)
+    gateway.refund(requested_refund_key(charged, "r1"), one.charge_id, 1)
+    ask(database, refund_requested(charged, "r1", 400))
+    database.execute("UPDATE job SET attempts = 1")
+    work(database, gateway)
+    assert refunds(database) == {"r1": ("FAILED", "gateway-refused")}
+
+
 def refuse(database: Database, gateway: FlakyGateway, charged: str) -> None:
     """A refund that the gateway refuses: somebody gave it all back in the gateway's own pages."""
     (one,) = database.execute("SELECT charge_id FROM payment WHERE order_id = %(id)s", id=charged)

@@ -97,8 +97,8 @@ class Ledger:
 
     @contextmanager
     def _connection(self, when_lost: WhenLost) -> Iterator[psycopg.Connection]:
-        self._pool.open()
         try:
+            self._pool.open()
             connection = self._pool.getconn()
         except psycopg.OperationalError as error:
             raise GatewayUnavailable("the simulator's ledger cannot be reached") from error

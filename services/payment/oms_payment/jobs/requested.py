@@ -48,6 +48,9 @@ def call(gateway: Gateway, job: Job) -> Done | Retry | Paused | Waiting:
     except RequestRefused as error:
         log.error("refund_refused", order_id=refund.order_id, refund_id=refund.refund_id, error=type(error).__name__)
         return Done({"reason": GATEWAY_REFUSED})
+    if (made.charge_id, made.amount) != (refund.charge_id, refund.amount):
+        log.error("refund_mismatch", order_id=refund.order_id, refund_id=refund.refund_id)
+        return Done({"reason": GATEWAY_REFUSED})
     if made.status is RefundStatus.PENDING:
         return wait(job, key)
     if made.status is RefundStatus.FAILED:
