@@ -37,7 +37,7 @@ class HttpSmsProvider:
         except (OSError, HTTPException) as error:
             return Unavailable(f"sms: {type(error).__name__}")
         if 200 <= answer.status < 300 and answer.headers.get_content_type() == "text/html":
-            return Paused(f"sms: {answer.status} with a web page")  # of something that stands before the provider
+            return Paused(f"sms: {answer.status} with a web page")  # of a proxy, or of works on the line
         if 200 <= answer.status < 300:
             return sent(_provider_id(answer) or notice.key)
         return _refusal(answer)
