@@ -1,11 +1,15 @@
 """The statement that writes orders, and the tables that it writes to."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
+import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import DBAPIError
 
 from oms_chassis.db import Database
+from oms_order import cancelling
 from oms_order.metrics import OrderMetrics
 from oms_order.repository.placing import ORDER_COLUMNS, Placement, Stored, Writer
 
@@ -46,3 +50,17 @@ def test_an_order_s_row_has_every_column_that_is_not_alike_in_all_new_orders(
     make_placement: Callable[..., Placement],
 ) -> None:
     assert set(make_placement("one").row) == set(ORDER_COLUMNS)
+
+
+@pytest.mark.parametrize("hours", [-3, 3])
+def test_a_process_whose_clock_is_wrong_has_no_order_given_up_or_forgotten(
+    database: Database, make_placement: Callable[..., Placement], hours: int
+) -> None:
+    made = make_placement("Ada")
+    skewed = {**made.row, "placed_at": datetime.now(UTC) + timedelta(hours=hours)}
+    Writer(database, OrderMetrics(CollectorRegistry())).write([replace(made, row=skewed)])
+    cancelling.time_out(database, OrderMetrics(CollectorRegistry()), 7200)
+    assert [row.status for row in database.execute("SELECT status FROM orders")] == ["PENDING"]
+    database.execute("SELECT pg_sleep(0.01)")
+    cancelling.time_out(database, OrderMetrics(CollectorRegistry()), 0.01)
+    assert [row.status for row in database.execute("SELECT status FROM orders")] == ["CANCELLING"]

@@ -30,7 +30,8 @@ _STORED = "scope, key, order_id::text, fingerprint, answer"
 # order that has the key comes back instead; keys are taken in their order, so that two replicas with the same keys
 # never wait for each other. DO UPDATE, because DO NOTHING returns no row, and one that was committed a moment ago is
 # not visible to the other parts of the statement. It may be repeated, also while the first of it still runs: ids are
-# ours and unique, so that what is there already stays as it is.
+# ours and unique, so that what is there already stays as it is. How long an order waits is counted by the database's
+# clock: by that of a process that is hours late, its orders would be given up at once.
 _WRITE = f"""
 WITH placed AS MATERIALIZED (
     SELECT * FROM json_to_recordset(%(rows)s::json) AS r(
@@ -44,7 +45,7 @@ WITH placed AS MATERIALIZED (
     SELECT * FROM placed WHERE key IS NULL OR id IN (SELECT order_id FROM claimed)
 ), written AS (
     INSERT INTO orders ({_ORDER}, status, facts, version, updated_at)
-    SELECT {_ORDER}, 'PENDING', '{{}}', 1, placed_at FROM accepted
+    SELECT {_ORDER}, 'PENDING', '{{}}', 1, clock_timestamp() FROM accepted
     ON CONFLICT (id) DO NOTHING RETURNING id
 ), fresh AS MATERIALIZED (
     SELECT accepted.* FROM accepted JOIN written USING (id)
