@@ -243,13 +243,18 @@ def test_a_database_that_is_away_is_503_and_says_when_to_come_back(client: TestC
 
 
 @pytest.mark.parametrize(
-    ("method", "kind", "again"),
-    [("GET", "unavailable", "1"), ("POST", "outcome-unknown", None), ("PUT", "outcome-unknown", "1")],
+    ("method", "key", "kind", "again"),
+    [
+        ("GET", None, "unavailable", "1"),
+        ("POST", None, "outcome-unknown", None),
+        ("POST", "k", "outcome-unknown", "1"),
+        ("PUT", None, "outcome-unknown", "1"),
+    ],
 )
 def test_a_lost_answer_is_never_said_to_be_a_refusal(
-    client: TestClient, method: str, kind: str, again: str | None
+    client: TestClient, method: str, key: str | None, kind: str, again: str | None
 ) -> None:
-    response = client.request(method, "/lost")
+    response = client.request(method, "/lost", headers={"Idempotency-Key": key} if key else {})
     problem(response, 503, kind)
     assert response.headers.get("retry-after") == again
 

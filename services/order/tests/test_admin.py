@@ -30,6 +30,7 @@ def test_stuck_orders_are_listed_with_the_step_that_they_wait_for(
     database.execute("UPDATE orders SET updated_at = now() - interval '1 hour' WHERE id <> %(id)s::uuid", id=fresh)
     database.execute("UPDATE orders SET status = 'CONFIRMED' WHERE id = %(id)s::uuid", id=confirmed)
     database.execute("DELETE FROM outbox WHERE key <> %(key)s", key=unsent.encode())
+    database.execute("INSERT INTO outbox (topic, key, value) VALUES ('order.deadletter', '\\xff'::bytea, 'letter')")
     page = client.get("/admin/orders/stuck?seconds=300&limit=1")
     found = [*page.json(), *client.get(page.links["next"]["url"]).json()]
     assert [(one["id"], one["status"], one["step"]) for one in found] == [

@@ -79,7 +79,8 @@ def _database(request: Request, error: Exception) -> JSONResponse:
         return _unexpected(request, error)
     if not leaves_outcome_open(error) or request.method in {"GET", "HEAD"}:
         return respond(Unavailable())
-    return respond(OutcomeUnknown(may_repeat=request.method in {"PUT", "DELETE"}))  # these are idempotent: RFC 9110
+    is_idempotent = request.method in {"PUT", "DELETE"} or "idempotency-key" in request.headers  # RFC 9110; every POST
+    return respond(OutcomeUnknown(may_repeat=is_idempotent))  # that takes a key does once what is sent with it twice
 
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:
