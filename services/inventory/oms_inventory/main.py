@@ -19,7 +19,7 @@ def build(context: Context) -> Components:
             Subscription(ORDER_REFUND_REQUESTED, returns.order_refund_requested),
         ],
         routers=[api.router, books.router],
-        provides=[database, settings],
+        provides=[context.reserve_for_requests(), settings],
         states=repository.states,
         on_start=[lambda: catalogue.seed(database, settings.all_items(), settings.currency)],
         retentions=retentions.orders(settings.order_days),

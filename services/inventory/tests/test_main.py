@@ -29,8 +29,10 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def start(database: Database) -> None:
-    for begin in SERVICE.build(Context(InventorySettings(), database, CollectorRegistry())).on_start:
+    replica = Database(database._url, 8)
+    for begin in SERVICE.build(Context(InventorySettings(), replica, CollectorRegistry())).on_start:
         begin()
+    replica.dispose()
 
 
 def test_what_the_catalogue_names_is_put_in_at_the_start_and_published(database: Database) -> None:

@@ -27,10 +27,9 @@ from oms_order.repository.placing import Writer
 from oms_order.settings import OrderSettings
 from oms_order.stream import Timelines
 
-# Whoever waits at the HTTP edge waits less than the threads behind it do; a batch of orders is written in milliseconds.
-# A connection that leads nowhere is found out, and the batch written by another one, before its callers give up.
+# A batch of orders is written in milliseconds. A connection that leads nowhere is found out, and the batch written by
+# another one, before its callers give up.
 WRITING = {"statement": 2.5, "lock": 1.5, "grace": 1.0, "connect": 2}
-READING = {"statement": 5.0, "lock": 2.0}
 
 
 def build(context: Context) -> Components:
@@ -40,7 +39,7 @@ def build(context: Context) -> Components:
     catalogue = Catalogue(database, metrics, settings.catalogue_seconds)
     pressure = Backpressure(database, settings.outbox_limit)
     writing = database.reserve(limits=database.limits.at_most(**WRITING), name="orders")
-    reads = database.reserve(max(1, settings.database_pool // 4), database.limits.at_most(**READING), "reads")
+    reads = context.reserve_for_requests()
     tokeniser = provider(settings.gateway).tokeniser(settings)
     placing = Placing(settings, Writer(writing, metrics), reads, catalogue, tokeniser, pressure)
     metrics.waiting.set_function(placing.group.waiting)

@@ -25,8 +25,8 @@ SELECT {topic}, convert_to({key}, 'UTF8'), convert_to({value}, 'UTF8') FROM {sou
 """
 
 
-# The keys of the events that wait to be sent, in a column `key`, for a statement of a service: bytes, since a dead letter
-# among them has whatever key its record had.
+# The keys of the events that wait to be sent, in a column `key`, for a statement of a service: bytes, since a dead
+# letter among them has whatever key its record had.
 UNSENT_KEYS = "SELECT key FROM outbox WHERE key IS NOT NULL"
 SIGNAL = "outbox"  # that rows were committed
 

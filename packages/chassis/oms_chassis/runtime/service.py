@@ -17,6 +17,8 @@ from oms_chassis.retention import Retention
 from oms_chassis.runtime.threads import Loop, Task
 from oms_chassis.settings import Settings
 
+REQUESTS = {"statement": 5.0, "lock": 2.0}  # seconds: whoever waits at the HTTP edge waits less than threads behind it
+
 
 @dataclass(frozen=True)
 class Context:
@@ -25,6 +27,12 @@ class Context:
     settings: Any  # the service's own subclass of Settings
     database: Database
     registry: CollectorRegistry
+
+    def reserve_for_requests(self) -> Database:
+        """A quarter of the connections for what callers look at and ask for, with shorter bounds than events have:
+        callers who wait for each other do not hold up the consumer. Only before the first use of the database."""
+        connections = max(1, self.settings.database_pool // 4)
+        return self.database.reserve(connections, self.database.limits.at_most(**REQUESTS), "reads")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ STEPS = ("relay", "payment", "inventory", "refund")
 
 _STEP = """
 CASE status
-    WHEN 'PENDING' THEN CASE WHEN convert_to(id::text, 'UTF8') IN (SELECT key FROM unsent) THEN 'relay' ELSE 'payment' END
+    WHEN 'PENDING' THEN
+        CASE WHEN convert_to(id::text, 'UTF8') IN (SELECT key FROM unsent) THEN 'relay' ELSE 'payment' END
     WHEN 'PAID' THEN 'inventory'
     ELSE 'refund'
 END AS step
