@@ -648,3 +648,40 @@ def test_outcomes_are_counted(database: Database, metrics: Metrics) -> None:
         for outcome in ("applied", "duplicate", "dead")
     }
     assert counted == {"applied": 1, "duplicate": 1, "dead": 1}
+
+
+def test_a_consumer_has_kept_up_since_it_last_was_behind(
+    database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "OBSERVE", 0.0)
+    stream = MemoryStream()
+    lags = {("t", 0): 0}
+    monkeypatch.setattr(stream, "lag", lambda: lags)
+    made = consumer(database, stream, metrics)
+    assert made.kept_up() == 0.0
+    with running(made):
+        eventually(lambda: made.kept_up() > 0.2)
+        lags["t", 0] = BATCH
+        eventually(lambda: made.kept_up() < 0.1)
+        assert made.kept_up() < 0.1
+        lags["t", 0] = 0
+        eventually(lambda: made.kept_up() > 0.2)
+        database.execute("ALTER TABLE seen RENAME TO gone")
+        send(stream, [event("a")])
+        eventually(lambda: values(metrics, "oms_consumer_paused") == [1.0])
+        paused = made.kept_up()
+        database.execute("ALTER TABLE gone RENAME TO seen")
+        eventually(lambda: seen(database) == {"a": 1})
+        eventually(lambda: made.kept_up() > 0.2)
+    assert paused < 1.0
+
+
+def test_a_consumer_whose_broker_says_nothing_has_not_kept_up(database: Database, metrics: Metrics) -> None:
+    stream = MemoryStream()
+    made = consumer(database, stream, metrics)
+    with running(made):
+        eventually(lambda: made.kept_up() > 0.1)
+        stream.failures = 10**6
+        eventually(lambda: values(metrics, "oms_consumer_running") == [0.0])
+        stream.failures = 0
+        eventually(lambda: 0.0 < made.kept_up() < 1.0)

@@ -29,6 +29,7 @@ from oms_order.schemas import CancelBody, OrderDetail
 from oms_order.settings import OrderSettings
 
 MOST = 500  # orders that one transaction times out
+KEPT_UP = 60.0  # seconds for which nothing has waited to be read when orders are given up: their answers may be there
 REFRESH = 10.0  # seconds between two looks for them
 Changed = Sequence[tuple[Order, Sequence[Step]]]
 
@@ -85,8 +86,9 @@ def ask_again(database: Database, limit: float) -> None:
 
 def tasks(database: Database, metrics: OrderMetrics, deadline: float, stuck: float) -> list[Task]:
     """Gives up what has waited for too long, and asks again for what does not come back, every so often."""
+    kept_up = min(KEPT_UP, deadline / 2)
     return [
-        Task("deadlines", lambda: time_out(database, metrics, deadline), min(REFRESH, deadline / 2)),
+        Task("deadlines", lambda: time_out(database, metrics, deadline), min(REFRESH, deadline / 2), kept_up=kept_up),
         Task("cancellations", lambda: ask_again(database, stuck), stuck),
     ]
 

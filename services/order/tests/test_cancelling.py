@@ -268,3 +268,9 @@ def test_a_key_that_is_none_cancels_nothing(service: Any, key: str) -> None:
     response = service.client.post(f"{location}/cancel", headers={"Idempotency-Key": key})
     assert (response.status_code, response.json()["type"]) == (422, "/problems/bad-idempotency-key")
     assert service.client.get(location).json()["status"] == "PENDING"
+
+
+def test_orders_are_given_up_only_once_everything_that_was_said_about_them_is_read(service: Any) -> None:
+    """After a restore, or a pause of the consumer, an order may be confirmed long since, by an event that waits."""
+    (deadlines,) = [task for task in service.components.tasks if task.name == "deadlines"]
+    assert deadlines.kept_up == 60.0

@@ -30,6 +30,7 @@ SILENT = 20.0  # seconds without an answer from any broker after which it counts
 RECONNECT = (0.5, 1.0, 2.0, 4.0)  # seconds before each further attempt to connect; the last one stays
 PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)  # seconds before each further attempt at a systemic fault; the same
 OBSERVE = 2.0  # seconds between measurements of the lag
+STALE = 30.0  # seconds after which a look at the broker says nothing of now: longer than a turn takes
 
 
 class Consumer:
@@ -53,6 +54,7 @@ class Consumer:
         self._failures = 0  # of connecting, since a broker last answered
         self._pauses = 0  # in a row
         self._damaged: Mapping[Partition, Damage] = {}
+        self._current_since = self._looked_at = float("-inf")
         self.is_ready = False
         metrics.last_poll.set(time.time())
 
@@ -69,9 +71,17 @@ class Consumer:
         """Finish the batch at hand, then return from run."""
         self._stopping.set()
 
+    def kept_up(self) -> float:
+        """For how many seconds nothing of this consumer's has waited to be applied; 0 if that is not known."""
+        now = time.monotonic()
+        return now - self._current_since if now - self._looked_at < STALE else 0.0
+
     def work(self, records: Sequence[Record]) -> None:
         """Apply records; SQLAlchemyError if the database is away, and then all of them want to come again."""
         self._processor.work(Turn(records))
+
+    def _fall_behind(self) -> None:
+        self._current_since = time.monotonic()
 
     def _wait_for_broker(self, error: StreamUnavailable) -> None:
         if not self._failures:
@@ -82,6 +92,7 @@ class Consumer:
 
     def _consume(self) -> None:
         source = self._connect()
+        self._fall_behind()
         try:
             while not self._stopping.is_set():
                 beat()
@@ -104,12 +115,15 @@ class Consumer:
             if not (isinstance(error, SQLAlchemyError) or is_systemic(error)):
                 raise
             _settle(source, turn)
+            self._fall_behind()
             self._wait_for_repair(error, len(turn.records))
             return
         self._resume()
         _settle(source, turn)
         if len(turn.records) < BATCH:
             self._stopping.wait(pacing.pause(time.monotonic() - began))
+        else:
+            self._fall_behind()
 
     def _wait_for_repair(self, error: Exception, records: int) -> None:
         if not is_systemic(error):
@@ -133,6 +147,7 @@ class Consumer:
         silence = source.silence()
         if silence > SILENT:
             raise StreamUnavailable("no broker answers")
+        self._looked_at = time.monotonic() - silence
         self._metrics.last_poll.set(time.time() - silence)
         self._assigned(source.is_assigned())
         self._report_damage(source.damaged())
@@ -140,19 +155,26 @@ class Consumer:
             return
         self._observed = time.monotonic()
         self._metrics.lag.clear()  # a partition that moved away is another replica's to report
-        for (topic, partition), lag in source.lag().items():
+        lags = source.lag()
+        for (topic, partition), lag in lags.items():
             self._metrics.lag.labels(topic, str(partition)).set(lag)
+        if sum(lags.values()) >= BATCH:
+            self._fall_behind()
 
     def _report_damage(self, damaged: Mapping[Partition, Damage]) -> None:
         self._metrics.damaged.set(len(damaged))
         for (topic, partition), damage in damaged.items() - self._damaged.items():
             log.error("batch_damaged", topic=topic, partition=partition, offset=damage.first, beyond=damage.beyond)
         self._damaged = damaged
+        if damaged:
+            self._fall_behind()
 
     def _assigned(self, yes: bool) -> None:
         # Ready means that the group took this consumer in once: Kafka's own state is no part of readiness.
         self.is_ready = self.is_ready or yes
         self._metrics.consumer_running.set(yes)
+        if not yes:
+            self._fall_behind()
         if yes and self._failures:
             log.info("consumer_with_broker")
             self._failures = 0

@@ -70,7 +70,7 @@ class Process:
         self._writers = [*self._components.writers, *access.writers(self._edge)]
         tasks = (*self._components.tasks, *access.tasks(self._edge), *self._pruning())
         failures = self._metrics.task_failures
-        self._periodics = [Periodic(task, failures.labels(task.name).inc) for task in tasks]
+        self._periodics = [Periodic(task, failures.labels(task.name).inc, self._kept_up) for task in tasks]
         self._supervisor = ThreadSupervisor(self._on_failure)
         self._watchdog = Watchdog(self._supervisor.beats, settings.stall_seconds, self._metrics.registry)
         # A service with HTTP takes orders while Kafka is away, even if it starts then: it waits for no consumer.
@@ -188,6 +188,9 @@ class Process:
 
     def _is_consuming(self) -> bool:
         return self._consumer is None or self._consumer.is_ready
+
+    def _kept_up(self) -> float:
+        return float("inf") if self._consumer is None else self._consumer.kept_up()
 
     def _on_failure(self) -> None:
         if self._loop is not None:

@@ -19,13 +19,15 @@ class Task:
     """A function to call every so many seconds, the first time after `first` if that is given.
 
     It may return in how many seconds it wants to be called again. An error of one call is logged, and the next call
-    comes anyway.
+    comes anyway. It is passed over until the consumer has `kept_up` for so many seconds: what is judged by what has not
+    been read waits until everything is.
     """
 
     name: str
     call: Callable[[], float | None]
     every: float
     first: float | None = None
+    kept_up: float = 0.0
 
 
 class Loop(Protocol):
@@ -43,9 +45,14 @@ class Loop(Protocol):
 class Periodic:
     """Runs a task until it is stopped."""
 
-    def __init__(self, task: Task, on_failure: Callable[[], object] = lambda: None) -> None:
+    def __init__(
+        self,
+        task: Task,
+        on_failure: Callable[[], object] = lambda: None,
+        kept_up: Callable[[], float] = lambda: float("inf"),
+    ) -> None:
         self.name = task.name
-        self._task, self._on_failure = task, on_failure
+        self._task, self._on_failure, self._kept_up = task, on_failure, kept_up
         self._stopping = threading.Event()
 
     def run(self) -> None:
@@ -55,6 +62,8 @@ class Periodic:
             pause = self._call()
 
     def _call(self) -> float | None:
+        if self._kept_up() < self._task.kept_up:
+            return None
         try:
             return self._task.call()
         except Exception as error:  # noqa: BLE001 - the next call may well succeed

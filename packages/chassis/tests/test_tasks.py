@@ -1,0 +1,16 @@
+"""Tasks that judge by what has not been read wait until everything is."""
+
+from support.chassis import eventually, running
+
+from oms_chassis.runtime.threads import Periodic, Task
+
+
+def test_a_task_is_passed_over_until_the_consumer_has_kept_up_for_long_enough() -> None:
+    calls: list[float] = []
+    seconds = [3.0]
+    with running(Periodic(Task("t", lambda: calls.append(seconds[0]), 0.01, kept_up=5.0), kept_up=lambda: seconds[0])):
+        with running(Periodic(Task("other", lambda: calls.append(0.0), 0.01), kept_up=lambda: seconds[0])):
+            eventually(lambda: len(calls) > 2)  # which asks for nothing
+        assert set(calls) == {0.0}
+        seconds[0] = 6.0
+        eventually(lambda: 6.0 in calls)
