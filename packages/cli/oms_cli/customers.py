@@ -8,7 +8,7 @@ import typer
 from rich.console import RenderableType
 
 from oms_cli import show
-from oms_cli.admin import Admin
+from oms_cli.admin import Acting, Admin
 from oms_cli.batches import Yes, confirm
 from oms_cli.client import Json, Refused
 from oms_cli.messages import CHANNELS
@@ -65,7 +65,7 @@ def erase(
     _refuse_if_under_way(customer["orders"])
     _refuse_if_unread(looking, customer["announced"])
     what: dict[str, Any] = {"subjects": list(customer["orders"]), "texts": sorted({email, *customer["texts"]})}
-    trial = acting(urls, name, reason, dry_run=True)
+    trial = Admin.of_environment(Acting(name, reason, dry_run=True), urls or ())
     for service in SERVICES:
         trial.act(service, "/admin/customers/erase", **what)  # all of them would do it, or none does
     confirm(f"Erase this customer from {len(customer['orders'])} order(s) for good?", yes=yes, dry_run=dry_run)

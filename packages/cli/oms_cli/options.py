@@ -34,7 +34,9 @@ def reading(urls: Sequence[str] | None, name: str | None = None) -> Admin:
 
 
 def acting(urls: Sequence[str] | None, name: str | None, reason: str | None, dry_run: bool = False) -> Admin:
-    """The admin APIs, to act."""
+    """The admin APIs, to act. A dry run says so, since its answers are those of the act."""
+    if dry_run:
+        typer.echo("a dry run: this is what would happen, and nothing is changed", err=True)
     return Admin.of_environment(Acting(name, reason, dry_run), urls or ())
 
 

@@ -123,6 +123,18 @@ def test_another_s_order_is_answered_as_one_that_does_not_exist(
             assert answers[0][2] == answers[1][2]
 
 
+def test_head_and_options_say_no_more_than_get_of_an_order_and_to_nobody_else(service: Any, sorts: Callers) -> None:
+    order, nothing = place(service, sorts.headers(OWNER)), str(ids.new_id())
+    for sort in SORTS:
+        headers = sorts.headers(sort)
+        for path in ("/order", f"/order/{order}", f"/order/{nothing}"):
+            head, get = (service.client.request(method, path, headers=headers) for method in ("HEAD", "GET"))
+            assert (head.status_code, head.content) == (get.status_code, b""), (sort, path)
+        asked = [service.client.options(f"/order/{one}", headers=headers) for one in (order, nothing)]
+        assert asked[0].status_code == asked[1].status_code
+        assert asked[0].content == asked[1].content
+
+
 def test_a_list_has_the_caller_s_own_orders_and_an_operator_s_has_all(
     service: Any, database: Database, sorts: Callers
 ) -> None:

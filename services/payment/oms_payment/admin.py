@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Path, Response
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 from sqlalchemy import Row
 
 from oms_chassis.admin import paging
@@ -82,6 +82,13 @@ class Resolution(Body):
         default=None, max_length=100, pattern=PRINTABLE
     )
     refund: str | None = Field(default=None, min_length=1, max_length=64, pattern=PRINTABLE)
+
+    @field_validator("reference")
+    @classmethod
+    def _holds_no_address(cls, reference: str | None) -> str | None:
+        if reference is not None and "@" in reference:
+            raise ValueError("is kept for good: it must hold no address of a customer")
+        return reference
 
     @model_validator(mode="after")
     def _names_the_refund(self) -> Self:

@@ -16,6 +16,7 @@ def build(context: Context) -> Components:
     settings: PaymentSettings = context.settings
     named = provider(settings.gateway)
     gateway = named.gateway(settings)
+    twice = requested.twice(context.registry)
     return Components(
         subscriptions=[
             Subscription(ORDER_CREATED, handlers.order_created),
@@ -27,8 +28,8 @@ def build(context: Context) -> Components:
             charging.job_queue(
                 gateway, settings.gateway_connections, settings.charge_patience_seconds, context.registry
             ),
-            refunding.job_queue(gateway, context.registry),
-            requested.job_queue(gateway),
+            refunding.job_queue(gateway, context.registry, twice.inc),
+            requested.job_queue(gateway, twice.inc),
         ],
         admin=[router, *operator_routes(named, gateway)],
         states=repository.states,

@@ -11,6 +11,7 @@ from oms_chassis.laterreleases import OfLaterRelease
 from oms_chassis.messaging import outbox
 from oms_contracts.events import PaymentRefunded
 from oms_contracts.topics import PAYMENT_REFUNDED
+from oms_gateway import refund_key
 from oms_payment import repository
 from oms_payment.domain import OPEN, REFUND_FAILED, Payment
 from oms_payment.jobs import charging, refunding
@@ -39,7 +40,7 @@ def _note_refund(transaction: Transaction, payment: Payment, row: Row[Any], refe
     if after is None or (payment.charge_id is None and payment.reason != REFUND_FAILED):
         raise ChargeOpen
     repository.update(transaction, [after])
-    interventions.drop(transaction, refunding.QUEUE, payment.order_id)
+    interventions.end(transaction, refunding.QUEUE, refund_key(payment.order_id), {"noted": True})
     data = PaymentRefunded(order_id=row.order_id, refund_id=reference, amount=row.amount, currency=row.currency)
     event = PAYMENT_REFUNDED.event(data, row.order_id, id=f"{row.order_id}:{PAYMENT_REFUNDED.name}")
     outbox.emit(transaction, [(PAYMENT_REFUNDED, event)])

@@ -48,7 +48,8 @@ def _check(books: Books, row: Row[Any]) -> None:
 def _note(transaction: Transaction, row: Row[Any], reference: str | None) -> None:
     outcome = {"refund_id": row.refund_id, "state": RefundState.SUCCEEDED, "reference": reference}
     (noted,) = repository.settle(transaction, [outcome], again=True)
-    interventions.drop_one(transaction, requested.QUEUE, requested_refund_key(row.order_id, row.refund_id))
+    key = requested_refund_key(row.order_id, row.refund_id)
+    interventions.end(transaction, requested.QUEUE, key, {"noted": True})
     outbox.emit(transaction, [requested.outcome(noted, None)])
 
 

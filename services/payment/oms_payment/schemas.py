@@ -15,7 +15,8 @@ class ChargeOrder(Message):
 
 class RefundOrder(Message):
     """A refund to be made. Without `charge_id` it is the gateway that knows whether there is anything to refund. It is
-    made `again` by an operator, after it has failed; then it has a `key` of its own once the gateway has taken it."""
+    made `again` by an operator, after it has failed; then it has a `key` of its own once the gateway has taken it. When
+    it was `noted` that the money went back by another way, the gateway is only asked whether it gave it back, too."""
 
     order_id: Identifier
     total: Minor
@@ -23,10 +24,11 @@ class RefundOrder(Message):
     charge_id: str | None = None
     again: bool = False
     key: str | None = None
+    noted: bool = False
 
 
 class RequestedRefund(Message):
-    """A refund of a confirmed order to be made; `again` and `key` as in RefundOrder."""
+    """A refund of a confirmed order to be made; `again`, `key` and `noted` as in RefundOrder."""
 
     order_id: Identifier
     refund_id: Identifier
@@ -35,3 +37,4 @@ class RequestedRefund(Message):
     charge_id: Text
     again: bool = False
     key: str | None = None
+    noted: bool = False

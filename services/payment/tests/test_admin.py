@@ -14,7 +14,7 @@ from support.payments import created, rejected
 from oms_chassis.db import Database
 from oms_chassis.runtime.service import Components
 from oms_contracts.topics import PAYMENT_FAILED, PAYMENT_REFUNDED
-from oms_gateway import charge_key
+from oms_gateway import charge_key, refund_key
 from oms_payment import admin, handlers, repository
 from oms_payment.jobs import charging, refunding
 from oms_simulators.payment.testcards import Outcome
@@ -108,7 +108,9 @@ def test_a_refund_by_another_way_is_noted_and_the_gateway_no_longer_asked(
     failing_refund(database, gateway)
     answer = resolve(client, how="was-refunded", reference="bank transfer 17")
     assert (answer.json()["state"], answer.json()["refundId"]) == ("REFUNDED", "bank transfer 17")
-    assert pending_jobs(database, "refund") == []
+    database.execute("UPDATE job SET run_at = now()")
+    refund(database, gateway)  # the gateway is asked once more, and makes nothing
+    assert (pending_jobs(database, "refund"), gateway.find_refund(refund_key("o1"))) == ([], None)
     (event,) = pending_events(database, PAYMENT_REFUNDED)
     assert (event.data.refund_id, event.data.amount) == ("bank transfer 17", 2500)
     again = resolve(client, how="was-refunded", reference="bank transfer 17")
@@ -153,3 +155,20 @@ def test_what_is_not_open_is_not_closed(client: TestClient, database: Database, 
 
 def test_nothing_that_is_sent_to_operators_routes_is_a_fault_of_the_service(client: TestClient) -> None:
     assert faults(client) == []
+
+
+def test_a_compensation_that_the_gateway_makes_after_it_was_noted_is_found_out(
+    client: TestClient, database: Database, gateway: FlakyGateway
+) -> None:
+    deliver(database, handlers.order_created, [created("o1", GOOD)])
+    charge(database, gateway)
+    deliver(database, handlers.give_back, [rejected("o1")])
+    gateway.plan("refund", Fault.ANSWER_LOST)
+    refund(database, gateway)
+    assert resolve(client, how="was-refunded", reference="bank transfer 17").status_code == 200
+    database.execute("UPDATE job SET run_at = now()")
+    found: list[None] = []
+    queue = refunding.job_queue(gateway, CollectorRegistry(), lambda: found.append(None))
+    process_due_jobs(database, queue)
+    assert (len(found), repository.states(database, ["o1"])) == (1, {"o1": "REFUNDED"})
+    assert [event.data.refund_id for event in pending_events(database, PAYMENT_REFUNDED)] == ["bank transfer 17"]

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -257,6 +258,74 @@ def test_a_refund_that_waits_is_asked_about_at_once(
     assert client.post(f"/admin/payments/{charged}/resolve", json={}).status_code == 200
     process_due_jobs(database, requested.job_queue(gateway))
     assert (refunds(database)["r1"][0], given_back(database_url)) == ("SUCCEEDED", [400])
+
+
+NOTED = {"how": "was-refunded", "reference": "bank transfer 17"}
+
+
+def note(client: TestClient, order_id: str) -> None:
+    assert client.post(f"/admin/payments/{order_id}/resolve", json={**NOTED, "refund": "r1"}).status_code == 200
+
+
+def settle(database: Database, gateway: FlakyGateway) -> int:
+    """Make the calls that are due; how many refunds are found to be given twice."""
+    database.execute("UPDATE job SET run_at = now()")
+    found: list[None] = []
+    process_due_jobs(database, requested.job_queue(gateway, lambda: found.append(None)))
+    return len(found)
+
+
+@pytest.mark.parametrize(("fault", "given", "twice"), [(Fault.ANSWER_LOST, [400], 1), (Fault.NOT_TAKEN, [], 0)])
+def test_what_was_noted_while_the_outcome_of_a_call_is_unknown_is_found_out(
+    database: Database, gateway: FlakyGateway, charged: str, client: TestClient, database_url: str,
+    fault: Fault, given: list[int], twice: int,
+) -> None:  # fmt: skip
+    ask(database, refund_requested(charged, "r1", 400))
+    gateway.plan("refund", fault)
+    work(database, gateway)
+    note(client, charged)
+    assert settle(database, gateway) == twice
+    assert given_back(database_url) == given  # the gateway was asked, and made nothing more
+    assert refunds(database) == {"r1": ("SUCCEEDED", None)}
+    assert outcomes(database) == [("completed", "r1", "bank transfer 17")]
+    assert pending_jobs(database, requested.QUEUE) == []
+
+
+def test_a_call_that_is_under_way_while_its_refund_is_noted_is_found_out(
+    database: Database, gateway: FlakyGateway, charged: str, client: TestClient
+) -> None:
+    ask(database, refund_requested(charged, "r1", 400))
+    found: list[None] = []
+    queue = requested.job_queue(gateway, lambda: found.append(None))
+
+    def call(job: Job) -> Any:
+        note(client, charged)
+        return queue.call(job)
+
+    process_due_jobs(database, replace(queue, call=call))
+    assert (len(found), refunds(database)) == (1, {"r1": ("SUCCEEDED", None)})
+
+
+def test_a_refund_that_was_noted_by_the_gateway_s_own_id_is_not_given_twice(
+    database: Database, gateway: FlakyGateway, charged: str, client: TestClient
+) -> None:
+    ask(database, refund_requested(charged, "r1", 400))
+    gateway.plan("refund", Fault.ANSWER_LOST)
+    work(database, gateway)
+    made = gateway.find_refund(requested_refund_key(charged, "r1"))
+    assert made is not None
+    body = {"how": "was-refunded", "reference": made.id, "refund": "r1"}
+    assert client.post(f"/admin/payments/{charged}/resolve", json=body).status_code == 200
+    assert settle(database, gateway) == 0
+
+
+def test_a_reference_holds_no_address(database: Database, charged: str, client: TestClient) -> None:
+    """It is kept for good, in an audit log that nobody can erase."""
+    ask(database, refund_requested(charged, "r1", 400))
+    body = {"how": "was-refunded", "reference": "to ann@example.com", "refund": "r1"}
+    refused = client.post(f"/admin/payments/{charged}/resolve", json=body)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "reference")
+    assert "ann@" not in refused.text
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """What is done to the jobs about a subject from outside their worker: an operator has decided about them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from oms_chassis.db import Transaction
+from oms_chassis.db import Transaction, as_json
+from oms_chassis.jobs.queue import withdraw
 
 _DUE = """
 UPDATE job SET run_at = now() WHERE queue = %(queue)s AND subject = %(subject)s AND dead_at IS NULL RETURNING 1
@@ -14,8 +16,8 @@ WHERE queue = %(queue)s AND subject = %(subject)s RETURNING 1
 """
 _WAITING = "SELECT 1 FROM job WHERE subject = ANY(%(subjects)s) AND dead_at IS NULL LIMIT 1"
 _ERASE = "DELETE FROM job WHERE subject = ANY(%(subjects)s) AND dead_at IS NOT NULL RETURNING 1"
-_DROP_ONE = "DELETE FROM job WHERE queue = %(queue)s AND id = %(id)s"
-_DROP = "DELETE FROM job WHERE queue = %(queue)s AND subject = %(subject)s"
+# It keeps its lease, if it has one: the outcome of a call that is under way is to be settled.
+_CHANGE = "UPDATE job SET payload = payload || %(changes)s::jsonb WHERE queue = %(queue)s AND id = %(id)s"
 
 
 def make_due(transaction: Transaction, queue: str, subject: str) -> bool:
@@ -31,14 +33,11 @@ def end_patience(transaction: Transaction, queue: str, subject: str) -> bool:
     return bool(transaction.run(_OUT_OF_PATIENCE, queue=queue, subject=subject))
 
 
-def drop(transaction: Transaction, queue: str, subject: str) -> None:
-    """Make no further call about a subject. The outcome of one that is under way is not settled."""
-    transaction.run(_DROP, queue=queue, subject=subject)
-
-
-def drop_one(transaction: Transaction, queue: str, job_id: str) -> None:
-    """Make one call no more, as `drop` does with all about a subject."""
-    transaction.run(_DROP_ONE, queue=queue, id=job_id)
+def end(transaction: Transaction, queue: str, job_id: str, changes: Mapping[str, Any]) -> None:
+    """Make a call no more that no worker has begun; one that may have been made goes on with these changes to what it
+    carries, so that its outcome becomes known."""
+    if not withdraw(transaction, queue, [job_id]):
+        transaction.run(_CHANGE, queue=queue, id=job_id, changes=as_json(changes))
 
 
 def is_waiting(transaction: Transaction, subjects: Sequence[str]) -> bool:

@@ -1,6 +1,6 @@
 """Refunds: the worker that makes them, and what follows from them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ from oms_gateway import Gateway, Refund, RefundStatus, RequestRefused, Retryable
 from oms_payment import repository
 from oms_payment.domain import NOT_CHARGED, Payment, State
 from oms_payment.jobs.repeating import again, unused, wait
-from oms_payment.jobs.requested import failed
+from oms_payment.jobs.requested import failed, report_twice
 from oms_payment.schemas import RefundOrder
 
 log = logger(__name__)
@@ -33,14 +33,15 @@ def new_job(order: RefundOrder, traceparent: str | None) -> NewJob:
     )
 
 
-def job_queue(gateway: Gateway, registry: CollectorRegistry) -> JobQueue:
-    """The worker that refunds at this gateway."""
+def job_queue(gateway: Gateway, registry: CollectorRegistry, on_twice: Callable[[], object] = lambda: None) -> JobQueue:
+    """The worker that refunds at this gateway; `on_twice` as in requested.py."""
     failures = Counter(
         "oms_payment_compensations_failed_total",
         "Refunds of cancelled orders that the gateway took, and that came to nothing: an operator has to see to them",
         registry=registry,
     )
-    return JobQueue(QUEUE, partial(call, gateway), partial(settle, failures), concurrency=4, max_attempts=None)
+    settled = partial(settle, failures, on_twice)
+    return JobQueue(QUEUE, partial(call, gateway), settled, concurrency=4, max_attempts=None)
 
 
 def call(gateway: Gateway, job: Job) -> Done | Retry | Paused | Waiting:
@@ -48,7 +49,7 @@ def call(gateway: Gateway, job: Job) -> Done | Retry | Paused | Waiting:
     order = RefundOrder.model_validate(job.payload)
     try:
         key = order.key or (unused(gateway, job.id) if order.again else job.id)
-        made = _attempt(gateway, order, key, job.attempts)
+        made = _find(gateway, key) if order.noted else _attempt(gateway, order, key, job.attempts)
     except Retryable as error:
         return again(error)
     if made is None:
@@ -109,10 +110,13 @@ def refund(gateway: Gateway, key: str, charge_id: str, amount: int) -> Refund:
     return _together(gateway.refund(_remainder(key), charge_id, amount - given), by_hand)
 
 
-def settle(failures: Counter, transaction: Transaction, settled: list[Settled]) -> None:
+def settle(failures: Counter, on_twice: Callable[[], object], transaction: Transaction, settled: list[Settled]) -> None:
     """Write the refunds, and publish them."""
     results = {job.subject: (job, result) for job, result in settled}
     locked = repository.lock(transaction, results)
+    for one in locked:
+        if _is_given_twice(one, results[one.order_id][1]):
+            report_twice(on_twice, one.order_id, one.order_id)
     payments = [after for one in locked if (after := _after(one, results[one.order_id][1])) is not None]
     repository.update(transaction, payments)
     outbox.emit(transaction, [_event(one, *results[one.order_id]) for one in payments])
@@ -124,6 +128,12 @@ def settle(failures: Counter, transaction: Transaction, settled: list[Settled]) 
 
 def _after(payment: Payment, result: Mapping[str, Any]) -> Payment | None:
     return payment.refund_failed() if result.get("failed") else payment.refunded(result["refund_id"])
+
+
+def _is_given_twice(payment: Payment, result: Mapping[str, Any]) -> bool:
+    """Whether the gateway has given back what went back by another way."""
+    by_gateway = result["amount"] > 0 and not result.get("failed")
+    return payment.state is State.REFUNDED and by_gateway and payment.refund_id != result["refund_id"]
 
 
 def _event(payment: Payment, job: Job, result: Mapping[str, Any]) -> tuple[Topic, Event[Any]]:

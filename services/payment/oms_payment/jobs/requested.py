@@ -1,9 +1,10 @@
 """Refunds of confirmed orders: the worker that makes them, and what is published of their outcomes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from prometheus_client import CollectorRegistry, Counter
 from sqlalchemy import Row
 
 from oms_chassis.db import Transaction
@@ -22,6 +23,7 @@ from oms_payment.schemas import RequestedRefund
 log = logger(__name__)
 
 QUEUE = "requested-refund"
+NOTED = "noted"  # why nothing is made of it: the money went back by another way
 
 
 def new_job(refund: RequestedRefund, traceparent: str | None) -> NewJob:
@@ -30,9 +32,19 @@ def new_job(refund: RequestedRefund, traceparent: str | None) -> NewJob:
     return NewJob(key, refund.order_id, refund.model_dump(mode="json", exclude_unset=True), traceparent)
 
 
-def job_queue(gateway: Gateway) -> JobQueue:
-    """The worker that makes these refunds at this gateway."""
-    return JobQueue(QUEUE, partial(call, gateway), settle, concurrency=4, max_attempts=None)
+def twice(registry: CollectorRegistry) -> Counter:
+    """What counts refunds that were given back twice, of confirmed orders and of cancelled ones."""
+    return Counter(
+        "oms_payment_refunded_twice_total",
+        "Refunds that the gateway gave although an operator had noted that the money went back by another way",
+        registry=registry,
+    )
+
+
+def job_queue(gateway: Gateway, on_twice: Callable[[], object] = lambda: None) -> JobQueue:
+    """The worker that makes these refunds at this gateway; `on_twice` is called of one that was given by another way,
+    too."""
+    return JobQueue(QUEUE, partial(call, gateway), partial(settle, on_twice), concurrency=4, max_attempts=None)
 
 
 def call(gateway: Gateway, job: Job) -> Done | Retry | Paused | Waiting:
@@ -41,7 +53,9 @@ def call(gateway: Gateway, job: Job) -> Done | Retry | Paused | Waiting:
     refund = RequestedRefund.model_validate(job.payload)
     try:
         key = refund.key or (unused(gateway, job.id) if refund.again else job.id)
-        found = gateway.find_refund(key) if job.attempts > 1 else None
+        found = gateway.find_refund(key) if job.attempts > 1 or refund.noted else None
+        if found is None and refund.noted:
+            return Done({"reason": NOTED})
         made = found or gateway.refund(key, refund.charge_id, refund.amount)
     except Retryable as error:
         return again(error)
@@ -59,10 +73,14 @@ def call(gateway: Gateway, job: Job) -> Done | Retry | Paused | Waiting:
     return Done({"reference": made.id})
 
 
-def settle(transaction: Transaction, settled: list[Settled]) -> None:
+def settle(on_twice: Callable[[], object], transaction: Transaction, settled: list[Settled]) -> None:
     """Write the outcomes, and publish them."""
     job_of = {job.payload["refundId"]: job for job, _ in settled}
-    repository.lock(transaction, {job.subject for job in job_of.values()})
+    books = repository.lock(transaction, {job.subject for job in job_of.values()})
+    for job, result in settled:
+        before = books.refunds.get(job.payload["refundId"])
+        if before is not None and before.reference not in (None, result.get("reference", before.reference)):
+            report_twice(on_twice, job.subject, job.payload["refundId"])
     rows = repository.settle(transaction, [_row(job, result) for job, result in settled])
     outbox.emit(transaction, [outcome(row, job_of[row.refund_id].traceparent) for row in rows])
 
@@ -87,6 +105,12 @@ def failed(
     """What is published of a refund that has failed."""
     data = RefundFailed(order_id=order_id, refund_id=refund_id, amount=amount, currency=currency, reason=reason)
     return REFUND_FAILED, REFUND_FAILED.event(data, order_id, traceparent)
+
+
+def report_twice(on_twice: Callable[[], object], order_id: str, refund_id: str) -> None:
+    """An operator noted that the money went back by another way, and the gateway has given it back, too."""
+    on_twice()
+    log.error("refunded_twice", order_id=order_id, refund_id=refund_id)
 
 
 def _row(job: Job, result: Mapping[str, Any]) -> dict[str, object]:
