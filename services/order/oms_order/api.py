@@ -139,7 +139,8 @@ async def follow_order(
 ) -> Response:
     """Server-sent events, one per status, up to the last. Last-Event-ID goes on after the event with that id."""
     seen = stream.last_seen(request.headers.get("last-event-id"))
-    if await run_in_threadpool(stream.is_over, database, order_id, seen, caller.owner):
+    start = await run_in_threadpool(stream.start, database, order_id, seen, caller.owner)
+    if start is None:
         return Response(status_code=204)  # the one answer after which a browser does not come back
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    return StreamingResponse(timelines.listen(order_id, seen), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(timelines.listen(order_id, start), media_type="text/event-stream", headers=headers)

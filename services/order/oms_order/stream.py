@@ -109,12 +109,17 @@ class Timelines:
         return news
 
 
-def is_over(database: Database, order_id: UUID, seen: int, owner: str | None = None) -> bool:
-    """Whether a listener who saw this much has seen the end. Raises OrderNotFound."""
+def start(database: Database, order_id: UUID, seen: int, owner: str | None = None) -> int | None:
+    """From where a listener who saw this much goes on; None if that was the end. Raises OrderNotFound.
+
+    Nobody has seen more than there is, unless the database was restored: then what follows is new again.
+    """
     rows = orders.progress(database, order_id, owner)
     if not rows:
         raise OrderNotFound
-    return rows[0].status in TERMINAL and bool(seen >= rows[0].version) and not rows[0].refunding
+    if rows[0].status in TERMINAL and seen >= rows[0].version and not rows[0].refunding:
+        return None
+    return min(seen, int(rows[0].version))
 
 
 def _is_last(step: StepView) -> bool:

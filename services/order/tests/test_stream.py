@@ -96,6 +96,13 @@ def test_a_listener_goes_on_where_it_was_cut_off(service: Any) -> None:
         assert [step["status"] for step in stream.join()] == ["CONFIRMED"]
 
 
+def test_a_listener_who_saw_more_than_a_restored_database_has_sees_what_follows_and_the_end(service: Any) -> None:
+    order_id = place(service)
+    with listening(service, order_id, **{"Last-Event-ID": "7"}) as stream:
+        happen(service.database, order_id, [], [Fact.PAID, Fact.STOCK_RESERVED])
+        assert [event["status"] for event in stream.join()] == ["PAID", "CONFIRMED"]
+
+
 def test_a_listener_who_has_seen_the_end_is_asked_not_to_come_back(service: Any) -> None:
     order_id = place(service)
     happen(service.database, order_id, [], [Fact.STOCK_RESERVED])
