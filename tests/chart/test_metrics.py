@@ -175,6 +175,7 @@ def test_every_counter_is_there_from_the_start_for_all_that_is_known_beforehand(
     if service == "payment":
         expected["oms_payment_charge_mismatches"] = {()}
         expected["oms_payment_compensations_failed"] = expected["oms_payment_refunded_twice"] = {()}
+        expected["oms_payment_disputes"] = {()}
     if service in {"sms", "email"}:
         expected["oms_messages"] = {(service, kind, state) for kind in Kind for state in STATES}
     found = counted(registries[service])

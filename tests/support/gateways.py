@@ -8,7 +8,7 @@ from typing import TypeVar
 from pydantic import SecretStr
 
 from oms_gateway.cards import Card
-from oms_gateway.contract import Charge, Gateway, Refund
+from oms_gateway.contract import Charge, Dispute, Gateway, Refund
 from oms_gateway.errors import GatewayClosed, GatewayUnavailable, OutcomeUnknown
 from oms_simulators.payment.gateway import SimulatedTokeniser
 from oms_simulators.payment.testcards import TEST_CARDS, Outcome
@@ -67,6 +67,10 @@ class FlakyGateway:
     def refunds_of(self, charge_id: str) -> Sequence[Refund]:
         """See Gateway.refunds_of."""
         return self._call("refunds_of", lambda: self._gateway.refunds_of(charge_id))
+
+    def disputes(self, days: float) -> Sequence[Dispute]:
+        """See Gateway.disputes."""
+        return self._call("disputes", lambda: self._gateway.disputes(days))
 
     def _call(self, method: str, call: Callable[[], T]) -> T:
         self.calls.append(method)

@@ -4,6 +4,7 @@ from oms_gateway.cards import Card, Token
 from oms_gateway.contract import (
     ABANDONED,
     Charge,
+    Dispute,
     Gateway,
     Provider,
     Refund,
@@ -30,6 +31,7 @@ __all__ = [
     "Card",
     "CardRefused",
     "Charge",
+    "Dispute",
     "Gateway",
     "GatewayClosed",
     "GatewayError",

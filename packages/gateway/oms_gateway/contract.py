@@ -55,6 +55,17 @@ class Refund:
     status: RefundStatus = RefundStatus.SUCCEEDED
 
 
+@dataclass(frozen=True)
+class Dispute:
+    """Money of a charge that the customer's bank has taken back by itself. `key` is the charge's."""
+
+    id: str
+    key: str
+    charge_id: str
+    amount: int
+    currency: str
+
+
 class Tokeniser(Protocol):
     """The side of the gateway that sees cards. It needs no secret key."""
 
@@ -89,7 +100,8 @@ class Gateway(Protocol):
         ...
 
     def refund(self, key: str, charge_id: str, amount: int) -> Refund:
-        """Give `amount` minor units back: in all, no more than the charge. Raises RequestRefused.
+        """Give `amount` minor units back: in all, no more than the charge, and nothing of what is disputed. Raises
+        RequestRefused.
 
         It may be PENDING for days. One that has FAILED does not count any more, and its key makes no other.
         """
@@ -101,6 +113,10 @@ class Gateway(Protocol):
 
     def refunds_of(self, charge_id: str) -> Sequence[Refund]:
         """The refunds of this charge, whoever made them: an operator may have, in the provider's own web pages."""
+        ...
+
+    def disputes(self, days: float) -> Sequence[Dispute]:
+        """What customers' banks have taken back in the last so many days, of any charge."""
         ...
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ GATEWAY = (
     "refund-refused",
     "refund-pending",
     "refund-fails",
+    "chargeback",
 )
 MAIL = ("greylist", "4xx", "5xx", "drop", "slow", "drip")
 SMS = ("429", "401", "500", "lost-answer", "refused", "slow", "drip")

@@ -286,6 +286,9 @@ def test_a_charge_that_the_customer_s_bank_took_back_is_not_refunded_too(
 ) -> None:
     charge = gateway.charge(charge_key(order), token(Outcome.DISPUTED), 1250, "USD")
     assert charge.approved
+    assert gateway.find(charge_key(order)) == charge
+    (dispute,) = gateway.disputes(1.0)
+    assert (dispute.key, dispute.charge_id, dispute.amount) == (charge_key(order), charge.id, 1250)
     with pytest.raises(RequestRefused):
         gateway.refund(refund_key(order), charge.id, 1250)
 
@@ -363,6 +366,7 @@ def test_a_ledger_that_cannot_be_reached_is_an_unavailable_gateway(approved: str
         "find_refund": lambda: away.find_refund("k"),
         "refunds_of": lambda: away.refunds_of("ch-x"),
         "abandon": lambda: away.abandon("k"),
+        "disputes": lambda: away.disputes(1.0),
     }
     with ThreadPoolExecutor(len(calls)) as pool:
         made = {name: pool.submit(call) for name, call in calls.items()}

@@ -52,7 +52,8 @@ class RefundView(View):
 
 
 class PaymentView(View):
-    """A payment as it is in this service's books, with the refunds that were asked for of it."""
+    """A payment as it is in this service's books, with the refunds that were asked for of it. `disputed` is how much of
+    it the customer's bank has taken back by itself."""
 
     order_id: str
     state: Annotated[str, extensible(State)]
@@ -63,6 +64,7 @@ class PaymentView(View):
     reason: str | None
     created_at: datetime
     updated_at: datetime
+    disputed: int | None
     refunds: Annotated[list[RefundView], BeforeValidator(lambda found: found or [])]
 
 

@@ -62,3 +62,17 @@ class RequestedRefundRow(Tables, table=True):
     reference: str | None = Field(default=None, sa_type=Text)
     created_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})
     updated_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})
+
+
+class DisputeRow(Tables, table=True):
+    """Money of a charge that the customer's bank has taken back by itself, by the gateway's id of that."""
+
+    __tablename__ = "dispute"
+    __table_args__ = (Index("dispute_order", "order_id"),)
+
+    id: str = Field(primary_key=True, sa_type=Text)
+    order_id: str = Field(sa_type=Text)
+    charge_id: str = Field(sa_type=Text)
+    amount: int = Field(sa_type=BigInteger)
+    currency: str = Field(sa_type=Text)
+    noticed_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})

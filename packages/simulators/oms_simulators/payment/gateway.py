@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 
 from oms_gateway.cards import Card, Token
-from oms_gateway.contract import ABANDONED, Charge, Refund, RefundStatus
+from oms_gateway.contract import ABANDONED, Charge, Dispute, Refund, RefundStatus
 from oms_gateway.errors import CardRefused, GatewayClosed, GatewayUnavailable, OutcomeUnknown, RequestRefused
 from oms_simulators.failures import Failures
 from oms_simulators.payment.ledger import Ledger
@@ -48,7 +48,7 @@ class SimulatedGateway:
         reason = outcome.value if outcome.declined else None
         fresh = Charge(_name("ch", outcome), not outcome.declined, amount, currency, reason)
         charge = self._ledger.charge(key, fresh)
-        if outcome is Outcome.DISPUTED:
+        if outcome is Outcome.DISPUTED or self.failures.take("chargeback"):
             self._ledger.take_back(key)
         self._answer(lost=outcome is Outcome.LOST_ANSWER and charge == fresh)
         if charge.reason != ABANDONED and (charge.amount, charge.currency) != (amount, currency):
@@ -85,6 +85,11 @@ class SimulatedGateway:
         """See Gateway.refunds_of."""
         self._enter()
         return self._ledger.refunds_of(charge_id)
+
+    def disputes(self, days: float) -> Sequence[Dispute]:
+        """See Gateway.disputes."""
+        self._enter()
+        return self._ledger.disputes(days)
 
     def _enter(self) -> None:
         """What every call may meet."""

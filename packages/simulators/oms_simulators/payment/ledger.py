@@ -15,7 +15,7 @@ from psycopg.rows import kwargs_row
 from psycopg_pool import ConnectionPool
 
 from oms_chassis.sessions import BoundedConnection, Limits, arguments
-from oms_gateway.contract import Charge, Refund, RefundStatus
+from oms_gateway.contract import Charge, Dispute, Refund, RefundStatus
 from oms_gateway.errors import GatewayUnavailable, OutcomeUnknown, RequestRefused
 from oms_simulators.payment import statements
 
@@ -85,6 +85,14 @@ class Ledger:
             connection.cursor(row_factory=kwargs_row(_refund)) as cursor,
         ):
             return cursor.execute(statements.REFUNDS_OF, {"charge_id": charge_id}).fetchall()
+
+    def disputes(self, days: float) -> list[Dispute]:
+        """The charges that were taken back in so many days. Raises GatewayUnavailable."""
+        with (
+            self._connection(GatewayUnavailable) as connection,
+            connection.cursor(row_factory=kwargs_row(Dispute)) as cursor,
+        ):
+            return cursor.execute(statements.DISPUTES, {"days": round(days)}).fetchall()
 
     def record_first_attempt(self, key: str) -> bool:
         """Whether this is the first call with the key to a card whose first call fails. Raises GatewayUnavailable."""

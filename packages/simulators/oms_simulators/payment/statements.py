@@ -58,6 +58,10 @@ TAKE_BACK: LiteralString = """
 UPDATE gateway_simulator.charge SET taken_back_at = clock_timestamp() WHERE key = %(key)s AND approved
 RETURNING id, approved, amount, currency, reason
 """
+DISPUTES: LiteralString = """
+SELECT 'dp-' || id AS id, key, id AS charge_id, amount, currency FROM gateway_simulator.charge
+WHERE taken_back_at > now() - make_interval(days => %(days)s) ORDER BY taken_back_at
+"""
 FIND_CHARGE: LiteralString = (
     "SELECT id, approved, amount, currency, reason FROM gateway_simulator.charge WHERE key = %(key)s"
 )

@@ -34,7 +34,7 @@ WHERE p.order_id = r.order_id
 _ROW = f"""{names(PaymentRow)}, (
     SELECT json_agg(refund ORDER BY created_at, refund_id) FROM requested_refund refund
     WHERE refund.order_id = payment.order_id
-) AS refunds"""
+) AS refunds, (SELECT sum(amount)::bigint FROM dispute WHERE dispute.order_id = payment.order_id) AS disputed"""
 _OPEN = """
 SELECT order_id FROM requested_refund
 WHERE state <> 'SUCCEEDED' AND (%(reason)s::text IS NULL OR reason = %(reason)s)
@@ -104,7 +104,7 @@ def states(database: Database, orders: Sequence[str]) -> dict[str, str]:
 
 def retentions(days: float | None) -> Sequence[Retention]:
     """Payments that move no money any more."""
-    return of_orders("payment", "updated_at", days, ended=_ENDED, also=("requested_refund",))
+    return of_orders("payment", "updated_at", days, ended=_ENDED, also=("requested_refund", "dispute"))
 
 
 def _payment(row: Row[Any]) -> Payment:

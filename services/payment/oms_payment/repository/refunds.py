@@ -13,7 +13,9 @@ _REQUEST = ("refund_id", "order_id", "amount", "currency")
 _ASKED = (*_REQUEST, "state", "reason")
 _OUTCOME = ("refund_id", "state", "reason", "reference")
 _LOCK_PAYMENTS = """
-SELECT order_id, state, amount, currency, charge_id FROM payment
+SELECT order_id, state, amount, currency, charge_id,
+    (SELECT coalesce(sum(amount), 0)::bigint FROM dispute WHERE dispute.order_id = payment.order_id) AS disputed
+FROM payment
 WHERE order_id = ANY(%(orders)s) ORDER BY order_id FOR UPDATE
 """
 # A statement of its own after the lock, which then sees what everybody before has given.
@@ -39,7 +41,7 @@ class Books:
     def __init__(self, payments: Rows, refunds: Rows) -> None:
         self._payments = {row.order_id: row for row in payments}
         self.refunds = {row.refund_id: row for row in refunds}
-        self._given = dict.fromkeys(self._payments, 0)
+        self._given = {row.order_id: row.disputed for row in payments}  # what has gone back already
         for row in refunds:
             self.give(row.order_id, 0 if row.state == "FAILED" else row.amount)
 

@@ -1,0 +1,36 @@
+"""What customers' banks take back by themselves: the gateway is asked for it every so often, and it is written down.
+
+Nothing of it is refunded, too: no refund that is asked for later is made of what was taken back.
+"""
+
+from functools import partial
+
+from prometheus_client import CollectorRegistry, Counter
+
+from oms_chassis.db import Database
+from oms_chassis.runtime.threads import Task
+from oms_chassis.telemetry.logs import logger
+from oms_gateway import Gateway
+from oms_payment.repository import disputes as repository
+
+log = logger(__name__)
+
+DAYS = 30.0  # that are asked for each time: whatever was away meanwhile, nothing is missed
+
+
+def task(gateway: Gateway, database: Database, every: float, registry: CollectorRegistry) -> Task:
+    """Looks for disputes every so many seconds."""
+    noticed = Counter(
+        "oms_payment_disputes_total", "Charges that customers' banks have taken back by themselves", registry=registry
+    )
+    return Task("disputes", partial(look, gateway, database, noticed), every)
+
+
+def look(gateway: Gateway, database: Database, noticed: Counter) -> None:
+    """Write down the disputes that are new. Raises GatewayError."""
+    found = gateway.disputes(DAYS)
+    with database.transaction() as transaction:
+        new = repository.insert(transaction, found)
+    for row in new:
+        noticed.inc()
+        log.error("charge_disputed", order_id=row.order_id, dispute_id=row.id)

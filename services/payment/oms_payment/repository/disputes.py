@@ -1,0 +1,21 @@
+"""What customers' banks have taken back, by the gateway's id of it."""
+
+from collections.abc import Iterable
+
+from oms_chassis.db import Rows, Transaction
+from oms_chassis.tables import names, typed
+from oms_gateway import Dispute, charge_key
+from oms_payment.tables import DisputeRow
+
+_COLUMNS = ("id", "order_id", "charge_id", "amount", "currency")
+_INSERT = f"""
+INSERT INTO dispute ({names(DisputeRow, *_COLUMNS)})
+SELECT {names(DisputeRow, *_COLUMNS)} FROM json_to_recordset(%(rows)s::json) AS r({typed(DisputeRow, *_COLUMNS)})
+ON CONFLICT (id) DO NOTHING RETURNING id, order_id
+"""
+
+
+def insert(transaction: Transaction, disputes: Iterable[Dispute]) -> Rows:
+    """Write those that are new; the `id` and the `order_id` of each of these."""
+    rows = ({**vars(one), "order_id": one.key.removesuffix(charge_key(""))} for one in disputes)
+    return transaction.run_rows(_INSERT, rows)
