@@ -5,6 +5,7 @@ import smtplib
 import socket
 import ssl
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -27,6 +28,27 @@ class Connection(smtplib.SMTP):
 
     patience = 600.0
     in_doubt = False  # whether a mail went out whole, and was not answered
+    _recipient = ""
+    _ahead = 0  # commands that went out with the one before them
+
+    def deliver(self, sender: str, recipient: str, mail: bytes, options: Sequence[str]) -> None:
+        """Send a mail. What is no yes is raised, as sendmail does; the connection is of no more use then."""
+        self._recipient, self._ahead = recipient, 0
+        self.sendmail(sender, recipient, mail, options)
+
+    def putcmd(self, cmd: str, args: str = "") -> None:
+        """Send a command. Where the server takes that, RCPT and DATA go out with MAIL (RFC 2920): two waits less.
+
+        If MAIL or RCPT is refused, nothing follows: a server that has said yes to DATA all the same gets no mail.
+        """
+        if self._ahead:
+            self._ahead -= 1
+            return
+        if cmd == "mail" and self.has_extn("pipelining"):
+            args, self._ahead = f"{args}\r\nrcpt TO:{smtplib.quoteaddr(self._recipient)}\r\ndata", 2
+            self.send(f"{cmd} {args}\r\n".encode(self.command_encoding))
+        else:
+            super().putcmd(cmd, args)
 
     def data(self, msg: Any) -> tuple[int, bytes]:
         """Send the mail; the server's answer to it."""

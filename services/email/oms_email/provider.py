@@ -59,7 +59,7 @@ class SmtpProvider:
         options = [] if recipient.isascii() else ["SMTPUTF8"]
         self._busy.add(smtp)
         try:
-            smtp.sendmail(self._from, recipient, mail, options)
+            smtp.deliver(self._from, recipient, mail, options)
         except BaseException:
             connection.hang_up(smtp)
             raise

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from aiosmtpd.smtp import SMTP, Envelope
+from aiosmtpd.smtp import SMTP, Envelope, Session
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -18,7 +18,7 @@ from oms_simulators.failures import Failures
 from oms_simulators.mailcatcher import failing
 from oms_simulators.mailcatcher.mails import Mails
 from oms_simulators.mailcatcher.record import Kind
-from oms_simulators.mailcatcher.smtp import Session
+from oms_simulators.mailcatcher.smtp import Receiver
 from oms_simulators.mailcatcher.texts import Texts
 
 BODY_LIMIT = 64 * 1024
@@ -61,6 +61,13 @@ class MailCatcher:
         """Do something with the store of this kind."""
         return await asyncio.get_running_loop().run_in_executor(self._threads[kind], work, *arguments)
 
+    async def handle_EHLO(  # noqa: N802 - aiosmtpd's
+        self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        """What it offers: a client need not wait for each answer before it sends the next command."""
+        session.host_name = hostname
+        return [*responses[:-1], "250-PIPELINING", responses[-1]]
+
     async def handle_DATA(self, server: SMTP, _session: object, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's
         """Take a mail that came by SMTP."""
         recipient = ",".join(envelope.rcpt_tos)
@@ -99,7 +106,7 @@ def create_app(folder: Path, host: str, smtp_port: int) -> Starlette:
         app.state.failures = catcher.failures
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
-            lambda: Session(catcher, hostname="mailcatcher", enable_SMTPUTF8=True, loop=loop), host, smtp_port
+            lambda: Receiver(catcher, hostname="mailcatcher", enable_SMTPUTF8=True, loop=loop), host, smtp_port
         )
         yield
         server.close()

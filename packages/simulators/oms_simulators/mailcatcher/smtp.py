@@ -7,8 +7,8 @@ from aiosmtpd.smtp import SMTP
 _PLAIN = re.compile(r"<([0-9A-Za-z.+_-]{1,64}@[0-9A-Za-z.-]{1,255})>[ \t]*(.*)", re.DOTALL)
 
 
-class Session(SMTP):
-    """A client's. The library makes a class and a parse tree for each address, a fifth of what a mail costs here."""
+class Receiver(SMTP):
+    """The server side of a connection. The library makes a parse tree of each address: a fifth of a mail."""
 
     def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
         plain = _PLAIN.fullmatch(arg)
