@@ -99,7 +99,7 @@ def write(transaction: Transaction, changed: Changed, metrics: OrderMetrics) -> 
         return
     orders.save(transaction, changed)
     _publish(transaction, (order for order, _ in changed), again=False)
-    metrics.count(step for _, steps in changed for step in steps)
+    metrics.count(changed)
 
 
 def _publish(transaction: Transaction, cancelled: Iterable[Order], *, again: bool) -> None:

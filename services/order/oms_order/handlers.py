@@ -70,7 +70,7 @@ def update_catalogue(transaction: Transaction, events: list[Event[ItemUpdated]])
 def _report(
     metrics: OrderMetrics, fact: Fact, changed: Sequence[tuple[Order, list[Step]]], traces: Mapping[str, str | None]
 ) -> None:
-    metrics.count(step for _, steps in changed for step in steps)
+    metrics.count(changed)
     for order, _ in changed:
         about = {"order_id": order.id, "status": order.status, **tracing.field(traces[order.id])}
         if not isinstance(order.status, Status):

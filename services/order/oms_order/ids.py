@@ -23,6 +23,11 @@ def first_id(since: datetime) -> UUID:
     return UUID(int=max(milliseconds, 0) << 80 & (1 << 128) - 1)
 
 
+def age(order_id: str) -> float:
+    """Seconds since the order was accepted, as its id has it; never negative, whatever the clocks of two pods say."""
+    return max(0.0, time.time() - (UUID(order_id).int >> 80) / 1000)
+
+
 def parse(text: str) -> UUID | None:
     """The id that a text spells in its usual form, if it does."""
     try:

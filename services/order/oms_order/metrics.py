@@ -1,12 +1,15 @@
 """What the Order Service measures beyond what the chassis does."""
 
 from collections import Counter as Tally
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from oms_order.domain import Fact, Status, Step
+from oms_order import ids
+from oms_order.domain import Fact, Order, Status, Step
 from oms_order.refunds import RefundStatus
+
+_UNTIL_CONFIRMED = (0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 
 
 class OrderMetrics:
@@ -49,6 +52,12 @@ class OrderMetrics:
             registry=registry,
         )
         self.waiting = Gauge("oms_orders_waiting", "Orders that wait to be written", registry=registry)
+        self.confirmation = Histogram(
+            "oms_order_confirmation_seconds",
+            "Time from the acceptance of an order until it was CONFIRMED",
+            buckets=_UNTIL_CONFIRMED,
+            registry=registry,
+        )
         for status in Status:
             self.orders.labels(status)
         for refund in RefundStatus:
@@ -57,7 +66,11 @@ class OrderMetrics:
             self.contradictions.labels(fact)
             self.unknown.labels(fact)
 
-    def count(self, steps: Iterable[Step]) -> None:
-        """Count the statuses that orders have reached."""
-        for status, count in Tally(step.status for step in steps).items():
+    def count(self, changed: Iterable[tuple[Order, Sequence[Step]]]) -> None:
+        """Count the statuses that orders have reached, and the time that those took which are now CONFIRMED."""
+        reached = [(order.id, step.status) for order, steps in changed for step in steps]
+        for status, count in Tally(status for _, status in reached).items():
             self.orders.labels(status).inc(count)
+        for order_id, status in reached:
+            if status is Status.CONFIRMED:
+                self.confirmation.observe(ids.age(order_id))

@@ -26,7 +26,7 @@ def catch_up(database: Database, metrics: OrderMetrics) -> None:
         behind = orders.lock(transaction, orders.left_behind(transaction, MOST))
         changed = [order.apply([]) for order in behind.values()]
         orders.save(transaction, [(order, steps) for order, steps in changed if steps])
-    metrics.count(step for _, steps in changed for step in steps)
+    metrics.count(changed)
 
 
 def tasks(database: Database, metrics: OrderMetrics, limit: float) -> list[Task]:

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -204,3 +205,17 @@ def test_orders_are_counted_by_the_step_that_holds_them(service: Any, consuming:
     for step, unfinished, stuck in (("relay", 1, 1), ("payment", 1, 1), ("inventory", 2, 1), ("refund", 1, 1)):
         assert consuming.value("oms_orders_unfinished", step=step) == unfinished
         assert consuming.value("oms_orders_stuck", step=step) == stuck
+
+
+def test_the_time_from_acceptance_to_confirmed_is_measured_once(service: Any, consuming: Consuming) -> None:
+    quick, declined, placed = (place(service) for _ in range(3))
+    slow = str(UUID(int=UUID(placed).int - (20_000 << 80)))  # twenty seconds older: ids begin with their milliseconds
+    service.database.execute("UPDATE orders SET id = %(slow)s WHERE id = %(placed)s", slow=slow, placed=placed)
+    consuming.consume(topics.PAYMENT_COMPLETED, slow, quick)
+    assert consuming.value("oms_order_confirmation_seconds_count") == 0
+    consuming.consume(topics.INVENTORY_UPDATED, slow, quick)
+    consuming.consume(topics.INVENTORY_UPDATED, slow, quick)  # the same again
+    consuming.consume(topics.PAYMENT_FAILED, declined)
+    assert consuming.value("oms_order_confirmation_seconds_count") == 2
+    assert consuming.value("oms_order_confirmation_seconds_bucket", le="10.0") == 1
+    assert consuming.value("oms_order_confirmation_seconds_bucket", le="30.0") == 2
