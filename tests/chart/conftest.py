@@ -14,6 +14,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 from support.apiserver import serving
+from support.promtool import Rules
 
 from oms_chassis.db import Database
 from oms_chassis.runtime.service import Components, Context
@@ -196,6 +197,12 @@ def promtool(helm: Any) -> str:
     if os.environ.get("OMS_PROMTOOL_REQUIRED"):
         pytest.fail(f"{missing}; OMS_PROMTOOL_REQUIRED says that it must be there")
     pytest.skip(missing)
+
+
+@pytest.fixture
+def rules(promtool: str, tmp_path: Path) -> Callable[..., Rules]:
+    """The rules of a rendering, to be tried."""
+    return lambda rendered, *only: Rules(promtool, tmp_path, rendered, only)
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,11 @@
 """The alerts in Prometheus' own rule engine: each fires for its cause, and all are silent while all is well."""
 
-import subprocess
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import yaml
+from support.promtool import Labels, Rules, Series, series
 
 from oms_contracts.topics import SERVICES
 
@@ -14,19 +13,9 @@ pytestmark = pytest.mark.timeout(2000)  # promtool may have to be built first
 
 CHART = Path(__file__).parents[2] / "charts" / "oms"
 ON = {"serviceMonitor.enabled": True, "prometheusRule.enabled": True}
-HERE = {"namespace": "shop", "release": "oms"}
-ASKED = "40m"
 NONE, ONE, GROWING = "0x100", "1x100", "0+30x100"  # a sample each 30 seconds, for 50 minutes
 HAPPENED = "0x60 1x40"  # ten minutes before we ask
 NEVER: None = None  # the series is not there at all
-
-Series = Mapping[str, str | None]
-Labels = Mapping[str, str]
-
-
-def series(metric: str, **labels: str) -> str:
-    """A series as Prometheus writes it; of this installation unless labels say otherwise."""
-    return metric + "{" + ",".join(f'{key}="{value}"' for key, value in sorted({**HERE, **labels}.items())) + "}"
 
 
 def of_pod(service: str, number: int = 0, **labels: str) -> dict[str, str]:
@@ -65,6 +54,18 @@ def healthy_pod(service: str, number: int) -> dict[str, str]:
     }
 
 
+def posted(status: str, le: str | None = None) -> str:
+    """How many POSTs to /order were answered so, or how many of them within `le` seconds."""
+    labels = {**of_pod("order"), "method": "POST", "route": "/order", "status": status}
+    return series(f"oms_http_request_seconds_{'bucket' if le else 'count'}", **labels, **({"le": le} if le else {}))
+
+
+def confirmed(le: str | None = None) -> str:
+    """How many orders were confirmed, or how many of them within `le` seconds."""
+    labels = {**of_pod("order"), **({"le": le} if le else {})}
+    return series(f"oms_order_confirmation_seconds_{'bucket' if le else 'count'}", **labels)
+
+
 def healthy() -> dict[str, str]:
     """What Prometheus knows of an installation where all is well."""
     found: dict[str, str] = {}
@@ -86,9 +87,8 @@ def healthy() -> dict[str, str]:
         series("oms_unknown_order_events_total", **order, fact="paid"): NONE,
         series("oms_messages_total", **sms, channel="sms", kind="confirmed", state="sent"): GROWING,
         series("oms_messages_total", **sms, channel="sms", kind="confirmed", state="failed"): NONE,
-        series("oms_http_request_seconds_count", **order, method="POST", status="202"): GROWING,
-        series("oms_http_request_seconds_bucket", **order, method="POST", le="0.1"): GROWING,
-        series("oms_http_request_seconds_bucket", **order, method="POST", le="+Inf"): GROWING,
+        **{posted(status="202", le=le): GROWING for le in (None, "0.1", "0.5", "+Inf")},
+        **{confirmed(le): GROWING for le in (None, "10.0", "+Inf")},
     }
     for claim in CLAIMS:
         found |= {volume("available", claim): "50x100", volume("capacity", claim): "100x100"}
@@ -131,6 +131,11 @@ def happened(metric: str, alert: str, by: str, **labels: str) -> Iterable[Case]:
         yield Case(f"{metric} {how}", {series(metric, **labels): values}, [(alert, own)])
     long_ago = {series(metric, **labels): "0x10 1x90"}
     yield Case(f"{metric} grew half an hour ago", long_ago, [])
+
+
+def burning(slo: str) -> list[tuple[str, Labels]]:
+    """So much at once fires both."""
+    return [("OmsSloBurningFast", {"slo": slo}), ("OmsSloBurningSlowly", {"slo": slo})]
 
 
 CASES = [
@@ -272,17 +277,15 @@ CASES = [
     ),
     Case(
         "answers are 5xx",
-        {series("oms_http_request_seconds_count", **of_pod("order"), method="POST", status="500"): "0+2x100"},
-        [("OmsHttpErrors", {"service": "order"})],
+        {posted(status="500"): "0+2x100"},
+        [("OmsHttpErrors", {"service": "order"}), *burning("placing-availability")],
     ),
     Case(
         "answers are slow",
-        {
-            series("oms_http_request_seconds_bucket", **of_pod("order"), method="POST", le="0.1"): NONE,
-            series("oms_http_request_seconds_bucket", **of_pod("order"), method="POST", le="1.0"): GROWING,
-        },
-        [("OmsHttpSlow", {"service": "order"})],
+        {posted("202", "0.1"): NONE, posted("202", "0.5"): NONE, posted("202", "1.0"): GROWING},
+        [("OmsHttpSlow", {"service": "order"}), *burning("placing-latency")],
     ),
+    Case("orders are confirmed late", {confirmed("10.0"): "0+20x100"}, burning("confirmation")),
     *(
         Case(
             f"the volume {claim} is full",
@@ -322,45 +325,6 @@ def elsewhere(place: Labels) -> Series:
         series("oms_dead_letters_total", **order, topic="t"): HAPPENED,
         series("up", **order): NONE,
     }
-
-
-class Rules:
-    """The chart's rules, and promtool to try them."""
-
-    def __init__(self, promtool: str, folder: Path, rendered: Any) -> None:
-        self._promtool = promtool
-        self._folder = folder
-        groups = rendered.of("PrometheusRule")["oms"]["spec"]["groups"]
-        self.rules: list[dict[str, Any]] = groups[0]["rules"]
-        self.file = folder / "rules.yaml"
-        self.file.write_text(yaml.safe_dump({"groups": groups}))
-
-    def firing(self, alert: str, own: Labels) -> str:
-        """A firing alert, as Prometheus keeps it."""
-        severity = next(one["labels"]["severity"] for one in self.rules if one["alert"] == alert)
-        return series("ALERTS", alertname=alert, alertstate="firing", severity=severity, **own)
-
-    def fire(self, given: Series, fires: Iterable[tuple[str, Labels]]) -> None:
-        """Fail unless exactly these alerts fire with these series."""
-        expected = [{"labels": self.firing(alert, own), "value": 1} for alert, own in fires]
-        test = {
-            "interval": "30s",
-            "input_series": [{"series": one, "values": values} for one, values in given.items() if values],
-            "promql_expr_test": [{"expr": 'ALERTS{alertstate="firing"}', "eval_time": ASKED, "exp_samples": expected}],
-        }
-        suite = {"rule_files": [str(self.file)], "evaluation_interval": "30s", "tests": [test]}
-        (file := self._folder / "test.yaml").write_text(yaml.safe_dump(suite))
-        done = self.run("test", "rules", str(file))
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [self._promtool, *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-
-
-@pytest.fixture
-def rules(promtool: str, tmp_path: Path) -> Callable[[Any], Rules]:
-    return lambda rendered: Rules(promtool, tmp_path, rendered)
 
 
 def test_prometheus_takes_the_rules_and_their_texts(render: Any, rules: Callable[[Any], Rules]) -> None:
@@ -412,7 +376,8 @@ def test_what_operators_measure_is_watched(
 
 
 def test_every_alert_has_a_case(render: Any) -> None:
-    names = {one["alert"] for one in render(ON).of("PrometheusRule")["oms"]["spec"]["groups"][0]["rules"]}
+    (alerts, *_) = render(ON).of("PrometheusRule")["oms"]["spec"]["groups"]
+    names = {one["alert"] for one in alerts["rules"]}
     assert names == {alert for case in CASES for alert, _ in case.fires}
 
 

@@ -38,6 +38,9 @@ ELSEWHERE = {
     "kafka_server_replicamanager_underreplicatedpartitions": TARGET - {"service"},
     "kafka_controller_kafkacontroller_offlinepartitionscount": TARGET - {"service"},
     "cnpg_pg_replication_lag": TARGET - {"service"},
+    # https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/workload/cronjob-metrics.md
+    "kube_cronjob_created": {"namespace", "cronjob"},
+    "kube_cronjob_status_last_successful_time": {"namespace", "cronjob"},
 }
 OPERATED = {
     "prometheusRule.enabled": True,
@@ -45,6 +48,8 @@ OPERATED = {
     "database.mode": "cnpg",
     "kafka.strimzi.metrics": True,
 }
+BACKED_UP = {"prometheusRule.enabled": True, "database.embedded.backup.enabled": True}
+SELECTOR = r"\b(?<!:)([a-z_][a-z0-9_:]+)\{([^}]*)\}"
 QUEUES = {"payment": {"charge", "refund", "requested-refund"}, "sms": {"sms"}, "email": {"email"}}
 
 
@@ -80,7 +85,7 @@ def test_every_metric_is_on_a_dashboard_or_in_an_alert_or_there_is_a_reason(
 
 
 @pytest.fixture(scope="module")
-def labels(registries: dict[str, CollectorRegistry]) -> dict[str, set[str]]:
+def labels(render: Any, registries: dict[str, CollectorRegistry]) -> dict[str, set[str]]:
     """The labels of every metric that some service measures, with those that scraping adds."""
     found = {name: set(own) for name, own in ELSEWHERE.items()}
     for registry in registries.values():
@@ -90,14 +95,21 @@ def labels(registries: dict[str, CollectorRegistry]) -> dict[str, set[str]]:
                 own = (*(own or ()), *(label for sample in metric.samples for label in sample.labels))
             for name in names:
                 found.setdefault(name, set(TARGET)).update(own or (), ("le",) if name.endswith("_bucket") else ())
-    return found
+    recorded = (one["record"] for one in rules(render(OPERATED)) if "record" in one)
+    return {**found, **{name: {"namespace", "release", "slo"} for name in recorded}}
+
+
+def rules(rendered: Any) -> Iterator[dict[str, Any]]:
+    """The alerts, and what is recorded."""
+    for group in rendered.of("PrometheusRule")["oms"]["spec"]["groups"]:
+        yield from group["rules"]
 
 
 def expressions(render: Any) -> Iterator[tuple[str, str]]:
     """What every panel, every variable of a dashboard and every alert asks for, by its name."""
     rendered = render(OPERATED)
-    for one in rendered.of("PrometheusRule")["oms"]["spec"]["groups"][0]["rules"]:
-        yield one["alert"], one["expr"]
+    for one in (*rules(rendered), *rules(render(BACKED_UP))):
+        yield one.get("alert") or one["record"], one["expr"]
     for config in (one for name, one in rendered.of("ConfigMap").items() if "dashboard" in name):
         board = json.loads(next(iter(config["data"].values())))
         for variable in board["templating"]["list"]:
@@ -113,7 +125,7 @@ def test_what_is_asked_for_has_the_labels_that_it_is_asked_by(render: Any, label
     count = 0
     for name, expression in expressions(render):
         bare = re.sub(r'"[^"]*"', '""', expression)
-        selectors = re.findall(r"\b([a-z_][a-z0-9_]+)\{([^}]*)\}", bare) or [(bare.split("(")[-1].rstrip(")"), "")]
+        selectors = re.findall(SELECTOR, bare) or [(bare.split("(")[-1].rstrip(")"), "")]
         common: set[str] = set()
         for metric, matchers in selectors:
             assert metric in labels, name
@@ -127,7 +139,7 @@ def test_what_is_asked_for_has_the_labels_that_it_is_asked_by(render: Any, label
 
 def test_every_panel_shows_one_installation(render: Any) -> None:
     for name, expression in expressions(render):
-        for metric, matchers in re.findall(r"\b([a-z_][a-z0-9_]+)\{([^}]*)\}", expression):
+        for metric, matchers in re.findall(SELECTOR, expression):
             if ": $" in name or ": " not in name:
                 continue
             assert 'namespace="$namespace"' in matchers, name

@@ -20,9 +20,12 @@ ELSEWHERE = {
     "kubelet_volume_stats_capacity_bytes",
     "container_cpu_usage_seconds_total",
     "container_memory_working_set_bytes",
+    "kube_cronjob_created",
+    "kube_cronjob_status_last_successful_time",
 }
 ON = {"serviceMonitor.enabled": True, "prometheusRule.enabled": True}
 OPERATED = {**ON, "database.mode": "cnpg", "kafka.strimzi.metrics": True}
+BACKED_UP = {**ON, "database.embedded.backup.enabled": True}
 
 
 @pytest.fixture(scope="module")
@@ -42,26 +45,33 @@ def measured(render: Any) -> set[str]:
 
 def asked_for(expression: str) -> set[str]:
     """The metrics that an expression names: words before a selector."""
-    return set(re.findall(r"\b([a-z][a-z0-9_]+)\{", expression))
+    return set(re.findall(r"\b(?<!:)([a-z][a-z0-9_:]+)\{", expression))
 
 
 def alerts(rendered: Any) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = next(iter(rendered.of("PrometheusRule").values()))["spec"]["groups"][0]["rules"]
-    return found
+    return [one for one in rules(rendered) if "alert" in one]
+
+
+def rules(rendered: Any) -> list[dict[str, Any]]:
+    """The alerts, and what is recorded."""
+    groups = next(iter(rendered.of("PrometheusRule").values()))["spec"]["groups"]
+    return [one for group in groups for one in group["rules"]]
 
 
 def test_alerts_ask_for_metrics_that_exist(render: Any, measured: set[str]) -> None:
-    for alert in alerts(render(ON)):
-        names = asked_for(alert["expr"])
-        assert names, alert["alert"]
-        assert names <= measured | ELSEWHERE, alert["alert"]
+    all_rules = rules(render(BACKED_UP))
+    recorded = {one["record"] for one in all_rules if "record" in one}
+    for one in all_rules:
+        names = asked_for(one["expr"])
+        assert names, one
+        assert names <= measured | recorded | ELSEWHERE, one
 
 
 def test_every_alert_links_to_a_page_that_exists_and_every_page_has_an_alert(render: Any) -> None:
-    rendered = render({**OPERATED, "prometheusRule.runbooks": "https://docs.example.com/runbooks/"})
+    address = {"prometheusRule.runbooks": "https://docs.example.com/runbooks/"}
     pages = {path.name for path in (ROOT / "docs" / "runbooks").glob("Oms*.md")}
     linked = set()
-    for alert in alerts(rendered):
+    for alert in (*alerts(render({**OPERATED, **address})), *alerts(render({**BACKED_UP, **address}))):
         assert alert["annotations"]["runbook_url"] == f"https://docs.example.com/runbooks/{alert['alert']}.md"
         linked.add(f"{alert['alert']}.md")
     assert linked == pages
@@ -91,12 +101,14 @@ def test_an_alert_can_be_left_out(render: Any) -> None:
 
 
 def test_alerts_watch_this_release_alone(render: Any) -> None:
-    for alert in alerts(render(ON, name="oms-b")):
-        for selector in re.findall(r"(\w+)\{([^}]*)\}", alert["expr"]):
-            own = '"(data-)?oms-b-(' if "kubelet" in selector[0] else 'release="oms-b"'
-            assert 'namespace="shop"' in selector[1], alert["alert"]
-            assert own in selector[1], alert["alert"]
-        assert not re.search(r"SCOPE|NAMESPACE|SERVICE|VOLUMES", alert["expr"] + alert["annotations"]["summary"])
+    by_name = {"kubelet": '"(data-)?oms-b-(', "kube_cronjob": 'cronjob="oms-b-backup"'}
+    for one in rules(render(BACKED_UP, name="oms-b")):
+        for selector in re.findall(r"(\w+)\{([^}]*)\}", one["expr"]):
+            own = next((how for what, how in by_name.items() if selector[0].startswith(what)), 'release="oms-b"')
+            assert 'namespace="shop"' in selector[1], one
+            assert own in selector[1], one
+        said = one["expr"] + one.get("annotations", {}).get("summary", "")
+        assert not re.search(r"SCOPE|NAMESPACE|SERVICE|VOLUMES|BACKUP|OVERDUE|SECONDS", said)
 
 
 def test_alerts_of_two_installations_are_two_alerts(render: Any) -> None:
@@ -113,13 +125,14 @@ def test_what_is_scraped_bears_the_labels_that_alerts_select_by(render: Any) -> 
 
 def test_dashboards_are_labelled_and_ask_for_metrics_that_exist(render: Any, measured: set[str]) -> None:
     found = [one for name, one in render().of("ConfigMap").items() if "dashboard" in name]
+    recorded = {one["record"] for one in rules(render(ON)) if "record" in one}
     assert len(found) == 3
     for one in found:
         assert one["metadata"]["labels"]["grafana_dashboard"] == "1"
         dashboard = json.loads(next(iter(one["data"].values())))
         for panel in dashboard["panels"]:
             for target in panel["targets"]:
-                assert asked_for(target["expr"]) <= measured | ELSEWHERE, panel["title"]
+                assert asked_for(target["expr"]) <= measured | recorded | ELSEWHERE, panel["title"]
                 assert 'namespace="$namespace"' in target["expr"]
 
 

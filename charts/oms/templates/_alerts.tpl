@@ -1,9 +1,11 @@
-{{/* Which of the operators' pods are scraped, as JSON. */}}
+{{/* What is there to be watched that is not always there, as JSON. */}}
 {{- define "oms.measured" -}}
 {{- $on := .Values.serviceMonitor.enabled -}}
 {{- $strimzi := .Values.kafka.strimzi -}}
 {{- dict "kafka" (and $on (eq .Values.kafka.mode "strimzi") $strimzi.createCluster $strimzi.metrics)
-      "postgres" (and $on (eq .Values.database.mode "cnpg")) | toJson -}}
+      "postgres" (and $on (eq .Values.database.mode "cnpg"))
+      "backup" (and (eq .Values.database.mode "embedded") .Values.database.embedded.backup.enabled)
+      "slo" (not (empty (include "oms.slo.recorded" . | fromJsonArray))) | toJson -}}
 {{- end -}}
 
 {{/* All services, as alternatives of a regular expression. */}}
@@ -39,7 +41,9 @@ A regular expression for the claims of this release and no other, whose name may
 {{- $scope := printf "%s, release=%q" $namespace $root.Release.Name -}}
 {{- $volumes := include "oms.alerts.volumes" (list $root (include "oms.fullname" $root)) -}}
 {{- $services := include "oms.alerts.services" $root -}}
-{{- index . 1 | replace "VOLUMES" $volumes | replace "SCOPE" $scope | replace "NAMESPACE" $namespace | replace "SERVICES" $services
+{{- $overdue := include "oms.scalar" $root.Values.database.embedded.backup.overdueHours -}}
+{{- index . 1 | replace "VOLUMES" $volumes | replace "BACKUP" (printf "%s-backup" (include "oms.fullname" $root))
+      | replace "OVERDUE" $overdue | replace "SCOPE" $scope | replace "NAMESPACE" $namespace | replace "SERVICES" $services
       | replace "SERVICE" (index . 2) -}}
 {{- end -}}
 
@@ -78,4 +82,26 @@ the last empty where the alert is not one of each service
     {{- with $root.Values.prometheusRule.runbooks }}
     runbook_url: {{ printf "%s/%s.md" (trimSuffix "/" .) $alert.alert | quote }}
     {{- end }}
+{{- end -}}
+
+{{/* The objectives of which a burn rate is recorded, as JSON; none without the order service, which measures. */}}
+{{- define "oms.slo.recorded" -}}
+{{- $found := list -}}
+{{- range $slo := .Files.Get "files/slos.yaml" | fromYamlArray -}}
+{{- $asked := get $.Values.slo $slo.value -}}
+{{- if and (gt (float64 $asked.objective) 0.0) (hasKey (include "oms.services" $ | fromJson) "order") -}}
+{{- $found = append $found (merge (dict "objective" $asked.objective "seconds" (default 0 (get $asked "seconds"))) $slo) -}}
+{{- end -}}
+{{- end -}}
+{{- $found | toJson -}}
+{{- end -}}
+
+{{/* By how much the share of what is not good exceeds what the objective allows: (list root slo window) */}}
+{{- define "oms.slo.expr" -}}
+{{- $slo := index . 1 -}}
+{{- $bound := printf "%s([.]0)?" (include "oms.scalar" $slo.seconds) -}}
+{{- $all := printf "sum by (namespace, release) (rate(%s[%s]))" $slo.all (index . 2) -}}
+{{- $good := printf "sum by (namespace, release) (rate(%s[%s]))" ($slo.good | replace "SECONDS" $bound) (index . 2) -}}
+{{- $burn := printf "(1 - (%s or 0 * %s) / %s) / ((100 - %s) / 100)" $good $all $all (include "oms.scalar" $slo.objective) -}}
+{{- include "oms.alerts.text" (list (index . 0) $burn "") -}}
 {{- end -}}

@@ -1,0 +1,57 @@
+"""The chart's rules in Prometheus' own rule engine: promtool evaluates them over series that a test makes up."""
+
+import subprocess
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+HERE = {"namespace": "shop", "release": "oms"}
+STEP, ASKED = "30s", "40m"  # between two samples, and two evaluations; when we ask what fires
+
+Series = Mapping[str, str | None]
+Labels = Mapping[str, str]
+
+
+def series(metric: str, **labels: str) -> str:
+    """A series as Prometheus writes it; of this installation unless labels say otherwise."""
+    return metric + "{" + ",".join(f'{key}="{value}"' for key, value in sorted({**HERE, **labels}.items())) + "}"
+
+
+class Rules:
+    """The rules of a rendering, or those of these alerts and all that is recorded, and promtool to try them."""
+
+    def __init__(self, promtool: str, folder: Path, rendered: Any, only: Collection[str] = ()) -> None:
+        self._promtool = promtool
+        self._folder = folder
+        groups = [
+            {**group, "rules": [one for one in group["rules"] if not only or "record" in one or one["alert"] in only]}
+            for group in rendered.of("PrometheusRule")["oms"]["spec"]["groups"]
+        ]
+        self.alerts: list[dict[str, Any]] = [one for group in groups for one in group["rules"] if "alert" in one]
+        self.file = folder / "rules.yaml"
+        self.file.write_text(yaml.safe_dump({"groups": groups}))
+
+    def firing(self, alert: str, own: Labels) -> str:
+        """A firing alert, as Prometheus keeps it."""
+        severity = next(one["labels"]["severity"] for one in self.alerts if one["alert"] == alert)
+        return series("ALERTS", alertname=alert, alertstate="firing", severity=severity, **own)
+
+    def fire(self, given: Series, fires: Iterable[tuple[str, Labels]], asked: str = ASKED, step: str = STEP) -> None:
+        """Fail unless exactly these alerts fire with these series."""
+        expected = [{"labels": self.firing(alert, own), "value": 1} for alert, own in fires]
+        test = {
+            "interval": step,
+            "input_series": [{"series": one, "values": values} for one, values in given.items() if values],
+            "promql_expr_test": [{"expr": 'ALERTS{alertstate="firing"}', "eval_time": asked, "exp_samples": expected}],
+        }
+        suite = {"rule_files": [str(self.file)], "evaluation_interval": step, "tests": [test]}
+        (file := self._folder / "test.yaml").write_text(yaml.safe_dump(suite))
+        done = self.run("test", "rules", str(file))
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run promtool; nothing is checked."""
+        command = [self._promtool, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
