@@ -26,4 +26,4 @@ OMS_SKIP_BUILD=1 scripts/kind-up.sh
 forward oms-inventory 9090 OMS_INVENTORY_URL
 forward oms-mailcatcher 8025 OMS_MAILCATCHER_URL
 OMS_URL=http://localhost:8080 .venv/bin/pytest tests/e2e "$@"
-.venv/bin/pytest tests/chart tests/cluster "$@"
+.venv/bin/pytest tests/chart tests/cluster --ignore tests/cluster/long "$@"

@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -95,11 +95,17 @@ class Cluster:
         self.helm("upgrade", RELEASE, str(CHART), "--reuse-values", *(f"--set={one}" for one in values))
         self.await_ready()
 
+    def upgrade_json(self, values: Mapping[str, Any]) -> None:
+        """The same with values that are more than words."""
+        given = (f"--set-json={name}={json.dumps(value)}" for name, value in values.items())
+        self.helm("upgrade", RELEASE, str(CHART), "--reuse-values", *given)
+        self.await_ready()
+
     @contextlib.contextmanager
-    def forwarded(self, target: str, port: int) -> Iterator[str]:
+    def forwarded(self, target: str, port: int, namespace: str = NAMESPACE) -> Iterator[str]:
         """A port of a pod or service on this machine, as host:port."""
         local = free_port()
-        command = ["kubectl", "--context", CONTEXT, "--namespace", NAMESPACE, "port-forward", target, f"{local}:{port}"]
+        command = ["kubectl", "--context", CONTEXT, "--namespace", namespace, "port-forward", target, f"{local}:{port}"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
             try:
                 assert process.stdout is not None
