@@ -86,7 +86,7 @@ EXTERNAL = {
     **{f"services.{one}.database.existingSecret": f"{one}-db" for one in SERVICES},
 }
 MODES = {
-    "embedded": {"database.mode": "embedded", "kafka.mode": "embedded"},
+    "embedded": {"database.mode": "embedded", "kafka.mode": "embedded", "database.embedded.backup.enabled": True},
     "operators": {"database.mode": "cnpg", "kafka.mode": "strimzi"},
     "external": {"database.mode": "external", "kafka.mode": "external", **EXTERNAL},
 }
