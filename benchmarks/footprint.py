@@ -11,15 +11,19 @@ from pathlib import Path
 from statistics import median
 from uuid import uuid4
 
+import httpx
 from support.chassis import eventually
 from support.cluster import Cluster
 from support.load import mix, post
+from support.orders import ended
 
 from benchmarks.report import machine
 from oms_contracts.topics import SERVICES
 
 _ROOT = Path(__file__).parent.parent
+LOST = {"Kafka": "oms-kafka-0", "the order service's database": "oms-order-postgres-0"}
 SETTLED = 90.0  # seconds after which the metrics server's figures are of a system at rest
+RECOVERED = 300.0  # seconds after which nobody waits any more
 
 
 def main() -> int:
@@ -33,6 +37,7 @@ def main() -> int:
     post(cluster.url, mix(int(options.rate * options.seconds)), spread=options.seconds)
     loaded = cluster.memory()
     update = rolling_update(cluster, options.rate, options.seconds)
+    recovered = {what: recovery_seconds(cluster, pod) for what, pod in LOST.items()}
     parts = [
         "# Footprint on Kubernetes",
         (
@@ -46,6 +51,11 @@ def main() -> int:
             "the start of its migration's container included."
         ),
         f"Rolling update of all services under {options.rate:.0f} orders/s: **{update} requests failed**.",
+        (
+            "From the deletion of a pod until an order is CONFIRMED that is sent then, until it is accepted: "
+            + ", ".join(f"{what} **{seconds:.0f} s**" for what, seconds in recovered.items())
+            + "."
+        ),
         "## Images\n\n" + table(("image", "MB"), [(name, f"{size / 1e6:.0f}") for name, size in image_sizes().items()]),
         "## Memory\n\n" + memory_table(idle, loaded, options.rate),
     ]
@@ -84,6 +94,16 @@ def rolling_update(cluster: Cluster, rate: float, seconds: float) -> int:
     outcome = post(cluster.url, orders, spread=seconds, meanwhile=lambda: cluster.upgrade(mark))
     cluster.verify(outcome.answers)
     return sum(outcome.refusals.values())
+
+
+def recovery_seconds(cluster: Cluster, pod: str) -> float:
+    """Seconds from the deletion of a pod until an order is CONFIRMED that is sent once it is gone."""
+    began = time.monotonic()
+    cluster.kubectl("delete", "pod", pod)  # returns when it is gone
+    outcome = post(cluster.url, mix(1))
+    with httpx.Client(base_url=cluster.url, timeout=20.0) as client:
+        ended(client, outcome.answers[0].order_id, RECOVERED)
+    return time.monotonic() - began
 
 
 def image_sizes() -> dict[str, int]:
