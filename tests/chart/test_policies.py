@@ -157,6 +157,10 @@ def test_a_service_reaches_its_own_database_and_no_other(render: Any) -> None:
         assert allowed(rendered, source, "mailcatcher") == (source in {"email", "sms"})
 
 
+def test_kafkas_own_tools_reach_it_from_its_pod_as_the_runbooks_have_it(render: Any) -> None:
+    assert allowed(render({"kafka.mode": "embedded"}), "kafka", "kafka")
+
+
 def test_services_reach_providers_only_where_they_are_set(render: Any) -> None:
     everywhere = {"ports": [{"protocol": "TCP", "port": 1, "endPort": 65535}]}
     rendered = render({"notifications.smtp.host": "smtp.example.com"})
