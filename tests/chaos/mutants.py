@@ -82,8 +82,8 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "a transaction that fails counts as processed": Mutant(
         f"{_CHASSIS}/messaging/consumer.py",
-        "            _settle(source, turn)\n            self._wait_for_repair",
-        "            turn.finish(turn.records)\n            _settle(source, turn)\n            self._wait_for_repair",
+        "            _settle(source, turn)\n            self._fall_behind",
+        "            turn.finish(turn.records)\n            _settle(source, turn)\n            self._fall_behind",
         _during("silence", "payment-database"),
     ),
     "the relay deletes before it sends": Mutant(
@@ -136,8 +136,8 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "each attempt at a refund has a key of its own": Mutant(
         f"{_PAYMENT}/jobs/refunding.py",
-        "    key = refund_key(order.order_id)\n    if attempts",
-        "    key = f\"{refund_key(order.order_id)}:{__import__('uuid').uuid4()}\"\n    if attempts",
+        "        made = _find(gateway, key) if order.noted",
+        "        key = f\"{key}:{__import__('uuid').uuid4()}\"\n        made = _find(gateway, key) if order.noted",
         _crashed("payment"),
     ),
     "a charge that nobody wants any more is kept": Mutant(
@@ -204,7 +204,7 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "a refund is not published": Mutant(
         f"{_PAYMENT}/jobs/refunding.py",
-        "    outbox.emit(transaction, [_event(*results[payment.order_id]) for payment in payments])",
+        "    outbox.emit(transaction, [_event(one, *results[one.order_id]) for one in payments])",
         "    outbox.emit(transaction, [])",
     ),
     "the last event of each batch is not sent": Mutant(

@@ -137,4 +137,4 @@ def test_what_waits_is_counted_up_to_a_limit_and_named_by_its_keys(database: Dat
     assert outbox.pending(database, 5) == 0
     _put(database, "one", "two", "three")
     assert (outbox.pending(database, 2), outbox.pending(database, 5)) == (2, 3)
-    assert {row.key for row in database.execute(outbox.UNSENT_KEYS)} == {"key"}
+    assert {row.key for row in database.execute(outbox.UNSENT_KEYS)} == {b"key"}

@@ -83,7 +83,7 @@ PAYMENT: dict[str, tuple[dict[str, object], str, str]] = {
     "a cvv as a number": ({"cvv": 987}, "wrong-type", "paymentDetails.cvv"),
     "month 13": ({"expiryDate": "13/22"}, "bad-expiry", "paymentDetails.expiryDate"),
     "month 0": ({"expiryDate": "00/22"}, "bad-expiry", "paymentDetails.expiryDate"),
-    "a year of four digits": ({"expiryDate": "02/2022"}, "bad-length", "paymentDetails.expiryDate"),
+    "a year of four digits": ({"expiryDate": "02/2022"}, "bad-expiry", "paymentDetails.expiryDate"),
     "an expiry with a line break": ({"expiryDate": "2/22\n"}, "bad-expiry", "paymentDetails.expiryDate"),
     "a holder of whom nothing is seen": ({"name": "\u2800\ufe0f\u115f"}, "bad-text", "paymentDetails.name"),
     "no holder": ({"name": ""}, "bad-length", "paymentDetails.name"),
