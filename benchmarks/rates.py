@@ -3,12 +3,11 @@
 import asyncio
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from statistics import median
 
 import httpx
 
@@ -85,8 +84,3 @@ def _lone(client: httpx.Client) -> float:
             return (last - first).total_seconds()
         time.sleep(LOOK)
     raise TimeoutError(f"{path} was not confirmed within {TERMINAL_SECONDS} s")
-
-
-def middle(seconds: Sequence[float]) -> float:
-    """The median, in milliseconds."""
-    return 1000 * median(seconds)

@@ -1,14 +1,13 @@
 """The picture of who publishes what to whom: a Mermaid flowchart, written between two marks in Markdown pages."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 
+from oms_contracts import marks
 from oms_contracts.topics import SERVICES, TOPICS
 
 BEGIN = "<!-- events: begin; `make contracts` writes what follows -->"
 END = "<!-- events: end -->"
-_MARKED = re.compile(f"(?<={re.escape(BEGIN)}\n).*?(?={re.escape(END)})", re.DOTALL)
 
 # What is no topic: the world around the services.
 OUTSIDE = (
@@ -28,9 +27,7 @@ def flowchart() -> str:
 
 def drawn(page: str) -> str:
     """The page with today's flowchart between its marks. Raises ValueError if it does not have both, once."""
-    if (page.count(BEGIN), page.count(END)) != (1, 1) or not _MARKED.search(page):
-        raise ValueError(f"needs the lines {BEGIN} and {END}, in this order and once")
-    return _MARKED.sub(lambda _: f"\n```mermaid\n{flowchart()}```\n\n", page)
+    return marks.replaced(page, BEGIN, END, f"\n```mermaid\n{flowchart()}```\n\n")
 
 
 def _arrows() -> Iterator[str]:

@@ -84,7 +84,7 @@ def _request(transaction: Transaction, order: Order, body: RefundBody, caller: C
         "actor": caller.subject,
     }
     (row,) = repository.insert(transaction, refund)
-    step = _step(row, RefundStatus.PENDING, row.reason)
+    step = _step(row.order_id, row.id, RefundStatus.PENDING, row.reason)
     repository.write_steps(transaction, [{**step, "actor": caller.subject}])
     outbox.emit(transaction, [_requested(row, content)])
     return RefundView.of(row).model_dump_json(exclude_none=True)
@@ -133,7 +133,7 @@ def settle(metrics: OrderMetrics, status: RefundStatus, transaction: Transaction
     metrics.refunds.labels(status).inc(len(news))
     failures = {row.id: getattr(outcomes[row.id].data, "reason", None) for row in news}
     repository.settle(transaction, [{"id": id_, "status": status, "failure": failures[id_]} for id_ in failures])
-    repository.write_steps(transaction, [_step(row, status, failures[row.id]) for row in news])
+    repository.write_steps(transaction, [_step(row.order_id, row.id, status, failures[row.id]) for row in news])
     if status is RefundStatus.SUCCEEDED:
         outbox.emit(transaction, _refunded(transaction, news, outcomes))
 
@@ -160,20 +160,13 @@ def tasks(database: Database, metrics: OrderMetrics, stuck: float, days: float |
     ]
 
 
-def _step(row: Row[Any], status: RefundStatus, note: str | None) -> dict[str, object]:
-    return {"order_id": row.order_id, "refund_id": row.id, "refund_status": status, "note": note, "actor": None}
+def _step(order_id: str, refund_id: str, status: RefundStatus, note: str | None) -> dict[str, object]:
+    return {"order_id": order_id, "refund_id": refund_id, "refund_status": status, "note": note, "actor": None}
 
 
 def _step_of_order(event: Outcome, status: RefundStatus) -> dict[str, object]:
     """All the money of an order that is being cancelled was to go back: nobody asked for that by a refund's id."""
-    reason = getattr(event.data, "reason", None)
-    return {
-        "order_id": event.subject,
-        "refund_id": event.subject,
-        "refund_status": status,
-        "note": reason,
-        "actor": None,
-    }
+    return _step(event.subject, event.subject, status, getattr(event.data, "reason", None))
 
 
 def _requested(row: Row[Any], content: Row[Any]) -> tuple[Topic, Event[Any]]:
