@@ -22,4 +22,11 @@ async def order(body: dict[str, Any]) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), access_log=False, log_level="warning")
+    uvicorn.run(
+        app,
+        host="127.0.0.1",
+        port=int(sys.argv[1]),
+        access_log=False,
+        log_level="warning",
+        timeout_keep_alive=620,  # as the order service: the generator keeps its connections
+    )
