@@ -12,6 +12,7 @@ import pytest
 import structlog.testing
 from support.chassis import eventually
 
+from oms_chassis import pacing
 from oms_chassis.db import Database, Transaction
 from oms_chassis.jobs import dead, leases, listing, settling, worker
 from oms_chassis.jobs import queue as jobs
@@ -86,6 +87,16 @@ def test_each_job_is_called_and_settled_once(database: Database, metrics: Metric
         eventually(lambda: is_empty(database))
     assert called == Counter(ids)
     assert seen(database) == dict.fromkeys(ids, 1)
+
+
+def test_a_job_that_comes_after_a_quiet_time_is_settled_as_soon_as_its_call_ends(
+    database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pacing, "SHORTEST", 60.0)
+    monkeypatch.setattr(pacing, "LONGEST", 60.0)
+    with running(job_queue(lambda _: Done()), database, metrics):
+        put(database, "job")
+        eventually(lambda: is_empty(database))
 
 
 @pytest.mark.parametrize("table", ["job", "seen"])

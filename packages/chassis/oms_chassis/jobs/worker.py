@@ -6,7 +6,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from oms_chassis import pacing
 from oms_chassis.db import Database
 from oms_chassis.failures import is_of_the_schema, is_unavailable
 from oms_chassis.heartbeat import beat
@@ -15,6 +14,7 @@ from oms_chassis.jobs.leases import give_back, renew
 from oms_chassis.jobs.queue import Done, Job, JobQueue, Outcome, Paused, Retry, Waiting, claim
 from oms_chassis.jobs.settling import Call, Settlement
 from oms_chassis.jobs.underway import CallsUnderWay
+from oms_chassis.pacing import Pace
 from oms_chassis.telemetry import spans, tracing
 from oms_chassis.telemetry.logs import logger
 from oms_chassis.telemetry.metrics import Metrics
@@ -37,7 +37,7 @@ class Worker:
         self._settlement = Settlement(job_queue, database, metrics)
         self.name = f"{job_queue.name}-jobs"
         self._wake = database.signals.event(job_queue.name)
-        self._stopping = threading.Event()
+        self._stopping, self._pace = threading.Event(), Pace()
         self._flying: dict[Future[Call | None], Job] = {}
         self._landed: list[Call] = []
         self._unbegun: list[Job] = []
@@ -65,7 +65,7 @@ class Worker:
                     continue
                 self._breaker.show()
                 if busy:
-                    self._stopping.wait(pacing.pause(time.monotonic() - began))
+                    self._stopping.wait(self._pace.pause(began))
                 else:
                     self._wake.wait(min(IDLE, self._renew_every))
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from oms_chassis import pacing
 from oms_chassis.db import Database
 from oms_chassis.heartbeat import beat
 from oms_chassis.messaging import inbox
@@ -18,6 +17,7 @@ from oms_chassis.messaging.faults import is_systemic, name
 from oms_chassis.messaging.processing import Deduplicate, Handle, Processor, Subscription
 from oms_chassis.messaging.streams import BATCH, Damage, Partition, Record, Source, StreamUnavailable
 from oms_chassis.messaging.turn import Turn
+from oms_chassis.pacing import Pace
 from oms_chassis.telemetry.logs import logger
 from oms_chassis.telemetry.metrics import Metrics
 
@@ -49,7 +49,7 @@ class Consumer:
     ) -> None:
         self._connect, self._metrics = connect, metrics
         self._processor = Processor(service, database, subscriptions, metrics, deduplicate)
-        self._stopping = self._processor.stopping
+        self._stopping, self._pace = self._processor.stopping, Pace()
         self._observed = 0.0
         self._failures = 0  # of connecting, since a broker last answered
         self._pauses = 0  # in a row
@@ -121,7 +121,7 @@ class Consumer:
         self._resume()
         _settle(source, turn)
         if len(turn.records) < BATCH:
-            self._stopping.wait(pacing.pause(time.monotonic() - began))
+            self._stopping.wait(self._pace.pause(began))
         else:
             self._fall_behind()
 

@@ -18,11 +18,11 @@ from typing import Any
 from sqlalchemy import Connection, Row
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from oms_chassis import pacing
 from oms_chassis.db import Database, Rows, execute
 from oms_chassis.heartbeat import beat
 from oms_chassis.messaging import outbox
 from oms_chassis.messaging.streams import BATCH, RecordRefused, Sink, StreamUnavailable, TopicRefused
+from oms_chassis.pacing import Pace
 from oms_chassis.telemetry.logs import logger
 from oms_chassis.telemetry.metrics import Metrics
 
@@ -41,7 +41,7 @@ class Relay:
     def __init__(self, database: Database, sink: Sink, metrics: Metrics, topics: Iterable[str] = ()) -> None:
         self._database, self._sink, self._metrics = database, sink, metrics
         self._wake = database.signals.event("outbox")
-        self._stopping = threading.Event()
+        self._stopping, self._pace = threading.Event(), Pace()
         self._refused: dict[str, float] = {}  # topics, and when to try them again
         self._acknowledged: list[int] = []  # rows that were sent, and are not deleted yet
         for topic in topics:
@@ -92,7 +92,7 @@ class Relay:
                 return
             if sent:
                 idle = QUICK
-                self._stopping.wait(pacing.pause(time.monotonic() - began))
+                self._stopping.wait(self._pace.pause(began))
             else:
                 idle = min(idle * 2, IDLE)
                 self._wake.wait(idle)
