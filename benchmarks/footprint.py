@@ -17,7 +17,7 @@ from support.cluster import Cluster
 from support.load import mix, post
 from support.orders import ended
 
-from benchmarks.report import machine
+from benchmarks import machine
 from oms_contracts.topics import SERVICES
 
 _ROOT = Path(__file__).parent.parent
@@ -42,8 +42,8 @@ def main() -> int:
         "# Footprint on Kubernetes",
         (
             f"Written by `{' '.join(['scripts/footprint.sh', *sys.argv[1:]])}` on {datetime.now(UTC):%Y-%m-%d}; "
-            f"machine: {machine()}, with the load generator and a cluster of one node on it. The chart's kind values: "
-            "embedded Kafka, an embedded Postgres server for each service, one replica of each service."
+            f"machine: {machine.describe()}, with the load generator and a cluster of one node on it. The chart's kind "
+            "values: embedded Kafka, an embedded Postgres server for each service, one replica of each service."
         ),
         f"`make kind-up`, with the images built: **{made:.0f} s** from no cluster to an answer through the Ingress.",
         (

@@ -1,13 +1,10 @@
 """The figures as a page: ratios within one run of the benchmark, and the machine that it ran on."""
 
-import os
-import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from statistics import median
 
-import psutil
-
+from benchmarks import machine
 from benchmarks.rates import AtRate
 from benchmarks.runs import Result
 
@@ -30,9 +27,9 @@ def page(results: Sequence[Result], steady: Mapping[float, AtRate], lone: Sequen
     parts = [
         "# Performance",
         (
-            f"Written by `{command}` on {datetime.now(UTC):%Y-%m-%d}; machine: {machine()}. The load generator, the "
-            "Postgres servers, Kafka, the mail catcher and the services share it. Compare the ratios, not the "
-            "absolute figures, with what you measure elsewhere."
+            f"Written by `{command}` on {datetime.now(UTC):%Y-%m-%d}; machine: {machine.describe()}. The load "
+            "generator, the Postgres servers, Kafka, the mail catcher and the services share it. Compare the "
+            "ratios, not the absolute figures, with what you measure elsewhere."
         ),
         *(_comparison(results) if results else ()),
         "## POST /order at a fixed rate (open model)",
@@ -82,12 +79,6 @@ def _ratios(build: str, results: Sequence[Result]) -> str:
 
 def _together(run: Result) -> float:
     return sum(run.cpu.values())
-
-
-def machine() -> str:
-    """Cores, processor and memory."""
-    memory = psutil.virtual_memory().total / 2**30
-    return f"{os.cpu_count()} cores ({platform.machine()}), {memory:.0f} GiB, Python {platform.python_version()}"
 
 
 def throughput_table(results: Sequence[Result]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.report import machine
+from benchmarks import machine
 from benchmarks.scale.figures import Figure, table
 from oms_contracts import marks
 
@@ -18,4 +18,4 @@ def write(path: Path, figures: Sequence[Figure]) -> None:
 
 
 def _block(figures: Sequence[Figure]) -> str:
-    return f"\n{table(figures)}\n\nMeasured on {datetime.now(UTC):%Y-%m-%d}; machine: {machine()}.\n\n"
+    return f"\n{table(figures)}\n\nMeasured on {datetime.now(UTC):%Y-%m-%d}; machine: {machine.describe()}.\n\n"
