@@ -24,7 +24,9 @@ class Orders(ThreadingHTTPServer):
     def __init__(self, status: int = 200, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), _Answers)
         self.status = status
+        self.refusals = 0  # orders that are asked to come again, before one is taken
         self.placed: list[dict[str, Any]] = []
+        self.keys: list[str | None] = []
 
 
 class _Answers(BaseHTTPRequestHandler):
@@ -34,12 +36,17 @@ class _Answers(BaseHTTPRequestHandler):
         self._answer({"status": "CONFIRMED"})
 
     def do_POST(self) -> None:
-        self.server.placed.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        order = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.keys.append(self.headers["Idempotency-Key"])
+        if len(self.server.keys) <= self.server.refusals:
+            self._answer({"type": "/problems/catalogue-empty"}, 503)
+            return
+        self.server.placed.append(order)
         self._answer({"id": "1", "status": "PENDING"})
 
-    def _answer(self, found: Any) -> None:
+    def _answer(self, found: Any, status: int | None = None) -> None:
         body = json.dumps(found).encode()
-        self.send_response(self.server.status)
+        self.send_response(status or self.server.status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -74,6 +81,13 @@ def run(rendered: Any, orders: Orders) -> str:
 def test_it_orders_where_everything_is_caught(render: Any, orders: Orders) -> None:
     assert "is CONFIRMED" in run(render(), orders)
     assert len(orders.placed) == 1
+
+
+def test_it_comes_again_when_it_is_asked_to(render: Any, orders: Orders) -> None:
+    orders.refusals = 2
+    assert "is CONFIRMED" in run(render(), orders)
+    assert len(orders.placed) == 1
+    assert (len(orders.keys), len(set(orders.keys)), None in orders.keys) == (3, 1, False)
 
 
 def test_it_waits_until_a_policy_lets_it_out(render: Any) -> None:

@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 import httpx
 
-from oms_cli.client import Json, Refused, Unreachable, check
+from oms_cli.answers import Refused, Unreachable, check
+from oms_cli.client import Json
 from oms_contracts.topics import SERVICES
 from oms_platform import tokens
 from oms_platform.addresses import HOST, Addresses

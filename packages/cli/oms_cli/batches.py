@@ -7,7 +7,8 @@ from typing import Annotated, TypeVar
 import typer
 from rich.text import Text
 
-from oms_cli.client import Json, Refused
+from oms_cli.answers import Refused
+from oms_cli.client import Json
 from oms_cli.output import out
 
 T = TypeVar("T")

@@ -3,33 +3,20 @@
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
+from uuid import uuid4
 
 import httpx
 
+from oms_cli.answers import Refused, check, too_slow, unreachable
 from oms_platform.addresses import Addresses
 from oms_platform.running import Running
-from oms_servers.errors import LocalError
 
 Json = dict[str, Any]
 STREAM_SECONDS = 300.0  # how long an order's timeline is followed
 CATALOGUE_SECONDS = 20.0  # the catalogue reaches a fresh order service by events, a moment after it is ready
-
-
-class Refused(LocalError):
-    """The service answered with a problem, of this HTTP status."""
-
-    status = 0
-
-
-class Unreachable(LocalError):
-    """Nothing answers at a URL."""
-
-
-class TooSlow(LocalError):
-    """An order has not come to its end in time."""
 
 
 class Client:
@@ -66,12 +53,13 @@ class Client:
 
     def place_patiently(self, body: Json) -> Json:
         """Place an order on a platform that has only just started, and may not know its catalogue yet."""
-        deadline = time.monotonic() + CATALOGUE_SECONDS
+        deadline, key = time.monotonic() + CATALOGUE_SECONDS, uuid4().hex
         while True:
             try:
-                return self.place(body)
+                return self.place(body, key)
             except Refused as refused:
-                if "item" not in str(refused) or time.monotonic() > deadline:
+                is_early = refused.status == 503 or "item" in str(refused)  # of several items, some come first
+                if not is_early or time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
 
@@ -108,11 +96,11 @@ class Client:
                     if line.startswith("data:"):
                         yield json.loads(line[5:])
                     if time.monotonic() > deadline:
-                        raise _too_slow(order, within)
+                        raise too_slow(order, within)
         except httpx.ReadTimeout as error:
-            raise _too_slow(order, within) from error
+            raise too_slow(order, within) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise _unreachable(self.order) from error
+            raise unreachable(self.order) from error
 
     def item(self, item: str) -> Json:
         """One item with its stock."""
@@ -171,37 +159,9 @@ class Client:
         try:
             response = http.request(method, url, **more)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise _unreachable(url) from error
+            raise unreachable(url) from error
         return check(response).json()
 
 
 def _local(port: int) -> str:
     return f"http://localhost:{port}"
-
-
-def check(response: httpx.Response) -> httpx.Response:
-    if response.is_error:
-        response.read()
-        raise _refused(response)
-    return response
-
-
-def _refused(response: httpx.Response) -> Refused:
-    try:
-        problem: Mapping[str, Any] = response.json()
-    except ValueError:
-        problem = {}
-    title = problem.get("detail") or problem.get("title") or response.reason_phrase
-    fields = [f"{error['field']} {error['message']}" for error in problem.get("errors", [])]
-    refused = Refused(f"{title} ({response.status_code})" + "".join(f"\n  {field}" for field in fields))
-    refused.status = response.status_code
-    return refused
-
-
-def _unreachable(url: str) -> Unreachable:
-    advice = "`make up` starts OMS on this machine; OMS_URL, OMS_INVENTORY_URL and OMS_MAILCATCHER_URL name another"
-    return Unreachable(f"{url} does not answer", advice)
-
-
-def _too_slow(order: str, seconds: float) -> TooSlow:
-    return TooSlow(f"Order {order} has not ended within {seconds:.0f} s", f"`oms order show {order}` shows its steps")

@@ -9,8 +9,9 @@ from rich.console import RenderableType
 
 from oms_cli import show
 from oms_cli.admin import Acting, Admin
+from oms_cli.answers import Refused
 from oms_cli.batches import Yes, confirm
-from oms_cli.client import Json, Refused
+from oms_cli.client import Json
 from oms_cli.messages import CHANNELS
 from oms_cli.options import As, DryRun, Reason, Urls, acting, group
 from oms_cli.output import AsJson, out

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from oms_cli import repairs, sample, show
-from oms_cli.client import Refused
+from oms_cli.answers import Refused
 from oms_cli.stage import RECOVERY_SECONDS, Stage, UnexpectedEnd
 from oms_servers.errors import LocalError
 

@@ -10,7 +10,8 @@ from rich.text import Text
 
 from oms_cli import diagnosis, refund_diagnosis, show
 from oms_cli.admin import Admin
-from oms_cli.client import Json, Refused, Unreachable
+from oms_cli.answers import Refused, Unreachable
+from oms_cli.client import Json
 from oms_cli.diagnosis import Facts, Finding
 from oms_cli.messages import CHANNELS
 from oms_cli.options import PANEL, Limit, Urls, reading

@@ -13,7 +13,8 @@ from oms_chassis.http.identity import apikeys
 from oms_chassis.http.identity.apikeys import NewKey
 from oms_cli import show
 from oms_cli.admin import Admin
-from oms_cli.client import Json, Refused
+from oms_cli.answers import Refused
+from oms_cli.client import Json
 from oms_cli.options import As, DryRun, Reason, Urls, acting, group, reading
 from oms_cli.output import AsJson, out
 from oms_contracts.topics import SERVICES

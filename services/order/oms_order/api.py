@@ -68,6 +68,7 @@ Looks = Annotated[Caller, Depends(Needs("orders:read"))]
         problems.BadIdempotencyKey,
         problems.IdempotencyKeyReused,
         problems.Busy,
+        problems.CatalogueEmpty,
         Unavailable,
         OutcomeUnknown,
     ),

@@ -6,13 +6,17 @@ all items are compared by their versions every few minutes, whatever the times s
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from oms_chassis.db import Database, Rows
 from oms_chassis.http.deadlines import within
+from oms_chassis.telemetry.logs import logger
 from oms_order.metrics import OrderMetrics
+from oms_order.problems import CatalogueEmpty
 from oms_order.repository import items
+
+log = logger(__name__)
 
 CHUNK = 5_000  # rows that one statement returns
 LEAST = 60.0  # seconds that a look goes back at least
@@ -42,15 +46,21 @@ class Catalogue:
         limits = database.limits
         self._window = max(LEAST, limits.statement + limits.lock + limits.idle_in_transaction)
         self._read_at, self._compared_at = time.monotonic(), float("-inf")
+        self._is_reported = False
         self.items: dict[str, CatalogueItem] = {}
+        metrics.catalogue_items.set_function(lambda: len(self.items))
         metrics.catalogue_age.set_function(lambda: time.monotonic() - self._read_at)
 
     async def find(self, ids: Iterable[str], seconds: float = 5.0) -> dict[str, CatalogueItem]:
-        """The items of these ids, as far as there are any. TimeoutError if the database does not say so in time."""
+        """The items of these ids, as far as there are any. Raises CatalogueEmpty while there is none at all, and
+        TimeoutError if the database does not say so in time."""
         wanted = list(ids)
         missing = [id_ for id_ in wanted if id_ not in self.items]
         if missing:
-            self._update(await within(seconds, items.named, self._database, missing))
+            found = await within(seconds, self._look_up, missing)
+            if found is None:
+                raise self._empty()
+            self._update(found)
         return {id_: self.items[id_] for id_ in wanted if id_ in self.items}
 
     def refresh(self) -> float:
@@ -65,6 +75,19 @@ class Catalogue:
             self._compare(recent)
         self._read_at = began
         return max(self._every, SHARE * (time.monotonic() - began))
+
+    def _look_up(self, ids: Sequence[str]) -> Rows | None:
+        """The items of these ids; None if there are no items at all. That is asked first: what comes meanwhile is then
+        found."""
+        if not self.items and not items.are_there(self._database):
+            return None
+        return items.named(self._database, ids)
+
+    def _empty(self) -> CatalogueEmpty:
+        if not self._is_reported:
+            self._is_reported = True
+            log.warning("catalogue_is_empty", missing="itemUpdatedEvent: no item has come from the inventory yet")
+        return CatalogueEmpty()
 
     def _recent(self, now: float) -> Rows | None:
         """The versions of what changed of late; None if all are to be compared, or so many changed."""

@@ -40,6 +40,11 @@ class OrderMetrics:
         self.catalogue_age = Gauge(
             "oms_catalogue_age_seconds", "How old the prices are that this process knows", registry=registry
         )
+        self.catalogue_items = Gauge(
+            "oms_catalogue_items",
+            "Items that this process knows: with none at all, orders are refused with 503",
+            registry=registry,
+        )
         self.refunds = Counter(
             "oms_refunds_total",
             "Refunds of confirmed orders that reached a status (a batch that is tried again counts again)",

@@ -58,6 +58,14 @@ class UnknownItem(Problem):
     status, kind, title = 422, "unknown-item", "There is no such item"
 
 
+class CatalogueEmpty(Problem):
+    """No item has come from the inventory yet, as in the first second of a new installation: nothing was stored, and
+    the same order may be sent again after Retry-After."""
+
+    status, kind, title = 503, "catalogue-empty", "The service knows of no item yet"
+    headers: Mapping[str, str] = {"Retry-After": "1"}
+
+
 class OutOfStock(Problem):
     """The catalogue says that an item is sold out; nothing was charged. The same order may be sent again later."""
 

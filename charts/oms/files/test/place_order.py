@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import uuid
 
 URL, ITEM = os.environ["URL"], os.environ["ITEM"]
 ORDER = {
@@ -21,12 +22,15 @@ ORDER = {
     "paymentDetails": {"name": "Helm Test", "cardNumber": "1234", "expiryDate": "02/22", "cvv": "123"},
 }
 CREDENTIAL, IS_OPEN = os.environ.get("CREDENTIAL"), os.environ["AUTH"] == "none"
+KEY = str(uuid.uuid4())  # the same order, however often it is sent
 deadline = time.monotonic() + float(os.environ["SECONDS"])
 
 
 def ask(path, body):
     request = urllib.request.Request(URL + path, body and json.dumps(body).encode())
     request.add_header("Content-Type", "application/json")
+    if body:
+        request.add_header("Idempotency-Key", KEY)
     if CREDENTIAL:
         request.add_header("Authorization", f"Bearer {CREDENTIAL}")
     with urllib.request.urlopen(request, timeout=10) as answer:
@@ -34,12 +38,16 @@ def ask(path, body):
 
 
 def call(path, body=None):
-    """An answer. What enforces network policies may learn of a pod only after it has started: it tries again until then."""
+    """An answer. What enforces network policies may learn of a pod only after it has started, and a fresh order service
+    of its items: it tries again until then."""
     while True:
         try:
             return ask(path, body)
-        except urllib.error.HTTPError:
-            raise
+        except urllib.error.HTTPError as refused:
+            if refused.code != 503 or time.monotonic() > deadline:
+                raise
+            print(f"{URL} asks to come again: {refused.read().decode(errors='replace')}", flush=True)
+            time.sleep(0.5)
         except urllib.error.URLError as unreachable:
             if time.monotonic() > deadline:
                 sys.exit(f"{URL} cannot be reached: {unreachable.reason}")

@@ -12,6 +12,7 @@ _RECENT = """
 SELECT id, version FROM item WHERE seen_at > now() - make_interval(secs => %(back)s) LIMIT %(limit)s
 """
 _ALL = "SELECT id, version FROM item WHERE id > %(after)s ORDER BY id LIMIT %(limit)s"
+_ANY = "SELECT EXISTS (SELECT FROM item) AS found"
 _NAMED = f"SELECT {names(ItemRow)} FROM item WHERE id = ANY(%(ids)s)"
 _UPDATE = f"""
 INSERT INTO item ({names(ItemRow, without=("seen_at",))})
@@ -31,6 +32,11 @@ def update(transaction: Transaction, items: Iterable[ItemUpdated]) -> None:
 def named(database: Database, ids: Sequence[str]) -> Rows:
     """The items of these ids, as far as there are any."""
     return database.execute(_NAMED, ids=ids)
+
+
+def are_there(database: Database) -> bool:
+    """Whether there is any item."""
+    return bool(database.execute(_ANY)[0].found)
 
 
 def recent(database: Database, back: float, limit: int) -> Rows:
