@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 REPEATS = 12  # beyond the fifth time the server may choose a plan that does not look at the parameters
@@ -27,6 +27,12 @@ def slowest(what: str, bound: float, call: Callable[[], object]) -> Figure:
     """The slowest of several calls but the first, which finds nothing in the caches; in milliseconds."""
     call()
     return Figure(what, max(_milliseconds(call) for _ in range(REPEATS)), bound)
+
+
+def worst(what: str, figures: Sequence[Figure]) -> Figure:
+    """The figure among several of a kind that is the highest, and which one that is."""
+    highest = max(figures, key=lambda one: one.value)
+    return replace(highest, what=f"{what}: the slowest of {len(figures)} ({highest.what})")
 
 
 def typical(call: Callable[[], object], repeats: int = 50) -> float:

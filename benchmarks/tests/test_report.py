@@ -9,7 +9,7 @@ from benchmarks.load import Outcome
 from benchmarks.rates import AtRate
 from benchmarks.runs import Result
 from benchmarks.scale import page
-from benchmarks.scale.figures import Figure
+from benchmarks.scale.figures import Figure, worst
 
 
 def result(build: str, per_second: float, *violations: str, cpu: float = 0.5) -> Result:
@@ -75,3 +75,9 @@ def test_a_page_without_a_place_for_figures_is_not_written(tmp_path: Path) -> No
     written.write_text("# Scaling\n")
     with pytest.raises(ValueError, match="needs the lines"):
         page.write(written, [])
+
+
+def test_of_many_figures_the_highest_is_shown_with_its_name() -> None:
+    some = [Figure("first page", 1.0, 100.0), Figure("last page", 101.0, 100.0), Figure("middle", 2.0, 100.0)]
+    found = worst("orders", some)
+    assert (found.what, found.value, found.holds) == ("orders: the slowest of 3 (last page)", 101.0, False)
