@@ -12,6 +12,7 @@ from pathlib import Path
 from support.proxied import proxied_platform
 
 from chaos import kinds, schedule
+from chaos.cards import ENVIRONMENT
 from chaos.mutants import MUTANTS
 from chaos.page import BUILD, keep_mutant, noticed, percentile
 from chaos.run import Report, run
@@ -73,7 +74,7 @@ def _on_its_own(
     def say(line: str) -> None:
         print(f"chaos: [{time.monotonic() - began:4.0f} s] {line}", flush=True)
 
-    with temporary_folder() as folder, proxied_platform(folder, environment) as proxied:
+    with temporary_folder() as folder, proxied_platform(folder, {**ENVIRONMENT, **environment}) as proxied:
         return run(proxied, rounds, options.seed, options.rate, say, until_broken=until_broken)
 
 
@@ -82,8 +83,10 @@ def _show(report: Report) -> None:
     print(
         f"chaos: seed {report.seed}, {sum(report.faults.values())} faults of {len(report.faults)} kinds, "
         f"{report.accepted} orders accepted, {report.cancelled} cancelled, {report.refused} requests refused, "
-        f"{report.in_doubt} in doubt; slowest answer {report.answered} s; recovery p50 {percentile(ordered, 50)} s, "
-        f"p95 {percentile(ordered, 95)} s, highest {ordered[-1]} s; {len(report.broken)} rules or bounds broken"
+        f"{report.in_doubt} in doubt, {report.refunds} refunds promised, {report.failed} failed, "
+        f"{report.redriven} letters redriven, {report.copies} emails twice; slowest answer {report.answered} s; "
+        f"recovery p50 {percentile(ordered, 50)} s, p95 {percentile(ordered, 95)} s, highest {ordered[-1]} s; "
+        f"{len(report.broken)} rules or bounds broken"
     )
     for line in report.broken[:50]:
         print(f"chaos: broken: {line}")

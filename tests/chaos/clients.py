@@ -1,7 +1,7 @@
 """What customers and shopkeepers do meanwhile, at a steady rate; every answer is kept, and judged at once.
 
-Of ten clients, three ask again until they have an answer, two of them once more after it; three ask once without a key;
-four cancel what they ordered, at any moment of its first seconds.
+Of ten clients, three ask again until they have an answer, two of them once more after it, and the third's order is
+refunded in parts; three ask once without a key; four cancel what they ordered, at any moment of its first seconds.
 """
 
 import asyncio
@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 import httpx
+from invariants import Promised
 from support import load
 from support.load import Outcome
-from support.orders import Body
+from support.orders import DECLINED, Body
 from support.traffic import ANSWER_SECONDS, Background
+
+from chaos import cards, refunds
 
 GIVE_UP = 300.0  # seconds after which a client with a key gives up
 CANCELS_WITHIN = 3.0  # seconds after its acceptance in which an order is cancelled
@@ -24,8 +27,10 @@ _NOT_NOW = {0, 409, *load.RETRIED}
 
 @dataclass
 class Seen(Outcome):
-    """And: the orders whose cancellation was answered with 202, and every answer that nobody should ever get."""
+    """And: the refunds and the cancelled orders whose requests were answered with 202, and every answer that nobody
+    should ever get."""
 
+    refunds: list[Promised] = field(default_factory=list)
     cancelled: set[str] = field(default_factory=set)
     wrong: list[str] = field(default_factory=list)
 
@@ -36,7 +41,7 @@ class Clients(Background[Seen]):
     def __init__(self, url: str, inventory_url: str, rate: float, seed: int) -> None:
         super().__init__(Seen())
         self._url, self._inventory_url, self._rate = url, inventory_url, rate
-        self._rng = random.Random(seed)
+        self._seed, self._rng = seed, random.Random(seed)
 
     async def _send(self) -> None:
         async with load.client_of(self._url, ANSWER_SECONDS) as client, asyncio.TaskGroup() as group:
@@ -48,19 +53,16 @@ class Clients(Background[Seen]):
                 await asyncio.sleep(began + number / self._rate - time.monotonic())
 
     async def _customer(self, client: httpx.AsyncClient, number: int) -> None:
-        order, deadline = self._order(number), time.monotonic() + GIVE_UP
+        order, deadline = order_of(self._seed, number), time.monotonic() + GIVE_UP
         match number % 10:
             case 0 | 1 | 2:
                 await load.post_once(client, order, self.seen)
             case 3 | 4:
                 await self._ask_twice(client, order, deadline)
             case 5:
-                await load.post_until_accepted(client, order, self.seen, deadline)
+                await self._refund(client, order, deadline)
             case _:
                 await self._cancel(client, order, deadline)
-
-    def _order(self, number: int) -> Body:
-        return load.mix(10)[number // 10 % 10]
 
     async def _ask_twice(self, client: httpx.AsyncClient, order: Body, deadline: float) -> None:
         key = uuid4().hex
@@ -68,6 +70,12 @@ class Clients(Background[Seen]):
         again = await load.post_until_accepted(client, order, self.seen, deadline, key)
         if first != again:
             self.seen.wrong.append(f"one key was answered with the orders {first} and {again}")
+
+    async def _refund(self, client: httpx.AsyncClient, order: Body, deadline: float) -> None:
+        order_id = await load.post_until_accepted(client, order, self.seen, deadline)
+        promised, wrong = await refunds.refund(client, order_id, self._rng, deadline)
+        self.seen.refunds += promised
+        self.seen.wrong += wrong
 
     async def _cancel(self, client: httpx.AsyncClient, order: Body, deadline: float) -> None:
         order_id = await load.post_until_accepted(client, order, self.seen, deadline)
@@ -107,3 +115,16 @@ class Clients(Background[Seen]):
                     await client.post(f"/items/{item}/restock", json={"quantity": self._rng.randint(1, 9)})
                 except (httpx.HTTPError, KeyError, ValueError):
                     continue
+
+
+def order_of(seed: int, number: int) -> Body:
+    """What the client of this number orders. Of ten with the same behaviour one is declined, and one asks for more than
+    there is; of the others the card decides."""
+    order = load.mix(10)[number // 10 % 10]
+    if (
+        any(item["quantity"] == load.TOO_MANY for item in order["items"])
+        or order["paymentDetails"]["cardNumber"] == DECLINED
+    ):
+        return order
+    card = cards.number(random.Random(f"{seed}:{number}"), is_refunded=number % 10 == 5)
+    return {**order, "paymentDetails": {**order["paymentDetails"], "cardNumber": card}}

@@ -20,6 +20,7 @@ Block = Callable[[ProxiedPlatform, str], AbstractContextManager[None]]
 DATABASES = tuple(f"{name}-database" for name in SERVICES)
 RECEIVERS = ("smtp", "sms")
 ALL = ("all",)
+_REFUSING = {"payment": "payment", "inventory": "allocation", "sms": "message", "email": "message"}
 _LOCKED = {"order": "orders", "payment": "payment", "inventory": "item", "sms": "job", "email": "job"}
 
 
@@ -62,6 +63,11 @@ def _read_only(proxied: ProxiedPlatform, target: str) -> AbstractContextManager[
 def _locked(proxied: ProxiedPlatform, target: str) -> AbstractContextManager[None]:
     name = target.removesuffix("-database")
     return faults.locked(proxied.platform.databases[name], _LOCKED[name])
+
+
+def _refusing(proxied: ProxiedPlatform, target: str) -> AbstractContextManager[None]:
+    name = target.removesuffix("-database")
+    return faults.refusing_some(proxied.platform.databases[name], _REFUSING[name])
 
 
 def _renamed(proxied: ProxiedPlatform, target: str) -> AbstractContextManager[None]:
@@ -128,6 +134,7 @@ KINDS: Mapping[str, Kind] = {
     "thin line": Kind((*DATABASES, "kafka", *RECEIVERS), _of_proxy(lambda proxy: faults.narrow(proxy, 20_000))),
     "database demoted": Kind(DATABASES, _read_only),
     "table locked": Kind(DATABASES, _locked),
+    "events refused, and redriven": Kind(tuple(f"{name}-database" for name in _REFUSING), _refusing),
     "column missing": Kind(("inventory-database",), _renamed),
     "provider overloaded": Kind(("sms",), _overloaded),
     "poison on every topic": Kind(("kafka",), _poison, letters=poison.letters),

@@ -13,19 +13,27 @@ from invariants.reading import count_copies, count_dead_letters
 from support.deployment import Deployment
 from support.proxied import ProxiedPlatform
 
-from chaos import kinds
+from chaos import cards, kinds
 from chaos.clients import Clients, Seen
+from chaos.operators import Operators, admin_of
 from chaos.schedule import LONGEST, Planned, Round
 
 WARM_UP = 10  # accepted orders before the first fault begins
 SETTLED = 300.0  # seconds until every customer is notified: retries pause for up to 60
 SETTLED_BROKEN = 120.0  # where something is expected not to be
 _NOT_CANCELLED = "SELECT id::text FROM orders WHERE id::text = ANY(%s) AND status <> 'CANCELLED'"
+_FAILED = """
+SELECT refund.id::text, coalesce(failure, 'nothing'), split_part(card_token, '-', 3)
+FROM refund JOIN orders ON orders.id = order_id WHERE refund.status = 'FAILED'
+"""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a run came to. Times are in seconds; `recoveries` are from the end of each round's last fault."""
+    """What a run came to. Times are in seconds; `recoveries` are from the end of each round's last fault.
+
+    `failed` are the refunds that came to nothing, `copies` the emails that came once more.
+    """
 
     seed: int
     rate: float
@@ -38,6 +46,10 @@ class Report:
     answered: float
     recoveries: list[float] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+    refunds: int = 0
+    failed: int = 0
+    redriven: int = 0
+    copies: int = 0
 
     @property
     def is_sound(self) -> bool:
@@ -59,28 +71,16 @@ def run(
     sources: Sources = Deployment.of(platform).sources()  # type: ignore[assignment] # all of it is here
     probe = Probe(platform.url, sources.databases["order"], 2 * RECOVERED)
     ground = _ground(sources, probe)
-    recoveries: list[float] = []
-    with Clients(platform.url, platform.inventory_url, rate, seed) as clients:
-        clients.await_accepted(WARM_UP)
-        for number, planned in enumerate(rounds, 1):
-            names = ", ".join(f"{one.kind} ({one.target})" for one in planned)
-            _suffer(proxied, planned)
-            try:
-                recoveries.append(round(probe.recovery(), 2))
-            except AssertionError:
-                if not until_broken:
-                    raise
-                recoveries.append(2 * RECOVERED)
-                break
-            accepted = len(clients.seen.answers)
-            say(f"round {number} of {len(rounds)}: {names}; recovered in {recoveries[-1]:.1f} s; {accepted} orders")
-        seen = clients.stop()
-    expected = _expected(ground, probe, seen, rounds)
-    broken = [
-        str(one)
-        for one in check_when_quiet(sources, expected=expected, within=SETTLED_BROKEN if until_broken else SETTLED)
-    ]
-    broken += [*seen.wrong, *_too_slow(seen, recoveries), *_not_cancelled(probe, seen)]
+    with Operators(admin_of(proxied, "ann")) as operators:
+        with Clients(platform.url, platform.inventory_url, rate, seed) as clients:
+            clients.await_accepted(WARM_UP)
+            recoveries = _all(proxied, rounds, probe, clients, say, until_broken=until_broken)
+            seen = clients.stop()
+        within = SETTLED_BROKEN if until_broken else SETTLED
+        found = check_when_quiet(sources, expected=_expected(ground, probe, seen, rounds), within=within)
+    failed = probe.rows(_FAILED)
+    broken = [*map(str, found), *seen.wrong, *operators.wrong, *_too_slow(seen, recoveries)]
+    broken += [*_not_cancelled(probe, seen), *_failed_for_nothing(failed)]
     return Report(
         seed=seed,
         rate=rate,
@@ -93,7 +93,36 @@ def run(
         answered=round(seen.slowest, 1),
         recoveries=recoveries,
         broken=broken,
+        refunds=len(seen.refunds),
+        failed=len(failed),
+        redriven=len(operators.redriven),
+        copies=count_copies(sources.mailcatcher or "") - ground.copies,
     )
+
+
+def _all(
+    proxied: ProxiedPlatform,
+    rounds: Sequence[Round],
+    probe: Probe,
+    clients: Clients,
+    say: Callable[[str], None],
+    *,
+    until_broken: bool,
+) -> list[float]:
+    """Let the faults of all rounds happen; how long each recovery took."""
+    recoveries: list[float] = []
+    for number, planned in enumerate(rounds, 1):
+        names = ", ".join(f"{one.kind} ({one.target})" for one in planned)
+        _suffer(proxied, planned)
+        try:
+            recoveries.append(round(probe.recovery(), 2))
+        except AssertionError:
+            if not until_broken:
+                raise
+            return [*recoveries, 2 * RECOVERED]
+        accepted = len(clients.seen.answers)
+        say(f"round {number} of {len(rounds)}: {names}; recovered in {recoveries[-1]:.1f} s; {accepted} orders")
+    return recoveries
 
 
 @dataclass(frozen=True)
@@ -131,8 +160,13 @@ def _expected(ground: _Ground, probe: Probe, seen: Seen, rounds: Sequence[Round]
     for one in (one for planned in rounds for one in planned):
         letters.update(kinds.KINDS[one.kind].letters())
         copies += kinds.copies(one.kind, one.target)
-    answers = [*ground.answers, *probe.placed, *seen.answers]
-    return Expected(answers=answers, unanswered=seen.unanswered, dead_letters=letters, copies=copies)
+    return Expected(
+        answers=[*ground.answers, *probe.placed, *seen.answers],
+        unanswered=seen.unanswered,
+        dead_letters=letters,
+        copies=copies,
+        refunds=seen.refunds,
+    )
 
 
 def _too_slow(seen: Seen, recoveries: Sequence[float]) -> list[str]:
@@ -144,3 +178,12 @@ def _too_slow(seen: Seen, recoveries: Sequence[float]) -> list[str]:
 def _not_cancelled(probe: Probe, seen: Seen) -> list[str]:
     rows = probe.rows(_NOT_CANCELLED, sorted(seen.cancelled))
     return [f"{order_id}: its cancellation was accepted, and it is not cancelled" for (order_id,) in rows]
+
+
+def _failed_for_nothing(failed: Sequence[tuple[object, ...]]) -> list[str]:
+    """A refund may fail where the card has the gateway refuse it; and it says so."""
+    return [
+        f"{id_}: a refund to a card that is {card} failed for {why}"
+        for id_, why, card in failed
+        if why == "nothing" or card not in cards.NOT_REFUNDED
+    ]

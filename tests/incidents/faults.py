@@ -95,6 +95,26 @@ def renamed(server: PostgresServer, table: str, column: str) -> Iterator[None]:
     server.run(f"ALTER TABLE {table} RENAME COLUMN {column}_away TO {column}", "oms")
 
 
+REFUSE = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'refused' USING ERRCODE = 'check_violation';
+END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON {table} FOR EACH ROW
+WHEN (right(NEW.order_id::text, 1) IN ('e', 'f')) EXECUTE FUNCTION refuse()
+"""
+
+
+@contextmanager
+def refusing_some(server: PostgresServer, table: str) -> Iterator[None]:
+    """A table that refuses the rows of one order in eight: their events are dead letters, to be redriven later."""
+    server.run(REFUSE.format(table=table), "oms")
+    try:
+        yield
+    finally:
+        server.run("DROP FUNCTION refuse CASCADE", "oms")
+
+
 class _Unavailable(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 

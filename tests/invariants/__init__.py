@@ -7,7 +7,7 @@ One checker for every run that counts: end to end, crash, cluster and benchmark.
     python -m invariants --help                            # the same from a terminal
 """
 
-from invariants.evidence import Answer, Evidence, Unanswered, Violation
+from invariants.evidence import Answer, Evidence, Promised, Unanswered, Violation
 from invariants.quiet import check, check_when_quiet
 from invariants.reading import Expected, Sources
 from invariants.rules import RULES, violations
@@ -17,6 +17,7 @@ __all__ = [
     "Answer",
     "Evidence",
     "Expected",
+    "Promised",
     "Sources",
     "Unanswered",
     "Violation",

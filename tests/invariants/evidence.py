@@ -78,6 +78,24 @@ class Requested:
 
 
 @dataclass(frozen=True)
+class Promised:
+    """A refund whose request a client got a 202 for."""
+
+    id: str
+    order_id: str
+    amount: int
+
+
+@dataclass(frozen=True)
+class Redriven:
+    """A dead letter whose event was applied after all, and how often the audit log says that it was."""
+
+    service: str
+    letter: int
+    times: int
+
+
+@dataclass(frozen=True)
 class Settled:
     """What the payment service's own table says of such a refund."""
 
@@ -146,7 +164,8 @@ class Notice:
 class Evidence:
     """All that is looked at, of one moment. `keys` is the order of each idempotency key, `None` what was not given.
 
-    With `unanswered`, `answers` and it are all the clients that there were. `copies` are emails that came once more.
+    With `unanswered`, `answers` and it are all the clients that there were; with `promised`, nobody else asked for a
+    refund. `copies` are emails that came once more.
     """
 
     orders: Mapping[str, Order]
@@ -154,6 +173,7 @@ class Evidence:
     refunds: Sequence[Refund] = ()
     payments: Sequence[Payment] = ()
     requested: Sequence[Requested] = ()
+    promised: Sequence[Promised] | None = None
     settled: Sequence[Settled] = ()
     given: Mapping[str, Sequence[str]] = field(default_factory=dict)  # the gateway's refunds of each that was requested
     noted: Collection[tuple[str, str]] = ()  # orders, and what operators called money that went back by another way
@@ -170,3 +190,4 @@ class Evidence:
     jobs: Mapping[str, int] = field(default_factory=dict)
     dead_letters: Mapping[str, int] | None = None
     expected_dead_letters: Mapping[str, int] = field(default_factory=dict)
+    redriven: Sequence[Redriven] = ()

@@ -17,6 +17,8 @@ from invariants.evidence import (
     Notice,
     Order,
     Payment,
+    Promised,
+    Redriven,
     Refund,
     Requested,
     Returned,
@@ -58,18 +60,24 @@ SELECT id, initial, restocked, on_hand, sold, released, corrected, (
     + coalesce((SELECT quantity FROM carried WHERE item_id = item.id), 0)
 )::bigint FROM item
 """
+_REDRIVEN = """
+SELECT id, (SELECT count(*) FROM audit_log WHERE action = 'deadletters.redrive' AND subject = dead_letter.id::text)
+FROM dead_letter WHERE state = 'redriven'
+"""
 _ALLOCATIONS = "SELECT order_id, item_id, quantity - released, released FROM reservation"
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What only those know who made the load: what clients were answered (of `unanswered` see Evidence), how many dead
-    letters each service is to have left, and how many emails may have come once more (any number unless given)."""
+    """What only those know who made the load: what clients were answered (of `unanswered` and of `refunds`, which are
+    the promised ones, see Evidence), how many dead letters each service is to have left that nobody has redriven, and
+    how many emails may have come once more (any number unless given)."""
 
     answers: Sequence[Answer] = ()
     unanswered: Sequence[Unanswered] | None = None
     dead_letters: Mapping[str, int] = field(default_factory=dict)
     copies: int | None = None
+    refunds: Sequence[Promised] | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +104,7 @@ def read(sources: Sources, expected: Expected) -> Evidence:
         refunds=list(_refunds(books)),
         payments=[Payment(*row) for row in _rows(sources.databases["payment"], _PAYMENTS)],
         requested=[Requested(*row) for row in _rows(sources.databases["order"], _REQUESTED)],
+        promised=expected.refunds,
         settled=[Settled(*row) for row in _rows(sources.databases["payment"], _SETTLED)],
         given=ledger.requested_refunds(books),
         noted={(order_id, reference) for order_id, reference in _rows(sources.databases["payment"], _NOTED)},
@@ -112,6 +121,7 @@ def read(sources: Sources, expected: Expected) -> Evidence:
         jobs={name: count(url, "SELECT count(*) FROM job") for name, url in sources.databases.items()},
         dead_letters=None if sources.kafka is None else count_dead_letters(sources.kafka),
         expected_dead_letters=expected.dead_letters,
+        redriven=[Redriven(name, *row) for name, url in sources.databases.items() for row in _rows(url, _REDRIVEN)],
     )
 
 

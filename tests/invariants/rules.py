@@ -133,6 +133,17 @@ def refunds_are_settled_once(evidence: Evidence) -> Iterator[Finding]:
         yield refund_id, "was asked for by nobody"
 
 
+def refunds_were_promised(evidence: Evidence) -> Iterator[Finding]:
+    """A refund that was answered with 202 is there as it was answered, and there are no others."""
+    if evidence.promised is None:
+        return
+    asked = {refund.id: (refund.order_id, refund.amount) for refund in evidence.requested}
+    promised = {refund.id: (refund.order_id, refund.amount) for refund in evidence.promised}
+    for refund_id in asked.keys() | promised.keys():
+        if asked.get(refund_id) != promised.get(refund_id):
+            yield refund_id, f"was promised as {promised.get(refund_id)}, and is there as {asked.get(refund_id)}"
+
+
 def returns_were_asked_for(evidence: Evidence) -> Iterator[Finding]:
     """What came back is what refunds said, once each, and the orders hold so much less."""
     returned: defaultdict[str, dict[str, int]] = defaultdict(dict)
@@ -267,13 +278,22 @@ def jobs_are_done(evidence: Evidence) -> Iterator[Finding]:
 
 
 def dead_letters_are_the_expected_ones(evidence: Evidence) -> Iterator[Finding]:
-    """Nothing was given up but the poison that a test put in."""
+    """Nothing was given up but the poison that a test put in, and what operators have redriven since."""
     if evidence.dead_letters is None:
         return
+    redriven = Counter(one.service for one in evidence.redriven)
     for service in sorted({*evidence.dead_letters, *evidence.expected_dead_letters}):
-        found, expected = evidence.dead_letters.get(service, 0), evidence.expected_dead_letters.get(service, 0)
+        found = evidence.dead_letters.get(service, 0) - redriven[service]
+        expected = evidence.expected_dead_letters.get(service, 0)
         if found != expected:
             yield service, f"has {found} dead letters, expected are {expected}"
+
+
+def dead_letters_are_redriven_once(evidence: Evidence) -> Iterator[Finding]:
+    """The event of a letter is applied once, and the audit log says by whom, however often that is asked for."""
+    for one in evidence.redriven:
+        if one.times != 1:
+            yield f"{one.service} {one.letter}", f"was redriven {one.times} times, as the audit log has it"
 
 
 def transitions_are_legal(evidence: Evidence) -> Iterator[Finding]:
@@ -295,6 +315,7 @@ RULES: Mapping[str, Rule] = {
         confirmed_orders_are_paid,
         refunds_stay_within_charges,
         refunds_are_settled_once,
+        refunds_were_promised,
         payments_agree,
         confirmed_orders_have_their_stock,
         cancelled_orders_cost_nothing,
@@ -307,6 +328,7 @@ RULES: Mapping[str, Rule] = {
         outboxes_are_empty,
         jobs_are_done,
         dead_letters_are_the_expected_ones,
+        dead_letters_are_redriven_once,
         transitions_are_legal,
     )
 }

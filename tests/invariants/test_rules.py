@@ -15,6 +15,7 @@ from support.world import (
     ITEM,
     ORDERS,
     PARTLY,
+    PROMISED,
     REFUND,
     SOLD_OUT,
     STRANGER,
@@ -31,6 +32,15 @@ from oms_platform.addresses import Addresses
 from oms_servers.postgres import PostgresServer
 
 Break = tuple[str, LiteralString]
+LETTER: LiteralString = """
+INSERT INTO dead_letter (id, topic, partition, record_offset, headers, error, state)
+OVERRIDING SYSTEM VALUE VALUES (1, 'orderCreatedEvent', 0, 0, '[]', 'CheckViolation', 'redriven')
+"""
+ASKED: LiteralString = f"""
+INSERT INTO refund (id, order_id, amount, lines, restock, status)
+VALUES ('{STRANGER}', '{CONFIRMED}', 1, '[]', false, 'FAILED')
+"""
+NOTE: LiteralString = "INSERT INTO audit_log (operator, action, subject) VALUES ('ann', 'deadletters.redrive', '1')"
 
 BREAKS: dict[str, list[Break]] = {
     "accepted-orders-are-kept": [("order", f"DELETE FROM orders WHERE id = '{DECLINED}'")],
@@ -79,6 +89,12 @@ BREAKS: dict[str, list[Break]] = {
         ("payment", "UPDATE requested_refund SET state = 'FAILED', reference = NULL"),
         ("payment", "UPDATE requested_refund SET reference = 're-9'"),
         ("payment", "UPDATE requested_refund SET amount = 99"),
+    ],
+    "refunds-were-promised": [
+        ("order", "DELETE FROM refund"),
+        ("order", "UPDATE refund SET amount = 99"),
+        ("order", f"UPDATE refund SET order_id = '{CONFIRMED}'"),
+        ("order", ASKED),
     ],
     "returns-were-asked-for": [
         ("order", "UPDATE refund SET restock = false"),
@@ -132,6 +148,7 @@ BREAKS: dict[str, list[Break]] = {
     ],
     "outboxes-are-empty": [("email", "INSERT INTO outbox (topic) VALUES ('orderCreatedEvent')")],
     "jobs-are-done": [("sms", "INSERT INTO job (queue, id, subject, payload) VALUES ('sms', '1', '1', '{}')")],
+    "dead-letters-are-redriven-once": [("payment", LETTER), ("payment", f"{LETTER}; {NOTE}; {NOTE}")],
     "transitions-are-legal": [
         ("order", f"DELETE FROM timeline WHERE order_id = '{CONFIRMED}' AND position = 2"),
         ("order", f"DELETE FROM timeline WHERE order_id = '{CONFIRMED}' AND position = 3"),
@@ -188,7 +205,7 @@ def fresh_mailcatcher(servers_folder: Path, urls: dict[str, str]) -> Iterator[Wo
 
 
 def broken_rules(world: World, answers: list[Answer] = ANSWERS) -> set[str]:
-    found = check(world.sources(), answers, expected=Expected(unanswered=(), copies=0))
+    found = check(world.sources(), answers, expected=Expected(unanswered=(), copies=0, refunds=PROMISED))
     return {violation.rule for violation in found}
 
 
@@ -283,6 +300,14 @@ def test_a_dead_letter_is_seen_unless_it_was_expected(world: World, kafka: str) 
     producer.close()
     assert "dead-letters-are-the-expected-ones" in {one.rule for one in check(sources, dead_letters=before)}
     assert check(sources, dead_letters={**before, "payment": before.get("payment", 0) + 1}) == []
+
+
+def test_a_dead_letter_that_was_redriven_is_none_any_more(world: World, kafka: str) -> None:
+    broker.create_topics(Settings(database_url="postgresql://unused", kafka_bootstrap=kafka))
+    sources = world.sources(kafka)
+    before = {one.subject: int(one.detail.split()[1]) for one in check(sources)}  # other tests share this broker
+    world.run("payment", f"{LETTER}; {NOTE}")
+    assert check(sources, dead_letters={**before, "payment": before.get("payment", 0) - 1}) == []
 
 
 def test_the_command_prints_what_is_wrong(world: World, capsys: pytest.CaptureFixture[str]) -> None:

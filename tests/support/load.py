@@ -15,6 +15,7 @@ from support.orders import APPROVED, DECLINED, Body, body
 
 RETRIED = {429, 500, 502, 503, 504}
 PAUSE = 0.2  # seconds before an order is sent again
+TOO_MANY = 10_000  # of an item: more than there is
 ANSWER_SECONDS = 15.0  # seconds that a client waits for an answer
 
 
@@ -41,7 +42,7 @@ class Attempt:
 def mix(count: int) -> list[Body]:
     """Orders of all kinds: of ten, one is declined, and one asks for more than there is."""
     kinds = [body(("Item1", 1), ("Item2", 2)), body(("Item3", 1))]
-    kinds = [*kinds * 4, body(("Item2", 1), card=DECLINED), body(("Item1", 1), ("Item5", 10_000), card=APPROVED)]
+    kinds = [*kinds * 4, body(("Item2", 1), card=DECLINED), body(("Item1", 1), ("Item5", TOO_MANY), card=APPROVED)]
     return [_for_somebody(kinds[number % len(kinds)]) for number in range(count)]
 
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import httpx
 import psycopg
-from invariants import Answer, Sources
+from invariants import Answer, Promised, Sources
 
 from oms_chassis import migrations
 from oms_chassis.db import Database
@@ -160,7 +160,7 @@ class World:
         for service in SERVICES:
             self.run(service, "SET session_replication_role = replica; DELETE FROM audit_log")  # past its triggers
             tables = _TABLES.get(service)
-            self.run(service, f"TRUNCATE outbox, job, inbox{', ' + tables if tables else ''}")
+            self.run(service, f"TRUNCATE outbox, job, inbox, dead_letter{', ' + tables if tables else ''}")
             for sql in WRITTEN.get(service, ()):
                 self.run(service, sql)
 
@@ -207,3 +207,4 @@ ANSWERS = [
     Answer(None, CALLED_OFF),
     Answer(None, PARTLY),
 ]
+PROMISED = [Promised(REFUND, PARTLY, 100)]

@@ -1,0 +1,103 @@
+"""What operators do meanwhile, by the admin API and as `oms` does it: they redrive dead letters, and have refunds made
+once more that came to nothing. Every answer is kept, and judged at once."""
+
+import threading
+from collections import Counter
+from types import TracebackType
+from typing import Self
+
+from support.proxied import ProxiedPlatform
+
+from oms_cli.admin import Acting, Admin
+from oms_cli.answers import Refused
+from oms_contracts.topics import SERVICES
+from oms_servers.errors import LocalError
+
+LOOKS_EVERY = 1.0  # seconds
+AT_A_LOOK = 100  # letters of a service, or payments
+REFUSED = "CheckViolation"  # the error of events that a table refuses for a while
+_LETTERS, _PAYMENTS = "/admin/dead-letters", "/admin/payments"
+_CAME_TO_NOTHING = {"state": "REFUNDING", "reason": "refund-failed"}
+
+
+def admin_of(proxied: ProxiedPlatform, name: str) -> Admin:
+    """The admin APIs of a platform, for an operator of this name."""
+    platform = proxied.platform
+    urls = {service: f"http://127.0.0.1:{platform.at.internal[service]}" for service in SERVICES}
+    return Admin(urls, platform.admin_token, Acting(name, "chaos"))
+
+
+class Operators:
+    """An operator who looks at all services over and over, from the beginning of a block to its end.
+
+    `redriven` are the letters whose redrive was answered, `wrong` the answers that nobody should ever get.
+    """
+
+    def __init__(self, admin: Admin) -> None:
+        self._admin = admin
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="operators", daemon=True)
+        self._hopeless: set[tuple[str, int]] = set()
+        self.redriven: Counter[tuple[str, int]] = Counter()
+        self.made_again = 0
+        self.wrong: list[str] = []
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(LOOKS_EVERY):
+            for service in SERVICES:
+                self._redrive(service)
+            self._refund_again()
+
+    def _redrive(self, service: str) -> None:
+        """Whatever a table refused is tried again; of what is no event, one of each topic is, once."""
+        try:
+            letters = self._admin.pages(service, _LETTERS, AT_A_LOOK, state="dead", error=REFUSED)
+            others = self._admin.pages(service, _LETTERS, AT_A_LOOK, state="dead")
+            for letter in letters:
+                self._redrive_twice(service, int(letter["id"]))
+            for letter in {one["topic"]: one for one in others if one["error"] != REFUSED}.values():
+                self._redrive_in_vain(service, int(letter["id"]))
+        except LocalError:
+            return  # it does not answer for now
+
+    def _redrive_twice(self, service: str, letter: int) -> None:
+        """As by a double click: the second is refused if the first was not, whatever becomes of its answer."""
+        path = f"{_LETTERS}/{letter}/redrive"
+        for _ in range(2):
+            try:
+                self._admin.act(service, path)
+            except Refused as refused:
+                if refused.status not in {409, 422, 503}:
+                    self.wrong.append(f"the redrive of {service} {letter} was answered by {refused}")
+                continue
+            self.redriven[service, letter] += 1
+        if self.redriven[service, letter] > 1:
+            self.wrong.append(f"letter {letter} of {service} was redriven twice")
+
+    def _redrive_in_vain(self, service: str, letter: int) -> None:
+        if (service, letter) in self._hopeless:
+            return
+        try:
+            self._admin.act(service, f"{_LETTERS}/{letter}/redrive")
+        except Refused as refused:
+            if refused.status < 500:
+                self._hopeless.add((service, letter))
+            return
+        self.wrong.append(f"letter {letter} of {service} is no event, and was redriven")
+
+    def _refund_again(self) -> None:
+        """What the gateway took and did not make of a cancelled order is asked for once more."""
+        try:
+            for payment in self._admin.pages("payment", _PAYMENTS, AT_A_LOOK, **_CAME_TO_NOTHING):
+                self._admin.act("payment", f"{_PAYMENTS}/{payment['orderId']}/resolve", how="ask")
+                self.made_again += 1
+        except LocalError:
+            return  # it does not answer for now, or the payment is settled meanwhile
