@@ -13,6 +13,8 @@ from incidents.bounds import COPIES
 from support.network import Proxy
 from support.proxied import ProxiedPlatform
 
+from chaos.schedule import Planned
+from chaos.switches import NO_REFUNDS, SWITCHES, switched
 from oms_contracts.topics import SERVICES
 from oms_servers.server import Server
 
@@ -82,6 +84,13 @@ def _overloaded(proxied: ProxiedPlatform, target: str) -> AbstractContextManager
     return faults.answering_503(proxied.network.sms, proxied.platform.at.mailcatcher)
 
 
+def _switching(simulator: str, *also: str) -> "Kind":
+    """A simulator that fails in one of its ways, which is what the fault is done to."""
+    return Kind(
+        tuple(SWITCHES[simulator]), lambda proxied, target: switched(proxied, simulator, target), frozenset(also)
+    )
+
+
 def _poison(proxied: ProxiedPlatform, target: str) -> AbstractContextManager[None]:
     return faults.at_once(lambda: poison.burst(proxied.platform.kafka.bootstrap))
 
@@ -137,6 +146,9 @@ KINDS: Mapping[str, Kind] = {
     "events refused, and redriven": Kind(tuple(f"{name}-database" for name in _REFUSING), _refusing),
     "column missing": Kind(("inventory-database",), _renamed),
     "provider overloaded": Kind(("sms",), _overloaded),
+    "gateway fails": _switching("gateway", "payment", "payment-database"),
+    "mail server fails": _switching("mail", *RECEIVERS),  # both at once: their switches are turned off together
+    "SMS provider fails": _switching("sms", *RECEIVERS),
     "poison on every topic": Kind(("kafka",), _poison, letters=poison.letters),
     "events delivered again": Kind(SERVICES, _rewound, frozenset({"kafka"})),
 }
@@ -155,5 +167,19 @@ def touched(kind: str, target: str) -> frozenset[str]:
 
 
 def copies(kind: str, target: str) -> int:
-    """How many emails may come twice for it: those whose fate nobody knows when the way to the mail server breaks."""
+    """How many emails may come twice for it: those whose fate nobody knows when the way to the mail server breaks, or
+    when the server takes them and does not say so."""
+    if kind == "mail server fails":
+        return SWITCHES["mail"][target].copies
     return COPIES if target in {"email", "email-database", "smtp", "kafka", "all"} else 0
+
+
+def refuses_refunds(planned: Planned) -> bool:
+    """Whether refunds fail for it."""
+    return planned.target in NO_REFUNDS
+
+
+def name(planned: Planned) -> str:
+    """A kind, and where it is the target that says what goes wrong, that."""
+    is_switch = planned.kind in {"gateway fails", "mail server fails", "SMS provider fails"}
+    return f"{planned.kind}: {planned.target}" if is_switch else planned.kind

@@ -29,7 +29,7 @@ meanwhile. An operator redrives dead letters, each twice, and has refunds of can
 to nothing. Up to {most} faults overlap in a round: each begins within {first:g} s and lasts {shortest:g} to
 {longest:g} s. A seed makes the schedule, and `scripts/chaos.sh --seed N --faults M` runs it again. In the end
 everything that [must never break](architecture.md#what-must-never-break) is checked, and that whoever was promised a
-cancellation or a refund has it: of refunds, those of cards that refuse them may have failed, and say why.
+cancellation or a refund has it: where a card or a fault has refunds refused, some have failed, and say why.
 
 - *recovery*: from the end of a round's last fault until a new order is CONFIRMED and all earlier ones have ended
   (allowed: {recovered:g} s).
@@ -48,9 +48,10 @@ cancellation or a refund has it: of refunds, those of cards that refuse them may
 |---|---|
 {faults}
 
-{mutants}Not covered: clocks that jump, a full disk, two releases of the code at a time (an old schema version is), a
-gateway that fails as a whole (single charges and refunds do, by their cards), and machines that die as a whole. On a
-cluster there are tests of their own: `tests/cluster`.
+{mutants}Not covered: clocks that jump, a full disk, two releases of the code at a time (an old schema version is), and
+machines that die as a whole. Of the [failures on demand](failures.md), a text that is refused for good and a charge of
+a cancelled order that the customer's bank has taken back are left to other tests: nobody is notified, and only a person
+gives the money back. On a cluster there are tests of their own: `tests/cluster`.
 """
 BUGS = """Deliberate bugs (`tests/chaos/mutants.py`), each in a copy of the code for a run of its own, and what noticed
 them:

@@ -80,12 +80,12 @@ def run(
         found = check_when_quiet(sources, expected=_expected(ground, probe, seen, rounds), within=within)
     failed = probe.rows(_FAILED)
     broken = [*map(str, found), *seen.wrong, *operators.wrong, *_too_slow(seen, recoveries)]
-    broken += [*_not_cancelled(probe, seen), *_failed_for_nothing(failed)]
+    broken += [*_not_cancelled(probe, seen), *_failed_for_nothing(failed, rounds)]
     return Report(
         seed=seed,
         rate=rate,
         lasted=round(time.monotonic() - began, 1),
-        faults=dict(Counter(one.kind for planned in rounds for one in planned)),
+        faults=dict(Counter(kinds.name(one) for planned in rounds for one in planned)),
         accepted=len({answer.order_id for answer in seen.answers}),
         cancelled=len(seen.cancelled),
         refused=sum(seen.refusals.values()),
@@ -180,8 +180,10 @@ def _not_cancelled(probe: Probe, seen: Seen) -> list[str]:
     return [f"{order_id}: its cancellation was accepted, and it is not cancelled" for (order_id,) in rows]
 
 
-def _failed_for_nothing(failed: Sequence[tuple[object, ...]]) -> list[str]:
-    """A refund may fail where the card has the gateway refuse it; and it says so."""
+def _failed_for_nothing(failed: Sequence[tuple[object, ...]], rounds: Sequence[Round]) -> list[str]:
+    """A refund may fail where the card, or a fault, has the gateway refuse it; and it says so."""
+    if any(kinds.refuses_refunds(one) for planned in rounds for one in planned):
+        return [f"{id_}: it failed, and does not say why" for id_, why, _ in failed if why == "nothing"]
     return [
         f"{id_}: a refund to a card that is {card} failed for {why}"
         for id_, why, card in failed

@@ -1,0 +1,24 @@
+"""The failures that can be asked for are faults."""
+
+from chaos import kinds
+from chaos.schedule import Planned
+from chaos.switches import LEFT_OUT, SWITCHES
+from oms_simulators.failures import KINDS
+
+
+def test_every_failure_on_demand_is_a_fault_but_for_those_that_are_left_out_for_a_reason() -> None:
+    assert {name: {*SWITCHES[name], *LEFT_OUT[name]} for name in KINDS} == {
+        name: set(own) for name, own in KINDS.items()
+    }
+
+
+def test_emails_may_come_twice_where_the_mail_server_takes_them_and_does_not_say_so_and_nowhere_else() -> None:
+    allowed = {target: kinds.copies("mail server fails", target) for target in SWITCHES["mail"]}
+    assert {target for target, copies in allowed.items() if copies} == {"drop", "drip"}
+    assert all(allowed[target] == SWITCHES["mail"][target].times for target in ("drop", "drip"))
+    assert kinds.copies("SMS provider fails", "drip") == kinds.copies("gateway fails", "late") == 0
+
+
+def test_a_report_names_what_a_simulator_does_wrong() -> None:
+    assert kinds.name(Planned("gateway fails", "late", 0.0, 1.0)) == "gateway fails: late"
+    assert kinds.name(Planned("silence", "kafka", 0.0, 1.0)) == "silence"
