@@ -74,7 +74,8 @@ def _on_its_own(
     def say(line: str) -> None:
         print(f"chaos: [{time.monotonic() - began:4.0f} s] {line}", flush=True)
 
-    with temporary_folder() as folder, proxied_platform(folder, {**ENVIRONMENT, **environment}) as proxied:
+    more = {**ENVIRONMENT, **environment}
+    with temporary_folder() as folder, proxied_platform(folder, more, kinds.ON_OWN_DISK) as proxied:
         return run(proxied, rounds, options.seed, options.rate, say, until_broken=until_broken)
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from incidents import faults, poison
 from incidents.bounds import COPIES
+from support import disks
 from support.network import Proxy
 from support.proxied import ProxiedPlatform
 
@@ -22,18 +23,21 @@ Block = Callable[[ProxiedPlatform, str], AbstractContextManager[None]]
 DATABASES = tuple(f"{name}-database" for name in SERVICES)
 RECEIVERS = ("smtp", "sms")
 ALL = ("all",)
+ON_OWN_DISK = ("order",)  # services
 _REFUSING = {"payment": "payment", "inventory": "allocation", "sms": "message", "email": "message"}
 _LOCKED = {"order": "orders", "payment": "payment", "inventory": "item", "sms": "job", "email": "job"}
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of fault: what it can be done to, how, what else it has for itself, and how many dead letters it makes."""
+    """A kind of fault: what it can be done to, how, what else it has for itself, how many dead letters it makes, and
+    why it cannot be had on this machine."""
 
     targets: Sequence[str]
     block: Block
     also: frozenset[str] = frozenset()
     letters: Callable[[], Mapping[str, int]] = dict
+    obstacle: Callable[[], str | None] = lambda: None
 
 
 def _server(proxied: ProxiedPlatform, name: str) -> Server:
@@ -60,6 +64,10 @@ def _of_proxy(fault: Callable[[Proxy], AbstractContextManager[None]]) -> Block:
 
 def _read_only(proxied: ProxiedPlatform, target: str) -> AbstractContextManager[None]:
     return faults.read_only(proxied.platform.databases[target.removesuffix("-database")])
+
+
+def _full(proxied: ProxiedPlatform, target: str) -> AbstractContextManager[None]:
+    return disks.full(proxied.platform.databases[target.removesuffix("-database")])
 
 
 def _locked(proxied: ProxiedPlatform, target: str) -> AbstractContextManager[None]:
@@ -142,6 +150,7 @@ KINDS: Mapping[str, Kind] = {
     "far away": Kind((*DATABASES, "kafka", *RECEIVERS), _of_proxy(lambda proxy: faults.slow(proxy, 0.2))),
     "thin line": Kind((*DATABASES, "kafka", *RECEIVERS), _of_proxy(lambda proxy: faults.narrow(proxy, 20_000))),
     "database demoted": Kind(DATABASES, _read_only),
+    "disk full": Kind(tuple(f"{name}-database" for name in ON_OWN_DISK), _full, obstacle=disks.obstacle),
     "table locked": Kind(DATABASES, _locked),
     "events refused, and redriven": Kind(tuple(f"{name}-database" for name in _REFUSING), _refusing),
     "column missing": Kind(("inventory-database",), _renamed),

@@ -48,10 +48,11 @@ cancellation or a refund has it: where a card or a fault has refunds refused, so
 |---|---|
 {faults}
 
-{mutants}Not covered: clocks that jump, a full disk, two releases of the code at a time (an old schema version is), and
-machines that die as a whole. Of the [failures on demand](failures.md), a text that is refused for good and a charge of
-a cancelled order that the customer's bank has taken back are left to other tests: nobody is notified, and only a person
-gives the money back. On a cluster there are tests of their own: `tests/cluster`.
+{mutants}Not covered: clocks that jump, two releases of the code at a time (an old schema version is), and machines that
+die as a whole. The disk that is full is the order database's, and only where root on Linux may mount one. Of the
+[failures on demand](failures.md), a text that is refused for good and a charge of a cancelled order that the customer's
+bank has taken back are left to other tests: nobody is notified, and only a person gives the money back. On a cluster
+there are tests of their own: `tests/cluster`.
 """
 BUGS = """Deliberate bugs (`tests/chaos/mutants.py`), each in a copy of the code for a run of its own, and what noticed
 them:

@@ -85,7 +85,7 @@ def run(
         seed=seed,
         rate=rate,
         lasted=round(time.monotonic() - began, 1),
-        faults=dict(Counter(kinds.name(one) for planned in rounds for one in planned)),
+        faults=dict(Counter(kinds.name(one) for planned in rounds for one in planned if not _obstacle(one))),
         accepted=len({answer.order_id for answer in seen.answers}),
         cancelled=len(seen.cancelled),
         refused=sum(seen.refusals.values()),
@@ -112,7 +112,7 @@ def _all(
     """Let the faults of all rounds happen; how long each recovery took."""
     recoveries: list[float] = []
     for number, planned in enumerate(rounds, 1):
-        names = ", ".join(f"{one.kind} ({one.target})" for one in planned)
+        names = ", ".join(map(_said, planned))
         _suffer(proxied, planned)
         try:
             recoveries.append(round(probe.recovery(), 2))
@@ -150,9 +150,20 @@ def _suffer(proxied: ProxiedPlatform, planned: Round) -> None:
 
 
 def _happen(proxied: ProxiedPlatform, planned: Planned) -> None:
+    if _obstacle(planned):
+        return
     time.sleep(planned.begins)
     with kinds.KINDS[planned.kind].block(proxied, planned.target):
         time.sleep(planned.lasts)
+
+
+def _obstacle(planned: Planned) -> str | None:
+    return kinds.KINDS[planned.kind].obstacle()
+
+
+def _said(planned: Planned) -> str:
+    obstacle = _obstacle(planned)
+    return f"{planned.kind} ({planned.target})" + (f", skipped: {obstacle}" if obstacle else "")
 
 
 def _expected(ground: _Ground, probe: Probe, seen: Seen, rounds: Sequence[Round]) -> Expected:

@@ -1,6 +1,6 @@
 """A platform each of whose servers is behind a proxy, as far as the services can see."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from oms_platform.platform import Platform
 from oms_platform.services import HttpServer
 from oms_servers.ports import free_port
 from oms_servers.postgres import NO_FSYNC
-from support import catalogue
+from support import catalogue, disks
 from support.network import Proxy, proxy
 from support.programs import UNMEASURED
 
@@ -82,8 +82,11 @@ def metrics(service: HttpServer) -> str:
 
 
 @contextmanager
-def proxied_platform(folder: Path, more: Mapping[str, str] = {}) -> Iterator[ProxiedPlatform]:
-    """A running one, with more in its services' environment, ended at once at the end of the block."""
+def proxied_platform(
+    folder: Path, more: Mapping[str, str] = {}, on_own_disk: Sequence[str] = ()
+) -> Iterator[ProxiedPlatform]:
+    """A running one, with more in its services' environment, ended at once at the end of the block. The databases of
+    some services are on disks of their own, where such can be made."""
     at, listener = Addresses.free(), free_port()
     with ExitStack() as stack:
 
@@ -94,7 +97,10 @@ def proxied_platform(folder: Path, more: Mapping[str, str] = {}) -> Iterator[Pro
         network = Network(databases, before(listener), before(at.smtp), before(at.mailcatcher), more)
         environment = {name: network.environment(name) for name in SERVICES}
         behind = (listener, network.kafka.port)
-        with Platform(folder, at, environment=environment, postgres=NO_FSYNC, behind=behind) as platform:
+        made = Platform(folder, at, environment=environment, postgres=NO_FSYNC, behind=behind)
+        for name in on_own_disk:
+            stack.enter_context(disks.own_disk(made.databases[name]))
+        with made as platform:
             catalogue.await_known(platform.url)
             yield ProxiedPlatform(platform, network)
             platform.kill()  # nobody needs its data: no orderly end

@@ -1,0 +1,57 @@
+"""A database whose disk is full says so, and goes on with what it has once there is room again."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from support import disks
+
+from oms_servers.ports import free_port
+from oms_servers.postgres import PostgresServer
+from oms_servers.testing import temporary_folder
+
+
+@pytest.fixture
+def server() -> Iterator[PostgresServer]:
+    if reason := disks.obstacle():
+        pytest.skip(reason)
+    with temporary_folder() as folder:
+        made = PostgresServer(folder / "database", free_port())
+        with disks.own_disk(made):
+            made.start()
+            made.await_ready()
+            yield made
+            made.kill()
+
+
+def grow(server: PostgresServer, megabytes: int) -> None:
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        for _ in range(megabytes):
+            connection.execute("INSERT INTO kept SELECT repeat('x', 1000) FROM generate_series(1, 1000)")
+
+
+def count(server: PostgresServer) -> int:
+    with psycopg.connect(server.url) as connection:
+        return int((connection.execute("SELECT count(*) FROM kept").fetchone() or (0,))[0])
+
+
+def test_a_full_disk_refuses_what_is_new_and_loses_nothing(server: PostgresServer) -> None:
+    server.run("CREATE TABLE kept (text text)", "oms")
+    grow(server, 3)
+    with disks.full(server), pytest.raises(psycopg.OperationalError):
+        grow(server, 200)
+    before = count(server)
+    assert before >= 3000
+    grow(server, 1)
+    assert count(server) == before + 1000
+
+
+def test_a_disk_is_gone_with_its_block() -> None:
+    if reason := disks.obstacle():
+        pytest.skip(reason)
+    with temporary_folder() as folder:
+        made = PostgresServer(folder / "database", free_port())
+        with disks.own_disk(made):
+            assert str(made.folder.parent) in Path("/proc/mounts").read_text()
+        assert str(made.folder.parent) not in Path("/proc/mounts").read_text()
