@@ -231,6 +231,62 @@ def test_what_a_letter_holds_is_masked_and_whoever_reveals_it_is_on_record(
     assert audit(client) == [("deadletters.reveal", str(letter["id"]))]
 
 
+def test_whoever_looks_is_on_record_also_in_a_dry_run(client: TestClient, consumer: Consumer, orders: Orders) -> None:
+    bury(consumer, orders, record("a", 1))
+    (letter,) = client.get("/admin/dead-letters").json()
+    dry = client.post(f"/admin/dead-letters/{letter['id']}/reveal", headers={"OMS-Dry-Run": "true"})
+    assert (dry.status_code, [error["field"] for error in dry.json()["errors"]]) == (422, ["OMS-Dry-Run"])
+    assert SECRET not in dry.text
+
+
+ODD = [
+    b'{"a": NaN, "b": -Infinity, "c": 1e999}',
+    b'{"\\ud800": 1, "id": "\\udfff", "text": "\\ud800"}',
+    b"[" * 900 + b"]" * 900,
+    b'{"a":' * 300 + b"1" + b"}" * 300,
+    b"[" * 200_000,
+    b"9" * 5000,
+    b"\xff\xfe[\x001\x00]\x00",
+    b"",
+]
+
+
+@pytest.mark.parametrize("value", ODD)
+def test_a_letter_is_shown_whatever_it_holds(client: TestClient, consumer: Consumer, value: bytes) -> None:
+    consumer.work([Record(PAYMENT_COMPLETED.name, 0, 1, b"a", value, [])])
+    (letter,) = client.get("/admin/dead-letters").json()
+    assert client.get(f"/admin/dead-letters/{letter['id']}").status_code == 200
+    assert client.post(f"/admin/dead-letters/{letter['id']}/reveal").status_code == 200
+
+
+def test_what_may_be_a_customer_s_is_masked_wherever_it_is(client: TestClient, consumer: Consumer) -> None:
+    private = ["ann@example.com", "Ann Other", "+94771234567", 94771234567, 9.4771234567e10, "94771234567"]
+    value = {"subject": private[0], "reason": private[1], "orderId": private[2], "n": private[3:5], "id": private[5]}
+    value |= {"ann@example.com": 1, "94771234567": True, "phoneE164": "+94771234567", "total": 249_000_000}
+    consumer.work([Record(PAYMENT_COMPLETED.name, 0, 1, b"a", json.dumps(value).encode(), [])])
+    (letter,) = client.get("/admin/dead-letters").json()
+    shown = client.get(f"/admin/dead-letters/{letter['id']}")
+    assert not any(str(one) in shown.text for one in private)
+    assert (shown.json()["value"]["phoneE164"], shown.json()["value"]["total"]) == ("***", 249_000_000)
+    revealed = client.post(f"/admin/dead-letters/{letter['id']}/reveal").json()["value"]
+    assert revealed == value
+
+
+@pytest.mark.parametrize(
+    "card", [{"oops": 4242424242424242}, {"oops": "paid by 4242 4242 4242 4242"}, ["4242424242424242"]]
+)
+def test_a_card_number_is_not_shown_whatever_its_field_is_called(
+    client: TestClient, consumer: Consumer, card: object
+) -> None:
+    consumer.work([Record(PAYMENT_COMPLETED.name, 0, 1, b"a", json.dumps(card).encode(), [])])
+    (letter,) = client.get("/admin/dead-letters").json()
+    for answer in (
+        client.get(f"/admin/dead-letters/{letter['id']}"),
+        client.post(f"/admin/dead-letters/{letter['id']}/reveal"),
+    ):
+        assert (answer.status_code, "4242" in answer.text) == (200, False)
+
+
 @pytest.mark.parametrize("card", ["token", "last4", "number", "cvv", "expiry", "brand"])
 def test_a_card_is_never_shown(client: TestClient, consumer: Consumer, card: str) -> None:
     value = json.dumps({"payment": {card: "tok-4242"}}).encode()

@@ -109,7 +109,7 @@ class CustomerExport(View):
 def find_customer(service: Administered, act: Act, customer: CustomerAddress) -> CustomerView:
     """With the addresses and numbers by which the customer's data can be found elsewhere."""
     rows = customers.find(service.database, customer.email)
-    with act.transaction(service.database) as transaction:
+    with act.look(service.database) as transaction:
         act.record(transaction, "customers.find", "customer", None, {"orders": [row.id for row in rows]})
     texts = {text for row in rows for text in (row.email, row.phone, row.phone_e164) if text and len(text) >= SHORTEST}
     found = {row.id: row.status for row in rows}
@@ -120,7 +120,7 @@ def find_customer(service: Administered, act: Act, customer: CustomerAddress) ->
 def export_customer(service: Administered, act: Act, customer: CustomerAddress) -> CustomerExport:
     """As the customer would see it. The audit log says who asked."""
     found = [row.id for row in customers.find(service.database, customer.email)]
-    with act.transaction(service.database) as transaction:
+    with act.look(service.database) as transaction:
         act.record(transaction, "customers.export", "customer", None, {"orders": found})
         return CustomerExport(orders=[OrderDetail.of(orders.detail(transaction, UUID(one))[0]) for one in found])
 

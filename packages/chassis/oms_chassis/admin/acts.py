@@ -46,6 +46,15 @@ class OperatorAct:
             if self.dry_run:
                 raise _RolledBack
 
+    @contextmanager
+    def look(self, database: Database) -> Iterator[Transaction]:
+        """The transaction of an act that shows a customer's data. Raises InvalidRequest for a dry run, which would show
+        it all the same, and take back the entry of who looked."""
+        if self.dry_run:
+            raise InvalidRequest((DRY_RUN, "is not for what only shows: whoever looks is on record"))
+        with database.transaction() as transaction:
+            yield transaction
+
     def record(
         self,
         transaction: Transaction,

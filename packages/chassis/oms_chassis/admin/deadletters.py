@@ -79,7 +79,7 @@ def show_letter(service: Administered, letter_id: int) -> LetterDetail:
 @router.post("/dead-letters/{letter_id}/reveal", summary="Show a dead letter", responses=documented(NoSuchLetter))
 def reveal_letter(service: Administered, act: Act, letter_id: int) -> LetterDetail:
     """With the customer's data; the audit log says who looked."""
-    with act.transaction(service.database) as transaction:
+    with act.look(service.database) as transaction:
         letter = _found(transaction, letter_id)
         act.record(transaction, "deadletters.reveal", str(letter_id))
         return _detail(letter, reveal=True)

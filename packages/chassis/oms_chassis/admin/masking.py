@@ -1,12 +1,19 @@
 """What operators see of what a message or a job carries: ids, states and amounts; a customer's data only on demand,
-and a card's never."""
+and a card's never.
+
+It may be anything, since what is no event of ours ends as a dead letter, too; whatever it is, it can be shown.
+"""
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
-MASK, NEVER = "***", "(hidden)"
+from oms_chassis.http import cardnumbers
+
+MASK, NEVER, DEEPER = "***", "(hidden)", "(deeper)"
+DEEPEST = 40  # levels of JSON that are shown
 _PLAIN = frozenset(
     {
         *("currency", "dataschema", "datacontenttype", "id", "itemId", "kind", "orderId", "paymentId", "placedAt"),
@@ -14,7 +21,12 @@ _PLAIN = frozenset(
     }
 )
 _CARD = frozenset(["brand", "card", "cardNumber", "cvv", "expiry", "last4", "number", "pan", "token"])
+_NUMBERS = frozenset(["amount", "available", "quantity", "requested", "total", "unitPrice", "version"])
 _DIGITS = re.compile(r"\d(?:[ -]?\d){6,}")
+_LONG = 7  # digits of a number that may be a customer's
+# An id, a code, a time or an address of the web: no email address, no phone number, no words.
+_CODE = re.compile(r"(?!\+?[0-9]{7,}\Z)[A-Za-z0-9/][A-Za-z0-9._:/+#-]*\Z")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z_]*[0-9]{0,6}\Z")
 
 
 def shown(value: bytes | None, *, reveal: bool) -> Any:
@@ -22,21 +34,50 @@ def shown(value: bytes | None, *, reveal: bool) -> Any:
     if value is None:
         return None
     try:
-        return masked(json.loads(value), reveal=reveal)
-    except ValueError:
+        return masked(json.loads(value, parse_constant=str), reveal=reveal)
+    except (ValueError, RecursionError):
         text = _DIGITS.sub(MASK, value.decode("utf-8", "replace"))
         return text if reveal else f"{len(value)} bytes that are no JSON"
 
 
-def masked(value: Any, *, reveal: bool, name: str = "") -> Any:
+def masked(value: Any, *, reveal: bool, name: str = "", level: int = 0) -> Any:
     """A JSON value without what is a customer's (unless that is to be revealed) or a card's."""
     if name in _CARD:
         return NEVER
+    if level > DEEPEST:
+        return DEEPER
     if isinstance(value, Mapping):
-        return {key: masked(one, reveal=reveal, name=key) for key, one in value.items()}
+        return {
+            _name(key, reveal=reveal): masked(one, reveal=reveal, name=key, level=level + 1)
+            for key, one in value.items()
+        }
     if isinstance(value, list):
-        return [masked(one, reveal=reveal, name=name) for one in value]
-    return value if reveal or name in _PLAIN or not isinstance(value, str) else MASK
+        return [masked(one, reveal=reveal, name=name, level=level + 1) for one in value]
+    if isinstance(value, str):
+        return _text(value, is_plain=reveal or (name in _PLAIN and _CODE.match(value) is not None))
+    return _number(value, is_plain=reveal or name in _NUMBERS)
+
+
+def _name(key: str, *, reveal: bool) -> str:
+    """A field's name: one that does not look like one may be anything."""
+    return _text(key, is_plain=reveal or _NAME.match(key) is not None)
+
+
+def _text(text: str, *, is_plain: bool) -> str:
+    if not is_plain:
+        return MASK
+    sent = text.encode("utf-8", "replace").decode()  # half a character can be written in JSON, and not be sent
+    return NEVER if cardnumbers.found_in(sent) else sent
+
+
+def _number(value: Any, *, is_plain: bool) -> Any:
+    """A number, true, false or null."""
+    written = str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return written
+    if is_plain or len(written) < _LONG:
+        return NEVER if cardnumbers.found_in(written) else value
+    return MASK
 
 
 def header(name: str, value: bytes | None, *, reveal: bool) -> str | None:
