@@ -335,6 +335,33 @@ def test_a_body_whose_end_is_uncertain_is_refused_and_the_connection_ends(servic
     assert service.rows("orders") == 0
 
 
+@pytest.mark.parametrize(
+    "codings",
+    ["gzip, chunked", "identity, chunked", "x, chunked", "gzip\nTransfer-Encoding: chunked", "chunked, chunked"],
+)
+def test_a_body_that_was_changed_on_its_way_is_refused_and_the_connection_ends(service: Any, codings: str) -> None:
+    head = f"POST /order HTTP/1.1\nHost: a\nContent-Type: application/json\nTransfer-Encoding: {codings}"
+    answer = sent(service, request(head, b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)))
+    assert re.findall(rb"HTTP/1\.1 (\d+) ", answer) in ([b"501"], [b"400"])
+    assert service.rows("orders") == 0
+
+
+@pytest.mark.parametrize("coding", ["chunked", "Chunked", " chunked "])
+def test_a_body_in_chunks_is_taken_however_that_is_written(service: Any, coding: str) -> None:
+    head = (
+        f"POST /order HTTP/1.1\nHost: a\nContent-Type: application/json\nConnection: close\nTransfer-Encoding: {coding}"
+    )
+    answer = sent(service, request(head, b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)))
+    assert answer.startswith(b"HTTP/1.1 202 ")
+
+
+def test_chunks_in_a_request_of_http_1_0_are_refused(service: Any) -> None:
+    head = "POST /order HTTP/1.0\nContent-Type: application/json\nTransfer-Encoding: chunked"
+    answer = sent(service, request(head, b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert service.rows("orders") == 0
+
+
 def test_a_client_that_goes_away_in_the_middle_of_its_body_is_no_error_of_ours(start: Callable[..., Any]) -> None:
     service = start()
     address = urlsplit(str(service.client.base_url))

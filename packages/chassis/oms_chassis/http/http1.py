@@ -26,6 +26,12 @@ class HeadTooLarge(Problem):
     status, kind, title = 431, "head-too-large", "The request's headers are too large"
 
 
+class UnsupportedTransferCoding(Problem):
+    """A body may come in chunks, and not be changed otherwise on its way (RFC 9112, 6.1)."""
+
+    status, kind, title = 501, "unsupported-transfer-coding", "The only transfer coding is chunked"
+
+
 class Http1(HttpToolsProtocol):
     """uvicorn's protocol, which reads the body of a request that offers an upgrade, and no head without end."""
 
@@ -62,9 +68,10 @@ class Http1(HttpToolsProtocol):
                 return
 
     def on_headers_complete(self) -> None:
-        """Begin the request, unless its head is to be read again. Raises HeadTooLarge."""
+        """Begin the request, unless its head is to be read again. Raises Problem."""
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > HEAD_LIMIT:
             raise HeadTooLarge
+        self._check_codings()
         if not self._is_offer():
             super().on_headers_complete()
             self._unread = 0
@@ -80,6 +87,15 @@ class Http1(HttpToolsProtocol):
         if not self._is_offer():
             self._unread = 0
             super().on_message_complete()
+
+    def _check_codings(self) -> None:
+        """Raise Problem for what was done to the body on its way, if that is more than to send it in chunks. The parser
+        asks only that chunks come last, and takes them from those who cannot know of them (RFC 9112, 6.1)."""
+        given = [value for name, value in self.headers if name == b"transfer-encoding"]
+        if given and self.parser.get_http_version() == "1.0":
+            raise HttpError(400, {})
+        if given and b",".join(given).strip().lower() != b"chunked":
+            raise UnsupportedTransferCoding
 
     def _is_offer(self) -> bool:
         return bool(self.parser.should_upgrade())
