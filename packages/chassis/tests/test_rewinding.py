@@ -172,6 +172,20 @@ def test_a_group_is_set_forward_beyond_what_cannot_be_read_and_never_back(settin
     assert [record.offset for record in read(settings, 1)] == [7]
 
 
+def test_a_group_is_set_to_no_place_that_there_is_not(
+    settings: Settings, command: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would begin again, with all that the topic has."""
+    send(settings, *(b"a" for _ in range(5)))
+    (partition,) = {record.partition for record in read(settings, 5)}
+    for place in (f"{partition}:6", "99:1", "-1:1"):
+        assert main(command, ["skip", "--beyond", f"things:{place}"]) == 2
+        assert "skip_to_no_place" in capsys.readouterr().out
+    send(settings, b"b")
+    assert values(read(settings, 1)) == [b"b"]
+    assert main(command, ["skip", "--beyond", f"things:{partition}:6"]) == 0
+
+
 def test_a_group_with_members_is_not_set_forward(settings: Settings) -> None:
     send(settings, b"a")
     source = KafkaSource(settings, "toy", ["things"])

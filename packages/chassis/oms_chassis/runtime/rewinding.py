@@ -4,7 +4,7 @@ records that nobody can read."""
 from datetime import UTC, datetime, timedelta
 
 from oms_chassis.messaging import kafka
-from oms_chassis.messaging.kafka import GroupInUse
+from oms_chassis.messaging.kafka import GroupInUse, NoSuchPlace
 from oms_chassis.messaging.streams import Partition, StreamUnavailable
 from oms_chassis.runtime.service import Service
 from oms_chassis.settings import Settings
@@ -35,7 +35,8 @@ def rewind(service: Service, settings: Settings, since: datetime) -> int:
 
 
 def skip(service: Service, settings: Settings, where: Partition, beyond: int) -> int:
-    """Set the group forward in one partition; the exit code (2 for a topic that is not read, or while it runs)."""
+    """Set the group forward in one partition; the exit code (2 for a topic that is not read, for a place that there is
+    not, or while it runs)."""
     topic, partition = where
     if topic not in set(topics.read_by(service.name)):
         log.error("skip_of_unread_topic", topic=topic)
@@ -44,6 +45,9 @@ def skip(service: Service, settings: Settings, where: Partition, beyond: int) ->
         reached = kafka.skip(settings, service.name, where, beyond)
     except GroupInUse:
         log.error("skip_while_running", group=f"{settings.kafka_prefix}{service.name}")
+        return 2
+    except NoSuchPlace:
+        log.error("skip_to_no_place", topic=topic, partition=partition, beyond=beyond)
         return 2
     except StreamUnavailable as error:
         log.error("skip_failed", error=str(error))

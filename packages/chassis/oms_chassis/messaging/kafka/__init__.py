@@ -2,7 +2,7 @@
 
 from oms_chassis.messaging.kafka.admin import Changes, create_topics, reconcile_topics
 from oms_chassis.messaging.kafka.connection import connection
-from oms_chassis.messaging.kafka.rewinding import GroupInUse, rewind, skip
+from oms_chassis.messaging.kafka.rewinding import GroupInUse, NoSuchPlace, rewind, skip
 from oms_chassis.messaging.kafka.sink import KafkaSink
 from oms_chassis.messaging.kafka.source import KafkaSource
 from oms_chassis.messaging.streams import LETTER_LIMIT, RECORD_LIMIT
@@ -14,6 +14,7 @@ __all__ = [
     "GroupInUse",
     "KafkaSink",
     "KafkaSource",
+    "NoSuchPlace",
     "connection",
     "create_topics",
     "reconcile_topics",

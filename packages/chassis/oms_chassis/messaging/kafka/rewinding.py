@@ -20,6 +20,11 @@ class GroupInUse(Exception):
     """The group has members: they would not notice, and commit where they are."""
 
 
+class NoSuchPlace(Exception):
+    """There is no such partition, or it has no such offset yet: a group that was set there would begin again, with all
+    that the topic has."""
+
+
 def rewind(settings: Settings, group: str, names: Iterable[str], since: datetime) -> dict[Partition, int]:
     """Set a group back to the first record since a time in each partition of these topics, and never forward.
 
@@ -37,11 +42,13 @@ def rewind(settings: Settings, group: str, names: Iterable[str], since: datetime
 def skip(settings: Settings, group: str, where: Partition, beyond: int) -> int | None:
     """Set a group forward, to this offset of a partition; where it was, or None if it was there or further already.
 
-    The records between are not processed. GroupInUse and StreamUnavailable as in `rewind`.
+    The records between are not processed. NoSuchPlace; GroupInUse and StreamUnavailable as in `rewind`.
     """
     topic, partition = where
     at = TopicPartition(f"{settings.kafka_prefix}{topic}", partition)
     with unavailable_on_error(), _nobody(settings, group) as consumer:
+        if at not in _partitions(consumer, at.topic) or consumer.end_offsets([at], timeout_ms=TIMEOUT)[at] < beyond:
+            raise NoSuchPlace
         consumer.assign([at])
         reached: int = consumer.committed(at, timeout_ms=TIMEOUT) or 0
         if reached >= beyond:
