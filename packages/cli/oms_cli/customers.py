@@ -1,8 +1,9 @@
 """`oms customers`: what is kept of a customer, and erasing it."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
-from typing import Annotated, Any
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product, zip_longest
+from typing import Annotated
 
 import typer
 from rich.console import RenderableType
@@ -20,7 +21,7 @@ from oms_servers.errors import LocalError
 
 app = group("What is kept of a customer: export it, or erase it.")
 Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The address that the orders were placed with.")]
-AT_ONCE = 200  # orders that a service is asked about
+AT_ONCE, TEXTS = 200, 50  # orders, and texts, that a service is asked about in one request
 ENDED = ("CONFIRMED", "CANCELLED")
 NOT_FOUND = 404
 
@@ -65,14 +66,28 @@ def erase(
     customer = looking.act("order", "/admin/customers/find", email=email)
     _refuse_if_under_way(customer["orders"])
     _refuse_if_unread(looking, customer["announced"])
-    what: dict[str, Any] = {"subjects": list(customer["orders"]), "texts": sorted({email, *customer["texts"]})}
+    what = _portions(list(customer["orders"]), sorted({email, *customer["texts"]}))
     trial = Admin.of_environment(Acting(name, reason, dry_run=True), urls or ())
     for service in SERVICES:
-        trial.act(service, "/admin/customers/erase", **what)  # all of them would do it, or none does
+        _erase(trial, service, what)  # all of them would do it, or none does
     confirm(f"Erase this customer from {len(customer['orders'])} order(s) for good?", yes=yes, dry_run=dry_run)
     # The order service last: it knows which orders are the customer's, should this be cut off.
-    erased = {one: admin.act(one, "/admin/customers/erase", **what) for one in sorted(SERVICES, key="order".__eq__)}
+    erased = {one: _erase(admin, one, what) for one in sorted(SERVICES, key="order".__eq__)}
     out(erased, _erased, as_json=as_json)
+
+
+def _portions(subjects: Sequence[str], texts: Sequence[str]) -> Sequence[Json]:
+    """What one request takes of orders and texts, in as many as it needs."""
+    found = zip_longest(_batches(subjects), _batches(texts, TEXTS), fillvalue=())
+    return [{"subjects": list(some), "texts": list(these)} for some, these in found]
+
+
+def _erase(admin: Admin, service: str, portions: Iterable[Json]) -> Json:
+    """How many rows of each kind a service has erased in all."""
+    counts: Counter[str] = Counter()
+    for one in portions:
+        counts.update(admin.act(service, "/admin/customers/erase", **one))
+    return dict(counts)
 
 
 def _refuse_if_under_way(orders: Mapping[str, str]) -> None:
@@ -83,8 +98,8 @@ def _refuse_if_under_way(orders: Mapping[str, str]) -> None:
         )
 
 
-def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE))
+def _batches(listed: Sequence[str], size: int = AT_ONCE) -> Iterator[Sequence[str]]:
+    return (listed[start : start + size] for start in range(0, len(listed), size))
 
 
 def _refuse_if_unread(admin: Admin, announced: Sequence[str]) -> None:

@@ -24,9 +24,10 @@ Trace = Annotated[str, Field(min_length=5, max_length=200, pattern=STORABLE)]
 
 
 class Erasure(Body):
-    """The customer's orders, and the texts by which what is no event is known to be the customer's."""
+    """Orders of the customer, and texts by which what is no event is known to be the customer's: as many as a request
+    holds. A customer of more is erased by several."""
 
-    subjects: Annotated[list[Subject], Field(max_length=10_000)]
+    subjects: Annotated[list[Subject], Field(max_length=1000)]
     texts: Annotated[list[Trace], Field(max_length=100, default_factory=list)]
 
 
