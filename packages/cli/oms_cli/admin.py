@@ -12,6 +12,7 @@ import httpx
 
 from oms_cli.answers import Refused, Unreachable, check
 from oms_cli.client import Json
+from oms_cli.headers import sendable
 from oms_contracts.topics import SERVICES
 from oms_platform import tokens
 from oms_platform.addresses import HOST, Addresses
@@ -44,7 +45,7 @@ class Admin:
 
     def __init__(self, urls: Mapping[str, str], token: str, acting: Acting) -> None:
         self.urls, self.acting = urls, acting
-        headers = {"Authorization": f"Bearer {token}", **acting.headers()}
+        headers = {"Authorization": f"Bearer {sendable('An admin token', token)}", **acting.headers()}
         self._http = httpx.Client(headers=headers, timeout=httpx.Timeout(10.0, read=60.0), trust_env=False)
 
     @classmethod

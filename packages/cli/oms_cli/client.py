@@ -11,6 +11,7 @@ from uuid import uuid4
 import httpx
 
 from oms_cli.answers import Refused, check, too_slow, unreachable
+from oms_cli.headers import keyed, sendable
 from oms_platform.addresses import Addresses
 from oms_platform.running import Running
 
@@ -24,7 +25,7 @@ class Client:
 
     def __init__(self, order: str, inventory: str, mailcatcher: str) -> None:
         self.order, self.inventory, self.mailcatcher = order, inventory, mailcatcher
-        credential = os.environ.get("OMS_CREDENTIAL", "").strip()
+        credential = sendable("OMS_CREDENTIAL", os.environ.get("OMS_CREDENTIAL", "").strip())
         headers = {"Authorization": f"Bearer {credential}"} if credential else {}
         timeout = httpx.Timeout(10.0, read=60.0)
         self._http = httpx.Client(headers=headers, timeout=timeout, trust_env=False)
@@ -47,7 +48,7 @@ class Client:
 
     def place(self, body: Json, key: str | None = None) -> Json:
         """Place an order; its id and status."""
-        headers = {"Idempotency-Key": key} if key else {}
+        headers = keyed(key)
         placed: Json = self._ask("POST", f"{self.order}/order", json=body, headers=headers)
         return placed
 
@@ -76,14 +77,14 @@ class Client:
 
     def cancel(self, order: str, reason: str | None = None, key: str | None = None) -> Json:
         """Cancel an order; the order as it is then. Refused if it is too late."""
-        headers = {"Idempotency-Key": key} if key else {}
+        headers = keyed(key)
         body = {"reason": reason} if reason else {}
         found: Json = self._ask("POST", f"{self.order}/order/{order}/cancel", json=body, headers=headers)
         return found
 
     def refund(self, order: str, body: Json, key: str | None = None) -> Json:
         """Ask for a refund of a confirmed order; it. Refused if less than that remains."""
-        headers = {"Idempotency-Key": key} if key else {}
+        headers = keyed(key)
         found: Json = self._ask("POST", f"{self.order}/order/{order}/refund", json=body, headers=headers)
         return found
 

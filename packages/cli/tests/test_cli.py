@@ -102,3 +102,10 @@ def test_a_refund_of_nothing_is_refused_before_anybody_is_asked(
 ) -> None:
     output = oms(tmp_path, "order", "refund", "an-id", *options)
     assert (output.returncode, why in output.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("key", ["k\u00e9", "two\nlines", "a\ttab"])
+def test_a_key_that_no_header_can_hold_is_refused_in_a_sentence(tmp_path: Path, key: str) -> None:
+    output = oms(tmp_path, "order", "place", "--key", key)
+    assert (output.returncode, "A key must be printable ASCII" in output.stderr) == (1, True)
+    assert "Traceback" not in output.stderr
