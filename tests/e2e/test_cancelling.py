@@ -2,12 +2,14 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 from invariants import Sources, check_when_quiet
 from support.chassis import eventually
-from support.orders import APPROVED, DECLINED, body, ended, place, read
+from support.orders import APPROVED, DECLINED, END_TIMEOUT, Body, body, ended, place, read
 
 MOMENTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 3.0)  # seconds after the order was accepted
 SLOW = "9999000000000001"  # its charge takes two seconds
@@ -50,6 +52,66 @@ def test_whenever_an_order_is_cancelled_it_is_too_late_or_nothing_of_it_is_left(
                 assert "as you asked" in sent(mailcatcher, order_id, kind)[-1]
     if card == SLOW:
         assert {answer.status_code for _, answer in tried[:-1]} == {202}, "there were two seconds to cancel in"
+
+
+PIECE = {"lines": [{"id": "Item1", "quantity": 1}], "restock": True}
+SHORT = (("Item1", 1), ("Item5", 10_000))  # there is not so much of the second: charged, and given back
+
+
+def cancel_and_refund(orders: httpx.Client, order: Body, moment: float | None) -> tuple[str, list[httpx.Response]]:
+    """Order; after a moment (without one: when it has ended) cancel that and have a piece of it refunded, both at once
+    and each twice with its key."""
+    order_id = place(orders, order)
+    if moment is None:
+        ended(orders, order_id)
+    else:
+        time.sleep(moment)
+
+    def twice(act: str, asked: dict[str, Any]) -> httpx.Response:
+        key = {"Idempotency-Key": uuid4().hex}
+        first, again = (orders.post(f"/order/{order_id}/{act}", json=asked, headers=key) for _ in range(2))
+        assert first.status_code != 202 or again.content == first.content
+        return first
+
+    with ThreadPoolExecutor(2) as pool:
+        acts = [pool.submit(twice, "refund", PIECE), pool.submit(twice, "cancel", {})]
+        return order_id, [act.result() for act in acts]
+
+
+def at_rest(orders: httpx.Client, order_id: str) -> dict[str, Any]:
+    """The order once it is terminal, and none of its refunds is under way."""
+
+    def shown() -> dict[str, Any] | None:
+        order = ended(orders, order_id)
+        return order if all(one["status"] != "PENDING" for one in order.get("refunds", ())) else None
+
+    return eventually(shown, END_TIMEOUT) or {}
+
+
+def test_an_order_that_is_paid_stocked_cancelled_and_refunded_at_once_is_one_thing_in_the_end(
+    orders: httpx.Client, sources: Sources
+) -> None:
+    tries = [
+        (order, moment)
+        for moment in (*MOMENTS, None)
+        for order in (body(), body(card=SLOW), body(*SHORT), body(card=DECLINED))
+    ]
+    with ThreadPoolExecutor(len(tries)) as pool:
+        tried = list(pool.map(lambda one: cancel_and_refund(orders, *one), tries))
+    counts = {"cancelled": 0, "refunded": 0}
+    for order_id, (refund, cancel) in tried:
+        order = at_rest(orders, order_id)
+        refunds = order.get("refunds", [])
+        is_refunded, is_cancelled = refund.status_code == 202, cancel.status_code == 202
+        assert not (is_refunded and is_cancelled), order_id
+        assert {refund.status_code, cancel.status_code} <= {202, 409}
+        assert is_cancelled == (order.get("reason") == "customer")
+        assert is_refunded == bool(refunds)
+        assert not is_refunded or (order["status"], refunds[0]["status"]) == ("CONFIRMED", "SUCCEEDED")
+        counts["cancelled"] += is_cancelled
+        counts["refunded"] += is_refunded
+    assert all(counts.values()), counts
+    assert check_when_quiet(sources) == []
 
 
 def test_a_cancelled_order_shows_how_it_was_cancelled(orders: httpx.Client) -> None:

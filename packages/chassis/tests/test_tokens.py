@@ -62,6 +62,8 @@ def test_scopes_may_be_a_list_and_some_may_be_everybody_s(local: LocalIssuer, is
         ("expired", {"exp": 1_000_000_000}),
         ("without an end", {"exp": None}),
         ("not yet valid", {"nbf": 99_999_999_999}),
+        ("with an end that is no time", {"exp": float("inf")}),
+        ("with a beginning that is no time", {"nbf": float("-inf")}),
         ("another audience", {"aud": "another"}),
         ("without an audience", {"aud": None}),
         ("another issuer", {"iss": "https://other.example.com"}),

@@ -375,3 +375,19 @@ def test_what_becomes_of_refunds_is_counted_once(service: Any, order: str) -> No
         deliver(service.database, handle[topics.REFUND_FAILED.name], [topics.REFUND_FAILED.event(data, order)])
     counted = {one: registry.get_sample_value("oms_refunds_total", {"status": one}) for one in RefundStatus}
     assert counted == {"PENDING": 0, "SUCCEEDED": 0, "FAILED": 1}
+
+
+def test_of_a_cancellation_and_a_refund_of_a_confirmed_order_at_once_one_is_made(start: Callable[..., Any]) -> None:
+    service = start(cancel_seconds=60)
+    outcomes: Counter[tuple[int, int]] = Counter()
+    for _ in range(8):
+        order = confirm(service, place(service))
+        with ThreadPoolExecutor(2) as pool:
+            acts = [
+                pool.submit(refund, service, order, {"amount": TOTAL}),
+                pool.submit(service.client.post, f"/order/{order}/cancel"),
+            ]
+            refunded, cancelled = (act.result().status_code for act in acts)
+        assert shown(service, order)["status"] == ("CANCELLING" if cancelled == 202 else "CONFIRMED")
+        outcomes[refunded, cancelled] += 1
+    assert set(outcomes) <= {(202, 409), (409, 202)}
