@@ -33,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for service in services.values():
             print(cluster.rewind(service, since))
         cluster.start(services)
+        print("If the inventory was restored, have its items published again: oms inventory publish")
     except subprocess.CalledProcessError as error:
         print(f"{' '.join(error.cmd)}: {error.stderr.strip()}", file=sys.stderr)
         return 1

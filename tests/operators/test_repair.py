@@ -328,6 +328,25 @@ def test_a_refund_that_was_given_by_hand_is_noted_and_the_books_agree(
     assert operator.run(*command).returncode == 1
 
 
+def test_a_catalogue_that_was_restored_is_taken_notice_of_once_it_is_published_again(
+    platform: Platform, operator: Operator, orders: httpx.Client
+) -> None:
+    """The order service has read later versions of an item than the inventory has made since."""
+    run_sql(platform, "order", "UPDATE item SET version = 50, unit_price = 9 WHERE id = 'Item2'")
+    kept = run_sql(platform, "order", "SELECT version, unit_price FROM item WHERE id = 'Item2'")
+    ((price,),) = run_sql(platform, "inventory", "SELECT unit_price FROM item WHERE id = 'Item2'")
+    assert operator.json("inventory", "publish", "--dry-run")["items"] == 5
+    assert kept == [(50, 9)] == run_sql(platform, "order", "SELECT version, unit_price FROM item WHERE id = 'Item2'")
+    assert "5 items are published" in operator.oms("inventory", "publish", "--reason", "restored")
+    known = "SELECT unit_price FROM item WHERE id = 'Item2'"
+    assert eventually(lambda: run_sql(platform, "order", known) == [(price,)], 60)
+
+    def sold_for() -> int:
+        return int(read(orders, place(orders, body(("Item2", 1))))["total"])
+
+    assert eventually(lambda: sold_for() == price, 60)
+
+
 def held_up_or_well(operator: Operator) -> set[tuple[str, str]]:
     """What the doctor finds, if it finds anything."""
     found = operator.run("doctor", "--seconds", "0", "--json").stdout

@@ -1,4 +1,4 @@
-"""Commands for the stock's books."""
+"""Commands for the stock's books, and for a catalogue that was restored."""
 
 from typing import Annotated
 
@@ -8,9 +8,11 @@ from rich.text import Text
 
 from oms_cli import show
 from oms_cli.client import Client, Json
+from oms_cli.options import As, DryRun, Reason, Urls, acting
 from oms_cli.output import AsJson, out
 
-app = typer.Typer(help="Look into the stock's books.", no_args_is_help=True)
+app = typer.Typer(help="Look into the stock's books; publish a restored catalogue.", no_args_is_help=True)
+UNREAD = 100_000  # versions of one item that the order service may have to read still
 
 
 @app.command("check")
@@ -26,6 +28,30 @@ def check(as_json: AsJson = False) -> None:
 def movements(item: Annotated[str, typer.Argument(help="An item's id.")], as_json: AsJson = False) -> None:
     """Show what came and went of an item, newest first, with who and why."""
     out(Client.of_environment().movements(item), _movements, as_json=as_json)
+
+
+@app.command("publish")
+def publish(
+    reason: Reason = None,
+    dry_run: DryRun = False,
+    name: As = None,
+    urls: Urls = None,
+    as_json: AsJson = False,
+) -> None:
+    """Publish every item as it is, under versions above all that the order service has, or has to read still.
+
+    After the inventory's database was restored from a backup: until then, the order service takes no notice of items
+    that it knows in later versions.
+
+    Example: `oms inventory publish --reason "restored to 01:17"`
+    """
+    admin = acting(urls, name, reason, dry_run)
+    above = admin.get("order", "/admin/items/newest")["version"] + UNREAD
+    published, after = 0, ""
+    while after is not None:
+        portion = admin.act("inventory", "/admin/items/publish", above=above, after=after)
+        published, after = published + portion["items"], portion["last"]
+    out({"items": published, "above": above}, lambda one: f"{one['items']} items are published", as_json=as_json)
 
 
 def _differences(found: list[Json]) -> RenderableType:

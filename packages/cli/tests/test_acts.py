@@ -25,8 +25,8 @@ OF_THIS_MACHINE = {"demo", "down", "kill", "reset", "restart", "start", "stop", 
 OF_CALLERS = {"order cancel", "order place", "order refund"}
 # Those that an act undoes at once (`fail clear`, `keys revoke`), so that there is nothing to try first.
 UNDONE_AT_ONCE = {"fail clear", "fail set", "keys create"}
-# Those that name one thing; the others are chosen by filters, or are several.
-OF_ONE = {"customers erase", "keys revoke", "payments resolve"}
+# Those that name one thing, or mean all there is; the others are chosen by filters, or are several.
+OF_ONE = {"customers erase", "inventory publish", "keys revoke", "payments resolve"}
 
 
 def tree(group: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -4,7 +4,7 @@ from oms_chassis.messaging.consumer import Subscription
 from oms_chassis.runtime.cli import main
 from oms_chassis.runtime.service import Components, Context, Service
 from oms_contracts.topics import ORDER_CANCELLED, ORDER_REFUND_REQUESTED, PAYMENT_COMPLETED
-from oms_inventory import api, books, catalogue, handlers, repository, retentions, returns
+from oms_inventory import admin, api, books, catalogue, handlers, repository, retentions, returns
 from oms_inventory.settings import InventorySettings
 
 
@@ -20,6 +20,7 @@ def build(context: Context) -> Components:
         ],
         routers=[api.router, books.router],
         provides=[context.reserve_for_requests(), settings],
+        admin=[admin.router],
         states=repository.states,
         on_start=[lambda: catalogue.seed(database, settings.all_items(), settings.currency)],
         retentions=retentions.orders(settings.order_days),

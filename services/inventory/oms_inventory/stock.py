@@ -62,6 +62,13 @@ def change(transaction: Transaction, item_id: str, name: str, unit_price: int) -
     return rows[0]
 
 
+def renew(transaction: Transaction, above: int, after: str, limit: int) -> Rows:
+    """Publish so many of the items after this one as they are, under versions above this one and their own; those."""
+    rows = repository.renew(transaction, above, after, limit)
+    _publish(transaction, rows)
+    return rows
+
+
 def _publish(transaction: Transaction, rows: Rows) -> None:
     trace = tracing.current()
     outbox.emit(transaction, ((ITEM_UPDATED, ITEM_UPDATED.event(_item_updated(row), row.id, trace)) for row in rows))

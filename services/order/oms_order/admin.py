@@ -19,7 +19,7 @@ from oms_chassis.http.bodies import PRINTABLE, Body, View
 from oms_chassis.laterreleases import extensible
 from oms_order import emails, ids
 from oms_order.refunds import RefundStatus
-from oms_order.repository import customers, orders, refunds, stuck
+from oms_order.repository import customers, items, orders, refunds, stuck
 from oms_order.schemas import OrderDetail, StatusShown
 
 router = APIRouter(prefix=PREFIX)
@@ -77,6 +77,18 @@ def list_held(
     rows = refunds.held(service.database, seconds, _position(cursor), limit + 1)
     query: dict[str, str | int | None] = {"seconds": str(seconds), "limit": limit}
     return paging.page(response, "/refunds/held", query, rows, HeldRefund.of)
+
+
+class NewestItem(View):
+    """The highest version of any item."""
+
+    version: int
+
+
+@router.get("/items/newest", summary="The highest version of an item that is known here")
+def show_newest(service: Administered) -> NewestItem:
+    """0 if none is known. An inventory that was restored has to go beyond it, or nobody takes notice of its items."""
+    return NewestItem(version=items.newest(service.database))
 
 
 def _position(cursor: str | None) -> UUID:

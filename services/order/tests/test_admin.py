@@ -61,5 +61,24 @@ def test_a_customer_is_found_by_the_address_as_it_was_written(
     assert [one["id"] for one in exported.json()["orders"]] == [order]
 
 
+def test_whoever_asks_for_a_customer_s_data_is_on_record_also_in_a_dry_run(
+    client: TestClient, service: Any, body: dict[str, Any]
+) -> None:
+    place(service, body)
+    address = {"email": body["customer"]["email"]}
+    for path in ("/admin/customers/find", "/admin/customers/export"):
+        dry = client.post(path, json=address, headers={"OMS-Operator": "ann", "OMS-Dry-Run": "true"})
+        assert (dry.status_code, [error["field"] for error in dry.json()["errors"]]) == (422, ["OMS-Dry-Run"])
+        assert body["customer"]["phoneNumber"] not in dry.text
+
+
+def test_the_highest_version_of_an_item_is_known(client: TestClient, database: Database) -> None:
+    assert client.get("/admin/items/newest").json() == {"version": 1}
+    database.execute("UPDATE item SET version = 7 WHERE id = 'Item3'")
+    assert client.get("/admin/items/newest").json() == {"version": 7}
+    database.execute("DELETE FROM item")
+    assert client.get("/admin/items/newest").json() == {"version": 0}
+
+
 def test_nothing_that_is_sent_to_operators_routes_is_a_fault_of_the_service(client: TestClient) -> None:
     assert faults(client) == []

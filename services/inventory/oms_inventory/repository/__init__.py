@@ -41,6 +41,13 @@ _CHANGE = f"""
 UPDATE item SET name = %(name)s, unit_price = %(unit_price)s, version = version + 1, updated_at = now()
 WHERE id = %(id)s RETURNING {ITEM}
 """
+_RENEW = f"""
+WITH chosen AS (SELECT id FROM item WHERE id > %(after)s ORDER BY id LIMIT %(limit)s FOR UPDATE), renewed AS (
+    UPDATE item SET version = greatest(item.version, %(above)s) + 1, updated_at = now()
+    FROM chosen WHERE item.id = chosen.id RETURNING {ITEM}
+)
+SELECT * FROM renewed ORDER BY id
+"""
 _NEW_ORDERS = """
 INSERT INTO allocation (order_id, is_allocated) SELECT order_id, true
 FROM json_to_recordset(%(rows)s::json) AS r(order_id text) ORDER BY order_id
@@ -122,6 +129,11 @@ def create(transaction: Transaction, items: Iterable[NewItem], currency: str) ->
 def change(transaction: Transaction, item_id: str, name: str, unit_price: int) -> Rows:
     """Give an item another name or price; the item, if there is one."""
     return transaction.run(_CHANGE, id=item_id, name=name, unit_price=unit_price)
+
+
+def renew(transaction: Transaction, above: int, after: str, limit: int) -> Rows:
+    """Give so many of the items after this one versions above this one and their own; those, in the order of ids."""
+    return transaction.run(_RENEW, above=above, after=after, limit=limit)
 
 
 def open_allocations(transaction: Transaction, orders: Iterable[str]) -> set[str]:

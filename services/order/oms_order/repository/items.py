@@ -14,6 +14,7 @@ SELECT id, version FROM item WHERE seen_at > now() - make_interval(secs => %(bac
 _ALL = "SELECT id, version FROM item WHERE id > %(after)s ORDER BY id LIMIT %(limit)s"
 _ANY = "SELECT EXISTS (SELECT FROM item) AS found"
 _NAMED = f"SELECT {names(ItemRow)} FROM item WHERE id = ANY(%(ids)s)"
+_NEWEST = "SELECT coalesce(max(version), 0) AS version FROM item"
 _UPDATE = f"""
 INSERT INTO item ({names(ItemRow, without=("seen_at",))})
 SELECT DISTINCT ON (id) * FROM json_to_recordset(%(rows)s::json) AS r({typed(ItemRow, without=("seen_at",))})
@@ -50,3 +51,8 @@ def chunks(database: Database, limit: int) -> Iterator[Rows]:
     while rows := database.execute(_ALL, after=after, limit=limit):
         yield rows
         after = rows[-1].id
+
+
+def newest(database: Database) -> int:
+    """The highest version of any item; 0 if there is none."""
+    return int(database.execute(_NEWEST)[0].version)
