@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from support.sharing import ON_THE_PLATFORM
 from xdist.scheduler import LoadScopeScheduling
 
 pytest_plugins = ["oms_servers.testing"]
@@ -14,7 +15,6 @@ settings.load_profile("oms")
 
 PLATFORM = "platform"
 INCIDENTS = "tests/incidents/"  # they have a platform of their own, and mostly wait
-ON_THE_PLATFORM = ("tests/e2e/", "tests/crash/", "tests/cards/")
 # Not at the same time as the other one: two cores carry one.
 ALSO_A_PLATFORM = (
     "packages/cli/tests/test_up.py",

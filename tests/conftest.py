@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from invariants import Sources
-from support import catalogue
+from support import catalogue, sharing
 from support.collector import Collector, collecting
 from support.deployment import Deployment
 from support.programs import PROGRAMS
@@ -18,6 +18,18 @@ from oms_contracts.topics import SERVICES
 from oms_platform.platform import Platform
 from oms_servers.postgres import NO_FSYNC
 from oms_servers.testing import temporary_folder
+
+RUNNING = pytest.StashKey[Platform]()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """End the platform when a worker has done its tests: idle it takes a fifth of a core from all others."""
+    is_worker = hasattr(item.config, "workerinput")
+    if not is_worker or nextitem is None or nextitem.nodeid.startswith(sharing.ON_THE_PLATFORM):
+        return
+    if (platform := item.config.stash.get(RUNNING, None)) is not None:
+        platform.kill()
 
 
 @pytest.fixture(scope="session")
@@ -34,13 +46,14 @@ def collector() -> Iterator[Collector]:
 
 
 @pytest.fixture(scope="session")
-def running_platform(platform_folder: Path, collector: Collector) -> Iterator[Platform]:
+def running_platform(request: pytest.FixtureRequest, platform_folder: Path, collector: Collector) -> Iterator[Platform]:
     """The platform as it was first started."""
     more = {**PROGRAMS, "OMS_TRACES_ENDPOINT": collector.url}
     environment = {name: {**more, **catalogue.ENVIRONMENT.get(name, {})} for name in SERVICES}
     platform = Platform(platform_folder, environment=environment, postgres=NO_FSYNC)
     with platform:
         catalogue.await_known(platform.url)
+        request.config.stash[RUNNING] = platform
         yield platform
         platform.kill()  # nobody needs its data: no orderly end
 
@@ -48,17 +61,22 @@ def running_platform(platform_folder: Path, collector: Collector) -> Iterator[Pl
 @pytest.fixture
 def platform(running_platform: Platform) -> Iterator[Platform]:
     """A platform of which everything runs; what a test stopped and did not start again is started after it."""
+    _start_what_is_down(running_platform)
     yield running_platform
-    for server in reversed(running_platform.servers):
+    _start_what_is_down(running_platform)
+
+
+def _start_what_is_down(platform: Platform) -> None:
+    for server in reversed(platform.servers):
         if not server.is_alive():
             server.start()
             server.await_ready()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def deployment(request: pytest.FixtureRequest) -> Deployment:
     """The system under test: OMS_URL's if that is set, a platform of our own if not."""
-    return Deployment.given() or Deployment.of(request.getfixturevalue("running_platform"))
+    return Deployment.given() or Deployment.of(request.getfixturevalue("platform"))
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from typing import Any
 import yaml
 
 HERE = {"namespace": "shop", "release": "oms"}
-STEP, ASKED = "30s", "40m"  # between two samples, and two evaluations; when we ask what fires
+STEP, ASKED = "30s", "40m"  # between two samples; when we ask what fires
+EVALUATED = "1m"  # between two evaluations, as Prometheus does by default
 
 Series = Mapping[str, str | None]
 Labels = Mapping[str, str]
@@ -38,15 +39,15 @@ class Rules:
         severity = next(one["labels"]["severity"] for one in self.alerts if one["alert"] == alert)
         return series("ALERTS", alertname=alert, alertstate="firing", severity=severity, **own)
 
-    def fire(self, given: Series, fires: Iterable[tuple[str, Labels]], asked: str = ASKED, step: str = STEP) -> None:
-        """Fail unless exactly these alerts fire with these series."""
+    def fire(self, given: Series, fires: Iterable[tuple[str, Labels]], asked: str = ASKED, step: str = "") -> None:
+        """Fail unless exactly these alerts fire with these series; `step` is between two samples, and evaluations."""
         expected = [{"labels": self.firing(alert, own), "value": 1} for alert, own in fires]
         test = {
-            "interval": step,
+            "interval": step or STEP,
             "input_series": [{"series": one, "values": values} for one, values in given.items() if values],
             "promql_expr_test": [{"expr": 'ALERTS{alertstate="firing"}', "eval_time": asked, "exp_samples": expected}],
         }
-        suite = {"rule_files": [str(self.file)], "evaluation_interval": step, "tests": [test]}
+        suite = {"rule_files": [str(self.file)], "evaluation_interval": step or EVALUATED, "tests": [test]}
         (file := self._folder / "test.yaml").write_text(yaml.safe_dump(suite))
         done = self.run("test", "rules", str(file))
         assert done.returncode == 0, done.stdout + done.stderr
