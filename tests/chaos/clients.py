@@ -100,8 +100,7 @@ class Clients(Background[Seen]):
             return 0, ""
         finally:
             self.seen.slowest = max(self.seen.slowest, time.monotonic() - began)
-        kind = str(response.json().get("type", "")) if response.status_code >= 400 else ""
-        return response.status_code, kind.rpartition("/")[2]
+        return response.status_code, load.problem(response)
 
     async def _keep_shop(self) -> None:
         """Prices go up and down, and stock comes in; what fails is not asked for again."""

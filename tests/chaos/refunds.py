@@ -14,7 +14,7 @@ from support import load
 from support.orders import TERMINAL
 
 MOST = 2  # refunds of an order
-LOOKS_EVERY = 0.5  # seconds between two looks at an order that has not ended
+LOOKS_EVERY, LOOKS_FOR = 0.5, 60.0  # seconds between two looks at an order that has not ended, and of all of them
 AGAIN = 0.5  # of the refunds: they are asked for once more though they were answered
 _NOT_NOW = {0, *load.RETRIED}
 
@@ -34,7 +34,7 @@ async def refund(
     client: httpx.AsyncClient, order_id: str, rng: random.Random, deadline: float
 ) -> tuple[list[Promised], list[str]]:
     """Refund parts of an order once it is confirmed: what was promised, and what nobody should have been answered."""
-    order = await _ended(client, order_id, deadline)
+    order = await _ended(client, order_id, min(deadline, time.monotonic() + LOOKS_FOR))
     promised: list[Promised] = []
     if order is None or order["status"] != "CONFIRMED":
         return [], []
@@ -86,10 +86,10 @@ async def _post(client: httpx.AsyncClient, order_id: str, asked: Body, key: str)
         response = await client.post(f"/order/{order_id}/refund", json=asked, headers={"Idempotency-Key": key})
     except httpx.TransportError:
         return Answered(0)
-    said = response.json()
     if response.status_code == 202:
+        said = response.json()
         return Answered(202, Promised(said["id"], order_id, said["amount"]))
-    return Answered(response.status_code, kind=str(said.get("type", "")).rpartition("/")[2])
+    return Answered(response.status_code, kind=load.problem(response))
 
 
 def _wrong(order: Body, asked: Body, answered: Answered, given: int) -> str:

@@ -123,6 +123,13 @@ async def _attempt(client: httpx.AsyncClient, order: Body, key: str | None, outc
     return Attempt(response.status_code, "outcome-unknown" in response.text)
 
 
+def problem(response: httpx.Response) -> str:
+    """The kind of problem that an answer is; nothing if it is none, or that of somebody on the way."""
+    if "problem+json" not in response.headers.get("Content-Type", ""):
+        return ""
+    return str(response.json().get("type", "")).rpartition("/")[2]
+
+
 def post(
     url: str, orders: Sequence[Body], *, spread: float = 0.0, meanwhile: Callable[[], None] | None = None
 ) -> Outcome:
