@@ -1,0 +1,132 @@
+"""The driver says so when a refund or a redrive is answered as nobody should ever be answered."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from invariants import Promised
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from chaos import refunds
+from chaos.operators import Operators
+from oms_cli.admin import Acting, Admin
+from oms_cli.answers import Refused
+
+TOTAL = 10
+ORDER = {"status": "CONFIRMED", "total": TOTAL, "lines": [{"itemId": "Item1", "unitPrice": 5, "quantity": 2}]}
+Shop = Callable[[str, dict[str, Any]], JSONResponse]
+
+
+def amount_of(asked: dict[str, Any]) -> int:
+    return int(asked.get("amount") or 5)
+
+
+def refusal(status: int, kind: str) -> JSONResponse:
+    return JSONResponse({"type": f"/problems/{kind}"}, status, media_type="application/problem+json")
+
+
+def honest() -> Shop:
+    """Keeps keys, and gives back no more than was paid."""
+    kept: dict[str, dict[str, Any]] = {}
+
+    def answer(key: str, asked: dict[str, Any]) -> JSONResponse:
+        if key not in kept:
+            if amount_of(asked) > TOTAL - sum(one["amount"] for one in kept.values()):
+                return refusal(409, "refund-too-large")
+            kept[key] = {"id": uuid4().hex, "amount": amount_of(asked)}
+        return JSONResponse(kept[key], 202)
+
+    return answer
+
+
+def forgetful() -> Shop:
+    """Makes another refund of a request that is repeated."""
+    return lambda _, asked: JSONResponse({"id": uuid4().hex, "amount": amount_of(asked)}, 202)
+
+
+def stingy() -> Shop:
+    """Says that nothing remains."""
+    return lambda _key, _asked: refusal(409, "refund-too-large")
+
+
+def broken() -> Shop:
+    """Knows no orders."""
+    return lambda _key, _asked: refusal(404, "order-not-found")
+
+
+def judged(answer: Shop, times: int = 40) -> tuple[list[Promised], list[str]]:
+    """What became of refunds of so many orders at a shop that answers so."""
+
+    async def show(_: Request) -> JSONResponse:
+        return JSONResponse(ORDER)
+
+    async def take(request: Request) -> JSONResponse:
+        return answer(request.headers["Idempotency-Key"], await request.json())
+
+    app = Starlette(routes=[Route("/order/{id}", show), Route("/order/{id}/refund", take, methods=["POST"])])
+
+    async def run() -> tuple[list[Promised], list[str]]:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://shop") as client:
+            rng = random.Random(1)
+            found = [await refunds.refund(client, "o", rng, time.monotonic() + 30.0) for _ in range(times)]
+        return [one for promised, _ in found for one in promised], [one for _, wrong in found for one in wrong]
+
+    return asyncio.run(run())
+
+
+def test_a_shop_that_keeps_its_promises_is_not_blamed() -> None:
+    promised, wrong = judged(honest(), times=1)
+    assert promised
+    assert not wrong
+    assert sum(one.amount for one in promised) <= TOTAL
+
+
+@pytest.mark.parametrize(
+    ("shop", "complaint"),
+    [(forgetful, "one key was answered by"), (stingy, "not as much as remains"), (broken, "404 order-not-found")],
+)
+def test_a_shop_that_does_not_is_blamed_for_what_it_does(shop: Callable[[], Shop], complaint: str) -> None:
+    _, wrong = judged(shop())
+    assert wrong
+    assert all(complaint in one for one in wrong)
+
+
+class Letters(Admin):
+    """Admin APIs with a dead letter each, whose redrive is answered as planned."""
+
+    def __init__(self, *answers: int) -> None:
+        super().__init__({}, "a-token", Acting("ann"))
+        self._answers = list(answers)
+
+    def act(self, *_: Any, **_body: Any) -> Any:
+        if (status := self._answers.pop(0)) == 200:
+            return {"outcome": "applied"}
+        refused = Refused(f"as planned ({status})")
+        refused.status = status
+        raise refused
+
+
+@pytest.mark.parametrize(
+    ("answers", "complaint"),
+    [((200, 409), None), ((409, 200), None), ((503, 409), None), ((200, 200), "redriven twice"), ((500, 409), "(500)")],
+)
+def test_a_letter_is_redriven_once_whatever_is_asked_twice(answers: tuple[int, int], complaint: str | None) -> None:
+    operators = Operators(Letters(*answers))
+    operators._redrive_twice("payment", 1)
+    assert len(operators.wrong) == (complaint is not None)
+    assert complaint is None or complaint in operators.wrong[0]
+
+
+@pytest.mark.parametrize(("answer", "is_wrong"), [(409, False), (200, True)])
+def test_what_is_no_event_is_not_redriven(answer: int, is_wrong: bool) -> None:
+    operators = Operators(Letters(answer))
+    operators._redrive_in_vain("payment", 1)
+    assert bool(operators.wrong) is is_wrong
