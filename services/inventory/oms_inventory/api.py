@@ -6,7 +6,8 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Response
 from pydantic import AfterValidator, StringConstraints
 
 from oms_chassis import db
-from oms_chassis.http import cardnumbers, pages
+from oms_chassis.http import cardnumbers, conditions, pages
+from oms_chassis.http.conditions import Tags
 from oms_chassis.http.dependencies import Provided
 from oms_chassis.http.identity.callers import Caller
 from oms_chassis.http.identity.requirements import Needs
@@ -14,6 +15,7 @@ from oms_chassis.http.pages import BadCursor
 from oms_chassis.http.problems import InvalidRequest, MalformedJson, OutcomeUnknown, Unavailable, documented
 from oms_chassis.http.strictness import RepeatedField, UnsupportedMediaType
 from oms_inventory import catalogue
+from oms_inventory.conditions import Conditions, tag
 from oms_inventory.problems import IdempotencyKeyReused, ItemChanged, ItemExists, ItemNotFound
 from oms_inventory.schemas import IdText, ItemBody, ItemView, RestockBody
 from oms_inventory.settings import InventorySettings
@@ -24,7 +26,8 @@ Settings = Annotated[InventorySettings, Depends(Provided(InventorySettings))]
 ItemId = Annotated[IdText, Path()]
 KeyText = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,200}$"), AfterValidator(cardnumbers.without)]
 Key = Annotated[KeyText | None, Header(alias="Idempotency-Key")]
-Version = Annotated[str | None, Header(alias="If-Match", pattern=r'^"[0-9]{1,9}"$')]
+Match = Annotated[str | None, Header(alias="If-Match", pattern=conditions.FORM)]
+NoneMatch = Annotated[str | None, Header(alias="If-None-Match", pattern=conditions.FORM)]
 
 WITH_A_BODY = (MalformedJson, UnsupportedMediaType, RepeatedField, InvalidRequest)
 # Anybody may look; a price and a stock are changed by those who have the scope.
@@ -55,11 +58,21 @@ def list_items(
     "/items/{item_id}",
     summary="Show an item",
     dependencies=ANYBODY,
-    responses=documented(InvalidRequest, ItemNotFound, Unavailable),
+    response_model=ItemView,
+    responses={
+        304: {"description": "It is what If-None-Match names"},
+        **documented(InvalidRequest, ItemNotFound, Unavailable),
+    },
 )
-def show_item(database: Database, response: Response, item_id: ItemId) -> ItemView:
-    """The ETag is the item's version: send it as If-Match to change just this version."""
-    return _tagged(response, catalogue.find(database, item_id))
+def show_item(
+    database: Database, response: Response, item_id: ItemId, if_none_match: NoneMatch = None
+) -> ItemView | Response:
+    """Send the ETag as If-Match to change the item only if its name and its price are still these; as If-None-Match, to
+    be shown it only if anything of it is another."""
+    item = catalogue.find(database, item_id)
+    if not Conditions(none_match=Tags.of(if_none_match)).allow_showing(item):
+        return Response(status_code=304, headers={"ETag": f'"{tag(item)}"'})
+    return _tagged(response, item)
 
 
 @router.put(
@@ -68,7 +81,7 @@ def show_item(database: Database, response: Response, item_id: ItemId) -> ItemVi
     dependencies=[Depends(Needs("items:write"))],
     responses={
         201: {"model": ItemView, "description": "The item is new"},
-        **documented(*WITH_A_BODY, ItemNotFound, ItemChanged, ItemExists, Unavailable, OutcomeUnknown),
+        **documented(*WITH_A_BODY, ItemChanged, ItemExists, Unavailable, OutcomeUnknown),
     },
 )
 def put_item(
@@ -77,11 +90,13 @@ def put_item(
     response: Response,
     item_id: ItemId,
     body: ItemBody,
-    if_match: Version = None,
+    if_match: Match = None,
+    if_none_match: NoneMatch = None,
 ) -> ItemView:
-    """201 for a new item. The order service takes orders at the new price from the moment when it receives it."""
-    version = int(if_match.strip('"')) if if_match is not None else None
-    item, is_new = catalogue.put(database, item_id, body, version, settings.currency)
+    """201 for a new item. The order service takes orders at the new price from the moment when it receives it. With
+    `If-None-Match: *`, an item is only created, and never changed; with `If-Match`, only changed."""
+    wanted = Conditions(Tags.of(if_match), Tags.of(if_none_match))
+    item, is_new = catalogue.put(database, item_id, body, wanted, settings.currency)
     response.status_code = 201 if is_new else 200
     return _tagged(response, item)
 
@@ -106,5 +121,5 @@ def own_key(key: str, caller: Caller) -> str:
 
 
 def _tagged(response: Response, item: ItemView) -> ItemView:
-    response.headers["ETag"] = f'"{item.version}"'
+    response.headers["ETag"] = f'"{tag(item)}"'
     return item

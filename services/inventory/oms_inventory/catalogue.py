@@ -9,6 +9,7 @@ from sqlalchemy import Row
 from oms_chassis.db import Database, Rows, Transaction
 from oms_chassis.http import pages
 from oms_inventory import repository, stock
+from oms_inventory.conditions import Conditions
 from oms_inventory.problems import IdempotencyKeyReused, ItemChanged, ItemExists, ItemNotFound, StockTooLow
 from oms_inventory.repository import NewItem, journal
 from oms_inventory.schemas import CatalogueItem, DifferenceView, IdText, ItemBody, ItemView, MovementView
@@ -35,19 +36,19 @@ def find(database: Database, item_id: str) -> ItemView:
     return ItemView.of(_only(repository.find(database, item_id)))
 
 
-def put(database: Database, item_id: str, body: ItemBody, version: int | None, currency: str) -> tuple[ItemView, bool]:
-    """Create an item or change it; the item, and whether it is new. `version` is the one that must be current."""
+def put(database: Database, item_id: str, body: ItemBody, wanted: Conditions, currency: str) -> tuple[ItemView, bool]:
+    """Create an item or change it, if the conditions allow that; the item, and whether it is new."""
     with database.transaction() as transaction:
-        if version is None:
+        if wanted.allow_change_of(None):
             new = NewItem(item_id, body.name, body.unit_price, body.on_hand or 0)
             if created := stock.create(transaction, [new], currency):
                 return ItemView.of(created[0]), True
-        return _change(transaction, item_id, body, version), False
+        return _change(transaction, item_id, body, wanted), False
 
 
-def _change(transaction: Transaction, item_id: str, body: ItemBody, version: int | None) -> ItemView:
-    row = _only(repository.lock_item(transaction, item_id))
-    if version not in (None, row.version):
+def _change(transaction: Transaction, item_id: str, body: ItemBody, wanted: Conditions) -> ItemView:
+    row = next(iter(repository.lock_item(transaction, item_id)), None)
+    if row is None or not wanted.allow_change_of(ItemView.of(row)):
         raise ItemChanged(detail="Read it again, then decide")
     if body.on_hand not in (None, row.initial):
         raise ItemExists(("onHand", "is given only when an item is created; restock it instead"))

@@ -10,9 +10,9 @@ class ItemNotFound(Problem):
 
 
 class ItemChanged(Problem):
-    """If-Match names a version that is not the current one."""
+    """If-Match names no state that the item is in, or If-None-Match one that it is in: somebody else was first."""
 
-    status, kind, title = 412, "item-changed", "The item was changed since"
+    status, kind, title = 412, "item-changed", "The item is not in the state that was asked for"
 
 
 class ItemExists(Problem):

@@ -35,7 +35,7 @@ def test_an_item_is_created_and_shown(client: httpx.Client, database: Database) 
     assert created.status_code == 201
     assert created.json() == {**KETTLE, "id": "kettle", "currency": "USD", "available": True, "version": 1}
     shown = client.get("/items/kettle")
-    assert (shown.json(), shown.headers["etag"]) == (created.json(), '"1"')
+    assert (shown.json(), shown.headers["etag"]) == (created.json(), created.headers["etag"])
     assert published(database) == [("kettle", "A kettle", 2500, True, 1)]
 
 
@@ -47,9 +47,9 @@ def test_an_item_without_stock_is_not_available(client: httpx.Client, database: 
 
 @pytest.mark.parametrize("change", [{"name": "Another"}, {"unitPrice": 2600}])
 def test_a_new_name_or_price_is_published(client: httpx.Client, database: Database, change: dict[str, Any]) -> None:
-    client.put("/items/kettle", json=KETTLE)
+    first = client.put("/items/kettle", json=KETTLE)
     changed = client.put("/items/kettle", json={**KETTLE, **change})
-    assert (changed.status_code, changed.headers["etag"]) == (200, '"2"')
+    assert (changed.status_code, changed.headers["etag"] != first.headers["etag"]) == (200, True)
     assert changed.json() == {**KETTLE, **change, "id": "kettle", "currency": "USD", "available": True, "version": 2}
     last = {**KETTLE, **change}
     assert published(database)[1:] == [("kettle", last["name"], last["unitPrice"], True, 2)]
@@ -70,18 +70,57 @@ def test_the_stock_of_an_item_that_exists_is_not_overwritten(client: httpx.Clien
     assert stock(database) == {"kettle": (3, 0)}
 
 
-def test_a_change_of_a_version_that_has_passed_is_refused(client: httpx.Client) -> None:
-    client.put("/items/kettle", json=KETTLE)
+def test_a_change_of_a_state_that_has_passed_is_refused(client: httpx.Client) -> None:
+    first = {"If-Match": client.put("/items/kettle", json=KETTLE).headers["etag"]}
     change = {"name": "A kettle", "unitPrice": 1}
-    assert client.put("/items/kettle", json=change, headers={"If-Match": '"1"'}).status_code == 200
-    stale = client.put("/items/kettle", json={**change, "unitPrice": 2}, headers={"If-Match": '"1"'})
+    assert client.put("/items/kettle", json=change, headers=first).status_code == 200
+    stale = client.put("/items/kettle", json={**change, "unitPrice": 2}, headers=first)
     assert (stale.status_code, stale.json()["type"]) == (412, "/problems/item-changed")
     assert client.get("/items/kettle").json()["unitPrice"] == 1
 
 
-def test_a_version_of_an_item_that_is_not_there_creates_none(client: httpx.Client, database: Database) -> None:
-    response = client.put("/items/kettle", json=KETTLE, headers={"If-Match": '"1"'})
-    assert (response.status_code, response.json()["type"]) == (404, "/problems/item-not-found")
+def test_what_customers_buy_is_no_other_s_change_and_is_shown(client: httpx.Client, database: Database) -> None:
+    seen = client.put("/items/kettle", json=KETTLE).headers["etag"]
+    for taken in (1, 2):  # the last of them, too
+        database.execute(
+            "UPDATE item SET on_hand = on_hand - %(n)s, sold = sold + %(n)s, version = version + 1", n=taken
+        )
+        shown = client.get("/items/kettle", headers={"If-None-Match": seen})
+        assert (shown.status_code, shown.headers["etag"] != seen) == (200, True)
+    assert client.put("/items/kettle", json={**KETTLE, "unitPrice": 1}, headers={"If-Match": seen}).status_code == 200
+
+
+def test_what_the_caller_has_is_not_sent_again(client: httpx.Client) -> None:
+    seen = client.put("/items/kettle", json=KETTLE).headers["etag"]
+    for named in (seen, f"W/{seen}", f'"other", {seen}', "*"):
+        same = client.get("/items/kettle", headers={"If-None-Match": named})
+        assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", seen)
+    assert client.head("/items/kettle", headers={"If-None-Match": seen}).status_code == 304
+    assert client.get("/items/kettle", headers={"If-None-Match": '"other"'}).status_code == 200
+    assert client.get("/items/teapot", headers={"If-None-Match": "*"}).status_code == 404
+
+
+def test_an_item_is_created_only_where_there_is_none_if_that_is_asked(client: httpx.Client) -> None:
+    only = {"If-None-Match": "*"}
+    assert client.put("/items/kettle", json=KETTLE, headers=only).status_code == 201
+    refused = client.put("/items/kettle", json={**KETTLE, "unitPrice": 1}, headers=only)
+    assert (refused.status_code, refused.json()["type"]) == (412, "/problems/item-changed")
+    assert client.get("/items/kettle").json()["unitPrice"] == KETTLE["unitPrice"]
+
+
+def test_a_state_may_be_one_of_several_or_any_and_a_weak_tag_is_none(client: httpx.Client) -> None:
+    seen = client.put("/items/kettle", json=KETTLE).headers["etag"]
+    for named, status in ((f'"other", {seen}', 200), ("*", 200), ('"1"', 200), ('"2"', 412), (f"W/{seen}", 412)):
+        answer = client.put("/items/kettle", json=KETTLE, headers={"If-Match": named})
+        assert answer.status_code == status, named
+
+
+@pytest.mark.parametrize("named", ['"1"', "*"])
+def test_a_state_of_an_item_that_is_not_there_creates_none(
+    client: httpx.Client, database: Database, named: str
+) -> None:
+    response = client.put("/items/kettle", json=KETTLE, headers={"If-Match": named})
+    assert (response.status_code, response.json()["type"]) == (412, "/problems/item-changed")
     assert stock(database) == {}
 
 
@@ -93,11 +132,11 @@ def test_of_many_who_create_an_item_at_once_one_does(client: httpx.Client, datab
 
 
 def test_of_many_who_change_one_version_at_once_one_does(client: httpx.Client, database: Database) -> None:
-    client.put("/items/kettle", json=KETTLE)
+    seen = client.put("/items/kettle", json=KETTLE).headers["etag"]
 
     def change(number: int) -> int:
         body = {"name": f"Kettle {number}", "unitPrice": 1}
-        return client.put("/items/kettle", json=body, headers={"If-Match": '"1"'}).status_code
+        return client.put("/items/kettle", json=body, headers={"If-Match": seen}).status_code
 
     with ThreadPoolExecutor(8) as pool:
         assert sorted(pool.map(change, range(8))) == [200] + [412] * 7

@@ -183,9 +183,10 @@ def test_a_key_that_is_none_is_refused(client: httpx.Client, database: Database,
     assert unchanged(database)
 
 
-@pytest.mark.parametrize("tag", ["", "*", "1", '"x"', 'W/"1"', '"1", "2"', '"-1"', '"12345678901"'])
-def test_a_version_that_is_none_is_refused(client: httpx.Client, database: Database, tag: str) -> None:
-    assert refused(client.put("/items/Item1", json=BODY, headers={"If-Match": tag}), "If-Match", tag)
+@pytest.mark.parametrize("name", ["If-Match", "If-None-Match"])
+@pytest.mark.parametrize("tag", ["", "1", '"x', 'w/"1"', '"1" "2"', '*, "1"', '"a"b"', '"a b"'])
+def test_a_tag_that_is_none_is_refused(client: httpx.Client, database: Database, name: str, tag: str) -> None:
+    assert refused(client.put("/items/Item1", json=BODY, headers={name: tag}), name, tag)
     assert unchanged(database)
 
 

@@ -12,6 +12,7 @@ from support.stock import outcomes, paid, stock
 from oms_chassis.db import Database
 from oms_contracts.topics import ITEM_UPDATED
 from oms_inventory import catalogue
+from oms_inventory.conditions import Conditions
 from oms_inventory.handlers import payment_completed
 from oms_inventory.schemas import ItemBody
 
@@ -67,7 +68,7 @@ class Both:
 
     def price(self, request: tuple[str, int]) -> None:
         item, price = request
-        catalogue.put(self.database, item, ItemBody(name=f"The {item}", unitPrice=price), None, "USD")
+        catalogue.put(self.database, item, ItemBody(name=f"The {item}", unitPrice=price), Conditions(), "USD")
         self.ledger.price[item] = price
 
 

@@ -18,7 +18,8 @@ _UNLESS_SET = (b"cache-control", b"no-store")
 _PAGES = ("/docs",)  # Swagger's page, which loads its scripts
 CORS: dict[str, Any] = {
     "allow_methods": ["GET", "POST", "PUT"],
-    "allow_headers": ["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "Last-Event-ID", "traceparent"],
+    "allow_headers": ["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID",
+                      "traceparent"],
     "expose_headers": ["ETag", "Idempotent-Replayed", "Link", "Location", "RateLimit", "RateLimit-Policy",
                        "Retry-After", "WWW-Authenticate"],
     "max_age": 600,

@@ -1,0 +1,52 @@
+"""Which state of an item a request means.
+
+An item's tag has three parts: a hash of what an operator sets (name, price), its version, and what is on hand. The
+whole is that of what is shown. A change of name or price goes by the first: what customers buy meanwhile is no change
+of somebody else's.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from oms_chassis.http.conditions import Tags
+from oms_inventory.schemas import ItemView
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What must be so for an item to be changed, or shown."""
+
+    match: Tags | None = None
+    none_match: Tags | None = None
+
+    def allow_change_of(self, item: ItemView | None) -> bool:
+        """Whether an item, or one that is not there, may be written."""
+        if item is None:
+            return self.match is None
+        return _names(self.match, item) and not _is_shown(self.none_match, item)
+
+    def allow_showing(self, item: ItemView) -> bool:
+        """Whether it is not what the caller has already."""
+        return not _is_shown(self.none_match, item)
+
+
+def tag(item: ItemView) -> str:
+    """The tag of what is shown of an item, without quotes."""
+    return f"{_set(item)}-{item.version}-{item.on_hand}"
+
+
+def _set(item: ItemView) -> str:
+    text = "\0".join((item.name, str(item.unit_price), item.currency))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _names(tags: Tags | None, item: ItemView) -> bool:
+    if tags is None or tags.is_any:
+        return True
+    # The release before this one took the version alone for a tag.
+    known = {_set(item), str(item.version)}
+    return any(one.partition("-")[0] in known for one in tags.strong)
+
+
+def _is_shown(tags: Tags | None, item: ItemView) -> bool:
+    return tags is not None and (tags.is_any or tag(item) in tags.all)
