@@ -24,7 +24,7 @@ class Pace:
         self._clock, self._rested_at = clock, float("-inf")
 
     def pause(self, began: float) -> float:
-        """Seconds to wait after a batch that began then, by the clock, and was not a full one; 0 for the first one after
+        """Seconds to wait after a batch that began then, by the clock, and was not full; 0 for the first one after
         a time without any."""
         now = self._clock()
         wait = pause(now - began) if began - self._rested_at < LONGEST else 0.0
