@@ -136,6 +136,15 @@ def test_an_act_of_nobody_or_with_an_unfit_reason_is_refused(
     assert items(database) == []
 
 
+@pytest.mark.parametrize("name", ["OMS-Operator", "OMS-Reason", "OMS-Dry-Run"])
+def test_an_act_is_one_operator_s_for_one_reason(client: TestClient, database: Database, name: str) -> None:
+    """What a client says next to the proxy before the admin API is not taken for what that says."""
+    answer = client.post("/admin/items/a", headers=[*(ANN | {name: "true"}).items(), (name, "false")])
+    assert (answer.status_code, answer.json()["type"]) == (400, "/problems/repeated-header")
+    assert [error["field"] for error in answer.json()["errors"]] == [name]
+    assert items(database) == []
+
+
 @pytest.mark.parametrize(
     "statement", ["UPDATE audit_log SET operator = 'bob'", "DELETE FROM audit_log", "TRUNCATE audit_log"]
 )

@@ -13,7 +13,16 @@ from oms_chassis.http import problems, routes
 from oms_chassis.http.problems import Problem
 
 # Of two values, one would be passed over: whoever is in front may have taken the other.
-SINGLE = {b"host": "Host", b"content-type": "Content-Type", b"idempotency-key": "Idempotency-Key"}
+SINGLE = {
+    b"host": "Host",
+    b"content-type": "Content-Type",
+    b"idempotency-key": "Idempotency-Key",
+    b"last-event-id": "Last-Event-ID",
+    # Of an act of an operator's: a proxy may have named who acts next to what its client says.
+    b"oms-operator": "OMS-Operator",
+    b"oms-reason": "OMS-Reason",
+    b"oms-dry-run": "OMS-Dry-Run",
+}
 CHARSETS = {"utf-8", "utf8", "us-ascii"}
 # A name or an address, perhaps with a port (RFC 9112, 3.2); empty where the target has none.
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]*)?\Z")
