@@ -1,5 +1,6 @@
 """A database whose disk is full says so, and goes on with what it has once there is room again."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,3 +56,14 @@ def test_a_disk_is_gone_with_its_block() -> None:
         with disks.own_disk(made):
             assert str(made.folder.parent) in Path("/proc/mounts").read_text()
         assert str(made.folder.parent) not in Path("/proc/mounts").read_text()
+
+
+def test_a_disk_is_full_also_while_somebody_writes_to_it(server: PostgresServer) -> None:
+    writer = subprocess.Popen(["sh", "-c", f"while :; do head -c 4096 /dev/zero >>'{server.folder.parent}/more'; done"])
+    try:
+        for _ in range(20):
+            with disks.full(server):
+                pass
+    finally:
+        writer.kill()
+        writer.wait()
