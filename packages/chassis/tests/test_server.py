@@ -40,9 +40,9 @@ async def answers(port: int, sent: bytes, count: int, piece: int) -> bytes:
     return received
 
 
-async def started(port: int) -> tuple[Server, asyncio.Task[None]]:
+async def started(port: int, keep_alive: int = 60) -> tuple[Server, asyncio.Task[None]]:
     routes = [Route("/", hello), Route("/body", body, methods=["POST"])]
-    made = server.make(Starlette(routes=routes), "127.0.0.1", port, drain=5.0, keep_alive=60)
+    made = server.make(Starlette(routes=routes), "127.0.0.1", port, drain=5.0, keep_alive=keep_alive)
     serving = asyncio.create_task(made.serve())
     async with asyncio.timeout(20):
         while not made.started:  # noqa: ASYNC110 - uvicorn notifies nobody
@@ -113,6 +113,20 @@ def test_what_asks_for_a_tunnel_or_is_no_http_is_refused(sent: bytes) -> None:
         port = free_port()
         made, serving = await started(port)
         assert (await answers(port, sent, 1, 10_000)).startswith(b"HTTP/1.1 400 ")
+        made.should_exit = True
+        await serving
+
+    asyncio.run(scene())
+
+
+def test_whoever_connects_and_says_nothing_is_not_kept_for_good() -> None:
+    async def scene() -> None:
+        port = free_port()
+        made, serving = await started(port, keep_alive=1)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        async with asyncio.timeout(20):
+            assert await reader.read() == b""
+        writer.close()
         made.should_exit = True
         await serving
 

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from support.chassis import eventually
 
+from oms_chassis.http import http1
 from oms_order.requests import SAMPLE
 
 BODY = json.dumps(SAMPLE).encode()
@@ -376,3 +377,34 @@ def test_a_client_that_goes_away_in_the_middle_of_its_body_is_no_error_of_ours(s
     eventually(lambda: counted("499") == 1.0)
     assert counted("500") == 0.0
     assert service.rows("orders") == 0
+
+
+SLOW = "POST /order HTTP/1.1\nHost: a\nContent-Type: application/json"
+BEGUN = [
+    b"G",
+    b"GET /order HTTP/1.1\r\nHost: a\r\nX-Slow: ",
+    request(f"{SLOW}\nContent-Length: 100"),
+    request(f"{SLOW}\nContent-Length: 100", b"{"),
+    request(f"{SLOW}\nTransfer-Encoding: chunked", b"5\r\n{"),
+]
+
+
+@pytest.mark.parametrize("begun", BEGUN)
+@pytest.mark.parametrize("before", [[], [b"200"]])
+def test_a_request_that_does_not_come_to_its_end_is_refused_and_holds_no_connection(
+    service: Any, monkeypatch: pytest.MonkeyPatch, before: list[bytes], begun: bytes
+) -> None:
+    monkeypatch.setattr(http1, "WHOLE", 0.5)
+    answers = sent(service, request("GET /order HTTP/1.1\nHost: a") * len(before) + begun)
+    assert re.findall(rb"HTTP/1\.1 (\d+) ", answers) == [*before, b"408"]
+    assert service.rows("orders") == 0
+
+
+def test_a_request_that_comes_in_pieces_and_in_time_is_answered(service: Any) -> None:
+    data = request(f"{SLOW}\nContent-Length: {len(BODY)}\nConnection: close", BODY)
+    address = urlsplit(str(service.client.base_url))
+    with socket.create_connection((address.hostname or "", address.port or 0), timeout=20) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for start in range(0, len(data), 7):
+            connection.sendall(data[start : start + 7])
+        assert connection.recv(65536).startswith(b"HTTP/1.1 202 ")

@@ -5,9 +5,11 @@ the offer over (RFC 9110, 7.8). uvicorn does, but its parser takes the body for 
 such a request's head is read a second time, without the offer.
 
 The parser sets no limit to a request's head, and hands trailers over as headers. Here a head has a limit, nobody reads
-trailers, and what cannot be read is answered with a problem, after the requests before it, as the connection's last.
+trailers, and what cannot be read is answered with a problem, after the requests before it, as the connection's last. So
+is what does not come to its end: whoever vanishes, or takes for ever, would hold a connection for good.
 """
 
+import asyncio
 from typing import Any
 
 import httptools
@@ -17,6 +19,7 @@ from oms_chassis.http import problems
 from oms_chassis.http.problems import HttpError, Problem
 
 HEAD_LIMIT = 32 * 1024  # bytes of a request line with its headers
+WHOLE = 60.0  # seconds from the first byte of a request to its last
 LINGER = 1.0  # seconds for a client to read why it is refused, before what it still sends resets the connection
 
 
@@ -24,6 +27,12 @@ class HeadTooLarge(Problem):
     """The request line and its headers are over the limit."""
 
     status, kind, title = 431, "head-too-large", "The request's headers are too large"
+
+
+class RequestTimeout(Problem):
+    """A request began, and has not come to its end."""
+
+    status, kind, title = 408, "request-timeout", "The rest of the request did not come in time"
 
 
 class UnsupportedTransferCoding(Problem):
@@ -39,6 +48,19 @@ class Http1(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._unread = 0  # bytes since a request, or a piece of a body, was complete
         self._is_over = False  # what comes now is not read
+        self._is_begun = False  # a request is coming in
+        self._limit: asyncio.TimerHandle | None = None  # of the request that is coming in
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+        """Whoever connects and says nothing has as long as whoever is silent after an answer."""
+        super().connection_made(transport)
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is closed."""
+        self._unset_keepalive_if_required()
+        self._end_limit()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the client's."""
@@ -54,6 +76,8 @@ class Http1(HttpToolsProtocol):
         else:
             if self._unread > HEAD_LIMIT:
                 self._refuse(HeadTooLarge())
+            elif self._is_begun and self._limit is None:
+                self._begin_limit()
 
     def _read(self, data: bytes) -> None:
         while data:
@@ -66,6 +90,11 @@ class Http1(HttpToolsProtocol):
                 self._read_again()
             else:
                 return
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        self._is_begun = True
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Begin the request, unless its head is to be read again. Raises Problem."""
@@ -85,8 +114,24 @@ class Http1(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """End the request, unless its head is to be read again."""
         if not self._is_offer():
-            self._unread = 0
+            self._unread, self._is_begun = 0, False
+            self._end_limit()
             super().on_message_complete()
+
+    def _begin_limit(self) -> None:
+        self._limit = self.loop.call_later(WHOLE, self._expire)
+
+    def _expire(self) -> None:
+        """Refuse the request that is coming in, unless it is we who do not read on: one before it is being answered."""
+        if self.flow.read_paused:
+            self._begin_limit()
+        else:
+            self._refuse(RequestTimeout())
+
+    def _end_limit(self) -> None:
+        if self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
 
     def _check_codings(self) -> None:
         """Raise Problem for what was done to the body on its way, if that is more than to send it in chunks. The parser
@@ -113,6 +158,7 @@ class Http1(HttpToolsProtocol):
     def _refuse(self, problem: Problem) -> None:
         """Answer what cannot be read, unless the client would take this for the answer to a request before it."""
         self._is_over = True
+        self._end_limit()
         newest = self.cycle
         if newest is not None and not newest.response_complete:
             if not newest.more_body:
