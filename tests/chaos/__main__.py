@@ -49,16 +49,25 @@ def _shortest(rounds: Sequence[Round], options: argparse.Namespace) -> list[Roun
 
 
 def _hunt(options: argparse.Namespace) -> int:
-    """Run with each of some deliberate bugs; 1 if one is not noticed."""
+    """Run with each of some deliberate bugs; 1 if one is not noticed, or is such that nothing begins at all."""
     survivors = 0
     for name in MUTANTS if options.mutant == ["all"] else options.mutant:
-        with temporary_folder() as folder:
-            path = os.pathsep.join(filter(None, [str(MUTANTS[name].write(folder)), os.environ.get("PYTHONPATH")]))
-            rules = noticed(_on_its_own(MUTANTS[name].rounds, options, {"PYTHONPATH": path}, until_broken=True))
+        try:
+            rules = _rules_against(name, options)
+        except AssertionError as error:
+            survivors += 1
+            print(f"chaos: the bug that {name}: NOT TRIED: {error}", flush=True)
+            continue
         keep_mutant(name, rules)
         survivors += not rules
         print(f"chaos: the bug that {name}: {', '.join(rules) or 'NOT NOTICED'}", flush=True)
     return 1 if survivors else 0
+
+
+def _rules_against(name: str, options: argparse.Namespace) -> list[str]:
+    with temporary_folder() as folder:
+        path = os.pathsep.join(filter(None, [str(MUTANTS[name].write(folder)), os.environ.get("PYTHONPATH")]))
+        return noticed(_on_its_own(MUTANTS[name].rounds, options, {"PYTHONPATH": path}, until_broken=True))
 
 
 def _on_its_own(
