@@ -23,15 +23,8 @@ from sqlmodel import Field, Session, SQLModel, create_engine
 
 from oms_contracts import topics
 from oms_contracts.envelope import Event
-from oms_contracts.events import (
-    Customer,
-    InventoryUpdated,
-    Line,
-    OrderCreated,
-    OrderEvent,
-    PaymentCompleted,
-    PaymentMethod,
-)
+from oms_contracts.events import InventoryUpdated, OrderCreated, OrderEvent, PaymentCompleted
+from oms_contracts.parts import Customer, Line, PaymentMethod
 from oms_contracts.topics import Topic
 from oms_gateway import Card, charge_key
 from oms_order.schemas import OrderBody

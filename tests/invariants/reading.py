@@ -35,7 +35,8 @@ ALL = 1_000_000  # the most messages that the mail catcher shows at once
 _ORDERS = """
 SELECT id::text, status, reason, total, email,
     (SELECT json_object_agg(item_id, quantity) FROM order_line WHERE order_id = orders.id),
-    (SELECT array_agg(status ORDER BY position) FROM timeline WHERE order_id = orders.id AND refund_id IS NULL)
+    (SELECT array_agg(status ORDER BY position) FROM timeline WHERE order_id = orders.id
+        AND refund_id IS NULL AND dispute_id IS NULL)
 FROM orders
 """
 _KEYS = """

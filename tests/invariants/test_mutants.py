@@ -28,7 +28,8 @@ from oms_chassis.messaging.streams import Partition, Record
 from oms_chassis.settings import Settings
 from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.envelope import Event
-from oms_contracts.events import Customer, InventoryUpdated, Line, PaymentCompleted
+from oms_contracts.events import InventoryUpdated, PaymentCompleted
+from oms_contracts.parts import Customer, Line
 from oms_contracts.topics import INVENTORY_UPDATED, PAYMENT_COMPLETED
 from oms_order import handlers
 from oms_order.domain import Fact

@@ -16,17 +16,8 @@ from alembic.operations import Operations
 from oms_chassis.db import Database
 from oms_contracts import topics
 from oms_contracts.envelope import Event
-from oms_contracts.events import (
-    Customer,
-    InventoryRejected,
-    InventoryUpdated,
-    Line,
-    OrderCancelled,
-    OrderRefunded,
-    PaymentFailed,
-    RefundedLine,
-    Shortage,
-)
+from oms_contracts.events import InventoryRejected, InventoryUpdated, OrderCancelled, OrderRefunded, PaymentFailed
+from oms_contracts.parts import Customer, Line, RefundedLine, Shortage
 from oms_notifications.schema import (
     create_message_quota,
     create_message_table,

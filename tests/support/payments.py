@@ -6,16 +6,8 @@ from typing import Any
 from oms_chassis.db import Database
 from oms_chassis.jobs.queue import claim
 from oms_contracts.envelope import Event
-from oms_contracts.events import (
-    Customer,
-    InventoryRejected,
-    Line,
-    OrderCancelled,
-    OrderCreated,
-    OrderRefundRequested,
-    PaymentMethod,
-    Shortage,
-)
+from oms_contracts.events import InventoryRejected, OrderCancelled, OrderCreated, OrderRefundRequested
+from oms_contracts.parts import Customer, Line, PaymentMethod, Shortage
 from oms_contracts.topics import INVENTORY_REJECTED, ORDER_CANCELLED, ORDER_CREATED, ORDER_REFUND_REQUESTED
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"

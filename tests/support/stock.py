@@ -5,15 +5,8 @@ from typing import Any
 
 from oms_chassis.db import Database
 from oms_contracts.envelope import Event
-from oms_contracts.events import (
-    Customer,
-    InventoryRejected,
-    Line,
-    OrderCancelled,
-    OrderRefundRequested,
-    PaymentCompleted,
-    RefundedLine,
-)
+from oms_contracts.events import InventoryRejected, OrderCancelled, OrderRefundRequested, PaymentCompleted
+from oms_contracts.parts import Customer, Line, RefundedLine
 from oms_contracts.topics import (
     INVENTORY_REJECTED,
     INVENTORY_UPDATED,

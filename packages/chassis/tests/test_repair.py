@@ -22,7 +22,8 @@ from oms_chassis.messaging.streams import Outgoing, Record
 from oms_chassis.retention import prune
 from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.envelope import Event
-from oms_contracts.events import Customer, Line, PaymentCompleted
+from oms_contracts.events import PaymentCompleted
+from oms_contracts.parts import Customer, Line
 from oms_contracts.topics import ITEM_UPDATED, PAYMENT_COMPLETED
 
 TOKEN = "of-this-test-0123456789"

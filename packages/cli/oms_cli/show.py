@@ -80,7 +80,8 @@ def _step(one: Json, first: datetime | None) -> tuple[str, str, Text, str]:
     at = datetime.fromisoformat(one["at"])
     since = (at - (first or at)).total_seconds()
     refund = f"refund {one['refundStatus']}" if "refundStatus" in one else None
-    why = ": ".join(filter(None, (one.get("reason"), refund, one.get("note"))))
+    dispute = f"disputed, {one['disputed']} in minor units: {one['disputeId']}" if "disputeId" in one else None
+    why = ": ".join(filter(None, (one.get("reason"), refund, dispute, one.get("note"))))
     return clock(one["at"]), f"+{since * 1000:.0f} ms", styled(one["status"]), why
 
 

@@ -2,16 +2,23 @@
 
 from typing import Annotated
 
-from pydantic import Field, StrictBool, StrictInt
+from pydantic import Field, StrictBool
 
 from oms_contracts.envelope import Message, Moment
-
-Identifier = Annotated[str, Field(min_length=1, max_length=64)]
-Text = Annotated[str, Field(min_length=1, max_length=200)]
-Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code")]
-Minor = Annotated[StrictInt, Field(ge=0, description="An amount in minor units (cents) of the currency")]
-Positive = Annotated[StrictInt, Field(ge=1, description="An amount in minor units (cents) of the currency")]
-Count = Annotated[StrictInt, Field(ge=1)]
+from oms_contracts.parts import (
+    Count,
+    Currency,
+    Customer,
+    Identifier,
+    Line,
+    Minor,
+    PaymentMethod,
+    Positive,
+    RefundedLine,
+    Released,
+    Shortage,
+    Text,
+)
 
 # Reasons of a PaymentFailed that are not the card's: the gateway could not be reached, or would not take the request.
 GATEWAY_UNAVAILABLE = "gateway-unavailable"
@@ -22,41 +29,6 @@ GATEWAY_FAULTS = frozenset({GATEWAY_UNAVAILABLE, GATEWAY_REFUSED})
 # Reasons of an OrderCancelled: its customer asked for it, or it waited for too long. Later releases may have others.
 CUSTOMER = "customer"
 TIMED_OUT = "timed-out"
-
-
-class Customer(Message):
-    """Whom to notify. `phone_e164` is there when it could be derived from the number as the customer wrote it."""
-
-    name: Text
-    email: Text
-    phone_number: Text
-    phone_e164: str | None = None
-
-
-class Line(Message):
-    """One item of an order at the price of the moment when the order was accepted."""
-
-    item_id: Identifier
-    name: Text
-    quantity: Count
-    unit_price: Minor
-
-
-class PaymentMethod(Message):
-    """A card as the gateway's token. The number and the cvv never get this far."""
-
-    token: Text
-    brand: Text
-    last4: Annotated[str, Field(min_length=4, max_length=4)]
-    expiry: Text
-
-
-class Shortage(Message):
-    """What was asked of an item, and what was there."""
-
-    item_id: Identifier
-    requested: Count
-    available: Annotated[StrictInt, Field(ge=0)]
 
 
 class OfOrder(Message):
@@ -126,14 +98,6 @@ class PaymentRefunded(OfOrder):
     currency: Currency
 
 
-class RefundedLine(Message):
-    """How much of which item of an order is refunded."""
-
-    item_id: Identifier
-    name: Text
-    quantity: Count
-
-
 class RefundEvent(OfOrder):
     """What every event about a refund of a confirmed order carries. The order stays what it is."""
 
@@ -166,19 +130,21 @@ class RefundFailed(RefundEvent):
     reason: Text
 
 
+class ChargeDisputed(OfOrder):
+    """The customer's bank has taken this much of the order's charge back by itself; `dispute_id` is what the gateway
+    calls that by. The order stays what it is."""
+
+    dispute_id: Text
+    amount: Positive
+    currency: Currency
+
+
 class OrderRefunded(OrderEvent):
     """A refund is completed: the customer is notified. `refunded` is what it was for, if it was for lines."""
 
     refund_id: Identifier
     amount: Positive
     refunded: list[RefundedLine]
-
-
-class Released(Message):
-    """What goes back to the stock of an item."""
-
-    item_id: Identifier
-    quantity: Count
 
 
 class InventoryReleased(OfOrder):

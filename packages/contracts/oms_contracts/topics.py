@@ -66,6 +66,7 @@ ORDER_REFUND_REQUESTED = _topic(
 )
 REFUND_COMPLETED = _topic("refundCompletedEvent", events.RefundCompleted, "payment", "order")
 REFUND_FAILED = _topic("refundFailedEvent", events.RefundFailed, "payment", "order")
+CHARGE_DISPUTED = _topic("chargeDisputedEvent", events.ChargeDisputed, "payment", "order")
 ORDER_REFUNDED = _topic("orderRefundedEvent", events.OrderRefunded, "order", "sms", "email")
 INVENTORY_RELEASED = _topic("inventoryReleasedEvent", events.InventoryReleased, "inventory", "order")
 ITEM_UPDATED = _topic("itemUpdatedEvent", events.ItemUpdated, "inventory", "order", compacted=True)
@@ -82,6 +83,7 @@ TOPICS = (
     ORDER_REFUND_REQUESTED,
     REFUND_COMPLETED,
     REFUND_FAILED,
+    CHARGE_DISPUTED,
     ORDER_REFUNDED,
     ITEM_UPDATED,
 )

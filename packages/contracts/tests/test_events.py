@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
-from oms_contracts import events, topics
+from oms_contracts import events, parts, topics
 from oms_contracts.envelope import Event, Message
 from oms_contracts.topics import TOPICS, Topic
 
@@ -30,11 +30,11 @@ words, ids = st.text(min_size=1, max_size=200), st.text(min_size=1, max_size=64)
 amounts, counts = st.integers(0, 10**12), st.integers(1, 10**9)
 currencies = st.from_regex("[A-Z]{3}", fullmatch=True)
 customers = made(
-    events.Customer, name=words, email=words, phone_number=words, phone_e164=st.none() | st.just("+94762222222")
+    parts.Customer, name=words, email=words, phone_number=words, phone_e164=st.none() | st.just("+94762222222")
 )
-lines = made(events.Line, item_id=ids, name=words, quantity=counts, unit_price=amounts)
-cards = made(events.PaymentMethod, token=words, brand=words, last4=st.text(min_size=4, max_size=4), expiry=words)
-shortages = made(events.Shortage, item_id=ids, requested=counts, available=amounts)
+lines = made(parts.Line, item_id=ids, name=words, quantity=counts, unit_price=amounts)
+cards = made(parts.PaymentMethod, token=words, brand=words, last4=st.text(min_size=4, max_size=4), expiry=words)
+shortages = made(parts.Shortage, item_id=ids, requested=counts, available=amounts)
 about: dict[str, Any] = {
     "order_id": ids,
     "customer": customers,
@@ -43,7 +43,7 @@ about: dict[str, Any] = {
     "currency": currencies,
 }
 refund: dict[str, Any] = {"order_id": ids, "refund_id": ids, "amount": counts, "currency": currencies}
-refunded = made(events.RefundedLine, item_id=ids, name=words, quantity=counts)
+refunded = made(parts.RefundedLine, item_id=ids, name=words, quantity=counts)
 moments = st.datetimes(timezones=st.just(UTC))
 STRATEGIES: dict[Topic, st.SearchStrategy[Message]] = {
     topics.ORDER_CREATED: made(events.OrderCreated, **about, payment=cards, placed_at=moments),
@@ -60,13 +60,16 @@ STRATEGIES: dict[Topic, st.SearchStrategy[Message]] = {
     topics.INVENTORY_RELEASED: made(
         events.InventoryReleased,
         order_id=ids,
-        released=st.lists(made(events.Released, item_id=ids, quantity=counts), max_size=3),
+        released=st.lists(made(parts.Released, item_id=ids, quantity=counts), max_size=3),
     ),
     topics.ORDER_REFUND_REQUESTED: made(
         events.OrderRefundRequested, **refund, lines=st.lists(refunded, max_size=3), restock=st.booleans()
     ),
     topics.REFUND_COMPLETED: made(events.RefundCompleted, **refund, reference=words),
     topics.REFUND_FAILED: made(events.RefundFailed, **refund, reason=words),
+    topics.CHARGE_DISPUTED: made(
+        events.ChargeDisputed, order_id=ids, dispute_id=words, amount=counts, currency=currencies
+    ),
     topics.ORDER_REFUNDED: made(
         events.OrderRefunded, **about, refund_id=ids, amount=counts, refunded=st.lists(refunded, max_size=3)
     ),
@@ -111,6 +114,7 @@ def example(topic: Topic) -> dict[str, Any]:
         topics.ORDER_REFUND_REQUESTED: {**refund, "lines": [refunded], "restock": True},
         topics.REFUND_COMPLETED: {**refund, "reference": "re-1"},
         topics.REFUND_FAILED: {**refund, "reason": "gateway-refused"},
+        topics.CHARGE_DISPUTED: {"orderId": "o-1", "disputeId": "dp-1", "amount": 250, "currency": "USD"},
         topics.ORDER_REFUNDED: {**order, "refundId": "r-1", "amount": 250, "refunded": [refunded]},
         topics.ITEM_UPDATED: {**item, "currency": "USD", "available": True, "version": 1},
     }

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.notices import cancelled, confirmed, declined, order, out_of_stock, refunded
 
-from oms_contracts.events import GATEWAY_REFUSED, GATEWAY_UNAVAILABLE, Customer, InventoryUpdated, Line
+from oms_contracts.events import GATEWAY_REFUSED, GATEWAY_UNAVAILABLE, InventoryUpdated
+from oms_contracts.parts import Customer, Line
 from oms_notifications.messages import Kind, email_subject, email_text, sms_text
 from oms_notifications.money import amount
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from oms_contracts.events import Line, Shortage
+from oms_contracts.parts import Line, Shortage
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from oms_contracts.events import (
     OrderCancelled,
     OrderEvent,
     PaymentCompleted,
-    Released,
 )
+from oms_contracts.parts import Released
 from oms_contracts.topics import INVENTORY_REJECTED, INVENTORY_RELEASED, INVENTORY_UPDATED, Topic
 from oms_inventory import repository, stock
 from oms_inventory.domain import Decision, allocated, decide, demand

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oms_contracts.events import Line, Shortage
+from oms_contracts.parts import Line, Shortage
 from oms_inventory.domain import Demand, allocated, decide, demand
 
 ITEMS = st.sampled_from(["a", "b", "c", "unknown"])

@@ -14,7 +14,8 @@ from support.stock import TRACE, outcomes, paid, stock
 
 from oms_chassis.db import Database, Transaction
 from oms_chassis.telemetry import tracing
-from oms_contracts.events import InventoryRejected, InventoryUpdated, OrderEvent, Shortage
+from oms_contracts.events import InventoryRejected, InventoryUpdated, OrderEvent
+from oms_contracts.parts import Shortage
 from oms_contracts.topics import INVENTORY_REJECTED, INVENTORY_UPDATED, ITEM_UPDATED
 from oms_inventory import catalogue
 from oms_inventory import stock as statements

@@ -1,10 +1,11 @@
-"""What events about an order say of it, from its rows."""
+"""What events about an order say of it, from its rows, and its row from the event that it begins with."""
 
 from typing import Any
 
 from sqlalchemy import Row
 
-from oms_contracts.events import Customer, Line
+from oms_contracts.events import OrderCreated
+from oms_contracts.parts import Customer, Line
 
 
 def of_order(row: Row[Any]) -> dict[str, Any]:
@@ -15,4 +16,24 @@ def of_order(row: Row[Any]) -> dict[str, Any]:
         "lines": [Line(**line) for line in row.lines],
         "total": row.total,
         "currency": row.currency,
+    }
+
+
+def row_of(created: OrderCreated, owner: str | None = None) -> dict[str, object]:
+    """An order's columns at its beginning: what the event says of it, and who placed it."""
+    customer, payment = created.customer, created.payment
+    return {
+        "id": created.order_id,
+        "name": customer.name,
+        "email": customer.email,
+        "phone": customer.phone_number,
+        "phone_e164": customer.phone_e164,
+        "card_token": payment.token,
+        "card_brand": payment.brand,
+        "card_last4": payment.last4,
+        "card_expiry": payment.expiry,
+        "total": created.total,
+        "currency": created.currency,
+        "placed_at": created.placed_at,
+        "owner": owner,
     }

@@ -11,6 +11,7 @@ from oms_chassis.telemetry.logs import logger
 from oms_contracts.envelope import Event
 from oms_contracts.events import ItemUpdated
 from oms_contracts.topics import (
+    CHARGE_DISPUTED,
     INVENTORY_REJECTED,
     INVENTORY_RELEASED,
     INVENTORY_UPDATED,
@@ -21,7 +22,7 @@ from oms_contracts.topics import (
     REFUND_COMPLETED,
     REFUND_FAILED,
 )
-from oms_order import ids, refunding
+from oms_order import disputes, ids, refunding
 from oms_order.domain import Fact, Order, Status, Step, contradictory
 from oms_order.metrics import OrderMetrics
 from oms_order.refunds import RefundStatus
@@ -46,6 +47,7 @@ def subscriptions(metrics: OrderMetrics) -> list[Subscription]:
         *facts,
         Subscription(REFUND_COMPLETED, partial(refunding.settle, metrics, RefundStatus.SUCCEEDED)),
         Subscription(REFUND_FAILED, partial(refunding.settle, metrics, RefundStatus.FAILED)),
+        Subscription(CHARGE_DISPUTED, disputes.note),
         Subscription(ITEM_UPDATED, update_catalogue),
     ]
 

@@ -12,12 +12,13 @@ from oms_chassis.http.groupcommit import Full, GroupCommit, NotWritten, Undecide
 from oms_chassis.http.identity.callers import Caller
 from oms_chassis.http.problems import OutcomeUnknown, Problem, Unavailable
 from oms_chassis.telemetry import tracing
-from oms_contracts.events import Customer, Line, OrderCreated, PaymentMethod
+from oms_contracts.events import OrderCreated
+from oms_contracts.parts import Customer, Line, PaymentMethod
 from oms_contracts.topics import ORDER_CREATED
 from oms_gateway.cards import Card, Token
 from oms_gateway.contract import Tokeniser
 from oms_gateway.errors import CardRefused
-from oms_order import idempotency, ids, phones, pricing
+from oms_order import contents, idempotency, ids, phones, pricing
 from oms_order.backpressure import Backpressure
 from oms_order.catalogue import Catalogue, CatalogueItem
 from oms_order.domain import Status
@@ -148,7 +149,7 @@ class Placing:
             id=order_id, status=Status.PENDING, total=created.total, currency=created.currency, placed_at=placed_at
         )
         return Placement(
-            order_row(created, origin.caller.subject),
+            contents.row_of(created, origin.caller.subject),
             created.lines,
             event.encode(),
             answer.model_dump_json(),
@@ -170,26 +171,6 @@ class Placing:
         except CardRefused as error:
             field = f"paymentDetails.{_CARD_FIELDS.get(error.field, 'cardNumber')}"
             raise CardNotAccepted((field, error.message)) from None
-
-
-def order_row(created: OrderCreated, owner: str | None = None) -> dict[str, object]:
-    """An order's columns at its beginning: what the event says of it, and who placed it."""
-    customer, payment = created.customer, created.payment
-    return {
-        "id": created.order_id,
-        "name": customer.name,
-        "email": customer.email,
-        "phone": customer.phone_number,
-        "phone_e164": customer.phone_e164,
-        "card_token": payment.token,
-        "card_brand": payment.brand,
-        "card_last4": payment.last4,
-        "card_expiry": payment.expiry,
-        "total": created.total,
-        "currency": created.currency,
-        "placed_at": created.placed_at,
-        "owner": owner,
-    }
 
 
 def _method(token: Token) -> PaymentMethod:

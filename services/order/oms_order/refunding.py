@@ -20,13 +20,8 @@ from oms_chassis.runtime.threads import Task
 from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.logs import logger
 from oms_contracts.envelope import Event
-from oms_contracts.events import (
-    OrderRefunded,
-    OrderRefundRequested,
-    RefundCompleted,
-    RefundedLine,
-    RefundFailed,
-)
+from oms_contracts.events import OrderRefunded, OrderRefundRequested, RefundCompleted, RefundFailed
+from oms_contracts.parts import RefundedLine
 from oms_contracts.topics import ORDER_REFUND_REQUESTED, ORDER_REFUNDED, Topic
 from oms_order import acting, contents, fingerprints, ids, refunds
 from oms_order.acting import Asked
@@ -35,7 +30,7 @@ from oms_order.metrics import OrderMetrics
 from oms_order.problems import NotRefundable, RefundTooLarge
 from oms_order.refund_schemas import RefundBody, RefundView
 from oms_order.refunds import Bought, Given, Purchase, RefundStatus
-from oms_order.repository import orders
+from oms_order.repository import orders, timelines
 from oms_order.repository import refunds as repository
 from oms_order.settings import OrderSettings
 from oms_order.tables import ERASED
@@ -85,7 +80,7 @@ def _request(transaction: Transaction, order: Order, body: RefundBody, caller: C
     }
     (row,) = repository.insert(transaction, refund)
     step = _step(row.order_id, row.id, RefundStatus.PENDING, row.reason)
-    repository.write_steps(transaction, [{**step, "actor": caller.subject}])
+    timelines.write(transaction, [{**step, "actor": caller.subject}])
     outbox.emit(transaction, [_requested(row, content)])
     return RefundView.of(row).model_dump_json(exclude_none=True)
 
@@ -125,7 +120,7 @@ def settle(metrics: OrderMetrics, status: RefundStatus, transaction: Transaction
     outcomes = {event.data.refund_id: event for event in events if ids.parse(event.data.refund_id)}
     orders.lock(transaction, {event.subject for event in outcomes.values() if ids.parse(event.subject)})
     whole = {id_: event for id_, event in outcomes.items() if id_ == event.subject}
-    repository.write_steps(transaction, [_step_of_order(event, status) for event in whole.values()])
+    timelines.write(transaction, [_step_of_order(event, status) for event in whole.values()])
     asked = [row for row in repository.find(transaction, outcomes) if row.order_id == outcomes[row.id].subject]
     for unknown in outcomes.keys() - whole.keys() - {row.id for row in asked}:
         log.warning("outcome_of_unknown_refund", refund_id=unknown, order_id=outcomes[unknown].subject)
@@ -133,7 +128,7 @@ def settle(metrics: OrderMetrics, status: RefundStatus, transaction: Transaction
     metrics.refunds.labels(status).inc(len(news))
     failures = {row.id: getattr(outcomes[row.id].data, "reason", None) for row in news}
     repository.settle(transaction, [{"id": id_, "status": status, "failure": failures[id_]} for id_ in failures])
-    repository.write_steps(transaction, [_step(row.order_id, row.id, status, failures[row.id]) for row in news])
+    timelines.write(transaction, [_step(row.order_id, row.id, status, failures[row.id]) for row in news])
     if status is RefundStatus.SUCCEEDED:
         outbox.emit(transaction, _refunded(transaction, news, outcomes))
 
@@ -161,7 +156,7 @@ def tasks(database: Database, metrics: OrderMetrics, stuck: float, days: float |
 
 
 def _step(order_id: str, refund_id: str, status: RefundStatus, note: str | None) -> dict[str, object]:
-    return {"order_id": order_id, "refund_id": refund_id, "refund_status": status, "note": note, "actor": None}
+    return {"order_id": order_id, "refund_id": refund_id, "refund_status": status, "note": note}
 
 
 def _step_of_order(event: Outcome, status: RefundStatus) -> dict[str, object]:

@@ -168,7 +168,8 @@ class PaymentView(View):
 
 class StepView(View):
     """A status that an order has had, and since when, or one of its refund `refund_id`: the order's own id where all of
-    its money was to go back. `actor` is the caller whose request led to it, if one did."""
+    its money was to go back; or that the customer's bank has taken back `disputed`, by the gateway's `dispute_id`.
+    `actor` is the caller whose request led to it, if one did."""
 
     position: int
     status: StatusShown
@@ -178,6 +179,8 @@ class StepView(View):
     actor: str | None = None
     refund_id: UUID | None = None
     refund_status: Annotated[str, extensible(RefundStatus)] | None = None
+    dispute_id: str | None = None
+    disputed: int | None = None
 
 
 class OrderDetail(OrderSummary):

@@ -91,8 +91,8 @@ class LineRow(Tables, table=True):
 
 
 class TimelineRow(Tables, table=True):
-    """Each status that an order has had, and each that its refunds have had: those rows name the refund. `position`
-    counts from 1 and is also the id of the live stream's events.
+    """Each status that an order has had, each that its refunds have had, and each dispute: those rows name the refund,
+    or the dispute and how much was `disputed`. `position` counts from 1 and is also the id of the live stream's events.
 
     `note` is what whoever brought it about had to say.
     """
@@ -109,6 +109,8 @@ class TimelineRow(Tables, table=True):
     actor: str | None = Field(default=None, sa_type=Text)
     refund_id: UUID | None = Field(default=None)
     refund_status: str | None = Field(default=None, sa_type=Text)
+    dispute_id: str | None = Field(default=None, sa_type=Text)
+    disputed: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class RefundRow(Tables, table=True):

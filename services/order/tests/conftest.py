@@ -16,13 +16,13 @@ from support.server import routes
 
 from oms_chassis.db import Database
 from oms_chassis.runtime.service import Components
-from oms_contracts.events import Customer, ItemUpdated, Line, OrderCreated, PaymentMethod
+from oms_contracts.events import ItemUpdated, OrderCreated
+from oms_contracts.parts import Customer, Line, PaymentMethod
 from oms_contracts.topics import ITEM_UPDATED
-from oms_order import ids
+from oms_order import contents, ids
 from oms_order.handlers import update_catalogue
 from oms_order.idempotency import ANONYMOUS
 from oms_order.main import SERVICE
-from oms_order.placing import order_row
 from oms_order.repository.placing import Placement
 from oms_order.requests import SAMPLE
 from oms_order.settings import OrderSettings
@@ -124,7 +124,7 @@ def _placement(name: str, key: str | None = None) -> Placement:
     )
     answer, fingerprint = f"answer to {name}", key and f"print of {name}"
     return Placement(
-        order_row(created), created.lines, "{}", answer, ANONYMOUS, key, fingerprint, time.monotonic() + 10.0
+        contents.row_of(created), created.lines, "{}", answer, ANONYMOUS, key, fingerprint, time.monotonic() + 10.0
     )
 
 

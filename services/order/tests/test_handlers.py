@@ -16,16 +16,14 @@ from oms_chassis.db import Database
 from oms_contracts import topics
 from oms_contracts.envelope import Event
 from oms_contracts.events import (
-    Customer,
     InventoryRejected,
     InventoryUpdated,
     ItemUpdated,
-    Line,
     PaymentCompleted,
     PaymentFailed,
     PaymentRefunded,
-    Shortage,
 )
+from oms_contracts.parts import Customer, Line, Shortage
 from oms_contracts.topics import Topic
 from oms_order import handlers, stuck_orders
 from oms_order.metrics import OrderMetrics

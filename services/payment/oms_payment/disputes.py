@@ -1,15 +1,22 @@
 """What customers' banks take back by themselves: the gateway is asked for it every so often, and it is written down.
 
-Nothing of it is refunded, too: no refund that is asked for later is made of what was taken back.
+Nothing of it is refunded, too: no refund that is asked for later is made of what was taken back. What is new is
+published, once, for the order's timeline.
 """
 
 from functools import partial
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter
+from sqlalchemy import Row
 
 from oms_chassis.db import Database
+from oms_chassis.messaging import outbox
 from oms_chassis.runtime.threads import Task
 from oms_chassis.telemetry.logs import logger
+from oms_contracts.envelope import Event
+from oms_contracts.events import ChargeDisputed
+from oms_contracts.topics import CHARGE_DISPUTED, Topic
 from oms_gateway import Gateway
 from oms_payment.repository import disputes as repository
 
@@ -27,10 +34,16 @@ def task(gateway: Gateway, database: Database, every: float, registry: Collector
 
 
 def look(gateway: Gateway, database: Database, noticed: Counter) -> None:
-    """Write down the disputes that are new. Raises GatewayError."""
+    """Write down the disputes that are new, and publish them. Raises GatewayError."""
     found = gateway.disputes(DAYS)
     with database.transaction() as transaction:
         new = repository.insert(transaction, found)
+        outbox.emit(transaction, [_event(row) for row in new if row.is_ours])
     for row in new:
         noticed.inc()
         log.error("charge_disputed", order_id=row.order_id, dispute_id=row.id)
+
+
+def _event(row: Row[Any]) -> tuple[Topic, Event[Any]]:
+    data = ChargeDisputed(order_id=row.order_id, dispute_id=row.id, amount=row.amount, currency=row.currency)
+    return CHARGE_DISPUTED, CHARGE_DISPUTED.event(data, row.order_id)

@@ -1,7 +1,7 @@
 """What the jobs carry. There is no HTTP here: this service has no public routes (so no api.py either)."""
 
 from oms_contracts.envelope import Message
-from oms_contracts.events import Currency, Identifier, Minor, Positive, Text
+from oms_contracts.parts import Currency, Identifier, Minor, Positive, Text
 
 
 class ChargeOrder(Message):

@@ -10,8 +10,8 @@ from support.payments import created, refund_requested, rejected
 
 from oms_chassis.db import Database
 from oms_chassis.runtime.service import Components
-from oms_contracts.topics import REFUND_FAILED
-from oms_gateway import GatewayUnavailable, RequestRefused
+from oms_contracts.topics import CHARGE_DISPUTED, REFUND_FAILED
+from oms_gateway import GatewayUnavailable, RequestRefused, charge_key
 from oms_payment import admin, disputes, handlers, repository, requests
 from oms_payment.jobs import charging, refunding
 from oms_simulators.payment import ledger
@@ -46,6 +46,19 @@ def test_what_a_bank_has_taken_back_is_noticed_once_whoever_looks(
     with operated("payment", database, Components(admin=[admin.router], states=repository.states)) as client:
         assert shown(client, "o1") == TOTAL
         assert shown(client, "o2") is None
+
+
+def test_whoever_notices_it_publishes_it_for_the_order_s_timeline(
+    database: Database, gateway: FlakyGateway, registry: CollectorRegistry, disputed: str
+) -> None:
+    gateway.charge(charge_key("another-installation-s"), token(Outcome.DISPUTED), 700, "USD")
+    task = disputes.task(gateway, database, 300.0, registry)
+    for _ in range(2):
+        task.call()
+    (event,) = pending_events(database, CHARGE_DISPUTED)
+    (row,) = database.execute("SELECT id FROM dispute WHERE order_id = %(order)s", order=disputed)
+    assert (event.subject, event.data.dispute_id) == (disputed, row.id)
+    assert (event.data.amount, event.data.currency) == (TOTAL, "USD")
 
 
 def shown(client: TestClient, order: str) -> int | None:

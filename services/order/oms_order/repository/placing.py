@@ -13,7 +13,7 @@ from oms_chassis.failures import is_unavailable
 from oms_chassis.messaging import outbox
 from oms_chassis.sessions import leaves_outcome_open
 from oms_chassis.tables import columns, names, typed
-from oms_contracts.events import Line
+from oms_contracts.parts import Line
 from oms_contracts.topics import ORDER_CREATED
 from oms_order.domain import Status
 from oms_order.metrics import OrderMetrics

@@ -5,10 +5,9 @@ from uuid import UUID
 
 from oms_chassis.db import Database, Rows, Transaction
 from oms_chassis.tables import names, typed
-from oms_order.tables import RefundRow, TimelineRow
+from oms_order.tables import RefundRow
 
 _ASKED = ("id", "order_id", "amount", "lines", "restock", "status", "reason", "actor")
-_STEP = ("order_id", "refund_id", "refund_status", "note", "actor")
 _REQUEST = "id::text, order_id::text, amount, lines, restock, status"
 _OF_ORDER = "SELECT amount, status, lines FROM refund WHERE order_id = %(order)s ORDER BY id"
 _FIND = f"SELECT {_REQUEST} FROM refund WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE"
@@ -43,20 +42,6 @@ _SHOWN = f"SELECT {names(RefundRow)} FROM refund WHERE id = %(id)s"
 _SETTLE = """
 UPDATE refund SET status = r.status, failure = r.failure, settled_at = clock_timestamp()
 FROM json_to_recordset(%(rows)s::json) AS r(id uuid, status text, failure text) WHERE refund.id = r.id
-"""
-# A refund's step shows the order as it is. Several steps of one order follow one another.
-_STEPS = f"""
-WITH steps AS (
-    SELECT *, row_number() OVER (PARTITION BY order_id ORDER BY refund_id) AS number
-    FROM json_to_recordset(%(rows)s::json) AS r({typed(TimelineRow, *_STEP)})
-), changed AS (
-    UPDATE orders SET version = version + s.steps, updated_at = clock_timestamp()
-    FROM (SELECT order_id, count(*)::int AS steps FROM steps GROUP BY order_id) AS s WHERE orders.id = s.order_id
-    RETURNING orders.id, orders.status, orders.reason, orders.version - s.steps AS before
-)
-INSERT INTO timeline (position, status, reason, at, {names(TimelineRow, *_STEP)})
-SELECT c.before + s.number, c.status, c.reason, clock_timestamp(), {names(TimelineRow, *_STEP, of="s")}
-FROM steps s JOIN changed c ON c.id = s.order_id
 """
 
 
@@ -101,8 +86,3 @@ def held(database: Database, limit: float, after: UUID, most: int) -> Rows:
 def settle(transaction: Transaction, outcomes: Sequence[Mapping[str, object]]) -> None:
     """Write what became of refunds: the `id`, the `status`, and the `failure` of one that failed."""
     transaction.run_rows(_SETTLE, outcomes)
-
-
-def write_steps(transaction: Transaction, steps: Iterable[Mapping[str, object]]) -> None:
-    """Add a row to the timeline of each of these orders, which are locked."""
-    transaction.run_rows(_STEPS, steps)

@@ -11,11 +11,13 @@ _COLUMNS = ("id", "order_id", "charge_id", "amount", "currency")
 _INSERT = f"""
 INSERT INTO dispute ({names(DisputeRow, *_COLUMNS)})
 SELECT {names(DisputeRow, *_COLUMNS)} FROM json_to_recordset(%(rows)s::json) AS r({typed(DisputeRow, *_COLUMNS)})
-ON CONFLICT (id) DO NOTHING RETURNING id, order_id
+ON CONFLICT (id) DO NOTHING RETURNING id, order_id, amount, currency,
+    EXISTS (SELECT FROM payment WHERE payment.order_id = dispute.order_id) AS is_ours
 """
 
 
 def insert(transaction: Transaction, disputes: Iterable[Dispute]) -> Rows:
-    """Write those that are new; the `id` and the `order_id` of each of these."""
+    """Write those that are new; the `id`, `order_id`, `amount` and `currency` of each of these, and whether it
+    `is_ours`: another installation may have the same account."""
     rows = ({**vars(one), "order_id": one.key.removesuffix(charge_key(""))} for one in disputes)
     return transaction.run_rows(_INSERT, rows)

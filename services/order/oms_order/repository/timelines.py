@@ -1,0 +1,30 @@
+"""Steps of timelines that change no status: those of refunds and of disputes. Each shows the order as it is."""
+
+from collections.abc import Iterable, Mapping
+
+from oms_chassis.db import Transaction
+from oms_chassis.tables import names, typed
+from oms_order.tables import TimelineRow
+
+_STEP = ("order_id", "refund_id", "refund_status", "dispute_id", "disputed", "note", "actor")
+# Several steps of one order follow one another. A dispute has one, however often it is received.
+_WRITE = f"""
+WITH steps AS (
+    SELECT *, row_number() OVER (PARTITION BY order_id ORDER BY refund_id, dispute_id) AS number
+    FROM json_to_recordset(%(rows)s::json) AS r({typed(TimelineRow, *_STEP)})
+    WHERE dispute_id IS NULL OR NOT EXISTS (
+        SELECT FROM timeline WHERE timeline.order_id = r.order_id AND timeline.dispute_id = r.dispute_id)
+), changed AS (
+    UPDATE orders SET version = version + s.steps, updated_at = clock_timestamp()
+    FROM (SELECT order_id, count(*)::int AS steps FROM steps GROUP BY order_id) AS s WHERE orders.id = s.order_id
+    RETURNING orders.id, orders.status, orders.reason, orders.version - s.steps AS before
+)
+INSERT INTO timeline (position, status, reason, at, {names(TimelineRow, *_STEP)})
+SELECT c.before + s.number, c.status, c.reason, clock_timestamp(), {names(TimelineRow, *_STEP, of="s")}
+FROM steps s JOIN changed c ON c.id = s.order_id
+"""
+
+
+def write(transaction: Transaction, steps: Iterable[Mapping[str, object]]) -> None:
+    """Add a row to the timeline of each of these orders, which are locked: the `order_id`, and what it is about."""
+    transaction.run_rows(_WRITE, ({**dict.fromkeys(_STEP), **step} for step in steps))
