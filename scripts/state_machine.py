@@ -48,6 +48,7 @@ MOVES: Mapping[str, Callable[[Payment], Payment | None]] = {
     "the charge is declined": lambda one: one.charged(Outcome(False, CHARGE, "card-declined")),
     "inventoryRejected or orderCancelled": Payment.rejected,
     "the refund is made, or there was nothing to refund": lambda one: one.refunded("refund-1"),
+    "the bank sends the money back": lambda one: one.refund_sent_back("refund-1"),
 }
 TEXT = """# State machines
 
@@ -79,7 +80,9 @@ repetition; `!` that correct services cannot have said so: it is remembered, cou
 
 - It is asked for by `POST /order/{{id}}/refund`, of a CONFIRMED order only: 409 of any other. The order stays
   CONFIRMED, and is not cancelled any more.
-- `!` marks what correct services do not say: the first outcome counts.
+- A cell is what a later outcome does. Payment numbers them: one that a later one has overtaken changes nothing. What
+  has succeeded fails when the customer's bank sends the money back; what has failed succeeds when an operator sees to
+  it.
 
 ## Payment
 
@@ -165,8 +168,9 @@ def _refunds() -> str:
 
 
 def _outcome(before: RefundStatus, after: RefundStatus) -> str:
-    if not settled(before, after):
-        return NOTHING if before is after else f"{NOTHING} !"
+    """What a later outcome makes of an earlier one."""
+    if before is after or not settled(before, after, 0, 1):
+        return NOTHING
     return f"{after}; orderRefunded" if after is RefundStatus.SUCCEEDED else str(after)
 
 

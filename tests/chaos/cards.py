@@ -22,9 +22,11 @@ REFUNDED: Mapping[Outcome, int] = {
     Outcome.APPROVED: 6,
     Outcome.REFUND_PENDING: 2,
     Outcome.REFUND_FAILS: 1,
+    Outcome.REFUND_FAILS_LATER: 1,
     Outcome.DISPUTED: 1,
 }
-NOT_REFUNDED = (Outcome.REFUND_FAILS, Outcome.DISPUTED)  # however often that is asked for
+# However often that is asked for.
+NOT_REFUNDED = (Outcome.REFUND_FAILS, Outcome.REFUND_FAILS_LATER, Outcome.DISPUTED)
 # A charge that the gateway never takes is given up soon enough for the end of a run.
 ENVIRONMENT = {"OMS_CHARGE_PATIENCE_SECONDS": "10", "OMS_DISPUTES_SECONDS": "5"}
 _NUMBERS = {card.outcome: number for number, card in TEST_CARDS.items()}

@@ -205,7 +205,7 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "a refund is not published": Mutant(
         f"{_PAYMENT}/jobs/refunding.py",
-        "    outbox.emit(transaction, [_event(one, *results[one.order_id]) for one in payments])",
+        "    outbox.emit(transaction, [event for one in payments for event in _events(one, *results[one.order_id])])",
         "    outbox.emit(transaction, [])",
     ),
     "the last event of each batch is not sent": Mutant(  # but for those of items, without which nothing begins

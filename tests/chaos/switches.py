@@ -40,6 +40,7 @@ SWITCHES: Mapping[str, Mapping[str, Switch]] = {
         "refund-refused": Switch(),
         "refund-pending": Switch(seconds=2.0),
         "refund-fails": Switch(seconds=2.0),
+        "refund-fails-later": Switch(seconds=2.0),
     },
     "mail": {
         "greylist": Switch(),
@@ -58,7 +59,7 @@ SWITCHES: Mapping[str, Mapping[str, Switch]] = {
         "drip": Switch(seconds=8.0, times=4),
     },
 }
-NO_REFUNDS = ("refund-refused", "refund-fails")
+NO_REFUNDS = ("refund-refused", "refund-fails", "refund-fails-later")
 
 
 @contextmanager

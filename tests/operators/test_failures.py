@@ -134,7 +134,7 @@ def test_what_becomes_of_a_payment(database: Database, database_url: str, kind: 
             assert made is not None
             refund = {**order, "chargeId": made.id}
             charge = Job("refund", "o1:refund", "o1", refund, None, 1)
-            queue = refunding.job_queue(gateway, CollectorRegistry())
+            queue = refunding.job_queue(gateway)
         gateway.failures.set(NewFailure(target="gateway", kind=kind, times=1, seconds=0.2))
         assert outcome_of(queue.call, charge) == outcome
         eventually(lambda: outcome_of(queue.call, charge) == "done")

@@ -8,7 +8,7 @@ from typing import TypeVar
 from pydantic import SecretStr
 
 from oms_gateway.cards import Card
-from oms_gateway.contract import Charge, Dispute, Gateway, Refund
+from oms_gateway.contract import Charge, Dispute, FailedRefund, Gateway, Refund
 from oms_gateway.errors import GatewayClosed, GatewayUnavailable, OutcomeUnknown
 from oms_simulators.payment.gateway import SimulatedTokeniser
 from oms_simulators.payment.testcards import TEST_CARDS, Outcome
@@ -71,6 +71,10 @@ class FlakyGateway:
     def disputes(self, days: float) -> Sequence[Dispute]:
         """See Gateway.disputes."""
         return self._call("disputes", lambda: self._gateway.disputes(days))
+
+    def failed_refunds(self, days: float) -> Sequence[FailedRefund]:
+        """See Gateway.failed_refunds."""
+        return self._call("failed_refunds", lambda: self._gateway.failed_refunds(days))
 
     def _call(self, method: str, call: Callable[[], T]) -> T:
         self.calls.append(method)

@@ -43,7 +43,8 @@ def doctor(
 
 
 def findings(admin: Admin, seconds: float, limit: int) -> Iterator[Finding]:
-    """All that is held up: services, then stuck orders, then refunds, then messages that were given up."""
+    """All that is held up: services, then orders whose money did not go back, stuck orders, refunds, and messages that
+    were given up."""
     conditions: dict[str, Json] = {}
     for service in SERVICES:
         try:
@@ -52,8 +53,12 @@ def findings(admin: Admin, seconds: float, limit: int) -> Iterator[Finding]:
             yield Finding(f"service {service}", "all", None, error.message, error.advice)
         else:
             yield from diagnosis.of_service(service, conditions[service])
+    failed = _failed_compensations(admin, limit) if "payment" in conditions else []
+    yield from map(refund_diagnosis.of_compensation, failed)
     if "order" in conditions:
-        orders = admin.pages("order", "/admin/orders/stuck", limit, seconds=str(seconds))
+        named = {one["orderId"] for one in failed}
+        stuck = admin.pages("order", "/admin/orders/stuck", limit, seconds=str(seconds))
+        orders = [one for one in stuck if one["id"] not in named]
         yield from _explained(admin, conditions, orders, "id", diagnosis.of_order)
         refunds = admin.pages("order", "/admin/refunds/held", limit, seconds=str(seconds))
         yield from _explained(admin, conditions, refunds, "orderId", refund_diagnosis.of_refund)
@@ -61,6 +66,14 @@ def findings(admin: Admin, seconds: float, limit: int) -> Iterator[Finding]:
         for state in ("failed", "unknown"):
             for message in admin.pages(channel, "/admin/messages", limit, state=state):
                 yield diagnosis.of_message(channel, message)
+
+
+def _failed_compensations(admin: Admin, limit: int) -> Sequence[Json]:
+    """Payments whose refund has failed; their orders may be CANCELLED already. None if payment cannot look."""
+    try:
+        return admin.pages("payment", "/admin/payments", limit, state="REFUNDING", reason="refund-failed")
+    except (Refused, Unreachable):
+        return []
 
 
 def _explained(

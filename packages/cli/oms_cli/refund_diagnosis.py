@@ -1,4 +1,4 @@
-"""Why refunds of confirmed orders wait or have failed, as diagnosis.py has it of orders."""
+"""Why refunds wait or have failed, as diagnosis.py has it of orders."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -26,6 +26,13 @@ def of_refund(refund: Json, facts: Facts) -> Finding:
     return next(_causes(refund, facts), None) or _undecided(refund)
 
 
+def of_compensation(payment: Json) -> Finding:
+    """Why the money of this order, which is or is to be cancelled, is not back."""
+    evidence = "the gateway took the refund of its money, and that came to nothing"
+    command = f"oms payments resolve {payment['orderId']}, or {RUNBOOKS}/OmsCompensationFailed.md"
+    return Finding(f"order {payment['orderId']}", "refund", payment["updatedAt"], evidence, command)
+
+
 def _causes(refund: Json, facts: Facts) -> Iterator[Finding]:
     yield from _as_of_an_order(refund, facts, dead_letter, quarantined)
     for service, job in facts.about("jobs", refund["orderId"]):
@@ -47,8 +54,10 @@ def _undecided(refund: Json) -> Finding:
 
 
 def _repair(refund: Json) -> str:
-    """Trying again is of use where it was the gateway that refused it."""
-    return _resolve(refund) if refund["failure"] == "gateway-refused" else f"{RUNBOOKS}/OmsRefundsFailed.md"
+    """Trying again is of use where it was the gateway that refused it, or had it sent back."""
+    if refund["failure"] in ("gateway-refused", "gateway-failed"):
+        return _resolve(refund)
+    return f"{RUNBOOKS}/OmsRefundsFailed.md"
 
 
 def _resolve(refund: Json) -> str:

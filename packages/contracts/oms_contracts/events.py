@@ -23,7 +23,7 @@ from oms_contracts.parts import (
 # Reasons of a PaymentFailed that are not the card's: the gateway could not be reached, or would not take the request.
 GATEWAY_UNAVAILABLE = "gateway-unavailable"
 GATEWAY_REFUSED = "gateway-refused"
-# One more reason of a RefundFailed: the gateway took the refund, and the customer's bank did not.
+# One more reason of a RefundFailed: the gateway took the refund, and the customer's bank did not, or sent it back.
 GATEWAY_FAILED = "gateway-failed"
 GATEWAY_FAULTS = frozenset({GATEWAY_UNAVAILABLE, GATEWAY_REFUSED})
 # Reasons of an OrderCancelled: its customer asked for it, or it waited for too long. Later releases may have others.
@@ -117,15 +117,23 @@ class OrderRefundRequested(RefundEvent):
     restock: StrictBool
 
 
-class RefundCompleted(RefundEvent):
-    """The money is back where it came from; `reference` is what the gateway, or an operator, calls it by."""
+class RefundOutcome(RefundEvent):
+    """What has become of a refund. A bank may send back what had succeeded, and an operator may have it made once more:
+    of two outcomes, the one with the higher number counts, whichever comes first. One without a number is the first."""
+
+    outcome: Count | None = None
+
+
+class RefundCompleted(RefundOutcome):
+    """The money is back where it came from; `reference` is what the gateway, or an operator, calls it by. Of an order
+    that is cancelled, it follows a RefundFailed, and `refund_id` is the order's id."""
 
     reference: Text
 
 
-class RefundFailed(RefundEvent):
-    """No money moved, and none will unless an operator sees to it. Of an order that is being cancelled, all of whose
-    money is to go back, `refund_id` is the order's id."""
+class RefundFailed(RefundOutcome):
+    """No money moved, or it came back, and none will unless an operator sees to it. Of an order that is cancelled, all
+    of whose money is to go back, `refund_id` is the order's id."""
 
     reason: Text
 

@@ -66,6 +66,17 @@ class Dispute:
     currency: str
 
 
+@dataclass(frozen=True)
+class FailedRefund:
+    """A refund that came to nothing, at once or after it had succeeded. `key` is the charge's."""
+
+    id: str
+    key: str
+    charge_id: str
+    amount: int
+    currency: str
+
+
 class Tokeniser(Protocol):
     """The side of the gateway that sees cards. It needs no secret key."""
 
@@ -103,7 +114,8 @@ class Gateway(Protocol):
         """Give `amount` minor units back: in all, no more than the charge, and nothing of what is disputed. Raises
         RequestRefused.
 
-        It may be PENDING for days. One that has FAILED does not count any more, and its key makes no other.
+        It may be PENDING for days, and FAILED days after it had SUCCEEDED. One that has FAILED does not count any more,
+        and its key makes no other.
         """
         ...
 
@@ -117,6 +129,11 @@ class Gateway(Protocol):
 
     def disputes(self, days: float) -> Sequence[Dispute]:
         """What customers' banks have taken back in the last so many days, of any charge."""
+        ...
+
+    def failed_refunds(self, days: float) -> Sequence[FailedRefund]:
+        """The refunds that have FAILED in the last so many days, of any charge, whoever made them. (With Stripe: the
+        events `refund.failed`.)"""
         ...
 
     def close(self) -> None:

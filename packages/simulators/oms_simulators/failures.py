@@ -21,6 +21,7 @@ GATEWAY = (
     "refund-refused",
     "refund-pending",
     "refund-fails",
+    "refund-fails-later",
     "chargeback",
 )
 MAIL = ("greylist", "4xx", "5xx", "drop", "slow", "drip")

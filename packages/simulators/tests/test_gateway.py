@@ -281,6 +281,22 @@ def test_a_refund_that_failed_leaves_the_charge_to_be_refunded_under_another_key
     assert gateway.refund(f"{refund_key(order)}~2", charge.id, 1250).amount == 1250
 
 
+def test_a_refund_that_succeeded_may_fail_later_and_is_listed_with_those_that_failed(
+    gateway: Gateway, token: Callable[[Outcome], str], order: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(simulator, "REFUND_SECONDS", 1.0)
+    charge = gateway.charge(charge_key(order), token(Outcome.REFUND_FAILS_LATER), 1250, "USD")
+    made = gateway.refund(refund_key(order), charge.id, 1250)
+    assert made.status is RefundStatus.SUCCEEDED
+    assert list(gateway.failed_refunds(30.0)) == []
+    (failed,) = eventually(lambda: gateway.failed_refunds(30.0))
+    assert (failed.id, failed.key, failed.charge_id) == (made.id, charge_key(order), charge.id)
+    assert (failed.amount, failed.currency) == (1250, "USD")
+    assert gateway.find_refund(refund_key(order)) == replace(made, status=RefundStatus.FAILED)
+    assert ledger.net_by_order(database_url) == {order: 1250}
+    assert gateway.refund(f"{refund_key(order)}~2", charge.id, 1250).amount == 1250
+
+
 def test_a_charge_that_the_customer_s_bank_took_back_is_not_refunded_too(
     gateway: Gateway, token: Callable[[Outcome], str], order: str
 ) -> None:
@@ -367,6 +383,7 @@ def test_a_ledger_that_cannot_be_reached_is_an_unavailable_gateway(approved: str
         "refunds_of": lambda: away.refunds_of("ch-x"),
         "abandon": lambda: away.abandon("k"),
         "disputes": lambda: away.disputes(1.0),
+        "failed_refunds": lambda: away.failed_refunds(1.0),
     }
     with ThreadPoolExecutor(len(calls)) as pool:
         made = {name: pool.submit(call) for name, call in calls.items()}

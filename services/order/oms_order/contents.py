@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from oms_contracts.events import OrderCreated
-from oms_contracts.parts import Customer, Line
+from oms_contracts.parts import Customer, Line, RefundedLine
 
 
 def of_order(row: Row[Any]) -> dict[str, Any]:
@@ -37,3 +37,11 @@ def row_of(created: OrderCreated, owner: str | None = None) -> dict[str, object]
         "placed_at": created.placed_at,
         "owner": owner,
     }
+
+
+def refunded(refund: Row[Any], row: Row[Any]) -> list[RefundedLine]:
+    """The lines that a refund of the order is for; `refund` has how much of which item."""
+    names = {line["item_id"]: line["name"] for line in row.lines}
+    return [
+        RefundedLine(item_id=line["id"], name=names[line["id"]], quantity=line["quantity"]) for line in refund.lines
+    ]

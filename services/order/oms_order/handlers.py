@@ -22,7 +22,7 @@ from oms_contracts.topics import (
     REFUND_COMPLETED,
     REFUND_FAILED,
 )
-from oms_order import disputes, ids, refunding
+from oms_order import disputes, ids, refund_outcomes
 from oms_order.domain import Fact, Order, Status, Step, contradictory
 from oms_order.metrics import OrderMetrics
 from oms_order.refunds import RefundStatus
@@ -45,8 +45,8 @@ def subscriptions(metrics: OrderMetrics) -> list[Subscription]:
     facts = [Subscription(topic, partial(apply_facts, metrics, fact)) for topic, fact in _FACTS.items()]
     return [
         *facts,
-        Subscription(REFUND_COMPLETED, partial(refunding.settle, metrics, RefundStatus.SUCCEEDED)),
-        Subscription(REFUND_FAILED, partial(refunding.settle, metrics, RefundStatus.FAILED)),
+        Subscription(REFUND_COMPLETED, partial(refund_outcomes.settle, metrics, RefundStatus.SUCCEEDED)),
+        Subscription(REFUND_FAILED, partial(refund_outcomes.settle, metrics, RefundStatus.FAILED)),
         Subscription(CHARGE_DISPUTED, disputes.note),
         Subscription(ITEM_UPDATED, update_catalogue),
     ]

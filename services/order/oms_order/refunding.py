@@ -1,28 +1,25 @@
 """Refunding confirmed orders, in part or in full: the order's row decides what may still be, while it is locked.
 
-Payment then moves the money, inventory puts back what has come back, and the customer is notified once the money is on
-its way. The order stays CONFIRMED.
+Payment then moves the money, inventory puts back what has come back, and the order stays CONFIRMED. What becomes of it
+is in refund_outcomes.py.
 """
 
-from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row
 
-from oms_chassis.db import Database, Rows, Transaction
+from oms_chassis.db import Database, Transaction
 from oms_chassis.http.identity.callers import Caller
 from oms_chassis.http.problems import InvalidRequest
 from oms_chassis.laterreleases import known
 from oms_chassis.messaging import outbox
 from oms_chassis.runtime.threads import Task
 from oms_chassis.telemetry import tracing
-from oms_chassis.telemetry.logs import logger
 from oms_contracts.envelope import Event
-from oms_contracts.events import OrderRefunded, OrderRefundRequested, RefundCompleted, RefundFailed
-from oms_contracts.parts import RefundedLine
-from oms_contracts.topics import ORDER_REFUND_REQUESTED, ORDER_REFUNDED, Topic
+from oms_contracts.events import OrderRefundRequested
+from oms_contracts.topics import ORDER_REFUND_REQUESTED, Topic
 from oms_order import acting, contents, fingerprints, ids, refunds
 from oms_order.acting import Asked
 from oms_order.domain import Order
@@ -33,13 +30,9 @@ from oms_order.refunds import Bought, Given, Purchase, RefundStatus
 from oms_order.repository import orders, timelines
 from oms_order.repository import refunds as repository
 from oms_order.settings import OrderSettings
-from oms_order.tables import ERASED
-
-log = logger(__name__)
 
 MOST = 500  # refunds that one transaction asks for again
 REFRESH = 10.0  # seconds between two counts
-Outcome = Event[RefundCompleted | RefundFailed]
 
 
 class Refunding:
@@ -79,7 +72,7 @@ def _request(transaction: Transaction, order: Order, body: RefundBody, caller: C
         "actor": caller.subject,
     }
     (row,) = repository.insert(transaction, refund)
-    step = _step(row.order_id, row.id, RefundStatus.PENDING, row.reason)
+    step = timelines.of_refund(row.order_id, row.id, RefundStatus.PENDING, row.reason)
     timelines.write(transaction, [{**step, "actor": caller.subject}])
     outbox.emit(transaction, [_requested(row, content)])
     return RefundView.of(row).model_dump_json(exclude_none=True)
@@ -114,25 +107,6 @@ def _amount(purchase: Purchase, body: RefundBody) -> int:
         raise RefundTooLarge(detail=f"What remains is {error.remaining}") from None
 
 
-def settle(metrics: OrderMetrics, status: RefundStatus, transaction: Transaction, events: list[Outcome]) -> None:
-    """Write what became of refunds; of each that has succeeded, the customer is notified, once. That the money of a
-    cancelled order did not go back is shown by its timeline."""
-    outcomes = {event.data.refund_id: event for event in events if ids.parse(event.data.refund_id)}
-    orders.lock(transaction, {event.subject for event in outcomes.values() if ids.parse(event.subject)})
-    whole = {id_: event for id_, event in outcomes.items() if id_ == event.subject}
-    timelines.write(transaction, [_step_of_order(event, status) for event in whole.values()])
-    asked = [row for row in repository.find(transaction, outcomes) if row.order_id == outcomes[row.id].subject]
-    for unknown in outcomes.keys() - whole.keys() - {row.id for row in asked}:
-        log.warning("outcome_of_unknown_refund", refund_id=unknown, order_id=outcomes[unknown].subject)
-    news = [row for row in asked if refunds.settled(row.status, status)]
-    metrics.refunds.labels(status).inc(len(news))
-    failures = {row.id: getattr(outcomes[row.id].data, "reason", None) for row in news}
-    repository.settle(transaction, [{"id": id_, "status": status, "failure": failures[id_]} for id_ in failures])
-    timelines.write(transaction, [_step(row.order_id, row.id, status, failures[row.id]) for row in news])
-    if status is RefundStatus.SUCCEEDED:
-        outbox.emit(transaction, _refunded(transaction, news, outcomes))
-
-
 def ask_again(database: Database, limit: float, days: float | None = None) -> None:
     """Publish again which refunds are asked for that have no outcome after `limit` seconds: a message may be lost, and
     whoever has settled one answers again. After so many `days` of an order, nobody else knows of it."""
@@ -155,41 +129,13 @@ def tasks(database: Database, metrics: OrderMetrics, stuck: float, days: float |
     ]
 
 
-def _step(order_id: str, refund_id: str, status: RefundStatus, note: str | None) -> dict[str, object]:
-    return {"order_id": order_id, "refund_id": refund_id, "refund_status": status, "note": note}
-
-
-def _step_of_order(event: Outcome, status: RefundStatus) -> dict[str, object]:
-    """All the money of an order that is being cancelled was to go back: nobody asked for that by a refund's id."""
-    return _step(event.subject, event.subject, status, getattr(event.data, "reason", None))
-
-
 def _requested(row: Row[Any], content: Row[Any]) -> tuple[Topic, Event[Any]]:
     data = OrderRefundRequested(
         order_id=content.id,
         refund_id=str(row.id),
         amount=row.amount,
         currency=content.currency,
-        lines=_lines(row, content),
+        lines=contents.refunded(row, content),
         restock=row.restock,
     )
     return ORDER_REFUND_REQUESTED, ORDER_REFUND_REQUESTED.event(data, content.id, tracing.current())
-
-
-def _refunded(
-    transaction: Transaction, rows: Rows, outcomes: Mapping[str, Outcome]
-) -> Iterable[tuple[Topic, Event[Any]]]:
-    found = {row.id: row for row in orders.contents(transaction, [row.order_id for row in rows])}
-    for row in rows:
-        content = found[row.order_id]
-        if content.email == ERASED:
-            continue  # an operator settled it after its customer was erased: nobody is notified
-        about = contents.of_order(content)
-        data = OrderRefunded(**about, refund_id=row.id, amount=row.amount, refunded=_lines(row, content))
-        trace = tracing.passed_on(outcomes[row.id].traceparent)
-        yield ORDER_REFUNDED, ORDER_REFUNDED.event(data, content.id, trace)
-
-
-def _lines(row: Row[Any], content: Row[Any]) -> list[RefundedLine]:
-    names = {line["item_id"]: line["name"] for line in content.lines}
-    return [RefundedLine(item_id=line["id"], name=names[line["id"]], quantity=line["quantity"]) for line in row.lines]

@@ -1,7 +1,9 @@
 """What of a confirmed order may be refunded. Pure, as domain.py is: no database, no broker, no clock.
 
     PENDING ──> SUCCEEDED
-       └──> FAILED ──^   an operator saw to it
+       │          │ ^   the bank sent it back; an operator saw to it
+       └─────────>V │
+                FAILED
 
 An order stays CONFIRMED whatever is refunded of it. Money counts as given from the request on, until the refund has
 failed; lines count as returned whatever becomes of the money, since they may be in the stock again.
@@ -108,8 +110,12 @@ class Purchase:
         return sum(bought[item].unit_price * quantity for item, quantity in lines)
 
 
-def settled(before: RefundStatus | str, after: RefundStatus) -> bool:
-    """Whether a refund's outcome is news. What has succeeded stays so, and what a later release has made of it."""
+def settled(before: RefundStatus | str, after: RefundStatus, known: int = 0, number: int | None = None) -> bool:
+    """Whether a refund's outcome is news: of those that payment has numbered, one that is later than the one that is
+    `known`. What has succeeded stays so if there is no number, as from the release before; and what a later release has
+    made of it stays in any case."""
+    if number is not None:
+        return number > known and before in {*RefundStatus}
     return before == RefundStatus.PENDING or (before, after) == (RefundStatus.FAILED, RefundStatus.SUCCEEDED)
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, CheckConstraint, DateTime, Index, Text, text
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, DateTime, Index, Integer, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
@@ -116,7 +116,8 @@ class TimelineRow(Tables, table=True):
 class RefundRow(Tables, table=True):
     """A refund of a confirmed order, or of a part of it. `lines` has how much of which item, if it is for lines.
 
-    `reason` is what whoever asked for it had to say, and `failure` why it failed.
+    `reason` is what whoever asked for it had to say, `failure` why it failed, and `outcome` which of payment's outcomes
+    of it this is.
     """
 
     __tablename__ = "refund"
@@ -135,6 +136,7 @@ class RefundRow(Tables, table=True):
     status: str = Field(sa_type=Text)
     reason: str | None = Field(default=None, sa_type=Text)
     failure: str | None = Field(default=None, sa_type=Text)
+    outcome: int = Field(default=0, sa_type=Integer, sa_column_kwargs={"server_default": "0"})
     # The caller that asked for it; None where nobody was asked who they are.
     actor: str | None = Field(default=None, sa_type=Text)
     requested_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": _CLOCK})

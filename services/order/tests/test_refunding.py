@@ -1,8 +1,9 @@
 """Refunding a confirmed order: what may be, what is published, and what the order shows of it."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import permutations
 from typing import Any
 from uuid import uuid4
 
@@ -15,7 +16,13 @@ from support.chassis import deliver, pending_events
 from oms_chassis.runtime.service import Components
 from oms_contracts import topics
 from oms_contracts.envelope import Event
-from oms_contracts.events import InventoryUpdated, RefundCompleted, RefundFailed
+from oms_contracts.events import (
+    InventoryReleased,
+    InventoryUpdated,
+    PaymentRefunded,
+    RefundCompleted,
+    RefundFailed,
+)
 from oms_order import admin, handlers, refunding
 from oms_order.metrics import OrderMetrics
 from oms_order.refunds import RefundStatus
@@ -64,13 +71,17 @@ def shown(service: Any, order_id: str) -> Any:
     return service.client.get(f"/order/{order_id}").json()
 
 
-def complete(service: Any, order_id: str, refund_id: str) -> None:
-    data = RefundCompleted(order_id=order_id, refund_id=refund_id, amount=100, currency="USD", reference="re-1")
+def complete(service: Any, order_id: str, refund_id: str, number: int | None = None) -> None:
+    data = RefundCompleted(
+        order_id=order_id, refund_id=refund_id, amount=100, currency="USD", reference="re-1", outcome=number
+    )
     learn(service, topics.REFUND_COMPLETED.event(data, order_id))
 
 
-def fail(service: Any, order_id: str, refund_id: str) -> None:
-    data = RefundFailed(order_id=order_id, refund_id=refund_id, amount=100, currency="USD", reason="gateway-refused")
+def fail(service: Any, order_id: str, refund_id: str, number: int | None = None) -> None:
+    data = RefundFailed(
+        order_id=order_id, refund_id=refund_id, amount=100, currency="USD", reason="gateway-refused", outcome=number
+    )
     learn(service, topics.REFUND_FAILED.event(data, order_id))
 
 
@@ -130,6 +141,45 @@ def test_a_refund_that_failed_says_why_and_may_succeed_after_all(service: Any, o
     (succeeded,) = shown(service, order)["refunds"]
     assert (succeeded["status"], "failure" in succeeded) == ("SUCCEEDED", False)
     assert len(pending_events(service.database, topics.ORDER_REFUNDED)) == 1
+
+
+def test_what_the_bank_sends_back_has_failed_and_can_be_refunded_again(service: Any, order: str) -> None:
+    made = refund(service, order, {"amount": TOTAL}).json()
+    complete(service, order, made["id"], 1)
+    for _ in range(2):
+        fail(service, order, made["id"], 2)
+    after = shown(service, order)
+    assert (after["status"], after["refunded"]) == ("CONFIRMED", 0)
+    assert [(one["status"], one["failure"]) for one in after["refunds"]] == [("FAILED", "gateway-refused")]
+    assert [step.get("refundStatus") for step in after["timeline"][3:]] == ["PENDING", "SUCCEEDED", "FAILED"]
+    assert refund(service, order, {"amount": TOTAL}).status_code == 202
+
+
+@pytest.mark.parametrize("arrival", list(permutations([1, 2, 3])))
+def test_the_last_outcome_counts_in_whatever_order_they_come(service: Any, order: str, arrival: Sequence[int]) -> None:
+    """Made, sent back, and made once more: topics overtake one another."""
+    made = refund(service, order, ONE).json()
+    for number in arrival:
+        (fail if number == 2 else complete)(service, order, made["id"], number)
+    assert [one["status"] for one in shown(service, order)["refunds"]] == ["SUCCEEDED"]
+    assert shown(service, order)["refunded"] == 100
+
+
+def test_a_cancelled_order_s_timeline_shows_that_its_money_came_back_and_went_again(service: Any) -> None:
+    order = place(service)
+    assert service.client.post(f"/order/{order}/cancel").status_code == 202
+    refunded = PaymentRefunded(order_id=order, refund_id="re-1", amount=TOTAL, currency="USD")
+    learn(service, topics.PAYMENT_REFUNDED.event(refunded, order))
+    learn(service, topics.INVENTORY_RELEASED.event(InventoryReleased(order_id=order, released=[]), order))
+    fail(service, order, order)
+    complete(service, order, order)
+    after = shown(service, order)
+    assert after["status"] == "CANCELLED"
+    assert [(one["status"], one["refundId"], one["refundStatus"]) for one in after["timeline"][-2:]] == [
+        ("CANCELLED", order, "FAILED"),
+        ("CANCELLED", order, "SUCCEEDED"),
+    ]
+    assert "refunds" not in after
 
 
 def test_an_outcome_of_a_refund_that_there_is_not_changes_nothing(service: Any, order: str) -> None:

@@ -1,7 +1,7 @@
 """What may become of an order's payment. Pure decisions: no database, no gateway, no clock.
 
               approved                 rejected                refunded
-    PENDING ───────────▶ COMPLETED ───────────────▶ REFUNDING ──────────▶ REFUNDED
+    PENDING ───────────▶ COMPLETED ───────────────▶ REFUNDING ◀─────────▶ REFUNDED
        │  │  declined                                 ▲    ▲
        │  └────────────▶ FAILED                       │    │ rejected: an order that is not known (yet)
        └──────────────────────────────────────────────┘  nothing
@@ -9,7 +9,7 @@
 
 Whatever the diagram lacks changes nothing: events and answers may come twice, late or in another order. An order that
 was rejected before it was known is REFUNDING or REFUNDED when its creation arrives, and is then never charged.
-"Rejected" is what there is no stock for, and what was cancelled.
+"Rejected" is what there is no stock for, and what was cancelled. A bank may send back what was refunded, days later.
 """
 
 from collections.abc import Mapping
@@ -36,8 +36,8 @@ OPEN = (State.PENDING, State.REFUNDING)
 
 
 class RefundState(StrEnum):
-    """How far a refund has come that was asked for of a confirmed order. An operator may make a FAILED one PENDING or
-    SUCCEEDED; the payment stays COMPLETED."""
+    """How far a refund has come that was asked for of a confirmed order. One that has SUCCEEDED may have FAILED later,
+    and an operator may make a FAILED one PENDING or SUCCEEDED; the payment stays COMPLETED."""
 
     PENDING = "PENDING"
     SUCCEEDED = "SUCCEEDED"
@@ -110,6 +110,12 @@ class Payment:
         """The gateway took the refund, and it came to nothing: it is made again when an operator says so."""
         if self.state is State.REFUNDING:
             return replace(self, reason=REFUND_FAILED)
+        return None
+
+    def refund_sent_back(self, refund_id: str) -> "Payment | None":
+        """The refund had succeeded, and has failed later."""
+        if self.state is State.REFUNDED and self.refund_id == refund_id:
+            return replace(self, state=State.REFUNDING, refund_id=None, reason=REFUND_FAILED)
         return None
 
     def refunded_again(self) -> "Payment":

@@ -5,7 +5,7 @@ from oms_chassis.runtime.cli import main
 from oms_chassis.runtime.service import Components, Context, Service
 from oms_contracts.topics import INVENTORY_REJECTED, ORDER_CANCELLED, ORDER_CREATED, ORDER_REFUND_REQUESTED
 from oms_gateway import operator_routes, provider
-from oms_payment import disputes, handlers, repository, requests
+from oms_payment import disputes, failed_refunds, handlers, repository, requests
 from oms_payment.admin import router
 from oms_payment.jobs import charging, refunding, requested
 from oms_payment.settings import PaymentSettings
@@ -16,7 +16,7 @@ def build(context: Context) -> Components:
     settings: PaymentSettings = context.settings
     named = provider(settings.gateway)
     gateway = named.gateway(settings)
-    twice = requested.twice(context.registry)
+    twice, failed = requested.twice(context.registry), refunding.failures(context.registry)
     return Components(
         subscriptions=[
             Subscription(ORDER_CREATED, handlers.order_created),
@@ -28,10 +28,13 @@ def build(context: Context) -> Components:
             charging.job_queue(
                 gateway, settings.gateway_connections, settings.charge_patience_seconds, context.registry
             ),
-            refunding.job_queue(gateway, context.registry, twice.inc),
+            refunding.job_queue(gateway, failed.inc, twice.inc),
             requested.job_queue(gateway, twice.inc),
         ],
-        tasks=[disputes.task(gateway, context.database, settings.disputes_seconds, context.registry)],
+        tasks=[
+            disputes.task(gateway, context.database, settings.disputes_seconds, context.registry),
+            failed_refunds.task(gateway, context.database, settings.disputes_seconds, failed.inc),
+        ],
         admin=[router, *operator_routes(named, gateway)],
         states=repository.states,
         retentions=repository.retentions(settings.order_days),

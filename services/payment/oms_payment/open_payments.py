@@ -9,8 +9,6 @@ from oms_chassis.jobs import interventions
 from oms_chassis.jobs.queue import enqueue
 from oms_chassis.laterreleases import OfLaterRelease
 from oms_chassis.messaging import outbox
-from oms_contracts.events import PaymentRefunded
-from oms_contracts.topics import PAYMENT_REFUNDED
 from oms_gateway import refund_key
 from oms_payment import repository
 from oms_payment.domain import OPEN, REFUND_FAILED, Payment
@@ -41,17 +39,19 @@ def _note_refund(transaction: Transaction, payment: Payment, row: Row[Any], refe
         raise ChargeOpen
     repository.update(transaction, [after])
     interventions.end(transaction, refunding.QUEUE, refund_key(payment.order_id), {"noted": True})
-    data = PaymentRefunded(order_id=row.order_id, refund_id=reference, amount=row.amount, currency=row.currency)
-    event = PAYMENT_REFUNDED.event(data, row.order_id, id=f"{row.order_id}:{PAYMENT_REFUNDED.name}")
-    outbox.emit(transaction, [(PAYMENT_REFUNDED, event)])
+    order = _order(row, again=payment.reason == REFUND_FAILED)
+    outbox.emit(transaction, refunding.published(order, reference, row.amount, None))
 
 
 def _try_again(transaction: Transaction, payment: Payment, row: Row[Any]) -> None:
     repository.update(transaction, [payment.refunded_again()])
-    order = RefundOrder(
-        order_id=row.order_id, total=row.amount, currency=row.currency, charge_id=row.charge_id, again=True
+    enqueue(transaction, refunding.QUEUE, [refunding.new_job(_order(row, again=True), None)])
+
+
+def _order(row: Row[Any], *, again: bool) -> RefundOrder:
+    return RefundOrder(
+        order_id=row.order_id, total=row.amount, currency=row.currency, charge_id=row.charge_id, again=again
     )
-    enqueue(transaction, refunding.QUEUE, [refunding.new_job(order, None)])
 
 
 def _open(transaction: Transaction, order_id: str) -> Payment:

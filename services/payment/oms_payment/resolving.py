@@ -47,14 +47,14 @@ def _check(books: Books, row: Row[Any]) -> None:
 
 def _note(transaction: Transaction, row: Row[Any], reference: str | None) -> None:
     outcome = {"refund_id": row.refund_id, "state": RefundState.SUCCEEDED, "reference": reference}
-    (noted,) = repository.settle(transaction, [outcome], again=True)
+    (noted,) = repository.settle(transaction, [outcome], RefundState.FAILED)
     key = requested_refund_key(row.order_id, row.refund_id)
     interventions.end(transaction, requested.QUEUE, key, {"noted": True})
     outbox.emit(transaction, [requested.outcome(noted, None)])
 
 
 def _try_again(transaction: Transaction, books: Books, row: Row[Any]) -> None:
-    repository.settle(transaction, [{"refund_id": row.refund_id, "state": RefundState.PENDING}], again=True)
+    repository.settle(transaction, [{"refund_id": row.refund_id, "state": RefundState.PENDING}], RefundState.FAILED)
     charge_id = books.charge_id(row.order_id)
     refund = RequestedRefund(
         order_id=row.order_id,

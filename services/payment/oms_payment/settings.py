@@ -20,5 +20,7 @@ class PaymentSettings(Settings):
         description="for how long a charge whose calls fail is tried, until its order is given up (and for five calls)",
     )
     disputes_seconds: float = Field(
-        default=300.0, gt=0, description="between two questions for charges that customers' banks have taken back"
+        default=300.0,
+        gt=0,
+        description="between two questions for what customers' banks have taken back, or sent back after a refund",
     )

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, Index, Text, func, text
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, Index, Integer, Text, func, text
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -41,6 +41,7 @@ class RequestedRefundRow(Tables, table=True):
     """A refund that was asked for of a confirmed order. `reference` is what the gateway, or an operator, calls it by.
 
     What is not FAILED never comes to more than the payment: that is decided while the payment's row is locked.
+    `outcome` counts what was published of it.
     """
 
     __tablename__ = "requested_refund"
@@ -60,6 +61,7 @@ class RequestedRefundRow(Tables, table=True):
     state: str = Field(sa_type=Text)
     reason: str | None = Field(default=None, sa_type=Text)
     reference: str | None = Field(default=None, sa_type=Text)
+    outcome: int = Field(default=0, sa_type=Integer, sa_column_kwargs={"server_default": "0"})
     created_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})
     updated_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})
 

@@ -33,7 +33,7 @@ def charge(database: Database, gateway: FlakyGateway) -> None:
 
 
 def refund(database: Database, gateway: FlakyGateway) -> None:
-    process_due_jobs(database, refunding.job_queue(gateway, CollectorRegistry()))
+    process_due_jobs(database, refunding.job_queue(gateway))
 
 
 def resolve(client: TestClient, **how: str) -> Any:
@@ -168,7 +168,7 @@ def test_a_compensation_that_the_gateway_makes_after_it_was_noted_is_found_out(
     assert resolve(client, how="was-refunded", reference="bank transfer 17").status_code == 200
     database.execute("UPDATE job SET run_at = now()")
     found: list[None] = []
-    queue = refunding.job_queue(gateway, CollectorRegistry(), lambda: found.append(None))
+    queue = refunding.job_queue(gateway, on_twice=lambda: found.append(None))
     process_due_jobs(database, queue)
     assert (len(found), repository.states(database, ["o1"])) == (1, {"o1": "REFUNDED"})
     assert [event.data.refund_id for event in pending_events(database, PAYMENT_REFUNDED)] == ["bank transfer 17"]

@@ -75,7 +75,7 @@ def test_nothing_of_it_is_refunded_too(
     assert (failed.data.refund_id, failed.data.reason) == ("r1", "more-than-remains")
     deliver(database, handlers.give_back, [rejected(disputed)])
     with pytest.raises(RequestRefused):  # tried again, until an operator notes that the money is back
-        process_due_jobs(database, refunding.job_queue(gateway, CollectorRegistry()))
+        process_due_jobs(database, refunding.job_queue(gateway))
     assert ledger.refunds_by_order(database_url) == {}
     assert repository.states(database, [disputed]) == {disputed: "REFUNDING"}
 

@@ -74,6 +74,14 @@ def test_a_refund_that_nobody_asked_for_changes_nothing(state: State) -> None:
     assert Payment("o1", state).refunded("re-1") is None
 
 
+def test_only_the_refund_that_was_made_is_sent_back() -> None:
+    refunded = Payment("o1", State.REFUNDED, "ch-1", "re-1")
+    failed = refunded.refund_sent_back("re-1")
+    assert failed == Payment("o1", State.REFUNDING, "ch-1", None, REFUND_FAILED)
+    assert failed.refunded("re-2") == Payment("o1", State.REFUNDED, "ch-1", "re-2")
+    assert refunded.refund_sent_back("re-0") is failed.refund_sent_back("re-1") is None
+
+
 MOVES = {
     "approved": lambda payment: payment.charged(APPROVED),
     "declined": lambda payment: payment.charged(DECLINED),

@@ -66,7 +66,7 @@ def charge_all(database: Database, gateway: FlakyGateway) -> None:
 
 def refund_all(database: Database, gateway: FlakyGateway) -> None:
     make_due(database)
-    process_due_jobs(database, refunding.job_queue(gateway, CollectorRegistry()))
+    process_due_jobs(database, refunding.job_queue(gateway))
 
 
 def work_all(database: Database, gateway: FlakyGateway, passes: int = 20) -> None:
@@ -168,7 +168,7 @@ def test_a_worker_that_dies_after_the_refund_leaves_one_refund_that_the_next_one
     charge_all(database, gateway)
     take(database, rejected("o1"))
     with pytest.raises(ConnectionError):
-        process_due_jobs(database, replace(refunding.job_queue(gateway, CollectorRegistry()), settle=die))
+        process_due_jobs(database, replace(refunding.job_queue(gateway), settle=die))
     refund_all(database, gateway)
     assert gateway.calls == ["charge", "refund", "find_refund"]
     assert published(database) == ["paymentCompletedEvent", "paymentRefundedEvent"]
@@ -410,7 +410,7 @@ def test_in_whatever_order_things_happen_the_money_ends_refunded_exactly_once(
             "rejected": partial(take, database, rejected(order)),
             "cancelled": partial(take, database, cancelled(order)),
             "charge": partial(process_due_jobs, database, charging_at(gateway)),
-            "refund": partial(process_due_jobs, database, refunding.job_queue(gateway, CollectorRegistry())),
+            "refund": partial(process_due_jobs, database, refunding.job_queue(gateway)),
         }
         for action in run:
             steps[action]()
@@ -495,7 +495,7 @@ def test_a_charge_that_is_not_what_the_order_costs_is_refunded_and_fails_the_pay
 
 
 def test_jobs_of_money_are_never_given_up(database: Database, gateway: FlakyGateway) -> None:
-    assert charging_at(gateway).max_attempts is refunding.job_queue(gateway, CollectorRegistry()).max_attempts is None
+    assert charging_at(gateway).max_attempts is refunding.job_queue(gateway).max_attempts is None
 
 
 def test_a_second_settling_of_the_same_charge_publishes_nothing_new(database: Database, gateway: FlakyGateway) -> None:
@@ -543,7 +543,7 @@ def test_running_workers_charge_and_refund_a_hundred_orders(
 ) -> None:
     gateway.plan("charge", *[Fault.ANSWER_LOST, Fault.NONE, Fault.NOT_TAKEN, Fault.NONE, Fault.NONE] * 4)
     metrics = Metrics(CollectorRegistry())
-    queues = (charging_at(gateway), refunding.job_queue(gateway, CollectorRegistry()))
+    queues = (charging_at(gateway), refunding.job_queue(gateway))
     workers = [Worker(job_queue, database, metrics) for job_queue in queues]
     threads = [threading.Thread(target=worker.run) for worker in workers]
     for thread in threads:

@@ -40,7 +40,7 @@ def registry() -> CollectorRegistry:
 
 @pytest.fixture
 def queue(gateway: FlakyGateway, registry: CollectorRegistry) -> JobQueue:
-    return refunding.job_queue(gateway, registry)
+    return refunding.job_queue(gateway, refunding.failures(registry).inc)
 
 
 @pytest.fixture

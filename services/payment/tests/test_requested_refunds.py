@@ -348,7 +348,7 @@ def test_an_order_that_is_cancelled_all_the_same_gets_back_the_rest_and_no_more(
     work(database, gateway)
     ask(database, refund_requested(charged, "r2", 300))
     deliver(database, handlers.give_back, [cancelled(charged, TOTAL)])
-    process_due_jobs(database, refunding.job_queue(gateway, CollectorRegistry()))
+    process_due_jobs(database, refunding.job_queue(gateway))
     work(database, gateway)
     assert sum(given_back(database_url)) == TOTAL
     assert refunds(database)["r2"] == ("FAILED", "gateway-refused")

@@ -2,10 +2,10 @@
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from oms_gateway.cards import Card, Token
-from oms_gateway.contract import ABANDONED, Charge, Dispute, Refund, RefundStatus
+from oms_gateway.contract import ABANDONED, Charge, Dispute, FailedRefund, Refund, RefundStatus
 from oms_gateway.errors import CardRefused, GatewayClosed, GatewayUnavailable, OutcomeUnknown, RequestRefused
 from oms_simulators.failures import Failures
 from oms_simulators.payment.ledger import Ledger
@@ -13,8 +13,14 @@ from oms_simulators.payment.testcards import TEST_CARDS, Outcome
 
 SLOW_SECONDS = 2.0
 BUSY_SECONDS = 3.0
-REFUND_SECONDS = 10.0  # until a refund that is pending has ended
+REFUND_SECONDS = 10.0  # until a refund that is pending has ended, or one that had succeeded has failed
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
+# How refunds end that do not end at once, and what they are until then; a failure that is on has the same name.
+_ENDS: Mapping[str, tuple[RefundStatus, RefundStatus]] = {
+    Outcome.REFUND_PENDING: (RefundStatus.SUCCEEDED, RefundStatus.PENDING),
+    Outcome.REFUND_FAILS: (RefundStatus.FAILED, RefundStatus.PENDING),
+    Outcome.REFUND_FAILS_LATER: (RefundStatus.FAILED, RefundStatus.SUCCEEDED),
+}
 _LETTERS = str.maketrans("0123456789", "ghijklmnop")
 
 
@@ -70,8 +76,8 @@ class SimulatedGateway:
         self._enter()
         if self.failures.take("refund-refused"):
             raise RequestRefused("the customer's bank has taken this charge back")
-        status, seconds = self._end_of_refund(charge_id)
-        refund = self._ledger.refund(key, Refund(_name("re"), charge_id, amount, status), seconds)
+        status, seconds, meanwhile = self._end_of_refund(charge_id)
+        refund = self._ledger.refund(key, Refund(_name("re"), charge_id, amount, status), seconds, meanwhile)
         if (refund.charge_id, refund.amount) != (charge_id, amount):
             raise RequestRefused("the key was used for another refund")
         return refund
@@ -90,6 +96,11 @@ class SimulatedGateway:
         """See Gateway.disputes."""
         self._enter()
         return self._ledger.disputes(days)
+
+    def failed_refunds(self, days: float) -> Sequence[FailedRefund]:
+        """See Gateway.failed_refunds."""
+        self._enter()
+        return self._ledger.failed_refunds(days)
 
     def _enter(self) -> None:
         """What every call may meet."""
@@ -118,15 +129,14 @@ class SimulatedGateway:
         if lost or self.failures.take("lost-answer"):
             raise OutcomeUnknown("the answer was lost")
 
-    def _end_of_refund(self, charge_id: str) -> tuple[RefundStatus, float]:
-        """What a refund of this charge ends with, and after how many seconds."""
-        asked = self.failures.take("refund-pending", "refund-fails")
-        outcome = charge_id.removeprefix("ch-").partition("-")[0]
-        if (asked and asked.kind == "refund-fails") or outcome == Outcome.REFUND_FAILS:
-            return RefundStatus.FAILED, asked.seconds if asked else REFUND_SECONDS
-        if asked or outcome == Outcome.REFUND_PENDING:
-            return RefundStatus.SUCCEEDED, asked.seconds if asked else REFUND_SECONDS
-        return RefundStatus.SUCCEEDED, 0.0
+    def _end_of_refund(self, charge_id: str) -> tuple[RefundStatus, float, RefundStatus]:
+        """What a refund of this charge ends with, after how many seconds, and what it is until then."""
+        asked = self.failures.take(*(kind.replace("_", "-") for kind in _ENDS))
+        kind = asked.kind.replace("-", "_") if asked else charge_id.removeprefix("ch-").partition("-")[0]
+        if kind not in _ENDS:
+            return RefundStatus.SUCCEEDED, 0.0, RefundStatus.PENDING
+        end, meanwhile = _ENDS[kind]
+        return end, asked.seconds if asked else REFUND_SECONDS, meanwhile
 
 
 def _outcome(token: str) -> Outcome:
@@ -139,8 +149,7 @@ def _outcome(token: str) -> Outcome:
 
 def _name(kind: str, outcome: Outcome = Outcome.APPROVED) -> str:
     """The name of a charge says what becomes of its refunds, as a token says what becomes of its charge."""
-    says = outcome in {Outcome.REFUND_PENDING, Outcome.REFUND_FAILS}
-    return f"{kind}-{outcome}-{_random()}" if says else f"{kind}-{_random()}"
+    return f"{kind}-{outcome}-{_random()}" if outcome in _ENDS else f"{kind}-{_random()}"
 
 
 def _random() -> str:

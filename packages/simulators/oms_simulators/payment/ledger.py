@@ -15,11 +15,12 @@ from psycopg.rows import kwargs_row
 from psycopg_pool import ConnectionPool
 
 from oms_chassis.sessions import BoundedConnection, Limits, arguments
-from oms_gateway.contract import Charge, Dispute, Refund, RefundStatus
+from oms_gateway.contract import Charge, Dispute, FailedRefund, Refund, RefundStatus
 from oms_gateway.errors import GatewayUnavailable, OutcomeUnknown, RequestRefused
 from oms_simulators.payment import statements
 
 Entry = TypeVar("Entry", Charge, Refund)
+Found = TypeVar("Found")
 Values = dict[str, str | float | bool | None]
 WhenLost = type[OutcomeUnknown | GatewayUnavailable]
 
@@ -57,10 +58,12 @@ class Ledger:
         """Enter that the customer's bank has taken back the charge under this key. Raises Retryable."""
         self._row(Charge, statements.TAKE_BACK, {"key": key}, OutcomeUnknown)
 
-    def refund(self, key: str, refund: Refund, seconds: float = 0.0) -> Refund:
-        """Enter the refund, unless the key has one; returns the key's refund. For so many seconds it is pending, and
-        then as it was entered. Raises RequestRefused and Retryable."""
-        values: Values = {"key": key, "seconds": seconds, **vars(refund)}
+    def refund(
+        self, key: str, refund: Refund, seconds: float = 0.0, meanwhile: RefundStatus = RefundStatus.PENDING
+    ) -> Refund:
+        """Enter the refund, unless the key has one; returns the key's refund. For so many seconds it is as it is
+        `meanwhile`, and then as it was entered. Raises RequestRefused and Retryable."""
+        values: Values = {"key": key, "seconds": seconds, "meanwhile": meanwhile, **vars(refund)}
         with (
             self._connection(OutcomeUnknown) as connection,
             connection.transaction(),
@@ -80,19 +83,15 @@ class Ledger:
 
     def refunds_of(self, charge_id: str) -> list[Refund]:
         """The refunds of this charge. Raises GatewayUnavailable."""
-        with (
-            self._connection(GatewayUnavailable) as connection,
-            connection.cursor(row_factory=kwargs_row(_refund)) as cursor,
-        ):
-            return cursor.execute(statements.REFUNDS_OF, {"charge_id": charge_id}).fetchall()
+        return self._rows(_refund, statements.REFUNDS_OF, {"charge_id": charge_id})
 
     def disputes(self, days: float) -> list[Dispute]:
         """The charges that were taken back in so many days. Raises GatewayUnavailable."""
-        with (
-            self._connection(GatewayUnavailable) as connection,
-            connection.cursor(row_factory=kwargs_row(Dispute)) as cursor,
-        ):
-            return cursor.execute(statements.DISPUTES, {"days": round(days)}).fetchall()
+        return self._rows(Dispute, statements.DISPUTES, {"days": round(days)})
+
+    def failed_refunds(self, days: float) -> list[FailedRefund]:
+        """The refunds that came to nothing in so many days. Raises GatewayUnavailable."""
+        return self._rows(FailedRefund, statements.FAILED_REFUNDS, {"days": round(days)})
 
     def record_first_attempt(self, key: str) -> bool:
         """Whether this is the first call with the key to a card whose first call fails. Raises GatewayUnavailable."""
@@ -102,6 +101,13 @@ class Ledger:
     def _row(self, kind: Callable[..., Entry], sql: LiteralString, values: Values, when_lost: WhenLost) -> Entry | None:
         with self._connection(when_lost) as connection, connection.cursor(row_factory=kwargs_row(kind)) as cursor:
             return cursor.execute(sql, values).fetchone()
+
+    def _rows(self, kind: Callable[..., Found], sql: LiteralString, values: Values) -> list[Found]:
+        with (
+            self._connection(GatewayUnavailable) as connection,
+            connection.cursor(row_factory=kwargs_row(kind)) as cursor,
+        ):
+            return cursor.execute(sql, values).fetchall()
 
     @contextmanager
     def _connection(self, when_lost: WhenLost) -> Iterator[psycopg.Connection]:

@@ -24,7 +24,8 @@ CREATE TABLE IF NOT EXISTS gateway_simulator.refund (
 );
 ALTER TABLE gateway_simulator.charge ADD COLUMN IF NOT EXISTS taken_back_at timestamptz;
 ALTER TABLE gateway_simulator.refund ADD COLUMN IF NOT EXISTS status text NOT NULL DEFAULT 'succeeded',
-    ADD COLUMN IF NOT EXISTS ends_at timestamptz NOT NULL DEFAULT now();
+    ADD COLUMN IF NOT EXISTS ends_at timestamptz NOT NULL DEFAULT now(),
+    ADD COLUMN IF NOT EXISTS meanwhile text NOT NULL DEFAULT 'pending';
 ALTER TABLE gateway_simulator.refund DROP CONSTRAINT IF EXISTS refund_charge_id_key;
 CREATE INDEX IF NOT EXISTS refund_charge ON gateway_simulator.refund (charge_id);
 CREATE TABLE IF NOT EXISTS gateway_simulator.failed_call (key text PRIMARY KEY)
@@ -39,14 +40,15 @@ RETURNING id, approved, amount, currency, reason
 """
 # A statement of its own before the refund's, which then sees what every earlier refund of the charge came to.
 LOCK_CHARGE: LiteralString = "SELECT FROM gateway_simulator.charge WHERE id = %(charge_id)s FOR UPDATE"
-# What a refund ends with is known from the start; until then it is pending.
+# What a refund ends with is known from the start, and what it is until then: pending, or so it seems succeeded.
 SHOWN: LiteralString = (
-    "id, charge_id, amount, CASE WHEN ends_at > clock_timestamp() THEN 'pending' ELSE status END AS status"
+    "id, charge_id, amount, CASE WHEN ends_at > clock_timestamp() THEN meanwhile ELSE status END AS status"
 )
 HAS_FAILED: LiteralString = "status = 'failed' AND ends_at <= clock_timestamp()"
 REFUND: LiteralString = f"""
-INSERT INTO gateway_simulator.refund AS r (key, id, charge_id, amount, status, ends_at)
-SELECT %(key)s, %(id)s, c.id, %(amount)s::bigint, %(status)s, clock_timestamp() + make_interval(secs => %(seconds)s)
+INSERT INTO gateway_simulator.refund AS r (key, id, charge_id, amount, status, meanwhile, ends_at)
+SELECT %(key)s, %(id)s, c.id, %(amount)s::bigint, %(status)s, %(meanwhile)s,
+    clock_timestamp() + make_interval(secs => %(seconds)s)
 FROM gateway_simulator.charge AS c
 WHERE c.id = %(charge_id)s AND c.approved AND c.taken_back_at IS NULL AND %(amount)s::bigint BETWEEN 1 AND c.amount - (
     SELECT coalesce(sum(amount), 0) FROM gateway_simulator.refund
@@ -61,6 +63,12 @@ RETURNING id, approved, amount, currency, reason
 DISPUTES: LiteralString = """
 SELECT 'dp-' || id AS id, key, id AS charge_id, amount, currency FROM gateway_simulator.charge
 WHERE taken_back_at > now() - make_interval(days => %(days)s) ORDER BY taken_back_at
+"""
+FAILED_REFUNDS: LiteralString = """
+SELECT r.id, c.key, c.id AS charge_id, r.amount, c.currency
+FROM gateway_simulator.refund AS r JOIN gateway_simulator.charge AS c ON c.id = r.charge_id
+WHERE r.status = 'failed' AND ends_at <= clock_timestamp() AND ends_at > now() - make_interval(days => %(days)s)
+ORDER BY ends_at
 """
 FIND_CHARGE: LiteralString = (
     "SELECT id, approved, amount, currency, reason FROM gateway_simulator.charge WHERE key = %(key)s"

@@ -28,6 +28,7 @@ class Outcome(StrEnum):
     BUSY = "busy"  # the first call finds the gateway closed for some seconds, the next is approved
     REFUND_PENDING = "refund_pending"  # approved; a refund of it succeeds some seconds later
     REFUND_FAILS = "refund_fails"  # approved; a refund of it is pending at first, and fails some seconds later
+    REFUND_FAILS_LATER = "refund_fails_later"  # approved; a refund of it succeeds, and fails some seconds later
     DISPUTED = "disputed"  # approved, and taken back by the customer's bank
 
     @property
@@ -45,6 +46,7 @@ _CHARGED = {
     Outcome.BUSY,
     Outcome.REFUND_PENDING,
     Outcome.REFUND_FAILS,
+    Outcome.REFUND_FAILS_LATER,
     Outcome.DISPUTED,
 }
 
@@ -76,13 +78,14 @@ _BY_OUTCOME = {
     "4000000000000119": KnownCard("visa", Outcome.PROCESSING_ERROR),
     "4000000000006975": KnownCard("visa", Outcome.CARD_VELOCITY_EXCEEDED),
     "4000000000007726": KnownCard("visa", Outcome.REFUND_PENDING),
-    "4000000000005126": KnownCard("visa", Outcome.REFUND_FAILS),
+    "4000000000005126": KnownCard("visa", Outcome.REFUND_FAILS_LATER),
     "4000000000000259": KnownCard("visa", Outcome.DISPUTED),
     "9999000000000001": KnownCard("test", Outcome.SLOW),
     "9999000000000002": KnownCard("test", Outcome.FLAKY),
     "9999000000000003": KnownCard("test", Outcome.LOST_ANSWER),
     "9999000000000004": KnownCard("test", Outcome.UNAVAILABLE),
     "9999000000000005": KnownCard("test", Outcome.BUSY),
+    "9999000000000006": KnownCard("test", Outcome.REFUND_FAILS),
 }
 TEST_CARDS = {
     number: KnownCard(brand, Outcome.APPROVED) for brand, numbers in _BY_BRAND.items() for number in numbers

@@ -8,7 +8,7 @@ from oms_chassis.tables import names, typed
 from oms_order.tables import RefundRow
 
 _ASKED = ("id", "order_id", "amount", "lines", "restock", "status", "reason", "actor")
-_REQUEST = "id::text, order_id::text, amount, lines, restock, status"
+_REQUEST = "id::text, order_id::text, amount, lines, restock, status, outcome"
 _OF_ORDER = "SELECT amount, status, lines FROM refund WHERE order_id = %(order)s ORDER BY id"
 _FIND = f"SELECT {_REQUEST} FROM refund WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE"
 _UNANSWERED = f"""
@@ -40,8 +40,9 @@ SELECT {names(RefundRow, *_ASKED)} FROM json_to_recordset(%(rows)s::json) AS r({
 """
 _SHOWN = f"SELECT {names(RefundRow)} FROM refund WHERE id = %(id)s"
 _SETTLE = """
-UPDATE refund SET status = r.status, failure = r.failure, settled_at = clock_timestamp()
-FROM json_to_recordset(%(rows)s::json) AS r(id uuid, status text, failure text) WHERE refund.id = r.id
+UPDATE refund SET status = r.status, failure = r.failure, settled_at = clock_timestamp(),
+    outcome = coalesce(r.outcome, refund.outcome)
+FROM json_to_recordset(%(rows)s::json) AS r(id uuid, status text, failure text, outcome int) WHERE refund.id = r.id
 """
 
 
@@ -84,5 +85,5 @@ def held(database: Database, limit: float, after: UUID, most: int) -> Rows:
 
 
 def settle(transaction: Transaction, outcomes: Sequence[Mapping[str, object]]) -> None:
-    """Write what became of refunds: the `id`, the `status`, and the `failure` of one that failed."""
+    """Write what became of refunds: the `id`, the `status`, the `outcome`, and the `failure` of one that failed."""
     transaction.run_rows(_SETTLE, outcomes)

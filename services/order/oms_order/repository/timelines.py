@@ -28,3 +28,8 @@ FROM steps s JOIN changed c ON c.id = s.order_id
 def write(transaction: Transaction, steps: Iterable[Mapping[str, object]]) -> None:
     """Add a row to the timeline of each of these orders, which are locked: the `order_id`, and what it is about."""
     transaction.run_rows(_WRITE, ({**dict.fromkeys(_STEP), **step} for step in steps))
+
+
+def of_refund(order_id: str, refund_id: str, status: str, note: str | None) -> dict[str, object]:
+    """The step of a refund that has this status now."""
+    return {"order_id": order_id, "refund_id": refund_id, "refund_status": status, "note": note}

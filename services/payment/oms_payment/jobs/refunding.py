@@ -1,6 +1,6 @@
 """Refunds: the worker that makes them, and what follows from them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,8 +12,8 @@ from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Paused, Retry, S
 from oms_chassis.messaging import outbox
 from oms_chassis.telemetry.logs import logger
 from oms_contracts.envelope import Event
-from oms_contracts.events import GATEWAY_FAILED, PaymentRefunded
-from oms_contracts.topics import PAYMENT_REFUNDED, Topic
+from oms_contracts.events import GATEWAY_FAILED, PaymentRefunded, RefundCompleted
+from oms_contracts.topics import PAYMENT_REFUNDED, REFUND_COMPLETED, Topic
 from oms_gateway import Gateway, Refund, RefundStatus, RequestRefused, Retryable, charge_key, refund_key
 from oms_payment import repository
 from oms_payment.domain import NOT_CHARGED, Payment, State
@@ -33,14 +33,21 @@ def new_job(order: RefundOrder, traceparent: str | None) -> NewJob:
     )
 
 
-def job_queue(gateway: Gateway, registry: CollectorRegistry, on_twice: Callable[[], object] = lambda: None) -> JobQueue:
-    """The worker that refunds at this gateway; `on_twice` as in requested.py."""
-    failures = Counter(
+def failures(registry: CollectorRegistry) -> Counter:
+    """What counts the refunds of cancelled orders that have failed, at once or after they had succeeded."""
+    return Counter(
         "oms_payment_compensations_failed_total",
         "Refunds of cancelled orders that the gateway took, and that came to nothing: an operator has to see to them",
         registry=registry,
     )
-    settled = partial(settle, failures, on_twice)
+
+
+def job_queue(
+    gateway: Gateway, on_failed: Callable[[], object] = lambda: None, on_twice: Callable[[], object] = lambda: None
+) -> JobQueue:
+    """The worker that refunds at this gateway; `on_failed` is called of each that has failed, and `on_twice` as in
+    requested.py."""
+    settled = partial(settle, on_failed, on_twice)
     return JobQueue(QUEUE, partial(call, gateway), settled, concurrency=4, max_attempts=None)
 
 
@@ -110,7 +117,9 @@ def refund(gateway: Gateway, key: str, charge_id: str, amount: int) -> Refund:
     return _together(gateway.refund(_remainder(key), charge_id, amount - given), by_hand)
 
 
-def settle(failures: Counter, on_twice: Callable[[], object], transaction: Transaction, settled: list[Settled]) -> None:
+def settle(
+    on_failed: Callable[[], object], on_twice: Callable[[], object], transaction: Transaction, settled: list[Settled]
+) -> None:
     """Write the refunds, and publish them."""
     results = {job.subject: (job, result) for job, result in settled}
     locked = repository.lock(transaction, results)
@@ -119,11 +128,16 @@ def settle(failures: Counter, on_twice: Callable[[], object], transaction: Trans
             report_twice(on_twice, one.order_id, one.order_id)
     payments = [after for one in locked if (after := _after(one, results[one.order_id][1])) is not None]
     repository.update(transaction, payments)
-    outbox.emit(transaction, [_event(one, *results[one.order_id]) for one in payments])
+    outbox.emit(transaction, [event for one in payments for event in _events(one, *results[one.order_id])])
     for one in payments:
         if one.state is State.REFUNDING:
-            failures.inc()
-            log.error("compensation_failed", order_id=one.order_id)
+            report_failed(on_failed, one.order_id)
+
+
+def report_failed(on_failed: Callable[[], object], order_id: str) -> None:
+    """The money of a cancelled order did not go back, or came back."""
+    on_failed()
+    log.error("compensation_failed", order_id=order_id)
 
 
 def _after(payment: Payment, result: Mapping[str, Any]) -> Payment | None:
@@ -136,14 +150,23 @@ def _is_given_twice(payment: Payment, result: Mapping[str, Any]) -> bool:
     return payment.state is State.REFUNDED and by_gateway and payment.refund_id != result["refund_id"]
 
 
-def _event(payment: Payment, job: Job, result: Mapping[str, Any]) -> tuple[Topic, Event[Any]]:
-    order = RefundOrder.model_validate(job.payload)
+def _events(payment: Payment, job: Job, result: Mapping[str, Any]) -> Iterator[tuple[Topic, Event[Any]]]:
+    order, amount = RefundOrder.model_validate(job.payload), result["amount"]
     if payment.state is State.REFUNDING:
-        return failed(order.order_id, order.order_id, result["amount"], order.currency, GATEWAY_FAILED, job.traceparent)
-    data = PaymentRefunded(
-        order_id=order.order_id, refund_id=result["refund_id"], amount=result["amount"], currency=order.currency
-    )
-    event = PAYMENT_REFUNDED.event(
-        data, order.order_id, job.traceparent, id=f"{order.order_id}:{PAYMENT_REFUNDED.name}"
-    )
-    return PAYMENT_REFUNDED, event
+        yield failed(order.order_id, order.order_id, amount, order.currency, GATEWAY_FAILED, job.traceparent)
+        return
+    yield from published(order, result["refund_id"], amount, job.traceparent)
+
+
+def published(
+    order: RefundOrder, refund_id: str, amount: int, traceparent: str | None
+) -> Iterator[tuple[Topic, Event[Any]]]:
+    """What is published of a cancelled order's money that is back. Of one that was made `again`, the order's timeline
+    says that it failed: there it has succeeded, too, also where the order is CANCELLED already."""
+    about: dict[str, Any] = {"order_id": order.order_id, "amount": amount, "currency": order.currency}
+    refunded = PaymentRefunded(refund_id=refund_id, **about)
+    id_ = f"{order.order_id}:{PAYMENT_REFUNDED.name}"
+    yield PAYMENT_REFUNDED, PAYMENT_REFUNDED.event(refunded, order.order_id, traceparent, id=id_)
+    if order.again and amount > 0:
+        completed = RefundCompleted(refund_id=order.order_id, reference=refund_id, **about)
+        yield REFUND_COMPLETED, REFUND_COMPLETED.event(completed, order.order_id, traceparent)

@@ -88,22 +88,25 @@ def settle(on_twice: Callable[[], object], transaction: Transaction, settled: li
 def outcome(row: Row[Any], traceparent: str | None) -> tuple[Topic, Event[Any]]:
     """What is published of a refund that has succeeded or failed."""
     if row.state == RefundState.FAILED:
-        return failed(row.order_id, row.refund_id, row.amount, row.currency, row.reason, traceparent)
+        return failed(row.order_id, row.refund_id, row.amount, row.currency, row.reason, traceparent, row.outcome)
     data = RefundCompleted(
         order_id=row.order_id,
         refund_id=row.refund_id,
         amount=row.amount,
         currency=row.currency,
         reference=row.reference,
+        outcome=row.outcome or None,
     )
     return REFUND_COMPLETED, REFUND_COMPLETED.event(data, row.order_id, traceparent)
 
 
 def failed(
-    order_id: str, refund_id: str, amount: int, currency: str, reason: str, traceparent: str | None
+    order_id: str, refund_id: str, amount: int, currency: str, reason: str, traceparent: str | None, number: int = 0
 ) -> tuple[Topic, Event[Any]]:
-    """What is published of a refund that has failed."""
-    data = RefundFailed(order_id=order_id, refund_id=refund_id, amount=amount, currency=currency, reason=reason)
+    """What is published of a refund that has failed; 0 is no number of an outcome."""
+    data = RefundFailed(
+        order_id=order_id, refund_id=refund_id, amount=amount, currency=currency, reason=reason, outcome=number or None
+    )
     return REFUND_FAILED, REFUND_FAILED.event(data, order_id, traceparent)
 
 

@@ -6,7 +6,7 @@ from oms_chassis.db import Rows, Transaction
 from oms_chassis.laterreleases import OfLaterRelease, known
 from oms_chassis.tables import names, typed
 from oms_contracts.events import OrderRefundRequested
-from oms_payment.domain import Charged, State
+from oms_payment.domain import Charged, RefundState, State
 from oms_payment.tables import RequestedRefundRow
 
 _REQUEST = ("refund_id", "order_id", "amount", "currency")
@@ -28,9 +28,10 @@ SELECT {names(RequestedRefundRow, *_ASKED)}
 FROM json_to_recordset(%(rows)s::json) AS r({typed(RequestedRefundRow, *_ASKED)})
 """
 _SETTLE = f"""
-UPDATE requested_refund AS kept SET state = r.state, reason = r.reason, reference = r.reference, updated_at = now()
+UPDATE requested_refund AS kept SET state = r.state, reason = r.reason, reference = r.reference, updated_at = now(),
+    outcome = kept.outcome + (r.state <> 'PENDING')::int
 FROM json_to_recordset(%(rows)s::json) AS r({typed(RequestedRefundRow, *_OUTCOME)})
-WHERE kept.refund_id = r.refund_id AND (kept.state = 'PENDING' OR %(again)s AND kept.state = 'FAILED')
+WHERE kept.refund_id = r.refund_id AND kept.state = ANY(%(before)s)
 RETURNING {names(RequestedRefundRow, of="kept")}
 """
 
@@ -80,7 +81,7 @@ def insert(transaction: Transaction, asked: Iterable[tuple[OrderRefundRequested,
     transaction.run_rows(_INSERT, rows)
 
 
-def settle(transaction: Transaction, outcomes: Iterable[Mapping[str, object]], *, again: bool = False) -> Rows:
-    """Write what became of refunds that are PENDING (with `again`, of those that have failed, too); those."""
+def settle(transaction: Transaction, outcomes: Iterable[Mapping[str, object]], *before: RefundState) -> Rows:
+    """Write what became of refunds that are PENDING, or what else they may be `before`; those."""
     rows = ({"reason": None, "reference": None, **outcome} for outcome in outcomes)
-    return transaction.run_rows(_SETTLE, rows, again=again)
+    return transaction.run_rows(_SETTLE, rows, before=[RefundState.PENDING, *before])

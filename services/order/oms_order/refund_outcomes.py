@@ -1,0 +1,75 @@
+"""What has become of refunds: payment says so, the timeline shows it, and the customer is notified of a success.
+
+It may say so several times: a bank sends back what had succeeded, and an operator has it made once more.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Row
+
+from oms_chassis.db import Rows, Transaction
+from oms_chassis.messaging import outbox
+from oms_chassis.telemetry import tracing
+from oms_chassis.telemetry.logs import logger
+from oms_contracts.envelope import Event
+from oms_contracts.events import OrderRefunded, RefundCompleted, RefundFailed
+from oms_contracts.topics import ORDER_REFUNDED, Topic
+from oms_order import contents, ids, refunds
+from oms_order.metrics import OrderMetrics
+from oms_order.refunds import RefundStatus
+from oms_order.repository import orders, timelines
+from oms_order.repository import refunds as repository
+from oms_order.tables import ERASED
+
+log = logger(__name__)
+
+Outcome = Event[RefundCompleted | RefundFailed]
+
+
+def settle(metrics: OrderMetrics, status: RefundStatus, transaction: Transaction, events: list[Outcome]) -> None:
+    """Write what became of refunds; of each that has succeeded, the customer is notified, once. That the money of a
+    cancelled order did not go back is shown by its timeline."""
+    outcomes = {event.data.refund_id: event for event in events if ids.parse(event.data.refund_id)}
+    orders.lock(transaction, {event.subject for event in outcomes.values() if ids.parse(event.subject)})
+    whole = {id_: event for id_, event in outcomes.items() if id_ == event.subject}
+    timelines.write(transaction, [_step_of_order(event, status) for event in whole.values()])
+    asked = [row for row in repository.find(transaction, outcomes) if row.order_id == outcomes[row.id].subject]
+    for unknown in outcomes.keys() - whole.keys() - {row.id for row in asked}:
+        log.warning("outcome_of_unknown_refund", refund_id=unknown, order_id=outcomes[unknown].subject)
+    news = [row for row in asked if _is_news(row, outcomes[row.id], status)]
+    metrics.refunds.labels(status).inc(len(news))
+    failures = {row.id: getattr(outcomes[row.id].data, "reason", None) for row in news}
+    repository.settle(
+        transaction,
+        [
+            {"id": id_, "status": status, "failure": failures[id_], "outcome": outcomes[id_].data.outcome}
+            for id_ in failures
+        ],
+    )
+    timelines.write(transaction, [timelines.of_refund(row.order_id, row.id, status, failures[row.id]) for row in news])
+    if status is RefundStatus.SUCCEEDED:
+        outbox.emit(transaction, _refunded(transaction, news, outcomes))
+
+
+def _is_news(row: Row[Any], event: Outcome, status: RefundStatus) -> bool:
+    return refunds.settled(row.status, status, row.outcome, event.data.outcome)
+
+
+def _step_of_order(event: Outcome, status: RefundStatus) -> dict[str, object]:
+    """All the money of an order that is being cancelled was to go back: nobody asked for that by a refund's id."""
+    return timelines.of_refund(event.subject, event.subject, status, getattr(event.data, "reason", None))
+
+
+def _refunded(
+    transaction: Transaction, rows: Rows, outcomes: Mapping[str, Outcome]
+) -> Iterable[tuple[Topic, Event[Any]]]:
+    found = {row.id: row for row in orders.contents(transaction, [row.order_id for row in rows])}
+    for row in rows:
+        content = found[row.order_id]
+        if content.email == ERASED:
+            continue  # an operator settled it after its customer was erased: nobody is notified
+        about = contents.of_order(content)
+        data = OrderRefunded(**about, refund_id=row.id, amount=row.amount, refunded=contents.refunded(row, content))
+        trace = tracing.passed_on(outcomes[row.id].traceparent)
+        yield ORDER_REFUNDED, ORDER_REFUNDED.event(data, content.id, trace)

@@ -1,0 +1,72 @@
+"""Refunds that had succeeded, and came to nothing later: a customer's bank may send the money back days afterwards.
+
+No job waits for them, so that the gateway is asked for those of all orders, every so often. Such a refund has FAILED as
+any other: it is published, and an operator sees to it.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from oms_chassis.db import Database, Rows, Transaction
+from oms_chassis.messaging import outbox
+from oms_chassis.runtime.threads import Task
+from oms_chassis.telemetry.logs import logger
+from oms_contracts.events import GATEWAY_FAILED
+from oms_gateway import FailedRefund, Gateway
+from oms_payment import repository as payments
+from oms_payment.domain import Payment, RefundState
+from oms_payment.jobs import refunding, requested
+from oms_payment.repository import failed_refunds as repository
+from oms_payment.repository import refunds
+
+log = logger(__name__)
+
+DAYS = 30.0  # that are asked for each time: whatever was away meanwhile, nothing is missed
+Found = Mapping[str, FailedRefund]
+
+
+def task(gateway: Gateway, database: Database, every: float, on_failed: Callable[[], object]) -> Task:
+    """Looks for refunds that have failed after all, every so many seconds; `on_failed` is called of each of a cancelled
+    order."""
+    return Task("failed-refunds", partial(look, gateway, database, on_failed), every)
+
+
+def look(gateway: Gateway, database: Database, on_failed: Callable[[], object]) -> None:
+    """Write down those that had succeeded, and publish them. Raises GatewayError."""
+    found = {one.id: one for one in gateway.failed_refunds(DAYS)}
+    with database.transaction() as transaction:
+        orders = repository.affected(transaction, found.values())
+        whole = _of_cancelled(transaction, orders, found)
+        parts = _requested(transaction, orders, found)
+    for payment in whole:
+        refunding.report_failed(on_failed, payment.order_id)
+    for row in parts:
+        log.error("refund_failed", order_id=row.order_id, refund_id=row.refund_id)
+
+
+def _of_cancelled(transaction: Transaction, orders: list[str], found: Found) -> list[Payment]:
+    before = [one for one in payments.lock(transaction, orders) if one.refund_id in found]
+    sent_back = [(found[one.refund_id or ""], one.refund_sent_back(one.refund_id or "")) for one in before]
+    failed = [(one, after) for one, after in sent_back if after is not None]
+    payments.update(transaction, [after for _, after in failed])
+    outbox.emit(
+        transaction,
+        [
+            requested.failed(after.order_id, after.order_id, one.amount, one.currency, GATEWAY_FAILED, None)
+            for one, after in failed
+        ],
+    )
+    return [after for _, after in failed]
+
+
+def _requested(transaction: Transaction, orders: list[str], found: Found) -> Rows:
+    """Only what the gateway calls by the reference that is kept: what was given by another way has not failed."""
+    books = refunds.lock(transaction, orders)
+    failed = [
+        {"refund_id": row.refund_id, "state": RefundState.FAILED, "reason": GATEWAY_FAILED}
+        for row in books.refunds.values()
+        if row.state == RefundState.SUCCEEDED and row.reference in found
+    ]
+    rows = refunds.settle(transaction, failed, RefundState.SUCCEEDED)
+    outbox.emit(transaction, [requested.outcome(row, None) for row in rows])
+    return rows

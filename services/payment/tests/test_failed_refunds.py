@@ -1,0 +1,206 @@
+"""Refunds that had succeeded and fail later, as when a bank sends the money back: on a real database and ledger."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+from starlette.testclient import TestClient
+from support.admin import operated
+from support.chassis import deliver, pending_events, process_due_jobs
+from support.gateways import Fault, FlakyGateway, token
+from support.payments import created, refund_requested, rejected
+
+from oms_chassis.db import Database
+from oms_chassis.runtime.service import Components
+from oms_contracts.topics import PAYMENT_REFUNDED, REFUND_COMPLETED, REFUND_FAILED
+from oms_gateway import GatewayUnavailable, charge_key
+from oms_payment import admin, failed_refunds, handlers, repository, requests
+from oms_payment.jobs import charging, refunding, requested
+from oms_simulators.payment import gateway as simulator
+from oms_simulators.payment import ledger
+from oms_simulators.payment.testcards import Outcome
+
+TOTAL = 2500
+FAILED = "oms_payment_compensations_failed_total"
+
+
+@pytest.fixture(autouse=True)
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refund has succeeded until a test lets it fail."""
+    monkeypatch.setattr(simulator, "REFUND_SECONDS", 3600.0)
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def client(database: Database) -> Iterator[TestClient]:
+    with operated("payment", database, Components(admin=[admin.router], states=repository.states)) as client:
+        yield client
+
+
+@pytest.fixture
+def charged(database: Database, gateway: FlakyGateway) -> str:
+    """An order that is paid by a card whose refunds fail later."""
+    deliver(database, handlers.order_created, [created("o1", token(Outcome.REFUND_FAILS_LATER), TOTAL)])
+    process_due_jobs(database, charging.job_queue(gateway, 8, 1800.0, CollectorRegistry()))
+    return "o1"
+
+
+@pytest.fixture
+def compensated(database: Database, gateway: FlakyGateway, charged: str) -> str:
+    """And that is cancelled, and has its money back."""
+    deliver(database, handlers.give_back, [rejected(charged)])
+    process_due_jobs(database, refunding.job_queue(gateway))
+    assert payment(database) == ("REFUNDED", None)
+    return charged
+
+
+@pytest.fixture
+def refunded(database: Database, gateway: FlakyGateway, charged: str) -> str:
+    """Or of which a part was given back."""
+    deliver(database, requests.refund_requested, [refund_requested(charged, "r1", 400)])
+    process_due_jobs(database, requested.job_queue(gateway))
+    assert refund(database) == ("SUCCEEDED", None, 1)
+    return charged
+
+
+def let_refunds_fail(database: Database) -> None:
+    database.execute(
+        "UPDATE gateway_simulator.refund SET ends_at = now() - interval '1 second' WHERE status = 'failed'"
+    )
+
+
+def look(database: Database, gateway: FlakyGateway, registry: CollectorRegistry | None = None) -> None:
+    failures = refunding.failures(registry or CollectorRegistry())
+    for _ in range(2):  # as each replica does, again and again
+        failed_refunds.task(gateway, database, 300.0, failures.inc).call()
+
+
+def payment(database: Database) -> tuple[str, str | None]:
+    (row,) = database.execute("SELECT state, reason FROM payment")
+    return row.state, row.reason
+
+
+def refund(database: Database) -> tuple[str, str | None, int]:
+    (row,) = database.execute("SELECT state, reason, outcome FROM requested_refund WHERE refund_id = 'r1'")
+    return row.state, row.reason, row.outcome
+
+
+def failures(database: Database) -> list[tuple[str, int, str, int | None]]:
+    found = [event.data for event in pending_events(database, REFUND_FAILED)]
+    return [(one.refund_id, one.amount, one.reason, one.outcome) for one in found]
+
+
+def resolve(client: TestClient, **how: Any) -> None:
+    assert client.post("/admin/payments/o1/resolve", json=how).status_code == 200
+
+
+def make_the_next_succeed(database: Database) -> None:
+    database.execute("UPDATE gateway_simulator.refund SET status = 'succeeded' WHERE key LIKE '%%~2'")
+
+
+def test_what_has_not_failed_is_left_alone(database: Database, gateway: FlakyGateway, compensated: str) -> None:
+    look(database, gateway)
+    assert (payment(database), failures(database)) == (("REFUNDED", None), [])
+
+
+def test_the_money_of_a_cancelled_order_that_is_sent_back_is_published_and_counted_once(
+    database: Database, gateway: FlakyGateway, registry: CollectorRegistry, client: TestClient, compensated: str
+) -> None:
+    let_refunds_fail(database)
+    look(database, gateway, registry)
+    assert payment(database) == ("REFUNDING", "refund-failed")
+    assert failures(database) == [(compensated, TOTAL, "gateway-failed", None)]
+    assert registry.get_sample_value(FAILED) == 1.0
+    (listed,) = client.get("/admin/payments?reason=refund-failed").json()
+    assert (listed["orderId"], listed["state"]) == (compensated, "REFUNDING")
+
+
+def test_an_operator_has_it_made_once_more_and_the_order_is_notified(
+    database: Database, gateway: FlakyGateway, client: TestClient, compensated: str, database_url: str
+) -> None:
+    let_refunds_fail(database)
+    look(database, gateway)
+    resolve(client)
+    process_due_jobs(database, refunding.job_queue(gateway))
+    make_the_next_succeed(database)
+    look(database, gateway)
+    assert payment(database) == ("REFUNDED", None)
+    assert ledger.net_by_order(database_url) == {compensated: 0}
+    assert {event.id for event in pending_events(database, PAYMENT_REFUNDED)} == {"o1:paymentRefundedEvent"}
+    (event,) = pending_events(database, REFUND_COMPLETED)
+    assert (event.data.refund_id, event.data.amount) == (compensated, TOTAL)
+
+
+def test_an_operator_notes_that_it_went_back_by_another_way_and_the_order_is_notified(
+    database: Database, gateway: FlakyGateway, client: TestClient, compensated: str
+) -> None:
+    let_refunds_fail(database)
+    look(database, gateway)
+    resolve(client, how="was-refunded", reference="bank transfer 17")
+    (event,) = pending_events(database, REFUND_COMPLETED)
+    assert (event.data.refund_id, event.data.reference) == (compensated, "bank transfer 17")
+    look(database, gateway)
+    assert payment(database) == ("REFUNDED", None)
+
+
+def test_a_requested_refund_that_is_sent_back_has_failed_and_leaves_room_for_another(
+    database: Database, gateway: FlakyGateway, refunded: str, database_url: str
+) -> None:
+    let_refunds_fail(database)
+    look(database, gateway)
+    assert refund(database) == ("FAILED", "gateway-failed", 2)
+    assert failures(database) == [("r1", 400, "gateway-failed", 2)]
+    assert ledger.net_by_order(database_url) == {refunded: TOTAL}
+    deliver(database, requests.refund_requested, [refund_requested(refunded, "r2", TOTAL)])
+    assert len(failures(database)) == 1
+
+
+def test_outcomes_of_a_requested_refund_are_numbered_in_their_order(
+    database: Database, gateway: FlakyGateway, client: TestClient, refunded: str
+) -> None:
+    let_refunds_fail(database)
+    look(database, gateway)
+    resolve(client, refund="r1")
+    process_due_jobs(database, requested.job_queue(gateway))
+    make_the_next_succeed(database)
+    look(database, gateway)
+    assert refund(database) == ("SUCCEEDED", None, 3)
+    assert [event.data.outcome for event in pending_events(database, REFUND_COMPLETED)] == [1, 3]
+    deliver(database, requests.refund_requested, [refund_requested(refunded, "r1", 400)])  # asked again: answered again
+    assert [event.data.outcome for event in pending_events(database, REFUND_COMPLETED)] == [1, 3, 3]
+
+
+def test_what_an_operator_noted_as_given_by_another_way_has_not_failed(
+    database: Database, gateway: FlakyGateway, client: TestClient, charged: str
+) -> None:
+    deliver(database, requests.refund_requested, [refund_requested(charged, "r1", 400)])
+    gateway.plan("refund", Fault.ANSWER_LOST)
+    process_due_jobs(database, requested.job_queue(gateway))
+    resolve(client, how="was-refunded", reference="bank transfer 17", refund="r1")
+    let_refunds_fail(database)
+    look(database, gateway)
+    assert refund(database)[0] == "SUCCEEDED"
+
+
+def test_those_of_another_installation_and_those_made_by_hand_hold_nobody_up(
+    database: Database, gateway: FlakyGateway, refunded: str
+) -> None:
+    other = gateway.charge(charge_key("another-installation-s"), token(Outcome.REFUND_FAILS_LATER), 700, "USD")
+    gateway.refund("by-hand", other.id, 700)
+    let_refunds_fail(database)
+    look(database, gateway)
+    assert failures(database) == [("r1", 400, "gateway-failed", 2)]
+
+
+def test_a_gateway_that_is_away_is_asked_again(database: Database, gateway: FlakyGateway, refunded: str) -> None:
+    let_refunds_fail(database)
+    gateway.plan("failed_refunds", Fault.NOT_TAKEN)
+    with pytest.raises(GatewayUnavailable):
+        look(database, gateway)
+    look(database, gateway)
+    assert refund(database)[0] == "FAILED"
