@@ -16,6 +16,9 @@ from oms_servers.errors import LocalError
 
 app = group("Payments that an outage left open, or that were refunded by another way.")
 OrderId = Annotated[str, typer.Argument(metavar="ORDER", help="The order's id.")]
+RefundId = Annotated[
+    str | None, typer.Option("--refund", metavar="ID", help="Which refund of the order, if more than one is open.")
+]
 
 
 @app.command("list")
@@ -50,10 +53,7 @@ def resolve(
         str | None,
         typer.Option("--refunded", metavar="REFERENCE", help="The money went back by another way than the gateway's."),
     ] = None,
-    refund: Annotated[
-        str | None,
-        typer.Option("--refund", metavar="ID", help="Which refund of the order, if more than one is open."),
-    ] = None,
+    refund: RefundId = None,
     dry_run: DryRun = False,
     name: As = None,
     reason: Reason = None,
@@ -72,6 +72,27 @@ def resolve(
         {"how": "was-refunded", "reference": refunded} if refunded is not None else {"how": "close" if close else "ask"}
     )
     how |= {"refund": refund} if refund is not None else {}
+    admin = acting(urls, name, reason, dry_run)
+    out(admin.act("payment", f"/admin/payments/{order}/resolve", **how), _payment, as_json=as_json)
+
+
+@app.command("retry-refund")
+def retry_refund(
+    order: OrderId,
+    refund: RefundId = None,
+    dry_run: DryRun = False,
+    name: As = None,
+    reason: Reason = None,
+    urls: Urls = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have the gateway make a refund once more that has failed: all of a cancelled order, or a part of a confirmed one.
+
+    It gets a new key only where the gateway says that the one before has failed, and never comes to more than was paid.
+
+    Example: `oms payments retry-refund ORDER --reason "the account has balance again"`
+    """
+    how = {"how": "again", **({"refund": refund} if refund is not None else {})}
     admin = acting(urls, name, reason, dry_run)
     out(admin.act("payment", f"/admin/payments/{order}/resolve", **how), _payment, as_json=as_json)
 

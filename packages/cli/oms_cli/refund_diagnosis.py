@@ -29,7 +29,7 @@ def of_refund(refund: Json, facts: Facts) -> Finding:
 def of_compensation(payment: Json) -> Finding:
     """Why the money of this order, which is or is to be cancelled, is not back."""
     evidence = "the gateway took the refund of its money, and that came to nothing"
-    command = f"oms payments resolve {payment['orderId']}, or {RUNBOOKS}/OmsCompensationFailed.md"
+    command = f"oms payments retry-refund {payment['orderId']}"
     return Finding(f"order {payment['orderId']}", "refund", payment["updatedAt"], evidence, command)
 
 
@@ -56,7 +56,7 @@ def _undecided(refund: Json) -> Finding:
 def _repair(refund: Json) -> str:
     """Trying again is of use where it was the gateway that refused it, or had it sent back."""
     if refund["failure"] in ("gateway-refused", "gateway-failed"):
-        return _resolve(refund)
+        return f"oms payments retry-refund {refund['orderId']} --refund {refund['id']}"
     return f"{RUNBOOKS}/OmsRefundsFailed.md"
 
 

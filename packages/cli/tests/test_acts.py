@@ -26,7 +26,7 @@ OF_CALLERS = {"order cancel", "order place", "order refund"}
 # Those that an act undoes at once (`fail clear`, `keys revoke`), so that there is nothing to try first.
 UNDONE_AT_ONCE = {"fail clear", "fail set", "keys create"}
 # Those that name one thing, or mean all there is; the others are chosen by filters, or are several.
-OF_ONE = {"customers erase", "inventory publish", "keys revoke", "payments resolve"}
+OF_ONE = {"customers erase", "inventory publish", "keys revoke", "payments resolve", "payments retry-refund"}
 
 
 def tree(group: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -53,7 +53,8 @@ def options(words: str) -> set[str]:
 def test_what_is_excepted_is_there() -> None:
     assert COMMANDS.keys() >= READS | OF_THIS_MACHINE | OF_CALLERS | UNDONE_AT_ONCE | OF_ONE
     assert {"deadletters redrive", "deadletters drop", "jobs retry", "jobs cancel", "keys revoke", "messages resend",
-            "order cancel", "order refund", "outbox redrive", "payments resolve"} <= set(ACTS)  # fmt: skip
+            "order cancel", "order refund", "outbox redrive", "payments resolve",
+            "payments retry-refund"} <= set(ACTS)  # fmt: skip
 
 
 @pytest.mark.parametrize("words", ACTS)

@@ -31,6 +31,7 @@ from oms_payment.problems import (
     NothingToClose,
     PaymentOfLaterRelease,
     PaymentSettled,
+    RefundNotFailed,
     RefundSettled,
     RefundTooLarge,
 )
@@ -76,10 +77,11 @@ class PaymentDetail(PaymentView):
 
 class Resolution(Body):
     """How a payment is to be settled: `ask` the gateway now; `close` the charge, so that the gateway says what became
-    of it and never charges it later; or note that the money `was-refunded` by another way, under this reference. With
-    `refund`, it is this refund that is settled, and not the payment: the gateway is asked again to make it."""
+    of it and never charges it later; have it make a refund `again` that has failed; or note that the money
+    `was-refunded` by another way, under this reference. With `refund`, it is this refund that is settled, and not the
+    payment: one that has failed is made again, too, if it is asked for."""
 
-    how: Literal["ask", "close", "was-refunded"] = "ask"
+    how: Literal["ask", "close", "again", "was-refunded"] = "ask"
     reference: Annotated[Visible, AfterValidator(cardnumbers.without)] | None = Field(
         default=None, max_length=100, pattern=PRINTABLE
     )
@@ -133,6 +135,7 @@ def show_payment(service: Administered, order_id: OrderId) -> PaymentDetail:
         NoSuchRefund,
         PaymentSettled,
         RefundSettled,
+        RefundNotFailed,
         PaymentOfLaterRelease,
         ChargeOpen,
         NothingToClose,
@@ -143,7 +146,7 @@ def resolve_payment(service: Administered, act: Act, order_id: OrderId, resoluti
     """The answer is the payment as it is then; the gateway's word may take some more seconds."""
     with act.transaction(service.database) as transaction:
         before = _row(transaction, order_id)
-        refund_id = resolution.refund or _only_open_refund(before)
+        refund_id = resolution.refund or _only_open_refund(before, resolution.how)
         if refund_id is None:
             open_payments.resolve(transaction, before, resolution.how, resolution.reference)
         else:
@@ -154,9 +157,11 @@ def resolve_payment(service: Administered, act: Act, order_id: OrderId, resoluti
     return PaymentView.of(after)
 
 
-def _only_open_refund(row: Row[Any]) -> str | None:
-    """The refund that is meant where none is named: the one that is open of a payment that is not."""
-    found = [one["refund_id"] for one in row.refunds or () if one["state"] != RefundState.SUCCEEDED]
+def _only_open_refund(row: Row[Any], how: str) -> str | None:
+    """The refund that is meant where none is named: the one that is open (has failed, if one is made `again`) of a
+    payment that is not."""
+    not_settled = [one for one in row.refunds or () if one["state"] != RefundState.SUCCEEDED]
+    found = [one["refund_id"] for one in not_settled if how != "again" or one["state"] == RefundState.FAILED]
     return found[0] if len(found) == 1 and row.state not in OPEN else None
 
 

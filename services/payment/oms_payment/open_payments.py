@@ -13,7 +13,7 @@ from oms_gateway import refund_key
 from oms_payment import repository
 from oms_payment.domain import OPEN, REFUND_FAILED, Payment
 from oms_payment.jobs import charging, refunding
-from oms_payment.problems import ChargeOpen, NothingToClose, PaymentOfLaterRelease, PaymentSettled
+from oms_payment.problems import ChargeOpen, NothingToClose, PaymentOfLaterRelease, PaymentSettled, RefundNotFailed
 from oms_payment.schemas import RefundOrder
 
 
@@ -28,6 +28,8 @@ def resolve(transaction: Transaction, row: Row[Any], how: str, reference: str | 
             raise NothingToClose
     elif payment.reason == REFUND_FAILED:
         _try_again(transaction, payment, row)
+    elif how == "again":
+        raise RefundNotFailed
     else:
         for queue in (charging.QUEUE, refunding.QUEUE):
             interventions.make_due(transaction, queue, payment.order_id)

@@ -45,6 +45,12 @@ class RefundSettled(Problem):
     status, kind, title = 409, "refund-settled", "This refund has succeeded"
 
 
+class RefundNotFailed(Problem):
+    """Only a refund that is known to have failed is made once more; the outcome of another is asked for."""
+
+    status, kind, title = 409, "refund-not-failed", "This refund has not failed"
+
+
 class RefundTooLarge(Problem):
     """Other refunds have been made since this one failed."""
 

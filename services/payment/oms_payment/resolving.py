@@ -11,7 +11,14 @@ from oms_chassis.messaging import outbox
 from oms_gateway import requested_refund_key
 from oms_payment.domain import RefundState, refusal
 from oms_payment.jobs import requested
-from oms_payment.problems import NoSuchRefund, NothingToClose, PaymentOfLaterRelease, RefundSettled, RefundTooLarge
+from oms_payment.problems import (
+    NoSuchRefund,
+    NothingToClose,
+    PaymentOfLaterRelease,
+    RefundNotFailed,
+    RefundSettled,
+    RefundTooLarge,
+)
 from oms_payment.repository import refunds as repository
 from oms_payment.repository.refunds import Books
 from oms_payment.schemas import RequestedRefund
@@ -23,12 +30,7 @@ def resolve(transaction: Transaction, order_id: str, refund_id: str, how: str, r
     row = books.refunds.get(refund_id)
     if row is None:
         raise NoSuchRefund
-    if row.state == RefundState.SUCCEEDED:
-        raise RefundSettled
-    if row.state not in (RefundState.PENDING, RefundState.FAILED):
-        raise PaymentOfLaterRelease
-    if how == "close":
-        raise NothingToClose
+    _check_open(row, how)
     if row.state == RefundState.FAILED:
         _check(books, row)
     if how == "was-refunded":
@@ -37,6 +39,18 @@ def resolve(transaction: Transaction, order_id: str, refund_id: str, how: str, r
         _try_again(transaction, books, row)
     else:
         interventions.make_due(transaction, requested.QUEUE, order_id)
+
+
+def _check_open(row: Row[Any], how: str) -> None:
+    """Raise a Problem if this cannot be done about a refund in its state."""
+    if row.state == RefundState.SUCCEEDED:
+        raise RefundSettled
+    if row.state not in (RefundState.PENDING, RefundState.FAILED):
+        raise PaymentOfLaterRelease
+    if how == "close":
+        raise NothingToClose
+    if how == "again" and row.state != RefundState.FAILED:
+        raise RefundNotFailed
 
 
 def _check(books: Books, row: Row[Any]) -> None:

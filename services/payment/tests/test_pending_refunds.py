@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from support.admin import operated
 from support.chassis import deliver, pending_events, pending_jobs, process_due_jobs
 from support.gateways import Fault, FlakyGateway, token
-from support.payments import created, refund_requested, rejected
+from support.payments import cancelled, created, refund_requested, rejected
 
 from oms_chassis.db import Database
 from oms_chassis.jobs.queue import JobQueue
@@ -152,6 +152,69 @@ def test_an_operator_has_it_made_once_more_under_a_key_of_its_own_and_once_only(
     assert payment(database) == ("REFUNDED", None)
     assert len(pending_events(database, PAYMENT_REFUNDED)) == 1
     assert ledger.net_by_order(database_url) == {"o1": 0}
+
+
+def test_what_has_not_failed_is_not_made_once_more(
+    database: Database, gateway: FlakyGateway, queue: JobQueue, client: TestClient
+) -> None:
+    """It may have been made, or may still be: it is asked about."""
+    charge(database, gateway, PENDING)
+    deliver(database, requests.refund_requested, [refund_requested("o1", "r1", 400)])
+    work(database, gateway)
+    assert refused(client) == (409, "/problems/payment-settled")  # no refund of it has failed
+    assert refused(client, refund="r1") == (409, "/problems/refund-not-failed")
+    let_refunds_end(database)
+    work(database, gateway)
+    assert refused(client, refund="r1") == (409, "/problems/refund-settled")
+    deliver(database, handlers.give_back, [cancelled("o1", TOTAL)])
+    compensate(database, queue)
+    assert refused(client) == (409, "/problems/refund-not-failed")
+    assert client.get("/admin/audit").json() == []
+
+
+def refused(client: TestClient, **how: str) -> tuple[int, str]:
+    answer = client.post("/admin/payments/o1/resolve", json={"how": "again", **how})
+    return answer.status_code, answer.json()["type"]
+
+
+def test_what_was_left_to_give_back_and_failed_is_made_once_more(
+    database: Database, gateway: FlakyGateway, queue: JobQueue, client: TestClient, database_url: str
+) -> None:
+    """Somebody gave back a part by hand: the rest has a key of its own, and so has its repetition."""
+    charge(database, gateway, FAILING)
+    (row,) = database.execute("SELECT charge_id FROM payment")
+    gateway.refund("o1:by-hand", row.charge_id, 100)
+    database.execute("UPDATE gateway_simulator.refund SET status = 'succeeded', ends_at = now()")
+    deliver(database, handlers.give_back, [rejected("o1")])
+    compensate(database, queue)
+    let_refunds_end(database)
+    compensate(database, queue)
+    assert payment(database) == ("REFUNDING", "refund-failed")
+    resolve(client, how="again")
+    compensate(database, queue)
+    database.execute("UPDATE gateway_simulator.refund SET status = 'succeeded' WHERE key LIKE 'o1:refund~2%%'")
+    let_refunds_end(database)
+    compensate(database, queue)
+    assert payment(database) == ("REFUNDED", None)
+    assert ledger.net_by_order(database_url) == {"o1": 0}
+
+
+def test_an_operator_tries_it_once_more_in_a_dry_run_first_and_it_is_in_the_journal(
+    database: Database, gateway: FlakyGateway, client: TestClient
+) -> None:
+    charge(database, gateway, FAILING)
+    deliver(database, requests.refund_requested, [refund_requested("o1", "r1", 400)])
+    work(database, gateway)
+    let_refunds_end(database)
+    work(database, gateway)
+    dry = {"OMS-Dry-Run": "true"}
+    tried = client.post("/admin/payments/o1/resolve", json={"how": "again"}, headers=dry).json()
+    assert (tried["refunds"][0]["state"], refunds(database)["r1"][0]) == ("PENDING", "FAILED")
+    assert pending_jobs(database, requested.QUEUE) == []
+    assert resolve(client, how="again")["refunds"][0]["state"] == "PENDING"
+    (entry,) = client.get("/admin/audit").json()
+    assert (entry["action"], entry["after"]["how"]) == ("payments.resolve", "again")
+    assert (entry["before"]["refunds"], entry["after"]["refunds"]) == ({"r1": "FAILED"}, {"r1": "PENDING"})
 
 
 def test_an_operator_notes_that_it_went_back_by_another_way(

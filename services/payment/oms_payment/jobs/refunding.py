@@ -17,7 +17,7 @@ from oms_contracts.topics import PAYMENT_REFUNDED, REFUND_COMPLETED, Topic
 from oms_gateway import Gateway, Refund, RefundStatus, RequestRefused, Retryable, charge_key, refund_key
 from oms_payment import repository
 from oms_payment.domain import NOT_CHARGED, Payment, State
-from oms_payment.jobs.repeating import again, unused, wait
+from oms_payment.jobs.repeating import again, remainder, unused, wait
 from oms_payment.jobs.requested import failed, report_twice
 from oms_payment.schemas import RefundOrder
 
@@ -79,7 +79,7 @@ def _attempt(gateway: Gateway, order: RefundOrder, key: str, attempts: int) -> R
 def _find(gateway: Gateway, key: str) -> Refund | None:
     """What an earlier attempt gave back, with what somebody had given back by hand before it."""
     found = gateway.find_refund(key)
-    if found is None and (found := gateway.find_refund(_remainder(key))) is not None:
+    if found is None and (found := gateway.find_refund(remainder(key))) is not None:
         return _together(found, [one for one in _given(gateway, found.charge_id) if one.id != found.id])
     return found
 
@@ -96,11 +96,6 @@ def _together(last: Refund, others: Iterable[Refund]) -> Refund:
     return replace(last, amount=amount, status=status)
 
 
-def _remainder(key: str) -> str:
-    """The key of another call, for another amount."""
-    return f"{key}-remainder"
-
-
 def refund(gateway: Gateway, key: str, charge_id: str, amount: int) -> Refund:
     """Give the money back, but for what somebody gave back by hand. RequestRefused if the gateway says no for another
     reason."""
@@ -114,7 +109,7 @@ def refund(gateway: Gateway, key: str, charge_id: str, amount: int) -> Refund:
     log.warning("refund_was_made_by_hand", refund_id=by_hand[-1].id, missing=max(0, amount - given))
     if given >= amount:
         return _together(by_hand[-1], by_hand[:-1])
-    return _together(gateway.refund(_remainder(key), charge_id, amount - given), by_hand)
+    return _together(gateway.refund(remainder(key), charge_id, amount - given), by_hand)
 
 
 def settle(

@@ -23,12 +23,17 @@ def wait(job: Job, key: str | None = None) -> Waiting:
 
 
 def unused(gateway: Gateway, key: str) -> str:
-    """The key for a refund that an operator has made once more: the first under which none has failed.
+    """The key for a refund that an operator has made once more: the first under which none has failed, nor a remainder.
 
     The gateway's books are asked, so that the same one is found whenever this is: the money goes back once.
     """
     keys = chain([key], (f"{key}~{number}" for number in count(2)))
-    return next(one for one in keys if not _has_failed(gateway, one))
+    return next(one for one in keys if not any(_has_failed(gateway, used) for used in (one, remainder(one))))
+
+
+def remainder(key: str) -> str:
+    """The key of another call, for another amount: what somebody gave back by hand is not given twice."""
+    return f"{key}-remainder"
 
 
 def _has_failed(gateway: Gateway, key: str) -> bool:
