@@ -14,6 +14,8 @@ from oms_contracts.topics import (
     ORDER_REFUND_REQUESTED,
     PAYMENT_COMPLETED,
 )
+from oms_inventory import catalogue
+from oms_inventory.schemas import DifferenceView
 from support.chassis import pending_events
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -60,6 +62,11 @@ def outcomes(database: Database) -> list[tuple[str, bool]]:
         event for event in pending_events(database) if event.type in {INVENTORY_UPDATED.name, INVENTORY_REJECTED.name}
     ]
     return [(event.subject, not isinstance(event.data, InventoryRejected)) for event in answers]
+
+
+def differences(database: Database) -> list[DifferenceView]:
+    """The items whose stock is not what their movements come to."""
+    return catalogue.differences(database, 1000, None)[0]
 
 
 def stock(database: Database) -> dict[str, tuple[int, int]]:

@@ -118,8 +118,13 @@ class Client:
         return found
 
     def differences(self) -> list[Json]:
-        """The items whose stock is not what their movements come to."""
-        found: list[Json] = self._ask("GET", f"{self.inventory}/stock/differences")
+        """The items whose stock is not what their movements come to, of all items."""
+        found: list[Json] = []
+        url = "/stock/differences"
+        while url:
+            response = self._answer("GET", f"{self.inventory}{url}")
+            found += response.json()
+            url = response.links.get("next", {}).get("url", "")
         return found
 
     def items(self) -> list[Json]:
@@ -156,12 +161,15 @@ class Client:
         return found
 
     def _ask(self, method: str, url: str, **more: Any) -> Any:
+        return self._answer(method, url, **more).json()
+
+    def _answer(self, method: str, url: str, **more: Any) -> httpx.Response:
         http = self._mails if url.startswith(f"{self.mailcatcher}/") else self._http
         try:
             response = http.request(method, url, **more)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise unreachable(url) from error
-        return check(response).json()
+        return check(response)
 
 
 def _local(port: int) -> str:

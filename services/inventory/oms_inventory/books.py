@@ -2,9 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 
+from oms_chassis.http import pages
 from oms_chassis.http.identity.requirements import Needs
+from oms_chassis.http.pages import BadCursor
 from oms_chassis.http.problems import InvalidRequest, OutcomeUnknown, Unavailable, documented
 from oms_inventory import catalogue
 from oms_inventory.api import WITH_A_BODY, Database, ItemId, Key, Writes, own_key
@@ -44,8 +46,17 @@ def list_movements(
     "/stock/differences",
     summary="List the items whose stock is not the sum of their movements",
     dependencies=READS,
-    responses=documented(Unavailable),
+    responses=documented(InvalidRequest, BadCursor, Unavailable),
 )
-def list_differences(database: Database) -> list[DifferenceView]:
-    """An empty list if the books are in order."""
-    return catalogue.differences(database)
+def list_differences(
+    database: Database,
+    response: Response,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+) -> list[DifferenceView]:
+    """Of the first `limit` items by id: an empty list if their books are in order. Where there are further items, the
+    Link header leads to them. It reads every movement of these items: where that takes too long, ask for fewer."""
+    found, following = catalogue.differences(database, limit, cursor)
+    if following is not None:
+        response.headers["Link"] = pages.next_link("/stock/differences", {"limit": limit}, following)
+    return found

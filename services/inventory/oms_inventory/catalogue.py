@@ -26,7 +26,7 @@ def seed(database: Database, items: Sequence[CatalogueItem], currency: str) -> N
 
 def page(database: Database, limit: int, cursor: str | None) -> tuple[list[ItemView], str | None]:
     """At most `limit` items by id, and the cursor of the next page if there is one."""
-    rows = repository.page(database, pages.decode(cursor, _item_id) if cursor else "", limit + 1)
+    rows = repository.page(database, _position(cursor), limit + 1)
     items = [ItemView.of(row) for row in rows[:limit]]
     return items, pages.encode(items[-1].id.encode()) if len(rows) > limit else None
 
@@ -87,9 +87,12 @@ def movements(database: Database, item_id: str, limit: int) -> list[MovementView
     return [MovementView.of(row) for row in journal.movements(database, item_id, limit)]
 
 
-def differences(database: Database) -> list[DifferenceView]:
-    """The items whose stock is not what their movements come to."""
-    return [DifferenceView.of(row) for row in journal.differences(database)]
+def differences(database: Database, limit: int, cursor: str | None) -> tuple[list[DifferenceView], str | None]:
+    """Those of the next `limit` items whose stock is not what their movements come to, and the cursor that goes on
+    after them if there may be more."""
+    ids = [row.id for row in repository.page(database, _position(cursor), limit)]
+    found = [DifferenceView.of(row) for row in journal.counted(database, ids) if row.on_hand != row.counted]
+    return found, pages.encode(ids[-1].encode()) if len(ids) == limit else None
 
 
 def _check_same(transaction: Transaction, key: str, item_id: str, quantity: int) -> None:
@@ -101,6 +104,10 @@ def _only(rows: Rows) -> Row[Any]:
     if not rows:
         raise ItemNotFound
     return rows[0]
+
+
+def _position(cursor: str | None) -> str:
+    return pages.decode(cursor, _item_id) if cursor else ""
 
 
 def _item_id(position: bytes) -> str:

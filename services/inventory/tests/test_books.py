@@ -1,5 +1,6 @@
 """The stock's books: every movement is written down, and adds up to what there is."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -10,6 +11,7 @@ from support.stock import cancelled, paid
 from oms_chassis.db import Database
 from oms_contracts.topics import ITEM_UPDATED
 from oms_inventory.handlers import order_cancelled, payment_completed
+from oms_inventory.repository import journal
 
 Client = httpx.Client
 
@@ -46,6 +48,50 @@ def test_a_stock_that_is_not_what_its_movements_come_to_is_found(client: Client,
     client.post("/items/kettle/restock", json={"quantity": 4}).raise_for_status()
     database.execute("DELETE FROM movement")
     assert client.get("/stock/differences").json() == [{"id": "kettle", "onHand": 9, "counted": 5}]
+
+
+def test_the_books_are_checked_in_stretches_of_items_and_none_is_left_out(
+    client: Client, database: Database, seed: Any
+) -> None:
+    seed(**{f"item{number}": 5 for number in range(7)})
+    database.execute("UPDATE item SET initial = 4, corrected = 1 WHERE id IN ('item0', 'item4', 'item6')")
+    found, checked, path = list[str](), list[int](), "/stock/differences?limit=2"
+    while path:
+        answer = client.get(path)
+        found += [one["id"] for one in answer.json()]
+        checked.append(len(answer.json()))
+        path = answer.links.get("next", {}).get("url", "")
+    assert (found, checked) == (["item0", "item4", "item6"], [1, 0, 1, 1])
+    for wrong in ("limit=0", "limit=1001", "cursor=x"):
+        assert client.get(f"/stock/differences?{wrong}").status_code == 422
+
+
+MANY = 200_000
+
+
+def test_a_stretch_of_the_books_reads_the_movements_of_its_items_and_no_others(
+    client: Client, database: Database, seed: Any
+) -> None:
+    seed(cup=5, kettle=5)
+    database.execute(
+        "INSERT INTO movement (item_id, kind, quantity, who) SELECT 'kettle', 'restocked', 1, 'x'"
+        f" FROM generate_series(1, {MANY})"
+    )
+    database.execute("ANALYZE movement")
+    with database.transaction() as transaction:
+        (plan,) = transaction.run(f"EXPLAIN (ANALYZE, FORMAT JSON) {journal.CHECK}", ids=["cup"])
+    steps = list(nodes(plan[0][0]["Plan"]))
+    assert "Seq Scan" not in {step["Node Type"] for step in steps if step.get("Alias") == "movement"}
+    assert max(step["Actual Rows"] for step in steps) < MANY
+    assert client.get("/stock/differences?limit=1").json() == []
+    assert client.get("/stock/differences").json() == [{"id": "kettle", "onHand": 5, "counted": 5 + MANY}]
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A plan's steps."""
+    yield plan
+    for one in plan.get("Plans", ()):
+        yield from nodes(one)
 
 
 def test_a_correction_with_a_key_is_made_once(client: Client, seed: Any) -> None:

@@ -4,14 +4,13 @@ from typing import Any
 
 import httpx
 from support.chassis import deliver, migrated
-from support.stock import cancelled, paid, refund_requested, stock
+from support.stock import cancelled, differences, paid, refund_requested, stock
 
 from oms_chassis import migrations
 from oms_chassis.db import Database
 from oms_chassis.retention import prune
 from oms_inventory import retentions
 from oms_inventory.handlers import order_cancelled, payment_completed
-from oms_inventory.repository import journal
 from oms_inventory.returns import order_refund_requested
 
 OLD = "018cc251-f400-7000-8000-00000000000%d"  # ids of the first of January 2024
@@ -41,7 +40,7 @@ def test_the_books_add_up_when_old_orders_are_deleted(client: httpx.Client, data
     forget(database)
     assert stock(database) == before
     assert [row.n for row in database.execute("SELECT count(*) AS n FROM reservation")] == [1]
-    assert journal.differences(database) == []
+    assert differences(database) == []
     assert client.get("/stock/differences").json() == []
 
 
@@ -65,7 +64,7 @@ def test_a_reservation_that_is_lost_is_still_found(database: Database, seed: Any
     sell(database)
     forget(database)
     database.execute("DELETE FROM reservation")
-    assert [(row.id, row.on_hand, row.counted) for row in journal.differences(database)] == [("kettle", 6, 7)]
+    assert [(one.id, one.on_hand, one.counted) for one in differences(database)] == [("kettle", 6, 7)]
 
 
 def test_what_an_earlier_release_deleted_is_carried_by_the_migration(database_url: str) -> None:
@@ -79,7 +78,7 @@ def test_what_an_earlier_release_deleted_is_carried_by_the_migration(database_ur
     database.execute("INSERT INTO allocation (order_id, is_allocated) VALUES ('o1', true)")
     database.execute("INSERT INTO reservation (order_id, item_id, quantity) VALUES ('o1', 'kettle', 2)")
     migrations.upgrade(database, "oms_inventory")
-    assert journal.differences(database) == []
+    assert differences(database) == []
     carried = [tuple(row) for row in database.execute("SELECT item_id, quantity FROM carried")]
     assert carried == [("kettle", -5)]
     database.dispose()

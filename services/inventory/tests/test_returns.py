@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from support.chassis import deliver, pending_events
-from support.stock import cancelled, paid, refund_requested, stock
+from support.stock import cancelled, differences, paid, refund_requested, stock
 
 from oms_chassis.db import Database
 from oms_contracts.envelope import Event
@@ -39,7 +39,7 @@ def test_what_came_back_is_in_the_stock_and_the_journal_names_its_refund(databas
     assert stock(database) == {"kettle": (5, 2), "cup": (2, 5)}
     assert books(database, "kettle") == [("returned", 1, "refund r1"), ("returned", 1, "refund r2")]
     assert books(database, "cup") == [("returned", 2, "refund r2")]
-    assert journal.differences(database) == []
+    assert differences(database) == []
 
 
 def test_a_refund_without_a_return_leaves_the_stock_alone(database: Database, seed: Any) -> None:
@@ -92,4 +92,4 @@ def test_an_order_that_is_cancelled_all_the_same_gives_back_the_rest(database: D
         for one in returned:
             one.result()
     assert stock(database) == {"kettle": (9, 8)}
-    assert journal.differences(database) == []
+    assert differences(database) == []

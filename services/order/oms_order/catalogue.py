@@ -40,9 +40,17 @@ class Catalogue:
     """Knows every item as it was a moment ago, and asks the database for those that it does not know."""
 
     def __init__(
-        self, database: Database, metrics: OrderMetrics, every: float = 1.0, reconcile: float = RECONCILE
+        self,
+        database: Database,
+        metrics: OrderMetrics,
+        every: float = 1.0,
+        reconcile: float = RECONCILE,
+        reads: Database | None = None,
     ) -> None:
+        """`reads` are connections for those who ask for an item that is not known here; without, those of `database`
+        serve them, too."""
         self._database, self._every, self._reconcile = database, every, reconcile
+        self._reads = reads or database
         limits = database.limits
         self._window = max(LEAST, limits.statement + limits.lock + limits.idle_in_transaction)
         self._read_at, self._compared_at = time.monotonic(), float("-inf")
@@ -79,9 +87,9 @@ class Catalogue:
     def _look_up(self, ids: Sequence[str]) -> Rows | None:
         """The items of these ids; None if there are no items at all. That is asked first: what comes meanwhile is then
         found."""
-        if not self.items and not items.are_there(self._database):
+        if not self.items and not items.are_there(self._reads):
             return None
-        return items.named(self._database, ids)
+        return items.named(self._reads, ids)
 
     def _empty(self) -> CatalogueEmpty:
         if not self._is_reported:

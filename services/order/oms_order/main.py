@@ -36,10 +36,10 @@ def build(context: Context) -> Components:
     """The service's components; nothing connects yet."""
     settings: OrderSettings = context.settings
     database, metrics = context.database, OrderMetrics(context.registry)
-    catalogue = Catalogue(database, metrics, settings.catalogue_seconds)
     pressure = Backpressure(database, settings.outbox_limit)
     writing = database.reserve(limits=database.limits.at_most(**WRITING), name="orders")
     reads = context.reserve_for_requests()
+    catalogue = Catalogue(database, metrics, settings.catalogue_seconds, reads=reads)
     tokeniser = provider(settings.gateway).tokeniser(settings)
     placing = Placing(settings, Writer(writing, metrics), reads, catalogue, tokeniser, pressure)
     metrics.waiting.set_function(placing.group.waiting)

@@ -33,7 +33,6 @@ def settle(metrics: OrderMetrics, status: RefundStatus, transaction: Transaction
     outcomes = {event.data.refund_id: event for event in events if ids.parse(event.data.refund_id)}
     orders.lock(transaction, {event.subject for event in outcomes.values() if ids.parse(event.subject)})
     whole = {id_: event for id_, event in outcomes.items() if id_ == event.subject}
-    timelines.write(transaction, [_step_of_order(event, status) for event in whole.values()])
     asked = [row for row in repository.find(transaction, outcomes) if row.order_id == outcomes[row.id].subject]
     for unknown in outcomes.keys() - whole.keys() - {row.id for row in asked}:
         log.warning("outcome_of_unknown_refund", refund_id=unknown, order_id=outcomes[unknown].subject)
@@ -47,7 +46,9 @@ def settle(metrics: OrderMetrics, status: RefundStatus, transaction: Transaction
             for id_ in failures
         ],
     )
-    timelines.write(transaction, [timelines.of_refund(row.order_id, row.id, status, failures[row.id]) for row in news])
+    steps = [_step_of_order(event, status) for event in whole.values()]
+    steps += [timelines.of_refund(row.order_id, row.id, status, failures[row.id]) for row in news]
+    timelines.write(transaction, steps)
     if status is RefundStatus.SUCCEEDED:
         outbox.emit(transaction, _refunded(transaction, news, outcomes))
 

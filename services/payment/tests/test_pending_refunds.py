@@ -18,6 +18,7 @@ from oms_contracts.topics import PAYMENT_FAILED, PAYMENT_REFUNDED, REFUND_COMPLE
 from oms_gateway import RefundStatus, charge_key, refund_key, requested_refund_key
 from oms_payment import admin, handlers, repository, requests
 from oms_payment.jobs import charging, refunding, requested
+from oms_payment.jobs.repeating import MOST_KEYS
 from oms_simulators.payment import gateway as simulator
 from oms_simulators.payment import ledger
 from oms_simulators.payment.testcards import Outcome
@@ -197,6 +198,46 @@ def test_what_was_left_to_give_back_and_failed_is_made_once_more(
     compensate(database, queue)
     assert payment(database) == ("REFUNDED", None)
     assert ledger.net_by_order(database_url) == {"o1": 0}
+
+
+def fail_often(database: Database, key: str) -> None:
+    """As if an operator had had it made again and again."""
+    database.execute(
+        "INSERT INTO gateway_simulator.refund (key, id, charge_id, amount, status)"
+        " SELECT %(key)s || '~' || n, %(key)s || n, charge_id, 1, 'failed' FROM payment, generate_series(2, 99) AS n",
+        key=key,
+    )
+    let_refunds_end(database)
+
+
+def test_a_compensation_that_failed_under_ten_keys_gets_no_other_and_no_more_is_asked(
+    database: Database, gateway: FlakyGateway, queue: JobQueue, client: TestClient
+) -> None:
+    charge(database, gateway, FAILING)
+    deliver(database, handlers.give_back, [rejected("o1")])
+    compensate(database, queue)
+    fail_often(database, refund_key("o1"))
+    compensate(database, queue)
+    resolve(client, how="again")
+    del gateway.calls[:]
+    compensate(database, queue)
+    assert gateway.calls == ["find_refund"] * MOST_KEYS
+    assert (payment(database), pending_jobs(database, refunding.QUEUE)) == (("REFUNDING", "refund-failed"), [])
+
+
+def test_a_requested_refund_that_failed_under_ten_keys_gets_no_other_and_no_more_is_asked(
+    database: Database, gateway: FlakyGateway, client: TestClient
+) -> None:
+    charge(database, gateway, FAILING)
+    deliver(database, requests.refund_requested, [refund_requested("o1", "r1", 400)])
+    work(database, gateway)
+    fail_often(database, requested_refund_key("o1", "r1"))
+    work(database, gateway)
+    resolve(client, how="again")
+    del gateway.calls[:]
+    work(database, gateway)
+    assert gateway.calls == ["find_refund"] * MOST_KEYS
+    assert (refunds(database)["r1"], pending_jobs(database, requested.QUEUE)) == (("FAILED", "gateway-failed"), [])
 
 
 def test_an_operator_tries_it_once_more_in_a_dry_run_first_and_it_is_in_the_journal(

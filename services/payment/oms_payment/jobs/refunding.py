@@ -56,6 +56,9 @@ def call(gateway: Gateway, job: Job) -> Done | Retry | Paused | Waiting:
     order = RefundOrder.model_validate(job.payload)
     try:
         key = order.key or (unused(gateway, job.id) if order.again else job.id)
+        if key is None:
+            log.error("compensation_failed_too_often", order_id=order.order_id)
+            return Done({"refund_id": NOT_CHARGED, "amount": order.total, "failed": True})
         made = _find(gateway, key) if order.noted else _attempt(gateway, order, key, job.attempts)
     except Retryable as error:
         return again(error)

@@ -1,10 +1,9 @@
 """Calls to the gateway that are to be made again, and refunds that it has not come to an end with."""
 
-from itertools import chain, count
-
 from oms_chassis.jobs.queue import Job, Paused, Retry, Unavailable, Waiting
 from oms_gateway import Gateway, GatewayClosed, GatewayUnavailable, RefundStatus, Retryable
 
+MOST_KEYS = 10  # that a refund has in its life: a job asks the gateway for no more of them
 FIRST_WAIT, LONGEST_WAIT = 5.0, 900.0  # seconds until a refund that is pending is asked for again
 
 
@@ -22,13 +21,15 @@ def wait(job: Job, key: str | None = None) -> Waiting:
     return Waiting(seconds, {} if key is None else {"key": key})
 
 
-def unused(gateway: Gateway, key: str) -> str:
+def unused(gateway: Gateway, key: str) -> str | None:
     """The key for a refund that an operator has made once more: the first under which none has failed, nor a remainder.
+    None if MOST_KEYS have failed: another way has to be found.
 
     The gateway's books are asked, so that the same one is found whenever this is: the money goes back once.
     """
-    keys = chain([key], (f"{key}~{number}" for number in count(2)))
-    return next(one for one in keys if not any(_has_failed(gateway, used) for used in (one, remainder(one))))
+    keys = [key, *(f"{key}~{number}" for number in range(2, MOST_KEYS + 1))]
+    free = (one for one in keys if not any(_has_failed(gateway, used) for used in (one, remainder(one))))
+    return next(free, None)
 
 
 def remainder(key: str) -> str:

@@ -53,6 +53,9 @@ def call(gateway: Gateway, job: Job) -> Done | Retry | Paused | Waiting:
     refund = RequestedRefund.model_validate(job.payload)
     try:
         key = refund.key or (unused(gateway, job.id) if refund.again else job.id)
+        if key is None:
+            log.error("refund_failed_too_often", order_id=refund.order_id, refund_id=refund.refund_id)
+            return Done({"reason": GATEWAY_FAILED})
         found = gateway.find_refund(key) if job.attempts > 1 or refund.noted else None
         if found is None and refund.noted:
             return Done({"reason": NOTED})
