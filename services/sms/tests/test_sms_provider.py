@@ -195,7 +195,7 @@ def test_a_provider_that_wants_fewer_calls_says_for_how_long(
     assert least <= outcome.seconds <= most
 
 
-@pytest.mark.parametrize("header", ["", "soon", "-1", "1e9"])
+@pytest.mark.parametrize("header", ["", "soon", "-1", "1e9", "Thu, 01 Jan 99999999999 00:00:00 GMT"])
 def test_a_time_that_cannot_be_read_is_none(header: str) -> None:
     with scripted(429) as server:
         server.retry_after = header
