@@ -54,7 +54,7 @@ def test_an_event_costs_four_files_with_the_handlers_of_its_publisher_and_more_o
 def test_a_field_on_an_order_costs_at_most_five_files() -> None:
     """The brand of the card: in a request's answer, an event and a column, written and read."""
     named = naming("brand|card_brand", "services/order", "packages/contracts")
-    assert {"packages/contracts/oms_contracts/events.py", "services/order/oms_order/tables.py"} <= named
+    assert {"packages/contracts/oms_contracts/parts.py", "services/order/oms_order/tables.py"} <= named
     assert len(named) <= 5
 
 

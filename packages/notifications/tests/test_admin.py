@@ -172,4 +172,4 @@ def test_a_call_with_fields_of_a_later_release_is_made(database: Database, queue
 
 
 def test_nothing_that_is_sent_to_operators_routes_is_a_fault_of_the_service(client: TestClient) -> None:
-    assert faults(client) == []
+    assert faults(client, admin.router) == []

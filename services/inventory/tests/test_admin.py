@@ -59,4 +59,4 @@ def test_a_dry_run_publishes_nothing(client: TestClient, database: Database, see
 
 
 def test_nothing_that_is_sent_to_operators_routes_is_a_fault_of_the_service(client: TestClient) -> None:
-    assert faults(client) == []
+    assert faults(client, admin.router) == []

@@ -5,7 +5,8 @@ from typing import Any
 from sqlalchemy import Row
 
 from oms_contracts.events import OrderCreated
-from oms_contracts.parts import Customer, Line, RefundedLine
+from oms_contracts.parts import Customer, Line, PaymentMethod, RefundedLine
+from oms_gateway.cards import Token
 
 
 def of_order(row: Row[Any]) -> dict[str, Any]:
@@ -17,6 +18,11 @@ def of_order(row: Row[Any]) -> dict[str, Any]:
         "total": row.total,
         "currency": row.currency,
     }
+
+
+def payment_method(token: Token) -> PaymentMethod:
+    """What an order keeps of a card."""
+    return PaymentMethod(token=token.token, brand=token.brand, last4=token.last4, expiry=token.expiry)
 
 
 def row_of(created: OrderCreated, owner: str | None = None) -> dict[str, object]:

@@ -13,7 +13,7 @@ from oms_chassis.http.identity.callers import Caller
 from oms_chassis.http.problems import OutcomeUnknown, Problem, Unavailable
 from oms_chassis.telemetry import tracing
 from oms_contracts.events import OrderCreated
-from oms_contracts.parts import Customer, Line, PaymentMethod
+from oms_contracts.parts import Customer, Line
 from oms_contracts.topics import ORDER_CREATED
 from oms_gateway.cards import Card, Token
 from oms_gateway.contract import Tokeniser
@@ -141,7 +141,7 @@ class Placing:
             ],
             total=pricing.total(lines),
             currency=lines[0][0].currency,
-            payment=_method(self._tokenise(body.payment_details)),
+            payment=contents.payment_method(self._tokenise(body.payment_details)),
             placed_at=placed_at,
         )
         event = ORDER_CREATED.event(created, order_id, tracing.current())
@@ -171,10 +171,6 @@ class Placing:
         except CardRefused as error:
             field = f"paymentDetails.{_CARD_FIELDS.get(error.field, 'cardNumber')}"
             raise CardNotAccepted((field, error.message)) from None
-
-
-def _method(token: Token) -> PaymentMethod:
-    return PaymentMethod(token=token.token, brand=token.brand, last4=token.last4, expiry=token.expiry)
 
 
 def _replay(earlier: Stored, origin: Origin) -> Answer:

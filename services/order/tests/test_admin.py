@@ -81,4 +81,4 @@ def test_the_highest_version_of_an_item_is_known(client: TestClient, database: D
 
 
 def test_nothing_that_is_sent_to_operators_routes_is_a_fault_of_the_service(client: TestClient) -> None:
-    assert faults(client) == []
+    assert faults(client, admin.router) == []

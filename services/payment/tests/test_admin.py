@@ -154,7 +154,7 @@ def test_what_is_not_open_is_not_closed(client: TestClient, database: Database, 
 
 
 def test_nothing_that_is_sent_to_operators_routes_is_a_fault_of_the_service(client: TestClient) -> None:
-    assert faults(client) == []
+    assert faults(client, admin.router) == []
 
 
 def test_a_compensation_that_the_gateway_makes_after_it_was_noted_is_found_out(
