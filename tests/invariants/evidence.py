@@ -68,13 +68,15 @@ class Refund:
 
 @dataclass(frozen=True)
 class Requested:
-    """A refund that was asked for of a confirmed order, with what is to be in the stock again."""
+    """A refund that was asked for of a confirmed order, with what is to be in the stock again. One that has failed may
+    have succeeded before, and was announced then."""
 
     id: str
     order_id: str
     amount: int
     status: str
     restocked: Mapping[str, int] = field(default_factory=dict)
+    had_succeeded: bool = False
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ _PAYMENTS = "SELECT order_id, state, amount, charge_id, refund_id FROM payment"
 _REQUESTED = """
 SELECT id::text, order_id::text, amount, status, coalesce((
     SELECT json_object_agg(line->>'id', (line->>'quantity')::int) FROM jsonb_array_elements(lines) AS line WHERE restock
-), '{}') FROM refund
+), '{}'), EXISTS (SELECT FROM timeline WHERE refund_id = refund.id AND refund_status = 'SUCCEEDED') FROM refund
 """
 _SETTLED = "SELECT refund_id, order_id, amount, state, reference FROM requested_refund"
 _NOTED = """

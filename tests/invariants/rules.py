@@ -238,14 +238,16 @@ def stock_is_what_its_movements_come_to(evidence: Evidence) -> Iterator[Finding]
 
 
 def customers_are_notified_once(evidence: Evidence) -> Iterator[Finding]:
-    """One email and one SMS for each order that has ended, one more for each refund, and none for any other.
+    """One email and one SMS for each order that has ended, one more for each refund that has ever succeeded, and none
+    for any other.
 
     An order that was cancelled when it had its stock already may have been confirmed to its customer before.
     """
     if evidence.notices is None:
         return
     confirmed = {allocation.order_id for allocation in evidence.allocations if allocation.released}
-    refunds = Counter(refund.order_id for refund in evidence.requested if refund.status == "SUCCEEDED")
+    announced = [one for one in evidence.requested if one.status == "SUCCEEDED" or one.had_succeeded]
+    refunds = Counter(refund.order_id for refund in announced)
     received = Counter((notice.order_id, notice.kind) for notice in evidence.notices)
     for order in evidence.orders.values():
         expected = (1 if order.status in TERMINAL else 0) + refunds[order.id]

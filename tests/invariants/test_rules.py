@@ -291,6 +291,16 @@ def test_a_refund_that_its_customer_was_not_notified_of_is_seen(world: World) ->
     assert found == {CONFIRMED, PARTLY}
 
 
+@pytest.mark.parametrize(("earlier", "is_broken"), [("SUCCEEDED", False), ("PENDING", True)])
+def test_a_refund_that_fails_after_it_had_succeeded_was_announced_to_its_customer(
+    world: World, earlier: str, is_broken: bool
+) -> None:
+    world.run("order", "UPDATE refund SET status = 'FAILED'")
+    world.run("order", f"UPDATE timeline SET refund_status = '{earlier}' WHERE refund_status = 'SUCCEEDED'")
+    found = {one.subject for one in check(world.sources()) if one.rule == "customers-are-notified-once"}
+    assert found == ({PARTLY} if is_broken else set())
+
+
 def test_a_dead_letter_is_seen_unless_it_was_expected(world: World, kafka: str) -> None:
     broker.create_topics(Settings(database_url="postgresql://unused", kafka_bootstrap=kafka))
     sources = world.sources(kafka)
