@@ -13,6 +13,7 @@ from oms_gateway.contract import (
     Settings,
     Tokeniser,
     charge_key,
+    charged_order,
     refund_key,
     requested_refund_key,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "Token",
     "Tokeniser",
     "charge_key",
+    "charged_order",
     "operator_routes",
     "provider",
     "refund_key",

@@ -16,6 +16,11 @@ def charge_key(order_id: str) -> str:
     return f"{order_id}:charge"
 
 
+def charged_order(key: str) -> str:
+    """The order of whose charge this is the key; a key of somebody else's as it is."""
+    return key.removesuffix(charge_key(""))
+
+
 def refund_key(order_id: str) -> str:
     """The idempotency key of the one refund of an order that ends without having been delivered."""
     return f"{order_id}:refund"

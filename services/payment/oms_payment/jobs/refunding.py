@@ -12,13 +12,13 @@ from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Paused, Retry, S
 from oms_chassis.messaging import outbox
 from oms_chassis.telemetry.logs import logger
 from oms_contracts.envelope import Event
-from oms_contracts.events import GATEWAY_FAILED, PaymentRefunded, RefundCompleted
-from oms_contracts.topics import PAYMENT_REFUNDED, REFUND_COMPLETED, Topic
+from oms_contracts.events import GATEWAY_FAILED, PaymentRefunded
+from oms_contracts.topics import PAYMENT_REFUNDED, Topic
 from oms_gateway import Gateway, Refund, RefundStatus, RequestRefused, Retryable, charge_key, refund_key
 from oms_payment import repository
 from oms_payment.domain import NOT_CHARGED, Payment, State
 from oms_payment.jobs.repeating import again, remainder, unused, wait
-from oms_payment.jobs.requested import failed, report_twice
+from oms_payment.jobs.requested import completed, failed, report_twice
 from oms_payment.schemas import RefundOrder
 
 log = logger(__name__)
@@ -161,10 +161,8 @@ def published(
 ) -> Iterator[tuple[Topic, Event[Any]]]:
     """What is published of a cancelled order's money that is back. Of one that was made `again`, the order's timeline
     says that it failed: there it has succeeded, too, also where the order is CANCELLED already."""
-    about: dict[str, Any] = {"order_id": order.order_id, "amount": amount, "currency": order.currency}
-    refunded = PaymentRefunded(refund_id=refund_id, **about)
+    refunded = PaymentRefunded(order_id=order.order_id, refund_id=refund_id, amount=amount, currency=order.currency)
     id_ = f"{order.order_id}:{PAYMENT_REFUNDED.name}"
     yield PAYMENT_REFUNDED, PAYMENT_REFUNDED.event(refunded, order.order_id, traceparent, id=id_)
     if order.again and amount > 0:
-        completed = RefundCompleted(refund_id=order.order_id, reference=refund_id, **about)
-        yield REFUND_COMPLETED, REFUND_COMPLETED.event(completed, order.order_id, traceparent)
+        yield completed(order.order_id, order.order_id, amount, order.currency, refund_id, traceparent)

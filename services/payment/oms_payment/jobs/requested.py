@@ -92,15 +92,22 @@ def outcome(row: Row[Any], traceparent: str | None) -> tuple[Topic, Event[Any]]:
     """What is published of a refund that has succeeded or failed."""
     if row.state == RefundState.FAILED:
         return failed(row.order_id, row.refund_id, row.amount, row.currency, row.reason, traceparent, row.outcome)
+    return completed(row.order_id, row.refund_id, row.amount, row.currency, row.reference, traceparent, row.outcome)
+
+
+def completed(
+    order_id: str, refund_id: str, amount: int, currency: str, reference: str, traceparent: str | None, number: int = 0
+) -> tuple[Topic, Event[Any]]:
+    """What is published of a refund that has succeeded; 0 is no number of an outcome."""
     data = RefundCompleted(
-        order_id=row.order_id,
-        refund_id=row.refund_id,
-        amount=row.amount,
-        currency=row.currency,
-        reference=row.reference,
-        outcome=row.outcome or None,
+        order_id=order_id,
+        refund_id=refund_id,
+        amount=amount,
+        currency=currency,
+        reference=reference,
+        outcome=number or None,
     )
-    return REFUND_COMPLETED, REFUND_COMPLETED.event(data, row.order_id, traceparent)
+    return REFUND_COMPLETED, REFUND_COMPLETED.event(data, order_id, traceparent)
 
 
 def failed(

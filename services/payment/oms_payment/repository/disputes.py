@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from oms_chassis.db import Rows, Transaction
 from oms_chassis.tables import names, typed
-from oms_gateway import Dispute, charge_key
+from oms_gateway import Dispute, charged_order
 from oms_payment.tables import DisputeRow
 
 _COLUMNS = ("id", "order_id", "charge_id", "amount", "currency")
@@ -19,5 +19,5 @@ ON CONFLICT (id) DO NOTHING RETURNING id, order_id, amount, currency,
 def insert(transaction: Transaction, disputes: Iterable[Dispute]) -> Rows:
     """Write those that are new; the `id`, `order_id`, `amount` and `currency` of each of these, and whether it
     `is_ours`: another installation may have the same account."""
-    rows = ({**vars(one), "order_id": one.key.removesuffix(charge_key(""))} for one in disputes)
+    rows = ({**vars(one), "order_id": charged_order(one.key)} for one in disputes)
     return transaction.run_rows(_INSERT, rows)

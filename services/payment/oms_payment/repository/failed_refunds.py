@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from oms_chassis.db import Transaction
-from oms_gateway import FailedRefund, charge_key
+from oms_gateway import FailedRefund, charged_order
 
 # By the order first: the gateway's ids have no index.
 _AFFECTED = """
@@ -19,5 +19,5 @@ WHERE EXISTS (
 
 def affected(transaction: Transaction, failed: Iterable[FailedRefund]) -> list[str]:
     """The orders of which one of these refunds is written down as made."""
-    rows = ({"order_id": one.key.removesuffix(charge_key("")), "id": one.id} for one in failed)
+    rows = ({"order_id": charged_order(one.key), "id": one.id} for one in failed)
     return [row.order_id for row in transaction.run_rows(_AFFECTED, rows)]
