@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
-from oms_cli.answers import Refused, Unreachable, check
+from oms_cli.answers import Refused, Unreachable, check, pages
 from oms_cli.client import Json
 from oms_cli.headers import sendable
 from oms_contracts.topics import SERVICES
@@ -91,11 +91,8 @@ class Admin:
         return [{label: name, **one} for name in services for one in self.pages(name, path, limit, **params)]
 
     def _pages(self, service: str, path: str, params: dict[str, Any]) -> Iterator[list[Json]]:
-        response = self._ask("GET", service, path, params=params)
-        yield response.json()
-        while link := response.links.get("next"):
-            response = self._ask("GET", service, link["url"])
-            yield response.json()
+        first = self._ask("GET", service, path, params=params)
+        return pages(first, lambda link: self._ask("GET", service, link))
 
     def act(self, service: str, path: str, method: str = "POST", **body: Any) -> Any:
         """Do what is at a path; its answer. A dry run answers the same, and changes nothing."""

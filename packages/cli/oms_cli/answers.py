@@ -1,6 +1,6 @@
 """What OMS answers when it does not do what it was asked, as errors with advice."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -28,6 +28,14 @@ def check(response: httpx.Response) -> httpx.Response:
         response.read()
         raise _refused(response)
     return response
+
+
+def pages(first: httpx.Response, follow: Callable[[str], httpx.Response]) -> Iterator[list[Any]]:
+    """The pages of a list: the first, and those that Link headers lead to."""
+    yield first.json()
+    while link := first.links.get("next"):
+        first = follow(link["url"])
+        yield first.json()
 
 
 def _refused(response: httpx.Response) -> Refused:

@@ -4,13 +4,14 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
 import httpx
 
-from oms_cli.answers import Refused, check, too_slow, unreachable
+from oms_cli.answers import Refused, check, pages, too_slow, unreachable
 from oms_cli.headers import keyed, sendable
 from oms_platform.addresses import Addresses
 from oms_platform.running import Running
@@ -119,13 +120,8 @@ class Client:
 
     def differences(self) -> list[Json]:
         """The items whose stock is not what their movements come to, of all items."""
-        found: list[Json] = []
-        url = "/stock/differences"
-        while url:
-            response = self._answer("GET", f"{self.inventory}{url}")
-            found += response.json()
-            url = response.links.get("next", {}).get("url", "")
-        return found
+        first = self._answer("GET", f"{self.inventory}/stock/differences")
+        return list(chain.from_iterable(pages(first, lambda url: self._answer("GET", f"{self.inventory}{url}"))))
 
     def items(self) -> list[Json]:
         """What can be ordered."""

@@ -8,6 +8,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from oms_cli import show
+from oms_cli.admin import Admin
 from oms_cli.client import Json
 from oms_cli.options import As, DryRun, Limit, Reason, Urls, acting, group, reading
 from oms_cli.output import AsJson, out
@@ -71,9 +72,7 @@ def resolve(
     how = (
         {"how": "was-refunded", "reference": refunded} if refunded is not None else {"how": "close" if close else "ask"}
     )
-    how |= {"refund": refund} if refund is not None else {}
-    admin = acting(urls, name, reason, dry_run)
-    out(admin.act("payment", f"/admin/payments/{order}/resolve", **how), _payment, as_json=as_json)
+    _resolve(acting(urls, name, reason, dry_run), order, refund, as_json, **how)
 
 
 @app.command("retry-refund")
@@ -92,9 +91,12 @@ def retry_refund(
 
     Example: `oms payments retry-refund ORDER --reason "the account has balance again"`
     """
-    how = {"how": "again", **({"refund": refund} if refund is not None else {})}
-    admin = acting(urls, name, reason, dry_run)
-    out(admin.act("payment", f"/admin/payments/{order}/resolve", **how), _payment, as_json=as_json)
+    _resolve(acting(urls, name, reason, dry_run), order, refund, as_json, how="again")
+
+
+def _resolve(admin: Admin, order: str, refund: str | None, as_json: bool, **how: str) -> None:
+    which = {"refund": refund} if refund is not None else {}
+    out(admin.act("payment", f"/admin/payments/{order}/resolve", **how, **which), _payment, as_json=as_json)
 
 
 def _payment(one: Json) -> Text:
