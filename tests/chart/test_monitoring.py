@@ -24,7 +24,8 @@ ELSEWHERE = {
     "kube_cronjob_status_last_successful_time",
 }
 ON = {"serviceMonitor.enabled": True, "prometheusRule.enabled": True}
-OPERATED = {**ON, "database.mode": "cnpg", "kafka.strimzi.metrics": True}
+ARCHIVED = {"enabled": True, "objectStore": "store"}
+OPERATED = {**ON, "database.mode": "cnpg", "database.cnpg.backup": ARCHIVED, "kafka.strimzi.metrics": True}
 BACKED_UP = {**ON, "database.embedded.backup.enabled": True}
 
 
@@ -87,7 +88,13 @@ def test_every_page_says_where_to_look_and_what_to_do() -> None:
 
 
 def test_what_operators_measure_is_watched_where_they_do(render: Any) -> None:
-    theirs = {"OmsKafkaUnderReplicated", "OmsKafkaPartitionsOffline", "OmsDatabaseReplicaLagging"}
+    theirs = {
+        "OmsKafkaUnderReplicated",
+        "OmsKafkaPartitionsOffline",
+        "OmsDatabaseReplicaLagging",
+        "OmsDatabaseBackupOverdue",
+        "OmsDatabaseNotArchived",
+    }
     names = [{one["alert"] for one in alerts(render(values))} for values in (OPERATED, ON)]
     assert names[0] - names[1] == theirs
     unscraped = {**OPERATED, "serviceMonitor.enabled": False}

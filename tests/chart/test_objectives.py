@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from support.promtool import Rules, Series, series
 
 from oms_chassis.telemetry.metrics import Metrics
+from oms_contracts.topics import SERVICES
 from oms_order.metrics import OrderMetrics
 
 pytestmark = pytest.mark.timeout(2000)  # promtool may have to be built first
@@ -164,10 +165,79 @@ def test_a_backup_that_is_overdue_is_missed(
     overdue.fire(measured, [("OmsBackupOverdue", {})] if fires else [], "32h", STEP)
 
 
+SCRAPED = {**ON, "serviceMonitor.enabled": True, "database.mode": "cnpg"}
+ARCHIVED = {"enabled": True, "objectStore": "store", "overdueHours": 30}
+SNAPSHOTS = {"enabled": True, "method": "volumeSnapshot", "overdueHours": 30}
+BY_PLUGIN = "barman_cloud_cloudnative_pg_io_last_available_backup_timestamp"
+BY_OPERATOR = "cnpg_collector_last_available_backup_timestamp"
+
+
+def instance(metric: str, number: int = 1, service: str = "order", **more: str) -> str:
+    """A series of one of a cluster's instances."""
+    cluster = f"oms-{service}-postgres"
+    return series(metric, pod=f"{cluster}-{number}", database=cluster, **more)
+
+
+@pytest.mark.parametrize(
+    ("backup", "metric"), [(ARCHIVED, BY_PLUGIN), (SNAPSHOTS, BY_OPERATOR)], ids=["plugin", "snapshots"]
+)
+@pytest.mark.parametrize(
+    ("last", "fires"),
+    [(f"0x{DAY} 86400x{DAY}", False), (BEGINNING, True), (None, True)],
+    ids=["one each day", "none ever", "nobody measures it"],
+)
+def test_a_clusters_backup_that_is_overdue_is_missed(
+    render: Any, rules: Callable[..., Rules], backup: dict[str, Any], metric: str, last: str | None, fires: bool
+) -> None:
+    """Standbys report none; the other clusters have one."""
+    overdue = rules(render({**SCRAPED, "database.cnpg.backup": backup}), "OmsDatabaseBackupOverdue")
+    others = {instance(metric, service=one): NEW for one in SERVICES if one != "order"}
+    measured = {instance(metric): last, instance(metric, 2): BEGINNING} if last else {}
+    expected = [("OmsDatabaseBackupOverdue", {"service": "order"})] if fires else []
+    overdue.fire({**others, **measured}, expected, "32h", STEP)
+
+
+@pytest.mark.parametrize(
+    ("archived", "failed", "fires"),
+    [("0+150x300", "-1x300", False), ("0+150x100 15000x200", "-1x100 15150+150x200", True)],
+    ids=["every file", "none any more"],
+)
+def test_a_cluster_that_archives_nothing_is_noticed(
+    render: Any, rules: Callable[..., Rules], archived: str, failed: str, fires: bool
+) -> None:
+    """-1 is what CloudNativePG gives for never."""
+    archiving = rules(render({**SCRAPED, "database.cnpg.backup": ARCHIVED}), "OmsDatabaseNotArchived")
+    measured = {
+        instance("cnpg_pg_stat_archiver_last_archived_time"): archived,
+        instance("cnpg_pg_stat_archiver_last_failed_time"): failed,
+    }
+    expected = [("OmsDatabaseNotArchived", {"pod": "oms-order-postgres-1"})] if fires else []
+    archiving.fire(measured, expected, "6h", STEP)
+
+
+def backup_alerts(objects: Any) -> set[str]:
+    (alerts, *_) = objects.of("PrometheusRule")["oms"]["spec"]["groups"]
+    return {one["alert"] for one in alerts["rules"]} & {
+        "OmsBackupOverdue",
+        "OmsDatabaseBackupOverdue",
+        "OmsDatabaseNotArchived",
+    }
+
+
 def test_backups_are_missed_where_there_are_to_be_some(render: Any) -> None:
-    for values, there in ((BACKED_UP, True), (ON, False), ({**BACKED_UP, "database.mode": "cnpg"}, False)):
-        (alerts, *_) = render(values).of("PrometheusRule")["oms"]["spec"]["groups"]
-        assert ("OmsBackupOverdue" in {one["alert"] for one in alerts["rules"]}) == there
+    assert backup_alerts(render(BACKED_UP)) == {"OmsBackupOverdue"}
+    assert backup_alerts(render(ON)) == set()
+    assert backup_alerts(render({**BACKED_UP, "database.mode": "cnpg"})) == set()
+    by_plugin = {"OmsDatabaseBackupOverdue", "OmsDatabaseNotArchived"}
+    assert backup_alerts(render({**SCRAPED, "database.cnpg.backup": ARCHIVED})) == by_plugin
+    assert backup_alerts(render({**SCRAPED, "database.cnpg.backup": SNAPSHOTS})) == {"OmsDatabaseBackupOverdue"}
+    assert backup_alerts(render(SCRAPED)) == set()
+
+
+def test_an_instance_is_scraped_by_the_name_of_its_cluster(render: Any) -> None:
+    (endpoint,) = render(SCRAPED).of("PodMonitor")["oms-postgres"]["spec"]["podMetricsEndpoints"]
+    (named,) = (one for one in endpoint["relabelings"] if one["targetLabel"] == "database")
+    assert named["sourceLabels"] == ["__meta_kubernetes_pod_label_cnpg_io_cluster"]
 
 
 def test_an_objective_names_a_bound_that_its_histogram_has() -> None:

@@ -2,8 +2,12 @@
 {{- define "oms.measured" -}}
 {{- $on := .Values.serviceMonitor.enabled -}}
 {{- $strimzi := .Values.kafka.strimzi -}}
+{{- $cnpg := and $on (eq .Values.database.mode "cnpg") -}}
+{{- $backup := .Values.database.cnpg.backup -}}
 {{- dict "kafka" (and $on (eq .Values.kafka.mode "strimzi") $strimzi.createCluster $strimzi.metrics)
-      "postgres" (and $on (eq .Values.database.mode "cnpg"))
+      "postgres" $cnpg
+      "clusterBackup" (and $cnpg $backup.enabled)
+      "archive" (and $cnpg $backup.enabled (eq $backup.method "plugin"))
       "backup" (and (eq .Values.database.mode "embedded") .Values.database.embedded.backup.enabled)
       "slo" (not (empty (include "oms.slo.recorded" . | fromJsonArray))) | toJson -}}
 {{- end -}}
@@ -41,8 +45,12 @@ A regular expression for the claims of this release and no other, whose name may
 {{- $scope := printf "%s, release=%q" $namespace $root.Release.Name -}}
 {{- $volumes := include "oms.alerts.volumes" (list $root (include "oms.fullname" $root)) -}}
 {{- $services := include "oms.alerts.services" $root -}}
-{{- $overdue := include "oms.scalar" $root.Values.database.embedded.backup.overdueHours -}}
+{{- $database := $root.Values.database -}}
+{{- $overdue := include "oms.scalar" (ternary $database.cnpg $database.embedded (eq $database.mode "cnpg")).backup.overdueHours -}}
+{{- $by := ternary "barman_cloud_cloudnative_pg_io" "cnpg_collector" (eq $database.cnpg.backup.method "plugin") -}}
 {{- index . 1 | replace "VOLUMES" $volumes | replace "BACKUP" (printf "%s-backup" (include "oms.fullname" $root))
+      | replace "AVAILABLE" (printf "%s_last_available_backup_timestamp" $by)
+      | replace "CLUSTER" (printf "%s-SERVICE-postgres" (include "oms.fullname" $root))
       | replace "OVERDUE" $overdue | replace "SCOPE" $scope | replace "NAMESPACE" $namespace | replace "SERVICES" $services
       | replace "SERVICE" (index . 2) -}}
 {{- end -}}
