@@ -30,7 +30,8 @@ Outcome = Event[RefundCompleted | RefundFailed]
 def settle(metrics: OrderMetrics, status: RefundStatus, transaction: Transaction, events: list[Outcome]) -> None:
     """Write what became of refunds; of each that has succeeded, the customer is notified, once. That the money of a
     cancelled order did not go back is shown by its timeline."""
-    outcomes = {event.data.refund_id: event for event in events if ids.parse(event.data.refund_id)}
+    in_turn = sorted(events, key=_number)
+    outcomes = {event.data.refund_id: event for event in in_turn if ids.parse(event.data.refund_id)}
     orders.lock(transaction, {event.subject for event in outcomes.values() if ids.parse(event.subject)})
     whole = {id_: event for id_, event in outcomes.items() if id_ == event.subject}
     asked = [row for row in repository.find(transaction, outcomes) if row.order_id == outcomes[row.id].subject]
@@ -51,6 +52,11 @@ def settle(metrics: OrderMetrics, status: RefundStatus, transaction: Transaction
     timelines.write(transaction, steps)
     if status is RefundStatus.SUCCEEDED:
         outbox.emit(transaction, _refunded(transaction, news, outcomes))
+
+
+def _number(event: Outcome) -> int:
+    """Which of a refund's outcomes it is; a batch may hold several of one, of which the last counts."""
+    return event.data.outcome or 0
 
 
 def _is_news(row: Row[Any], event: Outcome, status: RefundStatus) -> bool:
