@@ -43,6 +43,7 @@ class Message:
     reader: str
     order: str
     refund: str = ""
+    outcome: int = 0  # which of that refund's
 
 
 @dataclass
@@ -54,6 +55,8 @@ class Refund:
     is_return: bool
     status: RefundStatus = RefundStatus.PENDING
     state: RefundState | None = None
+    outcomes: int = 0  # that payment has published
+    known: int = 0  # which of them the order service knows
     is_back: bool = False
     notices: int = 0
 
@@ -159,10 +162,11 @@ class World:
 
     # The network.
 
-    def publish(self, topic: Topic, order: str, refund: str = "") -> None:
+    def publish(self, topic: Topic, order: str, refund: str = "", outcome: int = 0) -> None:
         self.events += 1
         self.network += [
-            Message(self.events, topic.name, reader, order, refund) for reader in sorted(topic.read_by - {"email"})
+            Message(self.events, topic.name, reader, order, refund, outcome)
+            for reader in sorted(topic.read_by - {"email"})
         ]
 
     def deliver(self, message: Message, *, again: bool) -> None:
@@ -174,7 +178,7 @@ class World:
         self.inboxes.add((message.reader, message.number))
         topic = next(one for one in topics.TOPICS if one.name == message.topic)
         if message.refund:
-            getattr(self, f"_{message.reader}_refund")(topic, message.refund)
+            getattr(self, f"_{message.reader}_refund")(topic, message)
         else:
             getattr(self, f"_{message.reader}")(topic, message.order)
 
@@ -234,43 +238,62 @@ class World:
             self.payments[order] = after
             self.publish(topics.PAYMENT_REFUNDED, order)
 
-    def _payment_refund(self, _: Topic, name: str) -> None:
-        one = self.requested[name]
+    def _payment_refund(self, _: Topic, message: Message) -> None:
+        one = self.requested[message.refund]
         if one.state is None:
-            known = self.payments[one.order]
-            before = [other for other in self.refunds_of(one.order) if other.state not in (None, RefundState.FAILED)]
-            given = sum(other.amount for other in before)
-            if refusal(Charged(known.state, PRICE, "USD", given), one.amount, "USD") is None:
-                one.state = RefundState.PENDING
-                self.requested_jobs.add(name)
-            else:
-                one.state = RefundState.FAILED
-                self.publish(topics.REFUND_FAILED, one.order, name)
+            self._begin_refund(message.refund)
+
+    def _begin_refund(self, name: str) -> None:
+        one = self.requested[name]
+        before = [other for other in self.refunds_of(one.order) if other.state not in (None, RefundState.FAILED)]
+        given = sum(other.amount for other in before)
+        if refusal(Charged(self.payments[one.order].state, PRICE, "USD", given), one.amount, "USD") is None:
+            one.state = RefundState.PENDING
+            self.requested_jobs.add(name)
+        else:
+            self._settle(name, RefundState.FAILED)
 
     def make_refund(self, name: str) -> None:
         """A worker gives back what was asked for; the gateway never gives more than was charged."""
         self.requested_jobs.remove(name)
-        one = self.requested[name]
-        one.state = RefundState.SUCCEEDED
-        self.given[one.order] += one.amount
-        self.publish(topics.REFUND_COMPLETED, one.order, name)
+        self.given[self.requested[name].order] += self.requested[name].amount
+        self._settle(name, RefundState.SUCCEEDED)
 
-    def _order_refund(self, topic: Topic, name: str) -> None:
+    def send_back(self, name: str) -> None:
+        """The customer's bank sends the money back that it had got."""
         one = self.requested[name]
+        if one.state is RefundState.SUCCEEDED:
+            self.given[one.order] -= one.amount
+            self._settle(name, RefundState.FAILED)
+
+    def retry_refund(self, name: str) -> None:
+        """An operator has one made once more that has failed, if there is so much left."""
+        if self.requested[name].state is RefundState.FAILED:
+            self._begin_refund(name)
+
+    def _settle(self, name: str, state: RefundState) -> None:
+        one = self.requested[name]
+        one.state = state
+        one.outcomes += 1
+        topic = topics.REFUND_COMPLETED if state is RefundState.SUCCEEDED else topics.REFUND_FAILED
+        self.publish(topic, one.order, name, one.outcomes)
+
+    def _order_refund(self, topic: Topic, message: Message) -> None:
+        one = self.requested[message.refund]
         status = RefundStatus.SUCCEEDED if topic is topics.REFUND_COMPLETED else RefundStatus.FAILED
-        if refund_rules.settled(one.status, status):
-            one.status = status
+        if refund_rules.settled(one.status, status, one.known, message.outcome):
+            one.status, one.known = status, message.outcome
             if status is RefundStatus.SUCCEEDED:
-                self.publish(topics.ORDER_REFUNDED, one.order, name)
+                self.publish(topics.ORDER_REFUNDED, one.order, message.refund)
 
-    def _inventory_refund(self, _: Topic, name: str) -> None:
-        one = self.requested[name]
+    def _inventory_refund(self, _: Topic, message: Message) -> None:
+        one = self.requested[message.refund]
         if one.is_return and not one.is_back:
             one.is_back = True
             self.on_hand += self.held.pop(one.order)
 
-    def _sms_refund(self, _: Topic, name: str) -> None:
-        self.requested[name].notices = 1  # by the refund's id
+    def _sms_refund(self, _: Topic, message: Message) -> None:
+        self.requested[message.refund].notices = 1  # by the refund's id
 
     def _inventory(self, topic: Topic, order: str) -> None:
         if topic is topics.ORDER_CANCELLED:

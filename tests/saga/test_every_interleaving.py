@@ -10,10 +10,12 @@ import pytest
 
 from oms_order import domain
 from oms_order.domain import Fact, IllegalTransition
+from oms_payment.domain import RefundState
 from saga.model import PRICE, World
 from saga.rules import check_always, check_at_rest
 
 ORDER = "a"
+SENT_BACK = 2  # outcomes of a refund that was made, and then came back: it is made once more, and no more than that
 Move = Callable[[World], object]
 Situation = tuple[object, ...]
 
@@ -33,18 +35,28 @@ def moves(world: World, window: float) -> Iterator[Move]:
             yield lambda then: then.charge(ORDER, dies=True)
     if world.refund_jobs:
         yield lambda then: then.refund(ORDER)
-    for refund in world.requested_jobs:
-        yield partial(World.make_refund, name=refund)
-    if not world.requested:
-        yield lambda then: then.ask_refund(ORDER, PRICE)
+    yield from refund_moves(world)
     if not world.orders[ORDER].facts & {Fact.CANCELLED, Fact.TIMED_OUT}:
         yield lambda then: then.cancel(ORDER, window=window)
         yield lambda then: then.time_out(ORDER)
 
 
+def refund_moves(world: World) -> Iterator[Move]:
+    """What can happen next with a refund that is asked for."""
+    if not world.requested:
+        yield lambda then: then.ask_refund(ORDER, PRICE)
+    for refund in world.requested_jobs:
+        yield partial(World.make_refund, name=refund)
+    for name, one in world.requested.items():
+        if one.state is RefundState.SUCCEEDED and one.outcomes == 1:
+            yield partial(World.send_back, name=name)
+        if one.state is RefundState.FAILED and one.outcomes == SENT_BACK:
+            yield partial(World.retry_refund, name=name)
+
+
 def situation(world: World) -> Situation:
     """All of a world that its future depends on."""
-    network = sorted((one.topic, one.reader, one.refund) for one in world.network)
+    network = sorted((one.topic, one.reader, one.refund, one.outcome) for one in world.network)
     kept = {name: value for name, value in vars(world).items() if name not in {"network", "inboxes", "events", "steps"}}
     return (repr(network), *(repr(value) for value in kept.values()))
 
@@ -96,6 +108,11 @@ MUTANTS: dict[str, tuple[str, Any]] = {
     "a cancelled order that was confirmed is not notified": ("saga.model.FOLLOWS", {}),
     "an order of which something is refunded is cancelled": ("saga.model.World.window", lambda *_: 1.0),
     "the outcome of a refund is lost": ("oms_order.refunds.settled", lambda *_: False),
+    "what has succeeded stays so": (
+        "oms_order.refunds.settled",
+        lambda before, after, *_: before == "PENDING" or (before, after) == ("FAILED", "SUCCEEDED"),
+    ),
+    "an earlier outcome of a refund overwrites a later one": ("oms_order.refunds.settled", lambda *_: True),
 }
 
 

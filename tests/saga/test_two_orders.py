@@ -1,10 +1,12 @@
 """Two orders of one item, and anything that can happen to them in any order: what must never break does not."""
 
+from dataclasses import replace
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from saga.model import PRICE, Message, World
+from saga.model import PRICE, World
 from saga.rules import check_always, check_at_rest
 
 ORDERS = ("a", "b")
@@ -47,6 +49,12 @@ class Saga(RuleBasedStateMachine):
     def make_refund(self, data: st.DataObject) -> None:
         self.world.make_refund(data.draw(st.sampled_from(sorted(self.world.requested_jobs))))
 
+    @precondition(lambda self: self.world.requested and self.world.events < EVENTS)
+    @rule(data=st.data(), is_retry=st.booleans())
+    def send_back_or_retry(self, data: st.DataObject, is_retry: bool) -> None:
+        name = data.draw(st.sampled_from(sorted(self.world.requested)))
+        (self.world.retry_refund if is_retry else self.world.send_back)(name)
+
     @rule(order=st.sampled_from(ORDERS), amount=st.sampled_from([40, PRICE]))
     def ask_refund(self, order: str, amount: int) -> None:
         if self.world.ask_refund(order, amount):
@@ -62,7 +70,7 @@ class Saga(RuleBasedStateMachine):
         """As after a restore: an event that is on its way comes once more, under another id."""
         one = data.draw(st.sampled_from(self.world.network))
         self.world.events += 1
-        self.world.network.append(Message(self.world.events, one.topic, one.reader, one.order, one.refund))
+        self.world.network.append(replace(one, number=self.world.events))
 
     @invariant()
     def holds_always(self) -> None:
