@@ -1,12 +1,10 @@
 """Orders while faults overlap: what breaks an invariant, and how long it takes to recover."""
 
 import argparse
-import json
 import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from support.proxied import proxied_platform
@@ -14,7 +12,7 @@ from support.proxied import proxied_platform
 from chaos import kinds, schedule
 from chaos.cards import ENVIRONMENT
 from chaos.mutants import MUTANTS
-from chaos.page import BUILD, keep_mutant, noticed, percentile
+from chaos.page import BUILD, keep, noticed, of_mutant, percentile
 from chaos.run import Report, run
 from chaos.schedule import Round
 from oms_servers.testing import temporary_folder
@@ -23,13 +21,12 @@ from oms_servers.testing import temporary_folder
 def main() -> int:
     """Run it; 1 if anything is broken, and then, if asked for, a short schedule that breaks it is kept."""
     options = _parser().parse_args()
-    BUILD.mkdir(parents=True, exist_ok=True)
     if options.mutant:
         return _hunt(options)
     rounds = _rounds(options)
     report = _on_its_own(rounds, options)
     _show(report)
-    (BUILD / f"{options.seed}.json").write_text(json.dumps(asdict(report), indent=1) + "\n")
+    keep(report, BUILD / f"{options.seed}.json")
     if report.is_sound:
         return 0
     kept = BUILD / f"failing-{options.seed}.json"
@@ -53,21 +50,22 @@ def _hunt(options: argparse.Namespace) -> int:
     survivors = 0
     for name in MUTANTS if options.mutant == ["all"] else options.mutant:
         try:
-            rules = _rules_against(name, options)
+            report = _with_bug(name, options)
         except AssertionError as error:
             survivors += 1
             print(f"chaos: the bug that {name}: NOT TRIED: {error}", flush=True)
             continue
-        keep_mutant(name, rules)
+        keep(report, of_mutant(name))
+        rules = noticed(report)
         survivors += not rules
         print(f"chaos: the bug that {name}: {', '.join(rules) or 'NOT NOTICED'}", flush=True)
     return 1 if survivors else 0
 
 
-def _rules_against(name: str, options: argparse.Namespace) -> list[str]:
+def _with_bug(name: str, options: argparse.Namespace) -> Report:
     with temporary_folder() as folder:
         path = os.pathsep.join(filter(None, [str(MUTANTS[name].write(folder)), os.environ.get("PYTHONPATH")]))
-        return noticed(_on_its_own(MUTANTS[name].rounds, options, {"PYTHONPATH": path}, until_broken=True))
+        return _on_its_own(MUTANTS[name].rounds, options, {"PYTHONPATH": path}, until_broken=True)
 
 
 def _on_its_own(

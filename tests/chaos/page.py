@@ -5,17 +5,18 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from incidents.bounds import RECOVERED
-from invariants import RULES
 
+from chaos.mutants import MUTANTS
 from chaos.run import Report
 from chaos.schedule import FIRST_SECONDS, LONGEST, MOST_AT_ONCE, SHORTEST
 
 BUILD = Path(__file__).parents[2] / "build" / "chaos"
-MUTANTS = BUILD / "mutants.json"  # each deliberate bug that was tried, and the rules that noticed it
+TRIED = BUILD / "mutants"  # a report of each deliberate bug that was tried
 PAGE = """# Chaos
 
 Written on {day} from runs of `scripts/chaos.sh` (`make chaos` has them all), on {cores} cores that did other things
@@ -57,8 +58,8 @@ there are tests of their own: `tests/cluster`.
 BUGS = """Deliberate bugs (`tests/chaos/mutants.py`), each in a copy of the code for a run of its own, and what noticed
 them:
 
-| the bug that | was noticed by |
-|---|---|
+| the bug that | was noticed by | seed | rounds | orders |
+|---|---|---|---|---|
 {rows}
 
 """
@@ -70,8 +71,7 @@ COLUMNS = (
 
 def main() -> int:
     """The exit code."""
-    reports = [Report(**json.loads(path.read_text())) for path in sorted(BUILD.glob("[0-9]*.json"))]
-    mutants = json.loads(MUTANTS.read_text()) if MUTANTS.exists() else {}
+    reports = [_read(path) for path in sorted(BUILD.glob("[0-9]*.json"))]
     times = Counter[str]()
     for report in reports:
         times.update(report.faults)
@@ -86,28 +86,42 @@ def main() -> int:
         columns=" | ".join(COLUMNS),
         line="|---" * len(COLUMNS) + "|",
         runs="\n".join(map(_row, reports)),
-        mutants=_bugs(mutants),
+        mutants=_bugs(),
         faults="\n".join(f"| {kind} | {count} |" for kind, count in sorted(times.items())),
     )
     sys.stdout.write(page)
     return 0
 
 
-def _bugs(mutants: Mapping[str, Sequence[str]]) -> str:
-    rows = [f"| {name} | {', '.join(rules) or '**nothing**'} |" for name, rules in mutants.items()]
+def _bugs() -> str:
+    tried = {name: _read(of_mutant(name)) for name in MUTANTS if of_mutant(name).exists()}
+    rows = [_bug(name, report) for name, report in tried.items()]
     return BUGS.format(rows="\n".join(rows)) if rows else ""
 
 
+def _bug(name: str, report: Report) -> str:
+    cells = [name, ", ".join(noticed(report)) or "**nothing**", report.seed, len(report.recoveries), report.accepted]
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def _read(path: Path) -> Report:
+    return Report(**json.loads(path.read_text()))
+
+
 def noticed(report: Report) -> list[str]:
-    """The rules that a run broke, each once; what is no rule's is a bound or an answer."""
-    names = {one.partition(":")[0] for one in report.broken}
-    return sorted({name if name in RULES else "a bound or an answer" for name in names})
+    """The rules that a run broke, each once."""
+    return sorted({one.partition(":")[0] for one in report.broken})
 
 
-def keep_mutant(name: str, rules: Sequence[str]) -> None:
-    """Write down what noticed a deliberate bug."""
-    known = json.loads(MUTANTS.read_text()) if MUTANTS.exists() else {}
-    MUTANTS.write_text(json.dumps({**known, name: sorted(set(rules))}, indent=1) + "\n")
+def keep(report: Report, path: Path) -> None:
+    """Write down what a run came to."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(asdict(report), indent=1) + "\n")
+
+
+def of_mutant(name: str) -> Path:
+    """Where the report of a run with a deliberate bug is kept."""
+    return TRIED / f"{name.replace(' ', '-')}.json"
 
 
 def _row(report: Report) -> str:

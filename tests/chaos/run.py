@@ -79,8 +79,11 @@ def run(
         within = SETTLED_BROKEN if until_broken else SETTLED
         found = check_when_quiet(sources, expected=_expected(ground, probe, seen, rounds), within=within)
     failed = probe.rows(_FAILED)
-    broken = [*map(str, found), *seen.wrong, *operators.wrong, *_too_slow(seen, recoveries)]
-    broken += [*_not_cancelled(probe, seen), *_failed_for_nothing(failed, rounds)]
+    broken = [*map(str, found), *_named("answers-are-right", [*seen.wrong, *operators.wrong])]
+    broken += _named("answers-come-in-time", _too_slow(seen))
+    broken += _named("the-system-recovers", [f"it took {one:.1f} s" for one in recoveries if one > RECOVERED])
+    broken += _named("cancellations-are-kept", _not_cancelled(probe, seen))
+    broken += _named("refunds-fail-for-a-reason", _failed_for_nothing(failed, rounds))
     return Report(
         seed=seed,
         rate=rate,
@@ -180,10 +183,14 @@ def _expected(ground: _Ground, probe: Probe, seen: Seen, rounds: Sequence[Round]
     )
 
 
-def _too_slow(seen: Seen, recoveries: Sequence[float]) -> list[str]:
+def _named(rule: str, found: Sequence[str]) -> list[str]:
+    """As the checker names what it finds."""
+    return [f"{rule}: {one}" for one in found]
+
+
+def _too_slow(seen: Seen) -> list[str]:
     """An answer may take as long as the order service itself is suspended, and its bound."""
-    slow = [f"an answer took {seen.slowest:.1f} s"] if seen.slowest > ANSWERED + LONGEST else []
-    return slow + [f"a recovery took {one:.1f} s" for one in recoveries if one > RECOVERED]
+    return [f"an answer took {seen.slowest:.1f} s"] if seen.slowest > ANSWERED + LONGEST else []
 
 
 def _not_cancelled(probe: Probe, seen: Seen) -> list[str]:
