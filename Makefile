@@ -60,7 +60,7 @@ bench: setup ## measure throughput and latency, next to FastStream and a naive b
 	@scripts/bench.sh
 
 bench-scale: setup ## time every filter and more with a million orders and 100,000 items; writes its table into docs/scaling.md
-	@.venv/bin/python -m benchmarks.scale --write docs/scaling.md
+	@PYTHONPATH=tests .venv/bin/python -m benchmarks.scale --write docs/scaling.md
 
 fuzz: setup ## tens of thousands of requests and records that make no sense, or follow the OpenAPI documents (an hour)
 	@OMS_EXAMPLES=6000 .venv/bin/pytest --timeout 7200 services/*/tests/test_document.py services/order/tests/test_any_bytes.py packages/contracts/tests/test_any_event.py

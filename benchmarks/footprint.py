@@ -12,12 +12,12 @@ from statistics import median
 from uuid import uuid4
 
 import httpx
+from support import machine
 from support.chassis import eventually
 from support.cluster import Cluster
 from support.load import mix, post
 from support.orders import ended
 
-from benchmarks import machine
 from oms_contracts.topics import SERVICES
 
 _ROOT = Path(__file__).parent.parent

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from statistics import median
 
-from benchmarks import machine
+from support import machine
+
 from benchmarks.rates import AtRate
 from benchmarks.runs import Result
 

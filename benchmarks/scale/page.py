@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import machine
+from support import machine
+
 from benchmarks.scale.figures import Figure, table
 from oms_contracts import marks
 

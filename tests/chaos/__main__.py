@@ -12,9 +12,10 @@ from support.proxied import proxied_platform
 from chaos import kinds, schedule
 from chaos.cards import ENVIRONMENT
 from chaos.mutants import MUTANTS
-from chaos.page import BUILD, keep, noticed, of_mutant, percentile
-from chaos.run import Report, run
+from chaos.report import BUILD, Report, keep, of_mutant, of_seed, percentile
+from chaos.run import run
 from chaos.schedule import Round
+from oms_servers.errors import LocalError
 from oms_servers.testing import temporary_folder
 
 
@@ -26,7 +27,7 @@ def main() -> int:
     rounds = _rounds(options)
     report = _on_its_own(rounds, options)
     _show(report)
-    keep(report, BUILD / f"{options.seed}.json")
+    keep(report, of_seed(options.seed))
     if report.is_sound:
         return 0
     kept = BUILD / f"failing-{options.seed}.json"
@@ -51,14 +52,13 @@ def _hunt(options: argparse.Namespace) -> int:
     for name in MUTANTS if options.mutant == ["all"] else options.mutant:
         try:
             report = _with_bug(name, options)
-        except AssertionError as error:
+        except (AssertionError, LocalError) as error:
             survivors += 1
             print(f"chaos: the bug that {name}: NOT TRIED: {error}", flush=True)
             continue
         keep(report, of_mutant(name))
-        rules = noticed(report)
-        survivors += not rules
-        print(f"chaos: the bug that {name}: {', '.join(rules) or 'NOT NOTICED'}", flush=True)
+        survivors += report.is_sound
+        print(f"chaos: the bug that {name}: {', '.join(report.noticed) or 'NOT NOTICED'}", flush=True)
     return 1 if survivors else 0
 
 
@@ -87,7 +87,7 @@ def _on_its_own(
 
 
 def _show(report: Report) -> None:
-    ordered = sorted(report.recoveries)
+    ordered = report.recoveries
     print(
         f"chaos: seed {report.seed}, {sum(report.faults.values())} faults of {len(report.faults)} kinds, "
         f"{report.accepted} orders accepted, {report.cancelled} cancelled, {report.refused} requests refused, "

@@ -133,7 +133,7 @@ def _rewound(proxied: ProxiedPlatform, target: str) -> Iterator[None]:
         yield
     finally:
         service.start()
-        service.await_ready(120.0)
+        service.await_ready()
 
 
 KINDS: Mapping[str, Kind] = {

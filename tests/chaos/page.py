@@ -1,145 +1,101 @@
-"""What the runs of build/chaos came to, as a page: PYTHONPATH=tests python -m chaos.page >docs/chaos.md."""
+"""What the runs of build/chaos came to, in docs/reliability.md: PYTHONPATH=tests python -m chaos.page [FILE]."""
 
 import datetime
-import json
-import os
+import itertools
 import sys
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from incidents.bounds import RECOVERED
+from support import machine
 
+from chaos import report
 from chaos.mutants import MUTANTS
-from chaos.run import Report
-from chaos.schedule import FIRST_SECONDS, LONGEST, MOST_AT_ONCE, SHORTEST
+from chaos.report import BUILD, Report, percentile
+from oms_contracts import marks
 
-BUILD = Path(__file__).parents[2] / "build" / "chaos"
-TRIED = BUILD / "mutants"  # a report of each deliberate bug that was tried
-PAGE = """# Chaos
-
-Written on {day} from runs of `scripts/chaos.sh` (`make chaos` has them all), on {cores} cores that did other things
-too.
-
-One platform (five services, five Postgres servers, Kafka, the receivers of messages, a TCP proxy in front of each)
-takes orders at a steady rate, with all test cards of the simulator. Of ten customers three ask once without a key,
-three repeat until they have an answer, two of them once more after it; the order of the third is refunded in parts
-once it is confirmed, by requests that are repeated, too; and four cancel within three seconds. Prices and stock change
-meanwhile. An operator redrives dead letters, each twice, and has refunds of cancelled orders made once more that came
-to nothing. Up to {most} faults overlap in a round: each begins within {first:g} s and lasts {shortest:g} to
-{longest:g} s. A seed makes the schedule, and `scripts/chaos.sh --seed N --faults M` runs it again. In the end
-everything that [must never break](architecture.md#what-must-never-break) is checked, and that whoever was promised a
-cancellation or a refund has it: where a card or a fault has refunds refused, some have failed, and say why.
-
-- *recovery*: from the end of a round's last fault until a new order is CONFIRMED and all earlier ones have ended
-  (allowed: {recovered:g} s).
-- *slowest*: the longest time in seconds that an answer took.
-- *refunds*: that were promised, and how many of them failed; *redriven*: dead letters whose event was applied after
-  all.
-- *emails twice*: those whose fate nobody could know, sent once more
-  ([not exactly once](architecture.md#what-is-not-exactly-once)).
-- *broken*: invariants, bounds and promises that did not hold.
-
-| {columns} |
-{line}
-{runs}
-
-| fault | times |
-|---|---|
-{faults}
-
-{mutants}Not covered: clocks that jump, two releases of the code at a time (an old schema version is), and machines that
-die as a whole. The disk that is full is the order database's, and only where root on Linux may mount one. Of the
-[failures on demand](failures.md), a text that is refused for good and a charge of a cancelled order that the customer's
-bank has taken back are left to other tests: nobody is notified, and only a person gives the money back. On a cluster
-there are tests of their own: `tests/cluster`.
-"""
-BUGS = """Deliberate bugs (`tests/chaos/mutants.py`), each in a copy of the code for a run of its own, and what noticed
-them:
-
-| the bug that | was noticed by | seed | rounds | orders |
-|---|---|---|---|---|
-{rows}
-
-"""
-COLUMNS = (
+PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+BEGIN = "<!-- {}: begin; `make chaos` writes what follows -->"
+END = "<!-- {}: end -->"
+RUNS = (
     *("seed", "orders/s", "lasted s", "faults", "orders", "cancelled", "refunds", "failed", "redriven", "emails twice"),
     *("refused", "in doubt", "slowest", "recovery s: p50", "p95", "highest", "broken"),
 )
+FAULTS = ("fault", "times", "recovery s: p50", "highest")
+RECOVERIES = ("recovered within s", "rounds")
+BUGS = ("the bug that", "was noticed by", "seed", "rounds", "orders")
+BOUNDS = (1, 2, 5, 10, 30, 60)  # seconds
+
+Row = Sequence[object]
 
 
-def main() -> int:
-    """The exit code."""
-    reports = [_read(path) for path in sorted(BUILD.glob("[0-9]*.json"))]
-    times = Counter[str]()
-    for report in reports:
-        times.update(report.faults)
-    page = PAGE.format(
-        day=datetime.datetime.now(datetime.UTC).date(),
-        cores=os.cpu_count(),
-        most=MOST_AT_ONCE,
-        first=FIRST_SECONDS,
-        shortest=SHORTEST,
-        longest=LONGEST,
-        recovered=RECOVERED,
-        columns=" | ".join(COLUMNS),
-        line="|---" * len(COLUMNS) + "|",
-        runs="\n".join(map(_row, reports)),
-        mutants=_bugs(),
-        faults="\n".join(f"| {kind} | {count} |" for kind, count in sorted(times.items())),
-    )
-    sys.stdout.write(page)
+def main(argv: Sequence[str] = ()) -> int:
+    """Put what there is into the page; a part of which there was no run stays as it is."""
+    page = Path(argv[0]) if argv else PAGE
+    reports = [report.read(path) for path in sorted(BUILD.glob("[0-9]*.json"))]
+    tried = {name: report.read(path) for name in MUTANTS if (path := report.of_mutant(name)).exists()}
+    for name, text in (("runs", _runs(reports)), ("mutants", _bugs(tried))):
+        if text:
+            page.write_text(marks.replaced(page.read_text(), BEGIN.format(name), END.format(name), f"\n{text}\n"))
     return 0
 
 
-def _bugs() -> str:
-    tried = {name: _read(of_mutant(name)) for name in MUTANTS if of_mutant(name).exists()}
-    rows = [_bug(name, report) for name, report in tried.items()]
-    return BUGS.format(rows="\n".join(rows)) if rows else ""
-
-
-def _bug(name: str, report: Report) -> str:
-    cells = [name, ", ".join(noticed(report)) or "**nothing**", report.seed, len(report.recoveries), report.accepted]
-    return f"| {' | '.join(map(str, cells))} |"
-
-
-def _read(path: Path) -> Report:
-    return Report(**json.loads(path.read_text()))
-
-
-def noticed(report: Report) -> list[str]:
-    """The rules that a run broke, each once."""
-    return sorted({one.partition(":")[0] for one in report.broken})
-
-
-def keep(report: Report, path: Path) -> None:
-    """Write down what a run came to."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(asdict(report), indent=1) + "\n")
-
-
-def of_mutant(name: str) -> Path:
-    """Where the report of a run with a deliberate bug is kept."""
-    return TRIED / f"{name.replace(' ', '-')}.json"
-
-
-def _row(report: Report) -> str:
-    ordered = sorted(report.recoveries)
-    cells = [
-        *(report.seed, report.rate, round(report.lasted), sum(report.faults.values()), report.accepted),
-        *(report.cancelled, report.refunds, report.failed, report.redriven, report.copies),
-        *(report.refused, report.in_doubt, report.answered),
-        *(percentile(ordered, 50), percentile(ordered, 95), ordered[-1]),
-        len(report.broken) or "nothing",
+def _runs(reports: Sequence[Report]) -> str:
+    if not reports:
+        return ""
+    recoveries = sorted(itertools.chain.from_iterable(one.recoveries for one in reports))
+    parts = [
+        _measured(reports),
+        _table(RUNS, map(_run, reports)),
+        _table(RECOVERIES, _distribution(recoveries)),
+        _table(FAULTS, _faults(reports)),
     ]
-    return f"| {' | '.join(map(str, cells))} |"
+    return "\n".join(parts)
 
 
-def percentile(ordered: Sequence[float], percent: float) -> float:
-    """The value that so many percent do not exceed."""
-    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
+def _bugs(tried: Mapping[str, Report]) -> str:
+    return f"{_measured(list(tried.values()))}\n{_table(BUGS, itertools.starmap(_bug, tried.items()))}" if tried else ""
+
+
+def _measured(reports: Sequence[Report]) -> str:
+    minutes = sum(one.lasted for one in reports) / 60
+    today = datetime.datetime.now(datetime.UTC).date()
+    return f"Written on {today}; {minutes:.0f} minutes on {machine.describe()}, which did other things too.\n"
+
+
+def _table(columns: Sequence[str], rows: Iterator[Row]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines).replace("| --- | ", "|---|")
+
+
+def _run(one: Report) -> Row:
+    return [
+        *(one.seed, one.rate, round(one.lasted), one.faults.total(), one.accepted),
+        *(one.cancelled, one.refunds, one.failed, one.redriven, one.copies),
+        *(one.refused, one.in_doubt, one.answered),
+        *(percentile(one.recoveries, 50), percentile(one.recoveries, 95), one.recoveries[-1]),
+        ", ".join(one.noticed) or "nothing",
+    ]
+
+
+def _distribution(recoveries: Sequence[float]) -> Iterator[Row]:
+    for bound in BOUNDS:
+        count = sum(one <= bound for one in recoveries)
+        yield bound, f"{count} of {len(recoveries)}"
+
+
+def _faults(reports: Sequence[Report]) -> Iterator[Row]:
+    found: defaultdict[str, list[float]] = defaultdict(list)
+    for planned in itertools.chain.from_iterable(one.rounds for one in reports):
+        for fault in planned.faults:
+            found[fault].append(planned.seconds)
+    for fault, seconds in sorted(found.items()):
+        yield fault, len(seconds), percentile(sorted(seconds), 50), max(seconds)
+
+
+def _bug(name: str, one: Report) -> Row:
+    return name, ", ".join(one.noticed) or "**nothing**", one.seed, len(one.rounds), one.accepted
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

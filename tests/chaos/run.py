@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from incidents.bounds import ANSWERED, RECOVERED
 from incidents.probe import Probe
@@ -16,6 +16,7 @@ from support.proxied import ProxiedPlatform
 from chaos import cards, kinds
 from chaos.clients import Clients, Seen
 from chaos.operators import Operators, admin_of
+from chaos.report import Recovery, Report
 from chaos.schedule import LONGEST, Planned, Round
 
 WARM_UP = 10  # accepted orders before the first fault begins
@@ -26,35 +27,6 @@ _FAILED = """
 SELECT refund.id::text, coalesce(failure, 'nothing'), split_part(card_token, '-', 3)
 FROM refund JOIN orders ON orders.id = order_id WHERE refund.status = 'FAILED'
 """
-
-
-@dataclass(frozen=True)
-class Report:
-    """What a run came to. Times are in seconds; `recoveries` are from the end of each round's last fault.
-
-    `failed` are the refunds that came to nothing, `copies` the emails that came once more.
-    """
-
-    seed: int
-    rate: float
-    lasted: float
-    faults: dict[str, int]
-    accepted: int
-    cancelled: int
-    refused: int
-    in_doubt: int
-    answered: float
-    recoveries: list[float] = field(default_factory=list)
-    broken: list[str] = field(default_factory=list)
-    refunds: int = 0
-    failed: int = 0
-    redriven: int = 0
-    copies: int = 0
-
-    @property
-    def is_sound(self) -> bool:
-        """Whether every invariant and every bound held."""
-        return not self.broken
 
 
 def run(
@@ -74,27 +46,26 @@ def run(
     with Operators(admin_of(proxied, "ann")) as operators:
         with Clients(platform.url, platform.inventory_url, rate, seed) as clients:
             clients.await_accepted(WARM_UP)
-            recoveries = _all(proxied, rounds, probe, clients, say, until_broken=until_broken)
+            survived = _all(proxied, rounds, probe, clients, say, until_broken=until_broken)
             seen = clients.stop()
         within = SETTLED_BROKEN if until_broken else SETTLED
         found = check_when_quiet(sources, expected=_expected(ground, probe, seen, rounds), within=within)
     failed = probe.rows(_FAILED)
     broken = [*map(str, found), *_named("answers-are-right", [*seen.wrong, *operators.wrong])]
     broken += _named("answers-come-in-time", _too_slow(seen))
-    broken += _named("the-system-recovers", [f"it took {one:.1f} s" for one in recoveries if one > RECOVERED])
+    broken += _named("the-system-recovers", [f"it took {one.seconds} s" for one in survived if one.seconds > RECOVERED])
     broken += _named("cancellations-are-kept", _not_cancelled(probe, seen))
     broken += _named("refunds-fail-for-a-reason", _failed_for_nothing(failed, rounds))
     return Report(
         seed=seed,
         rate=rate,
         lasted=round(time.monotonic() - began, 1),
-        faults=dict(Counter(kinds.name(one) for planned in rounds for one in planned if not _obstacle(one))),
         accepted=len({answer.order_id for answer in seen.answers}),
         cancelled=len(seen.cancelled),
         refused=sum(seen.refusals.values()),
         in_doubt=sum(client.in_doubt for client in seen.unanswered),
         answered=round(seen.slowest, 1),
-        recoveries=recoveries,
+        rounds=survived,
         broken=broken,
         refunds=len(seen.refunds),
         failed=len(failed),
@@ -111,21 +82,21 @@ def _all(
     say: Callable[[str], None],
     *,
     until_broken: bool,
-) -> list[float]:
-    """Let the faults of all rounds happen; how long each recovery took."""
-    recoveries: list[float] = []
+) -> list[Recovery]:
+    """Let the faults of all rounds happen."""
+    survived: list[Recovery] = []
     for number, planned in enumerate(rounds, 1):
-        names = ", ".join(map(_said, planned))
+        names, faults = ", ".join(map(_said, planned)), [kinds.name(one) for one in planned if not _obstacle(one)]
         _suffer(proxied, planned)
         try:
-            recoveries.append(round(probe.recovery(), 2))
+            survived.append(Recovery(faults, round(probe.recovery(), 2)))
         except AssertionError:
             if not until_broken:
                 raise
-            return [*recoveries, 2 * RECOVERED]
+            return [*survived, Recovery(faults, 2 * RECOVERED)]
         accepted = len(clients.seen.answers)
-        say(f"round {number} of {len(rounds)}: {names}; recovered in {recoveries[-1]:.1f} s; {accepted} orders")
-    return recoveries
+        say(f"round {number} of {len(rounds)}: {names}; recovered in {survived[-1].seconds} s; {accepted} orders")
+    return survived
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ import pytest
 
 from chaos import kinds
 from chaos.mutants import MUTANTS
-from chaos.page import noticed
-from chaos.run import Report
+from chaos.report import Report
 
 
 @pytest.mark.parametrize("name", MUTANTS)
@@ -29,5 +28,5 @@ def test_a_bug_is_put_into_a_copy_of_its_package(tmp_path: Path) -> None:
 def test_what_noticed_a_bug_is_named_once_however_often_it_did() -> None:
     slow = ["the-system-recovers: it took 61.0 s", "the-system-recovers: it took 62.0 s"]
     broken = [*slow, "stock-adds-up: Item1: 3", "stock-adds-up: Item2: 1"]
-    report = Report(1, 10.0, 1.0, {}, 0, 0, 0, 0, 0.0, broken=broken)
-    assert noticed(report) == ["stock-adds-up", "the-system-recovers"]
+    report = Report(1, 10.0, 1.0, 0, 0, 0, 0, 0.0, broken=broken)
+    assert report.noticed == ["stock-adds-up", "the-system-recovers"]

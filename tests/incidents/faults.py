@@ -155,7 +155,7 @@ def killed(server: Server) -> Iterator[None]:
     server.kill()
     yield
     server.start()
-    server.await_ready(120.0)
+    server.await_ready()
 
 
 @contextmanager

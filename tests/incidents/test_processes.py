@@ -68,7 +68,7 @@ def ended_within(platform: Platform, *proxies: Proxy) -> Iterator[None]:
     for service in services:
         service.start()
     for service in services:
-        service.await_ready(120.0)
+        service.await_ready()
     assert max(took.values()) <= STOPPED, took
 
 

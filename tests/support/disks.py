@@ -53,7 +53,7 @@ def full(server: PostgresServer) -> Iterator[None]:
     finally:
         assert _resize(disk, ROOM * 1024)
         server.start()
-        server.await_ready(120.0)
+        server.await_ready()
 
 
 def _remove_those_of_the_dead() -> None:

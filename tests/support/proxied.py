@@ -21,6 +21,8 @@ from support.programs import UNMEASURED
 # The last answer to a mail may take ten minutes, as RFC 5321 has it: no test waits for that.
 SMTP_BOUNDS = {"OMS_SMTP_TIMEOUT": "5", "OMS_SMTP_MAIL_TIMEOUT": "5"}
 
+READY = 120.0  # seconds that a program has until it answers, however it was ended, and whatever else the machine does
+
 
 @dataclass(frozen=True)
 class Network:
@@ -65,12 +67,14 @@ class ProxiedPlatform:
         self.network.heal()
         for server in reversed(self.platform.servers):
             server.start()
-            server.await_ready(120.0)
+            server.await_ready()
 
     def replica(self, name: str) -> HttpServer:
         """One more process of a service, to be started."""
         log = self.platform.services[name].log.with_name(f"{name}-2.log")
-        return services.service(name, Addresses.free(), log, "", extra=self.network.environment(name))
+        replica = services.service(name, Addresses.free(), log, "", extra=self.network.environment(name))
+        replica.ready_seconds = READY
+        return replica
 
 
 def metrics(service: HttpServer) -> str:
@@ -98,6 +102,8 @@ def proxied_platform(
         environment = {name: network.environment(name) for name in SERVICES}
         behind = (listener, network.kafka.port)
         made = Platform(folder, at, environment=environment, postgres=NO_FSYNC, behind=behind)
+        for server in made.servers:
+            server.ready_seconds = READY
         for name in on_own_disk:
             stack.enter_context(disks.own_disk(made.databases[name]))
         with made as platform:

@@ -93,9 +93,9 @@ class Server(ABC):
             self._answered = self.is_ready()
         return self.state
 
-    def await_ready(self, seconds: float | None = None) -> None:
+    def await_ready(self) -> None:
         """Return when the program answers; ServerDied or NotReady otherwise."""
-        deadline = time.monotonic() + (seconds or self.ready_seconds)
+        deadline = time.monotonic() + self.ready_seconds
         while not self.is_ready():
             if not self.is_alive():
                 raise self.death()

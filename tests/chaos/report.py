@@ -1,0 +1,87 @@
+"""What a run came to, and where that is kept."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+BUILD = Path(__file__).parents[2] / "build" / "chaos"
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """A round: its faults, and the seconds from the end of the last one until everything was as before."""
+
+    faults: list[str]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run came to. Times are in seconds.
+
+    `failed` are the refunds that came to nothing, `copies` the emails that came once more.
+    """
+
+    seed: int
+    rate: float
+    lasted: float
+    accepted: int
+    cancelled: int
+    refused: int
+    in_doubt: int
+    answered: float
+    rounds: list[Recovery] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    refunds: int = 0
+    failed: int = 0
+    redriven: int = 0
+    copies: int = 0
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether every invariant and every bound held."""
+        return not self.broken
+
+    @property
+    def faults(self) -> Counter[str]:
+        """How often each fault was there."""
+        return Counter(fault for one in self.rounds for fault in one.faults)
+
+    @property
+    def recoveries(self) -> list[float]:
+        """How long each took, the shortest first."""
+        return sorted(one.seconds for one in self.rounds)
+
+    @property
+    def noticed(self) -> list[str]:
+        """The rules that were broken, each once."""
+        return sorted({one.partition(":")[0] for one in self.broken})
+
+
+def of_seed(seed: int) -> Path:
+    """Where the report of a run with this seed is kept."""
+    return BUILD / f"{seed}.json"
+
+
+def of_mutant(name: str) -> Path:
+    """Where the report of a run with a deliberate bug is kept."""
+    return BUILD / "mutants" / f"{name.replace(' ', '-')}.json"
+
+
+def keep(report: Report, path: Path) -> None:
+    """Write down what a run came to."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(asdict(report), indent=1) + "\n")
+
+
+def read(path: Path) -> Report:
+    """What was written down."""
+    said = json.loads(path.read_text())
+    return Report(**{**said, "rounds": [Recovery(**one) for one in said["rounds"]]})
+
+
+def percentile(ordered: Sequence[float], percent: float) -> float:
+    """The value that so many percent do not exceed."""
+    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]

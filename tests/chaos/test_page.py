@@ -1,0 +1,49 @@
+"""What runs came to is on the page as it was, and what was not run stays as it was there."""
+
+from pathlib import Path
+
+import pytest
+
+from chaos import page, report
+from chaos.report import Recovery, Report
+
+BUG = "offsets are committed before the work"
+RUN = Report(7, 10.0, 90.0, 300, 40, 5, 1, 2.5, [Recovery(["silence", "far away"], 1.5), Recovery(["silence"], 12.0)])
+
+
+@pytest.fixture
+def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(report, "BUILD", tmp_path / "chaos")
+    monkeypatch.setattr(page, "BUILD", tmp_path / "chaos")
+    file = tmp_path / "page.md"
+    parts = [f"{page.BEGIN.format(name)}\nas it was\n{page.END.format(name)}\n" for name in ("runs", "mutants")]
+    file.write_text("# Reliability\n" + "".join(parts) + "After.\n")
+    return file
+
+
+def test_a_run_is_shown_with_how_long_each_fault_took_to_recover_from(written: Path) -> None:
+    report.keep(RUN, report.of_seed(7))
+    assert page.main([str(written)]) == 0
+    text = written.read_text()
+    assert "| 7 | 10.0 | 90 | 3 | 300 | 40 |" in text
+    assert "| 10 | 1 of 2 |" in text
+    assert "| silence | 2 | 12.0 | 12.0 |" in text
+    assert "| far away | 1 | 1.5 | 1.5 |" in text
+    assert text.startswith("# Reliability")
+    assert text.endswith("After.\n")
+    assert text.count("as it was") == 1
+
+
+def test_a_deliberate_bug_is_shown_with_what_noticed_it_and_one_that_was_not_noticed_stands_out(written: Path) -> None:
+    report.keep(Report(1, 4.0, 90.0, 50, 0, 0, 0, 0.1, RUN.rounds, ["stock-adds-up: x: y"]), report.of_mutant(BUG))
+    page.main([str(written)])
+    assert f"| {BUG} | stock-adds-up | 1 | 2 | 50 |" in written.read_text()
+    report.keep(RUN, report.of_mutant(BUG))
+    page.main([str(written)])
+    assert f"| {BUG} | **nothing** | 7 | 2 | 300 |" in written.read_text()
+    assert written.read_text().count("as it was") == 1
+
+
+def test_what_was_kept_is_read_as_it_was(written: Path) -> None:
+    report.keep(RUN, report.of_seed(7))
+    assert report.read(report.of_seed(7)) == RUN
