@@ -6,5 +6,5 @@ scripts/setup.sh || exit 1
 [ $# -gt 0 ] || rm -f build/incidents.json
 .venv/bin/pytest tests/incidents "$@"
 code=$?
-[ $# -gt 0 ] || PYTHONPATH=tests .venv/bin/python scripts/reliability.py >docs/reliability.md
+[ $# -gt 0 ] || PYTHONPATH=tests .venv/bin/python scripts/reliability.py
 exit $code

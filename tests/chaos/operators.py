@@ -91,7 +91,7 @@ class Operators:
             if refused.status < 500:
                 self._hopeless.add((service, letter))
             return
-        self.wrong.append(f"letter {letter} of {service} is no event, and was redriven")
+        self.wrong.append(f"letter {letter} of {service} was redriven, so it need not have been one")
 
     def _refund_again(self) -> None:
         """What the gateway took and did not make of a cancelled order is asked for once more."""

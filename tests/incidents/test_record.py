@@ -21,18 +21,28 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
-def test_a_page_has_a_line_for_each_incident_by_its_last_run(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    page = tmp_path / "page.md"
+    page.write_text(f"# Reliability\n{reliability.BEGIN}\nas it was\n{reliability.END}\nAfter.\n")
+    return page
+
+
+def test_a_page_has_a_line_for_each_incident_by_its_last_run(page: Path) -> None:
     record.write(replace(ONE, recovered=99.0))
     record.write(replace(ONE, fault="another fault"))
     record.write(ONE)
-    assert reliability.main() == 0
-    page = capsys.readouterr().out
-    assert "| a fault | 15.0 | 0.5 | 3.0 | 60 | 2 | 1 | hold |" in page
-    assert "| another fault |" in page
-    assert "99.0" not in page
+    assert reliability.main([str(page)]) == 0
+    text = page.read_text()
+    assert "| a fault | 15.0 | 0.5 | 3.0 | 60 | 2 | 1 | hold |" in text
+    assert "| another fault |" in text
+    assert "99.0" not in text
+    assert "as it was" not in text
+    assert text.startswith("# Reliability\n")
+    assert text.endswith("After.\n")
 
 
-def test_a_rule_that_was_broken_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_rule_that_was_broken_is_named(page: Path) -> None:
     record.write(replace(ONE, broken=["orders-are-terminal"]))
-    reliability.main()
-    assert "| broken: orders-are-terminal |" in capsys.readouterr().out
+    reliability.main([str(page)])
+    assert "| broken: orders-are-terminal |" in page.read_text()
