@@ -7,13 +7,10 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from support.proxied import proxied_platform
-
 from chaos import kinds, schedule
-from chaos.cards import ENVIRONMENT
 from chaos.mutants import MUTANTS
 from chaos.report import BUILD, Report, keep, of_mutant, of_seed, percentile
-from chaos.run import run
+from chaos.run import run_alone
 from chaos.schedule import Round
 from oms_servers.errors import LocalError
 from oms_servers.testing import temporary_folder
@@ -25,7 +22,7 @@ def main() -> int:
     if options.mutant:
         return _hunt(options)
     rounds = _rounds(options)
-    report = _on_its_own(rounds, options)
+    report = _run(rounds, options)
     _show(report)
     keep(report, of_seed(options.seed))
     if report.is_sound:
@@ -43,7 +40,7 @@ def _rounds(options: argparse.Namespace) -> list[Round]:
 
 
 def _shortest(rounds: Sequence[Round], options: argparse.Namespace) -> list[Round]:
-    return schedule.shrink(rounds, lambda some: not _on_its_own(some, options).is_sound)
+    return schedule.shrink(rounds, lambda some: not _run(some, options).is_sound)
 
 
 def _hunt(options: argparse.Namespace) -> int:
@@ -65,25 +62,22 @@ def _hunt(options: argparse.Namespace) -> int:
 def _with_bug(name: str, options: argparse.Namespace) -> Report:
     with temporary_folder() as folder:
         path = os.pathsep.join(filter(None, [str(MUTANTS[name].write(folder)), os.environ.get("PYTHONPATH")]))
-        return _on_its_own(MUTANTS[name].rounds, options, {"PYTHONPATH": path}, until_broken=True)
+        return _run(MUTANTS[name].rounds, options, {"PYTHONPATH": path}, until_broken=True)
 
 
-def _on_its_own(
+def _run(
     rounds: Sequence[Round],
     options: argparse.Namespace,
     environment: Mapping[str, str] = {},
     *,
     until_broken: bool = False,
 ) -> Report:
-    """A run on a platform of its own."""
     began = time.monotonic()
 
     def say(line: str) -> None:
         print(f"chaos: [{time.monotonic() - began:4.0f} s] {line}", flush=True)
 
-    more = {**ENVIRONMENT, **environment}
-    with temporary_folder() as folder, proxied_platform(folder, more, kinds.ON_OWN_DISK) as proxied:
-        return run(proxied, rounds, options.seed, options.rate, say, until_broken=until_broken)
+    return run_alone(rounds, options.seed, options.rate, say, environment, until_broken=until_broken)
 
 
 def _show(report: Report) -> None:

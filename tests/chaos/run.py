@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -11,13 +11,14 @@ from incidents.probe import Probe
 from invariants import Answer, Expected, Sources, check_when_quiet
 from invariants.reading import count_copies, count_dead_letters
 from support.deployment import Deployment
-from support.proxied import ProxiedPlatform
+from support.proxied import ProxiedPlatform, proxied_platform
 
 from chaos import cards, kinds
 from chaos.clients import Clients, Seen
 from chaos.operators import Operators, admin_of
 from chaos.report import Recovery, Report
 from chaos.schedule import LONGEST, Planned, Round
+from oms_servers.testing import temporary_folder
 
 WARM_UP = 10  # accepted orders before the first fault begins
 SETTLED = 300.0  # seconds until every customer is notified: retries pause for up to 60
@@ -27,6 +28,21 @@ _FAILED = """
 SELECT refund.id::text, coalesce(failure, 'nothing'), split_part(card_token, '-', 3)
 FROM refund JOIN orders ON orders.id = order_id WHERE refund.status = 'FAILED'
 """
+
+
+def run_alone(
+    rounds: Sequence[Round],
+    seed: int,
+    rate: float,
+    say: Callable[[str], None],
+    environment: Mapping[str, str] = {},
+    *,
+    until_broken: bool = False,
+) -> Report:
+    """A run on a platform of its own."""
+    more = {**cards.ENVIRONMENT, **environment}
+    with temporary_folder() as folder, proxied_platform(folder, more, kinds.ON_OWN_DISK) as proxied:
+        return run(proxied, rounds, seed, rate, say, until_broken=until_broken)
 
 
 def run(

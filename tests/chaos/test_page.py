@@ -34,7 +34,7 @@ def test_a_run_is_shown_with_how_long_each_fault_took_to_recover_from(written: P
     assert text.count("as it was") == 1
 
 
-def test_a_deliberate_bug_is_shown_with_what_noticed_it_and_one_that_was_not_noticed_stands_out(written: Path) -> None:
+def test_a_deliberate_bug_is_shown_with_what_noticed_it_and_one_that_was_not_noticed_is_marked(written: Path) -> None:
     report.keep(Report(1, 4.0, 90.0, 50, 0, 0, 0, 0.1, RUN.rounds, ["stock-adds-up: x: y"]), report.of_mutant(BUG))
     page.main([str(written)])
     assert f"| {BUG} | stock-adds-up | 1 | 2 | 50 |" in written.read_text()

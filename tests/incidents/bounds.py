@@ -3,7 +3,7 @@ took."""
 
 MARGIN = 10.0  # for a machine that does other things at the same time
 ANSWERED = 5.0 + MARGIN  # until each POST has an answer, a refusal included
-RECOVERED = 60.0  # from the fault's end until a new order is CONFIRMED, and all earlier ones have ended
+RECOVERED = 30.0 + MARGIN  # from the fault's end until a new order is CONFIRMED, and all earlier ones have ended
 SETTLED = 180.0  # until every customer has been notified as well, and nothing is under way: retries pause for up to 60
 STOPPED = 22.0 + MARGIN  # from SIGTERM to the end of the process: it drains for 20
 TAKEN_OVER = 30.0 + MARGIN  # from the moment at which a relay's leader vanished until another leads

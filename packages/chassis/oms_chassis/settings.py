@@ -90,7 +90,7 @@ class Settings(AccessSettings):
         default=None, ge=31, description="for how long what is known of an order is kept once it has ended; for ever"
     )
     job_lease_seconds: float = Field(
-        default=60.0, ge=5, description="until a call whose process died is another worker's to make"
+        default=20.0, ge=5, description="until a call whose process died is another worker's to make"
     )
     dead_letter_days: float = Field(
         default=30.0, gt=0, description="for how long a dead letter can be redriven after its record was given up"

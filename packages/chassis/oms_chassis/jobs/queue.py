@@ -108,7 +108,7 @@ class JobQueue:
     on_redrive: Callable[[Transaction, list[Job]], None] | None = None
     concurrency: int = 8
     max_attempts: int | None = 10
-    lease_seconds: float = 60.0
+    lease_seconds: float = 20.0
     call_seconds: float = 60.0
 
 
