@@ -51,6 +51,7 @@ def healthy_pod(service: str, number: int) -> dict[str, str]:
         series("oms_database_connections", **this, pool="relay"): ONE,
         series("oms_database_connections_in_use", **this, pool="relay"): ONE,
         series("oms_database_oldest_snapshot_transactions", **this): "100x100",
+        series("oms_database_up", **this): "1x10 0x2 1x88",  # one scrape that came at a bad moment
     }
 
 
@@ -231,6 +232,11 @@ CASES = [
         [("OmsJobsDead", {"service": "sms", "queue": "new"})],
     ),
     Case(
+        "calls were given up before the database was away for a moment",
+        {series("oms_jobs_dead", **of_pod("email", number), queue="q"): "2x30 _x10 2x260" for number in (0, 1)},
+        [],
+    ),
+    Case(
         "a call hangs",
         {series("oms_job_call_oldest_seconds", **of_pod("payment"), queue="q"): "0+30x100"},
         [("OmsJobCallHanging", {"service": "payment", "queue": "q"})],
@@ -249,6 +255,11 @@ CASES = [
         "all connections of a pool are in use",
         {series("oms_database_connections_in_use", **of_pod("order"), pool="shared"): "3x100"},
         [("OmsDatabasePoolExhausted", of_pod("order", pool="shared"))],
+    ),
+    Case(
+        "a pod does not reach its database",
+        {series("oms_database_up", **of_pod("payment", 1)): NONE},
+        [("OmsDatabaseAway", of_pod("payment", 1))],
     ),
     Case(
         "somebody reads for a long time",

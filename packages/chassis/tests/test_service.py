@@ -18,6 +18,7 @@ import psycopg
 import pytest
 from fastapi import APIRouter
 from support.chassis import chassis_only, eventually
+from support.network import proxy
 
 from oms_chassis.jobs.queue import Done, JobQueue, NewJob, enqueue
 from oms_chassis.messaging import kafka as kafka_module
@@ -294,6 +295,26 @@ def test_a_service_says_that_it_lives_that_it_is_ready_and_what_it_measures(runn
     for name in ("oms_outbox_pending", "oms_outbox_quarantined", "oms_consumer_running", "oms_relay_leader"):
         assert f"\n{name} " in measured
     eventually(lambda: "oms_consumer_running 1.0" in toy.get("/metrics").text)
+
+
+def test_what_is_read_from_a_database_has_no_value_while_that_is_away(toy: Toy, database_url: str) -> None:
+    """Whether it refuses or says nothing; a number of before would be taken for one of now."""
+
+    def shown() -> tuple[bool, bool]:
+        lines = toy.get("/metrics").text.splitlines()
+        return "oms_database_up 1.0" in lines, any(line.startswith("oms_outbox_pending ") for line in lines)
+
+    with proxy(database_url) as network, started(toy, OMS_DATABASE_URL=network.url(database_url)):
+        eventually(lambda: shown() == (True, True))
+        network.blackhole(new=True)
+        eventually(lambda: shown() == (False, False))
+        network.heal()
+        eventually(lambda: shown() == (True, True))
+        network.refuse()
+        network.cut()
+        eventually(lambda: shown() == (False, False))
+        network.heal()
+        eventually(lambda: shown() == (True, True))
 
 
 def test_a_service_without_http_is_not_ready_before_its_consumer(toy: Toy) -> None:

@@ -5,10 +5,12 @@ from collections.abc import Iterable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from oms_chassis.telemetry.expiring import ExpiringGauge
 from oms_order import ids
 from oms_order.domain import Fact, Order, Status, Step
 from oms_order.refunds import RefundStatus
 
+COUNTED = 30.0  # seconds after which a count says nothing of now: one is made every ten
 _UNTIL_CONFIRMED = (0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 
 
@@ -28,13 +30,18 @@ class OrderMetrics:
         self.unknown = Counter(
             "oms_unknown_order_events_total", "Events about orders that there are not", ["fact"], registry=registry
         )
-        self.unfinished = Gauge(
-            "oms_orders_unfinished", "Orders under way, by the step that comes next", ["step"], registry=registry
+        self.unfinished = ExpiringGauge(
+            "oms_orders_unfinished",
+            "Orders under way, by the step that comes next",
+            ["step"],
+            seconds=COUNTED,
+            registry=registry,
         )
-        self.stuck = Gauge(
+        self.stuck = ExpiringGauge(
             "oms_orders_stuck",
             "Orders whose status has not changed for too long, by the step that comes next",
             ["step"],
+            seconds=COUNTED,
             registry=registry,
         )
         self.catalogue_age = Gauge(
@@ -51,9 +58,10 @@ class OrderMetrics:
             ["status"],
             registry=registry,
         )
-        self.refunds_stuck = Gauge(
+        self.refunds_stuck = ExpiringGauge(
             "oms_refunds_stuck",
             "Refunds of confirmed orders that have waited too long for an outcome",
+            seconds=COUNTED,
             registry=registry,
         )
         self.waiting = Gauge("oms_orders_waiting", "Orders that wait to be written", registry=registry)

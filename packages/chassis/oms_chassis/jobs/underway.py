@@ -10,12 +10,12 @@ log = logger(__name__)
 
 
 class CallsUnderWay:
-    """Begun and ended by the threads that call, measured by the worker's."""
+    """Begun and ended by the threads that call, looked through by the worker's."""
 
     def __init__(self, job_queue: JobQueue, metrics: Metrics) -> None:
         self._job_queue = job_queue
-        self._oldest = metrics.call_oldest.labels(job_queue.name)
         self._since: dict[str, float] = {}
+        metrics.call_oldest.labels(job_queue.name).set_function(lambda: max(self._ages().values(), default=0.0))
         self._reported: set[str] = set()
 
     def begin(self, job: Job) -> None:
@@ -26,12 +26,13 @@ class CallsUnderWay:
         """It is over."""
         self._since.pop(job.id, None)
 
-    def measure(self) -> None:
-        """Bring the gauge up to date, and report each call once that takes longer than the queue's calls should."""
-        now = time.monotonic()
-        ages = {job_id: now - since for job_id, since in list(self._since.items())}
-        self._oldest.set(max(ages.values(), default=0.0))
-        overdue = {job_id for job_id, age in ages.items() if age > self._job_queue.call_seconds}
+    def report(self) -> None:
+        """Report each call once that takes longer than the queue's calls should."""
+        overdue = {job_id for job_id, age in self._ages().items() if age > self._job_queue.call_seconds}
         for _ in overdue - self._reported:
             log.warning("call_overdue", queue=self._job_queue.name, seconds=self._job_queue.call_seconds)
         self._reported = overdue
+
+    def _ages(self) -> dict[str, float]:
+        now = time.monotonic()
+        return {job_id: now - since for job_id, since in list(self._since.items())}

@@ -86,7 +86,7 @@ class Worker:
         if self._stopping.is_set() or self._breaker.is_open:
             self._give_back()
         self._collect()
-        self._under_way.measure()
+        self._under_way.report()
         self._renew()  # before the claim, which could otherwise take what is flying here
         settled = len(self._landed)
         self._settlement.settle(self._landed)

@@ -73,7 +73,6 @@ class Relay:
             beat()
             if self._stopping.wait(0.5):
                 return
-        self._metrics.relay_leader.set(1)
         try:
             self._send_all(connection)
         finally:
@@ -83,6 +82,7 @@ class Relay:
         idle = QUICK
         while True:
             beat()
+            self._metrics.relay_leader.set(1)
             last, began = self._stopping.is_set(), time.monotonic()
             self._wake.clear()
             sent = self.send_batch(connection)

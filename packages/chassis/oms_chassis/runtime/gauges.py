@@ -44,7 +44,7 @@ def measure_pools(database: Database, metrics: Metrics) -> None:
 
 
 def refresh(database: Database, metrics: Metrics, job_queues: Sequence[JobQueue]) -> None:
-    """Bring the gauges up to date; while the database is away they keep their last values."""
+    """Bring the gauges up to date; while the database is away they expire."""
     measure_pools(database, metrics)
     try:
         snapshot = database.execute(_SNAPSHOT)[0].transactions
@@ -52,7 +52,9 @@ def refresh(database: Database, metrics: Metrics, job_queues: Sequence[JobQueue]
         quarantined = database.execute(_QUARANTINED, most=MOST)[0].rows
         jobs = database.execute(_JOBS, most=MOST, queues=[job_queue.name for job_queue in job_queues])
     except SQLAlchemyError:
+        metrics.database_up.set(0)
         return
+    metrics.database_up.set(1)
     metrics.oldest_snapshot.set(snapshot)
     metrics.outbox_pending.set(outbox.pending)
     metrics.outbox_oldest.set(outbox.oldest)

@@ -5,6 +5,12 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
 from prometheus_client.registry import Collector
 
+from oms_chassis.telemetry.expiring import ExpiringGauge
+
+# Seconds after which what was read from the database says nothing of now: it is read for each scrape.
+READ = 3.0
+# Seconds after which a loop that has set nothing hangs: longer than its turn takes, and its pauses.
+TURN = 60.0
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -37,8 +43,12 @@ class Metrics:
         )
 
     def _consumer(self, registry: CollectorRegistry) -> None:
-        self.lag = Gauge(
-            "oms_consumer_lag", "Records not yet read, by partition", ["topic", "partition"], registry=registry
+        self.lag = ExpiringGauge(
+            "oms_consumer_lag",
+            "Records not yet read, by partition",
+            ["topic", "partition"],
+            seconds=TURN,
+            registry=registry,
         )
         self.batches = Histogram(
             "oms_consumer_batch_seconds", "Time to process one batch", buckets=_FAST, registry=registry
@@ -49,8 +59,12 @@ class Metrics:
         self.dead_letters = Counter(
             "oms_dead_letters_total", "Messages that no retry could save", ["topic"], registry=registry
         )
-        self.consumer_running = Gauge(
-            "oms_consumer_running", "1 while the consumer has its partitions", registry=registry
+        self.consumer_running = ExpiringGauge(
+            "oms_consumer_running",
+            "1 while the consumer has its partitions",
+            seconds=TURN,
+            otherwise=0.0,
+            registry=registry,
         )
         self.consumer_paused = Gauge(
             "oms_consumer_paused",
@@ -69,29 +83,46 @@ class Metrics:
         )
 
     def _outbox(self, registry: CollectorRegistry) -> None:
-        self.outbox_pending = Gauge(
-            "oms_outbox_pending", "Events waiting to be sent, counted up to 10,000", registry=registry
+        self.outbox_pending = ExpiringGauge(
+            "oms_outbox_pending", "Events waiting to be sent, counted up to 10,000", seconds=READ, registry=registry
         )
-        self.outbox_oldest = Gauge(
-            "oms_outbox_oldest_seconds", "Age of the oldest event that waits to be sent", registry=registry
+        self.outbox_oldest = ExpiringGauge(
+            "oms_outbox_oldest_seconds",
+            "Age of the oldest event that waits to be sent",
+            seconds=READ,
+            registry=registry,
         )
         self.relayed = Counter("oms_relay_events_total", "Events sent", ["topic"], registry=registry)
         self.quarantined = Counter(
             "oms_outbox_quarantined_total", "Events that no broker takes", ["topic"], registry=registry
         )
-        self.quarantine = Gauge("oms_outbox_quarantined", "Events in quarantine", registry=None)
+        self.quarantine = ExpiringGauge("oms_outbox_quarantined", "Events in quarantine", seconds=READ, registry=None)
         registry.register(_Unchecked(self.quarantine))
-        self.relay_leader = Gauge("oms_relay_leader", "1 in the replica whose relay sends", registry=registry)
+        self.relay_leader = ExpiringGauge(
+            "oms_relay_leader", "1 in the replica whose relay sends", seconds=TURN, otherwise=0.0, registry=registry
+        )
 
     def _jobs(self, registry: CollectorRegistry) -> None:
-        self.jobs_pending = Gauge(
-            "oms_jobs_pending", "Calls to the outside to be made, counted up to 10,000", ["queue"], registry=registry
+        self.jobs_pending = ExpiringGauge(
+            "oms_jobs_pending",
+            "Calls to the outside to be made, counted up to 10,000",
+            ["queue"],
+            seconds=READ,
+            registry=registry,
         )
-        self.jobs_oldest = Gauge(
-            "oms_jobs_oldest_seconds", "How long the oldest call that is due has been due", ["queue"], registry=registry
+        self.jobs_oldest = ExpiringGauge(
+            "oms_jobs_oldest_seconds",
+            "How long the oldest call that is due has been due",
+            ["queue"],
+            seconds=READ,
+            registry=registry,
         )
-        self.jobs_dead = Gauge(
-            "oms_jobs_dead", "Calls to the outside that were given up, and are kept", ["queue"], registry=registry
+        self.jobs_dead = ExpiringGauge(
+            "oms_jobs_dead",
+            "Calls to the outside that were given up, and are kept",
+            ["queue"],
+            seconds=READ,
+            registry=registry,
         )
         self.queue_paused = Gauge(
             "oms_job_queue_paused",
@@ -122,9 +153,17 @@ class Metrics:
         self.pool_in_use = Gauge(
             "oms_database_connections_in_use", "Connections of a pool that are in use", ["pool"], registry=registry
         )
-        self.oldest_snapshot = Gauge(
+        self.oldest_snapshot = ExpiringGauge(
             "oms_database_oldest_snapshot_transactions",
             "How many transactions ago the oldest transaction began that goes on: nothing since is vacuumed",
+            seconds=READ,
+            registry=registry,
+        )
+        self.database_up = ExpiringGauge(
+            "oms_database_up",
+            "1 if the database could be asked for this scrape; what is read from it has no values else",
+            seconds=READ,
+            otherwise=0.0,
             registry=registry,
         )
         self.task_failures = Counter(
