@@ -1,5 +1,6 @@
 """Readiness by its conditions."""
 
+import pytest
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
@@ -29,3 +30,27 @@ def test_the_internal_port_serves_the_asyncapi_document_of_its_service(database:
     answer = TestClient(app).get("/asyncapi.json")
     assert answer.headers["content-type"] == "application/json"
     assert answer.json() == asyncapi.application("payment")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 404),
+        ("GET", "/nothing", 404),
+        ("GET", "/livez/", 404),  # and no redirect to an address made of the Host header
+        ("GET", "/admin", 404),
+        ("GET", "/admin/audit", 404),  # without a token there is no admin API
+        ("POST", "/metrics", 405),
+        ("DELETE", "/readyz", 405),
+    ],
+)
+def test_what_the_internal_port_does_not_have_is_a_problem_as_at_the_public_one(
+    database: Database, method: str, path: str, status: int
+) -> None:
+    app = internal_app("payment", Health(database, {}), CollectorRegistry(), lambda: None)
+    answer = TestClient(app).request(method, path, follow_redirects=False)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert answer.json()["status"] == status
+    assert answer.headers.get("allow") == ("GET, HEAD, OPTIONS" if status == 405 else None)
+    if status == 405:
+        assert TestClient(app).options(path).headers["allow"] == answer.headers["allow"]

@@ -16,7 +16,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from oms_chassis.db import Database
-from oms_chassis.http.errors import Failsafe
+from oms_chassis.http.errors import HANDLERS, Failsafe
+from oms_chassis.http.messages import Messages
 from oms_contracts import asyncapi
 
 T = TypeVar("T")
@@ -100,7 +101,12 @@ def internal_app(
     pages = {"/livez": livez, "/readyz": readyz, "/metrics": metrics, "/asyncapi.json": events}
     routes = [Route(path, page) for path, page in pages.items()]
     below = [Middleware(Below, prefix="/admin/", app_below=admin)] if admin is not None else []
-    return Starlette(routes=routes, middleware=[Middleware(Failsafe), *below])
+    methods = Middleware(Messages, routes=routes)
+    app = Starlette(
+        routes=routes, middleware=[Middleware(Failsafe), *below, methods], exception_handlers=dict(HANDLERS)
+    )
+    app.router.redirect_slashes = False  # as at the public port
+    return app
 
 
 class Below:
