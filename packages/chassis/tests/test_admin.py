@@ -123,6 +123,7 @@ def test_a_dry_run_answers_like_the_act_and_changes_nothing(client: TestClient, 
         ({"OMS-Operator": "%00"}, "OMS-Operator"),
         ({"OMS-Reason": "a" * 501}, "OMS-Reason"),
         ({"OMS-Reason": "asked by ann@example.com"}, "OMS-Reason"),
+        ({"OMS-Reason": "asked%20by%20%2B94%2076%20222%201111"}, "OMS-Reason"),
         ({"OMS-Reason": "paid%20by%204111%201111%201111%201111"}, "OMS-Reason"),
     ],
 )

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Path, Response
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 from sqlalchemy import Row
 
-from oms_chassis.admin import paging
+from oms_chassis.admin import contacts, paging
 from oms_chassis.admin.acts import Act
 from oms_chassis.admin.jobs import JobView
 from oms_chassis.admin.paging import PREFIX, Cursor, Limit, Text
@@ -89,9 +89,9 @@ class Resolution(Body):
 
     @field_validator("reference")
     @classmethod
-    def _holds_no_address(cls, reference: str | None) -> str | None:
-        if reference is not None and "@" in reference:
-            raise ValueError("is kept for good: it must hold no address of a customer")
+    def _holds_no_contact(cls, reference: str | None) -> str | None:
+        if reference is not None and contacts.is_certain(reference):
+            raise ValueError(contacts.MESSAGE)
         return reference
 
     @model_validator(mode="after")

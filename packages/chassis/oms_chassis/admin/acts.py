@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from fastapi import Depends, Header
 
-from oms_chassis.admin import audit
+from oms_chassis.admin import audit, contacts
 from oms_chassis.db import Database, Transaction
 from oms_chassis.http import cardnumbers
 from oms_chassis.http.problems import InvalidRequest
@@ -63,8 +63,10 @@ class OperatorAct:
         before: Mapping[str, Any] | None = None,
         after: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write the act into the audit log. `before` and `after` hold states and ids, and nothing of a customer's."""
-        entry = audit.Entry(self.operator, action, subject, self.reason, before, after)
+        """Write the act into the audit log. `before` and `after` hold states and ids, and nothing of a customer's:
+        what looks like it all the same is masked."""
+        kept = [None if state is None else contacts.without(state) for state in (before, after)]
+        entry = audit.Entry(self.operator, action, contacts.without(subject), self.reason, *kept)
         audit.record(transaction, [entry])
 
 
@@ -78,8 +80,8 @@ async def _act(
     if not who:
         raise InvalidRequest((OPERATOR, "must name who acts"))
     why = _text(REASON, reason, REASON_LENGTH)
-    if why and "@" in why:
-        raise InvalidRequest((REASON, "is kept for good: it must hold no address of a customer"))
+    if contacts.found_in(why):
+        raise InvalidRequest((REASON, contacts.MESSAGE))
     return OperatorAct(who, why or None, dry_run)
 
 
