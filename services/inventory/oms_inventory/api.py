@@ -17,7 +17,7 @@ from oms_chassis.http.strictness import RepeatedField, UnsupportedMediaType
 from oms_inventory import catalogue
 from oms_inventory.conditions import Conditions, tag
 from oms_inventory.problems import IdempotencyKeyReused, ItemChanged, ItemExists, ItemNotFound
-from oms_inventory.schemas import IdText, ItemBody, ItemView, RestockBody
+from oms_inventory.schemas import IdText, ItemBody, ItemView, NewId, RestockBody
 from oms_inventory.settings import InventorySettings
 
 router = APIRouter(tags=["items"])
@@ -88,7 +88,7 @@ def put_item(
     database: Database,
     settings: Settings,
     response: Response,
-    item_id: ItemId,
+    item_id: Annotated[NewId, Path()],
     body: ItemBody,
     if_match: Match = None,
     if_none_match: NoneMatch = None,

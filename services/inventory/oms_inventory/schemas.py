@@ -11,8 +11,14 @@ from oms_chassis.http import cardnumbers
 from oms_chassis.http.bodies import PRINTABLE, Body, View, visible
 
 IdText = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=PRINTABLE), AfterValidator(visible)]
-Reason = Annotated[Name, AfterValidator(cardnumbers.without)]
+NewId = Annotated[IdText, AfterValidator(cardnumbers.without_in_id)]  # those that are there are found whatever they are
+# It is copied into orders, events and messages.
+Text = Annotated[
+    str,
+    Field(min_length=1, max_length=200, pattern=PRINTABLE),
+    AfterValidator(visible),
+    AfterValidator(cardnumbers.without),
+]
 Price = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Quantity = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
@@ -26,7 +32,7 @@ def _not_zero(value: int) -> int:
 class ItemBody(Body):
     """PUT /items/{id}. `onHand` is the stock that a new item begins with; restocking changes it afterwards."""
 
-    name: Name
+    name: Text
     unit_price: Price
     on_hand: Quantity | None = None
 
@@ -34,14 +40,14 @@ class ItemBody(Body):
 class CatalogueItem(ItemBody):
     """An entry of OMS_CATALOGUE."""
 
-    id: IdText
+    id: NewId
 
 
 class RestockBody(Body):
     """POST /items/{id}/restock."""
 
     quantity: Annotated[int, Field(ge=1, le=1_000_000_000)]
-    reason: Reason | None = None
+    reason: Text | None = None
 
 
 class CorrectBody(Body):
@@ -52,7 +58,7 @@ class CorrectBody(Body):
         Field(ge=-1_000_000_000, le=1_000_000_000, json_schema_extra={"not": {"const": 0}}),
         AfterValidator(_not_zero),
     ]
-    reason: Reason
+    reason: Text
 
 
 class MovementView(View):

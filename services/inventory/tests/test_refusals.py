@@ -49,6 +49,8 @@ WRONG: dict[str, list[Any]] = {
         "bell\x07",
         "\x7f",
         "\u200b\u3164",
+        "for 4242 4242 4242 4242",
+        "4242424242424242",
     ],
     "unitPrice": [None, 0, -4913, 24.13, 2500.0, "2500", True, 1_000_000_001, 10**40, [2500]],
     "onHand": [-4913, 24.13, 2500.0, "2500", True, 1_000_000_001, 10**40, {"n": 1}],
@@ -62,6 +64,17 @@ def test_a_wrong_value_is_refused(
 ) -> None:
     assert refused(client.put(f"/items/{item}", json={**BODY, field: value}), field, value)
     assert unchanged(database)
+
+
+@pytest.mark.parametrize("item", ["4242424242424242", "SKU-378282246310005"])
+def test_a_new_id_that_holds_a_card_number_is_refused(client: httpx.Client, database: Database, item: str) -> None:
+    assert refused(client.put(f"/items/{item}", json=BODY), "item_id", item)
+    assert unchanged(database)
+
+
+def test_the_number_of_an_article_is_an_id_whatever_its_digits_come_to(client: httpx.Client) -> None:
+    for gtin in ("4006381000093", "36412345000082"):  # their digits come to what a card's do
+        assert client.put(f"/items/{gtin}", json={**BODY, "name": "A kettle"}).status_code == 201
 
 
 @pytest.mark.parametrize("field", ["name", "unitPrice"])

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
-from pydantic import AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field
 from sqlalchemy import Row
 
 from oms_chassis.admin import paging
@@ -12,7 +12,7 @@ from oms_chassis.admin.acts import Act
 from oms_chassis.admin.paging import PREFIX, Cursor, Limit, Text
 from oms_chassis.admin.problems import KeyExists, NoSuchKey
 from oms_chassis.admin.service import Administered
-from oms_chassis.http import pages
+from oms_chassis.http import cardnumbers, pages
 from oms_chassis.http.bodies import Body, View
 from oms_chassis.http.identity import keystore
 from oms_chassis.http.identity.keystore import KeyRow
@@ -27,7 +27,9 @@ class KeyBody(Body):
     """PUT /admin/keys/{id}. The subject is shown in logs: it is no address and no number of anybody's."""
 
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    subject: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:|-]{0,63}$")]
+    subject: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:|-]{0,63}$"), AfterValidator(cardnumbers.without_in_id)
+    ]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=20)]
     expires_at: Annotated[AwareDatetime, Field(strict=False)] | None = None
 

@@ -38,15 +38,25 @@ def without(text: str) -> str:
     return text
 
 
-def found_in(text: str) -> bool:
-    """Whether there is a card number in a text."""
-    if len(text) < SHORTEST:
+def without_in_id(text: str) -> str:
+    """An id that holds no card number. The numbers of articles (GTIN) have up to 14 digits, and their own check digit,
+    so that some of them are card numbers of that length, too: they may be ids. Raises PydanticCustomError."""
+    if found_in(text, 15):
+        raise PydanticCustomError("bad-text", MESSAGE)
+    return text
+
+
+def found_in(text: str, shortest: int = SHORTEST) -> bool:
+    """Whether there is a card number of at least so many digits in a text."""
+    if len(text) < shortest:
         return False
     plain = text if text.isascii() else pasted.plain(text)
-    return any(_is_one(found[0]) for form in _WRITTEN for found in form.finditer(plain))
+    return any(_is_one(found[0], shortest) for form in _WRITTEN for found in form.finditer(plain))
 
 
-def _is_one(written: str) -> bool:
+def _is_one(written: str, shortest: int) -> bool:
     digits = [int(one) for one in written if one.isdecimal()]
+    if len(digits) < shortest:
+        return False
     doubled = [sum(divmod(2 * digit, 10)) for digit in digits[-2::-2]]
     return _ISSUED.fullmatch("".join(map(str, digits))) is not None and (sum(doubled) + sum(digits[-1::-2])) % 10 == 0
