@@ -69,6 +69,7 @@ Looks = Annotated[Caller, Depends(Needs("orders:read"))]
         problems.IdempotencyKeyReused,
         problems.Busy,
         problems.CatalogueEmpty,
+        problems.CatalogueIncomplete,
         Unavailable,
         OutcomeUnknown,
     ),

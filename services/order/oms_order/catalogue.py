@@ -3,6 +3,9 @@
 A row gets its time when its statement runs, and is seen when its transaction is committed, which may be later than
 rows with later times. So each look goes back, from the database's present, by as long as a transaction can take; and
 all items are compared by their versions every few minutes, whatever the times say.
+
+The items of a new installation come one after the other, and nobody says which is the last. As long as they come, an
+item that is not known is no reason to refuse an order for good.
 """
 
 import time
@@ -13,7 +16,7 @@ from oms_chassis.db import Database, Rows
 from oms_chassis.http.deadlines import within
 from oms_chassis.telemetry.logs import logger
 from oms_order.metrics import OrderMetrics
-from oms_order.problems import CatalogueEmpty
+from oms_order.problems import CatalogueEmpty, CatalogueIncomplete
 from oms_order.repository import items
 
 log = logger(__name__)
@@ -21,6 +24,7 @@ log = logger(__name__)
 CHUNK = 5_000  # rows that one statement returns
 LEAST = 60.0  # seconds that a look goes back at least
 RECONCILE = 300.0  # seconds between two comparisons of all items
+QUIET, LONGEST = 5.0, 60.0  # seconds without news after which no first items come, and since the first at most
 SHARE = 9.0  # times as long as it took, a look is not repeated: looking takes a tenth of the time at most
 
 
@@ -54,21 +58,20 @@ class Catalogue:
         limits = database.limits
         self._window = max(LEAST, limits.statement + limits.lock + limits.idle_in_transaction)
         self._read_at, self._compared_at = time.monotonic(), float("-inf")
-        self._is_reported = False
+        self._is_reported = self._has_settled = False
+        self._asked_since: float | None = None
         self.items: dict[str, CatalogueItem] = {}
         metrics.catalogue_items.set_function(lambda: len(self.items))
         metrics.catalogue_age.set_function(lambda: time.monotonic() - self._read_at)
 
     async def find(self, ids: Iterable[str], seconds: float = 5.0) -> dict[str, CatalogueItem]:
-        """The items of these ids, as far as there are any. Raises CatalogueEmpty while there is none at all, and
-        TimeoutError if the database does not say so in time."""
+        """The items of these ids, as far as there are any. Raises CatalogueEmpty while there is none at all,
+        CatalogueIncomplete if one is missing while they have only begun to come, and TimeoutError if the database does
+        not say so in time."""
         wanted = list(ids)
         missing = [id_ for id_ in wanted if id_ not in self.items]
         if missing:
-            found = await within(seconds, self._look_up, missing)
-            if found is None:
-                raise self._empty()
-            self._update(found)
+            self._update(await within(seconds, self._look_up, missing))
         return {id_: self.items[id_] for id_ in wanted if id_ in self.items}
 
     def refresh(self) -> float:
@@ -84,12 +87,24 @@ class Catalogue:
         self._read_at = began
         return max(self._every, SHARE * (time.monotonic() - began))
 
-    def _look_up(self, ids: Sequence[str]) -> Rows | None:
-        """The items of these ids; None if there are no items at all. That is asked first: what comes meanwhile is then
-        found."""
+    def _look_up(self, ids: Sequence[str]) -> Rows:
+        """The items of these ids. Whether there are items at all, and all of them, is asked first: what comes meanwhile
+        is then found."""
         if not self.items and not items.are_there(self._reads):
-            return None
-        return items.named(self._reads, ids)
+            raise self._empty()
+        is_complete = self._is_complete()
+        found = items.named(self._reads, ids)
+        if len(found) < len(ids) and not is_complete:
+            raise CatalogueIncomplete
+        return found
+
+    def _is_complete(self) -> bool:
+        """Whether the first items have come, as far as can be known; in the end yes where items change all the time."""
+        now = time.monotonic()
+        self._asked_since = self._asked_since or now
+        if not self._has_settled:
+            self._has_settled = now - self._asked_since > LONGEST or items.have_settled(self._reads, QUIET, LONGEST)
+        return self._has_settled
 
     def _empty(self) -> CatalogueEmpty:
         if not self._is_reported:

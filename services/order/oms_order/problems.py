@@ -66,6 +66,14 @@ class CatalogueEmpty(Problem):
     headers: Mapping[str, str] = {"Retry-After": "1"}
 
 
+class CatalogueIncomplete(Problem):
+    """An item is not known, and items have only begun to come from the inventory, as in the first seconds of a new
+    installation: nothing was stored, and the same order may be sent again after Retry-After."""
+
+    status, kind, title = 503, "catalogue-incomplete", "An item is not known, and perhaps only not yet"
+    headers: Mapping[str, str] = {"Retry-After": "1"}
+
+
 class OutOfStock(Problem):
     """The catalogue says that an item is sold out; nothing was charged. The same order may be sent again later."""
 

@@ -73,6 +73,7 @@ def database(migrated_url: str) -> Iterator[Database]:
         for n in range(1, 6)
     ]
     deliver(database, update_catalogue, [ITEM_UPDATED.event(item, item.item_id) for item in items])
+    database.execute("UPDATE item SET seen_at = now() - interval '1 hour'")  # it is no new installation
     yield database
     database.dispose()
 

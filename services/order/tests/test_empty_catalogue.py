@@ -1,4 +1,4 @@
-"""Before the first item has come, nobody knows which items there are: orders are asked to come again."""
+"""Before the first items have come, nobody knows which items there are: orders are asked to come again."""
 
 from collections.abc import Callable
 from typing import Any
@@ -41,8 +41,35 @@ def test_an_order_that_comes_before_the_first_item_is_asked_to_come_again(servic
     assert service.client.post("/order", json=body, headers=KEY).status_code == 202
 
 
-def test_once_there_is_an_item_those_that_are_unknown_are_named(service: Any, body: dict[str, Any]) -> None:
+def test_an_item_that_comes_later_than_the_first_is_waited_for(service: Any, body: dict[str, Any]) -> None:
     fill(service, "another")
+    refused = service.client.post("/order", json=body, headers=KEY)
+    assert kind(refused) == (503, "/problems/catalogue-incomplete")
+    assert int(refused.headers["retry-after"]) > 0
+    assert [service.rows(table) for table in ("orders", "outbox", "idempotency")] == [0, 0, 0]
+    fill(service)
+    assert service.client.post("/order", json=body, headers=KEY).status_code == 202
+
+
+@pytest.mark.parametrize(
+    "since", ["now() - interval '6 s'", "now() - CASE id WHEN 'first' THEN interval '61 s' ELSE interval '0' END"]
+)
+def test_once_they_have_come_those_that_are_unknown_are_named(service: Any, body: dict[str, Any], since: str) -> None:
+    """They have if none came for a while, or if the first came long ago: items also change later."""
+    for item_id in ("first", "another"):
+        fill(service, item_id)
+    service.database.execute(f"UPDATE item SET seen_at = {since}")
+    assert kind(service.client.post("/order", json=body)) == (422, "/problems/unknown-item")
+    fill(service, "a-third")
+    assert kind(service.client.post("/order", json=body)) == (422, "/problems/unknown-item")
+
+
+def test_where_items_change_all_the_time_those_that_are_unknown_are_named_nevertheless(
+    service: Any, body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(service, "another")
+    assert service.client.post("/order", json=body).status_code == 503
+    monkeypatch.setattr("oms_order.catalogue.LONGEST", 0.0)
     assert kind(service.client.post("/order", json=body)) == (422, "/problems/unknown-item")
 
 
@@ -71,5 +98,5 @@ def test_an_operator_sees_why_orders_of_a_shop_without_items_are_refused(service
 
 def test_the_document_says_so(service: Any) -> None:
     responses = service.client.get("/openapi.json").json()["paths"]["/order"]["post"]["responses"]
-    assert "`catalogue-empty`" in responses["503"]["description"]
+    assert all(f"`catalogue-{kind}`" in responses["503"]["description"] for kind in ("empty", "incomplete"))
     assert "Retry-After" in responses["503"]["headers"]

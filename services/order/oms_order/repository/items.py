@@ -13,6 +13,10 @@ SELECT id, version FROM item WHERE seen_at > now() - make_interval(secs => %(bac
 """
 _ALL = "SELECT id, version FROM item WHERE id > %(after)s ORDER BY id LIMIT %(limit)s"
 _ANY = "SELECT EXISTS (SELECT FROM item) AS found"
+_SETTLED = """
+SELECT max(seen_at) < now() - make_interval(secs => %(quiet)s)
+    OR min(seen_at) < now() - make_interval(secs => %(longest)s) AS settled FROM item
+"""
 _NAMED = f"SELECT {names(ItemRow)} FROM item WHERE id = ANY(%(ids)s)"
 _NEWEST = "SELECT coalesce(max(version), 0) AS version FROM item"
 _UPDATE = f"""
@@ -38,6 +42,11 @@ def named(database: Database, ids: Sequence[str]) -> Rows:
 def are_there(database: Database) -> bool:
     """Whether there is any item."""
     return bool(database.execute(_ANY)[0].found)
+
+
+def have_settled(database: Database, quiet: float, longest: float) -> bool:
+    """Whether nothing has come for `quiet` seconds, or something `longest` seconds ago."""
+    return bool(database.execute(_SETTLED, quiet=quiet, longest=longest)[0].settled)
 
 
 def recent(database: Database, back: float, limit: int) -> Rows:
