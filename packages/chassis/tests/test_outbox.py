@@ -1,7 +1,7 @@
 """The outbox and its relay."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -110,6 +110,29 @@ def test_stopping_sends_what_is_still_there(database: Database, metrics: Metrics
     relay.stop()
     relay.run()
     assert _sent(stream) == [b"last"]
+
+
+def test_stopping_does_not_wait_for_what_others_go_on_to_put_in(database: Database, metrics: Metrics) -> None:
+    """What comes after the stop is the next leader's to send: else one that is to go would be held for good."""
+
+    class Busy(MemoryStream):
+        """While these are sent, another replica takes an order."""
+
+        def send(self, records: Sequence[Outgoing]) -> None:
+            super().send(records)
+            _put(database, "of another replica")
+
+    stream = Busy()
+    _put(database, "before")
+    relay = Relay(database, stream, metrics)
+    relay.stop()
+    leading = threading.Thread(target=relay.run, daemon=True)
+    leading.start()
+    leading.join(10)
+    is_over = not leading.is_alive()
+    stream.limit = -1  # it ends in any case: nothing is taken any more
+    assert is_over
+    assert _sent(stream) == [b"before"]
 
 
 def test_a_raw_record_keeps_its_bytes_its_headers_and_its_missing_key(database: Database, metrics: Metrics) -> None:

@@ -116,6 +116,11 @@ def next_rows(connection: Connection, without: Sequence[str]) -> Rows:
     return execute(connection, _NEXT, {"without": list(without), "batch": BATCH, "bytes": BATCH_BYTES})
 
 
+def newest(connection: Connection) -> int:
+    """The id of the newest row; 0 if there is none."""
+    return int(execute(connection, "SELECT coalesce(max(id), 0) AS id FROM outbox", {})[0].id)
+
+
 def delete(connection: Connection, ids: Sequence[int]) -> None:
     """Forget rows that were sent."""
     execute(connection, "DELETE FROM outbox WHERE id = ANY(%(ids)s)", {"ids": list(ids)})

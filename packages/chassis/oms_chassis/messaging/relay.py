@@ -44,6 +44,7 @@ class Relay:
         self._stopping, self._pace = threading.Event(), Pace()
         self._refused: dict[str, float] = {}  # topics, and when to try them again
         self._acknowledged: list[int] = []  # rows that were sent, and are not deleted yet
+        self._looked_until = 0  # the last row that was looked at
         for topic in topics:
             metrics.relayed.labels(topic)
             metrics.quarantined.labels(topic)
@@ -64,7 +65,7 @@ class Relay:
                 return
 
     def stop(self) -> None:
-        """Send what is there once more, then return from run."""
+        """Send what is there, then return from run."""
         self._stopping.set()
         self._wake.set()
 
@@ -79,17 +80,19 @@ class Relay:
             _unlock(connection)
 
     def _send_all(self, connection: Connection) -> None:
-        idle = QUICK
+        idle, end = QUICK, None
         while True:
             beat()
             self._metrics.relay_leader.set(1)
-            last, began = self._stopping.is_set(), time.monotonic()
+            began = time.monotonic()
+            if end is None and self._stopping.is_set():
+                end = outbox.newest(connection)  # what comes from now on is the next leader's to send
             self._wake.clear()
             sent = self.send_batch(connection)
+            if end is not None and (not sent or self._looked_until >= end):
+                return
             if sent == BATCH:
                 continue
-            if last and not sent:
-                return
             if sent:
                 idle = QUICK
                 self._stopping.wait(self._pace.pause(began))
@@ -101,6 +104,7 @@ class Relay:
         """Send up to 500 events and delete them; how many there were to send."""
         self._forget(connection)
         rows = outbox.next_rows(connection, self._refusing())
+        self._looked_until = rows[-1].id if rows else self._looked_until
         try:
             self._send_or_halve(connection, rows)
         except TopicRefused as refusal:
