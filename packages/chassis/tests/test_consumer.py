@@ -131,6 +131,16 @@ def test_a_dead_letter_that_is_delivered_again_is_buried_once(database: Database
     assert len(dead(database)) == 1
 
 
+def test_a_topic_that_was_made_again_has_dead_letters_at_the_places_of_the_old_one(
+    database: Database, metrics: Metrics
+) -> None:
+    for value in (b"no event", b"no event, either"):
+        stream = MemoryStream()
+        stream.send([Outgoing(ITEM_UPDATED.name, b"key", value)])
+        consumer(database, stream, metrics).work(stream.poll(0))
+    assert [record.value for record in dead(database)] == [b"no event", b"no event, either"]
+
+
 def test_a_record_that_recovers_is_no_dead_letter(database: Database, metrics: Metrics) -> None:
     failures = iter([LookupError(), LookupError()])
 

@@ -5,6 +5,7 @@ are too large are replaced, and a header says so.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from hashlib import blake2b
 from typing import NamedTuple
 
 from oms_chassis.db import Database
@@ -106,8 +107,10 @@ def letter(service: str, record: Record, error: BaseException) -> Outgoing:
 
 
 def identity(record: Record) -> str:
-    """A name for the record itself, for one whose event id cannot be read."""
-    return f"dead:{record.topic}:{record.partition}:{record.offset}"
+    """A name for the record itself, for one whose event id cannot be read. What it holds is a part of it: a topic that
+    was deleted and made again begins anew with its offsets."""
+    held = b"%d %b %b" % (len(record.key or b""), record.key or b"", record.value or b"")
+    return f"dead:{record.topic}:{record.partition}:{record.offset}:{blake2b(held, digest_size=8).hexdigest()}"
 
 
 def _fitting(record: Record) -> tuple[bytes | None, bytes | None, Headers]:
