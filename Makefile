@@ -40,9 +40,10 @@ lint: setup ## format, lint, types, imports, contracts, sizes, documentation: wh
 format: setup ## format the code, and fix what can be fixed automatically
 	@.venv/bin/ruff check --fix --quiet . ; .venv/bin/ruff format .
 
-contracts: setup ## write the JSON Schemas, the AsyncAPI document, and the graphs and state machines in the documentation
+contracts: setup ## write the JSON Schemas, the AsyncAPI document, and what the documentation has of graphs, states and problems
 	@.venv/bin/python -m oms_contracts
 	@.venv/bin/python -m scripts.state_machine
+	@.venv/bin/python -m scripts.problems
 
 structure: setup ## print how the code hangs together: import circles, floors, lengths, old words
 	@.venv/bin/python -m scripts.structure

@@ -25,6 +25,7 @@ for folder in packages/*/tests services/*/tests; do check "mypy $folder" mypy --
 check "imports" python scripts/imports.py
 check "contracts" python -m oms_contracts --check
 check "state machines" python -m scripts.state_machine --check
+check "problems" python -m scripts.problems --check
 check "sizes" python scripts/sizes.py
 check "documentation" scripts/docs.sh
 check "words" python scripts/words.py

@@ -31,7 +31,8 @@ class RefundTooLarge(Problem):
 
 class InvalidOrder(Problem):
     """Fields are missing, unknown or wrong. If all of them are wrong in one way, `type` names it: missing-field,
-    unknown-field, out-of-range, bad-text, bad-length, wrong-type, bad-email and so on."""
+    unknown-field, out-of-range, bad-text, bad-length, wrong-type, bad-email, bad-phone, bad-card-number, bad-cvv,
+    bad-expiry."""
 
     status, kind, title = 422, "invalid-request", "The order is not valid"
 

@@ -110,7 +110,7 @@ class Internal(Problem):
 class HttpError(Problem):
     """What the framework refuses, before any route: an address or a method that there is not."""
 
-    _KNOWN: ClassVar = {
+    KNOWN: ClassVar[Mapping[int, tuple[str, str]]] = {
         400: ("bad-request", "The request cannot be served"),
         404: ("not-found", "There is nothing at this address"),
         405: ("method-not-allowed", "This address does not take this method"),
@@ -118,7 +118,7 @@ class HttpError(Problem):
 
     def __init__(self, status: int, headers: Mapping[str, str]) -> None:
         self.status = status
-        self.kind, self.title = self._KNOWN.get(status, ("http-error", "The request cannot be served"))
+        self.kind, self.title = self.KNOWN.get(status, ("http-error", "The request cannot be served"))
         super().__init__(headers=headers)
 
 

@@ -1,0 +1,75 @@
+"""Write docs/problems.md from the classes of problems: `python -m scripts.problems [--check]`."""
+
+import argparse
+import pkgutil
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+from oms_chassis.http.problems import HttpError, Problem
+from oms_contracts.topics import SERVICES
+
+PAGE = Path(__file__).parents[1] / "docs" / "problems.md"
+TEXT = """# Problems
+
+What every error that is answered means, by the last part of its `type`
+([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)). A type is an identifier that stays as it is:
+`/problems/out-of-stock` names a problem, and is no address of a service. A client goes by `type` and status, and leaves
+`title` and `detail` to people. `errors` names each field that is wrong, and repeats no value.
+
+This page is written by `python -m scripts.problems`; `make lint` fails when it is not what the code does.
+
+{table}
+"""
+
+
+def page() -> str:
+    """The page as the code has it."""
+    rows = sorted(set(_rows()))
+    lines = ["| type | status | title | what it means |", "| --- | --- | --- | --- |", *map(_line, rows)]
+    return TEXT.format(table="\n".join(lines))
+
+
+def _line(row: tuple[str, int, str, str]) -> str:
+    kind, status, title, meaning = row
+    return f"| `{kind}` | {status} | {title} | {meaning} |"
+
+
+def _rows() -> Iterator[tuple[str, int, str, str]]:
+    for kind in _known():
+        yield kind.kind, kind.status, kind.title, " ".join((kind.__doc__ or "").split())
+    for status, (name, title) in HttpError.KNOWN.items():
+        yield name, status, title, "The server refuses the request before any route sees it."
+
+
+def _known() -> Iterator[type[Problem]]:
+    """Every class of problems, whatever module it is in."""
+    for name in ("chassis", "notifications", "gateway", *SERVICES):
+        package = import_module(f"oms_{name}")
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if ".migrations" not in module.name and not module.name.endswith("__main__"):
+                import_module(module.name)
+    yield from (kind for kind in _below(Problem) if "kind" in vars(kind) and kind.__module__.startswith("oms_"))
+
+
+def _below(kind: type[Problem]) -> Iterator[type[Problem]]:
+    for one in kind.__subclasses__():
+        yield one
+        yield from _below(one)
+
+
+def main() -> int:
+    """The exit code: 0, or 1 for a page that is not what the code does (--check)."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.problems", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if the page would change")
+    if not parser.parse_args().check:
+        PAGE.write_text(page())
+    elif PAGE.read_text() != page():
+        sys.stderr.write("docs/problems.md is not what the code does: `python -m scripts.problems`\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
