@@ -108,7 +108,7 @@ def letter(service: str, record: Record, error: BaseException) -> Outgoing:
 
 def identity(record: Record) -> str:
     """A name for the record itself, for one whose event id cannot be read. What it holds is a part of it: a topic that
-    was deleted and made again begins anew with its offsets."""
+    was deleted and made again begins with its offsets at 0."""
     held = b"%d %b %b" % (len(record.key or b""), record.key or b"", record.value or b"")
     return f"dead:{record.topic}:{record.partition}:{record.offset}:{blake2b(held, digest_size=8).hexdigest()}"
 
