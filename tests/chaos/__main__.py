@@ -10,7 +10,7 @@ from pathlib import Path
 from chaos import kinds, schedule
 from chaos.mutants import MUTANTS
 from chaos.report import BUILD, Report, keep, of_mutant, of_seed, percentile
-from chaos.run import run_alone
+from chaos.run import SETTLED, SETTLED_BROKEN, run_alone
 from chaos.schedule import Round
 from oms_servers.errors import LocalError
 from oms_servers.testing import temporary_folder
@@ -28,7 +28,7 @@ def main() -> int:
     if report.is_sound:
         return 0
     kept = BUILD / f"failing-{options.seed}.json"
-    schedule.write(kept, _shortest(rounds, options) if options.shrink else rounds)
+    schedule.write(kept, _shortest(rounds, options, report.noticed) if options.shrink else rounds)
     print(f"chaos: scripts/chaos.sh --schedule {kept} runs these faults again")
     return 1
 
@@ -39,8 +39,9 @@ def _rounds(options: argparse.Namespace) -> list[Round]:
     return schedule.schedule(options.seed, options.faults, kinds.TARGETS, kinds.touched)
 
 
-def _shortest(rounds: Sequence[Round], options: argparse.Namespace) -> list[Round]:
-    return schedule.shrink(rounds, lambda some: not _run(some, options).is_sound)
+def _shortest(rounds: Sequence[Round], options: argparse.Namespace, broken: Sequence[str]) -> list[Round]:
+    """What still breaks one of the same rules."""
+    return schedule.shrink(rounds, lambda some: not set(broken).isdisjoint(_run(some, options).noticed))
 
 
 def _hunt(options: argparse.Namespace) -> int:
@@ -62,7 +63,7 @@ def _hunt(options: argparse.Namespace) -> int:
 def _with_bug(name: str, options: argparse.Namespace) -> Report:
     with temporary_folder() as folder:
         path = os.pathsep.join(filter(None, [str(MUTANTS[name].write(folder)), os.environ.get("PYTHONPATH")]))
-        return _run(MUTANTS[name].rounds, options, {"PYTHONPATH": path}, until_broken=True)
+        return _run(MUTANTS[name].rounds, options, {"PYTHONPATH": path}, within=SETTLED_BROKEN)
 
 
 def _run(
@@ -70,14 +71,14 @@ def _run(
     options: argparse.Namespace,
     environment: Mapping[str, str] = {},
     *,
-    until_broken: bool = False,
+    within: float = SETTLED,
 ) -> Report:
     began = time.monotonic()
 
     def say(line: str) -> None:
         print(f"chaos: [{time.monotonic() - began:4.0f} s] {line}", flush=True)
 
-    return run_alone(rounds, options.seed, options.rate, say, environment, until_broken=until_broken)
+    return run_alone(rounds, options.seed, options.rate, say, environment, within=within)
 
 
 def _show(report: Report) -> None:

@@ -111,17 +111,18 @@ MUTANTS: Mapping[str, Mutant] = {
         "    return isinstance(error, SystemicFault | OfLaterRelease)",
         _during("column missing", "inventory-database"),
     ),
-    "a lost connection is taken for poison": Mutant(
-        f"{_CHASSIS}/messaging/processing.py",
-        "            if is_everybodys(error):\n                raise\n            if len",
-        "            if is_systemic(error):\n                raise\n            if len",
-        _during("silence", "inventory-database", 12.0),
+    "a database that is away is taken for poison": Mutant(
+        f"{_CHASSIS}/messaging/faults.py",
+        "    return is_systemic(error) or (is_unavailable(error) and not is_strain(error))",
+        "    return is_systemic(error)",
+        _during("database demoted", "inventory-database", 8.0),
     ),
     "a job is finished whatever became of its call": Mutant(
         f"{_CHASSIS}/jobs/worker.py",
-        "                outcome = Retry(type(error).__name__)",
-        '                outcome = Done({"state": "failed", "provider_id": None, "reason": type(error).__name__})',
-        _during("silence", "payment-database"),
+        "        return Call(job, outcome)\n",
+        '        failed = {"state": "failed", "provider_id": None, "reason": label}\n'
+        "        return Call(job, outcome if isinstance(outcome, Done) else Done(failed))\n",
+        _during("SMS provider fails", "500"),
     ),
     "a worker's jobs are not due again when it dies": Mutant(
         f"{_CHASSIS}/jobs/queue.py",
@@ -145,7 +146,7 @@ MUTANTS: Mapping[str, Mutant] = {
         f"{_PAYMENT}/jobs/charging.py",
         "    unwanted = [one for one in payments if one.state is State.REFUNDING]",
         "    unwanted: list[Payment] = []",
-        _during("far away", "payment-database"),
+        _during("gateway fails", "slow"),
     ),
     "a cancellation that overtakes its order leaves nothing behind": Mutant(
         f"{_PAYMENT}/handlers.py",

@@ -56,8 +56,16 @@ def _round(rng: random.Random, kinds: Sequence[str], targets: Targets, touched: 
     return tuple(planned), refused
 
 
-def shrink(rounds: Sequence[Round], fails: Callable[[Sequence[Round]], bool]) -> list[Round]:
-    """A short schedule that still fails: halves are left out first, then single rounds (Zeller's ddmin)."""
+Fails = Callable[[Sequence[Round]], bool]
+
+
+def shrink(rounds: Sequence[Round], fails: Fails) -> list[Round]:
+    """A short schedule that still fails: without the rounds, and then the faults, that have nothing to do with it."""
+    return _with_fewer_faults(_with_fewer_rounds(rounds, fails), fails)
+
+
+def _with_fewer_rounds(rounds: Sequence[Round], fails: Fails) -> list[Round]:
+    """Halves are left out first, then single rounds (Zeller's ddmin)."""
     kept, parts = list(rounds), 2
     while len(kept) > 1:
         size = max(1, len(kept) // parts)
@@ -68,6 +76,17 @@ def shrink(rounds: Sequence[Round], fails: Callable[[Sequence[Round]], bool]) ->
             break
         else:
             parts = min(len(kept), 2 * parts)
+    return kept
+
+
+def _with_fewer_faults(rounds: list[Round], fails: Fails) -> list[Round]:
+    kept = rounds
+    for number, planned in enumerate(rounds):
+        for fault in planned:
+            fewer = tuple(one for one in kept[number] if one is not fault)
+            shorter = [*kept[:number], fewer, *kept[number + 1 :]]
+            if fewer and fails(shorter):
+                kept = shorter
     return kept
 
 

@@ -1,5 +1,8 @@
 """A seed makes a schedule, and a schedule that fails is made short."""
 
+import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
@@ -22,6 +25,20 @@ def test_a_seed_makes_the_same_schedule_each_time(rounds: list[Round]) -> None:
     again = [schedule.schedule(seed, MANY, kinds.TARGETS, kinds.touched) for seed in range(5)]
     assert rounds in again
     assert all(one != other for one, other in combinations(again, 2))
+
+
+def test_a_seed_makes_the_same_schedule_in_every_process() -> None:
+    code = "from chaos import kinds, schedule; print(schedule.schedule(7, 50, kinds.TARGETS, kinds.touched))"
+    folder = str(Path(__file__).parents[1])
+    made = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONPATH": folder, "PYTHONHASHSEED": number},
+            capture_output=True, text=True, timeout=60, check=True,
+        ).stdout
+        for number in ("1", "2")
+    }  # fmt: skip
+    assert made == {f"{schedule.schedule(7, 50, kinds.TARGETS, kinds.touched)}\n"}
 
 
 def test_there_are_as_many_faults_as_were_asked_for_and_every_kind_comes_about_as_often(rounds: list[Round]) -> None:
@@ -58,3 +75,13 @@ def test_of_a_schedule_that_fails_only_the_rounds_that_make_it_fail_are_kept(gui
     kept = schedule.shrink(rounds, fails)
     assert [int(planned[0].kind) for planned in kept] == sorted(guilty)
     assert tried <= 80
+
+
+def test_of_the_rounds_that_are_kept_only_the_faults_that_make_it_fail_are() -> None:
+    rounds = [tuple(Planned(f"{number} {kind}", "order", 0.0, 1.0) for kind in "abc") for number in range(6)]
+
+    def fails(some: Sequence[Round]) -> bool:
+        return {"1 b", "4 a", "4 c"} <= {one.kind for planned in some for one in planned}
+
+    kept = schedule.shrink(rounds, fails)
+    assert [[one.kind for one in planned] for planned in kept] == [["1 b"], ["4 a", "4 c"]]
