@@ -12,7 +12,6 @@ from pathlib import Path
 from chaos.schedule import Planned, Round
 
 ROOT = Path(__file__).parents[2]
-TIMES = 3  # that the faults of a deliberate bug happen
 
 
 def _during(kind: str, target: str, lasts: float = 6.0) -> Round:
@@ -29,7 +28,17 @@ def _without_broker(name: str) -> Round:
     return (Planned("silence", "kafka", 0.5, 6.0), Planned("process killed", name, 3.0, 1.0))
 
 
+def _killed_while(kind: str, name: str) -> Round:
+    """A service dies while it waits for the answer of a receiver that has taken what it was sent."""
+    return (Planned(kind, "slow", 0.0, 6.0), Planned("process killed", name, 3.0, 1.0))
+
+
 _SLOW = _during("far away", "order-database")
+# A commit is on its way to a database that stops, and that takes it when it goes on: that is often, and not always.
+_COMMITTED_LATE = (
+    Planned("far away", "order-database", 0.0, 9.0),
+    Planned("process suspended", "order-database", 2.0, 6.5),
+)
 
 
 @dataclass(frozen=True)
@@ -40,11 +49,12 @@ class Mutant:
     old: str
     new: str
     faults: Round = _SLOW
+    times: int = 3  # that they happen
 
     @property
     def rounds(self) -> list[Round]:
         """The schedule of a run."""
-        return [self.faults] * TIMES
+        return [self.faults] * self.times
 
     @property
     def package(self) -> Path:
@@ -115,7 +125,7 @@ MUTANTS: Mapping[str, Mutant] = {
         f"{_CHASSIS}/messaging/faults.py",
         "    return is_systemic(error) or (is_unavailable(error) and not is_strain(error))",
         "    return is_systemic(error)",
-        _during("database demoted", "inventory-database", 8.0),
+        _during("table locked", "inventory-database", 32.0),  # for as long as a record alone is tried again
     ),
     "a job is finished whatever became of its call": Mutant(
         f"{_CHASSIS}/jobs/worker.py",
@@ -185,19 +195,20 @@ MUTANTS: Mapping[str, Mutant] = {
         f"{_ORDER}/placing.py",
         "except (Unresolved, Undecided):\n",
         "except (Unresolved, Undecided):\n            raise Unavailable from None\n",
-        _during("silence", "order-database"),
+        _COMMITTED_LATE,
+        times=8,
     ),
     "a text has another key for each attempt": Mutant(
         f"{_SMS}/provider.py",
         '{"Idempotency-Key": notice.key}',
         "{\"Idempotency-Key\": __import__('uuid').uuid4().hex}",
-        _crashed("sms"),
+        _killed_while("SMS provider fails", "sms"),
     ),
     "a mail has another Message-ID for each attempt": Mutant(
         "services/email/oms_email/provider.py",
         "        message_id = domain.message_id(notice.key, self._from)",
         "        message_id = domain.message_id(__import__('uuid').uuid4().hex, self._from)",
-        _crashed("email"),
+        _killed_while("mail server fails", "email"),
     ),
     "an idempotency key is not kept": Mutant(
         f"{_ORDER}/placing.py",
