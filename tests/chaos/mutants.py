@@ -1,81 +1,12 @@
-"""Deliberate bugs, each a change of one place in the code, that a short run has to notice: what it does not notice, it
-does not prove.
+"""Deliberate bugs that a short run has to notice: what it does not notice, it does not prove.
 
-    scripts/chaos.sh --mutant NAME
+scripts/chaos.sh --mutant NAME
 """
 
-import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
-from chaos.schedule import Planned, Round
-
-ROOT = Path(__file__).parents[2]
-
-
-def _during(kind: str, target: str, lasts: float = 6.0) -> Round:
-    return (Planned(kind, target, 0.5, lasts),)
-
-
-def _crashed(name: str) -> Round:
-    """A service dies while its database says nothing: in the middle of whatever it was doing."""
-    return (Planned("silence", f"{name}-database", 0.5, 6.0), Planned("process killed", name, 3.0, 1.0))
-
-
-def _without_broker(name: str) -> Round:
-    """A service dies while Kafka says nothing."""
-    return (Planned("silence", "kafka", 0.5, 6.0), Planned("process killed", name, 3.0, 1.0))
-
-
-def _killed_while(kind: str, name: str) -> Round:
-    """A service dies while it waits for the answer of a receiver that has taken what it was sent."""
-    return (Planned(kind, "slow", 0.0, 6.0), Planned("process killed", name, 3.0, 1.0))
-
-
-_SLOW = _during("far away", "order-database")
-# A commit is on its way to a database that stops, and that takes it when it goes on: that is often, and not always.
-_COMMITTED_LATE = (
-    Planned("far away", "order-database", 0.0, 9.0),
-    Planned("process suspended", "order-database", 2.0, 6.5),
-)
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """`old` is once in the file and becomes `new`; the faults are those that bring it to light."""
-
-    file: str
-    old: str
-    new: str
-    faults: Round = _SLOW
-    times: int = 3  # that they happen
-
-    @property
-    def rounds(self) -> list[Round]:
-        """The schedule of a run."""
-        return [self.faults] * self.times
-
-    @property
-    def package(self) -> Path:
-        """The folder of the package that is changed."""
-        path = Path(self.file)
-        return Path(*path.parts[:3])
-
-    def changed(self) -> str:
-        """The file with the bug. ValueError unless `old` is in it exactly once."""
-        text = (ROOT / self.file).read_text()
-        if text.count(self.old) != 1:
-            raise ValueError(f"{self.file} has {text.count(self.old)} places that are to be changed")
-        return text.replace(self.old, self.new)
-
-    def write(self, folder: Path) -> Path:
-        """Put a copy of its package with the bug into a folder, which is to come first on PYTHONPATH."""
-        copy = folder / self.package.name
-        shutil.copytree(ROOT / self.package, copy, ignore=shutil.ignore_patterns("__pycache__"))
-        (copy / Path(self.file).relative_to(self.package)).write_text(self.changed())
-        return folder
-
+from chaos.accidents import COMMITTED_LATE, crashed, during, killed_while, without_broker
+from chaos.mutant import Mutant
 
 _CHASSIS, _ORDER = "packages/chassis/oms_chassis", "services/order/oms_order"
 _PAYMENT, _INVENTORY = "services/payment/oms_payment", "services/inventory/oms_inventory"
@@ -88,81 +19,81 @@ MUTANTS: Mapping[str, Mutant] = {
         "                if records:\n"
         "                    source.commit({(r.topic, r.partition): r.offset + 1 for r in records})\n"
         "                    self._take_turn",
-        _crashed("payment"),
+        crashed("payment"),
     ),
     "a transaction that fails counts as processed": Mutant(
         f"{_CHASSIS}/messaging/consumer.py",
         "            _settle(source, turn)\n            self._fall_behind",
         "            turn.finish(turn.records)\n            _settle(source, turn)\n            self._fall_behind",
-        _during("silence", "payment-database"),
+        during("silence", "payment-database"),
     ),
     "the relay deletes before it sends": Mutant(
         f"{_CHASSIS}/messaging/relay.py",
         "            return\n        try:\n            self._send(rows)\n",
         "            return\n        outbox.delete(connection, [row.id for row in rows])\n"
         "        try:\n            self._send(rows)\n",
-        _without_broker("order"),
+        without_broker("order"),
     ),
     "the producer's futures are not looked at": Mutant(
         f"{_CHASSIS}/messaging/kafka/sink.py",
         "        outcomes = [_outcome(attempt) for attempt in attempts]",
         "        outcomes: list[Exception | None] = [None for _ in attempts]",
-        _during("silence", "kafka", 25.0),
+        during("silence", "kafka", 25.0),
     ),
     "poison is acknowledged and dropped": Mutant(
         f"{_CHASSIS}/messaging/processing.py",
         "            self._letters.write(portion)\n",
         "",
-        _during("poison on every topic", "kafka", 1.0),
+        during("poison on every topic", "kafka", 1.0),
     ),
     "a systemic fault is taken for poison": Mutant(
         f"{_CHASSIS}/messaging/faults.py",
         "    return isinstance(error, SystemicFault | OfLaterRelease) or is_of_the_schema(error)",
         "    return isinstance(error, SystemicFault | OfLaterRelease)",
-        _during("column missing", "inventory-database"),
+        during("column missing", "inventory-database"),
     ),
     "a database that is away is taken for poison": Mutant(
         f"{_CHASSIS}/messaging/faults.py",
         "    return is_systemic(error) or (is_unavailable(error) and not is_strain(error))",
         "    return is_systemic(error)",
-        _during("table locked", "inventory-database", 32.0),  # for as long as a record alone is tried again
+        during("table locked", "inventory-database", 32.0),  # for as long as a record alone is tried again
     ),
     "a job is finished whatever became of its call": Mutant(
         f"{_CHASSIS}/jobs/worker.py",
         "        return Call(job, outcome)\n",
         '        failed = {"state": "failed", "provider_id": None, "reason": label}\n'
         "        return Call(job, outcome if isinstance(outcome, Done) else Done(failed))\n",
-        _during("SMS provider fails", "500"),
+        during("SMS provider fails", "500"),
     ),
     "a worker's jobs are not due again when it dies": Mutant(
         f"{_CHASSIS}/jobs/queue.py",
         "SET attempts = attempts + 1, run_at = now() + make_interval(secs => %(lease)s)",
         "SET attempts = attempts + 1, run_at = now() + make_interval(secs => 86400 + %(lease)s)",
-        _crashed("payment"),
+        crashed("payment"),
     ),
     "each attempt at a charge has a key of its own": Mutant(
         f"{_PAYMENT}/jobs/charging.py",
         "    key = charge_key(order.order_id)\n    if what",
         "    key = f\"{charge_key(order.order_id)}:{__import__('uuid').uuid4()}\"\n    if what",
-        _crashed("payment"),
+        crashed("payment"),
     ),
     "each attempt at a refund has a key of its own": Mutant(
         f"{_PAYMENT}/jobs/refunding.py",
         "        made = _find(gateway, key) if order.noted",
         "        key = f\"{key}:{__import__('uuid').uuid4()}\"\n        made = _find(gateway, key) if order.noted",
-        _crashed("payment"),
+        crashed("payment"),
     ),
     "a charge that nobody wants any more is kept": Mutant(
         f"{_PAYMENT}/jobs/charging.py",
         "    unwanted = [one for one in payments if one.state is State.REFUNDING]",
         "    unwanted: list[Payment] = []",
-        _during("gateway fails", "slow"),
+        during("gateway fails", "slow"),
     ),
     "a cancellation that overtakes its order leaves nothing behind": Mutant(
         f"{_PAYMENT}/handlers.py",
         "    unknown = repository.insert(transaction, (event.data for event in rejected.values()), State.REFUNDING)",
         "    unknown: set[str] = set()",
-        _during("process suspended", "payment"),
+        during("process suspended", "payment"),
     ),
     "stock is not released when its order is cancelled": Mutant(
         f"{_INVENTORY}/handlers.py",
@@ -173,13 +104,13 @@ MUTANTS: Mapping[str, Mutant] = {
         f"{_INVENTORY}/handlers.py",
         "    releases.let_go(transaction, cancelled)\n",
         "",
-        _during("events delivered again", "inventory", 1.0),
+        during("events delivered again", "inventory", 1.0),
     ),
     "an order that is cancelled still gets its stock": Mutant(
         f"{_INVENTORY}/handlers.py",
         "    releases.cancel(transaction, cancelled)\n",
         "",
-        _during("far away", "payment-database"),
+        during("far away", "payment-database"),
     ),
     "stock is reserved without looking how much there is": Mutant(
         f"{_INVENTORY}/domain.py",
@@ -195,20 +126,20 @@ MUTANTS: Mapping[str, Mutant] = {
         f"{_ORDER}/placing.py",
         "except (Unresolved, Undecided):\n",
         "except (Unresolved, Undecided):\n            raise Unavailable from None\n",
-        _COMMITTED_LATE,
+        COMMITTED_LATE,
         times=8,
     ),
     "a text has another key for each attempt": Mutant(
         f"{_SMS}/provider.py",
         '{"Idempotency-Key": notice.key}',
         "{\"Idempotency-Key\": __import__('uuid').uuid4().hex}",
-        _killed_while("SMS provider fails", "sms"),
+        killed_while("SMS provider fails", "sms"),
     ),
     "a mail has another Message-ID for each attempt": Mutant(
         "services/email/oms_email/provider.py",
         "        message_id = domain.message_id(notice.key, self._from)",
         "        message_id = domain.message_id(__import__('uuid').uuid4().hex, self._from)",
-        _killed_while("mail server fails", "email"),
+        killed_while("mail server fails", "email"),
     ),
     "an idempotency key is not kept": Mutant(
         f"{_ORDER}/placing.py",

@@ -1,0 +1,31 @@
+"""Accidents that bring deliberate bugs to light."""
+
+from chaos.schedule import Planned, Round
+
+
+def during(kind: str, target: str, lasts: float = 6.0) -> Round:
+    """One fault."""
+    return (Planned(kind, target, 0.5, lasts),)
+
+
+def crashed(name: str) -> Round:
+    """A service dies while its database says nothing: in the middle of whatever it was doing."""
+    return (Planned("silence", f"{name}-database", 0.5, 6.0), Planned("process killed", name, 3.0, 1.0))
+
+
+def without_broker(name: str) -> Round:
+    """A service dies while Kafka says nothing."""
+    return (Planned("silence", "kafka", 0.5, 6.0), Planned("process killed", name, 3.0, 1.0))
+
+
+def killed_while(kind: str, name: str) -> Round:
+    """A service dies while it waits for the answer of a receiver that has taken what it was sent."""
+    return (Planned(kind, "slow", 0.0, 6.0), Planned("process killed", name, 3.0, 1.0))
+
+
+SLOW = during("far away", "order-database")
+# A commit is on its way to a database that stops, and that takes it when it goes on: that is often, and not always.
+COMMITTED_LATE = (
+    Planned("far away", "order-database", 0.0, 9.0),
+    Planned("process suspended", "order-database", 2.0, 6.5),
+)
