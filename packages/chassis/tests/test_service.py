@@ -317,6 +317,29 @@ def test_what_is_read_from_a_database_has_no_value_while_that_is_away(toy: Toy, 
         eventually(lambda: shown() == (True, True))
 
 
+WAITING = """
+SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()
+"""
+
+
+def test_scrapes_that_wait_for_a_lock_hold_one_connection_and_no_probe(running: Toy) -> None:
+    url = running.environment["OMS_DATABASE_URL"]
+    with psycopg.connect(url) as locking, psycopg.connect(url, autocommit=True) as looking:
+        locking.execute("LOCK TABLE outbox_quarantine IN ACCESS EXCLUSIVE MODE")
+        scrapes = [threading.Thread(target=running.get, args=("/metrics",)) for _ in range(20)]
+        for scrape in scrapes:
+            scrape.start()
+        waiting = [looking.execute(WAITING).fetchone() for _ in iter(lambda: any(map(is_alive, scrapes)), False)]
+        assert (1,) in waiting
+        assert set(waiting) <= {(0,), (1,)}
+        eventually(running.is_ready)
+
+
+def is_alive(thread: threading.Thread) -> bool:
+    thread.join(0.05)
+    return thread.is_alive()
+
+
 def test_a_service_without_http_is_not_ready_before_its_consumer(toy: Toy) -> None:
     process = toy.start(OMS_MIGRATE_ON_START="true", OMS_CURRENCY="CHF", OMS_KAFKA_BOOTSTRAP="127.0.0.1:1")
     expected = {"serving": True, "database": True, "consumer": False}

@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.applications import Starlette
@@ -59,12 +59,21 @@ def _answers(database: Database) -> bool:
         return False
 
 
-async def _in_time(call: Callable[[], T], otherwise: T) -> T:
-    """What a call returns, if it does so in time; it is not waited for any longer."""
-    try:
-        return await asyncio.wait_for(asyncio.to_thread(call), PROBE_TIMEOUT)
-    except TimeoutError:
-        return otherwise
+class Shared(Generic[T]):
+    """A call that is made once at a time: whoever asks while it is under way gets what it returns. While the database
+    hangs, each probe and each scrape would hold a thread and a connection else."""
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        self._call = call
+        self._under_way: asyncio.Future[T] | None = None
+
+    async def in_time(self, otherwise: T) -> T:
+        """What the call returns, if it does so in time; it is not waited for any longer."""
+        if self._under_way is None or self._under_way.done():
+            self._under_way = asyncio.ensure_future(asyncio.to_thread(self._call))
+        asked = self._under_way
+        await asyncio.wait({asked}, timeout=PROBE_TIMEOUT)
+        return asked.result() if asked.done() else otherwise
 
 
 @cache
@@ -83,16 +92,18 @@ def internal_app(
     """/livez, /readyz, /metrics and /asyncapi.json. `refresh` updates the gauges that say what is in the database;
     `admin` answers whatever is below /admin."""
 
+    database, gauges = Shared(health.database_answers), Shared(refresh)
+
     async def livez(_: Request) -> Response:
         stalled = list(health.stalled())
         return JSONResponse({"status": "stalled" if stalled else "ok", "threads": stalled}, 503 if stalled else 200)
 
     async def readyz(_: Request) -> Response:
-        conditions = health.readiness(await _in_time(health.database_answers, otherwise=False))
+        conditions = health.readiness(await database.in_time(otherwise=False))
         return JSONResponse(conditions, 200 if all(conditions.values()) else 503)
 
     async def metrics(_: Request) -> Response:
-        await _in_time(refresh, otherwise=None)
+        await gauges.in_time(otherwise=None)
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     async def events(_: Request) -> Response:
