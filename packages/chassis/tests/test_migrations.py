@@ -1,5 +1,6 @@
 """Migrations on a database that others use meanwhile, and on one that is ahead of the code."""
 
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -87,6 +88,23 @@ def test_a_schema_that_is_unknown_and_not_newer_is_refused(empty: Database, rele
     empty.execute("UPDATE alembic_version SET version_num = '0001_other'")
     with pytest.raises(CommandError):
         migrations.upgrade(empty, package)
+
+
+def test_a_start_with_nothing_to_migrate_does_without_alembic(
+    empty: Database, release: Release, database_url: str, tmp_path: Path
+) -> None:
+    package = release(FIRST)
+    migrations.upgrade(empty, package)
+    program = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+from oms_chassis import migrations
+from oms_chassis.db import Database
+migrations.upgrade(Database({database_url!r}, 1), {package!r})
+print("alembic" in sys.modules)
+"""
+    started = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert started.stdout.splitlines()[-1] == "False"
 
 
 def test_replicas_that_start_together_migrate_once(empty: Database, release: Release) -> None:

@@ -47,8 +47,7 @@ def upgrade(database: Database, package: str, within: float | None = None) -> No
     A schema that is newer than the package is left as it is. While the database is away or somebody holds what the
     migration needs, it is tried again for `within` seconds; then the OperationalError of the last attempt is raised.
     """
-    config = configuration(package)
-    until_up(lambda: _attempt(database, config), OperationalError, within)
+    until_up(lambda: _attempt(database, package), OperationalError, within)
 
 
 def is_blocked(error: OperationalError) -> bool:
@@ -56,38 +55,50 @@ def is_blocked(error: OperationalError) -> bool:
     return getattr(error.orig, "sqlstate", None) in _BLOCKED
 
 
-def _attempt(database: Database, config: "Config") -> None:
+def _attempt(database: Database, package: str) -> None:
     with database.engine.connect() as connection:
         try:
-            _upgrade(connection, config)
+            _upgrade(connection, package)
         finally:
             connection.invalidate()  # with the session go its settings, and the lock
 
 
-def _upgrade(connection: Connection, config: "Config") -> None:
-    from alembic import command
-
+def _upgrade(connection: Connection, package: str) -> None:
     connection.exec_driver_sql(_SESSION)
-    if not _is_behind(connection, config):
+    if not _is_behind(connection, package):
         return
+    from alembic import command  # here: at each start of a service it would be a tenth of the CPU
+
     connection.exec_driver_sql(_LEAD)
-    if _is_behind(connection, config):  # still: another replica may have migrated meanwhile
+    if _is_behind(connection, package):  # still: another replica may have migrated meanwhile
         connection.commit()  # alembic opens the transaction: only then may a migration leave it
+        config = configuration(package)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
 
-def _is_behind(connection: Connection, config: "Config") -> bool:
+def _is_behind(connection: Connection, package: str) -> bool:
     """Whether there is something to migrate; not if a later release has migrated this database."""
-    from alembic.migration import MigrationContext
-    from alembic.script import ScriptDirectory
-
-    head = ScriptDirectory.from_config(config).get_current_head()
-    found = MigrationContext.configure(connection).get_current_revision()
+    head, found = _head(package), _found(connection)
     is_newer = bool(head and found and found > head)
     if is_newer:
         log.warning("schema_is_newer", database=found, image=head)
     return found != head and not is_newer
+
+
+def _head(package: str) -> str | None:
+    """The newest revision of a package, by which the names of its files begin."""
+    return max((file.stem.partition("_")[0] for file in _versions(package).glob("[0-9]*.py")), default=None)
+
+
+def _found(connection: Connection) -> str | None:
+    """The revision of the database; None for one that was never migrated."""
+    table = connection.exec_driver_sql("SELECT to_regclass('alembic_version')").scalar()
+    return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() if table else None
+
+
+def _versions(package: str) -> Path:
+    return Path(str(files(package))) / "migrations" / "versions"
 
 
 def configuration(package: str) -> "Config":
@@ -96,7 +107,7 @@ def configuration(package: str) -> "Config":
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
-    config.set_main_option("version_locations", str(files(package) / "migrations" / "versions"))
+    config.set_main_option("version_locations", str(_versions(package)))
     config.set_main_option("path_separator", "newline")
     return config
 
