@@ -6,6 +6,9 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh || exit 1
 
+# Otherwise each worker compiles all tests again, and each service that a test starts its own modules.
+unset PYTHONDONTWRITEBYTECODE
+
 # A mark that every process of this run inherits: whoever still bears it afterwards was left behind.
 export OMS_TEST_RUN="$$-$(date +%s)"
 rm -f .coverage .coverage.*
