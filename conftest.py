@@ -1,17 +1,28 @@
 """Every test may ask for a real Postgres and a real Kafka; what starts servers of its own stays on one worker."""
 
+import gc
 from typing import Any
 
 import pytest
 from hypothesis import settings
+from support.clients import share_certificates
 from support.sharing import ON_THE_PLATFORM
 from xdist.scheduler import LoadScopeScheduling
 
 pytest_plugins = ["oms_servers.testing"]
+share_certificates()
 
 # How long an example takes says more about what else the machine does than about the code.
 settings.register_profile("oms", deadline=None)
 settings.load_profile("oms")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """What is there by now stays: to look through it takes the garbage collector 0.2 s, at each call of our code."""
+    gc.collect()
+    gc.freeze()
+
 
 PLATFORM = "platform"
 INCIDENTS = "tests/incidents/"  # they have a platform of their own, and mostly wait
