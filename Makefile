@@ -1,6 +1,6 @@
 # What can be done here. Each target makes the environment first (scripts/setup.sh ends at once when it is there).
 .DEFAULT_GOAL := help
-.PHONY: help up demo down test lint format lock reset bench bench-scale fuzz footprint contracts structure docs images kind-up kind-down test-cluster test-cluster-long migration service setup incidents chaos test-scaffold
+.PHONY: help up demo down test lint format lock reset bench bench-scale fuzz footprint contracts structure docs images kind-up kind-down test-cluster test-cluster-long migration service setup incidents chaos chaos-cluster test-scaffold
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +83,10 @@ kind-down: ## delete that cluster
 
 test-cluster: ## the tests that need Docker or a cluster
 	@scripts/test-cluster.sh
+
+chaos-cluster: setup ## orders while pods are killed, evicted, starved, scaled and rolled back, on a kind cluster (half an hour)
+	@scripts/kind-up.sh
+	@scripts/chaos.sh --cluster --faults 100 --rate 5
 
 test-cluster-long: ## the chart under enforced policies, KEDA and a real Prometheus (an hour)
 	@scripts/test-cluster-long.sh

@@ -4,10 +4,12 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from chaos import kinds, schedule
+from support.cluster import Cluster
+
+from chaos import cluster, kinds, pods, schedule
 from chaos.mutants import MUTANTS
 from chaos.report import BUILD, Report, keep, of_mutant, of_seed, percentile
 from chaos.run import SETTLED, SETTLED_BROKEN, run_alone
@@ -24,7 +26,7 @@ def main() -> int:
     rounds = _rounds(options)
     report = _run(rounds, options)
     _show(report)
-    keep(report, of_seed(options.seed))
+    keep(report, of_seed(options.seed, on_cluster=options.cluster))
     if report.is_sound:
         return 0
     kept = BUILD / f"failing-{options.seed}.json"
@@ -36,7 +38,8 @@ def main() -> int:
 def _rounds(options: argparse.Namespace) -> list[Round]:
     if options.schedule:
         return schedule.read(options.schedule)
-    return schedule.schedule(options.seed, options.faults, kinds.TARGETS, kinds.touched)
+    known = pods if options.cluster else kinds
+    return schedule.schedule(options.seed, options.faults, known.TARGETS, known.touched)
 
 
 def _shortest(rounds: Sequence[Round], options: argparse.Namespace, broken: Sequence[str]) -> list[Round]:
@@ -73,12 +76,14 @@ def _run(
     *,
     within: float = SETTLED,
 ) -> Report:
+    if options.cluster:
+        return cluster.run(Cluster(), rounds, options.seed, options.rate, _saying())
+    return run_alone(rounds, options.seed, options.rate, _saying(), environment, within=within)
+
+
+def _saying() -> Callable[[str], None]:
     began = time.monotonic()
-
-    def say(line: str) -> None:
-        print(f"chaos: [{time.monotonic() - began:4.0f} s] {line}", flush=True)
-
-    return run_alone(rounds, options.seed, options.rate, say, environment, within=within)
+    return lambda line: print(f"chaos: [{time.monotonic() - began:4.0f} s] {line}", flush=True)
 
 
 def _show(report: Report) -> None:
@@ -104,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--mutant", nargs="+", metavar="NAME", help="run with this deliberate bug, which is to be noticed (all: each)"
     )
+    parser.add_argument("--cluster", action="store_true", help="do it to the release of scripts/kind-up.sh")
     parser.add_argument("--shrink", action="store_true", help="look for a short schedule that fails, too")
     return parser
 

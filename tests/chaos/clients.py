@@ -7,6 +7,7 @@ refunded in parts; three ask once without a key; four cancel what they ordered, 
 import asyncio
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -36,16 +37,21 @@ class Seen(Outcome):
 
 
 class Clients(Background[Seen]):
-    """Customers at `rate` orders a second, and a shopkeeper."""
+    """Customers at `rate` orders a second, and a shopkeeper where the inventory can be reached."""
 
-    def __init__(self, url: str, inventory_url: str, rate: float, seed: int) -> None:
+    def __init__(self, url: str, inventory_url: str | None, rate: float, seed: int) -> None:
         super().__init__(Seen())
         self._url, self._inventory_url, self._rate = url, inventory_url, rate
         self._seed, self._rng = seed, random.Random(seed)
 
+    def counted(self, say: Callable[[str], None]) -> Callable[[str], None]:
+        """The same, with how many orders are accepted by then."""
+        return lambda line: say(f"{line}; {len(self.seen.answers)} orders")
+
     async def _send(self) -> None:
         async with load.client_of(self._url, ANSWER_SECONDS) as client, asyncio.TaskGroup() as group:
-            group.create_task(self._keep_shop())
+            if self._inventory_url is not None:
+                group.create_task(self._keep_shop(self._inventory_url))
             began, number = time.monotonic(), 0
             while not self._ending.is_set():
                 group.create_task(self._customer(client, number))
@@ -102,9 +108,9 @@ class Clients(Background[Seen]):
             self.seen.slowest = max(self.seen.slowest, time.monotonic() - began)
         return response.status_code, load.problem(response)
 
-    async def _keep_shop(self) -> None:
+    async def _keep_shop(self, url: str) -> None:
         """Prices go up and down, and stock comes in; what fails is not asked for again."""
-        async with httpx.AsyncClient(base_url=self._inventory_url, timeout=ANSWER_SECONDS) as client:
+        async with httpx.AsyncClient(base_url=url, timeout=ANSWER_SECONDS) as client:
             while not await asyncio.to_thread(self._ending.wait, CHANGES_EVERY):
                 item = f"Item{self._rng.randint(1, 3)}"
                 try:

@@ -3,9 +3,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from incidents import faults, poison
@@ -14,6 +13,7 @@ from support import disks
 from support.network import Proxy
 from support.proxied import ProxiedPlatform
 
+from chaos.rounds import Kind
 from chaos.schedule import Planned
 from chaos.switches import NO_REFUNDS, SWITCHES, switched
 from oms_contracts.topics import SERVICES
@@ -26,18 +26,6 @@ ALL = ("all",)
 ON_OWN_DISK = ("order",)  # services
 _REFUSING = {"payment": "payment", "inventory": "allocation", "sms": "message", "email": "message"}
 _LOCKED = {"order": "orders", "payment": "payment", "inventory": "item", "sms": "job", "email": "job"}
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of fault: what it can be done to, how, what else it has for itself, how many dead letters it makes, and
-    why it cannot be had on this machine."""
-
-    targets: Sequence[str]
-    block: Block
-    also: frozenset[str] = frozenset()
-    letters: Callable[[], Mapping[str, int]] = dict
-    obstacle: Callable[[], str | None] = lambda: None
 
 
 def _server(proxied: ProxiedPlatform, name: str) -> Server:
@@ -92,7 +80,7 @@ def _overloaded(proxied: ProxiedPlatform, target: str) -> AbstractContextManager
     return faults.answering_503(proxied.network.sms, proxied.platform.at.mailcatcher)
 
 
-def _switching(simulator: str, *also: str) -> "Kind":
+def _switching(simulator: str, *also: str) -> Kind[ProxiedPlatform]:
     """A simulator that fails in one of its ways, which is what the fault is done to."""
     return Kind(
         tuple(SWITCHES[simulator]), lambda proxied, target: switched(proxied, simulator, target), frozenset(also)
@@ -136,7 +124,7 @@ def _rewound(proxied: ProxiedPlatform, target: str) -> Iterator[None]:
         service.await_ready()
 
 
-KINDS: Mapping[str, Kind] = {
+KINDS: Mapping[str, Kind[ProxiedPlatform]] = {
     "process killed": Kind((*SERVICES, "kafka", *DATABASES), _of_server(faults.killed)),
     "process suspended": Kind((*SERVICES, "kafka", *DATABASES), _of_server(faults.suspended)),
     "process restarted": Kind((*SERVICES, "kafka", *DATABASES), _of_server(faults.stopped)),

@@ -60,9 +60,9 @@ class Report:
         return sorted({one.partition(":")[0] for one in self.broken})
 
 
-def of_seed(seed: int) -> Path:
+def of_seed(seed: int, *, on_cluster: bool = False) -> Path:
     """Where the report of a run with this seed is kept."""
-    return BUILD / f"{seed}.json"
+    return (BUILD / "cluster" if on_cluster else BUILD) / f"{seed}.json"
 
 
 def of_mutant(name: str) -> Path:

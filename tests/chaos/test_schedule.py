@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos import kinds, schedule
+from chaos import kinds, pods, schedule
 from chaos.schedule import Planned, Round
 
 MANY = 200
@@ -85,3 +85,11 @@ def test_of_the_rounds_that_are_kept_only_the_faults_that_make_it_fail_are() -> 
 
     kept = schedule.shrink(rounds, fails)
     assert [[one.kind for one in planned] for planned in kept] == [["1 b"], ["4 a", "4 c"]]
+
+
+def test_faults_on_a_cluster_leave_a_component_to_one_of_them_at_a_time() -> None:
+    rounds = schedule.schedule(5, MANY, pods.TARGETS, pods.touched)
+    assert {one.kind for planned in rounds for one in planned} == {*pods.KINDS}
+    for planned in rounds:
+        taken = [component for one in planned for component in pods.touched(one.kind, one.target)]
+        assert len(taken) == len(set(taken))

@@ -1,6 +1,5 @@
 """Changes while orders are in flight: upgrades, lost pods, more replicas, and a release that goes and comes back."""
 
-import contextlib
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from support import pods
 from support.chassis import eventually
 from support.cluster import CHART, Cluster
 from support.load import mix, post
@@ -17,16 +17,6 @@ from support.load import mix, post
 from oms_contracts.topics import SERVICES
 
 pytestmark = pytest.mark.cluster
-
-# Many processes that are each smaller than the service: the kernel takes the largest one, or all of them.
-GREEDY = """
-import os, time
-for _ in range(64):
-    if os.fork() == 0:
-        kept = bytearray(b".") * (16 << 20)
-        time.sleep(60)
-time.sleep(60)
-"""
 
 
 def test_an_upgrade_of_every_service_under_load_loses_no_request_and_no_order(cluster: Cluster) -> None:
@@ -42,8 +32,7 @@ def test_an_upgrade_of_every_service_under_load_loses_no_request_and_no_order(cl
 def test_pods_that_are_killed_with_orders_in_flight_lose_none(cluster: Cluster) -> None:
     def kill_each() -> None:
         for name in SERVICES:
-            pod = cluster.pods(name)[0]["metadata"]["name"]
-            cluster.kubectl("delete", "pod", pod, "--grace-period=0", "--force")
+            pods.kill(cluster, name)
             eventually(partial(cluster.is_ready, name), 60.0)
 
     outcome = post(cluster.url, mix(300), spread=30.0, meanwhile=kill_each)
@@ -55,8 +44,7 @@ def test_pods_that_run_out_of_memory_with_orders_in_flight_lose_none(cluster: Cl
     def starve_each() -> None:
         for name in SERVICES:
             before = cluster.restarts(name)
-            with contextlib.suppress(AssertionError):  # its container is gone before it can say goodbye
-                cluster.kubectl("exec", f"deployment/oms-{name}", "--", "python", "-c", GREEDY)
+            pods.starve(cluster, name)
             eventually(lambda: cluster.restarts(name) > before, 60.0)  # noqa: B023 - called within its round
             assert cluster.last_end(name) == "OOMKilled"
             eventually(partial(cluster.is_ready, name), 60.0)
@@ -79,8 +67,8 @@ def test_order_grows_under_load_and_evictions_leave_one_replica(cluster: Cluster
         # Kubernetes counts the pods of a budget a moment after they are ready, and refuses every eviction until then.
         eventually(lambda: cluster.get("pdb", "oms-order")["status"]["disruptionsAllowed"] == 1, 60.0)
         first, second = (pod["metadata"]["name"] for pod in cluster.pods("order")[:2])
-        assert evicted(cluster, first)
-        assert not evicted(cluster, second)
+        assert pods.evict(cluster, first)
+        assert not pods.evict(cluster, second)
         outcome = post(cluster.url, mix(1500), spread=30.0)
         eventually(lambda: len(cluster.pods("order")) == 3, 90.0)
         cluster.verify(outcome.answers)
@@ -89,18 +77,6 @@ def test_order_grows_under_load_and_evictions_leave_one_replica(cluster: Cluster
         cluster.kubectl("delete", "hpa", "oms-order", "--ignore-not-found")
         cluster.kubectl("scale", "deployment/oms-order", "--replicas=1")
         cluster.helm("rollback", "oms", str(revision), "--wait", "--timeout=3m")
-
-
-def evicted(cluster: Cluster, pod: str) -> bool:
-    """Ask for a pod's eviction, as a drain of its node does; whether its budget allowed it."""
-    request = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": "oms"}}
-    path = f"/api/v1/namespaces/oms/pods/{pod}/eviction"
-    try:
-        cluster.kubectl("create", "--raw", path, "-f", "-", given=json.dumps(request))
-    except AssertionError as error:
-        assert "disruption budget" in str(error)  # noqa: PT017 - anything else is a failure of the test
-        return False
-    return True
 
 
 def test_what_is_installed_again_finds_its_data(cluster: Cluster, place: Callable[[], str], tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -121,9 +121,10 @@ class Cluster:
         return {one["metadata"]["name"]: one["data"] for one in found}
 
     @contextlib.contextmanager
-    def sources(self) -> Iterator[Sources]:
-        """What the checker of the invariants reads. Not the mail catcher: it forgets when its pod is replaced."""
-        uris = {name: self._decoded(f"oms-{name}-database", "uri") for name in SERVICES}
+    def sources(self, services: Collection[str] = SERVICES) -> Iterator[Sources]:
+        """What the checker of the invariants reads, or the databases of these services. Not the mail catcher: it
+        forgets when its pod is replaced."""
+        uris = {name: self._decoded(f"oms-{name}-database", "uri") for name in services}
         with contextlib.ExitStack() as stack:
             databases = {}
             for name, uri in uris.items():

@@ -1,0 +1,72 @@
+"""A run on a cluster: a release under load while its pods come and go."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+import httpx
+import psycopg
+from incidents.probe import Probe
+from invariants import Answer, Expected, check_when_quiet
+from support.chassis import eventually
+from support.cluster import Cluster
+
+from chaos import cards, judging, pods
+from chaos.clients import Clients
+from chaos.report import Report
+from chaos.rounds import Faults
+from chaos.run import SETTLED, WARM_UP
+from chaos.schedule import Round
+
+RECOVERED = 180.0  # seconds: until pods are ready again, and everything is as before
+
+
+def run(cluster: Cluster, rounds: Sequence[Round], seed: int, rate: float, say: Callable[[str], None]) -> Report:
+    """Let the faults happen to the release of scripts/kind-up.sh; `say` gets a line for each round.
+
+    The release keeps the patience of a run. What went out to customers is not judged: the mail catcher forgets when its
+    pod is replaced.
+    """
+    began, placed = time.monotonic(), list[Answer]()
+    cluster.upgrade_json({f"services.payment.env.{name}": value for name, value in cards.ENVIRONMENT.items()})
+    with _probing(cluster) as probe:
+        before = [Answer(None, str(order_id)) for (order_id,) in probe.rows("SELECT id::text FROM orders")]
+    with Clients(cluster.url, None, rate, seed) as clients:
+        clients.await_accepted(WARM_UP)
+        faults = Faults(cluster, pods.KINDS)
+        survived = faults.survive(rounds, partial(_recovery, cluster, placed), clients.counted(say), 2 * RECOVERED)
+        seen = clients.stop()
+    answers = [*before, *placed, *seen.answers]
+    expected = Expected(answers=answers, unanswered=seen.unanswered, refunds=seen.refunds)
+    with cluster.sources() as sources, _probing(cluster) as probe:
+        broken = [*map(str, check_when_quiet(sources, expected=expected, within=SETTLED))]
+        broken += judging.judge(probe, seen, survived, RECOVERED)
+        return judging.report(probe, seen, survived, broken, seed=seed, rate=rate, began=began)
+
+
+@contextlib.contextmanager
+def _probing(cluster: Cluster) -> Iterator[Probe]:
+    """While the order service's database stays where it is."""
+    with cluster.sources(["order"]) as sources:
+        yield Probe(cluster.url, sources.databases["order"], RECOVERED)
+
+
+def _recovery(cluster: Cluster, placed: list[Answer]) -> float:
+    """Seconds until all pods are ready and the system works again. AssertionError if that takes too long."""
+    began = time.monotonic()
+    eventually(lambda: _works(cluster, placed), 2 * RECOVERED)
+    return time.monotonic() - began
+
+
+def _works(cluster: Cluster, placed: list[Answer]) -> bool:
+    # A pod may be replaced meanwhile, and with it the way to the database.
+    with contextlib.suppress(AssertionError, psycopg.OperationalError, httpx.TransportError):
+        cluster.await_ready()
+        with _probing(cluster) as probe:
+            try:
+                probe.recovery()
+            finally:
+                placed += probe.placed
+        return True
+    return False

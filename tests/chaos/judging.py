@@ -1,0 +1,80 @@
+"""What a run is judged by besides the invariants: what its clients were answered, and how long things took."""
+
+import time
+from collections.abc import Sequence
+
+from incidents.bounds import ANSWERED
+from incidents.probe import Probe
+
+from chaos import cards
+from chaos.clients import Seen
+from chaos.report import Recovery, Report
+from chaos.schedule import LONGEST
+
+_NOT_CANCELLED = "SELECT id::text FROM orders WHERE id::text = ANY(%s) AND status <> 'CANCELLED'"
+_FAILED = """
+SELECT refund.id::text, coalesce(failure, 'nothing'), split_part(card_token, '-', 3)
+FROM refund JOIN orders ON orders.id = order_id WHERE refund.status = 'FAILED'
+"""
+
+
+def judge(
+    probe: Probe, seen: Seen, survived: Sequence[Recovery], recovered: float, *, refused: bool = False
+) -> list[str]:
+    """What did not hold, each with its rule's name. A recovery may take `recovered` seconds; refunds are `refused`
+    where a fault has the gateway do so."""
+    slow = [f"it took {one.seconds} s" for one in survived if one.seconds > recovered]
+    return [
+        *named("answers-are-right", seen.wrong),
+        *named("answers-come-in-time", _too_slow(seen)),
+        *named("the-system-recovers", slow),
+        *named("cancellations-are-kept", _not_cancelled(probe, seen)),
+        *named("refunds-fail-for-a-reason", _failed_for_nothing(probe, refused=refused)),
+    ]
+
+
+def report(
+    probe: Probe, seen: Seen, survived: list[Recovery], broken: list[str], *, seed: int, rate: float, began: float
+) -> Report:
+    """What a run came to that began then, by the monotonic clock."""
+    return Report(
+        seed=seed,
+        rate=rate,
+        lasted=round(time.monotonic() - began, 1),
+        accepted=len({answer.order_id for answer in seen.answers}),
+        cancelled=len(seen.cancelled),
+        refused=sum(seen.refusals.values()),
+        in_doubt=sum(client.in_doubt for client in seen.unanswered),
+        answered=round(seen.slowest, 1),
+        rounds=survived,
+        broken=broken,
+        refunds=len(seen.refunds),
+        failed=len(probe.rows(_FAILED)),
+    )
+
+
+def named(rule: str, found: Sequence[str]) -> list[str]:
+    """As the checker names what it finds."""
+    return [f"{rule}: {one}" for one in found]
+
+
+def _too_slow(seen: Seen) -> list[str]:
+    """An answer may take as long as the order service itself is suspended, and its bound."""
+    return [f"an answer took {seen.slowest:.1f} s"] if seen.slowest > ANSWERED + LONGEST else []
+
+
+def _not_cancelled(probe: Probe, seen: Seen) -> list[str]:
+    rows = probe.rows(_NOT_CANCELLED, sorted(seen.cancelled))
+    return [f"{order_id}: its cancellation was accepted, and it is not cancelled" for (order_id,) in rows]
+
+
+def _failed_for_nothing(probe: Probe, *, refused: bool) -> list[str]:
+    """A refund may fail where the card, or a fault, has the gateway refuse it; and it says so."""
+    failed = probe.rows(_FAILED)
+    if refused:
+        return [f"{id_}: it failed, and does not say why" for id_, why, _ in failed if why == "nothing"]
+    return [
+        f"{id_}: a refund to a card that is {card} failed for {why}"
+        for id_, why, card in failed
+        if why == "nothing" or card not in cards.NOT_REFUNDED
+    ]

@@ -1,0 +1,74 @@
+"""Letting faults happen, round by round, whatever they are done to."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from chaos.report import Recovery
+from chaos.schedule import Planned, Round
+from oms_servers.errors import LocalError
+
+System = TypeVar("System")
+
+
+@dataclass(frozen=True)
+class Kind(Generic[System]):
+    """A kind of fault: what it can be done to, how, what else it has for itself, how many dead letters it makes, and
+    why it cannot be had here."""
+
+    targets: Sequence[str]
+    block: Callable[[System, str], AbstractContextManager[None]]
+    also: frozenset[str] = frozenset()
+    letters: Callable[[], Mapping[str, int]] = dict
+    obstacle: Callable[[], str | None] = lambda: None
+
+
+@dataclass(frozen=True)
+class Faults(Generic[System]):
+    """What the faults of a schedule are done to, and the kinds that it knows. `name` is what a report calls one."""
+
+    system: System
+    kinds: Mapping[str, Kind[System]]
+    name: Callable[[Planned], str] = lambda planned: planned.kind
+
+    def survive(
+        self, rounds: Sequence[Round], recovery: Callable[[], float], say: Callable[[str], None], longest: float
+    ) -> list[Recovery]:
+        """Let the faults of all rounds happen, and wait for the recovery from each, which gives its seconds. After one
+        from which there is none (an error says so), which counts as `longest`, no other round does."""
+        survived: list[Recovery] = []
+        for number, planned in enumerate(rounds, 1):
+            names = ", ".join(map(self._said, planned))
+            faults = [self.name(one) for one in planned if not self._obstacle(one)]
+            try:
+                self._suffer(planned)
+                survived.append(Recovery(faults, round(recovery(), 2)))
+            except (AssertionError, LocalError) as error:
+                say(f"round {number} of {len(rounds)}: {names}; no recovery: {error}")
+                return [*survived, Recovery(faults, longest)]
+            say(f"round {number} of {len(rounds)}: {names}; recovered in {survived[-1].seconds} s")
+        return survived
+
+    def _suffer(self, planned: Round) -> None:
+        """Let the faults of a round happen, each in its time; return when all are over."""
+        with ThreadPoolExecutor(len(planned)) as pool:
+            happening = [pool.submit(self._happen, one) for one in planned]
+        for one in happening:
+            one.result()
+
+    def _happen(self, planned: Planned) -> None:
+        if self._obstacle(planned):
+            return
+        time.sleep(planned.begins)
+        with self.kinds[planned.kind].block(self.system, planned.target):
+            time.sleep(planned.lasts)
+
+    def _obstacle(self, planned: Planned) -> str | None:
+        return self.kinds[planned.kind].obstacle()
+
+    def _said(self, planned: Planned) -> str:
+        obstacle = self._obstacle(planned)
+        return f"{planned.kind} ({planned.target})" + (f", skipped: {obstacle}" if obstacle else "")

@@ -1,0 +1,52 @@
+"""What happens to pods: they are killed, evicted, and run out of memory."""
+
+import contextlib
+import json
+
+from support.cluster import NAMESPACE, Cluster
+
+# Many processes that are each smaller than the service: the kernel takes the largest one, or all of them.
+GREEDY = """
+import os, time
+for _ in range(64):
+    if os.fork() == 0:
+        kept = bytearray(b".") * (16 << 20)
+        time.sleep(60)
+time.sleep(60)
+"""
+
+
+def names(cluster: Cluster, component: str) -> list[str]:
+    """Of those of a component that are not on their way out."""
+    return [pod["metadata"]["name"] for pod in cluster.pods(component)]
+
+
+def kill(cluster: Cluster, component: str) -> None:
+    """End every pod of a component at once, as when its node is lost."""
+    for pod in names(cluster, component):
+        cluster.kubectl("delete", "pod", pod, "--grace-period=0", "--force", "--ignore-not-found")
+
+
+def stop(cluster: Cluster, component: str) -> None:
+    """Delete every pod of a component, each with its time to stop; nobody waits for it."""
+    for pod in names(cluster, component):
+        cluster.kubectl("delete", "pod", pod, "--wait=false", "--ignore-not-found")
+
+
+def starve(cluster: Cluster, service: str) -> None:
+    """Let a service's container run out of memory."""
+    with contextlib.suppress(AssertionError):  # it is gone before it can say goodbye
+        cluster.kubectl("exec", f"deployment/oms-{service}", "--", "python", "-c", GREEDY)
+
+
+def evict(cluster: Cluster, pod: str) -> bool:
+    """Ask for a pod's eviction, as a drain of its node does; whether its budget allowed it."""
+    request = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": NAMESPACE}}
+    path = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}/eviction"
+    try:
+        cluster.kubectl("create", "--raw", path, "-f", "-", given=json.dumps(request))
+    except AssertionError as error:
+        if "disruption budget" not in str(error):
+            raise
+        return False
+    return True
