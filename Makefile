@@ -84,9 +84,10 @@ kind-down: ## delete that cluster
 test-cluster: ## the tests that need Docker or a cluster
 	@scripts/test-cluster.sh
 
-chaos-cluster: setup ## orders while pods are killed, evicted, starved, scaled and rolled back, on a kind cluster (half an hour)
+chaos-cluster: setup ## orders while pods are killed, evicted, starved, scaled and rolled back, on a kind cluster; writes docs/reliability.md (an hour)
 	@scripts/kind-up.sh
-	@scripts/chaos.sh --cluster --faults 100 --rate 5
+	@code=0; scripts/chaos.sh --cluster --faults 100 --rate 5 || code=1; \
+	PYTHONPATH=tests .venv/bin/python -m chaos.page || code=1; exit $$code
 
 test-cluster-long: ## the chart under enforced policies, KEDA and a real Prometheus (an hour)
 	@scripts/test-cluster-long.sh

@@ -15,7 +15,7 @@ from chaos.report import BUILD, Report, percentile
 from oms_contracts import marks
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
-BEGIN = "<!-- {}: begin; `make chaos` writes what follows -->"
+BEGIN = "<!-- {}: begin; `make {}` writes what follows -->"
 END = "<!-- {}: end -->"
 RUNS = (
     *("seed", "orders/s", "lasted s", "faults", "orders", "cancelled", "refunds", "failed", "redriven", "emails twice"),
@@ -32,12 +32,22 @@ Row = Sequence[object]
 def main(argv: Sequence[str] = ()) -> int:
     """Put what there is into the page; a part of which there was no run stays as it is."""
     page = Path(argv[0]) if argv else PAGE
-    reports = [report.read(path) for path in sorted(BUILD.glob("[0-9]*.json"))]
     tried = {name: report.read(path) for name in MUTANTS if (path := report.of_mutant(name)).exists()}
-    for name, text in (("runs", _runs(reports)), ("mutants", _bugs(tried))):
+    parts = (
+        ("runs", "chaos", _runs(_all(BUILD))),
+        ("mutants", "chaos", _bugs(tried)),
+        ("cluster", "chaos-cluster", _runs(_all(BUILD / "cluster"))),
+    )
+    for name, target, text in parts:
         if text:
-            page.write_text(marks.replaced(page.read_text(), BEGIN.format(name), END.format(name), f"\n{text}\n"))
+            begin, end = BEGIN.format(name, target), END.format(name)
+            page.write_text(marks.replaced(page.read_text(), begin, end, f"\n{text}\n"))
     return 0
+
+
+def _all(folder: Path) -> list[Report]:
+    """Those of all seeds."""
+    return [report.read(path) for path in sorted(folder.glob("[0-9]*.json"))]
 
 
 def _runs(reports: Sequence[Report]) -> str:

@@ -16,7 +16,10 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(report, "BUILD", tmp_path / "chaos")
     monkeypatch.setattr(page, "BUILD", tmp_path / "chaos")
     file = tmp_path / "page.md"
-    parts = [f"{page.BEGIN.format(name)}\nas it was\n{page.END.format(name)}\n" for name in ("runs", "mutants")]
+    names = {"runs": "chaos", "mutants": "chaos", "cluster": "chaos-cluster"}
+    parts = [
+        f"{page.BEGIN.format(name, target)}\nas it was\n{page.END.format(name)}\n" for name, target in names.items()
+    ]
     file.write_text("# Reliability\n" + "".join(parts) + "After.\n")
     return file
 
@@ -31,7 +34,7 @@ def test_a_run_is_shown_with_how_long_each_fault_took_to_recover_from(written: P
     assert "| far away | 1 | 1.5 | 1.5 |" in text
     assert text.startswith("# Reliability")
     assert text.endswith("After.\n")
-    assert text.count("as it was") == 1
+    assert text.count("as it was") == 2
 
 
 def test_a_deliberate_bug_is_shown_with_what_noticed_it_and_one_that_was_not_noticed_is_marked(written: Path) -> None:
@@ -41,7 +44,14 @@ def test_a_deliberate_bug_is_shown_with_what_noticed_it_and_one_that_was_not_not
     report.keep(RUN, report.of_mutant(BUG))
     page.main([str(written)])
     assert f"| {BUG} | **nothing** | 7 | 2 | 300 |" in written.read_text()
-    assert written.read_text().count("as it was") == 1
+    assert written.read_text().count("as it was") == 2
+
+
+def test_a_run_on_a_cluster_has_a_table_of_its_own(written: Path) -> None:
+    report.keep(RUN, report.of_seed(7, on_cluster=True))
+    page.main([str(written)])
+    before, after = written.read_text().split(page.BEGIN.format("cluster", "chaos-cluster"))
+    assert ("| 7 | 10.0 |" in before, "| 7 | 10.0 |" in after) == (False, True)
 
 
 def test_what_was_kept_is_read_as_it_was(written: Path) -> None:
