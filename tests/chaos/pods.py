@@ -59,7 +59,7 @@ def _scaled(kind: str, meanwhile: int) -> Callable[[Cluster, str], Iterator[None
 
 @contextmanager
 def _upgraded(cluster: Cluster, _: str) -> Iterator[None]:
-    """Every service is rolled out anew, and the release goes back before that is over."""
+    """Every service is rolled out again, and the release goes back before that is over."""
     mark = f"--set=serviceDefaults.podAnnotations.changed={uuid4().hex}"
     cluster.helm("upgrade", RELEASE, str(CHART), "--reuse-values", mark)
     try:
