@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Every test that needs neither Docker nor a cluster. Arguments go to pytest: --cov, say, which costs a quarter more. Three
-# workers on two cores, because half of the tests wait; one of them has those that share a platform (conftest.py).
+# Every test that needs neither Docker nor a cluster. Arguments go to pytest; CI's are those of coverage, which costs a
+# quarter more. Three workers on two cores, because half of the tests wait; one of them has those that share a platform
+# (conftest.py).
 set -uo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh || exit 1
