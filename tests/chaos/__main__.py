@@ -58,8 +58,9 @@ def _hunt(options: argparse.Namespace) -> int:
             print(f"chaos: the bug that {name}: NOT TRIED: {error}", flush=True)
             continue
         keep(report, of_mutant(name))
-        survivors += report.is_sound
-        print(f"chaos: the bug that {name}: {', '.join(report.noticed) or 'NOT NOTICED'}", flush=True)
+        survivors += not report.is_proof
+        by = ", ".join(report.noticed) if report.is_proof else "NOT NOTICED"
+        print(f"chaos: the bug that {name}: {by}", flush=True)
     return 1 if survivors else 0
 
 

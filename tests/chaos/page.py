@@ -104,7 +104,8 @@ def _faults(reports: Sequence[Report]) -> Iterator[Row]:
 
 
 def _bug(name: str, one: Report) -> Row:
-    return name, ", ".join(one.noticed) or "**nothing**", one.seed, len(one.rounds), one.accepted
+    by = ", ".join(one.noticed) if one.is_proof else "**nothing**"
+    return name, by, one.seed, len(one.rounds), one.accepted
 
 
 if __name__ == "__main__":

@@ -30,3 +30,15 @@ def test_what_noticed_a_bug_is_named_once_however_often_it_did() -> None:
     broken = [*slow, "stock-adds-up: Item1: 3", "stock-adds-up: Item2: 1"]
     report = Report(1, 10.0, 1.0, 0, 0, 0, 0, 0.0, broken=broken)
     assert report.noticed == ["stock-adds-up", "the-system-recovers"]
+
+
+@pytest.mark.parametrize(
+    ("broken", "is_proof"),
+    [
+        ([], False),
+        (["the-system-recovers: it took 61.0 s", "answers-come-in-time: an answer took 31.0 s"], False),
+        (["the-system-recovers: it took 61.0 s", "stock-adds-up: Item1: 3"], True),
+    ],
+)
+def test_a_busy_machine_is_no_proof_of_a_bug(broken: list[str], is_proof: bool) -> None:
+    assert Report(1, 10.0, 1.0, 0, 0, 0, 0, 0.0, broken=broken).is_proof is is_proof
