@@ -74,8 +74,11 @@ def _measured(reports: Sequence[Report]) -> str:
 
 
 def _table(columns: Sequence[str], rows: Iterator[Row]) -> str:
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines).replace("| --- | ", "|---|")
+    return f"{_line(columns)}{'|---' * len(columns)}|\n{''.join(map(_line, rows))}"
+
+
+def _line(cells: Row) -> str:
+    return f"| {' | '.join(map(str, cells))} |\n"
 
 
 def _run(one: Report) -> Row:

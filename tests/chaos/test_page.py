@@ -29,6 +29,7 @@ def test_a_run_is_shown_with_how_long_each_fault_took_to_recover_from(written: P
     assert page.main([str(written)]) == 0
     text = written.read_text()
     assert "| 7 | 10.0 | 90 | 3 | 300 | 40 |" in text
+    assert "| fault | times | recovery s: p50 | highest |\n|---|---|---|---|\n" in text
     assert "| 10 | 1 of 2 |" in text
     assert "| silence | 2 | 12.0 | 12.0 |" in text
     assert "| far away | 1 | 1.5 | 1.5 |" in text
