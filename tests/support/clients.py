@@ -19,10 +19,12 @@ def share_certificates() -> None:
 
 
 def _context(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ssl.SSLContext:
-    is_default = verify is True and cert is None and not {"SSL_CERT_FILE", "SSL_CERT_DIR"} & os.environ.keys()
-    return _default() if is_default else create_ssl_context(verify, cert, trust_env)
+    if verify is not True or cert is not None:
+        return create_ssl_context(verify, cert, trust_env)
+    return _trusted(trust_env, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
 
 
 @cache
-def _default() -> ssl.SSLContext:
-    return create_ssl_context()
+def _trusted(trust_env: bool, _file: str | None, _folder: str | None) -> ssl.SSLContext:
+    """What httpx reads by itself, which it may take from other places once these variables differ."""
+    return create_ssl_context(trust_env=trust_env)
