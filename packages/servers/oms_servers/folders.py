@@ -16,7 +16,7 @@ UNPRIVILEGED = ("postgres", "nobody", "daemon", "www-data")  # the first that ex
 
 
 def caches() -> Path:
-    """Downloads and the Postgres template: safe to remove, made again when needed."""
+    """Downloads, Kafka's classes and the Postgres template: safe to remove, made again when needed."""
     folder = Path(platformdirs.user_cache_dir("oms"))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
