@@ -1,15 +1,14 @@
 """What a run is judged by besides the invariants: what its clients were answered, and how long things took."""
 
+import math
 import time
 from collections.abc import Sequence
 
-from incidents.bounds import ANSWERED
 from incidents.probe import Probe
 
 from chaos import cards
 from chaos.clients import Seen
 from chaos.report import Recovery, Report
-from chaos.schedule import LONGEST
 
 _NOT_CANCELLED = "SELECT id::text FROM orders WHERE id::text = ANY(%s) AND status <> 'CANCELLED'"
 _FAILED = """
@@ -19,14 +18,21 @@ FROM refund JOIN orders ON orders.id = order_id WHERE refund.status = 'FAILED'
 
 
 def judge(
-    probe: Probe, seen: Seen, survived: Sequence[Recovery], recovered: float, *, refused: bool = False
+    probe: Probe,
+    seen: Seen,
+    survived: Sequence[Recovery],
+    recovered: float,
+    answered: float = math.inf,
+    *,
+    refused: bool = False,
 ) -> list[str]:
-    """What did not hold, each with its rule's name. A recovery may take `recovered` seconds; refunds are `refused`
-    where a fault has the gateway do so."""
+    """What did not hold, each with its rule's name. A recovery may take `recovered` seconds, an answer `answered`;
+    refunds are `refused` where a fault has the gateway do so."""
     slow = [f"it took {one.seconds} s" for one in survived if one.seconds > recovered]
+    late = [f"an answer took {seen.slowest:.1f} s"] if seen.slowest > answered else []
     return [
         *named("answers-are-right", seen.wrong),
-        *named("answers-come-in-time", _too_slow(seen)),
+        *named("answers-come-in-time", late),
         *named("the-system-recovers", slow),
         *named("cancellations-are-kept", _not_cancelled(probe, seen)),
         *named("refunds-fail-for-a-reason", _failed_for_nothing(probe, refused=refused)),
@@ -56,11 +62,6 @@ def report(
 def named(rule: str, found: Sequence[str]) -> list[str]:
     """As the checker names what it finds."""
     return [f"{rule}: {one}" for one in found]
-
-
-def _too_slow(seen: Seen) -> list[str]:
-    """An answer may take as long as the order service itself is suspended, and its bound."""
-    return [f"an answer took {seen.slowest:.1f} s"] if seen.slowest > ANSWERED + LONGEST else []
 
 
 def _not_cancelled(probe: Probe, seen: Seen) -> list[str]:
