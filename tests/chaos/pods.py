@@ -1,9 +1,11 @@
 """The kinds of faults that Kubernetes, and whoever runs it, does to the pods of a release."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from uuid import uuid4
 
+from incidents import faults
 from support import pods
 from support.cluster import CHART, RELEASE, Cluster
 
@@ -11,42 +13,21 @@ from chaos.kinds import ALL
 from chaos.rounds import Kind
 from oms_contracts.topics import SERVICES
 
+Block = Callable[[Cluster, str], AbstractContextManager[None]]
 DATABASES = tuple(f"{name}-postgres" for name in SERVICES)
 STATEFUL = (*DATABASES, "kafka")
 
 
-@contextmanager
-def _killed(cluster: Cluster, component: str) -> Iterator[None]:
-    pods.kill(cluster, component)
-    yield
+def _at_once(act: Callable[[Cluster, str], object]) -> Block:
+    return lambda cluster, target: faults.at_once(partial(act, cluster, target))
 
 
-@contextmanager
-def _stopped(cluster: Cluster, component: str) -> Iterator[None]:
-    pods.stop(cluster, component)
-    yield
-
-
-@contextmanager
-def _evicted(cluster: Cluster, service: str) -> Iterator[None]:
-    for pod in pods.names(cluster, service):
-        pods.evict(cluster, pod)
-    yield
-
-
-@contextmanager
-def _starved(cluster: Cluster, service: str) -> Iterator[None]:
-    pods.starve(cluster, service)
-    yield
-
-
-@contextmanager
-def _rolled(cluster: Cluster, service: str) -> Iterator[None]:
+def _roll(cluster: Cluster, service: str) -> None:
     cluster.kubectl("rollout", "restart", f"deployment/oms-{service}")
-    yield
 
 
-def _scaled(kind: str, meanwhile: int) -> Callable[[Cluster, str], Iterator[None]]:
+def _scaled(kind: str, meanwhile: int) -> Block:
+    @contextmanager
     def scaled(cluster: Cluster, component: str) -> Iterator[None]:
         cluster.kubectl("scale", f"{kind}/oms-{component}", f"--replicas={meanwhile}")
         try:
@@ -69,13 +50,13 @@ def _upgraded(cluster: Cluster, _: str) -> Iterator[None]:
 
 
 KINDS: Mapping[str, Kind[Cluster]] = {
-    "pod killed": Kind((*SERVICES, *STATEFUL), _killed),
-    "pod deleted": Kind((*SERVICES, *STATEFUL), _stopped),
-    "pod evicted": Kind(SERVICES, _evicted),
-    "out of memory": Kind(SERVICES, _starved),
-    "rolled out again": Kind(SERVICES, _rolled),
-    "second replica joins and leaves": Kind(SERVICES, contextmanager(_scaled("deployment", 2))),
-    "no pod for a while": Kind(STATEFUL, contextmanager(_scaled("statefulset", 0))),
+    "pod killed": Kind((*SERVICES, *STATEFUL), _at_once(pods.kill)),
+    "pod deleted": Kind((*SERVICES, *STATEFUL), _at_once(pods.stop)),
+    "pod evicted": Kind(SERVICES, _at_once(pods.evict_all)),
+    "out of memory": Kind(SERVICES, _at_once(pods.starve)),
+    "rolled out again": Kind(SERVICES, _at_once(_roll)),
+    "second replica joins and leaves": Kind(SERVICES, _scaled("deployment", 2)),
+    "no pod for a while": Kind(STATEFUL, _scaled("statefulset", 0)),
     "upgraded and rolled back": Kind(ALL, _upgraded),
 }
 TARGETS = {name: kind.targets for name, kind in KINDS.items()}

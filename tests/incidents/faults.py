@@ -198,7 +198,7 @@ def of_another_release(service: HttpServer, database: PostgresServer) -> Iterato
 
 
 @contextmanager
-def at_once(act: Callable[[], None]) -> Iterator[None]:
+def at_once(act: Callable[[], object]) -> Iterator[None]:
     """Something that is done, and then is there."""
     act()
     yield

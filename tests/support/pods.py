@@ -50,3 +50,9 @@ def evict(cluster: Cluster, pod: str) -> bool:
             raise
         return False
     return True
+
+
+def evict_all(cluster: Cluster, component: str) -> None:
+    """Ask for the eviction of each of its pods, whatever its budget says."""
+    for pod in names(cluster, component):
+        evict(cluster, pod)
