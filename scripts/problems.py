@@ -1,14 +1,13 @@
 """Write docs/problems.md from the classes of problems: `python -m scripts.problems [--check]`."""
 
-import argparse
 import pkgutil
-import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
 from oms_chassis.http.problems import HttpError, Problem
 from oms_contracts.topics import SERVICES
+from scripts import generated
 
 PAGE = Path(__file__).parents[1] / "docs" / "problems.md"
 TEXT = """# Problems
@@ -61,14 +60,7 @@ def _below(kind: type[Problem]) -> Iterator[type[Problem]]:
 
 def main() -> int:
     """The exit code: 0, or 1 for a page that is not what the code does (--check)."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.problems", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if the page would change")
-    if not parser.parse_args().check:
-        PAGE.write_text(page())
-    elif PAGE.read_text() != page():
-        sys.stderr.write("docs/problems.md is not what the code does: `python -m scripts.problems`\n")
-        return 1
-    return 0
+    return generated.keep("scripts.problems", __doc__, PAGE, page())
 
 
 if __name__ == "__main__":

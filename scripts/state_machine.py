@@ -3,8 +3,6 @@
 Every cell is what the code answers: an order or a payment in that situation is made, and the event is applied to it.
 """
 
-import argparse
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from oms_order import domain as order
 from oms_order.domain import Fact, Order, Status
 from oms_order.refunds import RefundStatus, settled
 from oms_payment.domain import Outcome, Payment, State
+from scripts import generated
 
 PAGE = Path(__file__).parents[1] / "docs" / "state-machine.md"
 NOTHING = "-"
@@ -197,15 +196,7 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def main() -> int:
     """The exit code: 0, or 1 for a page that is not what the code does (--check)."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.state_machine", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if the page is not up to date")
-    if parser.parse_args().check:
-        is_stale = not PAGE.exists() or PAGE.read_text(encoding="utf-8") != page()
-        if is_stale:
-            sys.stderr.write("docs/state-machine.md is not what the code does: `python -m scripts.state_machine`\n")
-        return int(is_stale)
-    PAGE.write_text(page(), encoding="utf-8")
-    return 0
+    return generated.keep("scripts.state_machine", __doc__, PAGE, page())
 
 
 if __name__ == "__main__":
