@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every test that needs neither Docker nor a cluster. Arguments go to pytest; CI's are those of coverage, which costs a
 # quarter more. Three workers on two cores, because half of the tests wait; one of them has those that share a platform
-# (conftest.py).
+# (conftest.py). What measures how long something takes comes first, with the machine to itself.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh || exit 1
@@ -12,8 +12,11 @@ unset PYTHONDONTWRITEBYTECODE
 # A mark that every process of this run inherits: whoever still bears it afterwards was left behind.
 export OMS_TEST_RUN="$$-$(date +%s)"
 rm -f .coverage .coverage.*
-.venv/bin/pytest -m "not cluster and not incidents and not scaffold" -n "${OMS_TEST_WORKERS:-3}" --dist loadgroup "$@"
-code=$?
+code=0
+mapfile -t measuring < <(grep -rl --include='test_*.py' '^@pytest\.mark\.alone$' packages services tests)
+.venv/bin/pytest --quiet -m alone "${measuring[@]}" || code=1
+others="not alone and not cluster and not incidents and not scaffold"
+.venv/bin/pytest -m "$others" -n "${OMS_TEST_WORKERS:-3}" --dist loadgroup "$@" || code=$?
 
 left=$(grep -lsz "^OMS_TEST_RUN=$OMS_TEST_RUN\$" /proc/[0-9]*/environ | cut -d/ -f3 | grep -vx "$$")
 for process in $left; do

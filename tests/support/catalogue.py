@@ -16,9 +16,11 @@ ENVIRONMENT = {"inventory": {"OMS_CATALOGUE": json.dumps(ITEMS)}}
 
 
 def await_known(url: str) -> None:
-    """Return once the order service knows the items: it refuses orders of unknown ones."""
+    """Return once the order service knows the items, and knows that these are all: an order of an unknown one is
+    refused for good."""
 
-    def known() -> bool:
-        return httpx.post(f"{url}/order", json=body(*((item["id"], 1) for item in ITEMS))).status_code == 202
+    def answered(*ids: str) -> int:
+        return httpx.post(f"{url}/order", json=body(*((id_, 1) for id_ in ids))).status_code
 
-    eventually(known, within=30.0)
+    eventually(lambda: answered(*(item["id"] for item in ITEMS)) == 202, within=30.0)
+    eventually(lambda: answered("NoSuchItem") == 422, within=30.0)

@@ -63,6 +63,7 @@ def seconds(database: Database, metrics: Metrics) -> float:
     return min(once() for _ in range(10))
 
 
+@pytest.mark.alone
 def test_a_scrape_costs_the_same_however_much_waits(database: Database, metrics: Metrics) -> None:
     enough = 2 * MOST
     fill(database, 1, enough)
