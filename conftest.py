@@ -11,6 +11,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 pytest_plugins = ["oms_servers.testing"]
 share_certificates()
+gc.disable()  # until all is collected: meanwhile nothing that it looks through is garbage, which takes it 4 s a worker
 
 # How long an example takes says more about what else the machine does than about the code.
 settings.register_profile("oms", deadline=None)
@@ -22,6 +23,7 @@ def pytest_collection_finish() -> None:
     """What is there by now stays: to look through it takes the garbage collector 0.2 s, at each call of our code."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 PLATFORM = "platform"

@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,7 @@ def test_the_database_understands_every_statement(database_url: str) -> None:
     database.dispose()
 
 
+@cache
 def events() -> set[str]:
     """What the services say in their logs."""
     found = set()
