@@ -59,4 +59,4 @@ def _is_beyond(response: Response, case: "Case[Any]") -> bool:
 
 
 def _is_quoted(case: "Case[Any]", field: str) -> bool:
-    return str(case.headers.get(field)).startswith(('"', "W/", "*"))
+    return str(case.headers.get(field)).startswith(('"', "W/", "*", ","))

@@ -1,7 +1,9 @@
 """How `oms` shows things to a person. Colours and tables on a terminal, plain text elsewhere."""
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
@@ -16,6 +18,16 @@ STYLES = {
     "ready": "green", "starting": "yellow", "waiting": "dim", "dead": "bold red",
     "CONFIRMED": "bold green", "PAID": "cyan", "PENDING": "yellow", "CANCELLING": "yellow", "CANCELLED": "bold red",
 }  # fmt: skip
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+
+
+def harmless(found: Any) -> Any:
+    """What was found, with its control characters written out: a terminal would obey whoever has sent them."""
+    if isinstance(found, str):
+        return _CONTROL.sub(lambda character: f"\\x{ord(character[0]):02x}", found)
+    if isinstance(found, dict):
+        return {name: harmless(value) for name, value in found.items()}
+    return [harmless(one) for one in found] if isinstance(found, list) else found
 
 
 def styled(word: str) -> Text:
@@ -24,12 +36,12 @@ def styled(word: str) -> Text:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[RenderableType]]) -> Table:
-    """Rows under headings, without frames."""
+    """Rows under headings, without frames. Texts are shown as they are: anybody may have written them."""
     made = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
     for heading in headings:
         made.add_column(heading, overflow="fold")
     for row in rows:
-        made.add_row(*row)
+        made.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
     return made
 
 
@@ -106,6 +118,6 @@ def _message(one: Json) -> Panel:
 
 def failure(console: Console, error: LocalError) -> None:
     """What went wrong, and what to do about it."""
-    console.print(Text(error.message, "bold red"), soft_wrap=True)
+    console.print(Text(harmless(error.message), "bold red"), soft_wrap=True)
     if error.advice:
-        console.print(Text(error.advice), soft_wrap=True)
+        console.print(Text(harmless(error.advice)), soft_wrap=True)

@@ -1,21 +1,54 @@
 """What a person reads of an order."""
 
+from collections.abc import Callable
 from io import StringIO
+from typing import Any
 
-from rich.console import Console
+import pytest
+from rich.console import Console, RenderableType
 
 from oms_cli import show
+from oms_cli.output import out
+from oms_servers.errors import LocalError
 
 AT = "2026-01-01T00:00:00Z"
 
 
-def printed(*steps: dict[str, object]) -> str:
-    console = Console(file=StringIO(), width=200)
-    console.print(show.timeline([{"status": "CONFIRMED", "at": AT, **step} for step in steps]))
-    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+def printed(found: Any, render: Callable[[Any], RenderableType]) -> str:
+    file = StringIO()
+    out(found, render, as_json=False, console=Console(file=file, width=200))
+    return file.getvalue()
+
+
+def timeline(*steps: dict[str, object]) -> str:
+    return printed([{"status": "CONFIRMED", "at": AT, **step} for step in steps], show.timeline)
+
+
+def orders_of(name: str) -> str:
+    order = {"id": "o", "status": "PAID", "total": 1, "currency": "USD", "customer": {"name": name}, "placedAt": AT}
+    return printed([order], show.orders)
 
 
 def test_a_timeline_shows_what_the_bank_took_back_and_what_became_of_refunds() -> None:
-    shown = printed({"disputeId": "dp-1", "disputed": 250}, {"refundStatus": "FAILED", "note": "gateway-failed"})
+    shown = timeline({"disputeId": "dp-1", "disputed": 250}, {"refundStatus": "FAILED", "note": "gateway-failed"})
     assert "disputed, 250 in minor units: dp-1" in shown
     assert "refund FAILED: gateway-failed" in shown
+
+
+@pytest.mark.parametrize("name", ["[/bold]", "[red]Ada", "[link=https://evil.example]Ada", ":warning: Ada", "\\[Ada"])
+def test_what_others_wrote_is_shown_as_they_wrote_it(name: str) -> None:
+    assert name in orders_of(name)
+
+
+@pytest.mark.parametrize("line", ["[/bold]", "[red]1[/]", ":warning:"])
+def test_a_line_is_shown_as_it_is(line: str) -> None:
+    assert printed(line, str) == f"{line}\n"
+
+
+def test_control_characters_of_others_are_shown_and_do_nothing_to_the_terminal() -> None:
+    assert r"\x1b[2JAda\x9b31m" in orders_of("\x1b[2JAda\x9b31m")
+    message = {"kind": "sms", "to": "\x1b]0;x\x07", "text": "a\x1b[2J\nb"}
+    file = StringIO()
+    show.failure(Console(file=file), LocalError("\x1b[2J", "\x9b31m"))
+    for shown in (printed([message], show.messages), file.getvalue()):
+        assert not set(shown) & {"\x1b", "\x9b", "\x07"}

@@ -107,7 +107,7 @@ def _only(rows: Rows) -> Row[Any]:
 
 
 def _position(cursor: str | None) -> str:
-    return pages.decode(cursor, _item_id) if cursor else ""
+    return pages.decode(cursor, _item_id) if cursor is not None else ""
 
 
 def _item_id(position: bytes) -> str:

@@ -100,6 +100,35 @@ def test_what_the_caller_has_is_not_sent_again(client: httpx.Client) -> None:
     assert client.get("/items/teapot", headers={"If-None-Match": "*"}).status_code == 404
 
 
+@pytest.mark.parametrize("others", [['"other"'], ['"other",, W/"more"', ""], [","], ['"other" ,']])
+def test_the_tags_of_a_condition_are_those_of_all_its_lines(client: httpx.Client, others: list[str]) -> None:
+    seen = client.put("/items/kettle", json=KETTLE).headers["ETag"]
+    lines = [*others, seen]
+    for given in (lines, lines[::-1]):
+        assert client.get("/items/kettle", headers=[("If-None-Match", one) for one in given]).status_code == 304
+        changed = client.put("/items/kettle", json=KETTLE, headers=[("If-Match", one) for one in given])
+        assert changed.status_code == 200
+
+
+def test_a_condition_that_says_two_things_is_refused(client: httpx.Client) -> None:
+    client.put("/items/kettle", json=KETTLE)
+    given = [("If-None-Match", '"other"'), ("If-None-Match", "*")]
+    for headers in (given, given[::-1]):
+        assert client.put("/items/kettle", json=KETTLE, headers=headers).status_code == 422
+
+
+def test_an_empty_cursor_is_refused(client: httpx.Client) -> None:
+    response = client.get("/items?cursor=")
+    assert (response.status_code, response.json()["type"]) == (422, "/problems/bad-cursor")
+
+
+@pytest.mark.parametrize("price", [b"9" * 5000, b"-" + b"9" * 5000])
+def test_a_number_longer_than_any_reader_takes_is_no_json(client: httpx.Client, price: bytes) -> None:
+    body = b'{"name": "x", "unitPrice": %b}' % price
+    response = client.put("/items/kettle", content=body, headers={"Content-Type": "application/json"})
+    assert (response.status_code, response.json()["type"]) == (400, "/problems/malformed-json")
+
+
 def test_an_item_is_created_only_where_there_is_none_if_that_is_asked(client: httpx.Client) -> None:
     only = {"If-None-Match": "*"}
     assert client.put("/items/kettle", json=KETTLE, headers=only).status_code == 201

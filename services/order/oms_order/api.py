@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime, BeforeValidator
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 from starlette.concurrency import run_in_threadpool
 
 from oms_chassis.db import Database
@@ -40,6 +40,7 @@ router = APIRouter(tags=["orders"])
 Reads = Annotated[Database, Depends(Provided(Database))]
 Placing = Annotated[placing.Placing, Depends(Provided(placing.Placing))]
 Follow = Annotated[Timelines, Depends(Provided(Timelines))]
+Email = Annotated[str, Field(max_length=200, pattern=PRINTABLE), AfterValidator(emails.looked_for)]
 OrderId = Annotated[UUID, Depends(parse_order_id)]
 # Without the scope `operator`, these are the caller's own orders, and another's is as one that is not there.
 Places = Annotated[Caller, Depends(Needs("orders:place"))]
@@ -96,16 +97,14 @@ def list_orders(
     caller: Looks,
     response: Response,
     status: Status | None = None,
-    email: Annotated[str | None, Query(max_length=200, pattern=PRINTABLE)] = None,
+    email: Annotated[Email | None, Query()] = None,
     since: Annotated[AwareDatetime | None, BeforeValidator(times.as_written)] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     cursor: Annotated[str | None, Query(max_length=100)] = None,
 ) -> list[OrderSummary]:
     """Pages by cursor: where there are further orders, the Link header leads to them."""
     before = cursors.decode(cursor, caller) if cursor is not None else None
-    rows = orders.page(
-        database, Filters(status, email and emails.as_stored(email), since, caller.owner), before, limit + 1
-    )
+    rows = orders.page(database, Filters(status, email, since, caller.owner), before, limit + 1)
     if len(rows) > limit:
         query = {"status": status, "email": email, "since": since and since.isoformat(), "limit": limit}
         response.headers["Link"] = pages.next_link("/order", query, cursors.encode(rows[limit - 1].id, caller))

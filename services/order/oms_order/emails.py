@@ -34,7 +34,15 @@ def checked(value: str) -> str:
 
 def _alone(value: str) -> str:
     """An address without what is pasted along with it."""
-    return pasted.trimmed(value).removeprefix("mailto:")
+    return pasted.without_scheme(pasted.trimmed(value), "mailto:")
+
+
+def looked_for(value: str) -> str:
+    """An address from a query, as an order of it has it. Raises PydanticCustomError if its `+` was sent as it is, which
+    means a space there: it would be another address, of which there is no order."""
+    if " " in pasted.trimmed(value):
+        raise PydanticCustomError("bad-email", "must have its + encoded as %2B")
+    return as_stored(value)
 
 
 def as_stored(email: str) -> str:

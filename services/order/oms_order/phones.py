@@ -17,7 +17,7 @@ _KINDS = {"L": "letters", "C": "control characters", "S": "symbols", "P": "other
 
 def cleaned(text: str) -> str:
     """The number in plain digits and punctuation. Raises PydanticCustomError, naming the kind of character at fault."""
-    plain = pasted.plain(text).removeprefix("tel:").strip()
+    plain = pasted.without_scheme(pasted.plain(text).strip(), "tel:").strip()
     if plain.startswith("(+"):
         plain = plain.replace("(+", "+", 1).replace(")", "", 1)
     _refuse_strangers(plain)

@@ -114,7 +114,7 @@ class IdempotencyKeyRequired(Problem):
 class IdempotencyKeyReused(Problem):
     """A key is that of one body."""
 
-    status, kind, title = 422, "idempotency-key-reused", "This Idempotency-Key was used for another order"
+    status, kind, title = 422, "idempotency-key-reused", "This Idempotency-Key was used for another request"
 
 
 class IdempotencyKeyInUse(Problem):

@@ -135,6 +135,10 @@ def test_a_quantity_that_is_no_whole_number_is_refused(service: Any, value: byte
     assert [error["field"] for error in response.json()["errors"]] == ["items[0].quantity"]
 
 
+def test_a_number_longer_than_any_reader_takes_is_no_json(service: Any) -> None:
+    assert kind(post(service, BODY.replace(b'"quantity": 2', b'"quantity": ' + b"9" * 5000))) == (400, "malformed-json")
+
+
 def test_half_a_character_is_no_json(service: Any) -> None:
     assert kind(post(service, BODY.replace(b'"Anjana"', rb'"\ud800"'))) == (400, "malformed-json")
 
@@ -165,6 +169,14 @@ def test_an_order_is_found_by_its_email_however_that_is_written(service: Any, em
     post(service, json.dumps({**SAMPLE, "customer": {**SAMPLE["customer"], "email": email}}).encode())
     for one in asked:
         assert len(service.client.get("/order", params={"email": one}).json()) == 1
+
+
+def test_an_email_whose_plus_was_sent_as_it_is_is_not_looked_for_as_another(service: Any) -> None:
+    post(service, json.dumps({**SAMPLE, "customer": {**SAMPLE["customer"], "email": "ana+tag@example.com"}}).encode())
+    assert len(service.client.get("/order?email=ana%2Btag@example.com").json()) == 1
+    response = service.client.get("/order?email=ana+tag@example.com")
+    assert kind(response) == (422, "invalid-request")
+    assert response.json()["errors"] == [{"field": "email", "message": "must have its + encoded as %2B"}]
 
 
 def test_an_id_may_be_percent_encoded_and_is_otherwise_as_it_was_given(service: Any) -> None:

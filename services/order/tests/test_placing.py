@@ -84,6 +84,7 @@ def test_a_phone_number_is_kept_as_it_came(service: Any, body: dict[str, Any], p
         (" +94762222222\u200b\ufeff", "+94762222222", "+94762222222"),
         ("+94\t762222222", "+94 762222222", "+94762222222"),
         ("tel:+94762222222", "+94762222222", "+94762222222"),
+        ("TEL:+94762222222", "+94762222222", "+94762222222"),
     ],
 )
 def test_a_phone_number_may_hold_what_is_pasted_with_it(
@@ -105,6 +106,7 @@ NUMBER, SPACED = "4242424242424242", "4242 4242 4242 4242"
         ("customer", "email", "\u202aada@example.com\u202c", "ada@example.com"),
         ("customer", "email", "\ufeffada@example.com\u200b\u00a0", "ada@example.com"),
         ("customer", "email", "mailto:ada@example.com\n", "ada@example.com"),
+        ("customer", "email", "MailTo:ada@example.com", "ada@example.com"),
         ("paymentDetails", "cardNumber", SPACED.replace(" ", "\u00a0"), "4242"),
         ("paymentDetails", "cardNumber", SPACED.replace(" ", "\u202f"), "4242"),
         ("paymentDetails", "cardNumber", SPACED.replace(" ", "\u2011"), "4242"),

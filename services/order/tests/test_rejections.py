@@ -26,6 +26,7 @@ CUSTOMER: dict[str, tuple[dict[str, object], str, str]] = {
     "a blank name": ({"name": "   "}, "bad-length", "customer.name"),
     "an over-long name": ({"name": "n" * 201}, "bad-length", "customer.name"),
     "a name with a NUL": ({"name": "a\x00b"}, "bad-text", "customer.name"),
+    "a name that a terminal obeys": ({"name": "Ada\x9b2J"}, "bad-text", "customer.name"),
     "a name of which nothing is seen": ({"name": "\u200b\u2060\u3164\u00ad"}, "bad-text", "customer.name"),
     "an email without a domain": ({"email": "someone@"}, "bad-email", "customer.email"),
     "an email without an at sign": ({"email": "example.com"}, "bad-email", "customer.email"),

@@ -14,7 +14,7 @@ from sqlalchemy import Row
 from oms_chassis.http import cardnumbers
 
 # Control characters have no place in a name, and Postgres does not take a NUL in any text.
-PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 STORABLE = r"^[^\x00]*$"  # what may have come from elsewhere, such as the key of a record
 _SEEN = "LNPS"  # letters, numbers, punctuation, symbols: the first letters of their Unicode categories
 _FILLERS = "\u115f\u1160\u2800\u3164\uffa0"  # letters and a symbol that are drawn as nothing

@@ -5,8 +5,8 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
-# What If-Match and If-None-Match hold: `*`, or tags.
-FORM = r'^(\*|(W/)?"[!#-~]*"([ \t]*,[ \t]*(W/)?"[!#-~]*")*)$'
+# What If-Match and If-None-Match hold: `*`, or tags. A list may have empty places (RFC 9110, 5.6.1).
+FORM = r'^(\*|(,[ \t]*)*(W/)?"[!#-~]*"([ \t]*,([ \t]*(W/)?"[!#-~]*")?)*)$'
 _TAG = re.compile(r'(W/)?"([!#-~]*)"')
 
 

@@ -23,6 +23,8 @@ SINGLE = {
     b"oms-reason": "OMS-Reason",
     b"oms-dry-run": "OMS-Dry-Run",
 }
+# Lists, which may come in several lines: a route that took one of them would pass a condition over.
+LISTS = {b"if-match", b"if-none-match"}
 CHARSETS = {"utf-8", "utf8", "us-ascii"}
 # A name or an address, perhaps with a port (RFC 9112, 3.2); empty where the target has none.
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]*)?\Z")
@@ -64,6 +66,7 @@ class Messages:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope["headers"] = folded(scope["headers"])
         if (problem := judged(scope["headers"], scope["http_version"])) is not None:
             await problems.respond(problem)(scope, receive, send)
         elif scope["method"] == "HEAD":
@@ -86,6 +89,16 @@ class Messages:
         if any(name == b"access-control-request-method" for name, _ in scope["headers"]):
             return ""
         return ", ".join(routes.methods(self._routes, scope["path"]))
+
+
+def folded(headers: Sequence[tuple[bytes, bytes]]) -> Sequence[tuple[bytes, bytes]]:
+    """Headers in which each list is one line (RFC 9110, 5.3)."""
+    listed = [name for name, _ in headers if name in LISTS]
+    if len(listed) == len(set(listed)):
+        return headers
+    lines = {name: [value for one, value in headers if one == name] for name in listed}
+    joined = [(name, b", ".join(values).strip()) for name, values in lines.items()]
+    return [*(one for one in headers if one[0] not in LISTS), *joined]
 
 
 def judged(headers: Sequence[tuple[bytes, bytes]], version: str) -> Problem | None:

@@ -19,6 +19,11 @@ def trimmed(text: str) -> str:
     return text[shown[0] : shown[-1] + 1] if shown else ""
 
 
+def without_scheme(text: str, scheme: str) -> str:
+    """A text without the scheme of a link that was copied along with it: `tel:`, however that is written."""
+    return text[len(scheme) :] if text[: len(scheme)].lower() == scheme else text
+
+
 def _plain(character: str) -> str:
     if character in _LONERS:
         return _LONERS[character]

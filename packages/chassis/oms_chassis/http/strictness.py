@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from oms_chassis.http import problems
 from oms_chassis.http.problems import MalformedJson, Problem, shown_name
 
+LONGEST = 4300  # digits of an integer, as in Python: what is longer, no reader behind this one takes
 METHODS = {"POST", "PUT", "PATCH"}
 
 
@@ -71,7 +72,13 @@ def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return read
 
 
-_ONE_WAY = json.JSONDecoder(object_pairs_hook=_once, parse_int=str)  # str: an integer may have any length
+def _integer(digits: str) -> str:
+    if len(digits) > LONGEST:
+        raise ValueError
+    return digits
+
+
+_ONE_WAY = json.JSONDecoder(object_pairs_hook=_once, parse_int=_integer)
 
 
 async def _whole(receive: Receive) -> Message:
