@@ -596,7 +596,7 @@ def test_ten_thousand_records_that_are_no_events_between_as_many_good_ones_are_p
     odd = mixed.records[ITEM_UPDATED.name]
     reader = consumer(database, mixed, metrics)
     first, again = [], []
-    # In turn, and each beside the usual of its turn, so that whatever else the machine does slows down all of them.
+    # In turn, and each next to the usual of its turn, so that whatever else the machine does slows down all of them.
     for start in range(0, 2 * MANY, BATCH):
         usually = seconds(reader, usual[start : start + BATCH])
         first.append(seconds(reader, odd[start : start + BATCH]) / usually)
