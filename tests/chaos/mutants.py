@@ -157,4 +157,20 @@ MUTANTS: Mapping[str, Mutant] = {
         "            last = len(rows) - (len(rows) > 1 and rows[0].topic != 'itemUpdatedEvent')\n"
         "            self._sink.send([outbox.outgoing(row) for row in rows[:last]])",
     ),
+    "what comes back into the stock is not in its journal": Mutant(
+        f"{_INVENTORY}/stock.py",
+        "    rows = releases.put_back(transaction, quantities)\n    journal.write(transaction, movements)\n",
+        "    rows = releases.put_back(transaction, quantities)\n",
+    ),
+    "a dead letter is redriven each time that it is asked for": Mutant(
+        f"{_CHASSIS}/admin/deadletters.py",
+        "    if letter.state != letters.DEAD:",
+        "    if letter.state == letters.DROPPED:",
+        during("events refused, and redriven", "payment-database"),
+    ),
+    "earlier refunds of an order are not counted": Mutant(
+        f"{_ORDER}/refunds.py",
+        "        if amount > self.remaining:",
+        "        if amount > self.total:",
+    ),
 }
