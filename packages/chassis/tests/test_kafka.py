@@ -20,6 +20,7 @@ from incidents.poison import NO_TEXT, send
 from kafka import KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.consumer.fetcher import Fetcher
+from kafka.producer.producer_batch import ProducerBatch
 from kafka.record import MemoryRecords
 from kafka.record.default_records import DefaultRecordBatchBuilder
 from prometheus_client import CollectorRegistry
@@ -392,6 +393,32 @@ def test_what_can_never_be_sent_is_refused_and_the_next_is_sent(sink: KafkaSink,
     with pytest.raises(RecordRefused, match=error):
         sink.send([Outgoing(TOPIC, uuid4().bytes, b"before"), odd])
     sink.send([Outgoing(TOPIC, uuid4().bytes, b"after")])
+
+
+def late_in_the_relay(late: pytest.MonkeyPatch) -> None:
+    late.setattr(sinks, "FIND_TIMEOUT", -1000.0)
+    late.setattr(sinks, "SEND_TIMEOUT", 1.0)
+
+
+def late_in_the_client(late: pytest.MonkeyPatch) -> None:
+    late.setattr(ProducerBatch, "has_reached_delivery_timeout", lambda *_, **__: True)
+
+
+@pytest.mark.parametrize("make_late", [late_in_the_relay, late_in_the_client])
+def test_what_was_not_sent_in_time_is_never_sent(
+    settings: Settings, sink: KafkaSink, monkeypatch: pytest.MonkeyPatch, make_late: Callable[[Any], None]
+) -> None:
+    """As after a process was suspended: another one may have sent the same meanwhile, and more after it."""
+    key = uuid4().bytes
+    sink.send([Outgoing(TOPIC, key, b"before")])
+    with monkeypatch.context() as late:
+        make_late(late)
+        with pytest.raises(StreamUnavailable):
+            sink.send([Outgoing(TOPIC, key, b"late")])
+    sink.send([Outgoing(TOPIC, key, b"after")])
+    reader = source(settings, uuid4().hex)
+    assert [record.value for record in read(reader, key, 2)] == [b"before", b"after"]
+    reader.close()
 
 
 def test_a_dead_letter_may_be_larger_than_an_event(sink: KafkaSink) -> None:

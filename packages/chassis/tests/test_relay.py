@@ -1,15 +1,19 @@
 """What cannot be sent stops nothing else."""
 
 import threading
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError, ProgrammingError
 from support.chassis import MemoryStream, eventually
 
-from oms_chassis.db import Database
+from oms_chassis.db import Database, Rows, execute
 from oms_chassis.messaging import outbox
+from oms_chassis.messaging import relay as relays
 from oms_chassis.messaging.kafka.sink import FIND_TIMEOUT, SEND_TIMEOUT
 from oms_chassis.messaging.relay import Relay
 from oms_chassis.messaging.streams import Headers, Outgoing, StreamUnavailable
@@ -167,9 +171,31 @@ def test_a_service_counts_its_topics_from_the_start(database: Database, metrics:
         assert [metrics.registry.get_sample_value(name, {"topic": topic}) for topic in ("one", "other")] == [0.0, 0.0]
 
 
+@pytest.mark.parametrize("is_replaced", [True, False])
+def test_a_relay_that_is_held_up_after_it_has_read_sends_only_if_it_still_leads(
+    database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch, is_replaced: bool
+) -> None:
+    stream, read = MemoryStream(), outbox.next_rows
+    relay = Relay(database, stream, metrics)
+    put(database, record(b"read"))
+
+    def held_up(connection: Connection, without: Sequence[str]) -> Rows:
+        rows = read(connection, without)
+        (session,) = execute(connection, "SELECT pg_backend_pid() AS id", {})
+        if is_replaced:  # the server ends the session, as after RELAY_IDLE
+            database.execute("SELECT pg_terminate_backend(%(id)s)", id=session.id)
+        monkeypatch.setattr(relay, "_asked", time.monotonic() - 60)
+        return rows
+
+    monkeypatch.setattr(outbox, "next_rows", held_up)
+    with database.autocommit() as connection, suppress(OperationalError):
+        relay.send_batch(connection)
+    assert (sent(stream), pending(database)) == (([], 1) if is_replaced else ([b"read"], 0))
+
+
 def test_waiting_for_a_broker_costs_a_relay_no_lock() -> None:
     assert (
-        FIND_TIMEOUT + SEND_TIMEOUT < RELAY_IDLE <= 25.0
+        relays.FRESH + FIND_TIMEOUT + SEND_TIMEOUT < RELAY_IDLE <= 25.0
     )  # and a relay that vanished is replaced within half a minute
 
 

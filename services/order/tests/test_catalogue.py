@@ -84,6 +84,19 @@ def test_a_price_that_no_look_at_the_newest_finds_is_found_when_all_are_compared
     assert price(catalogue, "Item1") == 999
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_a_price_that_comes_again_after_a_later_one_is_not_taken(
+    database: Database, catalogue: Catalogue, together: bool
+) -> None:
+    """As from a relay whose process was suspended in the middle of a send."""
+    old, new = changed("Item1", 2, 999), changed("Item1", 3, 555)
+    for batch in [new + old] if together else [old, new, old]:
+        with database.transaction() as transaction:
+            update_catalogue(transaction, batch)
+    catalogue.refresh()
+    assert price(catalogue, "Item1") == 555
+
+
 def test_an_older_version_changes_nothing(database: Database, catalogue: Catalogue) -> None:
     database.execute("UPDATE item SET unit_price = 999, version = 0, seen_at = clock_timestamp() WHERE id = 'Item1'")
     catalogue.refresh()

@@ -29,6 +29,9 @@ from oms_chassis.telemetry.metrics import Metrics
 log = logger(__name__)
 
 QUICK, IDLE = 0.002, 0.1  # seconds between looks: right after work, and when nothing has come for a while
+# Seconds after a statement by which the lock is ours without asking: the server takes it from a session that says
+# nothing for as long as this, and sending, take (process.RELAY_IDLE). A process may be suspended for any time.
+FRESH = 4.0
 TOPIC_RETRY = 30.0  # seconds until a topic that was refused is tried again
 _LOCK = 0x6F6D7302
 
@@ -45,6 +48,7 @@ class Relay:
         self._refused: dict[str, float] = {}  # topics, and when to try them again
         self._acknowledged: list[int] = []  # rows that were sent, and are not deleted yet
         self._looked_until = 0  # the last row that was looked at
+        self._asked = 0.0  # when a statement that was answered was asked
         for topic in topics:
             metrics.relayed.labels(topic)
             metrics.quarantined.labels(topic)
@@ -103,6 +107,7 @@ class Relay:
     def send_batch(self, connection: Connection) -> int:
         """Send up to 500 events and delete them; how many there were to send."""
         self._forget(connection)
+        self._asked = time.monotonic()
         rows = outbox.next_rows(connection, self._refusing())
         self._looked_until = rows[-1].id if rows else self._looked_until
         try:
@@ -121,7 +126,7 @@ class Relay:
         if not rows:
             return
         try:
-            self._send(rows)
+            self._send(connection, rows)
         except RecordRefused as error:
             if len(rows) == 1:
                 self._quarantine(connection, rows[0], str(error))
@@ -135,16 +140,25 @@ class Relay:
             for topic, count in Counter(row.topic for row in rows).items():
                 self._metrics.relayed.labels(topic).inc(count)
 
+    def _make_sure_of_the_lock(self, connection: Connection) -> None:
+        """What was read long ago may have been sent by another relay, and what came after it, too. The lock is the
+        session's: SQLAlchemyError if the server has ended that."""
+        while (asked := time.monotonic()) - self._asked > FRESH:
+            execute(connection, "SELECT 1", {})
+            self._asked = asked
+
     def _forget(self, connection: Connection) -> None:
         """Delete what was sent. While that cannot be done, nothing is sent: it would be sent again and again."""
         if self._acknowledged:
             outbox.delete(connection, self._acknowledged)
             self._acknowledged = []
 
-    def _send(self, rows: Rows) -> None:
+    def _send(self, connection: Connection, rows: Rows) -> None:
         try:
-            self._sink.send([outbox.outgoing(row) for row in rows])
-        except (StreamUnavailable, TopicRefused, RecordRefused):
+            records = [outbox.outgoing(row) for row in rows]
+            self._make_sure_of_the_lock(connection)
+            self._sink.send(records)
+        except (StreamUnavailable, TopicRefused, RecordRefused, SQLAlchemyError):
             raise
         except (ValueError, TypeError, AssertionError) as error:
             raise RecordRefused(type(error).__name__) from error

@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 
 from kafka import KafkaProducer
@@ -48,6 +49,7 @@ class KafkaSink:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._producer: KafkaProducer | None = None
+        self._until = 0.0  # when what is being sent may go out at the latest
 
     def send(self, records: Sequence[Outgoing]) -> None:
         try:
@@ -69,6 +71,7 @@ class KafkaSink:
                 producer.close(timeout=1)
 
     def _send(self, producer: KafkaProducer, records: Sequence[Outgoing]) -> None:
+        self._until = time.monotonic() + FIND_TIMEOUT + SEND_TIMEOUT
         for topic in {record.topic for record in records}:
             _find(producer, self._settings.kafka_prefix, topic)
         attempts = [_attempt(producer, self._settings.kafka_prefix, record) for record in records]
@@ -78,10 +81,27 @@ class KafkaSink:
             self.close()  # after a refusal by the broker, what it expects next of this producer is uncertain
         _raise_gravest([_verdict(r.topic, error) for r, error in zip(records, outcomes, strict=True) if error])
 
+    def _send_nothing_late(self, producer: KafkaProducer) -> None:
+        """Let a producer send no batch whose time is over, as after its process was suspended: another relay may have
+        sent the same meanwhile, and what comes after it. kafka-python 3.0.12 says that it failed, and sends it."""
+        sender, limit = producer._sender, producer.config["delivery_timeout_ms"]  # noqa: SLF001 - there is no public one
+        usual = sender._create_produce_requests  # noqa: SLF001 - the same
+
+        def in_time(collated: dict[Any, list[Any]]) -> Any:
+            if time.monotonic() > self._until:
+                for batch in chain.from_iterable(collated.values()):
+                    batch.created = 0.0  # for the client, which gives it up in its next round
+            for batches in collated.values():
+                batches[:] = [batch for batch in batches if not batch.has_reached_delivery_timeout(limit)]
+            return usual(collated)
+
+        sender._create_produce_requests = in_time  # noqa: SLF001 - the same
+
     def _connected(self) -> KafkaProducer:
         if self._producer is None:
             with closed_on_error() as client:
                 self._producer = self._connect(client)
+            self._send_nothing_late(self._producer)
         return self._producer
 
     def _connect(self, client: Callable[..., Any]) -> KafkaProducer:
