@@ -25,6 +25,7 @@ UNSAID = (
     "must hold a character that can be seen",
     "must be a phone number",
     "must be an email address",
+    "must have its + encoded as %2B",
     "String should have at least 1 character",  # once the spaces around it are gone
 )
 
