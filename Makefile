@@ -64,7 +64,7 @@ bench-scale: setup ## time every filter and more with a million orders and 100,0
 	@PYTHONPATH=tests .venv/bin/python -m benchmarks.scale --write docs/scaling.md
 
 fuzz: setup ## tens of thousands of requests and records that make no sense, or follow the OpenAPI documents (an hour)
-	@OMS_EXAMPLES=6000 .venv/bin/pytest --timeout 7200 services/*/tests/test_document.py services/order/tests/test_any_bytes.py packages/contracts/tests/test_any_event.py
+	@OMS_EXAMPLES=6000 .venv/bin/pytest -n auto --dist load --timeout 7200 services/*/tests/test_document.py services/order/tests/test_any_bytes.py packages/contracts/tests/test_any_event.py
 
 footprint: setup ## measure a cluster of its own: images, memory, start and update
 	@scripts/footprint.sh

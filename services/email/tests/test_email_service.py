@@ -1,5 +1,9 @@
 """The Email Service's parts together: from an order's end to the customer's mailbox."""
 
+import socket
+import threading
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +13,10 @@ from pydantic import ValidationError
 from support import chassis as testing
 from support.notices import confirmed, declined, out_of_stock, running_mail_catcher
 
+from oms_chassis.jobs.worker import Worker
 from oms_chassis.runtime.cli import main
 from oms_chassis.runtime.service import Context
+from oms_chassis.telemetry.metrics import Metrics
 from oms_email.main import SERVICE
 from oms_email.settings import EmailSettings
 from oms_servers.testing import free_port
@@ -104,3 +110,65 @@ def test_settings_that_do_not_go_together_are_explained_to_whoever_starts_the_se
     assert capsys.readouterr().err.splitlines()[1:] == [
         "  port 465 is encrypted from its first byte: it needs OMS_SMTP_IMPLICIT_TLS, not STARTTLS"
     ]
+
+
+ANSWERS = {b"EHLO": b"250 slow.example.com", b"DATA": b"354 go on", b".": b"250 taken", b"QUIT": b"221 bye"}
+
+
+def serve_slowly(listener: socket.socket, accepted: list[bytes], over: threading.Event) -> None:
+    """Takes mails, and waits before each of its answers."""
+
+    def talk(connection: socket.socket) -> None:
+        with connection, connection.makefile("rb") as lines, suppress(OSError):
+            connection.sendall(b"220 slow.example.com\r\n")
+            is_mail = False
+            for line in lines:
+                word = line.strip().partition(b" ")[0].upper()
+                if is_mail and word != b".":
+                    continue
+                if over.wait(SLOW):
+                    return
+                is_mail = word == b"DATA"
+                if word == b".":
+                    accepted.append(line)
+                connection.sendall(ANSWERS.get(word, b"250 OK") + b"\r\n")
+
+    while not over.is_set():
+        with suppress(TimeoutError):
+            connection, _ = listener.accept()
+            connection.settimeout(20)
+            threading.Thread(target=talk, args=(connection,)).start()
+
+
+SLOW, LEASE = 0.6, 2.0  # seconds: a mail takes longer than the lease of its job
+
+
+def test_a_mail_server_slower_than_the_lease_gets_each_mail_once(database_url: str) -> None:
+    database = testing.migrated(database_url, SERVICE.package)
+    accepted: list[bytes] = []
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as ends:
+        listener.settimeout(0.1)
+        server = threading.Thread(target=serve_slowly, args=(listener, accepted, over))
+        server.start()
+        ends.callback(server.join)
+        ends.callback(over.set)
+        metrics = Metrics(CollectorRegistry())
+        for number in range(2):
+            context = Context(settings(database_url, listener.getsockname()[1]), database, CollectorRegistry())
+            parts = SERVICE.build(context)
+            for stop in parts.on_stop:
+                ends.callback(stop)
+            worker = Worker(replace(parts.job_queues[0], lease_seconds=LEASE), database, metrics)
+            thread = threading.Thread(target=worker.run)
+            thread.start()
+            ends.callback(thread.join)
+            ends.callback(worker.stop)
+            if number == 0:
+                handlers = {one.topic.name: one.handle for one in parts.subscriptions}
+                for event in (confirmed("a"), declined("b")):
+                    testing.deliver(database, handlers[event.type], [event])
+        testing.eventually(lambda: not database.execute("SELECT FROM job"), within=60)
+    assert len(accepted) == 2
+    assert [row.state for row in database.execute("SELECT state FROM message")] == ["sent", "sent"]
+    database.dispose()
