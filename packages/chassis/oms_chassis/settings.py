@@ -3,8 +3,13 @@
 from collections.abc import Sequence
 from typing import Literal
 
+from psycopg import ProgrammingError
+from psycopg.conninfo import make_conninfo
 from pydantic import BaseModel, Field, SecretStr, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from oms_chassis.access import AccessSettings
 from oms_chassis.sessions import Limits
@@ -96,6 +101,20 @@ class Settings(AccessSettings):
         default=30.0, gt=0, description="for how long a dead letter can be redriven after its record was given up"
     )
     currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_an_address(cls, given: str) -> str:
+        try:
+            url = make_url(given)
+            make_conninfo(**dict.fromkeys(url.query, ""))
+            is_one = 0 < (url.port or 1) < 1 << 16
+        except (ArgumentError, ValueError, ProgrammingError):
+            is_one = False
+        if not is_one:
+            form = "must be postgresql://user:password@host:port/name, with options that Postgres knows"
+            raise PydanticCustomError("bad-address", form)
+        return given
 
     @field_validator("admin_token")
     @classmethod

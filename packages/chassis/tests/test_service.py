@@ -211,6 +211,14 @@ def started(toy: Toy, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
+@pytest.mark.parametrize("place", ["host:port/toy", "[::1/toy", "host/toy?secret=1", "host:99999999999999999999/toy"])
+def test_a_database_s_address_that_is_none_is_named_and_not_shown(toy: Toy, place: str) -> None:
+    result = toy.run("migrate", OMS_DATABASE_URL=f"postgresql://toy:secret@{place}")
+    assert result.returncode == 2
+    assert "OMS_DATABASE_URL: must be postgresql://" in result.stderr
+    assert "secret" not in result.stdout + result.stderr
+
+
 def test_settings_that_are_missing_or_wrong_are_named_and_their_values_are_not(toy: Toy) -> None:
     toy.environment.pop("OMS_KAFKA_BOOTSTRAP")
     result = toy.run("serve", OMS_DATABASE_URL="mysql://secret")
