@@ -140,6 +140,14 @@ class Database:
         self.signals.notify(transaction.signals)
 
     @contextmanager
+    def single(self) -> Iterator[Transaction]:
+        """A transaction of one statement, without the round trips that begin and commit a longer one."""
+        with self.autocommit() as connection:
+            transaction = Transaction(connection)
+            yield transaction
+        self.signals.notify(transaction.signals)
+
+    @contextmanager
     def autocommit(self) -> Iterator[Connection]:
         """A connection on which each statement is a transaction of its own."""
         with self._reads.connect() as connection:

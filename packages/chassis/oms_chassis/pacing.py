@@ -2,7 +2,7 @@
 
 A small batch costs nearly as much as a large one: a transaction, a broker's request, a commit. So a loop waits in
 proportion to what a batch took. On a busy machine batches take longer, hence grow, hence cost less an event: the loops
-make room for one another by themselves. A loop that had nothing to do just before does not wait: nothing would gather.
+make room for one another by themselves. A loop that has little to do does not wait: nothing would gather.
 """
 
 import time
@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 PAUSE_FACTOR = 4.0  # times as long as the batch took
 SHORTEST, LONGEST = 0.05, 0.2  # seconds
+UNPACED, BURST = 0.05, 0.5  # the share of its time that a loop may work without waits, and so many seconds at once
 
 
 def pause(took: float) -> float:
@@ -18,15 +19,17 @@ def pause(took: float) -> float:
 
 
 class Pace:
-    """When one loop waits: after a batch that followed closely on another."""
+    """When one loop waits: while it works more than its allowance, a token bucket of seconds that a rest fills."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock, self._rested_at = clock, float("-inf")
+        self._clock, self._allowance, self._rested_at = clock, BURST, float("-inf")
 
     def pause(self, began: float) -> float:
-        """Seconds to wait after a batch that began then, by the clock, and was not full; 0 for the first one after
-        a time without any."""
+        """Seconds to wait after a batch that began then, by the clock, and was not full."""
         now = self._clock()
-        wait = pause(now - began) if began - self._rested_at < LONGEST else 0.0
-        self._rested_at = now + wait
+        has_rested = began - self._rested_at >= LONGEST
+        left = BURST if has_rested else min(BURST, self._allowance + UNPACED * (now - self._rested_at))
+        left -= now - began
+        wait = pause(now - began) if left < 0 else 0.0
+        self._allowance, self._rested_at = max(0.0, left), now + wait
         return wait

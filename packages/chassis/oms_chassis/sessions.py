@@ -118,6 +118,7 @@ def engine(url: str, pool: int, limits: Limits) -> Engine:
         pool_size=pool,
         max_overflow=0,
         pool_timeout=limits.pool,
+        pool_use_lifo=True,  # what was used last is warm, and needs no ping
         hide_parameters=True,
         connect_args=arguments(limits, address.query),
     )

@@ -99,6 +99,39 @@ def test_a_job_that_comes_after_a_quiet_time_is_settled_as_soon_as_its_call_ends
         eventually(lambda: is_empty(database))
 
 
+def test_work_that_is_there_waits_for_no_look_however_much_it_is(
+    database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "SOON", 600.0)
+    monkeypatch.setattr(worker, "IDLE", 600.0)
+    put(database, *(f"job-{number}" for number in range(100)))
+    with running(job_queue(lambda _: Done(), concurrency=2, lease_seconds=9000.0), database, metrics):
+        eventually(lambda: is_empty(database))
+        put(database, "one more")
+        eventually(lambda: is_empty(database))
+
+
+def test_a_job_of_another_worker_is_taken_when_its_lease_has_run_out(
+    database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "IDLE", 600.0)
+    put(database, "left")
+    claim(database, lease=0.5)
+    with running(job_queue(lambda _: Done(), lease_seconds=9000.0), database, metrics):
+        eventually(lambda: is_empty(database))
+
+
+def test_what_is_never_due_is_not_waited_for(database: Database) -> None:
+    assert jobs.due_in(database, "calls") == float("inf")
+    put(database, "dead")
+    database.execute("UPDATE job SET run_at = 'infinity'")
+    assert jobs.due_in(database, "calls") == float("inf")
+    put(database, "due")
+    assert jobs.due_in(database, "calls") <= 0.0
+    claim(database, lease=60.0)
+    assert 0.0 < jobs.due_in(database, "calls") <= 60.0
+
+
 @pytest.mark.parametrize("table", ["job", "seen"])
 def test_a_schema_that_does_not_fit_pauses_the_queue_and_gives_nothing_up(
     database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch, table: str

@@ -129,6 +129,47 @@ def test_what_was_committed_is_not_read_again_and_what_was_not_is(settings: Sett
     two.close()
 
 
+def committed(reader: KafkaSource, record: Record) -> int | None:
+    where = reader._at((record.topic, record.partition))
+    offset: int | None = reader._consumer.committed(where)
+    return offset
+
+
+def test_offsets_are_committed_once_in_a_while(
+    settings: Settings, sink: KafkaSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "COMMIT", 600.0)
+    key = uuid4().bytes
+    reader = source(settings, uuid4().hex)
+    ends = []
+    for value in (b"first", b"second"):
+        sink.send([Outgoing(TOPIC, key, value)])
+        (record,) = read(reader, key, 1)
+        reader.commit(next_offsets([record]))
+        ends.append(record.offset + 1)
+    assert committed(reader, record) == ends[0]
+    monkeypatch.setattr(module, "COMMIT", 0.0)
+    reader.poll(0.0)
+    assert committed(reader, record) == ends[1]
+    reader.close()
+
+
+def test_a_member_that_leaves_commits_what_it_has_not_yet(
+    settings: Settings, sink: KafkaSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "COMMIT", 600.0)
+    key, group = uuid4().bytes, uuid4().hex
+    one = source(settings, group)
+    for value in (b"first", b"second"):
+        sink.send([Outgoing(TOPIC, key, value)])
+        one.commit(next_offsets(read(one, key, 1)))
+    one.close()
+    sink.send([Outgoing(TOPIC, key, b"third")])
+    two = source(settings, group)
+    assert [record.value for record in read(two, key, 1)] == [b"third"]
+    two.close()
+
+
 def test_a_rewound_source_reads_again(settings: Settings, sink: KafkaSink) -> None:
     key = uuid4().bytes
     sink.send([Outgoing(TOPIC, key, b"again")])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from oms_chassis.pacing import LONGEST, SHORTEST, Pace, pause
+from oms_chassis.pacing import BURST, LONGEST, SHORTEST, Pace, pause
 
 
 @pytest.mark.parametrize(("took", "expected"), [(0.0, SHORTEST), (0.001, SHORTEST), (0.02, 0.08), (9.0, LONGEST)])
@@ -20,21 +20,33 @@ class Clock:
         return self.now
 
 
-def test_a_loop_that_had_nothing_to_do_does_not_wait_after_its_first_batch() -> None:
-    clock = Clock()
-    pace = Pace(clock)
-    assert pace.pause(clock.now) == 0.0
-    clock.now += LONGEST
-    assert pace.pause(clock.now) == 0.0
+def work(pace: Pace, clock: Clock, took: float, every: float, seconds: float) -> set[float]:
+    """What a loop waits that has a batch every so often, which takes it so long, during so many seconds."""
+    waits, end = set(), clock.now + seconds
+    while clock.now < end:
+        began, clock.now = clock.now, clock.now + took
+        waits.add(pace.pause(began))
+        clock.now = began + every
+    return waits
 
 
-def test_a_batch_that_follows_on_another_is_waited_after_for_as_long_as_they_follow_on() -> None:
+def test_a_loop_that_has_little_to_do_never_waits() -> None:
+    clock = Clock()
+    assert work(Pace(clock), clock, took=0.004, every=0.1, seconds=100.0) == {0.0}
+
+
+def test_a_loop_that_has_much_to_do_waits_after_each_batch() -> None:
     clock = Clock()
     pace = Pace(clock)
-    pace.pause(clock.now)
-    clock.now += LONGEST / 2
-    began, clock.now = clock.now, clock.now + 0.02
-    assert pace.pause(began) == pytest.approx(0.08)
-    clock.now += 0.08  # it has waited
-    clock.now += LONGEST / 2  # and the next batch comes so much later
-    assert pace.pause(clock.now) == SHORTEST
+    work(pace, clock, took=0.02, every=0.1, seconds=10.0)
+    assert list(work(pace, clock, took=0.02, every=0.1, seconds=0.1)) == [pytest.approx(0.08)]
+
+
+def test_a_burst_is_not_waited_after_and_a_rush_only_until_the_loop_has_rested() -> None:
+    clock = Clock()
+    pace = Pace(clock)
+    assert work(pace, clock, took=0.01, every=0.01, seconds=BURST / 2) == {0.0}
+    work(pace, clock, took=0.1, every=0.1, seconds=60.0)
+    assert work(pace, clock, took=0.1, every=0.1, seconds=1.0) == {LONGEST}
+    clock.now += 2 * LONGEST
+    assert work(pace, clock, took=0.01, every=0.01, seconds=BURST / 2) == {0.0}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError, ProgrammingError
-from support.chassis import MemoryStream, eventually
+from support.chassis import MemoryStream, eventually, running
 
 from oms_chassis.db import Database, Rows, execute
 from oms_chassis.messaging import outbox
@@ -218,3 +218,47 @@ def test_rows_that_were_sent_and_cannot_be_deleted_are_not_sent_again_and_again(
     send_all(relay, database)
     assert pending(database) == 0
     assert len(stream.records["topic"]) == 6
+
+
+class Watched(Relay):
+    """Counts its looks at the outbox."""
+
+    looks = 0
+
+    def send_batch(self, connection: Connection) -> int:
+        found = super().send_batch(connection)
+        self.looks += 1
+        return found
+
+
+def test_a_relay_is_woken_by_a_commit_of_its_own_process(
+    database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relays, "IDLE", 600.0)
+    stream = MemoryStream()
+    relay = Watched(database, stream, metrics)
+    with running(relay):
+        eventually(lambda: relay.looks > 0)
+        put(database, record(b"first"))
+        eventually(lambda: sent(stream) == [b"first"])
+        put(database, record(b"second"))
+        eventually(lambda: sent(stream) == [b"first", b"second"])
+
+
+def test_once_another_replica_has_written_its_rows_are_looked_for_more_often(
+    database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relays, "IDLE", 0.05)
+    stream = MemoryStream()
+    other = Database(database.engine.url.render_as_string(hide_password=False), 1)
+    relay = Watched(database, stream, metrics)
+    try:
+        with running(relay):
+            eventually(lambda: relay.looks > 2)
+            put(other, record(b"first"))
+            eventually(lambda: sent(stream) == [b"first"])
+            monkeypatch.setattr(relays, "IDLE", 600.0)
+            put(other, record(b"second"))
+            eventually(lambda: sent(stream) == [b"first", b"second"])
+    finally:
+        other.dispose()

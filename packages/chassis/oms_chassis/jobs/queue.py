@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
-from oms_chassis.db import Rows, Transaction
+from oms_chassis.db import Database, Rows, Transaction
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,10 @@ RETURNING job.queue, job.id, job.subject, job.payload, job.traceparent, job.atte
     coalesce(extract(epoch FROM now() - job.failing_since), 0)::float AS failing_for, job.outcome
 """
 
+_DUE_IN = """
+SELECT extract(epoch FROM min(run_at) - now())::float AS seconds FROM job
+WHERE queue = %(queue)s AND run_at < 'infinity'
+"""
 
 # A claim that is not committed yet is waited for, and then counts as an attempt.
 _WITHDRAW = "DELETE FROM job WHERE queue = %(queue)s AND id = ANY(%(ids)s) AND attempts = 0 RETURNING subject"
@@ -153,3 +157,9 @@ def claim(transaction: Transaction, queue: str, limit: int, lease: float) -> lis
     """Jobs that are due, now leased to the caller."""
     rows: Rows = transaction.run(_CLAIM, queue=queue, limit=limit, lease=lease)
     return [Job(*tuple(row)) for row in rows]
+
+
+def due_in(database: Database, queue: str) -> float:
+    """In how many seconds a job comes due; infinity if there is none."""
+    (row,) = database.execute(_DUE_IN, queue=queue)
+    return float("inf") if row.seconds is None else float(row.seconds)

@@ -11,7 +11,7 @@ from oms_chassis.failures import is_of_the_schema, is_unavailable
 from oms_chassis.heartbeat import beat
 from oms_chassis.jobs.breaker import CircuitBreaker
 from oms_chassis.jobs.leases import give_back, renew
-from oms_chassis.jobs.queue import Done, Job, JobQueue, Outcome, Paused, Retry, Waiting, claim
+from oms_chassis.jobs.queue import Done, Job, JobQueue, Outcome, Paused, Retry, Waiting, claim, due_in
 from oms_chassis.jobs.settling import Call, Settlement
 from oms_chassis.jobs.underway import CallsUnderWay
 from oms_chassis.pacing import Pace
@@ -21,7 +21,9 @@ from oms_chassis.telemetry.metrics import Metrics
 
 log = logger(__name__)
 
-IDLE = 0.25  # seconds between looks while nothing is due: retries and other replicas' leases come due unannounced
+# Seconds between looks at what comes due unannounced, retries and other replicas' leases: while that may be soon, and
+# at most. What this process enqueues wakes its worker.
+SOON, IDLE = 0.25, 1.0
 OUTCOMES = (Done, Retry, Paused, Waiting)
 FAULT_PAUSE = 2.0  # seconds until another try while the schema does not fit
 CLAIMED = 500  # jobs at most that are claimed at a time
@@ -42,6 +44,7 @@ class Worker:
         self._landed: list[Call] = []
         self._unbegun: list[Job] = []
         self._renewed_at = time.monotonic()
+        self._is_to_look, self._idle = True, SOON
         for outcome in OUTCOMES:
             metrics.calls.labels(job_queue.name, outcome.__name__.lower())
 
@@ -51,7 +54,9 @@ class Worker:
         with ThreadPoolExecutor(self._job_queue.concurrency, f"{self._job_queue.name}-call") as pool:
             while not self._stopping.is_set() or self._flying or self._landed:
                 beat()
-                self._wake.clear()
+                if self._wake.is_set():
+                    self._wake.clear()
+                    self._is_to_look = True
                 began = time.monotonic()
                 try:
                     busy = self._turn(pool)
@@ -67,7 +72,8 @@ class Worker:
                 if busy:
                     self._stopping.wait(self._pace.pause(began))
                 else:
-                    self._wake.wait(min(IDLE, self._renew_every))
+                    self._wake.wait(min(self._idle, self._renew_every))
+                    self._is_to_look = True
 
     def stop(self) -> None:
         """Claim no more."""
@@ -92,11 +98,19 @@ class Worker:
         self._settlement.settle(self._landed)
         self._landed = []
         free = self._breaker.room(self._room(settled) - len(self._flying), self._flying.values())
-        if self._stopping.is_set() or free <= 0:
+        self._idle = SOON
+        if self._stopping.is_set() or free <= 0 or not self._is_to_look:
             return settled > 0
-        with self._database.transaction() as transaction:
+        return self._begin(pool, free) or settled > 0
+
+    def _begin(self, pool: ThreadPoolExecutor, free: int) -> bool:
+        """Claim as many jobs as that and have their calls made; whether there were any."""
+        with self._database.single() as transaction:
             claimed = claim(transaction, self._job_queue.name, free, self._job_queue.lease_seconds)
         leased_at = time.monotonic()
+        self._is_to_look = len(claimed) == free
+        if not claimed and not self._flying:
+            self._idle = min(max(SOON, due_in(self._database, self._job_queue.name)), IDLE)
         for job in claimed:
             if job.outcome is not None:
                 self._landed.append(Call(job, Done(job.outcome["result"])))
@@ -105,7 +119,7 @@ class Worker:
             future = pool.submit(self._call, job, leased_at)
             self._flying[future] = job
             future.add_done_callback(lambda _: self._wake.set())
-        return bool(claimed or settled)
+        return bool(claimed)
 
     @property
     def _renew_every(self) -> float:
@@ -118,7 +132,7 @@ class Worker:
         begun = [job for future, job in self._flying.items() if future.running()]
         jobs = [*begun, *(call.job for call in self._landed)]
         if jobs:
-            with self._database.transaction() as transaction:
+            with self._database.single() as transaction:
                 renew(transaction, self._job_queue.name, jobs, self._job_queue.lease_seconds)
         self._renewed_at = time.monotonic()
 
@@ -145,7 +159,7 @@ class Worker:
                 self._breaker.record(job, call.outcome)
                 self._landed.append(call)
         if self._unbegun:
-            with self._database.transaction() as transaction:
+            with self._database.single() as transaction:
                 give_back(transaction, self._job_queue.name, self._unbegun)
             self._unbegun = []
 

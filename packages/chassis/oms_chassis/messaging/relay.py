@@ -28,10 +28,13 @@ from oms_chassis.telemetry.metrics import Metrics
 
 log = logger(__name__)
 
-QUICK, IDLE = 0.002, 0.1  # seconds between looks: right after work, and when nothing has come for a while
 # Seconds after a statement by which the lock is ours without asking: the server takes it from a session that says
 # nothing for as long as this, and sending, take (process.RELAY_IDLE). A process may be suspended for any time.
 FRESH = 4.0
+IDLE = 0.5  # seconds between looks: a commit in this process wakes the relay
+# Seconds between looks while other replicas write, too: right after work, and when nothing has come for a while.
+QUICK, SHARED = 0.002, 0.1
+OTHERS = 60.0  # seconds since a row of another replica was found for which more of them are looked for
 TOPIC_RETRY = 30.0  # seconds until a topic that was refused is tried again
 _LOCK = 0x6F6D7302
 
@@ -49,6 +52,7 @@ class Relay:
         self._acknowledged: list[int] = []  # rows that were sent, and are not deleted yet
         self._looked_until = 0  # the last row that was looked at
         self._asked = 0.0  # when a statement that was answered was asked
+        self._others_until = float("-inf")
         for topic in topics:
             metrics.relayed.labels(topic)
             metrics.quarantined.labels(topic)
@@ -84,7 +88,7 @@ class Relay:
             _unlock(connection)
 
     def _send_all(self, connection: Connection) -> None:
-        idle, end = QUICK, None
+        idle, end, is_called = QUICK, None, True
         while True:
             beat()
             self._metrics.relay_leader.set(1)
@@ -95,14 +99,17 @@ class Relay:
             sent = self.send_batch(connection)
             if end is not None and (not sent or self._looked_until >= end):
                 return
+            if sent and not is_called:
+                self._others_until = time.monotonic() + OTHERS
+            is_called = True
             if sent == BATCH:
                 continue
             if sent:
                 idle = QUICK
                 self._stopping.wait(self._pace.pause(began))
             else:
-                idle = min(idle * 2, IDLE)
-                self._wake.wait(idle)
+                idle = min(idle * 2, SHARED)
+                is_called = self._wake.wait(idle if time.monotonic() < self._others_until else IDLE)
 
     def send_batch(self, connection: Connection) -> int:
         """Send up to 500 events and delete them; how many there were to send."""

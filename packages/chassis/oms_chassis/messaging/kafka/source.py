@@ -19,16 +19,19 @@ from oms_chassis.settings import Settings
 POLL_INTERVAL = 60.0  # seconds between polls after which the group gives a member's partitions to others
 HEARTBEAT = 1.0  # seconds between two, at most: the group waits until all have learnt by them that it is shared out
 RETRY = 30.0  # seconds until a partition with a damaged batch is read again: another broker may have it whole
+COMMIT = 0.5  # seconds between two commits: each costs as much as a small batch, and the inbox drops what comes again
 QUIET = 4.0  # seconds without an answer that never pass while a broker is there: heartbeats are answered
 
 
 class KafkaSource:
-    """A member of a consumer group; offsets are committed by hand, after the work."""
+    """A member of a consumer group; offsets are committed by hand, some time after the work."""
 
     def __init__(self, settings: Settings, group: str, names: Sequence[str]) -> None:
         self._prefix = settings.kafka_prefix
         self._answered = time.monotonic()
         self._damaged: dict[TopicPartition, tuple[Damage, float]] = {}
+        self._uncommitted: dict[TopicPartition, int] = {}
+        self._committed_at = float("-inf")
         with unavailable_on_error(), closed_on_error() as client:
             self._consumer = self._join(
                 settings, f"{self._prefix}{group}", [f"{self._prefix}{name}" for name in names], client
@@ -65,6 +68,7 @@ class KafkaSource:
             time.sleep(seconds)
             seconds = 0.0
         with unavailable_on_error():
+            self._commit_in_time()
             found = self._found(seconds)
         # What is said in _join can still happen when a topic gets more partitions: start over then.
         if self._membership.is_lost():
@@ -100,11 +104,23 @@ class KafkaSource:
         return {(self._name(where.topic), where.partition): damage for where, (damage, _) in self._damaged.items()}
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
-        # A group that is rebalancing refuses: the records come again, and the inbox drops them.
-        with unavailable_on_error(), contextlib.suppress(CommitFailedError, RebalanceInProgressError):
-            self._consumer.commit(
-                {self._at(where): OffsetAndMetadata(offset, "", -1) for where, offset in offsets.items()}
-            )
+        self._uncommitted |= {self._at(where): offset for where, offset in offsets.items()}
+        with unavailable_on_error():
+            self._commit_in_time()
+
+    def _commit_in_time(self) -> None:
+        if self._uncommitted and time.monotonic() - self._committed_at >= COMMIT:
+            self._commit()
+
+    def _commit(self, timeout_ms: int | None = None) -> None:
+        """Commit what is still this member's. What became another's comes again there, and its inbox drops it."""
+        ours = self._consumer.assignment()
+        offsets = {at: OffsetAndMetadata(offset, "", -1) for at, offset in self._uncommitted.items() if at in ours}
+        self._uncommitted, self._committed_at = {}, time.monotonic()
+        # A group that is rebalancing refuses: the records come again, too.
+        with contextlib.suppress(CommitFailedError, RebalanceInProgressError):
+            if offsets:
+                self._consumer.commit(offsets, timeout_ms=timeout_ms)
 
     def rewind(self, offsets: Mapping[Partition, int]) -> None:
         for where, offset in offsets.items():
@@ -131,6 +147,8 @@ class KafkaSource:
         return time.monotonic() - self._answered
 
     def close(self) -> None:
+        with contextlib.suppress(KafkaError, OSError):
+            self._commit(timeout_ms=2_000)
         with contextlib.suppress(KafkaError, OSError):
             self._consumer.close(autocommit=False, timeout_ms=5_000)
 
