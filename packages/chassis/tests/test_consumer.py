@@ -121,6 +121,18 @@ def test_what_cannot_be_read_becomes_a_dead_letter(database: Database, metrics: 
     assert (letter.key, bytes(letter.value)) == (None, value)
 
 
+def test_a_tombstone_of_a_compacted_topic_is_passed_and_is_no_dead_letter(database: Database, metrics: Metrics) -> None:
+    stream = MemoryStream()
+    stream.send([Outgoing(ITEM_UPDATED.name, b"gone", None)])
+    send(stream, [event("a")])
+    with running(consumer(database, stream, metrics)):
+        eventually(lambda: stream.committed == {(ITEM_UPDATED.name, 0): 2})
+    assert seen(database) == {"a": 1}
+    assert dead(database) == []
+    labels = {"topic": ITEM_UPDATED.name, "outcome": "tombstone"}
+    assert metrics.registry.get_sample_value("oms_consumer_events_total", labels) == 1
+
+
 def test_a_dead_letter_that_is_delivered_again_is_buried_once(database: Database, metrics: Metrics) -> None:
     stream = MemoryStream()
     send(stream, [event("poison")])
@@ -424,13 +436,12 @@ def test_a_stop_does_not_wait_for_the_records_that_are_left(
     "odd",
     [
         Outgoing(ITEM_UPDATED.name, None, None),
-        Outgoing(ITEM_UPDATED.name, b"key", None),
         Outgoing(ITEM_UPDATED.name, b"key", b"value", [("name", None)]),
         Outgoing(ITEM_UPDATED.name, b"key", b"value", [("a\0b", b"\0")]),
         Outgoing(ITEM_UPDATED.name, b"\xff\0", b"\xff\0", [("", b"")]),
         Outgoing(ITEM_UPDATED.name, b"key", b"[" * 100_000),
         Outgoing(ITEM_UPDATED.name, b"key", b"x" * (RECORD_LIMIT + 3_000_000)),
-        Outgoing(ITEM_UPDATED.name, b"x" * (RECORD_LIMIT + 1), None),
+        Outgoing(ITEM_UPDATED.name, b"x" * (RECORD_LIMIT + 1), b"value"),
         Outgoing(ITEM_UPDATED.name, b"key", b"x", [("name", b"x" * (RECORD_LIMIT + 1))]),
         Outgoing(ITEM_UPDATED.name, b"key", event("item-1").encode().replace("item-1", "a\\u0000b").encode()),
     ],

@@ -57,7 +57,7 @@ class Processor:
         self.stopping = threading.Event()
         for topic in self._subscriptions:
             metrics.dead_letters.labels(topic)
-            for outcome in ("applied", "duplicate", "dead"):
+            for outcome in ("applied", "duplicate", "dead", "tombstone"):
                 metrics.events.labels(topic, outcome)
 
     def work(self, turn: Turn) -> None:
@@ -94,12 +94,13 @@ class Processor:
         raise fault
 
     def _deliveries(self, turn: Turn) -> list[Delivery]:
-        """What can be read; what cannot is a dead letter, and what was one already is left out."""
+        """What can be read; what cannot is a dead letter, and what was one already or is no event is left out."""
         known, deliveries = self._letters.known(turn.records), []
         unreadable: list[Failed] = []
         for record in turn.records:
-            if deadletters.identity(record) in known:
-                self._metrics.events.labels(record.topic, "duplicate").inc()
+            is_known = deadletters.identity(record) in known
+            if is_known or self._is_tombstone(record):
+                self._metrics.events.labels(record.topic, "duplicate" if is_known else "tombstone").inc()
                 turn.finish([record])
                 continue
             try:
@@ -108,6 +109,11 @@ class Processor:
                 unreadable.append(Failed(record, error))
         self._dead_letter(turn, unreadable)
         return deliveries
+
+    def _is_tombstone(self, record: Record) -> bool:
+        """Whether it is no event, but has the broker forget what it holds under a key."""
+        is_compacted = self._subscriptions[record.topic].topic.compacted
+        return is_compacted and record.key is not None and record.value is None
 
     def _decode(self, record: Record) -> Event[Any]:
         value = record.value or b""
