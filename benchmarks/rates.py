@@ -12,11 +12,10 @@ from pathlib import Path
 import httpx
 
 from benchmarks.load import BODY, Outcome, flood, steady
-from benchmarks.runs import await_notified, cpu_seconds, port, system
+from benchmarks.runs import WARM_UP, await_notified, cpu_seconds, port, system, warm_up
 from oms_platform.services import HttpServer
 from oms_servers.ports import free_port
 
-WARM_UP = 50
 LONE = 30  # orders, one at a time
 TERMINAL_SECONDS = 30.0
 LOOK = 0.01
@@ -40,12 +39,11 @@ class AtRate:
 def at_rate(rate: float, seconds: float) -> AtRate:
     """Orders at a fixed rate on a system of its own, and as many requests to a route that does nothing next to it."""
     with system("oms") as platform, _noop(platform.folder) as noop:
-        asyncio.run(flood(port(platform), WARM_UP, 4))
+        warmed = warm_up(platform)
         asyncio.run(flood(noop, WARM_UP, 4))
-        await_notified(platform, WARM_UP)
         before = cpu_seconds(platform)
         orders, nothing = asyncio.run(_side_by_side(port(platform), noop, rate, seconds))
-        await_notified(platform, WARM_UP + orders.accepted)
+        await_notified(platform, warmed + orders.accepted)
         used = cpu_seconds(platform)
     return AtRate(
         orders, nothing, {name: 1000 * (used[name] - before[name]) / max(1, orders.accepted) for name in used}
@@ -69,8 +67,7 @@ def _noop(folder: Path) -> Iterator[int]:
 def lone() -> list[float]:
     """Seconds from the acceptance of an order until it was CONFIRMED, with nothing else under way."""
     with system("oms") as platform, httpx.Client(base_url=platform.url) as client:
-        asyncio.run(flood(port(platform), WARM_UP, 4))
-        await_notified(platform, WARM_UP)
+        warm_up(platform)
         return [_lone(client) for _ in range(LONE)]
 
 
