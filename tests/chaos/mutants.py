@@ -29,9 +29,9 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "the relay deletes before it sends": Mutant(
         f"{_CHASSIS}/messaging/relay.py",
-        "            return\n        try:\n            self._send(rows)\n",
+        "            return\n        try:\n            self._send(connection, rows)\n",
         "            return\n        outbox.delete(connection, [row.id for row in rows])\n"
-        "        try:\n            self._send(rows)\n",
+        "        try:\n            self._send(connection, rows)\n",
         without_broker("order"),
     ),
     "the producer's futures are not looked at": Mutant(
@@ -153,9 +153,9 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "the last event of each batch is not sent": Mutant(  # but for those of items, without which nothing begins
         f"{_CHASSIS}/messaging/relay.py",
-        "            self._sink.send([outbox.outgoing(row) for row in rows])",
+        "            records = [outbox.outgoing(row) for row in rows]\n",
         "            last = len(rows) - (len(rows) > 1 and rows[0].topic != 'itemUpdatedEvent')\n"
-        "            self._sink.send([outbox.outgoing(row) for row in rows[:last]])",
+        "            records = [outbox.outgoing(row) for row in rows[:last]]\n",
     ),
     "what comes back into the stock is not in its journal": Mutant(
         f"{_INVENTORY}/stock.py",

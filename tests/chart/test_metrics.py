@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from oms_chassis.runtime.drain import LastResort
 from oms_chassis.runtime.process import Process
-from oms_contracts.topics import SERVICES, emitted_by, read_by
+from oms_contracts.topics import SERVICES, TOPICS, emitted_by, read_by
 from oms_notifications.jobs import STATES
 from oms_notifications.messages import Kind
 from oms_order.domain import Fact, Status
@@ -170,8 +170,9 @@ def test_every_counter_is_there_from_the_start_for_all_that_is_known_beforehand(
 ) -> None:
     read, emitted = set(read_by(service)), set(emitted_by(service))
     queues = QUEUES.get(service, set())
+    tombstones = {("tombstone", topic.name) for topic in TOPICS if topic.compacted and topic.name in read}
     expected = {
-        "oms_consumer_events": {(o, t) for o in ("applied", "duplicate", "dead") for t in read},
+        "oms_consumer_events": {(o, t) for o in ("applied", "duplicate", "dead") for t in read} | tombstones,
         "oms_dead_letters": {(topic,) for topic in read},
         "oms_relay_events": {(topic,) for topic in emitted},
         "oms_outbox_quarantined": {(topic,) for topic in emitted},

@@ -55,10 +55,10 @@ class Processor:
         self._suspects: list[Failed] = []
         self._size = BATCH  # records that one transaction takes: fewer while more are too much for the database
         self.stopping = threading.Event()
-        for topic in self._subscriptions:
-            metrics.dead_letters.labels(topic)
-            for outcome in ("applied", "duplicate", "dead", "tombstone"):
-                metrics.events.labels(topic, outcome)
+        for name, one in self._subscriptions.items():
+            metrics.dead_letters.labels(name)
+            for outcome in ("applied", "duplicate", "dead", *(["tombstone"] if one.topic.compacted else [])):
+                metrics.events.labels(name, outcome)
 
     def work(self, turn: Turn) -> None:
         """Finish as many records of a turn as its time allows; SystemicFault if all would fail alike."""
