@@ -31,6 +31,8 @@ from oms_gateway import (
     refund_key,
 )
 from oms_gateway.contract import CALL_SECONDS
+from oms_servers.postgres import NO_FSYNC, PostgresServer
+from oms_servers.testing import free_port, temporary_folder
 from oms_simulators.payment import gateway as simulator
 from oms_simulators.payment import ledger
 from oms_simulators.payment.testcards import TEST_CARDS, Outcome
@@ -446,6 +448,27 @@ def test_a_ledger_that_falls_silent_is_given_up_and_the_next_call_goes_on(approv
             far.charge("k:charge", approved, 1, "USD")
         assert far.find("k:charge") is not None
         far.close()
+
+
+def test_a_charge_that_was_answered_is_there_after_the_ledgers_server_has_died(made_by: Provider) -> None:
+    with temporary_folder() as folder, PostgresServer(folder / "pg", free_port(), settings=NO_FSYNC) as server:
+        where = Where(server.url)
+        card = Card(SecretStr(NUMBERS[Outcome.APPROVED]), SecretStr("123"), "12/34")
+        token = made_by.tokeniser(where).tokenise(card).token
+        gateway = made_by.gateway(where)
+        charge = gateway.charge("o:charge", token, 5, "USD")
+        server.kill()
+        server.start()
+        server.await_ready()
+        assert eventually(lambda: found(gateway, "o:charge")) == charge
+        gateway.close()
+
+
+def found(gateway: Gateway, key: str) -> Charge | None:
+    try:
+        return gateway.find(key)
+    except GatewayUnavailable:
+        return None
 
 
 def test_gateways_that_start_at_the_same_time_share_one_ledger(database_url: str, approved: str) -> None:

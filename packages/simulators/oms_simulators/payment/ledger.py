@@ -25,10 +25,6 @@ Values = dict[str, str | float | bool | None]
 WhenLost = type[OutcomeUnknown | GatewayUnavailable]
 
 _LIMIT = 8  # connections: callers beyond that wait
-# The ledger simulates a server elsewhere, so it must not cost this machine a disk flush per charge. It outlives the
-# death of any client; a crash of its Postgres may take the last fraction of a second with it, but in the default
-# set-up never a charge that the payment service has recorded, because that later commit flushes both.
-_OPTIONS = {"options": "-c synchronous_commit=off"}
 _LIMITS = Limits(statement=5.0, lock=5.0)
 
 
@@ -39,7 +35,7 @@ class Ledger:
         self._pool = ConnectionPool(
             url,
             connection_class=BoundedConnection,
-            kwargs={"autocommit": True, **arguments(_LIMITS, _OPTIONS)},
+            kwargs={"autocommit": True, **arguments(_LIMITS)},
             min_size=0,
             max_size=_LIMIT,
             timeout=5.0,
