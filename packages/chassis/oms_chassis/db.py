@@ -8,7 +8,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
@@ -131,18 +131,18 @@ class Database:
         """How long a session may take."""
         return self._limits
 
-    @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
+    def transaction(self) -> AbstractContextManager[Transaction]:
         """A transaction: committed at the end of the block, rolled back if the block raises."""
-        with self.engine.begin() as connection:
-            transaction = Transaction(connection)
-            yield transaction
-        self.signals.notify(transaction.signals)
+        return self._announced(self.engine.begin())
+
+    def single(self) -> AbstractContextManager[Transaction]:
+        """A transaction of one statement, without the round trips that begin and commit a longer one."""
+        return self._announced(self.autocommit())
 
     @contextmanager
-    def single(self) -> Iterator[Transaction]:
-        """A transaction of one statement, without the round trips that begin and commit a longer one."""
-        with self.autocommit() as connection:
+    def _announced(self, connecting: AbstractContextManager[Connection]) -> Iterator[Transaction]:
+        """What is done on a connection; whoever waits for it is woken once it is committed."""
+        with connecting as connection:
             transaction = Transaction(connection)
             yield transaction
         self.signals.notify(transaction.signals)
