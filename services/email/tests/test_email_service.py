@@ -112,6 +112,7 @@ def test_settings_that_do_not_go_together_are_explained_to_whoever_starts_the_se
     ]
 
 
+SLOW, LEASE = 0.6, 2.0  # seconds: a mail takes longer than the lease of its job
 ANSWERS = {b"EHLO": b"250 slow.example.com", b"DATA": b"354 go on", b".": b"250 taken", b"QUIT": b"221 bye"}
 
 
@@ -138,9 +139,6 @@ def serve_slowly(listener: socket.socket, accepted: list[bytes], over: threading
             connection, _ = listener.accept()
             connection.settimeout(20)
             threading.Thread(target=talk, args=(connection,)).start()
-
-
-SLOW, LEASE = 0.6, 2.0  # seconds: a mail takes longer than the lease of its job
 
 
 def test_a_mail_server_slower_than_the_lease_gets_each_mail_once(database_url: str) -> None:
