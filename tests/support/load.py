@@ -14,7 +14,8 @@ from invariants import Answer, Unanswered
 from support.orders import APPROVED, DECLINED, Body, body
 
 RETRIED = {429, 500, 502, 503, 504}
-PAUSE = 0.2  # seconds before an order is sent again
+PAUSE, LONGEST_PAUSE = 0.2, 2.0  # seconds before an order is sent again: the first time, and at most
+KEPT = 16  # idle connections that a client keeps: httpx asks each of them for each request whether it is still one
 TOO_MANY = 10_000  # of an item: more than there is
 ANSWER_SECONDS = 15.0  # seconds that a client waits for an answer
 
@@ -72,7 +73,8 @@ async def post_all(
 
 def client_of(url: str, patience: float = ANSWER_SECONDS) -> httpx.AsyncClient:
     """A client of the order service, for as many connections as it takes."""
-    return httpx.AsyncClient(base_url=url, timeout=patience, limits=httpx.Limits(max_connections=None))
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=KEPT)
+    return httpx.AsyncClient(base_url=url, timeout=patience, limits=limits)
 
 
 async def _post_within(
@@ -87,12 +89,13 @@ async def post_until_accepted(
 ) -> str:
     """Post an order with a key, again and again until it is accepted; its id. AssertionError if it is not by the
     deadline."""
-    key = key or uuid4().hex
+    key, pause = key or uuid4().hex, PAUSE
     while (attempt := await _attempt(client, order, key, outcome)).status != 202:
         assert attempt.status in {0, 409, *RETRIED}, f"an order was refused with {attempt.status}"
         assert time.monotonic() < deadline, f"an order was not accepted in time; so far: {outcome.refusals}"
         outcome.refusals[attempt.status] += 1
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
     return attempt.order_id
 
 

@@ -41,13 +41,13 @@ class Limits:
     more, is taken for gone.
     """
 
-    statement: float = 10.0
-    lock: float = 5.0
+    statement: float = 5.0
+    lock: float = 3.0
     idle_in_transaction: float = 30.0
     idle: float = 0.0
     connect: int = 3
     pool: float = 5.0
-    grace: float = 3.0
+    grace: float = 2.0
 
     def at_most(self, **bounds: Any) -> Self:
         """The same, with no more than that for each of these."""

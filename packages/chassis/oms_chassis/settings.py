@@ -31,8 +31,8 @@ class Settings(AccessSettings):
 
     database_url: str = Field(pattern=r"^postgresql://", description="postgresql://user:password@host:port/name")
     database_pool: int = Field(default=8, ge=5, le=100, description="connections, those that are reserved included")
-    database_statement_seconds: float = Field(default=10.0, ge=1, description="until the server ends a statement")
-    database_lock_seconds: float = Field(default=5.0, ge=0.1, description="until a statement's wait for a lock fails")
+    database_statement_seconds: float = Field(default=5.0, ge=1, description="until the server ends a statement")
+    database_lock_seconds: float = Field(default=3.0, ge=0.1, description="until a statement's wait for a lock fails")
     database_idle_seconds: float = Field(
         default=30.0, ge=1, description="until the server gives up a transaction in which nothing happens"
     )

@@ -21,6 +21,7 @@ from incidents.poison import NO_TEXT, send
 from kafka import KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.consumer.fetcher import Fetcher
+from kafka.errors import CommitFailedError, KafkaTimeoutError, RebalanceInProgressError
 from kafka.producer.producer_batch import ProducerBatch
 from kafka.record import MemoryRecords
 from kafka.record.default_records import DefaultRecordBatchBuilder
@@ -151,6 +152,48 @@ def test_offsets_are_committed_once_in_a_while(
     monkeypatch.setattr(module, "COMMIT", 0.0)
     reader.poll(0.0)
     assert committed(reader, record) == ends[1]
+    reader.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "is_kept"),
+    [(RebalanceInProgressError(), True), (KafkaTimeoutError(), True), (CommitFailedError(), False)],
+)
+def test_offsets_that_are_not_taken_are_committed_later_unless_the_member_was_thrown_out(
+    settings: Settings, sink: KafkaSink, monkeypatch: pytest.MonkeyPatch, error: Exception, is_kept: bool
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(module, "COMMIT", 0.0)
+    key = uuid4().bytes
+    reader = source(settings, uuid4().hex)
+    sink.send([Outgoing(TOPIC, key, b"value")])
+    (record,) = read(reader, key, 1)
+    with monkeypatch.context() as refusing:
+        refusing.setattr(reader._consumer, "commit", refuse)
+        reader.commit(next_offsets([record]))
+    reader.poll(0.0)
+    assert committed(reader, record) == (record.offset + 1 if is_kept else None)
+    reader.close()
+
+
+def test_a_commit_that_a_silent_broker_does_not_answer_holds_nothing_up(
+    settings: Settings, sink: KafkaSink, kafka_server: KafkaServer
+) -> None:
+    assert kafka_server.pid
+    key = uuid4().bytes
+    reader = source(settings, uuid4().hex)
+    sink.send([Outgoing(TOPIC, key, b"value")])
+    (record,) = read(reader, key, 1)
+    os.kill(kafka_server.pid, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        reader.commit(next_offsets([record]))
+        assert time.monotonic() - began < module.COMMIT_WITHIN + 2
+    finally:
+        os.kill(kafka_server.pid, signal.SIGCONT)
+    eventually(lambda: (reader.poll(0.2), committed(reader, record) == record.offset + 1)[1], within=60)
     reader.close()
 
 
@@ -472,6 +515,21 @@ def test_a_topic_that_is_missing_is_distinguished_from_a_broker_that_is_away(sin
         sink.send([Outgoing(TOPIC, b"key", b"value"), Outgoing("missing", b"key", b"value")])
     assert refusal.value.topic == "missing"
     sink.send([Outgoing(TOPIC, b"key", b"value")])
+
+
+def test_a_topic_that_a_broker_cannot_be_asked_for_any_more_is_not_said_to_be_missing(
+    sink: KafkaSink, kafka_server: KafkaServer
+) -> None:
+    assert kafka_server.pid
+    sink.send([Outgoing(TOPIC, b"key", b"value")])
+    silence = threading.Timer(sinks.FIND_TIMEOUT / 2, os.kill, (kafka_server.pid, signal.SIGSTOP))
+    silence.start()
+    try:
+        with pytest.raises(StreamUnavailable):
+            sink.send([Outgoing("missing", b"key", b"value")])
+    finally:
+        silence.join()
+        os.kill(kafka_server.pid, signal.SIGCONT)
 
 
 def test_one_row_in_hundreds_is_isolated_on_a_real_broker(

@@ -133,7 +133,7 @@ def test_what_the_url_asks_for_goes_first(database_url: str) -> None:
     shown = [
         database.execute(f"SHOW {name}")[0][0] for name in ("application_name", "statement_timeout", "lock_timeout")
     ]
-    assert shown == ["mine", "7s", "5s"]
+    assert shown == ["mine", "7s", "3s"]
     database.dispose()
 
 

@@ -26,7 +26,7 @@ __all__ = ["Consumer", "Deduplicate", "Handle", "Subscription"]
 log = logger(__name__)
 
 POLL = 0.5  # seconds: kafka-python cannot be woken, so this bounds how long a stop may take
-SILENT = 20.0  # seconds without an answer from any broker after which it counts as away
+SILENT = 10.0  # seconds without an answer from any broker after which it counts as away: as a group waits for a member
 RECONNECT = (0.5, 1.0, 2.0, 4.0)  # seconds before each further attempt to connect; the last one stays
 PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)  # seconds before each further attempt at a systemic fault; the same
 OBSERVE = 2.0  # seconds between measurements of the lag

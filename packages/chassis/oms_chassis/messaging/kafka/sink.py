@@ -31,6 +31,7 @@ SEND_TIMEOUT = 15.0  # seconds until a batch that no broker acknowledged counts 
 # woken for each partition, and the broker would answer many requests rather than one.
 LINGER_MS = 50
 FIND_TIMEOUT = 5.0  # seconds until a topic that no broker knows counts as missing
+LATELY = 1.0  # seconds since an answer by which a broker is there: while a topic is looked for, it is asked each 0.1 s
 
 _OF_THE_TOPIC = (InvalidTopicError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError)
 _OF_THE_RECORD = (
@@ -136,7 +137,7 @@ def _find(producer: KafkaProducer, prefix: str, topic: str) -> None:
 
 def _answered_lately(producer: KafkaProducer) -> bool:
     refreshed: float = producer._metadata._last_successful_refresh_ms / 1000  # noqa: SLF001 - there is no public one
-    return time.monotonic() - refreshed < FIND_TIMEOUT
+    return time.monotonic() - refreshed < LATELY
 
 
 def _attempt(producer: KafkaProducer, prefix: str, record: Outgoing) -> Any:

@@ -6,7 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import CommitFailedError, IllegalStateError, KafkaError, RebalanceInProgressError
+from kafka.errors import (
+    CommitFailedError,
+    IllegalStateError,
+    KafkaError,
+    KafkaTimeoutError,
+    RebalanceInProgressError,
+)
 from kafka.structs import OffsetAndMetadata
 
 from oms_chassis.messaging.kafka import batches
@@ -20,6 +26,7 @@ POLL_INTERVAL = 60.0  # seconds between polls after which the group gives a memb
 HEARTBEAT = 1.0  # seconds between two, at most: the group waits until all have learnt by them that it is shared out
 RETRY = 30.0  # seconds until a partition with a damaged batch is read again: another broker may have it whole
 COMMIT = 0.5  # seconds between two commits: each costs as much as a small batch, and the inbox drops what comes again
+COMMIT_WITHIN = 2.0  # seconds until a commit that is not answered is left for later
 QUIET = 4.0  # seconds without an answer that never pass while a broker is there: heartbeats are answered
 
 
@@ -112,15 +119,22 @@ class KafkaSource:
         if self._uncommitted and time.monotonic() - self._committed_at >= COMMIT:
             self._commit()
 
-    def _commit(self, timeout_ms: int | None = None) -> None:
-        """Commit what is still this member's. What became another's comes again there, and its inbox drops it."""
+    def _commit(self) -> None:
+        """Commit what is still this member's. What became another's comes again there, and its inbox drops it; what a
+        broker does not answer, or a group that is sharing out refuses, is committed later."""
         ours = self._consumer.assignment()
-        offsets = {at: OffsetAndMetadata(offset, "", -1) for at, offset in self._uncommitted.items() if at in ours}
-        self._uncommitted, self._committed_at = {}, time.monotonic()
-        # A group that is rebalancing refuses: the records come again, too.
-        with contextlib.suppress(CommitFailedError, RebalanceInProgressError):
-            if offsets:
-                self._consumer.commit(offsets, timeout_ms=timeout_ms)
+        kept = {at: offset for at, offset in self._uncommitted.items() if at in ours}
+        self._uncommitted = {}
+        try:
+            if kept:
+                offsets = {at: OffsetAndMetadata(offset, "", -1) for at, offset in kept.items()}
+                self._consumer.commit(offsets, timeout_ms=int(COMMIT_WITHIN * 1000))
+        except (KafkaTimeoutError, RebalanceInProgressError):
+            self._uncommitted = kept
+        except CommitFailedError:  # the group has thrown this member out: what it had is read again
+            pass
+        finally:
+            self._committed_at = time.monotonic()
 
     def rewind(self, offsets: Mapping[Partition, int]) -> None:
         for where, offset in offsets.items():
@@ -148,7 +162,7 @@ class KafkaSource:
 
     def close(self) -> None:
         with contextlib.suppress(KafkaError, OSError):
-            self._commit(timeout_ms=2_000)
+            self._commit()
         with contextlib.suppress(KafkaError, OSError):
             self._consumer.close(autocommit=False, timeout_ms=5_000)
 
