@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from oms_simulators.payment.testcards import TEST_CARDS, Outcome
 
 OTHERWISE = 0.15  # of the orders that nobody refunds: their cards are not the usual one
-# How often each comes among those. One that finds the gateway busy has all others wait for three seconds; one that is
-# never taken is tried for as long as the service has patience.
+# How often each comes among those. One that finds the gateway busy has all others wait for three seconds, and some that
+# it does not take at all have them wait, too: with many of these, each recovery would be the gateway's.
 CHARGED: Mapping[Outcome, int] = {
-    **dict.fromkeys((outcome for outcome in Outcome if outcome.declined), 4),
-    Outcome.SLOW: 4,
-    Outcome.FLAKY: 4,
-    Outcome.LOST_ANSWER: 4,
+    **dict.fromkeys((outcome for outcome in Outcome if outcome.declined), 40),
+    Outcome.SLOW: 40,
+    Outcome.FLAKY: 40,
+    Outcome.LOST_ANSWER: 40,
     Outcome.BUSY: 1,
     Outcome.UNAVAILABLE: 1,
 }

@@ -86,6 +86,7 @@ class Clients(Background[Seen]):
     async def _cancel(self, client: httpx.AsyncClient, order: Body, deadline: float) -> None:
         order_id = await load.post_until_accepted(client, order, self.seen, deadline)
         await asyncio.sleep(self._rng.uniform(0.0, CANCELS_WITHIN))
+        pause = load.pauses()
         while time.monotonic() < deadline:
             status, kind = await self._asked_to_cancel(client, order_id)
             if status == 202:
@@ -96,7 +97,7 @@ class Clients(Background[Seen]):
             if status not in _NOT_NOW:
                 self.seen.wrong.append(f"the cancellation of {order_id} was answered with {status}")
                 return
-            await asyncio.sleep(load.PAUSE)
+            await asyncio.sleep(next(pause))
 
     async def _asked_to_cancel(self, client: httpx.AsyncClient, order_id: str) -> tuple[int, str]:
         began = time.monotonic()

@@ -74,11 +74,12 @@ def _part(order: Body, rng: random.Random) -> Body:
 
 async def _answer(client: httpx.AsyncClient, order_id: str, asked: Body, key: str, deadline: float) -> Answered:
     """The answer to a request that is sent until there is one."""
+    pause = load.pauses()
     while True:
         answered = await _post(client, order_id, asked, key)
         if answered.status not in _NOT_NOW or time.monotonic() > deadline:
             return answered
-        await asyncio.sleep(load.PAUSE)
+        await asyncio.sleep(next(pause))
 
 
 async def _post(client: httpx.AsyncClient, order_id: str, asked: Body, key: str) -> Answered:

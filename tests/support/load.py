@@ -2,9 +2,10 @@
 answer; without, once and never again."""
 
 import asyncio
+import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -14,7 +15,7 @@ from invariants import Answer, Unanswered
 from support.orders import APPROVED, DECLINED, Body, body
 
 RETRIED = {429, 500, 502, 503, 504}
-PAUSE, LONGEST_PAUSE = 0.2, 2.0  # seconds before an order is sent again: the first time, and at most
+PAUSE, LONGEST_PAUSE = 0.2, 2.0  # seconds before a request is sent again: the first time, and at most
 KEPT = 16  # idle connections that a client keeps: httpx asks each of them for each request whether it is still one
 TOO_MANY = 10_000  # of an item: more than there is
 ANSWER_SECONDS = 15.0  # seconds that a client waits for an answer
@@ -77,6 +78,12 @@ def client_of(url: str, patience: float = ANSWER_SECONDS) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=url, timeout=patience, limits=limits)
 
 
+def pauses() -> Iterator[float]:
+    """Seconds before each further attempt, as good clients wait: longer each time."""
+    for tries in itertools.count():
+        yield min(PAUSE * 2 ** min(tries, 10), LONGEST_PAUSE)
+
+
 async def _post_within(
     slots: asyncio.Semaphore, client: httpx.AsyncClient, order: Body, outcome: Outcome, deadline: float
 ) -> None:
@@ -89,13 +96,12 @@ async def post_until_accepted(
 ) -> str:
     """Post an order with a key, again and again until it is accepted; its id. AssertionError if it is not by the
     deadline."""
-    key, pause = key or uuid4().hex, PAUSE
+    key, pause = key or uuid4().hex, pauses()
     while (attempt := await _attempt(client, order, key, outcome)).status != 202:
         assert attempt.status in {0, 409, *RETRIED}, f"an order was refused with {attempt.status}"
         assert time.monotonic() < deadline, f"an order was not accepted in time; so far: {outcome.refusals}"
         outcome.refusals[attempt.status] += 1
-        await asyncio.sleep(pause)
-        pause = min(2 * pause, LONGEST_PAUSE)
+        await asyncio.sleep(next(pause))
     return attempt.order_id
 
 
