@@ -22,7 +22,7 @@ from oms_chassis.messaging.streams import (
     TopicRefused,
     next_offsets,
 )
-from oms_chassis.migrations import operators
+from oms_chassis.migrations import operators, shared
 from oms_chassis.runtime.threads import Loop
 from oms_contracts.envelope import Event
 from oms_contracts.topics import TOPICS, Topic
@@ -71,9 +71,9 @@ def chassis_only(url: str) -> Database:
 
     database = Database(url, 6)
     with database.engine.begin() as connection, Operations.context(MigrationContext.configure(connection)):
-        migrations.create_chassis_tables()
-        migrations.create_outbox_quarantine()
-        migrations.extend_jobs()
+        shared.create_chassis_tables()
+        shared.create_outbox_quarantine()
+        shared.extend_jobs()
         operators.create_audit_log()
         operators.create_dead_letters()
     return database

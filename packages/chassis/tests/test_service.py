@@ -117,7 +117,8 @@ if __name__ == "__main__":
     raise SystemExit(main(SERVICE))
 '''
 MIGRATION = """
-from oms_chassis.migrations import create_chassis_tables, create_outbox_quarantine, drop_chassis_tables, extend_jobs
+from oms_chassis.migrations.shared import create_chassis_tables, create_outbox_quarantine, drop_chassis_tables
+from oms_chassis.migrations.shared import extend_jobs
 from oms_chassis.migrations.operators import create_audit_log, create_dead_letters
 revision = "0001"
 down_revision = None

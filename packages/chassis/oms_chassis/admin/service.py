@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from oms_chassis.db import Database, Transaction
 from oms_chassis.http.dependencies import Provided
 from oms_chassis.jobs.queue import JobQueue
-from oms_chassis.messaging.processing import Subscription
+from oms_chassis.messaging.subscription import Subscription
 
 States = Callable[[Database, Sequence[str]], Mapping[str, str]]
 Erase = Callable[[Transaction, Sequence[str]], int]

@@ -51,6 +51,11 @@ class _Entry(Generic[T, R]):
     is_settled: bool = field(default=False)  # a batch has taken it, or it has expired
     watch: "asyncio.Task[None] | None" = field(default=None)  # for its caller's departure
 
+    def settle(self) -> bool:
+        """Whether it is the caller who settles it: the first."""
+        was_settled, self.is_settled = self.is_settled, True
+        return not was_settled
+
 
 class GroupCommit(Generic[T, R]):
     """Writes what has gathered, in the thread that runs it.
@@ -85,14 +90,13 @@ class GroupCommit(Generic[T, R]):
             self._queue.put(None)
 
     async def submit(self, item: T, deadline: Deadline | None = None) -> R:
-        """The item's result, once its transaction is committed; raises NotWritten, Undecided, or what `write` raised,
-        by the deadline."""
+        """The item's result once it is committed; raises NotWritten, Undecided, or what `write` raised, in time."""
         deadline = deadline or Deadline.within(ANSWER)
         entry = self._put(item)
         after = entry.loop.call_later
         timers = [
             after(min(self._seconds, deadline.seconds), self._drop, entry),
-            after(deadline.seconds, _leave_undecided, entry),
+            after(deadline.seconds, _fail, entry, Undecided()),
             after(PROMPT, self._watch, entry, deadline.left),
         ]
         try:
@@ -125,11 +129,9 @@ class GroupCommit(Generic[T, R]):
     def _drop(self, entry: _Entry[T, R]) -> None:
         """Never write it, unless a batch has taken it: then the answer is on its way."""
         with self._lock:
-            if entry.is_settled:
-                return
-            entry.is_settled = True
-        if not entry.future.done():
-            entry.future.set_exception(NotWritten())
+            is_dropped = entry.settle()
+        if is_dropped:
+            _fail(entry, NotWritten())
 
     def _run(self) -> None:
         batch: list[_Entry[T, R]] = []
@@ -161,10 +163,7 @@ class GroupCommit(Generic[T, R]):
 
     def _take(self, batch: list[_Entry[T, R]]) -> list[_Entry[T, R]]:
         with self._lock:
-            taken = [entry for entry in batch if not entry.is_settled and not entry.future.done()]
-            for entry in taken:
-                entry.is_settled = True
-        return taken
+            return [entry for entry in batch if entry.settle() and not entry.future.done()]
 
     def _commit(self, batch: list[_Entry[T, R]]) -> None:
         if not batch:
@@ -184,12 +183,12 @@ class GroupCommit(Generic[T, R]):
             self._is_closed = True
         rest = [self._queue.get_nowait() for _ in range(self._queue.qsize())]
         for entry in self._take([entry for entry in rest if entry is not None]):
-            entry.loop.call_soon_threadsafe(_resolve, [(entry.future, NotWritten())])
+            entry.loop.call_soon_threadsafe(_fail, entry, NotWritten())
 
 
-def _leave_undecided(entry: _Entry[T, R]) -> None:
+def _fail(entry: _Entry[T, R], error: Exception) -> None:
     if not entry.future.done():
-        entry.future.set_exception(Undecided())
+        entry.future.set_exception(error)
 
 
 def _resolve(outcomes: Sequence[tuple["asyncio.Future[R]", R | Exception]]) -> None:

@@ -14,8 +14,9 @@ from oms_chassis.db import Database
 from oms_chassis.heartbeat import beat
 from oms_chassis.messaging import inbox
 from oms_chassis.messaging.faults import is_systemic, name
-from oms_chassis.messaging.processing import Deduplicate, Handle, Processor, Subscription
+from oms_chassis.messaging.processing import Processor
 from oms_chassis.messaging.streams import BATCH, Damage, Partition, Record, Source, StreamUnavailable
+from oms_chassis.messaging.subscription import Deduplicate, Handle, Subscription
 from oms_chassis.messaging.turn import Turn
 from oms_chassis.pacing import Pace
 from oms_chassis.telemetry.logs import logger

@@ -6,11 +6,10 @@ letter, and the rest goes on. A record whose failure is everything's fault is ne
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from oms_chassis.db import Database, Transaction
+from oms_chassis.db import Database
 from oms_chassis.failures import is_strain
 from oms_chassis.heartbeat import beat
 from oms_chassis.messaging import deadletters, faults, inbox
@@ -18,23 +17,12 @@ from oms_chassis.messaging.deadletters import DeadLetters, Failed
 from oms_chassis.messaging.faults import STREAK, Patience, Strain, Streaks, SystemicFault, is_everybodys, is_systemic
 from oms_chassis.messaging.steps import Steps
 from oms_chassis.messaging.streams import BATCH, RECORD_LIMIT, Record
+from oms_chassis.messaging.subscription import Deduplicate, Subscription
 from oms_chassis.messaging.turn import Delivery, Turn
 from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.envelope import Event
-from oms_contracts.topics import Topic
 
 RETRIES = (0.1, 0.3, 1.0)  # seconds before each further try of a record that is alone
-
-Handle = Callable[[Transaction, list[Event[Any]]], None]
-Deduplicate = Callable[[Transaction, Sequence[Event[Any]]], list[Event[Any]]]
-
-
-@dataclass(frozen=True)
-class Subscription:
-    """A topic, and the function that takes its events: in batches, in order per key, none twice."""
-
-    topic: Topic
-    handle: Handle
 
 
 class Processor:

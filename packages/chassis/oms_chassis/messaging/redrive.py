@@ -9,7 +9,7 @@ from oms_chassis.db import Transaction
 from oms_chassis.failures import is_unavailable
 from oms_chassis.messaging import inbox, letters
 from oms_chassis.messaging.faults import name
-from oms_chassis.messaging.processing import Subscription
+from oms_chassis.messaging.subscription import Subscription
 from oms_chassis.telemetry import tracing
 
 

@@ -15,16 +15,14 @@ from oms_chassis.http import server
 from oms_chassis.http.edge import Edge
 from oms_chassis.http.health import Health, internal_app
 from oms_chassis.http.server import Server
-from oms_chassis.jobs import dead
 from oms_chassis.jobs.worker import Worker
-from oms_chassis.messaging import inbox, letters
 from oms_chassis.messaging.consumer import Consumer
 from oms_chassis.messaging.relay import Relay
 from oms_chassis.runtime import access, administration, exporting, pruning
 from oms_chassis.runtime.drain import LATEST, Drain, LastResort
 from oms_chassis.runtime.gauges import refresh
 from oms_chassis.runtime.service import Context, Service
-from oms_chassis.runtime.threads import Loop, Periodic, Task, ThreadSupervisor
+from oms_chassis.runtime.threads import Loop, Periodic, ThreadSupervisor
 from oms_chassis.runtime.watchdog import Watchdog
 from oms_chassis.sessions import Limits
 from oms_chassis.settings import Settings
@@ -68,7 +66,8 @@ class Process:
         ]
         self._workers = [Worker(job_queue, self._database, self._metrics) for job_queue in self._queues]
         self._writers = [*self._components.writers, *access.writers(self._edge)]
-        tasks = (*self._components.tasks, *access.tasks(self._edge), *self._pruning())
+        kept = pruning.tasks(self._database, settings, self._components.retentions)
+        tasks = (*self._components.tasks, *access.tasks(self._edge), *kept)
         failures = self._metrics.task_failures
         self._periodics = [Periodic(task, failures.labels(task.name).inc, self._kept_up) for task in tasks]
         self._supervisor = ThreadSupervisor(self._on_failure)
@@ -175,16 +174,6 @@ class Process:
             self._metrics,
             service.deduplicate,
         )
-
-    def _pruning(self) -> list[Task]:
-        settings = self._settings
-        retentions = [
-            inbox.retention(settings.inbox_days),
-            dead.retention(settings.dead_job_days),
-            letters.retention(settings.dead_letter_days),
-            *self._components.retentions,
-        ]
-        return [pruning.task(self._database, retention) for retention in retentions]
 
     def _is_consuming(self) -> bool:
         return self._consumer is None or self._consumer.is_ready

@@ -1,13 +1,28 @@
 """When retention is seen to: soon after the start, but not in all replicas at once, and each hour from then on."""
 
 import random
+from collections.abc import Iterable
 from functools import partial
 
 from oms_chassis.db import Database
+from oms_chassis.jobs import dead
+from oms_chassis.messaging import inbox, letters
 from oms_chassis.retention import Retention, prune
 from oms_chassis.runtime.threads import Task
+from oms_chassis.settings import Settings
 
 FIRST, EVERY = 60.0, 3600.0  # seconds until the first look, at most, and between two
+
+
+def tasks(database: Database, settings: Settings, of_the_service: Iterable[Retention]) -> list[Task]:
+    """Those of the tables that every service has, and of its own."""
+    retentions = (
+        inbox.retention(settings.inbox_days),
+        dead.retention(settings.dead_job_days),
+        letters.retention(settings.dead_letter_days),
+        *of_the_service,
+    )
+    return [task(database, retention) for retention in retentions]
 
 
 def task(database: Database, retention: Retention) -> Task:

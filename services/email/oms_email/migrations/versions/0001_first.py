@@ -1,6 +1,6 @@
 """The tables that every service has, and the one of this service."""
 
-from oms_chassis.migrations import create_chassis_tables, drop_chassis_tables
+from oms_chassis.migrations.shared import create_chassis_tables, drop_chassis_tables
 from oms_notifications.schema import create_message_table, drop_message_table
 
 revision = "0001"

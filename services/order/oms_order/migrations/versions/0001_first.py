@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from oms_chassis.migrations import create_chassis_tables, drop_chassis_tables
+from oms_chassis.migrations.shared import create_chassis_tables, drop_chassis_tables
 
 revision = "0001"
 down_revision = None

@@ -1,0 +1,20 @@
+"""What a service reads, and the function that takes it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from oms_chassis.db import Transaction
+from oms_contracts.envelope import Event
+from oms_contracts.topics import Topic
+
+Handle = Callable[[Transaction, list[Event[Any]]], None]
+Deduplicate = Callable[[Transaction, Sequence[Event[Any]]], list[Event[Any]]]
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """A topic, and the function that takes its events: in batches, in order per key, none twice."""
+
+    topic: Topic
+    handle: Handle
