@@ -89,5 +89,5 @@ chaos-cluster: setup ## orders while pods are killed, evicted, starved, scaled a
 	@code=0; scripts/chaos.sh --cluster --faults 100 --rate 5 || code=1; \
 	PYTHONPATH=tests .venv/bin/python -m chaos.page || code=1; exit $$code
 
-test-cluster-long: ## the chart under enforced policies, KEDA and a real Prometheus (an hour)
+test-cluster-long: ## the chart under enforced policies, KEDA and a real Prometheus, and upgraded from its first release (an hour)
 	@scripts/test-cluster-long.sh

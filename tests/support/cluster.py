@@ -22,17 +22,23 @@ READY = 120.0  # seconds for everything to be ready again, on two cores
 
 
 class Cluster:
-    """kubectl and helm for one release. What they print is returned; CalledProcessError if they fail."""
+    """kubectl and helm for one release. What they print is returned; AssertionError if they fail.
+
+    `host` is that of its Ingress, if it has one.
+    """
 
     url = os.environ.get("OMS_URL", "http://localhost:8080").rstrip("/")
 
+    def __init__(self, namespace: str = NAMESPACE, host: str | None = None) -> None:
+        self.namespace, self.host = namespace, host
+
     def kubectl(self, *arguments: str, given: str | None = None) -> str:
         """Run kubectl in the release's namespace."""
-        return self._run("kubectl", "--context", CONTEXT, "--namespace", NAMESPACE, *arguments, given=given)
+        return self._run("kubectl", "--context", CONTEXT, "--namespace", self.namespace, *arguments, given=given)
 
     def helm(self, *arguments: str) -> str:
         """Run helm in the release's namespace."""
-        return self._run("helm", "--kube-context", CONTEXT, "--namespace", NAMESPACE, *arguments)
+        return self._run("helm", "--kube-context", CONTEXT, "--namespace", self.namespace, *arguments)
 
     def get(self, *arguments: str) -> dict[str, Any]:
         """What `kubectl get` shows, as objects."""
@@ -84,7 +90,8 @@ class Cluster:
 
         def answers() -> bool:
             try:
-                return httpx.get(f"{self.url}/order", timeout=5.0).status_code == 200
+                headers = {"Host": self.host} if self.host else {}
+                return httpx.get(f"{self.url}/order", headers=headers, timeout=5.0).status_code == 200
             except httpx.TransportError:
                 return False
 
@@ -102,10 +109,10 @@ class Cluster:
         self.await_ready()
 
     @contextlib.contextmanager
-    def forwarded(self, target: str, port: int, namespace: str = NAMESPACE) -> Iterator[str]:
+    def forwarded(self, target: str, port: int, namespace: str | None = None) -> Iterator[str]:
         """A port of a pod or service on this machine, as host:port."""
-        local = free_port()
-        command = ["kubectl", "--context", CONTEXT, "--namespace", namespace, "port-forward", target, f"{local}:{port}"]
+        local, where = free_port(), namespace or self.namespace
+        command = ["kubectl", "--context", CONTEXT, "--namespace", where, "port-forward", target, f"{local}:{port}"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
             try:
                 assert process.stdout is not None

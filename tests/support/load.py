@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -60,10 +61,12 @@ async def post_all(
     spread: float = 0.0,
     within: float = 60.0,
     meanwhile: Callable[[], None] | None = None,
+    host: str | None = None,
 ) -> Outcome:
-    """Post orders, evenly over `spread` seconds, until all are accepted. `meanwhile` runs in a thread meanwhile."""
+    """Post orders, evenly over `spread` seconds, until all are accepted. `meanwhile` runs in a thread meanwhile; `host`
+    is whom an Ingress is asked for."""
     outcome, slots, start = Outcome(), asyncio.Semaphore(concurrency), time.monotonic()
-    async with client_of(url) as client, asyncio.TaskGroup() as group:
+    async with client_of(url, host=host) as client, asyncio.TaskGroup() as group:
         if meanwhile is not None:
             group.create_task(asyncio.to_thread(meanwhile))
         for number, order in enumerate(orders):
@@ -72,10 +75,10 @@ async def post_all(
     return outcome
 
 
-def client_of(url: str, patience: float = ANSWER_SECONDS) -> httpx.AsyncClient:
+def client_of(url: str, patience: float = ANSWER_SECONDS, host: str | None = None) -> httpx.AsyncClient:
     """A client of the order service, for as many connections as it takes."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=KEPT)
-    return httpx.AsyncClient(base_url=url, timeout=patience, limits=limits)
+    return httpx.AsyncClient(base_url=url, timeout=patience, limits=limits, headers={"Host": host} if host else {})
 
 
 def pauses() -> Iterator[float]:
@@ -139,8 +142,6 @@ def problem(response: httpx.Response) -> str:
     return str(response.json().get("type", "")).rpartition("/")[2]
 
 
-def post(
-    url: str, orders: Sequence[Body], *, spread: float = 0.0, meanwhile: Callable[[], None] | None = None
-) -> Outcome:
+def post(url: str, orders: Sequence[Body], **how: Any) -> Outcome:
     """post_all for tests that are not asynchronous themselves."""
-    return asyncio.run(post_all(url, orders, spread=spread, meanwhile=meanwhile))
+    return asyncio.run(post_all(url, orders, **how))

@@ -1,0 +1,92 @@
+"""An installation of the first release is upgraded to this one with orders in flight."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from invariants import Answer
+from support.cluster import CHART, CONTEXT, READY, RELEASE, Cluster
+from support.load import mix, post
+
+from oms_contracts.topics import SERVICES
+
+from .conftest import missing
+
+pytestmark = pytest.mark.cluster
+
+ROOT = Path(__file__).parents[3]
+FIRST = "112641e"  # the commit whose chart tests/chart/releases keeps
+TAG = "first-release"  # of its images
+NAMESPACE = "first-release"
+ORDERS, SPREAD = 240, 120.0  # seconds: as long as an upgrade takes
+
+
+def run(*command: str, within: float = 900.0, where: Path = ROOT) -> str:
+    """What a program prints; AssertionError if it fails."""
+    done = subprocess.run(command, cwd=where, capture_output=True, text=True, timeout=within, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first release's files."""
+    if subprocess.run(["git", "cat-file", "-e", FIRST], cwd=ROOT, capture_output=True, check=False).returncode != 0:
+        missing(f"no {FIRST} in this clone: git fetch --unshallow")
+    folder = tmp_path_factory.mktemp("first")
+    run("git", "archive", "--output", str(folder / "source.tar"), FIRST)
+    run("tar", "--extract", "--file", "source.tar", where=folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def images(source: Path) -> None:
+    """Its images, in the cluster."""
+    run("env", f"OMS_TAG={TAG}", "OMS_BUILD_NETWORK=host", "scripts/images.sh", where=source)
+    names = [f"oms/{service}:{TAG}" for service in SERVICES]
+    run("kind", "load", "docker-image", "--name", CONTEXT.removeprefix("kind-"), *names)
+
+
+@pytest.fixture
+def release(source: Path, images: None) -> Iterator[Cluster]:
+    """The first release as it was installed then, next to the one of now."""
+    cluster, chart = Cluster(NAMESPACE, f"{NAMESPACE}.example"), source / "charts" / "oms"
+    values = ["--values", str(chart / "ci" / "kind-values.yaml"), f"--set=image.tag={TAG}"]
+    host = f"--set=ingress.host={cluster.host}"
+    cluster.kubectl("create", "namespace", NAMESPACE)
+    try:
+        cluster.helm("install", RELEASE, str(chart), *values, host, "--wait", "--timeout=3m40s")
+        cluster.await_ready()
+        yield cluster
+    finally:
+        cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+
+
+@pytest.fixture
+def under_way(release: Cluster) -> Callable[..., None]:
+    """Do something with helm while orders come: all are accepted, if need be when they are asked for again, and end."""
+    answers: list[Answer] = []
+
+    def change(*arguments: str) -> None:
+        changing = partial(release.helm, *arguments)
+        outcome = post(release.url, mix(ORDERS), spread=SPREAD, meanwhile=changing, host=release.host, within=READY)
+        assert set(outcome.refusals) <= {0, 502, 503, 504}
+        answers.extend(outcome.answers)
+        release.verify(answers)
+
+    return change
+
+
+def test_the_first_release_is_upgraded_and_a_rollback_that_goes_too_far_loses_nothing(
+    release: Cluster, under_way: Callable[..., None]
+) -> None:
+    """Its StatefulSets bore the chart's version, so that each database and the broker restart once. Its images do not
+    start on a newer schema, so that the pods of now stay."""
+    given = ["--reset-values", "--values", str(CHART / "ci" / "kind-values.yaml"), f"--set=ingress.host={release.host}"]
+    under_way("upgrade", RELEASE, str(CHART), *given)
+    release.await_ready()
+    under_way("rollback", RELEASE, "1")
+    release.helm("rollback", RELEASE, "2")
+    release.await_ready()
