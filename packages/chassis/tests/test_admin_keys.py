@@ -1,6 +1,7 @@
 """API keys by the admin API: what is taken, what is refused, and what is on record of it."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -74,6 +75,13 @@ def test_a_key_is_what_it_was_when_it_was_made(client: TestClient) -> None:
         ({"scopes": []}, "scopes"),
         ({"scopes": ["orders read"]}, "scopes[0]"),
         ({"expiresAt": "2099-01-01T00:00:00"}, "expiresAt"),
+        ({"expiresAt": "2099-02-30T00:00:00Z"}, "expiresAt"),
+        ({"expiresAt": 4102444800}, "expiresAt"),  # seconds, or milliseconds
+        ({"expiresAt": "4102444800"}, "expiresAt"),
+        ({"expiresAt": "9999-12-31T23:59:59-14:00"}, "expiresAt"),  # the year 10000, elsewhere
+        ({"expiresAt": "9999-12-31T23:59:59Z"}, "expiresAt"),
+        ({"expiresAt": "0001-01-01T00:00:00+14:00"}, "expiresAt"),
+        ({"expiresAt": "2001-01-01T00:00:00Z"}, "expiresAt"),  # it never works
         ({"key": "secret"}, "key"),
     ],
 )
@@ -81,6 +89,20 @@ def test_what_is_no_key_is_refused_by_its_field(changes: dict[str, Any], field: 
     refused = client.put(f"/admin/keys/{apikeys.new().id}", json=body(**changes))
     assert (refused.status_code, [error["field"] for error in refused.json()["errors"]]) == (422, [field])
     assert client.get("/admin/keys").json() == []
+
+
+@pytest.mark.parametrize("ends", ["2038-01-19T03:14:08Z", "9998-12-31T23:59:59+05:30", "2100-02-28T12:00:00+05:30"])
+def test_a_key_may_last_beyond_what_32_bits_count(ends: str, client: TestClient) -> None:
+    kept = client.put(f"/admin/keys/{apikeys.new().id}", json=body(expiresAt=ends)).json()["expiresAt"]
+    assert datetime.fromisoformat(kept) == datetime.fromisoformat(ends)
+
+
+def test_a_key_that_has_ended_since_is_the_same_when_it_is_sent_again(client: TestClient, database: Database) -> None:
+    key, sent = apikeys.new(), body(expiresAt="2099-01-01T00:00:00Z")
+    client.put(f"/admin/keys/{key.id}", json=sent)
+    database.execute("UPDATE api_key SET created_at = '2000-01-01', expires_at = '2001-01-01'")
+    again = client.put(f"/admin/keys/{key.id}", json=sent | {"expiresAt": "2001-01-01T00:00:00Z"})
+    assert (again.status_code, again.json()["id"]) == (200, key.id)
 
 
 def test_an_id_of_no_key_is_refused(client: TestClient) -> None:

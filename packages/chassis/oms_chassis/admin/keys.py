@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, Field
 from sqlalchemy import Row
 
 from oms_chassis.admin import paging
@@ -16,7 +16,8 @@ from oms_chassis.http import cardnumbers, pages
 from oms_chassis.http.bodies import Body, View
 from oms_chassis.http.identity import keystore
 from oms_chassis.http.identity.keystore import KeyRow
-from oms_chassis.http.problems import documented
+from oms_chassis.http.problems import InvalidRequest, documented
+from oms_chassis.http.times import Moment
 
 router = APIRouter(prefix=PREFIX)
 KeyId = Annotated[str, Path(pattern=r"^[a-z0-9]{10}$")]
@@ -31,7 +32,7 @@ class KeyBody(Body):
         str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:|-]{0,63}$"), AfterValidator(cardnumbers.without_in_id)
     ]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=20)]
-    expires_at: Annotated[AwareDatetime, Field(strict=False)] | None = None
+    expires_at: Moment | None = None
 
 
 class KeyView(View):
@@ -65,6 +66,7 @@ def put_key(service: Administered, act: Act, key_id: KeyId, body: KeyBody) -> Ke
         if not rows:
             raise KeyExists
         if is_new:
+            _check_lasts(rows[0])
             act.record(transaction, "keys.create", key_id, None, _state(rows[0], "valid"))
         return KeyView.of(rows[0])
 
@@ -80,6 +82,12 @@ def revoke_key(service: Administered, act: Act, key_id: KeyId) -> KeyView:
         if found[0].revoked_at is None:
             act.record(transaction, "keys.revoke", key_id, _state(found[0], "valid"), _state(row, "revoked"))
         return KeyView.of(row)
+
+
+def _check_lasts(row: Row[Any]) -> None:
+    """Raise InvalidRequest for a key that never works, by the database's clock."""
+    if row.expires_at is not None and row.expires_at <= row.created_at:
+        raise InvalidRequest(("expiresAt", "must not be over"))
 
 
 def _state(row: Row[Any], state: str) -> dict[str, Any]:
