@@ -1,6 +1,7 @@
 """The admin API: only for those who have a token, and every act of theirs is on record."""
 
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -121,8 +122,13 @@ def test_a_dry_run_answers_like_the_act_and_changes_nothing(client: TestClient, 
         ({"OMS-Operator": "a%0Ab"}, "OMS-Operator"),
         ({"OMS-Operator": "%ff"}, "OMS-Operator"),
         ({"OMS-Operator": "%00"}, "OMS-Operator"),
+        ({"OMS-Operator": "%E3%85%A4"}, "OMS-Operator"),  # a letter that is drawn as nothing
+        ({"OMS-Operator": "%E2%80%AEnna"}, "OMS-Operator"),  # written from right to left
+        ({"OMS-Operator": "%E2%80%8D"}, "OMS-Operator"),  # a joiner of nothing
+        ({"OMS-Operator": "%EE%80%80"}, "OMS-Operator"),  # a character of nobody knows what
         ({"OMS-Reason": "a" * 501}, "OMS-Reason"),
         ({"OMS-Reason": "asked by ann@example.com"}, "OMS-Reason"),
+        ({"OMS-Reason": "asked%20by%20ann%EF%BC%A0example.com"}, "OMS-Reason"),  # with an @ of full width
         ({"OMS-Reason": "asked%20by%20%2B94%2076%20222%201111"}, "OMS-Reason"),
         ({"OMS-Reason": "paid%20by%204111%201111%201111%201111"}, "OMS-Reason"),
     ],
@@ -134,6 +140,22 @@ def test_an_act_of_nobody_or_with_an_unfit_reason_is_refused(
     assert (answer.status_code, [error["field"] for error in answer.json()["errors"]]) == (422, [field])
     assert "ann@" not in answer.text
     assert "1111" not in answer.text
+    assert items(database) == []
+
+
+@pytest.mark.parametrize("text", ["ශ්‍රී", "نمی‌شود", "返金　済み", "déjà\N{NO-BREAK SPACE}: vu", "👩‍💻", "Zoé"], ids=ascii)
+def test_who_and_why_are_written_in_any_script(client: TestClient, text: str) -> None:
+    act = ANN | {"OMS-Operator": quote(text), "OMS-Reason": quote(text)}
+    assert client.post("/admin/items/a", headers=act).status_code == 200
+    (entry,) = client.get("/admin/audit", headers=ANN).json()
+    assert (entry["operator"], entry["reason"]) == (text, text)
+
+
+@pytest.mark.parametrize("name", ["OMS-DryRun", "oms_dry_run", "X-OMS-Dry-Run", "Dry-Run", "OMS-Reasons", "OMS-User"])
+def test_a_misspelt_dry_run_is_not_the_act_itself(client: TestClient, database: Database, name: str) -> None:
+    answer = client.post("/admin/items/a", headers=ANN | {name: "true"})
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid-request")
+    assert "OMS-Dry-Run" in answer.json()["errors"][0]["message"]
     assert items(database) == []
 
 

@@ -9,21 +9,28 @@
 A dry run is the act itself, rolled back: what it answers is what the act would have done at that moment.
 """
 
-from collections.abc import Iterator, Mapping
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import unquote
 
-from fastapi import Depends, Header
+from fastapi import Depends, Header, Request
 
 from oms_chassis.admin import audit, contacts
 from oms_chassis.db import Database, Transaction
 from oms_chassis.http import cardnumbers
+from oms_chassis.http.bodies import is_visible
 from oms_chassis.http.problems import InvalidRequest
 
 OPERATOR, REASON, DRY_RUN = "OMS-Operator", "OMS-Reason", "OMS-Dry-Run"
 OPERATOR_LENGTH, REASON_LENGTH = 100, 500  # characters
+_KNOWN = {name.lower() for name in (OPERATOR, REASON, DRY_RUN)}
+# Controls, halves of characters, what has no agreed meaning, and ends of lines, by their Unicode categories. Joiners
+# and spaces of any width belong to how words are written.
+_NO_TEXT = frozenset(["Cc", "Cs", "Co", "Zl", "Zp"])
+_REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # they show a text as another
 
 
 class _RolledBack(Exception):
@@ -71,11 +78,13 @@ class OperatorAct:
 
 
 async def _act(
+    request: Request,
     operator: Annotated[str | None, Header(alias=OPERATOR)] = None,
     reason: Annotated[str | None, Header(alias=REASON)] = None,
     dry_run: Annotated[bool, Header(alias=DRY_RUN)] = False,
 ) -> OperatorAct:
     """The act of a request's headers. Names and reasons are percent-encoded, since headers hold ASCII only."""
+    _check_names(request.headers)
     who = _text(OPERATOR, operator, OPERATOR_LENGTH)
     if not who:
         raise InvalidRequest((OPERATOR, "must name who acts"))
@@ -85,6 +94,15 @@ async def _act(
     return OperatorAct(who, why or None, dry_run)
 
 
+def _check_names(names: Iterable[str]) -> None:
+    """Raise InvalidRequest if a header was meant for the act and is misspelt: to pass it over would make a dry run the
+    act itself."""
+    for name in names:
+        plain = name.replace("-", "").replace("_", "").removeprefix("x")
+        if name not in _KNOWN and (plain.startswith("oms") or plain == "dryrun"):
+            raise InvalidRequest(("headers", f"of an act are {OPERATOR}, {REASON} and {DRY_RUN}"))
+
+
 def _text(name: str, given: str | None, most: int) -> str:
     if not given:
         return ""
@@ -92,9 +110,13 @@ def _text(name: str, given: str | None, most: int) -> str:
         text = unquote(given, errors="strict").strip()
         if cardnumbers.found_in(text):
             raise InvalidRequest((name, cardnumbers.MESSAGE))
-        if given.isascii() and text.isprintable() and 0 < len(text) <= most:
+        if given.isascii() and _is_plain(text) and is_visible(text) and len(text) <= most:
             return text
     raise InvalidRequest((name, f"must be 1 to {most} printable characters, percent-encoded"))
+
+
+def _is_plain(text: str) -> bool:
+    return not any(unicodedata.category(one) in _NO_TEXT or one in _REORDERING for one in text)
 
 
 Act = Annotated[OperatorAct, Depends(_act)]

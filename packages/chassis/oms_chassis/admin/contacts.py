@@ -30,7 +30,8 @@ def found_in(text: str) -> bool:
 
 def is_certain(text: str) -> bool:
     """Whether there is an address, or a phone number with its country, in a text that may be an id or a reference."""
-    return "@" in text or _INTERNATIONAL.search(pasted.plain(text)) is not None
+    plain = pasted.plain(text)
+    return "@" in plain or _INTERNATIONAL.search(plain) is not None
 
 
 def without(value: Any) -> Any:
@@ -42,4 +43,4 @@ def without(value: Any) -> Any:
         return [without(one) for one in value]
     if not isinstance(value, str):
         return value
-    return MASK if is_certain(value) or _BARE.match(value) or cardnumbers.found_in(value) else value
+    return MASK if is_certain(value) or _BARE.match(pasted.plain(value)) or cardnumbers.found_in(value) else value

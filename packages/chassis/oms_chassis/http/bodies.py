@@ -22,9 +22,14 @@ _FILLERS = "\u115f\u1160\u2800\u3164\uffa0"  # letters and a symbol that are dra
 
 def visible(text: str) -> str:
     """A text in which there is something to see. Raises PydanticCustomError, as validators do."""
-    if any(unicodedata.category(one)[0] in _SEEN and one not in _FILLERS for one in text):
+    if is_visible(text):
         return text
     raise PydanticCustomError("bad-text", "must hold a character that can be seen")
+
+
+def is_visible(text: str) -> bool:
+    """Whether there is something to see in a text."""
+    return any(unicodedata.category(one)[0] in _SEEN and one not in _FILLERS for one in text)
 
 
 Visible = Annotated[str, AfterValidator(visible)]
