@@ -1,6 +1,5 @@
 """The admin API of a service, as a client in the test's own process."""
 
-import base64
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,9 +9,10 @@ from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
-from oms_chassis.admin import app
+from oms_chassis.admin import app, paging
 from oms_chassis.admin.service import AdministeredService
 from oms_chassis.db import Database
+from oms_chassis.http import pages
 from oms_chassis.runtime.service import Components
 from oms_chassis.telemetry.metrics import Metrics
 
@@ -81,7 +81,8 @@ def faults(client: TestClient, *routers: APIRouter) -> list[str]:
 
 
 def _faults(client: TestClient, path: str) -> Iterator[str]:
-    cursors = (base64.urlsafe_b64encode(one).decode().rstrip("=") for one in _POSITIONS)
+    cursors = [pages.encode(one) for one in _POSITIONS]
+    cursors += [paging.cursor_after(path.removeprefix(paging.PREFIX), one) for one in _POSITIONS]
     addresses = [f"{path}?cursor={one}" for one in cursors]
     addresses += [f"{path}?{name}={value}" for name in _PARAMETERS for value in _VALUES]
     if "{" in path:

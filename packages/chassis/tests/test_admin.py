@@ -1,7 +1,7 @@
 """The admin API: only for those who have a token, and every act of theirs is on record."""
 
 from collections.abc import Iterator
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import psycopg
 import pytest
@@ -192,3 +192,14 @@ def test_the_audit_log_is_read_by_page_and_filter(client: TestClient) -> None:
     assert [one["subject"] for one in client.get("/admin/audit?subject=b", headers=ANN).json()] == ["b"]
     assert client.get("/admin/audit?operator=bob", headers=ANN).json() == []
     assert client.get("/admin/audit?cursor=x", headers=ANN).status_code == 422
+    assert client.get(f"/admin/audit?{urlsplit(page.links['next']['url']).query}&operator=ann", headers=ANN).json()
+
+
+@pytest.mark.parametrize("path", ["/admin/dead-letters", "/admin/outbox", "/admin/jobs"])
+def test_a_cursor_is_that_of_one_list(client: TestClient, path: str) -> None:
+    """In another one it would pass over what comes before it."""
+    for item in "ab":
+        client.post(f"/admin/items/{item}", headers=ANN)
+    link = client.get("/admin/audit?limit=1", headers=ANN).links["next"]["url"]
+    answer = client.get(link.replace("/admin/audit", path), headers=ANN)
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/bad-cursor")

@@ -64,7 +64,7 @@ def list_messages(
     cursor: Cursor = None,
 ) -> list[MessageView]:
     """By default those that were given up. Pages by cursor: the Link header leads to further ones."""
-    after = "" if cursor is None else pages.decode(cursor, pages.text)
+    after = paging.position("/messages", cursor, "", pages.text)
     rows = repository.page(service.database, state, kind, after, limit + 1)
     query = {"state": state, "kind": kind, "limit": limit}
     return paging.page(response, "/messages", query, rows, MessageView.of, "order_id")

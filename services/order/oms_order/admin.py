@@ -14,7 +14,6 @@ from oms_chassis.admin.paging import PREFIX, Cursor, Limit
 from oms_chassis.admin.problems import UnderWay
 from oms_chassis.admin.service import Administered
 from oms_chassis.db import Transaction
-from oms_chassis.http import pages
 from oms_chassis.http.bodies import PRINTABLE, Body, View
 from oms_chassis.laterreleases import extensible
 from oms_order import emails, ids
@@ -47,7 +46,8 @@ def list_stuck(
     cursor: Cursor = None,
 ) -> list[StuckOrder]:
     """Pages by cursor: where there are further orders, the Link header leads to them."""
-    rows = stuck.page(service.database, seconds, _position(cursor), limit + 1)
+    after = paging.position("/orders/stuck", cursor, FIRST, _id)
+    rows = stuck.page(service.database, seconds, after, limit + 1)
     query: dict[str, str | int | None] = {"seconds": str(seconds), "limit": limit}
     return paging.page(response, "/orders/stuck", query, rows, StuckOrder.of)
 
@@ -74,7 +74,8 @@ def list_held(
 ) -> list[HeldRefund]:
     """Of those that failed, the ones that could still be made. Pages by cursor: where there are further refunds, the
     Link header leads to them."""
-    rows = refunds.held(service.database, seconds, _position(cursor), limit + 1)
+    after = paging.position("/refunds/held", cursor, FIRST, _id)
+    rows = refunds.held(service.database, seconds, after, limit + 1)
     query: dict[str, str | int | None] = {"seconds": str(seconds), "limit": limit}
     return paging.page(response, "/refunds/held", query, rows, HeldRefund.of)
 
@@ -91,9 +92,8 @@ def show_newest(service: Administered) -> NewestItem:
     return NewestItem(version=items.newest(service.database))
 
 
-def _position(cursor: str | None) -> UUID:
-    """The id at which the page before this one ended."""
-    return FIRST if cursor is None else pages.decode(cursor, lambda position: UUID(position.decode()))
+def _id(position: bytes) -> UUID:
+    return UUID(position.decode())
 
 
 class CustomerAddress(Body):

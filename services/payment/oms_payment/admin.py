@@ -112,7 +112,7 @@ def list_payments(
 ) -> list[PaymentView]:
     """By default those that are open, or have a refund that is. Pages by cursor: the Link header leads to further
     ones."""
-    after = "" if cursor is None else pages.decode(cursor, pages.text)
+    after = paging.position("/payments", cursor, "", pages.text)
     states = [one.value for one in OPEN] if state == "open" else [state] if state else None
     rows = repository.page(service.database, states, reason, after, limit + 1, with_refunds=state == "open")
     query = {"state": state, "reason": reason, "limit": limit}

@@ -12,6 +12,7 @@ from oms_chassis.admin.paging import PREFIX, Cursor, Limit, Text
 from oms_chassis.admin.problems import EarlierLetter, EventFails, LetterSettled, NoSuchLetter
 from oms_chassis.admin.service import Administered
 from oms_chassis.db import Transaction
+from oms_chassis.http import pages
 from oms_chassis.http.bodies import View
 from oms_chassis.http.problems import documented
 from oms_chassis.laterreleases import extensible
@@ -64,7 +65,8 @@ def list_letters(
 ) -> list[Letter]:
     """Pages by cursor: where there are further letters, the Link header leads to them."""
     filters = letters.Filters(state, topic, subject, error)
-    rows = letters.page(service.database, filters, paging.position(cursor) or 0, limit + 1)
+    after = paging.position("/dead-letters", cursor, 0, pages.number)
+    rows = letters.page(service.database, filters, after, limit + 1)
     query = {"state": state, "topic": topic, "subject": subject, "error": error, "limit": limit}
     return paging.page(response, "/dead-letters", query, rows, Letter.of)
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Response
 from oms_chassis.admin import audit, paging
 from oms_chassis.admin.paging import PREFIX, Cursor, Limit, Text
 from oms_chassis.admin.service import Administered
+from oms_chassis.http import pages
 from oms_chassis.http.bodies import View
 
 router = APIRouter(prefix=PREFIX)
@@ -38,6 +39,7 @@ def list_audit(
 ) -> list[AuditEntry]:
     """Pages by cursor: where there are further entries, the Link header leads to them."""
     filters = audit.Filters(operator, subject, action)
-    rows = audit.page(service.database, filters, paging.position(cursor), limit + 1)
+    before = paging.position("/audit", cursor, None, pages.number)
+    rows = audit.page(service.database, filters, before, limit + 1)
     query = {"operator": operator, "subject": subject, "action": action, "limit": limit}
     return paging.page(response, "/audit", query, rows, AuditEntry.of)

@@ -58,7 +58,7 @@ def list_jobs(
     cursor: Cursor = None,
 ) -> list[JobView]:
     """Pages by cursor: where there are further jobs, the Link header leads to them."""
-    after = "" if cursor is None else pages.decode(cursor, pages.text)
+    after = paging.position("/jobs", cursor, "", pages.text)
     rows = listing.page(service.database, listing.Filters(queue, state, subject), after, limit + 1)
     query = {"queue": queue, "state": state, "subject": subject, "limit": limit}
     return paging.page(response, "/jobs", query, rows, JobView.of, "place")

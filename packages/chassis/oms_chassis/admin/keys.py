@@ -52,7 +52,7 @@ def list_keys(
     service: Administered, response: Response, subject: Text = None, limit: Limit = 50, cursor: Cursor = None
 ) -> list[KeyView]:
     """Pages by cursor: where there are further keys, the Link header leads to them."""
-    after = pages.decode(cursor, pages.text) if cursor is not None else ""
+    after = paging.position("/keys", cursor, "", pages.text)
     rows = keystore.page(service.database, subject, after, limit + 1)
     return paging.page(response, "/keys", {"subject": subject, "limit": limit}, rows, KeyView.of)
 

@@ -12,6 +12,7 @@ from oms_chassis.admin.paging import PREFIX, Cursor, Limit, Text
 from oms_chassis.admin.problems import NoSuchRow
 from oms_chassis.admin.service import Administered
 from oms_chassis.db import Transaction
+from oms_chassis.http import pages
 from oms_chassis.http.bodies import View
 from oms_chassis.http.problems import documented
 from oms_chassis.messaging import outbox, quarantine
@@ -41,7 +42,8 @@ def list_quarantined(
     cursor: Cursor = None,
 ) -> list[Quarantined]:
     """Pages by cursor: where there are further rows, the Link header leads to them."""
-    rows = quarantine.page(service.database, topic, subject, paging.position(cursor) or 0, limit + 1)
+    after = paging.position("/outbox", cursor, 0, pages.number)
+    rows = quarantine.page(service.database, topic, subject, after, limit + 1)
     query = {"topic": topic, "subject": subject, "limit": limit}
     return paging.page(response, "/outbox", query, rows, Quarantined.of)
 

@@ -1,5 +1,6 @@
 """Pages of what the admin API lists: in the order of an id, by cursor."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from typing import Annotated, TypeVar
 
@@ -12,13 +13,31 @@ from oms_chassis.http.bodies import PRINTABLE, View
 PREFIX = "/admin"
 Text = Annotated[str | None, Query(max_length=200, pattern=PRINTABLE)]
 Limit = Annotated[int, Query(ge=1, le=500)]
-Cursor = Annotated[str | None, Query(max_length=400)]
+Cursor = Annotated[str | None, Query(max_length=600)]
 V = TypeVar("V", bound=View)
+T = TypeVar("T")
+_MARK = 4  # bytes by which a cursor of another list is told
 
 
-def position(cursor: str | None) -> int | None:
-    """The id at which the page before this one ended."""
-    return None if cursor is None else pages.decode(cursor, pages.number)
+def position(path: str, cursor: str | None, first: T, parse: Callable[[bytes], T]) -> T:
+    """What the page before this one of a list ended with; `first` if there is none. Raises BadCursor, also for a cursor
+    of another list: it would pass over what comes before it."""
+
+    def own(marked: bytes) -> T:
+        if marked[:_MARK] != _mark(path):
+            raise ValueError
+        return parse(marked[_MARK:])
+
+    return first if cursor is None else pages.decode(cursor, own)
+
+
+def cursor_after(path: str, position: bytes) -> str:
+    """The cursor by which the list at a path goes on after this."""
+    return pages.encode(_mark(path) + position)
+
+
+def _mark(path: str) -> bytes:
+    return hashlib.sha256(path.encode()).digest()[:_MARK]
 
 
 def page(
@@ -33,6 +52,6 @@ def page(
     Link header leads to the page after the last row's `column`."""
     limit = int(query["limit"] or 0)
     if len(rows) > limit:
-        cursor = pages.encode(str(getattr(rows[limit - 1], column)).encode())
+        cursor = cursor_after(path, str(getattr(rows[limit - 1], column)).encode())
         response.headers["Link"] = pages.next_link(f"{PREFIX}{path}", query, cursor)
     return [view(row) for row in rows[:limit]]
