@@ -42,8 +42,7 @@ class Cancelling:
 
     def cancel(self, order_id: UUID, body: CancelBody, key: str | None, caller: Caller) -> str:
         """Cancel an order of the caller's; the order as JSON, or the answer that the key got before. Raises Problem."""
-        content = {"order": str(order_id), **body.model_dump(exclude_unset=True)}
-        fingerprint = fingerprints.of_act("cancel", content, self._settings.fingerprint_keys)
+        fingerprint = fingerprints.of_act("cancel", order_id, body, self._settings.fingerprint_keys)
         with self._database.transaction() as transaction:
 
             def act(order: Order) -> str:

@@ -4,8 +4,8 @@ Of the card it takes what the order shows anyway: the last four digits, the expi
 whole number, kept next to its last four digits, would give the number away to whoever has the key: few are left to try.
 A second card of the same holder with the same four digits and expiry counts as the first, under a key that was used.
 
-Only what was sent is taken, by the names on the wire: a field that a later release adds changes nothing for a body that
-lacks it. What is stored begins with the version of all this.
+Only what was sent is taken, by the names on the wire, and null is nothing: a field that a later release adds changes
+nothing for a body that lacks it. What is stored begins with the version of all this.
 """
 
 import hashlib
@@ -14,9 +14,11 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
+from uuid import UUID
 
 from pydantic import SecretStr
 
+from oms_chassis.http.bodies import Body
 from oms_order.schemas import OrderBody
 
 VERSION = "2:"
@@ -44,21 +46,27 @@ class Fingerprint:
         return _is_one_of(stored.removeprefix(VERSION), _content(self._body), self._keys[1:])
 
 
-def of_act(act: str, content: Mapping[str, Any], keys: Sequence[SecretStr]) -> "ActFingerprint":
+def of_act(act: str, order_id: UUID, body: Body, keys: Sequence[SecretStr]) -> "ActFingerprint":
     """That of something done to an order: its name, and all that it was asked with."""
-    return ActFingerprint({"act": act, **content}, keys)
+    return ActFingerprint({"act": act, "order": str(order_id), **body.model_dump(exclude_unset=True)}, keys)
 
 
 class ActFingerprint:
-    """Of one act. Never that of an order that is placed, whatever its body."""
+    """Of one act. Never that of an order that is placed, whatever its body.
 
-    def __init__(self, content: Mapping[str, Any], keys: Sequence[SecretStr]) -> None:
-        self._content, self._keys = content, keys
-        self.value = VERSION + _hmac(content, keys[0])
+    A field that says nothing (null, false, an empty text) is as one that is not there: some clients write down each.
+    """
+
+    def __init__(self, sent: Mapping[str, Any], keys: Sequence[SecretStr]) -> None:
+        said = {name: value for name, value in sent.items() if value}
+        # The release before this one took such fields as they were sent, and may have stored the key.
+        self._contents, self._keys = (said, sent), keys
+        self.value = VERSION + _hmac(said, keys[0])
 
     def matches(self, stored: str) -> bool:
         """Whether this act is the one that was stored."""
-        return _is_one_of(stored.removeprefix(VERSION), self._content, self._keys)
+        digest = stored.removeprefix(VERSION)
+        return any(_is_one_of(digest, content, self._keys) for content in self._contents)
 
 
 def _is_one_of(digest: str, content: Mapping[str, Any], keys: Sequence[SecretStr]) -> bool:
@@ -72,7 +80,7 @@ def _hmac(content: Mapping[str, Any], key: SecretStr) -> str:
 
 def _content(body: OrderBody) -> dict[str, Any]:
     card = {"card_number", "cvv"}
-    content = body.model_dump(by_alias=True, exclude_unset=True, exclude={"payment_details": card})
+    content = body.model_dump(by_alias=True, exclude_unset=True, exclude_none=True, exclude={"payment_details": card})
     content["paymentDetails"]["last4"] = body.payment_details.card_number.get_secret_value()[-4:]
     return content
 

@@ -44,8 +44,7 @@ class Refunding:
     def refund(self, order_id: UUID, body: RefundBody, key: str | None, caller: Caller) -> str:
         """Ask for a refund; it as JSON, or the answer that the key got before. Raises Problem."""
         body.check()
-        content = {"order": str(order_id), **body.model_dump(exclude_unset=True)}
-        fingerprint = fingerprints.of_act("refund", content, self._settings.fingerprint_keys)
+        fingerprint = fingerprints.of_act("refund", order_id, body, self._settings.fingerprint_keys)
         with self._database.transaction() as transaction:
 
             def act(order: Order) -> str:

@@ -218,6 +218,18 @@ def test_a_key_that_was_used_for_something_else_is_refused(service: Any) -> None
     assert shown(service, other) == ("PENDING", None)
 
 
+@pytest.mark.parametrize("first", ["", "{}", "null", '{"reason": null}', '{"reason": " "}'])
+@pytest.mark.parametrize("again", ["", '{"reason": null}', '{"reason": ""}'])
+def test_a_reason_that_says_nothing_is_as_none_under_a_key(service: Any, first: str, again: str) -> None:
+    order_id, json = place(service), {"Content-Type": "application/json"}
+    headers = {"Idempotency-Key": "key"} | json
+    answers = [
+        service.client.post(f"/order/{order_id}/cancel", headers=headers, content=body) for body in (first, again)
+    ]
+    assert [answer.status_code for answer in answers] == [202, 202]
+    assert answers[0].content == answers[1].content
+
+
 def test_what_is_no_key_is_refused(service: Any) -> None:
     order_id = place(service)
     assert cancel(service, order_id, "two words").json()["type"] == "/problems/bad-idempotency-key"

@@ -5,16 +5,19 @@ import hmac
 import json
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
 from pydantic import SecretStr, ValidationError
 
 from oms_order import fingerprints
 from oms_order.fingerprints import Fingerprint
+from oms_order.refund_schemas import RefundBody
 from oms_order.requests import SAMPLE
 from oms_order.schemas import OrderBody, PaymentBody
 from oms_order.settings import OrderSettings
 
+ORDER = UUID("0198c0de-0000-7000-8000-000000000000")
 KEY, OTHER_KEY = SecretStr("a key of tests"), SecretStr("another key of tests")
 HEADER = {"Idempotency-Key": "first"}
 DATABASE: dict[str, Any] = {"database_url": "postgresql://localhost/none", "kafka_bootstrap": "localhost:1"}
@@ -51,6 +54,12 @@ def test_a_fingerprint_is_made_from_no_more_of_the_number_than_the_order_shows(b
     assert fingerprint(body).value == first
     body["paymentDetails"]["cardNumber"] = "4242424242424241"
     assert fingerprint(body).value != first
+
+
+def test_a_field_of_a_later_release_that_is_null_is_as_one_that_is_not_there(body: dict[str, Any]) -> None:
+    without = fingerprint(body, model=LaterBody)
+    assert fingerprint({**body, "note": None}, model=LaterBody).value == without.value
+    assert not fingerprint({**body, "note": "ring twice"}, model=LaterBody).matches(without.value)
 
 
 @pytest.mark.parametrize(("field", "value"), [("name", "Someone Else"), ("expiryDate", "11/31")])
@@ -94,3 +103,12 @@ def test_a_key_that_everybody_knows_is_for_the_simulator_only() -> None:
         OrderSettings(**DATABASE, gateway="stripe")
     assert "development-only" not in str(refused.value)
     assert OrderSettings(**DATABASE, gateway="stripe", fingerprint_key=KEY).fingerprint_key == KEY
+
+
+def test_an_act_is_known_by_what_the_release_before_took_of_it() -> None:
+    """That of fields that say nothing, too, as they were sent."""
+    sent: dict[str, Any] = {"amount": 10, "lines": None, "reason": None}
+    of_before = fingerprints.VERSION + fingerprints._hmac({"act": "refund", "order": str(ORDER), **sent}, KEY)
+    assert fingerprints.of_act("refund", ORDER, RefundBody(**sent), [KEY]).matches(of_before)
+    assert not fingerprints.of_act("refund", ORDER, RefundBody(amount=11), [KEY]).matches(of_before)
+    assert not fingerprints.of_act("cancel", ORDER, RefundBody(**sent), [KEY]).matches(of_before)

@@ -307,6 +307,15 @@ def test_a_key_gets_its_first_answer_again_and_refunds_nothing_more(service: Any
     assert len(requests(service)) == 1
 
 
+@pytest.mark.parametrize("more", [{"lines": None}, {"restock": False}, {"reason": None}, {"reason": ""}])
+def test_a_field_that_says_nothing_is_as_none_under_a_key(service: Any, order: str, more: dict[str, Any]) -> None:
+    """Some clients write each optional field down, and others do not: it may be one behind a queue that sends again."""
+    first, again = (refund(service, order, body, "key") for body in ({"amount": 10}, {"amount": 10, **more}))
+    assert (again.status_code, again.content) == (202, first.content)
+    assert refund(service, order, {"amount": 10, "reason": "broken"}, "key").status_code == 422
+    assert len(requests(service)) == 1
+
+
 def test_one_key_at_once_from_everywhere_is_one_refund(service: Any, order: str) -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: refund(service, order, {"amount": 10}, "key"), range(8)))
