@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, parse_headers
 from queue import Empty, LifoQueue
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from oms_notifications.answers import Answers, left
 
 KEPT_SECONDS = 30.0  # for which a connection may be idle
+SWITCHED = 101  # to a protocol that nobody asked for
 _ANSWER_LIMIT = 65_536  # bytes of an answer that are read; a connection with more to come is given up
 
 
@@ -83,17 +84,30 @@ class Calls:
 
     def _connect(self, deadline: float) -> HTTPConnection:
         limit = min(self._step_seconds, left(deadline))
-        connection = (
+        connection: HTTPConnection = (
             HTTPConnection(self._host, self._port, timeout=limit)
             if self._tls is None
             else HTTPSConnection(self._host, self._port, timeout=limit, context=self._tls)
         )
+        connection.response_class = _FinalResponse
         try:
             connection.connect()
         except OSError as error:
             connection.close()
             raise NotReached from error
         return connection
+
+
+class _FinalResponse(HTTPResponse):
+    """The answer, behind whatever is said before it (RFC 9110, 15.2), of which http.client knows 100 only. It would
+    take the rest for the answer, and the answer for that to the next call."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc] # typeshed does not have it
+            if not 100 < status < 200 or status == SWITCHED:
+                return version, status, reason
+            parse_headers(self.fp)
 
 
 class _Bounded:
@@ -126,5 +140,5 @@ def _read(connection: HTTPConnection) -> tuple[Answer, bool]:
     """The answer, and whether nothing of it is left to be read."""
     response = connection.getresponse()
     body = response.read(_ANSWER_LIMIT)
-    is_whole = response.isclosed() or not response.read(1)
+    is_whole = response.status != SWITCHED and (response.isclosed() or not response.read(1))
     return Answer(response.status, response.headers, body), is_whole

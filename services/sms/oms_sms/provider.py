@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from typing import Any
@@ -63,7 +64,9 @@ def _retry_after(answer: Answer) -> float | None:
     if text.isascii() and text.isdecimal():
         return float(text)
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+        moment = parsedate_to_datetime(text)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)  # the form of asctime, which names no zone
+        return max(0.0, moment.timestamp() - time.time())
     except (ValueError, OverflowError):
         return None
 

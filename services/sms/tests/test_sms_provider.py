@@ -1,6 +1,7 @@
 """The way by HTTP: against the mail catcher, and against a provider that refuses, fails and hangs up."""
 
 import json
+import re
 import socket
 import threading
 import time
@@ -180,8 +181,14 @@ def in_an_hour() -> str:
 
 @pytest.mark.parametrize(
     ("header", "least", "most"),
-    [(lambda: "30", 30.0, 30.0), (lambda: "0", 0.0, 0.0), (in_an_hour, 3000.0, 3600.0)],
-    ids=["seconds", "at once", "date"],
+    [
+        (lambda: "30", 30.0, 30.0),
+        (lambda: "0", 0.0, 0.0),
+        (in_an_hour, 3000.0, 3600.0),
+        (lambda: time.asctime(time.gmtime(time.time() + 3600)), 3000.0, 3600.0),
+        (lambda: "Sun, 06 Nov 1994 08:49:37 GMT", 0.0, 0.0),
+    ],
+    ids=["seconds", "at once", "date", "date as of asctime", "long ago"],
 )
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_provider_that_wants_fewer_calls_says_for_how_long(
@@ -195,7 +202,7 @@ def test_a_provider_that_wants_fewer_calls_says_for_how_long(
     assert least <= outcome.seconds <= most
 
 
-@pytest.mark.parametrize("header", ["", "soon", "-1", "1e9", "Thu, 01 Jan 99999999999 00:00:00 GMT"])
+@pytest.mark.parametrize("header", ["", "soon", "-1", "1e9", "Thu, 01 Jan 99999999999 00:00:00 GMT", "nan", "inf"])
 def test_a_time_that_cannot_be_read_is_none(header: str) -> None:
     with scripted(429) as server:
         server.retry_after = header
@@ -246,6 +253,29 @@ def test_a_provider_that_trickles_its_answer_does_not_hold_a_call_for_ever() -> 
 def test_an_answer_that_is_too_long_or_no_json_is_still_a_yes() -> None:
     with scripted(TOO_MUCH) as server:
         assert outcomes(server, 2) == [sent("o-1.confirmed"), sent("sms-7")]
+
+
+@pytest.mark.parametrize("early", ["100 Continue", "102 Processing", "103 Early Hints\r\nLink: </style.css>"])
+def test_what_a_provider_says_before_its_answer_is_no_answer(early: str) -> None:
+    """RFC 9110, 15.2. Taken for one, the answer to this text would be that of the next one."""
+
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, connection.makefile("rb") as requests:
+            for answer in (
+                "422 Unprocessable\r\nContent-Length: 0",
+                '201 Created\r\nContent-Length: 10\r\n\r\n{"id":"7"}',
+            ):
+                head = b"".join(iter(requests.readline, b"\r\n")).decode()
+                requests.read(int(re.findall(r"Content-Length: (\d+)", head)[0]))
+                end = "" if "{" in answer else "\r\n\r\n"
+                connection.sendall(f"HTTP/1.1 {early}\r\n\r\nHTTP/1.1 {early}\r\n\r\nHTTP/1.1 {answer}{end}".encode())
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        serving = pool.submit(serve, listener)
+        with provider(f"http://127.0.0.1:{listener.getsockname()[1]}/sms", sms_call_seconds=5.0) as sms:
+            assert [sms.send(notice(order)) for order in ("o-1", "o-2")] == [refused("sms: 422"), sent("7")]
+        serving.result(10)
 
 
 def test_a_web_page_in_the_provider_s_place_is_no_yes() -> None:
