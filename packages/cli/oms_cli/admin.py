@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
-from oms_cli.answers import Refused, Unreachable, check, pages
+from oms_cli.answers import Refused, Unreachable, check, listed, pages, read
 from oms_cli.client import Json
 from oms_cli.headers import sendable
 from oms_contracts.topics import SERVICES
@@ -71,9 +71,9 @@ class Admin:
         urls = {service: f"http://{HOST}:{running.find(service).health}" for service in SERVICES}
         return cls(urls, tokens.kept(home), acting)
 
-    def get(self, service: str, path: str, **params: str | int | None) -> Any:
+    def get(self, service: str, path: str, **params: str | int | None) -> Json:
         """What is at a path of a service's admin API."""
-        return self._ask("GET", service, path, params=_given(params)).json()
+        return read(self._ask("GET", service, path, params=_given(params)))
 
     def pages(self, service: str, path: str, limit: int, **params: str | int | None) -> list[Json]:
         """The first so many of a list, over as many of its pages as it takes."""
@@ -94,9 +94,13 @@ class Admin:
         first = self._ask("GET", service, path, params=params)
         return pages(first, lambda link: self._ask("GET", service, link))
 
-    def act(self, service: str, path: str, method: str = "POST", **body: Any) -> Any:
+    def act(self, service: str, path: str, method: str = "POST", **body: Any) -> Json:
         """Do what is at a path; its answer. A dry run answers the same, and changes nothing."""
-        return self._ask(method, service, path, json=body or None).json()
+        return read(self._ask(method, service, path, json=body or None))
+
+    def all(self, service: str, path: str, method: str = "GET", **body: Any) -> list[Json]:
+        """A list that has no pages, or what it is after an act."""
+        return listed(self._ask(method, service, path, json=body or None))
 
     def _ask(self, method: str, service: str, path: str, **more: Any) -> httpx.Response:
         if service not in self.urls:

@@ -18,36 +18,86 @@ class Unreachable(LocalError):
     """Nothing answers at a URL."""
 
 
+class NotOms(LocalError):
+    """What answers at a URL does not answer as OMS does: it is a proxy, a login, or another program."""
+
+
 class TooSlow(LocalError):
     """An order has not come to its end in time."""
 
 
 def check(response: httpx.Response) -> httpx.Response:
-    """The answer. Raises Refused if it is a problem."""
+    """The answer. Raises Refused if it is a problem, NotOms if it leads elsewhere."""
     if response.is_error:
         response.read()
         raise _refused(response)
+    if not response.is_success:
+        raise _not_oms(response)
     return response
+
+
+def read(response: httpx.Response) -> dict[str, Any]:
+    """The object in an answer. Raises NotOms if it holds none: what is missing would look like what is not so."""
+    found = _json(response)
+    if not isinstance(found, dict):
+        raise _not_oms(response)
+    return found
+
+
+def listed(response: httpx.Response) -> list[dict[str, Any]]:
+    """The list in an answer. Raises NotOms if it holds none: an empty one would say that all is well."""
+    found = _json(response)
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise _not_oms(response)
+    return found
 
 
 def pages(first: httpx.Response, follow: Callable[[str], httpx.Response]) -> Iterator[list[Any]]:
     """The pages of a list: the first, and those that Link headers lead to."""
-    yield first.json()
+    yield listed(first)
     while link := first.links.get("next"):
         first = follow(link["url"])
-        yield first.json()
+        yield listed(first)
 
 
 def _refused(response: httpx.Response) -> Refused:
-    try:
-        problem: Mapping[str, Any] = response.json()
-    except ValueError:
-        problem = {}
+    found = _json(response)
+    problem: Mapping[str, Any] = found if isinstance(found, dict) else {}
     title = problem.get("detail") or problem.get("title") or response.reason_phrase
-    fields = [f"{error['field']} {error['message']}" for error in problem.get("errors", [])]
+    fields = [f"{error['field']} {error['message']}" for error in _errors(problem)]
     refused = Refused(f"{title} ({response.status_code})" + "".join(f"\n  {field}" for field in fields))
     refused.status = response.status_code
     return refused
+
+
+def _errors(problem: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    errors = problem.get("errors")
+    known = errors if isinstance(errors, list) else []
+    return [one for one in known if isinstance(one, dict) and {"field", "message"} <= one.keys()]
+
+
+def streamed(response: httpx.Response) -> httpx.Response:
+    """An answer that is a stream of events, or that there are none. Raises Refused or NotOms for any other."""
+    if check(response).status_code != 204 and "text/event-stream" not in response.headers.get("Content-Type", ""):
+        raise _not_oms(response)
+    return response
+
+
+def _json(response: httpx.Response) -> Any:
+    try:
+        return response.json()
+    except (ValueError, RecursionError):
+        return None
+
+
+def _not_oms(response: httpx.Response) -> NotOms:
+    kind = response.headers.get("Content-Type", "no content type")
+    where = response.url.copy_with(query=None, fragment=None)
+    return NotOms(
+        f"{where} does not answer as OMS does ({response.status_code}, {kind})",
+        "Is there a proxy or a login before it? OMS_URL, OMS_INVENTORY_URL, OMS_MAILCATCHER_URL and "
+        "OMS_ADMIN_URL_<SERVICE> name where OMS is",
+    )
 
 
 def unreachable(url: str) -> Unreachable:

@@ -11,8 +11,9 @@ from uuid import uuid4
 
 import httpx
 
-from oms_cli.answers import Refused, check, pages, too_slow, unreachable
+from oms_cli.answers import Refused, check, listed, pages, read, streamed, too_slow, unreachable
 from oms_cli.headers import keyed, sendable
+from oms_cli.paths import part
 from oms_platform.addresses import Addresses
 from oms_platform.running import Running
 
@@ -50,8 +51,7 @@ class Client:
     def place(self, body: Json, key: str | None = None) -> Json:
         """Place an order; its id and status."""
         headers = keyed(key)
-        placed: Json = self._ask("POST", f"{self.order}/order", json=body, headers=headers)
-        return placed
+        return self._ask("POST", f"{self.order}/order", json=body, headers=headers)
 
     def place_patiently(self, body: Json) -> Json:
         """Place an order on a platform that has only just started, and may not know its catalogue yet."""
@@ -68,33 +68,29 @@ class Client:
     def orders(self, **filters: str | int | None) -> list[Json]:
         """Orders, newest first."""
         params = {name: value for name, value in filters.items() if value is not None}
-        found: list[Json] = self._ask("GET", f"{self.order}/order", params=params)
-        return found
+        return self._list("GET", f"{self.order}/order", params=params)
 
     def shown(self, order: str) -> Json:
         """One order with its lines and timeline."""
-        found: Json = self._ask("GET", f"{self.order}/order/{order}")
-        return found
+        return self._ask("GET", f"{self.order}/order/{part(order)}")
 
     def cancel(self, order: str, reason: str | None = None, key: str | None = None) -> Json:
         """Cancel an order; the order as it is then. Refused if it is too late."""
         headers = keyed(key)
         body = {"reason": reason} if reason else {}
-        found: Json = self._ask("POST", f"{self.order}/order/{order}/cancel", json=body, headers=headers)
-        return found
+        return self._ask("POST", f"{self.order}/order/{part(order)}/cancel", json=body, headers=headers)
 
     def refund(self, order: str, body: Json, key: str | None = None) -> Json:
         """Ask for a refund of a confirmed order; it. Refused if less than that remains."""
         headers = keyed(key)
-        found: Json = self._ask("POST", f"{self.order}/order/{order}/refund", json=body, headers=headers)
-        return found
+        return self._ask("POST", f"{self.order}/order/{part(order)}/refund", json=body, headers=headers)
 
     def events(self, order: str, within: float = STREAM_SECONDS) -> Iterator[Json]:
         """The order's timeline as it happens, up to its end; TooSlow when that takes more than so many seconds."""
         deadline, timeout = time.monotonic() + within, httpx.Timeout(10.0, read=within)
         try:
-            with self._http.stream("GET", f"{self.order}/order/{order}/events", timeout=timeout) as response:
-                for line in check(response).iter_lines():
+            with self._http.stream("GET", f"{self.order}/order/{part(order)}/events", timeout=timeout) as response:
+                for line in streamed(response).iter_lines():
                     if line.startswith("data:"):
                         yield json.loads(line[5:])
                     if time.monotonic() > deadline:
@@ -106,17 +102,15 @@ class Client:
 
     def item(self, item: str) -> Json:
         """One item with its stock."""
-        found: Json = self._ask("GET", f"{self.inventory}/items/{item}")
-        return found
+        return self._ask("GET", f"{self.inventory}/items/{part(item)}")
 
     def restock(self, item: str, quantity: int) -> None:
         """Add to an item's stock."""
-        self._ask("POST", f"{self.inventory}/items/{item}/restock", json={"quantity": quantity})
+        self._ask("POST", f"{self.inventory}/items/{part(item)}/restock", json={"quantity": quantity})
 
     def movements(self, item: str) -> list[Json]:
         """What came and went of an item, newest first."""
-        found: list[Json] = self._ask("GET", f"{self.inventory}/items/{item}/movements")
-        return found
+        return self._list("GET", f"{self.inventory}/items/{part(item)}/movements")
 
     def differences(self) -> list[Json]:
         """The items whose stock is not what their movements come to, of all items."""
@@ -125,29 +119,24 @@ class Client:
 
     def items(self) -> list[Json]:
         """What can be ordered."""
-        found: list[Json] = self._ask("GET", f"{self.inventory}/items")
-        return found
+        return self._list("GET", f"{self.inventory}/items")
 
     def messages(self, order: str | None = None, kind: str | None = None) -> list[Json]:
         """What customers were sent."""
         params = {name: value for name, value in (("orderId", order), ("kind", kind)) if value}
-        found: list[Json] = self._ask("GET", f"{self.mailcatcher}/messages", params=params)
-        return found
+        return self._list("GET", f"{self.mailcatcher}/messages", params=params)
 
     def failures(self) -> list[Json]:
         """What the mail catcher is asked to do wrong."""
-        found: list[Json] = self._ask("GET", f"{self.mailcatcher}/failures")
-        return found
+        return self._list("GET", f"{self.mailcatcher}/failures")
 
     def fail(self, failure: Json) -> list[Json]:
         """Ask it to fail; what it is asked for then."""
-        found: list[Json] = self._ask("PUT", f"{self.mailcatcher}/failures", json=failure)
-        return found
+        return self._list("PUT", f"{self.mailcatcher}/failures", json=failure)
 
     def fail_no_more(self) -> list[Json]:
         """Ask it to do all as it should."""
-        found: list[Json] = self._ask("DELETE", f"{self.mailcatcher}/failures")
-        return found
+        return self._list("DELETE", f"{self.mailcatcher}/failures")
 
     def await_messages(self, order: str, count: int = 2, seconds: float = 10.0) -> list[Json]:
         """What was sent about an order, as soon as so many came; what there is when they take too long."""
@@ -156,8 +145,11 @@ class Client:
             time.sleep(0.05)
         return found
 
-    def _ask(self, method: str, url: str, **more: Any) -> Any:
-        return self._answer(method, url, **more).json()
+    def _ask(self, method: str, url: str, **more: Any) -> Json:
+        return read(self._answer(method, url, **more))
+
+    def _list(self, method: str, url: str, **more: Any) -> list[Json]:
+        return listed(self._answer(method, url, **more))
 
     def _answer(self, method: str, url: str, **more: Any) -> httpx.Response:
         http = self._mails if url.startswith(f"{self.mailcatcher}/") else self._http

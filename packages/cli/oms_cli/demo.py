@@ -99,7 +99,7 @@ def cancelled(stage: Stage) -> None:
 
 def lost_answer(stage: Stage) -> None:
     """The charge is made, and its answer is lost."""
-    stage.admin.act("payment", GATEWAY_FAILURES, "PUT", target="gateway", kind="lost-answer", times=1)
+    stage.admin.all("payment", GATEWAY_FAILURES, "PUT", target="gateway", kind="lost-answer", times=1)
     stage.await_end(stage.place(sample.ORDER), "CONFIRMED", None)
     stage.why("A call whose answer is lost is asked about before it is repeated: the customer pays once.")
 

@@ -19,7 +19,7 @@ PATH = "/admin/simulator/failures"
 @app.command("list")
 def list_failures(urls: Urls = None, as_json: AsJson = False) -> None:
     """List the failures that are on."""
-    found = [*reading(urls).get("payment", PATH), *Client.of_environment().failures()]
+    found = [*reading(urls).all("payment", PATH), *Client.of_environment().failures()]
     out(found, _failures, as_json=as_json)
 
 
@@ -42,7 +42,7 @@ def set_failure(
     new: dict[str, Any] = {"target": target, "kind": kind, "times": times, "seconds": seconds}
     new |= {"to": to} if to else {}
     if target == "gateway":
-        found = acting(urls, name, reason).act("payment", PATH, "PUT", **new)
+        found = acting(urls, name, reason).all("payment", PATH, "PUT", **new)
     else:
         found = Client.of_environment().fail(new)
     out(found, _failures, as_json=as_json)
@@ -51,7 +51,7 @@ def set_failure(
 @app.command("clear")
 def clear(name: As = None, reason: Reason = None, urls: Urls = None, as_json: AsJson = False) -> None:
     """Turn all failures off."""
-    found = [*acting(urls, name, reason).act("payment", PATH, "DELETE"), *Client.of_environment().fail_no_more()]
+    found = [*acting(urls, name, reason).all("payment", PATH, "DELETE"), *Client.of_environment().fail_no_more()]
     out(found, _failures, as_json=as_json)
 
 

@@ -17,6 +17,7 @@ from oms_cli.answers import Refused
 from oms_cli.client import Json
 from oms_cli.options import As, DryRun, Reason, Urls, acting, group, reading
 from oms_cli.output import AsJson, out
+from oms_cli.paths import part
 from oms_contracts.topics import SERVICES
 from oms_platform.declarations import declaration
 from oms_servers.errors import LocalError
@@ -138,7 +139,7 @@ def _send(admin: Admin, key: NewKey, body: Mapping[str, Any]) -> None:
 def _revoked(admin: Admin, service: str, key_id: str) -> LocalError | None:
     """Revoke a key at one service; why it is not, if so."""
     try:
-        admin.act(service, f"/admin/keys/{key_id}/revoke")
+        admin.act(service, f"/admin/keys/{part(key_id)}/revoke")
     except LocalError as error:
         return error
     return None

@@ -13,6 +13,7 @@ from oms_cli.batches import Rate, act_on_each
 from oms_cli.client import Client, Json
 from oms_cli.options import As, DryRun, Limit, Reason, Urls, acting, reading
 from oms_cli.output import AsJson, out
+from oms_cli.paths import part
 from oms_servers.errors import LocalError
 
 CHANNELS = ("email", "sms")
@@ -56,7 +57,7 @@ def show_message(
     urls: Urls = None,
 ) -> None:
     """Show what became of a message, as JSON. Its text and address are not shown."""
-    out(reading(urls).get(_channels(channel)[0], f"/admin/messages/{order}"), str, as_json=True)
+    out(reading(urls).get(_channels(channel)[0], f"/admin/messages/{part(order)}"), str, as_json=True)
 
 
 @app.command("resend")
@@ -91,7 +92,7 @@ def resend(
     )
     act_on_each(
         given_up[:limit],
-        lambda one: {**admin.act(one[0], f"/admin/messages/{one[1]}/resend"), "channel": one[0]},
+        lambda one: {**admin.act(one[0], f"/admin/messages/{part(one[1])}/resend"), "channel": one[0]},
         lambda one: f"{one[0]} {one[1]}",
         rate=rate,
         as_json=as_json,
@@ -100,7 +101,7 @@ def resend(
 
 def _given_up(admin: Admin, channels: Sequence[str], order: str) -> list[tuple[str, str]]:
     """The order's messages that were given up; the first of all if none was, so that the refusal says so."""
-    states = {by: admin.get(by, f"/admin/messages/{order}")["state"] for by in channels}
+    states = {by: admin.get(by, f"/admin/messages/{part(order)}")["state"] for by in channels}
     return [(by, order) for by in channels if states[by] == "failed"] or [(channels[0], order)]
 
 

@@ -12,6 +12,7 @@ from oms_cli.admin import Admin
 from oms_cli.client import Json
 from oms_cli.options import As, DryRun, Limit, Reason, Urls, acting, group, reading
 from oms_cli.output import AsJson, out
+from oms_cli.paths import part
 from oms_notifications.money import amount
 from oms_servers.errors import LocalError
 
@@ -41,7 +42,7 @@ def list_payments(
 @app.command("show")
 def show_payment(order: OrderId, urls: Urls = None) -> None:
     """Show a payment and the calls that are still to be made for it, as JSON."""
-    out(reading(urls).get("payment", f"/admin/payments/{order}"), str, as_json=True)
+    out(reading(urls).get("payment", f"/admin/payments/{part(order)}"), str, as_json=True)
 
 
 @app.command("resolve")
@@ -96,7 +97,7 @@ def retry_refund(
 
 def _resolve(admin: Admin, order: str, refund: str | None, as_json: bool, **how: str) -> None:
     which = {"refund": refund} if refund is not None else {}
-    out(admin.act("payment", f"/admin/payments/{order}/resolve", **how, **which), _payment, as_json=as_json)
+    out(admin.act("payment", f"/admin/payments/{part(order)}/resolve", **how, **which), _payment, as_json=as_json)
 
 
 def _payment(one: Json) -> Text:

@@ -2,13 +2,16 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
+from oms_cli.admin import Acting, Admin
+from oms_cli.answers import NotOms, Refused
 from oms_cli.client import Client
+from oms_servers.errors import LocalError
 
 PAGES = {
     "/stock/differences": ([], "/stock/differences?cursor=b"),
@@ -43,3 +46,110 @@ def address() -> Iterator[str]:
 def test_the_books_of_all_items_are_checked_also_after_a_stretch_without_a_difference(address: str) -> None:
     client = Client("http://127.0.0.1:1", address, "http://127.0.0.1:1")
     assert [one["id"] for one in client.differences()] == ["b1", "c1"]
+
+
+class _Other(BaseHTTPRequestHandler):
+    """What is not OMS: it answers everything alike."""
+
+    server: "_Program"
+
+    def do_GET(self) -> None:
+        self.server.paths.append(self.path)
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(self.server.status)
+        self.send_header("Content-Type", "text/html" if self.server.body.startswith(b"<") else "application/json")
+        self.send_header("Location", "/login")
+        self.send_header("Content-Length", str(len(self.server.body)))
+        self.end_headers()
+        self.wfile.write(self.server.body)
+
+    do_POST = do_GET  # noqa: N815 - the name that http.server looks for
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing: the test says what matters."""
+
+
+class _Program(ThreadingHTTPServer):
+    status, body = 200, b"{}"
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Other)
+        self.paths: list[str] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+@pytest.fixture
+def other() -> Iterator[_Program]:
+    with _Program() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.mark.parametrize("status", [200, 302])
+@pytest.mark.parametrize("body", [b"<p>Please log in</p>", b"", b'{"orders":', b"null", b'"x"', b"\xff", b"{}", b"[1]"])
+def test_what_is_not_oms_is_not_taken_for_an_empty_list(other: _Program, status: int, body: bytes) -> None:
+    """That there are no dead letters, or that all books are in order, is nothing that a login page says."""
+    other.status, other.body = status, body
+    client, admin = Client(other.url, other.url, other.url), Admin({"order": other.url}, "token", Acting("ann"))
+    asks: list[Callable[[], Any]] = [client.orders, client.items, client.differences]
+    asks.append(lambda: admin.pages("order", "/admin/audit", 10))
+    for ask in asks:
+        with pytest.raises(NotOms, match="does not answer as OMS does"):
+            ask()
+
+
+@pytest.mark.parametrize("body", [b"<p>Please log in</p>", b"", b"[]", b"null"])
+def test_what_is_not_oms_has_placed_no_order(other: _Program, body: bytes) -> None:
+    other.body = body
+    client, admin = Client(other.url, other.url, other.url), Admin({"order": other.url}, "token", Acting("ann"))
+    asks: list[Callable[[], Any]] = [
+        lambda: client.place({}),
+        lambda: client.shown("a"),
+        lambda: list(client.events("a")),
+    ]
+    asks += [lambda: admin.act("order", "/admin/evidence"), lambda: admin.get("order", "/admin/condition")]
+    for ask in asks:
+        with pytest.raises(NotOms, match="does not answer as OMS does"):
+            ask()
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<h1>Bad gateway</h1>", b"[]", b'{"errors": ["x"]}', b'{"errors": [{}]}', b'{"errors": 5}', b"{"]
+)
+def test_an_error_of_whatever_form_is_said_in_a_sentence(other: _Program, body: bytes) -> None:
+    other.status, other.body = 502, body
+    with pytest.raises(Refused, match=r"Bad Gateway \(502\)"):
+        Client(other.url, other.url, other.url).orders()
+
+
+@pytest.mark.parametrize(
+    ("order", "path"),
+    [
+        ("a/b", "/order/a%2Fb"),
+        ("a#b", "/order/a%23b"),
+        ("a?b=c", "/order/a%3Fb%3Dc"),
+        ("../items", "/order/..%2Fitems"),
+        ("%2e%2e", "/order/%252e%252e"),
+        ("ä", "/order/%C3%A4"),
+    ],
+)
+def test_an_id_is_one_part_of_a_path_whatever_is_in_it(other: _Program, order: str, path: str) -> None:
+    client = Client(other.url, other.url, other.url)
+    client.shown(order)
+    client.cancel(order)
+    assert other.paths == [path, f"{path}/cancel"]
+
+
+@pytest.mark.parametrize("order", ["", " ", ".", ".."])
+def test_what_leads_to_another_path_is_no_id(other: _Program, order: str) -> None:
+    client = Client(other.url, other.url, other.url)
+    asks: list[Callable[[str], Any]] = [client.shown, client.cancel, client.item, client.movements]
+    asks.append(lambda one: list(client.events(one)))
+    for ask in asks:
+        with pytest.raises(LocalError, match="is no id"):
+            ask(order)
+    assert other.paths == []

@@ -16,7 +16,7 @@ Limit = Annotated[int, Query(ge=1, le=500)]
 Cursor = Annotated[str | None, Query(max_length=600)]
 V = TypeVar("V", bound=View)
 T = TypeVar("T")
-_MARK = 4  # bytes by which a cursor of another list is told
+_MARK = 4  # bytes by which a cursor of another list is recognised
 
 
 def position(path: str, cursor: str | None, first: T, parse: Callable[[bytes], T]) -> T:
