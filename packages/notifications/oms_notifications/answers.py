@@ -1,5 +1,6 @@
 """What a provider's server sends, until a deadline."""
 
+import errno
 import io
 import math
 import socket
@@ -16,14 +17,19 @@ class Answers(io.RawIOBase):
 
     def __init__(self, sock: socket.socket, deadline: float = 0.0, piece_seconds: float = math.inf) -> None:
         self._sock, self.deadline, self._piece_seconds = sock, deadline, piece_seconds
+        self.room = math.inf  # bytes that are still read
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Raises TimeoutError when the deadline has passed."""
+        """Raises TimeoutError when the deadline has passed, OSError when there is no room for more."""
+        if self.room <= 0:
+            raise OSError(errno.EMSGSIZE, "an answer without end")
         self._sock.settimeout(min(self._piece_seconds, left(self.deadline)))
-        return self._sock.recv_into(buffer)
+        came = self._sock.recv_into(buffer)
+        self.room -= came
+        return came
 
 
 def left(deadline: float) -> float:

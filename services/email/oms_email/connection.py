@@ -12,6 +12,7 @@ from typing import Any
 from oms_email.settings import EmailSettings
 from oms_notifications.answers import Answers
 
+ANSWER_LIMIT = 65_536  # bytes of an answer, however many lines
 _END = b"\r\n.\r\n"
 
 
@@ -66,10 +67,12 @@ class Connection(smtplib.SMTP):
             self.in_doubt = True
 
     def getreply(self) -> tuple[int, bytes]:
-        """The server's answer. Raises SMTPServerDisconnected if it is not there in whole in time."""
+        """The server's answer. Raises SMTPServerDisconnected if it is not there in whole in time, or is without end:
+        smtplib keeps all its lines."""
         if self.file is None and self.sock is not None:
             self._answers = Answers(self.sock)
             self.file = io.BufferedReader(self._answers)
+        self._answers.room = ANSWER_LIMIT
         self._answers.deadline = time.monotonic() + (self.patience if self.in_doubt else self.timeout)
         return super().getreply()
 

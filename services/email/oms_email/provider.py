@@ -34,7 +34,8 @@ class SmtpProvider:
             return refused("no address that mail can be sent to")
         try:
             smtp = self._take() or self._connect()
-        except OSError as error:  # smtplib's errors are OSErrors, too; none of them is about this recipient
+        except (OSError, ValueError) as error:
+            # smtplib's errors are OSErrors, too, but for what it cannot read of a login; none is about this recipient.
             return _no_connection(error)
         if not (recipient.isascii() or smtp.has_extn("smtputf8")):
             self._keep(smtp)
@@ -87,7 +88,7 @@ class SmtpProvider:
         return connection.connect(self._settings, self._from.rpartition("@")[2], self._tls)
 
 
-def _no_connection(error: OSError) -> Outcome:
+def _no_connection(error: OSError | ValueError) -> Outcome:
     """Every other mail would meet the same, unless the server only has too many connections."""
     if isinstance(error, smtplib.SMTPConnectError | smtplib.SMTPServerDisconnected):
         return Unavailable(f"smtp: {type(error).__name__}")

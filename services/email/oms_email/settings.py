@@ -4,6 +4,7 @@ from typing import Self
 
 from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
 
+from oms_chassis import hosts
 from oms_chassis.hosts import is_this_machine
 from oms_chassis.quotas import OptionalQuota
 from oms_chassis.settings import Settings
@@ -42,6 +43,11 @@ class EmailSettings(Settings):
         """Whether nobody on the way can read along."""
         return self.smtp_starttls or self.smtp_implicit_tls
 
+    @field_validator("smtp_host")
+    @classmethod
+    def _can_be_looked_up(cls, host: str) -> str:
+        return hosts.checked(host)
+
     @field_validator("email_from")
     @classmethod
     def _has_an_address(cls, value: str) -> str:
@@ -58,9 +64,12 @@ class EmailSettings(Settings):
 
     @model_validator(mode="after")
     def _logs_in_whole_and_unseen(self) -> Self:
-        has_password = bool(self.smtp_password and self.smtp_password.get_secret_value())
+        password = self.smtp_password.get_secret_value() if self.smtp_password else ""
+        has_password = bool(password)
         if bool(self.smtp_username) != has_password:
             raise ValueError("OMS_SMTP_USERNAME and OMS_SMTP_PASSWORD are set together or not at all")
+        if not f"{self.smtp_username}{password}".isascii():
+            raise ValueError("OMS_SMTP_USERNAME and OMS_SMTP_PASSWORD must be ASCII: smtplib sends no other")
         if has_password and not self.is_encrypted and not is_this_machine(self.smtp_host):
             raise ValueError("a login needs OMS_SMTP_STARTTLS or OMS_SMTP_IMPLICIT_TLS: it would go out unencrypted")
         return self

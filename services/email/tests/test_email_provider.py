@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -226,6 +227,77 @@ def test_a_server_that_offers_no_tls_or_no_login_is_no_fault_of_the_recipient() 
         for changes, lacking in (({"smtp_starttls": True}, "STARTTLS"), (login, "AUTH")):
             with provider(port, **changes) as smtp:
                 assert smtp.send(notice(to="zoë@example.com")) == Paused(f"smtp: no {lacking} offered")
+
+
+class Rude(socketserver.StreamRequestHandler):
+    """A server that answers to some commands as the test says, and to the others with yes."""
+
+    server: "RudeServer"
+
+    def handle(self) -> None:
+        self._say(b"220 hello")
+        with suppress(OSError):
+            while line := self.rfile.readline():
+                verb = b"." if line == b".\r\n" else line[:4].upper()
+                if verb in self.server.answers:
+                    self._say(self.server.answers[verb])
+                elif verb in _USUAL:
+                    self._say(_USUAL[verb])
+
+    def _say(self, answer: bytes) -> None:
+        while answer.endswith(WITHOUT_END):
+            self.wfile.write(answer * 1000)
+        self.wfile.write(answer + b"\r\n")
+
+
+class RudeServer(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+
+    def __init__(self, answers: dict[bytes, bytes]) -> None:
+        super().__init__(("127.0.0.1", 0), Rude)
+        self.answers = answers
+
+
+_USUAL = {b"EHLO": b"250 hello", b"MAIL": b"250 ok", b"RCPT": b"250 ok", b"DATA": b"354 go on", b".": b"250 ok"}
+WITHOUT_END = b"250-and then\r\n"
+
+
+def outcome_of(answers: dict[bytes, bytes], **changes: Any) -> Outcome:
+    with RudeServer(answers) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            with provider(server.server_address[1], **changes) as smtp:
+                return smtp.send(notice())
+        finally:
+            server.shutdown()
+            thread.join(10)
+
+
+@pytest.mark.parametrize("challenge", [b"334 !", b"334 YQ", b"334 \xff\xfe", b"334"])
+def test_a_login_that_cannot_be_read_is_no_fault_of_the_recipient(challenge: bytes) -> None:
+    """It counts against no mail, or an outage of six hours would give up all of its mails."""
+    answers = {b"EHLO": b"250-hello\r\n250 AUTH CRAM-MD5", b"AUTH": challenge}
+    outcome = outcome_of(answers, smtp_username="shop", smtp_password=SecretStr("secret"), smtp_timeout=1.0)
+    assert isinstance(outcome, Paused | Unavailable)
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (b"EHLO", Unavailable("smtp: SMTPServerDisconnected")),
+        (b"RCPT", Retry("smtp: SMTPServerDisconnected")),
+        (b".", InDoubt("smtp: SMTPServerDisconnected, in doubt")),
+    ],
+)
+def test_an_answer_without_end_is_none_and_not_kept(command: bytes, expected: Outcome) -> None:
+    """A server that has the whole mail is waited for ten minutes: its lines would fill the memory."""
+    tracemalloc.start()
+    try:
+        assert outcome_of({command: WITHOUT_END}, smtp_timeout=5.0, smtp_mail_timeout=5.0) == expected
+        assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_server_that_thinks_about_a_mail_gets_it_once() -> None:

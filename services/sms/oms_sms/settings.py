@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from oms_chassis import hosts
 from oms_chassis.hosts import is_this_machine
 from oms_chassis.quotas import OptionalQuota
 from oms_chassis.settings import Settings
@@ -41,6 +42,7 @@ class SmsSettings(Settings):
         url = urlsplit(self.sms_url)
         if url.port == 0:  # to read it refuses what is no port
             raise ValueError("OMS_SMS_URL names no port that there is")
+        hosts.checked(url.hostname or "")
         if self.sms_token is not None and url.scheme == "http" and not is_this_machine(url.hostname or ""):
             raise ValueError("OMS_SMS_TOKEN needs an https address in OMS_SMS_URL: it would go out unencrypted")
         return self

@@ -305,6 +305,12 @@ def test_an_address_that_is_none_is_refused_at_the_start(url: str) -> None:
         settings(url)
 
 
+@pytest.mark.parametrize("host", ["sms..example.com", f"{'x' * 64}.example.com"])
+def test_a_host_that_cannot_be_looked_up_is_refused_at_the_start(host: str) -> None:
+    with pytest.raises(ValidationError, match="is no name of a host"):
+        settings(f"http://{host}/sms")
+
+
 @pytest.mark.parametrize("port", ["0", "70000", "abc"])
 def test_a_port_that_is_none_is_refused_at_the_start(port: str) -> None:
     with pytest.raises(ValidationError, match=r"[Pp]ort"):
