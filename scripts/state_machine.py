@@ -71,6 +71,8 @@ repetition; `!` that correct services cannot have said so: it is remembered, cou
 - *cancel* is `POST /order/{{id}}/cancel`. A CONFIRMED order can be cancelled for `OMS_CANCEL_SECONDS`, which is none by
   default; 409 changes nothing.
 - *deadline* is `OMS_ORDER_DEADLINE_SECONDS` without a change of the status. The reason is then `timed-out`.
+- *paymentFailed* is a decline (`payment-declined`), or the gateway could not be reached or would not charge
+  (`payment-unavailable`), which is no fault of the card's. Both end the order alike.
 - Whatever a row says, the sum counts: the same events end in the same status, in whatever order they come.
 
 ## Refund

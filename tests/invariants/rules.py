@@ -12,7 +12,7 @@ Rule = Callable[[Evidence], Iterable[Finding]]
 
 CONFIRMED, CANCELLED = "CONFIRMED", "CANCELLED"
 TERMINAL = {CONFIRMED, CANCELLED}
-REASONS = {"payment-declined", "out-of-stock", "customer", "timed-out"}
+REASONS = {"payment-declined", "payment-unavailable", "out-of-stock", "customer", "timed-out"}
 CALLED_OFF = {"customer", "timed-out"}  # reasons of orders that stopped wherever they were
 ARROWS = {
     ("PENDING", "PAID"),
@@ -27,6 +27,7 @@ KINDS = ("email", "sms")
 PAYMENTS = {
     (CONFIRMED, None): {"COMPLETED"},
     (CANCELLED, "payment-declined"): {"FAILED"},
+    (CANCELLED, "payment-unavailable"): {"FAILED"},
     (CANCELLED, "out-of-stock"): {"REFUNDED"},
     (CANCELLED, "customer"): {"FAILED", "REFUNDED"},
     (CANCELLED, "timed-out"): {"FAILED", "REFUNDED"},

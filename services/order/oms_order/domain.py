@@ -33,6 +33,7 @@ class Reason(StrEnum):
     """Why an order is cancelled."""
 
     PAYMENT_DECLINED = "payment-declined"
+    PAYMENT_UNAVAILABLE = "payment-unavailable"
     OUT_OF_STOCK = "out-of-stock"
     CUSTOMER = "customer"
     TIMED_OUT = "timed-out"
@@ -43,6 +44,7 @@ class Fact(StrEnum):
 
     PAID = "paid"
     DECLINED = "declined"
+    NOT_CHARGED = "not-charged"  # by a gateway that could not be reached, or would not: no fault of the card's
     STOCK_RESERVED = "stock-taken"  # the value is in databases, and is not renamed
     STOCK_REJECTED = "stock-rejected"
     REFUNDED = "refunded"
@@ -90,10 +92,11 @@ def _any(*facts: Fact) -> tuple[frozenset[Fact]]:
     return (frozenset(facts),)
 
 
-# What says that no money of the customer's is held, and what says that no stock is. Nothing was charged after a
-# decline, and stock is reserved for nothing that was not charged.
-MONEY_IS_BACK = frozenset({Fact.REFUNDED, Fact.DECLINED})
-STOCK_IS_FREE = frozenset({Fact.STOCK_REJECTED, Fact.STOCK_RELEASED, Fact.DECLINED})
+# What says that no money of the customer's is held, and what says that no stock is. Nothing is charged after a payment
+# failed, and stock is reserved for nothing that was not charged.
+PAYMENT_FAILED = frozenset({Fact.DECLINED, Fact.NOT_CHARGED})
+MONEY_IS_BACK = PAYMENT_FAILED | {Fact.REFUNDED}
+STOCK_IS_FREE = PAYMENT_FAILED | {Fact.STOCK_REJECTED, Fact.STOCK_RELEASED}
 # Stock is asked for only once the charge has settled: an answer about stock proves the payment that it overtook.
 # A refund says nothing about its cause, so that one which comes early waits for the rejection that it overtook.
 RULES = (
@@ -101,6 +104,7 @@ RULES = (
     Rule(Status.PENDING, _any(Fact.TIMED_OUT), Status.CANCELLING, Reason.TIMED_OUT),
     Rule(Status.PENDING, _any(Fact.PAID, Fact.STOCK_RESERVED, Fact.STOCK_REJECTED), Status.PAID),
     Rule(Status.PENDING, _any(Fact.DECLINED), Status.CANCELLING, Reason.PAYMENT_DECLINED),
+    Rule(Status.PENDING, _any(Fact.NOT_CHARGED), Status.CANCELLING, Reason.PAYMENT_UNAVAILABLE),
     Rule(Status.PAID, _any(Fact.CANCELLED), Status.CANCELLING, Reason.CUSTOMER),
     Rule(Status.PAID, _any(Fact.TIMED_OUT), Status.CANCELLING, Reason.TIMED_OUT),
     Rule(Status.PAID, _any(Fact.STOCK_RESERVED), Status.CONFIRMED),
@@ -110,7 +114,7 @@ RULES = (
 )
 _DECIDED_HERE = frozenset({Fact.CANCELLED, Fact.TIMED_OUT})
 _NEVER_BOTH = (
-    (frozenset({Fact.DECLINED}), frozenset({Fact.PAID, Fact.STOCK_RESERVED, Fact.STOCK_REJECTED, Fact.REFUNDED})),
+    (PAYMENT_FAILED, frozenset({Fact.PAID, Fact.STOCK_RESERVED, Fact.STOCK_REJECTED, Fact.REFUNDED})),
     (frozenset({Fact.STOCK_RESERVED}), frozenset({Fact.STOCK_REJECTED})),
 )
 _ONLY_IF_CANCELLED = (

@@ -9,7 +9,7 @@ from oms_chassis.messaging.consumer import Subscription
 from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.logs import logger
 from oms_contracts.envelope import Event
-from oms_contracts.events import ItemUpdated
+from oms_contracts.events import GATEWAY_FAULTS, ItemUpdated, PaymentFailed
 from oms_contracts.topics import (
     CHARGE_DISPUTED,
     INVENTORY_REJECTED,
@@ -32,7 +32,6 @@ log = logger(__name__)
 
 _FACTS = {
     PAYMENT_COMPLETED: Fact.PAID,
-    PAYMENT_FAILED: Fact.DECLINED,
     INVENTORY_UPDATED: Fact.STOCK_RESERVED,
     INVENTORY_REJECTED: Fact.STOCK_REJECTED,
     PAYMENT_REFUNDED: Fact.REFUNDED,
@@ -45,6 +44,7 @@ def subscriptions(metrics: OrderMetrics) -> list[Subscription]:
     facts = [Subscription(topic, partial(apply_facts, metrics, fact)) for topic, fact in _FACTS.items()]
     return [
         *facts,
+        Subscription(PAYMENT_FAILED, partial(fail_payments, metrics)),
         Subscription(REFUND_COMPLETED, partial(refund_outcomes.settle, metrics, RefundStatus.SUCCEEDED)),
         Subscription(REFUND_FAILED, partial(refund_outcomes.settle, metrics, RefundStatus.FAILED)),
         Subscription(CHARGE_DISPUTED, disputes.note),
@@ -62,6 +62,15 @@ def apply_facts(metrics: OrderMetrics, fact: Fact, transaction: Transaction, eve
     changed = [order.apply([fact]) for order in known.values() if fact not in order.facts]
     orders.save(transaction, changed)
     _report(metrics, fact, changed, traces)
+
+
+def fail_payments(metrics: OrderMetrics, transaction: Transaction, events: list[Event[PaymentFailed]]) -> None:
+    """Cancel the orders whose card was declined, and those for which the gateway failed, which says nothing of it."""
+    faults = [event for event in events if event.data.reason in GATEWAY_FAULTS]
+    declines = [event for event in events if event.data.reason not in GATEWAY_FAULTS]
+    for fact, found in ((Fact.DECLINED, declines), (Fact.NOT_CHARGED, faults)):
+        if found:
+            apply_facts(metrics, fact, transaction, found)
 
 
 def update_catalogue(transaction: Transaction, events: list[Event[ItemUpdated]]) -> None:

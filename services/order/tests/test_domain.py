@@ -26,6 +26,7 @@ CANCELLED_STEPS = [Status.PAID, Status.CANCELLING, Status.CANCELLED]
 HISTORIES = {
     (Fact.PAID,): [Status.PAID],
     (Fact.DECLINED,): [Status.CANCELLING, Status.CANCELLED],
+    (Fact.NOT_CHARGED,): [Status.CANCELLING, Status.CANCELLED],
     (Fact.PAID, Fact.STOCK_RESERVED): [Status.PAID, Status.CONFIRMED],
     (Fact.PAID, Fact.STOCK_REJECTED): [Status.PAID, Status.CANCELLING],
     (Fact.PAID, Fact.STOCK_REJECTED, Fact.REFUNDED): CANCELLED_STEPS,
@@ -35,6 +36,7 @@ HISTORIES = {
 CANCELLED_HISTORIES = [
     (Fact.REFUNDED, Fact.STOCK_RELEASED),
     (Fact.DECLINED, Fact.STOCK_RELEASED),
+    (Fact.NOT_CHARGED, Fact.STOCK_RELEASED),
     (Fact.PAID, Fact.REFUNDED, Fact.STOCK_RELEASED),
     (Fact.PAID, Fact.STOCK_RESERVED, Fact.STOCK_RELEASED, Fact.REFUNDED),
     (Fact.PAID, Fact.STOCK_REJECTED, Fact.STOCK_RELEASED, Fact.REFUNDED),
@@ -92,7 +94,11 @@ def test_facts_applied_together_do_what_they_do_one_by_one(delivery: tuple[tuple
 
 @pytest.mark.parametrize(
     ("facts", "reason"),
-    [([Fact.DECLINED], Reason.PAYMENT_DECLINED), ([Fact.STOCK_REJECTED, Fact.REFUNDED], Reason.OUT_OF_STOCK)],
+    [
+        ([Fact.DECLINED], Reason.PAYMENT_DECLINED),
+        ([Fact.NOT_CHARGED], Reason.PAYMENT_UNAVAILABLE),
+        ([Fact.STOCK_REJECTED, Fact.REFUNDED], Reason.OUT_OF_STOCK),
+    ],
 )
 def test_a_cancelled_order_says_why(facts: list[Fact], reason: Reason) -> None:
     order, steps = ORDER.apply(facts)
@@ -116,6 +122,7 @@ def test_what_the_diagram_lacks_is_refused(arrow: tuple[Status, Status]) -> None
     "facts",
     [
         {Fact.DECLINED, Fact.PAID},
+        {Fact.NOT_CHARGED, Fact.STOCK_RESERVED},
         {Fact.STOCK_RESERVED, Fact.STOCK_REJECTED},
         {Fact.STOCK_RESERVED, Fact.REFUNDED},
         {Fact.PAID, Fact.STOCK_RELEASED},
@@ -141,8 +148,8 @@ def test_whenever_an_order_is_cancelled_in_time_it_ends_so_and_only_when_nothing
         order, steps = order.apply([fact])
         if steps:
             assert steps[0].status is Status.CANCELLED
-            assert {Fact.STOCK_RELEASED, Fact.STOCK_REJECTED, Fact.DECLINED} & order.facts
-            assert {Fact.REFUNDED, Fact.DECLINED} & order.facts
+            assert {Fact.STOCK_RELEASED, Fact.STOCK_REJECTED, Fact.DECLINED, Fact.NOT_CHARGED} & order.facts
+            assert {Fact.REFUNDED, Fact.DECLINED, Fact.NOT_CHARGED} & order.facts
     assert (order.status, order.reason) == (Status.CANCELLED, Reason.CUSTOMER)
     assert not contradictory(order.facts)
 

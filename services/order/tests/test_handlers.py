@@ -16,6 +16,7 @@ from oms_chassis.db import Database
 from oms_contracts import topics
 from oms_contracts.envelope import Event
 from oms_contracts.events import (
+    GATEWAY_FAULTS,
     InventoryRejected,
     InventoryUpdated,
     ItemUpdated,
@@ -70,7 +71,10 @@ class Consuming:
         self._handles = {one.topic: one.handle for one in handlers.subscriptions(self.metrics)}
 
     def consume(self, topic: Topic, *orders: str) -> None:
-        deliver(self.database, self._handles[topic], [event(topic, order_id) for order_id in orders])
+        self.take(topic, *(event(topic, order_id) for order_id in orders))
+
+    def take(self, topic: Topic, *events: Event[Any]) -> None:
+        deliver(self.database, self._handles[topic], list(events))
 
     def update(self, *items: ItemUpdated) -> None:
         events = [topics.ITEM_UPDATED.event(item, item.item_id) for item in items]
@@ -132,6 +136,19 @@ def test_a_refund_that_overtook_its_cause_waits_for_it(service: Any, consuming: 
     assert shown(service, order_id) == ("PAID", None)
     consuming.consume(topics.INVENTORY_REJECTED, order_id)
     assert shown(service, order_id) == ("CANCELLED", "out-of-stock")
+
+
+@pytest.mark.parametrize("reason", sorted(GATEWAY_FAULTS))
+def test_a_gateway_that_failed_has_declined_no_card(service: Any, consuming: Consuming, reason: str) -> None:
+    unserved, declined = place(service), place(service)
+    failed = PaymentFailed(**ORDER, order_id=unserved, reason=reason)
+    consuming.take(
+        topics.PAYMENT_FAILED,
+        topics.PAYMENT_FAILED.event(failed, unserved),
+        event(topics.PAYMENT_FAILED, declined),
+    )
+    assert shown(service, unserved) == ("CANCELLED", "payment-unavailable")
+    assert shown(service, declined) == ("CANCELLED", "payment-declined")
 
 
 def test_a_batch_moves_all_its_orders(service: Any, consuming: Consuming) -> None:
