@@ -79,8 +79,8 @@ def _database(request: Request, error: Exception) -> JSONResponse:
         return _unexpected(request, error)
     if not leaves_outcome_open(error) or request.method in {"GET", "HEAD"}:
         return respond(Unavailable())
-    is_idempotent = request.method in {"PUT", "DELETE"} or "idempotency-key" in request.headers  # RFC 9110; every POST
-    return respond(OutcomeUnknown(may_repeat=is_idempotent))  # that takes a key does once what is sent with it twice
+    has_key = routes.KEY in request.headers and routes.takes_key(request.scope.get("route"))
+    return respond(OutcomeUnknown(may_repeat=has_key or request.method in {"PUT", "DELETE"}))  # RFC 9110, 9.2.2
 
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:

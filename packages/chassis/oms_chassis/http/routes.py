@@ -10,6 +10,8 @@ from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from starlette.responses import StreamingResponse
 from starlette.routing import BaseRoute
 
+KEY = "Idempotency-Key"
+
 
 def at(routes: Sequence[BaseRoute], path: str) -> Iterator[RouteContext]:
     """The routes of this path, whatever their methods."""
@@ -33,6 +35,14 @@ def parameters(route: APIRoute) -> frozenset[str]:
     """The names of the query parameters that a route declares."""
     declared = get_flat_params(route.dependant)
     return frozenset(field.alias for field in declared if isinstance(field.field_info, params.Query))
+
+
+def takes_key(route: object) -> bool:
+    """Whether a route does once what is sent to it twice with one Idempotency-Key."""
+    if not isinstance(route, APIRoute):
+        return False
+    described = (route.openapi_extra or {}).get("parameters", ())
+    return KEY in {field.alias for field in get_flat_params(route.dependant)} | {one["name"] for one in described}
 
 
 def mistakes(known: frozenset[str], query: bytes) -> Mapping[str, str]:
