@@ -66,6 +66,15 @@ def test_reset_removes_all_data(tmp_path: Path) -> None:
     assert not home.exists()
 
 
+def test_reset_removes_nothing_that_is_not_its_own(tmp_path: Path) -> None:
+    """OMS_HOME may be any folder."""
+    (tmp_path / "data" / "kafka").mkdir(parents=True)
+    (tmp_path / "admin-token").write_text("a token")
+    (tmp_path / "thesis.txt").write_text("years of work")
+    assert oms(tmp_path, "reset", "--yes").returncode == 0
+    assert [one.name for one in tmp_path.iterdir()] == ["thesis.txt"]
+
+
 def test_reset_refuses_while_the_platform_is_up(tmp_path: Path) -> None:
     with Running(tmp_path).alone():
         assert "`oms down` first" in oms(tmp_path, "reset", "--yes").stderr

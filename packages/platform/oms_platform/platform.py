@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -23,6 +24,8 @@ from oms_servers.server import Server
 
 Commands = Mapping[str, Sequence[str]]
 Environments = Mapping[str, Mapping[str, str]]
+# What is made in its folder: by servers, by `oms up`, and for the command line.
+OWN = ("data", "logs", "control", "admin-token", "up.json", "up.lock")
 PORT_ADVICE = "Stop that program (`oms down`, if it is OMS), or move all ports: OMS_PORT_SHIFT=1000 make up"
 NONE: Mapping[str, Any] = MappingProxyType({})
 
@@ -131,7 +134,12 @@ class Platform:
         """Remove all data and logs, wherever they had to be put."""
         for database in self.databases.values():
             shutil.rmtree(database.folder.parent, ignore_errors=True)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        for name in OWN:
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+            with suppress(OSError):
+                (self.folder / name).unlink()
+        with suppress(OSError):  # OMS_HOME may be a folder with more in it
+            self.folder.rmdir()
 
     def __enter__(self) -> Self:
         self.start()
