@@ -210,7 +210,7 @@ def test_a_charge_that_the_gateway_does_not_take_is_closed(
     assert payments[stuck["gateway"]] == "PENDING"
     operator.oms("payments", "resolve", stuck["gateway"], "--close")
     order = ended(orders, stuck["gateway"])
-    assert (order["status"], order["reason"]) == ("CANCELLED", "payment-declined")
+    assert (order["status"], order["reason"]) == ("CANCELLED", "payment-unavailable")
 
 
 def test_a_payment_that_was_refunded_by_another_way_is_resolved(
