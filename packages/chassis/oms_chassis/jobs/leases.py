@@ -10,6 +10,7 @@ from oms_chassis.db import Transaction, as_json
 from oms_chassis.jobs.queue import Job, Paused, Retry, Unsettled, Waiting
 
 BACKOFF_BASE, BACKOFF_CAP = 0.5, 60.0  # seconds
+LATEST = 900.0  # seconds from now after which no job comes due, unless a lease is longer
 
 _OURS = "FROM json_to_recordset(%(rows)s::json) AS r(id text, attempts int, delay float, reason text, changes jsonb)"
 _FINISH = f"""
@@ -20,6 +21,10 @@ _RENEW = f"""
 UPDATE job SET run_at = now() + make_interval(secs => %(lease)s)
 FROM (SELECT * {_OURS}) AS ours
 WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts
+"""
+_BRING_FORWARD = """
+UPDATE job SET run_at = now() + make_interval(secs => %(lease)s)
+WHERE queue = %(queue)s AND run_at > now() + make_interval(secs => %(latest)s) AND run_at < 'infinity'
 """
 _GIVE_BACK = f"""
 UPDATE job SET run_at = now(), attempts = job.attempts - 1
@@ -34,7 +39,7 @@ WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempt
 _POSTPONE = f"""
 UPDATE job SET run_at = now() + make_interval(secs => ours.delay), last_error = ours.reason,
     payload = job.payload || ours.changes, failed_calls = failed_calls + 1,
-    failing_since = coalesce(failing_since, now())
+    failing_since = least(failing_since, now())
 FROM (SELECT * {_OURS}) AS ours
 WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts
 """
@@ -59,6 +64,12 @@ def renew(transaction: Transaction, queue: str, jobs: Sequence[Job], lease: floa
     """Begin the leases of these jobs again, if they are still the caller's."""
     rows = [{"id": job.id, "attempts": job.attempts} for job in jobs]
     transaction.run_rows(_RENEW, rows, queue=queue, lease=lease)
+
+
+def bring_forward(transaction: Transaction, queue: str, lease: float) -> None:
+    """Make jobs due that are so late only because the database's clock was put back since. Not at once: the call of one
+    may be under way, and its owner then renews its lease."""
+    transaction.run(_BRING_FORWARD, queue=queue, lease=lease, latest=max(LATEST, lease))
 
 
 def finish(transaction: Transaction, queue: str, jobs: Sequence[Job]) -> set[str]:
@@ -92,7 +103,7 @@ def ask_later(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, Wa
     """Make jobs due again when their providers are to be asked what became of the calls, if they are still the
     caller's."""
     rows = [
-        {"id": job.id, "attempts": job.attempts, "delay": waiting.seconds, "changes": waiting.changes}
+        {"id": job.id, "attempts": job.attempts, "delay": min(waiting.seconds, LATEST), "changes": waiting.changes}
         for job, waiting in jobs
     ]
     transaction.run_rows(_ASK_LATER, rows, queue=queue)

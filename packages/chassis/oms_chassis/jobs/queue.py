@@ -74,8 +74,8 @@ class Paused:
 
 @dataclass(frozen=True)
 class Waiting:
-    """The provider has taken the call, and has not come to an end with it: it is asked again after so many seconds,
-    with these `changes` to the payload. Nothing has failed."""
+    """The provider has taken the call, and has not come to an end with it: it is asked again after so many seconds
+    (a quarter of an hour at most), with these `changes` to the payload. Nothing has failed."""
 
     seconds: float
     changes: Mapping[str, Any] = field(default_factory=dict)

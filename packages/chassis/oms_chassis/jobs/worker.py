@@ -10,7 +10,7 @@ from oms_chassis.db import Database
 from oms_chassis.failures import is_of_the_schema, is_unavailable
 from oms_chassis.heartbeat import beat
 from oms_chassis.jobs.breaker import CircuitBreaker
-from oms_chassis.jobs.leases import give_back, renew
+from oms_chassis.jobs.leases import bring_forward, give_back, renew
 from oms_chassis.jobs.queue import Done, Job, JobQueue, Outcome, Paused, Retry, Waiting, claim, due_in
 from oms_chassis.jobs.settling import Call, Settlement
 from oms_chassis.jobs.underway import CallsUnderWay
@@ -126,7 +126,8 @@ class Worker:
         return self._job_queue.lease_seconds / 3
 
     def _renew(self) -> None:
-        """Keep the jobs whose calls are under way or landed: a call may take longer than a lease."""
+        """Keep the jobs whose calls are under way or landed: a call may take longer than a lease. And have all jobs
+        due soon."""
         if time.monotonic() - self._renewed_at < self._renew_every:
             return
         begun = [job for future, job in self._flying.items() if future.running()]
@@ -134,6 +135,8 @@ class Worker:
         if jobs:
             with self._database.single() as transaction:
                 renew(transaction, self._job_queue.name, jobs, self._job_queue.lease_seconds)
+        with self._database.single() as transaction:
+            bring_forward(transaction, self._job_queue.name, self._job_queue.lease_seconds)
         self._renewed_at = time.monotonic()
 
     def _room(self, landed: int) -> int:
