@@ -480,6 +480,17 @@ def test_what_can_never_be_sent_is_refused_and_the_next_is_sent(sink: KafkaSink,
     sink.send([Outgoing(TOPIC, uuid4().bytes, b"after")])
 
 
+def test_a_clock_that_is_ahead_of_the_broker_s_is_no_fault_of_the_records(
+    sink: KafkaSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual, ahead = KafkaProducer.send, int((time.time() + 2 * 3600) * 1000)
+    monkeypatch.setattr(KafkaProducer, "send", lambda *given, **more: usual(*given, **more, timestamp_ms=ahead))
+    with pytest.raises(StreamUnavailable, match="InvalidTimestampError"):
+        sink.send([Outgoing(TOPIC, b"key", b"value")])
+    monkeypatch.undo()
+    sink.send([Outgoing(TOPIC, b"key", b"value")])
+
+
 def late_in_the_relay(late: pytest.MonkeyPatch) -> None:
     late.setattr(sinks, "FIND_TIMEOUT", -1000.0)
     late.setattr(sinks, "SEND_TIMEOUT", 1.0)

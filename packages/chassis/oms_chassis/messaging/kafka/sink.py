@@ -9,7 +9,6 @@ from typing import Any
 from kafka import KafkaProducer
 from kafka.errors import (
     InvalidRecordError,
-    InvalidTimestampError,
     InvalidTopicError,
     KafkaError,
     KafkaTimeoutError,
@@ -34,9 +33,10 @@ FIND_TIMEOUT = 5.0  # seconds until a topic that no broker knows counts as missi
 LATELY = 1.0  # seconds since an answer by which a broker is there: while a topic is looked for, it is asked each 0.1 s
 
 _OF_THE_TOPIC = (InvalidTopicError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError)
+# Not InvalidTimestampError: the clock of this machine is ahead of the broker's by more than an hour, and no record is
+# at fault.
 _OF_THE_RECORD = (
     InvalidRecordError,
-    InvalidTimestampError,
     MessageSizeTooLargeError,
     PolicyViolationError,
     RecordListTooLargeError,
