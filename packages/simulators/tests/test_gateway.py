@@ -273,6 +273,20 @@ def test_a_refund_may_end_later_than_it_is_taken(
     assert gateway.refund(refund_key(order), charge.id, 1250) == ended
 
 
+def test_a_refund_that_was_made_before_the_clock_was_put_back_has_come_to_its_end(
+    gateway: Gateway, token: Callable[[Outcome], str], order: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(simulator, "REFUND_SECONDS", 3600.0)
+    charge = gateway.charge(charge_key(order), token(Outcome.REFUND_PENDING), 1250, "USD")
+    assert gateway.refund(refund_key(order), charge.id, 1250).status is RefundStatus.PENDING
+    with psycopg.connect(database_url) as connection:
+        hours = "interval '2 hours'"
+        connection.execute(
+            f"UPDATE gateway_simulator.refund SET made_at = made_at + {hours}, ends_at = ends_at + {hours}"
+        )
+    assert gateway.refund(refund_key(order), charge.id, 1250).status is RefundStatus.SUCCEEDED
+
+
 def test_a_refund_that_failed_leaves_the_charge_to_be_refunded_under_another_key(
     gateway: Gateway, token: Callable[[Outcome], str], order: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,13 +40,13 @@ RETURNING id, approved, amount, currency, reason
 """
 # A statement of its own before the refund's, which then sees what every earlier refund of the charge came to.
 LOCK_CHARGE: LiteralString = "SELECT FROM gateway_simulator.charge WHERE id = %(charge_id)s FOR UPDATE"
-# What a refund ends with is known from the start, and what it is until then: pending, or so it seems succeeded.
-SHOWN: LiteralString = (
-    "id, charge_id, amount, CASE WHEN ends_at > clock_timestamp() THEN meanwhile ELSE status END AS status"
-)
-HAS_FAILED: LiteralString = "status = 'failed' AND ends_at <= clock_timestamp()"
+# What a refund ends with is known from the start, and what it is until then: pending, or so it seems succeeded. One
+# that was made later than now was made before the clock was put back, and has come to its end.
+_HAS_ENDED: LiteralString = "(ends_at <= clock_timestamp() OR refund.made_at > clock_timestamp())"
+SHOWN: LiteralString = f"id, charge_id, amount, CASE WHEN {_HAS_ENDED} THEN status ELSE meanwhile END AS status"
+HAS_FAILED: LiteralString = f"status = 'failed' AND {_HAS_ENDED}"
 REFUND: LiteralString = f"""
-INSERT INTO gateway_simulator.refund AS r (key, id, charge_id, amount, status, meanwhile, ends_at)
+INSERT INTO gateway_simulator.refund (key, id, charge_id, amount, status, meanwhile, ends_at)
 SELECT %(key)s, %(id)s, c.id, %(amount)s::bigint, %(status)s, %(meanwhile)s,
     clock_timestamp() + make_interval(secs => %(seconds)s)
 FROM gateway_simulator.charge AS c
@@ -64,10 +64,10 @@ DISPUTES: LiteralString = """
 SELECT 'dp-' || id AS id, key, id AS charge_id, amount, currency FROM gateway_simulator.charge
 WHERE taken_back_at > now() - make_interval(days => %(days)s) ORDER BY taken_back_at
 """
-FAILED_REFUNDS: LiteralString = """
-SELECT r.id, c.key, c.id AS charge_id, r.amount, c.currency
-FROM gateway_simulator.refund AS r JOIN gateway_simulator.charge AS c ON c.id = r.charge_id
-WHERE r.status = 'failed' AND ends_at <= clock_timestamp() AND ends_at > now() - make_interval(days => %(days)s)
+FAILED_REFUNDS: LiteralString = f"""
+SELECT refund.id, c.key, c.id AS charge_id, refund.amount, c.currency
+FROM gateway_simulator.refund JOIN gateway_simulator.charge AS c ON c.id = refund.charge_id
+WHERE {HAS_FAILED} AND ends_at > now() - make_interval(days => %(days)s)
 ORDER BY ends_at
 """
 FIND_CHARGE: LiteralString = (
