@@ -90,11 +90,13 @@ class Promised:
 
 @dataclass(frozen=True)
 class Redriven:
-    """A dead letter whose event was applied after all, and how often the audit log says that it was."""
+    """A dead letter whose event was applied after all, and how often the audit log says that it was; with the first
+    letter of the same topic and key, if there is one, that had died before and was not seen to by then."""
 
     service: str
     letter: int
     times: int
+    overtaken: int | None = None
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ class Evidence:
     """All that is looked at, of one moment. `keys` is the order of each idempotency key, `None` what was not given.
 
     With `unanswered`, `answers` and it are all the clients that there were; with `promised`, nobody else asked for a
-    refund. `copies` are emails that came once more.
+    refund. `copies` are emails that came once more, `repeats` events that were sent once more.
     """
 
     orders: Mapping[str, Order]
@@ -188,6 +190,7 @@ class Evidence:
     unanswered: Sequence[Unanswered] | None = None
     copies: int | None = None
     allowed_copies: int | None = None
+    repeats: int = 0
     outboxes: Mapping[str, int] = field(default_factory=dict)
     jobs: Mapping[str, int] = field(default_factory=dict)
     dead_letters: Mapping[str, int] | None = None

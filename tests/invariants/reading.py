@@ -25,6 +25,7 @@ from invariants.evidence import (
     Settled,
     Unanswered,
 )
+from invariants.records import count_repeats
 from oms_chassis.messaging.kafka import connection as kafka_connection
 from oms_chassis.settings import Settings
 from oms_contracts.topics import SERVICES, dead_letter
@@ -61,9 +62,17 @@ SELECT id, initial, restocked, on_hand, sold, released, corrected, (
     + coalesce((SELECT quantity FROM carried WHERE item_id = item.id), 0)
 )::bigint FROM item
 """
+# An act's entry is the last statement of its transaction, so that their ids say which came first.
 _REDRIVEN = """
-SELECT id, (SELECT count(*) FROM audit_log WHERE action = 'deadletters.redrive' AND subject = dead_letter.id::text)
-FROM dead_letter WHERE state = 'redriven'
+WITH acts AS (
+    SELECT subject, min(id) AS first, count(*) FILTER (WHERE action = 'deadletters.redrive') AS redrives
+    FROM audit_log WHERE action IN ('deadletters.redrive', 'deadletters.drop') GROUP BY subject
+)
+SELECT id, coalesce(redrives, 0), (
+    SELECT min(earlier.id) FROM dead_letter AS earlier LEFT JOIN acts AS its ON its.subject = earlier.id::text
+    WHERE earlier.id < letter.id AND earlier.topic = letter.topic AND earlier.key IS NOT DISTINCT FROM letter.key
+        AND (earlier.state = 'dead' OR its.first > acts.first)
+) FROM dead_letter AS letter LEFT JOIN acts ON acts.subject = letter.id::text WHERE letter.state = 'redriven'
 """
 _ALLOCATIONS = "SELECT order_id, item_id, quantity - released, released FROM reservation"
 
@@ -72,13 +81,15 @@ _ALLOCATIONS = "SELECT order_id, item_id, quantity - released, released FROM res
 class Expected:
     """What only those know who made the load: what clients were answered (of `unanswered` and of `refunds`, which are
     the promised ones, see Evidence), how many dead letters each service is to have left that nobody has redriven, and
-    how many emails may have come once more (any number unless given)."""
+    how many emails may have come once more (any number unless given). `sent_once`: nothing happened for which an event
+    may be sent once more."""
 
     answers: Sequence[Answer] = ()
     unanswered: Sequence[Unanswered] | None = None
     dead_letters: Mapping[str, int] = field(default_factory=dict)
     copies: int | None = None
     refunds: Sequence[Promised] | None = None
+    sent_once: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,6 +129,7 @@ def read(sources: Sources, expected: Expected) -> Evidence:
         unanswered=expected.unanswered,
         copies=None if sources.mailcatcher is None else count_copies(sources.mailcatcher),
         allowed_copies=expected.copies,
+        repeats=count_repeats(sources.kafka) if expected.sent_once and sources.kafka is not None else 0,
         outboxes={name: count(url, "SELECT count(*) FROM outbox") for name, url in sources.databases.items()},
         jobs={name: count(url, "SELECT count(*) FROM job") for name, url in sources.databases.items()},
         dead_letters=None if sources.kafka is None else count_dead_letters(sources.kafka),

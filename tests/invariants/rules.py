@@ -270,6 +270,12 @@ def emails_are_not_repeated(evidence: Evidence) -> Iterator[Finding]:
         yield "email", f"{evidence.copies} emails came once more, {evidence.allowed_copies} may have"
 
 
+def events_are_sent_once(evidence: Evidence) -> Iterator[Finding]:
+    """No event is sent once more, where no relay failed in the middle of sending."""
+    if evidence.repeats:
+        yield "events", f"{evidence.repeats} were sent once more"
+
+
 def outboxes_are_empty(evidence: Evidence) -> Iterator[Finding]:
     """What happened has been published to the other services."""
     yield from ((service, f"{count} events wait") for service, count in evidence.outboxes.items() if count)
@@ -297,6 +303,13 @@ def dead_letters_are_redriven_once(evidence: Evidence) -> Iterator[Finding]:
     for one in evidence.redriven:
         if one.times != 1:
             yield f"{one.service} {one.letter}", f"was redriven {one.times} times, as the audit log has it"
+
+
+def dead_letters_are_redriven_in_order(evidence: Evidence) -> Iterator[Finding]:
+    """The event of a letter is applied after those of one key that died before it, or when these were given up."""
+    for one in evidence.redriven:
+        if one.overtaken is not None:
+            yield f"{one.service} {one.letter}", f"was redriven before letter {one.overtaken} of the same key"
 
 
 def transitions_are_legal(evidence: Evidence) -> Iterator[Finding]:
@@ -328,10 +341,12 @@ RULES: Mapping[str, Rule] = {
         returns_were_asked_for,
         customers_are_notified_once,
         emails_are_not_repeated,
+        events_are_sent_once,
         outboxes_are_empty,
         jobs_are_done,
         dead_letters_are_the_expected_ones,
         dead_letters_are_redriven_once,
+        dead_letters_are_redriven_in_order,
         transitions_are_legal,
     )
 }

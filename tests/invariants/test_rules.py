@@ -25,6 +25,7 @@ from support.world import (
 
 from invariants import RULES, Answer, Expected, Unanswered, check
 from invariants.__main__ import main
+from invariants.records import count_repeats
 from oms_chassis.messaging import kafka as broker
 from oms_chassis.settings import Settings
 from oms_platform import services
@@ -36,11 +37,19 @@ LETTER: LiteralString = """
 INSERT INTO dead_letter (id, topic, partition, record_offset, headers, error, state)
 OVERRIDING SYSTEM VALUE VALUES (1, 'orderCreatedEvent', 0, 0, '[]', 'CheckViolation', 'redriven')
 """
+EARLIER: LiteralString = """
+INSERT INTO dead_letter (id, topic, partition, record_offset, headers, error)
+OVERRIDING SYSTEM VALUE VALUES (0, 'orderCreatedEvent', 0, 0, '[]', 'CheckViolation')
+"""
 ASKED: LiteralString = f"""
 INSERT INTO refund (id, order_id, amount, lines, restock, status)
 VALUES ('{STRANGER}', '{CONFIRMED}', 1, '[]', false, 'FAILED')
 """
 NOTE: LiteralString = "INSERT INTO audit_log (operator, action, subject) VALUES ('ann', 'deadletters.redrive', '1')"
+GIVEN_UP: LiteralString = """
+INSERT INTO audit_log (operator, action, subject) VALUES ('ann', 'deadletters.drop', '0');
+UPDATE dead_letter SET state = 'dropped' WHERE id = 0
+"""
 
 BREAKS: dict[str, list[Break]] = {
     "accepted-orders-are-kept": [("order", f"DELETE FROM orders WHERE id = '{DECLINED}'")],
@@ -149,6 +158,10 @@ BREAKS: dict[str, list[Break]] = {
     "outboxes-are-empty": [("email", "INSERT INTO outbox (topic) VALUES ('orderCreatedEvent')")],
     "jobs-are-done": [("sms", "INSERT INTO job (queue, id, subject, payload) VALUES ('sms', '1', '1', '{}')")],
     "dead-letters-are-redriven-once": [("payment", LETTER), ("payment", f"{LETTER}; {NOTE}; {NOTE}")],
+    "dead-letters-are-redriven-in-order": [
+        ("payment", f"{LETTER}; {EARLIER}; {NOTE}"),
+        ("payment", f"{LETTER}; {EARLIER}; {NOTE}; {GIVEN_UP}"),
+    ],
     "transitions-are-legal": [
         ("order", f"DELETE FROM timeline WHERE order_id = '{CONFIRMED}' AND position = 2"),
         ("order", f"DELETE FROM timeline WHERE order_id = '{CONFIRMED}' AND position = 3"),
@@ -312,12 +325,34 @@ def test_a_dead_letter_is_seen_unless_it_was_expected(world: World, kafka: str) 
     assert check(sources, dead_letters={**before, "payment": before.get("payment", 0) + 1}) == []
 
 
+def test_an_event_that_was_sent_twice_is_seen_where_it_is_to_be_sent_once(world: World, kafka: str) -> None:
+    broker.create_topics(Settings(database_url="postgresql://unused", kafka_bootstrap=kafka))
+    before, producer = count_repeats(kafka), KafkaProducer(bootstrap_servers=kafka)
+    for _ in range(2):
+        producer.send("orderCreatedEvent", uuid4().bytes, key=b"key").get(10)
+    assert count_repeats(kafka) == before
+    for _ in range(2):
+        producer.send("orderCreatedEvent", b"the same", key=b"key").get(10)
+    producer.close()
+    assert count_repeats(kafka) == before + 1
+    rules = {
+        once: {one.rule for one in check(world.sources(kafka), expected=Expected(sent_once=once))}
+        for once in (True, False)
+    }
+    assert rules[True] - rules[False] == {"events-are-sent-once"}
+
+
 def test_a_dead_letter_that_was_redriven_is_none_any_more(world: World, kafka: str) -> None:
     broker.create_topics(Settings(database_url="postgresql://unused", kafka_bootstrap=kafka))
     sources = world.sources(kafka)
     before = {one.subject: int(one.detail.split()[1]) for one in check(sources)}  # other tests share this broker
     world.run("payment", f"{LETTER}; {NOTE}")
     assert check(sources, dead_letters={**before, "payment": before.get("payment", 0) - 1}) == []
+
+
+def test_a_dead_letter_may_be_redriven_once_those_before_it_were_given_up(world: World) -> None:
+    world.run("payment", f"{EARLIER}; {GIVEN_UP}; {LETTER}; {NOTE}")
+    assert check(world.sources()) == []
 
 
 def test_the_command_prints_what_is_wrong(world: World, capsys: pytest.CaptureFixture[str]) -> None:
@@ -335,7 +370,8 @@ def test_the_command_wants_all_databases(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_every_rule_is_shown_to_fail() -> None:
-    shown_elsewhere = {"customers-are-notified-once", "emails-are-not-repeated", "dead-letters-are-the-expected-ones"}
+    of_messages = {"customers-are-notified-once", "emails-are-not-repeated"}
+    shown_elsewhere = {*of_messages, "events-are-sent-once", "dead-letters-are-the-expected-ones"}
     assert BREAKS.keys() | shown_elsewhere == RULES.keys()
 
 
