@@ -66,8 +66,10 @@ def _hunt(options: argparse.Namespace) -> int:
 
 def _with_bug(name: str, options: argparse.Namespace) -> Report:
     with temporary_folder() as folder:
-        path = os.pathsep.join(filter(None, [str(MUTANTS[name].write(folder)), os.environ.get("PYTHONPATH")]))
-        return _run(MUTANTS[name].rounds, options, {"PYTHONPATH": path}, within=SETTLED_BROKEN)
+        mutant = MUTANTS[name]
+        path = os.pathsep.join(filter(None, [str(mutant.write(folder)), os.environ.get("PYTHONPATH")]))
+        environment = {**mutant.environment, "PYTHONPATH": path}
+        return _run(mutant.rounds, options, environment, within=SETTLED_BROKEN)
 
 
 def _run(

@@ -18,12 +18,23 @@ def without_broker(name: str) -> Round:
     return (Planned("silence", "kafka", 0.5, 6.0), Planned("process killed", name, 3.0, 1.0))
 
 
-def killed_while(kind: str, name: str) -> Round:
+def killed_while(kind: str, name: str, failure: str = "slow") -> Round:
     """A service dies while it waits for the answer of a receiver that has taken what it was sent."""
-    return (Planned(kind, "slow", 0.0, 6.0), Planned("process killed", name, 3.0, 1.0))
+    return (Planned(kind, failure, 0.0, 6.0), Planned("process killed", name, 3.0, 1.0))
 
 
+# A slow mail server takes longer than this lease, and no longer than the service waits for it.
+SHORT_LEASES = {"OMS_JOB_LEASE_SECONDS": "5"}
 SLOW = during("far away", "order-database")
+# Claimed calls wait for others that are slow, so that they are given back and claimed again, many times.
+SLOW_GATEWAY = during("gateway fails", "slow", 50.0)
+TWO_REPLICAS = tuple(Planned("second replica joins and leaves", name, 0.5, 20.0) for name in ("order", "inventory"))
+# A worker dies that has claimed jobs by a clock which is put back then.
+CLOCK_PUT_BACK = (
+    Planned("clock goes forward", "payment-database", 0.0, 8.0),
+    Planned("gateway fails", "slow", 1.0, 3.0),
+    Planned("process killed", "payment", 3.5, 1.0),
+)
 # A commit is on its way to a database that stops, and that takes it when it goes on: that is often, and not always.
 COMMITTED_LATE = (
     Planned("far away", "order-database", 0.0, 9.0),

@@ -29,6 +29,7 @@ REFUNDED: Mapping[Outcome, int] = {
 NOT_REFUNDED = (Outcome.REFUND_FAILS, Outcome.REFUND_FAILS_LATER, Outcome.DISPUTED)
 # A charge that the gateway never takes is given up soon enough for the end of a run.
 ENVIRONMENT = {"OMS_CHARGE_PATIENCE_SECONDS": "10", "OMS_DISPUTES_SECONDS": "5"}
+NOT_CHARGED = {Outcome.UNAVAILABLE, *(outcome for outcome in Outcome if outcome.declined)}
 _NUMBERS = {card.outcome: number for number, card in TEST_CARDS.items()}
 
 

@@ -11,6 +11,10 @@ from chaos.clients import Seen
 from chaos.report import Recovery, Report
 
 _NOT_CANCELLED = "SELECT id::text FROM orders WHERE id::text = ANY(%s) AND status <> 'CANCELLED'"
+_NOT_PAID = """
+SELECT id::text, split_part(card_token, '-', 3) FROM orders
+WHERE reason IN ('payment-declined', 'payment-unavailable')
+"""
 _FAILED = """
 SELECT refund.id::text, coalesce(failure, 'nothing'), split_part(card_token, '-', 3)
 FROM refund JOIN orders ON orders.id = order_id WHERE refund.status = 'FAILED'
@@ -25,9 +29,10 @@ def judge(
     answered: float = math.inf,
     *,
     refused: bool = False,
+    untaken: bool = False,
 ) -> list[str]:
     """What did not hold, each with its rule's name. A recovery may take `recovered` seconds, an answer `answered`;
-    refunds are `refused` where a fault has the gateway do so."""
+    refunds are `refused`, and charges `untaken`, where a fault has the gateway do so."""
     slow = [f"it took {one.seconds} s" for one in survived if one.seconds > recovered]
     late = [f"an answer took {seen.slowest:.1f} s"] if seen.slowest > answered else []
     return [
@@ -36,6 +41,7 @@ def judge(
         *named("the-system-recovers", slow),
         *named("cancellations-are-kept", _not_cancelled(probe, seen)),
         *named("refunds-fail-for-a-reason", _failed_for_nothing(probe, refused=refused)),
+        *named("payments-fail-for-a-reason", [] if untaken else _not_paid(probe)),
     ]
 
 
@@ -67,6 +73,15 @@ def named(rule: str, found: Sequence[str]) -> list[str]:
 def _not_cancelled(probe: Probe, seen: Seen) -> list[str]:
     rows = probe.rows(_NOT_CANCELLED, sorted(seen.cancelled))
     return [f"{order_id}: its cancellation was accepted, and it is not cancelled" for (order_id,) in rows]
+
+
+def _not_paid(probe: Probe) -> list[str]:
+    """A payment may fail where the card has the gateway decline it, or never take it."""
+    return [
+        f"{order_id}: the payment by a card that is {card} failed"
+        for order_id, card in probe.rows(_NOT_PAID)
+        if card not in cards.NOT_CHARGED
+    ]
 
 
 def _failed_for_nothing(probe: Probe, *, refused: bool) -> list[str]:

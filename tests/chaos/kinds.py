@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 
 from incidents import faults, poison
 from incidents.bounds import COPIES
-from support import disks
+from support import clocks, disks
 from support.network import Proxy
 from support.proxied import ProxiedPlatform
 
 from chaos.rounds import Kind
 from chaos.schedule import Planned
-from chaos.switches import NO_REFUNDS, SWITCHES, switched
+from chaos.switches import NO_CHARGES, NO_REFUNDS, SWITCHES, switched
 from oms_contracts.topics import SERVICES
 from oms_servers.server import Server
 
@@ -24,6 +24,7 @@ DATABASES = tuple(f"{name}-database" for name in SERVICES)
 RECEIVERS = ("smtp", "sms")
 ALL = ("all",)
 ON_OWN_DISK = ("order",)  # services
+JUMP = 5400  # seconds: no more than an order may wait, and longer than any job does
 _REFUSING = {"payment": "payment", "inventory": "allocation", "sms": "message", "email": "message"}
 _LOCKED = {"order": "orders", "payment": "payment", "inventory": "item", "sms": "job", "email": "job"}
 
@@ -124,6 +125,15 @@ def _rewound(proxied: ProxiedPlatform, target: str) -> Iterator[None]:
         service.await_ready()
 
 
+def _jumped(seconds: int) -> Kind[ProxiedPlatform]:
+    """A clock that is wrong by so much for a while, as one that somebody has put to another time."""
+
+    def wrong(proxied: ProxiedPlatform, target: str) -> AbstractContextManager[None]:
+        return clocks.jumped(proxied.clocks[target.removesuffix("-database")], seconds)
+
+    return Kind(DATABASES, wrong, obstacle=clocks.obstacle)
+
+
 KINDS: Mapping[str, Kind[ProxiedPlatform]] = {
     "process killed": Kind((*SERVICES, "kafka", *DATABASES), _of_server(faults.killed)),
     "process suspended": Kind((*SERVICES, "kafka", *DATABASES), _of_server(faults.suspended)),
@@ -147,8 +157,11 @@ KINDS: Mapping[str, Kind[ProxiedPlatform]] = {
     "mail server fails": _switching("mail", *RECEIVERS),  # both at once: their switches are turned off together
     "SMS provider fails": _switching("sms", *RECEIVERS),
     "poison on every topic": Kind(("kafka",), _poison, letters=poison.letters),
+    "clock goes forward": _jumped(JUMP),
+    "clock goes back": _jumped(-JUMP),
     "events delivered again": Kind(SERVICES, _rewound, frozenset({"kafka"})),
 }
+HARMLESS_TO_RELAYS = {"second replica joins and leaves"}  # no event is sent once more for these
 TARGETS = {name: kind.targets for name, kind in KINDS.items()}
 
 
@@ -174,6 +187,11 @@ def copies(kind: str, target: str) -> int:
 def refuses_refunds(planned: Planned) -> bool:
     """Whether refunds fail for it."""
     return planned.target in NO_REFUNDS
+
+
+def refuses_charges(planned: Planned) -> bool:
+    """Whether calls for charges fail for it."""
+    return planned.kind == "gateway fails" and planned.target in NO_CHARGES
 
 
 def name(planned: Planned) -> str:

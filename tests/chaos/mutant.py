@@ -1,7 +1,8 @@
 """A deliberate bug: a change of one place in the code, in a copy of it."""
 
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from chaos.accidents import SLOW
@@ -12,13 +13,15 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Mutant:
-    """`old` is once in the file and becomes `new`; the faults are those that bring it to light."""
+    """`old` is once in the file and becomes `new`; the faults, and what the services' environment has more, are those
+    that bring it to light."""
 
     file: str
     old: str
     new: str
     faults: Round = SLOW
     times: int = 3  # that they happen
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def rounds(self) -> list[Round]:

@@ -5,7 +5,17 @@ scripts/chaos.sh --mutant NAME
 
 from collections.abc import Mapping
 
-from chaos.accidents import COMMITTED_LATE, crashed, during, killed_while, without_broker
+from chaos.accidents import (
+    CLOCK_PUT_BACK,
+    COMMITTED_LATE,
+    SHORT_LEASES,
+    SLOW_GATEWAY,
+    TWO_REPLICAS,
+    crashed,
+    during,
+    killed_while,
+    without_broker,
+)
 from chaos.mutant import Mutant
 
 _CHASSIS, _ORDER = "packages/chassis/oms_chassis", "services/order/oms_order"
@@ -70,6 +80,27 @@ MUTANTS: Mapping[str, Mutant] = {
         "SET attempts = attempts + 1, run_at = now() + make_interval(secs => %(lease)s)",
         "SET attempts = attempts + 1, run_at = now() + make_interval(secs => 86400 + %(lease)s)",
         crashed("payment"),
+    ),
+    "leases of calls under way are not renewed": Mutant(
+        f"{_CHASSIS}/jobs/worker.py",
+        "        self._renew()  # before the claim, which could otherwise take what is flying here\n",
+        "",
+        during("mail server fails", "slow"),
+        environment=SHORT_LEASES,
+    ),
+    "jobs wait until a clock that was put back has come round": Mutant(
+        f"{_CHASSIS}/jobs/worker.py",
+        "            bring_forward(transaction, self._job_queue.name, self._job_queue.lease_seconds)\n",
+        "            pass\n",
+        CLOCK_PUT_BACK,
+    ),
+    "a claim counts as a failed call": Mutant(
+        f"{_CHASSIS}/jobs/queue.py",
+        "UPDATE job SET attempts = attempts + 1, run_at",
+        "UPDATE job SET attempts = attempts + 1, failed_calls = failed_calls + 1,\n"
+        "    failing_since = coalesce(failing_since, now()), run_at",
+        SLOW_GATEWAY,
+        environment={**SHORT_LEASES, "OMS_CHARGE_PATIENCE_SECONDS": "3"},
     ),
     "each attempt at a charge has a key of its own": Mutant(
         f"{_PAYMENT}/jobs/charging.py",
@@ -139,7 +170,7 @@ MUTANTS: Mapping[str, Mutant] = {
         "services/email/oms_email/provider.py",
         "        message_id = domain.message_id(notice.key, self._from)",
         "        message_id = domain.message_id(__import__('uuid').uuid4().hex, self._from)",
-        killed_while("mail server fails", "email"),
+        killed_while("mail server fails", "email", "drip"),
     ),
     "an idempotency key is not kept": Mutant(
         f"{_ORDER}/placing.py",
@@ -167,6 +198,25 @@ MUTANTS: Mapping[str, Mutant] = {
         "    if letter.state != letters.DEAD:",
         "    if letter.state == letters.DROPPED:",
         during("events refused, and redriven", "payment-database"),
+    ),
+    "letters of one key are redriven in any order": Mutant(
+        f"{_CHASSIS}/admin/deadletters.py",
+        "            if (earlier := letters.earlier(transaction, letter)) is not None:\n"
+        '                raise EarlierLetter(detail=f"Letter {earlier} is to be redriven or dropped first.")\n',
+        "",
+        during("events refused, and redriven", "sms-database", 40.0),
+    ),
+    "the relays of all replicas send at once": Mutant(
+        f"{_CHASSIS}/messaging/relay.py",
+        'while not execute(connection, "SELECT pg_try_advisory_lock(%(lock)s) AS ours", {"lock": _LOCK})[0].ours:',
+        "while False:",
+        TWO_REPLICAS,
+    ),
+    "orders are shown to callers who did not place them": Mutant(
+        f"{_ORDER}/repository/orders.py",
+        '_OWNED = "(%(owner)s::text IS NULL OR owner = %(owner)s)"',
+        '_OWNED = "(%(owner)s::text IS NULL OR true)"',
+        times=1,
     ),
     "earlier refunds of an order are not counted": Mutant(
         f"{_ORDER}/refunds.py",

@@ -61,7 +61,7 @@ class Operators:
         try:
             letters = self._admin.pages(service, _LETTERS, AT_A_LOOK, state="dead", error=REFUSED)
             others = self._admin.pages(service, _LETTERS, AT_A_LOOK, state="dead")
-            for letter in letters:
+            for letter in reversed(list(letters)):  # the newest first: it waits for its turn
                 self._redrive_twice(service, int(letter["id"]))
             for letter in {one["topic"]: one for one in others if one["error"] != REFUSED}.values():
                 self._redrive_in_vain(service, int(letter["id"]))

@@ -3,8 +3,11 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+import httpx
 from incidents.bounds import ANSWERED, RECOVERED
 from incidents.probe import Probe
 from invariants import Answer, Expected, Sources, check_when_quiet
@@ -12,12 +15,13 @@ from invariants.reading import count_copies, count_dead_letters
 from support.deployment import Deployment
 from support.proxied import ProxiedPlatform, proxied_platform
 
-from chaos import cards, judging, kinds
+from chaos import cards, judging, kinds, strangers, switches
 from chaos.clients import Clients, Seen
 from chaos.operators import Operators, admin_of
 from chaos.report import Report
 from chaos.rounds import Faults
 from chaos.schedule import LONGEST, Round
+from oms_servers.errors import LocalError
 from oms_servers.testing import temporary_folder
 
 WARM_UP = 10  # accepted orders before the first fault begins
@@ -35,9 +39,13 @@ def run_alone(
     within: float = SETTLED,
 ) -> Report:
     """A run on a platform of its own."""
-    more = {**cards.ENVIRONMENT, **environment}
-    with temporary_folder() as folder, proxied_platform(folder, more, kinds.ON_OWN_DISK) as proxied:
+    more = {**cards.ENVIRONMENT, **switches.MAIL_BOUNDS, **environment}
+    with temporary_folder() as folder, _platform(folder, more) as proxied:
         return run(proxied, rounds, seed, rate, say, within=within)
+
+
+def _platform(folder: Path, more: Mapping[str, str]) -> AbstractContextManager[ProxiedPlatform]:
+    return proxied_platform(folder, more, kinds.ON_OWN_DISK, own_clocks=True)
 
 
 def run(
@@ -61,16 +69,27 @@ def run(
             survived = faults.survive(rounds, probe.recovery, clients.counted(say), 2 * RECOVERED)
             seen = clients.stop()
         happened = rounds[: len(survived)]
+        shown = _shown(proxied, seen, say)
         found = check_when_quiet(sources, expected=_expected(ground, probe, seen, happened), within=within)
-    refused = any(kinds.refuses_refunds(one) for planned in happened for one in planned)
+    faulty = [one for planned in happened for one in planned]
+    refused, untaken = any(map(kinds.refuses_refunds, faulty)), any(map(kinds.refuses_charges, faulty))
     broken = [*map(str, found), *judging.named("answers-are-right", operators.wrong)]
+    broken += judging.named("strangers-are-shown-nothing", shown)
     # An answer may take as long as the order service itself is suspended, and its bound.
-    broken += judging.judge(probe, seen, survived, RECOVERED, ANSWERED + LONGEST, refused=refused)
+    broken += judging.judge(probe, seen, survived, RECOVERED, ANSWERED + LONGEST, refused=refused, untaken=untaken)
     return replace(
         judging.report(probe, seen, survived, broken, seed=seed, rate=rate, began=began),
         redriven=len(operators.redriven),
         copies=count_copies(sources.mailcatcher or "") - ground.copies,
     )
+
+
+def _shown(proxied: ProxiedPlatform, seen: Seen, say: Callable[[str], None]) -> list[str]:
+    try:
+        return strangers.look(proxied, [answer.order_id for answer in seen.answers])
+    except (LocalError, httpx.HTTPError) as error:
+        say(f"a stranger could not ask: {error}")
+        return []
 
 
 @dataclass(frozen=True)
@@ -100,4 +119,5 @@ def _expected(ground: _Ground, probe: Probe, seen: Seen, rounds: Sequence[Round]
         dead_letters=letters,
         copies=copies,
         refunds=seen.refunds,
+        sent_once=all(one.kind in kinds.HARMLESS_TO_RELAYS for planned in rounds for one in planned),
     )

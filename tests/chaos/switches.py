@@ -33,7 +33,7 @@ SWITCHES: Mapping[str, Mapping[str, Switch]] = {
         "unavailable": Switch(),
         "timeout": Switch(),
         "lost-answer": Switch(),
-        "slow": Switch(),
+        "slow": Switch(seconds=2.0),
         "late": Switch(),
         "429": Switch(seconds=2.0),
         "401": Switch(),
@@ -47,8 +47,8 @@ SWITCHES: Mapping[str, Mapping[str, Switch]] = {
         "4xx": Switch(),
         "5xx": Switch(),
         "drop": Switch(times=8, copies=8),
-        "slow": Switch(),
-        "drip": Switch(seconds=8.0, times=4, copies=4),  # longer than the service waits
+        "slow": Switch(seconds=7.0),  # not longer than the service waits
+        "drip": Switch(seconds=12.0, times=4, copies=4),  # longer
     },
     "sms": {
         "429": Switch(seconds=2.0),
@@ -59,6 +59,8 @@ SWITCHES: Mapping[str, Mapping[str, Switch]] = {
         "drip": Switch(seconds=8.0, times=4),
     },
 }
+MAIL_BOUNDS = {"OMS_SMTP_MAIL_TIMEOUT": "10"}  # of the service
+NO_CHARGES = ("unavailable", "timeout", "lost-answer", "late")  # what fails for a while may be given up
 NO_REFUNDS = ("refund-refused", "refund-fails", "refund-fails-later")
 
 

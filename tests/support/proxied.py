@@ -15,6 +15,7 @@ from oms_platform.services import HttpServer
 from oms_servers.ports import free_port
 from oms_servers.postgres import NO_FSYNC
 from support import catalogue, disks
+from support.clocks import Clock
 from support.network import Proxy, proxy
 from support.programs import UNMEASURED
 
@@ -61,6 +62,7 @@ class ProxiedPlatform:
 
     platform: Platform
     network: Network
+    clocks: Mapping[str, Clock]  # of the databases, by service, if they have clocks of their own
 
     def restore(self) -> None:
         """No fault in the network, and everything runs and answers."""
@@ -69,10 +71,10 @@ class ProxiedPlatform:
             server.start()
             server.await_ready()
 
-    def replica(self, name: str) -> HttpServer:
-        """One more process of a service, to be started."""
+    def replica(self, name: str, more: Mapping[str, str] = {}) -> HttpServer:
+        """One more process of a service, to be started, with more in its environment."""
         log = self.platform.services[name].log.with_name(f"{name}-2.log")
-        replica = services.service(name, Addresses.free(), log, "", extra=self.network.environment(name))
+        replica = services.service(name, Addresses.free(), log, "", extra={**self.network.environment(name), **more})
         replica.ready_seconds = READY
         return replica
 
@@ -87,10 +89,10 @@ def metrics(service: HttpServer) -> str:
 
 @contextmanager
 def proxied_platform(
-    folder: Path, more: Mapping[str, str] = {}, on_own_disk: Sequence[str] = ()
+    folder: Path, more: Mapping[str, str] = {}, on_own_disk: Sequence[str] = (), *, own_clocks: bool = False
 ) -> Iterator[ProxiedPlatform]:
     """A running one, with more in its services' environment, ended at once at the end of the block. The databases of
-    some services are on disks of their own, where such can be made."""
+    some services are on disks of their own, and all have clocks of their own, where such can be made."""
     at, listener = Addresses.free(), free_port()
     with ExitStack() as stack:
 
@@ -98,15 +100,18 @@ def proxied_platform(
             return stack.enter_context(proxy(f"tcp://{HOST}:{port}"))
 
         databases = {name: before(at.database[name]) for name in SERVICES}
+        clocks = {name: Clock(folder / "clocks" / name) for name in SERVICES} if own_clocks else {}
         network = Network(databases, before(listener), before(at.smtp), before(at.mailcatcher), more)
         environment = {name: network.environment(name) for name in SERVICES}
         behind = (listener, network.kafka.port)
         made = Platform(folder, at, environment=environment, postgres=NO_FSYNC, behind=behind)
         for server in made.servers:
             server.ready_seconds = READY
+        for name, clock in clocks.items():
+            made.databases[name].more = clock.environment()
         for name in on_own_disk:
             stack.enter_context(disks.own_disk(made.databases[name]))
         with made as platform:
             catalogue.await_known(platform.url)
-            yield ProxiedPlatform(platform, network)
+            yield ProxiedPlatform(platform, network, clocks)
             platform.kill()  # nobody needs its data: no orderly end

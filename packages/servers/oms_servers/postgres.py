@@ -57,6 +57,7 @@ class PostgresServer(Server):
         self.port = port
         self.settings = {**SMALL, **settings, "port": str(port)}
         self.url = self.url_of("oms")
+        self.more: Mapping[str, str] = {}  # of its environment
 
     def url_of(self, database: str) -> str:
         return f"postgresql://{USER}:{USER}@127.0.0.1:{self.port}/{database}"
@@ -64,6 +65,9 @@ class PostgresServer(Server):
     def command(self) -> list[str]:
         options = [f"-c{name}={value}" for name, value in self.settings.items()]
         return [str(binaries() / "postgres"), "-D", str(self.folder), *options]
+
+    def environment(self) -> Mapping[str, str]:
+        return self.more
 
     def account(self) -> tuple[int, int] | None:
         return folders.unprivileged()

@@ -1,0 +1,45 @@
+"""What somebody is shown of orders that are somebody else's: nothing, by a replica of the order service that asks who
+calls."""
+
+import httpx
+from support.keys import add_key
+from support.proxied import ProxiedPlatform
+
+from oms_chassis.db import Database
+
+SCOPES = ("orders:place", "orders:read", "orders:act")  # all that are not an operator's
+ASKED_FOR = 20  # orders
+_AUTH = {"OMS_AUTH": "api-key"}
+
+
+def look(proxied: ProxiedPlatform, orders: list[str]) -> list[str]:
+    """What a stranger was answered that nobody should be who did not place these orders; LocalError if the replica does
+    not start."""
+    replica = proxied.replica("order", _AUTH)
+    with replica:
+        url, headers = f"http://127.0.0.1:{replica.listens[0]}", {"Authorization": f"Bearer {_key(proxied)}"}
+        with httpx.Client(base_url=url, headers=headers, timeout=30.0) as client:
+            return [
+                *_listed(client),
+                *(wrong for order_id in orders[-ASKED_FOR:] for wrong in _shown(client, order_id)),
+            ]
+
+
+def _key(proxied: ProxiedPlatform) -> str:
+    database = Database(proxied.platform.databases["order"].url)
+    try:
+        return add_key(database, "stranger", *SCOPES)
+    finally:
+        database.dispose()
+
+
+def _listed(client: httpx.Client) -> list[str]:
+    answer = client.get("/order")
+    return [] if answer.status_code == 200 and answer.json() == [] else [f"a list of orders: {answer.status_code}"]
+
+
+def _shown(client: httpx.Client, order_id: str) -> list[str]:
+    """Each way to an order says that there is none."""
+    asked = [("GET", f"/order/{order_id}"), ("GET", f"/order/{order_id}/events"), ("POST", f"/order/{order_id}/cancel")]
+    answers = [(method, path, client.request(method, path).status_code) for method, path in asked]
+    return [f"{method} {path}: {status}" for method, path, status in answers if status != 404]
