@@ -85,7 +85,7 @@ def _gateway(proxied: ProxiedPlatform) -> Ask:
 
     def ask(method: str, failure: Mapping[str, object]) -> bool:
         try:
-            admin.act("payment", _GATEWAY, method, **failure)
+            admin.all("payment", _GATEWAY, method, **failure)
         except LocalError:
             return False
         return True
