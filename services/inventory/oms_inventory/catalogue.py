@@ -63,8 +63,7 @@ def restock(
     """Add to an item's stock; with a key, once however often it is asked for."""
     with database.transaction() as transaction:
         current = _only(repository.lock_item(transaction, item_id))
-        if key is not None and not repository.keep_key(transaction, key, item_id, quantity):
-            _check_same(transaction, key, item_id, quantity)
+        if _was_made(transaction, key, item_id, quantity, why):
             return ItemView.of(current)
         return ItemView.of(stock.add(transaction, item_id, quantity, who, why))
 
@@ -73,8 +72,7 @@ def correct(database: Database, item_id: str, quantity: int, key: str | None, wh
     """Correct an item's stock, down or up; with a key, once however often it is asked for."""
     with database.transaction() as transaction:
         current = _only(repository.lock_item(transaction, item_id))
-        if key is not None and not repository.keep_key(transaction, key, item_id, quantity):
-            _check_same(transaction, key, item_id, quantity)
+        if _was_made(transaction, key, item_id, quantity, why):
             return ItemView.of(current)
         if current.on_hand + quantity < 0:
             raise StockTooLow(("quantity", "takes away more than there is"))
@@ -95,9 +93,14 @@ def differences(database: Database, limit: int, cursor: str | None) -> tuple[lis
     return found, pages.encode(ids[-1].encode()) if len(ids) == limit else None
 
 
-def _check_same(transaction: Transaction, key: str, item_id: str, quantity: int) -> None:
-    if repository.restock_of(transaction, key) != (item_id, quantity):
+def _was_made(transaction: Transaction, key: str | None, item_id: str, quantity: int, why: str | None) -> bool:
+    """Whether it was made before, under the same key; if not, it is noted. Raises IdempotencyKeyReused if it is another
+    one that was."""
+    if key is None or repository.keep_key(transaction, key, item_id, quantity, why or ""):
+        return False
+    if not repository.is_same(transaction, key, item_id, quantity, why or ""):
         raise IdempotencyKeyReused
+    return True
 
 
 def _only(rows: Rows) -> Row[Any]:

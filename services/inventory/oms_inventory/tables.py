@@ -120,13 +120,15 @@ class CarriedRow(Tables, table=True):
 
 
 class RestockRow(Tables, table=True):
-    """A restock that was made under an idempotency key."""
+    """A restock that was made under an idempotency key. Without a reason, `why` is empty; releases that did not compare
+    reasons left nothing."""
 
     __tablename__ = "restock"
 
     key: str = Field(primary_key=True, sa_type=Text)
     item_id: str = Field(sa_type=Text, foreign_key="item.id")
     quantity: int = Field(sa_type=BigInteger)
+    why: str | None = Field(default=None, sa_type=Text)
     at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": func.now()})
 
 

@@ -14,7 +14,7 @@ from oms_inventory.handlers import order_cancelled, payment_completed
 from oms_inventory.returns import order_refund_requested
 
 OLD = "018cc251-f400-7000-8000-00000000000%d"  # ids of the first of January 2024
-BEFORE = "DROP TABLE carried; UPDATE alembic_version SET version_num = '0010'"
+BEFORE = "DROP TABLE carried; ALTER TABLE restock DROP why; UPDATE alembic_version SET version_num = '0010'"
 
 
 def sell(database: Database) -> None:

@@ -13,9 +13,9 @@ from oms_contracts.topics import ITEM_UPDATED
 from oms_inventory.handlers import payment_completed
 
 
-def restock(client: httpx.Client, item: str, quantity: object, key: str | None = None) -> Any:
+def restock(client: httpx.Client, item: str, quantity: object, key: str | None = None, **more: object) -> Any:
     headers = {"Idempotency-Key": key} if key is not None else {}
-    return client.post(f"/items/{item}/restock", json={"quantity": quantity}, headers=headers)
+    return client.post(f"/items/{item}/restock", json={"quantity": quantity, **more}, headers=headers)
 
 
 def test_what_comes_in_is_on_hand(client: httpx.Client, database: Database, seed: Any) -> None:
@@ -54,6 +54,27 @@ def test_a_restock_that_is_sent_again_with_its_key_adds_nothing(
     assert [(answer.status_code, answer.json()["onHand"]) for answer in answers] == [(200, 5)] * 3
     assert restock(client, "kettle", 5, key="delivery-2").json()["onHand"] == 10
     assert len(pending_events(database, ITEM_UPDATED)) == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "status"),
+    [("found", "found", 200), ("found", "bought", 422), (None, "found", 422), ("found", None, 422), (None, None, 200)],
+)
+def test_a_restock_for_another_reason_is_another_one(
+    client: httpx.Client, seed: Any, before: str | None, now: str | None, status: int
+) -> None:
+    seed(kettle=0)
+    restock(client, "kettle", 5, key="delivery-1", reason=before)
+    assert restock(client, "kettle", 5, key="delivery-1", reason=now).status_code == status
+
+
+def test_reasons_that_the_release_before_has_not_kept_are_not_compared(
+    client: httpx.Client, database: Database, seed: Any
+) -> None:
+    seed(kettle=0)
+    restock(client, "kettle", 5, key="delivery-1", reason="found")
+    database.execute("UPDATE restock SET why = NULL")
+    assert restock(client, "kettle", 5, key="delivery-1", reason="bought").json()["onHand"] == 5
 
 
 def test_without_a_key_each_restock_adds(client: httpx.Client, seed: Any) -> None:

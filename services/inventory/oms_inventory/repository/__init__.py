@@ -64,9 +64,13 @@ SELECT {names(ReservationRow, *_RESERVED)}
 FROM json_to_recordset(%(rows)s::json) AS r({typed(ReservationRow, *_RESERVED)})
 """
 _KEEP_KEY = """
-INSERT INTO restock (key, item_id, quantity) VALUES (%(key)s, %(id)s, %(quantity)s) ON CONFLICT DO NOTHING RETURNING 1
+INSERT INTO restock (key, item_id, quantity, why) VALUES (%(key)s, %(id)s, %(quantity)s, %(why)s)
+ON CONFLICT DO NOTHING RETURNING 1
 """
-_KEY = "SELECT item_id, quantity FROM restock WHERE key = %(key)s"
+_IS_SAME = """
+SELECT 1 FROM restock
+WHERE key = %(key)s AND item_id = %(id)s AND quantity = %(quantity)s AND coalesce(why, %(why)s) = %(why)s
+"""
 _STATES = "SELECT order_id, is_allocated FROM allocation WHERE order_id = ANY(%(orders)s)"
 
 
@@ -153,15 +157,14 @@ def reserve(transaction: Transaction, quantities: Iterable[tuple[str, str, int]]
     transaction.run_rows(_RESERVE, rows)
 
 
-def keep_key(transaction: Transaction, key: str, item_id: str, quantity: int) -> bool:
+def keep_key(transaction: Transaction, key: str, item_id: str, quantity: int, why: str) -> bool:
     """Note that a restock was made under this key; False if one was before. The item must be locked."""
-    return bool(transaction.run(_KEEP_KEY, key=key, id=item_id, quantity=quantity))
+    return bool(transaction.run(_KEEP_KEY, key=key, id=item_id, quantity=quantity, why=why))
 
 
-def restock_of(transaction: Transaction, key: str) -> tuple[str, int]:
-    """The item and the quantity that were restocked under a key that is kept."""
-    row = transaction.run(_KEY, key=key)[0]
-    return row.item_id, row.quantity
+def is_same(transaction: Transaction, key: str, item_id: str, quantity: int, why: str) -> bool:
+    """Whether it is this restock that was made under a key that is kept."""
+    return bool(transaction.run(_IS_SAME, key=key, id=item_id, quantity=quantity, why=why))
 
 
 def states(database: Database, orders: Sequence[str]) -> dict[str, str]:
