@@ -73,10 +73,19 @@ def _start_what_is_down(platform: Platform) -> None:
             server.await_ready()
 
 
+@pytest.fixture(scope="session")
+def given() -> Deployment | None:
+    """OMS_URL's, if that is set. It may have been installed a moment ago."""
+    deployment = Deployment.given()
+    if deployment is not None:
+        catalogue.await_all_known(deployment.orders)
+    return deployment
+
+
 @pytest.fixture
-def deployment(request: pytest.FixtureRequest) -> Deployment:
+def deployment(request: pytest.FixtureRequest, given: Deployment | None) -> Deployment:
     """The system under test: OMS_URL's if that is set, a platform of our own if not."""
-    return Deployment.given() or Deployment.of(request.getfixturevalue("platform"))
+    return given or Deployment.of(request.getfixturevalue("platform"))
 
 
 @pytest.fixture

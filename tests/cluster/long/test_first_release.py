@@ -1,7 +1,7 @@
 """An installation of the first release is upgraded to this one with orders in flight."""
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -64,29 +64,22 @@ def release(source: Path, images: None) -> Iterator[Cluster]:
         cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
 
 
-@pytest.fixture
-def under_way(release: Cluster) -> Callable[..., None]:
-    """Do something with helm while orders come: all are accepted, if need be when they are asked for again, and end."""
-    answers: list[Answer] = []
-
-    def change(*arguments: str) -> None:
-        changing = partial(release.helm, *arguments)
-        outcome = post(release.url, mix(ORDERS), spread=SPREAD, meanwhile=changing, host=release.host, within=READY)
-        assert set(outcome.refusals) <= {0, 502, 503, 504}
-        answers.extend(outcome.answers)
-        release.verify(answers)
-
-    return change
+def place_while(cluster: Cluster, *helm: str) -> list[Answer]:
+    """Place orders while helm does something. All are accepted, if need be when they are asked for again."""
+    changing = partial(cluster.helm, *helm)
+    outcome = post(cluster.url, mix(ORDERS), spread=SPREAD, meanwhile=changing, host=cluster.host, within=READY)
+    assert set(outcome.refusals) <= {0, 502, 503, 504}
+    return outcome.answers
 
 
-def test_the_first_release_is_upgraded_and_a_rollback_that_goes_too_far_loses_nothing(
-    release: Cluster, under_way: Callable[..., None]
-) -> None:
+def test_the_first_release_is_upgraded_and_a_rollback_that_goes_too_far_loses_nothing(release: Cluster) -> None:
     """Its StatefulSets bore the chart's version, so that each database and the broker restart once. Its images do not
     start on a newer schema, so that the pods of now stay."""
     given = ["--reset-values", "--values", str(CHART / "ci" / "kind-values.yaml"), f"--set=ingress.host={release.host}"]
-    under_way("upgrade", RELEASE, str(CHART), *given)
+    answers = place_while(release, "upgrade", RELEASE, str(CHART), *given)
     release.await_ready()
-    under_way("rollback", RELEASE, "1")
+    release.verify(answers)
+    answers += place_while(release, "rollback", RELEASE, "1")
     release.helm("rollback", RELEASE, "2")
     release.await_ready()
+    release.verify(answers)
