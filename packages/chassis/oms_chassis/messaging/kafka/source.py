@@ -116,7 +116,8 @@ class KafkaSource:
             self._commit_in_time()
 
     def _commit_in_time(self) -> None:
-        if self._uncommitted and time.monotonic() - self._committed_at >= COMMIT:
+        is_due = time.monotonic() - self._committed_at >= COMMIT
+        if self._uncommitted and is_due and self.silence() < QUIET:
             self._commit()
 
     def _commit(self) -> None:
