@@ -4,6 +4,7 @@ from collections import Counter
 
 from kafka import KafkaConsumer, TopicPartition
 
+from oms_chassis.messaging.kafka import batches
 from oms_chassis.messaging.kafka import connection as kafka_connection
 from oms_chassis.settings import Settings
 from oms_contracts.topics import TOPICS
@@ -14,6 +15,7 @@ def count_repeats(kafka: str | Settings) -> int:
     if isinstance(kafka, str):
         kafka = Settings(database_url="postgresql://unused", kafka_bootstrap=kafka)
     consumer = KafkaConsumer(**kafka_connection(kafka), metrics_enabled=False, auto_offset_reset="earliest")
+    batches.read_all(consumer._fetcher)  # also poison, whose headers may be no text
     try:
         found = [TopicPartition(topic.name, part) for topic in TOPICS for part in _partitions(consumer, topic.name)]
         consumer.assign(found)
