@@ -25,8 +25,7 @@ from invariants.evidence import (
     Settled,
     Unanswered,
 )
-from invariants.records import count_repeats
-from oms_chassis.messaging.kafka import connection as kafka_connection
+from invariants.records import consumer_of, count_repeats
 from oms_chassis.settings import Settings
 from oms_contracts.topics import SERVICES, dead_letter
 from oms_simulators.payment import ledger
@@ -146,13 +145,8 @@ def count_copies(mailcatcher: str) -> int:
 
 def count_dead_letters(kafka: str | Settings) -> dict[str, int]:
     """How many dead letters each service has left."""
-    if isinstance(kafka, str):
-        kafka = Settings(database_url="postgresql://unused", kafka_bootstrap=kafka)
-    consumer = KafkaConsumer(**kafka_connection(kafka), metrics_enabled=False)
-    try:
+    with consumer_of(kafka) as consumer:
         return {service: _records(consumer, dead_letter(service)) for service in SERVICES}
-    finally:
-        consumer.close()
 
 
 def _records(consumer: KafkaConsumer, topic: str) -> int:
