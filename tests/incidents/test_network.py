@@ -1,13 +1,20 @@
 """The proxy does to a connection what each fault says, and stops doing it when it is healed."""
 
+import os
 import socket
 import socketserver
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import pytest
+from support.chassis import eventually
 from support.network import Proxy, proxy
+from support.proxies import proxies
 
 
 class Echo(socketserver.BaseRequestHandler):
@@ -16,15 +23,22 @@ class Echo(socketserver.BaseRequestHandler):
             self.request.sendall(data)
 
 
-@pytest.fixture
-def echo() -> Iterator[Proxy]:
+@contextmanager
+def elsewhere(url: str) -> Iterator[Proxy]:
+    with proxies() as proxy_of:
+        yield proxy_of(url)
+
+
+@pytest.fixture(params=[proxy, elsewhere], ids=["in this process", "in a process of its own"])
+def echo(request: pytest.FixtureRequest) -> Iterator[Proxy]:
     """A proxy in front of a server that repeats what it is sent."""
+    in_front: Callable[[str], AbstractContextManager[Proxy]] = request.param
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Echo) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:
-            with proxy(f"tcp://127.0.0.1:{server.server_address[1]}") as one:
+            with in_front(f"tcp://127.0.0.1:{server.server_address[1]}") as one:
                 yield one
         finally:
             server.shutdown()
@@ -102,3 +116,27 @@ def is_closed(connection: socket.socket) -> bool:
         return connection.recv(1) == b""
     except ConnectionError:
         return True
+
+
+def test_the_proxies_process_ends_with_a_program_that_is_killed() -> None:
+    program = """
+import sys
+from support.proxies import proxies
+with proxies() as proxy_of:
+    print(proxy_of("tcp://127.0.0.1:1").port, flush=True)
+    sys.stdin.read()
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    running = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
+    )
+    with running:
+        assert running.stdout is not None
+        port = int(running.stdout.readline())
+        running.kill()
+    assert eventually(lambda: not listens(port))
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as connection:
+        return connection.connect_ex(("127.0.0.1", port)) == 0

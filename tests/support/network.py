@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import socket
 import struct
-import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
+
+from support.loops import LoopThread
 
 CHUNK = 65536
 
@@ -42,30 +43,30 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 
 class Proxy:
-    """Forwards connections to a server. Its methods may be called from any thread, and work at once."""
+    """Forwards connections to a server, in a loop that it may share. Its methods may be called from any thread, and
+    work at once."""
 
-    def __init__(self, host: str, port: int, listen: int = 0) -> None:
+    def __init__(self, loop: LoopThread, host: str, port: int, listen: int = 0) -> None:
+        self._loop = loop
         self._target = (host, port)
         self._delay = 0.0
         self._rate = 0.0
         self._links: set[_Link] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._refusing = self._swallowing = False
         self.port = listen
 
     def start(self) -> None:
         """Listen: on a free port unless one was given."""
-        self._thread.start()
-        self._call(self._listen())
+        self._loop.call(self._listen())
 
     def stop(self) -> None:
         """Cut every connection and listen no more."""
-        self._call(self._close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
+        self._loop.call(self._close())
+
+    def listens_on(self) -> int:
+        """Its port."""
+        return self.port
 
     def url(self, url: str) -> str:
         """The same URL, through this proxy."""
@@ -74,7 +75,7 @@ class Proxy:
 
     def cut(self) -> None:
         """Reset every open connection; new ones work."""
-        self._call(self._each(_Link.reset))
+        self._loop.call(self._each(_Link.reset))
 
     def blackhole(self, new: bool = False) -> None:
         """Forward nothing more on the connections that are open now, and keep them open; new ones work, or fare alike.
@@ -82,16 +83,16 @@ class Proxy:
         A client that closes such a connection ends it at the server too: a server would notice by its keepalives.
         """
         self._swallowing = new
-        self._call(self._each(lambda link: link.gate.clear()))
+        self._loop.call(self._each(lambda link: link.gate.clear()))
 
     def mute(self) -> None:
         """Lose what the server says on the connections that are open now; what the client says arrives."""
-        self._call(self._each(lambda link: setattr(link, "muted", True)))
+        self._loop.call(self._each(lambda link: setattr(link, "muted", True)))
 
     def half_open(self) -> None:
         """End the open connections at the server only, as a server does that restarts behind a firewall which drops
         its reset: the client is left with connections that nobody answers. New ones work."""
-        self._call(self._each(_Link.half_open))
+        self._loop.call(self._each(_Link.half_open))
 
     def refuse(self, refusing: bool = True) -> None:
         """Whether to close new connections at once."""
@@ -115,9 +116,6 @@ class Proxy:
         lost its state does not come back."""
         self._refusing = self._swallowing = False
         self._delay = self._rate = 0.0
-
-    def _call(self, work: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
     async def _listen(self) -> None:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
@@ -196,10 +194,18 @@ async def _first(*ways: Coroutine[Any, Any, None]) -> None:
 @contextmanager
 def proxy(url: str) -> Iterator[Proxy]:
     """A proxy in front of the server of a URL."""
-    parts = urlsplit(url)
-    one = Proxy(parts.hostname or "127.0.0.1", parts.port or 5432)
-    one.start()
+    loop = LoopThread("proxy")
+    one = proxy_of(url, loop)
+    loop.start()
     try:
+        one.start()
         yield one
-    finally:
         one.stop()
+    finally:
+        loop.stop()
+
+
+def proxy_of(url: str, loop: LoopThread) -> Proxy:
+    """One that is to be started, in a loop that runs by then."""
+    parts = urlsplit(url)
+    return Proxy(loop, parts.hostname or "127.0.0.1", parts.port or 5432)

@@ -16,8 +16,9 @@ from oms_servers.ports import free_port
 from oms_servers.postgres import NO_FSYNC
 from support import catalogue, disks
 from support.clocks import Clock
-from support.network import Proxy, proxy
+from support.network import Proxy
 from support.programs import UNMEASURED
+from support.proxies import proxies
 
 # The last answer to a mail may take ten minutes, as RFC 5321 has it: no test waits for that.
 SMTP_BOUNDS = {"OMS_SMTP_TIMEOUT": "5", "OMS_SMTP_MAIL_TIMEOUT": "5"}
@@ -95,9 +96,10 @@ def proxied_platform(
     some services are on disks of their own, and all have clocks of their own, where such can be made."""
     at, listener = Addresses.free(), free_port()
     with ExitStack() as stack:
+        proxy = stack.enter_context(proxies())
 
         def before(port: int) -> Proxy:
-            return stack.enter_context(proxy(f"tcp://{HOST}:{port}"))
+            return proxy(f"tcp://{HOST}:{port}")
 
         databases = {name: before(at.database[name]) for name in SERVICES}
         clocks = {name: Clock(folder / "clocks" / name) for name in SERVICES} if own_clocks else {}
