@@ -7,7 +7,9 @@ from typing import Any
 
 from kafka.errors import KafkaError
 from kafka.net.compat import KafkaNetClient
+from kafka.net.selector import NetworkSelector
 
+from oms_chassis.messaging.kafka.answers import Connections
 from oms_chassis.messaging.streams import StreamUnavailable
 from oms_chassis.settings import Settings
 
@@ -50,7 +52,8 @@ def closed_on_error() -> Iterator[Callable[..., KafkaNetClient]]:
     made: list[KafkaNetClient] = []
 
     def make(**configs: object) -> KafkaNetClient:
-        made.append(KafkaNetClient(**configs))
+        net = NetworkSelector(**configs)
+        made.append(KafkaNetClient(net=net, manager=Connections(net, **configs), **configs))
         return made[-1]
 
     try:

@@ -26,6 +26,9 @@ from oms_chassis.messaging.streams import LETTER_LIMIT, Outgoing, RecordRefused,
 from oms_chassis.settings import Settings
 
 SEND_TIMEOUT = 15.0  # seconds until a batch that no broker acknowledged counts as not sent
+# Seconds until what was not acknowledged is sent again by another connection; and after a batch that was not sent in
+# time: the brokers may be slow, or the line is thin.
+ACKNOWLEDGE, ACKNOWLEDGE_SLOWLY = 5.0, 10.0
 # What `flush` ends at once. Until then nothing goes out: else a batch would be sent in pieces, with the sender's thread
 # woken for each partition, and the broker would answer many requests rather than one.
 LINGER_MS = 50
@@ -51,19 +54,24 @@ class KafkaSink:
         self._settings = settings
         self._producer: KafkaProducer | None = None
         self._until = 0.0  # when what is being sent may go out at the latest
+        self._acknowledge = ACKNOWLEDGE
 
     def send(self, records: Sequence[Outgoing]) -> None:
+        began = time.monotonic()
         try:
             self._send(self._connected(), records)
         except (RecordRefused, TopicRefused):
             raise
-        except StreamUnavailable:
-            self.close()
-            raise
         except Exception as error:
             # What is left in its buffers would be sent again out of order: start with a fresh one.
-            self.close()
-            raise StreamUnavailable(type(error).__name__) from error
+            self._start_over(ACKNOWLEDGE_SLOWLY)
+            raise error if isinstance(error, StreamUnavailable) else StreamUnavailable(type(error).__name__) from error
+        if self._acknowledge > ACKNOWLEDGE > time.monotonic() - began:
+            self._start_over(ACKNOWLEDGE)
+
+    def _start_over(self, acknowledge: float) -> None:
+        self.close()
+        self._acknowledge = acknowledge
 
     def close(self) -> None:
         producer, self._producer = self._producer, None
@@ -117,7 +125,7 @@ class KafkaSink:
             max_request_size=LETTER_LIMIT,
             max_block_ms=int(FIND_TIMEOUT * 1000),
             delivery_timeout_ms=int(SEND_TIMEOUT * 1000),
-            request_timeout_ms=10_000,
+            request_timeout_ms=int(self._acknowledge * 1000),
             metadata_max_age_ms=10_000,
             metrics_enabled=False,
         )

@@ -1,0 +1,77 @@
+"""How long an answer of a broker is waited for, before its connection is given up and another one made.
+
+Behind a firewall that restarted, or a node that vanished, a connection is open and leads nowhere. kafka-python 3.0.12
+has one limit for all answers, which has to be as long as a broker may take that waits for others. It counts from the
+question, so that a large answer on a thin line is never complete. Here what brokers answer at once has a short limit,
+which counts from the last byte that arrived, and only on what is to be answered next: answers come in order.
+
+A reader that connects again in less than its session stays the member that it was.
+"""
+
+import time
+from typing import Any
+
+from kafka.net.connection import KafkaConnection
+from kafka.net.manager import KafkaConnectionManager
+from kafka.protocol.consumer import (
+    FetchRequest,
+    HeartbeatRequest,
+    ListOffsetsRequest,
+    OffsetCommitRequest,
+    OffsetFetchRequest,
+)
+from kafka.protocol.metadata import FindCoordinatorRequest, MetadataRequest
+
+ANSWER = 5.0  # seconds
+CONNECT = 3.0  # seconds until a connection is made and a broker has answered on it; longer after each that failed
+
+AT_ONCE = (
+    FetchRequest,  # when there is nothing, after half a second
+    FindCoordinatorRequest,
+    HeartbeatRequest,
+    ListOffsetsRequest,
+    MetadataRequest,
+    OffsetCommitRequest,
+    OffsetFetchRequest,
+)
+
+
+class Connections(KafkaConnectionManager):  # type: ignore[misc] # kafka-python has no types
+    """A client's connections, with these limits."""
+
+    def __init__(self, net: Any, **configs: Any) -> None:
+        super().__init__(net, **{**configs, "socket_connection_setup_timeout_ms": CONNECT * 1000})
+
+    def get_connection(self, *args: Any, **more: Any) -> KafkaConnection:
+        """As the client does, and limited."""
+        one = super().get_connection(*args, **more)
+        if "send_request" not in vars(one):
+            _limit(one)
+        return one
+
+
+def _limit(one: KafkaConnection) -> None:
+    send, give_up = one.send_request, one._request_timed_out  # noqa: SLF001 - nothing public is asked when time is up
+
+    def limited(request: Any, request_timeout_ms: float | None = None) -> Any:
+        if request_timeout_ms is None and isinstance(request, AT_ONCE):
+            request_timeout_ms = ANSWER * 1000
+        return send(request, request_timeout_ms=request_timeout_ms)
+
+    def late(future: Any, sent_at: float, timeout_at: float) -> None:
+        if one.closed or future.is_done:
+            return
+        until = _waits_until(one, future, timeout_at - sent_at)
+        if until > time.monotonic():
+            one.net.call_at(until, lambda: late(future, sent_at, timeout_at))
+        else:
+            give_up(future, sent_at, timeout_at)
+
+    one.send_request, one._request_timed_out = limited, late  # noqa: SLF001 - the same
+
+
+def _waits_until(one: KafkaConnection, future: Any, limit: float) -> float:
+    """When an answer is late that may take so many seconds: since something arrived, or since it became the next."""
+    _, first, _, first_late_at, _ = one.in_flight_requests[0]
+    since: float = one.transport.last_read if first is future else max(first_late_at, time.monotonic())
+    return since + limit

@@ -1,0 +1,157 @@
+"""A connection that brokers do not answer on is given up, and one that they answer slowly is not."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from support.chassis import eventually
+from support.loops import LoopThread
+from support.network import Proxy
+
+from oms_chassis.messaging.kafka import KafkaSink, KafkaSource, create_topics
+from oms_chassis.messaging.kafka import sink as module
+from oms_chassis.messaging.kafka.answers import ANSWER
+from oms_chassis.messaging.streams import RECORD_LIMIT, Outgoing, Record, StreamUnavailable
+from oms_chassis.settings import Settings
+from oms_contracts.topics import ITEM_UPDATED
+from oms_servers.kafka import KafkaServer
+from oms_servers.ports import free_port
+
+TOPIC = ITEM_UPDATED.name
+NOTICED = 8.0  # seconds until what was said into the void has been said again: less than a group waits for a member
+
+
+@pytest.fixture(scope="module")
+def network(servers_folder: Path) -> Iterator[Proxy]:
+    """A proxy in front of a broker of its own."""
+    loop, listener = LoopThread("proxy"), free_port()
+    loop.start()
+    network = Proxy(loop, "127.0.0.1", listener)
+    network.start()
+    server = KafkaServer(servers_folder / "behind-a-proxy", free_port(), behind=(listener, network.port))
+    try:
+        with server:
+            server.await_ready()
+            yield network
+    finally:
+        network.stop()
+        loop.stop()
+
+
+@pytest.fixture
+def settings(network: Proxy) -> Settings:
+    network.heal()
+    made = Settings(database_url="postgresql://nobody@127.0.0.1:1/none", kafka_bootstrap=f"127.0.0.1:{network.port}")
+    create_topics(made)
+    return made
+
+
+@pytest.fixture
+def sink(settings: Settings) -> Iterator[KafkaSink]:
+    sink = KafkaSink(settings)
+    sink.send([Outgoing(TOPIC, b"first", b"{}")])
+    yield sink
+    sink.close()
+
+
+@pytest.fixture
+def reader(settings: Settings, sink: KafkaSink) -> Iterator[KafkaSource]:
+    """A member of a group of its own, that has read what there was."""
+    reader = KafkaSource(settings, uuid4().hex, [TOPIC])
+    eventually(lambda: (reader.poll(0.2), has_read_all(reader))[1])
+    yield reader
+    reader.close()
+
+
+def has_read_all(reader: KafkaSource) -> bool:
+    lags = reader.lag()
+    return 0 < len(lags) == len(reader._consumer.assignment()) and not any(lags.values())
+
+
+def read(reader: KafkaSource, key: bytes) -> Record:
+    found: list[Record] = []
+
+    def is_there() -> bool:
+        found.extend(one for one in reader.poll(0.2) if one.key == key)
+        return bool(found)
+
+    eventually(is_there)
+    return found[-1]
+
+
+def member(reader: KafkaSource) -> tuple[str, int]:
+    generation = reader._consumer._coordinator._generation
+    return generation.member_id, generation.generation_id
+
+
+def test_a_reader_whose_connections_lead_nowhere_reads_on_by_others_and_stays_the_same_member(
+    network: Proxy, settings: Settings, reader: KafkaSource
+) -> None:
+    before = member(reader)
+    network.blackhole()
+    lost = time.monotonic()
+    other = KafkaSink(settings)
+    other.send([Outgoing(TOPIC, b"meanwhile", b"{}")])
+    other.close()
+    read(reader, b"meanwhile")
+    assert time.monotonic() - lost < NOTICED
+    eventually(lambda: (reader.poll(0.2), reader.silence() < 1.0)[1])
+    assert member(reader) == before
+
+
+def test_a_reader_finds_back_soon_when_new_connections_led_nowhere_for_a_while_too(
+    network: Proxy, settings: Settings, reader: KafkaSource
+) -> None:
+    network.blackhole(new=True)
+    lost = time.monotonic()
+    eventually(lambda: (reader.poll(0.2), reader.silence() > 7.0)[1])
+    network.heal()
+    healed = time.monotonic()
+    sink = KafkaSink(settings)
+    sink.send([Outgoing(TOPIC, b"afterwards", b"{}")])
+    sink.close()
+    read(reader, b"afterwards")
+    assert time.monotonic() - healed < NOTICED, f"and {time.monotonic() - lost} s in all"
+
+
+def test_what_was_sent_into_the_void_is_sent_again_by_another_connection(network: Proxy, sink: KafkaSink) -> None:
+    network.blackhole()
+    lost = time.monotonic()
+    sink.send([Outgoing(TOPIC, b"again", b"{}")])
+    assert time.monotonic() - lost < NOTICED
+
+
+def test_a_thin_line_carries_what_takes_longer_than_an_acknowledgement_may_and_then_all_is_as_before(
+    network: Proxy, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in {"ACKNOWLEDGE": 1.0, "ACKNOWLEDGE_SLOWLY": 4.5, "SEND_TIMEOUT": 5.0}.items():
+        monkeypatch.setattr(module, name, seconds)
+    sink, record = KafkaSink(settings), Outgoing(TOPIC, b"wide", b"x" * (RECORD_LIMIT // 2))
+    network.throttle(RECORD_LIMIT / 2 / 2.0)
+    assert [is_sent(sink, record) for _ in range(2)] == [False, True]
+    network.heal()
+    sink.send([record])
+    network.blackhole()
+    lost = time.monotonic()
+    sink.send([record])
+    assert time.monotonic() - lost < 2.0
+    sink.close()
+
+
+def is_sent(sink: KafkaSink, record: Outgoing) -> bool:
+    try:
+        sink.send([record])
+    except StreamUnavailable:
+        return False
+    return True
+
+
+def test_what_takes_long_to_arrive_is_waited_for(network: Proxy, settings: Settings, reader: KafkaSource) -> None:
+    before = member(reader)
+    KafkaSink(settings).send([Outgoing(TOPIC, b"large", b"x" * (RECORD_LIMIT // 2))])
+    network.throttle(RECORD_LIMIT / 2 / (1.5 * ANSWER))
+    read(reader, b"large")
+    network.heal()
+    assert member(reader) == before
