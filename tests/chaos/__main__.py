@@ -38,8 +38,9 @@ def main() -> int:
 def _rounds(options: argparse.Namespace) -> list[Round]:
     if options.schedule:
         return schedule.read(options.schedule)
-    known = pods if options.cluster else kinds
-    return schedule.schedule(options.seed, options.faults, known.TARGETS, known.touched)
+    if options.cluster:
+        return schedule.schedule(options.seed, options.faults, pods.TARGETS, pods.touched, pods.AT_ONCE)
+    return schedule.schedule(options.seed, options.faults, kinds.TARGETS, kinds.touched)
 
 
 def _shortest(rounds: Sequence[Round], options: argparse.Namespace, broken: Sequence[str]) -> list[Round]:

@@ -16,6 +16,7 @@ from oms_contracts.topics import SERVICES
 Block = Callable[[Cluster, str], AbstractContextManager[None]]
 DATABASES = tuple(f"{name}-postgres" for name in SERVICES)
 STATEFUL = (*DATABASES, "kafka")
+AT_ONCE = (1, 3)  # faults in a round: pods take longer to come back than processes
 
 
 def _at_once(act: Callable[[Cluster, str], object]) -> Block:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-MOST_AT_ONCE = 3
+AT_ONCE = (2, 6)  # faults in a round, at least and at most, as far as they do not need the same thing
 FIRST_SECONDS = 2.0  # within which every fault of a round begins
 SHORTEST, LONGEST = 1.0, 7.0  # seconds that a fault lasts
 
@@ -26,16 +26,18 @@ Targets = Mapping[str, Sequence[str]]  # what each kind can be done to
 Touched = Callable[[str, str], frozenset[str]]  # what a fault of a kind at a target has for itself
 
 
-def schedule(seed: int, faults: int, targets: Targets, touched: Touched) -> list[Round]:
+def schedule(
+    seed: int, faults: int, targets: Targets, touched: Touched, at_once: tuple[int, int] = AT_ONCE
+) -> list[Round]:
     """Rounds with at least so many faults together. Every kind comes once before any comes again, and no two faults of
     a round have the same thing for themselves."""
     rng = random.Random(seed)
     rounds: list[Round] = []
     left: list[str] = []
     while sum(map(len, rounds)) < faults:
-        if len(left) < MOST_AT_ONCE:
+        if len(left) < at_once[1]:
             left += rng.sample(sorted(targets), len(targets))
-        kinds = [left.pop(0) for _ in range(rng.randint(1, MOST_AT_ONCE))]
+        kinds = [left.pop(0) for _ in range(rng.randint(*at_once))]
         planned, refused = _round(rng, kinds, targets, touched)
         left = [*refused, *left]
         rounds.append(planned)

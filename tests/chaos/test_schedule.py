@@ -49,7 +49,7 @@ def test_there_are_as_many_faults_as_were_asked_for_and_every_kind_comes_about_a
 
 
 def test_faults_overlap_but_no_two_have_the_same_thing_for_themselves(rounds: list[Round]) -> None:
-    assert any(len(planned) == schedule.MOST_AT_ONCE for planned in rounds)
+    assert max(map(len, rounds)) >= schedule.AT_ONCE[1] - 1  # some need the same thing
     for planned in rounds:
         assert planned
         for one, other in combinations(planned, 2):
@@ -88,7 +88,7 @@ def test_of_the_rounds_that_are_kept_only_the_faults_that_make_it_fail_are() -> 
 
 
 def test_faults_on_a_cluster_leave_a_component_to_one_of_them_at_a_time() -> None:
-    rounds = schedule.schedule(5, MANY, pods.TARGETS, pods.touched)
+    rounds = schedule.schedule(5, MANY, pods.TARGETS, pods.touched, pods.AT_ONCE)
     assert {one.kind for planned in rounds for one in planned} == {*pods.KINDS}
     for planned in rounds:
         taken = [component for one in planned for component in pods.touched(one.kind, one.target)]
