@@ -11,7 +11,7 @@ from pydantic import Field
 from oms_chassis.admin.acts import Act
 from oms_chassis.admin.paging import PREFIX
 from oms_chassis.admin.service import Administered
-from oms_chassis.http.bodies import PRINTABLE, Body, View
+from oms_chassis.http.bodies import PRINTABLE, WHOLE, Body, View
 from oms_inventory import stock
 
 router = APIRouter(prefix=PREFIX)
@@ -21,7 +21,7 @@ PORTION = 1000  # items that one request publishes
 class Versions(Body):
     """The highest version that a reader may have of any item, and the last item of the portion before this one."""
 
-    above: Annotated[int, Field(ge=0, le=1_000_000_000)]
+    above: Annotated[int, Field(ge=0, le=1_000_000_000), WHOLE]
     after: Annotated[str, Field(max_length=64, pattern=PRINTABLE)] = ""
 
 

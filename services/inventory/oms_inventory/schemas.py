@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import Row
 
 from oms_chassis.http import cardnumbers
-from oms_chassis.http.bodies import PRINTABLE, Body, View, visible
+from oms_chassis.http.bodies import PRINTABLE, WHOLE, Body, View, visible
 
 IdText = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 NewId = Annotated[IdText, AfterValidator(cardnumbers.without_in_id)]  # those that are there are found whatever they are
@@ -19,8 +19,8 @@ Text = Annotated[
     AfterValidator(visible),
     AfterValidator(cardnumbers.without),
 ]
-Price = Annotated[int, Field(ge=1, le=1_000_000_000)]
-Quantity = Annotated[int, Field(ge=0, le=1_000_000_000)]
+Price = Annotated[int, Field(ge=1, le=1_000_000_000), WHOLE]
+Quantity = Annotated[int, Field(ge=0, le=1_000_000_000), WHOLE]
 
 
 def _not_zero(value: int) -> int:
@@ -46,7 +46,7 @@ class CatalogueItem(ItemBody):
 class RestockBody(Body):
     """POST /items/{id}/restock."""
 
-    quantity: Annotated[int, Field(ge=1, le=1_000_000_000)]
+    quantity: Annotated[int, Field(ge=1, le=1_000_000_000), WHOLE]
     reason: Text | None = None
 
 
@@ -56,6 +56,7 @@ class CorrectBody(Body):
     quantity: Annotated[
         int,
         Field(ge=-1_000_000_000, le=1_000_000_000, json_schema_extra={"not": {"const": 0}}),
+        WHOLE,
         AfterValidator(_not_zero),
     ]
     reason: Text

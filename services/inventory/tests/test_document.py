@@ -36,3 +36,9 @@ def test_the_document_says_that_a_correction_is_one(client: httpx.Client) -> Non
 def test_the_document_says_that_an_item_may_be_new(paths: dict[str, Any]) -> None:
     answers = paths["/items/{item_id}"]["put"]["responses"]
     assert answers["201"]["content"] == answers["200"]["content"] != {}
+
+
+def test_the_bounds_of_a_quantity_are_in_the_document(client: httpx.Client) -> None:
+    schemas = client.get("/openapi.json").json()["components"]["schemas"]
+    quantity = schemas["RestockBody"]["properties"]["quantity"]
+    assert (quantity["type"], quantity["minimum"], quantity["maximum"]) == ("integer", 1, 1_000_000_000)

@@ -52,8 +52,8 @@ WRONG: dict[str, list[Any]] = {
         "for 4242 4242 4242 4242",
         "4242424242424242",
     ],
-    "unitPrice": [None, 0, -4913, 24.13, 2500.0, "2500", True, 1_000_000_001, 10**40, [2500]],
-    "onHand": [-4913, 24.13, 2500.0, "2500", True, 1_000_000_001, 10**40, {"n": 1}],
+    "unitPrice": [None, 0, -4913, 24.13, 1e300, "2500", True, 1_000_000_001, 10**40, [2500]],
+    "onHand": [-4913, 24.13, 1e300, "2500", True, 1_000_000_001, 10**40, {"n": 1}],
 }
 
 
@@ -90,7 +90,7 @@ def test_an_unknown_field_is_refused(client: httpx.Client, database: Database, f
     assert unchanged(database)
 
 
-@pytest.mark.parametrize("value", [None, 0, -4913, 24.13, 2500.0, "2500", True, 1_000_000_001, 10**40])
+@pytest.mark.parametrize("value", [None, 0, -4913, 24.13, 1e300, "2500", True, 1_000_000_001, 10**40])
 def test_a_wrong_quantity_of_a_restock_is_refused(client: httpx.Client, database: Database, value: object) -> None:
     assert refused(client.post("/items/Item1/restock", json={"quantity": value}), "quantity", value)
     assert unchanged(database)
@@ -164,7 +164,7 @@ def test_a_name_that_is_no_text_is_refused(client: httpx.Client, database: Datab
     assert unchanged(database)
 
 
-@pytest.mark.parametrize("price", [b"NaN", b"Infinity", b"1e3", b"1" * 5000])
+@pytest.mark.parametrize("price", [b"NaN", b"Infinity", b"1e400", b"25.5e0", b"1" * 5000])
 def test_a_price_that_is_no_whole_number_is_refused(client: httpx.Client, database: Database, price: bytes) -> None:
     content = b'{"name": "Kettle", "unitPrice": ' + price + b"}"
     response = client.put("/items/Item1", content=content, headers={"Content-Type": "application/json"})

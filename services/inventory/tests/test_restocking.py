@@ -56,6 +56,15 @@ def test_a_restock_that_is_sent_again_with_its_key_adds_nothing(
     assert len(pending_events(database, ITEM_UPDATED)) == 1
 
 
+def test_a_number_is_the_same_however_json_writes_it(client: httpx.Client, database: Database, seed: Any) -> None:
+    seed(kettle=0)
+    answers = [restock(client, "kettle", quantity, key="delivery-1") for quantity in (5, 5.0)]
+    assert [(answer.status_code, answer.json()["onHand"]) for answer in answers] == [(200, 5)] * 2
+    assert client.post("/items/kettle/correct", json={"quantity": -2.0, "reason": "Broken"}).json()["onHand"] == 3
+    put = client.put("/items/cup", json={"name": "A cup", "unitPrice": 100.0, "onHand": 3.0})
+    assert (put.status_code, put.json()["unitPrice"], put.json()["onHand"]) == (201, 100, 3)
+
+
 @pytest.mark.parametrize(
     ("before", "now", "status"),
     [("found", "found", 200), ("found", "bought", 422), (None, "found", 422), ("found", None, 422), (None, None, 200)],

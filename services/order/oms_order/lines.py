@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from oms_chassis.http.bodies import PRINTABLE, Body
+from oms_chassis.http.bodies import PRINTABLE, WHOLE, Body
 
 MAX_LINES = 100
 MAX_QUANTITY = 10_000
@@ -16,4 +16,4 @@ class ItemBody(Body):
     """How much of which item."""
 
     id: ItemId
-    quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY)]
+    quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY), WHOLE]

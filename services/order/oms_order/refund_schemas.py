@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from oms_chassis.http.bodies import Body, Remark, View
+from oms_chassis.http.bodies import WHOLE, Body, Remark, View
 from oms_chassis.http.problems import InvalidRequest
 from oms_chassis.laterreleases import extensible
 from oms_order.lines import MAX_LINES, MAX_TOTAL, ItemBody
@@ -35,7 +35,7 @@ class RefundBody(Body):
     model_config = ConfigDict(json_schema_extra=_EITHER)
 
     lines: Annotated[list[ItemBody], Field(min_length=1, max_length=MAX_LINES)] | None = None
-    amount: Annotated[int, Field(ge=1, le=MAX_TOTAL)] | None = None
+    amount: Annotated[int, Field(ge=1, le=MAX_TOTAL), WHOLE] | None = None
     restock: bool = False
     reason: Remark | None = None
 

@@ -1,5 +1,6 @@
 """Idempotency keys: however often and wherever a request is repeated, there is one order."""
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -40,6 +41,16 @@ def test_another_cvv_is_the_same_body(service: Any, body: dict[str, Any]) -> Non
     first = service.client.post("/order", json=body, headers=KEY)
     body["paymentDetails"]["cvv"] = "999"
     assert same(first, service.client.post("/order", json=body, headers=KEY))
+
+
+@pytest.mark.parametrize("quantity", ["2.0", "2e0", "0.2e1"])
+def test_a_number_is_the_same_however_json_writes_it(service: Any, quantity: str) -> None:
+    body = {**SAMPLE, "items": [{"id": "Item1", "quantity": 2}]}
+    first = service.client.post("/order", json=body, headers=KEY)
+    written = json.dumps(body).replace('"quantity": 2', f'"quantity": {quantity}')
+    again = service.client.post("/order", content=written, headers={**KEY, "Content-Type": "application/json"})
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert same(first, again)
 
 
 @pytest.mark.parametrize("part", ["items", "cardNumber", "email"])

@@ -462,3 +462,11 @@ def test_of_a_cancellation_and_a_refund_of_a_confirmed_order_at_once_one_is_made
         assert shown(service, order)["status"] == ("CANCELLING" if cancelled == 202 else "CONFIRMED")
         outcomes[refunded, cancelled] += 1
     assert set(outcomes) <= {(202, 409), (409, 202)}
+
+
+def test_an_amount_and_a_quantity_may_be_written_with_a_fraction_of_zero(service: Any, order: str) -> None:
+    url = f"/order/{order}/refund"
+    amount = service.client.post(url, json={"amount": 100.0})
+    lines = service.client.post(url, json={"lines": [{"id": "Item2", "quantity": 1.0}]})
+    assert [(one.status_code, one.json()["amount"]) for one in (amount, lines)] == [(202, 100), (202, 200)]
+    assert service.client.post(url, json={"amount": 100.5}).status_code == 422

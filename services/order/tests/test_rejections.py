@@ -62,6 +62,7 @@ ITEMS: dict[str, tuple[object, str, str]] = {
     "a quantity of a thousand millions": ([{"id": "Item1", "quantity": 10**9}], "out-of-range", "items[0].quantity"),
     "a quantity beyond any integer": ([{"id": "Item1", "quantity": 10**30}], "out-of-range", "items[0].quantity"),
     "a broken quantity": ([{"id": "Item1", "quantity": 1.5}], "wrong-type", "items[0].quantity"),
+    "a quantity without an end": ([{"id": "Item1", "quantity": 1e300}], "out-of-range", "items[0].quantity"),
     "a quantity as text": ([{"id": "Item1", "quantity": "2"}], "wrong-type", "items[0].quantity"),
     "a quantity as truth": ([{"id": "Item1", "quantity": True}], "wrong-type", "items[0].quantity"),
     "an item twice": (
