@@ -1,10 +1,12 @@
-"""What the runs of build/chaos came to, in docs/reliability.md: PYTHONPATH=tests python -m chaos.page [FILE]."""
+"""What runs came to, in docs/reliability.md: PYTHONPATH=tests python -m chaos.page [FILE].
 
-import datetime
+Runs with a schedule take hours, and bugs as well: what is in build/chaos is put next to what earlier runs came to.
+"""
+
 import itertools
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from support import machine
@@ -18,7 +20,19 @@ PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 BEGIN = "<!-- {}: begin; `make {}` writes what follows -->"
 END = "<!-- {}: end -->"
 RUNS = (
-    *("seed", "orders/s", "lasted s", "faults", "orders", "cancelled", "refunds", "failed", "redriven", "emails twice"),
+    *(
+        "seed",
+        "on",
+        "orders/s",
+        "lasted s",
+        "faults",
+        "orders",
+        "cancelled",
+        "refunds",
+        "failed",
+        "redriven",
+        "emails twice",
+    ),
     *("refused", "in doubt", "slowest", "recovery s: p50", "p95", "highest", "broken"),
 )
 FAULTS = ("fault", "times", "recovery s: p50", "highest")
@@ -30,24 +44,18 @@ Row = Sequence[object]
 
 
 def main(argv: Sequence[str] = ()) -> int:
-    """Put what there is into the page; a part of which there was no run stays as it is."""
+    """Put what there is into the page; a part of which there was no run, and a bug without one, stays as it is."""
     page = Path(argv[0]) if argv else PAGE
-    tried = {name: report.read(path) for name in MUTANTS if (path := report.of_mutant(name)).exists()}
     parts = (
-        ("runs", "chaos", _runs(_all(BUILD))),
-        ("mutants", "chaos", _bugs(tried)),
-        ("cluster", "chaos-cluster", _runs(_all(BUILD / "cluster"))),
+        ("runs", "chaos", _runs(report.shown())),
+        ("mutants", "chaos", _bugs(page.read_text())),
+        ("cluster", "chaos-cluster", _runs(report.of_all(BUILD / "cluster"))),
     )
     for name, target, text in parts:
         if text:
             begin, end = BEGIN.format(name, target), END.format(name)
             page.write_text(marks.replaced(page.read_text(), begin, end, f"\n{text}\n"))
     return 0
-
-
-def _all(folder: Path) -> list[Report]:
-    """Those of all seeds."""
-    return [report.read(path) for path in sorted(folder.glob("[0-9]*.json"))]
 
 
 def _runs(reports: Sequence[Report]) -> str:
@@ -63,18 +71,30 @@ def _runs(reports: Sequence[Report]) -> str:
     return "\n".join(parts)
 
 
-def _bugs(tried: Mapping[str, Report]) -> str:
-    return f"{_measured(list(tried.values()))}\n{_table(BUGS, itertools.starmap(_bug, tried.items()))}" if tried else ""
+def _bugs(page: str) -> str:
+    """The rows of the bugs that were tried, among those that the page has of others; nothing if none was."""
+    tried = {name: report.read(path) for name in MUTANTS if (path := report.of_mutant(name)).exists()}
+    if not tried:
+        return ""
+    rows = {name: _line(_bug(name, tried[name])) if name in tried else _row(page, name) for name in MUTANTS}
+    return f"{_head(BUGS)}{''.join(rows.values())}"
+
+
+def _row(page: str, first: str) -> str:
+    return next((f"{line}\n" for line in page.splitlines() if line.startswith(f"| {first} |")), "")
 
 
 def _measured(reports: Sequence[Report]) -> str:
     minutes = sum(one.lasted for one in reports) / 60
-    today = datetime.datetime.now(datetime.UTC).date()
-    return f"Written on {today}; {minutes:.0f} minutes on {machine.describe()}, which did other things too.\n"
+    return f"{minutes:.0f} minutes on {machine.describe()}, which did other things too.\n"
 
 
 def _table(columns: Sequence[str], rows: Iterator[Row]) -> str:
-    return f"{_line(columns)}{'|---' * len(columns)}|\n{''.join(map(_line, rows))}"
+    return f"{_head(columns)}{''.join(map(_line, rows))}"
+
+
+def _head(columns: Sequence[str]) -> str:
+    return f"{_line(columns)}{'|---' * len(columns)}|\n"
 
 
 def _line(cells: Row) -> str:
@@ -83,7 +103,7 @@ def _line(cells: Row) -> str:
 
 def _run(one: Report) -> Row:
     return [
-        *(one.seed, one.rate, round(one.lasted), one.faults.total(), one.accepted),
+        *(one.seed, one.ended_on, one.rate, round(one.lasted), one.faults.total(), one.accepted),
         *(one.cancelled, one.refunds, one.failed, one.redriven, one.copies),
         *(one.refused, one.in_doubt, one.answered),
         *(percentile(one.recoveries, 50), percentile(one.recoveries, 95), one.recoveries[-1]),

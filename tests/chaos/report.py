@@ -1,13 +1,20 @@
-"""What a run came to, and where that is kept."""
+"""What a run came to, and where that is kept: in build/, and what the page shows of it in the repository."""
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 OF_TIME = frozenset({"answers-come-in-time", "the-system-recovers"})
 BUILD = Path(__file__).parents[2] / "build" / "chaos"
+SHOWN = Path(__file__).parent / "reports"
+
+
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()
 
 
 @dataclass(frozen=True)
@@ -22,7 +29,7 @@ class Recovery:
 class Report:
     """What a run came to. Times are in seconds.
 
-    `failed` are the refunds that came to nothing, `copies` the emails that came once more.
+    `failed` are the refunds that came to nothing, `copies` the emails that came once more; `ended_on` is the day.
     """
 
     seed: int
@@ -39,6 +46,7 @@ class Report:
     failed: int = 0
     redriven: int = 0
     copies: int = 0
+    ended_on: str = field(default_factory=_today)
 
     @property
     def is_sound(self) -> bool:
@@ -80,6 +88,19 @@ def keep(report: Report, path: Path) -> None:
     """Write down what a run came to."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(asdict(report), indent=1) + "\n")
+
+
+def shown() -> list[Report]:
+    """What the page shows of runs with a schedule: those in build/, which replace what they are repetitions of."""
+    SHOWN.mkdir(exist_ok=True)
+    for path in BUILD.glob("[0-9]*.json"):
+        shutil.copyfile(path, SHOWN / path.name)
+    return of_all(SHOWN)
+
+
+def of_all(folder: Path) -> list[Report]:
+    """The reports of a folder, by seed."""
+    return sorted(map(read, folder.glob("[0-9]*.json")), key=lambda one: one.seed)
 
 
 def read(path: Path) -> Report:

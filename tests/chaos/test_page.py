@@ -1,10 +1,12 @@
 """What runs came to is on the page as it was, and what was not run stays as it was there."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from chaos import page, report
+from chaos.mutants import MUTANTS
 from chaos.report import Recovery, Report
 
 BUG = "offsets are committed before the work"
@@ -14,6 +16,7 @@ RUN = Report(7, 10.0, 90.0, 300, 40, 5, 1, 2.5, [Recovery(["silence", "far away"
 @pytest.fixture
 def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(report, "BUILD", tmp_path / "chaos")
+    monkeypatch.setattr(report, "SHOWN", tmp_path / "shown")
     monkeypatch.setattr(page, "BUILD", tmp_path / "chaos")
     file = tmp_path / "page.md"
     names = {"runs": "chaos", "mutants": "chaos", "cluster": "chaos-cluster"}
@@ -28,7 +31,7 @@ def test_a_run_is_shown_with_how_long_each_fault_took_to_recover_from(written: P
     report.keep(RUN, report.of_seed(7))
     assert page.main([str(written)]) == 0
     text = written.read_text()
-    assert "| 7 | 10.0 | 90 | 3 | 300 | 40 |" in text
+    assert f"| 7 | {RUN.ended_on} | 10.0 | 90 | 3 | 300 | 40 |" in text
     assert "| fault | times | recovery s: p50 | highest |\n|---|---|---|---|\n" in text
     assert "| 10 | 1 of 2 |" in text
     assert "| silence | 2 | 12.0 | 12.0 |" in text
@@ -52,7 +55,28 @@ def test_a_run_on_a_cluster_has_a_table_of_its_own(written: Path) -> None:
     report.keep(RUN, report.of_seed(7, on_cluster=True))
     page.main([str(written)])
     before, after = written.read_text().split(page.BEGIN.format("cluster", "chaos-cluster"))
-    assert ("| 7 | 10.0 |" in before, "| 7 | 10.0 |" in after) == (False, True)
+    assert (f"| 7 | {RUN.ended_on} |" in before, f"| 7 | {RUN.ended_on} |" in after) == (False, True)
+
+
+def test_runs_are_shown_next_to_those_of_other_seeds_and_in_the_place_of_the_same_seed_s(written: Path) -> None:
+    for orders, seed in ((300, 7), (200, 10), (100, 7)):
+        report.keep(replace(RUN, seed=seed, accepted=orders), report.of_seed(seed))
+        page.main([str(written)])
+        report.of_seed(seed).unlink()
+    text = written.read_text()
+    assert text.index("| 3 | 100 | 40 |") < text.index("| 3 | 200 | 40 |")
+    assert "| 3 | 300 | 40 |" not in text
+    assert "| far away | 2 | 1.5 | 1.5 |" in text
+
+
+def test_a_bug_that_was_not_tried_again_stays_as_it_was(written: Path) -> None:
+    other = [name for name in MUTANTS if name != BUG][-1]
+    for name, broken in ((other, "one: x"), (BUG, "two: x")):
+        report.keep(replace(RUN, broken=[broken]), report.of_mutant(name))
+        page.main([str(written)])
+        report.of_mutant(name).unlink()
+    text = written.read_text()
+    assert text.index(f"| {BUG} | two | 7 | 2 | 300 |") < text.index(f"| {other} | one | 7 | 2 | 300 |")
 
 
 def test_what_was_kept_is_read_as_it_was(written: Path) -> None:
