@@ -12,6 +12,7 @@ from invariants import Sources
 from support import catalogue, sharing
 from support.collector import Collector, collecting
 from support.deployment import Deployment
+from support.otelcol import in_front_of
 from support.programs import PROGRAMS
 
 from oms_contracts.topics import SERVICES
@@ -39,10 +40,10 @@ def platform_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def collector() -> Iterator[Collector]:
-    """What takes the spans of the platform's services."""
-    with collecting() as collector:
-        yield collector
+def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    """What takes the spans of the platform's services, by OpenTelemetry's own collector where there is one."""
+    with collecting() as collector, in_front_of(collector, tmp_path_factory.mktemp("collector")) as one:
+        yield one
 
 
 @pytest.fixture(scope="session")
