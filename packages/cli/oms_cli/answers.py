@@ -1,6 +1,8 @@
 """What OMS answers when it does not do what it was asked, as errors with advice."""
 
+import traceback
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -22,8 +24,18 @@ class NotOms(LocalError):
     """What answers at a URL does not answer as OMS does: it is a proxy, a login, or another program."""
 
 
+class OtherForm(LocalError):
+    """What answers has left out what is needed, or says it in another form: it is of another release, or a proxy."""
+
+
 class TooSlow(LocalError):
     """An order has not come to its end in time."""
+
+
+class _Taken:
+    """Where the last answer came from that was taken for one of OMS."""
+
+    url: httpx.URL | None = None
 
 
 def check(response: httpx.Response) -> httpx.Response:
@@ -33,7 +45,23 @@ def check(response: httpx.Response) -> httpx.Response:
         raise _refused(response)
     if not response.is_success:
         raise _not_oms(response)
+    _Taken.url = _where(response)
     return response
+
+
+def other_form(error: Exception) -> OtherForm | None:
+    """What is said of an error that was met in reading an answer; None if there was no answer to read.
+
+    It names the error and its place, and never its text, which holds what was sent.
+    """
+    if _Taken.url is None or isinstance(error, UnicodeError):
+        return None  # such as a terminal that cannot show a letter
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return OtherForm(
+        f"{_Taken.url} answers in a form that this `oms` does not know "
+        f"({type(error).__name__} in {Path(place.filename).name}:{place.lineno})",
+        "Is OMS there of another release than this `oms`, or is there a proxy before it?",
+    )
 
 
 def read(response: httpx.Response) -> dict[str, Any]:
@@ -92,12 +120,15 @@ def _json(response: httpx.Response) -> Any:
 
 def _not_oms(response: httpx.Response) -> NotOms:
     kind = response.headers.get("Content-Type", "no content type")
-    where = response.url.copy_with(query=None, fragment=None)
     return NotOms(
-        f"{where} does not answer as OMS does ({response.status_code}, {kind})",
+        f"{_where(response)} does not answer as OMS does ({response.status_code}, {kind})",
         "Is there a proxy or a login before it? OMS_URL, OMS_INVENTORY_URL, OMS_MAILCATCHER_URL and "
         "OMS_ADMIN_URL_<SERVICE> name where OMS is",
     )
+
+
+def _where(response: httpx.Response) -> httpx.URL:
+    return response.url.copy_with(query=None, fragment=None, username=None, password=None)
 
 
 def unreachable(url: str) -> Unreachable:

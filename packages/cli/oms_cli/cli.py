@@ -1,11 +1,13 @@
 """The `oms` command line."""
 
 import sys
+from typing import NoReturn
 
 import typer
 from rich.console import Console
 
 from oms_cli import (
+    answers,
     audit,
     customers,
     deadletters,
@@ -23,6 +25,8 @@ from oms_cli import (
 from oms_cli.options import PANEL
 from oms_servers.errors import LocalError
 
+# What comes of a field that an answer lacks, or that is of another type than it is read as.
+_MISREAD = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 app = typer.Typer(
     help="OMS, an order management system of five services: use one, or run a whole one on this machine.\n\n"
     "Orders, items and messages are those of `oms up`, or of the OMS whose addresses OMS_URL (order service), "
@@ -51,5 +55,13 @@ def main() -> None:
     try:
         app()
     except LocalError as error:
-        show.failure(Console(stderr=True), error)
-        sys.exit(1)
+        _end(error)
+    except _MISREAD as error:
+        if (found := answers.other_form(error)) is None:
+            raise
+        _end(found)
+
+
+def _end(error: LocalError) -> NoReturn:
+    show.failure(Console(stderr=True), error)
+    sys.exit(1)
