@@ -8,6 +8,7 @@ from support import machine
 
 from benchmarks.rates import AtRate
 from benchmarks.runs import Result
+from oms_contracts.topics import SERVICES
 
 NAMES = {"oms": "OMS", "faststream": "FastStream", "naive": "naive"}
 ARMS = (
@@ -54,7 +55,7 @@ def _comparison(results: Sequence[Result]) -> tuple[str, ...]:
         throughput_table(results),
         *(_ratios(build, results) for build in _builds(results) if build != "oms"),
         f"Violated invariants in the counted runs of OMS: {violated}. {ARMS}",
-        "## Memory after the run",
+        "## Memory",
         memory_table(_of("oms", results)[-1]),
     )
 
@@ -147,7 +148,13 @@ def lone_line(seconds: Sequence[float]) -> str:
 
 def memory_table(run: Result) -> str:
     """One row a program."""
-    rows = ["| program | MiB |", "|---|---|"]
-    rows += [f"| {name} | {size:.0f} |" for name, size in run.memory.items()]
-    rows.append(f"| together | {sum(run.memory.values()):.0f} |")
+    services = [name for name in run.memory if name in SERVICES]
+    rows = ["| program | idle, MiB | after the run, MiB |", "|---|---|---|"]
+    rows += [_memory_row(name, run, [name]) for name in run.memory]
+    rows += [_memory_row("the services", run, services), _memory_row("together", run, list(run.memory))]
     return "\n".join(rows)
+
+
+def _memory_row(title: str, run: Result, names: Sequence[str]) -> str:
+    idle, after = (sum(sizes.get(name, 0.0) for name in names) for sizes in (run.idle, run.memory))
+    return f"| {title} | {idle:.0f} | {after:.0f} |"

@@ -33,7 +33,8 @@ _LEFT = {
 class Result:
     """What one run gave. Rates are orders/s until the last one was terminal, was accepted, and had its mail and text.
 
-    Memory is in MiB (private and shared pages, PSS). CPU is in milliseconds an order until its customer was notified.
+    Memory is in MiB (private and shared pages, PSS), `idle` before the first order. CPU is in milliseconds an order
+    until its customer was notified.
     """
 
     build: str
@@ -44,6 +45,7 @@ class Result:
     violations: list[str] = field(default_factory=list)
     memory: Mapping[str, float] = field(default_factory=dict)
     cpu: Mapping[str, float] = field(default_factory=dict)
+    idle: Mapping[str, float] = field(default_factory=dict)
 
 
 @contextmanager
@@ -67,6 +69,7 @@ def _stock(platform: Platform) -> None:
 def throughput(build: str, orders: int, connections: int) -> Result:
     """Orders per second from the first POST to the last terminal order, with a check of the invariants."""
     with system(build) as platform:
+        idle = _memories(platform)
         warmed = warm_up(platform)
         _await_terminal(platform, build, warmed)
         before, started = cpu_seconds(platform), time.perf_counter()
@@ -76,10 +79,10 @@ def throughput(build: str, orders: int, connections: int) -> Result:
         await_notified(platform, warmed + outcome.accepted)
         notified = outcome.accepted / (time.perf_counter() - started)
         cpu = {name: 1000 * (used - before[name]) / orders for name, used in cpu_seconds(platform).items()}
-        memory = {name: _memory(pid) for name, pid in _pids(platform).items()}
+        memory = _memories(platform)
         violations = _violations(platform) if build == "oms" else []
     rates = (outcome.accepted / seconds, orders / outcome.seconds, notified)
-    return Result(build, orders, *rates, violations, memory, cpu)
+    return Result(build, orders, *rates, violations, memory, cpu, idle)
 
 
 def warm_up(platform: Platform) -> int:
@@ -129,6 +132,10 @@ def _violations(platform: Platform) -> list[str]:
 
 def _pids(platform: Platform) -> dict[str, int]:
     return {server.name: server.pid for server in platform.servers if server.pid is not None}
+
+
+def _memories(platform: Platform) -> dict[str, float]:
+    return {name: _memory(pid) for name, pid in _pids(platform).items()}
 
 
 def _memory(pid: int) -> float:

@@ -81,3 +81,10 @@ def test_of_many_figures_the_highest_is_shown_with_its_name() -> None:
     some = [Figure("first page", 1.0, 100.0), Figure("last page", 101.0, 100.0), Figure("middle", 2.0, 100.0)]
     found = worst("orders", some)
     assert (found.what, found.value, found.holds) == ("orders: the slowest of 3 (last page)", 101.0, False)
+
+
+def test_what_programs_need_idle_is_next_to_what_they_need_after_the_run() -> None:
+    memory, idle = {"order": 110.0, "sms": 100.0, "kafka": 214.0}, {"order": 94.0, "sms": 92.0, "kafka": 200.0}
+    table = report.memory_table(Result("oms", 100, 1.0, 1.0, 1.0, memory=memory, idle=idle))
+    assert table.splitlines()[2] == "| order | 94 | 110 |"
+    assert table.splitlines()[-2:] == ["| the services | 186 | 210 |", "| together | 386 | 424 |"]
