@@ -10,6 +10,7 @@ from oms_email import addresses, answers, connection, domain
 from oms_email.connection import Connection, NotOffered
 from oms_email.domain import Mail
 from oms_email.settings import EmailSettings
+from oms_notifications import failures
 from oms_notifications.notice import InDoubt, Notice, refused, sent
 
 PING_AFTER = 1.0  # seconds within which an unused connection need not be asked whether it still is one
@@ -92,7 +93,7 @@ def _no_connection(error: OSError | ValueError) -> Outcome:
     """Every other mail would meet the same, unless the server only has too many connections."""
     if isinstance(error, smtplib.SMTPConnectError | smtplib.SMTPServerDisconnected):
         return Unavailable(f"smtp: {type(error).__name__}")
-    return Paused(f"smtp: {error if isinstance(error, NotOffered) else type(error).__name__}")
+    return Paused(f"smtp: {error if isinstance(error, NotOffered) else failures.name(error)}")
 
 
 def _outcome(error: OSError, recipient: str, *, in_doubt: bool) -> Outcome:

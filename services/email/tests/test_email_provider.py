@@ -1,11 +1,9 @@
 """The way by SMTP: against the mail catcher, and against servers that refuse, fail and hang up."""
 
 import asyncio
-import shutil
 import socket
 import socketserver
 import ssl
-import subprocess
 import threading
 import time
 import tracemalloc
@@ -19,6 +17,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 from pydantic import SecretStr
+from support import certificates
 from support.chassis import eventually
 from support.notices import RunningMailCatcher, running_mail_catcher
 
@@ -465,23 +464,12 @@ def test_a_mail_that_cannot_be_addressed_is_never_sent() -> None:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("no openssl to make a certificate with")
-    folder = tmp_path_factory.mktemp("tls")
-    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
-    subprocess.run(
-        [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names, *files],
-        check=True,
-        capture_output=True,
-    )
-    return folder
+    return certificates.certificate(tmp_path_factory.mktemp("tls"))
 
 
 def guarded(certificate: Path, password: bytes) -> dict[str, Any]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+    context.load_cert_chain(certificate)
 
     def login(_: Any, __: Any, ___: Any, ____: Any, data: Any) -> AuthResult:
         return AuthResult(success=isinstance(data, LoginPassword) and data.password == password, handled=False)
@@ -493,7 +481,7 @@ def guarded(certificate: Path, password: bytes) -> dict[str, Any]:
 def test_mail_goes_encrypted_and_with_a_login_where_that_is_set(
     certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate / "cert.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     script = Script()
     secrets = {"smtp_starttls": True, "smtp_username": "shop"}
     with scripted(script, **guarded(certificate, b"right")) as port:
@@ -507,19 +495,19 @@ def test_mail_goes_encrypted_and_with_a_login_where_that_is_set(
 
 
 def test_mail_goes_encrypted_from_the_first_byte_where_that_is_set(certificate: Path) -> None:
-    script, ca = Script(), certificate / "cert.pem"
+    script, ca = Script(), certificate
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(ca, certificate / "key.pem")
+    context.load_cert_chain(ca)
     with scripted(script, ssl_context=context) as port:
         with provider(port, smtp_implicit_tls=True, smtp_ca_file=ca) as smtp:
             assert [smtp.send(notice()) for _ in range(2)] == [SENT, SENT]
         with provider(port, smtp_implicit_tls=True) as smtp:
-            assert smtp.send(notice()) == Paused("smtp: SSLCertVerificationError")
+            assert smtp.send(notice()) == Paused("smtp: SSLCertVerificationError: self-signed")
     assert len(script.taken) == 2
 
 
 def test_an_encrypted_mail_that_waits_for_its_answer_does_not_hold_up_the_end(certificate: Path) -> None:
-    script, ca = Script(thinks=60.0), certificate / "cert.pem"
+    script, ca = Script(thinks=60.0), certificate
     demands = {key: value for key, value in guarded(certificate, b"right").items() if key != "auth_required"}
     with scripted(script, **demands) as port, ThreadPoolExecutor(1) as pool:
         with provider(port, smtp_starttls=True, smtp_ca_file=ca) as smtp:
@@ -529,6 +517,14 @@ def test_an_encrypted_mail_that_waits_for_its_answer_does_not_hold_up_the_end(ce
     assert isinstance(outcome, InDoubt)
 
 
+@pytest.mark.parametrize(("wrong", "what"), [({"days": -1}, "expired"), ({"host": "127.0.0.2"}, "of another address")])
+def test_a_certificate_that_is_wrong_is_said_to_be_so(tmp_path: Path, wrong: dict[str, Any], what: str) -> None:
+    file = certificates.certificate(tmp_path, **wrong)
+    settings = {"smtp_starttls": True, "smtp_ca_file": file}
+    with scripted(Script(), **guarded(file, b"right")) as port, provider(port, **settings) as smtp:
+        assert smtp.send(notice()) == Paused(f"smtp: SSLCertVerificationError: {what}")
+
+
 def test_a_certificate_that_nobody_vouches_for_is_not_trusted(certificate: Path) -> None:
     with scripted(Script(), **guarded(certificate, b"right")) as port, provider(port, smtp_starttls=True) as smtp:
-        assert smtp.send(notice()) == Paused("smtp: SSLCertVerificationError")
+        assert smtp.send(notice()) == Paused("smtp: SSLCertVerificationError: self-signed")

@@ -8,6 +8,7 @@ from http.client import HTTPException
 from typing import Any
 
 from oms_chassis.jobs.queue import Outcome, Paused, Retry, Unavailable
+from oms_notifications import failures
 from oms_notifications.notice import Notice, refused, sent
 from oms_sms import domain
 from oms_sms.calls import Answer, Calls, NotReached
@@ -34,7 +35,7 @@ class HttpSmsProvider:
         try:
             answer = self._post(notice)
         except NotReached as error:
-            return Paused(f"sms: {type(error.__cause__).__name__}")
+            return Paused(f"sms: {failures.name(error.__cause__ or error)}")
         except (OSError, HTTPException) as error:
             return Unavailable(f"sms: {type(error).__name__}")
         if 200 <= answer.status < 300 and answer.headers.get_content_type() == "text/html":

@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr, ValidationError
+from support import certificates
 from support.notices import running_mail_catcher
 
 from oms_chassis.jobs.queue import Done, Outcome, Paused, Retry, Unavailable
@@ -294,6 +296,64 @@ def test_a_provider_without_a_certificate_is_not_spoken_to() -> None:
     with scripted() as server, provider(server.url.replace("http:", "https:"), sms_timeout=2.0) as sms:
         assert isinstance(sms.send(notice()), Paused)
     assert server.requests == []
+
+
+@contextmanager
+def encrypted(file: Path) -> Iterator[str]:
+    """The URL of a provider that has a certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    server = Script()
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield server.url.replace("http:", "https:")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "is_trusted", "outcome"),
+    [
+        ({}, True, sent("sms-7")),
+        ({}, False, Paused("sms: SSLCertVerificationError: self-signed")),
+        ({"days": -1}, True, Paused("sms: SSLCertVerificationError: expired")),
+        ({"host": "127.0.0.2"}, True, Paused("sms: SSLCertVerificationError: of another address")),
+    ],
+    ids=["right", "self-signed", "expired", "of another address"],
+)
+def test_a_certificate_that_is_wrong_is_the_provider_s_fault_and_said_to_be_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, Any], is_trusted: bool, outcome: Outcome
+) -> None:
+    file = certificates.certificate(tmp_path, **wrong)
+    if is_trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    with encrypted(file) as url, provider(url) as sms:
+        assert sms.send(notice()) == outcome
+
+
+@pytest.mark.parametrize("says", [None, b"", b"220 mail.example ESMTP\r\n", b"\x16\x03\x03\x40\x00"])
+def test_a_handshake_that_comes_to_nothing_has_an_end_and_is_no_fault_of_the_text(says: bytes | None) -> None:
+    """The server is silent; it hangs up; it speaks another protocol; it begins, and says no more."""
+
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            if says:
+                connection.sendall(says)
+            while says != b"" and connection.recv(65_536):
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        serving = pool.submit(serve, listener)
+        with provider(f"https://127.0.0.1:{listener.getsockname()[1]}/sms", sms_timeout=1.0) as sms:
+            began = time.monotonic()
+            assert isinstance(sms.send(notice()), Paused)
+            assert time.monotonic() - began < 4.0
+        serving.result(10)
 
 
 ADDRESSES = ["", "ftp://example.com", "example.com/sms", "http:///sms", "http://example.com/a b", "http://a.lk/ä"]

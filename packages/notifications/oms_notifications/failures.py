@@ -1,0 +1,25 @@
+"""What kept a provider from being reached, in words that hold nothing of what was sent or said."""
+
+import ssl
+
+# By OpenSSL's codes (x509_vfy.h): its own texts may quote names of the certificate.
+_CERTIFICATES = {
+    9: "not valid yet",
+    10: "expired",
+    18: "self-signed",
+    19: "of an unknown authority",
+    20: "of an unknown authority",
+    21: "of an unknown authority",
+    23: "revoked",
+    62: "of another host",
+    64: "of another address",
+}
+
+
+def name(error: BaseException) -> str:
+    """The class of an error, and what is wrong with a certificate that is not trusted: an operator has to know."""
+    kind = type(error).__name__
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        return kind
+    wrong = _CERTIFICATES.get(error.verify_code, f"code {error.verify_code}")
+    return f"{kind}: {wrong}"
