@@ -1,9 +1,10 @@
 """Spans as a collector receives them, by OpenTelemetry's own exporter."""
 
+import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -20,9 +21,10 @@ from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Outcome, Retry, 
 from oms_chassis.jobs.worker import Worker
 from oms_chassis.messaging.consumer import Consumer, Subscription
 from oms_chassis.messaging.streams import Outgoing
-from oms_chassis.telemetry import spans, tracing
+from oms_chassis.telemetry import otlp, spans, tracing
 from oms_chassis.telemetry.metrics import Metrics
 from oms_chassis.telemetry.otlp import LAST, Exporter
+from oms_chassis.telemetry.spans import Span
 from oms_contracts.envelope import Event
 from oms_contracts.events import ItemUpdated
 from oms_contracts.topics import ITEM_UPDATED
@@ -195,7 +197,71 @@ def test_a_collector_that_is_away_holds_nothing_up_and_is_counted(metrics: Metri
         began = time.monotonic()
         exporter.close()
         assert time.monotonic() - began < LAST + 5
-    eventually(lambda: metrics.registry.get_sample_value("oms_spans_total", {"outcome": "failed"}) == 50)
+    assert sum(became(metrics).values()) == 50
+    assert became(metrics)["sent"] == 0
+
+
+def became(metrics: Metrics) -> dict[str, float]:
+    """How many spans were sent, and how many were not."""
+    outcomes = ("sent", "failed", "dropped")
+    return {one: metrics.registry.get_sample_value("oms_spans_total", {"outcome": one}) or 0.0 for one in outcomes}
+
+
+class Adversary(socketserver.BaseRequestHandler):
+    """What answers a batch of spans in the worst of ways."""
+
+    def handle(self) -> None:
+        self.request.recv(65_536)
+        with suppress(OSError):
+            self.request.sendall(self.server.says)  # type: ignore[attr-defined]
+            while self.server.goes_on and not self.server.ended.wait(self.server.pause):  # type: ignore[attr-defined]
+                self.request.sendall(self.server.goes_on)  # type: ignore[attr-defined]
+
+
+@contextmanager
+def adversary(says: bytes, goes_on: bytes = b"", pause: float = 0.0) -> Iterator[str]:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Adversary) as server:
+        server.daemon_threads = True
+        server.says, server.goes_on, server.pause = says, goes_on, pause  # type: ignore[attr-defined]
+        server.ended = threading.Event()  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.ended.set()  # type: ignore[attr-defined]
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("says", "goes_on", "pause", "outcome"),
+    [
+        (b"HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n", b"", 0.0, "failed"),
+        (b"HTTP/1.1 503 no\r\nRetry-After: 3600\r\nContent-Length: 0\r\n\r\n", b"", 0.0, "failed"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n", b"x" * 1_000_000, 0.0, "sent"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n", b"x", 0.2, "sent"),
+    ],
+    ids=["a login", "not for an hour", "an answer without end", "an answer that drips"],
+)
+def test_whatever_a_collector_answers_takes_a_bounded_time_and_is_counted(
+    metrics: Metrics, monkeypatch: pytest.MonkeyPatch, says: bytes, goes_on: bytes, pause: float, outcome: str
+) -> None:
+    monkeypatch.setattr(otlp, "TIMEOUT", 1.0)
+    with adversary(says, goes_on, pause) as url, exporting(url, metrics):
+        client(metrics).get("/thing/1")
+        eventually(lambda: became(metrics)[outcome] == 1, within=10)
+
+
+def test_spans_beyond_those_that_may_wait_are_dropped_and_counted(
+    metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(otlp, "WAITING", 600)
+    with adversary(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n", 0.2) as url, exporting(url, metrics) as exporter:
+        for number in range(1000):
+            exporter.export(Span(f"step {number}", "internal", tracing.start(), None, 1, 2))
+        assert became(metrics)["dropped"] == 400
+    assert sum(became(metrics).values()) == 1000
 
 
 def test_spans_that_were_sent_are_counted(metrics: Metrics, collector: Collector) -> None:

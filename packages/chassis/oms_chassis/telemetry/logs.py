@@ -12,6 +12,7 @@ from oms_chassis.telemetry import redaction, tracing
 _LIBRARIES = {
     "kafka": logging.CRITICAL,
     "alembic": logging.WARNING,
+    "opentelemetry": logging.CRITICAL,  # its errors quote what a collector says
     "uvicorn": logging.WARNING,
 }
 

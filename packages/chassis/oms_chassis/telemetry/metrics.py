@@ -32,11 +32,11 @@ class Metrics:
         )
         self.spans = Counter(
             "oms_spans_total",
-            "Spans by what became of them: sent to the collector, or failed",
+            "Spans by what became of them: sent to the collector, failed, or dropped: too many waited, or the end came",
             ["outcome"],
             registry=registry,
         )
-        for outcome in ("sent", "failed"):
+        for outcome in ("sent", "failed", "dropped"):
             self.spans.labels(outcome)
         self.http_refusals = Counter(
             "oms_http_refusals_total", "Requests refused for who sent them, by problem", ["problem"], registry=registry

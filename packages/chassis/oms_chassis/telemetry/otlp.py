@@ -5,8 +5,11 @@ What `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_RESOURCE_ATTRIBUTES` and their kin say 
 """
 
 import threading
+import time
 from collections.abc import Sequence
+from typing import Any
 
+import requests
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -19,12 +22,17 @@ from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, S
 from prometheus_client import Counter
 
 from oms_chassis.telemetry import tracing
+from oms_chassis.telemetry.logs import logger
 from oms_chassis.telemetry.spans import Kind, Span
+
+log = logger(__name__)
 
 PATH = "/v1/traces"
 TIMEOUT = 5.0  # seconds for a batch, its repetitions included
 LAST = 1.0  # seconds for what is queued when the process ends
 DELAY = 1000.0  # milliseconds that a span may wait for others
+WAITING = 2048  # spans at most that are queued or under way
+ANSWER_LIMIT = 65_536  # bytes of an answer that are read; a connection with more to come is given up
 _KINDS: dict[Kind, SpanKind] = {
     "server": SpanKind.SERVER,
     "consumer": SpanKind.CONSUMER,
@@ -45,11 +53,15 @@ class Exporter:
             id_generator=self._ids,
         )
         self._exporter = _Counted(endpoint, exported)
-        self._provider.add_span_processor(BatchSpanProcessor(self._exporter, schedule_delay_millis=DELAY))
+        self._provider.add_span_processor(
+            BatchSpanProcessor(self._exporter, max_queue_size=WAITING, schedule_delay_millis=DELAY)
+        )
         self._tracer = self._provider.get_tracer("oms")
 
     def export(self, span: Span) -> None:
-        """Queue a span."""
+        """Queue a span; drop it if too many wait."""
+        if not self._exporter.has_room():
+            return
         self._ids.give(span.step)
         parent = trace.set_span_in_context(NonRecordingSpan(_context(span.parent))) if span.parent else None
         recorded = self._tracer.start_span(
@@ -71,6 +83,7 @@ class Exporter:
         closing.join(LAST)
         if closing.is_alive():
             self._exporter.shutdown()
+        self._exporter.end()
 
 
 class _GivenIds(IdGenerator):
@@ -91,18 +104,63 @@ class _GivenIds(IdGenerator):
         return span_id
 
 
+class _Session(requests.Session):
+    """Reads no more of an answer than a collector has to say, and for no longer than a batch may take."""
+
+    def send(self, request: requests.PreparedRequest, **how: Any) -> requests.Response:
+        until = time.monotonic() + TIMEOUT
+        response = super().send(request, **{**how, "stream": True})
+        response._content = _beginning(response, until)  # noqa: SLF001 - requests has no bound for what it reads
+        response.close()
+        if 300 <= response.status_code < 400:  # a login, or another address: nobody took the spans
+            raise requests.TooManyRedirects(response=response)
+        return response
+
+
+def _beginning(response: requests.Response, until: float) -> bytes:
+    found = b""
+    while len(found) < ANSWER_LIMIT and time.monotonic() < until and (more := response.raw.read1(ANSWER_LIMIT)):
+        found += more
+    return found
+
+
 class _Counted(SpanExporter):
-    """OTLP's exporter; every span is counted by what became of it."""
+    """OTLP's exporter; every span is counted by what became of it, and a collector that takes none is said once."""
 
     def __init__(self, endpoint: str, exported: Counter) -> None:
         url = endpoint if endpoint.rstrip("/").endswith(PATH) else endpoint.rstrip("/") + PATH
-        self._exporter = OTLPSpanExporter(url, timeout=TIMEOUT, compression=Compression.Gzip)
-        self._sent, self._failed = exported.labels("sent"), exported.labels("failed")
+        self._exporter = OTLPSpanExporter(url, timeout=TIMEOUT, compression=Compression.Gzip, session=_Session())
+        self._sent, self._failed, self._dropped = map(exported.labels, ("sent", "failed", "dropped"))
+        self._lock = threading.Lock()
+        self._waiting, self._is_over, self._is_away = 0, False, False
+
+    def has_room(self) -> bool:
+        """Whether one more span may wait, which is counted as waiting then, or else as dropped."""
+        with self._lock:
+            is_room = self._waiting < WAITING and not self._is_over
+            self._waiting += is_room
+        if not is_room:
+            self._dropped.inc()
+        return is_room
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         result = self._exporter.export(spans)
-        (self._sent if result is SpanExportResult.SUCCESS else self._failed).inc(len(spans))
+        with self._lock:
+            if self._is_over:
+                return result  # they count as dropped
+            self._waiting -= len(spans)
+        is_sent = result is SpanExportResult.SUCCESS
+        (self._sent if is_sent else self._failed).inc(len(spans))
+        if is_sent is self._is_away:
+            self._is_away = not is_sent
+            (log.info if is_sent else log.warning)("spans_are_sent" if is_sent else "spans_are_not_sent")
         return result
+
+    def end(self) -> None:
+        """What is neither sent nor failed by now is dropped."""
+        with self._lock:
+            left, self._waiting, self._is_over = self._waiting, 0, True
+        self._dropped.inc(left)
 
     def shutdown(self) -> None:
         self._exporter.shutdown()  # type: ignore[no-untyped-call]
