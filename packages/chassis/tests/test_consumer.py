@@ -218,6 +218,9 @@ def test_a_broker_that_falls_silent_is_said_once_and_its_lag_is_unknown(
     with running(consumer(database, stream, metrics)):
         eventually(lambda: values(metrics, "oms_consumer_running") == [1.0] and lag() is not None)
         stream.silent_for = module.SILENT + 1
+        eventually(lambda: values(metrics, "oms_consumer_running") == [0.0] and lag() is None)
+        assert not stream.is_closed  # it stays the member that it is
+        stream.silent_for = module.LOST + 1
         eventually(lambda: stream.is_closed)
         stream.is_closed = False
         eventually(lambda: stream.is_closed)  # it connects again and again
@@ -225,7 +228,7 @@ def test_a_broker_that_falls_silent_is_said_once_and_its_lag_is_unknown(
         assert lag() is None
         (last,) = values(metrics, "oms_consumer_last_poll_timestamp_seconds")
         assert last is not None
-        assert began - 1 <= last <= time.time()
+        assert began - 1 <= last + module.LOST + 1 <= time.time()
         stream.silent_for = 0.0
         eventually(lambda: values(metrics, "oms_consumer_running") == [1.0])
     assert sum("consumer_without_broker" in line for line in logged()) == 1

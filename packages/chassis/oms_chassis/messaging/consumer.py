@@ -2,7 +2,7 @@
 
 While the database is away the records are read again. While no event can be applied at all (`faults`), the consumer
 pauses and makes no dead letters, so that everything is applied once the cause is repaired. A broker that is silent
-counts as away: the consumer says so and connects again.
+counts as away: the consumer says so, and in the end connects again.
 """
 
 import time
@@ -28,6 +28,9 @@ log = logger(__name__)
 
 POLL = 0.5  # seconds: kafka-python cannot be woken, so this bounds how long a stop may take
 SILENT = 10.0  # seconds without an answer from any broker after which it counts as away: as a group waits for a member
+# Seconds of that after which the consumer starts over. Until then its client makes its connections again, and it stays
+# the member that it was; one that starts over has to wait until the group has given up who it was.
+LOST = 30.0
 RECONNECT = (0.5, 1.0, 2.0, 4.0)  # seconds before each further attempt to connect; the last one stays
 PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)  # seconds before each further attempt at a systemic fault; the same
 OBSERVE = 2.0  # seconds between measurements of the lag
@@ -53,6 +56,7 @@ class Consumer:
         self._stopping, self._pace = self._processor.stopping, Pace()
         self._observed = 0.0
         self._failures = 0  # of connecting, since a broker last answered
+        self._is_away = False  # the broker, as far as it was said
         self._pauses = 0  # in a row
         self._damaged: Mapping[Partition, Damage] = {}
         self._current_since = self._looked_at = float("-inf")
@@ -85,11 +89,15 @@ class Consumer:
         self._current_since = time.monotonic()
 
     def _wait_for_broker(self, error: StreamUnavailable) -> None:
-        if not self._failures:
-            log.warning("consumer_without_broker", error=str(error))
+        self._say_away(error)
         pause = RECONNECT[min(self._failures, len(RECONNECT) - 1)]
         self._failures += 1
         self._stopping.wait(pause)
+
+    def _say_away(self, error: StreamUnavailable) -> None:
+        if not self._is_away:
+            log.warning("consumer_without_broker", error=str(error))
+        self._is_away = True
 
     def _consume(self) -> None:
         source = self._connect()
@@ -146,10 +154,11 @@ class Consumer:
 
     def _observe(self, source: Source) -> None:
         silence = source.silence()
-        if silence > SILENT:
-            raise StreamUnavailable("no broker answers")
-        self._looked_at = time.monotonic() - silence
         self._metrics.last_poll.set(time.time() - silence)
+        if silence > SILENT:
+            self._bear(silence)
+            return
+        self._looked_at = time.monotonic() - silence
         self._assigned(source.is_assigned())
         self._report_damage(source.damaged())
         if time.monotonic() - self._observed < OBSERVE:
@@ -161,6 +170,14 @@ class Consumer:
             self._metrics.lag.labels(topic, str(partition)).set(lag)
         if sum(lags.values()) >= BATCH:
             self._fall_behind()
+
+    def _bear(self, silence: float) -> None:
+        error = StreamUnavailable("no broker answers")
+        self._say_away(error)
+        self._assigned(yes=False)
+        self._metrics.lag.clear()
+        if silence > LOST:
+            raise error
 
     def _report_damage(self, damaged: Mapping[Partition, Damage]) -> None:
         self._metrics.damaged.set(len(damaged))
@@ -176,9 +193,9 @@ class Consumer:
         self._metrics.consumer_running.set(yes)
         if not yes:
             self._fall_behind()
-        if yes and self._failures:
+        if yes and self._is_away:
             log.info("consumer_with_broker")
-            self._failures = 0
+            self._is_away, self._failures = False, 0
 
 
 def _settle(source: Source, turn: Turn) -> None:
