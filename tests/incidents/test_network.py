@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -116,6 +117,14 @@ def is_closed(connection: socket.socket) -> bool:
         return connection.recv(1) == b""
     except ConnectionError:
         return True
+
+
+def test_connections_that_end_at_the_same_moment_can_be_cut(echo: Proxy) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(20):
+            list(pool.map(socket.socket.close, [connect(echo) for _ in range(8)]))
+            echo.cut()
+    assert seconds(connect(echo), b"still there") < 20.0
 
 
 def test_the_proxies_process_ends_with_a_program_that_is_killed() -> None:
