@@ -128,7 +128,7 @@ def test_a_name_that_is_given_twice_is_refused(service: Any, there: bytes, inste
     assert service.rows("orders") == 0
 
 
-@pytest.mark.parametrize("value", [b"NaN", b"Infinity", b"-1", b"2.0", b"2e0", b"1" + b"0" * 400, b'"2"', b"true"])
+@pytest.mark.parametrize("value", [b"NaN", b"Infinity", b"-1", b"2.5", b"25e-1", b"1" + b"0" * 400, b'"2"', b"true"])
 def test_a_quantity_that_is_no_whole_number_is_refused(service: Any, value: bytes) -> None:
     response = post(service, BODY.replace(b'"quantity": 2', b'"quantity": ' + value))
     assert response.status_code == 422
