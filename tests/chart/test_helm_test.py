@@ -4,13 +4,13 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.serving import serving
 
 from oms_servers.ports import free_port
 
@@ -57,10 +57,8 @@ class _Answers(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def orders() -> Iterator[Orders]:
-    with Orders() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving(Orders()) as server:
         yield server
-        server.shutdown()
 
 
 def environment(rendered: Any, port: int) -> dict[str, str]:
@@ -95,11 +93,9 @@ def test_it_waits_until_a_policy_lets_it_out(render: Any) -> None:
     with subprocess.Popen([sys.executable, SCRIPT], env=env, stdout=subprocess.PIPE, text=True) as script:
         assert script.stdout is not None
         assert "cannot be reached yet" in script.stdout.readline()
-        with Orders(port=port) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
+        with serving(Orders(port=port)) as server:
             assert script.wait(60) == 0
-            server.shutdown()
-            assert len(server.placed) == 1
+        assert len(server.placed) == 1
 
 
 def test_it_fails_with_a_sentence_where_nobody_answers(render: Any) -> None:

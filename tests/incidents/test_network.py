@@ -5,7 +5,6 @@ import socket
 import socketserver
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,9 @@ import pytest
 from support.chassis import eventually
 from support.network import Proxy, proxy
 from support.proxies import proxies
+from support.serving import serving
+
+from oms_servers.ports import answers
 
 
 class Echo(socketserver.BaseRequestHandler):
@@ -34,16 +36,10 @@ def elsewhere(url: str) -> Iterator[Proxy]:
 def echo(request: pytest.FixtureRequest) -> Iterator[Proxy]:
     """A proxy in front of a server that repeats what it is sent."""
     in_front: Callable[[str], AbstractContextManager[Proxy]] = request.param
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Echo) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            with in_front(f"tcp://127.0.0.1:{server.server_address[1]}") as one:
-                yield one
-        finally:
-            server.shutdown()
-            thread.join()
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Echo)
+    server.daemon_threads = True
+    with serving(server), in_front(f"tcp://127.0.0.1:{server.server_address[1]}") as one:
+        yield one
 
 
 def connect(to: Proxy) -> socket.socket:
@@ -131,6 +127,9 @@ def test_the_proxies_process_ends_with_a_program_that_is_killed() -> None:
     program = """
 import sys
 from support.proxies import proxies
+from support.serving import serving
+
+from oms_servers.ports import answers
 with proxies() as proxy_of:
     print(proxy_of("tcp://127.0.0.1:1").port, flush=True)
     sys.stdin.read()
@@ -143,9 +142,4 @@ with proxies() as proxy_of:
         assert running.stdout is not None
         port = int(running.stdout.readline())
         running.kill()
-    assert eventually(lambda: not listens(port))
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as connection:
-        return connection.connect_ex(("127.0.0.1", port)) == 0
+    assert eventually(lambda: not answers(port))

@@ -7,8 +7,7 @@ from uuid import uuid4
 
 import pytest
 from support.chassis import eventually
-from support.loops import LoopThread
-from support.network import Proxy
+from support.network import Proxy, proxy
 
 from oms_chassis.messaging.kafka import KafkaSink, KafkaSource, create_topics
 from oms_chassis.messaging.kafka import sink as module
@@ -26,18 +25,13 @@ NOTICED = 8.0  # seconds until what was said into the void has been said again: 
 @pytest.fixture(scope="module")
 def network(servers_folder: Path) -> Iterator[Proxy]:
     """A proxy in front of a broker of its own."""
-    loop, listener = LoopThread("proxy"), free_port()
-    loop.start()
-    network = Proxy(loop, "127.0.0.1", listener)
-    network.start()
-    server = KafkaServer(servers_folder / "behind-a-proxy", free_port(), behind=(listener, network.port))
-    try:
-        with server:
-            server.await_ready()
-            yield network
-    finally:
-        network.stop()
-        loop.stop()
+    folder, listener = servers_folder / "behind-a-proxy", free_port()
+    with (
+        proxy(f"tcp://127.0.0.1:{listener}") as network,
+        KafkaServer(folder, free_port(), behind=(listener, network.port)) as server,
+    ):
+        server.await_ready()
+        yield network
 
 
 @pytest.fixture
@@ -81,6 +75,13 @@ def read(reader: KafkaSource, key: bytes) -> Record:
     return found[-1]
 
 
+def send(settings: Settings, key: bytes, value: bytes = b"{}") -> None:
+    """Send a record by connections of its own."""
+    sink = KafkaSink(settings)
+    sink.send([Outgoing(TOPIC, key, value)])
+    sink.close()
+
+
 def member(reader: KafkaSource) -> tuple[str, int]:
     generation = reader._consumer._coordinator._generation
     return generation.member_id, generation.generation_id
@@ -92,9 +93,7 @@ def test_a_reader_whose_connections_lead_nowhere_reads_on_by_others_and_stays_th
     before = member(reader)
     network.blackhole()
     lost = time.monotonic()
-    other = KafkaSink(settings)
-    other.send([Outgoing(TOPIC, b"meanwhile", b"{}")])
-    other.close()
+    send(settings, b"meanwhile")
     read(reader, b"meanwhile")
     assert time.monotonic() - lost < NOTICED
     eventually(lambda: (reader.poll(0.2), reader.silence() < 1.0)[1])
@@ -109,9 +108,7 @@ def test_a_reader_finds_back_soon_when_new_connections_led_nowhere_for_a_while_t
     eventually(lambda: (reader.poll(0.2), reader.silence() > 7.0)[1])
     network.heal()
     healed = time.monotonic()
-    sink = KafkaSink(settings)
-    sink.send([Outgoing(TOPIC, b"afterwards", b"{}")])
-    sink.close()
+    send(settings, b"afterwards")
     read(reader, b"afterwards")
     assert time.monotonic() - healed < NOTICED, f"and {time.monotonic() - lost} s in all"
 
@@ -150,7 +147,7 @@ def is_sent(sink: KafkaSink, record: Outgoing) -> bool:
 
 def test_what_takes_long_to_arrive_is_waited_for(network: Proxy, settings: Settings, reader: KafkaSource) -> None:
     before = member(reader)
-    KafkaSink(settings).send([Outgoing(TOPIC, b"large", b"x" * (RECORD_LIMIT // 2))])
+    send(settings, b"large", b"x" * (RECORD_LIMIT // 2))
     network.throttle(RECORD_LIMIT / 2 / (1.5 * ANSWER))
     read(reader, b"large")
     network.heal()

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends
 from starlette.testclient import TestClient
 from support.chassis import MemoryStream, eventually
 from support.collector import Collector, collecting
+from support.serving import serving
 
 from oms_chassis.db import Database, Transaction
 from oms_chassis.http import app
@@ -220,18 +221,14 @@ class Adversary(socketserver.BaseRequestHandler):
 
 @contextmanager
 def adversary(says: bytes, goes_on: bytes = b"", pause: float = 0.0) -> Iterator[str]:
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Adversary) as server:
-        server.daemon_threads = True
-        server.says, server.goes_on, server.pause = says, goes_on, pause  # type: ignore[attr-defined]
-        server.ended = threading.Event()  # type: ignore[attr-defined]
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
+    server: Any = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Adversary)
+    server.daemon_threads, server.ended = True, threading.Event()
+    server.says, server.goes_on, server.pause = says, goes_on, pause
+    with serving(server):
         try:
             yield f"http://127.0.0.1:{server.server_address[1]}"
         finally:
-            server.ended.set()  # type: ignore[attr-defined]
-            server.shutdown()
-            thread.join()
+            server.ended.set()
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,12 @@
 """How `oms` asks over HTTP, next to a small server that answers as the services do."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from support.serving import serving
 
 from oms_cli.admin import Acting, Admin
 from oms_cli.answers import NotOms, Refused
@@ -37,10 +37,8 @@ class _Inventory(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def address() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Inventory) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), _Inventory)) as server:
         yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
 
 
 def test_the_books_of_all_items_are_checked_also_after_a_stretch_without_a_difference(address: str) -> None:
@@ -83,10 +81,8 @@ class _Program(ThreadingHTTPServer):
 
 @pytest.fixture
 def other() -> Iterator[_Program]:
-    with _Program() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving(_Program()) as server:
         yield server
-        server.shutdown()
 
 
 @pytest.mark.parametrize("status", [200, 302])

@@ -4,13 +4,13 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.serving import serving
 
 from oms_contracts.topics import SERVICES
 
@@ -85,10 +85,8 @@ class _Release(ThreadingHTTPServer):
 
 @pytest.fixture
 def release() -> Iterator[_Release]:
-    with _Release() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving(_Release()) as server:
         yield server
-        server.shutdown()
 
 
 def oms(command: str, url: str, home: Path) -> subprocess.CompletedProcess[str]:

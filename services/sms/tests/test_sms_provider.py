@@ -18,6 +18,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 from support import certificates
 from support.notices import running_mail_catcher
+from support.serving import serving
 
 from oms_chassis.jobs.queue import Done, Outcome, Paused, Retry, Unavailable
 from oms_notifications.notice import Notice, refused, sent
@@ -305,14 +306,8 @@ def encrypted(file: Path) -> Iterator[str]:
     context.load_cert_chain(file)
     server = Script()
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
+    with serving(server):
         yield server.url.replace("http:", "https:")
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.mark.parametrize(
