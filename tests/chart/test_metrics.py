@@ -177,7 +177,7 @@ def test_every_counter_is_there_from_the_start_for_all_that_is_known_beforehand(
         "oms_relay_events": {(topic,) for topic in emitted},
         "oms_outbox_quarantined": {(topic,) for topic in emitted},
         "oms_job_calls": {(outcome, queue) for outcome in ("done", "paused", "retry", "waiting") for queue in queues},
-        "oms_spans": {("sent",), ("failed",)},
+        "oms_spans": {("sent",), ("failed",), ("dropped",)},
         "oms_job_settle_failures": {(queue,) for queue in queues},
         "oms_http_refusals": set(),  # those of the gate, which is there once requests are served
     }
