@@ -9,10 +9,13 @@ from random import getrandbits
 from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-Moment = Annotated[AwareDatetime, Field(strict=True)]  # strict, because a bare number would pass for a time
+from oms_contracts.scalars import showable
+
+# Strict, because a bare number would pass for a time.
+Moment = Annotated[AwareDatetime, Field(strict=True), AfterValidator(showable)]
 
 
 class Message(BaseModel):

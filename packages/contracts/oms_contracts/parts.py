@@ -5,13 +5,14 @@ from typing import Annotated
 from pydantic import Field, StrictInt
 
 from oms_contracts.envelope import Message
+from oms_contracts.scalars import WHOLE
 
 Identifier = Annotated[str, Field(min_length=1, max_length=64)]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code")]
-Minor = Annotated[StrictInt, Field(ge=0, description="An amount in minor units (cents) of the currency")]
-Positive = Annotated[StrictInt, Field(ge=1, description="An amount in minor units (cents) of the currency")]
-Count = Annotated[StrictInt, Field(ge=1)]
+Minor = Annotated[StrictInt, Field(ge=0, description="An amount in minor units (cents) of the currency"), WHOLE]
+Positive = Annotated[StrictInt, Field(ge=1, description="An amount in minor units (cents) of the currency"), WHOLE]
+Count = Annotated[StrictInt, Field(ge=1), WHOLE]
 
 
 class Customer(Message):
@@ -46,7 +47,7 @@ class Shortage(Message):
 
     item_id: Identifier
     requested: Count
-    available: Annotated[StrictInt, Field(ge=0)]
+    available: Annotated[StrictInt, Field(ge=0), WHOLE]
 
 
 class RefundedLine(Message):

@@ -1,7 +1,7 @@
 """What readers take and refuse, and that whatever a producer can make is what the committed schema says."""
 
 import json
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ about: dict[str, Any] = {
 }
 refund: dict[str, Any] = {"order_id": ids, "refund_id": ids, "amount": counts, "currency": currencies}
 refunded = made(parts.RefundedLine, item_id=ids, name=words, quantity=counts)
-moments = st.datetimes(timezones=st.just(UTC))
+moments = st.datetimes(datetime(2, 1, 1), datetime(9998, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001 - as it asks
 STRATEGIES: dict[Topic, st.SearchStrategy[Message]] = {
     topics.ORDER_CREATED: made(events.OrderCreated, **about, payment=cards, placed_at=moments),
     topics.PAYMENT_COMPLETED: made(events.PaymentCompleted, **about, payment_id=words),
@@ -189,6 +189,22 @@ def test_a_wrong_type_is_refused_in_every_field(topic: Topic) -> None:
             with pytest.raises(ValidationError):
                 decode(topic, value)
             assert not VALIDATORS[topic.name].is_valid(value)
+
+
+@pytest.mark.parametrize(("written", "meant"), [("2.0", 2), ("2e0", 2), ("20E-1", 2)])
+def test_a_quantity_without_a_fraction_is_whole_however_it_is_written(written: str, meant: int) -> None:
+    wire = json.dumps(example(topics.ORDER_CREATED)).replace('"quantity": 2', f'"quantity": {written}')
+    VALIDATORS["orderCreatedEvent"].validate(json.loads(wire))
+    assert topics.ORDER_CREATED.decode(wire).data.lines[0].quantity == meant
+
+
+@pytest.mark.parametrize("time", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
+@pytest.mark.parametrize("place", ["time", "placedAt"])
+def test_a_time_that_some_zone_does_not_have_is_refused(time: str, place: str) -> None:
+    value = example(topics.ORDER_CREATED)
+    (value if place == "time" else value["data"])[place] = time
+    with pytest.raises(ValidationError):
+        decode(topics.ORDER_CREATED, value)
 
 
 @pytest.mark.parametrize("wrong", [2.5, "2", True, 0, -1])

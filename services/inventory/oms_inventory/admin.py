@@ -11,7 +11,8 @@ from pydantic import Field
 from oms_chassis.admin.acts import Act
 from oms_chassis.admin.paging import PREFIX
 from oms_chassis.admin.service import Administered
-from oms_chassis.http.bodies import PRINTABLE, WHOLE, Body, View
+from oms_chassis.http.bodies import PRINTABLE, Body, View
+from oms_contracts.scalars import WHOLE
 from oms_inventory import stock
 
 router = APIRouter(prefix=PREFIX)

@@ -8,7 +8,8 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import Row
 
 from oms_chassis.http import cardnumbers
-from oms_chassis.http.bodies import PRINTABLE, WHOLE, Body, View, visible
+from oms_chassis.http.bodies import PRINTABLE, Body, View, visible
+from oms_contracts.scalars import WHOLE
 
 IdText = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 NewId = Annotated[IdText, AfterValidator(cardnumbers.without_in_id)]  # those that are there are found whatever they are

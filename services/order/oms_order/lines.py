@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from oms_chassis.http.bodies import PRINTABLE, WHOLE, Body
+from oms_chassis.http.bodies import PRINTABLE, Body
+from oms_contracts.scalars import WHOLE
 
 MAX_LINES = 100
 MAX_QUANTITY = 10_000

@@ -6,9 +6,10 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from oms_chassis.http.bodies import WHOLE, Body, Remark, View
+from oms_chassis.http.bodies import Body, Remark, View
 from oms_chassis.http.problems import InvalidRequest
 from oms_chassis.laterreleases import extensible
+from oms_contracts.scalars import WHOLE
 from oms_order.lines import MAX_LINES, MAX_TOTAL, ItemBody
 from oms_order.refunds import RefundStatus
 

@@ -1,13 +1,12 @@
 """The bases of what goes in and out by HTTP. Names are camelCase.
 
-Requests are strict: no value is converted, no unknown field is ignored, and no error repeats what was sent. JSON has
-one kind of number, so that 2.0 and 2e0 are the integer 2, as JSON Schema has it.
+Requests are strict: no value is converted, no unknown field is ignored, and no error repeats what was sent.
 """
 
 import unicodedata
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Row
@@ -33,12 +32,6 @@ def is_visible(text: str) -> bool:
     return any(unicodedata.category(one)[0] in _SEEN and one not in _FILLERS for one in text)
 
 
-def _whole(value: object) -> object:
-    """A number without a fraction as an integer; whatever else it is stays, for its type to refuse."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-WHOLE = BeforeValidator(_whole)  # of an int, behind its Field: the document loses bounds that come later
 Visible = Annotated[str, AfterValidator(visible)]
 # What people have to say about something that they ask for. It is kept.
 Remark = Annotated[

@@ -1,11 +1,12 @@
 """Times that somebody sends, in an address or in a body."""
 
 import re
-from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
+
+from oms_contracts.scalars import showable
 
 _PLUS_LOST = re.compile(r"T\S+ \d\d(:?\d\d)?$")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
@@ -19,16 +20,6 @@ def as_written(value: object) -> object:
     if isinstance(value, str) and _PLUS_LOST.search(value):
         raise PydanticCustomError("bad-time", "must have the + of its offset encoded as %2B")
     return value
-
-
-def showable(moment: datetime) -> datetime:
-    """The time, unless it has a year that there is not in every time zone: such a one cannot be read back."""
-    try:
-        if 1 < moment.astimezone(UTC).year < 9999:
-            return moment
-    except OverflowError:
-        pass
-    raise PydanticCustomError("bad-time", "must be in a year from 2 to 9998")
 
 
 Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(as_written), AfterValidator(showable)]
