@@ -1,6 +1,7 @@
 """Reading the evidence: from the services' databases, the gateway's books, mail catcher, and dead-letter topics."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, LiteralString
 
@@ -105,36 +106,37 @@ class Sources:
 def read(sources: Sources, expected: Expected) -> Evidence:
     """The evidence of this moment. The stores are read one after the other: let the system come to rest first."""
     books = sources.ledger or sources.databases["payment"]
-    return Evidence(
-        orders={order.id: order for order in _orders(sources.databases["order"])},
-        charges=[
-            Charge(order_id, charge.amount, charge.approved, charge.id)
-            for order_id, charges in ledger.charges_by_order(books).items()
-            for charge in charges
-        ],
-        refunds=list(_refunds(books)),
-        payments=[Payment(*row) for row in _rows(sources.databases["payment"], _PAYMENTS)],
-        requested=[Requested(*row) for row in _rows(sources.databases["order"], _REQUESTED)],
-        promised=expected.refunds,
-        settled=[Settled(*row) for row in _rows(sources.databases["payment"], _SETTLED)],
-        given=ledger.requested_refunds(books),
-        noted={(order_id, reference) for order_id, reference in _rows(sources.databases["payment"], _NOTED)},
-        returned=[Returned(*row) for row in _rows(sources.databases["inventory"], _RETURNED)],
-        items=[Item(*row) for row in _rows(sources.databases["inventory"], _ITEMS)],
-        allocations=[Allocation(*row) for row in _rows(sources.databases["inventory"], _ALLOCATIONS)],
-        notices=None if sources.mailcatcher is None else _notices(sources.mailcatcher),
-        keys=[(key, order_id) for key, order_id in _rows(sources.databases["order"], _KEYS)],
-        answers=expected.answers,
-        unanswered=expected.unanswered,
-        copies=None if sources.mailcatcher is None else count_copies(sources.mailcatcher),
-        allowed_copies=expected.copies,
-        repeats=count_repeats(sources.kafka) if expected.sent_once and sources.kafka is not None else 0,
-        outboxes={name: count(url, "SELECT count(*) FROM outbox") for name, url in sources.databases.items()},
-        jobs={name: count(url, "SELECT count(*) FROM job") for name, url in sources.databases.items()},
-        dead_letters=None if sources.kafka is None else count_dead_letters(sources.kafka),
-        expected_dead_letters=expected.dead_letters,
-        redriven=[Redriven(name, *row) for name, url in sources.databases.items() for row in _rows(url, _REDRIVEN)],
-    )
+    with _connected() as rows:
+        return Evidence(
+            orders={order.id: order for order in _orders(rows(sources.databases["order"], _ORDERS))},
+            charges=[
+                Charge(order_id, charge.amount, charge.approved, charge.id)
+                for order_id, charges in ledger.charges_by_order(books).items()
+                for charge in charges
+            ],
+            refunds=list(_refunds(books)),
+            payments=[Payment(*row) for row in rows(sources.databases["payment"], _PAYMENTS)],
+            requested=[Requested(*row) for row in rows(sources.databases["order"], _REQUESTED)],
+            promised=expected.refunds,
+            settled=[Settled(*row) for row in rows(sources.databases["payment"], _SETTLED)],
+            given=ledger.requested_refunds(books),
+            noted={(order_id, reference) for order_id, reference in rows(sources.databases["payment"], _NOTED)},
+            returned=[Returned(*row) for row in rows(sources.databases["inventory"], _RETURNED)],
+            items=[Item(*row) for row in rows(sources.databases["inventory"], _ITEMS)],
+            allocations=[Allocation(*row) for row in rows(sources.databases["inventory"], _ALLOCATIONS)],
+            notices=None if sources.mailcatcher is None else _notices(sources.mailcatcher),
+            keys=[(key, order_id) for key, order_id in rows(sources.databases["order"], _KEYS)],
+            answers=expected.answers,
+            unanswered=expected.unanswered,
+            copies=None if sources.mailcatcher is None else count_copies(sources.mailcatcher),
+            allowed_copies=expected.copies,
+            repeats=count_repeats(sources.kafka) if expected.sent_once and sources.kafka is not None else 0,
+            outboxes={name: rows(url, "SELECT count(*) FROM outbox")[0][0] for name, url in sources.databases.items()},
+            jobs={name: rows(url, "SELECT count(*) FROM job")[0][0] for name, url in sources.databases.items()},
+            dead_letters=None if sources.kafka is None else count_dead_letters(sources.kafka),
+            expected_dead_letters=expected.dead_letters,
+            redriven=[Redriven(name, *row) for name, url in sources.databases.items() for row in rows(url, _REDRIVEN)],
+        )
 
 
 def count_copies(mailcatcher: str) -> int:
@@ -162,8 +164,8 @@ def _refunds(books: str) -> Iterator[Refund]:
         yield from (Refund(charged.get(one.charge_id, order_id), one.amount, one.id) for one in refunds)
 
 
-def _orders(url: str) -> Iterator[Order]:
-    for id_, status, reason, total, email, lines, timeline in _rows(url, _ORDERS):
+def _orders(rows: Sequence[tuple[Any, ...]]) -> Iterator[Order]:
+    for id_, status, reason, total, email, lines, timeline in rows:
         yield Order(id_, status, reason, total, email, lines or {}, timeline or ())
 
 
@@ -174,9 +176,19 @@ def _notices(mailcatcher: str) -> list[Notice]:
 
 def count(url: str, sql: LiteralString) -> int:
     """The one number that a statement returns."""
-    return int(_rows(url, sql)[0][0])
+    with _connected() as rows:
+        return int(rows(url, sql)[0][0])
 
 
-def _rows(url: str, sql: LiteralString) -> list[tuple[Any, ...]]:
-    with psycopg.connect(url) as connection:
-        return connection.execute(sql).fetchall()
+@contextmanager
+def _connected() -> Iterator[Callable[[str, LiteralString], list[tuple[Any, ...]]]]:
+    """Reads rows, by one connection for each database: to make one costs more than what most are asked."""
+    with ExitStack() as stack:
+        connections: dict[str, psycopg.Connection] = {}
+
+        def rows(url: str, sql: LiteralString) -> list[tuple[Any, ...]]:
+            if url not in connections:
+                connections[url] = stack.enter_context(psycopg.connect(url, autocommit=True))
+            return connections[url].execute(sql).fetchall()
+
+        yield rows
