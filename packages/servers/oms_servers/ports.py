@@ -1,7 +1,12 @@
 """TCP ports of this machine."""
 
+import fcntl
+import os
 import secrets
 import socket
+import tempfile
+from functools import cache
+from pathlib import Path
 
 import psutil
 
@@ -12,12 +17,29 @@ _given: set[int] = set()
 
 
 def free_port() -> int:
-    """A port that nothing listens on, never given twice by this process."""
+    """A port that nothing listens on, never given twice by this process, nor by two of this user that live."""
     while True:
         port = FIRST + secrets.randbelow(LAST - FIRST)
-        if port not in _given and not is_taken(port):
+        if port not in _given and _reserve(port) and not is_taken(port):
             _given.add(port)
             return port
+
+
+def _reserve(port: int) -> bool:
+    """Whether the port is this process's from now until its end: between being chosen and being bound, a port would be
+    anybody's. One byte of a shared file is locked for each, which needs one descriptor for all of them."""
+    reservations = _reservations(os.getpid())
+    try:
+        fcntl.lockf(reservations, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except (BlockingIOError, PermissionError):  # either, by the system
+        return False
+    return True
+
+
+@cache
+def _reservations(pid: int) -> int:  # noqa: ARG001 - a forked process has no lock of its parent's
+    path = Path(tempfile.gettempdir(), f"oms-ports-{os.getuid()}")
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 
 def is_taken(port: int) -> bool:

@@ -117,6 +117,21 @@ time.sleep(60)
             assert eventually(lambda: not postmaster.is_running() or postmaster.status() == psutil.STATUS_ZOMBIE)
 
 
+def test_two_processes_that_choose_ports_at_the_same_time_never_choose_the_same() -> None:
+    program = "from oms_servers.ports import free_port\nprint(*(free_port() for _ in range(400)), flush=True)\ninput()"
+    choosing = [
+        subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    try:
+        chosen = [set((process.stdout.readline() if process.stdout else "").split()) for process in choosing]
+    finally:
+        for process in choosing:
+            process.communicate("", timeout=10)
+    assert [len(ports) for ports in chosen] == [400, 400]
+    assert chosen[0].isdisjoint(chosen[1])
+
+
 def test_a_free_port_is_free_and_never_given_twice() -> None:
     given = [free_port() for _ in range(50)]
     assert len(set(given)) == 50
