@@ -191,6 +191,17 @@ def test_no_data_is_upgraded_to_another_major_version_by_the_way(helm: Any, refu
     assert refused(theirs, **cnpg, database__cnpg__image="pg:17.6") == ""
     assert refused(theirs, **cnpg, database__cnpg__acceptMajorUpgrade=True) == ""
     assert refused({**theirs, "status": {"image": "pg:18.1"}}, **cnpg) == ""
+    other = {"services__order__database__spec__imageName": "pg:19.1"}
+    assert "pg:19.1 would upgrade" in refused({**theirs, "status": {"image": "pg:18.1"}}, **cnpg, **other)
+    assert refused(theirs, **cnpg, services__order__database__spec__imageName="pg:17.6") == ""
+
+
+def test_several_instances_have_a_budget_wherever_their_number_is_said(render: Any) -> None:
+    values = {"database.mode": "cnpg", "services.order.database.spec": {"instances": 3}}
+    values["services.sms.database.spec"] = {"instances": 3, "enablePDB": False}
+    clusters = render(values).of("Cluster")
+    budgets = {name: clusters[f"oms-{name}-postgres"]["spec"]["enablePDB"] for name in ("order", "sms", "email")}
+    assert budgets == {"order": True, "sms": False, "email": False}
 
 
 def test_a_cluster_can_be_recovered_from_its_archive(render: Any) -> None:

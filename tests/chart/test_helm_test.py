@@ -127,3 +127,22 @@ def test_it_never_orders_where_payments_are_real(render: Any, orders: Orders) ->
 def test_a_service_that_asks_who_that_is_answers(render: Any, orders: Orders) -> None:
     orders.status = 401
     assert "order answers" in run(render(REAL), orders)
+
+
+SECRET = {"name": "bank", "key": "gateway"}
+
+
+@pytest.mark.parametrize(
+    "real",
+    [
+        {"services.payment.extraEnv": [{"name": "OMS_GATEWAY", "value": "bank"}]},
+        {"services.payment.extraEnv": [{"name": "OMS_GATEWAY", "valueFrom": {"secretKeyRef": SECRET}}]},
+        {"services.payment.env": {"OMS_GATEWAY": None}, "services.payment.envFromSecrets": ["bank"]},
+        {"services.email.env.OMS_SMTP_HOST": "smtp.example.com"},
+        {"services.sms.extraEnv": [{"name": "OMS_SMS_URL", "value": "https://sms.example.com"}]},
+    ],
+    ids=["gateway", "gateway of a secret", "gateway among others of a secret", "emails", "SMS"],
+)
+def test_it_orders_nothing_whichever_value_makes_them_real(render: Any, orders: Orders, real: dict[str, Any]) -> None:
+    run(render(real), orders)
+    assert not orders.placed

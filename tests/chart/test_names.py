@@ -1,7 +1,9 @@
 """Names and texts arrive as what they are: texts that look like numbers, long names, files with templates."""
 
 import http.client
+import json
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -29,14 +31,18 @@ EVERY_TEXT: dict[str, Any] = {
         "serviceAccountAnnotations": {"a": LIKE_A_NUMBER},
         "topologySpread": {"topologyKey": LIKE_A_NUMBER},
         "autoscaling": {"type": "keda"},
-        "database": {"existingSecret": LIKE_A_NUMBER},
         "kafka": {"existingSecret": LIKE_A_NUMBER},
         "envFromSecrets": [LIKE_A_NUMBER],
     },
     "platformDefaults": {"priorityClassName": LIKE_A_NUMBER, "nodeSelector": {"a": LIKE_A_NUMBER}},
+    **{
+        f"services.{name}.database.existingSecret": f"{LIKE_A_NUMBER}{'' if name == 'order' else name}"
+        for name in ("order", "payment", "inventory", "sms", "email")
+    },
     "services.order.env.NO": LIKE_A_NUMBER,
     "services.order.generatedEnv": ["OFF"],
     "services.on": {
+        "database": {"existingSecret": "on"},
         "files": {LIKE_A_NUMBER: LIKE_A_NUMBER},
         "produces": [LIKE_A_NUMBER],
         "consumes": [LIKE_A_NUMBER],
@@ -208,3 +214,18 @@ def answers(host: str, port: int) -> bool:
 def test_a_host_may_have_a_wildcard(render: Any) -> None:
     (rule,) = render({"ingress": {"enabled": True, "host": "*.example.com"}}).of("Ingress")["oms"]["spec"]["rules"]
     assert rule["host"] == "*.example.com"
+
+
+@pytest.mark.parametrize("version", ["helm", "helm3"])
+@pytest.mark.parametrize("enabled", [True, False])
+def test_another_chart_may_have_it_as_a_dependency_on_a_condition(
+    request: pytest.FixtureRequest, tmp_path: Path, version: str, enabled: bool
+) -> None:
+    dependency = {"name": "oms", "version": "*", "condition": "oms.enabled"}
+    chart = {"apiVersion": "v2", "name": "shop", "version": "0.1.0", "dependencies": [dependency]}
+    (tmp_path / "Chart.yaml").write_text(json.dumps(chart))
+    values = {"oms": {"enabled": enabled, "image": {"local": True}}, "global": {"team": "tea"}}
+    (tmp_path / "values.yaml").write_text(json.dumps(values))
+    shutil.copytree(CHART, tmp_path / "charts" / "oms")
+    deployments = request.getfixturevalue(version).template("shop", str(tmp_path)).of("Deployment")
+    assert ("shop-oms-order" in deployments) == enabled

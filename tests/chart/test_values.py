@@ -58,11 +58,20 @@ def test_no_rendering_holds_an_empty_or_unresolved_value(helm: Any, example: Pat
         ({"prometheusRule.runbooks": "docs"}, "runbooks"),
         ({"database.pool": 1}, "/database/pool"),
         ({"currency": "dollars"}, "/currency"),
+        ({"image.digests": {"ordr": f"sha256:{'0' * 64}"}}, "ordr, which is no service"),
+        ({"prometheusRule.disabled": ["OmsDeadLeters"]}, "OmsDeadLeters, and there is no such alert"),
+        ({"services.order.extraEnv": [{"nam": "TZ", "value": "UTC"}]}, "/services/order/extraEnv/0"),
+        ({"enabled": False}, "condition: oms.enabled"),
     ],
     ids=str,
 )
 def test_a_typo_is_refused_by_name(helm: Any, values: dict[str, Any], complaint: str) -> None:
     assert complaint in helm.refusal(values)
+
+
+EXTERNAL = {"kafka.mode": "external", "kafka.external.bootstrapServers": "kafka.example.com:9094"}
+MTLS = {**EXTERNAL, "kafka.external.securityProtocol": "SSL"}
+PLAIN = {**EXTERNAL, "kafka.external.securityProtocol": "PLAINTEXT", "kafka.external.existingSecret": "user"}
 
 
 @pytest.mark.parametrize(
@@ -80,6 +89,18 @@ def test_a_typo_is_refused_by_name(helm: Any, values: dict[str, Any], complaint:
         ({"topicDefaults.config": {"retention.ms": 9223372036854775807}}, "in quotes"),
         ({"mailCatcher.enabled": False}, "notifications.smtp.host"),
         ({"httpRoute.enabled": True}, "parentRefs"),
+        (
+            {"database.mode": "external", "serviceDefaults.database.existingSecret": "rds"},
+            "services.email and services.inventory have one database",
+        ),
+        (
+            {"services.sms.database.existingSecret": "one", "services.email.database.existingSecret": "one"},
+            "services.email and services.sms have one database",
+        ),
+        ({**MTLS, "kafka.external.existingSecret": "certificate"}, "clientCertificate=true"),
+        ({**PLAIN, "kafka.external.caSecret": "ca"}, "no TLS to use them in"),
+        ({**PLAIN, "kafka.external.clientCertificate": True}, "no TLS to use them in"),
+        ({"kafka.strimzi.nodePool": "controller", "kafka.strimzi.controllers.nodes": 3}, "two pools"),
     ],
     ids=str,
 )
@@ -204,3 +225,11 @@ def test_the_notes_name_only_what_there_is(helm: Any, mode: str, enabled: bool) 
     assert "port-forward service/oms-order 9090:9090" in notes
     assert ("kafka/oms-kafka" in notes) == (mode == "strimzi")
     assert ("through the Ingress" in notes) == enabled
+
+
+@pytest.mark.parametrize("mode", ["embedded", "strimzi", "external"])
+def test_the_notes_say_in_every_mode_how_to_remove_the_passwords(helm: Any, mode: str) -> None:
+    file = CHART / "ci" / f"{'default' if mode == 'embedded' else mode}-values.yaml"
+    done = helm.run("install", "oms", str(CHART), "--dry-run=client", "--namespace=shop", "-f", str(file))
+    assert done.returncode == 0, done.stderr
+    assert "delete pvc,secret -l app.kubernetes.io/instance=oms," in done.stdout.split("NOTES:")[1]

@@ -52,11 +52,32 @@
 {{- if .Values.notifications.sms.url -}}{{ .Values.notifications.sms.url }}{{- else -}}http://{{ include "oms.mailCatcher.host" . }}:8025/sms{{- end -}}
 {{- end -}}
 
+{{/*
+What a service's container has in a variable, after all that overrules it; `elsewhere` where a secret says it or may: the values do
+not know. (list root name variable)
+*/}}
+{{- define "oms.variable" -}}
+{{- $root := index . 0 -}}
+{{- $variable := index . 2 -}}
+{{- with get (include "oms.services" $root | fromJson) (index . 1) -}}
+{{- $found := ternary "elsewhere" "" (not (empty .envFromSecrets)) -}}
+{{- range include "oms.env" (list $root (index $ 1) .) | fromYamlArray -}}
+{{- if eq .name $variable -}}{{- $found = ternary "elsewhere" (get . "value") (hasKey . "valueFrom") -}}{{- end -}}
+{{- end -}}
+{{- $found -}}
+{{- end -}}
+{{- end -}}
+
 {{/* The providers that would do something in the real world, by commas. */}}
 {{- define "oms.realProviders" -}}
+{{- $catcher := printf "%s-mailcatcher" (include "oms.fullname" .) -}}
 {{- $real := list -}}
-{{- if .Values.notifications.smtp.host -}}{{- $real = append $real "emails" -}}{{- end -}}
-{{- if .Values.notifications.sms.url -}}{{- $real = append $real "SMS" -}}{{- end -}}
-{{- if ne (dig "payment" "env" "OMS_GATEWAY" "simulator" .Values.services) "simulator" -}}{{- $real = append $real "payments" -}}{{- end -}}
+{{- range $what := list
+      (list "emails" "email" "OMS_SMTP_HOST" $catcher)
+      (list "SMS" "sms" "OMS_SMS_URL" (printf "http://%s:8025/sms" $catcher))
+      (list "payments" "payment" "OMS_GATEWAY" "simulator") -}}
+{{- $value := include "oms.variable" (list $ (index $what 1) (index $what 2)) -}}
+{{- if not (has $value (list "" (index $what 3))) -}}{{- $real = append $real (first $what) -}}{{- end -}}
+{{- end -}}
 {{- join ", " $real -}}
 {{- end -}}
