@@ -4,11 +4,13 @@ from typing import Any
 
 import pytest
 
+from oms_contracts.topics import SERVICES
+
 SCALED = {"services.order.autoscaling.type": "hpa"}
 
 
 def test_the_most_replicas_that_the_defaults_allow_have_their_connections(render: Any) -> None:
-    scaled = {f"services.{name}.autoscaling.type": "hpa" for name in ("order", "payment", "inventory", "sms", "email")}
+    scaled = {f"services.{name}.autoscaling.type": "hpa" for name in SERVICES}
     assert render(scaled)
 
 
@@ -34,8 +36,15 @@ def test_a_database_with_more_connections_carries_more(render: Any) -> None:
     assert render({**SCALED, "database.pool": 30, "database.embedded.parameters.max_connections": "213"})
 
 
+@pytest.mark.parametrize("spec", ["database.cnpg.spec", "services.order.database.spec"])
+def test_what_is_merged_over_a_cluster_counts(helm: Any, render: Any, spec: str) -> None:
+    def merged(most: str) -> dict[str, Any]:
+        return {**SCALED, "database.mode": "cnpg", spec: {"postgresql": {"parameters": {"max_connections": most}}}}
+
+    assert "its database takes 20" in helm.refusal(merged("20"))
+    assert render({**merged("213"), "services.order.env.OMS_DATABASE_POOL": 30})
+
+
 def test_nothing_is_known_of_a_database_elsewhere(render: Any) -> None:
-    secrets = {
-        f"services.{name}.database.existingSecret": "db" for name in ("order", "payment", "inventory", "sms", "email")
-    }
+    secrets = {f"services.{name}.database.existingSecret": f"{name}-db" for name in SERVICES}
     assert render({**secrets, **SCALED, "database.mode": "external", "database.pool": 30})

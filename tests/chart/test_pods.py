@@ -1,6 +1,7 @@
 """Pods: what they may do, how they are probed, how they stop, and what they are given."""
 
 import json
+import re
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -250,6 +251,12 @@ def test_labels_and_annotations_reach_every_pod(helm: Any) -> None:
         assert metadata["labels"]["mesh"] == "no", metadata
         assert metadata["annotations"]["inject"] == "false", metadata
     assert helm.render({"kafka.mode": "embedded", "serviceDefaults": given}).text.count("mesh:") == len(SERVICES)
+
+
+def test_a_label_that_the_chart_has_as_well_is_there_once(render: Any) -> None:
+    rendered = render({"platformDefaults.podLabels": {"app.kubernetes.io/version": "ours"}})
+    (pod,) = (one for one in rendered.text.split("\n---") if "\nkind: Pod\n" in one)
+    assert re.findall(r"app.kubernetes.io/version: (\S+)", pod) == ["ours"]
 
 
 def test_operators_have_the_registry_s_credentials(render: Any) -> None:

@@ -67,11 +67,10 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 name: {{ list (include "oms.fullname" $root) (index . 1) | compact | join "-" | quote }}
 namespace: {{ $root.Release.Namespace | quote }}
 labels:
-  {{- include "oms.labels" (list $root (index . 2)) | nindent 2 }}
 {{- if gt (len .) 4 }}
-{{- with index . 4 }}
-  {{- toYaml . | nindent 2 }}
-{{- end }}
+  {{- include "oms.labelsWith" (list $root (index . 2) (index . 4)) | nindent 2 }}
+{{- else }}
+  {{- include "oms.labels" (list $root (index . 2)) | nindent 2 }}
 {{- end }}
 {{- if gt (len .) 3 }}
 {{- with index . 3 }}
