@@ -28,8 +28,13 @@
 {{- if not (include "oms.mailCatcher.enabled" .) -}}
 {{- fail "mailCatcher.enabled is false: notifications.smtp.host and notifications.sms.url say who takes emails and SMS instead" -}}
 {{- end -}}
-{{ include "oms.fullname" . }}-mailcatcher
+{{ include "oms.mailCatcher.name" . }}
 {{- end -}}
+
+{{- define "oms.mailCatcher.name" -}}{{ include "oms.fullname" . }}-mailcatcher{{- end -}}
+
+{{/* Where a mail catcher takes texts: its host */}}
+{{- define "oms.mailCatcher.texts" -}}http://{{ . }}:8025/sms{{- end -}}
 
 {{- define "oms.smtp.host" -}}
 {{- if .Values.notifications.smtp.host -}}{{ .Values.notifications.smtp.host }}{{- else -}}{{ include "oms.mailCatcher.host" . }}{{- end -}}
@@ -49,7 +54,7 @@
 {{- end -}}
 
 {{- define "oms.sms.url" -}}
-{{- if .Values.notifications.sms.url -}}{{ .Values.notifications.sms.url }}{{- else -}}http://{{ include "oms.mailCatcher.host" . }}:8025/sms{{- end -}}
+{{- if .Values.notifications.sms.url -}}{{ .Values.notifications.sms.url }}{{- else -}}{{ include "oms.mailCatcher.texts" (include "oms.mailCatcher.host" .) }}{{- end -}}
 {{- end -}}
 
 {{/*
@@ -70,11 +75,11 @@ not know. (list root name variable)
 
 {{/* The providers that would do something in the real world, by commas. */}}
 {{- define "oms.realProviders" -}}
-{{- $catcher := printf "%s-mailcatcher" (include "oms.fullname" .) -}}
+{{- $catcher := include "oms.mailCatcher.name" . -}}
 {{- $real := list -}}
 {{- range $what := list
       (list "emails" "email" "OMS_SMTP_HOST" $catcher)
-      (list "SMS" "sms" "OMS_SMS_URL" (printf "http://%s:8025/sms" $catcher))
+      (list "SMS" "sms" "OMS_SMS_URL" (include "oms.mailCatcher.texts" $catcher))
       (list "payments" "payment" "OMS_GATEWAY" "simulator") -}}
 {{- $value := include "oms.variable" (list $ (index $what 1) (index $what 2)) -}}
 {{- if not (has $value (list "" (index $what 3))) -}}{{- $real = append $real (first $what) -}}{{- end -}}
