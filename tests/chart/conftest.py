@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 import yaml
 from prometheus_client import CollectorRegistry
-from support.apiserver import serving
+from support.apiserver import ApiServer
 from support.promtool import Rules
+from support.serving import serving
 
 from oms_chassis.db import Database
 from oms_chassis.runtime.service import Components, Context
@@ -171,7 +172,7 @@ class Helm:
     def live(self, found: Iterable[Manifest], *options: str) -> subprocess.CompletedProcess[str]:
         """Render over what a cluster holds, as `helm install` and `helm upgrade` do."""
         asking = ("--dry-run=server", "--disable-openapi-validation", "--namespace=shop")
-        with serving(KINDS, found) as server:
+        with serving(ApiServer(KINDS, found)) as server:
             where = f"--kube-apiserver={server.url}"
             return self.run("template", "oms", str(CHART), *asking, where, f"--set=image.registry={REGISTRY}", *options)
 

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from support.chassis import eventually
 
+from oms_contracts.topics import SERVICES
+
 CHART = Path(__file__).parents[2] / "charts" / "oms"
 LIKE_A_NUMBER = "0123"  # octal for YAML
 NUMBER = int(LIKE_A_NUMBER, 8)
@@ -37,7 +39,7 @@ EVERY_TEXT: dict[str, Any] = {
     "platformDefaults": {"priorityClassName": LIKE_A_NUMBER, "nodeSelector": {"a": LIKE_A_NUMBER}},
     **{
         f"services.{name}.database.existingSecret": f"{LIKE_A_NUMBER}{'' if name == 'order' else name}"
-        for name in ("order", "payment", "inventory", "sms", "email")
+        for name in SERVICES
     },
     "services.order.env.NO": LIKE_A_NUMBER,
     "services.order.generatedEnv": ["OFF"],
@@ -133,7 +135,7 @@ def test_a_database_s_name_is_as_short_as_its_maker_asks(helm: Any, mode: str, m
 
 
 def test_what_says_no_more_than_its_kind_is_refused(helm: Any) -> None:
-    off = {f"services.{one}.enabled": False for one in ("order", "payment", "inventory", "sms", "email")}
+    off = {f"services.{one}.enabled": False for one in SERVICES}
     assert "no service is enabled" in helm.refusal(off)
     assert "clusterName" in helm.refusal({"kafka.strimzi.createCluster": False})
     hpa = {"services.order.autoscaling": {"type": "hpa", "minReplicas": 0}}

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.apiserver import ApiServer, Manifest, manifest, serving
+from support.apiserver import ApiServer, Manifest, manifest
+from support.serving import serving
 
 from oms_contracts.topics import SERVICES
 
@@ -147,7 +148,7 @@ def make(render: Any, tmp_path: Path) -> Callable[[ApiServer], str]:
 
 def test_the_job_makes_what_helm_would_make(make: Callable[[ApiServer], str], installed: Installed) -> None:
     expected = installed().of("Secret")
-    with serving({("v1", "Secret")}, []) as server:
+    with serving(ApiServer({("v1", "Secret")}, [])) as server:
         printed = make(server)
         made = {one["metadata"]["name"]: one for one in server.objects.values()}
     assert made.keys() == expected.keys()
@@ -164,7 +165,7 @@ def test_the_job_makes_what_helm_would_make(make: Callable[[ApiServer], str], in
 
 def test_the_job_changes_nothing_that_is_there_and_adds_what_is_lacking(make: Callable[[ApiServer], str]) -> None:
     theirs = [secret("oms-sms-database", None, **SMS), secret("oms-order", OTHER="kept")]
-    with serving({("v1", "Secret")}, theirs) as server:
+    with serving(ApiServer({("v1", "Secret")}, theirs)) as server:
         make(server)
         first, changes = json.dumps(server.objects, sort_keys=True), len(server.changes)
         make(server)

@@ -1,6 +1,5 @@
 """The faults, each a block at whose end it is over."""
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -8,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import psutil
 import psycopg
 from support.network import Proxy
+from support.serving import serving
 
 from oms_platform.services import HttpServer
 from oms_servers.postgres import PostgresServer
@@ -138,15 +138,10 @@ class _Overloaded(ThreadingHTTPServer):
 @contextmanager
 def answering_503(proxy: Proxy, usual: int) -> Iterator[None]:
     """An HTTP server that is overloaded. `usual` is the port to which the proxy leads otherwise."""
-    server = _Overloaded(("127.0.0.1", 0), _Unavailable)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    proxy.redirect(server.server_port)
-    yield
-    proxy.redirect(usual)
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(_Overloaded(("127.0.0.1", 0), _Unavailable)) as server:
+        proxy.redirect(server.server_port)
+        yield
+        proxy.redirect(usual)
 
 
 @contextmanager

@@ -1,8 +1,6 @@
 """As much of a Kubernetes API server as Helm asks when it renders, and as a Job asks that makes secrets."""
 
-import contextlib
 import json
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -52,17 +50,6 @@ class ApiServer(ThreadingHTTPServer):
         before = self.objects.get(where, {})
         self.objects[where] = {**before, **body, "data": {**before.get("data", {}), **body.get("data", {})}}
         return self.objects[where]
-
-
-@contextlib.contextmanager
-def serving(kinds: Iterable[tuple[str, str]], found: Iterable[Manifest]) -> Iterator[ApiServer]:
-    """A server for the length of a block."""
-    with ApiServer(kinds, found) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
 
 
 class _Answers(BaseHTTPRequestHandler):

@@ -1,7 +1,6 @@
 """A collector of spans: it takes OTLP by HTTP, and reads it with OpenTelemetry's own messages."""
 
 import gzip
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1 import trace_pb2
+
+from support.serving import serving
 
 PATH = "/v1/traces"
 
@@ -50,14 +51,8 @@ def collecting() -> Iterator[Collector]:
     server.daemon_threads = True
     collector = Collector(f"http://127.0.0.1:{server.server_port}")
     server.collector = collector  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
+    with serving(server):
         yield collector
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from support.serving import serving
 
 from oms_servers import folders, jars
 from oms_servers.errors import DiskFull, DownloadFailed, reporting_full_disk
@@ -51,16 +52,12 @@ def mirror(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Mirror]:
     """A mirror of one jar, and an empty cache."""
     mirror = Mirror()
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, mirror))
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
     monkeypatch.setenv("OMS_MAVEN_URL", f"http://127.0.0.1:{server.server_port}/maven2/")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(jars, "locked", lambda: [JAR])
     monkeypatch.setattr(jars, "PAUSE", 0.01)
-    yield mirror
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(server):
+        yield mirror
 
 
 def test_a_jar_is_fetched_once(mirror: Mirror) -> None:

@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from support import certificates
 from support.chassis import eventually
 from support.notices import RunningMailCatcher, running_mail_catcher
+from support.serving import serving
 
 from oms_chassis.jobs.queue import Done, Outcome, Paused, Retry, Unavailable
 from oms_email.provider import SmtpProvider
@@ -262,15 +263,8 @@ WITHOUT_END = b"250-and then\r\n"
 
 
 def outcome_of(answers: dict[bytes, bytes], **changes: Any) -> Outcome:
-    with RudeServer(answers) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            with provider(server.server_address[1], **changes) as smtp:
-                return smtp.send(notice())
-        finally:
-            server.shutdown()
-            thread.join(10)
+    with serving(RudeServer(answers)) as server, provider(server.server_address[1], **changes) as smtp:
+        return smtp.send(notice())
 
 
 @pytest.mark.parametrize("challenge", [b"334 !", b"334 YQ", b"334 \xff\xfe", b"334"])
@@ -418,12 +412,8 @@ class PipelineServer(socketserver.ThreadingTCPServer):
 
 @contextmanager
 def pipelining(*replies: str) -> Iterator[PipelineServer]:
-    with PipelineServer(*replies) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
+    with serving(PipelineServer(*replies)) as server:
         yield server
-        server.shutdown()
-        thread.join(10)
 
 
 def test_a_server_that_offers_pipelining_gets_the_commands_of_a_mail_together() -> None:

@@ -105,15 +105,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def scripted(*answers: int) -> Iterator[Script]:
-    server = Script(*answers)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with serving(Script(*answers)) as server:
         yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def outcomes(server: Script, calls: int = 1) -> list[Outcome]:
