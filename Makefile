@@ -26,7 +26,7 @@ test: setup ## all tests that need neither Docker nor a cluster, on real Kafka a
 test-scaffold: setup ## a sixth service, made in a copy of this repository as CONTRIBUTING.md says
 	@.venv/bin/pytest tests/scaffold
 
-incidents: setup ## production incidents under load, one after the other; writes docs/reliability.md (half an hour)
+incidents: setup ## production incidents under load, one after the other; writes docs/reliability.md (a quarter of an hour)
 	@scripts/incidents.sh
 
 chaos: setup ## hundreds of overlapping faults, from three seeds, and deliberate bugs; writes docs/reliability.md (five hours)

@@ -1,8 +1,9 @@
 """The kinds of faults that Kubernetes, and whoever runs it, does to the pods of a release."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial
+from functools import cache, partial
 from uuid import uuid4
 
 from incidents import faults
@@ -17,6 +18,15 @@ Block = Callable[[Cluster, str], AbstractContextManager[None]]
 DATABASES = tuple(f"{name}-postgres" for name in SERVICES)
 STATEFUL = (*DATABASES, "kafka")
 AT_ONCE = (1, 3)  # faults in a round: pods take longer to come back than processes
+# What the chart's policies forbid the order service.
+FORBIDDEN = """
+import socket
+try:
+    socket.create_connection(("oms-inventory-postgres", 5432), 5.0)
+    print("reached")
+except OSError:
+    print("refused")
+"""
 
 
 def _at_once(act: Callable[[Cluster, str], object]) -> Block:
@@ -50,6 +60,31 @@ def _upgraded(cluster: Cluster, _: str) -> Iterator[None]:
         cluster.helm("rollback", RELEASE)
 
 
+@contextmanager
+def _cut_off(cluster: Cluster, component: str) -> Iterator[None]:
+    """Its policy lets nobody in. Connections that are there survive that, so its pod is replaced, too."""
+    policy = f"networkpolicy/oms-{component}"
+    before = cluster.get(policy)["spec"]["ingress"]
+    _let_in(cluster, policy, [])
+    try:
+        pods.kill(cluster, component)
+        yield
+    finally:
+        _let_in(cluster, policy, before)
+
+
+def _let_in(cluster: Cluster, policy: str, peers: list[object]) -> None:
+    change = [{"op": "replace", "path": "/spec/ingress", "value": peers}]
+    cluster.kubectl("patch", policy, "--type=json", f"--patch={json.dumps(change)}")
+
+
+@cache
+def not_enforced() -> str | None:
+    """Why policies cut nobody off, if they do not: the order service reaches what those of the chart forbid."""
+    found = Cluster().kubectl("exec", "deployment/oms-order", "--", "python", "-c", FORBIDDEN)
+    return "nothing enforces NetworkPolicies" if "reached" in found else None
+
+
 KINDS: Mapping[str, Kind[Cluster]] = {
     "pod killed": Kind((*SERVICES, *STATEFUL), _at_once(pods.kill)),
     "pod deleted": Kind((*SERVICES, *STATEFUL), _at_once(pods.stop)),
@@ -58,6 +93,7 @@ KINDS: Mapping[str, Kind[Cluster]] = {
     "rolled out again": Kind(SERVICES, _at_once(_roll)),
     "second replica joins and leaves": Kind(SERVICES, _scaled("deployment", 2)),
     "no pod for a while": Kind(STATEFUL, _scaled("statefulset", 0)),
+    "cut off by its policy": Kind(STATEFUL, _cut_off, obstacle=not_enforced),
     "upgraded and rolled back": Kind(ALL, _upgraded),
 }
 TARGETS = {name: kind.targets for name, kind in KINDS.items()}

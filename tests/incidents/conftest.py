@@ -33,7 +33,7 @@ def incident(proxied: ProxiedPlatform) -> Iterator[Incident]:
     """The next incident, on a platform of which everything runs, before it and after it."""
     proxied.restore()
     logs = {name: service.log.stat().st_size for name, service in proxied.platform.services.items()}
-    yield Incident(proxied)
+    yield Incident(proxied.platform)
     for name, start in logs.items():
         _show(proxied.platform, name, start)
     proxied.restore()

@@ -8,13 +8,13 @@ from invariants import Answer, Expected, Sources, check_when_quiet
 from invariants.reading import count_copies, count_dead_letters
 from support.deployment import Deployment
 from support.load import Outcome
-from support.proxied import ProxiedPlatform
 from support.traffic import Traffic
 
 from incidents import record
 from incidents.bounds import ANSWERED, RECOVERED, SETTLED
 from incidents.probe import Probe
 from incidents.record import Measured
+from oms_platform.platform import Platform
 
 WARM_UP = 4  # accepted orders before the fault begins
 
@@ -22,12 +22,12 @@ WARM_UP = 4  # accepted orders before the fault begins
 class Incident:
     """Orders, a fault in the middle of them, its end, and what all of it came to."""
 
-    def __init__(self, proxied: ProxiedPlatform) -> None:
-        self._platform = proxied.platform
-        self._sources: Sources = Deployment.of(proxied.platform).sources()  # type: ignore[assignment] # all is here
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._sources: Sources = Deployment.of(platform).sources()  # type: ignore[assignment] # all is here
         assert self._sources.mailcatcher is not None
         assert self._sources.kafka is not None
-        self._probe = Probe(proxied.platform.url, self._sources.databases["order"], 2 * RECOVERED)
+        self._probe = Probe(platform.url, self._sources.databases["order"], 2 * RECOVERED)
         rows = self._probe.rows("SELECT id::text FROM orders")
         self._earlier = [Answer(None, str(order_id)) for (order_id,) in rows]
         self._letters = count_dead_letters(self._sources.kafka)

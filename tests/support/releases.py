@@ -1,0 +1,72 @@
+"""The release before this one: its code, in the place of that of now or next to it."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from oms_contracts.topics import SERVICES
+from oms_platform import services
+from oms_platform.addresses import Addresses
+from oms_platform.platform import Platform
+from support.programs import UNMEASURED
+
+ROOT = Path(__file__).parents[2]
+# None has been made yet: this is a state with a migration of the inventory's less. Afterwards it is the last one's tag.
+BEFORE = "b30391f"
+
+
+def obstacle() -> str | None:
+    """Why its code cannot be had, if so."""
+    command = ["git", "cat-file", "-e", f"{BEFORE}^{{commit}}"]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    return f"no {BEFORE} in this clone: git fetch --unshallow" if found.returncode else None
+
+
+class Releases:
+    """What each service of a platform is started from. `folder` gets the earlier release's code, and for each service a
+    place on its path that leads there or nowhere."""
+
+    def __init__(self, folder: Path) -> None:
+        self._before, self._places = folder / "before", folder / "places"
+        self._places.mkdir(parents=True)
+        _unpack(self._before)
+
+    @property
+    def environment(self) -> dict[str, dict[str, str]]:
+        """Of each service."""
+        return {name: _path(self._places / name) for name in SERVICES}
+
+    def install(self, name: str, *, before: bool) -> None:
+        """Decide what a service is when it is started the next time: the release before this one, or that of now."""
+        place = self._places / name
+        place.unlink(missing_ok=True)
+        if before:
+            place.symlink_to(self._before)
+
+    @contextmanager
+    def next_to(self, platform: Platform, name: str, *, before: bool) -> Iterator[None]:
+        """One more process of a service, of one of the releases."""
+        log = platform.services[name].log.with_name(f"{name}-2.log")
+        free = Addresses.free()
+        at = replace(platform.at, http=free.http, internal=free.internal)
+        extra = _path(self._before) if before else {}
+        with services.service(name, at, log, platform.databases[name].url, extra={**UNMEASURED, **extra}):
+            yield
+
+
+def _path(folder: Path) -> dict[str, str]:
+    return {"PYTHONPATH": str(folder)}
+
+
+def _unpack(folder: Path) -> None:
+    """Every package of the earlier release, side by side."""
+    sources = folder.with_name("sources")
+    sources.mkdir()
+    command = ["git", "archive", BEFORE, "packages", "services"]
+    archive = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+    subprocess.run(["tar", "--extract"], cwd=sources, input=archive.stdout, check=True)
+    folder.mkdir()
+    for package in sources.glob("*/*/oms_*"):
+        (folder / package.name).symlink_to(package)
