@@ -41,6 +41,17 @@ def test_each_service_may_be_killed_with_300_orders_in_flight(platform: Platform
     assert_sound(sources, load.Outcome(answers), IN_FLIGHT * len(SERVICES))
 
 
+def test_a_process_that_was_killed_comes_back_to_its_group_as_who_it_was(platform: Platform, sources: Sources) -> None:
+    """Or else the group waits for it before the next one gets its partitions: for as long as a session lasts."""
+    known = platform.folder / "data" / "payment.member"
+    member = known.read_text()
+    assert member
+    kill_and_restart(platform, "payment")
+    platform.services["payment"].await_ready()
+    assert_sound(sources, load.post(platform.url, load.mix(10)), 10)
+    assert known.read_text() == member
+
+
 def test_a_relay_that_dies_between_publishing_and_deleting_repeats_harmlessly(
     platform: Platform, sources: Sources
 ) -> None:

@@ -62,6 +62,9 @@ the last counts, as it does for Kubernetes. (list root name service [further ent
 - name: OMS_HTTP_HOST
   value: "" # every address of the pod
 {{- end }}
+# A container that died is replaced in the same pod, and with the same volume.
+- name: OMS_STATE_FOLDER
+  value: /tmp
 - name: OMS_DRAIN_SECONDS
   value: {{ include "oms.scalar" $root.Values.shutdown.drainSeconds | quote }}
 {{- if $root.Values.admin.enabled }}

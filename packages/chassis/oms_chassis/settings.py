@@ -1,6 +1,7 @@
 """Configuration of every service from environment variables with the prefix OMS_."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 from psycopg import ProgrammingError
@@ -59,6 +60,11 @@ class Settings(AccessSettings):
 
     kafka_session_seconds: float = Field(
         default=10.0, ge=6, le=300, description="until the group takes a member that says nothing for dead"
+    )
+
+    state_folder: Path | None = Field(
+        default=None,
+        description="where a process leaves who it was in its group, for the one that comes after it; nowhere",
     )
 
     http_host: str = "0.0.0.0"  # noqa: S104 - a container is reached from outside

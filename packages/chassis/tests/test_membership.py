@@ -13,7 +13,7 @@ from kafka.admin import KafkaAdminClient, NewTopic
 from support.chassis import eventually
 
 from oms_chassis.messaging.kafka import KafkaSink, KafkaSource
-from oms_chassis.messaging.streams import Outgoing, Record, next_offsets
+from oms_chassis.messaging.streams import Identity, Outgoing, Record, next_offsets
 from oms_chassis.settings import Settings
 
 PARTITIONS = 6
@@ -87,8 +87,9 @@ class Group:
         self._settings, self._topic, self._name = settings, topic, uuid4().hex
         self.members: list[Member] = []
 
-    def join(self) -> Member:
-        self.members.append(Member(KafkaSource(self._settings, self._name, [self._topic])))
+    def join(self, settings: Settings | None = None, identity: Identity | None = None) -> Member:
+        source = KafkaSource(settings or self._settings, self._name, [self._topic], identity)
+        self.members.append(Member(source))
         return self.members[-1]
 
     def join_as_older_release(self) -> Member:
@@ -228,6 +229,30 @@ def test_a_member_that_was_thrown_out_claims_nothing(settings: Settings, topic: 
     coordinator.reset_generation()  # as when the group has given it up
     assert assignor.metadata([topic]).owned_partitions == []
     source.close()
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_member_that_lost_its_connection_comes_back_as_who_it_was(
+    settings: Settings, topic: str, group: Group, others: int
+) -> None:
+    """It could not say that it leaves, and the group waits until its session is over, or it is back."""
+    patient = settings.model_copy(update={"kafka_session_seconds": 60.0})
+    identity, rest = Identity(), [group.join() for _ in range(others)]
+    lost = group.join(patient, identity)
+    share(lost, *rest)
+    known = identity.member_id
+    lost.source._consumer._coordinator.is_dynamic_member = lambda: False  # so that it does not say that it leaves
+    lost.leave()
+    began = time.monotonic()
+    share(group.join(patient, identity), *rest)
+    assert identity.member_id == known
+    assert time.monotonic() - began < 20.0
+
+
+def test_a_member_that_its_group_has_forgotten_is_another_one(settings: Settings, topic: str, group: Group) -> None:
+    forgotten = Identity("oms-00000000-0000-0000-0000-000000000000")
+    share(group.join(settings, forgotten))
+    assert forgotten.member_id != "oms-00000000-0000-0000-0000-000000000000"
 
 
 def test_members_that_are_polled_now_and_then_come_to_an_end_of_sharing(settings: Settings, topic: str) -> None:

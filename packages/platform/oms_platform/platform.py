@@ -73,7 +73,7 @@ class Platform:
                 self._log(name),
                 self.databases[name].url,
                 commands.get(name),
-                environment.get(name),
+                {"OMS_STATE_FOLDER": str(data), **environment.get(name, {})},
                 self.admin_token,
             )
             for name in SERVICES

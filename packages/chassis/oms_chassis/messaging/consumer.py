@@ -28,8 +28,7 @@ log = logger(__name__)
 
 POLL = 0.5  # seconds: kafka-python cannot be woken, so this bounds how long a stop may take
 SILENT = 10.0  # seconds without an answer from any broker after which it counts as away: as a group waits for a member
-# Seconds of that after which the consumer starts over. Until then its client makes its connections again, and it stays
-# the member that it was; one that starts over has to wait until the group has given up who it was.
+# Seconds of that after which the consumer starts over; until then its client makes its connections again.
 LOST = 30.0
 RECONNECT = (0.5, 1.0, 2.0, 4.0)  # seconds before each further attempt to connect; the last one stays
 PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)  # seconds before each further attempt at a systemic fault; the same

@@ -58,6 +58,18 @@ class Outgoing:
     headers: Headers = field(default=())
 
 
+class Identity:
+    """Who a consumer is in its group, by the name that it got there. It outlives a connection: a consumer that comes
+    back as somebody else has to wait until the group has given up who it was."""
+
+    def __init__(self, member_id: str = "") -> None:
+        self.member_id = member_id
+
+    def become(self, member_id: str) -> None:
+        """Take the name that the group gives."""
+        self.member_id = member_id
+
+
 class Source(Protocol):
     """Where a consumer reads. All methods raise StreamUnavailable, and are called by one thread."""
 

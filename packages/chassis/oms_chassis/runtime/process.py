@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from prometheus_client import CollectorRegistry
 
@@ -17,6 +18,7 @@ from oms_chassis.http.health import Health, internal_app
 from oms_chassis.http.server import Server
 from oms_chassis.jobs.worker import Worker
 from oms_chassis.messaging.consumer import Consumer
+from oms_chassis.messaging.identity import identity
 from oms_chassis.messaging.relay import Relay
 from oms_chassis.runtime import access, administration, exporting, pruning
 from oms_chassis.runtime.drain import LATEST, Drain, LastResort
@@ -170,7 +172,7 @@ class Process:
             service.name,
             self._database,
             components.subscriptions,
-            lambda: service.source(settings, service.name, names),
+            partial(service.source, settings, service.name, names, identity(settings.state_folder, service.name)),
             self._metrics,
             service.deduplicate,
         )

@@ -12,7 +12,7 @@ from oms_chassis.db import Database
 from oms_chassis.jobs.queue import JobQueue
 from oms_chassis.messaging import inbox, kafka
 from oms_chassis.messaging.consumer import Deduplicate, Subscription
-from oms_chassis.messaging.streams import Sink, Source
+from oms_chassis.messaging.streams import Identity, Sink, Source
 from oms_chassis.retention import Retention
 from oms_chassis.runtime.threads import Loop, Task
 from oms_chassis.settings import Settings
@@ -68,6 +68,6 @@ class Service:
     package: str
     settings: type[Settings]
     build: Callable[[Context], Components]
-    source: Callable[[Settings, str, Sequence[str]], Source] = kafka.KafkaSource
+    source: Callable[[Settings, str, Sequence[str], Identity], Source] = kafka.KafkaSource
     sink: Callable[[Settings], Sink] = kafka.KafkaSink
     deduplicate: Deduplicate = inbox.deduplicate

@@ -15,6 +15,8 @@ from kafka.coordinator.assignors.abstract import RebalanceProtocol
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 
+from oms_chassis.messaging.streams import Identity
+
 # A member waits for the group while another one finishes its turn. One that has nothing, and one that has partitions,
 # start over when that takes longer than any turn, and than the group itself waits for anybody.
 UNASSIGNED, LEFT_OUT = 20.0, 90.0
@@ -50,7 +52,8 @@ class Membership:
     """What a consumer is in its group. It hooks into the steps of joining: the library's listener is not called for a
     member that gets nothing, or nothing else than before."""
 
-    def __init__(self, consumer: KafkaConsumer) -> None:
+    def __init__(self, consumer: KafkaConsumer, identity: Identity) -> None:
+        self._identity = identity
         self._coordinator = consumer._coordinator  # noqa: SLF001 - nothing public says when it joins
         self._subscription = consumer._subscription  # noqa: SLF001 - the same
         self._coordinator._assignors[Cooperative.name].owned = self._owned  # noqa: SLF001 - the same
@@ -60,6 +63,8 @@ class Membership:
         self._coordinator._on_join_complete_async = self._on_complete  # noqa: SLF001 - the same
         self._join = self._coordinator._do_join_and_sync_async  # noqa: SLF001 - the same
         self._coordinator._do_join_and_sync_async = self._on_join  # noqa: SLF001 - the same
+        if identity.member_id:  # a group that does not know it any more gives another one
+            self._coordinator.reset_generation(identity.member_id)
         self._unread: bytes | None = None
         self._joined, self._since = False, time.monotonic()
 
@@ -100,4 +105,5 @@ class Membership:
         self._coordinator._rebalance_protocol = mode  # noqa: SLF001 - the same
         self._unread = None
         await self._complete(generation, member_id, protocol, assignment)
+        self._identity.become(member_id)
         self._joined = True

@@ -19,7 +19,15 @@ from oms_chassis.messaging.kafka import batches
 from oms_chassis.messaging.kafka.batches import DamagedBatch
 from oms_chassis.messaging.kafka.connection import closed_on_error, connection, unavailable_on_error
 from oms_chassis.messaging.kafka.membership import Membership, assignors
-from oms_chassis.messaging.streams import BATCH, RECORD_LIMIT, Damage, Partition, Record, StreamUnavailable
+from oms_chassis.messaging.streams import (
+    BATCH,
+    RECORD_LIMIT,
+    Damage,
+    Identity,
+    Partition,
+    Record,
+    StreamUnavailable,
+)
 from oms_chassis.settings import Settings
 
 POLL_INTERVAL = 60.0  # seconds between polls after which the group gives a member's partitions to others
@@ -33,7 +41,8 @@ QUIET = 4.0  # seconds without an answer that never pass while a broker is there
 class KafkaSource:
     """A member of a consumer group; offsets are committed by hand, some time after the work."""
 
-    def __init__(self, settings: Settings, group: str, names: Sequence[str]) -> None:
+    def __init__(self, settings: Settings, group: str, names: Sequence[str], identity: Identity | None = None) -> None:
+        self._identity = identity or Identity()
         self._prefix = settings.kafka_prefix
         self._answered = time.monotonic()
         self._damaged: dict[TopicPartition, tuple[Damage, float]] = {}
@@ -61,7 +70,7 @@ class KafkaSource:
             metrics_enabled=False,
         )
         batches.read_all(consumer._fetcher)  # noqa: SLF001 - nothing public decides how a batch is read
-        self._membership = Membership(consumer)
+        self._membership = Membership(consumer, self._identity)
         consumer.subscribe(list(names))
         # kafka-python 3.0.12: a member that joins before it knows its topics joins again when it learns of them,
         # and if a poll ends in the middle of that, it waits for ever. So let it know them first.
