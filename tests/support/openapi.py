@@ -20,6 +20,7 @@ OPTIONS = [
     f"--max-examples={EXAMPLES}",
     *([] if LONG else ["--generation-deterministic"]),
 ]
+COUNTS = Path(__file__).parents[2] / "build" / "fuzz.txt"  # of `make fuzz`: tests, and how many cases they had
 CONFIG = "max-stream-events = 1\n"  # the first one of a stream says enough
 
 
@@ -39,4 +40,14 @@ def cases_held(address: str, folder: Path, *options: str) -> int:
     assert done.returncode == 0, done.stdout + done.stderr
     generated = re.search(r"(\d+) generated", done.stdout)
     assert generated, done.stdout
+    if LONG:
+        _count(int(generated[1]))
     return int(generated[1])
+
+
+def _count(cases: int) -> None:
+    COUNTS.parent.mkdir(exist_ok=True)
+    service, _, test = os.environ["PYTEST_CURRENT_TEST"].removesuffix(" (call)").removeprefix("services/").partition("/")
+    words = test.rpartition("::")[2].removeprefix("test_").replace("_", " ")
+    with COUNTS.open("a") as file:
+        file.write(f"{service}: {words} {cases}\n")
