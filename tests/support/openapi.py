@@ -47,7 +47,9 @@ def cases_held(address: str, folder: Path, *options: str) -> int:
 
 def _count(cases: int) -> None:
     COUNTS.parent.mkdir(exist_ok=True)
-    service, _, test = os.environ["PYTEST_CURRENT_TEST"].removesuffix(" (call)").removeprefix("services/").partition("/")
+    service, _, test = (
+        os.environ["PYTEST_CURRENT_TEST"].removesuffix(" (call)").removeprefix("services/").partition("/")
+    )
     words = test.rpartition("::")[2].removeprefix("test_").replace("_", " ")
     with COUNTS.open("a") as file:
         file.write(f"{service}: {words} {cases}\n")

@@ -541,6 +541,15 @@ def test_a_job_is_due_when_the_clock_was_put_back(database: Database, metrics: M
         eventually(lambda: is_empty(database))
 
 
+def test_a_job_that_nobody_has_had_is_due_soon_when_the_clock_was_put_back(
+    database: Database, metrics: Metrics
+) -> None:
+    put(database, "job")
+    put_back(database)
+    with running(job_queue(lambda _: Done(), lease_seconds=300.0), database, metrics):
+        eventually(lambda: is_empty(database))
+
+
 def test_a_call_that_is_under_way_when_the_clock_is_put_back_is_made_once(database: Database, metrics: Metrics) -> None:
     called, goes_on = Counter[str](), threading.Event()
 

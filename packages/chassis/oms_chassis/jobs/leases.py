@@ -23,7 +23,7 @@ FROM (SELECT * {_OURS}) AS ours
 WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts
 """
 _BRING_FORWARD = """
-UPDATE job SET run_at = now() + make_interval(secs => %(lease)s)
+UPDATE job SET run_at = CASE WHEN attempts = 0 THEN now() ELSE now() + make_interval(secs => %(lease)s) END
 WHERE queue = %(queue)s AND run_at > now() + make_interval(secs => %(latest)s) AND run_at < 'infinity'
 """
 _GIVE_BACK = f"""
@@ -67,8 +67,8 @@ def renew(transaction: Transaction, queue: str, jobs: Sequence[Job], lease: floa
 
 
 def bring_forward(transaction: Transaction, queue: str, lease: float) -> None:
-    """Make jobs due that are so late only because the database's clock was put back since. Not at once: the call of one
-    may be under way, and its owner then renews its lease."""
+    """Make jobs due that are so late only because the database's clock was put back since: at once, if nobody has had
+    them; else in a lease, since the call of one may be under way, and its owner renews it."""
     transaction.run(_BRING_FORWARD, queue=queue, lease=lease, latest=max(LATEST, lease))
 
 

@@ -26,6 +26,7 @@ log = logger(__name__)
 SOON, IDLE = 0.25, 1.0
 OUTCOMES = (Done, Retry, Paused, Waiting)
 FAULT_PAUSE = 2.0  # seconds until another try while the schema does not fit
+RENEWED = 2.0  # seconds between two renewals of the leases, at most
 CLAIMED = 500  # jobs at most that are claimed at a time
 
 
@@ -123,7 +124,7 @@ class Worker:
 
     @property
     def _renew_every(self) -> float:
-        return self._job_queue.lease_seconds / 3
+        return min(self._job_queue.lease_seconds / 3, RENEWED)
 
     def _renew(self) -> None:
         """Keep the jobs whose calls are under way or landed: a call may take longer than a lease. And have all jobs
