@@ -13,8 +13,8 @@ BEGIN = "<!-- fuzz: begin; `make fuzz` writes what follows -->"
 END = "<!-- fuzz: end -->"
 ENOUGH = 20_000
 PART = """
-Written on {day}: {together:,} requests by the documents, and {examples:,} of each other kind. None was answered by a 5xx,
-or by what its document does not say.
+Written on {day}: {together:,} requests by the documents, and {examples:,} of each other kind. None was answered by a
+5xx, or by what its document does not say.
 
 | test | requests |
 |---|---|
