@@ -29,7 +29,7 @@ test-scaffold: setup ## a sixth service, made in a copy of this repository as CO
 incidents: setup ## production incidents under load, one after the other; writes docs/reliability.md (a quarter of an hour)
 	@scripts/incidents.sh
 
-chaos: setup ## hundreds of overlapping faults, from three seeds, and deliberate bugs; writes docs/reliability.md (five hours)
+chaos: setup ## hundreds of overlapping faults, from three seeds, and deliberate bugs; writes docs/reliability.md (two hours)
 	@code=0; for seed in 1 2 3; do scripts/chaos.sh --seed $$seed || code=1; done; \
 	scripts/chaos.sh --mutant all --rate 10 || code=1; \
 	PYTHONPATH=tests .venv/bin/python -m chaos.page || code=1; exit $$code

@@ -107,8 +107,8 @@ def _show(report: Report) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/chaos.sh", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="what the schedule is made from (default %(default)s)")
-    parser.add_argument("--faults", type=int, default=500, help="at least (default %(default)s)")
-    parser.add_argument("--rate", type=float, default=45.0, help="orders a second (default %(default)s)")
+    parser.add_argument("--faults", type=int, default=250, help="at least (default %(default)s)")
+    parser.add_argument("--rate", type=float, default=35.0, help="orders a second (default %(default)s)")
     parser.add_argument("--schedule", type=Path, help="run the faults of this file, which an earlier run kept")
     parser.add_argument(
         "--mutant", nargs="+", metavar="NAME", help="run with this deliberate bug, which is to be noticed (all: each)"
