@@ -43,7 +43,7 @@ class Limits:
 
     statement: float = 5.0
     lock: float = 3.0
-    idle_in_transaction: float = 30.0
+    idle_in_transaction: float = 10.0
     idle: float = 0.0
     connect: int = 3
     pool: float = 5.0

@@ -35,7 +35,7 @@ class Settings(AccessSettings):
     database_statement_seconds: float = Field(default=5.0, ge=1, description="until the server ends a statement")
     database_lock_seconds: float = Field(default=3.0, ge=0.1, description="until a statement's wait for a lock fails")
     database_idle_seconds: float = Field(
-        default=30.0, ge=1, description="until the server gives up a transaction in which nothing happens"
+        default=10.0, ge=1, description="until the server gives up a transaction in which nothing happens"
     )
 
     kafka_bootstrap: str = Field(min_length=1, description="host:port, more of them separated by commas")

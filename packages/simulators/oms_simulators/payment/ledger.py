@@ -25,7 +25,7 @@ Values = dict[str, str | float | bool | None]
 WhenLost = type[OutcomeUnknown | GatewayUnavailable]
 
 _LIMIT = 8  # connections: callers beyond that wait
-_LIMITS = Limits(statement=5.0, lock=5.0)
+_LIMITS = Limits(statement=2.0, lock=2.0, grace=1.0)  # a call whose fate is unknown is asked about: that costs little
 
 
 class Ledger:
