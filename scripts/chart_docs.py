@@ -67,6 +67,7 @@ def readme(chart: dict[str, Any], values: str) -> str:
 ELSEWHERE = {
     "database_url": "the service's database secret",
     "database_pool": "`database.pool`",
+    "state_folder": "a volume of the pod",
     "http_host": "the pod's",
     "http_port": "the pod's",
     "internal_port": "the pod's",
