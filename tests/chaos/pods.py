@@ -4,8 +4,10 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache, partial
+from typing import Any
 from uuid import uuid4
 
+import yaml
 from incidents import faults
 from support import pods
 from support.cluster import CHART, RELEASE, Cluster
@@ -63,19 +65,27 @@ def _upgraded(cluster: Cluster, _: str) -> Iterator[None]:
 @contextmanager
 def _cut_off(cluster: Cluster, component: str) -> Iterator[None]:
     """Its policy lets nobody in. Connections that are there survive that, so its pod is replaced, too."""
-    policy = f"networkpolicy/oms-{component}"
-    before = cluster.get(policy)["spec"]["ingress"]
-    _let_in(cluster, policy, [])
+    policy = _policy(cluster, f"oms-{component}")
+    _apply(cluster, {**policy, "spec": {**policy["spec"], "ingress": []}})
     try:
         pods.kill(cluster, component)
         yield
     finally:
-        _let_in(cluster, policy, before)
+        _apply(cluster, policy)
 
 
-def _let_in(cluster: Cluster, policy: str, peers: list[object]) -> None:
-    change = [{"op": "replace", "path": "/spec/ingress", "value": peers}]
-    cluster.kubectl("patch", policy, "--type=json", f"--patch={json.dumps(change)}")
+def _policy(cluster: Cluster, name: str) -> dict[str, Any]:
+    """The release's, as it is in its manifest."""
+    for one in yaml.safe_load_all(cluster.helm("get", "manifest", RELEASE)):
+        if one and (one["kind"], one["metadata"]["name"]) == ("NetworkPolicy", name):
+            return dict(one)
+    raise AssertionError(f"no policy {name}")
+
+
+def _apply(cluster: Cluster, policy: Mapping[str, Any]) -> None:
+    # As Helm does: what another manager had set, Helm's next upgrade would refuse to take back.
+    whose = ("--server-side", "--field-manager=helm", "--force-conflicts")
+    cluster.kubectl("apply", *whose, "--filename=-", given=json.dumps(policy))
 
 
 @cache
