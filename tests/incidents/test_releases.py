@@ -15,7 +15,7 @@ from oms_platform.platform import Platform
 from oms_servers.postgres import NO_FSYNC
 from oms_servers.testing import temporary_folder
 
-pytestmark = [pytest.mark.incidents, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.incidents, pytest.mark.timeout(900)]
 
 
 @pytest.fixture
