@@ -5,10 +5,11 @@ import os
 import sys
 from pathlib import Path
 
+from support.openapi import COUNTS
+
 from oms_contracts import marks
 
-ROOT = Path(__file__).parents[1]
-FILE, PAGE = ROOT / "build" / "fuzz.txt", ROOT / "docs" / "reliability.md"
+PAGE = Path(__file__).parents[1] / "docs" / "reliability.md"
 BEGIN = "<!-- fuzz: begin; `make fuzz` writes what follows -->"
 END = "<!-- fuzz: end -->"
 ENOUGH = 20_000
@@ -23,7 +24,7 @@ Written on {day}: {together:,} requests by the documents, and {examples:,} of ea
 """
 
 
-def main(file: Path = FILE, page: Path = PAGE) -> int:
+def main(file: Path = COUNTS, page: Path = PAGE) -> int:
     """The exit code: 1 if there were too few requests."""
     counts = [line.rsplit(" ", 1) for line in sorted(file.read_text().splitlines())]
     together = sum(int(count) for _, count in counts)

@@ -8,4 +8,4 @@ export OMS_EXAMPLES="${OMS_EXAMPLES:-6000}"
 rm -f build/fuzz.txt
 tests=(services/*/tests/test_document.py services/order/tests/test_any_bytes.py packages/contracts/tests/test_any_event.py)
 .venv/bin/pytest -n auto --dist load --timeout 7200 "${tests[@]}" || exit 1
-.venv/bin/python scripts/fuzz.py
+PYTHONPATH=tests .venv/bin/python scripts/fuzz.py

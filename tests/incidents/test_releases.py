@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 import psycopg
 import pytest
-from support import catalogue, releases
+from support import catalogue, history
 from support.programs import UNMEASURED
-from support.releases import Releases
+from support.releases import BEFORE, Releases
 
 from incidents.incident import Incident
 from oms_contracts.topics import SERVICES
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.incidents, pytest.mark.timeout(900)]
 @pytest.fixture
 def earlier() -> Iterator[tuple[Platform, Releases]]:
     """A platform of the release before, which has made its tables."""
-    if reason := releases.obstacle():
+    if reason := history.obstacle(BEFORE):
         pytest.skip(reason)
     with temporary_folder() as folder:
         both = Releases(folder / "releases")

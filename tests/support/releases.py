@@ -1,6 +1,5 @@
 """The release before this one: its code, in the place of that of now or next to it."""
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,18 +9,11 @@ from oms_contracts.topics import SERVICES
 from oms_platform import services
 from oms_platform.addresses import Addresses
 from oms_platform.platform import Platform
+from support import history
 from support.programs import UNMEASURED
 
-ROOT = Path(__file__).parents[2]
 # None has been made yet: this is a state with a migration of the inventory's less. Afterwards it is the last one's tag.
 BEFORE = "b30391f"
-
-
-def obstacle() -> str | None:
-    """Why its code cannot be had, if so."""
-    command = ["git", "cat-file", "-e", f"{BEFORE}^{{commit}}"]
-    found = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
-    return f"no {BEFORE} in this clone: git fetch --unshallow" if found.returncode else None
 
 
 class Releases:
@@ -64,9 +56,7 @@ def _unpack(folder: Path) -> None:
     """Every package of the earlier release, side by side."""
     sources = folder.with_name("sources")
     sources.mkdir()
-    command = ["git", "archive", BEFORE, "packages", "services"]
-    archive = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
-    subprocess.run(["tar", "--extract"], cwd=sources, input=archive.stdout, check=True)
+    history.unpack(BEFORE, sources, "packages", "services")
     folder.mkdir()
     for package in sources.glob("*/*/oms_*"):
         (folder / package.name).symlink_to(package)

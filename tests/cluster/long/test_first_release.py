@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from invariants import Answer
+from support import history
 from support.cluster import CHART, CONTEXT, READY, RELEASE, Cluster
 from support.load import mix, post
 
@@ -33,11 +34,10 @@ def run(*command: str, within: float = 900.0, where: Path = ROOT) -> str:
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first release's files."""
-    if subprocess.run(["git", "cat-file", "-e", FIRST], cwd=ROOT, capture_output=True, check=False).returncode != 0:
-        missing(f"no {FIRST} in this clone: git fetch --unshallow")
+    if reason := history.obstacle(FIRST):
+        missing(reason)
     folder = tmp_path_factory.mktemp("first")
-    run("git", "archive", "--output", str(folder / "source.tar"), FIRST)
-    run("tar", "--extract", "--file", "source.tar", where=folder)
+    history.unpack(FIRST, folder)
     return folder
 
 
