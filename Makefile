@@ -1,6 +1,6 @@
 # What can be done here. Each target makes the environment first (scripts/setup.sh ends at once when it is there).
 .DEFAULT_GOAL := help
-.PHONY: help up demo down test lint format lock reset bench bench-scale fuzz footprint contracts structure docs images kind-up kind-down test-cluster test-cluster-long migration service setup incidents chaos chaos-cluster test-scaffold
+.PHONY: help up demo down test lint format lock reset bench bench-scale fuzz footprint contracts structure docs images kind-up kind-down test-cluster test-cluster-long migration service setup incidents chaos chaos-cluster test-scaffold test-chart
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ reset: setup ## remove the data and logs of `make up`
 
 test: setup ## all tests that need neither Docker nor a cluster, on real Kafka and Postgres
 	@scripts/test.sh
+
+test-chart: setup ## those of them that are about the chart: rendered, and judged by Helm, promtool and an API server
+	@.venv/bin/pytest tests/chart -n 2 --dist loadgroup
 
 test-scaffold: setup ## a sixth service, made in a copy of this repository as CONTRIBUTING.md says
 	@.venv/bin/pytest tests/scaffold

@@ -22,6 +22,7 @@ from oms_contracts.topics import SERVICES
 
 _ROOT = Path(__file__).parent.parent
 LOST = {"Kafka": "oms-kafka-0", "the order service's database": "oms-order-postgres-0"}
+DRAINED = ("--pod-selector=app.kubernetes.io/instance=oms",)  # not the Ingress controller, which is not measured here
 SETTLED = 90.0  # seconds after which the metrics server's figures are of a system at rest
 RECOVERED = 300.0  # seconds after which nobody waits any more
 
@@ -38,6 +39,7 @@ def main() -> int:
     loaded = cluster.memory()
     update = rolling_update(cluster, options.rate, options.seconds)
     recovered = {what: recovery_seconds(cluster, pod) for what, pod in LOST.items()}
+    drained = drain_seconds(cluster)
     parts = [
         "# Footprint on Kubernetes",
         (
@@ -55,6 +57,10 @@ def main() -> int:
             "From the deletion of a pod until an order is CONFIRMED that is sent then, until it is accepted: "
             + ", ".join(f"{what} **{seconds:.0f} s**" for what, seconds in recovered.items())
             + "."
+        ),
+        (
+            "From when the node takes pods again, after all of them were drained from it, until an order is CONFIRMED "
+            f"that is sent then: **{drained:.0f} s**."
         ),
         "## Images\n\n" + table(("image", "MB"), [(name, f"{size / 1e6:.0f}") for name, size in image_sizes().items()]),
         "## Memory\n\n" + memory_table(idle, loaded, options.rate),
@@ -100,10 +106,30 @@ def recovery_seconds(cluster: Cluster, pod: str) -> float:
     """Seconds from the deletion of a pod until an order is CONFIRMED that is sent once it is gone."""
     began = time.monotonic()
     cluster.kubectl("delete", "pod", pod)  # returns when it is gone
-    outcome = post(cluster.url, mix(1))
+    await_confirmed(cluster)
+    return time.monotonic() - began
+
+
+def drain_seconds(cluster: Cluster) -> float:
+    """Seconds from when the cluster's node takes pods again until an order is CONFIRMED that is sent then.
+
+    Its only node, so that all pods of the release wait until then.
+    """
+    (node,) = (one["metadata"]["name"] for one in cluster.get("nodes")["items"])
+    try:
+        cluster.kubectl("drain", node, *DRAINED, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=200s")
+    finally:
+        cluster.kubectl("uncordon", node)
+    began = time.monotonic()
+    await_confirmed(cluster)
+    return time.monotonic() - began
+
+
+def await_confirmed(cluster: Cluster) -> None:
+    """Send an order until it is accepted, and wait until it is CONFIRMED."""
+    outcome = post(cluster.url, mix(1), within=RECOVERED)
     with httpx.Client(base_url=cluster.url, timeout=20.0) as client:
         ended(client, outcome.answers[0].order_id, RECOVERED)
-    return time.monotonic() - began
 
 
 def image_sizes() -> dict[str, int]:
