@@ -138,8 +138,6 @@ def test_what_says_no_more_than_its_kind_is_refused(helm: Any) -> None:
     off = {f"services.{one}.enabled": False for one in SERVICES}
     assert "no service is enabled" in helm.refusal(off)
     assert "clusterName" in helm.refusal({"kafka.strimzi.createCluster": False})
-    hpa = {"services.order.autoscaling": {"type": "hpa", "minReplicas": 0}}
-    assert "keda goes down to 0" in helm.refusal(hpa)
     assert "app.kubernetes.io/name" in helm.refusal({"serviceDefaults.podLabels": {"app.kubernetes.io/name": "other"}})
 
 

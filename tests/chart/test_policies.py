@@ -110,11 +110,19 @@ def test_every_host_of_the_ingress_has_every_route(render: Any) -> None:
             {"services.order.autoscaling.type": "hpa", "serviceDefaults.resources.requests.cpu": None},
             "resources.requests.cpu",
         ),
-        ({"services.order.autoscaling": {"type": "keda", "minReplicas": 0}}, "no request raises it from 0"),
     ],
 )
 def test_what_could_not_scale_is_refused(helm: Any, scaling: dict[str, Any], said: str) -> None:
     assert said in helm.refusal(scaling)
+
+
+@pytest.mark.parametrize("kind", ["hpa", "keda"])
+@pytest.mark.parametrize("service", ["email", "order", "payment"])
+def test_no_autoscaler_leaves_a_service_without_pods(helm: Any, kind: str, service: str) -> None:
+    """Lag says nothing of jobs that are to be tried again, or of events in an outbox: nobody would raise it from 0."""
+    scaling = {f"services.{service}.autoscaling": {"type": kind, "minReplicas": 0}}
+    said = helm.refusal({**scaling, "networkPolicy.kafkaFrom": [{"namespaceSelector": {}}]})
+    assert f"services.{service}.autoscaling.minReplicas is 1 at least" in said
 
 
 def test_the_job_of_secrets_reaches_an_api_server_on_any_of_its_usual_ports(render: Any) -> None:
