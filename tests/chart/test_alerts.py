@@ -15,6 +15,16 @@ CHART = Path(__file__).parents[2] / "charts" / "oms"
 ON = {"serviceMonitor.enabled": True, "prometheusRule.enabled": True}
 NONE, ONE, GROWING = "0x100", "1x100", "0+30x100"  # a sample each 30 seconds, for 50 minutes
 HAPPENED = "0x60 1x40"  # ten minutes before we ask
+NEW = {
+    "grows": HAPPENED,
+    "begins above zero": "_x60 1x40",
+    "grew while nobody looked": "0x10 _x59 1x30",
+}
+OLD = {
+    "grew half an hour ago": "0x10 1x90",
+    "grew before scrapes that failed": "0x10 1x37 stale stale stale 1x48",
+    "grew before nobody looked for half an hour": "0x5 1x5 _x58 1x30",
+}
 NEVER: None = None  # the series is not there at all
 
 
@@ -126,12 +136,12 @@ class Case(NamedTuple):
 
 
 def happened(metric: str, alert: str, by: str, **labels: str) -> Iterable[Case]:
-    """A counter that grows, and one whose series begins with the first count."""
+    """What has just been counted, or is seen only now, and what was counted long ago."""
     own = {key: labels[key] for key in by.split()}
-    for how, values in {"grows": HAPPENED, "begins above zero": "_x60 1x40"}.items():
+    for how, values in NEW.items():
         yield Case(f"{metric} {how}", {series(metric, **labels): values}, [(alert, own)])
-    long_ago = {series(metric, **labels): "0x10 1x90"}
-    yield Case(f"{metric} grew half an hour ago", long_ago, [])
+    for how, values in OLD.items():
+        yield Case(f"{metric} {how}", {series(metric, **labels): values}, [])
 
 
 def burning(slo: str) -> list[tuple[str, Labels]]:
@@ -384,6 +394,33 @@ def test_what_operators_measure_is_watched(
     operated.fire({**healthy(), series(measured, **labels): bad}, [(alert, own)])
     operated.fire({**healthy(), series(measured, **labels): "0x300"}, [])
     operated.fire({**healthy(), series(measured, **{**labels, "release": "other"}): bad}, [])
+
+
+DEAD_JOBS = [
+    ("the database was away for half an hour", {0: "2x60 _x60 2x200"}, []),
+    (
+        "calls were given up while it was away",
+        {0: "2x60 _x60 3x200"},
+        [("OmsJobsDead", {"service": "sms", "queue": "q"})],
+    ),
+    (
+        "calls were given up after a pod was replaced that had seen more of them",
+        {0: "5x80 stale", 1: "_x82 2x37 3x200"},
+        [("OmsJobsDead", {"service": "sms", "queue": "q"})],
+    ),
+]
+
+
+@pytest.mark.parametrize(("what", "given", "fires"), DEAD_JOBS, ids=[what for what, *_ in DEAD_JOBS])
+def test_calls_that_are_given_up_are_told_from_those_of_long_ago(
+    render: Any,
+    rules: Callable[..., Rules],
+    what: str,
+    given: dict[int, str],
+    fires: list[tuple[str, Labels]],
+) -> None:
+    known = {series("oms_jobs_dead", **of_pod("sms", pod), queue="q"): values for pod, values in given.items()}
+    rules(render(ON), "OmsJobsDead").fire(known, fires, asked="80m")
 
 
 def test_every_alert_has_a_case(render: Any) -> None:

@@ -56,12 +56,14 @@ A regular expression for the claims of this release and no other, whose name may
 {{- end -}}
 
 {{/*
-What an alert asks for. A counter whose series begins above zero (its first count came before the first scrape) has not grown as
-`increase` sees it, and has all the same: alert
+What an alert asks for. A counter whose series begins above zero (its first count came before the first scrape), or that grew while
+nobody scraped it, has not grown as `increase` sees it, and has all the same. It is compared with its last value of the hour
+before, because at the one moment a quarter of an hour ago a scrape may have failed, or Prometheus been away: alert
 */}}
 {{- define "oms.alerts.expr" -}}
 {{- if .counter -}}
-sum by ({{ .by }}) (increase({{ .counter }}[15m])) > 0 or sum by ({{ .by }}) ({{ .counter }} unless {{ .counter }} offset 15m) > 0
+sum by ({{ .by }}) (increase({{ .counter }}[15m])) > 0 or {{ "" -}}
+sum by ({{ .by }}) ({{ .counter }} > (last_over_time({{ .counter }}[1h] offset 15m) or 0 * {{ .counter }})) > 0
 {{- else -}}
 {{ .expr }}
 {{- end -}}
