@@ -161,7 +161,7 @@ def test_a_confirmed_order_can_be_cancelled_for_as_long_as_the_setting_says(
     early, late = place(service), place(service)
     for order_id in (early, late):
         learn(order_id, topics.INVENTORY_UPDATED)
-    service.database.execute("UPDATE orders SET updated_at = now() - interval '61 s' WHERE id = %(id)s", id=late)
+    service.database.execute("UPDATE timeline SET at = at - interval '61 s' WHERE order_id = %(id)s", id=late)
     assert cancel(service, late).status_code == 409
     assert cancel(service, early).status_code == 202
     learn(early, REFUNDED, RELEASED)

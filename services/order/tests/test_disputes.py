@@ -1,5 +1,6 @@
 """What a customer's bank takes back is a step of the order's timeline, once, whatever has become of the order."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -84,6 +85,19 @@ def test_whoever_follows_the_order_sees_it(service: Any, order: str) -> None:
     learn(service, disputed(order))
     lines = service.client.get(f"/order/{order}/events").text.splitlines()
     assert [line for line in lines if line.startswith("data:")][-1].count("dp-1") == 1
+
+
+def test_a_dispute_does_not_let_a_customer_cancel_what_was_delivered_long_ago(
+    start: Callable[..., Any], order: str
+) -> None:
+    service = start(cancel_seconds=60.0)
+    confirm(service, order)
+    service.database.execute("UPDATE orders SET updated_at = updated_at - interval '1 hour'")
+    service.database.execute("UPDATE timeline SET at = at - interval '1 hour'")
+    learn(service, disputed(order))
+    refused = service.client.post(f"/order/{order}/cancel")
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/too-late-to-cancel")
+    assert timeline(service, order)[-1]["status"] == "CONFIRMED"
 
 
 def test_a_dispute_of_an_order_that_is_not_known_is_logged_and_holds_nobody_up(service: Any, order: str) -> None:

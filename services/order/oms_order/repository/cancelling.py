@@ -5,8 +5,10 @@ from uuid import UUID
 
 from oms_chassis.db import Transaction
 
+# The order's own time is also moved by refunds and disputes, which change no status, and may come months later.
 _AGE = """
-SELECT extract(epoch FROM clock_timestamp() - updated_at)::float AS seconds FROM orders WHERE id = %(id)s
+SELECT extract(epoch FROM clock_timestamp() - at)::float AS seconds FROM timeline
+WHERE order_id = %(id)s AND refund_id IS NULL AND dispute_id IS NULL ORDER BY position DESC LIMIT 1
 """
 _NOTE = """
 UPDATE timeline SET note = %(note)s, actor = %(actor)s WHERE order_id = %(id)s AND position = %(position)s
