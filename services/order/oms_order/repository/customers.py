@@ -11,8 +11,8 @@ SELECT id::text, status, name, email, phone, phone_e164 FROM orders WHERE lower(
 READ_WITHIN_DAYS = 9  # topics keep events for eight days and some minutes
 _ANNOUNCED = """
 SELECT order_id::text AS id FROM timeline
-WHERE order_id = ANY(%(ids)s::uuid[]) AND refund_id IS NULL AND status IN ('CONFIRMED', 'CANCELLED')
-    AND at > now() - make_interval(days => %(days)s)
+WHERE order_id = ANY(%(ids)s::uuid[]) AND refund_id IS NULL AND dispute_id IS NULL
+    AND status IN ('CONFIRMED', 'CANCELLED') AND at > now() - make_interval(days => %(days)s)
 UNION SELECT id::text FROM refund
 WHERE order_id = ANY(%(ids)s::uuid[]) AND status = 'SUCCEEDED' AND settled_at > now() - make_interval(days => %(days)s)
 """
