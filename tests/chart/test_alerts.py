@@ -412,7 +412,7 @@ DEAD_JOBS = [
 
 
 @pytest.mark.parametrize(("what", "given", "fires"), DEAD_JOBS, ids=[what for what, *_ in DEAD_JOBS])
-def test_calls_that_are_given_up_are_told_from_those_of_long_ago(
+def test_calls_that_are_given_up_are_not_taken_for_those_of_long_ago(
     render: Any,
     rules: Callable[..., Rules],
     what: str,
