@@ -100,8 +100,8 @@ INSERT INTO refund (id, order_id, amount, lines, restock, status)
 VALUES (%(refund)s, %(id)s, 1, '[]', false, %(state)s)
 """,
     "payment": """
-INSERT INTO requested_refund (refund_id, order_id, amount, currency, state, reference)
-VALUES (%(refund)s, %(id)s, 1, 'USD', %(state)s, CASE %(state)s WHEN 'SUCCEEDED' THEN 're' END)
+INSERT INTO requested_refund (refund_id, order_id, amount, currency, state, reference, updated_at)
+VALUES (%(refund)s, %(id)s, 1, 'USD', %(state)s, CASE %(state)s WHEN 'SUCCEEDED' THEN 're' END, '2024-01-01Z')
 """,
 }
 

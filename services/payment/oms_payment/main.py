@@ -5,7 +5,7 @@ from oms_chassis.runtime.cli import main
 from oms_chassis.runtime.service import Components, Context, Service
 from oms_contracts.topics import INVENTORY_REJECTED, ORDER_CANCELLED, ORDER_CREATED, ORDER_REFUND_REQUESTED
 from oms_gateway import operator_routes, provider
-from oms_payment import disputes, failed_refunds, handlers, repository, requests
+from oms_payment import disputes, failed_refunds, handlers, repository, requests, retentions
 from oms_payment.admin import router
 from oms_payment.jobs import charging, refunding, requested
 from oms_payment.settings import PaymentSettings
@@ -37,7 +37,7 @@ def build(context: Context) -> Components:
         ],
         admin=[router, *operator_routes(named, gateway)],
         states=repository.states,
-        retentions=repository.retentions(settings.order_days),
+        retentions=[*retentions.payments(settings.order_days), *retentions.disputes(settings.order_days)],
         on_stop=[gateway.close],
     )
 

@@ -1,5 +1,7 @@
 """What customers' banks take back, on a real database with the simulator's real ledger."""
 
+from collections.abc import Mapping
+
 import pytest
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
@@ -8,16 +10,18 @@ from support.chassis import deliver, pending_events, process_due_jobs
 from support.gateways import Fault, FlakyGateway, token
 from support.payments import created, refund_requested, rejected
 
+from oms_chassis import retention
 from oms_chassis.db import Database
 from oms_chassis.runtime.service import Components
 from oms_contracts.topics import CHARGE_DISPUTED, REFUND_FAILED
 from oms_gateway import GatewayUnavailable, RequestRefused, charge_key
-from oms_payment import admin, disputes, handlers, repository, requests
+from oms_payment import admin, disputes, handlers, repository, requests, retentions
 from oms_payment.jobs import charging, refunding
 from oms_simulators.payment import ledger
 from oms_simulators.payment.testcards import Outcome
 
 TOTAL = 2500
+OLD = "018cc251-f400-7000-8000-000000000001"  # an id of the first of January 2024
 
 
 @pytest.fixture
@@ -28,10 +32,13 @@ def registry() -> CollectorRegistry:
 @pytest.fixture
 def disputed(database: Database, gateway: FlakyGateway) -> str:
     """An order whose charge was taken back, next to one whose was not."""
-    cards = {"o1": token(Outcome.DISPUTED), "o2": token(Outcome.APPROVED)}
-    deliver(database, handlers.order_created, [created(order, card, TOTAL) for order, card in cards.items()])
-    process_due_jobs(database, charging.job_queue(gateway, 8, 1800.0, CollectorRegistry()))
+    charge(database, gateway, {"o1": Outcome.DISPUTED, "o2": Outcome.APPROVED})
     return "o1"
+
+
+def charge(database: Database, gateway: FlakyGateway, cards: Mapping[str, Outcome]) -> None:
+    deliver(database, handlers.order_created, [created(order, token(card), TOTAL) for order, card in cards.items()])
+    process_due_jobs(database, charging.job_queue(gateway, 8, 1800.0, CollectorRegistry()))
 
 
 def test_what_a_bank_has_taken_back_is_noticed_once_whoever_looks(
@@ -89,3 +96,42 @@ def test_a_gateway_that_is_away_is_asked_again_for_all_of_it(
         task.call()
     task.call()
     assert [row.order_id for row in database.execute("SELECT order_id FROM dispute")] == [disputed]
+
+
+def prune(database: Database) -> None:
+    for one in (*retentions.payments(31.0), *retentions.disputes(31.0)):
+        retention.prune(database, one)
+
+
+def left(database: Database, table: str) -> set[str]:
+    return {row.order_id for row in database.execute(f"SELECT order_id FROM {table}")}
+
+
+def test_an_old_payment_stays_for_as_long_as_the_gateway_may_name_its_dispute(
+    database: Database, gateway: FlakyGateway, registry: CollectorRegistry
+) -> None:
+    charge(database, gateway, {OLD: Outcome.DISPUTED})
+    task = disputes.task(gateway, database, 300.0, registry)
+    task.call()
+    database.execute("UPDATE payment SET updated_at = now() - interval '33 days'")
+    prune(database)
+    task.call()
+    assert registry.get_sample_value("oms_payment_disputes_total") == 1.0
+    assert len(pending_events(database, CHARGE_DISPUTED)) == 1
+    assert left(database, "payment") == {OLD}
+    database.execute("UPDATE dispute SET noticed_at = now() - interval '33 days'")
+    prune(database)
+    assert (left(database, "payment"), left(database, "dispute")) == (set(), set())
+
+
+def test_a_dispute_without_a_payment_goes_once_the_gateway_has_forgotten_it(
+    database: Database, gateway: FlakyGateway, registry: CollectorRegistry, disputed: str
+) -> None:
+    gateway.charge(charge_key("another-installation-s"), token(Outcome.DISPUTED), 700, "USD")
+    disputes.task(gateway, database, 300.0, registry).call()
+    database.execute("UPDATE dispute SET noticed_at = now() - interval '31 days'")
+    prune(database)
+    assert left(database, "dispute") == {disputed, "another-installation-s"}
+    database.execute("UPDATE dispute SET noticed_at = now() - interval '33 days'")
+    prune(database)
+    assert left(database, "dispute") == {disputed}

@@ -11,17 +11,19 @@ from support.chassis import deliver, pending_events, process_due_jobs
 from support.gateways import Fault, FlakyGateway, token
 from support.payments import created, refund_requested, rejected
 
+from oms_chassis import retention
 from oms_chassis.db import Database
 from oms_chassis.runtime.service import Components
 from oms_contracts.topics import PAYMENT_REFUNDED, REFUND_COMPLETED, REFUND_FAILED
 from oms_gateway import GatewayUnavailable, charge_key
-from oms_payment import admin, failed_refunds, handlers, repository, requests
+from oms_payment import admin, failed_refunds, handlers, repository, requests, retentions
 from oms_payment.jobs import charging, refunding, requested
 from oms_simulators.payment import gateway as simulator
 from oms_simulators.payment import ledger
 from oms_simulators.payment.testcards import Outcome
 
 TOTAL = 2500
+OLD = "018cc251-f400-7000-8000-000000000001"  # an id of the first of January 2024
 FAILED = "oms_payment_compensations_failed_total"
 
 
@@ -45,9 +47,19 @@ def client(database: Database) -> Iterator[TestClient]:
 @pytest.fixture
 def charged(database: Database, gateway: FlakyGateway) -> str:
     """An order that is paid by a card whose refunds fail later."""
-    deliver(database, handlers.order_created, [created("o1", token(Outcome.REFUND_FAILS_LATER), TOTAL)])
+    return charge(database, gateway, "o1")
+
+
+def charge(database: Database, gateway: FlakyGateway, order: str) -> str:
+    deliver(database, handlers.order_created, [created(order, token(Outcome.REFUND_FAILS_LATER), TOTAL)])
     process_due_jobs(database, charging.job_queue(gateway, 8, 1800.0, CollectorRegistry()))
-    return "o1"
+    return order
+
+
+def give(database: Database, gateway: FlakyGateway, order: str) -> None:
+    deliver(database, requests.refund_requested, [refund_requested(order, "r1", 400)])
+    process_due_jobs(database, requested.job_queue(gateway))
+    assert refund(database) == ("SUCCEEDED", None, 1)
 
 
 @pytest.fixture
@@ -62,9 +74,7 @@ def compensated(database: Database, gateway: FlakyGateway, charged: str) -> str:
 @pytest.fixture
 def refunded(database: Database, gateway: FlakyGateway, charged: str) -> str:
     """Or of which a part was given back."""
-    deliver(database, requests.refund_requested, [refund_requested(charged, "r1", 400)])
-    process_due_jobs(database, requested.job_queue(gateway))
-    assert refund(database) == ("SUCCEEDED", None, 1)
+    give(database, gateway, charged)
     return charged
 
 
@@ -204,3 +214,16 @@ def test_a_gateway_that_is_away_is_asked_again(database: Database, gateway: Flak
         look(database, gateway)
     look(database, gateway)
     assert refund(database)[0] == "FAILED"
+
+
+def test_an_old_payment_of_which_something_was_refunded_of_late_stays_and_what_is_sent_back_is_noticed(
+    database: Database, gateway: FlakyGateway
+) -> None:
+    give(database, gateway, charge(database, gateway, OLD))
+    database.execute("UPDATE payment SET updated_at = now() - interval '33 days'")
+    (payments,) = retentions.payments(31.0)
+    retention.prune(database, payments)
+    let_refunds_fail(database)
+    look(database, gateway)
+    assert refund(database) == ("FAILED", "gateway-failed", 2)
+    assert failures(database) == [("r1", 400, "gateway-failed", 2)]

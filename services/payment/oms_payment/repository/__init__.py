@@ -7,7 +7,6 @@ from sqlalchemy import Row
 
 from oms_chassis.db import Database, Rows, Transaction
 from oms_chassis.laterreleases import OfLaterRelease, known
-from oms_chassis.retention import Retention, of_orders
 from oms_chassis.tables import assigned, names, typed
 from oms_contracts.events import OrderEvent
 from oms_payment.domain import Payment, State
@@ -48,11 +47,6 @@ WHERE order_id > %(after)s AND (
 ORDER BY order_id LIMIT %(limit)s
 """
 _FIND = f"SELECT {_ROW} FROM payment WHERE order_id = %(order)s FOR UPDATE OF payment"
-_ENDED = """
-state IN ('COMPLETED', 'FAILED', 'REFUNDED') AND NOT EXISTS (
-    SELECT 1 FROM requested_refund refund WHERE refund.order_id = payment.order_id AND refund.state <> 'SUCCEEDED'
-)
-"""
 _STATES = "SELECT order_id, state FROM payment WHERE order_id = ANY(%(orders)s)"
 
 
@@ -100,11 +94,6 @@ def find(transaction: Transaction, order_id: str) -> Rows:
 def states(database: Database, orders: Sequence[str]) -> dict[str, str]:
     """The states of these orders' payments, where there are any."""
     return {row.order_id: row.state for row in database.execute(_STATES, orders=list(orders))}
-
-
-def retentions(days: float | None) -> Sequence[Retention]:
-    """Payments that move no money any more."""
-    return of_orders("payment", "updated_at", days, ended=_ENDED, also=("requested_refund", "dispute"))
 
 
 def _payment(row: Row[Any]) -> Payment:

@@ -1,0 +1,34 @@
+"""For how long the Payment Service keeps what."""
+
+from collections.abc import Sequence
+
+from oms_chassis.retention import LONGER, Retention, of_orders
+
+# A refund that has not come through is somebody's money: its payment is not over. And the gateway names disputes, and
+# refunds that were sent back, of the last thirty days, which is less than the least that may be set: what it still
+# names finds its payment, and is no news.
+_ENDED = """
+state IN ('COMPLETED', 'FAILED', 'REFUNDED') AND NOT EXISTS (
+    SELECT 1 FROM requested_refund refund WHERE refund.order_id = payment.order_id
+        AND (refund.state <> 'SUCCEEDED' OR refund.updated_at > now() - make_interval(secs => %(seconds)s))
+) AND NOT EXISTS (
+    SELECT 1 FROM dispute WHERE dispute.order_id = payment.order_id
+        AND dispute.noticed_at > now() - make_interval(secs => %(seconds)s)
+)
+"""
+_STRANGERS = """
+DELETE FROM {table} WHERE id = ANY(ARRAY(
+    SELECT id FROM {table} WHERE {column} < now() - make_interval(secs => %(seconds)s)
+        AND NOT EXISTS (SELECT 1 FROM payment WHERE payment.order_id = {table}.order_id)
+    ORDER BY {column} LIMIT %(chunk)s))
+"""
+
+
+def payments(days: float | None) -> Sequence[Retention]:
+    """Payments that move no money any more, with their refunds and disputes."""
+    return of_orders("payment", "updated_at", days, ended=_ENDED, also=("requested_refund", "dispute"))
+
+
+def disputes(days: float | None) -> Sequence[Retention]:
+    """Disputes of which there is no payment here: of another installation's charge, by the same account."""
+    return [] if days is None else [Retention("dispute", "noticed_at", (days + LONGER) * 86400, _STRANGERS)]
