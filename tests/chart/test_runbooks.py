@@ -76,6 +76,7 @@ def test_oms_has_the_command_and_its_options(command: list[str]) -> None:
 )
 def test_kubectl_takes_the_command(tool: Callable[[str], str], command: list[str]) -> None:
     """It gets as far as the network, which it does not when it misses something or knows an option not."""
+    command = [word.replace("$replicas", "1") for word in command]
     done = subprocess.run(
         [tool("kubectl"), *UNREACHABLE, *command[1:]], capture_output=True, text=True, timeout=60, check=False
     )
