@@ -1,8 +1,10 @@
 """The consumer, on a broker in memory; test_kafka.py shows that the real one behaves alike."""
 
+import gc
 import json
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -119,6 +121,23 @@ def test_what_cannot_be_read_becomes_a_dead_letter(database: Database, metrics: 
     assert seen(database) == {"a": 1}
     (letter,) = dead(database)
     assert (letter.key, bytes(letter.value)) == (None, value)
+
+
+@pytest.mark.parametrize("value", [b"no event", event("poison").encode().encode()], ids=["unreadable", "refused"])
+def test_a_record_that_is_a_dead_letter_is_held_by_nothing(database: Database, metrics: Metrics, value: bytes) -> None:
+    """Errors refer to frames, and these to the records that they were about: a cycle would hold megabytes until the
+    garbage collector comes."""
+    one = consumer(database, MemoryStream(), metrics)
+    record = Record(ITEM_UPDATED.name, 0, 0, b"poison", value)
+    held = weakref.ref(record)
+    gc.disable()
+    try:
+        one.work([record])
+        del record
+        assert held() is None
+    finally:
+        gc.enable()
+    assert len(dead(database)) == 1
 
 
 def test_a_tombstone_of_a_compacted_topic_is_passed_and_is_no_dead_letter(database: Database, metrics: Metrics) -> None:

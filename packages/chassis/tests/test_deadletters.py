@@ -7,7 +7,7 @@ from oms_chassis.messaging.streams import RECORD_LIMIT, Headers, Outgoing, Recor
 
 
 def letter(key: bytes | None, value: bytes | None, headers: Headers = ()) -> Outgoing:
-    return deadletters.letter("order", Record("itemUpdatedEvent", 0, 7, key, value, headers), LookupError("no"))
+    return deadletters.letter("order", Record("itemUpdatedEvent", 0, 7, key, value, headers), "LookupError")
 
 
 def said(letter: Outgoing) -> dict[str, bytes | None]:

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from oms_chassis.db import Database
 from oms_chassis.messaging import inbox, letters, outbox
-from oms_chassis.messaging.faults import name
 from oms_chassis.messaging.streams import RECORD_LIMIT, Headers, Outgoing, Record
 from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.logs import logger
@@ -27,10 +26,13 @@ NAMES = 16 * 1024  # characters at most that list the headers without a value
 
 
 class Failed(NamedTuple):
-    """A record that no retry can save, and why; with its event's trace if it holds one."""
+    """A record that no retry can save, and why; with its event's trace if it holds one.
+
+    Not the error itself: it refers to frames, and these to all that was read, which a cycle would keep in memory.
+    """
 
     record: Record
-    error: Exception
+    error: str
     traceparent: str | None = None
 
 
@@ -49,7 +51,7 @@ class DeadLetters:
         with self._database.transaction() as transaction:
             new = set(inbox.new_ids(transaction, [identity(one.record) for one in failed]))
             fresh = [one for one in failed if identity(one.record) in new]
-            written = [(one.record, letter(self._service, one.record, one.error), name(one.error)) for one in fresh]
+            written = [(one.record, letter(self._service, one.record, one.error), one.error) for one in fresh]
             if fresh:
                 outbox.emit_records(transaction, [one for _, one, _ in written])
                 letters.keep(transaction, written)
@@ -59,7 +61,7 @@ class DeadLetters:
         """Count them, and log those alike as one: a line for each of thousands would take longer than the letters."""
         alike: dict[tuple[str, int, str, str | None], list[int]] = {}
         for record, error, traceparent in fresh:
-            alike.setdefault((record.topic, record.partition, name(error), traceparent), []).append(record.offset)
+            alike.setdefault((record.topic, record.partition, error, traceparent), []).append(record.offset)
         for (topic, partition, kind, traceparent), offsets in alike.items():
             self._metrics.dead_letters.labels(topic).inc(len(offsets))
             self._metrics.events.labels(topic, "dead").inc(len(offsets))
@@ -82,10 +84,10 @@ def portions(failed: Iterable[Failed]) -> Iterator[list[Failed]]:
         yield portion
 
 
-def letter(service: str, record: Record, error: BaseException) -> Outgoing:
+def letter(service: str, record: Record, error: str) -> Outgoing:
     """A record as a dead letter. Headers name the error's class, never its text: that may quote the message."""
     origin = {
-        "error": type(error).__name__,
+        "error": error,
         "topic": record.topic,
         "partition": str(record.partition),
         "offset": str(record.offset),

@@ -43,9 +43,8 @@ class Streaks:
         self._kinds: dict[str, str] = {}
         self._records: dict[str, set[str]] = {}
 
-    def add(self, topic: str, identity: str, error: Exception) -> int:
-        """One more failure; how many different records have now failed in a row."""
-        kind = name(error)
+    def add(self, topic: str, identity: str, kind: str) -> int:
+        """One more failure by this class of error; how many different records have now failed in a row."""
         if self._kinds.get(topic) != kind:
             self._kinds[topic], self._records[topic] = kind, set()
         self._records[topic].add(identity)

@@ -43,10 +43,10 @@ class Processor:
         self._suspects: list[Failed] = []
         self._size = BATCH  # records that one transaction takes: fewer while more are too much for the database
         self.stopping = threading.Event()
-        for name, one in self._subscriptions.items():
-            metrics.dead_letters.labels(name)
+        for topic, one in self._subscriptions.items():
+            metrics.dead_letters.labels(topic)
             for outcome in ("applied", "duplicate", "dead", *(["tombstone"] if one.topic.compacted else [])):
-                metrics.events.labels(name, outcome)
+                metrics.events.labels(topic, outcome)
 
     def work(self, turn: Turn) -> None:
         """Finish as many records of a turn as its time allows; SystemicFault if all would fail alike."""
@@ -59,6 +59,7 @@ class Processor:
                 raise
             self._apply_by_topic(turn, deliveries, error)
         self._dead_letter(turn, self._suspects)
+        self._suspects = []
         self._size = min(BATCH, self._size * 2)
 
     def _apply_all(self, turn: Turn, deliveries: Sequence[Delivery]) -> None:
@@ -94,7 +95,7 @@ class Processor:
             try:
                 deliveries.append(Delivery(record, self._decode(record)))
             except ValueError as error:
-                unreadable.append(Failed(record, error))
+                unreadable.append(Failed(record, faults.name(error)))
         self._dead_letter(turn, unreadable)
         return deliveries
 
@@ -141,6 +142,7 @@ class Processor:
         if is_strain(error):
             self._suspect_if_proven(delivery, error)
             return
+        failed = _failed(delivery, error)
         is_patient = self._patience.is_left()
         for pause in RETRIES if is_patient else (0.0,):
             beat()
@@ -152,25 +154,24 @@ class Processor:
             except Exception as again:
                 if is_everybodys(again):
                     raise
-                error = again
+                failed = _failed(delivery, again)
             else:
                 self._patience.record(helped=True)
                 return
         self._patience.record(helped=False)
-        self._suspect(delivery, error)
+        self._suspect(failed)
 
     def _suspect_if_proven(self, delivery: Delivery, error: Exception) -> None:
         """The database cannot carry out this one record. It is tried again for a while, in case the server is unwell;
         then it is the record's fault, if the database works apart from it."""
         if not (self._strain.is_proven(deadletters.identity(delivery.record)) and inbox.is_quick(self._database)):
             raise error
-        self._suspect(delivery, error)
+        self._suspect(_failed(delivery, error))
 
-    def _suspect(self, delivery: Delivery, error: Exception) -> None:
-        record = delivery.record
-        self._suspects.append(Failed(record, error, delivery.event.traceparent))
-        if self._streaks.add(record.topic, deadletters.identity(record), error) > STREAK:
-            raise SystemicFault(faults.name(error)) from error
+    def _suspect(self, failed: Failed) -> None:
+        self._suspects.append(failed)
+        if self._streaks.add(failed.record.topic, deadletters.identity(failed.record), failed.error) > STREAK:
+            raise SystemicFault(failed.error)
 
     def _dead_letter(self, turn: Turn, failed: Sequence[Failed]) -> None:
         for portion in deadletters.portions(failed):
@@ -184,6 +185,10 @@ class Processor:
             self._metrics.events.labels(topic, "applied" if is_fresh else "duplicate").inc(count)
             if is_fresh:
                 self._streaks.end(topic)
+
+
+def _failed(delivery: Delivery, error: Exception) -> Failed:
+    return Failed(delivery.record, faults.name(error), delivery.event.traceparent)
 
 
 def _by_topic(deliveries: Sequence[Delivery], fresh: Sequence[Event[Any]]) -> dict[str, list[Event[Any]]]:
