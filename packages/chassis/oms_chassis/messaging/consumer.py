@@ -31,7 +31,7 @@ SILENT = 10.0  # seconds without an answer from any broker after which it counts
 # Seconds of that after which the consumer starts over; until then its client makes its connections again.
 LOST = 30.0
 RECONNECT = (0.5, 1.0, 2.0, 4.0)  # seconds before each further attempt to connect; the last one stays
-PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)  # seconds before each further attempt at a systemic fault; the same
+PAUSES = (0.5, 1.0, 2.0, 5.0)  # seconds before each further attempt at a systemic fault; the same
 OBSERVE = 2.0  # seconds between measurements of the lag
 STALE = 30.0  # seconds after which a look at the broker says nothing of now: longer than a turn takes
 
