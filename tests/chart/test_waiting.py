@@ -34,7 +34,7 @@ kubectl() {
 
 def blocks(page: Path) -> Iterator[list[str]]:
     for block in re.findall(r"```(?:sh|bash)\n(.*?)```", page.read_text(), re.DOTALL):
-        yield [line for line in block.splitlines() if line.strip()]
+        yield [line.strip() for line in block.splitlines() if line.strip()]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
