@@ -10,6 +10,7 @@ from support.chassis import chassis_only, eventually
 from support.keys import add_key, create_table
 
 from oms_chassis.db import Database, Rows
+from oms_chassis.http import groupcommit
 from oms_chassis.http.identity import apikeys
 from oms_chassis.http.identity.callers import Caller
 from oms_chassis.http.identity.keyring import REMEMBERED, Keyring
@@ -141,6 +142,28 @@ def test_while_the_database_is_away_nobody_is_refused_for_good(database: Databas
     with pytest.raises(IdentityUnavailable):
         ask(key)
     database.execute("ALTER TABLE elsewhere RENAME TO api_key")
+    assert ask(key).subject == "shop"
+
+
+def test_a_database_that_is_silent_is_one_that_is_away(
+    database: Database, keyring: Keyring, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A statement that is under way is waited for no longer than anything else."""
+    key, is_over = add_key(database, "shop"), threading.Event()
+    find = keyring._find_rows
+
+    def silent(digests: list[str]) -> Rows:
+        is_over.wait(10)
+        return find(digests)
+
+    monkeypatch.setattr(groupcommit, "ANSWER", 0.2)
+    monkeypatch.setattr(keyring, "_find_rows", silent)
+    try:
+        with pytest.raises(IdentityUnavailable):
+            ask(key)
+    finally:
+        is_over.set()
+    monkeypatch.undo()
     assert ask(key).subject == "shop"
 
 

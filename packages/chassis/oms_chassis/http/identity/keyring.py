@@ -14,7 +14,7 @@ from sqlalchemy import Row
 from sqlalchemy.exc import SQLAlchemyError
 
 from oms_chassis.db import Database, Rows
-from oms_chassis.http.groupcommit import GroupCommit, NotWritten
+from oms_chassis.http.groupcommit import GroupCommit, NotWritten, Undecided
 from oms_chassis.http.identity import apikeys
 from oms_chassis.http.identity.bounded import Bounded
 from oms_chassis.http.identity.callers import Caller
@@ -69,7 +69,7 @@ class Keyring:
     async def _look_up(self, digest: str) -> Found:
         try:
             return await self.lookups.submit(digest)
-        except (NotWritten, SQLAlchemyError):
+        except (NotWritten, Undecided, SQLAlchemyError):
             raise IdentityUnavailable from None
 
     def find(self, digests: list[str]) -> Sequence[Found | Exception]:
