@@ -107,8 +107,8 @@ An orderRefundRequested that asks for it puts its lines back, once for each refu
 ## Notice
 
 The first of paymentFailed, inventoryUpdated, inventoryRejected and orderCancelled makes the one notice of an order.
-Only orderCancelled after inventoryUpdated makes a second; the first is withdrawn if it was not begun. Each
-orderRefunded makes one of its own.
+Only orderCancelled after inventoryUpdated makes a second; the first is not sent any more if it has not come through.
+Each orderRefunded makes one of its own.
 """
 
 

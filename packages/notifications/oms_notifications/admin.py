@@ -107,8 +107,8 @@ def _row(transaction: Transaction, order_id: str) -> Row[Any]:
 
 
 def _of(message: Row[Any], jobs: Rows) -> list[Row[Any]]:
-    """Of the jobs about an order those that send this message."""
-    return [job for job in jobs if job.id in (message.order_id, job_id(message.order_id, message.kind))]
+    """Of the jobs about an order the one that sends this message, and not an earlier one."""
+    return [job for job in jobs if job.id == job_id(message.order_id, message.kind)]
 
 
 def _state(row: Row[Any]) -> dict[str, Any]:

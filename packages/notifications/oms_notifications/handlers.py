@@ -9,8 +9,8 @@ from typing import Any
 from prometheus_client import Counter
 
 from oms_chassis.db import Transaction
-from oms_chassis.jobs import dead
-from oms_chassis.jobs.queue import enqueue, withdraw
+from oms_chassis.jobs import dead, interventions
+from oms_chassis.jobs.queue import enqueue
 from oms_chassis.messaging.consumer import Handle, Subscription
 from oms_chassis.telemetry.logs import logger
 from oms_contracts import topics
@@ -19,7 +19,7 @@ from oms_contracts.events import OrderEvent, OrderRefunded
 from oms_notifications import repository
 from oms_notifications.limits import Limit, by_job, held
 from oms_notifications.messages import FOLLOWS, Kind
-from oms_notifications.notice import Notice
+from oms_notifications.notice import OUTDATED, Notice
 
 log = logger(__name__)
 
@@ -51,12 +51,18 @@ def _handler(queue: str, kind: Kind, compose: Compose, hold: Hold) -> Handle:
         opened = set(repository.open_messages(transaction, kind, orders))
         ended = [found[about] for about in reversed(found) if about in opened]  # as they came
         if kind in FOLLOWS:  # what the order was sent before is out of date: if it is not sent yet, it need not be
-            withdraw(transaction, queue, (event.data.order_id for event in ended))
+            _withdraw(transaction, queue, [event.data.order_id for event in ended])
         notices = [(_notice(compose, kind, event.data), event.traceparent) for event in ended]
         enqueue(transaction, queue, [notice.job(trace) for notice, trace in notices])
         hold(transaction, [notice for notice, _ in notices])
 
     return notify
+
+
+def _withdraw(transaction: Transaction, queue: str, jobs: Sequence[str]) -> None:
+    """Also what was given up, or waits to be sent again: a call that is under way is not repeated."""
+    dead.discard(transaction, queue, jobs)
+    interventions.end_all(transaction, queue, jobs, {OUTDATED: True})
 
 
 def _about(order: OrderEvent) -> str:

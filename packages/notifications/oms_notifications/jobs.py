@@ -5,18 +5,19 @@ from itertools import product
 from prometheus_client import CollectorRegistry, Counter
 
 from oms_chassis.db import Transaction
-from oms_chassis.jobs.queue import Job, JobQueue, Outcome, Retry, Settled
+from oms_chassis.jobs.queue import Done, Job, JobQueue, Outcome, Retry, Settled
 from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.logs import logger
 from oms_notifications import repository
 from oms_notifications.messages import Kind
-from oms_notifications.notice import InDoubt, Notice, Provider, refused, unknown
+from oms_notifications.notice import OUTDATED, InDoubt, Notice, Provider, refused, unknown
 
 log = logger(__name__)
 
 ATTEMPTS = 500  # six hours at the chassis's backoff: a provider's bad morning costs no customer their message
 DOUBTS = 3  # attempts that may each have reached the customer, until nobody repeats them any more
 STATES = ("sent", "failed", "unknown", "held")
+WITHDRAWN = Done()  # nothing was sent, and nothing is to be written: the order has a later message
 _NEWS = {"failed": "message_failed", "unknown": "message_unknown"}
 
 
@@ -34,18 +35,19 @@ def job_queue(
     """The jobs of a queue as this provider sends them, so many at a time, with what becomes of each."""
 
     def settle(transaction: Transaction, settled: list[Settled]) -> None:
-        repository.settle(transaction, settled)
-        for job, result in settled:
+        ended = [(job, result) for job, result in settled if result != WITHDRAWN.result]
+        repository.settle(transaction, ended)
+        for job, result in ended:
             outcomes.labels(queue, job.payload["kind"], result["state"]).inc()
             if result["state"] != "sent":
                 about = {"order_id": job.subject, **tracing.field(job.traceparent)}
                 log.warning(_NEWS[result["state"]], queue=queue, reason=result["reason"], **about)
 
     def give_up(transaction: Transaction, jobs: list[Job]) -> None:
-        settle(transaction, [(job, refused("no attempt succeeded").result) for job in jobs])
+        settle(transaction, [(job, refused("no attempt succeeded").result) for job in _current(jobs)])
 
     def on_redrive(transaction: Transaction, jobs: list[Job]) -> None:
-        repository.reopen(transaction, [repository.about(job) for job in jobs])
+        repository.reopen(transaction, [repository.about(job) for job in _current(jobs)])
 
     return JobQueue(
         queue,
@@ -59,7 +61,14 @@ def job_queue(
     )
 
 
+def _current(jobs: list[Job]) -> list[Job]:
+    """Those whose message is still the one about its order."""
+    return [job for job in jobs if not job.payload.get(OUTDATED)]
+
+
 def _call(provider: Provider, notice: Notice) -> Outcome:
+    if notice.outdated:
+        return WITHDRAWN
     outcome = provider.send(notice)
     if not isinstance(outcome, InDoubt):
         return outcome

@@ -8,13 +8,15 @@ from typing import Protocol
 from oms_chassis.jobs.queue import Done, Job, NewJob, Outcome, Retry
 from oms_notifications.messages import FOLLOWS
 
+OUTDATED = "outdated"  # in a job's payload: what its message says is no longer so
 _SAFE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
     """One message to one customer. `subject` is empty where the way of sending has none; `doubts` counts the earlier
-    attempts that the customer may have got. `refund_id` is there if it is about a refund of the order."""
+    attempts that the customer may have got. `refund_id` is there if it is about a refund of the order. One that is
+    `outdated` is not sent any more."""
 
     order_id: str
     kind: str
@@ -23,6 +25,7 @@ class Notice:
     subject: str = ""
     doubts: int = 0
     refund_id: str = ""
+    outdated: bool = False
 
     @property
     def about(self) -> str:

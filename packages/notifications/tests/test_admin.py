@@ -109,6 +109,34 @@ def test_a_message_about_a_cancellation_is_sent_again_too(
     assert [notice.key for notice in provider.notices] == ["o1.cancelled"]
 
 
+def test_of_an_order_whose_confirmation_and_cancellation_were_given_up_the_cancellation_is_sent_again(
+    client: TestClient, database: Database, queue: JobQueue, provider: Provider
+) -> None:
+    notify(database, "o1")
+    give_up(database, queue)
+    publish(database, cancelled("o1"))
+    give_up(database, queue)
+    assert [job["id"] for job in client.get("/admin/messages/o1").json()["jobs"]] == ["o1.cancelled"]
+    assert client.post("/admin/messages/o1/resend").json()["state"] == "pending"
+    process_due_jobs(database, queue)
+    assert [notice.key for notice in provider.notices] == ["o1.cancelled"]
+
+
+def test_a_confirmation_that_failed_on_its_way_while_the_order_was_cancelled_is_not_sent_again(
+    client: TestClient, database: Database, queue: JobQueue, provider: Provider
+) -> None:
+    notify(database, "o1")
+    with database.transaction() as transaction:
+        under_way = claim(transaction, "email", 10, 60.0)
+    publish(database, cancelled("o1"))
+    with database.transaction() as transaction:
+        mark_dead(transaction, "email", [(job, "timeout") for job in under_way])
+    give_up(database, queue)
+    assert client.post("/admin/messages/o1/resend").json()["state"] == "pending"
+    process_due_jobs(database, queue)
+    assert [notice.key for notice in provider.notices] == ["o1.cancelled"]
+
+
 def test_a_message_about_a_refund_is_found_by_the_refund_and_sent_again_alone(
     client: TestClient, database: Database, queue: JobQueue, provider: Provider
 ) -> None:

@@ -139,6 +139,50 @@ def test_a_confirmation_that_is_not_sent_yet_is_withdrawn_when_the_order_is_canc
     assert [(job.subject, job.payload["kind"]) for job in jobs] == [("b", "confirmed"), ("a", "cancelled")]
 
 
+def test_a_confirmation_whose_sending_has_failed_is_withdrawn_too(database: Database) -> None:
+    registry = CollectorRegistry()
+    fake = Fake(Retry("smtp: 451"), sent("provider-1"))
+    queue = job_queue(QUEUE, fake, counter(QUEUE, registry), 2)
+    apply(database, confirmed("a"))
+    testing.process_due_jobs(database, queue)
+    apply(database, cancelled("a"))
+    database.execute("UPDATE job SET run_at = now() - make_interval(secs => CASE id WHEN 'a' THEN 2 ELSE 1 END)")
+    testing.process_due_jobs(database, queue)
+    assert [notice.key for notice in fake.notices] == ["a.confirmed", "a.cancelled"]
+    assert testing.pending_jobs(database, QUEUE) == []
+    assert (message(database, "a").kind, message(database, "a").state) == ("cancelled", "sent")
+    assert {state: count(registry, "confirmed", state) for state in STATES} == dict.fromkeys(STATES, 0.0)
+
+
+def test_a_confirmation_that_was_given_up_is_deleted_when_the_order_is_cancelled(database: Database) -> None:
+    apply(database, confirmed("a"), confirmed("b"))
+    with database.transaction() as transaction:
+        dead.mark_dead(transaction, QUEUE, [(job, "timeout") for job in claim(transaction, QUEUE, 2, lease=60.0)])
+    apply(database, cancelled("a"))
+    assert [job.id for job in dead.dead(database, QUEUE)] == ["b"]
+
+
+def test_a_confirmation_that_is_out_of_date_is_given_up_and_tried_again_as_nobody_s_message(database: Database) -> None:
+    registry = CollectorRegistry()
+    fake = Fake(Retry("smtp: 451"), refused("smtp: 550"))
+    queue = job_queue(QUEUE, fake, counter(QUEUE, registry), 1)
+    apply(database, confirmed("a"))
+    testing.process_due_jobs(database, queue)
+    database.execute("UPDATE job SET run_at = now() + interval '1 hour'")
+    apply(database, cancelled("a"))
+    testing.process_due_jobs(database, queue)
+    (job,) = testing.pending_jobs(database, QUEUE)
+    with database.transaction() as transaction:
+        dead.mark_dead(transaction, QUEUE, [(job, "cancelled by an operator")])
+        _give_up(queue, transaction, [job])
+        dead.redrive(transaction, queue, [job.id])
+    testing.process_due_jobs(database, queue)
+    row = message(database, "a")
+    assert (row.kind, row.state, row.reason) == ("cancelled", "failed", "smtp: 550")
+    assert [notice.kind for notice in fake.notices] == ["confirmed", "cancelled"]
+    assert count(registry, "confirmed", "failed") == 0.0
+
+
 def test_a_confirmed_order_that_is_cancelled_later_is_notified_of_both_in_this_order(database: Database) -> None:
     fake = Fake(sent("provider-1"), sent("provider-2"))
     queue = job_queue(QUEUE, fake, counter(QUEUE, CollectorRegistry()), 2)

@@ -38,6 +38,7 @@ _LIST = """
 SELECT id, subject, failed_calls, last_error, dead_at FROM job
 WHERE queue = %(queue)s AND dead_at IS NOT NULL ORDER BY dead_at, id LIMIT %(limit)s
 """
+_DISCARD = "DELETE FROM job WHERE queue = %(queue)s AND id = ANY(%(ids)s) AND dead_at IS NOT NULL"
 _REDRIVE = """
 UPDATE job SET dead_at = NULL, run_at = now(), failed_calls = 0, failing_since = NULL
 WHERE queue = %(queue)s AND id = ANY(%(ids)s) AND dead_at IS NOT NULL
@@ -69,6 +70,11 @@ def redrive(transaction: Transaction, job_queue: JobQueue, ids: Iterable[str]) -
         job_queue.on_redrive(transaction, jobs)
     transaction.signals.add(job_queue.name)
     return {job.id for job in jobs}
+
+
+def discard(transaction: Transaction, queue: str, ids: Iterable[str]) -> None:
+    """Delete those of these jobs that are dead: nobody is to have them made after all."""
+    transaction.run(_DISCARD, queue=queue, ids=list(ids))
 
 
 def retention(days: float) -> Retention:

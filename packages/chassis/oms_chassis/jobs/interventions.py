@@ -1,6 +1,6 @@
 """What is done to the jobs about a subject from outside their worker: an operator has decided about them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from oms_chassis.db import Transaction, as_json
@@ -17,7 +17,7 @@ WHERE queue = %(queue)s AND subject = %(subject)s RETURNING 1
 _WAITING = "SELECT 1 FROM job WHERE subject = ANY(%(subjects)s) AND dead_at IS NULL LIMIT 1"
 _ERASE = "DELETE FROM job WHERE subject = ANY(%(subjects)s) AND dead_at IS NOT NULL RETURNING 1"
 # It keeps its lease, if it has one: the outcome of a call that is under way is to be settled.
-_CHANGE = "UPDATE job SET payload = payload || %(changes)s::jsonb WHERE queue = %(queue)s AND id = %(id)s"
+_CHANGE = "UPDATE job SET payload = payload || %(changes)s::jsonb WHERE queue = %(queue)s AND id = ANY(%(ids)s)"
 
 
 def make_due(transaction: Transaction, queue: str, subject: str) -> bool:
@@ -36,8 +36,13 @@ def end_patience(transaction: Transaction, queue: str, subject: str) -> bool:
 def end(transaction: Transaction, queue: str, job_id: str, changes: Mapping[str, Any]) -> None:
     """Make a call no more that no worker has begun; one that may have been made goes on with these changes to what it
     carries, so that its outcome becomes known."""
-    if not withdraw(transaction, queue, [job_id]):
-        transaction.run(_CHANGE, queue=queue, id=job_id, changes=as_json(changes))
+    end_all(transaction, queue, [job_id], changes)
+
+
+def end_all(transaction: Transaction, queue: str, job_ids: Collection[str], changes: Mapping[str, Any]) -> None:
+    """As `end`, for several calls."""
+    if job_ids and len(withdraw(transaction, queue, job_ids)) < len(job_ids):
+        transaction.run(_CHANGE, queue=queue, ids=list(job_ids), changes=as_json(changes))
 
 
 def is_waiting(transaction: Transaction, subjects: Sequence[str]) -> bool:
