@@ -2,7 +2,7 @@
 
 Canaries (a name, an address, a number that occur nowhere else) go every way that a customer's data can go: orders that
 are confirmed, declined, cancelled with a note and a key, a refund with a reason and a key, a message that was given up,
-and a record that is no event.
+and records that are no events.
 """
 
 import base64
@@ -30,6 +30,8 @@ from oms_contracts import topics
 from oms_contracts.topics import INVENTORY_UPDATED, SERVICES
 from oms_platform.platform import Platform
 
+POISONS = 3  # records that are no events
+
 
 def _letters() -> str:
     return "".join(secrets.choice("bcdfghjklmnpqrstvwxz") for _ in range(14))
@@ -49,8 +51,8 @@ class Customer:
         """What is to be found nowhere, in whatever case."""
         texts = [self.name, self.email, self.email.upper(), self.number]
         hexadecimal = [text.encode().hex().encode() for text in texts]  # as a dump has bytes
-        header = base64.b64encode(self.name.encode()).lower()
-        return [*(text.lower().encode() for text in texts), *hexadecimal, header]
+        headers = [base64.b64encode(text.encode()).lower() for text in texts]
+        return [*(text.lower().encode() for text in texts), *hexadecimal, *headers]
 
     def body(self, **more: Any) -> dict[str, Any]:
         """An order of this customer's."""
@@ -132,13 +134,17 @@ def is_quiet(platform: Platform, customer: Customer) -> bool:
 
 
 def _send_poison(platform: Platform, customer: Customer) -> None:
-    """A record that is no event and of no order, with the customer's address in it: a dead letter of each reader."""
+    """Records that are no events and of no order, with the customer's address in the value, the key or a header: dead
+    letters of each reader."""
     sink = KafkaSink(Settings(database_url="postgresql://unused", kafka_bootstrap=platform.kafka.bootstrap))
     value = json.dumps({"oops": customer.email.upper(), "phone": customer.number, "contact": customer.email}).encode()
-    sink.send([Outgoing(INVENTORY_UPDATED.name, b"of nobody", value, [("who", customer.name.encode())])])
+    address, topic = customer.email.encode(), INVENTORY_UPDATED.name
+    sink.send([Outgoing(topic, b"of nobody", value, [("who", customer.name.encode())])])
+    sink.send([Outgoing(topic, address, None), Outgoing(topic, b"of nobody", None, [("for", address)])])
     sink.close()
-    letters = "SELECT 1 FROM dead_letter WHERE value IS NOT NULL"
-    assert eventually(lambda: all(run_sql(platform, name, letters) for name in INVENTORY_UPDATED.read_by), 60)
+    letters = "SELECT 1 FROM dead_letter WHERE state = 'dead'"
+    readers = INVENTORY_UPDATED.read_by
+    assert eventually(lambda: all(len(run_sql(platform, name, letters)) == POISONS for name in readers), 60)
     assert eventually(lambda: not any(run_sql(platform, name, "SELECT 1 FROM outbox") for name in SERVICES))
 
 
@@ -161,6 +167,7 @@ def test_an_erased_customer_is_found_nowhere_and_the_books_add_up(
     assert customer.found_in(traces.dumps(platform)) == held
     erased = operator.json("customers", "erase", customer.email.upper(), "--yes", "--reason", "request 17")
     assert erased["order"]["rows"] == len(customer.orders)
+    assert {erased[name]["deadLetters"] for name in INVENTORY_UPDATED.read_by} == {POISONS}
     assert customer.found_in(traces.dumps(platform)) == []
     assert customer.found_in(traces.logs(platform)) == []
     assert customer.found_in(traces.metrics(platform)) == []

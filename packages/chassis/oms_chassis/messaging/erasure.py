@@ -4,17 +4,23 @@ from collections.abc import Sequence
 
 from oms_chassis.db import Transaction
 
-# About one of these orders, or with one of these texts in it: what is no event may have any key.
+# About one of these orders, or with one of these texts in it: what is no event may have any key, and any headers. These
+# are kept as names and base64.
 _CONCERNED = """
 (key = ANY(%(keys)s) OR EXISTS (SELECT 1 FROM unnest(%(texts)s::bytea[]) AS text(bytes)
-    WHERE position(text.bytes IN coalesce(value, '')) > 0 OR position(text.bytes IN coalesce(key, '')) > 0))
+    WHERE position(text.bytes IN coalesce(value, '')) > 0 OR position(text.bytes IN coalesce(key, '')) > 0
+        OR EXISTS (SELECT 1 FROM jsonb_array_elements(coalesce(headers, '[]')) AS header(pair)
+            WHERE position(text.bytes IN convert_to(header.pair->>0, 'UTF8')) > 0
+                OR position(text.bytes IN decode(coalesce(header.pair->>1, ''), 'base64')) > 0)))
 """
+# Whether there is anything left to erase: an order's id stays.
+_HOLDS = "(value IS NOT NULL OR headers <> '[]' OR coalesce(key <> ALL(%(keys)s), false))"
 _WAITING = "SELECT 1 FROM outbox WHERE key = ANY(%(keys)s) LIMIT 1"
 _LETTERS = f"""
 UPDATE dead_letter SET value = NULL, headers = '[]', key = CASE WHEN key = ANY(%(keys)s) THEN key END,
     subject = CASE WHEN key = ANY(%(keys)s) THEN subject END,
     state = CASE WHEN state = 'dead' THEN 'dropped' ELSE state END, settled_at = coalesce(settled_at, now())
-WHERE value IS NOT NULL AND {_CONCERNED} RETURNING 1
+WHERE {_HOLDS} AND {_CONCERNED} RETURNING 1
 """
 _QUARANTINED = f"DELETE FROM outbox_quarantine WHERE {_CONCERNED} RETURNING 1"
 
