@@ -40,8 +40,10 @@ def _note_refund(transaction: Transaction, payment: Payment, row: Row[Any], refe
     if after is None or (payment.charge_id is None and payment.reason != REFUND_FAILED):
         raise ChargeOpen
     repository.update(transaction, [after])
-    interventions.end(transaction, refunding.QUEUE, refund_key(payment.order_id), {"noted": True})
-    order = _order(row, again=payment.reason == REFUND_FAILED)
+    job_id = refund_key(payment.order_id)
+    job = interventions.payload(transaction, refunding.QUEUE, job_id)  # of a refund that failed, if it is made again
+    interventions.end(transaction, refunding.QUEUE, job_id, {"noted": True})
+    order = _order(row, again=payment.reason == REFUND_FAILED or bool(job.get("again")))
     outbox.emit(transaction, refunding.published(order, reference, row.amount, None))
 
 

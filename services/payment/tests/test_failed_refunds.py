@@ -158,6 +158,18 @@ def test_an_operator_notes_that_it_went_back_by_another_way_and_the_order_is_not
     assert payment(database) == ("REFUNDED", None)
 
 
+def test_an_operator_notes_another_way_while_it_is_made_once_more_and_the_order_is_notified(
+    database: Database, gateway: FlakyGateway, client: TestClient, compensated: str
+) -> None:
+    let_refunds_fail(database)
+    look(database, gateway)
+    resolve(client, how="again")
+    resolve(client, how="was-refunded", reference="bank transfer 17")
+    (event,) = pending_events(database, REFUND_COMPLETED)
+    assert (event.data.refund_id, event.data.reference) == (compensated, "bank transfer 17")
+    assert payment(database) == ("REFUNDED", None)
+
+
 def test_a_requested_refund_that_is_sent_back_has_failed_and_leaves_room_for_another(
     database: Database, gateway: FlakyGateway, refunded: str, database_url: str
 ) -> None:

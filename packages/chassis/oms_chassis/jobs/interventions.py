@@ -16,6 +16,7 @@ WHERE queue = %(queue)s AND subject = %(subject)s RETURNING 1
 """
 _WAITING = "SELECT 1 FROM job WHERE subject = ANY(%(subjects)s) AND dead_at IS NULL LIMIT 1"
 _ERASE = "DELETE FROM job WHERE subject = ANY(%(subjects)s) AND dead_at IS NOT NULL RETURNING 1"
+_PAYLOAD = "SELECT payload FROM job WHERE queue = %(queue)s AND id = %(id)s"
 # It keeps its lease, if it has one: the outcome of a call that is under way is to be settled.
 _CHANGE = "UPDATE job SET payload = payload || %(changes)s::jsonb WHERE queue = %(queue)s AND id = ANY(%(ids)s)"
 
@@ -31,6 +32,11 @@ def end_patience(transaction: Transaction, queue: str, subject: str) -> bool:
     patience, and whose first attempt's outcome is not known; False if there are none."""
     transaction.signals.add(queue)
     return bool(transaction.run(_OUT_OF_PATIENCE, queue=queue, subject=subject))
+
+
+def payload(transaction: Transaction, queue: str, job_id: str) -> Mapping[str, Any]:
+    """What a call carries that has not been settled; nothing if there is no such call."""
+    return next((row.payload for row in transaction.run(_PAYLOAD, queue=queue, id=job_id)), {})
 
 
 def end(transaction: Transaction, queue: str, job_id: str, changes: Mapping[str, Any]) -> None:
