@@ -118,6 +118,30 @@ def test_an_order_stays_while_a_refund_of_it_has_not_come_through(database_url: 
     database.dispose()
 
 
+STEP = """
+INSERT INTO timeline (order_id, position, status, at, refund_id, refund_status)
+SELECT %(id)s, max(position) + 1, 'CANCELLED', '2024-01-01Z', %(id)s, %(status)s FROM timeline WHERE order_id = %(id)s
+"""
+
+
+def test_a_cancelled_order_stays_while_its_money_that_was_sent_back_is_owed(database_url: str) -> None:
+    database = migrated(database_url, "oms_order")
+    histories = ((), ("FAILED",), ("SUCCEEDED", "FAILED"), ("FAILED", "SUCCEEDED"))
+    for number, statuses in enumerate(histories, 1):
+        write(database, "order", OLD % number, LONG_AGO)
+        for status in statuses:
+            database.execute(STEP, id=OLD % number, status=status)
+    database.execute("UPDATE orders SET status = 'CANCELLED', reason = 'customer'")
+    (retention,) = retentions("order", database_url, 400)
+    prune(database, retention)
+    assert left(database, "order")["orders"] == {OLD % 2, OLD % 3}
+    for owed in (OLD % 2, OLD % 3):
+        database.execute(STEP, id=owed, status="SUCCEEDED")
+    prune(database, retention)
+    assert not any(left(database, "order").values())
+    database.dispose()
+
+
 def test_the_order_goes_before_what_others_know_of_it(database_url: str, service: str) -> None:
     database = migrated(database_url, f"oms_{service}")
     just_now = datetime.now(UTC) - timedelta(days=400.5)
