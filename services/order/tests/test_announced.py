@@ -12,7 +12,7 @@ from support.chassis import deliver, pending_events
 from oms_chassis.runtime.service import Components
 from oms_contracts import topics
 from oms_contracts.envelope import Event
-from oms_contracts.events import ChargeDisputed, InventoryUpdated
+from oms_contracts.events import ChargeDisputed, InventoryUpdated, RefundCompleted, RefundFailed
 from oms_order import admin, handlers
 from oms_order.metrics import OrderMetrics
 from oms_order.repository import orders
@@ -58,4 +58,29 @@ def test_an_order_that_has_ended_is_waited_for_until_topics_have_forgotten_it_wh
             ChargeDisputed(order_id=order, dispute_id="dp-1", amount=250, currency="USD"), order
         ),
     )
+    assert announced(operator) == []
+
+
+def test_a_refund_that_succeeded_is_waited_for_also_when_its_money_was_sent_back_since(
+    service: Any, order: str, operator: TestClient
+) -> None:
+    made = service.client.post(f"/order/{order}/refund", json={"amount": 1}).json()["id"]
+    service.database.execute("UPDATE timeline SET at = at - interval '10 days'")
+    assert announced(operator) == []
+    about = {"order_id": order, "refund_id": made, "amount": 1, "currency": "USD"}
+    learn(service, topics.REFUND_COMPLETED.event(RefundCompleted(**about, reference="re-1", outcome=1), order))
+    assert announced(operator) == [made]
+    learn(service, topics.REFUND_FAILED.event(RefundFailed(**about, reason="gateway-failed", outcome=2), order))
+    assert announced(operator) == [made]
+    service.database.execute("UPDATE timeline SET at = at - interval '10 days'")
+    assert announced(operator) == []
+
+
+def test_nobody_is_notified_of_a_cancelled_order_s_refund_nor_is_it_waited_for(
+    service: Any, order: str, operator: TestClient
+) -> None:
+    service.database.execute("UPDATE timeline SET at = at - interval '10 days'")
+    service.database.execute("UPDATE orders SET status = 'CANCELLED', reason = 'customer'")
+    data = RefundCompleted(order_id=order, refund_id=order, amount=1, currency="USD", reference="re-1", outcome=None)
+    learn(service, topics.REFUND_COMPLETED.event(data, order))
     assert announced(operator) == []

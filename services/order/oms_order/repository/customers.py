@@ -9,12 +9,14 @@ _FIND = """
 SELECT id::text, status, name, email, phone, phone_e164 FROM orders WHERE lower(email) = lower(%(email)s) ORDER BY id
 """
 READ_WITHIN_DAYS = 9  # topics keep events for eight days and some minutes
+# A refund that has succeeded was announced, whatever has become of it since; one of a cancelled order was not.
 _ANNOUNCED = """
 SELECT order_id::text AS id FROM timeline
 WHERE order_id = ANY(%(ids)s::uuid[]) AND refund_id IS NULL AND dispute_id IS NULL
     AND status IN ('CONFIRMED', 'CANCELLED') AND at > now() - make_interval(days => %(days)s)
-UNION SELECT id::text FROM refund
-WHERE order_id = ANY(%(ids)s::uuid[]) AND status = 'SUCCEEDED' AND settled_at > now() - make_interval(days => %(days)s)
+UNION SELECT refund_id::text FROM timeline
+WHERE order_id = ANY(%(ids)s::uuid[]) AND refund_status = 'SUCCEEDED' AND at > now() - make_interval(days => %(days)s)
+    AND EXISTS (SELECT FROM refund WHERE refund.id = timeline.refund_id)
 """
 _ERASE = f"""
 UPDATE orders SET {", ".join(f"{column} = %({column})s" for column in PERSONAL)}
