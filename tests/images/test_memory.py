@@ -40,7 +40,7 @@ def left(settings: Mapping[str, str]) -> float:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
-        env=environment | settings,
+        env={**environment, **settings},
         capture_output=True,
         text=True,
         timeout=60,
