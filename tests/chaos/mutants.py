@@ -33,8 +33,8 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "a transaction that fails counts as processed": Mutant(
         f"{_CHASSIS}/messaging/consumer.py",
-        "            _settle(source, turn)\n            self._fall_behind",
-        "            turn.finish(turn.records)\n            _settle(source, turn)\n            self._fall_behind",
+        "            _settle(source, turn)\n            self._progress",
+        "            turn.finish(turn.records)\n            _settle(source, turn)\n            self._progress",
         during("silence", "payment-database"),
     ),
     "the relay deletes before it sends": Mutant(

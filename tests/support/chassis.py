@@ -16,6 +16,7 @@ from oms_chassis.messaging.streams import (
     Damage,
     Outgoing,
     Partition,
+    Reached,
     Record,
     RecordRefused,
     StreamUnavailable,
@@ -123,6 +124,11 @@ class MemoryStream:
     def lag(self) -> Mapping[Partition, int]:
         """What was not yet read."""
         return {(topic, 0): len(log) - self.positions.get((topic, 0), 0) for topic, log in self.records.items()}
+
+    def reached(self) -> Mapping[Partition, Reached]:
+        """What was committed."""
+        ends = {(topic, 0): len(log) for topic, log in self.records.items()}
+        return {where: Reached(self.committed.get(where, 0), end) for where, end in ends.items()}
 
     def damaged(self) -> Mapping[Partition, Damage]:
         """What the test says."""

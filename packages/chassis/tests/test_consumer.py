@@ -17,7 +17,7 @@ from support.chassis import MemoryStream, eventually
 
 from oms_chassis.db import Database, Transaction
 from oms_chassis.messaging import consumer as module
-from oms_chassis.messaging import faults, inbox, processing, turn
+from oms_chassis.messaging import faults, inbox, processing, progress, turn
 from oms_chassis.messaging.consumer import Consumer, Subscription
 from oms_chassis.messaging.faults import STREAK, SystemicFault
 from oms_chassis.messaging.relay import Relay
@@ -69,6 +69,7 @@ def running(consumer: Consumer) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processing, "RETRIES", (0.01, 0.01))
+    monkeypatch.setattr(progress, "LOOK", 0.0)
 
 
 def seen(database: Database) -> dict[str, int]:

@@ -15,6 +15,7 @@ from oms_chassis.heartbeat import beat
 from oms_chassis.messaging import inbox
 from oms_chassis.messaging.faults import is_systemic, name
 from oms_chassis.messaging.processing import Processor
+from oms_chassis.messaging.progress import Progress
 from oms_chassis.messaging.streams import BATCH, Damage, Partition, Record, Source, StreamUnavailable
 from oms_chassis.messaging.subscription import Deduplicate, Handle, Subscription
 from oms_chassis.messaging.turn import Turn
@@ -33,7 +34,6 @@ LOST = 30.0
 RECONNECT = (0.5, 1.0, 2.0, 4.0)  # seconds before each further attempt to connect; the last one stays
 PAUSES = (0.5, 1.0, 2.0, 5.0)  # seconds before each further attempt at a systemic fault; the same
 OBSERVE = 2.0  # seconds between measurements of the lag
-STALE = 30.0  # seconds after which a look at the broker says nothing of now: longer than a turn takes
 
 
 class Consumer:
@@ -58,7 +58,7 @@ class Consumer:
         self._is_away = False  # the broker, as far as it was said
         self._pauses = 0  # in a row
         self._damaged: Mapping[Partition, Damage] = {}
-        self._current_since = self._looked_at = float("-inf")
+        self._progress = Progress()
         self.is_ready = False
         metrics.last_poll.set(time.time())
 
@@ -76,16 +76,12 @@ class Consumer:
         self._stopping.set()
 
     def kept_up(self) -> float:
-        """For how many seconds nothing of this consumer's has waited to be applied; 0 if that is not known."""
-        now = time.monotonic()
-        return now - self._current_since if now - self._looked_at < STALE else 0.0
+        """For how many seconds nothing of the group's has waited to be applied; 0 if that is not known."""
+        return self._progress.kept_up()
 
     def work(self, records: Sequence[Record]) -> None:
         """Apply records; SQLAlchemyError if the database is away, and then all of them want to come again."""
         self._processor.work(Turn(records))
-
-    def _fall_behind(self) -> None:
-        self._current_since = time.monotonic()
 
     def _wait_for_broker(self, error: StreamUnavailable) -> None:
         self._say_away(error)
@@ -100,7 +96,7 @@ class Consumer:
 
     def _consume(self) -> None:
         source = self._connect()
-        self._fall_behind()
+        self._progress.fall_behind()
         try:
             while not self._stopping.is_set():
                 beat()
@@ -123,7 +119,7 @@ class Consumer:
             if not (isinstance(error, SQLAlchemyError) or is_systemic(error)):
                 raise
             _settle(source, turn)
-            self._fall_behind()
+            self._progress.fall_behind()
             self._wait_for_repair(error, len(turn.records))
             return
         self._resume()
@@ -131,7 +127,7 @@ class Consumer:
         if len(turn.records) < BATCH:
             self._stopping.wait(self._pace.pause(began))
         else:
-            self._fall_behind()
+            self._progress.fall_behind()
 
     def _wait_for_repair(self, error: Exception, records: int) -> None:
         if not is_systemic(error):
@@ -157,9 +153,9 @@ class Consumer:
         if silence > SILENT:
             self._bear(silence)
             return
-        self._looked_at = time.monotonic() - silence
         self._assigned(source.is_assigned())
         self._report_damage(source.damaged())
+        self._progress.look(source)
         if time.monotonic() - self._observed < OBSERVE:
             return
         self._observed = time.monotonic()
@@ -168,7 +164,7 @@ class Consumer:
         for (topic, partition), lag in lags.items():
             self._metrics.lag.labels(topic, str(partition)).set(lag)
         if sum(lags.values()) >= BATCH:
-            self._fall_behind()
+            self._progress.fall_behind()
 
     def _bear(self, silence: float) -> None:
         error = StreamUnavailable("no broker answers")
@@ -183,15 +179,13 @@ class Consumer:
         for (topic, partition), damage in damaged.items() - self._damaged.items():
             log.error("batch_damaged", topic=topic, partition=partition, offset=damage.first, beyond=damage.beyond)
         self._damaged = damaged
-        if damaged:
-            self._fall_behind()
 
     def _assigned(self, yes: bool) -> None:
         # Ready means that the group took this consumer in once: Kafka's own state is no part of readiness.
         self.is_ready = self.is_ready or yes
         self._metrics.consumer_running.set(yes)
         if not yes:
-            self._fall_behind()
+            self._progress.fall_behind()
         if yes and self._is_away:
             log.info("consumer_with_broker")
             self._is_away, self._failures = False, 0

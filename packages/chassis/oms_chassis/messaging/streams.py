@@ -49,6 +49,14 @@ class Damage:
 
 
 @dataclass(frozen=True)
+class Reached:
+    """How far a group has got in a partition: what is before `done` is applied, and at `end` there is nothing yet."""
+
+    done: int
+    end: int
+
+
+@dataclass(frozen=True)
 class Outgoing:
     """A record to be sent."""
 
@@ -87,6 +95,11 @@ class Source(Protocol):
 
     def lag(self) -> Mapping[Partition, int]:
         """Records not yet read, for the partitions that are ours now."""
+        ...
+
+    def reached(self) -> Mapping[Partition, Reached] | None:
+        """How far the whole group has got, in all partitions of its topics. Waits for no answer: None until it has
+        come, and then again until there is another one."""
         ...
 
     def damaged(self) -> Mapping[Partition, Damage]:

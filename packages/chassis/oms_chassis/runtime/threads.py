@@ -19,8 +19,8 @@ class Task:
     """A function to call every so many seconds, the first time after `first` if that is given.
 
     It may return in how many seconds it wants to be called again. An error of one call is logged, and the next call
-    comes anyway. It is passed over until the consumer has `kept_up` for so many seconds: what is judged by what has not
-    been read waits until everything is.
+    comes anyway. It is passed over until the consumer's group has `kept_up` for so many seconds: what is judged by what
+    has not been read waits until everything is, by whichever replica.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Periodic:
             pause = self._call()
 
     def _call(self) -> float | None:
-        if self._kept_up() < self._task.kept_up:
+        if self._task.kept_up and self._kept_up() < self._task.kept_up:
             return None
         try:
             return self._task.call()

@@ -19,12 +19,14 @@ from oms_chassis.messaging.kafka import batches
 from oms_chassis.messaging.kafka.batches import DamagedBatch
 from oms_chassis.messaging.kafka.connection import closed_on_error, connection, unavailable_on_error
 from oms_chassis.messaging.kafka.membership import Membership, assignors
+from oms_chassis.messaging.kafka.reaching import Reaching
 from oms_chassis.messaging.streams import (
     BATCH,
     RECORD_LIMIT,
     Damage,
     Identity,
     Partition,
+    Reached,
     Record,
     StreamUnavailable,
 )
@@ -71,6 +73,7 @@ class KafkaSource:
         )
         batches.read_all(consumer._fetcher)  # noqa: SLF001 - nothing public decides how a batch is read
         self._membership = Membership(consumer, self._identity)
+        self._reaching = Reaching(consumer, names)
         consumer.subscribe(list(names))
         # kafka-python 3.0.12: a member that joins before it knows its topics joins again when it learns of them,
         # and if a poll ends in the middle of that, it waits for ever. So let it know them first.
@@ -159,6 +162,10 @@ class KafkaSource:
                 if end is not None and position is not None:
                     lags[self._name(where.topic), where.partition] = max(0, end - position)
         return lags
+
+    def reached(self) -> Mapping[Partition, Reached] | None:
+        reached = self._reaching.reached()
+        return reached and {(self._name(where.topic), where.partition): one for where, one in reached.items()}
 
     def is_assigned(self) -> bool:
         return self._membership.is_assigned
