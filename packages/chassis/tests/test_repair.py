@@ -300,6 +300,46 @@ def test_a_card_is_never_shown(client: TestClient, consumer: Consumer, card: str
         assert "4242" not in answer.text
 
 
+@pytest.mark.parametrize("private", ["ann@example.com", "+94771234567", "94771234567", "4242 4242 4242 4242"])
+def test_what_is_private_is_masked_also_in_a_letter_s_key_and_headers(
+    client: TestClient, consumer: Consumer, private: str
+) -> None:
+    headers = [(name, private.encode()) for name in ("content-type", "traceparent", "oms-of", private)]
+    consumer.work([Record(PAYMENT_COMPLETED.name, 0, 1, private.encode(), b"{}", headers)])
+    (letter,) = client.get("/admin/dead-letters", params={"subject": private}).json()
+    assert letter["subject"] == "***"
+    masked = client.get(f"/admin/dead-letters/{letter['id']}")
+    assert private not in masked.text
+    evidence = client.post("/admin/evidence", json={"subjects": [private]})
+    assert [one["subject"] for one in evidence.json()["deadLetters"]] == ["***"]
+    assert [one["subject"] for one in evidence.json()["unsent"]] == ["***"]
+    revealed = client.post(f"/admin/dead-letters/{letter['id']}/reveal")
+    assert (private in revealed.text) == (revealed.json()["subject"] == private) == ("4242" not in private)
+
+
+def test_what_a_letter_adds_is_shown(client: TestClient, consumer: Consumer) -> None:
+    trace = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    known = [("traceparent", trace), ("content-type", b"application/json; charset=utf-8")]
+    consumer.work([Record(PAYMENT_COMPLETED.name, 0, 123_456_789, b"a", b"{}", known)])
+    (letter,) = client.get("/admin/dead-letters").json()
+    headers = client.get(f"/admin/dead-letters/{letter['id']}").json()["headers"]
+    assert headers["oms-offset"] == "123456789"
+    assert headers["oms-topic"] == PAYMENT_COMPLETED.name
+    assert {name: value.decode() for name, value in known}.items() <= headers.items()
+
+
+def test_a_quarantined_event_s_key_is_masked(client: TestClient, database: Database) -> None:
+    quarantined = """
+        INSERT INTO outbox_quarantine (id, topic, key, value, created_at, error)
+        VALUES (1, 't', %(key)s, '', now(), 'e')
+    """
+    database.execute(quarantined, key=SECRET.encode())
+    (row,) = client.get("/admin/outbox", params={"subject": SECRET}).json()
+    assert row["subject"] == "***"
+    evidence = client.post("/admin/evidence", json={"subjects": [SECRET]}).json()
+    assert [one["subject"] for one in evidence["quarantined"]] == ["***"]
+
+
 def test_bytes_that_are_no_json_are_shown_without_long_numbers(client: TestClient, consumer: Consumer) -> None:
     consumer.work([Record(PAYMENT_COMPLETED.name, 0, 1, b"\xff\x00", b"\xff not json 4242-4242-4242-4242")])
     (letter,) = client.get("/admin/dead-letters").json()

@@ -6,11 +6,13 @@ them.
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from oms_chassis.admin.masking import MASK
+from pydantic import AfterValidator
+
 from oms_chassis.http import cardnumbers, pasted
 
+MASK = "***"
 MESSAGE = "is kept for good: it must hold no address and no phone number of a customer"
 _IDS_AND_DATES = re.compile(
     r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -44,3 +46,7 @@ def without(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return MASK if is_certain(value) or _BARE.match(pasted.plain(value)) or cardnumbers.found_in(value) else value
+
+
+# A record's key as it is shown: it should be an id, and may be anything.
+MaskedKey = Annotated[str | None, AfterValidator(without)]

@@ -8,6 +8,7 @@ from sqlalchemy import Row
 
 from oms_chassis.admin import masking, paging
 from oms_chassis.admin.acts import Act, OperatorAct
+from oms_chassis.admin.contacts import MaskedKey
 from oms_chassis.admin.paging import PREFIX, Cursor, Limit, Text
 from oms_chassis.admin.problems import EarlierLetter, EventFails, LetterSettled, NoSuchLetter
 from oms_chassis.admin.service import Administered
@@ -31,7 +32,7 @@ class Letter(View):
     partition: int
     record_offset: int
     error: str
-    subject: str | None
+    subject: MaskedKey
     dead_at: datetime
     state: Annotated[str, extensible(get_args(State))]
     settled_at: datetime | None
@@ -39,8 +40,9 @@ class Letter(View):
 
 
 class LetterDetail(Letter):
-    """A dead letter with what it holds, masked."""
+    """A dead letter with what it holds, masked unless it is to be revealed."""
 
+    subject: str | None
     headers: dict[str, str | None]
     value: Any
 
@@ -140,5 +142,8 @@ def _record(act: OperatorAct, transaction: Transaction, letter: Row[Any], state:
 
 def _detail(letter: Row[Any], *, reveal: bool) -> LetterDetail:
     sent = outbox.outgoing(letter)
-    headers = {name: masking.header(name, value, reveal=reveal) for name, value in sent.headers}
-    return LetterDetail.of(letter, headers=headers, value=masking.shown(sent.value, reveal=reveal))
+    headers = {
+        masking.key(name, reveal=reveal): masking.header(name, value, reveal=reveal) for name, value in sent.headers
+    }
+    subject = masking.key(letter.subject, reveal=reveal)
+    return LetterDetail.of(letter, subject=subject, headers=headers, value=masking.shown(sent.value, reveal=reveal))

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import Field
 
+from oms_chassis.admin.contacts import MaskedKey
 from oms_chassis.admin.deadletters import Letter
 from oms_chassis.admin.jobs import JobView
 from oms_chassis.admin.outbox import Quarantined
@@ -44,7 +45,7 @@ class Unsent(View):
 
     id: int
     topic: str
-    subject: str | None
+    subject: MaskedKey
     created_at: datetime
 
 

@@ -10,9 +10,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from oms_chassis.admin import contacts
+from oms_chassis.admin.contacts import MASK
 from oms_chassis.http import cardnumbers
 
-MASK, NEVER, DEEPER = "***", "(hidden)", "(deeper)"
+NEVER, DEEPER = "(hidden)", "(deeper)"
 DEEPEST = 40  # levels of JSON that are shown
 _PLAIN = frozenset(
     {
@@ -22,6 +24,8 @@ _PLAIN = frozenset(
 )
 _CARD = frozenset(["brand", "card", "cardNumber", "cvv", "expiry", "last4", "number", "pan", "token"])
 _NUMBERS = frozenset(["amount", "available", "quantity", "requested", "total", "unitPrice", "version"])
+# Headers with numbers that a dead letter adds: they are long, and nobody's.
+_COUNTS = frozenset(["oms-partition", "oms-offset", "oms-original-key-size", "oms-original-value-size"])
 _DIGITS = re.compile(r"\d(?:[ -]?\d){6,}")
 _LONG = 7  # digits of a number that may be a customer's
 # An id, a code, a time or an address of the web: no email address, no phone number, no words.
@@ -36,8 +40,12 @@ def shown(value: bytes | None, *, reveal: bool) -> Any:
     try:
         return masked(json.loads(value, parse_constant=str), reveal=reveal)
     except (ValueError, RecursionError):
-        text = _DIGITS.sub(MASK, value.decode("utf-8", "replace"))
-        return text if reveal else f"{len(value)} bytes that are no JSON"
+        return _revealed(value) if reveal else f"{len(value)} bytes that are no JSON"
+
+
+def key(value: str | None, *, reveal: bool) -> str | None:
+    """The key of a record, or the name of a header: it may be anything."""
+    return value and (_text(value, is_plain=True) if reveal else contacts.without(value))
 
 
 def masked(value: Any, *, reveal: bool, name: str = "", level: int = 0) -> Any:
@@ -81,12 +89,17 @@ def _number(value: Any, *, is_plain: bool) -> Any:
 
 
 def header(name: str, value: bytes | None, *, reveal: bool) -> str | None:
-    """A header of a record: those that a dead letter adds, and the trace's; others only if they are to be revealed."""
+    """A header of a record: those that a dead letter adds, and the trace's, without what is a customer's; others only
+    if they are to be revealed."""
     if value is None:
         return None
-    is_plain = name.startswith("oms-") or name in {"traceparent", "content-type"}
-    return _DIGITS.sub(MASK, value.decode("utf-8", "replace")) if reveal and not is_plain else _plain(value, is_plain)
+    if not name.startswith("oms-") and name not in {"traceparent", "content-type"}:
+        return _revealed(value) if reveal else MASK
+    text = value.decode("utf-8", "replace")
+    is_count = name in _COUNTS and text.isdecimal()
+    return key(text, reveal=reveal or is_count)
 
 
-def _plain(value: bytes, is_plain: bool) -> str:
-    return value.decode("utf-8", "replace") if is_plain else MASK
+def _revealed(value: bytes) -> str:
+    """What is no JSON, without long numbers."""
+    return _text(_DIGITS.sub(MASK, value.decode("utf-8", "replace")), is_plain=True)

@@ -8,6 +8,7 @@ from sqlalchemy import Row
 
 from oms_chassis.admin import paging
 from oms_chassis.admin.acts import Act, OperatorAct
+from oms_chassis.admin.contacts import MaskedKey
 from oms_chassis.admin.paging import PREFIX, Cursor, Limit, Text
 from oms_chassis.admin.problems import NoSuchRow
 from oms_chassis.admin.service import Administered
@@ -25,7 +26,7 @@ class Quarantined(View):
 
     id: int
     topic: str
-    subject: str | None
+    subject: MaskedKey
     error: str
     created_at: datetime
     quarantined_at: datetime
