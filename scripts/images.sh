@@ -43,8 +43,9 @@ build() {
 build base Dockerfile.base --target $target --build-arg "VERSION=$version" --build-arg "REVISION=$revision"
 names=()
 for dockerfile in "${dockerfiles[@]}"; do
-  names+=("$(basename "${dockerfile%/Dockerfile}")")
-  build "${names[-1]}" "$dockerfile" --build-arg "BASE=$prefix/base:$tag"
+  name=$(basename "${dockerfile%/Dockerfile}")
+  names+=("$name")
+  build "$name" "$dockerfile" --build-arg "BASE=$prefix/base:$tag"
 done
 
 if [ -n "$sbom" ]; then

@@ -41,9 +41,10 @@ make_ingress() {
 
 # What this machine has of the images that the chart names, the node need not fetch. The node keeps a note of what it got.
 load_images() {
-  local image id note=/var/lib/oms-images loaded images=() lines=()
+  local image id note=/var/lib/oms-images named loaded images=() lines=()
+  named=$(helm template oms charts/oms "${values[@]}" | sed -nE 's/^ *(- )?image: *"?([^" ]*)"?$/\2/p' | sort -u)
   loaded=$(docker exec "$node" cat $note 2>/dev/null || true)
-  for image in $(helm template oms charts/oms "${values[@]}" | sed -nE 's/^ *(- )?image: *"?([^" ]*)"?$/\2/p' | sort -u); do
+  for image in $named; do
     id=$(docker image inspect --format '{{.Id}}' "$image" 2>/dev/null) || continue
     lines+=("$image $id")
     grep -qxF "$image $id" <<<"$loaded" || images+=("$image")
@@ -82,13 +83,15 @@ follow() {
 images_id() {
   local images=(services/*/ packages/simulators/)
   images=("${images[@]%/}")
-  docker image inspect --format '{{.Id}}' $(printf "oms/%s:$tag " "${images[@]##*/}") | sha256sum | cut -c 1-16
+  docker image inspect --format '{{.Id}}' $(printf "oms/%s:$tag " "${images[@]##*/}") | cksum | tr -d ' '
 }
 
 install() {
+  local id
+  id=$(images_id) # by itself: what fails in an argument ends nothing
   say "installing the chart"
   helm upgrade --install oms charts/oms --kube-context "$context" --namespace oms --create-namespace \
-    "${values[@]}" --set-string "serviceDefaults.podAnnotations.oms/images=$(images_id)" \
+    "${values[@]}" --set-string "serviceDefaults.podAnnotations.oms/images=$id" \
     --wait --timeout 5m >build/kind-up.log 2>&1 &
   follow $! || {
     cat build/kind-up.log >&2

@@ -11,13 +11,16 @@ trap '[ ${#forwards[@]} = 0 ] || kill "${forwards[@]}" 2>/dev/null; rm -rf "$log
 
 # forward SERVICE PORT VARIABLE: put the address of what the Ingress does not offer into the variable
 forward() {
+  local address
   kubectl --context "$context" --namespace oms port-forward "service/$1" ":$2" >"$logs/$1" 2>&1 &
   forwards+=($!)
   for _ in $(seq 50); do
     if grep -q '127.0.0.1:' "$logs/$1"; then break; fi
     sleep 0.2
   done
-  export "$3=http://$(sed -n 's/^Forwarding from \(127.0.0.1:[0-9]*\) .*/\1/p' "$logs/$1")"
+  address=$(sed -n 's/^Forwarding from \(127.0.0.1:[0-9]*\) .*/\1/p' "$logs/$1")
+  [ -n "$address" ] || { echo "test-cluster: no port of $1 is forwarded" >&2 && cat "$logs/$1" >&2 && exit 1; }
+  export "$3=http://$address"
 }
 
 scripts/setup.sh
