@@ -1,5 +1,6 @@
 """Every setting of a service can be given by a values file, or there is a reason why not."""
 
+import re
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -74,6 +75,21 @@ def test_a_setting_that_is_none_or_out_of_bounds_is_refused_by_name(
     helm: Any, values: dict[str, Any], complaint: str
 ) -> None:
     assert complaint in helm.refusal(values)
+
+
+@pytest.mark.parametrize("setting", ["deadLetterDays", "inboxDays"])
+def test_no_event_can_be_applied_after_what_it_is_about_was_deleted(helm: Any, render: Any, setting: str) -> None:
+    both = {"serviceDefaults.settings": {"orderDays": 45, setting: 60}}
+    assert f"{setting} (60) is above orderDays (45)" in helm.refusal(both)
+    apart = {"serviceDefaults.settings.orderDays": 45, "services.payment.env": {f"OMS_{snake(setting)}": "46"}}
+    assert f"services.payment: {setting} (46) is above orderDays (45)" in helm.refusal(apart)
+    for_ever = {"serviceDefaults.settings": {setting: 60}, "services.sms.settings.orderDays": 60}
+    assert render(for_ever).settings("sms").order_days == 60
+    assert render({"serviceDefaults.settings": {"orderDays": 45, setting: 45}}).settings("payment").order_days == 45
+
+
+def snake(setting: str) -> str:
+    return re.sub("([A-Z])", r"_\1", setting).upper()
 
 
 def test_a_mail_server_with_tls_from_the_first_byte_is_not_asked_for_starttls(render: Any) -> None:

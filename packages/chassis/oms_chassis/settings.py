@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import make_conninfo
-from pydantic import BaseModel, Field, SecretStr, field_validator
+from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import SettingsConfigDict
 from sqlalchemy.engine import make_url
@@ -93,7 +93,11 @@ class Settings(AccessSettings):
     )
     migrate_on_start: bool = Field(default=False, description="migrate the database before serving")
     migrate_patience_seconds: float = Field(default=300.0, gt=0, description="for how long a migration waits to begin")
-    inbox_days: float = Field(default=9.0, gt=0, description="for how long a message's repetition is recognised")
+    inbox_days: float = Field(
+        default=9.0,
+        gt=0,
+        description="for how long a message's repetition is recognised; no longer than orders are kept",
+    )
     dead_job_days: float = Field(
         default=14.0, gt=0, description="for how long a call that was given up is kept, with what it carries"
     )
@@ -104,7 +108,10 @@ class Settings(AccessSettings):
         default=20.0, ge=5, description="until a call whose process died is another worker's to make"
     )
     dead_letter_days: float = Field(
-        default=30.0, gt=0, description="for how long a dead letter can be redriven after its record was given up"
+        default=30.0,
+        gt=0,
+        description="for how long a dead letter can be redriven after its record was given up; no longer than orders"
+        " are kept",
     )
     currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
 
@@ -128,6 +135,15 @@ class Settings(AccessSettings):
         if any(len(token) < TOKEN_LENGTH or not token.isascii() for token in _tokens(given)):
             raise ValueError(f"must have {TOKEN_LENGTH} characters of ASCII at least, each of several")
         return given
+
+    @model_validator(mode="after")
+    def _no_event_outlives_its_order(self) -> Self:
+        # By a redrive, or by a rewind, which goes as far back as the inbox: an order that was cancelled, and deleted
+        # with what says so, would be charged for.
+        for name in ("dead_letter_days", "inbox_days"):
+            if self.order_days is not None and getattr(self, name) > self.order_days:
+                raise ValueError(f"OMS_{name.upper()} must not be above OMS_ORDER_DAYS: its events would find no order")
+        return self
 
     @property
     def admin_tokens(self) -> Sequence[str]:

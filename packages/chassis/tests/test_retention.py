@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from sqlalchemy import event
 from support.chassis import eventually
 
@@ -15,6 +16,7 @@ from oms_chassis.messaging import inbox
 from oms_chassis.retention import CHUNK, LOCK, Retention, prune
 from oms_chassis.runtime import pruning
 from oms_chassis.runtime.threads import Periodic, Task
+from oms_chassis.settings import Settings
 
 OLD, NEW = 80_000, 10
 WEEK = inbox.retention(days=7)
@@ -102,3 +104,17 @@ def test_a_replica_begins_soon_and_stops_between_two_chunks(filled: Database) ->
 
 def test_replicas_do_not_begin_together(database: Database) -> None:
     assert len({pruning.task(database, WEEK).first for _ in range(10)}) > 1
+
+
+@pytest.mark.parametrize("name", ["dead_letter_days", "inbox_days"])
+def test_no_event_can_be_applied_after_what_it_is_about_was_deleted(name: str) -> None:
+    """A payment's tombstone is deleted with its order: the event of one that was cancelled would charge for it."""
+
+    def settings(days: float, order_days: float | None) -> Settings:
+        given: dict[str, Any] = {name: days, "order_days": order_days}
+        return Settings(database_url="postgresql://x", kafka_bootstrap="x", **given)
+
+    with pytest.raises(ValidationError, match=f"OMS_{name.upper()} must not be above OMS_ORDER_DAYS"):
+        settings(60, 31)
+    assert settings(31, 31).order_days == 31
+    assert settings(60, None).order_days is None
