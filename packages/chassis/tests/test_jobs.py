@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 import structlog.testing
+from sqlalchemy.exc import OperationalError
 from support.chassis import eventually
 
 from oms_chassis import pacing
 from oms_chassis.db import Database, Transaction
 from oms_chassis.jobs import dead, leases, listing, settling, worker
 from oms_chassis.jobs import queue as jobs
-from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Outcome, Retry, Settled, Waiting, enqueue
+from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Outcome, Paused, Retry, Settled, Waiting, enqueue
 from oms_chassis.jobs.worker import Worker
 from oms_chassis.telemetry.metrics import Metrics
 
@@ -484,6 +485,38 @@ def test_stopping_gives_back_the_jobs_whose_calls_have_not_begun(database: Datab
     assert len(called) == 1
     given_back = claim(database)
     assert [(job.attempts, job.failed_calls) for job in given_back] == [(1, 0)] * 3
+
+
+def test_a_job_that_was_given_back_is_another_workers_though_the_answer_to_that_was_lost(
+    database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_back, others = threading.Event(), list[Job]()
+
+    def call(job: Job) -> Outcome:
+        if not calls:
+            calls.append(job.id)
+            return Paused("away", 60.0)
+        calls.append(job.id)
+        given_back.wait(30)
+        return Done()
+
+    def give_back(transaction: Transaction, queue: str, unbegun: list[Job]) -> None:
+        leases.give_back(transaction, queue, unbegun)
+        if not others:
+            ids = {job.id for job in unbegun}
+            others.extend(job for job in claim(database) if job.id in ids)
+            given_back.set()
+            raise OperationalError("UPDATE job", {}, Exception("the answer is lost"))
+
+    calls = list[str]()
+    monkeypatch.setattr(worker, "give_back", give_back)
+    put(database, "a", "b", "c")
+    with running(job_queue(call, concurrency=1), database, metrics):
+        eventually(lambda: seen(database))
+        with database.transaction() as transaction:
+            assert leases.finish(transaction, "calls", others) == {job.id for job in others}
+    assert len(others) == 1
+    assert not {job.id for job in others} & set(calls)
 
 
 def test_a_job_that_waited_too_long_for_its_call_costs_no_attempt(database: Database, metrics: Metrics) -> None:

@@ -163,9 +163,11 @@ class Worker:
                 self._breaker.record(job, call.outcome)
                 self._landed.append(call)
         if self._unbegun:
+            # Once, whatever comes of it: the next claim has the same number, and a repetition would undo that one. What
+            # was not given back comes due when its lease ends.
+            unbegun, self._unbegun = self._unbegun, []
             with self._database.single() as transaction:
-                give_back(transaction, self._job_queue.name, self._unbegun)
-            self._unbegun = []
+                give_back(transaction, self._job_queue.name, unbegun)
 
     def _call(self, job: Job, leased_at: float) -> Call | None:
         # A job that waited for half its lease is given back: its lease might end before it is renewed.
