@@ -115,6 +115,13 @@ def test_the_labels_that_are_selected_by_are_there_in_some_mode(render: Any) -> 
     assert clusters == {one["strimzi.io/cluster"] for one in labels if "strimzi.io/cluster" in one}
 
 
+@pytest.mark.parametrize("command", each("kubectl"))
+def test_no_command_selects_by_an_operator_s_label_and_by_the_chart_s(command: list[str]) -> None:
+    """Operators label what they make, and pass none of the labels of their cluster's on unless they are asked to."""
+    line = " ".join(command)
+    assert not (re.search(r"(cnpg|strimzi)\.io/", line) and "app.kubernetes.io/" in line)
+
+
 def test_the_databases_have_the_names_that_the_functions_make(render: Any) -> None:
     for where, kind in (("embedded", "StatefulSet"), ("operators", "Cluster")):
         assert {f"oms-{one}-postgres" for one in SERVICES} <= set(render(MODES[where]).of(kind))
