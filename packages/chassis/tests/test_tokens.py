@@ -189,8 +189,19 @@ def test_however_many_keys_are_unknown_the_issuer_is_asked_once_in_a_while(
         ("/keys", {"keys": "first"}),
         ("/keys", {"keys": [{"kty": "EC", "kid": str(number)} for number in range(101)]}),
         ("/keys", b" " * 300_000),
+        ("/keys", b"[" * 200_000),
     ],
-    ids=["of another", "of nobody", "no-json", "a-list", "a-shared-secret", "no-keys", "too-many", "too-large"],
+    ids=[
+        "of another",
+        "of nobody",
+        "no-json",
+        "a-list",
+        "a-shared-secret",
+        "no-keys",
+        "too-many",
+        "too-large",
+        "too-deep",
+    ],
 )
 def test_what_is_no_issuer_s_document_changes_nothing(
     path: str, document: Any, local: LocalIssuer, issuer: Issuer, tokens: Tokens, monkeypatch: pytest.MonkeyPatch

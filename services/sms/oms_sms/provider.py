@@ -75,7 +75,7 @@ def _retry_after(answer: Answer) -> float | None:
 def _provider_id(answer: Answer) -> str | None:
     try:
         parsed: Any = json.loads(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     found = parsed.get("id") if isinstance(parsed, dict) else None
     return found[:200] if isinstance(found, str) and found.isprintable() else None

@@ -26,7 +26,8 @@ from oms_servers.testing import free_port
 from oms_sms.provider import HttpSmsProvider
 from oms_sms.settings import SmsSettings
 
-HANG_UP, HANG_UP_AFTER_TAKING, TOO_MUCH, PAGE = -1, -2, -3, -4
+HANG_UP, HANG_UP_AFTER_TAKING, TOO_MUCH, PAGE, TOO_DEEP = -1, -2, -3, -4, -5
+BODIES = {TOO_MUCH: b"x" * 200_000, TOO_DEEP: b"[" * 60_000}
 
 
 def settings(url: str, **changes: Any) -> SmsSettings:
@@ -84,13 +85,13 @@ class _Handler(BaseHTTPRequestHandler):
         text = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.requests.append({"path": self.path, **self.headers})
         status = self.server.answers.pop(0) if self.server.answers else 201
-        if status in {201, HANG_UP_AFTER_TAKING, TOO_MUCH}:
+        if status in {201, HANG_UP_AFTER_TAKING, *BODIES}:
             self.server.texts.setdefault(self.headers["Idempotency-Key"], text)
         if status in {HANG_UP, HANG_UP_AFTER_TAKING}:
             self.close_connection = True
             return
-        body = b"x" * 200_000 if status == TOO_MUCH else b'{"id": "sms-7"}'
-        self.send_response({TOO_MUCH: 201, PAGE: 200}.get(status, status))
+        body = BODIES.get(status, b'{"id": "sms-7"}')
+        self.send_response({TOO_MUCH: 201, TOO_DEEP: 201, PAGE: 200}.get(status, status))
         if status == PAGE:
             self.send_header("Content-Type", "text/html; charset=utf-8")
         if self.server.retry_after is not None:
@@ -246,8 +247,9 @@ def test_a_provider_that_trickles_its_answer_does_not_hold_a_call_for_ever() -> 
         serving.result(10)
 
 
-def test_an_answer_that_is_too_long_or_no_json_is_still_a_yes() -> None:
-    with scripted(TOO_MUCH) as server:
+@pytest.mark.parametrize("answer", BODIES)
+def test_an_answer_that_is_too_long_or_no_json_is_still_a_yes(answer: int) -> None:
+    with scripted(answer) as server:
         assert outcomes(server, 2) == [sent("o-1.confirmed"), sent("sms-7")]
 
 

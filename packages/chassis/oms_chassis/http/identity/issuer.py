@@ -51,7 +51,7 @@ class Issuer:
         self._tried = now
         try:
             self._take(_keys(self._url, self._name))
-        except (IssuerFailed, httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        except (IssuerFailed, httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError) as error:
             log.warning("issuer_unreachable", error=type(error).__name__, keys=len(self._keys))
         self._is_wanted = False
 
