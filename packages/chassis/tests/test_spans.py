@@ -238,8 +238,10 @@ def adversary(says: bytes, goes_on: bytes = b"", pause: float = 0.0) -> Iterator
         (b"HTTP/1.1 503 no\r\nRetry-After: 3600\r\nContent-Length: 0\r\n\r\n", b"", 0.0, "failed"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n", b"x" * 1_000_000, 0.0, "sent"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n", b"x", 0.2, "sent"),
+        (b"HTTP/1.1 200 OK\r\nX: ", b"x", 0.2, "failed"),
+        (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n", 0.2, "failed"),
     ],
-    ids=["a login", "not for an hour", "an answer without end", "an answer that drips"],
+    ids=["a login", "not for an hour", "no end", "a body that drips", "a header that drips", "headers that drip"],
 )
 def test_whatever_a_collector_answers_takes_a_bounded_time_and_is_counted(
     metrics: Metrics, monkeypatch: pytest.MonkeyPatch, says: bytes, goes_on: bytes, pause: float, outcome: str

@@ -5,11 +5,8 @@ What `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_RESOURCE_ATTRIBUTES` and their kin say 
 """
 
 import threading
-import time
 from collections.abc import Sequence
-from typing import Any
 
-import requests
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -23,6 +20,7 @@ from prometheus_client import Counter
 
 from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.logs import logger
+from oms_chassis.telemetry.sessions import Session
 from oms_chassis.telemetry.spans import Kind, Span
 
 log = logger(__name__)
@@ -32,7 +30,6 @@ TIMEOUT = 5.0  # seconds for a batch, its repetitions included
 LAST = 1.0  # seconds for what is queued when the process ends
 DELAY = 1000.0  # milliseconds that a span may wait for others
 WAITING = 2048  # spans at most that are queued or under way
-ANSWER_LIMIT = 65_536  # bytes of an answer that are read; a connection with more to come is given up
 _KINDS: dict[Kind, SpanKind] = {
     "server": SpanKind.SERVER,
     "consumer": SpanKind.CONSUMER,
@@ -104,32 +101,12 @@ class _GivenIds(IdGenerator):
         return span_id
 
 
-class _Session(requests.Session):
-    """Reads no more of an answer than a collector has to say, and for no longer than a batch may take."""
-
-    def send(self, request: requests.PreparedRequest, **how: Any) -> requests.Response:
-        until = time.monotonic() + TIMEOUT
-        response = super().send(request, **{**how, "stream": True})
-        response._content = _beginning(response, until)  # noqa: SLF001 - requests has no bound for what it reads
-        response.close()
-        if 300 <= response.status_code < 400:  # a login, or another address: nobody took the spans
-            raise requests.TooManyRedirects(response=response)
-        return response
-
-
-def _beginning(response: requests.Response, until: float) -> bytes:
-    found = b""
-    while len(found) < ANSWER_LIMIT and time.monotonic() < until and (more := response.raw.read1(ANSWER_LIMIT)):
-        found += more
-    return found
-
-
 class _Counted(SpanExporter):
     """OTLP's exporter; every span is counted by what became of it, and a collector that takes none is said once."""
 
     def __init__(self, endpoint: str, exported: Counter) -> None:
         url = endpoint if endpoint.rstrip("/").endswith(PATH) else endpoint.rstrip("/") + PATH
-        self._exporter = OTLPSpanExporter(url, timeout=TIMEOUT, compression=Compression.Gzip, session=_Session())
+        self._exporter = OTLPSpanExporter(url, timeout=TIMEOUT, compression=Compression.Gzip, session=Session())
         self._sent, self._failed, self._dropped = map(exported.labels, ("sent", "failed", "dropped"))
         self._lock = threading.Lock()
         self._waiting, self._is_over, self._is_away = 0, False, False
