@@ -68,8 +68,9 @@ def test_every_public_image_is_pinned(jobs: Any) -> None:
 def run(script: str, answer: str, folder: Path, **environment: str) -> tuple[int, str]:
     """A step's script, with a registry that answers so; how it ended, and what it put out."""
     (folder / "docker").write_text(f"#!/bin/sh\n{answer}\n")
-    (folder / "cosign").write_text('#!/bin/sh\necho "$@" >>"$VERIFIED"\n')
-    for program in ("docker", "cosign"):
+    for program in ("cosign", "gh"):
+        (folder / program).write_text('#!/bin/sh\necho "$@" >>"$VERIFIED"\n')
+    for program in ("docker", "cosign", "gh"):
         (folder / program).chmod(0o755)
     output = folder / "output"
     output.touch()
@@ -116,3 +117,13 @@ def test_a_service_is_built_on_the_base_that_this_release_has_signed(jobs: Any, 
     verified = (tmp_path / "verified").read_text()
     assert f"ghcr.io/o/oms/base@{DIGEST}" in verified
     assert "release.yml@refs/tags/v1.2.3" in verified
+
+
+@pytest.mark.parametrize(("version", "prerelease"), [("1.2.3", "false"), ("1.2.3-rc.1", "true")])
+def test_what_comes_before_a_version_is_released_as_that(
+    jobs: Any, tmp_path: Path, version: str, prerelease: str
+) -> None:
+    (script,) = (one["run"] for one in jobs["chart"]["steps"] if "gh release create" in one.get("run", ""))
+    code, _ = run(script, "exit 1", tmp_path, VERSION=version, GITHUB_REF_NAME=f"v{version}")
+    assert code == 0
+    assert f"create v{version} --verify-tag --prerelease={prerelease} " in (tmp_path / "verified").read_text()

@@ -58,7 +58,7 @@ def of_service(service: str, condition: Json) -> Iterator[Finding]:
         yield _finding(f"service {service}", "consumer", None, *_damaged(service))
     for queue in condition["pausedQueues"]:
         evidence = f"the provider of queue {queue} is at fault: only a probe is made from time to time"
-        yield _finding(f"service {service}", queue, None, evidence, f"{RUNBOOKS}/OmsJobCallsFailing.md")
+        yield _finding(f"service {service}", queue, None, evidence, f"{RUNBOOKS}/OmsJobQueuePaused.md")
 
 
 def of_message(channel: str, message: Json) -> Finding:
@@ -168,7 +168,7 @@ def _next(order: Json, facts: Facts) -> str:
 
 def _paused(service: str) -> Sequence[str]:
     evidence = f"the consumer of {service} is paused: no event can be applied, for a reason that its log names"
-    return evidence, f"oms logs {service}, then {RUNBOOKS}/OmsConsumerStopped.md; it goes on by itself once repaired"
+    return evidence, f"oms logs {service}, then {RUNBOOKS}/OmsConsumerPaused.md; it goes on by itself once repaired"
 
 
 def _damaged(service: str) -> Sequence[str]:

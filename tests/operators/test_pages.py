@@ -1,0 +1,48 @@
+"""Whoever is sent to a page by `oms doctor` comes to the same one as by the alert about it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from oms_cli import diagnosis
+
+ROOT = Path(__file__).parents[2]
+WELL: dict[str, Any] = {"consumerPaused": False, "consumerRunning": True, "batchDamaged": False, "pausedQueues": []}
+ORDER: dict[str, Any] = {"id": "7", "status": "PENDING", "step": "payment", "updatedAt": "2026-11-27T12:00:00Z"}
+
+
+def page(metric: str) -> str:
+    """The page of the alert that asks for this metric first."""
+    alerts = yaml.safe_load((ROOT / "charts" / "oms" / "files" / "alerts.yaml").read_text())
+    name = next(one["alert"] for one in alerts if metric in one.get("expr", ""))
+    assert (ROOT / "docs" / "runbooks" / f"{name}.md").exists()
+    return f"docs/runbooks/{name}.md"
+
+
+@pytest.mark.parametrize(
+    ("condition", "metric"),
+    [
+        ({"consumerPaused": True}, "oms_consumer_paused"),
+        ({"consumerRunning": False}, "oms_consumer_running"),
+        ({"batchDamaged": True}, "oms_consumer_damaged_partitions"),
+        ({"pausedQueues": ["charge"]}, "oms_job_queue_paused"),
+    ],
+)
+def test_what_holds_a_service_up_has_the_page_of_its_alert(condition: dict[str, Any], metric: str) -> None:
+    (found,) = diagnosis.of_service("payment", {**WELL, **condition})
+    assert page(metric) in found.command
+
+
+@pytest.mark.parametrize(
+    ("condition", "metric"),
+    [
+        ({"consumerPaused": True}, "oms_consumer_paused"),
+        ({"consumerRunning": False}, "oms_consumer_running"),
+        ({"batchDamaged": True}, "oms_consumer_damaged_partitions"),
+    ],
+)
+def test_so_has_an_order_that_waits_for_it(condition: dict[str, Any], metric: str) -> None:
+    facts = diagnosis.Facts({"payment": {**WELL, **condition}}, {})
+    assert page(metric) in diagnosis.of_order(ORDER, facts).command
