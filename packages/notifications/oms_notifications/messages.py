@@ -17,6 +17,7 @@ from oms_contracts.events import (
     OrderRefunded,
     PaymentFailed,
 )
+from oms_contracts.lines import one_line
 from oms_notifications.money import amount
 
 
@@ -162,6 +163,5 @@ def _greeting(name: str) -> str:
 
 
 def _line(text: str) -> str:
-    """Text from outside on one line, without control characters and without those that reorder what is shown."""
-    shown = text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
-    return " ".join(shown.split())
+    """Text from outside on one line, without what is not to be shown, and no more spaces than it needs."""
+    return " ".join(one_line(text).split())

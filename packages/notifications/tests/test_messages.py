@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from support.notices import cancelled, confirmed, declined, order, out_of_stock, refunded
 
 from oms_contracts.events import GATEWAY_REFUSED, GATEWAY_UNAVAILABLE, InventoryUpdated
+from oms_contracts.lines import JOINER, NON_JOINER
 from oms_contracts.parts import Customer, Line
 from oms_notifications.messages import Kind, email_subject, email_text, sms_text
 from oms_notifications.money import amount
@@ -47,7 +48,11 @@ def test_a_confirmed_order_is_listed_with_its_prices() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["Ann Perera", "Dr. Ann P. O'Neill-Perera", "李小龍", "J. R. R. Tolkien", "Ann 3rd", "Zoë 😀", "x" * 40]
+    "name",
+    [
+        *("Ann Perera", "Dr. Ann P. O'Neill-Perera", "李小龍", "J. R. R. Tolkien", "Ann 3rd", "Zoë 😀", "x" * 40),
+        *("\u0dc1\u0dca\u200d\u0dbb\u0dd3\u0db8\u0dad\u0dd3", "\u0639\u0644\u06cc\u200c\u0631\u0636\u0627"),
+    ],
 )
 def test_a_customer_is_greeted_by_name(name: str) -> None:
     assert greeting(name) == f"Hello {name},"
@@ -138,7 +143,7 @@ def test_a_name_cannot_add_lines_or_hide_characters(name: str, item: str) -> Non
     plain = email_text(Kind.CONFIRMED, InventoryUpdated(**order(ORDER_ID, lines=lines)))
     text = email_text(Kind.CONFIRMED, InventoryUpdated(**order(ORDER_ID, customer=customer, lines=lines)))
     assert len(text.splitlines()) == len(plain.splitlines())
-    assert all(character.isprintable() or character == "\n" for character in text)
+    assert all(character.isprintable() or character in {"\n", NON_JOINER, JOINER} for character in text)
 
 
 @pytest.mark.parametrize(

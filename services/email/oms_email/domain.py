@@ -13,6 +13,8 @@ from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
 from email.utils import formataddr, formatdate, parseaddr
 
+from oms_contracts.lines import one_line
+
 _ADDRESS = re.compile(r'[^\s<>()\[\]\\,;:"@\x00-\x1f\x7f]{1,64}@[^\s<>()\[\]\\,;:"@\x00-\x1f\x7f]{1,253}')
 _LINE_LIMIT = 900  # RFC 5322 allows 998
 _HEADER_LIMIT = 76  # RFC 5322 wants lines of at most 78 characters; a colon and a space go in, too
@@ -96,8 +98,7 @@ def _encoding(text: str) -> str:
 
 def _plain(value: str) -> str:
     """On one line; a lone surrogate, which no encoding can carry, becomes a question mark."""
-    shown = "".join(c if c.isprintable() else " " for c in value) if not value.isprintable() else value
-    return shown.encode("utf-8", "replace").decode()
+    return one_line(value).encode("utf-8", "replace").decode()
 
 
 def _is_simple(text: str) -> bool:

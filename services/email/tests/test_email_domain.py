@@ -48,9 +48,9 @@ def test_a_mail_says_who_what_and_when() -> None:
 
 
 def test_text_beyond_ascii_comes_through() -> None:
-    message = parsed(mail(subject="Bestätigt ✓", text="Grüße, පෙරේරා\n"))
+    message = parsed(mail(subject="Bestätigt ✓", text="Grüße, පෙරේරා, \u0dc1\u0dca\u200d\u0dbb\u0dd3\n"))
     assert message["Subject"] == "Bestätigt ✓"
-    assert message.get_content() == "Grüße, පෙරේරා\r\n"
+    assert message.get_content() == "Grüße, පෙරේරා, \u0dc1\u0dca\u200d\u0dbb\u0dd3\r\n"
 
 
 @given(text=st.text() | HOSTILE, subject=st.text(st.characters(codec="ascii"), max_size=100))
