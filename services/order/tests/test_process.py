@@ -70,8 +70,10 @@ def settings(kafka: str) -> Settings:
 
 
 @pytest.fixture
-def order(tmp_path: Path, database: Database, migrated_url: str, kafka: str) -> Iterator[Order]:
-    """A replica that is ready, behind a proxy."""
+def order(
+    tmp_path: Path, database: Database, migrated_url: str, kafka: str, request: pytest.FixtureRequest
+) -> Iterator[Order]:
+    """A replica that is ready, behind a proxy; with more environment as a parameter."""
     port, internal = free_port(), free_port()
     with proxy(migrated_url) as network, (tmp_path / "log").open("wb") as log:
         environment = {
@@ -81,6 +83,7 @@ def order(tmp_path: Path, database: Database, migrated_url: str, kafka: str) -> 
             "OMS_HTTP_PORT": str(port),
             "OMS_INTERNAL_PORT": str(internal),
             "OMS_DRAIN_SECONDS": str(DRAIN),
+            **getattr(request, "param", {}),
         }
         reconcile_topics(settings(kafka))
         process = subprocess.Popen([sys.executable, "-m", "oms_order.main"], env=environment, stdout=log, stderr=log)
@@ -160,3 +163,14 @@ def _ask_for_ever(order: Order) -> Callable[[], Any]:
         pool.shutdown()
 
     return end
+
+
+@pytest.mark.parametrize("order", [{"OMS_ORDER_DEADLINE_SECONDS": "6"}], indirect=True)
+def test_an_order_that_nobody_answers_is_given_up_once_the_group_has_read_all_that_there_is(order: Order) -> None:
+    placed = order.post().json()["id"]
+
+    def status() -> str:
+        (row,) = order.database.execute("SELECT status FROM orders WHERE id = %(id)s", id=placed)
+        return str(row.status)
+
+    eventually(lambda: status() == "CANCELLING", within=60)
