@@ -5,11 +5,14 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import httpx
 import pytest
 from invariants import Answer
 from support import history
+from support.chassis import eventually
 from support.cluster import CHART, CONTEXT, READY, RELEASE, Cluster
 from support.load import mix, post
+from support.orders import body
 
 from oms_contracts.topics import SERVICES
 
@@ -59,9 +62,16 @@ def release(source: Path, images: None) -> Iterator[Cluster]:
     try:
         cluster.helm("install", RELEASE, str(chart), *values, host, "--wait", "--timeout=3m40s")
         cluster.await_ready()
+        eventually(lambda: takes_orders(cluster), READY)
         yield cluster
     finally:
         cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+
+
+def takes_orders(cluster: Cluster) -> bool:
+    """Whether the first items have come from the inventory: the first release refused orders for good until then."""
+    headers = {"Host": str(cluster.host)}
+    return httpx.post(f"{cluster.url}/order", json=body(), headers=headers, timeout=20.0).status_code == 202
 
 
 def place_while(cluster: Cluster, *helm: str) -> list[Answer]:

@@ -95,6 +95,8 @@ def test_a_poisoned_record_is_a_dead_letter_that_somebody_notices(
 def without_kafka(cluster: Cluster) -> Iterator[None]:
     """No broker; it is back afterwards, if not earlier."""
     cluster.kubectl("scale", "statefulset/oms-kafka", "--replicas=0")
+    # It goes on for a while, and would take what a test lets wait for it.
+    cluster.kubectl("wait", "--for=delete", "pod/oms-kafka-0", "--timeout=120s")
     yield
     cluster.kubectl("scale", "statefulset/oms-kafka", "--replicas=1")
 

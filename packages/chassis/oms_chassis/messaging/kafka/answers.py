@@ -6,6 +6,8 @@ question, so that a large answer on a thin line is never complete. Here what bro
 which counts from the last byte that arrived, and only on what is to be answered next: answers come in order.
 
 A reader that connects again in less than its session stays the member that it was.
+
+Nor is it an answer that there was nothing to read though the client was told so: see `errorqueue`.
 """
 
 import time
@@ -21,6 +23,8 @@ from kafka.protocol.consumer import (
     OffsetFetchRequest,
 )
 from kafka.protocol.metadata import FindCoordinatorRequest, MetadataRequest
+
+from oms_chassis.messaging.kafka import errorqueue
 
 ANSWER = 5.0  # seconds
 CONNECT = 3.0  # seconds until a connection is made and a broker has answered on it; longer after each that failed
@@ -48,6 +52,23 @@ class Connections(KafkaConnectionManager):  # type: ignore[misc] # kafka-python 
         if "send_request" not in vars(one):
             _limit(one)
         return one
+
+    async def _build_transport(self, *args: Any, **more: Any) -> Any:
+        transport = await super()._build_transport(*args, **more)
+        _read_errors(transport)
+        return transport
+
+
+def _read_errors(transport: Any) -> None:
+    receive = transport._sock_recv  # noqa: SLF001 - nothing public is asked when there is nothing
+
+    def received() -> Any:
+        found, error = receive()
+        if not found and error is None:
+            errorqueue.discard(transport._sock.fileno())  # noqa: SLF001 - the same
+        return found, error
+
+    transport._sock_recv = received  # noqa: SLF001 - the same
 
 
 def _limit(one: KafkaConnection) -> None:
