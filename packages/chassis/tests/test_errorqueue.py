@@ -20,7 +20,7 @@ from oms_contracts.topics import ITEM_UPDATED
 pytestmark = pytest.mark.skipif(not hasattr(socket, "MSG_ERRQUEUE"), reason="only Linux has an error queue")
 
 TIMESTAMPING, WHEN_SENT, SOFTWARE = 37, 1 << 1, 1 << 4  # SO_TIMESTAMPING; SOF_TIMESTAMPING_TX_SOFTWARE, _SOFTWARE
-TELL = (socket.SOL_SOCKET, TIMESTAMPING, WHEN_SENT | SOFTWARE)
+TIMES = (socket.SOL_SOCKET, TIMESTAMPING, WHEN_SENT | SOFTWARE)
 
 
 def has_something(descriptor: int) -> bool:
@@ -36,7 +36,7 @@ def connected() -> Iterator[socket.socket]:
         socket.create_server(("127.0.0.1", 0)) as server,
         closing(socket.create_connection(server.getsockname())) as client,
     ):
-        client.setsockopt(*TELL)
+        client.setsockopt(*TIMES)
         client.sendall(b"hello")
         eventually(lambda: has_something(client.fileno()))
         yield client
@@ -59,7 +59,7 @@ def test_a_reader_takes_note_of_it_and_waits_for_its_broker_again(kafka: str, mo
     settings = Settings(database_url="postgresql://nobody@127.0.0.1:1/none", kafka_bootstrap=kafka)
     create_topics(settings)
     usual = source.connection
-    monkeypatch.setattr(source, "connection", lambda given: usual(given) | {"socket_options": [TELL]})
+    monkeypatch.setattr(source, "connection", lambda given: usual(given) | {"socket_options": [TIMES]})
     reader = KafkaSource(settings, uuid4().hex, [ITEM_UPDATED.name])
     with closing(reader):
         eventually(lambda: (reader.poll(0.2), reader.is_assigned())[1])
