@@ -13,7 +13,8 @@ from uuid import uuid4
 import pytest
 from support.chassis import eventually
 
-from oms_chassis.messaging.kafka import KafkaSource, create_topics, errorqueue, source
+from oms_chassis.messaging.kafka import KafkaSource, create_topics, errorqueue
+from oms_chassis.messaging.kafka.connection import connection
 from oms_chassis.settings import Settings
 from oms_contracts.topics import ITEM_UPDATED
 
@@ -58,8 +59,8 @@ def test_an_empty_queue_is_no_error(connected: socket.socket) -> None:
 def test_a_reader_takes_note_of_it_and_waits_for_its_broker_again(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(database_url="postgresql://nobody@127.0.0.1:1/none", kafka_bootstrap=kafka)
     create_topics(settings)
-    usual = source.connection
-    monkeypatch.setattr(source, "connection", lambda given: usual(given) | {"socket_options": [TIMES]})
+    asking = {**connection(settings), "socket_options": [TIMES]}
+    monkeypatch.setattr("oms_chassis.messaging.kafka.source.connection", lambda _: asking)
     reader = KafkaSource(settings, uuid4().hex, [ITEM_UPDATED.name])
     with closing(reader):
         eventually(lambda: (reader.poll(0.2), reader.is_assigned())[1])

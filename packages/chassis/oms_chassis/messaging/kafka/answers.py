@@ -7,7 +7,7 @@ which counts from the last byte that arrived, and only on what is to be answered
 
 A reader that connects again in less than its session stays the member that it was.
 
-Nor is it an answer that there was nothing to read though the client was told so: see `errorqueue`.
+Nor is it an answer that a connection seemed to have something to read, and had nothing: see `errorqueue`.
 """
 
 import time
