@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from oms_chassis.retention import LONGER, Retention, of_orders
+from oms_payment.repository.disputes import STRANGERS
 
 # A refund that has not come through is somebody's money: its payment is not over. And the gateway names disputes, and
 # refunds that were sent back, of the last thirty days, which is less than the least that may be set: what it still
@@ -16,12 +17,6 @@ state IN ('COMPLETED', 'FAILED', 'REFUNDED') AND NOT EXISTS (
         AND dispute.noticed_at > now() - make_interval(secs => %(seconds)s)
 )
 """
-_STRANGERS = """
-DELETE FROM {table} WHERE id = ANY(ARRAY(
-    SELECT id FROM {table} WHERE {column} < now() - make_interval(secs => %(seconds)s)
-        AND NOT EXISTS (SELECT 1 FROM payment WHERE payment.order_id = {table}.order_id)
-    ORDER BY {column} LIMIT %(chunk)s))
-"""
 
 
 def payments(days: float | None) -> Sequence[Retention]:
@@ -31,4 +26,4 @@ def payments(days: float | None) -> Sequence[Retention]:
 
 def disputes(days: float | None) -> Sequence[Retention]:
     """Disputes of which there is no payment here: of another installation's charge, by the same account."""
-    return [] if days is None else [Retention("dispute", "noticed_at", (days + LONGER) * 86400, _STRANGERS)]
+    return [] if days is None else [Retention("dispute", "noticed_at", (days + LONGER) * 86400, STRANGERS)]
