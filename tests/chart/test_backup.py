@@ -1,8 +1,10 @@
 """Backups: what the chart makes for them, and its two scripts on a real Postgres."""
 
 import os
+import socket
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,6 +12,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from support.apiserver import manifest
+from support.network import proxy
 
 from oms_contracts.topics import SERVICES
 from oms_servers.postgres import binaries
@@ -67,6 +70,25 @@ def test_a_database_is_what_it_was_when_it_was_dumped(script: Script, database_u
     script("backup.sh", KEEP_DAYS="1")  # what was restored can be dumped and restored again
     script("restore.sh")
     assert rows(database_url) == [(1,), (2,), (3,)]
+
+
+@pytest.mark.parametrize("name", ["backup.sh", "restore.sh"])
+def test_a_database_that_cannot_be_reached_yet_is_waited_for(
+    script: Script, database_url: str, tmp_path: Path, name: str
+) -> None:
+    """As by a pod that what enforces network policies has not seen yet."""
+    script("backup.sh")
+    with (
+        socket.create_server(("127.0.0.1", 0)) as nobody,
+        proxy(f"tcp://127.0.0.1:{nobody.getsockname()[1]}") as network,
+        ThreadPoolExecutor() as aside,
+    ):
+        (tmp_path / "uris" / "order").write_text(network.url(database_url))
+        running = aside.submit(script, name)
+        nobody.settimeout(30.0)
+        nobody.accept()[0].close()
+        network.redirect(urlsplit(database_url).port or 5432)
+        running.result(60.0)
 
 
 def test_a_restore_that_fails_changes_nothing(script: Script, database_url: str, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 # Puts the dumps of one backup (STAMP, or the latest) in the place of what the databases hold; each as a whole or not at all.
 # The services must not run meanwhile, and their groups are to be set back afterwards: docs/backup.md.
 set -euo pipefail
+. "$(dirname "$0")/reach.sh"
 cd "$BACKUPS"
 all=([0-9]*Z)
 stamp=${STAMP:-${all[-1]}}
@@ -22,6 +23,7 @@ CREATE SCHEMA public;
 SQL
 )
 for service in $SERVICES; do
+  reach "$service"
   { # committed only when the whole dump was read
     printf '%s\n' "$empty"
     pg_restore --no-owner --no-acl --file=- "$stamp/$service.dump" && echo 'COMMIT;'
