@@ -18,7 +18,7 @@ LOCK = 0x6F6D7303
 _LOCK = "SELECT pg_try_advisory_xact_lock(%(lock)s, hashtext(%(table)s)) AS ours"
 _PRUNE = """
 DELETE FROM {table} WHERE ctid = ANY(ARRAY(
-    SELECT ctid FROM {table} WHERE {column} < now() - make_interval(secs => %(seconds)s)
+    SELECT ctid FROM {table} WHERE {column} < now() - make_interval(secs => %(seconds)s) AND {condition}
     ORDER BY {column} LIMIT %(chunk)s))
 """
 
@@ -41,14 +41,15 @@ _ALSO = ", {table}_too AS (DELETE FROM {table} USING old WHERE {table}.order_id 
 
 @dataclass(frozen=True)
 class Retention:
-    """For how many seconds the rows of a table are kept, by a column of times that has an index; or by a statement of
-    its own, and in chunks of its own."""
+    """For how many seconds the rows of a table are kept, by a column of times that has an index, and on a condition; or
+    by a statement of its own, and in chunks of its own."""
 
     table: str
     column: str
     seconds: float
     statement: str = _PRUNE
     chunk: int = CHUNK
+    condition: str = "true"
 
 
 def of_orders(
@@ -85,7 +86,7 @@ def of_orders(
 def prune(database: Database, retention: Retention) -> float | None:
     """Delete a chunk of what is too old; seconds to wait before the next one, None if there is none for us."""
     began = time.monotonic()
-    sql = retention.statement.format(table=retention.table, column=retention.column)
+    sql = retention.statement.format(table=retention.table, column=retention.column, condition=retention.condition)
     with database.transaction() as transaction:
         if not transaction.run(_LOCK, lock=LOCK, table=retention.table)[0].ours:
             return None  # another replica is at it

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from oms_chassis.retention import LONGER, Retention, of_orders
-from oms_payment.repository.disputes import STRANGERS
 
 # A refund that has not come through is somebody's money: its payment is not over. And the gateway names disputes, and
 # refunds that were sent back, of the last thirty days, which is less than the least that may be set: what it still
@@ -17,6 +16,7 @@ state IN ('COMPLETED', 'FAILED', 'REFUNDED') AND NOT EXISTS (
         AND dispute.noticed_at > now() - make_interval(secs => %(seconds)s)
 )
 """
+_WITHOUT_PAYMENT = "NOT EXISTS (SELECT 1 FROM payment WHERE payment.order_id = dispute.order_id)"
 
 
 def payments(days: float | None) -> Sequence[Retention]:
@@ -26,4 +26,6 @@ def payments(days: float | None) -> Sequence[Retention]:
 
 def disputes(days: float | None) -> Sequence[Retention]:
     """Disputes of which there is no payment here: of another installation's charge, by the same account."""
-    return [] if days is None else [Retention("dispute", "noticed_at", (days + LONGER) * 86400, STRANGERS)]
+    if days is None:
+        return []
+    return [Retention("dispute", "noticed_at", (days + LONGER) * 86400, condition=_WITHOUT_PAYMENT)]

@@ -8,13 +8,6 @@ from oms_gateway import Dispute, charged_order
 from oms_payment.tables import DisputeRow
 
 _COLUMNS = ("id", "order_id", "charge_id", "amount", "currency")
-# Of which there is no payment here.
-STRANGERS = """
-DELETE FROM {table} WHERE id = ANY(ARRAY(
-    SELECT id FROM {table} WHERE {column} < now() - make_interval(secs => %(seconds)s)
-        AND NOT EXISTS (SELECT 1 FROM payment WHERE payment.order_id = {table}.order_id)
-    ORDER BY {column} LIMIT %(chunk)s))
-"""
 _INSERT = f"""
 INSERT INTO dispute ({names(DisputeRow, *_COLUMNS)})
 SELECT {names(DisputeRow, *_COLUMNS)} FROM json_to_recordset(%(rows)s::json) AS r({typed(DisputeRow, *_COLUMNS)})
