@@ -76,6 +76,12 @@ def give_up(database: Database, queue: JobQueue) -> None:
         queue.give_up(transaction, claimed)
 
 
+def resend(client: TestClient, database: Database, queue: JobQueue) -> None:
+    """Have the last message about o1 sent again."""
+    assert client.post("/admin/messages/o1/resend").json()["state"] == "pending"
+    process_due_jobs(database, queue)
+
+
 def test_a_message_that_was_given_up_is_sent_again_with_the_key_that_it_had(
     client: TestClient, database: Database, queue: JobQueue, provider: Provider
 ) -> None:
@@ -86,8 +92,7 @@ def test_a_message_that_was_given_up_is_sent_again_with_the_key_that_it_had(
     shown = client.get("/admin/messages/o1")
     assert [job["state"] for job in shown.json()["jobs"]] == ["dead"]
     assert "@" not in shown.text
-    assert client.post("/admin/messages/o1/resend").json()["state"] == "pending"
-    process_due_jobs(database, queue)
+    resend(client, database, queue)
     assert [notice.key for notice in provider.notices] == ["o1.confirmed"]
     assert client.get("/admin/messages").json() == []
     assert client.get("/admin/messages?state=sent").json()[0]["providerId"] == "id-1"
@@ -104,8 +109,7 @@ def test_a_message_about_a_cancellation_is_sent_again_too(
 ) -> None:
     publish(database, cancelled("o1"))
     give_up(database, queue)
-    assert client.post("/admin/messages/o1/resend").json()["state"] == "pending"
-    process_due_jobs(database, queue)
+    resend(client, database, queue)
     assert [notice.key for notice in provider.notices] == ["o1.cancelled"]
 
 
@@ -117,8 +121,7 @@ def test_of_an_order_whose_confirmation_and_cancellation_were_given_up_the_cance
     publish(database, cancelled("o1"))
     give_up(database, queue)
     assert [job["id"] for job in client.get("/admin/messages/o1").json()["jobs"]] == ["o1.cancelled"]
-    assert client.post("/admin/messages/o1/resend").json()["state"] == "pending"
-    process_due_jobs(database, queue)
+    resend(client, database, queue)
     assert [notice.key for notice in provider.notices] == ["o1.cancelled"]
 
 
@@ -132,8 +135,7 @@ def test_a_confirmation_that_failed_on_its_way_while_the_order_was_cancelled_is_
     with database.transaction() as transaction:
         mark_dead(transaction, "email", [(job, "timeout") for job in under_way])
     give_up(database, queue)
-    assert client.post("/admin/messages/o1/resend").json()["state"] == "pending"
-    process_due_jobs(database, queue)
+    resend(client, database, queue)
     assert [notice.key for notice in provider.notices] == ["o1.cancelled"]
 
 
