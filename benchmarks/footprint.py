@@ -5,7 +5,8 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -27,19 +28,46 @@ SETTLED = 90.0  # seconds after which the metrics server's figures are of a syst
 RECOVERED = 300.0  # seconds after which nobody waits any more
 
 
+@dataclass(frozen=True)
+class Measured:
+    """Seconds, MiB by component, and the requests that failed during the rolling update."""
+
+    made: float
+    started: Sequence[float]
+    idle: Mapping[str, int]
+    loaded: Mapping[str, int]
+    failed: int
+    recovered: Mapping[str, float]
+    drained: float
+
+
 def main() -> int:
     """Measure, print, and write the page if asked; 1 if a request failed during the rolling update."""
     options = _parser().parse_args()
-    cluster = Cluster()
+    measured = measure(Cluster(), options.rate, options.seconds)
+    written = page(measured, options.rate)
+    print(written)
+    if options.write:
+        options.write.write_text(written)
+    return 1 if measured.failed else 0
+
+
+def measure(cluster: Cluster, rate: float, seconds: float) -> Measured:
+    """Make the cluster, and let all that is measured happen to it, in turn."""
     made = kind_up()
     started = [ready_seconds(cluster, name) for name in SERVICES]
     time.sleep(SETTLED)
     idle = cluster.memory()
-    post(cluster.url, mix(int(options.rate * options.seconds)), spread=options.seconds)
+    post(cluster.url, mix(int(rate * seconds)), spread=seconds)
     loaded = cluster.memory()
-    update = rolling_update(cluster, options.rate, options.seconds)
+    failed = rolling_update(cluster, rate, seconds)
     recovered = {what: recovery_seconds(cluster, pod) for what, pod in LOST.items()}
-    drained = drain_seconds(cluster)
+    return Measured(made, started, idle, loaded, failed, recovered, drain_seconds(cluster))
+
+
+def page(found: Measured, rate: float) -> str:
+    """What docs/footprint.md says of it."""
+    lost = ", ".join(f"{what} **{seconds:.0f} s**" for what, seconds in found.recovered.items())
     parts = [
         "# Footprint on Kubernetes",
         (
@@ -47,29 +75,24 @@ def main() -> int:
             f"machine: {machine.describe()}, with the load generator and a cluster of one node on it. The chart's kind "
             "values: embedded Kafka, an embedded Postgres server for each service, one replica of each service."
         ),
-        f"`make kind-up`, with the images built: **{made:.0f} s** from no cluster to an answer through the Ingress.",
         (
-            f"A service's pod, from its creation to ready: **{median(started):.0f} s** (longest {max(started):.0f} s), "
-            "the start of its migration's container included."
+            f"`make kind-up`, with the images built: **{found.made:.0f} s** from no cluster to an answer through the "
+            "Ingress."
         ),
-        f"Rolling update of all services under {options.rate:.0f} orders/s: **{update} requests failed**.",
         (
-            "From the deletion of a pod until an order is CONFIRMED that is sent then, until it is accepted: "
-            + ", ".join(f"{what} **{seconds:.0f} s**" for what, seconds in recovered.items())
-            + "."
+            f"A service's pod, from its creation to ready: **{median(found.started):.0f} s** (longest "
+            f"{max(found.started):.0f} s), the start of its migration's container included."
         ),
+        f"Rolling update of all services under {rate:.0f} orders/s: **{found.failed} requests failed**.",
+        f"From the deletion of a pod until an order is CONFIRMED that is sent then, until it is accepted: {lost}.",
         (
             "From when the node takes pods again, after all of them were drained from it, until an order is CONFIRMED "
-            f"that is sent then: **{drained:.0f} s**."
+            f"that is sent then: **{found.drained:.0f} s**."
         ),
         "## Images\n\n" + table(("image", "MB"), [(name, f"{size / 1e6:.0f}") for name, size in image_sizes().items()]),
-        "## Memory\n\n" + memory_table(idle, loaded, options.rate),
+        "## Memory\n\n" + memory_table(found.idle, found.loaded, rate),
     ]
-    page = "\n\n".join(parts) + "\n"
-    print(page)
-    if options.write:
-        options.write.write_text(page)
-    return 1 if update else 0
+    return "\n\n".join(parts) + "\n"
 
 
 def kind_up() -> float:
@@ -141,7 +164,7 @@ def image_sizes() -> dict[str, int]:
     return found
 
 
-def memory_table(idle: dict[str, int], loaded: dict[str, int], rate: float) -> str:
+def memory_table(idle: Mapping[str, int], loaded: Mapping[str, int], rate: float) -> str:
     """One row a component."""
     rows = [(name, f"{size}", f"{loaded.get(name, 0)}") for name, size in sorted(idle.items())]
     rows.append(("together", f"{sum(idle.values())}", f"{sum(loaded.values())}"))
