@@ -12,6 +12,7 @@ from statistics import median
 from typing import Any
 
 import pytest
+from sqlalchemy.event import listen, remove
 from sqlalchemy.exc import OperationalError
 from support.chassis import MemoryStream, eventually
 
@@ -80,6 +81,25 @@ def dead(database: Database) -> list[Any]:
     return list(database.execute("SELECT topic, key, value, headers FROM outbox ORDER BY id"))
 
 
+def outcomes(metrics: Metrics) -> dict[str, float]:
+    samples = [one for family in metrics.registry.collect() for one in family.samples]
+    counted = [one for one in samples if one.name == "oms_consumer_events_total" and one.value]
+    return {one.labels["outcome"]: one.value for one in counted}
+
+
+@contextmanager
+def statements(database: Database) -> Iterator[list[str]]:
+    """What is asked of the database meanwhile."""
+    counted: list[str] = []
+
+    def count(_: Any, __: Any, statement: str, *more: Any) -> None:
+        counted.append(statement)
+
+    listen(database.engine, "before_cursor_execute", count)
+    yield counted
+    remove(database.engine, "before_cursor_execute", count)
+
+
 def test_every_event_is_processed_once_and_then_its_offset_is_committed(database: Database, metrics: Metrics) -> None:
     stream = MemoryStream()
     send(stream, [event(f"item-{number}") for number in range(50)])
@@ -97,6 +117,38 @@ def test_an_event_that_comes_again_changes_nothing(database: Database, metrics: 
         send(stream, [twice])
         eventually(lambda: stream.committed == {(ITEM_UPDATED.name, 0): 4})
     assert seen(database) == {"a": 1, "b": 1}
+
+
+def test_of_a_full_poll_what_was_processed_before_costs_one_statement(
+    database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A group that was set back reads what it has read, and has new events wait for as long as that takes."""
+    monkeypatch.setattr(processing, "BATCH", 4)
+    stream = MemoryStream()
+    send(stream, [event("a"), event("poison")])
+    stream.send([Outgoing(ITEM_UPDATED.name, None, b"no event"), Outgoing(ITEM_UPDATED.name, b"gone", None)])
+    worker, records = consumer(database, stream, metrics), stream.poll(0)
+    worker.work(records)
+    with statements(database) as counted:
+        worker.work(records)
+    assert len(counted) == 1
+    assert seen(database) == {"a": 1}
+    assert len(dead(database)) == 2
+    assert outcomes(metrics) == {"applied": 1, "dead": 2, "duplicate": 3, "tombstone": 2}
+
+
+@pytest.mark.parametrize("twisted", [{"id": "a\0"}, {"source": "/oms/test" * 10_000}])
+def test_of_a_full_poll_an_event_that_no_database_can_name_is_a_dead_letter(
+    database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch, twisted: dict[str, str]
+) -> None:
+    monkeypatch.setattr(processing, "BATCH", 2)
+    stream = MemoryStream()
+    send(stream, [event("a"), event("b").model_copy(update=twisted)])
+    worker, records = consumer(database, stream, metrics), stream.poll(0)
+    worker.work(records)
+    worker.work(records)
+    assert seen(database) == {"a": 1}
+    assert len(dead(database)) == 1
 
 
 def test_one_bad_event_becomes_a_dead_letter_and_the_rest_goes_on(database: Database, metrics: Metrics) -> None:

@@ -42,10 +42,6 @@ class DeadLetters:
     def __init__(self, service: str, database: Database, metrics: Metrics) -> None:
         self._service, self._database, self._metrics = service, database, metrics
 
-    def known(self, records: Sequence[Record]) -> set[str]:
-        """Which of these were dead letters before, by their identities."""
-        return inbox.seen(self._database, [identity(record) for record in records])
-
     def write(self, failed: Sequence[Failed]) -> None:
         """Put these on their way to the topic of dead letters, in one transaction."""
         with self._database.transaction() as transaction:

@@ -36,7 +36,8 @@ def new_ids(transaction: Transaction, ids: Sequence[str]) -> list[str]:
 def seen(database: Database, ids: Sequence[str]) -> set[str]:
     """Which of these ids were seen before."""
     sql = "SELECT event_id FROM inbox WHERE event_id = ANY(%(ids)s)"
-    return {row.event_id for row in database.execute(sql, ids=list(ids))}
+    storable = [one for one in ids if "\0" not in one]  # the others cannot be sent, and were never seen
+    return {row.event_id for row in database.execute(sql, ids=storable)}
 
 
 def is_quick(database: Database) -> bool:

@@ -83,21 +83,35 @@ class Processor:
         raise fault
 
     def _deliveries(self, turn: Turn) -> list[Delivery]:
-        """What can be read; what cannot is a dead letter, and what was one already or is no event is left out."""
-        known, deliveries = self._letters.known(turn.records), []
+        """What is to be applied. What cannot be read is a dead letter; what is known, or a tombstone, is finished."""
+        deliveries: list[Delivery] = []
         unreadable: list[Failed] = []
         for record in turn.records:
-            is_known = deadletters.identity(record) in known
-            if is_known or self._is_tombstone(record):
-                self._metrics.events.labels(record.topic, "duplicate" if is_known else "tombstone").inc()
-                turn.finish([record])
+            if self._is_tombstone(record):
+                self._finish(turn, record, "tombstone")
                 continue
             try:
                 deliveries.append(Delivery(record, self._decode(record)))
             except ValueError as error:
                 unreadable.append(Failed(record, faults.name(error)))
-        self._dead_letter(turn, unreadable)
-        return deliveries
+        known = self._known(turn, deliveries)
+        for record in known.values():
+            self._finish(turn, record, "duplicate")
+        self._dead_letter(turn, [failed for failed in unreadable if id(failed.record) not in known])
+        return [delivery for delivery in deliveries if id(delivery.record) not in known]
+
+    def _known(self, turn: Turn, deliveries: Sequence[Delivery]) -> dict[int, Record]:
+        """The records that were dead letters before and, where a poll was full, those whose events were applied: all of
+        them, as a rule, if the group was set back, and then one statement a poll is all that they cost."""
+        names = [(deadletters.identity(record), record) for record in turn.records]
+        if len(turn.records) >= BATCH:
+            names += [(delivery.event.identity, delivery.record) for delivery in deliveries]
+        seen = inbox.seen(self._database, [name for name, _ in names])
+        return {id(record): record for name, record in names if name in seen}
+
+    def _finish(self, turn: Turn, record: Record, outcome: str) -> None:
+        self._metrics.events.labels(record.topic, outcome).inc()
+        turn.finish([record])
 
     def _is_tombstone(self, record: Record) -> bool:
         """Whether it is no event, but has the broker forget what it holds under a key."""
