@@ -1,7 +1,9 @@
 """A run on a cluster: a release under load while its pods come and go."""
 
 import contextlib
+import itertools
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
@@ -13,7 +15,8 @@ from support.chassis import eventually
 from support.cluster import Cluster
 
 from chaos import cards, judging, pods
-from chaos.clients import Clients
+from chaos.clients import Clients, Seen
+from chaos.ground import Ground, ground, letters
 from chaos.report import Report
 from chaos.rounds import Faults
 from chaos.run import SETTLED, WARM_UP
@@ -30,19 +33,31 @@ def run(cluster: Cluster, rounds: Sequence[Round], seed: int, rate: float, say: 
     """
     began, placed = time.monotonic(), list[Answer]()
     cluster.upgrade_json({f"services.payment.env.{name}": value for name, value in cards.ENVIRONMENT.items()})
-    with _probing(cluster) as probe:
-        before = [Answer(None, str(order_id)) for (order_id,) in probe.rows("SELECT id::text FROM orders")]
+    with cluster.sources() as sources, _probing(cluster) as probe:
+        before = ground(probe, sources)
     with Clients(cluster.url, None, rate, seed) as clients:
         clients.await_accepted(WARM_UP)
         faults = Faults(cluster, pods.KINDS)
         survived = faults.survive(rounds, partial(_recovery, cluster, placed), clients.counted(say), 2 * RECOVERED)
         seen = clients.stop()
-    answers = [*before, *placed, *seen.answers]
-    expected = Expected(answers=answers, unanswered=seen.unanswered, refunds=seen.refunds)
     with cluster.sources() as sources, _probing(cluster) as probe:
-        broken = [*map(str, check_when_quiet(sources, expected=expected, within=SETTLED))]
-        broken += judging.judge(probe, seen, survived, RECOVERED)
-        return judging.report(probe, seen, survived, broken, seed=seed, rate=rate, began=began)
+        found = check_when_quiet(sources, expected=_expected(before, placed, seen), within=SETTLED)
+        broken = [*map(str, found), *judging.judge(probe, seen, survived, RECOVERED, before=before.orders)]
+        broken += judging.named("dead-letters-are-the-expected-ones", before.too_many(letters(sources), _made(rounds)))
+        return judging.report(probe, seen, survived, broken, before=before.orders, seed=seed, rate=rate, began=began)
+
+
+def _expected(before: Ground, placed: Sequence[Answer], seen: Seen) -> Expected:
+    answers = [*(Answer(None, order_id) for order_id in before.orders), *placed, *seen.answers]
+    return Expected(answers=answers, unanswered=seen.unanswered, refunds=[*before.refunds, *seen.refunds])
+
+
+def _made(rounds: Sequence[Round]) -> Counter[str]:
+    """The dead letters that the faults make."""
+    made = Counter[str]()
+    for one in itertools.chain.from_iterable(rounds):
+        made.update(pods.KINDS[one.kind].letters())
+    return made
 
 
 @contextlib.contextmanager

@@ -11,13 +11,15 @@ from chaos.clients import Seen
 from chaos.report import Recovery, Report
 
 _NOT_CANCELLED = "SELECT id::text FROM orders WHERE id::text = ANY(%s) AND status <> 'CANCELLED'"
+# Of what was there before a run, nothing is judged.
 _NOT_PAID = """
 SELECT id::text, split_part(card_token, '-', 3) FROM orders
-WHERE reason IN ('payment-declined', 'payment-unavailable')
+WHERE reason IN ('payment-declined', 'payment-unavailable') AND id <> ALL(%s::uuid[])
 """
 _FAILED = """
 SELECT refund.id::text, coalesce(failure, 'nothing'), split_part(card_token, '-', 3)
-FROM refund JOIN orders ON orders.id = order_id WHERE refund.status = 'FAILED'
+FROM refund JOIN orders ON orders.id = order_id
+WHERE refund.status = 'FAILED' AND orders.id <> ALL(%s::uuid[])
 """
 
 
@@ -28,11 +30,12 @@ def judge(
     recovered: float,
     answered: float = math.inf,
     *,
+    before: Sequence[str] = (),
     refused: bool = False,
     untaken: bool = False,
 ) -> list[str]:
     """What did not hold, each with its rule's name. A recovery may take `recovered` seconds, an answer `answered`;
-    refunds are `refused`, and charges `untaken`, where a fault has the gateway do so."""
+    refunds are `refused`, and charges `untaken`, where a fault has the gateway do so. `before` are earlier orders."""
     slow = [f"it took {one.seconds} s" for one in survived if one.seconds > recovered]
     late = [f"an answer took {seen.slowest:.1f} s"] if seen.slowest > answered else []
     return [
@@ -40,15 +43,23 @@ def judge(
         *named("answers-come-in-time", late),
         *named("the-system-recovers", slow),
         *named("cancellations-are-kept", _not_cancelled(probe, seen)),
-        *named("refunds-fail-for-a-reason", _failed_for_nothing(probe, refused=refused)),
-        *named("payments-fail-for-a-reason", [] if untaken else _not_paid(probe)),
+        *named("refunds-fail-for-a-reason", _failed_for_nothing(probe, before, refused=refused)),
+        *named("payments-fail-for-a-reason", [] if untaken else _not_paid(probe, before)),
     ]
 
 
 def report(
-    probe: Probe, seen: Seen, survived: list[Recovery], broken: list[str], *, seed: int, rate: float, began: float
+    probe: Probe,
+    seen: Seen,
+    survived: list[Recovery],
+    broken: list[str],
+    *,
+    seed: int,
+    rate: float,
+    began: float,
+    before: Sequence[str] = (),
 ) -> Report:
-    """What a run came to that began then, by the monotonic clock."""
+    """What a run came to that began then, by the monotonic clock, on orders that were there `before`."""
     return Report(
         seed=seed,
         rate=rate,
@@ -61,7 +72,7 @@ def report(
         rounds=survived,
         broken=broken,
         refunds=len(seen.refunds),
-        failed=len(probe.rows(_FAILED)),
+        failed=len(probe.rows(_FAILED, list(before))),
     )
 
 
@@ -75,18 +86,18 @@ def _not_cancelled(probe: Probe, seen: Seen) -> list[str]:
     return [f"{order_id}: its cancellation was accepted, and it is not cancelled" for (order_id,) in rows]
 
 
-def _not_paid(probe: Probe) -> list[str]:
+def _not_paid(probe: Probe, before: Sequence[str]) -> list[str]:
     """A payment may fail where the card has the gateway decline it, or never take it."""
     return [
         f"{order_id}: the payment by a card that is {card} failed"
-        for order_id, card in probe.rows(_NOT_PAID)
+        for order_id, card in probe.rows(_NOT_PAID, list(before))
         if card not in cards.NOT_CHARGED
     ]
 
 
-def _failed_for_nothing(probe: Probe, *, refused: bool) -> list[str]:
+def _failed_for_nothing(probe: Probe, before: Sequence[str], *, refused: bool) -> list[str]:
     """A refund may fail where the card, or a fault, has the gateway refuse it; and it says so."""
-    failed = probe.rows(_FAILED)
+    failed = probe.rows(_FAILED, list(before))
     if refused:
         return [f"{id_}: it failed, and does not say why" for id_, why, _ in failed if why == "nothing"]
     return [

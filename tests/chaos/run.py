@@ -76,9 +76,10 @@ def run(
     broken = [*map(str, found), *judging.named("answers-are-right", operators.wrong)]
     broken += judging.named("strangers-are-shown-nothing", shown)
     # An answer may take as long as the order service itself is suspended, and its bound.
-    broken += judging.judge(probe, seen, survived, RECOVERED, ANSWERED + LONGEST, refused=refused, untaken=untaken)
+    before, bound = [str(answer.order_id) for answer in ground.answers], ANSWERED + LONGEST
+    broken += judging.judge(probe, seen, survived, RECOVERED, bound, before=before, refused=refused, untaken=untaken)
     return replace(
-        judging.report(probe, seen, survived, broken, seed=seed, rate=rate, began=began),
+        judging.report(probe, seen, survived, broken, seed=seed, rate=rate, began=began, before=before),
         redriven=len(operators.redriven),
         copies=count_copies(sources.mailcatcher or "") - ground.copies,
     )
