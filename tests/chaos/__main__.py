@@ -5,27 +5,29 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from support.cluster import Cluster
 
 from chaos import cluster, kinds, pods, schedule
 from chaos.mutants import MUTANTS
-from chaos.report import BUILD, Report, keep, of_mutant, of_seed, percentile
+from chaos.report import BUILD, Report, commit, keep, of_mutant, of_seed, percentile
 from chaos.run import SETTLED, SETTLED_BROKEN, run_alone
-from chaos.schedule import Round
+from chaos.schedule import Kept, Round
 from oms_servers.errors import LocalError
 from oms_servers.testing import temporary_folder
 
+SEED, RATE = 1, 35.0
 FAULTS, FAULTS_OF_PODS = 250, 100  # that a schedule has, unless something else is asked for
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run it; 1 if anything is broken, and then, if asked for, a short schedule that breaks it is kept."""
     options = _parser().parse_args(argv)
+    rounds = _planned(options)
     if options.mutant:
         return _hunt(options)
-    rounds = _rounds(options)
     report = _run(rounds, options)
     _show(report)
     if _is_measured(options):
@@ -33,8 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if report.is_sound:
         return 0
     kept = BUILD / f"failing-{options.seed}.json"
-    schedule.write(kept, _shortest(rounds, options, report.noticed) if options.shrink else rounds)
-    print(f"chaos: scripts/chaos.sh --schedule {kept} runs these faults again")
+    shortest = _shortest(rounds, options, report.noticed) if options.shrink else rounds
+    schedule.write(kept, Kept(shortest, options.seed, options.rate))
+    where = " --cluster" if options.cluster else ""
+    print(f"chaos: scripts/chaos.sh{where} --schedule {kept} runs these faults again, under the same load")
     return 1
 
 
@@ -51,9 +55,13 @@ def _usual(options: argparse.Namespace) -> int:
     return FAULTS_OF_PODS if options.cluster else FAULTS
 
 
-def _rounds(options: argparse.Namespace) -> list[Round]:
+def _planned(options: argparse.Namespace) -> list[Round]:
+    """The rounds. What seed and rate they were kept with is taken up, unless something else is asked for."""
+    kept = schedule.read(options.schedule) if options.schedule else Kept([], SEED, RATE)
+    options.seed = kept.seed if options.seed is None else options.seed
+    options.rate = kept.rate if options.rate is None else options.rate
     if options.schedule:
-        return schedule.read(options.schedule)
+        return kept.rounds
     if options.cluster:
         return schedule.schedule(options.seed, _faults(options), pods.TARGETS, pods.touched, pods.AT_ONCE)
     return schedule.schedule(options.seed, _faults(options), kinds.TARGETS, kinds.touched)
@@ -96,9 +104,12 @@ def _run(
     *,
     within: float = SETTLED,
 ) -> Report:
+    seed, rate = options.seed, options.rate
     if options.cluster:
-        return cluster.run(Cluster(), rounds, options.seed, options.rate, _saying())
-    return run_alone(rounds, options.seed, options.rate, _saying(), environment, within=within)
+        report = cluster.run(Cluster(), rounds, seed, rate, _saying())
+    else:
+        report = run_alone(rounds, seed, rate, _saying(), environment, within=within)
+    return replace(report, commit=commit(), schedule=schedule.digest(rounds))
 
 
 def _saying() -> Callable[[str], None]:
@@ -109,7 +120,8 @@ def _saying() -> Callable[[str], None]:
 def _show(report: Report) -> None:
     ordered = report.recoveries
     print(
-        f"chaos: seed {report.seed}, {sum(report.faults.values())} faults of {len(report.faults)} kinds, "
+        f"chaos: seed {report.seed}, schedule {report.schedule}, commit {report.commit or 'unknown'}, "
+        f"{report.faults.total()} faults of {len(report.faults)} kinds, "
         f"{report.accepted} orders accepted, {report.cancelled} cancelled, {report.refused} requests refused, "
         f"{report.in_doubt} in doubt, {report.refunds} refunds promised, {report.failed} failed, "
         f"{report.redriven} letters redriven, {report.copies} emails twice; slowest answer {report.answered} s; "
@@ -122,9 +134,9 @@ def _show(report: Report) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/chaos.sh", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, help="what the schedule is made from (default %(default)s)")
+    parser.add_argument("--seed", type=int, help=f"what the schedule is made from (default {SEED})")
     parser.add_argument("--faults", type=int, help=f"at least (default {FAULTS}; on a cluster {FAULTS_OF_PODS})")
-    parser.add_argument("--rate", type=float, default=35.0, help="orders a second (default %(default)s)")
+    parser.add_argument("--rate", type=float, help=f"orders a second (default {RATE})")
     parser.add_argument("--schedule", type=Path, help="run the faults of this file, which an earlier run kept")
     parser.add_argument(
         "--mutant", nargs="+", metavar="NAME", help="run with this deliberate bug, which is to be noticed (all: each)"

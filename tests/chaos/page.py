@@ -22,6 +22,7 @@ END = "<!-- {}: end -->"
 RUNS = (
     *("seed", "on", "orders/s", "lasted s", "faults", "orders", "cancelled", "refunds", "failed", "redriven"),
     *("emails twice", "refused", "in doubt", "slowest", "recovery s: p50", "p95", "highest", "broken"),
+    *("commit", "schedule"),
 )
 FAULTS = ("fault", "times", "recovery s: p50", "highest")
 RECOVERIES = ("recovered within s", "rounds")
@@ -95,7 +96,7 @@ def _run(one: Report) -> Row:
         *(one.cancelled, one.refunds, one.failed, one.redriven, one.copies),
         *(one.refused, one.in_doubt, one.answered),
         *(percentile(one.recoveries, 50), percentile(one.recoveries, 95), one.recoveries[-1]),
-        ", ".join(one.noticed) or "nothing",
+        *(", ".join(one.noticed) or "nothing", one.commit, one.schedule),
     ]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -9,7 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 OF_TIME = frozenset({"answers-come-in-time", "the-system-recovers"})
-BUILD = Path(__file__).parents[2] / "build" / "chaos"
+ROOT = Path(__file__).parents[2]
+BUILD = ROOT / "build" / "chaos"
 SHOWN = Path(__file__).parent / "reports"
 
 
@@ -30,6 +32,7 @@ class Report:
     """What a run came to. Times are in seconds.
 
     `failed` are the refunds that came to nothing, `copies` the emails that came once more; `ended_on` is the day.
+    `commit` is that of the code, if it is known, and `schedule` says of two runs whether they had the same faults.
     """
 
     seed: int
@@ -47,6 +50,8 @@ class Report:
     redriven: int = 0
     copies: int = 0
     ended_on: str = field(default_factory=_today)
+    commit: str = ""
+    schedule: str = ""
 
     @property
     def is_sound(self) -> bool:
@@ -72,6 +77,17 @@ class Report:
     def is_proof(self) -> bool:
         """Whether there is a fault for sure: a rule was broken that a busy machine does not break as well."""
         return not OF_TIME.issuperset(self.noticed)
+
+
+def commit() -> str:
+    """The commit that is checked out; nothing where there is no git."""
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip()
 
 
 def of_seed(seed: int, *, on_cluster: bool = False) -> Path:

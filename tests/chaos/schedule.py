@@ -1,5 +1,6 @@
 """Which faults come when: rounds of faults that overlap, made by a seed alone, so that a run can be had again."""
 
+import hashlib
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -96,12 +97,33 @@ def _without_each(rounds: list[Round], size: int) -> list[list[Round]]:
     return [rounds[:start] + rounds[start + size :] for start in range(0, len(rounds), size)]
 
 
-def write(path: Path, rounds: Sequence[Round]) -> None:
+@dataclass(frozen=True)
+class Kept:
+    """A schedule that was kept, and the orders that it met: which, by the seed, and how many a second."""
+
+    rounds: list[Round]
+    seed: int
+    rate: float
+
+
+def write(path: Path, kept: Kept) -> None:
     """Keep a schedule as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps([[asdict(one) for one in planned] for planned in rounds], indent=1) + "\n")
+    said = {"seed": kept.seed, "rate": kept.rate, "rounds": _said(kept.rounds)}
+    path.write_text(json.dumps(said, indent=1) + "\n")
 
 
-def read(path: Path) -> list[Round]:
+def read(path: Path) -> Kept:
     """A schedule that was kept."""
-    return [tuple(Planned(**one) for one in planned) for planned in json.loads(path.read_text())]
+    said = json.loads(path.read_text())
+    rounds = [tuple(Planned(**one) for one in planned) for planned in said["rounds"]]
+    return Kept(rounds, said["seed"], said["rate"])
+
+
+def digest(rounds: Sequence[Round]) -> str:
+    """By which it is seen that two schedules are the same."""
+    return hashlib.sha256(json.dumps(_said(rounds)).encode()).hexdigest()[:12]
+
+
+def _said(rounds: Sequence[Round]) -> list[list[dict[str, object]]]:
+    return [[asdict(one) for one in planned] for planned in rounds]

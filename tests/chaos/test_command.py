@@ -1,5 +1,8 @@
 """What a run came to is kept for the page if it is as long as the page's runs are, and not otherwise."""
 
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,8 +10,9 @@ import pytest
 from chaos import __main__ as command
 from chaos import report, schedule
 from chaos.report import Report
-from chaos.schedule import Planned
+from chaos.schedule import Kept, Planned, Round
 
+SILENCE = (Planned("silence", "kafka", 0.5, 1.0),)
 RUN = Report(7, 10.0, 90.0, 300, 40, 5, 1, 2.5, [report.Recovery(["silence"], 1.5)])
 
 
@@ -40,6 +44,25 @@ def test_a_shorter_run_does_not_replace_it(build: Path, arguments: list[str]) ->
 
 
 def test_a_run_of_a_schedule_does_not_replace_that_of_a_seed(build: Path) -> None:
-    schedule.write(build / "kept", [(Planned("silence", "kafka", 0.5, 1.0),)] * 300)
+    schedule.write(build / "kept", Kept([SILENCE] * 300, 7, 10.0))
     assert command.main(["--schedule", str(build / "kept")]) == 0
     assert not list(build.rglob("*.json"))
+
+
+@pytest.mark.parametrize("where", [[], ["--cluster"]])
+def test_what_broke_something_is_run_again_by_the_command_that_is_shown(
+    build: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], where: list[str]
+) -> None:
+    runs: list[tuple[Sequence[Round], int, float, bool]] = []
+
+    def run(rounds: Sequence[Round], options: argparse.Namespace) -> Report:
+        runs.append((rounds, options.seed, options.rate, options.cluster))
+        return replace(RUN, broken=["one: x"])
+
+    monkeypatch.setattr(command, "_run", run)
+    assert command.main(["--seed", "7", "--rate", "8", "--faults", "9", *where]) == 1
+    shown = next(line for line in capsys.readouterr().out.splitlines() if "runs these faults again" in line)
+    arguments = shown.partition("scripts/chaos.sh ")[2].partition(" runs")[0].split()
+    assert command.main(arguments) == 1
+    assert runs[0] == runs[1]
+    assert runs[0][1:] == (7, 8.0, bool(where))

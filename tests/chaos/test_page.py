@@ -1,6 +1,7 @@
 """What runs came to is on the page as it was, and what was not run stays as it was there."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,28 @@ def test_a_bug_that_was_not_tried_again_stays_as_it_was(written: Path) -> None:
         report.of_mutant(name).unlink()
     text = written.read_text()
     assert text.index(f"| {BUG} | two | 7 | 2 | 300 |") < text.index(f"| {other} | one | 7 | 2 | 300 |")
+
+
+def test_a_row_says_by_what_code_and_what_schedule_a_run_was_made(written: Path) -> None:
+    report.keep(replace(RUN, commit="abc1234", schedule="0123456789ab"), report.of_seed(7))
+    page.main([str(written)])
+    assert "| nothing | abc1234 | 0123456789ab |" in written.read_text()
+
+
+def test_the_commit_is_that_of_the_repository_if_there_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if (report.ROOT / ".git").exists():
+        assert len(report.commit()) >= 7
+    monkeypatch.setattr(report, "ROOT", tmp_path)
+    assert report.commit() == ""
+
+
+def test_a_run_of_before_reports_said_that_is_read_as_well(written: Path) -> None:
+    old = {name: value for name, value in asdict(RUN).items() if name not in {"commit", "schedule"}}
+    path = report.of_seed(7)
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(old))
+    page.main([str(written)])
+    assert "| nothing |  |  |" in written.read_text()
 
 
 def test_what_was_kept_is_read_as_it_was(written: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from chaos import kinds, pods, schedule
-from chaos.schedule import Planned, Round
+from chaos.schedule import Kept, Planned, Round
 
 MANY = 200
 
@@ -58,8 +58,14 @@ def test_faults_overlap_but_no_two_have_the_same_thing_for_themselves(rounds: li
 
 
 def test_a_schedule_that_was_kept_is_read_as_it_was(rounds: list[Round], tmp_path: Path) -> None:
-    schedule.write(tmp_path / "build" / "kept.json", rounds)
-    assert schedule.read(tmp_path / "build" / "kept.json") == rounds
+    kept = Kept(rounds, 3, 8.0)
+    schedule.write(tmp_path / "build" / "kept.json", kept)
+    assert schedule.read(tmp_path / "build" / "kept.json") == kept
+
+
+def test_two_schedules_that_are_the_same_are_known_by_it(rounds: list[Round]) -> None:
+    assert schedule.digest(rounds) == schedule.digest(list(rounds))
+    assert schedule.digest(rounds) != schedule.digest(rounds[1:])
 
 
 @pytest.mark.parametrize("guilty", [{3}, {0}, {19}, {2, 17}])
