@@ -162,7 +162,10 @@ class IdempotencyRow(Tables, table=True):
     """A caller's key with the answer that it got. Written in the transaction of its order."""
 
     __tablename__ = "idempotency"
-    __table_args__ = (Index("idempotency_created_at", "created_at"),)
+    __table_args__ = (
+        Index("idempotency_created_at", "created_at"),
+        Index("idempotency_order", "order_id"),
+    )
 
     scope: str = Field(primary_key=True, sa_type=Text)
     key: str = Field(primary_key=True, sa_type=Text)

@@ -3,14 +3,14 @@ is made without looking at the parameters. `make bench-scale` times all of it wi
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
 
 from oms_chassis.db import Database
 from oms_order.domain import Status
-from oms_order.repository import orders
+from oms_order.repository import customers, orders
 from oms_order.repository.orders import Filters
 
 ORDERS = 20_000
@@ -23,35 +23,51 @@ SELECT ('01990000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'CONFIRME
     'a', 'a', 'a', 'a', 'a', 1, 'USD', now(), now()
 FROM generate_series(1, {ORDERS}) AS n
 """
+_OF_EACH = (
+    """INSERT INTO timeline (order_id, position, status, at)
+    SELECT id, n, 'CONFIRMED', now() FROM orders, generate_series(1, 3) AS n""",
+    """INSERT INTO refund (id, order_id, amount, lines, restock, status)
+    SELECT gen_random_uuid(), id, 1, '[]', false, 'SUCCEEDED' FROM orders""",
+    "INSERT INTO idempotency (scope, key, fingerprint, order_id, answer) SELECT '', id, '', id, '' FROM orders",
+)
+TABLES = "orders, timeline, refund, idempotency"
 
 
 class Asked:
-    """In place of a database: the statement that it would have been asked, as a server prepares it."""
+    """In place of a database, or of a transaction: the statements that it would have been asked, as a server prepares
+    them."""
 
-    sql = ""
+    def __init__(self) -> None:
+        self.statements: list[str] = []
 
     def execute(self, sql: str, **_: object) -> list[Any]:
         names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", sql)))
-        self.sql = re.sub(r"%\((\w+)\)s", lambda found: f"${names.index(found[1]) + 1}", sql)
+        self.statements.append(re.sub(r"%\((\w+)\)s", lambda found: f"${names.index(found[1]) + 1}", sql))
         return []
+
+    run = execute
 
 
 @pytest.fixture(scope="module")
 def filled(migrated_url: str) -> Iterator[Database]:
     database = Database(migrated_url, 2)
-    database.execute("TRUNCATE orders")
-    database.execute(_FILL)
-    database.execute("ANALYZE orders")
+    database.execute(f"TRUNCATE {TABLES}")
+    for sql in (_FILL, *_OF_EACH, f"ANALYZE {TABLES}"):
+        database.execute(sql)
     yield database
-    database.execute("TRUNCATE orders")
+    database.execute(f"TRUNCATE {TABLES}")
     database.dispose()
+
+
+def explain(database: Database, sql: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = database.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {sql}")[0][0][0]["Plan"]
+    return found
 
 
 def plan(database: Database, filters: Filters) -> Mapping[str, Any]:
     asked = Asked()
     orders.page(asked, filters, None, 51)  # type: ignore[arg-type]
-    found: Mapping[str, Any] = database.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {asked.sql}")[0][0][0]["Plan"]
-    return found
+    return explain(database, asked.statements[0])
 
 
 def indexes(node: Mapping[str, Any]) -> set[str]:
@@ -83,3 +99,20 @@ def test_such_orders_of_a_customer_with_very_many_are_found_by_both(filled: Data
 )
 def test_all_other_pages_are_a_stretch_of_an_index(filled: Database, filters: Filters, index: str) -> None:
     assert indexes(plan(filled, filters)) == {index}
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda asked: customers.find(asked, BIG),
+        lambda asked: customers.announced(asked, []),
+        lambda asked: customers.are_under_way(asked, []),
+        lambda asked: customers.erase(asked, []),
+    ],
+    ids=["find", "announced", "are under way", "erase"],
+)
+def test_a_customer_s_rows_are_found_by_an_index(filled: Database, ask: Callable[[Asked], object]) -> None:
+    asked = Asked()
+    ask(asked)
+    for sql in asked.statements:
+        assert indexes(explain(filled, sql))
