@@ -36,7 +36,8 @@ class Unanswered:
 
 @dataclass(frozen=True)
 class Order:
-    """An order with what was ordered of each item, and the statuses that its timeline lists."""
+    """An order with what was ordered of each item, and the statuses that its timeline lists; `phone` is the number that
+    its customer can be sent texts at."""
 
     id: str
     status: str
@@ -45,6 +46,7 @@ class Order:
     email: str
     lines: Mapping[str, int]
     timeline: Sequence[str]
+    phone: str | None = None
 
 
 @dataclass(frozen=True)
@@ -158,10 +160,12 @@ class Allocation:
 
 @dataclass(frozen=True)
 class Notice:
-    """A message that reached the customer."""
+    """A message that reached somebody, and what it says of the order or of a refund of it."""
 
     order_id: str
     kind: str
+    to: str
+    says: str
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from invariants.evidence import (
     Settled,
     Unanswered,
 )
+from invariants.messages import said
 from invariants.records import consumer_of, count_repeats
 from oms_chassis.settings import Settings
 from oms_contracts.topics import SERVICES, dead_letter
@@ -37,7 +38,8 @@ _ORDERS = """
 SELECT id::text, status, reason, total, email,
     (SELECT json_object_agg(item_id, quantity) FROM order_line WHERE order_id = orders.id),
     (SELECT array_agg(status ORDER BY position) FROM timeline WHERE order_id = orders.id
-        AND refund_id IS NULL AND dispute_id IS NULL)
+        AND refund_id IS NULL AND dispute_id IS NULL),
+    phone_e164
 FROM orders
 """
 _KEYS = """
@@ -165,13 +167,17 @@ def _refunds(books: str) -> Iterator[Refund]:
 
 
 def _orders(rows: Sequence[tuple[Any, ...]]) -> Iterator[Order]:
-    for id_, status, reason, total, email, lines, timeline in rows:
-        yield Order(id_, status, reason, total, email, lines or {}, timeline or ())
+    for id_, status, reason, total, email, lines, timeline, phone in rows:
+        yield Order(id_, status, reason, total, email, lines or {}, timeline or (), phone)
 
 
 def _notices(mailcatcher: str) -> list[Notice]:
     response = httpx.get(f"{mailcatcher}/messages", params={"limit": ALL}, timeout=120.0).raise_for_status()
-    return [Notice(message["orderId"], message["kind"]) for message in response.json()]
+    return [_notice(**message) for message in response.json()]
+
+
+def _notice(*, orderId: str, kind: str, to: str, subject: str, text: str, **_: str) -> Notice:  # noqa: N803 - as sent
+    return Notice(orderId, kind, to, said(kind, orderId, subject, text))
 
 
 def count(url: str, sql: LiteralString) -> int:

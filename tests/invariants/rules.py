@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
 
 from invariants.evidence import Evidence, Order, Settled, Violation
+from invariants.messages import Due
 
 Finding = tuple[str, str]  # the subject, and what is wrong with it
 Held = defaultdict[str, Counter[str]]  # how much of which item, by order
@@ -13,7 +14,7 @@ Rule = Callable[[Evidence], Iterable[Finding]]
 CONFIRMED, CANCELLED = "CONFIRMED", "CANCELLED"
 TERMINAL = {CONFIRMED, CANCELLED}
 REASONS = {"payment-declined", "payment-unavailable", "out-of-stock", "customer", "timed-out"}
-CALLED_OFF = {"customer", "timed-out"}  # reasons of orders that stopped wherever they were
+ERASED = "(erased)"  # the address of an order whose customer is erased
 ARROWS = {
     ("PENDING", "PAID"),
     ("PENDING", "CANCELLING"),
@@ -239,25 +240,42 @@ def stock_is_what_its_movements_come_to(evidence: Evidence) -> Iterator[Finding]
 
 
 def customers_are_notified_once(evidence: Evidence) -> Iterator[Finding]:
-    """One email and one SMS for each order that has ended, one more for each refund that has ever succeeded, and none
-    for any other.
+    """One email and one SMS say how each order has ended, one more that a refund has succeeded if one ever has, and
+    there are no others.
 
     An order that was cancelled when it had its stock already may have been confirmed to its customer before.
     """
     if evidence.notices is None:
         return
-    confirmed = {allocation.order_id for allocation in evidence.allocations if allocation.released}
+    had_stock = {allocation.order_id for allocation in evidence.allocations if allocation.released}
     announced = [one for one in evidence.requested if one.status == "SUCCEEDED" or one.had_succeeded]
     refunds = Counter(refund.order_id for refund in announced)
-    received = Counter((notice.order_id, notice.kind) for notice in evidence.notices)
+    received: Held = defaultdict(Counter)
+    for notice in evidence.notices:
+        received[f"{notice.kind} {notice.order_id}"][notice.says] += 1
     for order in evidence.orders.values():
-        expected = (1 if order.status in TERMINAL else 0) + refunds[order.id]
-        most = expected + (order.reason in CALLED_OFF and order.id in confirmed)
+        due = Due.of(
+            has_ended=order.status in TERMINAL,
+            reason=order.reason,
+            had_stock=order.id in had_stock,
+            refunds=refunds[order.id],
+        )
         for kind in KINDS:
-            if not expected <= received[order.id, kind] <= most:
-                yield order.id, f"is {order.status}, and got {received[order.id, kind]} {kind}"
+            got = received[f"{kind} {order.id}"]
+            if not due.is_met(got):
+                yield order.id, f"is {order.status} ({order.reason}), and got {kind}: {dict(got) or 'none'}"
     for order_id in {notice.order_id for notice in evidence.notices} - evidence.orders.keys():
         yield order_id, "was written about, and is not there"
+
+
+def messages_reach_their_customers(evidence: Evidence) -> Iterator[Finding]:
+    """What is written about an order goes to the address and the number that it was placed with, while it has them."""
+    for notice in evidence.notices or ():
+        order = evidence.orders.get(notice.order_id)
+        addresses = {"email": order.email, "sms": order.phone} if order and order.email != ERASED else {}
+        to = addresses.get(notice.kind)
+        if to is not None and notice.to.casefold() != to.casefold():
+            yield notice.order_id, f"is {to}'s, and {notice.to} got an {notice.kind} about it"
 
 
 def emails_are_not_repeated(evidence: Evidence) -> Iterator[Finding]:
@@ -340,6 +358,7 @@ RULES: Mapping[str, Rule] = {
         stock_is_what_its_movements_come_to,
         returns_were_asked_for,
         customers_are_notified_once,
+        messages_reach_their_customers,
         emails_are_not_repeated,
         events_are_sent_once,
         outboxes_are_empty,

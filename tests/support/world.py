@@ -6,7 +6,6 @@ The checker's own tests break it in one place each. Nothing of the services runs
 import smtplib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from email.message import EmailMessage
 from typing import LiteralString
 from uuid import uuid4
 
@@ -19,6 +18,8 @@ from oms_chassis.db import Database
 from oms_contracts.topics import SERVICES
 from oms_servers.postgres import PostgresServer
 from oms_simulators.payment.ledger import Ledger
+from support import wording
+from support.wording import Wording
 
 CONFIRMED = "00000000-0000-7000-8000-000000000001"
 DECLINED = "00000000-0000-7000-8000-000000000002"
@@ -26,22 +27,37 @@ SOLD_OUT = "00000000-0000-7000-8000-000000000003"
 CALLED_OFF = "00000000-0000-7000-8000-000000000004"  # by its customer, when it had its stock already
 PARTLY = "00000000-0000-7000-8000-000000000005"  # confirmed, and one of its two pieces has come back
 REFUND = "00000000-0000-7000-8000-0000000000a5"  # of that
-ORDERS = (CONFIRMED, DECLINED, SOLD_OUT, CALLED_OFF, PARTLY)
 STRANGER = "00000000-0000-7000-8000-00000000000f"  # an order that does not exist
 KEY = "anonymous:the-key"  # of the confirmed order
 ITEM = "Item1"
+PHONE = "+94762222222"  # of every order
+EMAILS: Mapping[str, LiteralString] = {
+    CONFIRMED: "confirmed@customers.example",
+    DECLINED: "declined@customers.example",
+    SOLD_OUT: "sold-out@customers.example",
+    CALLED_OFF: "called-off@customers.example",
+    PARTLY: "partly@customers.example",
+}
+WRITTEN_TO = (  # which order's customer, and what they read
+    (CONFIRMED, wording.CONFIRMED),
+    (DECLINED, wording.DECLINED),
+    (SOLD_OUT, wording.OUT_OF_STOCK),
+    (CALLED_OFF, wording.CANCELLED),
+    (PARTLY, wording.CONFIRMED),
+    (PARTLY, wording.REFUNDED),
+)
 
 _ORDERS: LiteralString = f"""
-INSERT INTO orders (id, status, reason, facts, version, name, email, phone, card_token, card_brand, card_last4,
-    card_expiry, total, currency, placed_at, updated_at)
-SELECT id::uuid, status, reason, '{{}}', version, 'A', email, '1', 't', 'visa', '4242', '02/40', 200, 'USD',
+INSERT INTO orders (id, status, reason, facts, version, name, email, phone, phone_e164, card_token, card_brand,
+    card_last4, card_expiry, total, currency, placed_at, updated_at)
+SELECT id::uuid, status, reason, '{{}}', version, 'A', email, '1', '{PHONE}', 't', 'visa', '4242', '02/40', 200, 'USD',
     now(), now()
 FROM (VALUES
-    ('{CONFIRMED}', 'CONFIRMED', NULL, 3, 'confirmed@customers.example'),
-    ('{DECLINED}', 'CANCELLED', 'payment-declined', 3, 'declined@customers.example'),
-    ('{SOLD_OUT}', 'CANCELLED', 'out-of-stock', 4, 'sold-out@customers.example'),
-    ('{CALLED_OFF}', 'CANCELLED', 'customer', 4, 'called-off@customers.example'),
-    ('{PARTLY}', 'CONFIRMED', NULL, 5, 'partly@customers.example')
+    ('{CONFIRMED}', 'CONFIRMED', NULL, 3, '{EMAILS[CONFIRMED]}'),
+    ('{DECLINED}', 'CANCELLED', 'payment-declined', 3, '{EMAILS[DECLINED]}'),
+    ('{SOLD_OUT}', 'CANCELLED', 'out-of-stock', 4, '{EMAILS[SOLD_OUT]}'),
+    ('{CALLED_OFF}', 'CANCELLED', 'customer', 4, '{EMAILS[CALLED_OFF]}'),
+    ('{PARTLY}', 'CONFIRMED', NULL, 5, '{EMAILS[PARTLY]}')
 ) AS o(id, status, reason, version, email);
 INSERT INTO order_line (order_id, position, item_id, name, quantity, unit_price)
 SELECT id, 1, '{ITEM}', 'Tea', 2, 100 FROM orders;
@@ -173,17 +189,14 @@ class World:
                 for statement in sql:
                     connection.execute(statement, {"ids": list(order_ids)} if "%(ids)s" in statement else None)
 
-    def notify(self, order_id: str, kind: str, times: int = 1) -> None:
-        """Send a message to a customer; an email may come more than once."""
+    def notify(self, order_id: str, kind: str, said: Wording, to: str = "", times: int = 1) -> None:
+        """Send a message to an order's customer, or to somebody else; an email may come more than once."""
         if kind == "sms":
-            text = {"to": "+94762222222", "from": "OMS", "text": "Hello", "reference": order_id}
-            httpx.post(
-                f"{self.mailcatcher}/sms", json=text, headers={"Idempotency-Key": uuid4().hex}
-            ).raise_for_status()
+            sent = wording.text(order_id, said, to or PHONE)
+            key = {"Idempotency-Key": uuid4().hex}
+            httpx.post(f"{self.mailcatcher}/sms", json=sent, headers=key).raise_for_status()
             return
-        mail = EmailMessage()
-        mail["X-Order-Id"], mail["Message-ID"], mail["Subject"] = order_id, f"<{uuid4().hex}@oms.example>", "Hello"
-        mail["From"], mail["To"] = "orders@oms.example", "customer@customers.example"
+        mail = wording.mail(order_id, said, to or EMAILS.get(order_id, "stranger@customers.example"))
         with smtplib.SMTP("127.0.0.1", self.smtp) as smtp:
             for _ in range(times):
                 smtp.send_message(mail)
