@@ -37,7 +37,7 @@ class Unanswered:
 @dataclass(frozen=True)
 class Order:
     """An order with what was ordered of each item, and the statuses that its timeline lists; `phone` is the number that
-    its customer can be sent texts at."""
+    its customer can be sent texts at, `price` what its lines cost."""
 
     id: str
     status: str
@@ -46,7 +46,8 @@ class Order:
     email: str
     lines: Mapping[str, int]
     timeline: Sequence[str]
-    phone: str | None = None
+    phone: str | None
+    price: int
 
 
 @dataclass(frozen=True)

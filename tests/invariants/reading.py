@@ -39,7 +39,7 @@ SELECT id::text, status, reason, total, email,
     (SELECT json_object_agg(item_id, quantity) FROM order_line WHERE order_id = orders.id),
     (SELECT array_agg(status ORDER BY position) FROM timeline WHERE order_id = orders.id
         AND refund_id IS NULL AND dispute_id IS NULL),
-    phone_e164
+    phone_e164, (SELECT coalesce(sum(unit_price * quantity), 0)::bigint FROM order_line WHERE order_id = orders.id)
 FROM orders
 """
 _KEYS = """
@@ -167,8 +167,8 @@ def _refunds(books: str) -> Iterator[Refund]:
 
 
 def _orders(rows: Sequence[tuple[Any, ...]]) -> Iterator[Order]:
-    for id_, status, reason, total, email, lines, timeline, phone in rows:
-        yield Order(id_, status, reason, total, email, lines or {}, timeline or (), phone)
+    for id_, status, reason, total, email, lines, timeline, phone, price in rows:
+        yield Order(id_, status, reason, total, email, lines or {}, timeline or (), phone, price)
 
 
 def _notices(mailcatcher: str) -> list[Notice]:

@@ -36,10 +36,20 @@ PAYMENTS = {
 
 
 def accepted_orders_are_kept(evidence: Evidence) -> Iterator[Finding]:
-    """What was answered with 202 exists."""
+    """What was answered with 202 exists, and is the order of whoever was answered."""
     for answer in evidence.answers:
-        if answer.order_id not in evidence.orders:
+        order = evidence.orders.get(answer.order_id)
+        if order is None:
             yield answer.order_id, "was accepted, and is not there"
+        elif answer.email and order.email not in {answer.email, ERASED}:
+            yield answer.order_id, f"is {order.email}'s, and was accepted for {answer.email}"
+
+
+def orders_cost_what_their_lines_do(evidence: Evidence) -> Iterator[Finding]:
+    """An order's total is the sum of its lines."""
+    for order in evidence.orders.values():
+        if order.total != order.price:
+            yield order.id, f"costs {order.total}, and its lines {order.price}"
 
 
 def orders_are_terminal(evidence: Evidence) -> Iterator[Finding]:
@@ -342,6 +352,7 @@ RULES: Mapping[str, Rule] = {
     rule.__name__.replace("_", "-"): rule
     for rule in (
         accepted_orders_are_kept,
+        orders_cost_what_their_lines_do,
         orders_are_terminal,
         one_order_per_key,
         orders_were_promised,

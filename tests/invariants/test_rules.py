@@ -54,7 +54,15 @@ UPDATE dead_letter SET state = 'dropped' WHERE id = 0
 """
 
 BREAKS: dict[str, list[Break]] = {
-    "accepted-orders-are-kept": [("order", f"DELETE FROM orders WHERE id = '{DECLINED}'")],
+    "accepted-orders-are-kept": [
+        ("order", f"DELETE FROM orders WHERE id = '{DECLINED}'"),
+        ("order", f"UPDATE orders SET email = 'another@customers.example' WHERE id = '{DECLINED}'"),
+    ],
+    "orders-cost-what-their-lines-do": [
+        ("order", f"UPDATE orders SET total = 201 WHERE id = '{DECLINED}'"),
+        ("order", f"UPDATE order_line SET unit_price = 99 WHERE order_id = '{DECLINED}'"),
+        ("order", f"DELETE FROM order_line WHERE order_id = '{DECLINED}'"),
+    ],
     "orders-are-terminal": [("order", f"UPDATE orders SET status = 'PAID' WHERE id = '{CONFIRMED}'")],
     "one-order-per-key": [
         ("order", f"UPDATE idempotency SET order_id = '{STRANGER}'"),
