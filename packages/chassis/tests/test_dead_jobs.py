@@ -1,9 +1,27 @@
 """Dead jobs: given up, kept, made again or deleted."""
 
+import pytest
+
 from oms_chassis.db import Database, Transaction
 from oms_chassis.jobs import dead
 from oms_chassis.jobs.dead import mark_dead
-from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, claim, enqueue
+from oms_chassis.jobs.leases import give_back, renew
+from oms_chassis.jobs.queue import (
+    Done,
+    Job,
+    JobQueue,
+    NewJob,
+    Outcome,
+    Paused,
+    Retry,
+    Settled,
+    Unavailable,
+    Waiting,
+    claim,
+    due_in,
+    enqueue,
+)
+from oms_chassis.jobs.settling import Call, Settlement
 from oms_chassis.retention import prune
 from oms_chassis.runtime.gauges import refresh
 from oms_chassis.telemetry.metrics import Metrics
@@ -44,6 +62,78 @@ def test_only_the_owner_of_a_lease_gives_its_job_up(database: Database) -> None:
         claim(transaction, "calls", 1, 0.0)
         assert mark_dead(transaction, "calls", [(slow, "late")]) == set()
     assert dead.dead(database, "calls") == []
+
+
+def cancelled_under_way(database: Database) -> Job:
+    """A job that was cancelled while its call is under way."""
+    with database.transaction() as transaction:
+        enqueue(transaction, "calls", [NewJob("a", "order-a", {})])
+        (job,) = claim(transaction, "calls", 1, 60.0)
+    with database.transaction() as transaction:
+        mark_dead(transaction, "calls", [(job, "cancelled")])
+    return job
+
+
+def is_kept_as_cancelled(database: Database) -> bool:
+    never = database.execute("SELECT 1 FROM job WHERE run_at = 'infinity'")
+    return bool(never) and [one.last_error for one in dead.dead(database, "calls")] == ["cancelled"]
+
+
+@pytest.mark.parametrize("outcome", [Retry("busy"), Unavailable("busy"), Paused("busy"), Waiting(0.0)], ids=repr)
+def test_a_job_that_was_cancelled_during_its_call_is_not_called_again(
+    database: Database, metrics: Metrics, outcome: Outcome
+) -> None:
+    job = cancelled_under_way(database)
+    with database.transaction() as transaction:
+        renew(transaction, "calls", [job], 0.0)
+    Settlement(job_queue(), database, metrics).settle([Call(job, outcome)])
+    assert is_kept_as_cancelled(database)
+    assert due(database) == []
+
+
+def test_a_job_that_was_cancelled_before_its_call_began_is_not_called(database: Database) -> None:
+    job = cancelled_under_way(database)
+    with database.transaction() as transaction:
+        give_back(transaction, "calls", [job])
+    assert is_kept_as_cancelled(database)
+
+
+def test_a_job_is_given_up_once_if_it_was_cancelled_during_its_last_call(database: Database, metrics: Metrics) -> None:
+    job = cancelled_under_way(database)
+    given_up: list[Job] = []
+    last = JobQueue("calls", lambda _: Done(), lambda *_: None, lambda _, jobs: given_up.extend(jobs), max_attempts=1)
+    Settlement(last, database, metrics).settle([Call(job, Retry("busy"))])
+    assert is_kept_as_cancelled(database)
+    assert given_up == []
+
+
+def test_a_call_that_succeeds_is_settled_even_if_its_job_was_cancelled_meanwhile(
+    database: Database, metrics: Metrics
+) -> None:
+    """And is not made again, should it take a second try to settle it."""
+    job, settled = cancelled_under_way(database), list[Job]()
+
+    def settle(_: Transaction, ended: list[Settled]) -> None:
+        settled.extend(one for one, _ in ended)
+        if len(settled) == 1:
+            raise RuntimeError
+
+    settlement = Settlement(JobQueue("calls", lambda _: Done(), settle), database, metrics)
+    settlement.settle([Call(job, Done())])
+    database.execute("UPDATE job SET run_at = now()")
+    (again,) = due(database)
+    assert again.outcome == {"result": {}, "failures": 1}
+    settlement.settle([Call(again, Done())])
+    assert [one.id for one in settled] == ["a", "a"]
+    assert not database.execute("SELECT 1 FROM job")
+
+
+def test_a_dead_job_is_not_due_whatever_time_is_written_in_it(database: Database) -> None:
+    """As of one that an earlier release made due after it was cancelled."""
+    bring_to_death(database, "a")
+    database.execute("UPDATE job SET run_at = now()")
+    assert due(database) == []
+    assert due_in(database, "calls") == float("inf")
 
 
 def test_a_redriven_job_is_due_with_all_that_it_carried_and_no_failures(database: Database) -> None:

@@ -27,7 +27,8 @@ _MARK = """
 UPDATE job SET dead_at = now(), run_at = 'infinity', last_error = ours.reason, failed_calls = failed_calls + 1,
     failing_since = coalesce(failing_since, now())
 FROM json_to_recordset(%(rows)s::json) AS ours(id text, attempts int, reason text)
-WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts RETURNING job.id
+WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts AND dead_at IS NULL
+RETURNING job.id
 """
 _SHELVE = """
 UPDATE job SET dead_at = now(), run_at = 'infinity', last_error = ours.reason
@@ -47,7 +48,7 @@ RETURNING queue, id, subject, payload, traceparent, attempts, failed_calls, 0::f
 
 
 def mark_dead(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, str]]) -> set[str]:
-    """Give up the jobs that are still the caller's, each for a reason; their ids."""
+    """Give up the jobs that are still the caller's, and that nobody gave up before, each for a reason; their ids."""
     rows = [{"id": job.id, "attempts": job.attempts, "reason": reason} for job, reason in jobs]
     return {row.id for row in transaction.run_rows(_MARK, rows, queue=queue)}
 

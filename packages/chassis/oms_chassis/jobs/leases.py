@@ -1,6 +1,7 @@
 """What the owner of leases does with its jobs: renew, give back, finish, make due again.
 
-Each statement touches only the jobs that are still the caller's: not those that another worker claimed since.
+Each statement touches only the jobs that are still the caller's: not those that another worker claimed since. One that
+an operator gave up meanwhile is not made due again; but if its call succeeds, that is what became of it.
 """
 
 import random
@@ -20,7 +21,7 @@ WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempt
 _RENEW = f"""
 UPDATE job SET run_at = now() + make_interval(secs => %(lease)s)
 FROM (SELECT * {_OURS}) AS ours
-WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts
+WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts AND dead_at IS NULL
 """
 _BRING_FORWARD = """
 UPDATE job SET run_at = CASE WHEN attempts = 0 THEN now() ELSE now() + make_interval(secs => %(lease)s) END
@@ -29,28 +30,29 @@ WHERE queue = %(queue)s AND run_at > now() + make_interval(secs => %(latest)s) A
 _GIVE_BACK = f"""
 UPDATE job SET run_at = now(), attempts = job.attempts - 1
 FROM (SELECT * {_OURS}) AS ours
-WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts
+WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts AND dead_at IS NULL
 """
 _PUT_BACK = f"""
 UPDATE job SET run_at = now() + make_interval(secs => ours.delay), last_error = ours.reason
 FROM (SELECT * {_OURS}) AS ours
-WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts
+WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts AND dead_at IS NULL
 """
 _POSTPONE = f"""
 UPDATE job SET run_at = now() + make_interval(secs => ours.delay), last_error = ours.reason,
     payload = job.payload || ours.changes, failed_calls = failed_calls + 1,
     failing_since = least(failing_since, now())
 FROM (SELECT * {_OURS}) AS ours
-WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts
+WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts AND dead_at IS NULL
 """
 _ASK_LATER = f"""
 UPDATE job SET run_at = now() + make_interval(secs => ours.delay), payload = job.payload || ours.changes,
     last_error = NULL, failed_calls = 0, failing_since = NULL
 FROM (SELECT * {_OURS}) AS ours
-WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts
+WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts AND dead_at IS NULL
 """
 _KEEP_OUTCOME = """
-UPDATE job SET outcome = %(outcome)s::jsonb, last_error = %(reason)s, run_at = now() + make_interval(secs => %(delay)s)
+UPDATE job SET outcome = %(outcome)s::jsonb, last_error = %(reason)s, dead_at = NULL,
+    run_at = now() + make_interval(secs => %(delay)s)
 WHERE queue = %(queue)s AND id = %(id)s AND attempts = %(attempts)s
 """
 

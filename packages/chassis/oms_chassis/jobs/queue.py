@@ -121,7 +121,7 @@ ON CONFLICT (queue, id) DO NOTHING
 _CLAIM = """
 UPDATE job SET attempts = attempts + 1, run_at = now() + make_interval(secs => %(lease)s)
 FROM (
-    SELECT queue, id FROM job WHERE queue = %(queue)s AND run_at <= now()
+    SELECT queue, id FROM job WHERE queue = %(queue)s AND run_at <= now() AND dead_at IS NULL
     ORDER BY run_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ) AS due
 WHERE job.queue = due.queue AND job.id = due.id
@@ -131,7 +131,7 @@ RETURNING job.queue, job.id, job.subject, job.payload, job.traceparent, job.atte
 
 _DUE_IN = """
 SELECT extract(epoch FROM min(run_at) - now())::float AS seconds FROM job
-WHERE queue = %(queue)s AND run_at < 'infinity'
+WHERE queue = %(queue)s AND run_at < 'infinity' AND dead_at IS NULL
 """
 
 # A claim that is not committed yet is waited for, and then counts as an attempt.
