@@ -1,5 +1,7 @@
 """The answers that keys replay are found by their order: that of an erased customer is deleted."""
 
+from alembic import op
+
 from oms_chassis.migrations import indexes
 
 revision = "0012"
@@ -11,6 +13,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    from alembic import op
-
     op.drop_index("idempotency_order", "idempotency")
