@@ -169,6 +169,17 @@ def test_a_confirmed_order_can_be_cancelled_for_as_long_as_the_setting_says(
     assert steps == ["PENDING", "PAID", "CONFIRMED", "CANCELLING", "CANCELLED"]
 
 
+@pytest.mark.parametrize("seconds", [0.0, 60.0])
+def test_a_clock_that_was_put_back_gives_nobody_time_that_there_is_not(
+    start: Callable[..., Any], learn: Callable[..., None], seconds: float
+) -> None:
+    service = start(cancel_seconds=seconds)
+    order_id = place(service)
+    learn(order_id, topics.INVENTORY_UPDATED)
+    service.database.execute("UPDATE timeline SET at = at + interval '90 min' WHERE order_id = %(id)s", id=order_id)
+    assert cancel(service, order_id).status_code == (202 if seconds else 409)
+
+
 @pytest.mark.parametrize(
     ("first", "then"),
     [

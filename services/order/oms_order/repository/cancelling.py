@@ -7,7 +7,7 @@ from oms_chassis.db import Transaction
 
 # The order's own time is also moved by refunds and disputes, which change no status, and may come months later.
 _AGE = """
-SELECT extract(epoch FROM clock_timestamp() - at)::float AS seconds FROM timeline
+SELECT greatest(extract(epoch FROM clock_timestamp() - at), 0)::float AS seconds FROM timeline
 WHERE order_id = %(id)s AND refund_id IS NULL AND dispute_id IS NULL ORDER BY position DESC LIMIT 1
 """
 _NOTE = """
@@ -27,7 +27,7 @@ ORDER BY id LIMIT %(most)s
 
 
 def age(transaction: Transaction, order_id: UUID) -> float:
-    """For how many seconds the order has had its status."""
+    """For how many seconds the order has had its status; none if the clock has been put back since."""
     return float(transaction.run(_AGE, id=order_id)[0].seconds)
 
 
