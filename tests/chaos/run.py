@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import httpx
 from incidents.bounds import ANSWERED, RECOVERED
 from incidents.probe import Probe
 from invariants import Answer, Expected, Sources, check_when_quiet
@@ -21,7 +20,6 @@ from chaos.operators import Operators, admin_of
 from chaos.report import Report
 from chaos.rounds import Faults
 from chaos.schedule import LONGEST, Round
-from oms_servers.errors import LocalError
 from oms_servers.testing import temporary_folder
 
 WARM_UP = 10  # accepted orders before the first fault begins
@@ -69,7 +67,7 @@ def run(
             survived = faults.survive(rounds, probe.recovery, clients.counted(say), 2 * RECOVERED)
             seen = clients.stop()
         happened = rounds[: len(survived)]
-        shown = _shown(proxied, seen, say)
+        shown = strangers.look(proxied, [answer.order_id for answer in seen.answers])
         found = check_when_quiet(sources, expected=_expected(ground, probe, seen, happened), within=within)
     faulty = [one for planned in happened for one in planned]
     refused, untaken = any(map(kinds.refuses_refunds, faulty)), any(map(kinds.refuses_charges, faulty))
@@ -83,14 +81,6 @@ def run(
         redriven=len(operators.redriven),
         copies=count_copies(sources.mailcatcher or "") - ground.copies,
     )
-
-
-def _shown(proxied: ProxiedPlatform, seen: Seen, say: Callable[[str], None]) -> list[str]:
-    try:
-        return strangers.look(proxied, [answer.order_id for answer in seen.answers])
-    except (LocalError, httpx.HTTPError) as error:
-        say(f"a stranger could not ask: {error}")
-        return []
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,37 @@
 """What somebody is shown of orders that are somebody else's: nothing, by a replica of the order service that asks who
 calls."""
 
+import time
+
 import httpx
 from support.keys import add_key
 from support.proxied import ProxiedPlatform
 
 from oms_chassis.db import Database
+from oms_servers.errors import LocalError
 
 SCOPES = ("orders:place", "orders:read", "orders:act")  # all that are not an operator's
 ASKED_FOR = 20  # orders
+ASKED_WITHIN = 60.0  # seconds, in which a busy machine starts a replica
+AGAIN = 1.0  # seconds between two attempts
 _AUTH = {"OMS_AUTH": "api-key"}
 
 
-def look(proxied: ProxiedPlatform, orders: list[str]) -> list[str]:
-    """What a stranger was answered that nobody should be who did not place these orders; LocalError if the replica does
-    not start."""
+def look(proxied: ProxiedPlatform, orders: list[str], within: float = ASKED_WITHIN) -> list[str]:
+    """What a stranger was answered that nobody should be who did not place these orders; or that nobody could ask,
+    which shows nothing."""
+    deadline = time.monotonic() + within
+    while True:
+        try:
+            return ask(proxied, orders)
+        except (LocalError, httpx.HTTPError) as error:
+            if time.monotonic() > deadline:
+                return [f"nobody could ask: {error!r}"]
+        time.sleep(AGAIN)
+
+
+def ask(proxied: ProxiedPlatform, orders: list[str]) -> list[str]:
+    """What a stranger was answered; LocalError if the replica does not start, httpx.HTTPError if it does not answer."""
     replica = proxied.replica("order", _AUTH)
     with replica:
         url, headers = f"http://127.0.0.1:{replica.listens[0]}", {"Authorization": f"Bearer {_key(proxied)}"}
