@@ -28,12 +28,10 @@ _NOT_NOW = {0, 409, *load.RETRIED}
 
 @dataclass
 class Seen(Outcome):
-    """And: the refunds and the cancelled orders whose requests were answered with 202, and every answer that nobody
-    should ever get."""
+    """And: the refunds and the cancelled orders whose requests were answered with 202."""
 
     refunds: list[Promised] = field(default_factory=list)
     cancelled: set[str] = field(default_factory=set)
-    wrong: list[str] = field(default_factory=list)
 
 
 class Clients(Background[Seen]):

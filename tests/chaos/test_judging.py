@@ -14,8 +14,10 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
+from support.orders import body
 
 from chaos import refunds
+from chaos.clients import Clients
 from chaos.operators import Operators
 from oms_cli.admin import Acting, Admin
 from oms_cli.answers import Refused
@@ -130,3 +132,32 @@ def test_what_is_no_event_is_not_redriven(answer: int, is_wrong: bool) -> None:
     operators = Operators(Letters(answer))
     operators._redrive_in_vain("payment", 1)
     assert bool(operators.wrong) is is_wrong
+
+
+def served(status: int) -> list[str]:
+    """What was wrong of the answers to an order and to a cancellation, where all of them have this status at first."""
+    left = {"/order": 1, "/order/o/cancel": 1}
+
+    async def answer(request: Request) -> JSONResponse:
+        left[request.url.path] -= 1
+        if left[request.url.path] >= 0:
+            return refusal(status, "as-planned")
+        return JSONResponse({"id": "o"}, 202)
+
+    clients = Clients("http://shop", None, 1.0, 1)
+    clients._rng = random.Random(1)
+    app = Starlette(routes=[Route(path, answer, methods=["POST"]) for path in left])
+
+    async def run() -> None:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://shop") as client:
+            await clients._cancel(client, body(), time.monotonic() + 30.0)
+
+    asyncio.run(run())
+    return clients.seen.wrong
+
+
+def test_an_answer_for_later_is_asked_for_again_and_a_fault_of_the_service_is_never_right() -> None:
+    assert served(503) == []
+    order, cancellation = served(500)
+    assert "an order was answered with 500" in order
+    assert "the cancellation of o was answered with 500" in cancellation

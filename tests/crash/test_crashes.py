@@ -21,6 +21,7 @@ IN_FLIGHT = 300
 def assert_sound(sources: Sources, outcome: load.Outcome, count: int = IN_FLIGHT) -> None:
     """All orders of a load are accepted, ended, and in accordance with the invariants."""
     assert len(outcome.answers) == count
+    assert not outcome.wrong
     broken = check_when_quiet(sources, outcome.answers, within=60.0)
     assert not broken, "\n".join(map(str, broken[:20]))
 
@@ -35,6 +36,7 @@ def test_each_service_may_be_killed_with_300_orders_in_flight(platform: Platform
             meanwhile=after(0.7, partial(kill_and_restart, platform, name)),
         )
         assert name == "order" or not outcome.refusals
+        assert not outcome.wrong
         answers += outcome.answers
     for service in platform.services.values():
         service.await_ready()

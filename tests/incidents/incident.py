@@ -55,6 +55,7 @@ class Incident:
             outcome = traffic.stop()
         expected = self._expected(outcome, letters or {}, copies)
         broken = [str(one) for one in check_when_quiet(self._sources, expected=expected, within=SETTLED)]
+        broken += outcome.wrong
         measured = _measured(fault, lasted, recovered, outcome, broken)
         record.write(measured)
         assert not broken, "\n".join(broken[:20])

@@ -15,7 +15,8 @@ from invariants import Answer, Unanswered
 
 from support.orders import APPROVED, DECLINED, Body, body
 
-RETRIED = {429, 500, 502, 503, 504}
+RETRIED = {429, 502, 503, 504}
+INTERNAL = 500  # of the service's own fault, which is never right
 PAUSE, LONGEST_PAUSE = 0.2, 2.0  # seconds before a request is sent again: the first time, and at most
 KEPT = 16  # idle connections that a client keeps: httpx asks each of them for each request whether it is still one
 TOO_MANY = 10_000  # of an item: more than there is
@@ -25,12 +26,14 @@ ANSWER_SECONDS = 15.0  # seconds that a client waits for an answer
 @dataclass
 class Outcome:
     """What became of a load: the accepted orders, how often each other status (0: no answer) came before, who was left
-    without a 202, and how many seconds the slowest answer took (a connection that was refused is one, too)."""
+    without a 202, how many seconds the slowest answer took (a connection that was refused is one, too), and every
+    answer that nobody should ever get."""
 
     answers: list[Answer] = field(default_factory=list)
     refusals: Counter[int] = field(default_factory=Counter)
     unanswered: list[Unanswered] = field(default_factory=list)
     slowest: float = 0.0
+    wrong: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ async def post_until_accepted(
     deadline."""
     key, pause = key or uuid4().hex, pauses()
     while (attempt := await _attempt(client, order, key, outcome)).status != 202:
-        assert attempt.status in {0, 409, *RETRIED}, f"an order was refused with {attempt.status}"
+        assert attempt.status in {0, 409, INTERNAL, *RETRIED}, f"an order was refused with {attempt.status}"
         assert time.monotonic() < deadline, f"an order was not accepted in time; so far: {outcome.refusals}"
         outcome.refusals[attempt.status] += 1
         await asyncio.sleep(next(pause))
@@ -113,7 +116,7 @@ async def post_once(client: httpx.AsyncClient, order: Body, outcome: Outcome) ->
     attempt = await _attempt(client, order, None, outcome)
     if attempt.status == 202:
         return
-    assert attempt.status in {0, *RETRIED}, f"an order was refused with {attempt.status}"
+    assert attempt.status in {0, INTERNAL, *RETRIED}, f"an order was refused with {attempt.status}"
     outcome.refusals[attempt.status] += 1
     outcome.unanswered.append(Unanswered(order["customer"]["email"], attempt.in_doubt))
 
@@ -132,6 +135,8 @@ async def _attempt(client: httpx.AsyncClient, order: Body, key: str | None, outc
         order_id = str(response.json()["id"])
         outcome.answers.append(Answer(key, order_id, order["customer"]["email"]))
         return Attempt(202, order_id=order_id)
+    if response.status_code == INTERNAL:
+        outcome.wrong.append(f"an order was answered with {INTERNAL}: {problem(response) or response.text[:80]}")
     return Attempt(response.status_code, "outcome-unknown" in response.text)
 
 
