@@ -61,7 +61,7 @@ class ReservationRow(Tables, table=True):
     __tablename__ = "reservation"
     __table_args__ = (
         CheckConstraint("released BETWEEN 0 AND quantity", name="reservation_released"),
-        Index("reservation_item", "item_id"),
+        Index("reservation_item_order", "item_id", "order_id"),
     )
 
     order_id: str = Field(primary_key=True, sa_type=Text, foreign_key="allocation.order_id")

@@ -87,6 +87,32 @@ def test_a_stretch_of_the_books_reads_the_movements_of_its_items_and_no_others(
     assert client.get("/stock/differences").json() == [{"id": "kettle", "onHand": 5, "counted": 5 + MANY}]
 
 
+SOLD = 20_000
+
+
+def test_the_newest_movements_of_an_item_that_sells_are_read_and_no_others(
+    client: Client, database: Database, seed: Any
+) -> None:
+    seed(kettle=5)
+    database.execute(
+        "INSERT INTO allocation (order_id, is_allocated, at) SELECT to_char(n, 'FM000000'), true,"
+        f" timestamptz '2026-01-01' + n * interval '1 second' FROM generate_series(1, {SOLD}) AS n"
+    )
+    database.execute(
+        "INSERT INTO reservation (order_id, item_id, quantity) SELECT order_id, 'kettle', 1 FROM allocation"
+    )
+    database.execute(
+        "INSERT INTO movement (item_id, kind, quantity, who, at) SELECT 'kettle', 'restocked', n, 'x',"
+        f" timestamptz '2026-01-01' + (n - 0.5) * interval '1 second' FROM generate_series(1, {SOLD}) AS n"
+    )
+    database.execute("ANALYZE reservation, allocation, movement")
+    with database.transaction() as transaction:
+        (plan,) = transaction.run(f"EXPLAIN (ANALYZE, FORMAT JSON) {journal.OF_ITEM}", item="kettle", limit=10)
+    assert max(step["Actual Rows"] for step in nodes(plan[0][0]["Plan"])) < 50
+    found = client.get("/items/kettle/movements?limit=4").json()
+    assert [one.get("orderId") or one["quantity"] for one in found] == ["020000", 20_000, "019999", 19_999]
+
+
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """A plan's steps."""
     yield plan

@@ -17,27 +17,34 @@ INSERT INTO movement ({names(MovementRow, *_COLUMNS)})
 SELECT {names(MovementRow, *_COLUMNS)}
 FROM json_to_recordset(%(rows)s::json) AS r({typed(MovementRow, *_COLUMNS)})
 """
-_JOURNAL = """
+# Of each kind no more is read than is asked for: of an item that sells, there may be millions. The newest reservations
+# are those of the newest orders, since an order's id begins with its time.
+OF_ITEM = """
+SELECT * FROM (
     SELECT id AS item_id, 'initial' AS kind, initial AS quantity, NULL AS order_id, NULL AS who, NULL AS why,
         NULL::timestamptz AS at
-    FROM item
+    FROM item WHERE id = %(item)s
     UNION ALL
-    SELECT item_id, 'carried', quantity, NULL, NULL, NULL, NULL FROM carried
+    SELECT item_id, 'carried', quantity, NULL, NULL, NULL, NULL FROM carried WHERE item_id = %(item)s
     UNION ALL
     SELECT item_id, 'reserved', -quantity, order_id, 'order', NULL, allocation.at
-    FROM reservation JOIN allocation USING (order_id)
-    UNION ALL
-    SELECT item_id, kind, quantity, order_id, who, why, at FROM movement
-"""
-_OF_ITEM = f"""
-SELECT * FROM ({_JOURNAL}) AS journal WHERE item_id = %(item)s ORDER BY at DESC NULLS LAST, kind LIMIT %(limit)s
+    FROM (
+        SELECT item_id, quantity, order_id FROM reservation WHERE item_id = %(item)s
+        ORDER BY order_id DESC LIMIT %(limit)s
+    ) AS newest JOIN allocation USING (order_id)
+    UNION ALL (
+        SELECT item_id, kind, quantity, order_id, who, why, at FROM movement WHERE item_id = %(item)s
+        ORDER BY at DESC, kind LIMIT %(limit)s
+    )
+) AS journal
+ORDER BY at DESC NULLS LAST, kind LIMIT %(limit)s
 """
 # For the statement that deletes orders. It is one replica's at a time, so that nobody waits for these rows.
 CARRY = """, carried_over AS (
     INSERT INTO carried (item_id, quantity) SELECT item_id, -sum(quantity) FROM reservation_too GROUP BY item_id
     ON CONFLICT (item_id) DO UPDATE SET quantity = carried.quantity + EXCLUDED.quantity
 )"""
-# The same rows, and nothing but their quantities.
+# All of these rows, and nothing but their quantities.
 _QUANTITIES = """
     SELECT id AS item_id, initial AS quantity FROM item
     UNION ALL SELECT item_id, quantity FROM carried
@@ -72,7 +79,7 @@ def write(transaction: Transaction, movements: Iterable[Movement]) -> None:
 
 def movements(database: Database, item_id: str, limit: int) -> Rows:
     """The newest movements of an item, so many at most; the oldest of all is what it began with."""
-    return database.execute(_OF_ITEM, item=item_id, limit=limit)
+    return database.execute(OF_ITEM, item=item_id, limit=limit)
 
 
 def counted(database: Database, items: Sequence[str]) -> Rows:
