@@ -18,7 +18,7 @@ from oms_chassis.telemetry import tracing
 from oms_contracts.envelope import Event
 from oms_contracts.events import OrderCancelled
 from oms_contracts.topics import ORDER_CANCELLED, Topic
-from oms_order import acting, contents, domain, fingerprints
+from oms_order import acting, contents, domain, fingerprints, turns
 from oms_order.acting import Asked
 from oms_order.domain import Order, Step, TooLate
 from oms_order.metrics import OrderMetrics
@@ -27,8 +27,9 @@ from oms_order.repository import cancelling as repository
 from oms_order.repository import orders, refunds
 from oms_order.schemas import CancelBody, OrderDetail
 from oms_order.settings import OrderSettings
+from oms_order.turns import FIRST, Turns
 
-MOST = 500  # orders that one transaction times out
+MOST = 500  # orders that one transaction times out, or asks for again
 KEPT_UP = 60.0  # seconds for which nothing has waited to be read when orders are given up: their answers may be there
 REFRESH = 10.0  # seconds between two looks for them
 Changed = Sequence[tuple[Order, Sequence[Step]]]
@@ -75,12 +76,13 @@ def time_out(database: Database, metrics: OrderMetrics, limit: float) -> None:
         write(transaction, [(order, steps) for order, steps in ended if steps], metrics)
 
 
-def ask_again(database: Database, limit: float) -> None:
+def ask_again(database: Database, limit: float, after: UUID = FIRST) -> UUID:
     """Publish again that orders are cancelled whose money or stock is not back after `limit` seconds: a message may be
-    lost, and whoever has nothing left to do answers again."""
+    lost, and whoever has nothing left to do answers again. Of the orders after this one; where to go on."""
     with database.transaction() as transaction:
-        late = orders.lock(transaction, repository.unanswered(transaction, limit, MOST))
-        _publish(transaction, late.values(), again=True)
+        ids = repository.unanswered(transaction, limit, after, MOST)
+        _publish(transaction, orders.lock(transaction, ids).values(), again=True)
+    return turns.last(ids, MOST)
 
 
 def tasks(database: Database, metrics: OrderMetrics, deadline: float, stuck: float) -> list[Task]:
@@ -88,7 +90,7 @@ def tasks(database: Database, metrics: OrderMetrics, deadline: float, stuck: flo
     kept_up = min(KEPT_UP, deadline / 2)
     return [
         Task("deadlines", lambda: time_out(database, metrics, deadline), min(REFRESH, deadline / 2), kept_up=kept_up),
-        Task("cancellations", lambda: ask_again(database, stuck), stuck),
+        Task("cancellations", Turns(lambda after: ask_again(database, stuck, after)), stuck),
     ]
 
 

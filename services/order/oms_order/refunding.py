@@ -20,7 +20,7 @@ from oms_chassis.telemetry import tracing
 from oms_contracts.envelope import Event
 from oms_contracts.events import OrderRefundRequested
 from oms_contracts.topics import ORDER_REFUND_REQUESTED, Topic
-from oms_order import acting, contents, fingerprints, ids, refunds
+from oms_order import acting, contents, fingerprints, ids, refunds, turns
 from oms_order.acting import Asked
 from oms_order.domain import Order
 from oms_order.metrics import OrderMetrics
@@ -30,6 +30,7 @@ from oms_order.refunds import Bought, Given, Purchase, RefundStatus
 from oms_order.repository import orders, timelines
 from oms_order.repository import refunds as repository
 from oms_order.settings import OrderSettings
+from oms_order.turns import FIRST, Turns
 
 MOST = 500  # refunds that one transaction asks for again
 REFRESH = 10.0  # seconds between two counts
@@ -106,13 +107,15 @@ def _amount(purchase: Purchase, body: RefundBody) -> int:
         raise RefundTooLarge(detail=f"What remains is {error.remaining}") from None
 
 
-def ask_again(database: Database, limit: float, days: float | None = None) -> None:
+def ask_again(database: Database, limit: float, days: float | None = None, after: UUID = FIRST) -> UUID:
     """Publish again which refunds are asked for that have no outcome after `limit` seconds: a message may be lost, and
-    whoever has settled one answers again. After so many `days` of an order, nobody else knows of it."""
+    whoever has settled one answers again. After so many `days` of an order, nobody else knows of it.
+    Of the refunds after this one; where to go on."""
     with database.transaction() as transaction:
-        late = repository.unanswered(transaction, limit, days, MOST)
+        late = repository.unanswered(transaction, limit, days, after, MOST)
         found = {row.id: row for row in orders.contents(transaction, [row.order_id for row in late])}
         outbox.emit(transaction, [_requested(row, found[row.order_id]) for row in late])
+    return turns.last([row.id for row in late], MOST)
 
 
 def measure_backlog(database: Database, metrics: OrderMetrics, limit: float) -> None:
@@ -123,7 +126,7 @@ def measure_backlog(database: Database, metrics: OrderMetrics, limit: float) -> 
 def tasks(database: Database, metrics: OrderMetrics, stuck: float, days: float | None) -> list[Task]:
     """Asks again for outcomes that do not come, and counts them, every so often."""
     return [
-        Task("refunds", lambda: ask_again(database, stuck, days), stuck),
+        Task("refunds", Turns(lambda after: ask_again(database, stuck, days, after)), stuck),
         Task("refund-backlog", lambda: measure_backlog(database, metrics, stuck), REFRESH),
     ]
 

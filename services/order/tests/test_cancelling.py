@@ -285,6 +285,20 @@ def test_payment_and_inventory_are_asked_again_about_what_does_not_come_back(
     assert len([e for e in cancellations(service) if e.data.again]) == 2
 
 
+def test_none_is_asked_again_about_twice_while_others_wait_for_it(
+    service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cancelling, "MOST", 2)
+    late = [place(service) for _ in range(3)]
+    for order_id in late:
+        cancel(service, order_id)
+    service.database.execute("UPDATE orders SET updated_at = now() - interval '1 h'")
+    for _ in range(3):
+        service.task("cancellations")
+    asked = [e.subject for e in cancellations(service) if e.data.again]
+    assert asked == [*late, *late[:2]]
+
+
 @pytest.mark.parametrize("key", ["", "two words", "k" * 201])
 def test_a_key_that_is_none_cancels_nothing(service: Any, key: str) -> None:
     location = service.client.post("/order", json=SAMPLE).headers["location"]

@@ -342,6 +342,19 @@ def test_payment_is_asked_again_about_what_does_not_come_back(service: Any, orde
     assert asked == {late: 2, done: 1, fresh: 1}
 
 
+def test_none_is_asked_again_about_twice_while_others_wait_for_it(
+    service: Any, order: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway may take days for many, all of them older than one whose request was lost."""
+    monkeypatch.setattr(refunding, "MOST", 2)
+    late = [refund(service, order, {"amount": 1}).json()["id"] for _ in range(3)]
+    service.database.execute("UPDATE refund SET requested_at = now() - interval '1 h'")
+    service.database.execute("DELETE FROM outbox")
+    for _ in range(3):
+        service.task("refunds")
+    assert [event.data.refund_id for event in requests(service)] == [*late, *late[:2]]
+
+
 def test_a_follower_sees_what_becomes_of_a_refund_and_then_the_end(service: Any, order: str) -> None:
     made = refund(service, order, ONE).json()
     headers = {"Last-Event-ID": "3"}

@@ -1,6 +1,6 @@
 """Orders that are cancelled: what is read and written in the transaction that decides it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from oms_chassis.db import Transaction
@@ -16,7 +16,7 @@ UPDATE timeline SET note = %(note)s, actor = %(actor)s WHERE order_id = %(id)s A
 _UNANSWERED = """
 SELECT id::text FROM orders
 WHERE status <> 'CONFIRMED' AND status = 'CANCELLING' AND facts && '{cancelled,timed-out}'
-    AND updated_at < now() - make_interval(secs => %(limit)s)
+    AND updated_at < now() - make_interval(secs => %(limit)s) AND id > %(after)s
 ORDER BY id LIMIT %(most)s
 """
 _WAITING = """
@@ -36,9 +36,10 @@ def write_note(transaction: Transaction, order_id: UUID, position: int, note: st
     transaction.run(_NOTE, id=order_id, position=position, note=note, actor=actor)
 
 
-def unanswered(transaction: Transaction, limit: float, most: int) -> Iterable[str]:
-    """The ids of orders that were called off more than `limit` seconds ago and are not CANCELLED, so many at most."""
-    return [row.id for row in transaction.run(_UNANSWERED, limit=limit, most=most)]
+def unanswered(transaction: Transaction, limit: float, after: UUID, most: int) -> Sequence[str]:
+    """The ids of orders that were called off more than `limit` seconds ago and are not CANCELLED: those after this one,
+    so many at most."""
+    return [row.id for row in transaction.run(_UNANSWERED, limit=limit, after=after, most=most)]
 
 
 def waiting(transaction: Transaction, limit: float, most: int) -> Iterable[str]:

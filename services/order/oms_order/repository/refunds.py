@@ -15,7 +15,7 @@ _UNANSWERED = f"""
 SELECT {_REQUEST} FROM refund
 WHERE status = 'PENDING' AND requested_at < now() - make_interval(secs => %(limit)s) AND (%(days)s::float IS NULL OR (
     SELECT placed_at FROM orders WHERE orders.id = refund.order_id) > now() - make_interval(secs => %(days)s * 86400))
-ORDER BY requested_at LIMIT %(most)s
+AND id > %(after)s ORDER BY id LIMIT %(most)s
 """
 _COUNT_UNANSWERED = """
 SELECT count(*) AS refunds FROM refund
@@ -67,10 +67,10 @@ def find(transaction: Transaction, ids: Iterable[str]) -> Rows:
     return transaction.run(_FIND, ids=list(ids))
 
 
-def unanswered(transaction: Transaction, limit: float, days: float | None, most: int) -> Rows:
-    """Refunds that have been PENDING for more than `limit` seconds, so many at most, with what was asked for; of orders
-    that are not older than so many `days`."""
-    return transaction.run(_UNANSWERED, limit=limit, days=days, most=most)
+def unanswered(transaction: Transaction, limit: float, days: float | None, after: UUID, most: int) -> Rows:
+    """Refunds that have been PENDING for more than `limit` seconds, with what was asked for: those after this one, so
+    many at most, and of orders that are not older than so many `days`."""
+    return transaction.run(_UNANSWERED, limit=limit, days=days, after=after, most=most)
 
 
 def count_unanswered(database: Database, limit: float) -> int:
