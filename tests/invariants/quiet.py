@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import httpx
+from kafka.errors import KafkaError
 
 from invariants.evidence import Answer, Violation
 from invariants.reading import Expected, Sources, count, read
+from invariants.records import count_unread
 from invariants.rules import KINDS, violations
 
 BUSY, AGAIN = 0.1, 0.3  # seconds between looks: while work is left, and while only messages may be on their way
@@ -43,13 +45,29 @@ def check_when_quiet(
     within: float = 60.0,
     expected: Expected = NOTHING,
 ) -> list[Violation]:
-    """What is wrong as soon as nothing is, or what is still wrong after `within` seconds."""
+    """What is wrong as soon as nothing is, or what is still wrong after `within` seconds.
+
+    Nothing is only if nothing is again once each service has read all that there is: a repetition that is still to be
+    read may do harm.
+    """
     deadline = time.monotonic() + within
     while work_left(sources) and time.monotonic() < deadline:
         time.sleep(BUSY)
-    while (found := check(sources, answers, dead_letters, expected)) and time.monotonic() < deadline:
+
+    def look() -> list[Violation]:
+        return check(sources, answers, dead_letters, expected)
+
+    while (found := look() or _unread(sources) or look()) and time.monotonic() < deadline:
         time.sleep(AGAIN)
     return found
+
+
+def _unread(sources: Sources) -> list[Violation]:
+    try:
+        unread = count_unread(sources.kafka) if sources.kafka is not None else {}
+    except KafkaError as error:  # a broker that has just started answers for no group yet
+        return [Violation("events-are-read", "kafka", f"nobody knows whether they are: {error!r}")]
+    return [Violation("events-are-read", name, f"{left} are not") for name, left in unread.items() if left]
 
 
 def _completed(expected: Expected, answers: Sequence[Answer], dead_letters: Mapping[str, int] | None) -> Expected:

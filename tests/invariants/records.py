@@ -1,28 +1,49 @@
-"""What stands in the topics of events."""
+"""What is in the topics of events, and how far it is read."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
 from oms_chassis.messaging.kafka import batches
 from oms_chassis.messaging.kafka import connection as kafka_connection
 from oms_chassis.settings import Settings
-from oms_contracts.topics import TOPICS
+from oms_contracts.topics import SERVICES, TOPICS, read_by
 
 
 @contextmanager
 def consumer_of(kafka: str | Settings) -> Iterator[KafkaConsumer]:
     """A consumer that belongs to no group, by a bootstrap address or by settings."""
-    if isinstance(kafka, str):
-        kafka = Settings(database_url="postgresql://unused", kafka_bootstrap=kafka)
-    consumer = KafkaConsumer(**kafka_connection(kafka), metrics_enabled=False, auto_offset_reset="earliest")
+    consumer = KafkaConsumer(**_connection(kafka), metrics_enabled=False, auto_offset_reset="earliest")
     batches.read_all(consumer._fetcher)  # also poison, whose headers may be no text
     try:
         yield consumer
     finally:
         consumer.close()
+
+
+@contextmanager
+def _admin_of(kafka: str | Settings) -> Iterator[KafkaAdminClient]:
+    admin = KafkaAdminClient(**_connection(kafka))
+    try:
+        yield admin
+    finally:
+        admin.close()
+
+
+def _connection(kafka: str | Settings) -> dict[str, Any]:
+    if isinstance(kafka, str):
+        kafka = Settings(database_url="postgresql://unused", kafka_bootstrap=kafka)
+    return kafka_connection(kafka)
+
+
+def count_unread(kafka: str | Settings) -> dict[str, int]:
+    """How many records of its topics each service has not processed yet, as far as its group has said."""
+    with consumer_of(kafka) as consumer, _admin_of(kafka) as admin:
+        reached = admin.list_group_offsets(list(SERVICES))
+        return {name: _beyond(consumer, _topics_of(consumer, name), reached.get(name, {})) for name in SERVICES}
 
 
 def count_repeats(kafka: str | Settings) -> int:
@@ -35,6 +56,16 @@ def count_repeats(kafka: str | Settings) -> int:
 
 def _partitions(consumer: KafkaConsumer, topic: str) -> set[int]:
     return consumer.partitions_for_topic(topic) or set()
+
+
+def _topics_of(consumer: KafkaConsumer, service: str) -> list[TopicPartition]:
+    return [TopicPartition(topic, part) for topic in read_by(service) for part in _partitions(consumer, topic)]
+
+
+def _beyond(consumer: KafkaConsumer, topics: list[TopicPartition], reached: Mapping[TopicPartition, Any]) -> int:
+    first, end = consumer.beginning_offsets(topics), consumer.end_offsets(topics)
+    at = {where: max(first[where], reached[where].offset if where in reached else 0) for where in topics}
+    return sum(max(0, end[where] - at[where]) for where in topics)
 
 
 def _repeats(consumer: KafkaConsumer, end: dict[TopicPartition, int]) -> int:
