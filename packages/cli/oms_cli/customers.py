@@ -37,12 +37,12 @@ def export(email: Email, name: As = None, reason: Reason = None, urls: Urls = No
     Example: `oms customers export ann@example.com >ann.json`
     """
     admin = acting(urls, name, reason)
-    found = admin.act("order", "/admin/customers/export", email=email)
-    ids = [order["id"] for order in found["orders"]]
+    orders = _orders(admin, email)
+    ids = [order["id"] for order in orders]
     more = {"payments": [_if_any(admin, "payment", f"/admin/payments/{one}") for one in ids]}
-    about = [*ids, *(refund["id"] for order in found["orders"] for refund in order.get("refunds") or ())]
+    about = [*ids, *(refund["id"] for order in orders for refund in order.get("refunds") or ())]
     more |= {channel: [_if_any(admin, channel, f"/admin/messages/{one}") for one in about] for channel in CHANNELS}
-    out({**found, **{kind: [one for one in those if one] for kind, those in more.items()}}, str, as_json=True)
+    out({"orders": orders, **{kind: [one for one in those if one] for kind, those in more.items()}}, str, as_json=True)
 
 
 @app.command("erase")
@@ -74,6 +74,15 @@ def erase(
     # The order service last: it knows which orders are the customer's, should this be cut off.
     erased = {one: _erase(admin, one, what) for one in sorted(SERVICES, key="order".__eq__)}
     out(erased, _erased, as_json=as_json)
+
+
+def _orders(admin: Admin, email: str) -> Sequence[Json]:
+    """A customer's orders, in as many requests as it takes."""
+    ids = list(admin.act("order", "/admin/customers/find", email=email)["orders"])
+    answers = (
+        admin.act("order", "/admin/customers/export", email=email, subjects=list(some)) for some in _batches(ids)
+    )
+    return [order for answer in answers for order in answer["orders"]]
 
 
 def _portions(subjects: Sequence[str], texts: Sequence[str]) -> Sequence[Json]:

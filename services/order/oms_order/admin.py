@@ -10,11 +10,13 @@ from pydantic import AfterValidator, Field
 
 from oms_chassis.admin import paging
 from oms_chassis.admin.acts import Act
+from oms_chassis.admin.evidence import Subject
 from oms_chassis.admin.paging import PREFIX, Cursor, Limit
 from oms_chassis.admin.problems import UnderWay
 from oms_chassis.admin.service import Administered
 from oms_chassis.db import Transaction
 from oms_chassis.http.bodies import PRINTABLE, Body, View
+from oms_chassis.http.problems import InvalidRequest
 from oms_chassis.laterreleases import extensible
 from oms_order import emails, ids
 from oms_order.refunds import RefundStatus
@@ -23,6 +25,7 @@ from oms_order.schemas import OrderDetail, StatusShown
 
 router = APIRouter(prefix=PREFIX)
 FIRST = UUID(int=0)
+AT_ONCE = 200  # orders of a customer in one answer
 SHORTEST = 5  # characters of a text that is searched for: a shorter one is found where it is not meant
 
 
@@ -102,6 +105,12 @@ class CustomerAddress(Body):
     email: Annotated[str, Field(min_length=3, max_length=200, pattern=PRINTABLE), AfterValidator(emails.as_stored)]
 
 
+class ChosenOrders(CustomerAddress):
+    """Some of a customer's orders, or all of them, if a request holds so many."""
+
+    subjects: Annotated[list[Subject] | None, Field(max_length=AT_ONCE)] = None
+
+
 class CustomerView(View):
     """The orders of a customer, and all that was said of the customer in them. `announced` are the orders and refunds
     of which whoever notifies customers may have to read yet what became of them."""
@@ -129,9 +138,14 @@ def find_customer(service: Administered, act: Act, customer: CustomerAddress) ->
 
 
 @router.post("/customers/export", summary="What is kept of a customer")
-def export_customer(service: Administered, act: Act, customer: CustomerAddress) -> CustomerExport:
-    """As the customer would see it. The audit log says who asked."""
+def export_customer(service: Administered, act: Act, customer: ChosenOrders) -> CustomerExport:
+    """As the customer would see it. The audit log says who asked. A customer of more than 200 orders is exported by
+    several requests, each with the `subjects` that it is about."""
     found = [row.id for row in customers.find(service.database, customer.email)]
+    if customer.subjects is not None:
+        found = sorted(set(found).intersection(customer.subjects))
+    elif len(found) > AT_ONCE:
+        raise InvalidRequest(("subjects", f"The customer has {len(found)} orders: choose {AT_ONCE} at most."))
     with act.look(service.database) as transaction:
         act.record(transaction, "customers.export", "customer", None, {"orders": found})
         return CustomerExport(orders=[OrderDetail.of(orders.detail(transaction, UUID(one))[0]) for one in found])

@@ -61,6 +61,28 @@ def test_a_customer_is_found_by_the_address_as_it_was_written(
     assert [one["id"] for one in exported.json()["orders"]] == [order]
 
 
+def test_a_customer_of_many_orders_is_exported_in_portions(
+    client: TestClient, service: Any, body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (place(service, body) for _ in range(2))
+    body["customer"]["email"], mine = "other@example.com", body["customer"]["email"]
+    strangers = place(service, body)
+
+    def export(**chosen: Any) -> Any:
+        return client.post(
+            "/admin/customers/export", json={"email": mine, **chosen}, headers={"OMS-Operator": "ann"}
+        ).json()
+
+    assert [one["id"] for one in export()["orders"]] == [first, second]
+    assert [one["id"] for one in export(subjects=[second, strangers, "none"])["orders"]] == [second]
+    assert export(subjects=[])["orders"] == []
+    assert export(subjects=[first] * 201)["errors"][0]["field"] == "subjects"
+    monkeypatch.setattr(admin, "AT_ONCE", 1)
+    (error,) = export()["errors"]
+    assert error["field"] == "subjects"
+    assert "2 orders" in error["message"]
+
+
 def test_whoever_asks_for_a_customer_s_data_is_on_record_also_in_a_dry_run(
     client: TestClient, service: Any, body: dict[str, Any]
 ) -> None:
