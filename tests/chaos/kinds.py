@@ -178,10 +178,11 @@ def touched(kind: str, target: str) -> frozenset[str]:
 
 def copies(kind: str, target: str) -> int:
     """How many emails may come twice for it: those whose fate nobody knows when the way to the mail server breaks, or
-    when the server takes them and does not say so."""
+    when the server takes them and does not say so. Kafka has no part in it: a mail is a job of the email service's own
+    database."""
     if kind == "mail server fails":
         return SWITCHES["mail"][target].copies
-    return COPIES if target in {"email", "email-database", "smtp", "kafka", "all"} else 0
+    return COPIES if target in {"email", "email-database", "smtp", "all"} else 0
 
 
 def refuses_refunds(planned: Planned) -> bool:

@@ -19,6 +19,12 @@ def test_emails_may_come_twice_where_the_mail_server_takes_them_and_does_not_say
     assert kinds.copies("SMS provider fails", "drip") == kinds.copies("gateway fails", "late") == 0
 
 
+def test_no_email_comes_twice_for_a_fault_of_kafka() -> None:
+    targets = {"email", "email-database", "smtp", "all", "kafka", "order", "sms"}
+    may = {target for target in targets if kinds.copies("process killed", target)}
+    assert may == {"email", "email-database", "smtp", "all"}
+
+
 def test_a_report_names_what_a_simulator_does_wrong() -> None:
     assert kinds.name(Planned("gateway fails", "late", 0.0, 1.0)) == "gateway fails: late"
     assert kinds.name(Planned("silence", "kafka", 0.0, 1.0)) == "silence"
