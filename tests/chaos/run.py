@@ -10,7 +10,7 @@ from pathlib import Path
 from incidents.bounds import ANSWERED, RECOVERED
 from incidents.probe import Probe
 from invariants import Answer, Expected, Sources, check_when_quiet
-from invariants.reading import count_copies, count_dead_letters
+from invariants.reading import count_buried, count_copies, count_dead_letters
 from support.deployment import Deployment
 from support.proxied import ProxiedPlatform, proxied_platform
 
@@ -89,6 +89,7 @@ class _Ground:
 
     answers: Sequence[Answer]
     letters: Counter[str]
+    buried: Mapping[str, int]
     copies: int
 
 
@@ -96,7 +97,8 @@ def _ground(sources: Sources, probe: Probe) -> _Ground:
     assert sources.mailcatcher is not None
     assert sources.kafka is not None
     answers = [Answer(None, str(order_id)) for (order_id,) in probe.rows("SELECT id::text FROM orders")]
-    return _Ground(answers, Counter(count_dead_letters(sources.kafka)), count_copies(sources.mailcatcher))
+    letters = Counter(count_dead_letters(sources.kafka))
+    return _Ground(answers, letters, count_buried(sources), count_copies(sources.mailcatcher))
 
 
 def _expected(ground: _Ground, probe: Probe, seen: Seen, rounds: Sequence[Round]) -> Expected:
@@ -108,6 +110,7 @@ def _expected(ground: _Ground, probe: Probe, seen: Seen, rounds: Sequence[Round]
         answers=[*ground.answers, *probe.placed, *seen.answers],
         unanswered=seen.unanswered,
         dead_letters=letters,
+        buried=ground.buried,
         copies=copies,
         refunds=seen.refunds,
         sent_once=all(one.kind in kinds.HARMLESS_TO_RELAYS for planned in rounds for one in planned),

@@ -200,4 +200,6 @@ class Evidence:
     jobs: Mapping[str, int] = field(default_factory=dict)
     dead_letters: Mapping[str, int] | None = None
     expected_dead_letters: Mapping[str, int] = field(default_factory=dict)
+    buried: Mapping[str, int] = field(default_factory=dict)  # events that were given up, which poison is not
+    allowed_buried: Mapping[str, int] | None = None
     redriven: Sequence[Redriven] = ()

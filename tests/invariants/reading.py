@@ -76,6 +76,8 @@ SELECT id, coalesce(redrives, 0), (
         AND (earlier.state = 'dead' OR its.first > acts.first)
 ) FROM dead_letter AS letter LEFT JOIN acts ON acts.subject = letter.id::text WHERE letter.state = 'redriven'
 """
+# The poison of tests has one key, or none; events have that of what they are about.
+_BURIED = "SELECT count(*) FROM dead_letter WHERE state = 'dead' AND key <> 'poison'"
 _ALLOCATIONS = "SELECT order_id, item_id, quantity - released, released FROM reservation"
 
 
@@ -84,7 +86,8 @@ class Expected:
     """What only those know who made the load: what clients were answered (of `unanswered` and of `refunds`, which are
     the promised ones, see Evidence), how many dead letters each service is to have left that nobody has redriven, and
     how many emails may have come once more (any number unless given). `sent_once`: nothing happened for which an event
-    may be sent once more."""
+    may be sent once more. `buried`: how many letters each service may have that are no poison (any number unless
+    given)."""
 
     answers: Sequence[Answer] = ()
     unanswered: Sequence[Unanswered] | None = None
@@ -92,6 +95,7 @@ class Expected:
     copies: int | None = None
     refunds: Sequence[Promised] | None = None
     sent_once: bool = False
+    buried: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -137,8 +141,20 @@ def read(sources: Sources, expected: Expected) -> Evidence:
             jobs={name: rows(url, "SELECT count(*) FROM job")[0][0] for name, url in sources.databases.items()},
             dead_letters=None if sources.kafka is None else count_dead_letters(sources.kafka),
             expected_dead_letters=expected.dead_letters,
+            buried=_buried(rows, sources),
+            allowed_buried=expected.buried,
             redriven=[Redriven(name, *row) for name, url in sources.databases.items() for row in rows(url, _REDRIVEN)],
         )
+
+
+def count_buried(sources: Sources) -> dict[str, int]:
+    """How many events each service has given up, by its own table, that nobody has redriven."""
+    with _connected() as rows:
+        return _buried(rows, sources)
+
+
+def _buried(rows: Callable[[str, LiteralString], list[tuple[Any, ...]]], sources: Sources) -> dict[str, int]:
+    return {name: rows(url, _BURIED)[0][0] for name, url in sources.databases.items()}
 
 
 def count_copies(mailcatcher: str) -> int:

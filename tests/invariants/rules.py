@@ -326,6 +326,15 @@ def dead_letters_are_the_expected_ones(evidence: Evidence) -> Iterator[Finding]:
             yield service, f"has {found} dead letters, expected are {expected}"
 
 
+def only_poison_is_given_up(evidence: Evidence) -> Iterator[Finding]:
+    """No event is among the dead letters, also where as many records of poison are missing there."""
+    if evidence.allowed_buried is None:
+        return
+    for service, count in evidence.buried.items():
+        if count > evidence.allowed_buried.get(service, 0):
+            yield service, f"has given up {count} events, {evidence.allowed_buried.get(service, 0)} may be"
+
+
 def dead_letters_are_redriven_once(evidence: Evidence) -> Iterator[Finding]:
     """The event of a letter is applied once, and the audit log says by whom, however often that is asked for."""
     for one in evidence.redriven:
@@ -375,6 +384,7 @@ RULES: Mapping[str, Rule] = {
         outboxes_are_empty,
         jobs_are_done,
         dead_letters_are_the_expected_ones,
+        only_poison_is_given_up,
         dead_letters_are_redriven_once,
         dead_letters_are_redriven_in_order,
         transitions_are_legal,
