@@ -118,6 +118,34 @@ def test_an_order_stays_while_a_refund_of_it_has_not_come_through(database_url: 
     database.dispose()
 
 
+DISPUTE = {
+    "order": """
+INSERT INTO timeline (order_id, position, status, at, dispute_id, disputed)
+VALUES (%(id)s, 2, 'CONFIRMED', '2024-01-01Z', 'd', 1)
+""",
+    "payment": """
+INSERT INTO dispute (id, order_id, charge_id, amount, currency, noticed_at)
+VALUES ('d', %(id)s, 'ch', 1, 'USD', '2024-01-01Z')
+""",
+}
+
+
+@pytest.mark.parametrize("service", REFUND)
+def test_an_order_does_not_wait_for_a_failed_refund_whose_money_went_back_in_another_way(
+    database_url: str, service: str
+) -> None:
+    database = migrated(database_url, f"oms_{service}")
+    for number in (1, 2, 3):
+        write(database, service, OLD % number, LONG_AGO)
+        database.execute(REFUND[service], refund=NEW[:-1] + str(number), id=OLD % number, state="FAILED")
+    database.execute(REFUND[service], refund=NEW, id=OLD % 1, state="SUCCEEDED")
+    database.execute(DISPUTE[service], id=OLD % 2)
+    (retention,) = retentions(service, database_url, 400)
+    prune(database, retention)
+    assert left(database, service) == {table: {OLD % 3} for table in SERVICES[service][1]}
+    database.dispose()
+
+
 STEP = """
 INSERT INTO timeline (order_id, position, status, at, refund_id, refund_status)
 SELECT %(id)s, max(position) + 1, 'CANCELLED', '2024-01-01Z', %(id)s, %(status)s FROM timeline WHERE order_id = %(id)s

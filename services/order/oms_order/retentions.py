@@ -4,12 +4,16 @@ from collections.abc import Sequence
 
 from oms_chassis.retention import Retention, of_orders
 from oms_order.domain import TERMINAL
+from oms_order.repository.refunds import FITS
 
-# A refund that has not come through is somebody's money: its order is not over. That of a cancelled order, of all its
-# money, is in its timeline only, where the last step counts.
+# A refund that has not come through is somebody's money: its order is not over, unless the money went back by another
+# one. That of a cancelled order, of all its money, is in its timeline only, where the last step counts.
 _ENDED = f"""
 status IN ({", ".join(repr(status.value) for status in sorted(TERMINAL))})
-AND NOT EXISTS (SELECT 1 FROM refund WHERE refund.order_id = orders.id AND refund.status <> 'SUCCEEDED')
+AND NOT EXISTS (
+    SELECT 1 FROM refund WHERE refund.order_id = orders.id AND refund.status <> 'SUCCEEDED'
+        AND (refund.status <> 'FAILED' OR {FITS})
+)
 AND (
     SELECT refund_status FROM timeline step WHERE step.order_id = orders.id AND step.refund_id = orders.id
     ORDER BY position DESC LIMIT 1

@@ -249,6 +249,19 @@ def test_a_refund_that_failed_is_tried_again_unless_too_little_is_left(
     assert (refunds(database)["r2"], given_back(database_url)) == (("SUCCEEDED", None), [400])
 
 
+def test_a_refund_that_failed_is_no_longer_listed_once_another_has_taken_its_place(
+    database: Database, gateway: FlakyGateway, charged: str, client: TestClient
+) -> None:
+    ask(database, refund_requested(charged, "r1", TOTAL))
+    database.execute("UPDATE requested_refund SET state = 'FAILED', reason = 'gateway-refused'")
+    database.execute("DELETE FROM job")
+    assert [one["orderId"] for one in client.get("/admin/payments").json()] == [charged]
+    ask(database, refund_requested(charged, "r2", TOTAL))
+    work(database, gateway)
+    assert {name: state for name, (state, _) in refunds(database).items()} == {"r1": "FAILED", "r2": "SUCCEEDED"}
+    assert client.get("/admin/payments").json() == []
+
+
 def test_a_refund_that_waits_is_asked_about_at_once(
     database: Database, gateway: FlakyGateway, charged: str, client: TestClient, database_url: str
 ) -> None:

@@ -21,16 +21,21 @@ _COUNT_UNANSWERED = """
 SELECT count(*) AS refunds FROM refund
 WHERE status = 'PENDING' AND requested_at < now() - make_interval(secs => %(limit)s)
 """
-# One that failed is open for as long as the order has so much left: then somebody has seen to it in another way.
-_HELD = """
+# One that failed is open for as long as the order has so much left: after that, somebody has seen to it in another way,
+# or the customer's bank has.
+FITS = """
+refund.amount <= orders.total - (
+    SELECT coalesce(sum(other.amount), 0) FROM refund AS other
+    WHERE other.order_id = orders.id AND other.status <> 'FAILED'
+) - (SELECT coalesce(sum(disputed), 0) FROM timeline AS step WHERE step.order_id = orders.id)
+"""
+_HELD = f"""
 SELECT refund.id::text, order_id::text, amount, orders.currency, refund.status, failure,
     coalesce(settled_at, requested_at) AS since
 FROM refund JOIN orders ON orders.id = refund.order_id
 WHERE refund.id > %(after)s AND (
     refund.status = 'PENDING' AND requested_at < now() - make_interval(secs => %(limit)s)
-    OR refund.status = 'FAILED' AND amount <= orders.total - (
-        SELECT coalesce(sum(other.amount), 0) FROM refund AS other
-        WHERE other.order_id = orders.id AND other.status <> 'FAILED')
+    OR refund.status = 'FAILED' AND {FITS}
 )
 ORDER BY refund.id LIMIT %(most)s
 """

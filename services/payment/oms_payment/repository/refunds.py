@@ -34,6 +34,18 @@ FROM json_to_recordset(%(rows)s::json) AS r({typed(RequestedRefundRow, *_OUTCOME
 WHERE kept.refund_id = r.refund_id AND kept.state = ANY(%(before)s)
 RETURNING {names(RequestedRefundRow, of="kept")}
 """
+# Of a `refund`, as domain.refusal decides it: one that failed is open for as long as it could be made. After that, the
+# money has gone back by another one, or to the customer's bank.
+OPEN = """
+refund.state <> 'SUCCEEDED' AND (refund.state <> 'FAILED' OR refund.amount <= (
+    SELECT charged.amount - (
+        SELECT coalesce(sum(other.amount), 0) FROM requested_refund AS other
+        WHERE other.order_id = charged.order_id AND other.state <> 'FAILED'
+    ) - (SELECT coalesce(sum(dispute.amount), 0) FROM dispute WHERE dispute.order_id = charged.order_id)
+    FROM payment AS charged
+    WHERE charged.order_id = refund.order_id AND charged.state = 'COMPLETED' AND charged.currency = refund.currency
+))
+"""
 
 
 class Books:
