@@ -1,7 +1,8 @@
 """What customers and shopkeepers do meanwhile, at a steady rate; every answer is kept, and judged at once.
 
-Of ten clients, three ask again until they have an answer, two of them once more after it, and the third's order is
-refunded in parts; three ask once without a key; four cancel what they ordered, at any moment of its first seconds.
+Of ten clients, three ask again until they have an answer, two of them once more after it, one of whom wants to cancel
+when it is too late; the third's order is refunded in parts; three ask once without a key; four cancel what they have
+ordered, at any moment of its first seconds.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import httpx
@@ -23,15 +25,19 @@ from chaos import cards, refunds
 GIVE_UP = 300.0  # seconds after which a client with a key gives up
 CANCELS_WITHIN = 3.0  # seconds after its acceptance in which an order is cancelled
 CHANGES_EVERY = 2.0  # seconds between two changes of a price or of stock
+TOO_LATE = "too-late-to-cancel"
 _NOT_NOW = {0, 409, *load.RETRIED}
 
 
 @dataclass
 class Seen(Outcome):
-    """And: the refunds and the cancelled orders whose requests were answered with 202."""
+    """And: the refunds and the cancelled orders whose requests were answered with 202, between when and when each
+    refund was asked for, and the confirmed orders for which it was `too_late`."""
 
     refunds: list[Promised] = field(default_factory=list)
+    refunding: dict[str, tuple[datetime, datetime]] = field(default_factory=dict)
     cancelled: set[str] = field(default_factory=set)
+    too_late: set[str] = field(default_factory=set)
 
 
 class Clients(Background[Seen]):
@@ -61,40 +67,59 @@ class Clients(Background[Seen]):
         match number % 10:
             case 0 | 1 | 2:
                 await load.post_once(client, order, self.seen)
-            case 3 | 4:
+            case 3:
                 await self._ask_twice(client, order, deadline)
+            case 4:
+                order_id = await self._ask_twice(client, order, deadline)
+                await self._cancel_late(client, order_id, deadline)
             case 5:
                 await self._refund(client, order, deadline)
             case _:
                 await self._cancel(client, order, deadline)
 
-    async def _ask_twice(self, client: httpx.AsyncClient, order: Body, deadline: float) -> None:
+    async def _ask_twice(self, client: httpx.AsyncClient, order: Body, deadline: float) -> str:
         key = uuid4().hex
         first = await load.post_until_accepted(client, order, self.seen, deadline, key)
         again = await load.post_until_accepted(client, order, self.seen, deadline, key)
         if first != again:
             self.seen.wrong.append(f"one key was answered with the orders {first} and {again}")
+        return first
 
     async def _refund(self, client: httpx.AsyncClient, order: Body, deadline: float) -> None:
         order_id = await load.post_until_accepted(client, order, self.seen, deadline)
+        began = datetime.now(UTC)
         promised, wrong = await refunds.refund(client, order_id, self._rng, deadline)
         self.seen.refunds += promised
+        self.seen.refunding.update((one.id, (began, datetime.now(UTC))) for one in promised)
         self.seen.wrong += wrong
 
     async def _cancel(self, client: httpx.AsyncClient, order: Body, deadline: float) -> None:
         order_id = await load.post_until_accepted(client, order, self.seen, deadline)
         await asyncio.sleep(self._rng.uniform(0.0, CANCELS_WITHIN))
+        status, kind = await self._cancelled(client, order_id, deadline)
+        if status == 202:
+            self.seen.cancelled.add(order_id)
+        elif kind != TOO_LATE and status not in _NOT_NOW:
+            self.seen.wrong.append(f"the cancellation of {order_id} was answered with {status}")
+
+    async def _cancel_late(self, client: httpx.AsyncClient, order_id: str, deadline: float) -> None:
+        """Ask for that once the order is confirmed, which is too late: nobody has given customers time for it."""
+        order = await refunds.ended(client, order_id, deadline)
+        if order is None or order["status"] != "CONFIRMED":
+            return
+        status, kind = await self._cancelled(client, order_id, deadline)
+        if kind == TOO_LATE:
+            self.seen.too_late.add(order_id)
+        elif status not in _NOT_NOW:
+            self.seen.wrong.append(f"the cancellation of {order_id}, which was CONFIRMED, was answered with {status}")
+
+    async def _cancelled(self, client: httpx.AsyncClient, order_id: str, deadline: float) -> tuple[int, str]:
+        """What a request to cancel comes to that is sent until there is an answer."""
         pause = load.pauses()
-        while time.monotonic() < deadline:
+        while True:
             status, kind = await self._asked_to_cancel(client, order_id)
-            if status == 202:
-                self.seen.cancelled.add(order_id)
-                return
-            if kind == "too-late-to-cancel":
-                return
-            if status not in _NOT_NOW:
-                self.seen.wrong.append(f"the cancellation of {order_id} was answered with {status}")
-                return
+            if kind == TOO_LATE or status not in _NOT_NOW or time.monotonic() > deadline:
+                return status, kind
             await asyncio.sleep(next(pause))
 
     async def _asked_to_cancel(self, client: httpx.AsyncClient, order_id: str) -> tuple[int, str]:

@@ -3,17 +3,22 @@
 import math
 import time
 from collections.abc import Sequence
+from datetime import datetime
+from typing import cast
 
 from incidents.probe import Probe
 
 from chaos import cards
 from chaos.clients import Seen
+from chaos.excuses import Excuses
 from chaos.report import Recovery, Report
 
+NO_EXCUSES = Excuses()
 _NOT_CANCELLED = "SELECT id::text FROM orders WHERE id::text = ANY(%s) AND status <> 'CANCELLED'"
+_NOT_CONFIRMED = "SELECT id::text FROM orders WHERE id::text = ANY(%s) AND status <> 'CONFIRMED'"
 # Of what was there before a run, nothing is judged.
 _NOT_PAID = """
-SELECT id::text, split_part(card_token, '-', 3) FROM orders
+SELECT id::text, split_part(card_token, '-', 3), placed_at FROM orders
 WHERE reason IN ('payment-declined', 'payment-unavailable') AND id <> ALL(%s::uuid[])
 """
 _FAILED = """
@@ -31,20 +36,19 @@ def judge(
     answered: float = math.inf,
     *,
     before: Sequence[str] = (),
-    refused: bool = False,
-    untaken: bool = False,
+    excuses: Excuses = NO_EXCUSES,
 ) -> list[str]:
     """What did not hold, each with its rule's name. A recovery may take `recovered` seconds, an answer `answered`;
-    refunds are `refused`, and charges `untaken`, where a fault has the gateway do so. `before` are earlier orders."""
+    `before` are earlier orders, and `excuses` the faults for which the gateway fails."""
     slow = [f"it took {one.seconds} s" for one in survived if one.seconds > recovered]
     late = [f"an answer took {seen.slowest:.1f} s"] if seen.slowest > answered else []
     return [
         *named("answers-are-right", seen.wrong),
         *named("answers-come-in-time", late),
         *named("the-system-recovers", slow),
-        *named("cancellations-are-kept", _not_cancelled(probe, seen)),
-        *named("refunds-fail-for-a-reason", _failed_for_nothing(probe, before, refused=refused)),
-        *named("payments-fail-for-a-reason", [] if untaken else _not_paid(probe, before)),
+        *named("cancellations-are-kept", [*_not_cancelled(probe, seen), *_not_confirmed(probe, seen)]),
+        *named("refunds-fail-for-a-reason", _failed_for_nothing(probe, seen, before, excuses)),
+        *named("payments-fail-for-a-reason", _not_paid(probe, before, excuses)),
     ]
 
 
@@ -86,22 +90,24 @@ def _not_cancelled(probe: Probe, seen: Seen) -> list[str]:
     return [f"{order_id}: its cancellation was accepted, and it is not cancelled" for (order_id,) in rows]
 
 
-def _not_paid(probe: Probe, before: Sequence[str]) -> list[str]:
-    """A payment may fail where the card has the gateway decline it, or never take it."""
+def _not_confirmed(probe: Probe, seen: Seen) -> list[str]:
+    rows = probe.rows(_NOT_CONFIRMED, sorted(seen.too_late))
+    return [f"{order_id}: it was too late to cancel it, and it is not confirmed" for (order_id,) in rows]
+
+
+def _not_paid(probe: Probe, before: Sequence[str], excuses: Excuses) -> list[str]:
+    """A payment may fail where the card, or a fault, has the gateway decline it, or not take it."""
     return [
         f"{order_id}: the payment by a card that is {card} failed"
-        for order_id, card in probe.rows(_NOT_PAID, list(before))
-        if card not in cards.NOT_CHARGED
+        for order_id, card, placed in probe.rows(_NOT_PAID, list(before))
+        if card not in cards.NOT_CHARGED and not excuses.charge(cast("datetime", placed))
     ]
 
 
-def _failed_for_nothing(probe: Probe, before: Sequence[str], *, refused: bool) -> list[str]:
+def _failed_for_nothing(probe: Probe, seen: Seen, before: Sequence[str], excuses: Excuses) -> list[str]:
     """A refund may fail where the card, or a fault, has the gateway refuse it; and it says so."""
-    failed = probe.rows(_FAILED, list(before))
-    if refused:
-        return [f"{id_}: it failed, and does not say why" for id_, why, _ in failed if why == "nothing"]
     return [
         f"{id_}: a refund to a card that is {card} failed for {why}"
-        for id_, why, card in failed
-        if why == "nothing" or card not in cards.NOT_REFUNDED
+        for id_, why, card in probe.rows(_FAILED, list(before))
+        if why == "nothing" or not (card in cards.NOT_REFUNDED or excuses.refund(seen.refunding.get(str(id_))))
     ]

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -13,6 +13,7 @@ from support import clocks, disks
 from support.network import Proxy
 from support.proxied import ProxiedPlatform
 
+from chaos.excuses import Excuses, Happened
 from chaos.rounds import Kind
 from chaos.schedule import Planned
 from chaos.switches import NO_CHARGES, NO_REFUNDS, SWITCHES, switched
@@ -185,14 +186,13 @@ def copies(kind: str, target: str) -> int:
     return COPIES if target in {"email", "email-database", "smtp", "all"} else 0
 
 
-def refuses_refunds(planned: Planned) -> bool:
-    """Whether refunds fail for it."""
-    return planned.target in NO_REFUNDS
-
-
-def refuses_charges(planned: Planned) -> bool:
-    """Whether calls for charges fail for it."""
-    return planned.kind == "gateway fails" and planned.target in NO_CHARGES
+def excuses(happened: Sequence[Happened]) -> Excuses:
+    """The faults for which calls of the gateway fail: those for charges, and those for refunds."""
+    failing = [one for one in happened if one.planned.kind == "gateway fails"]
+    return Excuses(
+        charges=[one for one in failing if one.planned.target in NO_CHARGES],
+        refunds=[one for one in failing if one.planned.target in NO_REFUNDS],
+    )
 
 
 def name(planned: Planned) -> str:

@@ -34,7 +34,7 @@ async def refund(
     client: httpx.AsyncClient, order_id: str, rng: random.Random, deadline: float
 ) -> tuple[list[Promised], list[str]]:
     """Refund parts of an order once it is confirmed: what was promised, and what nobody should have been answered."""
-    order = await _ended(client, order_id, min(deadline, time.monotonic() + LOOKS_FOR))
+    order = await ended(client, order_id, deadline)
     promised: list[Promised] = []
     if order is None or order["status"] != "CONFIRMED":
         return [], []
@@ -51,7 +51,9 @@ async def refund(
     return promised, []
 
 
-async def _ended(client: httpx.AsyncClient, order_id: str, deadline: float) -> dict[str, Any] | None:
+async def ended(client: httpx.AsyncClient, order_id: str, deadline: float) -> dict[str, Any] | None:
+    """The order as soon as it has ended; None if that is not soon."""
+    deadline = min(deadline, time.monotonic() + LOOKS_FOR)
     while time.monotonic() < deadline:
         try:
             response = await client.get(f"/order/{order_id}")

@@ -4,9 +4,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
+from chaos.excuses import Happened
 from chaos.report import Recovery
 from chaos.schedule import Planned, Round
 from oms_servers.errors import LocalError
@@ -28,11 +30,13 @@ class Kind(Generic[System]):
 
 @dataclass(frozen=True)
 class Faults(Generic[System]):
-    """What the faults of a schedule are done to, and the kinds that it knows. `name` is what a report calls one."""
+    """What the faults of a schedule are done to, and the kinds that it knows. `name` is what a report calls one, and
+    `happened` are those that were there."""
 
     system: System
     kinds: Mapping[str, Kind[System]]
     name: Callable[[Planned], str] = lambda planned: planned.kind
+    happened: list[Happened] = field(default_factory=list)
 
     def survive(
         self, rounds: Sequence[Round], recovery: Callable[[], float], say: Callable[[str], None], longest: float
@@ -63,8 +67,12 @@ class Faults(Generic[System]):
         if self._obstacle(planned):
             return
         time.sleep(planned.begins)
-        with self.kinds[planned.kind].block(self.system, planned.target):
-            time.sleep(planned.lasts)
+        began = datetime.now(UTC)
+        try:
+            with self.kinds[planned.kind].block(self.system, planned.target):
+                time.sleep(planned.lasts)
+        finally:
+            self.happened.append(Happened(planned, began, datetime.now(UTC)))
 
     def _obstacle(self, planned: Planned) -> str | None:
         return self.kinds[planned.kind].obstacle()

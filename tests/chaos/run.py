@@ -69,13 +69,12 @@ def run(
         happened = rounds[: len(survived)]
         shown = strangers.look(proxied, [answer.order_id for answer in seen.answers])
         found = check_when_quiet(sources, expected=_expected(ground, probe, seen, happened), within=within)
-    faulty = [one for planned in happened for one in planned]
-    refused, untaken = any(map(kinds.refuses_refunds, faulty)), any(map(kinds.refuses_charges, faulty))
+    excuses = kinds.excuses(faults.happened)
     broken = [*map(str, found), *judging.named("answers-are-right", operators.wrong)]
     broken += judging.named("strangers-are-shown-nothing", shown)
     # An answer may take as long as the order service itself is suspended, and its bound.
     before, bound = [str(answer.order_id) for answer in ground.answers], ANSWERED + LONGEST
-    broken += judging.judge(probe, seen, survived, RECOVERED, bound, before=before, refused=refused, untaken=untaken)
+    broken += judging.judge(probe, seen, survived, RECOVERED, bound, before=before, excuses=excuses)
     return replace(
         judging.report(probe, seen, survived, broken, seed=seed, rate=rate, began=began, before=before),
         redriven=len(operators.redriven),

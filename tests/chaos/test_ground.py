@@ -1,5 +1,6 @@
 """What earlier runs left on a release is neither promised to a run nor what it is to blame for."""
 
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import psycopg
@@ -10,7 +11,9 @@ from support.chassis import migrated
 
 from chaos import judging
 from chaos.clients import Seen
+from chaos.excuses import Excuses, Happened
 from chaos.ground import ground, letters
+from chaos.schedule import Planned
 
 _ORDER = """
 INSERT INTO orders (id, status, reason, facts, version, name, email, phone, card_token, card_brand, card_last4,
@@ -73,6 +76,15 @@ def test_what_fails_during_a_run_is(shop: Shop) -> None:
     ]
     report = judging.report(shop.probe, Seen(), [], [], before=[earlier], seed=1, rate=1.0, began=0.0)
     assert report.failed == 1
+
+
+def test_what_fails_while_the_gateway_does_is_not(shop: Shop) -> None:
+    _, refund = shop.place()
+    now = datetime.now(UTC)
+    failing = Happened(Planned("gateway fails", "timeout", 0.0, 1.0), now, now)
+    excuses = Excuses([failing], [failing])
+    seen = Seen(refunding={refund: (now, now)})
+    assert judging.judge(shop.probe, seen, [], 1.0, excuses=excuses) == []
 
 
 def test_the_refunds_of_an_earlier_run_were_promised_by_it(shop: Shop) -> None:
