@@ -76,21 +76,22 @@ def time_out(database: Database, metrics: OrderMetrics, limit: float) -> None:
         write(transaction, [(order, steps) for order, steps in ended if steps], metrics)
 
 
-def ask_again(database: Database, limit: float, after: UUID = FIRST) -> UUID:
+def ask_again(database: Database, limit: float, days: float | None = None, after: UUID = FIRST) -> UUID:
     """Publish again that orders are cancelled whose money or stock is not back after `limit` seconds: a message may be
-    lost, and whoever has nothing left to do answers again. Of the orders after this one; where to go on."""
+    lost, and whoever has nothing left to do answers again. After so many `days` of an order, nobody else knows of it,
+    and its customer would be notified once more. Of the orders after this one; where to go on."""
     with database.transaction() as transaction:
-        ids = repository.unanswered(transaction, limit, after, MOST)
+        ids = repository.unanswered(transaction, limit, days, after, MOST)
         _publish(transaction, orders.lock(transaction, ids).values(), again=True)
     return turns.last(ids, MOST)
 
 
-def tasks(database: Database, metrics: OrderMetrics, deadline: float, stuck: float) -> list[Task]:
+def tasks(database: Database, metrics: OrderMetrics, deadline: float, stuck: float, days: float | None) -> list[Task]:
     """Gives up what has waited for too long, and asks again for what does not come back, every so often."""
     kept_up = min(KEPT_UP, deadline / 2)
     return [
         Task("deadlines", lambda: time_out(database, metrics, deadline), min(REFRESH, deadline / 2), kept_up=kept_up),
-        Task("cancellations", Turns(lambda after: ask_again(database, stuck, after)), stuck),
+        Task("cancellations", Turns(lambda after: ask_again(database, stuck, days, after)), stuck),
     ]
 
 

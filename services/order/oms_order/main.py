@@ -63,7 +63,9 @@ def build(context: Context) -> Components:
         tasks=[
             Task("catalogue", catalogue.refresh, settings.catalogue_seconds),
             Task("backpressure", pressure.refresh, backpressure.REFRESH),
-            *cancelling.tasks(database, metrics, settings.order_deadline_seconds, settings.stuck_seconds),
+            *cancelling.tasks(
+                database, metrics, settings.order_deadline_seconds, settings.stuck_seconds, settings.order_days
+            ),
             *refunding.tasks(database, metrics, settings.stuck_seconds, settings.order_days),
             *stuck_orders.tasks(database, metrics, settings.stuck_seconds),
         ],

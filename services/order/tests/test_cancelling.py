@@ -285,6 +285,22 @@ def test_payment_and_inventory_are_asked_again_about_what_does_not_come_back(
     assert len([e for e in cancellations(service) if e.data.again]) == 2
 
 
+def test_nobody_is_asked_again_about_an_order_that_others_may_have_deleted(
+    start: Callable[..., Any], service: Any
+) -> None:
+    """Its customer would be notified once more: whom it was said to is deleted, too."""
+    keeping = start(order_days=31.0)
+    order_id = place(keeping)
+    cancel(keeping, order_id)
+    service.database.execute(
+        "UPDATE orders SET updated_at = now() - interval '30 days', placed_at = now() - interval '32 days'"
+    )
+    keeping.task("cancellations")
+    assert [e.subject for e in cancellations(service) if e.data.again] == []
+    service.task("cancellations")  # where everything is kept for ever
+    assert [e.subject for e in cancellations(service) if e.data.again] == [order_id]
+
+
 def test_none_is_asked_again_about_twice_while_others_wait_for_it(
     service: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

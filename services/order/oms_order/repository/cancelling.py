@@ -17,6 +17,7 @@ _UNANSWERED = """
 SELECT id::text FROM orders
 WHERE status <> 'CONFIRMED' AND status = 'CANCELLING' AND facts && '{cancelled,timed-out}'
     AND updated_at < now() - make_interval(secs => %(limit)s) AND id > %(after)s
+    AND (%(days)s::float IS NULL OR placed_at > now() - make_interval(secs => %(days)s * 86400))
 ORDER BY id LIMIT %(most)s
 """
 _WAITING = """
@@ -36,10 +37,10 @@ def write_note(transaction: Transaction, order_id: UUID, position: int, note: st
     transaction.run(_NOTE, id=order_id, position=position, note=note, actor=actor)
 
 
-def unanswered(transaction: Transaction, limit: float, after: UUID, most: int) -> Sequence[str]:
+def unanswered(transaction: Transaction, limit: float, days: float | None, after: UUID, most: int) -> Sequence[str]:
     """The ids of orders that were called off more than `limit` seconds ago and are not CANCELLED: those after this one,
     so many at most."""
-    return [row.id for row in transaction.run(_UNANSWERED, limit=limit, after=after, most=most)]
+    return [row.id for row in transaction.run(_UNANSWERED, limit=limit, days=days, after=after, most=most)]
 
 
 def waiting(transaction: Transaction, limit: float, most: int) -> Iterable[str]:
