@@ -74,6 +74,7 @@ PERSONAL = {
     "card_token": ERASED,
     "card_last4": "",
     "card_expiry": "",
+    "owner": None,  # which may be an address; the order is shown to operators only, then
 }
 
 

@@ -23,7 +23,7 @@ from support.issuer import LocalIssuer, local_issuer
 
 from oms_chassis.db import Database
 from oms_chassis.http.identity.requirements import Requirement, requirements
-from oms_order import ids
+from oms_order import admin, ids
 from oms_order.requests import SAMPLE
 
 # How each route is called, with the body it takes; `{order_id}` is an order of the owner's.
@@ -157,6 +157,36 @@ def test_a_caller_without_a_name_of_its_own_sees_nothing_that_has_no_owner(
         assert listed(service, sorts.headers(sort)) == []
         assert service.client.get(f"/order/{order}", headers=sorts.headers(sort)).status_code == 404
     assert service.client.get(f"/order/{order}", headers=sorts.headers(OPERATOR)).status_code == 200
+
+
+ANN = "ann@example.com"
+SCOPES = ("orders:place", "orders:read", "orders:act", OPERATOR)
+
+
+def anns(database: Database) -> set[str]:
+    """The tables that have anything of Ann's."""
+    sql = "SELECT FROM {table} AS found WHERE found::text LIKE '%%' || %(text)s || '%%'"
+    tables = [row.name for row in database.execute("SELECT relname AS name FROM pg_stat_user_tables")]
+    return {table for table in tables if database.execute(sql.format(table=table), text=ANN)}
+
+
+def test_who_placed_an_order_is_erased_with_its_customer_and_nobody_else_sees_it_then(
+    service: Any, database: Database, issuer: LocalIssuer, sorts: Callers
+) -> None:
+    """The subject of a token may be an address."""
+    headers = _bearer(issuer.token(ANN, *SCOPES))
+    order = place(service, headers, **{"Idempotency-Key": "a"})
+    database.execute("UPDATE orders SET status = 'CONFIRMED'")
+    assert service.client.post(f"/order/{order}/refund", headers=headers, json={"amount": 1}).status_code == 202
+    database.execute("UPDATE refund SET status = 'FAILED'")
+    assert anns(database) == {"orders", "timeline", "refund", "idempotency"}
+    with database.transaction() as transaction:
+        assert admin.erase(transaction, [order]) == 1
+    assert anns(database) == set()
+    assert listed(service, sorts.headers(OPERATOR)) == [order]
+    for other in (sorts.headers(OWNER), _bearer(issuer.token(ANN, "orders:read"))):
+        assert listed(service, other) == []
+        assert service.client.get(f"/order/{order}", headers=other).status_code == 404
 
 
 def test_keys_of_different_callers_have_nothing_to_do_with_each_other(service: Any, sorts: Callers) -> None:
