@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from oms_platform import services
+
 BASE = (Path(__file__).parents[2] / "Dockerfile.base").read_text()
 SETTINGS = dict(re.findall(r"(MALLOC_\w+)=(\d+)", BASE))
 # Large blocks come and go, and smaller ones that stay lie between them, as with the records of a batch. Prints the MiB
@@ -47,6 +49,11 @@ def left(settings: Mapping[str, str]) -> float:
         check=True,
     )
     return float(done.stdout)
+
+
+def test_the_local_platform_has_it_do_the_same() -> None:
+    assert SETTINGS
+    assert services.MEMORY == SETTINGS
 
 
 def test_what_large_blocks_needed_goes_back_to_the_system() -> None:

@@ -9,6 +9,9 @@ from oms_platform.addresses import HOST, Addresses
 from oms_platform.declarations import declaration
 from oms_servers.server import Server
 
+# As in the images (Dockerfile.base says why), so that what is measured here is what is run there.
+MEMORY = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "1048576", "MALLOC_TRIM_THRESHOLD_": "1048576"}
+
 
 def answers_ok(port: int, path: str) -> bool:
     """Whether a program on this machine answers 200."""
@@ -65,6 +68,7 @@ def mailcatcher(at: Addresses, folder: Path, log: Path) -> HttpServer:
 
 def _common(name: str, at: Addresses, database_url: str) -> Mapping[str, str]:
     return {
+        **MEMORY,
         "OMS_DATABASE_URL": database_url,
         "OMS_KAFKA_BOOTSTRAP": f"{HOST}:{at.kafka}",
         "OMS_HTTP_HOST": HOST,

@@ -1,6 +1,7 @@
 """`python -m oms_simulators.mailcatcher --smtp-port P --http-port Q --folder F` runs it until SIGTERM or Ctrl-C."""
 
 import argparse
+import gc
 import signal
 from pathlib import Path
 
@@ -14,6 +15,8 @@ def main() -> None:
     # uvicorn raises a signal that it was stopped by once more when it is done; to have stopped cleanly is exit code 0.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
+    # Messages are kept for good: to look again and again at those that there are already takes longer the more there are.
+    gc.set_threshold(50_000, 20, 100)
     app = create_app(options.folder, options.host, options.smtp_port)
     uvicorn.run(
         app,

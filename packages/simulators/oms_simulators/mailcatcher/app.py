@@ -45,21 +45,15 @@ class Query(BaseModel):
 
 
 class MailCatcher:
-    """Both stores. A thread for each does all that touches its file: nothing needs a lock."""
+    """Both stores. What comes is written at once, which takes less time than to have a thread do it; what is asked for
+    is read by a thread, because to read much takes long."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.mails = Mails(folder / "mail.mbox")
         self.texts = Texts(folder / "sms.jsonl")
         self.failures = {target: Failures(target) for target in ("mail", "sms")}
-        self._threads: dict[Kind, Executor] = {
-            "email": ThreadPoolExecutor(1, "mails"),
-            "sms": ThreadPoolExecutor(1, "texts"),
-        }
-
-    async def run(self, kind: Kind, work: Callable[..., T], *arguments: object) -> T:
-        """Do something with the store of this kind."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads[kind], work, *arguments)
+        self._reader = ThreadPoolExecutor(1, "reader")
 
     async def handle_EHLO(  # noqa: N802 - aiosmtpd's
         self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
@@ -74,7 +68,7 @@ class MailCatcher:
         if refusal := await failing.refuse_mail(self.failures["mail"], recipient):
             return refusal
         try:
-            await self.run("email", self.mails.keep, envelope.content)
+            self.mails.keep(envelope.content)
         except OSError:
             return "452 could not be stored"
         await failing.drip_reply(self.failures["mail"], server, recipient)
@@ -83,16 +77,18 @@ class MailCatcher:
 
     async def read(self, query: Query) -> list[dict[str, str]]:
         """The newest messages that match, oldest of them first."""
+        return await asyncio.get_running_loop().run_in_executor(self._reader, self._read, query)
+
+    def _read(self, query: Query) -> list[dict[str, str]]:
         asked = query.order_id, query.limit
-        emails = [] if query.kind == "sms" else await self.run("email", self.mails.read, *asked)
-        texts = [] if query.kind == "email" else await self.run("sms", self.texts.read, *asked)
+        emails = [] if query.kind == "sms" else self.mails.read(*asked)
+        texts = [] if query.kind == "email" else self.texts.read(*asked)
         found = sorted([*emails, *texts], key=lambda record: record.received_at)
         return [record.shown() for record in found[-query.limit :]]
 
     def close(self) -> None:
-        """Finish what is being written."""
-        for thread in self._threads.values():
-            thread.shutdown()
+        """Let go of the files, once nobody reads."""
+        self._reader.shutdown()
         self.texts.close()
         self.mails.close()
 
@@ -136,7 +132,7 @@ async def _post_sms(request: Request) -> Response:
         text = NewText.model_validate_json(body).model_dump(by_alias=True)
         if refusal := await failing.refuse_text(catcher.failures["sms"], text["to"]):
             return refusal
-        await catcher.run("sms", catcher.texts.keep, key, text)
+        catcher.texts.keep(key, text)
     except ValidationError as error:
         return _invalid(error)
     except OSError:

@@ -5,6 +5,7 @@ kept as they came and left out on reading, by Message-ID, as a mail reader does:
 a service truly sent can still see it (`deliveries`).
 """
 
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -41,7 +42,7 @@ class _Place:
 
 
 class Mails:
-    """Used by one thread at a time. Nothing is synced to disk: this stands in for a mail server on test systems."""
+    """Written by one thread at a time, read by any. Nothing is synced to disk: this stands in for a mail server on test systems."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("ab+", buffering=0)
@@ -72,8 +73,7 @@ class Mails:
         self._file.close()
 
     def _read(self, start: int, length: int) -> bytes:
-        self._file.seek(start)
-        return _QUOTED.sub(rb"\1", self._file.read(length))
+        return _QUOTED.sub(rb"\1", os.pread(self._file.fileno(), length, start))  # moves nobody's place in the file
 
     def _load(self) -> Iterator[tuple[int, int, float]]:
         """Where each mail starts, how long it is, and when it came. A kill may have left half of one: it is cut off."""

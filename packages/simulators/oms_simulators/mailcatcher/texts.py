@@ -10,7 +10,7 @@ from oms_simulators.mailcatcher.record import Record, instant
 
 
 class Texts:
-    """Used by one thread at a time. Nothing is synced to disk: this stands in for a provider on test systems."""
+    """Written by one thread at a time, read by any. Nothing is synced to disk: this stands in for a provider on test systems."""
 
     def __init__(self, path: Path) -> None:
         self._records: dict[str, Record] = {}  # by key, in the order of arrival
@@ -30,7 +30,7 @@ class Texts:
 
     def read(self, order_id: str | None, limit: int) -> list[Record]:
         """The newest `limit` texts (of an order), oldest of them first."""
-        records = self._records.values()
+        records = list(self._records.values())
         return [record for record in records if order_id in (None, record.order_id)][-limit:]
 
     def close(self) -> None:
