@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -118,6 +120,31 @@ def test_what_was_sent_into_the_void_is_sent_again_by_another_connection(network
     lost = time.monotonic()
     sink.send([Outgoing(TOPIC, b"again", b"{}")])
     assert time.monotonic() - lost < NOTICED
+
+
+def test_a_batch_of_which_a_part_was_not_sent_in_time_is_not_waited_for(network: Proxy, sink: KafkaSink) -> None:
+    """The client gives up each part by itself, and may be kept from that by a broker that is not there."""
+    network.blackhole(new=True)
+    with ThreadPoolExecutor() as pool:
+        sending = pool.submit(sink.send, [Outgoing(TOPIC, b"%d" % number, b"{}") for number in range(20)])
+        (first, *others) = eventually(lambda: sorted(under_way(sink), key=lambda one: str(one.topic_partition)))
+        assert others
+        first.created = 0.0  # for the client, as long ago as can be
+        began, sender = time.monotonic(), producer(sink)._sender
+        sender.wakeup()
+        with pytest.raises(StreamUnavailable):
+            sending.result()
+    assert time.monotonic() - began < module.ACKNOWLEDGE
+    assert not sender.is_alive()  # what is left is not sent later
+
+
+def under_way(sink: KafkaSink) -> list[Any]:
+    """The parts of a batch, one for each partition, that are sent and not acknowledged."""
+    return [one for queue in dict(producer(sink)._sender._in_flight_batches).values() for _, one in queue]
+
+
+def producer(sink: KafkaSink) -> Any:
+    return sink._producer
 
 
 def test_a_thin_line_carries_what_takes_longer_than_an_acknowledgement_may_and_then_all_is_as_before(

@@ -32,6 +32,7 @@ ACKNOWLEDGE, ACKNOWLEDGE_SLOWLY = 5.0, 10.0
 # What `flush` ends at once. Until then nothing goes out: else a batch would be sent in pieces, with the sender's thread
 # woken for each partition, and the broker would answer many requests rather than one.
 LINGER_MS = 50
+FLUSH = 0.5  # seconds between two looks at what has become of a batch
 FIND_TIMEOUT = 5.0  # seconds until a topic that no broker knows counts as missing
 LATELY = 1.0  # seconds since an answer by which a broker is there: while a topic is looked for, it is asked each 0.1 s
 
@@ -76,6 +77,9 @@ class KafkaSink:
     def close(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
+            # Whatever is left must not be sent any more. Otherwise the client waits for it, gives up, and goes on trying
+            # in a thread that nobody can reach.
+            producer._sender.force_close()  # noqa: SLF001 - there is no public one
             with contextlib.suppress(KafkaError, OSError):
                 producer.close(timeout=1)
 
@@ -84,7 +88,7 @@ class KafkaSink:
         for topic in {record.topic for record in records}:
             _find(producer, self._settings.kafka_prefix, topic)
         attempts = [_attempt(producer, self._settings.kafka_prefix, record) for record in records]
-        producer.flush(timeout=SEND_TIMEOUT)
+        _flush(producer, attempts)
         outcomes = [_outcome(attempt) for attempt in attempts]
         if any(outcome is not attempt for attempt, outcome in zip(attempts, outcomes, strict=True) if outcome):
             self.close()  # after a refusal by the broker, what it expects next of this producer is uncertain
@@ -157,6 +161,25 @@ def _attempt(producer: KafkaProducer, prefix: str, record: Outgoing) -> Any:
         if isinstance(_verdict(record.topic, error), RecordRefused):
             return error
         raise
+
+
+def _flush(producer: KafkaProducer, attempts: Sequence[Any]) -> None:
+    """Have everything sent. KafkaTimeoutError once the time is over, or no broker took a part of it: the client waits
+    for each part in turn, for as long each time, and while it has no producer's id, no other part's time is over."""
+    until = time.monotonic() + SEND_TIMEOUT
+    while True:
+        try:
+            producer.flush(timeout=FLUSH)
+        except KafkaTimeoutError:
+            if time.monotonic() > until or any(map(_was_not_taken, attempts)):
+                raise
+        else:
+            return
+
+
+def _was_not_taken(attempt: Any) -> bool:
+    error = None if isinstance(attempt, Exception) or not attempt.is_done else attempt.exception
+    return error is not None and isinstance(_verdict("", error), StreamUnavailable)
 
 
 def _outcome(attempt: Any) -> Exception | None:
