@@ -15,7 +15,7 @@ def main() -> None:
     # uvicorn raises a signal that it was stopped by once more when it is done; to have stopped cleanly is exit code 0.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    # Messages are kept for good: to look again and again at those that there are already takes longer the more there are.
+    # Messages are kept for good: to look again at those that there are takes longer the more there are.
     gc.set_threshold(50_000, 20, 100)
     app = create_app(options.folder, options.host, options.smtp_port)
     uvicorn.run(

@@ -1,8 +1,8 @@
 """The mail catcher over HTTP: an SMS provider's API, and what was received by either way."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import AsyncIterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -17,7 +17,6 @@ from starlette.routing import Route
 from oms_simulators.failures import Failures
 from oms_simulators.mailcatcher import failing
 from oms_simulators.mailcatcher.mails import Mails
-from oms_simulators.mailcatcher.record import Kind
 from oms_simulators.mailcatcher.smtp import Receiver
 from oms_simulators.mailcatcher.texts import Texts
 
@@ -68,7 +67,7 @@ class MailCatcher:
         if refusal := await failing.refuse_mail(self.failures["mail"], recipient):
             return refusal
         try:
-            self.mails.keep(envelope.content)
+            self.mails.keep(_bytes(envelope.content))
         except OSError:
             return "452 could not be stored"
         await failing.drip_reply(self.failures["mail"], server, recipient)
@@ -118,6 +117,10 @@ def create_app(folder: Path, host: str, smtp_port: int) -> Starlette:
         Route("/failures", failing.clear_failures, methods=["DELETE"]),
     ]
     return Starlette(routes=routes, lifespan=lifespan)
+
+
+def _bytes(content: bytes | str | None) -> bytes:
+    return content.encode() if isinstance(content, str) else content or b""
 
 
 async def _post_sms(request: Request) -> Response:

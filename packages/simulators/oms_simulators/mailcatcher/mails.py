@@ -42,7 +42,7 @@ class _Place:
 
 
 class Mails:
-    """Written by one thread at a time, read by any. Nothing is synced to disk: this stands in for a mail server on test systems."""
+    """Written by one thread at a time, read by any. Nothing is synced to disk: this is for test systems."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("ab+", buffering=0)

@@ -10,7 +10,7 @@ from oms_simulators.mailcatcher.record import Record, instant
 
 
 class Texts:
-    """Written by one thread at a time, read by any. Nothing is synced to disk: this stands in for a provider on test systems."""
+    """Written by one thread at a time, read by any. Nothing is synced to disk: this is for test systems."""
 
     def __init__(self, path: Path) -> None:
         self._records: dict[str, Record] = {}  # by key, in the order of arrival

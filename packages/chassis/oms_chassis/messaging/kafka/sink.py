@@ -77,8 +77,8 @@ class KafkaSink:
     def close(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            # Whatever is left must not be sent any more. Otherwise the client waits for it, gives up, and goes on trying
-            # in a thread that nobody can reach.
+            # Whatever is left must not be sent any more. The client would wait for it, give up, and go on trying in a
+            # thread that nobody can reach.
             producer._sender.force_close()  # noqa: SLF001 - there is no public one
             with contextlib.suppress(KafkaError, OSError):
                 producer.close(timeout=1)
