@@ -5,6 +5,7 @@ scripts/chaos.sh --mutant NAME
 
 from collections.abc import Mapping
 
+from chaos import guards
 from chaos.accidents import (
     CLOCK_PUT_BACK,
     COMMITTED_LATE,
@@ -223,4 +224,5 @@ MUTANTS: Mapping[str, Mutant] = {
         "        if amount > self.remaining:",
         "        if amount > self.total:",
     ),
+    **guards.MUTANTS,
 }

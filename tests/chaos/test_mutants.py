@@ -13,7 +13,8 @@ from chaos.report import Report
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_deliberate_bug_fits_the_code_as_it_is(name: str) -> None:
     mutant = MUTANTS[name]
-    ast.parse(mutant.changed())
+    for change in mutant.changes:
+        ast.parse(change.changed())
     for one in mutant.faults:
         assert one.target in kinds.TARGETS[one.kind]
 
@@ -23,6 +24,14 @@ def test_a_bug_is_put_into_a_copy_of_its_package(tmp_path: Path) -> None:
     mutant.write(tmp_path)
     assert (tmp_path / "oms_chassis" / "messaging" / "consumer.py").read_text() == mutant.changed()
     assert (tmp_path / "oms_chassis" / "db.py").exists()
+
+
+def test_a_bug_in_several_places_is_put_into_all_of_them(tmp_path: Path) -> None:
+    mutant = MUTANTS["stock may fall below nothing"]
+    mutant.write(tmp_path)
+    assert len(mutant.changes) == 3
+    for change in mutant.changes:
+        assert (tmp_path / "oms_inventory" / change.inside).read_text() == change.changed()
 
 
 def test_what_noticed_a_bug_is_named_once_however_often_it_did() -> None:

@@ -1,0 +1,32 @@
+"""Deliberate bugs that take a guard away: a window, a check."""
+
+from collections.abc import Mapping
+
+from chaos.mutant import Change, Mutant
+
+_ORDER, _INVENTORY = "services/order/oms_order", "services/inventory/oms_inventory"
+
+MUTANTS: Mapping[str, Mutant] = {
+    "a cancellation is accepted too late": Mutant(
+        f"{_ORDER}/domain.py",
+        "(order.status is Status.CONFIRMED and confirmed_for < window)",
+        "order.status is Status.CONFIRMED",
+    ),
+    "stock may fall below nothing": Mutant(
+        f"{_INVENTORY}/domain.py",
+        "        if quantity > left.get(item, 0)",
+        "        if quantity > 1_000_000_000",
+        also=(
+            Change(
+                f"{_INVENTORY}/repository/__init__.py",
+                "WHERE item.id = r.id AND item.on_hand >= r.quantity",
+                "WHERE item.id = r.id",
+            ),
+            Change(
+                f"{_INVENTORY}/migrations/versions/0001_first.py",
+                '        sa.CheckConstraint("on_hand >= 0", name="item_on_hand"),\n',
+                "",
+            ),
+        ),
+    ),
+}
