@@ -43,12 +43,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _is_measured(options: argparse.Namespace) -> bool:
-    """Whether it is a run that the page shows of this seed, in the place of the last one: no shorter than others."""
-    return not options.schedule and _faults(options) >= _usual(options)
+    """Whether it is a run that the page shows of this seed, in the place of the last one: no shorter than others, and
+    under no less load."""
+    is_loaded = options.cluster or options.rate >= RATE
+    return not options.schedule and _faults(options) >= _usual(options) and is_loaded
 
 
 def _faults(options: argparse.Namespace) -> int:
-    return int(options.faults or _usual(options))
+    return _usual(options) if options.faults is None else int(options.faults)
 
 
 def _usual(options: argparse.Namespace) -> int:
@@ -104,12 +106,12 @@ def _run(
     *,
     within: float = SETTLED,
 ) -> Report:
-    seed, rate = options.seed, options.rate
+    seed, rate, code = options.seed, options.rate, commit()
     if options.cluster:
         report = cluster.run(Cluster(), rounds, seed, rate, _saying())
     else:
         report = run_alone(rounds, seed, rate, _saying(), environment, within=within)
-    return replace(report, commit=commit(), schedule=schedule.digest(rounds))
+    return replace(report, commit=code, schedule=schedule.digest(rounds))
 
 
 def _saying() -> Callable[[str], None]:

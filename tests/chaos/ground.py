@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from incidents.probe import Probe
-from invariants import Promised, Sources
-from invariants.reading import count
+from invariants import Answer, Promised, Sources
+from invariants.reading import count, count_buried, count_copies, count_dead_letters
 
 _ORDERS = "SELECT id::text FROM orders"
 _REFUNDS = "SELECT id::text, order_id::text, amount FROM refund"
@@ -40,3 +40,23 @@ def ground(probe: Probe, sources: Sources) -> Ground:
 def letters(sources: Sources) -> Counter[str]:
     """How many dead letters each service has, by what it keeps of them: for where Kafka itself is out of reach."""
     return Counter({service: count(url, _LETTERS) for service, url in sources.databases.items()})
+
+
+@dataclass(frozen=True)
+class LocalGround:
+    """The orders, what topics and databases have of dead letters, and the emails that came twice, where all of it is
+    within reach."""
+
+    answers: Sequence[Answer]
+    letters: Counter[str]
+    buried: Mapping[str, int]
+    copies: int
+
+
+def local_ground(sources: Sources, probe: Probe) -> LocalGround:
+    """What there is now on a platform of this machine."""
+    assert sources.mailcatcher is not None
+    assert sources.kafka is not None
+    answers = [Answer(None, str(order_id)) for (order_id,) in probe.rows(_ORDERS)]
+    letters = Counter(count_dead_letters(sources.kafka))
+    return LocalGround(answers, letters, count_buried(sources), count_copies(sources.mailcatcher))

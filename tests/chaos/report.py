@@ -80,10 +80,14 @@ class Report:
 
 
 def commit() -> str:
-    """The commit that is checked out; nothing where there is no git."""
+    """The commit that is checked out, and whether there is more than that; nothing where there is no git."""
     try:
         done = subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+            ["git", "describe", "--always", "--dirty", "--exclude", "*"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
         )
     except FileNotFoundError:
         return ""

@@ -4,18 +4,19 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from incidents.bounds import ANSWERED, RECOVERED
 from incidents.probe import Probe
-from invariants import Answer, Expected, Sources, check_when_quiet
-from invariants.reading import count_buried, count_copies, count_dead_letters
+from invariants import Expected, Sources, check_when_quiet
+from invariants.reading import count_copies
 from support.deployment import Deployment
 from support.proxied import ProxiedPlatform, proxied_platform
 
 from chaos import cards, judging, kinds, strangers, switches
 from chaos.clients import Clients, Seen
+from chaos.ground import LocalGround, local_ground
 from chaos.operators import Operators, admin_of
 from chaos.report import Report
 from chaos.rounds import Faults
@@ -60,7 +61,7 @@ def run(
     began, platform = time.monotonic(), proxied.platform
     sources: Sources = Deployment.of(platform).sources()  # type: ignore[assignment] # all of it is here
     probe = Probe(platform.url, sources.databases["order"], 2 * RECOVERED)
-    ground, faults = _ground(sources, probe), Faults(proxied, kinds.KINDS, kinds.name)
+    ground, faults = local_ground(sources, probe), Faults(proxied, kinds.KINDS, kinds.name)
     with Operators(admin_of(proxied, "ann")) as operators:
         with Clients(platform.url, platform.inventory_url, rate, seed) as clients:
             clients.await_accepted(WARM_UP)
@@ -82,25 +83,7 @@ def run(
     )
 
 
-@dataclass(frozen=True)
-class _Ground:
-    """What was there before."""
-
-    answers: Sequence[Answer]
-    letters: Counter[str]
-    buried: Mapping[str, int]
-    copies: int
-
-
-def _ground(sources: Sources, probe: Probe) -> _Ground:
-    assert sources.mailcatcher is not None
-    assert sources.kafka is not None
-    answers = [Answer(None, str(order_id)) for (order_id,) in probe.rows("SELECT id::text FROM orders")]
-    letters = Counter(count_dead_letters(sources.kafka))
-    return _Ground(answers, letters, count_buried(sources), count_copies(sources.mailcatcher))
-
-
-def _expected(ground: _Ground, probe: Probe, seen: Seen, rounds: Sequence[Round]) -> Expected:
+def _expected(ground: LocalGround, probe: Probe, seen: Seen, rounds: Sequence[Round]) -> Expected:
     letters, copies = Counter(ground.letters), ground.copies
     for one in (one for planned in rounds for one in planned):
         letters.update(kinds.KINDS[one.kind].letters())

@@ -1,4 +1,4 @@
-"""What a run came to is kept for the page if it is as long as the page's runs are, and not otherwise."""
+"""What a run came to is kept for the page if it is as long as the page's runs are, under as much load."""
 
 import argparse
 from collections.abc import Sequence
@@ -37,8 +37,11 @@ def test_a_run_of_the_usual_length_is_kept(build: Path, arguments: list[str], fi
     assert [str(path.relative_to(build)) for path in build.rglob("*.json")] == [file]
 
 
-@pytest.mark.parametrize("arguments", [["--faults", "30"], ["--cluster", "--faults", "60"]])
-def test_a_shorter_run_does_not_replace_it(build: Path, arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [["--faults", "30"], ["--faults", "0"], ["--rate", "10"], ["--cluster", "--faults", "60"]],
+)
+def test_a_shorter_run_or_one_under_less_load_does_not_replace_it(build: Path, arguments: list[str]) -> None:
     assert command.main(["--seed", "7", *arguments]) == 0
     assert not list(build.rglob("*.json"))
 

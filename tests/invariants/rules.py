@@ -285,7 +285,7 @@ def messages_reach_their_customers(evidence: Evidence) -> Iterator[Finding]:
         addresses = {"email": order.email, "sms": order.phone} if order and order.email != ERASED else {}
         to = addresses.get(notice.kind)
         if to is not None and notice.to.casefold() != to.casefold():
-            yield notice.order_id, f"is {to}'s, and {notice.to} got an {notice.kind} about it"
+            yield notice.order_id, f"is {to}'s, and {notice.to} got the {notice.kind} about it"
 
 
 def emails_are_not_repeated(evidence: Evidence) -> Iterator[Finding]:

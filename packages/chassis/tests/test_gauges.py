@@ -44,6 +44,15 @@ def test_a_call_is_overdue_since_it_was_due(database: Database, metrics: Metrics
     assert 60 <= found < 120
 
 
+@pytest.mark.usefixtures("job")
+def test_a_call_that_was_given_up_waits_for_nothing(database: Database, metrics: Metrics) -> None:
+    """The release before may give it a time again, if its call was under way."""
+    database.execute("UPDATE job SET dead_at = now(), run_at = now() - interval '1 h'")
+    assert not oldest(database, metrics)
+    pending = metrics.registry.get_sample_value("oms_jobs_pending", {"queue": "calls"})
+    assert pending == 0
+
+
 def test_rows_in_quarantine_are_counted(database: Database, metrics: Metrics) -> None:
     database.execute(
         "INSERT INTO outbox_quarantine (id, topic, created_at, error) VALUES (1, 'a', now(), 'x'), (2, 'b', now(), 'x')"

@@ -22,9 +22,9 @@ from oms_order import emails, ids
 from oms_order.refunds import RefundStatus
 from oms_order.repository import customers, items, orders, refunds, stuck
 from oms_order.schemas import OrderDetail, StatusShown
+from oms_order.turns import FIRST
 
 router = APIRouter(prefix=PREFIX)
-FIRST = UUID(int=0)
 AT_ONCE = 200  # orders of a customer in one answer
 SHORTEST = 5  # characters of a text that is searched for: a shorter one is found where it is not meant
 

@@ -21,10 +21,12 @@ from support.callers import (
 from support.chassis import eventually
 from support.issuer import LocalIssuer, local_issuer
 
+from oms_chassis import migrations
 from oms_chassis.db import Database
 from oms_chassis.http.identity.requirements import Requirement, requirements
 from oms_order import admin, ids
 from oms_order.requests import SAMPLE
+from oms_order.tables import ERASED
 
 # How each route is called, with the body it takes; `{order_id}` is an order of the owner's.
 REQUESTS: dict[str, Any] = {
@@ -187,6 +189,31 @@ def test_who_placed_an_order_is_erased_with_its_customer_and_nobody_else_sees_it
     for other in (sorts.headers(OWNER), _bearer(issuer.token(ANN, "orders:read"))):
         assert listed(service, other) == []
         assert service.client.get(f"/order/{order}", headers=other).status_code == 404
+
+
+def migrate(database: Database, _order: str) -> None:
+    database.execute("UPDATE alembic_version SET version_num = '0012'")
+    migrations.upgrade(database, "oms_order")
+
+
+def erase_again(database: Database, order: str) -> None:
+    with database.transaction() as transaction:
+        assert admin.erase(transaction, [order]) == 1
+
+
+@pytest.mark.parametrize("repair", [migrate, erase_again])
+def test_who_placed_an_order_that_an_earlier_release_erased_is_erased_later(
+    service: Any, database: Database, issuer: LocalIssuer, repair: Callable[[Database, str], None]
+) -> None:
+    headers = _bearer(issuer.token(ANN, *SCOPES))
+    order = place(service, headers)
+    database.execute("UPDATE orders SET status = 'CONFIRMED'")
+    assert service.client.post(f"/order/{order}/refund", headers=headers, json={"amount": 1}).status_code == 202
+    database.execute("UPDATE refund SET status = 'FAILED'")
+    database.execute("UPDATE orders SET email = %(erased)s", erased=ERASED)
+    assert anns(database) == {"orders", "timeline", "refund"}
+    repair(database, order)
+    assert anns(database) == set()
 
 
 def test_keys_of_different_callers_have_nothing_to_do_with_each_other(service: Any, sorts: Callers) -> None:

@@ -9,8 +9,9 @@ from support.plans import indexes
 
 from oms_chassis.db import Database
 from oms_order.domain import Status
-from oms_order.repository import customers, orders
+from oms_order.repository import cancelling, customers, orders, refunds
 from oms_order.repository.orders import Filters
+from oms_order.turns import FIRST
 
 ORDERS = 20_000
 BIG = "shop@big.example"
@@ -83,4 +84,22 @@ def test_all_other_pages_are_a_stretch_of_an_index(filled: Database, filters: Fi
     ids=["find", "announced", "are under way", "erase"],
 )
 def test_a_customer_s_rows_are_found_by_an_index(filled: Database, ask: Callable[[Any], object]) -> None:
-    assert all(indexes(filled, ask))
+    found = indexes(filled, ask)
+    assert found
+    assert all(found)
+
+
+@pytest.mark.parametrize(
+    ("ask", "index"),
+    [
+        (lambda asked: cancelling.unanswered(asked, 1, None, FIRST, 500), "orders_not_confirmed"),
+        (lambda asked: refunds.unanswered(asked, 1, None, FIRST, 500), "refund_pending"),
+    ],
+    ids=["cancellations", "refunds"],
+)
+def test_what_is_asked_for_again_is_found_among_what_is_open(
+    filled: Database, ask: Callable[[Any], object], index: str
+) -> None:
+    (found,) = indexes(filled, ask)
+    assert found <= {index, "orders_pkey"}  # that of the order that a refund is of
+    assert index in found

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from oms_chassis.retention import LONGER, Retention, of_orders
-from oms_payment.repository.refunds import OPEN
+from oms_payment.repository.refunds import IS_OPEN
 
 # A refund that has not come through is somebody's money: its payment is not over. And the gateway names disputes, and
 # refunds that were sent back, of the last thirty days, which is less than the least that may be set: what it still
@@ -11,7 +11,7 @@ from oms_payment.repository.refunds import OPEN
 _ENDED = f"""
 state IN ('COMPLETED', 'FAILED', 'REFUNDED') AND NOT EXISTS (
     SELECT 1 FROM requested_refund refund WHERE refund.order_id = payment.order_id
-        AND (({OPEN}) OR refund.updated_at > now() - make_interval(secs => %(seconds)s))
+        AND (({IS_OPEN}) OR refund.updated_at > now() - make_interval(secs => %(seconds)s))
 ) AND NOT EXISTS (
     SELECT 1 FROM dispute WHERE dispute.order_id = payment.order_id
         AND dispute.noticed_at > now() - make_interval(secs => %(seconds)s)

@@ -17,11 +17,13 @@ _QUARANTINED = "SELECT count(*) AS rows FROM (SELECT 1 FROM outbox_quarantine LI
 _JOBS = """
 SELECT queue,
     (SELECT count(*) FROM (
-        SELECT 1 FROM job WHERE job.queue = asked.queue AND run_at < 'infinity' LIMIT %(most)s) AS found) AS pending,
+        SELECT 1 FROM job WHERE job.queue = asked.queue AND run_at < 'infinity' AND dead_at IS NULL
+        LIMIT %(most)s) AS found) AS pending,
     (SELECT count(*) FROM (
         SELECT 1 FROM job WHERE job.queue = asked.queue AND run_at = 'infinity' LIMIT %(most)s) AS found) AS dead,
     coalesce(extract(epoch FROM now() - (
-        SELECT min(run_at) FROM job WHERE job.queue = asked.queue AND run_at <= now())), 0)::float AS oldest
+        SELECT min(run_at) FROM job WHERE job.queue = asked.queue AND run_at <= now() AND dead_at IS NULL
+    )), 0)::float AS oldest
 FROM unnest(%(queues)s::text[]) AS asked(queue)
 """
 # What keeps rows that were deleted: sessions that read, or have written and go on; a standby whose readers count here

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -21,7 +21,6 @@ from oms_simulators.mailcatcher.smtp import Receiver
 from oms_simulators.mailcatcher.texts import Texts
 
 BODY_LIMIT = 64 * 1024
-T = TypeVar("T")
 
 
 class NewText(BaseModel):

@@ -17,8 +17,8 @@ INSERT INTO movement ({names(MovementRow, *_COLUMNS)})
 SELECT {names(MovementRow, *_COLUMNS)}
 FROM json_to_recordset(%(rows)s::json) AS r({typed(MovementRow, *_COLUMNS)})
 """
-# Of each kind no more is read than is asked for: of an item that sells, there may be millions. The newest reservations
-# are those of the newest orders, since an order's id begins with its time.
+# Of each kind no more is read than is asked for: of an item that sells, there may be millions. Those of the
+# newest orders count as its newest reservations: an order's id begins with its time, and few wait long for their stock.
 OF_ITEM = """
 SELECT * FROM (
     SELECT id AS item_id, 'initial' AS kind, initial AS quantity, NULL AS order_id, NULL AS who, NULL AS why,
@@ -78,7 +78,8 @@ def write(transaction: Transaction, movements: Iterable[Movement]) -> None:
 
 
 def movements(database: Database, item_id: str, limit: int) -> Rows:
-    """The newest movements of an item, so many at most; the oldest of all is what it began with."""
+    """The newest movements of an item, so many at most; the oldest of all is what it began with. Where there are more,
+    a reservation that an old order got late may be left out."""
     return database.execute(OF_ITEM, item=item_id, limit=limit)
 
 

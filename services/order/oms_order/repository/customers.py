@@ -20,7 +20,7 @@ WHERE order_id = ANY(%(ids)s::uuid[]) AND refund_status = 'SUCCEEDED' AND at > n
 """
 _ERASE = f"""
 UPDATE orders SET {", ".join(f"{column} = %({column})s" for column in PERSONAL)}
-WHERE id = ANY(%(ids)s::uuid[]) AND email <> %(email)s RETURNING 1
+WHERE id = ANY(%(ids)s::uuid[]) AND (email <> %(email)s OR owner IS NOT NULL) RETURNING 1
 """
 _LOCK = """
 SELECT 1 FROM (SELECT status FROM orders WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE) AS theirs

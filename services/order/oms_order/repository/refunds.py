@@ -21,8 +21,8 @@ _COUNT_UNANSWERED = """
 SELECT count(*) AS refunds FROM refund
 WHERE status = 'PENDING' AND requested_at < now() - make_interval(secs => %(limit)s)
 """
-# One that failed is open for as long as the order has so much left: after that, somebody has seen to it in another way,
-# or the customer's bank has.
+# Of a `refund` and its `orders`. One that failed is open for as long as the order has so much left: then somebody
+# has seen to it in another way, or the customer's bank has.
 FITS = """
 refund.amount <= orders.total - (
     SELECT coalesce(sum(other.amount), 0) FROM refund AS other

@@ -36,7 +36,7 @@ RETURNING {names(RequestedRefundRow, of="kept")}
 """
 # Of a `refund`, as domain.refusal decides it: one that failed is open for as long as it could be made. After that, the
 # money has gone back by another one, or to the customer's bank.
-OPEN = """
+IS_OPEN = """
 refund.state <> 'SUCCEEDED' AND (refund.state <> 'FAILED' OR refund.amount <= (
     SELECT charged.amount - (
         SELECT coalesce(sum(other.amount), 0) FROM requested_refund AS other

@@ -7,7 +7,7 @@ down_revision = "0013"
 
 
 def upgrade() -> None:
-    op.drop_index("reservation_item", "reservation")
+    op.drop_index("reservation_item", "reservation", if_exists=True)
 
 
 def downgrade() -> None:
