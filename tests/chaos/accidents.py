@@ -35,6 +35,11 @@ CLOCK_PUT_BACK = (
     Planned("gateway fails", "slow", 1.0, 3.0),
     Planned("process killed", "payment", 3.5, 1.0),
 )
+# Each statement takes long, so that a service dies between any two of them.
+BETWEEN_STATEMENTS = (
+    Planned("far away", "inventory-database", 0.0, 6.0),
+    Planned("process killed", "inventory", 3.0, 1.0),
+)
 # A commit is on its way to a database that stops, and that takes it when it goes on: that is often, and not always.
 COMMITTED_LATE = (
     Planned("far away", "order-database", 0.0, 9.0),

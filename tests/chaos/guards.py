@@ -1,7 +1,8 @@
-"""Deliberate bugs that take a guard away: a window, a check."""
+"""Deliberate bugs that take a guard away: a window, a check, a transaction around what belongs together."""
 
 from collections.abc import Mapping
 
+from chaos.accidents import BETWEEN_STATEMENTS
 from chaos.mutant import Change, Mutant
 
 _ORDER, _INVENTORY = "services/order/oms_order", "services/inventory/oms_inventory"
@@ -28,5 +29,12 @@ MUTANTS: Mapping[str, Mutant] = {
                 "",
             ),
         ),
+    ),
+    "stock is taken in a transaction of its own": Mutant(
+        f"{_INVENTORY}/handlers.py",
+        "    stock.take(transaction, allocated(decisions))\n",
+        '    stock.take(transaction, allocated(decisions))\n    transaction.run("COMMIT")\n',
+        BETWEEN_STATEMENTS,
+        times=8,
     ),
 }
