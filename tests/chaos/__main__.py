@@ -18,7 +18,7 @@ from chaos.schedule import Kept, Round
 from oms_servers.errors import LocalError
 from oms_servers.testing import temporary_folder
 
-SEED, RATE = 1, 30.0
+SEED, RATE = 1, 35.0
 FAULTS, FAULTS_OF_PODS = 250, 100  # that a schedule has, unless something else is asked for
 
 
