@@ -1,4 +1,4 @@
-"""Deliberate bugs that take a guard away: a window, a check, a transaction around what belongs together."""
+"""Deliberate bugs that take a guard away: a window, a check, a mask, a transaction around what belongs together."""
 
 from collections.abc import Mapping
 
@@ -36,5 +36,11 @@ MUTANTS: Mapping[str, Mutant] = {
         '    stock.take(transaction, allocated(decisions))\n    transaction.run("COMMIT")\n',
         BETWEEN_STATEMENTS,
         times=8,
+    ),
+    "a card's number is kept": Mutant(
+        "packages/simulators/oms_simulators/payment/gateway.py",
+        "last4=card.digits()[-4:]",
+        "last4=card.digits()",
+        times=1,
     ),
 }

@@ -14,7 +14,7 @@ from invariants.reading import count_copies
 from support.deployment import Deployment
 from support.proxied import ProxiedPlatform, proxied_platform
 
-from chaos import cards, judging, kinds, strangers, switches
+from chaos import cards, judging, kinds, leaks, strangers, switches
 from chaos.clients import Clients, Seen
 from chaos.ground import LocalGround, local_ground
 from chaos.operators import Operators, admin_of
@@ -73,6 +73,7 @@ def run(
     excuses = kinds.excuses(faults.happened)
     broken = [*map(str, found), *judging.named("answers-are-right", operators.wrong)]
     broken += judging.named("strangers-are-shown-nothing", shown)
+    broken += judging.named("card-numbers-are-nowhere", leaks.look(platform))
     # An answer may take as long as the order service itself is suspended, and its bound.
     before, bound = [str(answer.order_id) for answer in ground.answers], ANSWERED + LONGEST
     broken += judging.judge(probe, seen, survived, RECOVERED, bound, before=before, excuses=excuses)

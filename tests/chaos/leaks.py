@@ -1,0 +1,27 @@
+"""Whether a card's number got out of the memory of the request that brought it, while there were faults.
+
+`tests/cards` looks for every form in which a number, or a cvv, could be written; here it is the number as it was sent.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+
+from support import traces
+from support.traces import Trace
+
+from oms_platform.platform import Platform
+from oms_simulators.payment.testcards import TEST_CARDS
+
+
+def look(platform: Platform) -> list[str]:
+    """Where in logs, in the files of databases and of the mail catcher, or in topics a number is. Reads all of it."""
+    places = (find(platform) for find in (traces.logs, traces.databases, traces.kafka, traces.mailcatcher))
+    return list(found(chain.from_iterable(places), list(TEST_CARDS)))
+
+
+def found(places: Iterable[Trace], numbers: Sequence[str]) -> Iterator[str]:
+    """The places with one of these numbers, which is not repeated."""
+    searched = [number.encode() for number in numbers]
+    for where, content in places:
+        if any(number in content for number in searched):
+            yield f"a card's number is in {where}"

@@ -1,0 +1,10 @@
+"""A card's number that was written anywhere is found, and is not repeated."""
+
+from chaos import leaks
+
+NUMBER = "4242424242424242"
+
+
+def test_a_number_is_found_and_not_repeated() -> None:
+    places = [("logs/order.log", b'{"card": "4242424242424242"}'), ("base/1", b"\0 4242 \0 4111111111111111")]
+    assert list(leaks.found(places, [NUMBER])) == ["a card's number is in logs/order.log"]
