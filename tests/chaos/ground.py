@@ -58,5 +58,5 @@ def local_ground(sources: Sources, probe: Probe) -> LocalGround:
     assert sources.mailcatcher is not None
     assert sources.kafka is not None
     answers = [Answer(None, str(order_id)) for (order_id,) in probe.rows(_ORDERS)]
-    letters = Counter(count_dead_letters(sources.kafka))
+    letters = Counter(count_dead_letters(sources))
     return LocalGround(answers, letters, count_buried(sources), count_copies(sources.mailcatcher))

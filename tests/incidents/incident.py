@@ -30,7 +30,7 @@ class Incident:
         self._probe = Probe(platform.url, self._sources.databases["order"], 2 * RECOVERED)
         rows = self._probe.rows("SELECT id::text FROM orders")
         self._earlier = [Answer(None, str(order_id)) for (order_id,) in rows]
-        self._letters = count_dead_letters(self._sources.kafka)
+        self._letters = count_dead_letters(self._sources)
         self._copies = count_copies(self._sources.mailcatcher)
 
     def run(

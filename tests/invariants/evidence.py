@@ -199,6 +199,7 @@ class Evidence:
     outboxes: Mapping[str, int] = field(default_factory=dict)
     jobs: Mapping[str, int] = field(default_factory=dict)
     dead_letters: Mapping[str, int] | None = None
+    sent_letters: Mapping[str, int] = field(default_factory=dict)  # how many each topic of them has
     expected_dead_letters: Mapping[str, int] = field(default_factory=dict)
     buried: Mapping[str, int] = field(default_factory=dict)  # events that were given up, which poison is not
     allowed_buried: Mapping[str, int] | None = None

@@ -76,6 +76,7 @@ SELECT id, coalesce(redrives, 0), (
         AND (earlier.state = 'dead' OR its.first > acts.first)
 ) FROM dead_letter AS letter LEFT JOIN acts ON acts.subject = letter.id::text WHERE letter.state = 'redriven'
 """
+_LETTERS = "SELECT count(*) FROM dead_letter"
 # The poison of tests has one key, or none; events have that of what they are about.
 _BURIED = "SELECT count(*) FROM dead_letter WHERE state = 'dead' AND key <> 'poison'"
 _ALLOCATIONS = "SELECT order_id, item_id, quantity - released, released FROM reservation"
@@ -139,9 +140,10 @@ def read(sources: Sources, expected: Expected) -> Evidence:
             repeats=count_repeats(sources.kafka) if expected.sent_once and sources.kafka is not None else 0,
             outboxes={name: rows(url, "SELECT count(*) FROM outbox")[0][0] for name, url in sources.databases.items()},
             jobs={name: rows(url, "SELECT count(*) FROM job")[0][0] for name, url in sources.databases.items()},
-            dead_letters=None if sources.kafka is None else count_dead_letters(sources.kafka),
+            dead_letters=None if sources.kafka is None else _counts(rows, sources, _LETTERS),
+            sent_letters={} if sources.kafka is None else _sent_letters(sources.kafka),
             expected_dead_letters=expected.dead_letters,
-            buried=_buried(rows, sources),
+            buried=_counts(rows, sources, _BURIED),
             allowed_buried=expected.buried,
             redriven=[Redriven(name, *row) for name, url in sources.databases.items() for row in rows(url, _REDRIVEN)],
         )
@@ -150,11 +152,20 @@ def read(sources: Sources, expected: Expected) -> Evidence:
 def count_buried(sources: Sources) -> dict[str, int]:
     """How many events each service has given up, by its own table, that nobody has redriven."""
     with _connected() as rows:
-        return _buried(rows, sources)
+        return _counts(rows, sources, _BURIED)
 
 
-def _buried(rows: Callable[[str, LiteralString], list[tuple[Any, ...]]], sources: Sources) -> dict[str, int]:
-    return {name: rows(url, _BURIED)[0][0] for name, url in sources.databases.items()}
+def count_dead_letters(sources: Sources) -> dict[str, int]:
+    """How many dead letters each service has made, by its own table: a topic has one twice if its relay died after it
+    had sent it."""
+    with _connected() as rows:
+        return _counts(rows, sources, _LETTERS)
+
+
+def _counts(
+    rows: Callable[[str, LiteralString], list[tuple[Any, ...]]], sources: Sources, sql: LiteralString
+) -> dict[str, int]:
+    return {name: rows(url, sql)[0][0] for name, url in sources.databases.items()}
 
 
 def count_copies(mailcatcher: str) -> int:
@@ -163,8 +174,7 @@ def count_copies(mailcatcher: str) -> int:
     return int(counts["emailDeliveries"]) - int(counts["email"])
 
 
-def count_dead_letters(kafka: str | Settings) -> dict[str, int]:
-    """How many dead letters each service has left."""
+def _sent_letters(kafka: str | Settings) -> dict[str, int]:
     with consumer_of(kafka) as consumer:
         return {service: _records(consumer, dead_letter(service)) for service in SERVICES}
 

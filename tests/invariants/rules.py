@@ -324,6 +324,9 @@ def dead_letters_are_the_expected_ones(evidence: Evidence) -> Iterator[Finding]:
         expected = evidence.expected_dead_letters.get(service, 0)
         if found != expected:
             yield service, f"has {found} dead letters, expected are {expected}"
+        made, sent = evidence.dead_letters.get(service, 0), evidence.sent_letters.get(service, 0)
+        if sent < made:
+            yield service, f"has sent {sent} of {made} dead letters"
 
 
 def only_poison_is_given_up(evidence: Evidence) -> Iterator[Finding]:
