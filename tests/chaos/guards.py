@@ -30,7 +30,7 @@ MUTANTS: Mapping[str, Mutant] = {
             ),
         ),
     ),
-    "stock is taken in a transaction of its own": Mutant(
+    "stock is reserved in a transaction of its own": Mutant(
         f"{_INVENTORY}/handlers.py",
         "    stock.take(transaction, allocated(decisions))\n",
         '    stock.take(transaction, allocated(decisions))\n    transaction.run("COMMIT")\n',
