@@ -12,11 +12,13 @@ from support.traces import Trace
 from oms_platform.platform import Platform
 from oms_simulators.payment.testcards import TEST_CARDS
 
+NUMBERS = [number for number in TEST_CARDS if len(number) >= 12]  # that of the sample order is a part of many others
+
 
 def look(platform: Platform) -> list[str]:
     """Where in logs, in the files of databases and of the mail catcher, or in topics a number is. Reads all of it."""
     places = (find(platform) for find in (traces.logs, traces.databases, traces.kafka, traces.mailcatcher))
-    return list(found(chain.from_iterable(places), list(TEST_CARDS)))
+    return list(found(chain.from_iterable(places), NUMBERS))
 
 
 def found(places: Iterable[Trace], numbers: Sequence[str]) -> Iterator[str]:
