@@ -37,10 +37,10 @@ MUTANTS: Mapping[str, Mutant] = {
         BETWEEN_STATEMENTS,
         times=8,
     ),
-    "a card's number is kept": Mutant(
+    "a card's number is logged": Mutant(
         "packages/simulators/oms_simulators/payment/gateway.py",
-        "last4=card.digits()[-4:]",
-        "last4=card.digits()",
+        "        return Token(",
+        "        print(card.digits(), flush=True)\n        return Token(",
         times=1,
     ),
 }
