@@ -14,14 +14,16 @@ BACKOFF_BASE, BACKOFF_CAP = 0.5, 60.0  # seconds
 LATEST = 900.0  # seconds from now after which no job comes due, unless a lease is longer
 
 _OURS = "FROM json_to_recordset(%(rows)s::json) AS r(id text, attempts int, delay float, reason text, changes jsonb)"
+_STILL_OURS = "WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts"
+_OPEN = f"{_STILL_OURS} AND dead_at IS NULL"  # and nobody gave it up
 _FINISH = f"""
 DELETE FROM job USING (SELECT * {_OURS}) AS ours
-WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts RETURNING job.id
+{_STILL_OURS} RETURNING job.id
 """
 _RENEW = f"""
 UPDATE job SET run_at = now() + make_interval(secs => %(lease)s)
 FROM (SELECT * {_OURS}) AS ours
-WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts AND dead_at IS NULL
+{_OPEN}
 """
 _BRING_FORWARD = """
 UPDATE job SET run_at = CASE WHEN attempts = 0 THEN now() ELSE now() + make_interval(secs => %(lease)s) END
@@ -30,25 +32,25 @@ WHERE queue = %(queue)s AND run_at > now() + make_interval(secs => %(latest)s) A
 _GIVE_BACK = f"""
 UPDATE job SET run_at = now(), attempts = job.attempts - 1
 FROM (SELECT * {_OURS}) AS ours
-WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts AND dead_at IS NULL
+{_OPEN}
 """
 _PUT_BACK = f"""
 UPDATE job SET run_at = now() + make_interval(secs => ours.delay), last_error = ours.reason
 FROM (SELECT * {_OURS}) AS ours
-WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts AND dead_at IS NULL
+{_OPEN}
 """
 _POSTPONE = f"""
 UPDATE job SET run_at = now() + make_interval(secs => ours.delay), last_error = ours.reason,
     payload = job.payload || ours.changes, failed_calls = failed_calls + 1,
     failing_since = least(failing_since, now())
 FROM (SELECT * {_OURS}) AS ours
-WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts AND dead_at IS NULL
+{_OPEN}
 """
 _ASK_LATER = f"""
 UPDATE job SET run_at = now() + make_interval(secs => ours.delay), payload = job.payload || ours.changes,
     last_error = NULL, failed_calls = 0, failing_since = NULL
 FROM (SELECT * {_OURS}) AS ours
-WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts AND dead_at IS NULL
+{_OPEN}
 """
 _KEEP_OUTCOME = """
 UPDATE job SET outcome = %(outcome)s::jsonb, last_error = %(reason)s, dead_at = NULL,

@@ -28,14 +28,13 @@ WHERE status NOT IN ('CONFIRMED', 'CANCELLED')
 UNION ALL SELECT 1 FROM refund WHERE order_id = ANY(%(ids)s::uuid[]) AND status = 'PENDING' LIMIT 1
 """
 _NOTES = "UPDATE timeline SET note = NULL WHERE order_id = ANY(%(ids)s::uuid[]) AND note IS NOT NULL"
-_ACTORS = """
-UPDATE timeline SET actor = NULL FROM orders
-WHERE orders.id = ANY(%(ids)s::uuid[]) AND timeline.order_id = orders.id AND timeline.actor = orders.owner
-"""
-_ASKERS = """
-UPDATE refund SET actor = NULL FROM orders
-WHERE orders.id = ANY(%(ids)s::uuid[]) AND refund.order_id = orders.id AND refund.actor = orders.owner
-"""
+_CALLERS = [
+    f"""
+    UPDATE {table} SET actor = NULL FROM orders
+    WHERE orders.id = ANY(%(ids)s::uuid[]) AND {table}.order_id = orders.id AND {table}.actor = orders.owner
+    """
+    for table in ("timeline", "refund")
+]
 _REASONS = "UPDATE refund SET reason = NULL WHERE order_id = ANY(%(ids)s::uuid[]) AND reason IS NOT NULL"
 _ANSWERS = "DELETE FROM idempotency WHERE order_id = ANY(%(ids)s::uuid[])"
 
@@ -60,6 +59,6 @@ def erase(transaction: Transaction, ids: Sequence[str]) -> int:
     """Erase the customer from these orders, who placed them from their timelines and refunds, their notes, the reasons
     of their refunds, and the answers that idempotency keys replay; how many orders there were. Within the time of its
     key, a repeated request is a new one then."""
-    for statement in (_NOTES, _REASONS, _ACTORS, _ASKERS, _ANSWERS):
+    for statement in (_NOTES, _REASONS, *_CALLERS, _ANSWERS):
         transaction.run(statement, ids=list(ids))
     return len(transaction.run(_ERASE, ids=list(ids), **PERSONAL))

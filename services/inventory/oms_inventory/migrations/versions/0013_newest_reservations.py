@@ -1,5 +1,7 @@
 """The newest reservations of an item are found without reading all the others."""
 
+from alembic import op
+
 from oms_chassis.migrations import indexes
 
 revision = "0013"
@@ -11,6 +13,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    from alembic import op
-
     op.drop_index("reservation_item_order", "reservation")
