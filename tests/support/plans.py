@@ -25,7 +25,8 @@ class Asked:
 
 
 def indexes(database: Database, ask: Callable[[Any], object]) -> Sequence[set[str]]:
-    """The indexes that each statement reads that is asked; AssertionError if one reads a whole table."""
+    """The indexes that each statement reads that is asked; AssertionError if one reads a whole table, or takes its
+    page in the order of a text that no index has: to ORDER BY id means `id::text` in a statement that shows it so."""
     asked = Asked()
     ask(asked)
     return [_read(_plan(database, sql)) for sql in asked.statements]
@@ -37,6 +38,9 @@ def _plan(database: Database, sql: str) -> Mapping[str, Any]:
 
 
 def _read(node: Mapping[str, Any]) -> set[str]:
+    below = node.get("Plans", ())
     assert node["Node Type"] != "Seq Scan", json.dumps(node)
+    if node["Node Type"] == "Limit":
+        assert not any("::text" in key for one in below for key in one.get("Sort Key", ())), json.dumps(node)
     own = {node["Index Name"]} if "Index Name" in node else set()
-    return own.union(*(_read(one) for one in node.get("Plans", ())))
+    return own.union(*(_read(one) for one in below))

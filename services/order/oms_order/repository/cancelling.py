@@ -18,12 +18,12 @@ SELECT id::text FROM orders
 WHERE status <> 'CONFIRMED' AND status = 'CANCELLING' AND facts && '{cancelled,timed-out}'
     AND updated_at < now() - make_interval(secs => %(limit)s) AND id > %(after)s
     AND (%(days)s::float IS NULL OR placed_at > now() - make_interval(secs => %(days)s * 86400))
-ORDER BY id LIMIT %(most)s
+ORDER BY orders.id LIMIT %(most)s
 """
 _WAITING = """
 SELECT id::text FROM orders
 WHERE status <> 'CONFIRMED' AND status IN ('PENDING', 'PAID') AND updated_at < now() - make_interval(secs => %(limit)s)
-ORDER BY id LIMIT %(most)s
+ORDER BY orders.id LIMIT %(most)s
 """
 
 

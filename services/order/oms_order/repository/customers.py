@@ -6,7 +6,8 @@ from oms_chassis.db import Database, Rows, Transaction
 from oms_order.tables import PERSONAL
 
 _FIND = """
-SELECT id::text, status, name, email, phone, phone_e164 FROM orders WHERE lower(email) = lower(%(email)s) ORDER BY id
+SELECT id::text, status, name, email, phone, phone_e164 FROM orders
+WHERE lower(email) = lower(%(email)s) ORDER BY orders.id
 """
 READ_WITHIN_DAYS = 9  # topics keep events for eight days and some minutes
 # A refund that has succeeded was announced, whatever has become of it since; one of a cancelled order was not.

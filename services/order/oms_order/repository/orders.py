@@ -30,7 +30,7 @@ _OWNED = "(%(owner)s::text IS NULL OR owner = %(owner)s)"  # by nobody in partic
 # Rows are locked in the order of their ids, so that two replicas with the same orders never wait for each other.
 _LOCK = f"""
 SELECT id::text, {names(OrderRow, *_STATE)} FROM orders
-WHERE id = ANY(%(ids)s::uuid[]) AND {_OWNED} ORDER BY id FOR UPDATE
+WHERE id = ANY(%(ids)s::uuid[]) AND {_OWNED} ORDER BY orders.id FOR UPDATE
 """
 _SAVE = f"""
 WITH changed AS (
@@ -81,7 +81,7 @@ def _applies(rule: Rule) -> str:
 _LEFT_BEHIND = f"""
 SELECT id::text FROM orders
 WHERE status <> 'CONFIRMED' AND ({" OR ".join(_applies(rule) for rule in RULES if rule.status is not Status.CONFIRMED)})
-ORDER BY id LIMIT %(most)s
+ORDER BY orders.id LIMIT %(most)s
 """
 _STATES = "SELECT id::text, status FROM orders WHERE id = ANY(%(ids)s::uuid[])"
 _NEWS = f"""

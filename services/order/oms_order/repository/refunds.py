@@ -10,12 +10,12 @@ from oms_order.tables import RefundRow
 _ASKED = ("id", "order_id", "amount", "lines", "restock", "status", "reason", "actor")
 _REQUEST = "id::text, order_id::text, amount, lines, restock, status, outcome"
 _OF_ORDER = "SELECT amount, status, lines FROM refund WHERE order_id = %(order)s ORDER BY id"
-_FIND = f"SELECT {_REQUEST} FROM refund WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE"
+_FIND = f"SELECT {_REQUEST} FROM refund WHERE id = ANY(%(ids)s::uuid[]) ORDER BY refund.id FOR UPDATE"
 _UNANSWERED = f"""
 SELECT {_REQUEST} FROM refund
 WHERE status = 'PENDING' AND requested_at < now() - make_interval(secs => %(limit)s) AND (%(days)s::float IS NULL OR (
     SELECT placed_at FROM orders WHERE orders.id = refund.order_id) > now() - make_interval(secs => %(days)s * 86400))
-AND id > %(after)s ORDER BY id LIMIT %(most)s
+AND id > %(after)s ORDER BY refund.id LIMIT %(most)s
 """
 _COUNT_UNANSWERED = """
 SELECT count(*) AS refunds FROM refund

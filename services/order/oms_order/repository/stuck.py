@@ -30,7 +30,7 @@ WITH unsent AS MATERIALIZED ({outbox.UNSENT_KEYS})
 SELECT id::text, status, reason, placed_at, updated_at, {_STEP} FROM orders
 WHERE status <> 'CONFIRMED' AND status IN ('PENDING', 'PAID', 'CANCELLING') AND id > %(after)s
     AND updated_at < now() - make_interval(secs => %(limit)s)
-ORDER BY id LIMIT %(most)s
+ORDER BY orders.id LIMIT %(most)s
 """
 
 
