@@ -33,6 +33,12 @@ class SmtpProvider:
         recipient = addresses.on_the_wire(notice.to)
         if recipient is None:
             return refused("no address that mail can be sent to")
+        message_id = domain.message_id(notice.key, self._from)
+        mail = Mail(self._sender, recipient, notice.subject, notice.text, notice.order_id, message_id)
+        try:
+            written = domain.compose(mail, time.time())
+        except Exception as error:  # noqa: BLE001 - whatever it is, each attempt would meet it
+            return refused(f"no mail can be written of it: {type(error).__name__}")
         try:
             smtp = self._take() or self._connect()
         except (OSError, ValueError) as error:
@@ -41,10 +47,8 @@ class SmtpProvider:
         if not (recipient.isascii() or smtp.has_extn("smtputf8")):
             self._keep(smtp)
             return refused("the mail server takes no address beyond ASCII")
-        message_id = domain.message_id(notice.key, self._from)
-        mail = Mail(self._sender, recipient, notice.subject, notice.text, notice.order_id, message_id)
         try:
-            self._deliver(smtp, recipient, domain.compose(mail, time.time()))
+            self._deliver(smtp, recipient, written)
         except OSError as error:
             return _outcome(error, recipient, in_doubt=smtp.in_doubt)
         return sent(message_id)

@@ -23,6 +23,8 @@ from support.notices import RunningMailCatcher, running_mail_catcher
 from support.serving import serving
 
 from oms_chassis.jobs.queue import Done, Outcome, Paused, Retry, Unavailable
+from oms_email import domain
+from oms_email.domain import Mail
 from oms_email.provider import SmtpProvider
 from oms_email.settings import EmailSettings
 from oms_notifications.notice import InDoubt, Notice, refused, sent
@@ -450,6 +452,25 @@ def test_a_mail_that_cannot_be_addressed_is_never_sent() -> None:
     hostile = "a@b>\r\nRCPT TO:<c@d"
     assert outcomes(script, to=hostile) == [refused("no address that mail can be sent to")]
     assert script.sessions == set()
+
+
+@pytest.mark.parametrize("error", [ValueError("a@b.example"), IndexError(), UnicodeEncodeError("ascii", "a", 0, 1, "")])
+def test_a_mail_that_cannot_be_written_is_refused_and_costs_no_connection(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script, compose = Script(), domain.compose
+
+    def failing(mail: Mail, at: float) -> bytes:
+        if mail.order_id == "o-2":
+            raise error
+        return compose(mail, at)
+
+    monkeypatch.setattr(domain, "compose", failing)
+    with scripted(script) as port, provider(port) as smtp:
+        assert smtp.send(notice()) == SENT
+        assert smtp.send(notice("o-2")) == refused(f"no mail can be written of it: {type(error).__name__}")
+        assert smtp.send(notice()) == SENT
+    assert len(script.sessions) == 1
 
 
 @pytest.fixture(scope="module")

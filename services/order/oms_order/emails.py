@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from oms_chassis.http import pasted
 
 LONGEST = 200  # characters
+_ENCODED = "=?"  # begins what mail programs decode (RFC 2047): the address would be another one, or several
 
 # Nearly every address has this form, and is recognised in a tenth of the time that the library takes for it.
 _EVERYDAY = re.compile(
@@ -25,6 +26,8 @@ def checked(value: str) -> str:
         normal = validate_email(_alone(value), check_deliverability=False).normalized
     except EmailNotValidError as error:
         raise PydanticCustomError("bad-email", "must be an email address") from error
+    if _ENCODED in normal:
+        raise PydanticCustomError("bad-email", "must be an email address without =? in it")
     if len(normal) > LONGEST:  # which may be longer than what was sent: a ligature becomes its letters
         raise PydanticCustomError(
             "bad-email", "must be an email address of at most {most} characters", {"most": LONGEST}

@@ -31,6 +31,7 @@ CUSTOMER: dict[str, tuple[dict[str, object], str, str]] = {
     "an email without a domain": ({"email": "someone@"}, "bad-email", "customer.email"),
     "an email without an at sign": ({"email": "example.com"}, "bad-email", "customer.email"),
     "an email with a line break": ({"email": "a@example.com\nBcc: b@example.com"}, "bad-email", "customer.email"),
+    "an email that mail programs decode": ({"email": "=?utf-8?q?=00?=a@example.com"}, "bad-email", "customer.email"),
     "an over-long email": ({"email": "a@" + "b" * 250 + ".com"}, "bad-length", "customer.email"),
     "an email that is over-long once it is normalised": (
         {"email": "a@" + ".".join(["\ufb03" * 19] * 4) + ".com"},
