@@ -78,7 +78,7 @@ class OffsetsFirst(Source):
         """It is done already."""
 
 
-def no_inbox(_: Transaction, events: Sequence[Event[Any]]) -> list[Event[Any]]:
+def no_inbox(_: Transaction, events: Sequence[Event[Any]], __: Sequence[str]) -> list[Event[Any]]:
     """The mutant: every event counts as never seen."""
     return list(events)
 

@@ -137,6 +137,21 @@ def test_of_a_full_poll_what_was_processed_before_costs_one_statement(
     assert outcomes(metrics) == {"applied": 1, "dead": 2, "duplicate": 3, "tombstone": 2}
 
 
+def test_of_a_small_poll_what_was_processed_before_is_known_by_the_statement_that_notes_what_is_new(
+    database: Database, metrics: Metrics
+) -> None:
+    stream = MemoryStream()
+    send(stream, [event("a"), event("poison")])
+    worker, records = consumer(database, stream, metrics), stream.poll(0)
+    worker.work(records)
+    with statements(database) as counted:
+        worker.work(records)
+    (asked,) = counted
+    assert "INSERT INTO inbox" in asked
+    assert seen(database) == {"a": 1}
+    assert outcomes(metrics) == {"applied": 1, "dead": 1, "duplicate": 2}
+
+
 @pytest.mark.parametrize("twisted", [{"id": "a\0"}, {"source": "/oms/test" * 10_000}])
 def test_of_a_full_poll_an_event_that_no_database_can_name_is_a_dead_letter(
     database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch, twisted: dict[str, str]

@@ -12,14 +12,18 @@ QUICK = 1.0  # seconds that the smallest of transactions takes at most where the
 
 _DEDUPLICATE = """
 INSERT INTO inbox (event_id)
-SELECT DISTINCT id FROM json_array_elements_text(%(ids)s::json) AS ids(id) ORDER BY id
+SELECT DISTINCT id FROM json_to_recordset(%(rows)s::json) AS r(id text, record text)
+WHERE record <> ALL (ARRAY(SELECT event_id FROM inbox WHERE event_id = ANY(%(records)s))) ORDER BY id
 ON CONFLICT DO NOTHING RETURNING event_id
 """
 
 
-def deduplicate(transaction: Transaction, events: Sequence[Event[Any]]) -> list[Event[Any]]:
-    """The events never seen before, each once and in order; from now on they count as seen."""
-    new = set(new_ids(transaction, [event.identity for event in events]))
+def deduplicate(
+    transaction: Transaction, events: Sequence[Event[Any]], records: Sequence[str] | None = None
+) -> list[Event[Any]]:
+    """The events never seen before, each once and in order; from now on they count as seen. `records` are the names of
+    those that hold them, in the same order: the event of one that is a dead letter is left out."""
+    new = set(new_ids(transaction, [event.identity for event in events], records))
     fresh = []
     for event in events:
         if event.identity in new:
@@ -28,9 +32,11 @@ def deduplicate(transaction: Transaction, events: Sequence[Event[Any]]) -> list[
     return fresh
 
 
-def new_ids(transaction: Transaction, ids: Sequence[str]) -> list[str]:
-    """Which of these ids were never seen before."""
-    return [row.event_id for row in transaction.run(_DEDUPLICATE, ids=as_json(list(ids)))]
+def new_ids(transaction: Transaction, ids: Sequence[str], records: Sequence[str] | None = None) -> list[str]:
+    """Which of these ids were never seen before; without those whose record was."""
+    named = zip(ids, records or [None] * len(ids), strict=True)
+    rows = as_json([{"id": one, "record": record} for one, record in named])
+    return [row.event_id for row in transaction.run(_DEDUPLICATE, rows=rows, records=list(records or ()))]
 
 
 def seen(database: Database, ids: Sequence[str]) -> set[str]:

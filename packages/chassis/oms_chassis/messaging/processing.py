@@ -83,7 +83,8 @@ class Processor:
         raise fault
 
     def _deliveries(self, turn: Turn) -> list[Delivery]:
-        """What is to be applied. What cannot be read is a dead letter; what is known, or a tombstone, is finished."""
+        """What is to be applied. What cannot be read is a dead letter; a tombstone is finished, and so is what is known
+        of a full poll: all of it, as a rule, if the group was set back, and then one statement is all that it costs."""
         deliveries: list[Delivery] = []
         unreadable: list[Failed] = []
         for record in turn.records:
@@ -94,18 +95,16 @@ class Processor:
                 deliveries.append(Delivery(record, self._decode(record)))
             except ValueError as error:
                 unreadable.append(Failed(record, faults.name(error)))
-        known = self._known(turn, deliveries)
+        known = self._known(turn, deliveries) if len(turn.records) >= BATCH else {}
         for record in known.values():
             self._finish(turn, record, "duplicate")
         self._dead_letter(turn, [failed for failed in unreadable if id(failed.record) not in known])
         return [delivery for delivery in deliveries if id(delivery.record) not in known]
 
     def _known(self, turn: Turn, deliveries: Sequence[Delivery]) -> dict[int, Record]:
-        """The records that were dead letters before and, where a poll was full, those whose events were applied: all of
-        them, as a rule, if the group was set back, and then one statement a poll is all that they cost."""
+        """The records that are dead letters, and those whose events were applied."""
         names = [(deadletters.identity(record), record) for record in turn.records]
-        if len(turn.records) >= BATCH:
-            names += [(delivery.event.identity, delivery.record) for delivery in deliveries]
+        names += [(delivery.event.identity, delivery.record) for delivery in deliveries]
         seen = inbox.seen(self._database, [name for name, _ in names])
         return {id(record): record for name, record in names if name in seen}
 
@@ -144,7 +143,8 @@ class Processor:
     def _apply(self, turn: Turn, deliveries: Sequence[Delivery]) -> None:
         steps = Steps(self._service)
         with self._database.transaction() as transaction:
-            fresh = self._deduplicate(transaction, [delivery.event for delivery in deliveries])
+            names = [deadletters.identity(delivery.record) for delivery in deliveries]
+            fresh = self._deduplicate(transaction, [delivery.event for delivery in deliveries], names)
             for topic, events in _by_topic(deliveries, fresh).items():
                 with steps.of(topic, events) as stepped:
                     self._subscriptions[topic].handle(transaction, stepped)

@@ -9,7 +9,8 @@ from oms_contracts.envelope import Event
 from oms_contracts.topics import Topic
 
 Handle = Callable[[Transaction, list[Event[Any]]], None]
-Deduplicate = Callable[[Transaction, Sequence[Event[Any]]], list[Event[Any]]]
+# Takes the events of a batch and the names of their records.
+Deduplicate = Callable[[Transaction, Sequence[Event[Any]], Sequence[str]], list[Event[Any]]]
 
 
 @dataclass(frozen=True)
