@@ -30,16 +30,18 @@ class CommitSignals:
     """In-process signals that there is work ("outbox", a queue's name): cheaper than NOTIFY in every transaction."""
 
     def __init__(self) -> None:
-        self._events: dict[str, threading.Event] = defaultdict(threading.Event)
+        self._events: dict[str, list[threading.Event]] = defaultdict(list)
 
     def event(self, name: str) -> threading.Event:
-        """The event that is set when work of this name was committed."""
-        return self._events[name]
+        """An event of the caller's own, which is set from now on when work of this name was committed."""
+        self._events[name].append(threading.Event())
+        return self._events[name][-1]
 
     def notify(self, names: Iterable[str]) -> None:
-        """Set the events of these names."""
+        """Set the events of these names, in the order in which they were asked for."""
         for name in names:
-            self._events[name].set()
+            for one in self._events[name]:
+                one.set()
 
 
 class Transaction:

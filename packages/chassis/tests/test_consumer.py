@@ -12,9 +12,8 @@ from statistics import median
 from typing import Any
 
 import pytest
-from sqlalchemy.event import listen, remove
 from sqlalchemy.exc import OperationalError
-from support.chassis import MemoryStream, eventually
+from support.chassis import MemoryStream, eventually, statements
 
 from oms_chassis.db import Database, Transaction
 from oms_chassis.messaging import consumer as module
@@ -85,19 +84,6 @@ def outcomes(metrics: Metrics) -> dict[str, float]:
     samples = [one for family in metrics.registry.collect() for one in family.samples]
     counted = [one for one in samples if one.name == "oms_consumer_events_total" and one.value]
     return {one.labels["outcome"]: one.value for one in counted}
-
-
-@contextmanager
-def statements(database: Database) -> Iterator[list[str]]:
-    """What is asked of the database meanwhile."""
-    counted: list[str] = []
-
-    def count(_: Any, __: Any, statement: str, *more: Any) -> None:
-        counted.append(statement)
-
-    listen(database.engine, "before_cursor_execute", count)
-    yield counted
-    remove(database.engine, "before_cursor_execute", count)
 
 
 def test_every_event_is_processed_once_and_then_its_offset_is_committed(database: Database, metrics: Metrics) -> None:

@@ -24,6 +24,8 @@ def test_a_block_that_ends_is_committed(database: Database) -> None:
 
 
 def test_a_block_that_raises_leaves_nothing_and_wakes_nobody(database: Database) -> None:
+    woken = database.signals.event("outbox")
+
     def fail() -> None:
         with database.transaction() as transaction:
             transaction.run("INSERT INTO seen (item) VALUES ('a')")
@@ -33,7 +35,7 @@ def test_a_block_that_raises_leaves_nothing_and_wakes_nobody(database: Database)
     with pytest.raises(LookupError):
         fail()
     assert _items(database) == []
-    assert not database.signals.event("outbox").is_set()
+    assert not woken.is_set()
 
 
 def test_no_rows_send_no_statement(database: Database) -> None:

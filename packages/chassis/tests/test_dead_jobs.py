@@ -158,9 +158,10 @@ def test_a_job_that_is_alive_is_not_redriven(database: Database) -> None:
 
 def test_redriven_jobs_wake_the_worker(database: Database) -> None:
     bring_to_death(database, "a")
+    woken = database.signals.event("calls")
     with database.transaction() as transaction:
         dead.redrive(transaction, job_queue(), ["a"])
-    assert database.signals.event("calls").is_set()
+    assert woken.is_set()
 
 
 def test_the_dead_are_deleted_after_their_time(database: Database) -> None:

@@ -245,6 +245,26 @@ def test_a_relay_is_woken_by_a_commit_of_its_own_process(
         eventually(lambda: sent(stream) == [b"first", b"second"])
 
 
+def test_what_was_sent_whole_is_followed_by_no_look_and_what_was_not_by_one_at_once(
+    database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relays, "IDLE", 600.0)
+    monkeypatch.setattr(outbox, "BATCH_BYTES", 1000)
+    stream = MemoryStream()
+    stream.missing.add("gone")
+    relay = Watched(database, stream, metrics)
+    with running(relay):
+        eventually(lambda: relay.looks == 1)
+        put(database, record(b"alone"))
+        eventually(lambda: sent(stream) == [b"alone"])
+        put(database, *(record(b"%d" % n + b"y" * 399) for n in range(5)))
+        eventually(lambda: len(sent(stream)) == 6)
+        eventually(lambda: relay.looks == 5)
+        put(database, record(b"kept", topic="gone"), record(b"last"))
+        eventually(lambda: sent(stream)[-1] == b"last")
+        eventually(lambda: relay.looks == 7)
+
+
 def test_once_another_replica_has_written_its_rows_are_looked_for_more_often(
     database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,13 +39,14 @@ class Worker:
         self._breaker = CircuitBreaker(job_queue.name, metrics)
         self._settlement = Settlement(job_queue, database, metrics)
         self.name = f"{job_queue.name}-jobs"
-        self._wake = database.signals.event(job_queue.name)
+        # The first is set first. A call that ends sets only the second: it makes no other job due.
+        self._enqueued, self._wake = (database.signals.event(job_queue.name) for _ in range(2))
         self._stopping, self._pace = threading.Event(), Pace()
         self._flying: dict[Future[Call | None], Job] = {}
         self._landed: list[Call] = []
         self._unbegun: list[Job] = []
         self._renewed_at = time.monotonic()
-        self._is_to_look, self._idle = True, SOON
+        self._is_to_look, self._idle, self._looked_at = True, SOON, time.monotonic()
         for outcome in OUTCOMES:
             metrics.calls.labels(job_queue.name, outcome.__name__.lower())
 
@@ -55,10 +56,11 @@ class Worker:
         with ThreadPoolExecutor(self._job_queue.concurrency, f"{self._job_queue.name}-call") as pool:
             while not self._stopping.is_set() or self._flying or self._landed:
                 beat()
-                if self._wake.is_set():
-                    self._wake.clear()
-                    self._is_to_look = True
+                self._wake.clear()
                 began = time.monotonic()
+                if self._enqueued.is_set() or began - self._looked_at >= self._idle:
+                    self._enqueued.clear()
+                    self._is_to_look = True
                 try:
                     busy = self._turn(pool)
                 except SQLAlchemyError as error:
@@ -74,7 +76,6 @@ class Worker:
                     self._stopping.wait(self._pace.pause(began))
                 else:
                     self._wake.wait(min(self._idle, self._renew_every))
-                    self._is_to_look = True
 
     def stop(self) -> None:
         """Claim no more."""
@@ -108,7 +109,7 @@ class Worker:
         """Claim as many jobs as that and have their calls made; whether there were any."""
         with self._database.single() as transaction:
             claimed = claim(transaction, self._job_queue.name, free, self._job_queue.lease_seconds)
-        leased_at = time.monotonic()
+        leased_at = self._looked_at = time.monotonic()
         self._is_to_look = len(claimed) == free
         if not claimed and not self._flying:
             self._idle = min(max(SOON, due_in(self._database, self._job_queue.name)), IDLE)

@@ -34,9 +34,11 @@ def deduplicate(
 
 def new_ids(transaction: Transaction, ids: Sequence[str], records: Sequence[str] | None = None) -> list[str]:
     """Which of these ids were never seen before; without those whose record was."""
-    named = zip(ids, records or [None] * len(ids), strict=True)
-    rows = as_json([{"id": one, "record": record} for one, record in named])
-    return [row.event_id for row in transaction.run(_DEDUPLICATE, rows=rows, records=list(records or ()))]
+    rows = [{"id": one} for one in ids]
+    if records is not None:
+        rows = [{"id": one, "record": record} for one, record in zip(ids, records, strict=True)]
+    found = transaction.run(_DEDUPLICATE, rows=as_json(rows), records=list(records or ()))
+    return [row.event_id for row in found]
 
 
 def seen(database: Database, ids: Sequence[str]) -> set[str]:

@@ -39,8 +39,8 @@ FROM json_to_recordset(%(rows)s::json) AS r(topic text, key text, value text, he
 """
 # Sizes are known without reading what is stored out of line, so that rows beyond the limit cost nothing.
 _NEXT = """
-SELECT id, topic, key, value, headers FROM (
-    SELECT *, row_number() OVER (ORDER BY id) AS place, sum(
+SELECT id, topic, key, value, headers, waiting FROM (
+    SELECT *, row_number() OVER (ORDER BY id) AS place, count(*) OVER () AS waiting, sum(
         coalesce(octet_length(key), 0) + coalesce(octet_length(value), 0) + coalesce(pg_column_size(headers), 0)
     ) OVER (ORDER BY id) AS bytes
     FROM (SELECT * FROM outbox WHERE topic <> ALL(%(without)s) ORDER BY id LIMIT %(batch)s) AS waiting
@@ -112,7 +112,8 @@ def outgoing(row: Row[Any]) -> Outgoing:
 
 
 def next_rows(connection: Connection, without: Sequence[str]) -> Rows:
-    """The oldest rows, 500 and 8 MiB of them at most, except those of the topics in `without`."""
+    """The oldest rows, 500 and 8 MiB of them at most, except those of the topics in `without`. `waiting` is how many of
+    500 there were without the bound of bytes."""
     return execute(connection, _NEXT, {"without": list(without), "batch": BATCH, "bytes": BATCH_BYTES})
 
 

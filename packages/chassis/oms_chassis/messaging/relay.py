@@ -51,6 +51,7 @@ class Relay:
         self._refused: dict[str, float] = {}  # topics, and when to try them again
         self._acknowledged: list[int] = []  # rows that were sent, and are not deleted yet
         self._looked_until = 0  # the last row that was looked at
+        self._is_more = False  # that can be sent at once, as far as it was looked at
         self._asked = 0.0  # when a statement that was answered was asked
         self._others_until = float("-inf")
         for topic in topics:
@@ -105,10 +106,9 @@ class Relay:
             if sent == BATCH:
                 continue
             if sent:
-                idle = QUICK
                 self._stopping.wait(self._pace.pause(began))
-            else:
-                idle = min(idle * 2, SHARED)
+            if end is None and not self._is_more:
+                idle = QUICK if sent else min(idle * 2, SHARED)
                 is_called = self._wake.wait(idle if time.monotonic() < self._others_until else IDLE)
 
     def send_batch(self, connection: Connection) -> int:
@@ -117,10 +117,12 @@ class Relay:
         self._asked = time.monotonic()
         rows = outbox.next_rows(connection, self._refusing())
         self._looked_until = rows[-1].id if rows else self._looked_until
+        self._is_more = bool(rows) and rows[0].waiting > len(rows)
         try:
             self._send_or_halve(connection, rows)
         except TopicRefused as refusal:
             self._refused[refusal.topic] = time.monotonic() + TOPIC_RETRY
+            self._is_more = True
             log.error("topic_refused", topic=refusal.topic, error=refusal.error)
         return len(rows)
 
