@@ -39,6 +39,22 @@ def test_stuck_orders_are_listed_with_the_step_that_they_wait_for(
     ]
 
 
+def test_stuck_orders_are_listed_by_their_ids_whatever_they_wait_for(
+    client: TestClient, service: Any, body: dict[str, Any], database: Database
+) -> None:
+    placed = [place(service, body) for _ in range(4)]
+    for order, status in zip(placed, ("PAID", "CANCELLING", "PENDING", "PAID"), strict=True):
+        database.execute(
+            """UPDATE orders SET status = %(status)s, updated_at = now() - interval '1 hour',
+            reason = CASE WHEN %(status)s = 'CANCELLING' THEN 'customer' END WHERE id = %(id)s::uuid""",
+            status=status,
+            id=order,
+        )
+    first = client.get("/admin/orders/stuck?limit=3")
+    assert [one["id"] for one in first.json()] == placed[:3]
+    assert [one["id"] for one in client.get(first.links["next"]["url"]).json()] == placed[3:]
+
+
 def test_the_service_says_what_it_knows_of_orders(client: TestClient, service: Any, body: dict[str, Any]) -> None:
     order = place(service, body)
     evidence = client.post("/admin/evidence", json={"subjects": [order, "no order's id"]}).json()

@@ -4,6 +4,9 @@ from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from oms_chassis.db import Transaction
+from oms_order.domain import Status
+from oms_order.repository import open_orders
+from oms_order.turns import FIRST
 
 # The order's own time is also moved by refunds and disputes, which change no status, and may come months later.
 _AGE = """
@@ -13,18 +16,13 @@ WHERE order_id = %(id)s AND refund_id IS NULL AND dispute_id IS NULL ORDER BY po
 _NOTE = """
 UPDATE timeline SET note = %(note)s, actor = %(actor)s WHERE order_id = %(id)s AND position = %(position)s
 """
-_UNANSWERED = """
-SELECT id::text FROM orders
-WHERE status <> 'CONFIRMED' AND status = 'CANCELLING' AND facts && '{cancelled,timed-out}'
-    AND updated_at < now() - make_interval(secs => %(limit)s) AND id > %(after)s
+_LATE = "updated_at < now() - make_interval(secs => %(limit)s)"
+_CALLED_OFF = f"""
+facts && '{{cancelled,timed-out}}' AND {_LATE}
     AND (%(days)s::float IS NULL OR placed_at > now() - make_interval(secs => %(days)s * 86400))
-ORDER BY orders.id LIMIT %(most)s
 """
-_WAITING = """
-SELECT id::text FROM orders
-WHERE status <> 'CONFIRMED' AND status IN ('PENDING', 'PAID') AND updated_at < now() - make_interval(secs => %(limit)s)
-ORDER BY orders.id LIMIT %(most)s
-"""
+_UNANSWERED = open_orders.page({Status.CANCELLING: _CALLED_OFF})
+_WAITING = open_orders.page({Status.PENDING: _LATE, Status.PAID: _LATE})
 
 
 def age(transaction: Transaction, order_id: UUID) -> float:
@@ -45,4 +43,4 @@ def unanswered(transaction: Transaction, limit: float, days: float | None, after
 
 def waiting(transaction: Transaction, limit: float, most: int) -> Iterable[str]:
     """The ids of orders that have waited for payment or stock for more than `limit` seconds, so many at most."""
-    return [row.id for row in transaction.run(_WAITING, limit=limit, most=most)]
+    return [row.id for row in transaction.run(_WAITING, limit=limit, after=FIRST, most=most)]

@@ -17,7 +17,9 @@ from oms_chassis.laterreleases import known
 from oms_chassis.tables import assigned, names, typed
 from oms_order.domain import RULES, Fact, Order, Reason, Rule, Status, Step
 from oms_order.ids import first_id, parse
+from oms_order.repository import open_orders
 from oms_order.tables import OrderRow, TimelineRow
+from oms_order.turns import FIRST
 
 _STATE = ("status", "reason", "facts", "version")  # what events change
 _STEP = ("position", "status", "reason")
@@ -72,17 +74,15 @@ FROM orders WHERE id = %(id)s AND {_OWNED}
 """
 
 
-def _applies(rule: Rule) -> str:
-    proof = (f"facts && '{{{','.join(sorted(one))}}}'" for one in rule.proof)
-    return f"(status = '{rule.status}' AND {' AND '.join(proof)})"
+def _proves(rule: Rule) -> str:
+    return " AND ".join(f"facts && '{{{','.join(sorted(one))}}}'" for one in rule.proof)
 
 
 # Nothing is left behind of a CONFIRMED order: what leads on from there is decided here, and written at once.
-_LEFT_BEHIND = f"""
-SELECT id::text FROM orders
-WHERE status <> 'CONFIRMED' AND ({" OR ".join(_applies(rule) for rule in RULES if rule.status is not Status.CONFIRMED)})
-ORDER BY orders.id LIMIT %(most)s
-"""
+_LED_ON = dict.fromkeys(rule.status for rule in RULES if rule.status is not Status.CONFIRMED)
+_LEFT_BEHIND = open_orders.page(
+    {status: " OR ".join(_proves(rule) for rule in RULES if rule.status is status) for status in _LED_ON}
+)
 _STATES = "SELECT id::text, status FROM orders WHERE id = ANY(%(ids)s::uuid[])"
 _NEWS = f"""
 SELECT {names(TimelineRow, of="t")}
@@ -113,7 +113,7 @@ def lock(transaction: Transaction, ids: Iterable[str], owner: str | None = None)
 def left_behind(transaction: Transaction, most: int) -> Sequence[str]:
     """The ids of orders, so many at most, whose facts lead on from their status: an older release has written facts of
     an order whose status it did not know."""
-    return [row.id for row in transaction.run(_LEFT_BEHIND, most=most)]
+    return [row.id for row in transaction.run(_LEFT_BEHIND, after=FIRST, most=most)]
 
 
 def save(transaction: Transaction, changed: Iterable[tuple[Order, Iterable[Step]]]) -> None:

@@ -4,7 +4,10 @@ from uuid import UUID
 
 from oms_chassis.db import Database, Rows
 from oms_chassis.messaging import outbox
+from oms_order.domain import Status
+from oms_order.repository import open_orders
 
+UNFINISHED = (Status.PENDING, Status.PAID, Status.CANCELLING)
 STEPS = ("relay", "payment", "inventory", "refund")
 
 _STEP = """
@@ -19,18 +22,17 @@ END AS step
 _WAITING = f"""
 WITH unfinished AS (
     SELECT id, status, updated_at FROM orders
-    WHERE status <> 'CONFIRMED' AND status IN ('PENDING', 'PAID', 'CANCELLING')
+    WHERE status <> 'CONFIRMED' AND status IN ({", ".join(f"'{status}'" for status in UNFINISHED)})
 ), unsent AS MATERIALIZED ({outbox.UNSENT_KEYS})
 SELECT {_STEP}, count(*) AS orders,
     count(*) FILTER (WHERE updated_at < now() - make_interval(secs => %(limit)s)) AS stuck
 FROM unfinished GROUP BY 1
 """
+_STUCK = "updated_at < now() - make_interval(secs => %(limit)s)"
+_COLUMNS = "status, reason, placed_at, updated_at"
 _PAGE = f"""
 WITH unsent AS MATERIALIZED ({outbox.UNSENT_KEYS})
-SELECT id::text, status, reason, placed_at, updated_at, {_STEP} FROM orders
-WHERE status <> 'CONFIRMED' AND status IN ('PENDING', 'PAID', 'CANCELLING') AND id > %(after)s
-    AND updated_at < now() - make_interval(secs => %(limit)s)
-ORDER BY orders.id LIMIT %(most)s
+{open_orders.page(dict.fromkeys(UNFINISHED, _STUCK), f"id, {_COLUMNS}", f"id::text, {_COLUMNS}, {_STEP}")}
 """
 
 
