@@ -68,6 +68,9 @@ def test_a_variable_of_the_same_name_goes_first(render: Any) -> None:
         ({"services.order.settings": {"queueLimit": "many"}}, "queueLimit"),
         ({"serviceDefaults.settings": {"stallSeconds": 1}}, "stallSeconds"),
         ({"services.order.settings": {"databaseUrl": "x"}}, "databaseUrl"),
+        ({"services.email.settings": {"smtpMailTimeout": 1e10}}, "smtpMailTimeout"),
+        ({"serviceDefaults.settings": {"inboxDays": 1e9}}, "inboxDays"),
+        ({"shutdown.drainSeconds": 1_000_000}, "drainSeconds"),
     ],
     ids=str,
 )

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from oms_chassis.bounds import DAY
 from oms_chassis.hosts import is_this_machine
 from oms_chassis.quotas import OptionalQuota
 
@@ -24,7 +25,7 @@ Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 class AccessSettings(BaseSettings):
     """What the HTTP edge asks of a caller. Nothing, unless `auth` says otherwise."""
 
-    model_config = SettingsConfigDict(env_prefix="OMS_", hide_input_in_errors=True, frozen=True)
+    model_config = SettingsConfigDict(env_prefix="OMS_", hide_input_in_errors=True, frozen=True, allow_inf_nan=False)
 
     auth: Listed = Field(default=("none",), description="none, api-key, jwt, or api-key,jwt")
     key_cache_seconds: float = Field(
@@ -37,14 +38,16 @@ class AccessSettings(BaseSettings):
     jwt_default_scopes: Listed = Field(default=(), description="scopes that every token has, whatever it says")
     jwt_subject_claim: str = Field(default="sub", min_length=1, description="the caller, who owns its orders")
     jwt_leeway_seconds: float = Field(default=30.0, ge=0, le=300, description="by which clocks may differ")
-    jwt_keys_seconds: float = Field(default=300.0, ge=1, description="between two looks at the issuer's keys")
+    jwt_keys_seconds: float = Field(default=300.0, ge=1, le=DAY, description="between two looks at the issuer's keys")
 
     rate_limit: OptionalQuota = Field(
         default=None, description="requests of a caller in so many seconds, per replica: 100/60"
     )
     cors_origins: Listed = Field(default=(), description="origins whose pages may call: https://shop.example.com, or *")
     security_headers: bool = Field(default=True, description="whether answers have the headers that browsers heed")
-    hsts_seconds: int = Field(default=0, ge=0, description="for how long browsers insist on TLS; 0: no such header")
+    hsts_seconds: int = Field(
+        default=0, ge=0, le=315_360_000, description="for how long browsers insist on TLS; 0: no such header"
+    )
 
     @property
     def asks_for_keys(self) -> bool:

@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from oms_chassis.access import AccessSettings
+from oms_chassis.bounds import CENTURY, DAY, HOUR
 from oms_chassis.sessions import Limits
 
 TOKEN_LENGTH = 20  # characters at least
@@ -28,14 +29,18 @@ class TopicSettings(BaseModel):
 class Settings(AccessSettings):
     """A service's settings; each service adds its own. Times are in seconds."""
 
-    model_config = SettingsConfigDict(env_prefix="OMS_", hide_input_in_errors=True, frozen=True)
+    model_config = SettingsConfigDict(env_prefix="OMS_", hide_input_in_errors=True, frozen=True, allow_inf_nan=False)
 
     database_url: str = Field(pattern=r"^postgresql://", description="postgresql://user:password@host:port/name")
     database_pool: int = Field(default=8, ge=5, le=100, description="connections, those that are reserved included")
-    database_statement_seconds: float = Field(default=5.0, ge=1, description="until the server ends a statement")
-    database_lock_seconds: float = Field(default=3.0, ge=0.1, description="until a statement's wait for a lock fails")
+    database_statement_seconds: float = Field(
+        default=5.0, ge=1, le=DAY, description="until the server ends a statement"
+    )
+    database_lock_seconds: float = Field(
+        default=3.0, ge=0.1, le=DAY, description="until a statement's wait for a lock fails"
+    )
     database_idle_seconds: float = Field(
-        default=10.0, ge=1, description="until the server gives up a transaction in which nothing happens"
+        default=10.0, ge=1, le=DAY, description="until the server gives up a transaction in which nothing happens"
     )
 
     kafka_bootstrap: str = Field(min_length=1, description="host:port, more of them separated by commas")
@@ -72,7 +77,7 @@ class Settings(AccessSettings):
     internal_port: int = Field(default=9100, ge=0, le=65535)
     # Longer than any proxy in front keeps its own (Google's 600 s): one that sends a request on a connection that is
     # closed at that moment answers 502, and does not repeat a POST.
-    keep_alive_seconds: int = Field(default=620, ge=1, description="for how long a connection may be idle")
+    keep_alive_seconds: int = Field(default=620, ge=1, le=DAY, description="for how long a connection may be idle")
     body_limit: int = Field(default=64 * 1024, ge=1, description="bytes of a request's body")
     admin_token: SecretStr | None = Field(
         default=None,
@@ -87,29 +92,41 @@ class Settings(AccessSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
 
-    drain_seconds: float = Field(default=20.0, gt=0, description="in which a service that is to stop has stopped")
+    drain_seconds: float = Field(
+        default=20.0, gt=0, le=HOUR, description="in which a service that is to stop has stopped"
+    )
     stall_seconds: float = Field(
-        default=180.0, ge=60, description="a process is restarted when one of its loops has hung for so long"
+        default=180.0, ge=60, le=DAY, description="a process is restarted when one of its loops has hung for so long"
     )
     migrate_on_start: bool = Field(default=False, description="migrate the database before serving")
-    migrate_patience_seconds: float = Field(default=300.0, gt=0, description="for how long a migration waits to begin")
+    migrate_patience_seconds: float = Field(
+        default=300.0, gt=0, le=DAY, description="for how long a migration waits to begin"
+    )
     inbox_days: float = Field(
         default=9.0,
         gt=0,
+        le=CENTURY,
         description="for how long a message's repetition is recognised; no longer than orders are kept",
     )
     dead_job_days: float = Field(
-        default=14.0, gt=0, description="for how long a call that was given up is kept, with what it carries"
+        default=14.0,
+        gt=0,
+        le=CENTURY,
+        description="for how long a call that was given up is kept, with what it carries",
     )
     order_days: float | None = Field(
-        default=None, ge=31, description="for how long what is known of an order is kept once it has ended; for ever"
+        default=None,
+        ge=31,
+        le=CENTURY,
+        description="for how long what is known of an order is kept once it has ended; for ever",
     )
     job_lease_seconds: float = Field(
-        default=20.0, ge=5, description="until a call whose process died is another worker's to make"
+        default=20.0, ge=5, le=HOUR, description="until a call whose process died is another worker's to make"
     )
     dead_letter_days: float = Field(
         default=30.0,
         gt=0,
+        le=CENTURY,
         description="for how long a dead letter can be redriven after its record was given up; no longer than orders"
         " are kept",
     )

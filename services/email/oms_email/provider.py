@@ -49,7 +49,9 @@ class SmtpProvider:
             return refused("the mail server takes no address beyond ASCII")
         try:
             self._deliver(smtp, recipient, written)
-        except OSError as error:
+        except Exception as error:
+            if not (smtp.in_doubt or isinstance(error, OSError)):
+                raise
             return _outcome(error, recipient, in_doubt=smtp.in_doubt)
         return sent(message_id)
 
@@ -100,8 +102,9 @@ def _no_connection(error: OSError | ValueError) -> Outcome:
     return Paused(f"smtp: {error if isinstance(error, NotOffered) else failures.name(error)}")
 
 
-def _outcome(error: OSError, recipient: str, *, in_doubt: bool) -> Outcome:
-    """Only a no about the recipient is final. A no about the sender is about a setting."""
+def _outcome(error: Exception, recipient: str, *, in_doubt: bool) -> Outcome:
+    """Only a no about the recipient is final. A no about the sender is about a setting. Whatever goes wrong once a mail
+    is out, it may have been taken."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         return answers.to_recipient(*error.recipients[recipient])
     if isinstance(error, smtplib.SMTPDataError) and not in_doubt:

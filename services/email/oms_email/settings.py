@@ -5,6 +5,7 @@ from typing import Self
 from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
 
 from oms_chassis import hosts
+from oms_chassis.bounds import HOUR
 from oms_chassis.hosts import is_this_machine
 from oms_chassis.quotas import OptionalQuota
 from oms_chassis.settings import Settings
@@ -25,8 +26,12 @@ class EmailSettings(Settings):
     smtp_ca_file: FilePath | None = Field(
         default=None, description="whom to trust, instead of the system's authorities"
     )
-    smtp_timeout: float = Field(default=10.0, gt=0, description="for each answer of the mail server but the last")
-    smtp_mail_timeout: float = Field(default=600.0, gt=0, description="for the answer to a mail that was sent whole")
+    smtp_timeout: float = Field(
+        default=10.0, gt=0, le=HOUR, description="for each answer of the mail server but the last"
+    )
+    smtp_mail_timeout: float = Field(
+        default=600.0, gt=0, le=HOUR, description="for the answer to a mail that was sent whole"
+    )
     smtp_connections: int = Field(default=8, ge=1, le=64, description="mails on their way at the same time")
     recipient_limit: OptionalQuota = Field(
         default=None, description="mails to one recipient in so many seconds, 10/3600; what is over it is held"

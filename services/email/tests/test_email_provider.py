@@ -24,6 +24,7 @@ from support.serving import serving
 
 from oms_chassis.jobs.queue import Done, Outcome, Paused, Retry, Unavailable
 from oms_email import domain
+from oms_email.connection import Connection
 from oms_email.domain import Mail
 from oms_email.provider import SmtpProvider
 from oms_email.settings import EmailSettings
@@ -352,6 +353,21 @@ def test_a_server_that_says_it_is_going_is_connected_to_again() -> None:
     first, second, third = outcomes(script, 3)
     assert (first, third) == (SENT, SENT)
     assert isinstance(second, Unavailable)
+
+
+def test_whatever_goes_wrong_once_a_mail_is_out_leaves_its_fate_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    script, getreply, errors = Script(), Connection.getreply, [OverflowError()]
+
+    def failing(connection: Connection) -> tuple[int, bytes]:
+        if connection.in_doubt and errors:
+            raise errors.pop()
+        return getreply(connection)
+
+    monkeypatch.setattr(Connection, "getreply", failing)
+    with scripted(script) as port, provider(port) as smtp:
+        assert smtp.send(notice()) == InDoubt("smtp: OverflowError, in doubt")
+        assert smtp.send(notice()) == SENT
+    assert len(script.sessions) == 2
 
 
 def test_a_mail_whose_fate_is_unknown_is_repeated_under_the_same_message_id() -> None:

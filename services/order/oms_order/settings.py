@@ -5,6 +5,7 @@ from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
 
+from oms_chassis.bounds import CENTURY, HOUR, MONTH
 from oms_chassis.settings import Settings
 
 _KNOWN_KEY = SecretStr("development-only")
@@ -25,30 +26,42 @@ class OrderSettings(Settings):
     )
     outbox_limit: int = Field(default=10_000, ge=1, description="orders are refused while more events wait to be sent")
     queue_limit: int = Field(default=4096, ge=1, description="orders are refused while more wait to be written")
-    queue_seconds: float = Field(default=2.5, gt=0, description="an order that waits longer to be written is refused")
+    queue_seconds: float = Field(
+        default=2.5, gt=0, le=HOUR, description="an order that waits longer to be written is refused"
+    )
     answer_seconds: float = Field(
-        default=4.5, gt=0, description="an order has an answer by then, if need be that its outcome is not known"
+        default=4.5,
+        gt=0,
+        le=HOUR,
+        description="an order has an answer by then, if need be that its outcome is not known",
     )
     require_idempotency_key: bool = Field(default=False, description="refuse orders without an Idempotency-Key")
-    idempotency_days: float = Field(default=7.0, gt=0, description="for how long a key replays its first answer")
+    idempotency_days: float = Field(
+        default=7.0, gt=0, le=CENTURY, description="for how long a key replays its first answer"
+    )
     catalogue_seconds: float = Field(
-        default=1.0, gt=0, description="between two looks for prices that other replicas learned"
+        default=1.0, gt=0, le=HOUR, description="between two looks for prices that other replicas learned"
     )
     accept_sold_out: bool = Field(
         default=False,
         description="take orders of what is known to be sold out, and leave it to the inventory once they are paid",
     )
     cancel_seconds: float = Field(
-        default=0.0, ge=0, description="for how long a customer may cancel an order that is CONFIRMED already"
+        default=0.0, ge=0, le=MONTH, description="for how long a customer may cancel an order that is CONFIRMED already"
     )
     order_deadline_seconds: float = Field(
         default=7200.0,
         gt=0,
+        le=MONTH,
         description="an order that waits for its payment or its stock for longer is cancelled, and refunded",
     )
-    stuck_seconds: float = Field(default=300.0, gt=0, description="an order that waits for longer is stuck")
-    stream_poll_seconds: float = Field(default=0.2, gt=0, description="between two looks for what listeners wait for")
-    stream_heartbeat_seconds: float = Field(default=15.0, gt=0, description="between two signs of life for a listener")
+    stuck_seconds: float = Field(default=300.0, gt=0, le=MONTH, description="an order that waits for longer is stuck")
+    stream_poll_seconds: float = Field(
+        default=0.2, gt=0, le=HOUR, description="between two looks for what listeners wait for"
+    )
+    stream_heartbeat_seconds: float = Field(
+        default=15.0, gt=0, le=HOUR, description="between two signs of life for a listener"
+    )
     stream_listeners: int = Field(default=1000, ge=1, description="listeners to order events, per process")
 
     @property

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from oms_chassis.bounds import DAY, MONTH
 from oms_chassis.settings import Settings
 
 
@@ -17,10 +18,12 @@ class PaymentSettings(Settings):
     charge_patience_seconds: float = Field(
         default=1800.0,
         gt=0,
+        le=MONTH,
         description="for how long a charge whose calls fail is tried, until its order is given up (and for five calls)",
     )
     disputes_seconds: float = Field(
         default=300.0,
         gt=0,
+        le=DAY,
         description="between two questions for what customers' banks have taken back, or sent back after a refund",
     )

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, parse_headers
+from http.client import HTTPConnection, HTTPResponse, HTTPSConnection, parse_headers
 from queue import Empty, LifoQueue
 from typing import Any
 from urllib.parse import urlsplit
@@ -57,7 +57,7 @@ class Calls:
             _bound(connection, deadline, self._step_seconds)
             connection.request("POST", self._path, body, {**self._headers, **headers})
             answer, is_whole = _read(connection)
-        except (OSError, HTTPException):
+        except BaseException:
             connection.close()
             raise
         if is_whole and connection.sock is not None:

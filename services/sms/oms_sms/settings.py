@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from oms_chassis import hosts
+from oms_chassis.bounds import HOUR
 from oms_chassis.hosts import is_this_machine
 from oms_chassis.quotas import OptionalQuota
 from oms_chassis.settings import Settings
@@ -19,8 +20,10 @@ class SmsSettings(Settings):
     sms_url: str = Field(pattern=r"^https?://[!-.0-~]+(/[!-~]*)?$", description="where the SMS provider takes texts")
     sms_token: SecretStr | None = Field(default=None, description="the provider's bearer token")
     sms_from: str = Field(min_length=1, max_length=20, description="the sender that the customer sees")
-    sms_timeout: float = Field(default=10.0, gt=0, description="for each answer of the provider")
-    sms_call_seconds: float = Field(default=30.0, gt=0, description="for a whole call, however its answer arrives")
+    sms_timeout: float = Field(default=10.0, gt=0, le=HOUR, description="for each answer of the provider")
+    sms_call_seconds: float = Field(
+        default=30.0, gt=0, le=HOUR, description="for a whole call, however its answer arrives"
+    )
     sms_connections: int = Field(default=8, ge=1, le=64, description="texts on their way at the same time")
     recipient_limit: OptionalQuota = Field(
         default=None, description="texts to one recipient in so many seconds, 10/3600; what is over it is held"
