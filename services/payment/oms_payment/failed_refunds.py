@@ -35,9 +35,10 @@ def look(gateway: Gateway, database: Database, on_failed: Callable[[], object]) 
     """Write down those that had succeeded, and publish them. Raises GatewayError."""
     found = {one.id: one for one in gateway.failed_refunds(DAYS)}
     with database.transaction() as transaction:
-        orders = repository.affected(transaction, found.values())
-        whole = _of_cancelled(transaction, orders, found)
-        parts = _requested(transaction, orders, found)
+        affected = repository.affected(transaction, found.values())
+        # This locks all of them, and in their order; what comes next locks none but these.
+        parts = _requested(transaction, [row.order_id for row in affected], found)
+        whole = _of_cancelled(transaction, [row.order_id for row in affected if row.whole], found)
     for payment in whole:
         refunding.report_failed(on_failed, payment.order_id)
     for row in parts:

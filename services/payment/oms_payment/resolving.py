@@ -7,6 +7,7 @@ from sqlalchemy import Row
 from oms_chassis.db import Transaction
 from oms_chassis.jobs import interventions
 from oms_chassis.jobs.queue import enqueue
+from oms_chassis.laterreleases import OfLaterRelease
 from oms_chassis.messaging import outbox
 from oms_gateway import requested_refund_key
 from oms_payment.domain import RefundState, refusal
@@ -54,8 +55,13 @@ def _check_open(row: Row[Any], how: str) -> None:
 
 
 def _check(books: Books, row: Row[Any]) -> None:
-    """Raise RefundTooLarge if what is left is less than what failed."""
-    if refusal(books.charged(row.order_id), row.amount, row.currency) is not None:
+    """Raise RefundTooLarge if what is left is less than what failed, and PaymentOfLaterRelease if only that can say
+    so."""
+    try:
+        charged = books.charged(row.order_id)
+    except OfLaterRelease:
+        raise PaymentOfLaterRelease from None
+    if refusal(charged, row.amount, row.currency) is not None:
         raise RefundTooLarge
 
 

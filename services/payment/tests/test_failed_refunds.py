@@ -219,6 +219,23 @@ def test_those_of_another_installation_and_those_made_by_hand_hold_nobody_up(
     assert failures(database) == [("r1", 400, "gateway-failed", 2)]
 
 
+def test_a_payment_of_a_later_release_holds_nobody_else_s_failed_refunds_up(
+    database: Database, gateway: FlakyGateway, refunded: str
+) -> None:
+    compensated = charge(database, gateway, "o2")
+    deliver(database, handlers.give_back, [rejected(compensated)])
+    process_due_jobs(database, refunding.job_queue(gateway))
+    database.execute("ALTER TABLE payment DROP CONSTRAINT payment_state")
+    database.execute("UPDATE payment SET state = 'PARTLY_REFUNDED' WHERE order_id = %(id)s", id=refunded)
+    let_refunds_fail(database)
+    look(database, gateway)
+    assert sorted(failures(database)) == [
+        (compensated, TOTAL, "gateway-failed", None),
+        ("r1", 400, "gateway-failed", 2),
+    ]
+    assert repository.states(database, [refunded, compensated]) == {"o1": "PARTLY_REFUNDED", "o2": "REFUNDING"}
+
+
 def test_a_gateway_that_is_away_is_asked_again(database: Database, gateway: FlakyGateway, refunded: str) -> None:
     let_refunds_fail(database)
     gateway.plan("failed_refunds", Fault.NOT_TAKEN)

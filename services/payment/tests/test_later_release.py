@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from support.admin import operated
 from support.chassis import MemoryStream, deliver, eventually, pending_events, pending_jobs, running
 from support.gateways import FlakyGateway, token
-from support.payments import created, rejected
+from support.payments import created, refund_requested, rejected
 
 from oms_chassis.db import Database
 from oms_chassis.jobs.worker import Worker
@@ -18,7 +18,7 @@ from oms_chassis.messaging.streams import Outgoing
 from oms_chassis.runtime.service import Components
 from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.topics import INVENTORY_REJECTED, PAYMENT_COMPLETED
-from oms_payment import admin, handlers, repository
+from oms_payment import admin, handlers, repository, requests
 from oms_payment.domain import Outcome as ChargeOutcome
 from oms_payment.jobs import charging, refunding
 from oms_simulators.payment.testcards import Outcome
@@ -63,6 +63,30 @@ def test_a_payment_of_a_later_release_is_listed_and_shown(client: TestClient, la
     assert (answer.status_code, answer.json()["type"]) == (409, "/problems/payment-of-later-release")
     assert state(later) == "AUTHORISED"
     assert repository.page(later, None, None, "", 10)[0].state == "AUTHORISED"
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"how": "ask"},
+        {"how": "ask", "refund": "r1"},
+        {"how": "again", "refund": "r1"},
+        {"how": "was-refunded", "reference": "x", "refund": "r1"},
+    ],
+    ids=["ask", "ask about the refund", "again", "was refunded"],
+)
+def test_a_failed_refund_of_a_payment_of_a_later_release_is_settled_by_that_release(
+    client: TestClient, later: Database, how: dict[str, str]
+) -> None:
+    deliver(later, handlers.order_created, [created("o1", GOOD)])
+    bring_into(later, "COMPLETED")
+    deliver(later, requests.refund_requested, [refund_requested("o1", "r1", 1)])
+    later.execute("UPDATE requested_refund SET state = 'FAILED', reason = 'gateway-failed'")
+    bring_into(later, "PARTLY_REFUNDED")
+    answer = client.post("/admin/payments/o1/resolve", json=how)
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/payment-of-later-release")
+    shown = client.get("/admin/payments/o1").json()
+    assert (shown["state"], [one["state"] for one in shown["refunds"]]) == ("PARTLY_REFUNDED", ["FAILED"])
 
 
 def test_an_event_about_a_payment_of_a_later_release_pauses_the_consumer_and_is_applied_by_that_release(
