@@ -2,6 +2,7 @@
 
 restore.py dumps                  put the dumps of a backup in place, and let the services read again what came since
 restore.py rewind --since TIME    only the latter, after databases were restored otherwise
+restore.py start                  start the services again as they are, after one of these failed
 """
 
 import argparse
@@ -15,28 +16,39 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 MARGIN = timedelta(hours=1)  # before a backup began: what waited in Kafka then came into the databases later
+STAMP = r"[0-9]{8}T[0-9]{6}Z"  # what a backup is named by: when it began
 STEP_SECONDS = 600  # seconds for each step
 REPLICAS = "oms/replicas"  # annotation of a Deployment that is stopped: how many replicas it had
 PAUSED = "autoscaling.keda.sh/paused"
+STOPPED = """The services are stopped, or some of them. Once the cause is gone, repeat the command: it goes on from here
+and starts as many replicas as there were. To start them as they are instead: restore.py {options}start"""
 OF_A_SERVER = ("livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "ports")
 
 Manifest = dict[str, Any]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command line; 1 if a command failed."""
+    """The command line; 1 if a command failed, 2 for arguments that cannot be used."""
     given = _arguments().parse_args(argv)
     cluster = Cluster(given.context, given.namespace, given.release)
+    is_touched = given.command == "start"
     try:
-        services = cluster.stop()
-        since = given.since or _began(cluster.restore(given.stamp)) - MARGIN
-        for service in services.values():
-            print(cluster.rewind(service, since))
+        services = cluster.services()
+        backup = cluster.backup() if given.command == "dumps" else None
+        if given.command != "start":
+            is_touched = True
+            cluster.stop(services)
+            since = given.since if backup is None else _began(cluster.restore(backup, given.stamp)) - MARGIN
+            for service in services.values():
+                print(cluster.rewind(service, since))
         cluster.start(services)
-        print("If the inventory was restored, have its items published again: oms inventory publish")
-    except subprocess.CalledProcessError as error:
-        print(f"{' '.join(error.cmd)}: {error.stderr.strip()}", file=sys.stderr)
+    except (subprocess.SubprocessError, OSError, ValueError) as error:
+        print(_said(error), file=sys.stderr)
+        if is_touched:
+            print(STOPPED.format(options=_options(given)), file=sys.stderr)
         return 1
+    if given.command != "start":
+        print("If the inventory was restored, have its items published again: oms inventory publish")
     return 0
 
 
@@ -47,16 +59,51 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--release", default="oms")
     commands = parser.add_subparsers(dest="command", required=True)
     dumps = commands.add_parser("dumps")
-    dumps.add_argument("--stamp", default="", help="which backup, such as 20261126T021700Z; the latest")
+    dumps.add_argument("--stamp", default="", type=_stamp, help="which backup, such as 20261126T021700Z; the latest")
     dumps.set_defaults(since=None)
     rewind = commands.add_parser("rewind")
-    rewind.add_argument("--since", required=True, type=datetime.fromisoformat, help="2026-11-26T01:17:00+00:00")
+    rewind.add_argument("--since", required=True, type=_moment, help="2026-11-26T01:17:00+00:00")
+    commands.add_parser("start")
     return parser
+
+
+def _options(given: argparse.Namespace) -> str:
+    context = f"--context={given.context} " if given.context else ""
+    return f"{context}--namespace={given.namespace} --release={given.release} "
+
+
+def _moment(text: str) -> datetime:
+    """A time that has been: the services refuse any other, and would do so once they are stopped."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("no time: 2026-11-26T01:17:00+00:00 is one") from None
+    if moment.tzinfo is None:
+        raise argparse.ArgumentTypeError("a time without its zone: 2026-11-26T01:17:00+00:00 has one")
+    if moment > datetime.now(UTC):
+        raise argparse.ArgumentTypeError("a time that is yet to come: nothing was read since then")
+    return moment
+
+
+def _stamp(text: str) -> str:
+    if text and not re.fullmatch(STAMP, text):
+        raise argparse.ArgumentTypeError("no backup: they are named as 20261126T021700Z")
+    return text
+
+
+def _said(error: Exception) -> str:
+    """What failed; kubectl's own words, if there are any."""
+    if isinstance(error, subprocess.CalledProcessError):
+        return f"{' '.join(error.cmd)}: {(error.stderr or '').strip()}"
+    return str(error)
 
 
 def _began(printed: str) -> datetime:
     """When the backup began that was restored."""
-    (stamp,) = set(re.findall(r"[0-9]{8}T[0-9]{6}Z", printed))
+    stamps = set(re.findall(STAMP, printed))
+    if len(stamps) != 1:
+        raise ValueError(f"not one backup was restored, but {len(stamps)}:\n{printed}")
+    (stamp,) = stamps
     return datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
 
 
@@ -67,10 +114,23 @@ class Cluster:
         self._kubectl = ["kubectl", *([f"--context={context}"] if context else []), f"--namespace={namespace}"]
         self._release = release
 
-    def stop(self) -> dict[str, Manifest]:
-        """Stop the services; their Deployments, by service. How many replicas they had is kept in an annotation."""
-        self._pause("true")
+    def services(self) -> dict[str, Manifest]:
+        """The services' Deployments, by service. ValueError if there are none."""
         services = {_component(one): one for one in self._get("deployment", "app.kubernetes.io/component!=mailcatcher")}
+        if not services:
+            raise ValueError(f"there are no services of the release {self._release}")
+        return services
+
+    def backup(self) -> Manifest:
+        """The CronJob that makes backups. ValueError if there is none."""
+        found = self._get("cronjob", "app.kubernetes.io/component=backup")
+        if len(found) != 1:
+            raise ValueError(f"the release {self._release} has no CronJob of backups: nothing was dumped by it")
+        return found[0]
+
+    def stop(self, services: Mapping[str, Manifest]) -> None:
+        """Stop the services. How many replicas they had is kept in an annotation."""
+        self._pause("true")
         for one in services.values():
             name, had = one["metadata"]["name"], one["spec"]["replicas"]
             if had:
@@ -78,22 +138,23 @@ class Cluster:
                 self._run("scale", f"deployment/{name}", "--replicas=0")
         pods = f"app.kubernetes.io/component in ({','.join(services)})"
         _until(lambda: not self._get("pod", pods))
-        return services
 
     def start(self, services: Mapping[str, Manifest]) -> None:
-        """Start them again, as many as there were."""
+        """Start them again, as many as there were; what runs is left as it is."""
         names = [one["metadata"]["name"] for one in services.values()]
         for name in names:
-            kept = json.loads(self._run("get", f"deployment/{name}", "--output=json"))["metadata"]["annotations"]
+            found = json.loads(self._run("get", f"deployment/{name}", "--output=json"))
+            kept = found["metadata"].get("annotations", {})
+            if REPLICAS not in kept and found["spec"]["replicas"]:
+                continue
             self._run("scale", f"deployment/{name}", f"--replicas={kept.get(REPLICAS, '1')}")
             self._run("annotate", f"deployment/{name}", f"{REPLICAS}-")
         self._pause(None)
         for name in names:
             self._run("rollout", "status", f"deployment/{name}", f"--timeout={STEP_SECONDS}s")
 
-    def restore(self, stamp: str) -> str:
+    def restore(self, cron: Manifest, stamp: str) -> str:
         """Restore a backup's dumps; what was printed."""
-        (cron,) = self._get("cronjob", "app.kubernetes.io/component=backup")
         spec = cron["spec"]["jobTemplate"]["spec"]
         container = spec["template"]["spec"]["containers"][0]
         container["args"] = ["/etc/oms/restore.sh"]

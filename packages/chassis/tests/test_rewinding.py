@@ -150,17 +150,28 @@ def test_the_command_goes_back_no_further_than_repetitions_are_recognised(
     assert "rewind_too_far" in capsys.readouterr().out
 
 
+NEXT_YEAR = (datetime.now(UTC) + timedelta(days=365)).isoformat()
+
+
 @pytest.mark.parametrize(
-    "arguments",
-    [["rewind"], ["rewind", "--since", "2026-01-01T00:00:00"], ["serve", "--since", "2026-01-01T00:00:00Z"]],
+    ("arguments", "said"),
+    [
+        (["rewind"], "--since goes with rewind"),
+        (["rewind", "--since", "2026-01-01T00:00:00"], "--since: a time without its zone"),
+        (["rewind", "--since", "yesterday"], "--since: no time"),
+        (["rewind", "--since", NEXT_YEAR], "--since: a time that is yet to come"),
+        (["serve", "--since", "2026-01-01T00:00:00Z"], "--since goes with rewind"),
+        (["skip", "--beyond", "things"], "--beyond: no place"),
+        (["skip", "--beyond", "things:0:-1"], "--beyond: no place"),
+    ],
 )
-def test_a_time_that_is_missing_or_has_no_zone_is_refused(
-    command: Service, arguments: list[str], capsys: pytest.CaptureFixture[str]
+def test_a_time_or_a_place_that_is_none_is_refused_in_words(
+    command: Service, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
         main(command, arguments)
     assert ended.value.code == 2
-    assert "--since" in capsys.readouterr().err
+    assert said in capsys.readouterr().err
 
 
 def test_a_group_is_set_forward_beyond_what_cannot_be_read_and_never_back(settings: Settings) -> None:

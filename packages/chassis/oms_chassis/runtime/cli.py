@@ -9,10 +9,11 @@ skip      give up what nobody can read, up to an offset (--beyond TOPIC:PARTITIO
 
 import argparse
 import asyncio
+import re
 import sys
 import threading
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -71,17 +72,24 @@ def main(service: Service, argv: Sequence[str] | None = None) -> int:
 
 
 def _moment(text: str) -> datetime:
-    """A time with its zone; ValueError, which argparse explains, without one."""
-    moment = datetime.fromisoformat(text)
+    """A time that has been, with its zone."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("no time: 2026-11-25T10:00:00Z is one") from None
     if moment.tzinfo is None:
-        raise ValueError("a time without its zone")
+        raise argparse.ArgumentTypeError("a time without its zone: 2026-11-25T10:00:00Z has one")
+    if moment > datetime.now(UTC):
+        raise argparse.ArgumentTypeError("a time that is yet to come: nothing was read since then")
     return moment
 
 
 def _place(text: str) -> tuple[Partition, int]:
-    """A partition and an offset in it; ValueError, which argparse explains, for anything else."""
-    topic, partition, offset = text.split(":")
-    return (topic, int(partition)), int(offset)
+    """A partition and an offset in it."""
+    found = re.fullmatch(r"([^:]+):([0-9]{1,9}):([0-9]{1,18})", text)
+    if found is None:
+        raise argparse.ArgumentTypeError("no place: TOPIC:PARTITION:OFFSET is one, as in orderCreatedEvent:0:17")
+    return (found[1], int(found[2])), int(found[3])
 
 
 def _about(service: Service) -> str:
