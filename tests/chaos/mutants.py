@@ -17,7 +17,7 @@ from chaos.accidents import (
     killed_while,
     without_broker,
 )
-from chaos.mutant import Mutant
+from chaos.mutant import Change, Mutant
 
 _CHASSIS, _ORDER = "packages/chassis/oms_chassis", "services/order/oms_order"
 _PAYMENT, _INVENTORY = "services/payment/oms_payment", "services/inventory/oms_inventory"
@@ -31,6 +31,7 @@ MUTANTS: Mapping[str, Mutant] = {
         "                    source.commit({(r.topic, r.partition): r.offset + 1 for r in records})\n"
         "                    self._take_turn",
         crashed("payment"),
+        also=(Change(f"{_CHASSIS}/messaging/kafka/source.py", "COMMIT = 0.5  # seconds", "COMMIT = 0.0  # seconds"),),
     ),
     "a transaction that fails counts as processed": Mutant(
         f"{_CHASSIS}/messaging/consumer.py",
