@@ -86,3 +86,78 @@ def test_a_snapshot_s_class_may_be_the_default(render: Any) -> None:
     backup = {"enabled": True, "method": "volumeSnapshot"}
     spec = render({"database.mode": "cnpg", "database.cnpg.backup": backup}).of("Cluster")["oms-sms-postgres"]["spec"]
     assert "className" not in spec["backup"]["volumeSnapshot"]
+
+
+SMTP = {"services.email.env.OMS_SMTP_HOST": "smtp.example.com"}
+SMS = {"services.sms.env.OMS_SMS_URL": "https://sms.example.com"}
+OF_A_SECRET = {"name": "OMS_SMS_URL", "valueFrom": {"secretKeyRef": {"name": "sms", "key": "url"}}}
+EVERYWHERE = {"ports": [{"protocol": "TCP", "port": 1, "endPort": 65535}]}
+JWT = {"OMS_AUTH": "jwt", "OMS_JWT_ISSUER": "https://issuer.example.com:8443", "OMS_JWT_AUDIENCE": "oms"}
+
+
+def egress(rendered: Any, service: str) -> list[dict[str, Any]]:
+    rules: list[dict[str, Any]] = rendered.of("NetworkPolicy")[f"oms-{service}"]["spec"]["egress"]
+    return rules
+
+
+@pytest.mark.parametrize(
+    ("values", "allowed"),
+    [({}, set()), (SMTP, {"email"}), (SMS, {"sms"}), ({"services.sms.extraEnv": [OF_A_SECRET]}, {"sms"})],
+    ids=["none", "emails", "SMS", "SMS of a secret"],
+)
+def test_a_provider_is_reached_whichever_value_names_it(render: Any, values: dict[str, Any], allowed: set[str]) -> None:
+    rendered = render(values)
+    assert {service for service in ("email", "sms") if EVERYWHERE in egress(rendered, service)} == allowed
+
+
+def test_no_mail_catcher_is_there_that_nothing_is_sent_to(render: Any) -> None:
+    assert "oms-mailcatcher" in render(SMTP).of("Deployment")
+    assert "oms-mailcatcher" not in render(SMTP | SMS).of("Deployment")
+    assert "oms-mailcatcher" not in render(SMTP | SMS | {"mailCatcher.enabled": False}).of("Deployment")
+    assert "oms-mailcatcher" not in render(SMTP | {"services.sms.enabled": False}).of("Deployment")
+
+
+def test_a_mail_catcher_that_is_sent_to_is_there_whatever_else_is_set(helm: Any, render: Any) -> None:
+    real = {"notifications.smtp.host": "smtp.example.com", "notifications.sms.url": "https://sms.example.com"}
+    back = {**real, "services.email.env.OMS_SMTP_HOST": "oms-mailcatcher"}
+    assert "oms-mailcatcher" in render(back).of("Deployment")
+    assert "mailCatcher.enabled is false" in helm.refusal({**back, "mailCatcher.enabled": False})
+    assert "mailCatcher.enabled is false" in helm.refusal({**SMTP, "mailCatcher.enabled": False})
+
+
+@pytest.mark.parametrize("way", ["env", "extraEnv"])
+def test_a_service_that_asks_nobody_is_refused_where_callers_must_be_asked(helm: Any, way: str) -> None:
+    nobody: Any = {"OMS_AUTH": "none"} if way == "env" else [{"name": "OMS_AUTH", "value": "none"}]
+    values = {"auth.required": True, "auth.mode": "api-key", f"services.inventory.{way}": nobody}
+    assert "auth.required is true and services.inventory has OMS_AUTH none" in helm.refusal(values)
+
+
+def test_callers_are_asked_whichever_value_says_so(render: Any) -> None:
+    asked = {f"services.{service}.env.OMS_AUTH": "api-key" for service in ("order", "inventory")}
+    assert render({"auth.required": True, **asked}).settings("order").auth == ("api-key",)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"services.order.env": {"OMS_AUTH": "jwt"}}, "services.order has OMS_AUTH jwt: auth.jwt.issuer"),
+        ({"services.order.env": {"OMS_AUTH": "api-key"}, "admin.enabled": False}, "admin.enabled must be true"),
+    ],
+)
+def test_a_way_to_ask_needs_what_it_asks_by(helm: Any, values: dict[str, Any], said: str) -> None:
+    assert said in helm.refusal(values)
+
+
+def test_an_issuer_and_a_collector_are_reached_whichever_value_names_them(render: Any) -> None:
+    collector = {"OMS_TRACES_ENDPOINT": "http://collector.x:4318"}
+    rendered = render({"services.order.env": JWT | collector})
+    for port in (8443, 4318):
+        rule = {"ports": [{"protocol": "TCP", "port": port}]}
+        assert rule in egress(rendered, "order")
+        assert rule not in egress(rendered, "inventory")
+
+
+def test_the_test_knows_who_is_asked_by_the_service(render: Any) -> None:
+    rendered = render({"services.order.env": JWT})
+    (pod,) = [spec for name, spec in rendered.pods().items() if name.startswith("Pod/")]
+    assert {one["name"]: one.get("value") for one in pod["containers"][0]["env"]}["AUTH"] == "jwt"

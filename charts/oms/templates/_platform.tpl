@@ -18,17 +18,17 @@
 {{- range $path, $_ := .Files.Glob "files/postgres/*" }}{{ $.Files.Get $path | sha256sum | trunc 16 }}{{ end -}}
 {{- end -}}
 
-{{- define "oms.mailCatcher.enabled" -}}
-{{- $wanted := toString .Values.mailCatcher.enabled -}}
-{{- $needed := or (empty .Values.notifications.smtp.host) (empty .Values.notifications.sms.url) -}}
-{{- if or (eq $wanted "true") (and (eq $wanted "auto") $needed) -}}yes{{- end -}}
+{{/* Whether any service sends to the mail catcher, by whichever value. */}}
+{{- define "oms.mailCatcher.needed" -}}
+{{- $catcher := include "oms.mailCatcher.name" . -}}
+{{- $mails := eq $catcher (include "oms.variable" (list . "email" "OMS_SMTP_HOST")) -}}
+{{- $texts := eq (include "oms.mailCatcher.texts" $catcher) (include "oms.variable" (list . "sms" "OMS_SMS_URL")) -}}
+{{- if or $mails $texts -}}yes{{- end -}}
 {{- end -}}
 
-{{- define "oms.mailCatcher.host" -}}
-{{- if not (include "oms.mailCatcher.enabled" .) -}}
-{{- fail "mailCatcher.enabled is false: notifications.smtp.host and notifications.sms.url say who takes emails and SMS instead" -}}
-{{- end -}}
-{{ include "oms.mailCatcher.name" . }}
+{{- define "oms.mailCatcher.enabled" -}}
+{{- $wanted := toString .Values.mailCatcher.enabled -}}
+{{- if eq $wanted "true" -}}yes{{- else if eq $wanted "auto" -}}{{ include "oms.mailCatcher.needed" . }}{{- end -}}
 {{- end -}}
 
 {{- define "oms.mailCatcher.name" -}}{{ include "oms.fullname" . }}-mailcatcher{{- end -}}
@@ -37,7 +37,7 @@
 {{- define "oms.mailCatcher.texts" -}}http://{{ . }}:8025/sms{{- end -}}
 
 {{- define "oms.smtp.host" -}}
-{{- if .Values.notifications.smtp.host -}}{{ .Values.notifications.smtp.host }}{{- else -}}{{ include "oms.mailCatcher.host" . }}{{- end -}}
+{{- if .Values.notifications.smtp.host -}}{{ .Values.notifications.smtp.host }}{{- else -}}{{ include "oms.mailCatcher.name" . }}{{- end -}}
 {{- end -}}
 
 {{- define "oms.smtp.port" -}}
@@ -54,7 +54,7 @@
 {{- end -}}
 
 {{- define "oms.sms.url" -}}
-{{- if .Values.notifications.sms.url -}}{{ .Values.notifications.sms.url }}{{- else -}}{{ include "oms.mailCatcher.texts" (include "oms.mailCatcher.host" .) }}{{- end -}}
+{{- if .Values.notifications.sms.url -}}{{ .Values.notifications.sms.url }}{{- else -}}{{ include "oms.mailCatcher.texts" (include "oms.mailCatcher.name" .) }}{{- end -}}
 {{- end -}}
 
 {{/*
@@ -65,7 +65,7 @@ not know. (list root name variable)
 {{- $root := index . 0 -}}
 {{- $variable := index . 2 -}}
 {{- with get (include "oms.services" $root | fromJson) (index . 1) -}}
-{{- $found := ternary "elsewhere" "" (not (empty .envFromSecrets)) -}}
+{{- $found := ternary "elsewhere" "" (not (empty (include "oms.envFrom" (list $root .)))) -}}
 {{- range include "oms.env" (list $root (index $ 1) .) | fromYamlArray -}}
 {{- if eq .name $variable -}}{{- $found = ternary "elsewhere" (get . "value") (hasKey . "valueFrom") -}}{{- end -}}
 {{- end -}}
