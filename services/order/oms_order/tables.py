@@ -127,6 +127,8 @@ class RefundRow(Tables, table=True):
         CheckConstraint("amount > 0", name="refund_amount"),
         Index("refund_order", "order_id"),
         Index("refund_pending", "requested_at", postgresql_where=text("status = 'PENDING'")),
+        # Nearly every refund ends up SUCCEEDED: pages of the others are read here.
+        Index("refund_not_succeeded", "id", postgresql_where=text("status <> 'SUCCEEDED'")),
     )
 
     id: UUID = Field(primary_key=True)

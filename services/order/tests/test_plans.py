@@ -31,6 +31,7 @@ _OF_EACH = (
     "INSERT INTO idempotency (scope, key, fingerprint, order_id, answer) SELECT '', id, '', id, '' FROM orders",
 )
 TABLES = "orders, timeline, refund, idempotency"
+OF_OPEN_REFUNDS = {"refund_not_succeeded", "refund_pending"}
 OF_OPEN_ORDERS = {"orders_not_confirmed", "orders_email_not_confirmed"}  # both have nothing else in them
 
 
@@ -96,7 +97,7 @@ def test_a_customer_s_rows_are_found_by_an_index(filled: Database, ask: Callable
         (lambda asked: cancelling.unanswered(asked, 1, None, FIRST, 500), OF_OPEN_ORDERS),
         (lambda asked: cancelling.waiting(asked, 1, 500), OF_OPEN_ORDERS),
         (lambda asked: orders.left_behind(asked, 500), OF_OPEN_ORDERS),
-        (lambda asked: refunds.unanswered(asked, 1, None, FIRST, 500), {"refund_pending"}),
+        (lambda asked: refunds.unanswered(asked, 1, None, FIRST, 500), OF_OPEN_REFUNDS),
     ],
     ids=["cancellations", "what takes too long", "what was left behind", "refunds"],
 )
@@ -106,3 +107,8 @@ def test_what_is_asked_for_again_is_found_among_what_is_open(
     (found,) = indexes(filled, ask)
     assert found <= of_open | {"orders_pkey"}  # that of the order that a refund is of
     assert found & of_open
+
+
+def test_refunds_that_operators_see_to_are_found_among_those_that_have_not_succeeded(filled: Database) -> None:
+    (found,) = indexes(filled, lambda asked: refunds.held(asked, 1, FIRST, 51))
+    assert found == {"refund_not_succeeded", "orders_pkey", "refund_order", "timeline_pkey"}  # the last three: of each

@@ -11,11 +11,13 @@ _ASKED = ("id", "order_id", "amount", "lines", "restock", "status", "reason", "a
 _REQUEST = "id::text, order_id::text, amount, lines, restock, status, outcome"
 _OF_ORDER = "SELECT amount, status, lines FROM refund WHERE order_id = %(order)s ORDER BY id"
 _FIND = f"SELECT {_REQUEST} FROM refund WHERE id = ANY(%(ids)s::uuid[]) ORDER BY refund.id FOR UPDATE"
+_OPEN = "status <> 'SUCCEEDED'"  # as their index has it, which gives pages of them their order
 _UNANSWERED = f"""
 SELECT {_REQUEST} FROM refund
-WHERE status = 'PENDING' AND requested_at < now() - make_interval(secs => %(limit)s) AND (%(days)s::float IS NULL OR (
+WHERE {_OPEN} AND id > %(after)s AND status = 'PENDING' AND requested_at < now() - make_interval(secs => %(limit)s)
+AND (%(days)s::float IS NULL OR (
     SELECT placed_at FROM orders WHERE orders.id = refund.order_id) > now() - make_interval(secs => %(days)s * 86400))
-AND id > %(after)s ORDER BY refund.id LIMIT %(most)s
+ORDER BY refund.id LIMIT %(most)s
 """
 _COUNT_UNANSWERED = """
 SELECT count(*) AS refunds FROM refund
@@ -33,7 +35,7 @@ _HELD = f"""
 SELECT refund.id::text, order_id::text, amount, orders.currency, refund.status, failure,
     coalesce(settled_at, requested_at) AS since
 FROM refund JOIN orders ON orders.id = refund.order_id
-WHERE refund.id > %(after)s AND (
+WHERE refund.id > %(after)s AND refund.{_OPEN} AND (
     refund.status = 'PENDING' AND requested_at < now() - make_interval(secs => %(limit)s)
     OR refund.status = 'FAILED' AND {FITS}
 )
