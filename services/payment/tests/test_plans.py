@@ -1,6 +1,8 @@
 """However many payments there are, a page of them is found by an index: also by the plan that a connection keeps."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
 
 import pytest
 from support.plans import indexes
@@ -49,3 +51,53 @@ def test_payments_of_a_state_that_few_have_are_found_by_it(filled: Database, sta
 @pytest.mark.parametrize("states", [None, ["COMPLETED"]], ids=["all", "completed"])
 def test_all_other_pages_are_a_stretch_of_the_key(filled: Database, states: Sequence[str] | None) -> None:
     assert read(filled, states) == ROWS
+
+
+class Explaining:
+    """In place of a database: says how PostgreSQL has run a statement, and not what it has found."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def execute(self, sql: str, **params: object) -> Any:
+        return self._database.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", **params)[0][0][0]["Plan"]
+
+
+def read_by(node: Mapping[str, Any], index: str) -> int:
+    """How many rows were read by an index."""
+    own = node["Actual Rows"] * node["Actual Loops"] if node.get("Index Name") == index else 0
+    return own + sum(read_by(one, index) for one in node.get("Plans", ()))
+
+
+@pytest.fixture
+def refunding(filled: Database) -> Database:
+    """Each order has two refunds that are under way, as while the gateway is away."""
+    filled.execute(
+        """INSERT INTO requested_refund (refund_id, order_id, amount, currency, state)
+        SELECT n || order_id, order_id, 1, 'USD', 'PENDING' FROM payment, generate_series(1, 2) AS n"""
+    )
+    filled.execute("ANALYZE requested_refund")
+    return filled
+
+
+def open_pages(database: Database, limit: int) -> Iterator[list[str]]:
+    after, found = "", [""]
+    while found:
+        rows = repository.page(database, [], None, after, limit, with_refunds=True)
+        found = [row.order_id for row in rows]
+        yield found
+        after = found[-1] if found else after
+
+
+def test_of_very_many_open_refunds_a_page_reads_its_own(refunding: Database) -> None:
+    explaining: Any = Explaining(refunding)
+    plan: Any = repository.page(explaining, [one.value for one in OPEN], None, "", 51, with_refunds=True)
+    assert 0 < read_by(plan, "requested_refund_open") < 500
+
+
+def test_pages_of_orders_with_several_open_refunds_are_full_and_lead_to_each_once(refunding: Database) -> None:
+    pages = list(open_pages(refunding, 7000))
+    assert [len(page) for page in pages] == [7000, 7000, 6000, 0]
+    assert list(chain(*pages)) == [
+        row.order_id for row in refunding.execute("SELECT order_id FROM payment ORDER BY order_id")
+    ]

@@ -38,7 +38,10 @@ _ROW = f"""{names(PaymentRow)}, (
 # Of a state, and of those with an open refund, so many at most are looked up, each by an index of its own.
 _WITH_REASON = "order_id > %(after)s AND (%(reason)s::text IS NULL OR reason = %(reason)s)"
 _OF_PAYMENTS = f"(SELECT order_id FROM payment WHERE {{state}} AND {_WITH_REASON} ORDER BY order_id LIMIT %(limit)s)"
-_OF_REFUNDS = f"(SELECT order_id FROM requested_refund AS refund WHERE {IS_OPEN} AND {_WITH_REASON})"
+_OF_REFUNDS = f"""
+(SELECT DISTINCT order_id FROM requested_refund AS refund WHERE {IS_OPEN} AND {_WITH_REASON}
+ORDER BY order_id LIMIT %(limit)s)
+"""
 _PAGE = f"""
 SELECT {_ROW} FROM payment
 WHERE order_id = ANY(ARRAY(SELECT order_id FROM ({{found}}) AS found ORDER BY order_id LIMIT %(limit)s))
