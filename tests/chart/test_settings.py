@@ -104,3 +104,13 @@ def test_a_mail_server_with_tls_from_the_first_byte_is_not_asked_for_starttls(re
 def test_the_mail_catcher_speaks_no_tls(render: Any) -> None:
     email = render({"notifications.smtp.implicitTls": True}).settings("email")
     assert (email.smtp_implicit_tls, email.smtp_starttls) == (False, False)
+
+
+@pytest.mark.parametrize("url", ["https://sms.example.com?key=1", "https://sms.example.com/v1?to=a@b", "http://sms:80"])
+def test_the_sms_provider_s_address_is_taken_as_the_service_takes_it(render: Any, url: str) -> None:
+    assert render({"notifications.sms.url": url}).settings("sms").sms_url == url
+
+
+@pytest.mark.parametrize("url", ["https://key@sms.example.com/v1", "https://sms.example.com/v1#key", "https://a b"])
+def test_an_address_of_which_a_part_would_not_be_sent_is_refused(helm: Any, url: str) -> None:
+    assert "/notifications/sms/url" in helm.refusal({"notifications.sms.url": url})

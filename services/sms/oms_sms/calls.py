@@ -43,7 +43,7 @@ class Calls:
     def __init__(self, url: str, headers: Mapping[str, str], step_seconds: float, call_seconds: float) -> None:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port
-        self._path = parts.path + (f"?{parts.query}" if parts.query else "") or "/"
+        self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._headers = {"Content-Type": "application/json", "Accept": "application/json", **headers}
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         self._step_seconds, self._call_seconds = step_seconds, call_seconds

@@ -17,7 +17,10 @@ from oms_notifications.limits import PrefixQuotas
 class SmsSettings(Settings):
     """Times are in seconds."""
 
-    sms_url: str = Field(pattern=r"^https?://[!-.0-~]+(/[!-~]*)?$", description="where the SMS provider takes texts")
+    sms_url: str = Field(
+        pattern=r"^https?://[!-.0-~]+(/[!-~]*)?$",
+        description="where the SMS provider takes texts; its login is OMS_SMS_TOKEN",
+    )
     sms_token: SecretStr | None = Field(default=None, description="the provider's bearer token")
     sms_from: str = Field(min_length=1, max_length=20, description="the sender that the customer sees")
     sms_timeout: float = Field(default=10.0, gt=0, le=HOUR, description="for each answer of the provider")
@@ -32,6 +35,15 @@ class SmsSettings(Settings):
         default=(),
         description="texts to numbers that begin so: +94=1000/3600,+=100/3600, where + is every other country",
     )
+
+    @field_validator("sms_url")
+    @classmethod
+    def _is_sent_in_whole(cls, url: str) -> str:
+        if "@" in urlsplit(url).netloc:
+            raise ValueError("must have no login before its host, which is not sent: a token belongs in OMS_SMS_TOKEN")
+        if "#" in url:
+            raise ValueError("must have no #: what is behind it is not sent; a token belongs in OMS_SMS_TOKEN")
+        return url
 
     @field_validator("sms_token")
     @classmethod

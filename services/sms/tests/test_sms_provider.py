@@ -355,6 +355,26 @@ def test_an_address_that_is_none_is_refused_at_the_start(url: str) -> None:
         settings(url)
 
 
+@pytest.mark.parametrize(
+    ("address", "path"),
+    [("", "/"), ("/", "/"), ("?key=1", "/?key=1"), ("/?key=1", "/?key=1"), ("/v1/sms?to=a@b", "/v1/sms?to=a@b")],
+)
+def test_a_text_goes_to_the_path_and_the_query_of_the_address(address: str, path: str) -> None:
+    with scripted() as server, provider(f"http://127.0.0.1:{server.server_address[1]}{address}") as sms:
+        assert sms.send(notice()) == sent("sms-7")
+    assert [one["path"] for one in server.requests] == [path]
+
+
+@pytest.mark.parametrize(
+    "url", ["https://user:pass@a.lk/sms", "https://key@a.lk", "https://a.lk/sms#key", "https://a.lk#key", "https://a@"]
+)
+def test_what_would_not_be_sent_of_an_address_is_refused_with_where_a_token_belongs(url: str) -> None:
+    with pytest.raises(ValidationError, match="OMS_SMS_TOKEN") as refusal:
+        settings(url)
+    assert {str(error["loc"][0]) for error in refusal.value.errors()} == {"sms_url"}
+    assert "pass" not in str(refusal.value)
+
+
 @pytest.mark.parametrize("host", ["sms..example.com", f"{'x' * 64}.example.com"])
 def test_a_host_that_cannot_be_looked_up_is_refused_at_the_start(host: str) -> None:
     with pytest.raises(ValidationError, match="is no name of a host"):
