@@ -14,6 +14,8 @@ Minor = Annotated[StrictInt, Field(ge=0, description="An amount in minor units (
 Positive = Annotated[StrictInt, Field(ge=1, description="An amount in minor units (cents) of the currency"), WHOLE]
 Count = Annotated[StrictInt, Field(ge=1), WHOLE]
 
+ERASED = "(erased)"  # what an order says in place of a customer's name and addresses, once they are erased
+
 
 class Customer(Message):
     """Whom to notify. `phone_e164` is there when it could be derived from the number as the customer wrote it."""
@@ -22,6 +24,11 @@ class Customer(Message):
     email: Text
     phone_number: Text
     phone_e164: str | None = None
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether nobody knows any more who it was, so that there is nobody to notify."""
+        return self.email == ERASED
 
 
 class Line(Message):

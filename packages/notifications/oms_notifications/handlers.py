@@ -1,5 +1,5 @@
-"""The events that end an order, or refund something of it: the customer is notified of each. The services add only the
-wording."""
+"""The events that end an order, or refund something of it: the customer is notified of each, unless nobody
+knows any more who that is. The services add only the wording."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -46,7 +46,8 @@ def subscriptions(
 
 def _handler(queue: str, kind: Kind, compose: Compose, hold: Hold) -> Handle:
     def notify(transaction: Transaction, events: list[Event[Any]]) -> None:
-        found = {_about(event.data): event for event in reversed(events)}  # of two, the first one counts
+        reachable = [event for event in events if not event.data.customer.is_erased]
+        found = {_about(event.data): event for event in reversed(reachable)}  # of two, the first one counts
         orders = {about: event.data.order_id for about, event in found.items()}
         opened = set(repository.open_messages(transaction, kind, orders))
         ended = [found[about] for about in reversed(found) if about in opened]  # as they came

@@ -18,6 +18,7 @@ from oms_chassis.jobs.worker import Worker
 from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.envelope import Event
 from oms_contracts.events import OrderEvent
+from oms_contracts.parts import ERASED, Customer
 from oms_notifications import jobs as notifying
 from oms_notifications.handlers import ENDINGS, subscriptions
 from oms_notifications.jobs import STATES, counter, job_queue
@@ -107,6 +108,15 @@ def test_of_two_endings_of_an_order_the_customer_is_notified_once(database: Data
     testing.deliver(database, HANDLE[confirmed("b").type], [confirmed("b"), confirmed("b")])
     assert sorted(job.id for job in testing.pending_jobs(database, QUEUE)) == ["a", "b"]
     assert message(database, "a").kind == "confirmed"
+
+
+@pytest.mark.parametrize("end", [confirmed, declined, out_of_stock, cancelled])
+def test_nobody_is_notified_of_what_becomes_of_an_order_whose_customer_is_erased(database: Database, end: Any) -> None:
+    erased = Customer(name=ERASED, email=ERASED, phone_number=ERASED)
+    events = [end("a", customer=erased), end("b"), end("c", customer=erased)]
+    testing.deliver(database, HANDLE[events[0].type], events)
+    assert [job.subject for job in testing.pending_jobs(database, QUEUE)] == ["b"]
+    assert [row.order_id for row in database.execute("SELECT order_id FROM message")] == ["b"]
 
 
 def test_an_ending_that_comes_after_the_message_was_sent_leads_to_no_other(database: Database) -> None:

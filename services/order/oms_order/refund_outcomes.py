@@ -14,13 +14,13 @@ from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.logs import logger
 from oms_contracts.envelope import Event
 from oms_contracts.events import OrderRefunded, RefundCompleted, RefundFailed
+from oms_contracts.parts import ERASED
 from oms_contracts.topics import ORDER_REFUNDED, Topic
 from oms_order import contents, ids, refunds
 from oms_order.metrics import OrderMetrics
 from oms_order.refunds import RefundStatus
 from oms_order.repository import orders, timelines
 from oms_order.repository import refunds as repository
-from oms_order.tables import ERASED
 
 log = logger(__name__)
 

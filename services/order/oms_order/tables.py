@@ -14,6 +14,7 @@ from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
 from oms_chassis.tables import ApiKeyColumns
+from oms_contracts.parts import ERASED
 
 _CLOCK = text("clock_timestamp()")
 
@@ -65,7 +66,6 @@ class OrderRow(Tables, table=True):
 
 
 # What of an order says who its customer is, and what is there instead once that is erased (None: nothing).
-ERASED = "(erased)"
 PERSONAL = {
     "name": ERASED,
     "email": ERASED,

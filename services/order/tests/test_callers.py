@@ -24,9 +24,9 @@ from support.issuer import LocalIssuer, local_issuer
 from oms_chassis import migrations
 from oms_chassis.db import Database
 from oms_chassis.http.identity.requirements import Requirement, requirements
+from oms_contracts.parts import ERASED
 from oms_order import admin, ids
 from oms_order.requests import SAMPLE
-from oms_order.tables import ERASED
 
 # How each route is called, with the body it takes; `{order_id}` is an order of the owner's.
 REQUESTS: dict[str, Any] = {

@@ -12,7 +12,7 @@ from oms_contracts import topics
 from oms_contracts.envelope import Event
 from oms_contracts.events import InventoryReleased, PaymentRefunded
 from oms_contracts.topics import Topic
-from oms_order import cancelling, handlers
+from oms_order import admin, cancelling, handlers
 from oms_order.metrics import OrderMetrics
 from oms_order.requests import SAMPLE
 
@@ -167,6 +167,21 @@ def test_a_confirmed_order_can_be_cancelled_for_as_long_as_the_setting_says(
     learn(early, REFUNDED, RELEASED)
     steps = [step["status"] for step in service.client.get(f"/order/{early}").json()["timeline"]]
     assert steps == ["PENDING", "PAID", "CONFIRMED", "CANCELLING", "CANCELLED"]
+
+
+def test_of_an_erased_order_that_is_cancelled_payment_and_inventory_are_notified_and_not_its_customer(
+    start: Callable[..., Any], learn: Callable[..., None]
+) -> None:
+    service = start(cancel_seconds=60.0)
+    order_id = place(service)
+    learn(order_id, topics.INVENTORY_UPDATED)
+    with service.database.transaction() as transaction:
+        admin.erase(transaction, [order_id])
+    assert cancel(service, order_id).status_code == 202
+    (event,) = cancellations(service)
+    assert (event.subject, event.data.customer.is_erased) == (order_id, True)
+    learn(order_id, REFUNDED, RELEASED)
+    assert shown(service, order_id) == ("CANCELLED", "customer")
 
 
 @pytest.mark.parametrize("seconds", [0.0, 60.0])
