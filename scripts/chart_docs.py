@@ -1,5 +1,5 @@
-"""Writes charts/oms/README.md from Chart.yaml, the comments of values.yaml and the services' settings, and the settings
-into values.schema.json; `--check` only says whether one of them is stale.
+"""Writes charts/oms/README.md from Chart.yaml, the comments of values.yaml and the services' settings, the settings
+into values.schema.json, and which service has which into files/settings.json; `--check` says whether one is stale.
 
 A comment that begins with `# -- ` describes the value below it, as helm-docs reads them; `# @default -- ` puts words in
 the place of a default that would not fit into a table.
@@ -113,6 +113,7 @@ ELSEWHERE = {
 }
 _RULES = ("type", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "pattern", "enum")
 _SETTINGS = re.compile(r'^    "settings": \{"type".*$', re.MULTILINE)
+_SERVICES = re.compile(r'(?<="services": \{\n      "type": "object",\n)      "properties": .*$', re.MULTILINE)
 
 
 def settings() -> dict[str, tuple[list[str], dict[str, Any]]]:
@@ -136,7 +137,37 @@ def schema(text: str) -> str:
     """The values' schema with the services' settings as they are."""
     properties = {camel(name): _rules(field) for name, (_, field) in settings().items()}
     wanted = {"type": "object", "additionalProperties": False, "properties": properties}
-    return _SETTINGS.sub(lambda _: f'    "settings": {json.dumps(wanted)},', text)
+    text = _SETTINGS.sub(lambda _: f'    "settings": {json.dumps(wanted)},', text)
+    return _SERVICES.sub(lambda _: f'      "properties": {json.dumps(_services())},', text)
+
+
+def owners() -> dict[str, Any]:
+    """The settings that all services have, and by service those that it has besides. A service without any of its own
+    is not among them: the chart takes it for one that it does not know."""
+    found = settings()
+    every = {service for services, _ in found.values() for service in services}
+    common = [camel(name) for name, (services, _) in found.items() if set(services) == every]
+    own = {
+        service: [camel(name) for name, (services, _) in found.items() if service in services]
+        for service in sorted(every)
+    }
+    besides = {service: [name for name in names if name not in common] for service, names in own.items()}
+    return {"common": common, "own": {service: names for service, names in besides.items() if names}}
+
+
+def _services() -> dict[str, Any]:
+    """The JSON Schemas of the services that are known: one has the settings that it reads, and no other's."""
+    known = owners()
+    return {
+        service: {
+            "allOf": [{"$ref": "#/definitions/service"}, {"properties": {"settings": _only(known["common"] + own)}}]
+        }
+        for service, own in known["own"].items()
+    }
+
+
+def _only(names: list[str]) -> dict[str, Any]:
+    return {"additionalProperties": False, "properties": dict.fromkeys(names, True)}
 
 
 def _rules(field: dict[str, Any]) -> dict[str, Any]:
@@ -157,18 +188,23 @@ def _settings_table() -> str:
 
 
 def main() -> int:
-    """Write both, or with --check compare them; 1 if one is stale."""
+    """Write them, or with --check compare them; 1 if one is stale."""
     wanted = {
         "README.md": readme(yaml.safe_load((CHART / "Chart.yaml").read_text()), (CHART / "values.yaml").read_text()),
         "values.schema.json": schema((CHART / "values.schema.json").read_text()),
+        "files/settings.json": json.dumps(owners(), indent=1) + "\n",
     }
-    stale = [name for name, text in wanted.items() if (CHART / name).read_text() != text]
+    stale = [name for name, text in wanted.items() if _current(CHART / name) != text]
     if "--check" in sys.argv:
         print(*(f"charts/oms/{name} is stale: run scripts/chart_docs.py" for name in stale), sep="\n")
         return int(bool(stale))
     for name, text in wanted.items():
         (CHART / name).write_text(text)
     return 0
+
+
+def _current(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
 
 
 def _at(values: Any, path: tuple[str, ...]) -> Any:

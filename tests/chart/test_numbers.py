@@ -17,9 +17,6 @@ EXPONENT = re.compile(r"\d[eE]\+\d")
 NUMBERS: dict[tuple[str, ...], int] = {
     ("podSecurity", "runAsUser"): 1_000_660_000,  # as OpenShift numbers them
     ("podSecurity", "runAsGroup"): 1_000_660_000,
-    ("shutdown", "preStopSeconds"): MANY,
-    ("shutdown", "drainSeconds"): MANY,
-    ("shutdown", "marginSeconds"): MANY,
     ("services", "order", "env", "OMS_OUTBOX_LIMIT"): 1_000_000,
     ("services", "order", "env", "OMS_BODY_LIMIT"): 1_048_576,
     ("services", "order", "replicas"): MANY,
@@ -92,7 +89,6 @@ def test_no_number_is_written_with_an_exponent(rendered: Any) -> None:
 def test_numbers_arrive_as_they_were_written(rendered: Any) -> None:
     env = {one["name"]: one.get("value") for one in rendered.container("oms-order")["env"]}
     assert (env["OMS_OUTBOX_LIMIT"], env["OMS_BODY_LIMIT"]) == ("1000000", "1048576")
-    assert env["OMS_DRAIN_SECONDS"] == str(MANY)
     for scaled in rendered.of("ScaledObject").values():
         assert {one["metadata"]["lagThreshold"] for one in scaled["spec"]["triggers"]} == {str(MANY)}
     for name, topic in rendered.of("KafkaTopic").items():

@@ -53,6 +53,33 @@ def test_a_setting_reaches_the_service(render: Any) -> None:
     assert (email.job_lease_seconds, email.smtp_mail_timeout) == (30, 60)
 
 
+def variables(rendered: Any, deployment: str) -> set[str]:
+    return {one["name"] for one in rendered.container(deployment)["env"]}
+
+
+def test_a_default_is_for_the_services_that_have_the_setting(render: Any) -> None:
+    given = {"recipientLimit": "10/3600", "queueLimit": 7, "jobLeaseSeconds": 30}
+    rendered = render({"serviceDefaults.settings": given})
+    for service in SERVICES:
+        has = {name for name in given if snake(name).lower() in type(rendered.settings(service)).model_fields}
+        names = variables(rendered, f"oms-{service}")
+        assert {name for name in given if f"OMS_{snake(name)}" in names} == has, service
+    assert rendered.settings("email").recipient_limit.count == 10
+
+
+def test_a_service_that_the_chart_does_not_know_may_have_any_setting(render: Any) -> None:
+    own = {"settings": {"recipientLimit": "10/3600"}, "consumes": ["orderCreatedEvent"]}
+    rendered = render({"serviceDefaults.settings": {"queueLimit": 7}, "services.loyalty": own})
+    assert {"OMS_RECIPIENT_LIMIT", "OMS_QUEUE_LIMIT"} <= variables(rendered, "oms-loyalty")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_setting_of_a_service_is_taken_from_its_values(docs: Any, service: str) -> None:
+    known = docs.owners()
+    has = {name for name, (services, _) in docs.settings().items() if service in services}
+    assert set(known["common"]) | set(known["own"][service]) == {docs.camel(name) for name in has}
+
+
 def test_a_variable_of_the_same_name_goes_first(render: Any) -> None:
     values = {"services.order.settings": {"queueLimit": 5}, "services.order.env.OMS_QUEUE_LIMIT": "7"}
     names = [one["name"] for one in render(values).container("oms-order")["env"]]
@@ -71,6 +98,8 @@ def test_a_variable_of_the_same_name_goes_first(render: Any) -> None:
         ({"services.email.settings": {"smtpMailTimeout": 1e10}}, "smtpMailTimeout"),
         ({"serviceDefaults.settings": {"inboxDays": 1e9}}, "inboxDays"),
         ({"shutdown.drainSeconds": 1_000_000}, "drainSeconds"),
+        ({"services.order.settings": {"recipientLimit": "10/3600"}}, "recipientLimit"),
+        ({"services.email.settings": {"prefixLimits": "+=100/3600"}}, "prefixLimits"),
     ],
     ids=str,
 )

@@ -83,8 +83,17 @@ annotations:
 {{/* The services that are enabled, each with the defaults beneath, as JSON. */}}
 {{- define "oms.services" -}}
 {{- $services := dict -}}
+{{- $known := .Files.Get "files/settings.json" | fromJson -}}
 {{- range $name, $own := .Values.services -}}
-{{- $service := mustMergeOverwrite (deepCopy $.Values.serviceDefaults) (deepCopy (default dict $own)) -}}
+{{- $defaults := deepCopy $.Values.serviceDefaults -}}
+{{- /* A default is for the services that have the setting: what a service of one's own has is not known. */ -}}
+{{- with get $known.own $name -}}
+{{- $has := concat $known.common . -}}
+{{- range keys $defaults.settings -}}
+{{- if not (has . $has) -}}{{- $_ := unset $defaults.settings . -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $service := mustMergeOverwrite $defaults (deepCopy (default dict $own)) -}}
 {{- range $part, $amounts := $service.resources -}}
 {{- range $name, $amount := default dict $amounts -}}{{- if kindIs "invalid" $amount -}}{{- $_ := unset $amounts $name -}}{{- end -}}{{- end -}}
 {{- if not $amounts -}}{{- $_ := unset $service.resources $part -}}{{- end -}}
