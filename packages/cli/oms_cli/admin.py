@@ -10,9 +10,11 @@ from urllib.parse import quote
 
 import httpx
 
-from oms_cli.answers import Refused, Unreachable, check, listed, pages, read
+from oms_cli import unanswered
+from oms_cli.answers import Refused, check, listed, pages, read
 from oms_cli.client import Json
 from oms_cli.headers import sendable
+from oms_cli.unanswered import Unreachable
 from oms_contracts.topics import SERVICES
 from oms_platform import tokens
 from oms_platform.addresses import HOST, Addresses
@@ -20,6 +22,7 @@ from oms_platform.running import Running, home
 from oms_servers.errors import LocalError
 
 PAGE = 100
+_LOOK_FIRST = "Look with `oms payments show ORDER` or `oms audit list` first, then repeat it if it was not"
 
 
 class NoToken(LocalError):
@@ -105,11 +108,16 @@ class Admin:
     def _ask(self, method: str, service: str, path: str, **more: Any) -> httpx.Response:
         if service not in self.urls:
             raise LocalError(f"There is no service {service}", f"Services are: {', '.join(self.urls)}")
+        with unanswered.advising(_LOOK_FIRST):
+            return self._answer(method, service, path, **more)
+
+    def _answer(self, method: str, service: str, path: str, **more: Any) -> httpx.Response:
         url = self.urls[service]
         try:
             response = self._http.request(method, f"{url}{path}", **more)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise _unreachable(service, url) from error
+        except unanswered.FAILURES as error:
+            what = f"{service} at {url}{path.partition('?')[0]}"
+            raise unanswered.of(error, method, what, _unreachable(service, url)) from error
         if response.status_code == 401:
             raise Refused(f"{service} does not take this admin token", f"OMS_ADMIN_TOKEN is to be that of {url}")
         return check(response)

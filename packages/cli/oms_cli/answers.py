@@ -11,13 +11,9 @@ from oms_servers.errors import LocalError
 
 
 class Refused(LocalError):
-    """The service answered with a problem, of this HTTP status."""
+    """The service answered with a problem, of this HTTP status and kind."""
 
-    status = 0
-
-
-class Unreachable(LocalError):
-    """Nothing answers at a URL."""
+    status, kind = 0, ""
 
 
 class NotOms(LocalError):
@@ -94,7 +90,7 @@ def _refused(response: httpx.Response) -> Refused:
     title = problem.get("detail") or problem.get("title") or response.reason_phrase
     fields = [f"{error['field']} {error['message']}" for error in _errors(problem)]
     refused = Refused(f"{title} ({response.status_code})" + "".join(f"\n  {field}" for field in fields))
-    refused.status = response.status_code
+    refused.status, refused.kind = response.status_code, str(problem.get("type") or "").rpartition("/")[2]
     return refused
 
 
@@ -129,12 +125,6 @@ def _not_oms(response: httpx.Response) -> NotOms:
 
 def _where(response: httpx.Response) -> httpx.URL:
     return response.url.copy_with(query=None, fragment=None, username=None, password=None)
-
-
-def unreachable(url: str) -> Unreachable:
-    """What is said when nothing answers there."""
-    advice = "`make up` starts OMS on this machine; OMS_URL, OMS_INVENTORY_URL and OMS_MAILCATCHER_URL name another"
-    return Unreachable(f"{url} does not answer", advice)
 
 
 def too_slow(order: str, seconds: float) -> TooSlow:

@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 import typer
 from rich.text import Text
 
+from oms_cli import unanswered
 from oms_cli.answers import Refused
 from oms_cli.client import Json
 from oms_cli.output import out
@@ -27,15 +28,20 @@ def act_on_each(
         try:
             came = act(thing)
         except Refused as refusal:
-            refused, came = True, {"refused": refusal.message}
+            refused, came = True, _refused(refusal)
         out({"id": name(thing), **came}, _line, as_json=as_json)
     if refused:
         raise typer.Exit(1)
 
 
+def _refused(refusal: Refused) -> Json:
+    return {"unknown": str(refusal)} if unanswered.is_open(refusal) else {"refused": refusal.message}
+
+
 def _line(came: Json) -> Text:
-    said = came.get("refused") or came.get("outcome") or came.get("state") or "done"
-    return Text.assemble(f"{came['id']}: ", (str(said), "red" if "refused" in came else "green"))
+    failed = came.get("refused") or came.get("unknown")
+    said = failed or came.get("outcome") or came.get("state") or "done"
+    return Text.assemble(f"{came['id']}: ", (str(said), "red" if failed else "green"))
 
 
 def confirm(question: str, *, yes: bool, dry_run: bool) -> None:

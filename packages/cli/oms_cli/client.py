@@ -11,7 +11,8 @@ from uuid import uuid4
 
 import httpx
 
-from oms_cli.answers import Refused, check, listed, pages, read, streamed, too_slow, unreachable
+from oms_cli import unanswered
+from oms_cli.answers import Refused, check, listed, pages, read, streamed, too_slow
 from oms_cli.headers import keyed, sendable
 from oms_cli.paths import part
 from oms_platform.addresses import Addresses
@@ -50,8 +51,7 @@ class Client:
 
     def place(self, body: Json, key: str | None = None) -> Json:
         """Place an order; its id and status."""
-        headers = keyed(key)
-        return self._ask("POST", f"{self.order}/order", json=body, headers=headers)
+        return self._act(f"{self.order}/order", body, key)
 
     def place_patiently(self, body: Json) -> Json:
         """Place an order on a platform that has only just started, and may not know its catalogue yet."""
@@ -76,14 +76,12 @@ class Client:
 
     def cancel(self, order: str, reason: str | None = None, key: str | None = None) -> Json:
         """Cancel an order; the order as it is then. Refused if it is too late."""
-        headers = keyed(key)
         body = {"reason": reason} if reason else {}
-        return self._ask("POST", f"{self.order}/order/{part(order)}/cancel", json=body, headers=headers)
+        return self._act(f"{self.order}/order/{part(order)}/cancel", body, key)
 
     def refund(self, order: str, body: Json, key: str | None = None) -> Json:
         """Ask for a refund of a confirmed order; it. Refused if less than that remains."""
-        headers = keyed(key)
-        return self._ask("POST", f"{self.order}/order/{part(order)}/refund", json=body, headers=headers)
+        return self._act(f"{self.order}/order/{part(order)}/refund", body, key)
 
     def events(self, order: str, within: float = STREAM_SECONDS) -> Iterator[Json]:
         """The order's timeline as it happens, up to its end; TooSlow when that takes more than so many seconds."""
@@ -97,8 +95,8 @@ class Client:
                         raise too_slow(order, within)
         except httpx.ReadTimeout as error:
             raise too_slow(order, within) from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise unreachable(self.order) from error
+        except unanswered.FAILURES as error:
+            raise unanswered.of(error, "GET", self.order, unanswered.unreachable(self.order)) from error
 
     def item(self, item: str) -> Json:
         """One item with its stock."""
@@ -145,6 +143,12 @@ class Client:
             time.sleep(0.05)
         return found
 
+    def _act(self, url: str, body: Json, key: str | None) -> Json:
+        """Send what its key makes repeatable; a new one, if none was given. It is named should the answer be lost."""
+        key = key or uuid4().hex
+        with unanswered.advising(f"Repeat the command with --key {key}: it is carried out once, and answered"):
+            return self._ask("POST", url, json=body, headers=keyed(key))
+
     def _ask(self, method: str, url: str, **more: Any) -> Json:
         return read(self._answer(method, url, **more))
 
@@ -155,8 +159,8 @@ class Client:
         http = self._mails if url.startswith(f"{self.mailcatcher}/") else self._http
         try:
             response = http.request(method, url, **more)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise unreachable(url) from error
+        except unanswered.FAILURES as error:
+            raise unanswered.of(error, method, url, unanswered.unreachable(url)) from error
         return check(response)
 
 

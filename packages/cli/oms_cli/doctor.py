@@ -10,12 +10,13 @@ from rich.text import Text
 
 from oms_cli import diagnosis, refund_diagnosis, show
 from oms_cli.admin import Admin
-from oms_cli.answers import Refused, Unreachable
+from oms_cli.answers import Refused
 from oms_cli.client import Json
 from oms_cli.diagnosis import Facts, Finding
 from oms_cli.messages import CHANNELS
 from oms_cli.options import PANEL, Limit, Urls, reading
 from oms_cli.output import AsJson, out
+from oms_cli.unanswered import Unanswered
 from oms_contracts.topics import SERVICES
 
 AT_ONCE = 200  # orders that a service is asked about
@@ -49,7 +50,7 @@ def findings(admin: Admin, seconds: float, limit: int) -> Iterator[Finding]:
     for service in SERVICES:
         try:
             conditions[service] = admin.get(service, "/admin/condition")
-        except (Refused, Unreachable) as error:
+        except (Refused, Unanswered) as error:
             yield Finding(f"service {service}", "all", None, error.message, error.advice)
         else:
             yield from diagnosis.of_service(service, conditions[service])
@@ -72,7 +73,7 @@ def _failed_compensations(admin: Admin, limit: int) -> Sequence[Json]:
     """Payments whose refund has failed; their orders may be CANCELLED already. None if payment cannot look."""
     try:
         return admin.pages("payment", "/admin/payments", limit, state="REFUNDING", reason="refund-failed")
-    except (Refused, Unreachable):
+    except (Refused, Unanswered):
         return []
 
 
@@ -93,7 +94,7 @@ def _evidence(admin: Admin, service: str, subjects: Sequence[str]) -> Json | Non
     """What a service has about orders; None if it cannot look, as when its schema is at fault."""
     try:
         found: Json = admin.act(service, "/admin/evidence", subjects=subjects)
-    except (Refused, Unreachable):
+    except (Refused, Unanswered):
         return None
     return found
 

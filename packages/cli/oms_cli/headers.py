@@ -10,6 +10,6 @@ def sendable(what: str, text: str) -> str:
     raise LocalError(f"{what} must be printable ASCII", "Look for a letter with an accent, a line break or a tab in it")
 
 
-def keyed(key: str | None) -> dict[str, str]:
-    """The header with which a request may be repeated, if it has a key."""
-    return {"Idempotency-Key": sendable("A key", key)} if key else {}
+def keyed(key: str) -> dict[str, str]:
+    """The header with which a request may be repeated."""
+    return {"Idempotency-Key": sendable("A key", key)}

@@ -90,7 +90,8 @@ def refund_order(
 ) -> None:
     """Refund a confirmed order, or a part of it: `oms order refund ID --line Item1=1 --restock`, or `--amount 250`.
 
-    Without a key, the same command once more is another refund, of what remains.
+    The same command once more is another refund, of what remains: it has a key of its own unless one is given. If its
+    answer is lost, the command says with which --key to repeat it.
     """
     body = refunds.body(line or (), amount, restock=restock, reason=reason)
     refund = Client.of_environment().refund(order, body, key)

@@ -1,0 +1,73 @@
+"""What is said when no answer comes: whether the request can have been carried out, and how to go on.
+
+Unanswered
+├── Unreachable      nothing took the request: it was not carried out
+├── NoAnswer         it only looks, and its answer was lost
+└── OutcomeUnknown   it was sent, its answer was lost, and it may have been carried out
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+
+from oms_cli.answers import Refused
+from oms_servers.errors import LocalError
+
+# Those before which no byte of a request has left.
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol,
+             httpx.InvalidURL)  # fmt: skip
+_PROXYS = (502, 504)  # what a proxy says of a service that has not answered it
+FAILURES = (httpx.HTTPError, httpx.InvalidURL)
+_LOOKS = ("GET", "HEAD")
+_LOOK_FIRST = "It may have been. Look before you repeat it: a repetition may do it twice"
+
+
+class Unanswered(LocalError):
+    """No answer has come."""
+
+
+class Unreachable(Unanswered):
+    """Nothing answers at a URL."""
+
+
+class NoAnswer(Unanswered):
+    """A request that only looks was sent, and its answer did not come, or not to its end."""
+
+
+class OutcomeUnknown(Unanswered):
+    """A request was sent, and it is not known whether it was carried out."""
+
+
+def of(error: Exception, method: str, what: str, unreachable: Unreachable) -> Unanswered:
+    """What is said of a failure of HTTP: that of a request which was never sent is `unreachable`."""
+    if isinstance(error, _NOT_SENT):
+        return unreachable
+    why = type(error).__name__
+    if method in _LOOKS:
+        return NoAnswer(f"{what} has not answered to the end ({why})", "Repeat the command: it only looks")
+    return OutcomeUnknown(f"It is not known whether {what} has carried it out: its answer is lost ({why})", _LOOK_FIRST)
+
+
+def unreachable(url: str) -> Unreachable:
+    """What is said when nothing answers there."""
+    advice = "`make up` starts OMS on this machine; OMS_URL, OMS_INVENTORY_URL and OMS_MAILCATCHER_URL name another"
+    return Unreachable(f"{url} does not answer", advice)
+
+
+def is_open(error: LocalError) -> bool:
+    """Whether the request may have been carried out, or may be yet."""
+    if isinstance(error, Refused):
+        return error.kind == "outcome-unknown" or error.status in _PROXYS
+    return isinstance(error, OutcomeUnknown)
+
+
+@contextmanager
+def advising(advice: str) -> Iterator[None]:
+    """Says how to go on, should the outcome of what the block asks for stay unknown."""
+    try:
+        yield
+    except LocalError as error:
+        if is_open(error):
+            error.advice = advice
+        raise
