@@ -11,6 +11,7 @@ from support.admin import faults
 from support.chassis import MemoryStream
 
 from oms_chassis.admin import app as admin
+from oms_chassis.admin import deadletters
 from oms_chassis.admin.service import AdministeredService
 from oms_chassis.db import Database, Transaction
 from oms_chassis.jobs.dead import mark_dead
@@ -215,6 +216,36 @@ def test_letters_of_one_key_are_redriven_in_their_order_or_not_at_all(
     assert (answer.status_code, answer.json()["type"]) == (409, "/problems/earlier-dead-letter")
     assert client.post(f"/admin/dead-letters/{first}/drop").json()["state"] == "dropped"
     assert client.post(f"/admin/dead-letters/{second}/redrive").status_code == 200
+
+
+def test_a_dry_run_of_a_later_letter_is_of_those_before_it_too(
+    client: TestClient, consumer: Consumer, orders: Orders, database: Database
+) -> None:
+    """As when all are redriven: the real run has applied the earlier ones by then."""
+    dry = {"OMS-Dry-Run": "true"}
+    bury(consumer, orders, record("a", 1), record("a", 2), record("a", 3))
+    first, *later = (one["id"] for one in client.get("/admin/dead-letters").json())
+    for letter in later:
+        answer = client.post(f"/admin/dead-letters/{letter}/redrive", headers=dry)
+        assert (answer.status_code, answer.json()["type"]) == (409, "/problems/earlier-dead-letter")
+        assert f"Letter {first} is" in answer.json()["detail"]
+    orders.broken.clear()
+    for letter in (first, *later):
+        assert client.post(f"/admin/dead-letters/{letter}/redrive", headers=dry).json()["outcome"] == "applied"
+    assert (seen(database), audit(client), len(client.get("/admin/dead-letters").json())) == ({}, [], 3)
+    for letter in later:
+        assert client.post(f"/admin/dead-letters/{letter}/redrive").status_code == 409
+
+
+def test_a_dry_run_tries_no_more_earlier_letters_than_so_many(
+    client: TestClient, consumer: Consumer, orders: Orders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deadletters, "REHEARSED", 1)
+    bury(consumer, orders, record("a", 1), record("a", 2), record("a", 3))
+    orders.broken.clear()
+    dry, letters = {"OMS-Dry-Run": "true"}, [one["id"] for one in client.get("/admin/dead-letters").json()]
+    answers = [client.post(f"/admin/dead-letters/{letter}/redrive", headers=dry) for letter in letters]
+    assert [answer.status_code for answer in answers] == [200, 200, 409]
 
 
 def test_what_a_letter_holds_is_masked_and_whoever_reveals_it_is_on_record(
@@ -463,6 +494,42 @@ def test_a_quarantined_event_of_any_key_can_be_dropped(client: TestClient, datab
     assert client.post(f"/admin/outbox/{row}/drop").status_code == 200
     assert client.get("/admin/outbox").json() == []
     assert database.execute("SELECT FROM outbox") == []
+
+
+def test_an_id_of_our_own_is_on_record_however_long_it_is(
+    client: TestClient, consumer: Consumer, orders: Orders, database: Database
+) -> None:
+    first, last = 12_345_678, 4_111_111_111_111_111
+    database.execute(f"ALTER TABLE dead_letter ALTER id RESTART WITH {first}")
+    bury(consumer, orders, record("a", 1))
+    assert client.post(f"/admin/dead-letters/{first}/reveal").status_code == 200
+    assert client.post(f"/admin/dead-letters/{first}/drop").status_code == 200
+    database.execute("DELETE FROM outbox")
+    database.execute(f"ALTER TABLE outbox ALTER id RESTART WITH {last}")
+    assert client.post(f"/admin/outbox/{quarantine(database, b'a')}/drop").status_code == 200
+    assert audit(client) == [
+        ("deadletters.reveal", str(first)),
+        ("deadletters.drop", str(first)),
+        ("outbox.drop", str(last)),
+    ]
+
+
+def test_what_was_done_to_events_and_calls_about_an_order_is_found_by_the_order(
+    client: TestClient, consumer: Consumer, orders: Orders, database: Database
+) -> None:
+    bury(consumer, orders, record("a", 1), record("b", 2))
+    orders.broken.clear()
+    letters = [one["id"] for one in client.get("/admin/dead-letters").json()]
+    for letter in letters:
+        assert client.post(f"/admin/dead-letters/{letter}/redrive").status_code == 200
+    database.execute("DELETE FROM outbox")  # where the consumer has put what is published of the letters
+    assert client.post(f"/admin/outbox/{quarantine(database, b'a')}/drop").status_code == 200
+    found = client.get("/admin/audit?subject=a").json()
+    assert [one["action"] for one in found] == ["outbox.drop", "deadletters.redrive"]
+    assert client.get(f"/admin/audit?subject={letters[1]}").json()[0]["after"]["subject"] == "b"
+    newest = client.get("/admin/audit?subject=a&limit=1")
+    older = client.get(newest.links["next"]["url"]).json()
+    assert [one["id"] for one in newest.json() + older] == [one["id"] for one in found]
 
 
 def test_evidence_is_all_that_a_service_has_about_orders_that_wait(

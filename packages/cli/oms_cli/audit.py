@@ -20,7 +20,9 @@ app = group("See what operators did: each act is an entry that nothing changes o
 def list_audit(
     service: OneService = None,
     operator: Annotated[str | None, typer.Option(help="Only what this operator did.")] = None,
-    subject: Annotated[str | None, typer.Option(help="Only what was done to this order, job or message.")] = None,
+    subject: Annotated[
+        str | None, typer.Option(help="Only what was done to this order, also to events and calls about it.")
+    ] = None,
     action: Annotated[str | None, typer.Option(help="Only this action, such as deadletters.redrive.")] = None,
     limit: Limit = 50,
     urls: Urls = None,

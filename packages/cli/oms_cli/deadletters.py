@@ -91,7 +91,7 @@ def redrive(
 ) -> None:
     """Apply the events of dead letters after all, once each, in their order.
 
-    A dry run tries each, and takes it back: it says whether the cause is repaired.
+    A dry run tries each after the earlier ones of its key, and takes it back: it says whether the cause is repaired.
 
     Examples: `oms deadletters redrive payment 17`, `oms deadletters redrive payment --all --topic orderCreatedEvent`
     """

@@ -66,14 +66,14 @@ class OperatorAct:
         self,
         transaction: Transaction,
         action: str,
-        subject: str,
+        subject: str | int,
         before: Mapping[str, Any] | None = None,
         after: Mapping[str, Any] | None = None,
     ) -> None:
         """Write the act into the audit log. `before` and `after` hold states and ids, and nothing of a customer's:
-        what looks like it all the same is masked."""
+        what looks like it all the same is masked. A number is an id of our own, however long it is, and kept."""
         kept = [None if state is None else contacts.without(state) for state in (before, after)]
-        entry = audit.Entry(self.operator, action, contacts.without(subject), self.reason, *kept)
+        entry = audit.Entry(self.operator, action, str(contacts.without(subject)), self.reason, *kept)
         audit.record(transaction, [entry])
 
 

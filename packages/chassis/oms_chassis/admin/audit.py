@@ -12,10 +12,13 @@ _RECORD = f"""
 INSERT INTO audit_log ({names(AuditRow, *_FIELDS)})
 SELECT {names(AuditRow, *_FIELDS)} FROM json_to_recordset(%(rows)s::json) AS r({typed(AuditRow, *_FIELDS)})
 """
+# An entry is also about what its states name. No index has that: a page is read backwards by id until it is full, in
+# the worst case the whole log, which only operators' acts add to.
 _PAGE = f"""
 SELECT {names(AuditRow)} FROM audit_log
 WHERE (%(before)s::bigint IS NULL OR id < %(before)s) AND (%(operator)s::text IS NULL OR operator = %(operator)s)
-    AND (%(subject)s::text IS NULL OR subject = %(subject)s)
+    AND (%(subject)s::text IS NULL
+        OR %(subject)s IN (subject, before->>'subject', after->>'subject'))
     AND (%(action)s::text IS NULL OR action = %(action)s)
 ORDER BY id DESC LIMIT %(limit)s
 """

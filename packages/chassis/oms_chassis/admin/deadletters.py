@@ -1,5 +1,6 @@
 """The routes for dead letters: list, show, redrive, drop."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, get_args
 
@@ -19,9 +20,11 @@ from oms_chassis.http.problems import documented
 from oms_chassis.laterreleases import extensible
 from oms_chassis.messaging import letters, outbox
 from oms_chassis.messaging.redrive import StillFails, redrive
+from oms_chassis.messaging.subscription import Subscription
 
 router = APIRouter(prefix=PREFIX)
 State = Literal["dead", "redriven", "dropped"]
+REHEARSED = 200  # earlier letters of the same key that a dry run applies first
 
 
 class Letter(View):
@@ -85,7 +88,7 @@ def reveal_letter(service: Administered, act: Act, letter_id: int) -> LetterDeta
     """With the customer's data; the audit log says who looked."""
     with act.look(service.database) as transaction:
         letter = _found(transaction, letter_id)
-        act.record(transaction, "deadletters.reveal", str(letter_id))
+        act.record(transaction, "deadletters.reveal", letter_id)
         return _detail(letter, reveal=True)
 
 
@@ -95,9 +98,12 @@ def reveal_letter(service: Administered, act: Act, letter_id: int) -> LetterDeta
     responses=documented(NoSuchLetter, LetterSettled, EarlierLetter, EventFails),
 )
 def redrive_letter(service: Administered, act: Act, letter_id: int) -> Redriven:
-    """Its event is applied and its letter settled in one transaction: once, however often it is asked for."""
+    """Its event is applied and its letter settled in one transaction: once, however often it is asked for. A dry run
+    is made as if those that are to be redriven before it had been."""
     try:
         with act.transaction(service.database) as transaction:
+            if act.dry_run:
+                _rehearse_earlier(transaction, service.subscriptions, letter_id)
             letter = _open(transaction, letter_id)
             if (earlier := letters.earlier(transaction, letter)) is not None:
                 raise EarlierLetter(detail=f"Letter {earlier} is to be redriven or dropped first.")
@@ -134,10 +140,28 @@ def _open(transaction: Transaction, letter_id: int) -> Row[Any]:
     return letter
 
 
+def _rehearse_earlier(transaction: Transaction, subscriptions: Sequence[Subscription], letter_id: int) -> None:
+    """Apply what a redrive of all letters would have applied by then. Whoever redrives several locks the earlier ones
+    first, so that none of them waits for another in a circle."""
+    letter = letters.look(transaction, letter_id)
+    if letter is None:
+        raise NoSuchLetter
+    for _ in range(REHEARSED):
+        if (earlier := letters.earlier(transaction, letter)) is None:
+            return
+        before = _found(transaction, earlier)
+        if before.state != letters.DEAD:
+            continue  # it has just been settled
+        try:
+            redrive(transaction, subscriptions, before)
+        except StillFails as failure:
+            raise EarlierLetter(detail=f"Letter {earlier} is to be redriven or dropped first.") from failure
+
+
 def _record(act: OperatorAct, transaction: Transaction, letter: Row[Any], state: str) -> None:
     place = {"topic": letter.topic, "subject": letter.subject}
     action = "deadletters.redrive" if state == letters.REDRIVEN else "deadletters.drop"
-    act.record(transaction, action, str(letter.id), {"state": letter.state, **place}, {"state": state, **place})
+    act.record(transaction, action, int(letter.id), {"state": letter.state, **place}, {"state": state, **place})
 
 
 def _detail(letter: Row[Any], *, reveal: bool) -> LetterDetail:

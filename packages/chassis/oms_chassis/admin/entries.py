@@ -37,7 +37,8 @@ def list_audit(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> list[AuditEntry]:
-    """Pages by cursor: where there are further entries, the Link header leads to them."""
+    """Pages by cursor: where there are further entries, the Link header leads to them. `subject` also finds acts on an
+    event or a call about it."""
     filters = audit.Filters(operator, subject, action)
     before = paging.position("/audit", cursor, None, pages.number)
     rows = audit.page(service.database, filters, before, limit + 1)

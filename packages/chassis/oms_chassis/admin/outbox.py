@@ -76,5 +76,5 @@ def _found(transaction: Transaction, row_id: int) -> Row[Any]:
 
 def _recorded(act: OperatorAct, transaction: Transaction, row: Row[Any], action: str, state: str) -> Quarantined:
     place = {"topic": row.topic, "subject": row.subject}
-    act.record(transaction, action, str(row.id), {"state": "quarantined", **place}, {"state": state, **place})
+    act.record(transaction, action, int(row.id), {"state": "quarantined", **place}, {"state": state, **place})
     return Quarantined.of(row)

@@ -94,6 +94,12 @@ def count(database: Database, most: int) -> int:
     return int(database.execute(_COUNT, most=most)[0].letters)
 
 
+def look(transaction: Transaction, letter_id: int) -> Row[Any] | None:
+    """A letter with what it holds, as it is at the moment."""
+    rows = transaction.run(_ONE, id=letter_id)
+    return rows[0] if rows else None
+
+
 def find(transaction: Transaction, letter_id: int) -> Row[Any] | None:
     """A letter with what it holds, nobody else's to change until this transaction ends."""
     rows = transaction.run(f"{_ONE} FOR UPDATE", id=letter_id)
