@@ -101,10 +101,10 @@ def takers() -> list[str]:
 def keys(found: Sequence[Json]) -> RenderableType:
     rows = (
         (one["id"], one["subject"], " ".join(one["scopes"]), show.styled(one["state"]), _moment(one["expiresAt"]),
-         _moment(one["lastUsedAt"]), " ".join(one["services"]))
+         _moment(one["lastUsedAt"]), " ".join(one["worksIn"]))
         for one in found
     )  # fmt: skip
-    headings = ("id", "owner", "scopes", "state", "expires", "last used", "services")
+    headings = ("id", "owner", "scopes", "state", "expires", "last used", "works in")
     return show.table(headings, rows) if found else Text("no keys yet")
 
 
@@ -151,20 +151,22 @@ def _is_gone(error: LocalError) -> bool:
 
 
 def _merged(by_service: Mapping[str, Sequence[Json]]) -> list[Json]:
-    """One row for each key, as all services together know it, newest first."""
+    """One row for each key, as all services together know it, newest first. It is valid while it works in any."""
     found: dict[str, Json] = {}
     for service, rows in by_service.items():
         for row in rows:
-            known = found.setdefault(row["id"], {**row, "services": []})
+            known = found.setdefault(row["id"], {**row, "state": _state(row), "services": [], "worksIn": []})
             known["services"].append(service)
+            if _state(row) == "valid":
+                known["worksIn"].append(service)
+                known["state"] = "valid"
             for name in ("lastUsedAt", "revokedAt"):
                 known[name] = max(filter(None, (known[name], row[name])), default=None)
-    for one in found.values():
-        one["state"] = _state(one)
     return sorted(found.values(), key=lambda one: str(one["createdAt"]), reverse=True)
 
 
 def _state(key: Json) -> str:
+    """A key's state in one service."""
     if key["revokedAt"]:
         return "revoked"
     ends = key["expiresAt"]

@@ -113,6 +113,25 @@ def test_a_key_that_a_service_could_not_be_asked_to_revoke_is_named(oms: Oms) ->
     assert "may still work: inventory" in " ".join(failed.stderr.split())
 
 
+def listed(oms: Oms, key_id: str) -> tuple[str, list[str]]:
+    """A key's state, and where it works."""
+    (found,) = [one for one in json.loads(oms("keys", "list", "--json").stdout) if one["id"] == key_id]
+    return found["state"], found["worksIn"]
+
+
+def test_a_key_that_still_works_in_a_service_is_not_listed_as_revoked(oms: Oms, addresses: dict[str, str]) -> None:
+    made = json.loads(oms("keys", "create", "--owner", "half", "--scope", "orders:read", "--json").stdout)
+    assert listed(oms, made["id"]) == ("valid", ["order", "inventory"])
+    oms("keys", "revoke", made["id"], OMS_ADMIN_URL_INVENTORY=f"http://127.0.0.1:{free_port()}")
+    assert status(f"{addresses['OMS_INVENTORY_URL']}/items", made["key"]) == 200
+    assert listed(oms, made["id"]) == ("valid", ["inventory"])
+    table = oms("keys", "list", "--owner", "half").stdout
+    assert "works in" in table
+    assert "revoked" not in table
+    oms("keys", "revoke", made["id"])
+    assert listed(oms, made["id"]) == ("revoked", [])
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
