@@ -18,7 +18,8 @@ _FILL = (
     SELECT ('01990000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'CONFIRMED', '{{}}', 1,
     'a', 'c' || n || '@scale.example', 'a', 'a', 'a', 'a', 'a', 2, 'USD', now(), now()
     FROM generate_series(1, {REFUNDS}) AS n""",
-    "INSERT INTO timeline (order_id, position, status, at) SELECT id, n, 'a', now() FROM orders, generate_series(1, 3) n",
+    """INSERT INTO timeline (order_id, position, status, at)
+    SELECT id, n, 'CONFIRMED', now() FROM orders, generate_series(1, 3) AS n""",
     f"""INSERT INTO refund (id, order_id, amount, lines, restock, status)
     SELECT id, id, 1, '[]', false, CASE WHEN row_number() OVER (ORDER BY id) > {REFUNDS - OPEN} THEN %(open)s
     ELSE 'SUCCEEDED' END FROM orders ORDER BY id""",
