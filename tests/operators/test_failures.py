@@ -13,7 +13,11 @@ from support.gateways import token
 from support.notices import RunningMailCatcher, running_mail_catcher
 
 from oms_chassis.db import Database
-from oms_chassis.jobs.queue import Job, Outcome
+from oms_chassis.jobs.breaker import LONGEST
+from oms_chassis.jobs.leases import BACKOFF_CAP
+from oms_chassis.jobs.queue import Job
+from oms_chassis.jobs.worker import OUTCOMES
+from oms_chassis.jobs.worker import _label as label
 from oms_email.provider import SmtpProvider
 from oms_email.settings import EmailSettings
 from oms_gateway import charge_key
@@ -43,10 +47,6 @@ def of(target: str) -> list[tuple[str, str]]:
     return [(kind, outcome) for place, kind, outcome, _, _ in table() if place == target]
 
 
-def label(outcome: Outcome) -> str:
-    return type(outcome).__name__.lower()
-
-
 @pytest.fixture(scope="module")
 def catcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMailCatcher]:
     with running_mail_catcher(tmp_path_factory.mktemp("catcher"), free_port(), free_port()) as running:
@@ -69,6 +69,17 @@ def test_the_table_names_every_failure() -> None:
     assert [(target, kind) for target, kind, *_ in table()] == [
         (target, kind) for target, kinds in KINDS.items() for kind in kinds
     ]
+
+
+def test_each_outcome_of_the_table_is_one_that_the_metric_has() -> None:
+    assert {outcome for _, _, outcome, _, _ in table()} <= {kind.__name__.lower() for kind in OUTCOMES}
+
+
+def test_the_runbook_of_a_pause_says_how_long_one_may_last() -> None:
+    page = (ROOT / "docs" / "runbooks" / "OmsJobQueuePaused.md").read_text()
+    assert f"of {BACKOFF_CAP:g} s at most" in page
+    assert LONGEST == 3600
+    assert "an hour at most" in page
 
 
 def test_each_alert_exists_and_has_its_runbook() -> None:
