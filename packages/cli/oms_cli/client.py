@@ -1,6 +1,5 @@
 """OMS's HTTP interfaces, as `oms` uses them: those of any deployment."""
 
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -12,9 +11,10 @@ from uuid import uuid4
 import httpx
 
 from oms_cli import unanswered
-from oms_cli.answers import Refused, check, listed, pages, read, streamed, too_slow
+from oms_cli.answers import Refused, check, listed, pages, read
 from oms_cli.headers import keyed, sendable
 from oms_cli.paths import part
+from oms_cli.timeline import Timeline
 from oms_platform.addresses import Addresses
 from oms_platform.running import Running
 
@@ -84,19 +84,10 @@ class Client:
         return self._act(f"{self.order}/order/{part(order)}/refund", body, key)
 
     def events(self, order: str, within: float = STREAM_SECONDS) -> Iterator[Json]:
-        """The order's timeline as it happens, up to its end; TooSlow when that takes more than so many seconds."""
-        deadline, timeout = time.monotonic() + within, httpx.Timeout(10.0, read=within)
-        try:
-            with self._http.stream("GET", f"{self.order}/order/{part(order)}/events", timeout=timeout) as response:
-                for line in streamed(response).iter_lines():
-                    if line.startswith("data:"):
-                        yield json.loads(line[5:])
-                    if time.monotonic() > deadline:
-                        raise too_slow(order, within)
-        except httpx.ReadTimeout as error:
-            raise too_slow(order, within) from error
-        except unanswered.FAILURES as error:
-            raise unanswered.of(error, "GET", self.order, unanswered.unreachable(self.order)) from error
+        """The order's timeline as it happens, up to its end; TooSlow when that takes more than so many seconds.
+
+        A stream that ends before, as when the service is drained, is gone on with by another."""
+        return Timeline(self._http, self.order, f"/order/{part(order)}/events").follow(order, within)
 
     def item(self, item: str) -> Json:
         """One item with its stock."""

@@ -100,5 +100,5 @@ def refund_order(
 
 @order.command("watch")
 def watch_order(order: OrderId, as_json: AsJson = False) -> None:
-    """Show an order's timeline as it happens, up to its end."""
+    """Show an order's timeline as it happens, up to its end. The exit code is 1 if it has not come in five minutes."""
     follow(Client.of_environment().events(order), as_json=as_json)
