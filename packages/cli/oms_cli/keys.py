@@ -23,11 +23,12 @@ from oms_platform.declarations import declaration
 from oms_servers.errors import LocalError
 
 MOST = 10_000  # keys that are listed of a service
+_ID = re.compile(r"(?:oms_)?([a-z0-9]{10})|oms_([a-z0-9]{10})_.*")  # the latter is a whole key, or most of one
 UNITS = {"h": "hours", "d": "days"}
 SCOPES = ("orders:place", "orders:read", "orders:act", "items:write", "operator")
 
 app = group("Make, list and revoke the API keys of callers (OMS_AUTH=api-key).")
-KeyId = Annotated[str, typer.Argument(metavar="ID", help="A key's id, as `oms keys list` shows it.")]
+KeyId = Annotated[str, typer.Argument(metavar="ID", help="A key's id, as `oms keys list` shows it, or the whole key.")]
 Scopes = Annotated[list[str], typer.Option("--scope", help=f"What it allows; once for each: {', '.join(SCOPES)}.")]
 
 
@@ -82,6 +83,7 @@ def revoke(
 
     Example: `oms keys revoke 4f9c21abcd --reason "found in a repository"`
     """
+    key = _id(key)
     admin = acting(urls, name, reason, dry_run)
     outcomes = {one: _revoked(admin, one, key) for one in takers()}
     failures = [f"{service}: {error.message}" for service, error in outcomes.items() if error and not _is_gone(error)]
@@ -106,6 +108,15 @@ def keys(found: Sequence[Json]) -> RenderableType:
     )  # fmt: skip
     headings = ("id", "owner", "scopes", "state", "expires", "last used", "works in")
     return show.table(headings, rows) if found else Text("no keys yet")
+
+
+def _id(text: str) -> str:
+    """The id in what was given: of a key that has leaked, people have the whole. LocalError if there is none; it says
+    nothing of the text, which may be a secret."""
+    found = _ID.fullmatch(text.strip())
+    if found is None:
+        raise LocalError("What was given is no key id", "`oms keys list` shows them")
+    return found[1] or found[2]
 
 
 def _check(scopes: Iterable[str]) -> None:

@@ -150,3 +150,23 @@ def test_a_key_that_there_is_not_cannot_be_revoked(oms: Oms) -> None:
     failed = oms("keys", "revoke", "abcdefghij")
     assert failed.returncode == 1
     assert "There is no key abcdefghij" in failed.stderr
+
+
+def test_of_a_whole_key_the_id_is_revoked(oms: Oms, addresses: dict[str, str]) -> None:
+    made = json.loads(oms("keys", "create", "--owner", "leaky", "--scope", "orders:read", "--json").stdout)
+    revoked = oms("keys", "revoke", made["key"])
+    assert (revoked.returncode, revoked.stdout) == (0, f"the key {made['id']} is revoked\n")
+    assert made["key"] not in revoked.stdout + revoked.stderr
+    (listed,) = json.loads(oms("keys", "list", "--owner", "leaky", "--json").stdout)
+    assert (listed["id"], listed["state"]) == (made["id"], "revoked")
+
+
+@pytest.mark.parametrize("given", ["4F9C21ABCD", "4f9c21abc", "4f9c21abcde", "oms_4f9c_secret", "secret", "a/b", ""])
+def test_what_is_no_id_is_refused_before_a_service_is_asked_and_not_repeated(oms: Oms, given: str) -> None:
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    failed = oms("keys", "revoke", given, OMS_ADMIN_URL_ORDER=nowhere, OMS_ADMIN_URL_INVENTORY=nowhere)
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert "is no key id" in failed.stderr
+    assert "`oms keys list` shows them" in failed.stderr
+    assert "may still work" not in failed.stderr
+    assert not given or given not in failed.stderr
