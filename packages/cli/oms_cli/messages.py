@@ -9,6 +9,7 @@ from rich.text import Text
 
 from oms_cli import show
 from oms_cli.admin import Admin
+from oms_cli.answers import Refused
 from oms_cli.batches import Rate, act_on_each
 from oms_cli.client import Client, Json
 from oms_cli.options import As, DryRun, Limit, Reason, Urls, acting, reading
@@ -101,8 +102,20 @@ def resend(
 
 def _given_up(admin: Admin, channels: Sequence[str], order: str) -> list[tuple[str, str]]:
     """The order's messages that were given up; the first of all if none was, so that the refusal says so."""
-    states = {by: admin.get(by, f"/admin/messages/{part(order)}")["state"] for by in channels}
-    return [(by, order) for by in channels if states[by] == "failed"] or [(channels[0], order)]
+    states = {by: _state(admin, by, order) for by in channels}
+    failed = [by for by in channels if states[by] == "failed"]
+    there = [by for by in channels if states[by] is not None]
+    return [(by, order) for by in failed or [*there, *channels][:1]]
+
+
+def _state(admin: Admin, channel: str, order: str) -> str | None:
+    """What became of a message; None if there is none, or can be none."""
+    try:
+        return str(admin.get(channel, f"/admin/messages/{part(order)}")["state"])
+    except Refused as refused:
+        if refused.status not in (404, 422):
+            raise
+        return None
 
 
 def about(message: Json) -> str:
