@@ -8,7 +8,7 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from oms_cli import diagnosis, refund_diagnosis, show
+from oms_cli import diagnosis, leftovers, refund_diagnosis, show
 from oms_cli.admin import Admin
 from oms_cli.answers import Refused
 from oms_cli.client import Json
@@ -33,7 +33,8 @@ def doctor(
 ) -> None:
     """Find out why orders and refunds are stuck: at which step, since when, by what evidence, and which command helps.
 
-    It changes nothing. The exit code is 3 when something is held up.
+    Dead letters and quarantined events that hold up none of them are named by service. It changes nothing. The exit
+    code is 3 when something is held up.
 
     Example: `oms doctor --seconds 60`
     """
@@ -44,9 +45,9 @@ def doctor(
 
 
 def findings(admin: Admin, seconds: float, limit: int) -> Iterator[Finding]:
-    """All that is held up: services, then orders whose money did not go back, stuck orders, refunds, and messages that
-    were given up."""
-    conditions: dict[str, Json] = {}
+    """All that is held up: services, then orders whose money did not go back, stuck orders, refunds, messages that were
+    given up, and events that were put aside and not named by then."""
+    conditions, named = dict[str, Json](), leftovers.Named()
     for service in SERVICES:
         try:
             conditions[service] = admin.get(service, "/admin/condition")
@@ -57,16 +58,17 @@ def findings(admin: Admin, seconds: float, limit: int) -> Iterator[Finding]:
     failed = _failed_compensations(admin, limit) if "payment" in conditions else []
     yield from map(refund_diagnosis.of_compensation, failed)
     if "order" in conditions:
-        named = {one["orderId"] for one in failed}
+        known = {one["orderId"] for one in failed}
         stuck = admin.pages("order", "/admin/orders/stuck", limit, seconds=str(seconds))
-        orders = [one for one in stuck if one["id"] not in named]
-        yield from _explained(admin, conditions, orders, "id", diagnosis.of_order)
+        orders = [one for one in stuck if one["id"] not in known]
+        yield from _explained(admin, conditions, named, orders, "id", diagnosis.of_order)
         refunds = admin.pages("order", "/admin/refunds/held", limit, seconds=str(seconds))
-        yield from _explained(admin, conditions, refunds, "orderId", refund_diagnosis.of_refund)
+        yield from _explained(admin, conditions, named, refunds, "orderId", refund_diagnosis.of_refund)
     for channel in [channel for channel in CHANNELS if channel in conditions]:
         for state in ("failed", "unknown"):
             for message in admin.pages(channel, "/admin/messages", limit, state=state):
                 yield diagnosis.of_message(channel, message)
+    yield from leftovers.findings(admin, conditions, named, limit)
 
 
 def _failed_compensations(admin: Admin, limit: int) -> Sequence[Json]:
@@ -78,7 +80,12 @@ def _failed_compensations(admin: Admin, limit: int) -> Sequence[Json]:
 
 
 def _explained(
-    admin: Admin, conditions: dict[str, Json], held: Sequence[Json], key: str, explain: Callable[[Json, Facts], Finding]
+    admin: Admin,
+    conditions: dict[str, Json],
+    named: leftovers.Named,
+    held: Sequence[Json],
+    key: str,
+    explain: Callable[[Json, Facts], Finding],
 ) -> Iterator[Finding]:
     """Why each of these waits: by what the services have of its order, whose id is under `key`."""
     asked = [service for service in diagnosis.FLOW if service in conditions]
@@ -87,7 +94,10 @@ def _explained(
         subjects = list(dict.fromkeys(one[key] for one in some))
         answers = {service: _evidence(admin, service, subjects) for service in asked}
         evidence = {service: answer for service, answer in answers.items() if answer is not None}
-        yield from (explain(one, Facts(conditions, evidence)) for one in some)
+        for one in some:
+            finding = explain(one, Facts(conditions, evidence))
+            named.note(one[key], finding, evidence)
+            yield finding
 
 
 def _evidence(admin: Admin, service: str, subjects: Sequence[str]) -> Json | None:

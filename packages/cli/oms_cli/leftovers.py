@@ -1,0 +1,70 @@
+"""Dead letters and quarantined events that no order's or refund's finding names: those of messages and of the
+catalogue, for example, and those about orders that are not stuck, or not yet."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from oms_cli.admin import Admin
+from oms_cli.client import Json
+from oms_cli.diagnosis import Finding
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What may be left over: as it is called, where it is listed, since when, and by which commands it is seen to."""
+
+    name: str
+    key: str
+    path: str
+    since: str
+    commands: str
+    filters: Mapping[str, str] = field(default_factory=dict)
+
+
+KINDS = (
+    Kind("dead letter", "deadLetters", "/admin/dead-letters", "deadAt", "oms deadletters", {"state": "dead"}),
+    Kind("quarantined event", "quarantined", "/admin/outbox", "quarantinedAt", "oms outbox"),
+)
+
+
+class Named:
+    """Which of these rows the findings of orders and refunds have named."""
+
+    def __init__(self) -> None:
+        self._ids: dict[tuple[str, str], set[int]] = defaultdict(set)
+
+    def note(self, order: str, finding: Finding, evidence: Mapping[str, Json]) -> None:
+        """An order's rows of the kind, and of the service, that a finding of the order's is about: whoever follows it
+        comes to the others, too."""
+        for service, found in evidence.items():
+            for kind in KINDS:
+                if finding.command.startswith(f"{kind.commands} redrive {service} "):
+                    self._ids[service, kind.key] |= {row["id"] for row in found[kind.key] if row["subject"] == order}
+
+    def ids(self, service: str, kind: Kind) -> set[int]:
+        """Those of a service."""
+        return self._ids[service, kind.key]
+
+
+def findings(admin: Admin, conditions: Mapping[str, Json], named: Named, limit: int) -> Iterator[Finding]:
+    """One for each service and kind of which there are rows that were not named."""
+    for service, condition in conditions.items():
+        for kind in KINDS:
+            if condition[kind.key]:
+                known = named.ids(service, kind)
+                found = admin.pages(service, kind.path, len(known) + limit, **kind.filters)
+                left = [row for row in found if row["id"] not in known]
+                if left:
+                    yield _finding(service, kind, left, is_all=len(left) < limit)
+
+
+def _finding(service: str, kind: Kind, left: Sequence[Json], *, is_all: bool) -> Finding:
+    what = f"{len(left)}{'' if is_all else ' or more'} {kind.name}{'' if len(left) == 1 else 's'} of {service}"
+    causes = sorted({f"{row['topic']}: {row['error']}" for row in left})
+    more = ", and others" if len(causes) > 3 else ""
+    evidence = f"{what} that nothing above names ({', '.join(causes[:3])}{more})"
+    since = min(row[kind.since] for row in left)
+    return Finding(
+        f"service {service}", f"its {kind.name}s", since, evidence, f"{kind.commands} list --service {service}"
+    )
