@@ -2,8 +2,9 @@
 
 import getpass
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
@@ -11,9 +12,10 @@ from urllib.parse import quote
 import httpx
 
 from oms_cli import unanswered
-from oms_cli.answers import Refused, check, listed, pages, read
+from oms_cli.answers import Refused, check, following, listed, read
 from oms_cli.client import Json
 from oms_cli.headers import sendable
+from oms_cli.portions import Portion, cut
 from oms_cli.unanswered import Unreachable
 from oms_contracts.topics import SERVICES
 from oms_platform import tokens
@@ -78,24 +80,32 @@ class Admin:
         """What is at a path of a service's admin API."""
         return read(self._ask("GET", service, path, params=_given(params)))
 
-    def pages(self, service: str, path: str, limit: int, **params: str | int | None) -> list[Json]:
+    def pages(self, service: str, path: str, limit: int, **params: str | int | None) -> Portion:
         """The first so many of a list, over as many of its pages as it takes."""
-        found: list[Json] = []
-        for page in self._pages(service, path, _given(params) | {"limit": min(limit, PAGE)}):
-            found += page
-            if len(found) >= limit:
-                break
-        return found[:limit]
+        page = self._ask("GET", service, path, params=_given(params) | {"limit": min(limit, PAGE)})
+        found = listed(page)
+        while len(found) < limit and (link := following(page)):
+            page = self._ask("GET", service, link)
+            found += listed(page)
+        return cut(found, limit, goes_on=following(page) is not None)
 
     def pages_of(
-        self, services: Iterable[str], path: str, limit: int, label: str = "service", /, **params: str | int | None
-    ) -> list[Json]:
-        """The first so many of each service's list, with the service's name under `label`."""
-        return [{label: name, **one} for name in services for one in self.pages(name, path, limit, **params)]
-
-    def _pages(self, service: str, path: str, params: dict[str, Any]) -> Iterator[list[Json]]:
-        first = self._ask("GET", service, path, params=params)
-        return pages(first, lambda link: self._ask("GET", service, link))
+        self,
+        services: Iterable[str],
+        path: str,
+        limit: int,
+        by: str,
+        label: str = "service",
+        newest: bool = False,
+        /,
+        **params: str | int | None,
+    ) -> Portion:
+        """The first so many of several services' lists by the time that is under `by`, so that none hides another; with
+        the service's name under `label`. They are the oldest of the first of each list, or the newest."""
+        lists = {name: self.pages(name, path, limit, **params) for name in services}
+        rows = [{label: name, **one} for name, found in lists.items() for one in found]
+        rows.sort(key=lambda one: datetime.fromisoformat(one[by]), reverse=newest)
+        return cut(rows, limit, goes_on=any(found.is_cut for found in lists.values()))
 
     def act(self, service: str, path: str, method: str = "POST", **body: Any) -> Json:
         """Do what is at a path; its answer. A dry run answers the same, and changes nothing."""

@@ -79,9 +79,14 @@ def listed(response: httpx.Response) -> list[dict[str, Any]]:
 def pages(first: httpx.Response, follow: Callable[[str], httpx.Response]) -> Iterator[list[Any]]:
     """The pages of a list: the first, and those that Link headers lead to."""
     yield listed(first)
-    while link := first.links.get("next"):
-        first = follow(link["url"])
+    while link := following(first):
+        first = follow(link)
         yield listed(first)
+
+
+def following(page: httpx.Response) -> str | None:
+    """Where a list goes on after a page; None if that was the last."""
+    return page.links.get("next", {}).get("url")
 
 
 def _refused(response: httpx.Response) -> Refused:

@@ -12,6 +12,7 @@ from oms_cli import show
 from oms_cli.client import Json
 from oms_cli.options import Limit, OneService, Urls, chosen, group, reading
 from oms_cli.output import AsJson, out
+from oms_cli.portions import said
 
 app = group("See what operators did: each act is an entry that nothing changes or deletes.")
 
@@ -34,9 +35,8 @@ def list_audit(
     """
     admin = reading(urls)
     filters = {"operator": operator, "subject": subject, "action": action}
-    found = admin.pages_of(chosen(service), "/admin/audit", limit, **filters)
-    newest = sorted(found, key=lambda entry: str(entry["at"]), reverse=True)[:limit]
-    out(newest, entries, as_json=as_json)
+    found = admin.pages_of(chosen(service), "/admin/audit", limit, "at", "service", True, **filters)
+    out(said(found), entries, as_json=as_json)
 
 
 def entries(found: Sequence[Json]) -> RenderableType:

@@ -11,15 +11,17 @@ from uuid import uuid4
 import httpx
 
 from oms_cli import unanswered
-from oms_cli.answers import Refused, check, listed, pages, read
+from oms_cli.answers import Refused, check, following, listed, pages, read
 from oms_cli.headers import keyed, sendable
 from oms_cli.paths import part
+from oms_cli.portions import Portion, cut
 from oms_cli.timeline import Timeline
 from oms_platform.addresses import Addresses
 from oms_platform.running import Running
 
 Json = dict[str, Any]
 STREAM_SECONDS = 300.0  # how long an order's timeline is followed
+MOVEMENTS = 1000  # how many of an item the inventory shows at most
 CATALOGUE_SECONDS = 20.0  # the catalogue reaches a fresh order service by events, a moment after it is ready
 
 
@@ -65,10 +67,11 @@ class Client:
                     raise
                 time.sleep(0.1)
 
-    def orders(self, **filters: str | int | None) -> list[Json]:
-        """Orders, newest first."""
+    def orders(self, limit: int = 20, **filters: str | None) -> Portion:
+        """The newest orders, newest first: so many, and a hundred at most."""
         params = {name: value for name, value in filters.items() if value is not None}
-        return self._list("GET", f"{self.order}/order", params=params)
+        page = self._answer("GET", f"{self.order}/order", params={**params, "limit": limit})
+        return cut(listed(page), limit, goes_on=following(page) is not None)
 
     def shown(self, order: str) -> Json:
         """One order with its lines and timeline."""
@@ -97,23 +100,26 @@ class Client:
         """Add to an item's stock."""
         self._ask("POST", f"{self.inventory}/items/{part(item)}/restock", json={"quantity": quantity})
 
-    def movements(self, item: str) -> list[Json]:
-        """What came and went of an item, newest first."""
-        return self._list("GET", f"{self.inventory}/items/{part(item)}/movements")
+    def movements(self, item: str, limit: int = 100) -> Portion:
+        """What came and went of an item last, newest first. Beyond MOVEMENTS of them nobody knows whether there are
+        more."""
+        asked = min(limit + 1, MOVEMENTS)
+        found = self._list("GET", f"{self.inventory}/items/{part(item)}/movements", params={"limit": asked})
+        return cut(found, limit, goes_on=len(found) == limit == MOVEMENTS)
 
     def differences(self) -> list[Json]:
         """The items whose stock is not what their movements come to, of all items."""
-        first = self._answer("GET", f"{self.inventory}/stock/differences")
-        return list(chain.from_iterable(pages(first, lambda url: self._answer("GET", f"{self.inventory}{url}"))))
+        return self._all(f"{self.inventory}/stock/differences")
 
     def items(self) -> list[Json]:
-        """What can be ordered."""
-        return self._list("GET", f"{self.inventory}/items")
+        """All that can be ordered."""
+        return self._all(f"{self.inventory}/items", limit=100)
 
-    def messages(self, order: str | None = None, kind: str | None = None) -> list[Json]:
-        """What customers were sent."""
+    def messages(self, order: str | None = None, kind: str | None = None, limit: int = 100) -> Portion:
+        """What customers were sent last, oldest of it first."""
         params = {name: value for name, value in (("orderId", order), ("kind", kind)) if value}
-        return self._list("GET", f"{self.mailcatcher}/messages", params=params)
+        found = self._list("GET", f"{self.mailcatcher}/messages", params={**params, "limit": limit + 1})
+        return cut(found[-limit:], limit, goes_on=len(found) > limit)
 
     def failures(self) -> list[Json]:
         """What the mail catcher is asked to do wrong."""
@@ -145,6 +151,11 @@ class Client:
 
     def _list(self, method: str, url: str, **more: Any) -> list[Json]:
         return listed(self._answer(method, url, **more))
+
+    def _all(self, url: str, **params: int) -> list[Json]:
+        """A list of the inventory's, over all of its pages."""
+        first = self._answer("GET", url, params=params)
+        return list(chain.from_iterable(pages(first, lambda link: self._answer("GET", f"{self.inventory}{link}"))))
 
     def _answer(self, method: str, url: str, **more: Any) -> httpx.Response:
         http = self._mails if url.startswith(f"{self.mailcatcher}/") else self._http

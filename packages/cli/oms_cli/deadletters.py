@@ -25,6 +25,7 @@ from oms_cli.options import (
     reading,
 )
 from oms_cli.output import AsJson, out
+from oms_cli.portions import said
 from oms_servers.errors import LocalError
 
 app = group("Messages that no retry could save: what they are, and applying them after all.")
@@ -52,8 +53,8 @@ def list_letters(
     """
     admin = reading(urls)
     filters = {"state": state, "topic": topic, "subject": subject, "error": error}
-    found = admin.pages_of(chosen(service), "/admin/dead-letters", limit, **filters)
-    out(found[:limit], _letters, as_json=as_json)
+    found = admin.pages_of(chosen(service), "/admin/dead-letters", limit, "deadAt", **filters)
+    out(said(found), _letters, as_json=as_json)
 
 
 @app.command("show")
@@ -136,7 +137,8 @@ def _chosen(
         raise LocalError("Which letters?", "Name their ids, or say --all, with filters if you like")
     if ids:
         return sorted(ids)
-    return [int(letter["id"]) for letter in admin.pages(service, "/admin/dead-letters", limit, state="dead", **filters)]
+    found = said(admin.pages(service, "/admin/dead-letters", limit, state="dead", **filters))
+    return [int(letter["id"]) for letter in found]
 
 
 def _letters(found: Sequence[Json]) -> RenderableType:

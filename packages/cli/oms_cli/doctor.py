@@ -16,6 +16,7 @@ from oms_cli.diagnosis import Facts, Finding
 from oms_cli.messages import CHANNELS
 from oms_cli.options import PANEL, Limit, Urls, reading
 from oms_cli.output import AsJson, out
+from oms_cli.portions import said
 from oms_cli.unanswered import Unanswered
 from oms_contracts.topics import SERVICES
 
@@ -59,14 +60,14 @@ def findings(admin: Admin, seconds: float, limit: int) -> Iterator[Finding]:
     yield from map(refund_diagnosis.of_compensation, failed)
     if "order" in conditions:
         known = {one["orderId"] for one in failed}
-        stuck = admin.pages("order", "/admin/orders/stuck", limit, seconds=str(seconds))
+        stuck = said(admin.pages("order", "/admin/orders/stuck", limit, seconds=str(seconds)))
         orders = [one for one in stuck if one["id"] not in known]
         yield from _explained(admin, conditions, named, orders, "id", diagnosis.of_order)
-        refunds = admin.pages("order", "/admin/refunds/held", limit, seconds=str(seconds))
+        refunds = said(admin.pages("order", "/admin/refunds/held", limit, seconds=str(seconds)))
         yield from _explained(admin, conditions, named, refunds, "orderId", refund_diagnosis.of_refund)
     for channel in [channel for channel in CHANNELS if channel in conditions]:
         for state in ("failed", "unknown"):
-            for message in admin.pages(channel, "/admin/messages", limit, state=state):
+            for message in said(admin.pages(channel, "/admin/messages", limit, state=state)):
                 yield diagnosis.of_message(channel, message)
     yield from leftovers.findings(admin, conditions, named, limit)
 
@@ -74,7 +75,7 @@ def findings(admin: Admin, seconds: float, limit: int) -> Iterator[Finding]:
 def _failed_compensations(admin: Admin, limit: int) -> Sequence[Json]:
     """Payments whose refund has failed; their orders may be CANCELLED already. None if payment cannot look."""
     try:
-        return admin.pages("payment", "/admin/payments", limit, state="REFUNDING", reason="refund-failed")
+        return said(admin.pages("payment", "/admin/payments", limit, state="REFUNDING", reason="refund-failed"))
     except (Refused, Unanswered):
         return []
 

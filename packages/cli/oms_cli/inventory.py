@@ -7,9 +7,10 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from oms_cli import show
-from oms_cli.client import Client, Json
+from oms_cli.client import MOVEMENTS, Client, Json
 from oms_cli.options import As, DryRun, Reason, Urls, acting
 from oms_cli.output import AsJson, out
+from oms_cli.portions import said
 
 app = typer.Typer(help="Look into the stock's books; publish a restored catalogue.", no_args_is_help=True)
 UNREAD = 100_000  # versions of one item that the order service may have to read still
@@ -25,9 +26,13 @@ def check(as_json: AsJson = False) -> None:
 
 
 @app.command("movements")
-def movements(item: Annotated[str, typer.Argument(help="An item's id.")], as_json: AsJson = False) -> None:
+def movements(
+    item: Annotated[str, typer.Argument(help="An item's id.")],
+    limit: Annotated[int, typer.Option(help="How many at most: the newest.", min=1, max=MOVEMENTS)] = 100,
+    as_json: AsJson = False,
+) -> None:
     """Show what came and went of an item, newest first, with who and why."""
-    out(Client.of_environment().movements(item), _movements, as_json=as_json)
+    out(said(Client.of_environment().movements(item, limit)), _movements, as_json=as_json)
 
 
 @app.command("publish")

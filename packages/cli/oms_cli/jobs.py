@@ -12,6 +12,7 @@ from oms_cli.batches import Yes, act_on_each, confirm
 from oms_cli.client import Json
 from oms_cli.options import As, DryRun, Limit, OneService, Reason, ServiceArgument, Urls, acting, chosen, group, reading
 from oms_cli.output import AsJson, out
+from oms_cli.portions import said
 
 app = group("Calls to the outside that are still to be made, or were given up.")
 Queue = Annotated[str, typer.Argument(help="The job's queue, as `oms jobs list` shows it.")]
@@ -28,14 +29,14 @@ def list_jobs(
     urls: Urls = None,
     as_json: AsJson = False,
 ) -> None:
-    """List jobs.
+    """List jobs, the oldest first.
 
     Example: `oms jobs list --state dead`
     """
     admin = reading(urls)
     filters = {"state": state, "queue": queue, "subject": subject}
-    found = admin.pages_of(chosen(service), "/admin/jobs", limit, **filters)
-    out(found[:limit], _jobs, as_json=as_json)
+    found = admin.pages_of(chosen(service), "/admin/jobs", limit, "createdAt", **filters)
+    out(said(found), _jobs, as_json=as_json)
 
 
 @app.command("retry")

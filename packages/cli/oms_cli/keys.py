@@ -18,6 +18,7 @@ from oms_cli.client import Json
 from oms_cli.options import As, DryRun, Reason, Urls, acting, group, reading
 from oms_cli.output import AsJson, out
 from oms_cli.paths import part
+from oms_cli.portions import Portion, said
 from oms_contracts.topics import SERVICES
 from oms_platform.declarations import declaration
 from oms_servers.errors import LocalError
@@ -66,7 +67,7 @@ def list_keys(
 ) -> None:
     """List keys, with their last use: a key that is in use is not to be revoked yet."""
     admin = reading(urls)
-    by_service = {name: admin.pages(name, "/admin/keys", MOST, subject=owner) for name in takers()}
+    by_service = {name: said(_of(admin, name, owner), "--owner narrows them") for name in takers()}
     out(_merged(by_service), keys, as_json=as_json)
 
 
@@ -108,6 +109,10 @@ def keys(found: Sequence[Json]) -> RenderableType:
     )  # fmt: skip
     headings = ("id", "owner", "scopes", "state", "expires", "last used", "works in")
     return show.table(headings, rows) if found else Text("no keys yet")
+
+
+def _of(admin: Admin, service: str, owner: str | None) -> Portion:
+    return admin.pages(service, "/admin/keys", MOST, subject=owner)
 
 
 def _id(text: str) -> str:

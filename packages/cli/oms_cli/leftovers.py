@@ -56,7 +56,7 @@ def findings(admin: Admin, conditions: Mapping[str, Json], named: Named, limit: 
                 found = admin.pages(service, kind.path, len(known) + limit, **kind.filters)
                 left = [row for row in found if row["id"] not in known]
                 if left:
-                    yield _finding(service, kind, left, is_all=len(left) < limit)
+                    yield _finding(service, kind, left, is_all=not found.is_cut)
 
 
 def _finding(service: str, kind: Kind, left: Sequence[Json], *, is_all: bool) -> Finding:

@@ -15,6 +15,7 @@ from oms_cli.client import Client, Json
 from oms_cli.options import As, DryRun, Limit, Reason, Urls, acting, reading
 from oms_cli.output import AsJson, out
 from oms_cli.paths import part
+from oms_cli.portions import Portion, said
 from oms_servers.errors import LocalError
 
 CHANNELS = ("email", "sms")
@@ -27,11 +28,12 @@ def messages(
     context: typer.Context,
     order: Annotated[str | None, typer.Option(help="Only those about this order.")] = None,
     kind: Annotated[str | None, typer.Option(help="email or sms.")] = None,
+    limit: Annotated[int, typer.Option(help="How many at most: the newest.", min=1, max=100_000)] = 100,
     as_json: AsJson = False,
 ) -> None:
     """Show the emails and texts that the mail catcher has; list those that were given up, and send them after all."""
     if context.invoked_subcommand is None:
-        out(Client.of_environment().messages(order, kind), show.messages, as_json=as_json)
+        out(said(Client.of_environment().messages(order, kind, limit)), show.messages, as_json=as_json)
 
 
 @app.command("list")
@@ -42,13 +44,13 @@ def list_messages(
     urls: Urls = None,
     as_json: AsJson = False,
 ) -> None:
-    """List messages; by default, those that were given up.
+    """List messages, the oldest first; by default, those that were given up.
 
     Example: `oms messages list --channel email`
     """
     admin = reading(urls)
-    found = admin.pages_of(_channels(channel), "/admin/messages", limit, "channel", state=state)
-    out(found[:limit], _messages, as_json=as_json)
+    found = admin.pages_of(_channels(channel), "/admin/messages", limit, "createdAt", "channel", state=state)
+    out(said(found), _messages, as_json=as_json)
 
 
 @app.command("show")
@@ -86,18 +88,19 @@ def resend(
     given_up = (
         [one for order in orders for one in _given_up(admin, _channels(channel), order)]
         if orders
-        else [
-            (str(one["channel"]), about(one))
-            for one in admin.pages_of(_channels(channel), "/admin/messages", limit, "channel", state="failed")
-        ]
+        else [(str(one["channel"]), about(one)) for one in said(_all_given_up(admin, _channels(channel), limit))]
     )
     act_on_each(
-        given_up[:limit],
+        given_up,
         lambda one: {**admin.act(one[0], f"/admin/messages/{part(one[1])}/resend"), "channel": one[0]},
         lambda one: f"{one[0]} {one[1]}",
         rate=rate,
         as_json=as_json,
     )
+
+
+def _all_given_up(admin: Admin, channels: Sequence[str], limit: int) -> Portion:
+    return admin.pages_of(channels, "/admin/messages", limit, "createdAt", "channel", state="failed")
 
 
 def _given_up(admin: Admin, channels: Sequence[str], order: str) -> list[tuple[str, str]]:

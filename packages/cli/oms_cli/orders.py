@@ -7,6 +7,7 @@ import typer
 from oms_cli import messages, refunds, sample, show
 from oms_cli.client import Client
 from oms_cli.output import AsJson, follow, out
+from oms_cli.portions import said
 
 PANEL = "Orders, of any OMS"
 OrderId = Annotated[str, typer.Argument(help="An order's id.")]
@@ -50,7 +51,7 @@ def list_orders(
 ) -> None:
     """List orders, newest first."""
     found = Client.of_environment().orders(status=status, email=email, limit=limit)
-    out(found, show.orders, as_json=as_json)
+    out(said(found), show.orders, as_json=as_json)
 
 
 @order.command("show")

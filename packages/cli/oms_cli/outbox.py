@@ -12,6 +12,7 @@ from oms_cli.batches import Rate, Yes, act_on_each, confirm
 from oms_cli.client import Json
 from oms_cli.options import As, DryRun, Limit, OneService, Reason, ServiceArgument, Urls, acting, chosen, group, reading
 from oms_cli.output import AsJson, out
+from oms_cli.portions import said
 
 app = group("Events that no broker took, and that are in quarantine: send them after all, or never.")
 Ids = Annotated[list[int], typer.Argument(metavar="ID...", help="Ids, as `oms outbox list` shows them.")]
@@ -31,8 +32,8 @@ def list_rows(
     Example: `oms outbox list --service order`
     """
     admin = reading(urls)
-    found = admin.pages_of(chosen(service), "/admin/outbox", limit, topic=topic, subject=subject)
-    out(found[:limit], _rows, as_json=as_json)
+    found = admin.pages_of(chosen(service), "/admin/outbox", limit, "quarantinedAt", topic=topic, subject=subject)
+    out(said(found), _rows, as_json=as_json)
 
 
 @app.command("redrive")

@@ -13,6 +13,7 @@ from oms_cli.client import Json
 from oms_cli.options import As, DryRun, Limit, Reason, Urls, acting, group, reading
 from oms_cli.output import AsJson, out
 from oms_cli.paths import part
+from oms_cli.portions import said
 from oms_notifications.money import amount
 from oms_servers.errors import LocalError
 
@@ -36,7 +37,7 @@ def list_payments(
     Example: `oms payments list --state REFUNDING`
     """
     found = reading(urls).pages("payment", "/admin/payments", limit, state=state, reason=reason)
-    out(found, _payments, as_json=as_json)
+    out(said(found), _payments, as_json=as_json)
 
 
 @app.command("show")

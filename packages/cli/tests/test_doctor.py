@@ -9,6 +9,7 @@ import pytest
 from oms_cli import doctor
 from oms_cli.admin import Acting, Admin
 from oms_cli.diagnosis import Finding
+from oms_cli.portions import Portion, cut
 from oms_contracts.topics import SERVICES
 
 WELL = {"consumerPaused": False, "consumerRunning": True, "batchDamaged": False, "pausedQueues": []}
@@ -39,15 +40,16 @@ class Services(Admin):
         assert (path, params) == ("/admin/condition", {})
         return WELL | {key: len(self.put_aside[service, key]) for key in KEYS.values()}
 
-    def pages(self, service: str, path: str, limit: int, **params: str | int | None) -> Rows:
+    def pages(self, service: str, path: str, limit: int, **params: str | int | None) -> Portion:
         assert path != "/admin/dead-letters" or params == {"state": "dead"}
         self.limits.append(limit)
         if path in KEYS:
-            return self.put_aside[service, KEYS[path]][:limit]
+            return cut(self.put_aside[service, KEYS[path]], limit)
         if path == "/admin/orders/stuck":
             at = "2026-11-27T12:00:00Z"
-            return [{"id": one, "status": "PENDING", "step": "payment", "updatedAt": at} for one in self.stuck]
-        return self.refunds if path == "/admin/refunds/held" else []
+            rows = [{"id": one, "status": "PENDING", "step": "payment", "updatedAt": at} for one in self.stuck]
+            return cut(rows, limit)
+        return cut(self.refunds if path == "/admin/refunds/held" else [], limit)
 
     def act(self, service: str, path: str, method: str = "POST", **body: Any) -> dict[str, Any]:
         assert (method, path) == ("POST", "/admin/evidence")
