@@ -15,9 +15,11 @@ export OMS_TEST_RUN="$$-$(date +%s)"
 rm -f .coverage .coverage.*
 code=0
 mapfile -t measuring < <(grep -rl --include='test_*.py' '^@pytest\.mark\.alone$' packages services tests)
-.venv/bin/pytest --quiet -m alone "${measuring[@]}" || code=1
+# No results of an earlier run: what failed then is not what failed now.
+.venv/bin/pytest --quiet --cache-clear -m alone "${measuring[@]}" || code=$?
 others="not alone and not cluster and not incidents and not scaffold"
-.venv/bin/pytest -m "$others" -n "${OMS_TEST_WORKERS:-3}" --dist loadgroup "$@" || code=$?
+.venv/bin/pytest -m "$others" -n "${OMS_TEST_WORKERS:-3}" --dist loadgroup "$@" || more=$?
+code=$((code > ${more:-0} ? code : ${more:-0}))
 if [ "$code" = 1 ] && [ "${OMS_TEST_AGAIN:-no}" = yes ]; then
   echo "test: what failed runs once more, with the machine to itself"
   code=0

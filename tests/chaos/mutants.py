@@ -66,9 +66,9 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "a database that is away is taken for poison": Mutant(
         f"{_CHASSIS}/messaging/faults.py",
-        "    return is_systemic(error) or (is_unavailable(error) and not is_strain(error))",
+        "    return is_systemic(error) or (is_unavailable(error) and not is_strain(error) and not is_locked(error))",
         "    return is_systemic(error)",
-        during("table locked", "inventory-database", 32.0),  # for as long as a record alone is tried again
+        during("silence", "inventory-database", 20.0),  # for longer than a record alone is tried again
     ),
     "a job is finished whatever became of its call": Mutant(
         f"{_CHASSIS}/jobs/worker.py",

@@ -6,6 +6,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 _TOO_MUCH = "54"  # SQLSTATE class: the data are more than Postgres can hold, as in an index
 # It ran out of time, memory or some other bound, or failed inside: by its data, or because the server is unwell.
 _STRAINED = {"57014", "53200", "53400", "25P03", "XX000"}
+_LOCKED = "55P03"
 
 
 def is_unavailable(error: BaseException) -> bool:
@@ -20,6 +21,11 @@ def is_unavailable(error: BaseException) -> bool:
 def is_strain(error: BaseException) -> bool:
     """Whether less work at a time may succeed though the same work does not: the database answers, and says so."""
     return sqlstate(error) in _STRAINED
+
+
+def is_locked(error: BaseException) -> bool:
+    """Whether a row or a table is another session's for longer than is waited for: what needs it not may succeed."""
+    return sqlstate(error) == _LOCKED
 
 
 def is_of_the_schema(error: BaseException) -> bool:

@@ -8,6 +8,7 @@ make room for one another by themselves. A loop that has little to do does not w
 import time
 from collections.abc import Callable
 
+REMIND = 60.0  # seconds between two lines about the same thing
 PAUSE_FACTOR = 4.0  # times as long as the batch took
 SHORTEST, LONGEST = 0.05, 0.2  # seconds
 UNPACED, BURST = 0.05, 0.5  # the share of its time that a loop may work without waits, and so many seconds at once
@@ -16,6 +17,24 @@ UNPACED, BURST = 0.05, 0.5  # the share of its time that a loop may work without
 def pause(took: float) -> float:
     """Seconds to wait after a batch that took so many seconds and was not a full one."""
     return min(max(SHORTEST, PAUSE_FACTOR * took), LONGEST)
+
+
+class Reminder:
+    """When a loop says what it meets each time that it comes around: at once, and then each minute until it is over."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._due_at = clock, float("-inf")
+
+    def is_due(self) -> bool:
+        """Whether to say it now."""
+        if self._clock() < self._due_at:
+            return False
+        self._due_at = self._clock() + REMIND
+        return True
+
+    def end(self) -> None:
+        """It is over: what comes next is said at once."""
+        self._due_at = float("-inf")
 
 
 class Pace:

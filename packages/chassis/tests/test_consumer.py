@@ -138,6 +138,16 @@ def test_of_a_small_poll_what_was_processed_before_is_known_by_the_statement_tha
     assert outcomes(metrics) == {"applied": 1, "dead": 1, "duplicate": 2}
 
 
+def test_each_record_of_a_small_poll_is_counted_however_often_it_comes(database: Database, metrics: Metrics) -> None:
+    stream = MemoryStream()
+    stream.send([Outgoing(ITEM_UPDATED.name, b"key", b"no event")])
+    send(stream, [event("a"), event("poison")])
+    worker, records = consumer(database, stream, metrics), stream.poll(0)
+    worker.work(records)
+    worker.work(records)
+    assert outcomes(metrics) == {"applied": 1, "dead": 2, "duplicate": 3}
+
+
 @pytest.mark.parametrize("twisted", [{"id": "a\0"}, {"source": "/oms/test" * 10_000}])
 def test_of_a_full_poll_an_event_that_no_database_can_name_is_a_dead_letter(
     database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch, twisted: dict[str, str]
@@ -631,6 +641,25 @@ def test_what_the_database_cannot_carry_out_is_a_dead_letter_and_what_is_around_
     assert [bytes(letter.key) for letter in dead(strict)] == [b"too-much"]
 
 
+@pytest.mark.parametrize("bad", [2, 4])
+def test_of_several_such_records_each_becomes_a_dead_letter(
+    strict: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch, bad: int
+) -> None:
+    monkeypatch.setattr(faults, "STRAIN_SECONDS", 0.0)
+
+    def handle(transaction: Transaction, events: list[Event[Any]]) -> None:
+        if any(event.subject.startswith("too-much") for event in events):
+            transaction.run("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '57014'; END $$")
+        see(transaction, events)
+
+    stream = MemoryStream()
+    send(stream, [event("a"), *(event(f"too-much-{number}") for number in range(bad)), event("b")])
+    with running(consumer(strict, stream, metrics, handle)):
+        eventually(lambda: stream.committed == {(ITEM_UPDATED.name, 0): bad + 2}, within=60)
+    assert seen(strict) == {"a": 1, "b": 1}
+    assert len(dead(strict)) == bad
+
+
 def test_while_the_database_is_unwell_nothing_is_a_dead_letter(
     strict: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -654,6 +683,24 @@ def test_while_the_database_is_unwell_nothing_is_a_dead_letter(
         eventually(lambda: stream.committed == {(ITEM_UPDATED.name, 0): 3})
     assert seen(strict) == {f"item-{number}": 1 for number in range(3)}
     assert dead(strict) == []
+
+
+def test_a_row_that_somebody_holds_keeps_its_own_event_waiting_and_no_other(
+    database: Database, metrics: Metrics
+) -> None:
+    others = [f"item-{number}" for number in range(7)]
+    database.execute("INSERT INTO seen (item) VALUES ('held')")
+    hasty, stream = Database(database._url, 4, Limits(lock=0.2)), MemoryStream()
+    send(stream, [event("item-0"), event("held"), *(event(one) for one in others[1:])])
+    with running(consumer(hasty, stream, metrics)):
+        with database.transaction() as transaction:
+            transaction.run("SELECT 1 FROM seen WHERE item = 'held' FOR UPDATE")
+            eventually(lambda: seen(hasty) == {**dict.fromkeys(others, 1), "held": 1})
+            assert stream.committed in ({}, {(ITEM_UPDATED.name, 0): 1})
+        eventually(lambda: stream.committed == {(ITEM_UPDATED.name, 0): 8})
+    assert seen(hasty) == {**dict.fromkeys(others, 1), "held": 2}
+    assert dead(hasty) == []
+    hasty.dispose()
 
 
 # Many of them

@@ -200,6 +200,34 @@ def test_a_failed_call_is_made_again_and_says_so(database: Database, metrics: Me
     assert seen(database) == {"a": 1}
 
 
+def test_a_database_that_is_away_is_said_once(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[None] = []
+    monkeypatch.setattr(worker, "beat", lambda: looks.append(None))
+    nowhere = Database("postgresql://nobody@127.0.0.1:1/none", 4)
+    with structlog.testing.capture_logs() as logged, running(job_queue(lambda _: Done()), nowhere, metrics):
+        eventually(lambda: len(looks) > 3)
+    assert [one["event"] for one in logged] == ["database_unavailable"]
+
+
+class Panic(BaseException):
+    """What a library's Rust code raises: no Exception."""
+
+
+def test_a_call_that_panics_is_made_again(database: Database, metrics: Metrics) -> None:
+    calls: list[Job] = []
+
+    def call(job: Job) -> Outcome:
+        calls.append(job)
+        if len(calls) == 1:
+            raise Panic
+        return Done()
+
+    put(database, "a")
+    with running(job_queue(call), database, metrics):
+        eventually(lambda: is_empty(database))
+    assert len(calls) == 2
+
+
 def test_a_call_leaves_word_for_the_next_one(database: Database, metrics: Metrics) -> None:
     payloads = []
 
@@ -361,6 +389,39 @@ def test_an_outcome_that_cannot_be_written_does_not_hold_up_the_others(database:
         eventually(lambda: seen(database) == {"a": 1, "b": 1})
         broken.clear()
         eventually(lambda: seen(database) == {"a": 1, "b": 1, "bad": 1})
+
+
+@pytest.mark.parametrize("code", ["57014", "55P03"], ids=["too much", "locked"])
+@pytest.mark.parametrize("most", [5, 1], ids=["in parts", "all but one"])
+def test_outcomes_that_are_too_many_or_of_which_one_is_held_are_settled_in_parts(
+    database: Database, metrics: Metrics, code: str, most: int
+) -> None:
+    is_held, called = threading.Event(), Counter[str]()
+    is_held.set()
+
+    def call(job: Job) -> Done:
+        called[job.id] += 1
+        return Done()
+
+    def strained(transaction: Transaction, settled: list[Settled]) -> None:
+        if (most > 1 and len(settled) > most) or (most == 1 and is_held.is_set() and "job-3" in ids_of(settled)):
+            transaction.run(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{code}'; END $$")
+        settle(transaction, settled)
+
+    ids = [f"job-{number}" for number in range(20)]
+    put(database, *ids)
+    with running(job_queue(call, settle=strained), database, metrics):
+        eventually(lambda: len(seen(database)) >= (20 if most > 1 else 19))
+        failures = metrics.registry.get_sample_value("oms_job_settle_failures_total", {"queue": "calls"})
+        assert (failures == 0.0) is (most > 1)
+        is_held.clear()
+        eventually(lambda: is_empty(database))
+    assert seen(database) == dict.fromkeys(ids, 1)
+    assert called == Counter(ids)
+
+
+def ids_of(settled: list[Settled]) -> set[str]:
+    return {job.id for job, _ in settled}
 
 
 def test_a_call_whose_outcome_cannot_be_written_is_not_made_again(database: Database, metrics: Metrics) -> None:

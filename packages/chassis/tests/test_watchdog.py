@@ -38,6 +38,23 @@ def loop() -> Iterator[Loop]:
     loop.end.set()
 
 
+class Panic(BaseException):
+    """What a library's Rust code raises: no Exception."""
+
+
+@pytest.mark.parametrize("kind", [LookupError, Panic, SystemExit])
+def test_whatever_a_thread_ends_by_ends_the_process(kind: type[BaseException]) -> None:
+    ended = threading.Event()
+    supervisor = ThreadSupervisor(ended.set)
+
+    def fail() -> None:
+        raise kind
+
+    supervisor.start("loop", fail)
+    assert ended.wait(10)
+    assert supervisor.failed
+
+
 def test_a_loop_that_hangs_fails_the_liveness_and_one_that_ended_does_not(loop: Loop) -> None:
     supervisor, registry = ThreadSupervisor(lambda: None), CollectorRegistry()
     watchdog = Watchdog(supervisor.beats, 0.5, registry)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy.exc import SQLAlchemyError
 
 from oms_chassis.db import Database, Transaction
-from oms_chassis.failures import is_of_the_schema, is_unavailable
+from oms_chassis.failures import is_locked, is_of_the_schema, is_strain, is_unavailable
 from oms_chassis.jobs.dead import mark_dead
 from oms_chassis.jobs.leases import ask_later, finish, keep_outcome, postpone, put_back
 from oms_chassis.jobs.queue import Done, Job, JobQueue, Outcome, Paused, Retry, Waiting
@@ -17,6 +17,7 @@ from oms_chassis.telemetry.metrics import Metrics
 log = logger(__name__)
 
 SETTLE_ATTEMPTS = 500  # until a job whose outcome cannot be written is a dead one: a matter of hours
+MOST = 500  # outcomes that are written together
 
 
 @dataclass(frozen=True)
@@ -32,30 +33,52 @@ class Settlement:
 
     def __init__(self, job_queue: JobQueue, database: Database, metrics: Metrics) -> None:
         self._job_queue, self._database = job_queue, database
+        self._size = MOST  # outcomes that one transaction takes: fewer while more are too much for the database
         self._failures = metrics.settle_failures.labels(job_queue.name)
 
-    def settle(self, calls: Sequence[Call]) -> None:
-        """Write these outcomes, one by one if they cannot be written together. Raises SQLAlchemyError while the
-        database is away, or the queue's own table is not as it should be."""
-        if not calls:
-            return
+    def settle(self, calls: Sequence[Call]) -> Sequence[Call]:
+        """Write these outcomes; those that are left for the next time. It takes fewer then, if these were too much for
+        the database or need a row that somebody holds: each such attempt takes seconds, and the caller has leases to
+        renew. Raises SQLAlchemyError while the database is away, or the queue's own table is not as it should be."""
+        portion = calls[: self._size]
+        try:
+            if portion:
+                self._settle(portion)
+        except Exception as error:
+            if not _may_do_in_parts(error):
+                raise
+            if len(portion) > 1:
+                self._size = len(portion) // 2
+                return calls
+            return [*calls[1:], *self._fail(portion[0], error)]
+        self._size = min(MOST, self._size * 2)
+        return calls[len(portion) :]
+
+    def _settle(self, calls: Sequence[Call]) -> None:
         try:
             with self._database.transaction() as transaction:
                 self._write(transaction, calls)
         except Exception as error:
             if is_unavailable(error):
                 raise
-            self._settle_apart(calls, error)
+            if len(calls) > 1:
+                for call in calls:
+                    self._settle([call])
+            else:
+                self._fail(calls[0], error)
 
-    def _settle_apart(self, calls: Sequence[Call], error: Exception) -> None:
-        if len(calls) > 1:
-            for call in calls:
-                self.settle([call])
-            return
-        about = {"subject": calls[0].job.subject, **tracing.field(calls[0].job.traceparent)}
+    def _fail(self, call: Call, error: Exception) -> Sequence[Call]:
+        """Keep the outcome for later; the call itself, if somebody holds its job, too."""
+        about = {"subject": call.job.subject, **tracing.field(call.job.traceparent)}
         log.error("settle_failed", queue=self._job_queue.name, error=type(error).__name__, **about)
         self._failures.inc()
-        self._keep(calls[0], f"settle: {type(error).__name__}")
+        try:
+            self._keep(call, f"settle: {type(error).__name__}")
+        except SQLAlchemyError as held:
+            if not is_locked(held):
+                raise
+            return [call]
+        return []
 
     def _keep(self, call: Call, reason: str) -> None:
         """Keep the outcome of a call with its job: the call was made, and must not be made again because of this."""
@@ -96,3 +119,7 @@ class Settlement:
 
     def _is_over(self, job: Job) -> bool:
         return self._job_queue.max_attempts is not None and job.failed_calls + 1 >= self._job_queue.max_attempts
+
+
+def _may_do_in_parts(error: Exception) -> bool:
+    return is_strain(error) or is_locked(error)

@@ -14,7 +14,7 @@ from oms_chassis.jobs.leases import bring_forward, give_back, renew
 from oms_chassis.jobs.queue import Done, Job, JobQueue, Outcome, Paused, Retry, Waiting, claim, due_in
 from oms_chassis.jobs.settling import Call, Settlement
 from oms_chassis.jobs.underway import CallsUnderWay
-from oms_chassis.pacing import Pace
+from oms_chassis.pacing import Pace, Reminder
 from oms_chassis.telemetry import spans, tracing
 from oms_chassis.telemetry.logs import logger
 from oms_chassis.telemetry.metrics import Metrics
@@ -41,7 +41,7 @@ class Worker:
         self.name = f"{job_queue.name}-jobs"
         # The first is set first. A call that ends sets only the second: it makes no other job due.
         self._enqueued, self._wake = (database.signals.event(job_queue.name) for _ in range(2))
-        self._stopping, self._pace = threading.Event(), Pace()
+        self._stopping, self._pace, self._reminder = threading.Event(), Pace(), Reminder()
         self._flying: dict[Future[Call | None], Job] = {}
         self._landed: list[Call] = []
         self._unbegun: list[Job] = []
@@ -71,6 +71,7 @@ class Worker:
                         return  # the leases run out, and another worker asks what became of the calls
                     self._stopping.wait(0.2 if is_unavailable(error) else FAULT_PAUSE)
                     continue
+                self._reminder.end()
                 self._breaker.show()
                 if busy:
                     self._stopping.wait(self._pace.pause(began))
@@ -83,12 +84,12 @@ class Worker:
         self._wake.set()
 
     def _report(self, error: SQLAlchemyError) -> None:
-        queue, kind = self._job_queue.name, type(error).__name__
+        queue = self._job_queue.name
         if is_of_the_schema(error):
-            log.error("schema_does_not_fit", queue=queue, error=kind)
             self._metrics.queue_paused.labels(queue).set(1)
-        else:
-            log.warning("database_unavailable", queue=queue, error=kind)
+        if self._reminder.is_due():
+            what = "schema_does_not_fit" if is_of_the_schema(error) else "database_unavailable"
+            log.warning(what, queue=queue, error=type(error).__name__)
 
     def _turn(self, pool: ThreadPoolExecutor) -> bool:
         if self._stopping.is_set() or self._breaker.is_open:
@@ -96,14 +97,14 @@ class Worker:
         self._collect()
         self._under_way.report()
         self._renew()  # before the claim, which could otherwise take what is flying here
-        settled = len(self._landed)
-        self._settlement.settle(self._landed)
-        self._landed = []
-        free = self._breaker.room(self._room(settled) - len(self._flying), self._flying.values())
+        landed = len(self._landed)
+        self._landed = list(self._settlement.settle(self._landed))
+        settled = landed - len(self._landed)
+        free = self._breaker.room(self._room(settled) - len(self._flying) - len(self._landed), self._flying.values())
         self._idle = SOON
         if self._stopping.is_set() or free <= 0 or not self._is_to_look:
-            return settled > 0
-        return self._begin(pool, free) or settled > 0
+            return landed > 0
+        return self._begin(pool, free) or landed > 0
 
     def _begin(self, pool: ThreadPoolExecutor, free: int) -> bool:
         """Claim as many jobs as that and have their calls made; whether there were any."""
@@ -179,7 +180,7 @@ class Worker:
             self._under_way.begin(job)
             try:
                 outcome = self._job_queue.call(job)
-            except Exception as error:  # noqa: BLE001 - whatever a provider's library may raise
+            except BaseException as error:  # noqa: BLE001 - whatever a provider's library may raise
                 outcome = Retry(type(error).__name__)
             finally:
                 self._under_way.end(job)

@@ -19,7 +19,7 @@ from oms_chassis.messaging.progress import Progress
 from oms_chassis.messaging.streams import BATCH, Damage, Partition, Record, Source, StreamUnavailable
 from oms_chassis.messaging.subscription import Deduplicate, Handle, Subscription
 from oms_chassis.messaging.turn import Turn
-from oms_chassis.pacing import Pace
+from oms_chassis.pacing import Pace, Reminder
 from oms_chassis.telemetry.logs import logger
 from oms_chassis.telemetry.metrics import Metrics
 
@@ -52,7 +52,7 @@ class Consumer:
     ) -> None:
         self._connect, self._metrics = connect, metrics
         self._processor = Processor(service, database, subscriptions, metrics, deduplicate)
-        self._stopping, self._pace = self._processor.stopping, Pace()
+        self._stopping, self._pace, self._reminder = self._processor.stopping, Pace(), Reminder()
         self._observed = 0.0
         self._failures = 0  # of connecting, since a broker last answered
         self._is_away = False  # the broker, as far as it was said
@@ -131,7 +131,8 @@ class Consumer:
 
     def _wait_for_repair(self, error: Exception, records: int) -> None:
         if not is_systemic(error):
-            log.warning("database_unavailable", error=name(error), records=records)
+            if self._reminder.is_due():
+                log.warning("database_unavailable", error=name(error), records=records)
             self._stopping.wait(0.5)
             return
         if not self._pauses:
@@ -146,6 +147,7 @@ class Consumer:
             log.info("consumer_resumed")
         self._metrics.consumer_paused.set(0)
         self._pauses = 0
+        self._reminder.end()
 
     def _observe(self, source: Source) -> None:
         silence = source.silence()

@@ -4,6 +4,7 @@ A letter is what the broker certainly takes, whatever was read: parts of the rec
 are too large are replaced, and a header says so.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
@@ -52,6 +53,8 @@ class DeadLetters:
                 outbox.emit_records(transaction, [one for _, one, _ in written])
                 letters.keep(transaction, written)
         self._report(fresh)
+        for topic, count in Counter(one.record.topic for one in failed if identity(one.record) not in new).items():
+            self._metrics.events.labels(topic, "duplicate").inc(count)
 
     def _report(self, fresh: Sequence[Failed]) -> None:
         """Count them, and log those alike as one: a line for each of thousands would take longer than the letters."""

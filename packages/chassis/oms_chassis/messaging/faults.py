@@ -4,7 +4,7 @@ import time
 
 from sqlalchemy.exc import DBAPIError
 
-from oms_chassis.failures import is_of_the_schema, is_strain, is_unavailable
+from oms_chassis.failures import is_locked, is_of_the_schema, is_strain, is_unavailable
 from oms_chassis.laterreleases import OfLaterRelease
 
 STREAK = 20  # records of a topic that may fail one after the other before that is no longer taken for their fault
@@ -12,6 +12,7 @@ PATIENT = 3  # records whose further tries were in vain, after which no other is
 FORGET = 60.0  # seconds without one in vain after which records are waited for again
 # Tries of a single record that the database could not carry out, and seconds, until that is taken for its fault.
 STRAINS, STRAIN_SECONDS = 5, 60.0
+STRAIN_FORGET = 3600.0  # seconds after its first try that a record is no longer counted: it has become another's
 
 
 class SystemicFault(Exception):
@@ -25,8 +26,8 @@ def is_systemic(error: BaseException) -> bool:
 
 
 def is_everybodys(error: Exception) -> bool:
-    """Whether no record is to blame: the fault is systemic, or the database is away."""
-    return is_systemic(error) or (is_unavailable(error) and not is_strain(error))
+    """Whether no record is to blame, and none can be applied: the fault is systemic, or the database is away."""
+    return is_systemic(error) or (is_unavailable(error) and not is_strain(error) and not is_locked(error))
 
 
 def name(error: BaseException) -> str:
@@ -76,14 +77,15 @@ class Patience:
 
 
 class Strain:
-    """The record that the database cannot carry out on its own, since when, and how often that was tried."""
+    """The records that the database cannot carry out on their own, since when, and how often that was tried."""
 
     def __init__(self) -> None:
-        self._identity, self._since, self._tries = "", 0.0, 0
+        self._tried: dict[str, tuple[float, int]] = {}
 
     def is_proven(self, identity: str) -> bool:
         """One more try; whether there were enough of them, for long enough."""
-        if identity != self._identity:
-            self._identity, self._since, self._tries = identity, time.monotonic(), 0
-        self._tries += 1
-        return self._tries >= STRAINS and time.monotonic() - self._since >= STRAIN_SECONDS
+        now = time.monotonic()
+        self._tried = {one: (since, n) for one, (since, n) in self._tried.items() if now - since < STRAIN_FORGET}
+        since, tries = self._tried.get(identity, (now, 0))
+        self._tried[identity] = since, tries + 1
+        return tries + 1 >= STRAINS and now - since >= STRAIN_SECONDS

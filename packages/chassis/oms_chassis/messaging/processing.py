@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from oms_chassis.db import Database
-from oms_chassis.failures import is_strain
+from oms_chassis.failures import is_locked, is_strain
 from oms_chassis.heartbeat import beat
 from oms_chassis.messaging import deadletters, faults, inbox
 from oms_chassis.messaging.deadletters import DeadLetters, Failed
@@ -19,8 +19,12 @@ from oms_chassis.messaging.steps import Steps
 from oms_chassis.messaging.streams import BATCH, RECORD_LIMIT, Record
 from oms_chassis.messaging.subscription import Deduplicate, Subscription
 from oms_chassis.messaging.turn import Delivery, Turn
+from oms_chassis.telemetry import tracing
+from oms_chassis.telemetry.logs import logger
 from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.envelope import Event
+
+log = logger(__name__)
 
 RETRIES = (0.1, 0.3, 1.0)  # seconds before each further try of a record that is alone
 
@@ -132,10 +136,10 @@ class Processor:
             if is_everybodys(error):
                 raise
             if len(deliveries) == 1:
-                self._retry_or_suspect(turn, deliveries[0], error)
+                self._alone(turn, deliveries[0], error)
                 return
             middle = len(deliveries) // 2
-            if is_strain(error):
+            if is_strain(error) or is_locked(error):
                 self._size = middle  # also in the next turn: this one may be over before the record is alone
             self._apply_or_halve(turn, deliveries[:middle])
             self._apply_or_halve(turn, deliveries[middle:])
@@ -152,10 +156,15 @@ class Processor:
         turn.finish(delivery.record for delivery in deliveries)
         self._count(deliveries, fresh)
 
-    def _retry_or_suspect(self, turn: Turn, delivery: Delivery, error: Exception) -> None:
-        if is_strain(error):
+    def _alone(self, turn: Turn, delivery: Delivery, error: Exception) -> None:
+        if is_locked(error):
+            self._leave(delivery)
+        elif is_strain(error):
             self._suspect_if_proven(delivery, error)
-            return
+        else:
+            self._retry_or_suspect(turn, delivery, error)
+
+    def _retry_or_suspect(self, turn: Turn, delivery: Delivery, error: Exception) -> None:
         failed = _failed(delivery, error)
         is_patient = self._patience.is_left()
         for pause in RETRIES if is_patient else (0.0,):
@@ -166,7 +175,7 @@ class Processor:
             try:
                 self._apply(turn, [delivery])
             except Exception as again:
-                if is_everybodys(again):
+                if is_everybodys(again) or is_locked(again):
                     raise
                 failed = _failed(delivery, again)
             else:
@@ -174,6 +183,11 @@ class Processor:
                 return
         self._patience.record(helped=False)
         self._suspect(failed)
+
+    def _leave(self, delivery: Delivery) -> None:
+        """Somebody holds what the record needs: it is read again, and what is behind it does not wait, as behind a dead
+        letter. The lock is that of its own order, as a rule, which others of its key need as well."""
+        log.warning("record_locked", topic=delivery.record.topic, **tracing.field(delivery.event.traceparent))
 
     def _suspect_if_proven(self, delivery: Delivery, error: Exception) -> None:
         """The database cannot carry out this one record. It is tried again for a while, in case the server is unwell;

@@ -104,10 +104,11 @@ class ThreadSupervisor:
         return not thread.is_alive()
 
     def guard(self, name: str, run: Callable[[], None]) -> None:
-        """Run a function; if it raises, say where (not what: an error's text may quote a customer) and end."""
+        """Run a function; if it raises, say where (not what: an error's text may quote a customer) and end. Whatever it
+        raises: a panic in a library's Rust code is no Exception."""
         try:
             run()
-        except Exception as error:  # noqa: BLE001 - the process is about to end for it
+        except BaseException as error:  # noqa: BLE001 - the process is about to end for it
             log.error("thread_failed", thread=name, **redaction.described(error))
             self.failed = True
             self._on_failure()
