@@ -68,7 +68,8 @@ MUTANTS: Mapping[str, Mutant] = {
         f"{_CHASSIS}/messaging/faults.py",
         "    return is_systemic(error) or (is_unavailable(error) and not is_strain(error) and not is_locked(error))",
         "    return is_systemic(error)",
-        during("silence", "inventory-database", 20.0),  # for longer than a record alone is tried again
+        during("connections refused", "inventory-database", 3.0),  # back before the letters of its records are written
+        times=6,
     ),
     "a job is finished whatever became of its call": Mutant(
         f"{_CHASSIS}/jobs/worker.py",
