@@ -28,6 +28,11 @@ def is_locked(error: BaseException) -> bool:
     return sqlstate(error) == _LOCKED
 
 
+def may_do_in_parts(error: BaseException) -> bool:
+    """Whether a part of the same work may succeed: it was too much, or only a part of it needs what is locked."""
+    return is_strain(error) or is_locked(error)
+
+
 def is_of_the_schema(error: BaseException) -> bool:
     """Whether a table, a column or a right is missing: no such statement will succeed until that is repaired."""
     return isinstance(error, ProgrammingError)

@@ -1,10 +1,7 @@
 """What `oms` says when an answer is lost, next to a server that takes requests and breaks off."""
 
 import json
-import os
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,11 +9,11 @@ from typing import Any
 
 import pytest
 from support.serving import serving
+from support.terminal import oms
 
 from oms_cli.admin import Acting, Admin
 from oms_cli.client import Client
 from oms_cli.unanswered import NoAnswer, OutcomeUnknown, Unreachable
-from oms_contracts.topics import SERVICES
 from oms_servers.testing import free_port
 
 UNKNOWN = {"type": "/problems/outcome-unknown", "title": "It is not known", "status": 503}
@@ -61,15 +58,6 @@ class _Service(ThreadingHTTPServer):
 def service() -> Iterator[_Service]:
     with serving(_Service()) as server:
         yield server
-
-
-def oms(command: str, url: str, home: Path) -> subprocess.CompletedProcess[str]:
-    names = ("OMS_URL", "OMS_INVENTORY_URL", "OMS_MAILCATCHER_URL")
-    admins = {f"OMS_ADMIN_URL_{service.upper()}": url for service in SERVICES}
-    environment = {**os.environ, **dict.fromkeys(names, url), **admins}
-    environment |= {"OMS_HOME": str(home), "OMS_ADMIN_TOKEN": "of-this-test-0123456789"}
-    arguments = [sys.executable, "-m", "oms_cli", *command.split()]
-    return subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=60, env=environment)
 
 
 @pytest.mark.parametrize("status", [0, 502, 503, 504])

@@ -1,9 +1,6 @@
 """What `oms` says of answers that lack a field, or have one of another type, as those of another release may."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,8 +8,7 @@ from typing import Any
 
 import pytest
 from support.serving import serving
-
-from oms_contracts.topics import SERVICES
+from support.terminal import oms
 
 SECRET = "Quixotic-4913"
 COMMANDS = (
@@ -87,15 +83,6 @@ class _Release(ThreadingHTTPServer):
 def release() -> Iterator[_Release]:
     with serving(_Release()) as server:
         yield server
-
-
-def oms(command: str, url: str, home: Path) -> subprocess.CompletedProcess[str]:
-    names = ("OMS_URL", "OMS_INVENTORY_URL", "OMS_MAILCATCHER_URL")
-    admins = {f"OMS_ADMIN_URL_{service.upper()}": url for service in SERVICES}
-    environment = {**os.environ, **dict.fromkeys(names, url), **admins}
-    environment |= {"OMS_HOME": str(home), "OMS_ADMIN_TOKEN": "of-this-test-0123456789"}
-    arguments = [sys.executable, "-m", "oms_cli", *command.split()]
-    return subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=60, env=environment)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy.exc import SQLAlchemyError
 
 from oms_chassis.db import Database, Transaction
-from oms_chassis.failures import is_locked, is_of_the_schema, is_strain, is_unavailable
+from oms_chassis.failures import is_locked, is_of_the_schema, is_unavailable, may_do_in_parts
 from oms_chassis.jobs.dead import mark_dead
 from oms_chassis.jobs.leases import ask_later, finish, keep_outcome, postpone, put_back
 from oms_chassis.jobs.queue import Done, Job, JobQueue, Outcome, Paused, Retry, Waiting
@@ -45,7 +45,7 @@ class Settlement:
             if portion:
                 self._settle(portion)
         except Exception as error:
-            if not _may_do_in_parts(error):
+            if not may_do_in_parts(error):
                 raise
             if len(portion) > 1:
                 self._size = len(portion) // 2
@@ -119,7 +119,3 @@ class Settlement:
 
     def _is_over(self, job: Job) -> bool:
         return self._job_queue.max_attempts is not None and job.failed_calls + 1 >= self._job_queue.max_attempts
-
-
-def _may_do_in_parts(error: Exception) -> bool:
-    return is_strain(error) or is_locked(error)

@@ -84,12 +84,12 @@ class Worker:
         self._wake.set()
 
     def _report(self, error: SQLAlchemyError) -> None:
-        queue = self._job_queue.name
+        queue, kind = self._job_queue.name, type(error).__name__
         if is_of_the_schema(error):
             self._metrics.queue_paused.labels(queue).set(1)
-        if self._reminder.is_due():
-            what = "schema_does_not_fit" if is_of_the_schema(error) else "database_unavailable"
-            log.warning(what, queue=queue, error=type(error).__name__)
+            log.error("schema_does_not_fit", queue=queue, error=kind)
+        elif self._reminder.is_due():
+            log.warning("database_unavailable", queue=queue, error=kind)
 
     def _turn(self, pool: ThreadPoolExecutor) -> bool:
         if self._stopping.is_set() or self._breaker.is_open:

@@ -45,15 +45,17 @@ class DeadLetters:
 
     def write(self, failed: Sequence[Failed]) -> None:
         """Put these on their way to the topic of dead letters, in one transaction."""
+        names = [identity(one.record) for one in failed]
         with self._database.transaction() as transaction:
-            new = set(inbox.new_ids(transaction, [identity(one.record) for one in failed]))
-            fresh = [one for one in failed if identity(one.record) in new]
+            new = set(inbox.new_ids(transaction, names))
+            fresh = [one for name, one in zip(names, failed, strict=True) if name in new]
             written = [(one.record, letter(self._service, one.record, one.error), one.error) for one in fresh]
             if fresh:
                 outbox.emit_records(transaction, [one for _, one, _ in written])
                 letters.keep(transaction, written)
         self._report(fresh)
-        for topic, count in Counter(one.record.topic for one in failed if identity(one.record) not in new).items():
+        again = (one.record.topic for name, one in zip(names, failed, strict=True) if name not in new)
+        for topic, count in Counter(again).items():
             self._metrics.events.labels(topic, "duplicate").inc(count)
 
     def _report(self, fresh: Sequence[Failed]) -> None:

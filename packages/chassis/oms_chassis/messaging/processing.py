@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from oms_chassis.db import Database
-from oms_chassis.failures import is_locked, is_strain
+from oms_chassis.failures import is_locked, is_strain, may_do_in_parts
 from oms_chassis.heartbeat import beat
 from oms_chassis.messaging import deadletters, faults, inbox
 from oms_chassis.messaging.deadletters import DeadLetters, Failed
@@ -139,7 +139,7 @@ class Processor:
                 self._alone(turn, deliveries[0], error)
                 return
             middle = len(deliveries) // 2
-            if is_strain(error) or is_locked(error):
+            if may_do_in_parts(error):
                 self._size = middle  # also in the next turn: this one may be over before the record is alone
             self._apply_or_halve(turn, deliveries[:middle])
             self._apply_or_halve(turn, deliveries[middle:])

@@ -1,0 +1,18 @@
+"""The CLI as a person runs it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from oms_contracts.topics import SERVICES
+
+
+def oms(command: str, url: str, home: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command against one server that is in place of every service; what it printed, and its exit code."""
+    names = ("OMS_URL", "OMS_INVENTORY_URL", "OMS_MAILCATCHER_URL")
+    admins = {f"OMS_ADMIN_URL_{service.upper()}": url for service in SERVICES}
+    environment = {**os.environ, **dict.fromkeys(names, url), **admins}
+    environment |= {"OMS_HOME": str(home), "OMS_ADMIN_TOKEN": "of-this-test-0123456789"}
+    arguments = [sys.executable, "-m", "oms_cli", *command.split()]
+    return subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=60, env=environment)
