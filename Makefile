@@ -1,6 +1,6 @@
 # What can be done here. Each target makes the environment first (scripts/setup.sh ends at once when it is there).
 .DEFAULT_GOAL := help
-.PHONY: help up demo down test lint format lock reset bench bench-scale fuzz footprint contracts structure docs images kind-up kind-down test-cluster test-cluster-long migration service setup incidents chaos chaos-cluster test-scaffold test-chart
+.PHONY: help up demo down test lint format lock reset bench bench-scale bench-growth fuzz footprint contracts structure docs images kind-up kind-down test-cluster test-cluster-long migration service setup incidents chaos chaos-cluster test-scaffold test-chart
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ bench: setup ## measure throughput and latency, next to FastStream and a naive b
 
 bench-scale: setup ## time every filter and more with a million orders and 100,000 items; writes its table into docs/scaling.md
 	@PYTHONPATH=tests .venv/bin/python -m benchmarks.scale --write docs/scaling.md
+
+bench-growth: setup ## measure throughput with two replicas of each service, and with full databases; writes its tables into docs/scaling.md (as root)
+	@PYTHONPATH=tests .venv/bin/python -m benchmarks.growth --write docs/scaling.md
 
 fuzz: setup ## tens of thousands of requests and records, with sense and without; writes docs/reliability.md (half an hour)
 	@scripts/fuzz.sh

@@ -1,6 +1,7 @@
 """OMS at a fixed rate: what a POST takes next to a route that does nothing, what an order costs; and a lone order."""
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -41,6 +42,7 @@ def at_rate(rate: float, seconds: float) -> AtRate:
     with system("oms") as platform, _noop(platform.folder) as noop:
         warmed = warm_up(platform)
         asyncio.run(flood(noop, WARM_UP, 4))
+        os.sync()  # or the disk is busy half a minute later, all at once, with what the start has written
         before = cpu_seconds(platform)
         orders, nothing = asyncio.run(_side_by_side(port(platform), noop, rate, seconds))
         await_notified(platform, warmed + orders.accepted)
@@ -68,6 +70,7 @@ def lone() -> list[float]:
     """Seconds from the acceptance of an order until it was CONFIRMED, with nothing else under way."""
     with system("oms") as platform, httpx.Client(base_url=platform.url) as client:
         warm_up(platform)
+        os.sync()
         return [_lone(client) for _ in range(LONE)]
 
 

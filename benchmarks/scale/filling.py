@@ -20,8 +20,8 @@ SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' ||
     '762222222', '+94762222222', 'tok', 'visa', '4242', '12/40', 100, 'USD', at, at
 FROM (
     SELECT n, now() - make_interval(secs => ({YEARS} * 31536000.0) * (%(total)s - n) / %(total)s) AS at,
-        CASE WHEN n %% 25 = 1 THEN 'CANCELLED' WHEN n %% 2000 = 2 THEN 'CANCELLING' WHEN n %% 2000 = 3 THEN 'PAID'
-            WHEN n %% 2000 = 4 THEN 'PENDING' ELSE 'CONFIRMED' END AS status
+        CASE WHEN n %% 25 = 1 THEN 'CANCELLED' WHEN n %% 2000 = ANY(%(open)s)
+            THEN ('{{CANCELLING,PAID,PENDING}}'::text[])[n %% 2000 - 1] ELSE 'CONFIRMED' END AS status
     FROM generate_series(%(first)s, %(last)s) AS n) AS numbered
 ORDER BY n
 """
@@ -35,12 +35,14 @@ SELECT id, position, 'PENDING', placed_at FROM orders, generate_series(1, 3) AS 
 """
 
 
-def orders(database: Database, total: int) -> None:
-    """Write so many orders with all that belongs to them, through connections that wait without bounds."""
+def orders(database: Database, total: int, *, with_open: bool = True) -> None:
+    """Write so many orders with all that belongs to them, through connections that wait without bounds; for a service
+    that runs without open ones, which no other database would know of."""
+    numbers = [2, 3, 4] if with_open else []
     with database.engine.begin() as connection:
         for first in range(1, total + 1, CHUNK):
             last = min(first + CHUNK - 1, total)
-            connection.exec_driver_sql(_ORDERS, {"total": total, "first": first, "last": last})
+            connection.exec_driver_sql(_ORDERS, {"total": total, "first": first, "last": last, "open": numbers})
     for statement in (_LINES, _TIMELINE):
         database.execute(statement)
     database.execute("VACUUM ANALYZE orders, order_line, timeline")

@@ -1,0 +1,94 @@
+"""Orders a second with databases that hold what years leave in them, and with empty ones."""
+
+import asyncio
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from benchmarks.load import flood
+from benchmarks.runs import await_notified, port, system, warm_up
+from benchmarks.scale import filling
+from oms_chassis.db import Database
+from oms_chassis.sessions import Limits
+from oms_platform.platform import Platform
+
+CONNECTIONS = 64  # of the generator
+WARM = 1_000  # orders whose time is not counted: after them the caches hold what a busy service needs
+
+_PAYMENTS = """
+INSERT INTO payment (order_id, state, amount, currency, charge_id)
+SELECT gen_random_uuid()::text, 'COMPLETED', 100, 'USD', 'ch_' || n FROM generate_series(1, %(orders)s) AS n
+"""
+_ALLOCATIONS = """
+INSERT INTO allocation (order_id, is_allocated) SELECT gen_random_uuid()::text, true
+FROM generate_series(1, %(orders)s) AS n
+"""
+_RESERVATIONS = "INSERT INTO reservation (order_id, item_id, quantity) SELECT order_id, 'Item1', 1 FROM allocation"
+_MESSAGES = """
+INSERT INTO message (order_id, kind, state, attempts, sent_at)
+SELECT gen_random_uuid()::text, 'confirmed', 'sent', 1, now() FROM generate_series(1, %(orders)s) AS n
+"""
+_STOCK = """
+INSERT INTO item (id, name, unit_price, currency, initial, on_hand)
+SELECT 'SKU-' || lpad(n::text, 9, '0'), 'Neutral product, boxed, number ' || n, 1250, 'USD', 1, 1
+FROM generate_series(1, %(items)s) AS n
+"""
+_CATALOGUE = """
+INSERT INTO item (id, name, unit_price, currency, available, version)
+SELECT 'SKU-' || lpad(n::text, 9, '0'), 'Neutral product, boxed, number ' || n, 1250, 'USD', true, 1
+FROM generate_series(1, %(items)s) AS n
+"""
+# One row an order in each service; what is older than nine days is deleted, and does not add up.
+_INBOX = "INSERT INTO inbox (event_id) SELECT gen_random_uuid()::text FROM generate_series(1, %(orders)s) AS n"
+_FILL = {
+    "order": (_CATALOGUE, _INBOX),
+    "payment": (_PAYMENTS, _INBOX),
+    "inventory": (_STOCK, _ALLOCATIONS, _RESERVATIONS, _INBOX),
+    "sms": (_MESSAGES, _INBOX),
+    "email": (_MESSAGES, _INBOX),
+}
+
+
+def throughput(runs: int, orders: int, held: int, items: int) -> list[float]:
+    """Orders a second until the customer of the last one was notified, run after run on one system. Its databases hold
+    so many orders and items before the first."""
+    with system("oms") as platform:
+        if held:
+            fill(platform, held, items)
+        notified = warm_up(platform)
+        notified += asyncio.run(flood(port(platform), WARM, CONNECTIONS)).accepted
+        await_notified(platform, notified)
+        rates = []
+        for _ in range(runs):
+            began = time.perf_counter()
+            accepted = asyncio.run(flood(port(platform), orders, CONNECTIONS)).accepted
+            notified += accepted
+            await_notified(platform, notified)
+            rates.append(accepted / (time.perf_counter() - began))
+        return rates
+
+
+def fill(platform: Platform, held: int, items: int) -> None:
+    """Write what so many orders leave in each database, and so many items."""
+    for name, statements in _FILL.items():
+        with _patient(platform.databases[name].url) as database:
+            if name == "order":
+                filling.orders(database, held, with_open=False)
+            for statement in statements:
+                wanted = {"orders": held, "items": items}
+                database.execute(
+                    statement, **{key: value for key, value in wanted.items() if f"%({key})s" in statement}
+                )
+            database.execute("VACUUM ANALYZE")
+            database.execute("CHECKPOINT")
+    os.sync()
+
+
+@contextmanager
+def _patient(url: str) -> Iterator[Database]:
+    database = Database(url, limits=Limits(statement=0))
+    try:
+        yield database
+    finally:
+        database.dispose()

@@ -1,0 +1,49 @@
+"""A bound on the CPU time of a process holds, and is gone afterwards."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from benchmarks.growth.quota import NoQuotas, bounded
+
+# Uses a tenth of a second of CPU time for each line it is sent, and says how long that took.
+BUSY = """
+import sys, time
+for _ in sys.stdin:
+    began, until = time.monotonic(), time.process_time() + 0.1
+    while time.process_time() < until:
+        pass
+    print(time.monotonic() - began, flush=True)
+"""
+
+
+@contextmanager
+def busy() -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", BUSY]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def seconds(process: subprocess.Popen[str]) -> float:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    return float(process.stdout.readline())
+
+
+def test_a_bounded_process_takes_as_long_as_its_share_of_a_core_says() -> None:
+    with busy() as process:
+        seconds(process)
+        try:
+            with bounded([process.pid], 0.1):
+                assert seconds(process) > 0.5
+        except NoQuotas as reason:
+            pytest.skip(str(reason))
+        assert min(seconds(process) for _ in range(5)) < 0.5
