@@ -12,7 +12,7 @@ from sqlalchemy import event
 from support.chassis import eventually
 
 from oms_chassis.db import Database
-from oms_chassis.messaging import inbox
+from oms_chassis.messaging import inbox, outbox
 from oms_chassis.retention import CHUNK, LOCK, Retention, prune
 from oms_chassis.runtime import pruning
 from oms_chassis.runtime.threads import Periodic, Task
@@ -118,3 +118,30 @@ def test_no_event_can_be_applied_after_what_it_is_about_was_deleted(name: str) -
         settings(60, 31)
     assert settings(31, 31).order_days == 31
     assert settings(60, None).order_days is None
+
+
+@pytest.mark.parametrize(("days", "left"), [(31.0, ["new"]), (None, ["new", "old"])])
+def test_a_quarantined_event_does_not_outlive_its_order(
+    database: Database, days: float | None, left: list[str]
+) -> None:
+    """Sent after all, it would begin an order that nobody knows any more, and charge for it."""
+    for name, age in (("old", "32 days"), ("new", "30 days")):
+        database.execute(
+            "INSERT INTO outbox_quarantine (id, topic, created_at, error)"
+            f" SELECT coalesce(max(id), 0) + 1, '{name}', now() - interval '{age}', 'x' FROM outbox_quarantine"
+        )
+    settings = Settings(database_url="postgresql://x", kafka_bootstrap="x", order_days=days)
+    for task in pruning.tasks(database, settings, ()):
+        task.call()
+    found = database.execute("SELECT topic FROM outbox_quarantine ORDER BY topic")
+    assert [row.topic for row in found] == left
+
+
+def test_an_event_that_is_put_back_is_as_old_as_before(database: Database) -> None:
+    database.execute(
+        "INSERT INTO outbox_quarantine (id, topic, created_at, error)"
+        " VALUES (1, 'anything', now() - interval '20 days', 'x')"
+    )
+    with database.transaction() as transaction:
+        outbox.requeue(transaction, [1])
+    assert database.execute("SELECT now() - created_at > interval '19 days' AS is_old FROM outbox")[0].is_old

@@ -54,7 +54,8 @@ SELECT id, topic, key, value, headers, created_at, %(error)s FROM refused
 """
 _REQUEUE = """
 WITH chosen AS (DELETE FROM outbox_quarantine WHERE id = ANY(%(ids)s) RETURNING *)
-INSERT INTO outbox (topic, key, value, headers) SELECT topic, key, value, headers FROM chosen ORDER BY id RETURNING id
+INSERT INTO outbox (topic, key, value, headers, created_at)
+SELECT topic, key, value, headers, created_at FROM chosen ORDER BY id RETURNING id
 """
 
 
@@ -133,6 +134,7 @@ def quarantine(connection: Connection, row: Row[Any], error: str) -> None:
 
 
 def requeue(transaction: Transaction, ids: Sequence[int]) -> int:
-    """Put quarantined rows back at the end of the outbox, once their cause is repaired; how many there were."""
+    """Put quarantined rows back at the end of the outbox, once their cause is repaired; how many there were. They are
+    as old as before: what goes into quarantine again is kept for no longer."""
     transaction.signals.add(SIGNAL)
     return len(transaction.run(_REQUEUE, ids=list(ids)))

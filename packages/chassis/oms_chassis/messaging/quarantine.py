@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from oms_chassis.db import Database, Rows, Transaction
+from oms_chassis.retention import Retention
 
 _QUARANTINED = """
     id, topic, encode(key, 'escape') AS subject, error, created_at, quarantined_at,
@@ -52,3 +53,9 @@ def lock(transaction: Transaction, row_id: int) -> Rows:
 def drop(transaction: Transaction, row_id: int) -> None:
     """Forget a quarantined row."""
     transaction.run(_DROP, id=row_id)
+
+
+def retention(days: float | None) -> Sequence[Retention]:
+    """Events of orders that are deleted after so many days go as well; None: they are kept for ever. There are few, so
+    that their times need no index."""
+    return [] if days is None else [Retention("outbox_quarantine", "created_at", days * 86400)]

@@ -6,7 +6,7 @@ from functools import partial
 
 from oms_chassis.db import Database
 from oms_chassis.jobs import dead
-from oms_chassis.messaging import inbox, letters
+from oms_chassis.messaging import inbox, letters, quarantine
 from oms_chassis.retention import Retention, prune
 from oms_chassis.runtime.threads import Task
 from oms_chassis.settings import Settings
@@ -20,6 +20,7 @@ def tasks(database: Database, settings: Settings, of_the_service: Iterable[Reten
         inbox.retention(settings.inbox_days),
         dead.retention(settings.dead_job_days),
         letters.retention(settings.dead_letter_days),
+        *quarantine.retention(settings.order_days),
         *of_the_service,
     )
     return [task(database, retention) for retention in retentions]
