@@ -19,6 +19,7 @@ from oms_chassis.jobs import dead, leases, listing, settling, worker
 from oms_chassis.jobs import queue as jobs
 from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Outcome, Paused, Retry, Settled, Waiting, enqueue
 from oms_chassis.jobs.worker import Worker
+from oms_chassis.sessions import Limits
 from oms_chassis.telemetry.metrics import Metrics
 
 _SEE = """
@@ -422,6 +423,102 @@ def test_outcomes_that_are_too_many_or_of_which_one_is_held_are_settled_in_parts
 
 def ids_of(settled: list[Settled]) -> set[str]:
     return {job.id for job, _ in settled}
+
+
+@contextmanager
+def held(database: Database, job_id: str) -> Iterator[None]:
+    """Somebody has a job's row locked during the block."""
+    with database.transaction() as transaction:
+        transaction.run("SELECT 1 FROM job WHERE id = %(id)s FOR UPDATE", id=job_id)
+        yield
+
+
+@pytest.fixture
+def hasty(database: Database) -> Iterator[Database]:
+    """The database for whom waits for no lock."""
+    url = database.engine.url.render_as_string(hide_password=False).replace("+psycopg", "", 1)
+    hasty = Database(url, 6, Limits(lock=0.2))
+    yield hasty
+    hasty.dispose()
+
+
+def test_a_job_that_somebody_holds_keeps_no_other_from_being_settled(
+    database: Database, hasty: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "RENEWED", 0.05)
+    called: Counter[str] = Counter()
+    is_held = threading.Event()
+
+    def call(job: Job) -> Done:
+        called[job.id] += 1
+        assert job.id != "held" or is_held.wait(10)
+        return Done()
+
+    put(database, "held")
+    with running(job_queue(call), hasty, metrics):
+        eventually(lambda: called["held"])
+        with held(database, "held"):
+            is_held.set()
+            ids = [f"job-{number}" for number in range(40)]
+            for one in ids:
+                put(hasty, one)
+                time.sleep(0.02)  # so that its lease is renewed in between
+            eventually(lambda: seen(database) == dict.fromkeys(ids, 1))
+        eventually(lambda: is_empty(database))
+    assert called == Counter(["held", *ids])
+
+
+@pytest.mark.parametrize("others", [[], ["a", "b"]], ids=["alone", "with others"])
+def test_an_outcome_that_can_neither_be_written_nor_kept_is_not_lost(
+    database: Database, hasty: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch, others: list[str]
+) -> None:
+    called: Counter[str] = Counter()
+    in_vain, is_over = threading.Event(), threading.Event()
+    holding = threading.Thread(target=lambda: _hold(database, "bad", is_over))
+
+    def call(job: Job) -> Done:
+        called[job.id] += 1
+        return Done()
+
+    def picky(transaction: Transaction, settled: list[Settled]) -> None:
+        if ids_of(settled) == {"bad"} and not holding.ident:
+            holding.start()
+            eventually(lambda: database.execute("SELECT 1 FROM pg_locks WHERE NOT granted"))
+        if "bad" in ids_of(settled) and not is_over.is_set():
+            raise LookupError
+        settle(transaction, settled)
+
+    def keep(*args: Any) -> None:
+        try:
+            leases.keep_outcome(*args)
+        except OperationalError:
+            in_vain.set()
+            raise
+
+    monkeypatch.setattr(settling, "keep_outcome", keep)
+    put(database, "bad", *others)
+    with running(job_queue(call, settle=picky, lease_seconds=1.0), hasty, metrics):
+        assert in_vain.wait(10)
+        eventually(lambda: seen(database) == dict.fromkeys(others, 1))
+        is_over.set()
+        eventually(lambda: is_empty(database))
+    holding.join(10)
+    assert called == Counter(["bad", *others])
+    assert seen(database) == dict.fromkeys(["bad", *others], 1)
+
+
+def _hold(database: Database, job_id: str, is_over: threading.Event) -> None:
+    with held(database, job_id):
+        is_over.wait(10)
+
+
+def test_a_failed_call_counts_once_though_the_answer_to_its_settling_was_lost(database: Database) -> None:
+    put(database, "a")
+    (job,) = claim(database)
+    for _ in range(2):
+        with database.transaction() as transaction:
+            leases.postpone(transaction, "calls", [(job, Retry("no answer"))])
+    assert database.execute("SELECT failed_calls FROM job")[0].failed_calls == 1
 
 
 def test_a_call_whose_outcome_cannot_be_written_is_not_made_again(database: Database, metrics: Metrics) -> None:

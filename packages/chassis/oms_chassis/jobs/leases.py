@@ -13,26 +13,35 @@ from oms_chassis.jobs.queue import Job, Paused, Retry, Unsettled, Waiting
 BACKOFF_BASE, BACKOFF_CAP = 0.5, 60.0  # seconds
 LATEST = 900.0  # seconds from now after which no job comes due, unless a lease is longer
 
-_OURS = "FROM json_to_recordset(%(rows)s::json) AS r(id text, attempts int, delay float, reason text, changes jsonb)"
+_OURS = """
+FROM json_to_recordset(%(rows)s::json)
+    AS r(id text, attempts int, failed_calls int, delay float, reason text, changes jsonb)
+"""
 _STILL_OURS = "WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts"
 _OPEN = f"{_STILL_OURS} AND dead_at IS NULL"  # and nobody gave it up
+# Of these, those whose rows nobody holds: the others' leases are not to end for the sake of one that somebody looks at.
+_FREE = f"""
+FROM (SELECT job.queue, job.id FROM job, (SELECT * {_OURS}) AS ours {_OPEN} FOR UPDATE OF job SKIP LOCKED) AS free
+WHERE job.queue = free.queue AND job.id = free.id
+"""
 _FINISH = f"""
 DELETE FROM job USING (SELECT * {_OURS}) AS ours
 {_STILL_OURS} RETURNING job.id
 """
 _RENEW = f"""
-UPDATE job SET run_at = now() + make_interval(secs => %(lease)s)
-FROM (SELECT * {_OURS}) AS ours
-{_OPEN}
+UPDATE job SET run_at = now() + make_interval(secs => %(lease)s) {_FREE}
 """
 _BRING_FORWARD = """
 UPDATE job SET run_at = CASE WHEN attempts = 0 THEN now() ELSE now() + make_interval(secs => %(lease)s) END
-WHERE queue = %(queue)s AND run_at > now() + make_interval(secs => %(latest)s) AND run_at < 'infinity'
+FROM (
+    SELECT queue, id FROM job
+    WHERE queue = %(queue)s AND run_at > now() + make_interval(secs => %(latest)s) AND run_at < 'infinity'
+    FOR UPDATE SKIP LOCKED
+) AS late
+WHERE job.queue = late.queue AND job.id = late.id
 """
 _GIVE_BACK = f"""
-UPDATE job SET run_at = now(), attempts = job.attempts - 1
-FROM (SELECT * {_OURS}) AS ours
-{_OPEN}
+UPDATE job SET run_at = now(), attempts = job.attempts - 1 {_FREE}
 """
 _PUT_BACK = f"""
 UPDATE job SET run_at = now() + make_interval(secs => ours.delay), last_error = ours.reason
@@ -41,7 +50,7 @@ FROM (SELECT * {_OURS}) AS ours
 """
 _POSTPONE = f"""
 UPDATE job SET run_at = now() + make_interval(secs => ours.delay), last_error = ours.reason,
-    payload = job.payload || ours.changes, failed_calls = failed_calls + 1,
+    payload = job.payload || ours.changes, failed_calls = greatest(job.failed_calls, ours.failed_calls),
     failing_since = least(failing_since, now())
 FROM (SELECT * {_OURS}) AS ours
 {_OPEN}
@@ -60,7 +69,8 @@ WHERE queue = %(queue)s AND id = %(id)s AND attempts = %(attempts)s
 
 
 def give_back(transaction: Transaction, queue: str, jobs: Sequence[Job]) -> None:
-    """Undo the claim of jobs whose calls have not begun, if they are still the caller's: they are due at once."""
+    """Undo the claim of jobs whose calls have not begun, if they are still the caller's: they are due at once. One that
+    somebody holds is due when its lease ends."""
     transaction.run_rows(_GIVE_BACK, [{"id": job.id, "attempts": job.attempts} for job in jobs], queue=queue)
 
 
@@ -95,10 +105,12 @@ def put_back(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, Pau
 
 
 def postpone(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, Retry]]) -> None:
-    """Make jobs due again after their backoff, if they are still the caller's."""
+    """Make jobs due again after their backoff, if they are still the caller's. A call that has failed counts once,
+    though it is settled again because the answer to that was lost."""
+    failed = [(job, job.failed_calls + 1, retry) for job, retry in jobs]
     rows = [
-        {"id": job.id, "attempts": job.attempts, "delay": backoff(job.failed_calls + 1), **vars(retry)}
-        for job, retry in jobs
+        {"id": job.id, "attempts": job.attempts, "failed_calls": calls, "delay": backoff(calls), **vars(retry)}
+        for job, calls, retry in failed
     ]
     transaction.run_rows(_POSTPONE, rows, queue=queue)
 

@@ -40,32 +40,42 @@ class Settlement:
         """Write these outcomes; those that are left for the next time. It takes fewer then, if these were too much for
         the database or need a row that somebody holds: each such attempt takes seconds, and the caller has leases to
         renew. Raises SQLAlchemyError while the database is away, or the queue's own table is not as it should be."""
-        portion = calls[: self._size]
+        portion, others = calls[: self._size], calls[self._size :]
+        if not portion:
+            return calls
         try:
-            if portion:
-                self._settle(portion)
+            left = self._settle(portion)
         except Exception as error:
             if not may_do_in_parts(error):
                 raise
             if len(portion) > 1:
                 self._size = len(portion) // 2
                 return calls
-            return [*calls[1:], *self._fail(portion[0], error)]
+            return [*others, *self._fail(portion[0], error)]
         self._size = min(MOST, self._size * 2)
-        return calls[len(portion) :]
+        return [*others, *left]
 
-    def _settle(self, calls: Sequence[Call]) -> None:
+    def _settle(self, calls: Sequence[Call]) -> Sequence[Call]:
         try:
             with self._database.transaction() as transaction:
                 self._write(transaction, calls)
         except Exception as error:
             if is_unavailable(error):
                 raise
-            if len(calls) > 1:
-                for call in calls:
-                    self._settle([call])
-            else:
-                self._fail(calls[0], error)
+            return self._settle_apart(calls) if len(calls) > 1 else self._fail(calls[0], error)
+        return []
+
+    def _settle_apart(self, calls: Sequence[Call]) -> Sequence[Call]:
+        """Write each of these by itself; those that are left. None is tried after one that was too much, or is held."""
+        left: list[Call] = []
+        for number, call in enumerate(calls):
+            try:
+                left += self._settle([call])
+            except Exception as error:
+                if not may_do_in_parts(error):
+                    raise
+                return [*left, *calls[number:]]
+        return left
 
     def _fail(self, call: Call, error: Exception) -> Sequence[Call]:
         """Keep the outcome for later; the call itself, if somebody holds its job, too."""
