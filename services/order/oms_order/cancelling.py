@@ -72,7 +72,7 @@ def time_out(database: Database, metrics: OrderMetrics, limit: float) -> None:
     """Give up the orders that have waited for payment or stock for more than `limit` seconds."""
     with database.transaction() as transaction:
         late = repository.waiting(transaction, limit, MOST)
-        ended = [domain.time_out(order) for order in orders.lock(transaction, late).values()]
+        ended = [domain.time_out(order) for order in orders.lock_free(transaction, late)]
         write(transaction, [(order, steps) for order, steps in ended if steps], metrics)
 
 
@@ -82,7 +82,7 @@ def ask_again(database: Database, limit: float, days: float | None = None, after
     and its customer would be notified once more. Of the orders after this one; where to go on."""
     with database.transaction() as transaction:
         ids = repository.unanswered(transaction, limit, days, after, MOST)
-        _publish(transaction, orders.lock(transaction, ids).values(), again=True)
+        _publish(transaction, orders.lock_free(transaction, ids), again=True)
     return turns.last(ids, MOST)
 
 

@@ -23,8 +23,8 @@ def measure_backlog(database: Database, metrics: OrderMetrics, limit: float) -> 
 def catch_up(database: Database, metrics: OrderMetrics) -> None:
     """Move on the orders whose facts were written by an older release that did not know what follows from them."""
     with database.transaction() as transaction:
-        behind = orders.lock(transaction, orders.left_behind(transaction, MOST))
-        changed = [order.apply([]) for order in behind.values()]
+        behind = orders.lock_free(transaction, orders.left_behind(transaction, MOST))
+        changed = [order.apply([]) for order in behind]
         orders.save(transaction, [(order, steps) for order, steps in changed if steps])
     metrics.count(changed)
 

@@ -12,7 +12,7 @@ from oms_contracts import topics
 from oms_contracts.envelope import Event
 from oms_contracts.events import InventoryReleased, PaymentRefunded
 from oms_contracts.topics import Topic
-from oms_order import admin, cancelling, handlers
+from oms_order import admin, cancelling, handlers, stuck_orders
 from oms_order.metrics import OrderMetrics
 from oms_order.requests import SAMPLE
 
@@ -298,6 +298,29 @@ def test_payment_and_inventory_are_asked_again_about_what_does_not_come_back(
     learn(late, REFUNDED, RELEASED)
     cancelling.ask_again(service.database, 300)
     assert len([e for e in cancellations(service) if e.data.again]) == 2
+
+
+def test_an_order_that_somebody_holds_keeps_no_other_waiting(service: Any, learn: Callable[..., None]) -> None:
+    """As an operator's session that was left open does, for hours."""
+    metrics = OrderMetrics(CollectorRegistry())
+    late, held, unanswered, behind = (place(service) for _ in range(4))
+    cancel(service, unanswered)
+    service.database.execute(
+        "UPDATE orders SET updated_at = now() - interval '1 hour',"
+        " facts = CASE WHEN id = %(id)s THEN '{paid}'::text[] ELSE facts END",
+        id=behind,
+    )
+    with service.database.transaction() as other:
+        other.run("SELECT 1 FROM orders WHERE id = %(id)s FOR UPDATE", id=held)
+        stuck_orders.catch_up(service.database, metrics)
+        assert shown(service, behind) == ("PAID", None)
+        cancelling.time_out(service.database, metrics, 3000)
+        assert shown(service, late) == ("CANCELLING", "timed-out")
+        other.run("SELECT 1 FROM orders WHERE id = %(id)s FOR UPDATE", id=late)
+        cancelling.ask_again(service.database, 300)
+        assert [e.subject for e in cancellations(service) if e.data.again] == [unanswered]
+    cancelling.time_out(service.database, metrics, 3000)
+    assert shown(service, held) == ("CANCELLING", "timed-out")
 
 
 def test_nobody_is_asked_again_about_an_order_that_others_may_have_deleted(

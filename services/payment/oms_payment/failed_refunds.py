@@ -36,7 +36,6 @@ def look(gateway: Gateway, database: Database, on_failed: Callable[[], object]) 
     found = {one.id: one for one in gateway.failed_refunds(DAYS)}
     with database.transaction() as transaction:
         affected = repository.affected(transaction, found.values())
-        # This locks all of them, and in their order; what comes next locks none but these.
         parts = _requested(transaction, [row.order_id for row in affected], found)
         whole = _of_cancelled(transaction, [row.order_id for row in affected if row.whole], found)
     for payment in whole:

@@ -130,6 +130,19 @@ def test_the_money_of_a_cancelled_order_that_is_sent_back_is_published_and_count
     assert (listed["orderId"], listed["state"]) == (compensated, "REFUNDING")
 
 
+def test_a_payment_that_somebody_holds_keeps_no_other_from_being_found(
+    database: Database, gateway: FlakyGateway, compensated: str
+) -> None:
+    give(database, gateway, charge(database, gateway, "o2"))
+    let_refunds_fail(database)
+    with database.transaction() as other:
+        other.run("SELECT 1 FROM payment WHERE order_id = 'o1' FOR UPDATE")
+        look(database, gateway)
+        assert failures(database) == [("r1", 400, "gateway-failed", 2)]
+    look(database, gateway)
+    assert [one[0] for one in failures(database)] == ["r1", compensated]
+
+
 def test_an_operator_has_it_made_once_more_and_the_order_is_notified(
     database: Database, gateway: FlakyGateway, client: TestClient, compensated: str, database_url: str
 ) -> None:

@@ -34,6 +34,7 @@ _LOCK = f"""
 SELECT id::text, {names(OrderRow, *_STATE)} FROM orders
 WHERE id = ANY(%(ids)s::uuid[]) AND {_OWNED} ORDER BY orders.id FOR UPDATE
 """
+_LOCK_FREE = f"{_LOCK} SKIP LOCKED"
 _SAVE = f"""
 WITH changed AS (
     SELECT * FROM json_to_recordset(%(rows)s::json) AS r({typed(OrderRow, "id", *_STATE, steps="json")})
@@ -108,6 +109,12 @@ def lock(transaction: Transaction, ids: Iterable[str], owner: str | None = None)
     Nobody else changes them until this transaction ends.
     """
     return {row.id: _order(row) for row in transaction.run(_LOCK, ids=sorted(ids), owner=owner)}
+
+
+def lock_free(transaction: Transaction, ids: Iterable[str]) -> Sequence[Order]:
+    """As `lock`, but for those that somebody else holds, which is no reason for the others to wait: whoever comes by
+    again will find them."""
+    return [_order(row) for row in transaction.run(_LOCK_FREE, ids=sorted(ids), owner=None)]
 
 
 def left_behind(transaction: Transaction, most: int) -> Sequence[str]:
