@@ -119,12 +119,20 @@ def test_what_asks_for_a_tunnel_or_is_no_http_is_refused(sent: bytes) -> None:
     asyncio.run(scene())
 
 
-def test_whoever_connects_and_says_nothing_is_not_kept_for_good() -> None:
+ASKED = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+@pytest.mark.parametrize("said", [[], [b"\r\n"], [ASKED], [ASKED, b"\r\n"], [b"\n", ASKED, b"\r\n"]])
+def test_whoever_connects_and_asks_for_nothing_more_is_not_kept_for_good(said: list[bytes]) -> None:
     async def scene() -> None:
         port = free_port()
         made, serving = await started(port, keep_alive=1)
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         async with asyncio.timeout(20):
+            for piece in said:
+                writer.write(piece)
+                if piece == ASKED:
+                    assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200 ")
             assert await reader.read() == b""
         writer.close()
         made.should_exit = True

@@ -54,7 +54,7 @@ class Http1(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Whoever connects and says nothing has as long as whoever is silent after an answer."""
         super().connection_made(transport)
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        self._expect_a_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is closed."""
@@ -78,6 +78,15 @@ class Http1(HttpToolsProtocol):
                 self._refuse(HeadTooLarge())
             elif self._is_begun and self._limit is None:
                 self._begin_limit()
+            elif self._is_idle():  # an empty line, which may come before a request, begins none
+                self._expect_a_request()
+
+    def _is_idle(self) -> bool:
+        return not self._is_begun and (self.cycle is None or self.cycle.response_complete)
+
+    def _expect_a_request(self) -> None:
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def _read(self, data: bytes) -> None:
         while data:
