@@ -46,6 +46,11 @@ def look() -> list[str]:
     return []
 
 
+@router.get("/broken", dependencies=[Depends(Needs())])
+def broken() -> list[str]:
+    raise LookupError
+
+
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[LocalIssuer]:
     with local_issuer() as issuer:
@@ -192,6 +197,25 @@ def test_pages_of_another_origin_may_call_if_the_setting_says_so(issuer: LocalIs
     assert (allowed.status_code, allowed.headers["access-control-allow-origin"]) == (200, SHOP)
     assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, SHOP)
     assert "access-control-allow-origin" not in other.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/broken", {}, 500),
+        ("/things", {"Content-Encoding": "gzip"}, 415),
+        ("/things", {"Host": "a b"}, 400),
+        ("/nowhere", {}, 404),
+    ],
+)
+def test_a_page_of_another_origin_can_read_whatever_is_answered(
+    path: str, headers: dict[str, str], status: int, metrics: Metrics
+) -> None:
+    with open_to_everybody(metrics, cors_origins=SHOP) as client:
+        answer = client.get(path, headers={"Origin": SHOP, **headers})
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (status, SHOP)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 def test_without_the_setting_no_page_of_another_origin_may_call(client: TestClient) -> None:

@@ -10,11 +10,10 @@ from collections.abc import Iterable, Sequence
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
-from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from oms_chassis.http import dependencies, errors, problems, routes
+from oms_chassis.http import browsers, dependencies, errors, problems, routes
 from oms_chassis.http.direct import Direct
 from oms_chassis.http.edge import Edge
 from oms_chassis.http.errors import Failsafe
@@ -68,8 +67,10 @@ def create(
     if edge is not None:
         edge.install(app, metrics)
     app.add_middleware(Messages, routes=app.routes)
-    app.add_middleware(Observe, metrics=metrics)
     app.add_middleware(Failsafe)
+    if edge is not None:  # outside of all that answers: a page cannot read an answer that lacks their headers
+        browsers.install(app, edge.settings)
+    app.add_middleware(Observe, metrics=metrics)
     return app
 
 
@@ -87,7 +88,7 @@ class Observe:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, began, status = time.perf_counter(), time.time_ns(), 500
+        started, began, status = time.perf_counter(), time.time_ns(), CLIENT_GONE  # unless there is an answer
         parent = _header(scope, b"traceparent")
 
         async def observed(message: Message) -> None:
@@ -99,8 +100,8 @@ class Observe:
         try:
             with tracing.within(parent) as step:
                 await self._app(scope, receive, observed)
-        except ClientDisconnect:
-            status = CLIENT_GONE
+        except BaseException:  # cancelled, because the process ends
+            status = 500 if status == CLIENT_GONE else status
             raise
         finally:
             route = getattr(scope.get("route"), "path", "unknown")

@@ -1,4 +1,4 @@
-"""What is before an application's routes for those who call from outside: the gate, CORS, and headers."""
+"""What is before an application's routes for those who call from outside: the gate, and what browsers are given."""
 
 from dataclasses import dataclass, field
 
@@ -6,7 +6,6 @@ from fastapi import FastAPI
 
 from oms_chassis.access import AccessSettings
 from oms_chassis.db import Database
-from oms_chassis.http import browsers
 from oms_chassis.http.identity import documents
 from oms_chassis.http.identity.authentication import Authentication
 from oms_chassis.http.identity.gate import Gate
@@ -39,5 +38,4 @@ class Edge:
         app.add_middleware(
             Gate, authentication=self.authentication, requirements=asked, rate_limit=limit, metrics=metrics
         )
-        browsers.install(app, self.settings)
         documents.install(app, self.settings, asked)

@@ -99,7 +99,7 @@ HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], JSONResponse]]
 
 
 class Failsafe:
-    """The outermost layer: answers whatever nobody caught, and lets none of it out. A server logs what gets out."""
+    """Around all that answers: answers whatever nobody caught, and lets none of it out. A server logs what gets out."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
