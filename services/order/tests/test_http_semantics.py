@@ -104,6 +104,15 @@ def test_the_charset_that_json_has_is_taken(service: Any, charset: str) -> None:
     assert post(service, Content_Type=f"application/json;charset={charset}").status_code == 202
 
 
+@pytest.mark.parametrize(
+    "headers", [{"Content-Type": "application/json; charset=iso-8859-1"}, {"Content-Encoding": "gzip"}]
+)
+def test_what_is_said_of_a_body_that_there_is_not_matters_to_nobody(service: Any, headers: dict[str, str]) -> None:
+    assert service.client.get("/order", headers=headers).status_code == 200
+    order_id = post(service).json()["id"]
+    assert service.client.post(f"/order/{order_id}/cancel", headers=headers).status_code == 202
+
+
 def test_a_byte_order_mark_before_the_body_is_passed_over(service: Any) -> None:
     assert post(service, b"\xef\xbb\xbf" + BODY).status_code == 202
 

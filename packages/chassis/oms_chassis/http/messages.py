@@ -111,6 +111,15 @@ def judged(headers: Sequence[tuple[bytes, bytes]], version: str) -> Problem | No
     host = given.get(b"host", None if version == "1.1" else b"")
     if host is None or not _HOST.match(host):
         return BadHost(("Host", "must be the name that the request is sent to"))
+    return _judged_body(given) if _has_body(given) else None
+
+
+def _has_body(given: Mapping[bytes, bytes]) -> bool:
+    """Whether a body follows these headers. Some clients say with each request what its body would be."""
+    return b"transfer-encoding" in given or given.get(b"content-length", b"0").strip(b"0") != b""
+
+
+def _judged_body(given: Mapping[bytes, bytes]) -> Problem | None:
     if given.get(b"content-encoding", b"identity").strip().lower() != b"identity":
         return UnsupportedEncoding()
     if _charset(given.get(b"content-type", b"")) not in CHARSETS:
