@@ -21,6 +21,7 @@ from oms_notifications.answers import Answers, left
 
 KEPT_SECONDS = 30.0  # for which a connection may be idle
 SWITCHED = 101  # to a protocol that nobody asked for
+_PORTS = {"http": 80, "https": 443}
 _ANSWER_LIMIT = 65_536  # bytes of an answer that are read; a connection with more to come is given up
 
 
@@ -42,7 +43,8 @@ class Calls:
 
     def __init__(self, url: str, headers: Mapping[str, str], step_seconds: float, call_seconds: float) -> None:
         parts = urlsplit(url)
-        self._host, self._port = parts.hostname or "", parts.port
+        # Always with a port: http.client takes the last part of an address of IPv6 for one.
+        self._host, self._port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
         self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._headers = {"Content-Type": "application/json", "Accept": "application/json", **headers}
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
