@@ -26,7 +26,7 @@ from oms_gateway.errors import (
     RequestRefused,
     Retryable,
 )
-from oms_gateway.providers import operator_routes, provider
+from oms_gateway.providers import GatewayName, operator_routes, provider
 
 __all__ = [
     "ABANDONED",
@@ -38,6 +38,7 @@ __all__ = [
     "Gateway",
     "GatewayClosed",
     "GatewayError",
+    "GatewayName",
     "GatewayUnavailable",
     "OutcomeUnknown",
     "Provider",

@@ -6,20 +6,29 @@ What it needs beyond a service's settings (a secret key, a time limit) it reads 
 
 from collections.abc import Sequence
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
 
 from oms_gateway.contract import Gateway, Provider
 
 GROUP = "oms.gateways"
 
 
-def provider(name: str) -> Provider:
-    """The provider of this name. Raises ValueError if none of the installed packages has it."""
+def installed(name: str) -> str:
+    """The name, if one of the installed packages has a provider of it. Raises ValueError."""
     found = entry_points(group=GROUP)
     if name not in found.names:
-        installed = ", ".join(sorted(found.names)) or "none"
-        raise ValueError(f"OMS_GATEWAY is {name!r}, which is not installed here; installed: {installed}")
-    loaded: Provider = found[name].load()
+        raise ValueError(f"is not installed here; installed: {', '.join(sorted(found.names)) or 'none'}")
+    return name
+
+
+GatewayName = Annotated[str, AfterValidator(installed)]  # as a setting
+
+
+def provider(name: str) -> Provider:
+    """The provider of this name. Raises ValueError if none of the installed packages has it."""
+    loaded: Provider = entry_points(group=GROUP)[installed(name)].load()
     return loaded
 
 

@@ -42,6 +42,14 @@ def e164(number: str, region: str) -> str | None:
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 
+def region(code: str) -> str:
+    """The code of a country whose numbers are known. ValueError for any other: each number without a country's own code
+    would be refused."""
+    if code not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError("must be a country's code of ISO 3166 in capitals: GB, not UK")
+    return code
+
+
 def _refuse_strangers(plain: str) -> None:
     for character in plain:
         if character not in "+0123456789 ().-/":

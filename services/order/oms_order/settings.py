@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from oms_chassis.bounds import CENTURY, HOUR, MONTH
 from oms_chassis.settings import Settings
+from oms_gateway import GatewayName
+from oms_order import phones
 
 _KNOWN_KEY = SecretStr("development-only")
 
@@ -14,9 +16,11 @@ _KNOWN_KEY = SecretStr("development-only")
 class OrderSettings(Settings):
     """Times are in seconds."""
 
-    gateway: str = Field(default="simulator", description="the provider that turns a card into a token")
+    gateway: GatewayName = Field(
+        default="simulator", validate_default=True, description="the provider that turns a card into a token"
+    )
     default_region: str = Field(
-        default="LK", pattern=r"^[A-Z]{2}$", description="the country of phone numbers that name none"
+        default="LK", description="the country (ISO 3166: GB, not UK) of phone numbers that name none"
     )
     fingerprint_key: SecretStr = Field(
         default=_KNOWN_KEY, min_length=8, description="the HMAC key of idempotency fingerprints"
@@ -63,6 +67,11 @@ class OrderSettings(Settings):
         default=15.0, gt=0, le=HOUR, description="between two signs of life for a listener"
     )
     stream_listeners: int = Field(default=1000, ge=1, description="listeners to order events, per process")
+
+    @field_validator("default_region")
+    @classmethod
+    def _is_a_country(cls, given: str) -> str:
+        return phones.region(given)
 
     @property
     def fingerprint_keys(self) -> Sequence[SecretStr]:

@@ -4,12 +4,14 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable
+from importlib.metadata import EntryPoint, EntryPoints
 from typing import Any
 from uuid import UUID
 
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from oms_gateway import providers
 from oms_order import fingerprints
 from oms_order.fingerprints import Fingerprint
 from oms_order.refund_schemas import RefundBody
@@ -97,7 +99,9 @@ def test_while_the_key_is_replaced_both_keys_hold(start: Callable[..., Any]) -> 
     assert later.client.post("/order", json=SAMPLE, headers=HEADER).status_code == 422
 
 
-def test_a_key_that_everybody_knows_is_for_the_simulator_only() -> None:
+def test_a_key_that_everybody_knows_is_for_the_simulator_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = EntryPoints(EntryPoint(name, "none", providers.GROUP) for name in ("simulator", "stripe"))
+    monkeypatch.setattr(providers, "entry_points", lambda group: installed.select(group=group))
     assert OrderSettings(**DATABASE).gateway == "simulator"
     with pytest.raises(ValidationError, match="OMS_FINGERPRINT_KEY must be set") as refused:
         OrderSettings(**DATABASE, gateway="stripe")

@@ -4,13 +4,16 @@ from pydantic import Field
 
 from oms_chassis.bounds import DAY, MONTH
 from oms_chassis.settings import Settings
+from oms_gateway import GatewayName
 
 
 class PaymentSettings(Settings):
     """Times are in seconds."""
 
-    gateway: str = Field(
-        default="simulator", description="the provider that charges, as oms_gateway.providers names it"
+    gateway: GatewayName = Field(
+        default="simulator",
+        validate_default=True,
+        description="the provider that charges, as oms_gateway.providers names it",
     )
     gateway_connections: int = Field(
         default=8, ge=1, le=64, description="charges on their way at the same time; a gateway far away wants more"

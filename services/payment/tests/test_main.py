@@ -12,8 +12,8 @@ from oms_payment.settings import PaymentSettings
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"
 
 
-def context(gateway: str = "simulator") -> Context:
-    settings = PaymentSettings(database_url=NOWHERE, kafka_bootstrap="127.0.0.1:1", gateway=gateway)
+def context() -> Context:
+    settings = PaymentSettings(database_url=NOWHERE, kafka_bootstrap="127.0.0.1:1")
     return Context(settings, Database(NOWHERE), CollectorRegistry())
 
 
@@ -30,9 +30,14 @@ def test_the_service_reads_what_the_catalogue_says_and_has_no_public_routes() ->
     assert not parts.routers
 
 
-def test_an_unknown_gateway_is_refused_at_the_start() -> None:
-    with pytest.raises(ValueError, match="OMS_GATEWAY"):
-        build(context(gateway="strype"))
+def test_a_gateway_that_is_not_installed_is_said_to_whoever_starts_the_service(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {"DATABASE_URL": NOWHERE, "KAFKA_BOOTSTRAP": "127.0.0.1:1", "GATEWAY": "strype"}
+    for name, value in settings.items():
+        monkeypatch.setenv(f"OMS_{name}", value)
+    assert main(SERVICE, ["serve"]) == 2
+    assert "OMS_GATEWAY: is not installed here; installed: simulator" in capsys.readouterr().err
 
 
 def test_the_command_line_says_what_it_can_do(capsys: pytest.CaptureFixture[str]) -> None:
