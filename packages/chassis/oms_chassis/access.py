@@ -7,12 +7,14 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from oms_chassis.bounds import DAY
-from oms_chassis.hosts import is_this_machine
+from oms_chassis.hosts import checked, is_this_machine
+from oms_chassis.logins import Name
 from oms_chassis.quotas import OptionalQuota
 
 API_KEY, JWT = "api-key", "jwt"
 # Signatures that a public key verifies. With a shared secret (HS256) whoever verifies could also sign.
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+_PORTS = {"http": 80, "https": 443}  # that a browser leaves out of an origin
 
 
 def _listed(value: Any) -> Any:
@@ -31,8 +33,8 @@ class AccessSettings(BaseSettings):
     key_cache_seconds: float = Field(
         default=5.0, gt=0, le=60, description="for how long a key is believed: a revoked one works no longer than that"
     )
-    jwt_issuer: str | None = Field(default=None, description="the issuer's URL, as tokens have it in iss")
-    jwt_audience: str | None = Field(default=None, min_length=1, description="what tokens must have in aud")
+    jwt_issuer: Name | None = Field(default=None, description="the issuer's URL, as tokens have it in iss")
+    jwt_audience: Name | None = Field(default=None, min_length=1, description="what tokens must have in aud")
     jwt_algorithms: Listed = Field(default=("RS256", "ES256"), description="signatures that are taken")
     jwt_scope_claim: str = Field(default="scope", min_length=1, description="a text with spaces, or a list")
     jwt_default_scopes: Listed = Field(default=(), description="scopes that every token has, whatever it says")
@@ -84,10 +86,11 @@ class AccessSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _origins_are_origins(self) -> Self:
-        if not all(_is_origin(one) for one in self.cors_origins):
-            raise ValueError("OMS_CORS_ORIGINS must be origins (https://shop.example.com), or * alone")
-        if "*" in self.cors_origins and len(self.cors_origins) > 1:
-            raise ValueError("OMS_CORS_ORIGINS must be origins, or * alone")
+        if self.cors_origins != ("*",) and not all(map(_is_origin, self.cors_origins)):
+            raise ValueError(
+                "OMS_CORS_ORIGINS must be origins as browsers send them (https://shop.example.com: in small letters,"
+                " without a path, and without port 443), or * alone"
+            )
         return self
 
 
@@ -100,5 +103,12 @@ def is_safe_url(url: str) -> bool:
 
 
 def _is_origin(text: str) -> bool:
-    parts = urlsplit(text)
-    return text == "*" or (parts.scheme in {"http", "https"} and text == f"{parts.scheme}://{parts.netloc}")
+    """Whether a browser would send this text (RFC 6454, 6.2), to which it is compared as it is."""
+    try:
+        parts = urlsplit(text)
+        host, port = checked(parts.hostname or ""), parts.port
+    except ValueError:
+        return False
+    shown = f"[{host}]" if ":" in host else host
+    written = f"{parts.scheme}://{shown}" + ("" if port in (None, _PORTS.get(parts.scheme)) else f":{port}")
+    return parts.scheme in _PORTS and host.isascii() and text == written

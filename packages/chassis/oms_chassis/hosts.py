@@ -1,15 +1,30 @@
 """Where a name leads."""
 
+import re
+from collections.abc import Sequence
 from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+# RFC 1123 has no underscore; resolvers do, and so have names that are made by machines.
+_NAME = re.compile(rb"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?")
+_SCHEME = re.compile(r".*://")  # in front of a broker's address, as Java's client has it: nobody reads it
 
 
 def checked(host: str) -> str:
     """A host's name or address. ValueError for what nobody can look up, which would be found out with each call."""
-    try:
-        host.encode("idna")
-    except UnicodeError:
-        raise ValueError("is no name of a host: a part between two dots is empty, or has more than 63 bytes") from None
+    if not (_is_address(host) or _is_name(host)):
+        raise ValueError(
+            "is no name of a host: letters, digits and hyphens, at most 63 between two dots, without a scheme or a port"
+        )
     return host
+
+
+def addresses(text: str) -> Sequence[str]:
+    """`host:port`, more of them separated by commas, each by itself. ValueError for what is none."""
+    found = [one.strip() for one in text.split(",") if one.strip()]
+    if not (found and all(map(_leads_somewhere, found))):
+        raise ValueError("must be host:port, more of them separated by commas")
+    return found
 
 
 def is_this_machine(host: str) -> bool:
@@ -18,3 +33,29 @@ def is_this_machine(host: str) -> bool:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _is_address(host: str) -> bool:
+    try:
+        return bool(ip_address(host))
+    except ValueError:
+        return False
+
+
+def _is_name(host: str) -> bool:
+    try:
+        return _NAME.fullmatch(host.encode("idna")) is not None
+    except UnicodeError:
+        return False
+
+
+def _leads_somewhere(text: str) -> bool:
+    if _is_address(text):
+        return True
+    bare = _SCHEME.sub("", text, count=1)
+    try:
+        parts = urlsplit(f"//{bare}")
+        host = checked(parts.hostname or "")
+        return bool(host) and parts.port != 0 and parts.netloc == bare and "@" not in bare
+    except ValueError:
+        return False

@@ -12,8 +12,10 @@ from pydantic_settings import SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from oms_chassis import hosts
 from oms_chassis.access import AccessSettings
 from oms_chassis.bounds import CENTURY, DAY, HOUR
+from oms_chassis.logins import Name, Password
 from oms_chassis.sessions import Limits
 
 TOKEN_LENGTH = 20  # characters at least
@@ -46,8 +48,8 @@ class Settings(AccessSettings):
     kafka_bootstrap: str = Field(min_length=1, description="host:port, more of them separated by commas")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
-    kafka_username: str | None = None
-    kafka_password: SecretStr | None = None
+    kafka_username: Name | None = None
+    kafka_password: Password | None = None
     kafka_ca_file: str | None = None
     kafka_cert_file: str | None = None
     kafka_key_file: str | None = None
@@ -146,12 +148,29 @@ class Settings(AccessSettings):
             raise PydanticCustomError("bad-address", form)
         return given
 
+    @field_validator("kafka_bootstrap")
+    @classmethod
+    def _leads_to_brokers(cls, given: str) -> str:
+        hosts.addresses(given)
+        return given
+
     @field_validator("admin_token")
     @classmethod
     def _cannot_be_guessed(cls, given: SecretStr | None) -> SecretStr | None:
         if any(len(token) < TOKEN_LENGTH or not token.isascii() for token in _tokens(given)):
             raise ValueError(f"must have {TOKEN_LENGTH} characters of ASCII at least, each of several")
         return given
+
+    @model_validator(mode="after")
+    def _logs_in_to_brokers_whole_or_not_at_all(self) -> Self:
+        protocol, has_login = self.kafka_security_protocol, self.kafka_username or self.kafka_password
+        if not protocol.startswith("SASL_"):
+            if has_login:
+                raise ValueError(f"OMS_KAFKA_SECURITY_PROTOCOL is {protocol}: OMS_KAFKA_USERNAME would not be sent")
+        elif not (self.kafka_sasl_mechanism and self.kafka_username and self.kafka_password):
+            names = "OMS_KAFKA_SASL_MECHANISM, OMS_KAFKA_USERNAME and OMS_KAFKA_PASSWORD"
+            raise ValueError(f"OMS_KAFKA_SECURITY_PROTOCOL is {protocol}: it takes {names}")
+        return self
 
     @model_validator(mode="after")
     def _no_event_outlives_its_order(self) -> Self:

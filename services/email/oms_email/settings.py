@@ -1,12 +1,15 @@
 """The Email Service's configuration from environment variables, beyond what every service has."""
 
+import ssl
+from pathlib import Path
 from typing import Self
 
-from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
+from pydantic import Field, FilePath, field_validator, model_validator
 
 from oms_chassis import hosts
 from oms_chassis.bounds import HOUR
 from oms_chassis.hosts import is_this_machine
+from oms_chassis.logins import Name, Password
 from oms_chassis.quotas import OptionalQuota
 from oms_chassis.settings import Settings
 from oms_email import domain
@@ -19,8 +22,8 @@ class EmailSettings(Settings):
 
     smtp_host: str = Field(min_length=1)
     smtp_port: int = Field(ge=1, le=65535)
-    smtp_username: str | None = None
-    smtp_password: SecretStr | None = None
+    smtp_username: Name | None = None
+    smtp_password: Password | None = None
     smtp_starttls: bool = Field(default=False, description="encrypt; the server needs a valid certificate")
     smtp_implicit_tls: bool = Field(default=False, description="the same, from the first byte on (port 465)")
     smtp_ca_file: FilePath | None = Field(
@@ -52,6 +55,15 @@ class EmailSettings(Settings):
     @classmethod
     def _can_be_looked_up(cls, host: str) -> str:
         return hosts.checked(host)
+
+    @field_validator("smtp_ca_file")
+    @classmethod
+    def _holds_certificates(cls, file: Path | None) -> Path | None:
+        try:
+            ssl.create_default_context(cafile=file)
+        except OSError:
+            raise ValueError("holds no certificates (PEM) that can be read") from None
+        return file
 
     @field_validator("email_from")
     @classmethod

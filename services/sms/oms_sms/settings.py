@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from oms_chassis import hosts
 from oms_chassis.bounds import HOUR
 from oms_chassis.hosts import is_this_machine
+from oms_chassis.logins import Name
 from oms_chassis.quotas import OptionalQuota
 from oms_chassis.settings import Settings
 from oms_notifications.limits import PrefixQuotas
@@ -22,7 +23,7 @@ class SmsSettings(Settings):
         description="where the SMS provider takes texts; its login is OMS_SMS_TOKEN",
     )
     sms_token: SecretStr | None = Field(default=None, description="the provider's bearer token")
-    sms_from: str = Field(min_length=1, max_length=20, description="the sender that the customer sees")
+    sms_from: Name = Field(min_length=1, max_length=20, description="the sender that the customer sees")
     sms_timeout: float = Field(default=10.0, gt=0, le=HOUR, description="for each answer of the provider")
     sms_call_seconds: float = Field(
         default=30.0, gt=0, le=HOUR, description="for a whole call, however its answer arrives"

@@ -31,9 +31,8 @@ BODIES = {TOO_MUCH: b"x" * 200_000, TOO_DEEP: b"[" * 60_000}
 
 
 def settings(url: str, **changes: Any) -> SmsSettings:
-    return SmsSettings(
-        database_url="postgresql://unused", kafka_bootstrap="unused:1", sms_url=url, sms_from="OMS", **changes
-    )
+    given = {"database_url": "postgresql://unused", "kafka_bootstrap": "unused:1", "sms_url": url, "sms_from": "OMS"}
+    return SmsSettings(**{**given, **changes})
 
 
 @contextmanager
@@ -379,6 +378,36 @@ def test_what_would_not_be_sent_of_an_address_is_refused_with_where_a_token_belo
 def test_a_host_that_cannot_be_looked_up_is_refused_at_the_start(host: str) -> None:
     with pytest.raises(ValidationError, match="is no name of a host"):
         settings(f"http://{host}/sms")
+
+
+@pytest.mark.parametrize(
+    ("url", "where"),
+    [
+        ("https://[2001:db8::5]/sms", ("2001:db8::5", 443)),
+        ("http://[2001:db8::abcd]", ("2001:db8::abcd", 80)),
+        ("http://[2001:db8::5]:8080/sms", ("2001:db8::5", 8080)),
+        ("https://example.com/sms", ("example.com", 443)),
+    ],
+)
+def test_a_call_goes_to_the_host_and_the_port_of_the_address(
+    monkeypatch: pytest.MonkeyPatch, url: str, where: tuple[str, int]
+) -> None:
+    asked: list[Any] = []
+
+    def refuse(address: Any, *_: Any) -> socket.socket:
+        asked.append(address)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    with provider(url) as sms:
+        assert sms.send(notice()) == Paused("sms: ConnectionRefusedError")
+    assert asked == [where]
+
+
+@pytest.mark.parametrize("sender", ["  ", "OMS\n"])
+def test_a_sender_that_nobody_can_see_is_refused_at_the_start(sender: str) -> None:
+    with pytest.raises(ValidationError, match="sms_from"):
+        settings("https://example.com/sms", sms_from=sender)
 
 
 @pytest.mark.parametrize("port", ["0", "70000", "abc"])

@@ -9,6 +9,7 @@ from kafka.errors import KafkaError
 from kafka.net.compat import KafkaNetClient
 from kafka.net.selector import NetworkSelector
 
+from oms_chassis import hosts
 from oms_chassis.messaging.kafka.answers import Connections
 from oms_chassis.messaging.streams import StreamUnavailable
 from oms_chassis.settings import Settings
@@ -17,7 +18,7 @@ from oms_chassis.settings import Settings
 def connection(settings: Settings) -> dict[str, Any]:
     """How to reach the brokers, as kafka-python takes it."""
     config = {
-        "bootstrap_servers": settings.kafka_bootstrap.split(","),
+        "bootstrap_servers": list(hosts.addresses(settings.kafka_bootstrap)),
         "client_id": "oms",
         "bootstrap_timeout_ms": 5_000,
         "reconnect_backoff_ms": 100,
