@@ -35,8 +35,8 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "a transaction that fails counts as processed": Mutant(
         f"{_CHASSIS}/messaging/consumer.py",
-        "            _settle(source, turn)\n            self._progress",
-        "            turn.finish(turn.records)\n            _settle(source, turn)\n            self._progress",
+        "            turn.settle(source)\n            self._progress",
+        "            turn.finish(turn.records)\n            turn.settle(source)\n            self._progress",
         during("silence", "payment-database"),
     ),
     "the relay deletes before it sends": Mutant(
@@ -72,9 +72,9 @@ MUTANTS: Mapping[str, Mutant] = {
         times=6,
     ),
     "a job is finished whatever became of its call": Mutant(
-        f"{_CHASSIS}/jobs/worker.py",
+        f"{_CHASSIS}/jobs/calls.py",
         "        return Call(job, outcome)\n",
-        '        failed = {"state": "failed", "provider_id": None, "reason": label}\n'
+        '        failed = {"state": "failed", "provider_id": None, "reason": label(outcome)}\n'
         "        return Call(job, outcome if isinstance(outcome, Done) else Done(failed))\n",
         during("SMS provider fails", "500"),
     ),

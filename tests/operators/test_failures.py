@@ -14,10 +14,9 @@ from support.notices import RunningMailCatcher, running_mail_catcher
 
 from oms_chassis.db import Database
 from oms_chassis.jobs.breaker import LONGEST
+from oms_chassis.jobs.calls import OUTCOMES, label
 from oms_chassis.jobs.leases import BACKOFF_CAP
 from oms_chassis.jobs.queue import Job
-from oms_chassis.jobs.worker import OUTCOMES
-from oms_chassis.jobs.worker import _label as label
 from oms_email.provider import SmtpProvider
 from oms_email.settings import EmailSettings
 from oms_gateway import charge_key

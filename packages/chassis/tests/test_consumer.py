@@ -17,7 +17,7 @@ from support.chassis import MemoryStream, eventually, statements
 
 from oms_chassis.db import Database, Transaction
 from oms_chassis.messaging import consumer as module
-from oms_chassis.messaging import faults, inbox, processing, progress, turn
+from oms_chassis.messaging import faults, inbox, processing, progress, reading, turn
 from oms_chassis.messaging.consumer import Consumer, Subscription
 from oms_chassis.messaging.faults import STREAK, SystemicFault
 from oms_chassis.messaging.relay import Relay
@@ -109,7 +109,7 @@ def test_of_a_full_poll_what_was_processed_before_costs_one_statement(
     database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A group that was set back reads what it has read, and has new events wait for as long as that takes."""
-    monkeypatch.setattr(processing, "BATCH", 4)
+    monkeypatch.setattr(reading, "BATCH", 4)
     stream = MemoryStream()
     send(stream, [event("a"), event("poison")])
     stream.send([Outgoing(ITEM_UPDATED.name, None, b"no event"), Outgoing(ITEM_UPDATED.name, b"gone", None)])

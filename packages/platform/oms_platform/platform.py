@@ -4,7 +4,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -16,8 +16,9 @@ from oms_chassis.settings import Settings
 from oms_contracts.topics import SERVICES
 from oms_platform import services, tokens
 from oms_platform.addresses import Addresses
+from oms_platform.together import at_once, first_failure
 from oms_servers import jars
-from oms_servers.errors import LocalError, PortTaken
+from oms_servers.errors import PortTaken
 from oms_servers.kafka import KafkaServer
 from oms_servers.postgres import PostgresServer
 from oms_servers.server import Server
@@ -116,7 +117,7 @@ class Platform:
         with ThreadPoolExecutor(len(chains), "start") as pool:
             self._starting = [pool.submit(chain) for chain in chains]
             try:
-                _first_failure(self._starting)
+                first_failure(self._starting)
             except BaseException:
                 self.abandon()
                 raise
@@ -124,11 +125,11 @@ class Platform:
     def stop(self) -> None:
         """End everything in an orderly way: the services drain while all they need still runs."""
         for group in ([*self.services.values()], [self.mailcatcher, self.kafka, *self.databases.values()]):
-            _at_once(group, "stop")
+            at_once(group, "stop")
 
     def kill(self) -> None:
         """End everything at once, as a power cut would."""
-        _at_once(self.servers, "kill")
+        at_once(self.servers, "kill")
 
     def remove(self) -> None:
         """Remove all data and logs, wherever they had to be put."""
@@ -184,24 +185,3 @@ class Platform:
         while not all(future.done() for future in self._starting):
             time.sleep(0.1)
             self.kill()
-
-
-def _first_failure(futures: Sequence[Future[None]]) -> None:
-    done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-    for future in done:
-        future.result()
-
-
-def _at_once(servers: Sequence[Server], how: str) -> None:
-    with ThreadPoolExecutor(len(servers), how) as pool:
-        errors = [error for error in pool.map(lambda server: _attempt(server, how), servers) if error]
-    if errors:
-        raise LocalError("; ".join(errors))
-
-
-def _attempt(server: Server, how: str) -> str | None:
-    try:
-        getattr(server, how)()
-    except OSError as error:
-        return f"{server.name}: {error}"
-    return None

@@ -129,9 +129,8 @@ class GroupCommit(Generic[T, R]):
     def _drop(self, entry: _Entry[T, R]) -> None:
         """Never write it, unless a batch has taken it: then the answer is on its way."""
         with self._lock:
-            is_dropped = entry.settle()
-        if is_dropped:
-            _fail(entry, NotWritten())
+            if entry.settle():
+                _fail(entry, NotWritten())
 
     def _run(self) -> None:
         batch: list[_Entry[T, R]] = []

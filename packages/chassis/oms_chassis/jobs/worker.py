@@ -10,12 +10,11 @@ from oms_chassis.db import Database
 from oms_chassis.failures import is_of_the_schema, is_unavailable
 from oms_chassis.heartbeat import beat
 from oms_chassis.jobs.breaker import CircuitBreaker
+from oms_chassis.jobs.calls import Calls
 from oms_chassis.jobs.leases import bring_forward, give_back, renew
-from oms_chassis.jobs.queue import Done, Job, JobQueue, Outcome, Paused, Retry, Waiting, claim, due_in
+from oms_chassis.jobs.queue import Done, Job, JobQueue, claim, due_in
 from oms_chassis.jobs.settling import Call, Settlement
-from oms_chassis.jobs.underway import CallsUnderWay
 from oms_chassis.pacing import Pace, Reminder
-from oms_chassis.telemetry import spans, tracing
 from oms_chassis.telemetry.logs import logger
 from oms_chassis.telemetry.metrics import Metrics
 
@@ -24,7 +23,6 @@ log = logger(__name__)
 # Seconds between looks at what comes due unannounced, retries and other replicas' leases: while that may be soon, and
 # at most. What this process enqueues wakes its worker.
 SOON, IDLE = 0.25, 1.0
-OUTCOMES = (Done, Retry, Paused, Waiting)
 FAULT_PAUSE = 2.0  # seconds until another try while the schema does not fit
 RENEWED = 2.0  # seconds between two renewals of the leases, at most
 CLAIMED = 500  # jobs at most that are claimed at a time
@@ -35,7 +33,7 @@ class Worker:
 
     def __init__(self, job_queue: JobQueue, database: Database, metrics: Metrics) -> None:
         self._job_queue, self._database, self._metrics = job_queue, database, metrics
-        self._under_way = CallsUnderWay(job_queue, metrics)
+        self._calls = Calls(job_queue, metrics)
         self._breaker = CircuitBreaker(job_queue.name, metrics)
         self._settlement = Settlement(job_queue, database, metrics)
         self.name = f"{job_queue.name}-jobs"
@@ -47,8 +45,6 @@ class Worker:
         self._unbegun: list[Job] = []
         self._renewed_at = time.monotonic()
         self._is_to_look, self._idle, self._looked_at = True, SOON, time.monotonic()
-        for outcome in OUTCOMES:
-            metrics.calls.labels(job_queue.name, outcome.__name__.lower())
 
     def run(self) -> None:
         """Claim, call and settle until stopped. Then calls under way are waited for and settled; jobs whose calls have
@@ -95,7 +91,7 @@ class Worker:
         if self._stopping.is_set() or self._breaker.is_open:
             self._give_back()
         self._collect()
-        self._under_way.report()
+        self._calls.report()
         self._renew()  # before the claim, which could otherwise take what is flying here
         landed = len(self._landed)
         self._landed = list(self._settlement.settle(self._landed))
@@ -119,7 +115,7 @@ class Worker:
                 self._landed.append(Call(job, Done(job.outcome["result"])))
                 continue
             self._breaker.begin(job)
-            future = pool.submit(self._call, job, leased_at)
+            future = pool.submit(self._calls.make, job, leased_at)
             self._flying[future] = job
             future.add_done_callback(lambda _: self._wake.set())
         return bool(claimed)
@@ -170,33 +166,3 @@ class Worker:
             unbegun, self._unbegun = self._unbegun, []
             with self._database.single() as transaction:
                 give_back(transaction, self._job_queue.name, unbegun)
-
-    def _call(self, job: Job, leased_at: float) -> Call | None:
-        # A job that waited for half its lease is given back: its lease might end before it is renewed.
-        if time.monotonic() - leased_at > self._job_queue.lease_seconds / 2:
-            return None
-        began = time.time_ns()
-        with tracing.within(job.traceparent) as step, self._metrics.call_seconds.labels(job.queue).time():
-            self._under_way.begin(job)
-            try:
-                outcome = self._job_queue.call(job)
-            except BaseException as error:  # noqa: BLE001 - whatever a provider's library may raise
-                outcome = Retry(type(error).__name__)
-            finally:
-                self._under_way.end(job)
-            if isinstance(outcome, Retry):
-                log.warning("call_retried", queue=job.queue, attempts=job.failed_calls + 1, reason=outcome.reason)
-        label = _label(outcome)
-        self._metrics.calls.labels(job.queue, label).inc()
-        _record(job, label, step, began)
-        return Call(job, outcome)
-
-
-def _record(job: Job, outcome: str, step: str, began: int) -> None:
-    attributes = {"oms.job.queue": job.queue, "oms.job.subject": job.subject, "oms.job.outcome": outcome}
-    failed = outcome not in {"done", "waiting"}
-    spans.record(f"call {job.queue}", "client", step, job.traceparent, began, failed=failed, attributes=attributes)
-
-
-def _label(outcome: Outcome) -> str:
-    return next(kind for kind in OUTCOMES if isinstance(outcome, kind)).__name__.lower()

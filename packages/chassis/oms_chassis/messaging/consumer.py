@@ -118,12 +118,12 @@ class Consumer:
         except Exception as error:
             if not (isinstance(error, SQLAlchemyError) or is_systemic(error)):
                 raise
-            _settle(source, turn)
+            turn.settle(source)
             self._progress.fall_behind()
             self._wait_for_repair(error, len(turn.records))
             return
         self._resume()
-        _settle(source, turn)
+        turn.settle(source)
         if len(turn.records) < BATCH:
             self._stopping.wait(self._pace.pause(began))
         else:
@@ -191,12 +191,3 @@ class Consumer:
         if yes and self._is_away:
             log.info("consumer_with_broker")
             self._is_away, self._failures = False, 0
-
-
-def _settle(source: Source, turn: Turn) -> None:
-    """Commit what is finished, and read the rest again."""
-    done, again = turn.offsets()
-    if again:
-        source.rewind(again)
-    if done:
-        source.commit(done)

@@ -6,7 +6,6 @@ are too large are replaced, and a header says so.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from hashlib import blake2b
 from typing import NamedTuple
 
 from oms_chassis.db import Database
@@ -45,7 +44,7 @@ class DeadLetters:
 
     def write(self, failed: Sequence[Failed]) -> None:
         """Put these on their way to the topic of dead letters, in one transaction."""
-        names = [identity(one.record) for one in failed]
+        names = [one.record.name for one in failed]
         with self._database.transaction() as transaction:
             new = set(inbox.new_ids(transaction, names))
             fresh = [one for name, one in zip(names, failed, strict=True) if name in new]
@@ -107,13 +106,6 @@ def letter(service: str, record: Record, error: str) -> Outgoing:
         value,
         [*kept, *((f"{PREFIX}{name}", text.encode()) for name, text in origin.items())],
     )
-
-
-def identity(record: Record) -> str:
-    """A name for the record itself, for one whose event id cannot be read. What it holds is a part of it: a topic that
-    was deleted and made again begins with its offsets at 0."""
-    held = b"%d %b %b" % (len(record.key or b""), record.key or b"", record.value or b"")
-    return f"dead:{record.topic}:{record.partition}:{record.offset}:{blake2b(held, digest_size=8).hexdigest()}"
 
 
 def _fitting(record: Record) -> tuple[bytes | None, bytes | None, Headers]:

@@ -15,8 +15,9 @@ from oms_chassis.heartbeat import beat
 from oms_chassis.messaging import deadletters, faults, inbox
 from oms_chassis.messaging.deadletters import DeadLetters, Failed
 from oms_chassis.messaging.faults import STREAK, Patience, Strain, Streaks, SystemicFault, is_everybodys, is_systemic
+from oms_chassis.messaging.reading import Reader
 from oms_chassis.messaging.steps import Steps
-from oms_chassis.messaging.streams import BATCH, RECORD_LIMIT, Record
+from oms_chassis.messaging.streams import BATCH
 from oms_chassis.messaging.subscription import Deduplicate, Subscription
 from oms_chassis.messaging.turn import Delivery, Turn
 from oms_chassis.telemetry import tracing
@@ -43,6 +44,7 @@ class Processor:
         self._service, self._database, self._metrics, self._deduplicate = service, database, metrics, deduplicate
         self._letters = DeadLetters(service, database, metrics)
         self._subscriptions = {one.topic.name: one for one in subscriptions}
+        self._reader = Reader(database, self._subscriptions, metrics)
         self._streaks, self._patience, self._strain = Streaks(), Patience(), Strain()
         self._suspects: list[Failed] = []
         self._size = BATCH  # records that one transaction takes: fewer while more are too much for the database
@@ -55,7 +57,8 @@ class Processor:
     def work(self, turn: Turn) -> None:
         """Finish as many records of a turn as its time allows; SystemicFault if all would fail alike."""
         self._suspects = []
-        deliveries = self._deliveries(turn)
+        deliveries, unreadable = self._reader.read(turn)
+        self._dead_letter(turn, unreadable)
         try:
             self._apply_all(turn, deliveries)
         except Exception as error:
@@ -86,47 +89,6 @@ class Processor:
                 self._dead_letter(turn, self._suspects)
         raise fault
 
-    def _deliveries(self, turn: Turn) -> list[Delivery]:
-        """What is to be applied. What cannot be read is a dead letter; a tombstone is finished, and so is what is known
-        of a full poll: all of it, as a rule, if the group was set back, and then one statement is all that it costs."""
-        deliveries: list[Delivery] = []
-        unreadable: list[Failed] = []
-        for record in turn.records:
-            if self._is_tombstone(record):
-                self._finish(turn, record, "tombstone")
-                continue
-            try:
-                deliveries.append(Delivery(record, self._decode(record)))
-            except ValueError as error:
-                unreadable.append(Failed(record, faults.name(error)))
-        known = self._known(turn, deliveries) if len(turn.records) >= BATCH else {}
-        for record in known.values():
-            self._finish(turn, record, "duplicate")
-        self._dead_letter(turn, [failed for failed in unreadable if id(failed.record) not in known])
-        return [delivery for delivery in deliveries if id(delivery.record) not in known]
-
-    def _known(self, turn: Turn, deliveries: Sequence[Delivery]) -> dict[int, Record]:
-        """The records that are dead letters, and those whose events were applied."""
-        names = [(deadletters.identity(record), record) for record in turn.records]
-        names += [(delivery.event.identity, delivery.record) for delivery in deliveries]
-        seen = inbox.seen(self._database, [name for name, _ in names])
-        return {id(record): record for name, record in names if name in seen}
-
-    def _finish(self, turn: Turn, record: Record, outcome: str) -> None:
-        self._metrics.events.labels(record.topic, outcome).inc()
-        turn.finish([record])
-
-    def _is_tombstone(self, record: Record) -> bool:
-        """Whether it is no event, but has the broker forget what it holds under a key."""
-        is_compacted = self._subscriptions[record.topic].topic.compacted
-        return is_compacted and record.key is not None and record.value is None
-
-    def _decode(self, record: Record) -> Event[Any]:
-        value = record.value or b""
-        if len(value) > RECORD_LIMIT:  # compressed, it was small enough for its topic
-            raise ValueError("larger than any event")
-        return self._subscriptions[record.topic].topic.decode(value)
-
     def _apply_or_halve(self, turn: Turn, deliveries: Sequence[Delivery]) -> None:
         if not deliveries or turn.is_over():
             return
@@ -147,7 +109,7 @@ class Processor:
     def _apply(self, turn: Turn, deliveries: Sequence[Delivery]) -> None:
         steps = Steps(self._service)
         with self._database.transaction() as transaction:
-            names = [deadletters.identity(delivery.record) for delivery in deliveries]
+            names = [delivery.record.name for delivery in deliveries]
             fresh = self._deduplicate(transaction, [delivery.event for delivery in deliveries], names)
             for topic, events in _by_topic(deliveries, fresh).items():
                 with steps.of(topic, events) as stepped:
@@ -192,13 +154,13 @@ class Processor:
     def _suspect_if_proven(self, delivery: Delivery, error: Exception) -> None:
         """The database cannot carry out this one record. It is tried again for a while, in case the server is unwell;
         then it is the record's fault, if the database works apart from it."""
-        if not (self._strain.is_proven(deadletters.identity(delivery.record)) and inbox.is_quick(self._database)):
+        if not (self._strain.is_proven(delivery.record.name) and inbox.is_quick(self._database)):
             raise error
         self._suspect(_failed(delivery, error))
 
     def _suspect(self, failed: Failed) -> None:
         self._suspects.append(failed)
-        if self._streaks.add(failed.record.topic, deadletters.identity(failed.record), failed.error) > STREAK:
+        if self._streaks.add(failed.record.topic, failed.record.name, failed.error) > STREAK:
             raise SystemicFault(failed.error)
 
     def _dead_letter(self, turn: Turn, failed: Sequence[Failed]) -> None:

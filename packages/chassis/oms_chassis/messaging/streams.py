@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import blake2b
 from typing import Protocol
 
 Partition = tuple[str, int]
@@ -38,6 +40,13 @@ class Record:
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
+
+    @cached_property
+    def name(self) -> str:
+        """A name for the record itself, for one whose event id cannot be read. What it holds is a part of it: a topic
+        that was deleted and made again begins with its offsets at 0."""
+        held = b"%d %b %b" % (len(self.key or b""), self.key or b"", self.value or b"")
+        return f"dead:{self.topic}:{self.partition}:{self.offset}:{blake2b(held, digest_size=8).hexdigest()}"
 
 
 @dataclass(frozen=True)

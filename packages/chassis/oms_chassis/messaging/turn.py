@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from oms_chassis.messaging.streams import Partition, Record, first_offsets, next_offsets
+from oms_chassis.messaging.streams import Partition, Record, Source, first_offsets, next_offsets
 from oms_contracts.envelope import Event
 
 TURN = 20.0  # seconds until what is left of a poll is read again: far below what the group allows between polls
@@ -44,7 +44,15 @@ class Turn:
         """Whether nothing more is to be begun."""
         return time.monotonic() > self._end
 
-    def offsets(self) -> tuple[dict[Partition, int], dict[Partition, int]]:
+    def settle(self, source: Source) -> None:
+        """Commit what is finished, and have the rest read again."""
+        done, again = self._offsets()
+        if again:
+            source.rewind(again)
+        if done:
+            source.commit(done)
+
+    def _offsets(self) -> tuple[dict[Partition, int], dict[Partition, int]]:
         """Offsets to commit: up to the first unfinished record of each partition. And those to read again from."""
         again, first = first_offsets(list(self._left.values())), first_offsets(self.records)
         reached = {**next_offsets(self.records), **again}

@@ -7,21 +7,11 @@ from itertools import chain
 from typing import Any
 
 from kafka import KafkaProducer
-from kafka.errors import (
-    InvalidRecordError,
-    InvalidTopicError,
-    KafkaError,
-    KafkaTimeoutError,
-    MessageSizeTooLargeError,
-    PolicyViolationError,
-    RecordListTooLargeError,
-    TopicAuthorizationFailedError,
-    UnknownTopicOrPartitionError,
-    UnsupportedForMessageFormatError,
-)
+from kafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
 
 from oms_chassis.messaging.kafka.connection import closed_on_error, connection
 from oms_chassis.messaging.kafka.partitioning import KeyPartitioner
+from oms_chassis.messaging.kafka.verdicts import raise_gravest, verdict
 from oms_chassis.messaging.streams import LETTER_LIMIT, Outgoing, RecordRefused, StreamUnavailable, TopicRefused
 from oms_chassis.settings import Settings
 
@@ -35,17 +25,6 @@ LINGER_MS = 50
 FLUSH = 0.5  # seconds between two looks at what has become of a batch
 FIND_TIMEOUT = 5.0  # seconds until a topic that no broker knows counts as missing
 LATELY = 1.0  # seconds since an answer by which a broker is there: while a topic is looked for, it is asked each 0.1 s
-
-_OF_THE_TOPIC = (InvalidTopicError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError)
-# Not InvalidTimestampError: the clock of this machine is ahead of the broker's by more than an hour, and no record is
-# at fault.
-_OF_THE_RECORD = (
-    InvalidRecordError,
-    MessageSizeTooLargeError,
-    PolicyViolationError,
-    RecordListTooLargeError,
-    UnsupportedForMessageFormatError,
-)
 
 
 class KafkaSink:
@@ -92,7 +71,7 @@ class KafkaSink:
         outcomes = [_outcome(attempt) for attempt in attempts]
         if any(outcome is not attempt for attempt, outcome in zip(attempts, outcomes, strict=True) if outcome):
             self.close()  # after a refusal by the broker, what it expects next of this producer is uncertain
-        _raise_gravest([_verdict(r.topic, error) for r, error in zip(records, outcomes, strict=True) if error])
+        raise_gravest([verdict(r.topic, error) for r, error in zip(records, outcomes, strict=True) if error])
 
     def _send_nothing_late(self, producer: KafkaProducer) -> None:
         """Let a producer send no batch whose time is over, as after its process was suspended: another relay may have
@@ -144,7 +123,7 @@ def _find(producer: KafkaProducer, prefix: str, topic: str) -> None:
             raise TopicRefused(topic, UnknownTopicOrPartitionError.__name__) from error
         raise
     except Exception as error:
-        raise _verdict(topic, error) from error
+        raise verdict(topic, error) from error
 
 
 def _answered_lately(producer: KafkaProducer) -> bool:
@@ -158,7 +137,7 @@ def _attempt(producer: KafkaProducer, prefix: str, record: Outgoing) -> Any:
         topic, headers = f"{prefix}{record.topic}", list(record.headers)
         return producer.send(topic, key=record.key, value=record.value, headers=headers)
     except Exception as error:
-        if isinstance(_verdict(record.topic, error), RecordRefused):
+        if isinstance(verdict(record.topic, error), RecordRefused):
             return error
         raise
 
@@ -179,7 +158,7 @@ def _flush(producer: KafkaProducer, attempts: Sequence[Any]) -> None:
 
 def _was_not_taken(attempt: Any) -> bool:
     error = None if isinstance(attempt, Exception) or not attempt.is_done else attempt.exception
-    return error is not None and isinstance(_verdict("", error), StreamUnavailable)
+    return error is not None and isinstance(verdict("", error), StreamUnavailable)
 
 
 def _outcome(attempt: Any) -> Exception | None:
@@ -190,20 +169,3 @@ def _outcome(attempt: Any) -> Exception | None:
     except Exception as error:  # noqa: BLE001 - the caller decides what it means
         return error
     return None
-
-
-def _verdict(topic: str, error: Exception) -> Exception:
-    """What an error of the client is about. Anything else that it raises is a refusal of the arguments."""
-    name = type(error).__name__
-    if isinstance(error, _OF_THE_TOPIC):
-        return TopicRefused(topic, name)
-    if isinstance(error, _OF_THE_RECORD) or not isinstance(error, KafkaError | OSError | RuntimeError):
-        return RecordRefused(name)
-    return StreamUnavailable(name)
-
-
-def _raise_gravest(errors: Sequence[Exception]) -> None:
-    for kind in (StreamUnavailable, TopicRefused, RecordRefused):
-        for error in errors:
-            if isinstance(error, kind):
-                raise error
