@@ -52,6 +52,7 @@ def healthy_pod(service: str, number: int) -> dict[str, str]:
         series("oms_consumer_damaged_partitions", **this): NONE,
         series("oms_thread_last_progress_timestamp_seconds", **this, thread="relay"): GROWING,
         series("oms_task_failures_total", **this, task="prune-inbox"): "0x40 1x60",
+        series("oms_task_failures_in_a_row", **this, task="prune-inbox"): "0x40 1x60",
         series("oms_job_queue_paused", **this, queue="q"): NONE,
         series("oms_jobs_dead", **this, queue="q"): "2x300",
         series("oms_job_call_oldest_seconds", **this, queue="q"): "600x100",
@@ -225,6 +226,11 @@ CASES = [
         "a task fails again and again",
         {series("oms_task_failures_total", **of_pod("order", 1), task="catalogue"): "0x40 0+1x60"},
         [("OmsTasksFailing", {"service": "order", "task": "catalogue"})],
+    ),
+    Case(
+        "a task that is called every five minutes fails each time",
+        {series("oms_task_failures_in_a_row", **of_pod("payment"), task="disputes"): "0x10 1x10 2x10 3x60"},
+        [("OmsTasksFailing", {"service": "payment", "task": "disputes"})],
     ),
     Case(
         "a provider is at fault",

@@ -1,5 +1,7 @@
 """Tasks that judge by what has not been read wait until everything is."""
 
+from threading import Event
+
 from support.chassis import eventually, running
 
 from oms_chassis.runtime.threads import Periodic, Task
@@ -14,3 +16,16 @@ def test_a_task_is_passed_over_until_the_consumer_has_kept_up_for_long_enough() 
         assert set(calls) == {0.0}
         seconds[0] = 6.0
         eventually(lambda: 6.0 in calls)
+
+
+def test_it_is_known_how_often_a_task_has_failed_in_a_row() -> None:
+    is_well = Event()
+
+    def call() -> None:
+        if not is_well.is_set():
+            raise LookupError
+
+    with running(task := Periodic(Task("t", call, 0.01))):
+        eventually(lambda: task.failures > 2)
+        is_well.set()
+        eventually(lambda: task.failures == 0)

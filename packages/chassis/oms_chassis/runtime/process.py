@@ -24,7 +24,7 @@ from oms_chassis.runtime import access, administration, exporting, pruning
 from oms_chassis.runtime.drain import LATEST, Drain, LastResort
 from oms_chassis.runtime.gauges import refresh
 from oms_chassis.runtime.service import Context, Service
-from oms_chassis.runtime.threads import Loop, Periodic, ThreadSupervisor
+from oms_chassis.runtime.threads import Loop, Periodic, Task, ThreadSupervisor
 from oms_chassis.runtime.watchdog import Watchdog
 from oms_chassis.sessions import Limits
 from oms_chassis.settings import Settings
@@ -70,8 +70,7 @@ class Process:
         self._writers = [*self._components.writers, *access.writers(self._edge)]
         kept = pruning.tasks(self._database, settings, self._components.retentions)
         tasks = (*self._components.tasks, *access.tasks(self._edge), *kept)
-        failures = self._metrics.task_failures
-        self._periodics = [Periodic(task, failures.labels(task.name).inc, self._kept_up) for task in tasks]
+        self._periodics = [self._periodic(task) for task in tasks]
         self._supervisor = ThreadSupervisor(self._on_failure)
         self._watchdog = Watchdog(self._supervisor.beats, settings.stall_seconds, self._metrics.registry)
         # A service with HTTP takes orders while Kafka is away, even if it starts then: it waits for no consumer.
@@ -176,6 +175,12 @@ class Process:
             self._metrics,
             service.deduplicate,
         )
+
+    def _periodic(self, task: Task) -> Periodic:
+        metrics = self._metrics
+        periodic = Periodic(task, metrics.task_failures.labels(task.name).inc, self._kept_up)
+        metrics.task_failures_in_a_row.labels(task.name).set_function(lambda: periodic.failures)
+        return periodic
 
     def _is_consuming(self) -> bool:
         return self._consumer is None or self._consumer.is_ready

@@ -54,6 +54,7 @@ class Periodic:
         self.name = task.name
         self._task, self._on_failure, self._kept_up = task, on_failure, kept_up
         self._stopping = threading.Event()
+        self.failures = 0  # in a row
 
     def run(self) -> None:
         """Wait, call, and so on."""
@@ -65,11 +66,14 @@ class Periodic:
         if self._task.kept_up and self._kept_up() < self._task.kept_up:
             return None
         try:
-            return self._task.call()
+            pause = self._task.call()
         except Exception as error:  # noqa: BLE001 - the next call may well succeed
             log.warning("task_failed", task=self._task.name, error=type(error).__name__)
+            self.failures += 1
             self._on_failure()
             return None
+        self.failures = 0
+        return pause
 
     def stop(self) -> None:
         """No further call."""

@@ -169,6 +169,12 @@ class Metrics:
         self.task_failures = Counter(
             "oms_task_failures_total", "Calls of a periodic task that failed", ["task"], registry=registry
         )
+        self.task_failures_in_a_row = Gauge(
+            "oms_task_failures_in_a_row",
+            "Calls of a periodic task that failed since the last one that did not",
+            ["task"],
+            registry=registry,
+        )
 
 
 class _Unchecked(Collector):
