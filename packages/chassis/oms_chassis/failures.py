@@ -5,7 +5,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 _TOO_MUCH = "54"  # SQLSTATE class: the data are more than Postgres can hold, as in an index
 # It ran out of time, memory or some other bound, or failed inside: by its data, or because the server is unwell.
-_STRAINED = {"57014", "53200", "53400", "25P03", "XX000"}
+# Or it cannot read one page of a table or an index, or one of their files, and all others well.
+_STRAINED = {"57014", "53200", "53400", "25P03", "XX000", "XX001", "XX002", "58030", "58P01"}
 _LOCKED = "55P03"
 
 

@@ -618,6 +618,8 @@ TOO_MUCH = {
     "a number": "SELECT 9223372036854775807 + 1",
     "a character that no text has": "SELECT chr(0)",
     "a failure within": "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'XX000'; END $$",
+    "a page that cannot be read": "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'XX001'; END $$",
+    "a sector that cannot be read": "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '58030'; END $$",
 }
 
 
