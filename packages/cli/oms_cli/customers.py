@@ -16,12 +16,13 @@ from oms_cli.client import Json
 from oms_cli.messages import CHANNELS
 from oms_cli.options import As, DryRun, Reason, Urls, acting, group
 from oms_cli.output import AsJson, out
-from oms_contracts.topics import SERVICES
+from oms_contracts.topics import ORDER_REFUNDED, SERVICES
 from oms_servers.errors import LocalError
 
 app = group("What is kept of a customer: export it, or erase it.")
 Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The address that the orders were placed with.")]
 AT_ONCE, TEXTS = 200, 50  # orders, and texts, that a service is asked about in one request
+LETTERS = 100  # of one order that are looked through
 ENDED = ("CONFIRMED", "CANCELLED")
 NOT_FOUND = 404
 
@@ -112,13 +113,38 @@ def _batches(listed: Sequence[str], size: int = AT_ONCE) -> Iterator[Sequence[st
     return (listed[start : start + size] for start in range(0, len(listed), size))
 
 
-def _refuse_if_unread(admin: Admin, announced: Sequence[str]) -> None:
+def _refuse_if_unread(admin: Admin, announced: Mapping[str, str]) -> None:
     """What is read later of these orders and refunds would bring the customer's data back."""
-    for channel, some in product(CHANNELS, _batches(announced)):
+    for channel, some in product(CHANNELS, _batches(list(announced))):
         states = admin.act(channel, "/admin/evidence", subjects=list(some))["states"]
         for one in some:
             if one not in states:
-                raise UnderWay(f"{channel} has not read yet what became of {one}", "Try again in a moment")
+                _refuse_unless_given_up(admin, channel, one, announced[one])
+
+
+def _refuse_unless_given_up(admin: Admin, channel: str, about: str, order: str) -> None:
+    """A channel that knows nothing of an order or a refund has read of it all the same, if its event is a dead letter.
+    One that somebody may apply yet has to be seen to first; one that was dropped is erased like all others."""
+    for letter in _letters(admin, channel, about, order, "dead"):
+        what = f"{channel} has a dead letter about {about}"
+        raise UnderWay(what, f"`oms deadletters redrive {channel} {letter}`, or drop it")
+    if not _letters(admin, channel, about, order, "dropped"):
+        raise UnderWay(f"{channel} has not read yet what became of {about}", "Try again in a moment")
+
+
+def _letters(admin: Admin, channel: str, about: str, order: str, state: str) -> Sequence[int]:
+    """The dead letters about the end of an order, or about a refund of it, that are in this state."""
+    found = admin.pages(channel, "/admin/dead-letters", LETTERS, subject=order, state=state)
+    if about == order:
+        return [one["id"] for one in found if one["topic"] != ORDER_REFUNDED.name]
+    ids = [one["id"] for one in found if one["topic"] == ORDER_REFUNDED.name]
+    return [one for one in ids if _refund(admin.get(channel, f"/admin/dead-letters/{one}")["value"]) == about]
+
+
+def _refund(event: object) -> object:
+    """The refund that an event is about, if it is one."""
+    data = event.get("data") if isinstance(event, dict) else None
+    return data.get("refundId") if isinstance(data, dict) else None
 
 
 def _if_any(admin: Admin, service: str, path: str) -> Json | None:

@@ -113,10 +113,10 @@ class ChosenOrders(CustomerAddress):
 
 class CustomerView(View):
     """The orders of a customer, and all that was said of the customer in them. `announced` are the orders and refunds
-    of which whoever notifies customers may have to read yet what became of them."""
+    of which whoever notifies customers may have to read yet what became of them, each with its order."""
 
     orders: dict[str, StatusShown]
-    announced: list[str]
+    announced: dict[str, str]
     texts: list[str]
 
 

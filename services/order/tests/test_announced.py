@@ -26,10 +26,10 @@ def operator(service: Any) -> Iterator[TestClient]:
 
 
 def announced(operator: TestClient) -> list[str]:
-    found: list[str] = operator.post("/admin/customers/find", json={"email": SAMPLE["customer"]["email"]}).json()[
-        "announced"
-    ]
-    return found
+    """The orders and refunds."""
+    found = operator.post("/admin/customers/find", json={"email": SAMPLE["customer"]["email"]}).json()
+    assert set(found["announced"].values()) <= set(found["orders"])
+    return list(found["announced"])
 
 
 def learn(service: Any, event: Event[Any]) -> None:

@@ -12,10 +12,10 @@ WHERE lower(email) = lower(%(email)s) ORDER BY orders.id
 READ_WITHIN_DAYS = 9  # topics keep events for eight days and some minutes
 # A refund that has succeeded was announced, whatever has become of it since; one of a cancelled order was not.
 _ANNOUNCED = """
-SELECT order_id::text AS id FROM timeline
+SELECT order_id::text AS id, order_id::text FROM timeline
 WHERE order_id = ANY(%(ids)s::uuid[]) AND refund_id IS NULL AND dispute_id IS NULL
     AND status IN ('CONFIRMED', 'CANCELLED') AND at > now() - make_interval(days => %(days)s)
-UNION SELECT refund_id::text FROM timeline
+UNION SELECT refund_id::text, order_id::text FROM timeline
 WHERE order_id = ANY(%(ids)s::uuid[]) AND refund_status = 'SUCCEEDED' AND at > now() - make_interval(days => %(days)s)
     AND EXISTS (SELECT FROM refund WHERE refund.id = timeline.refund_id)
 """
@@ -45,10 +45,11 @@ def find(database: Database, email: str) -> Rows:
     return database.execute(_FIND, email=email)
 
 
-def announced(database: Database, ids: Iterable[str]) -> list[str]:
-    """Those of these orders, and of their refunds, of whose end a topic may hold an event that is still to be read."""
+def announced(database: Database, ids: Iterable[str]) -> dict[str, str]:
+    """Those of these orders, and of their refunds, of whose end a topic may hold an event that is still to be read;
+    each with its order."""
     rows = database.execute(_ANNOUNCED, ids=list(ids), days=READ_WITHIN_DAYS)
-    return sorted(row.id for row in rows)
+    return {row.id: row.order_id for row in rows}
 
 
 def are_under_way(transaction: Transaction, ids: Sequence[str]) -> bool:
