@@ -7,8 +7,9 @@ import json
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from contextvars import Context, copy_context
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
@@ -50,6 +51,7 @@ class Transaction:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.signals: set[str] = set()
+        self._reports: list[tuple[Context, Callable[[], object]]] = []
 
     def run(self, sql: str, **params: object) -> Rows:
         """Run one statement with psycopg's `%(name)s` parameters; its rows, if it returns any."""
@@ -58,6 +60,16 @@ class Transaction:
     def count(self, sql: str, **params: object) -> int:
         """Run one statement that returns no rows; how many it wrote or deleted."""
         return self.connection.exec_driver_sql(sql, dict(params)).rowcount
+
+    def after_commit(self, report: Callable[[], object]) -> None:
+        """Count or log what this transaction does once it is done: a batch may be tried again in parts, and a dry run
+        is rolled back. It is called as if from here, in the trace of this moment."""
+        self._reports.append((copy_context(), report))
+
+    def report(self) -> None:
+        """Call what was to be called after the commit."""
+        for context, report in self._reports:
+            context.run(report)
 
     def run_rows(self, sql: str, rows: Iterable[Mapping[str, object]], **params: object) -> Rows:
         """Run one statement over many rows: `FROM json_to_recordset(%(rows)s::json) AS r(id text, ...)`."""
@@ -148,6 +160,7 @@ class Database:
             transaction = Transaction(connection)
             yield transaction
         self.signals.notify(transaction.signals)
+        transaction.report()
 
     @contextmanager
     def autocommit(self) -> Iterator[Connection]:

@@ -4,8 +4,10 @@ import pytest
 from sqlalchemy.exc import SQLAlchemyError
 
 from oms_chassis import db
+from oms_chassis.admin.acts import OperatorAct
 from oms_chassis.db import Database
 from oms_chassis.failures import is_unavailable
+from oms_chassis.telemetry import tracing
 
 
 def _insert(database: Database, *items: str) -> None:
@@ -36,6 +38,26 @@ def test_a_block_that_raises_leaves_nothing_and_wakes_nobody(database: Database)
         fail()
     assert _items(database) == []
     assert not woken.is_set()
+
+
+def test_what_a_transaction_did_is_reported_once_it_is_done_in_its_trace(database: Database) -> None:
+    said: list[object] = []
+
+    def say() -> None:
+        said.append((tracing.current(), database.execute("SELECT count(*) AS n FROM seen")[0].n))
+
+    with database.transaction() as transaction, tracing.within(None) as step:
+        transaction.run("INSERT INTO seen (item) VALUES ('a')")
+        transaction.after_commit(say)
+        assert said == []
+    assert said == [(step, 1)]
+
+
+def test_what_is_rolled_back_is_reported_by_nobody(database: Database) -> None:
+    said: list[str] = []
+    with OperatorAct("ann", dry_run=True).transaction(database) as transaction:
+        transaction.after_commit(lambda: said.append("done"))
+    assert said == []
 
 
 def test_no_rows_send_no_statement(database: Database) -> None:

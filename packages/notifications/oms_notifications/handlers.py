@@ -1,7 +1,7 @@
 """The events that end an order, or refund something of it: the customer is notified of each, unless nobody
 knows any more who that is. The services add only the wording."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -84,6 +84,10 @@ def _hold(
         return
     repository.hold(transaction, reasons)
     dead.shelve(transaction, queue, by_job(reasons, notices))
+    transaction.after_commit(partial(_report_held, queue, messages, notices, reasons))
+
+
+def _report_held(queue: str, messages: Counter | None, notices: Sequence[Notice], reasons: Mapping[str, str]) -> None:
     for notice in notices:
         if notice.about in reasons:
             log.warning("message_held", queue=queue, order_id=notice.order_id, reason=reasons[notice.about])

@@ -1,5 +1,6 @@
 """The jobs that send notices: one for each order that ended, and for each refund."""
 
+from functools import partial
 from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter
@@ -37,11 +38,7 @@ def job_queue(
     def settle(transaction: Transaction, settled: list[Settled]) -> None:
         ended = [(job, result) for job, result in settled if result != WITHDRAWN.result]
         repository.settle(transaction, ended)
-        for job, result in ended:
-            outcomes.labels(queue, job.payload["kind"], result["state"]).inc()
-            if result["state"] != "sent":
-                about = {"order_id": job.subject, **tracing.field(job.traceparent)}
-                log.warning(_NEWS[result["state"]], queue=queue, reason=result["reason"], **about)
+        transaction.after_commit(partial(_report, queue, outcomes, ended))
 
     def give_up(transaction: Transaction, jobs: list[Job]) -> None:
         settle(transaction, [(job, refused("no attempt succeeded").result) for job in _current(jobs)])
@@ -59,6 +56,14 @@ def job_queue(
         max_attempts=ATTEMPTS,
         call_seconds=call_seconds,
     )
+
+
+def _report(queue: str, outcomes: Counter, ended: list[Settled]) -> None:
+    for job, result in ended:
+        outcomes.labels(queue, job.payload["kind"], result["state"]).inc()
+        if result["state"] != "sent":
+            about = {"order_id": job.subject, **tracing.field(job.traceparent)}
+            log.warning(_NEWS[result["state"]], queue=queue, reason=result["reason"], **about)
 
 
 def _current(jobs: list[Job]) -> list[Job]:

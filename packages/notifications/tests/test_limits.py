@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from support import chassis as testing
 from support.notices import CUSTOMER, cancelled, confirmed, message_table
 
+from oms_chassis.admin.acts import OperatorAct
 from oms_chassis.db import Database, Transaction
 from oms_chassis.jobs import dead
 from oms_chassis.jobs.queue import JobQueue
@@ -94,6 +95,14 @@ def test_what_is_over_a_recipient_s_limit_is_held_with_a_reason_and_counted(
     assert channel.held() == dict.fromkeys("ce", "held: too many messages to one recipient")
     labels = {"channel": QUEUE, "kind": "confirmed", "state": "held"}
     assert registry.get_sample_value("oms_messages_total", labels) == 2
+
+
+def test_what_is_rolled_back_is_not_counted(database: Database, registry: CollectorRegistry) -> None:
+    channel = Channel(database, registry, limits(Quota(1, HOUR)))
+    with OperatorAct("ann", dry_run=True).transaction(database) as transaction:
+        channel._handle["inventoryUpdatedEvent"](transaction, [to("a", "+94762222222"), to("b", "+94762222222")])
+    labels = {"channel": QUEUE, "kind": "confirmed", "state": "held"}
+    assert registry.get_sample_value("oms_messages_total", labels) == 0
 
 
 def test_a_country_has_a_limit_and_the_longest_prefix_decides(database: Database, registry: CollectorRegistry) -> None:

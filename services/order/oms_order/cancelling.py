@@ -101,7 +101,7 @@ def write(transaction: Transaction, changed: Changed, metrics: OrderMetrics) -> 
         return
     orders.save(transaction, changed)
     _publish(transaction, (order for order, _ in changed), again=False)
-    metrics.count(changed)
+    transaction.after_commit(lambda: metrics.count(changed))
 
 
 def _publish(transaction: Transaction, cancelled: Iterable[Order], *, again: bool) -> None:

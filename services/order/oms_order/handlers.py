@@ -1,6 +1,6 @@
 """What the Order Service makes of other services' events. A batch is two statements, however many orders it touches."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -56,12 +56,10 @@ def apply_facts(metrics: OrderMetrics, fact: Fact, transaction: Transaction, eve
     """Apply a fact to the orders that these events are about."""
     traces = {event.subject: event.traceparent for event in events}
     known = orders.lock(transaction, filter(ids.parse, traces))
-    for unknown in traces.keys() - known.keys():
-        metrics.unknown.labels(fact).inc()
-        log.warning("fact_about_unknown_order", fact=fact, order_id=unknown, **tracing.field(traces[unknown]))
     changed = [order.apply([fact]) for order in known.values() if fact not in order.facts]
     orders.save(transaction, changed)
-    _report(metrics, fact, changed, traces)
+    unknown = traces.keys() - known.keys()
+    transaction.after_commit(lambda: _report(metrics, fact, changed, unknown, traces))
 
 
 def fail_payments(metrics: OrderMetrics, transaction: Transaction, events: list[Event[PaymentFailed]]) -> None:
@@ -79,8 +77,15 @@ def update_catalogue(transaction: Transaction, events: list[Event[ItemUpdated]])
 
 
 def _report(
-    metrics: OrderMetrics, fact: Fact, changed: Sequence[tuple[Order, list[Step]]], traces: Mapping[str, str | None]
+    metrics: OrderMetrics,
+    fact: Fact,
+    changed: Sequence[tuple[Order, list[Step]]],
+    unknown: Iterable[str],
+    traces: Mapping[str, str | None],
 ) -> None:
+    for order_id in unknown:
+        metrics.unknown.labels(fact).inc()
+        log.warning("fact_about_unknown_order", fact=fact, order_id=order_id, **tracing.field(traces[order_id]))
     metrics.count(changed)
     for order, _ in changed:
         about = {"order_id": order.id, "status": order.status, **tracing.field(traces[order.id])}

@@ -20,7 +20,7 @@ class OrderMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.orders = Counter(
             "oms_orders_total",
-            "Orders that reached a status (a batch that is tried again counts again)",
+            "Orders that reached a status",
             ["status"],
             registry=registry,
         )
@@ -54,7 +54,7 @@ class OrderMetrics:
         )
         self.refunds = Counter(
             "oms_refunds_total",
-            "Refunds of confirmed orders that reached a status (a batch that is tried again counts again)",
+            "Refunds of confirmed orders that reached a status",
             ["status"],
             registry=registry,
         )

@@ -38,7 +38,7 @@ def settle(metrics: OrderMetrics, status: RefundStatus, transaction: Transaction
     for unknown in outcomes.keys() - whole.keys() - {row.id for row in asked}:
         log.warning("outcome_of_unknown_refund", refund_id=unknown, order_id=outcomes[unknown].subject)
     news = [row for row in asked if _is_news(row, outcomes[row.id], status)]
-    metrics.refunds.labels(status).inc(len(news))
+    transaction.after_commit(lambda: metrics.refunds.labels(status).inc(len(news)))
     failures = {row.id: getattr(outcomes[row.id].data, "reason", None) for row in news}
     repository.settle(
         transaction,

@@ -50,7 +50,7 @@ class Refunding:
 
             def act(order: Order) -> str:
                 asked = _request(transaction, order, body, caller, self._settings.order_days)
-                self._metrics.refunds.labels(RefundStatus.PENDING).inc()
+                transaction.after_commit(self._metrics.refunds.labels(RefundStatus.PENDING).inc)
                 return asked
 
             return acting.answer(transaction, Asked(order_id, caller, key, fingerprint), act)

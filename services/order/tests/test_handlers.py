@@ -10,9 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 from support.chassis import deliver
 
-from oms_chassis.db import Database
+from oms_chassis.admin.acts import OperatorAct
+from oms_chassis.db import Database, Transaction
 from oms_contracts import topics
 from oms_contracts.envelope import Event
 from oms_contracts.events import (
@@ -76,6 +78,9 @@ class Consuming:
     def take(self, topic: Topic, *events: Event[Any]) -> None:
         deliver(self.database, self._handles[topic], list(events))
 
+    def handle(self, topic: Topic, transaction: Transaction, *events: Event[Any]) -> None:
+        self._handles[topic](transaction, list(events))
+
     def update(self, *items: ItemUpdated) -> None:
         events = [topics.ITEM_UPDATED.event(item, item.item_id) for item in items]
         deliver(self.database, self._handles[topics.ITEM_UPDATED], events)
@@ -104,6 +109,19 @@ def test_a_history_leads_to_its_status(service: Any, consuming: Consuming, histo
     for topic in history:
         consuming.consume(topic, order_id)
     assert shown(service, order_id) == HISTORIES[history]
+
+
+def test_a_dry_run_is_neither_counted_nor_logged(service: Any, consuming: Consuming) -> None:
+    """It would raise the alerts about what it only tries, and make the time until orders are confirmed longer."""
+    order_id = place(service)
+    with OperatorAct("ann", dry_run=True).transaction(service.database) as transaction, capture_logs() as logged:
+        for topic in (topics.INVENTORY_UPDATED, topics.INVENTORY_REJECTED):
+            for about in (order_id, UNKNOWN):
+                consuming.handle(topic, transaction, event(topic, about))
+    assert (logged, shown(service, order_id)) == ([], ("PENDING", None))
+    counters = [one for metric in consuming.registry.collect() for one in metric.samples if metric.type == "counter"]
+    assert {one.value for one in counters if one.name.endswith("_total")} == {0.0}
+    assert consuming.value("oms_order_confirmation_seconds_count") == 0
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -123,13 +123,13 @@ def settle(
     locked = repository.lock(transaction, results)
     for one in locked:
         if _is_given_twice(one, results[one.order_id][1]):
-            report_twice(on_twice, one.order_id, one.order_id)
+            transaction.after_commit(partial(report_twice, on_twice, one.order_id, one.order_id))
     payments = [after for one in locked if (after := _after(one, results[one.order_id][1])) is not None]
     repository.update(transaction, payments)
     outbox.emit(transaction, [event for one in payments for event in _events(one, *results[one.order_id])])
     for one in payments:
         if one.state is State.REFUNDING:
-            report_failed(on_failed, one.order_id)
+            transaction.after_commit(partial(report_failed, on_failed, one.order_id))
 
 
 def report_failed(on_failed: Callable[[], object], order_id: str) -> None:

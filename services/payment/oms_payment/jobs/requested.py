@@ -83,7 +83,7 @@ def settle(on_twice: Callable[[], object], transaction: Transaction, settled: li
     for job, result in settled:
         before = books.refunds.get(job.payload["refundId"])
         if before is not None and before.reference not in (None, result.get("reference", before.reference)):
-            report_twice(on_twice, job.subject, job.payload["refundId"])
+            transaction.after_commit(partial(report_twice, on_twice, job.subject, job.payload["refundId"]))
     rows = repository.settle(transaction, [_row(job, result) for job, result in settled])
     outbox.emit(transaction, [outcome(row, job_of[row.refund_id].traceparent) for row in rows])
 
