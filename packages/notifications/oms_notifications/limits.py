@@ -6,6 +6,7 @@ is kept as one that was given up, so that an operator can have it sent.
 """
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from oms_chassis.retention import Retention
 from oms_notifications import repository
 from oms_notifications.notice import Notice
 
+_PREFIX = re.compile(r"\+[0-9]*")
 KEPT = 3600.0  # seconds after its end that a window's count is kept
 
 Bucket = tuple[str, Quota]
@@ -86,8 +88,10 @@ def parse(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     parts = [part.strip().partition("=") for part in value.split(",") if part.strip()]
-    if not all(prefix.startswith("+") and (prefix == "+" or prefix[1:].isdecimal()) for prefix, _, _ in parts):
+    if not all(map(_PREFIX.fullmatch, (prefix for prefix, _, _ in parts))):
         raise ValueError("must be prefixes with their limits, as in +94=1000/3600,+=100/3600")
+    if len({prefix for prefix, _, _ in parts}) < len(parts):
+        raise ValueError("must have each prefix once")
     return tuple((prefix, Quota.parse(quota)) for prefix, _, quota in parts)
 
 

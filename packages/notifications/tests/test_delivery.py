@@ -14,6 +14,7 @@ from support.notices import cancelled, confirmed, declined, message_table, out_o
 from oms_chassis.db import Database, Transaction
 from oms_chassis.jobs import dead, leases
 from oms_chassis.jobs.queue import Job, JobQueue, Outcome, Retry, claim
+from oms_chassis.jobs.settling import Call, Settlement
 from oms_chassis.jobs.worker import Worker
 from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.envelope import Event
@@ -236,6 +237,20 @@ def test_what_was_sent_is_written_down_and_counted(database: Database) -> None:
     assert (row.state, row.provider_id, row.reason, row.attempts) == ("sent", "provider-1", None, 1)
     assert row.sent_at is not None
     assert count(registry, "confirmed", "sent") == 1
+
+
+def test_what_is_written_in_a_second_try_is_counted_once(database: Database) -> None:
+    """One that no row can hold has the others written by themselves."""
+    registry = CollectorRegistry()
+    apply(database, confirmed("a"), confirmed("b"), confirmed("c"))
+    queue = job_queue(QUEUE, Fake(), counter(QUEUE, registry), 2)
+    with database.transaction() as transaction:
+        claimed = claim(transaction, QUEUE, 10, 60.0)
+    outcomes: dict[str, Outcome] = {"a": sent("p"), "b": refused("smtp: 550"), "c": Retry("\0")}
+    settlement = Settlement(queue, database, Metrics(CollectorRegistry()))
+    assert settlement.settle([Call(job, outcomes[job.id]) for job in claimed]) == []
+    assert [message(database, one).state for one in "abc"] == ["sent", "failed", "pending"]
+    assert (count(registry, "confirmed", "sent"), count(registry, "confirmed", "failed")) == (1, 1)
 
 
 def test_a_refusal_is_an_outcome(database: Database) -> None:

@@ -177,7 +177,7 @@ def test_no_address_is_kept_in_a_count(database: Database, registry: CollectorRe
     assert "762222222" not in row.everything
 
 
-@pytest.mark.parametrize("given", ["94=1/60", "+94", "+94=1", "+x=1/60", "+94=0/60"])
+@pytest.mark.parametrize("given", ["94=1/60", "+94", "+94=1", "+x=1/60", "+94=0/60", "+\u0669=1/60", "+=1/60,+=2/60"])
 def test_a_limit_that_cannot_be_meant_is_refused(given: str) -> None:
     with pytest.raises(ValidationError) as refused:
         TypeAdapter(PrefixQuotas).validate_python(given)
