@@ -1,10 +1,11 @@
 """Where a service listens: the chart's `ipv6` gives it an empty host."""
 
 import asyncio
-from socket import has_ipv6
+import socket
 
 import pytest
 from starlette.responses import Response
+from structlog.testing import capture_logs
 
 from oms_chassis.http import server
 
@@ -16,13 +17,13 @@ async def addresses(host: str) -> set[str]:
     async with asyncio.timeout(30.0):
         while not running.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0)
-    found = {socket.getsockname()[0] for one in running.servers for socket in one.sockets}
+    found = {listening.getsockname()[0] for one in running.servers for listening in one.sockets}
     running.should_exit = True
     await serving
     return found
 
 
-IPV6 = [] if not has_ipv6 else ["::"]
+IPV6 = [] if not socket.has_ipv6 else ["::"]
 
 
 @pytest.mark.parametrize(
@@ -31,3 +32,12 @@ IPV6 = [] if not has_ipv6 else ["::"]
 )
 def test_an_empty_host_is_every_address(host: str, expected: set[str]) -> None:
     assert asyncio.run(addresses(host)) == expected
+
+
+def test_a_port_that_somebody_has_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, capture_logs() as lines:
+        port = taken.getsockname()[1]
+        with pytest.raises(SystemExit):
+            asyncio.run(server.make(Response(), "127.0.0.1", port, 1.0, 5).serve())
+    expected = {"event": "cannot_listen", "host": "127.0.0.1", "port": port, "error": "EADDRINUSE"}
+    assert [expected | {"log_level": "error"}] == lines

@@ -1,6 +1,8 @@
 """An HTTP server within a process that is more than its server."""
 
 import asyncio
+import errno
+import socket
 import time
 from contextlib import AbstractContextManager, nullcontext
 
@@ -8,6 +10,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from oms_chassis.http.http1 import Http1
+from oms_chassis.telemetry.logs import logger
+
+log = logger(__name__)
 
 CLOSE = (b"connection", b"close")
 CLOSE_GRACE = 1.0  # seconds in which answers take their connections with them
@@ -18,6 +23,15 @@ class Server(uvicorn.Server):
 
     def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override] # uvicorn's is a generator
         return nullcontext()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen. If that cannot be, uvicorn logs the error's text alone, of which nothing is shown here, and exits."""
+        try:
+            await super().startup(sockets)
+        except SystemExit as end:
+            config = self.config
+            log.error("cannot_listen", host=config.host, port=config.port, error=_reason(end.__context__))
+            raise
 
     async def send_connection_close(self) -> None:
         """Serve on for a moment, and say with each answer that it is this connection's last.
@@ -30,6 +44,11 @@ class Server(uvicorn.Server):
         deadline = time.monotonic() + CLOSE_GRACE
         while self.server_state.connections and time.monotonic() < deadline:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.02)
+
+
+def _reason(error: BaseException | None) -> str:
+    number = error.errno if isinstance(error, OSError) else None
+    return errno.errorcode.get(number or 0, type(error).__name__)
 
 
 def make(asgi: ASGIApp, host: str, port: int, drain: float, keep_alive: int) -> Server:
