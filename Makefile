@@ -1,6 +1,6 @@
 # What can be done here. Each target makes the environment first (scripts/setup.sh ends at once when it is there).
 .DEFAULT_GOAL := help
-.PHONY: help up demo down test lint format lock reset bench bench-scale bench-growth fuzz footprint contracts structure docs images kind-up kind-down test-cluster test-cluster-long migration service setup incidents chaos chaos-cluster test-scaffold test-chart
+.PHONY: help up demo down test lint format lock reset bench bench-scale bench-growth fuzz footprint contracts structure docs images kind-up kind-down test-cluster test-cluster-long migration service setup incidents chaos chaos-cluster test-scaffold test-chart test-system
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,8 +20,11 @@ down: setup ## stop what `make up` started elsewhere
 reset: setup ## remove the data and logs of `make up`
 	@.venv/bin/oms reset --yes
 
-test: setup ## all tests that need neither Docker nor a cluster, on real Kafka and Postgres
+test: setup ## the tests that need neither Docker nor a cluster, on real Kafka and Postgres (seven minutes)
 	@scripts/test.sh
+
+test-system: setup ## those left out of them: a whole platform while parts of it are killed, starved or erased (ten minutes)
+	@scripts/test.sh --system
 
 test-chart: setup ## those of them that are about the chart: rendered, and judged by Helm, promtool and an API server
 	@.venv/bin/pytest tests/chart -n 2 --dist loadgroup

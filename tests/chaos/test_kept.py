@@ -9,7 +9,7 @@ from chaos.run import run_alone
 
 SCHEDULES = sorted((Path(__file__).parent / "schedules").glob("*.json"))
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
 
 @pytest.mark.parametrize("file", SCHEDULES, ids=lambda file: file.stem)

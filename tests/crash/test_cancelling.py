@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from uuid import uuid4
 
 import httpx
+import pytest
 from invariants import Answer, Sources, check_when_quiet
 from support import load
 from support.faults import kill_and_restart
@@ -15,6 +16,8 @@ from support.orders import Body, read
 
 from oms_contracts.topics import SERVICES
 from oms_platform.platform import Platform
+
+pytestmark = pytest.mark.system
 
 COUNT, SPREAD, WITHIN = 300, 15.0, 120.0
 MOMENTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 3.0)  # seconds from an order's acceptance to its cancellation

@@ -8,12 +8,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+import pytest
 from invariants import Answer, Sources, check_when_quiet
 from support import load
 from support.faults import doomed, kill_and_restart, out_of_order
 
 from oms_contracts.topics import SERVICES
 from oms_platform.platform import Platform
+
+pytestmark = pytest.mark.system
 
 IN_FLIGHT = 300
 

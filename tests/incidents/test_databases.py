@@ -12,7 +12,7 @@ from incidents.incident import Incident
 from oms_contracts.topics import SERVICES
 from oms_platform.platform import Platform
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 LASTS = 15.0
 
 

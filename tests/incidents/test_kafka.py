@@ -15,7 +15,7 @@ from incidents.incident import Incident
 from oms_platform.platform import Platform
 from oms_platform.services import HttpServer
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 LASTS = 15.0
 
 

@@ -18,6 +18,8 @@ from oms_contracts.topics import SERVICES
 from oms_platform.platform import Platform
 from oms_simulators.payment.testcards import TEST_CARDS, Outcome
 
+pytestmark = pytest.mark.system
+
 POISON, LOST, UNFIT, HELD = 3, 5, 7, 11  # of Item3, at 690: by their totals the causes know their orders
 UNAVAILABLE = next(number for number, card in TEST_CARDS.items() if card.outcome is Outcome.UNAVAILABLE)
 # The first event of an order of this total is swallowed, or is given a header that the client refuses.

@@ -30,6 +30,8 @@ from oms_contracts import topics
 from oms_contracts.topics import INVENTORY_UPDATED, SERVICES
 from oms_platform.platform import Platform
 
+pytestmark = pytest.mark.system
+
 POISONS = 3  # records that are no events
 
 

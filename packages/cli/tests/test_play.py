@@ -15,6 +15,8 @@ import pytest
 from support.chassis import eventually
 from support.shell import Session, Shell, own_shell
 
+pytestmark = pytest.mark.system
+
 BACK_WITHIN = 90.0  # seconds for a program to be back on a busy machine
 
 

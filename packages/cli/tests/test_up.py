@@ -13,6 +13,8 @@ from support.shell import Shell, own_shell
 
 from oms_servers import ports
 
+pytestmark = pytest.mark.system
+
 
 @pytest.fixture
 def shell() -> Iterator[Shell]:
