@@ -136,13 +136,45 @@ class Case(NamedTuple):
     fires: Iterable[tuple[str, Labels]]
 
 
-def happened(metric: str, alert: str, by: str, **labels: str) -> Iterable[Case]:
-    """What has just been counted, or is seen only now, and what was counted long ago."""
-    own = {key: labels[key] for key in by.split()}
-    for how, values in NEW.items():
-        yield Case(f"{metric} {how}", {series(metric, **labels): values}, [(alert, own)])
-    for how, values in OLD.items():
-        yield Case(f"{metric} {how}", {series(metric, **labels): values}, [])
+class Counted(NamedTuple):
+    """A counter that never moves while all is well, its alert, and which of its labels the alert bears."""
+
+    metric: str
+    alert: str
+    by: str
+    labels: Labels
+
+    def fires(self) -> tuple[str, Labels]:
+        return self.alert, {key: self.labels[key] for key in self.by.split()}
+
+
+COUNTED = [
+    Counted("oms_dead_letters_total", "OmsDeadLetters", "service topic", of_pod("sms", topic="t")),
+    Counted("oms_outbox_quarantined_total", "OmsEventsQuarantined", "service topic", of_pod("order", topic="t")),
+    Counted("oms_job_settle_failures_total", "OmsJobsNotSettled", "service queue", of_pod("sms", queue="q")),
+    Counted("oms_payment_refunded_twice_total", "OmsRefundedTwice", "service", of_pod("payment")),
+    Counted("oms_payment_disputes_total", "OmsChargeDisputed", "service", of_pod("payment")),
+    Counted("oms_payment_compensations_failed_total", "OmsCompensationFailed", "service", of_pod("payment")),
+    Counted("oms_payment_charge_mismatches_total", "OmsChargeMismatch", "service", of_pod("payment")),
+    Counted("oms_refunds_total", "OmsRefundsFailed", "service", of_pod("order", status="FAILED")),
+    Counted("oms_orders_contradictions_total", "OmsOrdersContradicted", "fact", of_pod("order", fact="paid")),
+    Counted("oms_unknown_order_events_total", "OmsUnknownOrders", "fact", of_pod("order", fact="paid")),
+    Counted(
+        "oms_messages_total",
+        "OmsMessagesFailed",
+        "service channel kind",
+        of_pod("sms", channel="sms", kind="confirmed", state="failed"),
+    ),
+]
+
+
+def happened() -> Iterable[Case]:
+    """One counter grows, and its own alert fires; all of them have just grown, are seen only now, or grew long ago."""
+    for one in COUNTED:
+        yield Case(f"{one.metric} grows", {series(one.metric, **one.labels): HAPPENED}, [one.fires()])
+    for how, values in {**NEW, **OLD}.items():
+        different = {series(one.metric, **one.labels): values for one in COUNTED}
+        yield Case(f"everything {how}", different, [one.fires() for one in COUNTED] if how in NEW else [])
 
 
 def burning(slo: str) -> list[tuple[str, Labels]]:
@@ -321,22 +353,7 @@ CASES = [
         )
         for claim in CLAIMS
     ),
-    *happened("oms_dead_letters_total", "OmsDeadLetters", "service topic", **of_pod("sms"), topic="t"),
-    *happened("oms_outbox_quarantined_total", "OmsEventsQuarantined", "service topic", **of_pod("order"), topic="t"),
-    *happened("oms_job_settle_failures_total", "OmsJobsNotSettled", "service queue", **of_pod("sms"), queue="q"),
-    *happened("oms_payment_refunded_twice_total", "OmsRefundedTwice", "service", **of_pod("payment")),
-    *happened("oms_payment_disputes_total", "OmsChargeDisputed", "service", **of_pod("payment")),
-    *happened("oms_payment_compensations_failed_total", "OmsCompensationFailed", "service", **of_pod("payment")),
-    *happened("oms_payment_charge_mismatches_total", "OmsChargeMismatch", "service", **of_pod("payment")),
-    *happened("oms_refunds_total", "OmsRefundsFailed", "service", **of_pod("order"), status="FAILED"),
-    *happened("oms_orders_contradictions_total", "OmsOrdersContradicted", "fact", **of_pod("order"), fact="paid"),
-    *happened("oms_unknown_order_events_total", "OmsUnknownOrders", "fact", **of_pod("order"), fact="paid"),
-    *happened(
-        "oms_messages_total",
-        "OmsMessagesFailed",
-        "service channel kind",
-        **of_pod("sms", channel="sms", kind="confirmed", state="failed"),
-    ),
+    *happened(),
 ]
 
 
