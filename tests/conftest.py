@@ -18,7 +18,7 @@ from support.programs import PROGRAMS
 from oms_contracts.topics import SERVICES
 from oms_platform.platform import Platform
 from oms_servers.postgres import NO_FSYNC
-from oms_servers.testing import temporary_folder
+from oms_servers.testing import memory_folder
 
 RUNNING = pytest.StashKey[Platform]()
 
@@ -35,7 +35,7 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 @pytest.fixture(scope="session")
 def platform_folder() -> Iterator[Path]:
-    with temporary_folder() as folder:
+    with memory_folder() as folder:
         yield folder
 
 

@@ -11,7 +11,7 @@ import pytest
 from oms_servers import folders
 from oms_servers.ports import free_port
 from oms_servers.postgres import PostgresServer, binaries
-from oms_servers.testing import temporary_folder
+from oms_servers.testing import memory_folder
 
 FILES = Path(__file__).parents[2] / "charts" / "oms" / "files" / "postgres"
 USER = "loyalty_points"
@@ -64,7 +64,7 @@ class Embedded(PostgresServer):
 @pytest.fixture(scope="module")
 def volume() -> Iterator[Path]:
     """A volume, which outlives each start."""
-    with temporary_folder() as folder:
+    with memory_folder() as folder:
         place = folders.within_reach(folder / "postgres", "lib")
         place.mkdir(parents=True, exist_ok=True)
         folders.give_away(place)

@@ -23,7 +23,7 @@ from oms_chassis.settings import Settings
 from oms_contracts import topics
 from oms_servers.kafka import KafkaServer
 from oms_servers.ports import free_port
-from oms_servers.testing import temporary_folder
+from oms_servers.testing import memory_folder
 
 URL = "postgresql://nobody:nothing@localhost:1/none"
 OPERATIONS = {"Describe": ACLOperation.DESCRIBE, "Read": ACLOperation.READ, "Write": ACLOperation.WRITE}
@@ -68,7 +68,7 @@ def acls(user: dict[str, Any]) -> Iterator[ACL]:
 @pytest.fixture(scope="module")
 def settings_of(render: Any) -> Iterator[As]:
     """The settings with which a service connects as itself to a broker that grants what the chart says."""
-    with temporary_folder() as folder, GuardedKafka(folder / "kafka") as server:
+    with memory_folder() as folder, GuardedKafka(folder / "kafka") as server:
         create_topics(Settings(database_url=URL, kafka_bootstrap=server.bootstrap))
         admin = KafkaAdminClient(bootstrap_servers=server.bootstrap)
         users = render().of("KafkaUser")

@@ -14,7 +14,7 @@ import psycopg
 from oms_contracts.topics import SERVICES
 from oms_platform.platform import Platform
 from oms_servers.postgres import NO_FSYNC
-from oms_servers.testing import temporary_folder
+from oms_servers.testing import memory_folder
 from support import catalogue
 
 
@@ -62,7 +62,7 @@ class Operator:
 @contextmanager
 def own_platform() -> Iterator[Platform]:
     """A platform of a module's own, with its stock known; ended at once at the end of the block."""
-    with temporary_folder() as folder, Platform(folder, environment=catalogue.ENVIRONMENT, postgres=NO_FSYNC) as made:
+    with memory_folder() as folder, Platform(folder, environment=catalogue.ENVIRONMENT, postgres=NO_FSYNC) as made:
         catalogue.await_known(made.url)
         yield made
         made.kill()

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from oms_servers.testing import temporary_folder
+from oms_servers.testing import memory_folder
 from support.programs import PROGRAMS
 
 
@@ -91,6 +91,6 @@ class Session:
 @contextmanager
 def own_shell() -> Iterator[Shell]:
     """A shell whose folder is gone afterwards."""
-    with temporary_folder() as folder:
+    with memory_folder() as folder:
         # Between the ports of `make up` and those that free_port() gives to the servers of other tests.
         yield Shell(folder / "home", 100 + secrets.randbelow(800))

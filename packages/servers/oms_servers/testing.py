@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from oms_servers import memory
 from oms_servers.kafka import KafkaServer
 from oms_servers.ports import free_port
 from oms_servers.postgres import NO_FSYNC, PostgresServer
@@ -22,6 +23,7 @@ __all__ = [
     "free_port",
     "kafka",
     "kafka_server",
+    "memory_folder",
     "postgres",
     "servers_folder",
     "temporary_folder",
@@ -31,7 +33,21 @@ __all__ = [
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
     """A folder that is gone afterwards and that Postgres reaches; pytest's own tmp_path is closed to other users."""
-    folder = Path(tempfile.mkdtemp(prefix="oms-test-"))
+    with _made(Path(tempfile.mkdtemp(prefix="oms-test-"))) as folder:
+        yield folder
+
+
+@contextmanager
+def memory_folder() -> Iterator[Path]:
+    """The same, in memory where that can be."""
+    memory.remove_orphans("oms-test")
+    made = tempfile.mkdtemp(prefix=memory.prefix("oms-test"), dir=memory.place_of_folders())
+    with _made(Path(made)) as folder:
+        yield folder
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[Path]:
     folder.chmod(0o711)
     try:
         yield folder
@@ -42,7 +58,7 @@ def temporary_folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def servers_folder() -> Iterator[Path]:
     """The data and logs of this worker's servers."""
-    with temporary_folder() as folder:
+    with memory_folder() as folder:
         yield folder
 
 

@@ -32,7 +32,7 @@ from oms_gateway import (
 )
 from oms_gateway.contract import CALL_SECONDS
 from oms_servers.postgres import NO_FSYNC, PostgresServer
-from oms_servers.testing import free_port, temporary_folder
+from oms_servers.testing import free_port, memory_folder
 from oms_simulators.payment import gateway as simulator
 from oms_simulators.payment import ledger
 from oms_simulators.payment.testcards import TEST_CARDS, Outcome
@@ -465,7 +465,7 @@ def test_a_ledger_that_falls_silent_is_given_up_and_the_next_call_goes_on(approv
 
 
 def test_a_charge_that_was_answered_is_there_after_the_ledgers_server_has_died(made_by: Provider) -> None:
-    with temporary_folder() as folder, PostgresServer(folder / "pg", free_port(), settings=NO_FSYNC) as server:
+    with memory_folder() as folder, PostgresServer(folder / "pg", free_port(), settings=NO_FSYNC) as server:
         where = Where(server.url)
         card = Card(SecretStr(NUMBERS[Outcome.APPROVED]), SecretStr("123"), "12/34")
         token = made_by.tokeniser(where).tokenise(card).token
