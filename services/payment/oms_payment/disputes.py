@@ -4,6 +4,7 @@ Nothing of it is refunded, too: no refund that is asked for later is made of wha
 published, once, for the order's timeline.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,8 @@ from oms_chassis.telemetry.logs import logger
 from oms_contracts.envelope import Event
 from oms_contracts.events import ChargeDisputed
 from oms_contracts.topics import CHARGE_DISPUTED, Topic
-from oms_gateway import Gateway
+from oms_gateway import Dispute, Gateway
+from oms_payment.apart import all_or_each
 from oms_payment.repository import disputes as repository
 
 log = logger(__name__)
@@ -35,7 +37,10 @@ def task(gateway: Gateway, database: Database, every: float, registry: Collector
 
 def look(gateway: Gateway, database: Database, noticed: Counter) -> None:
     """Write down the disputes that are new, and publish them. Raises GatewayError."""
-    found = gateway.disputes(DAYS)
+    all_or_each(gateway.disputes(DAYS), partial(_note, database, noticed))
+
+
+def _note(database: Database, noticed: Counter, found: Sequence[Dispute]) -> None:
     with database.transaction() as transaction:
         new = repository.insert(transaction, found)
         outbox.emit(transaction, [_event(row) for row in new if row.is_ours])

@@ -4,7 +4,7 @@ No job waits for them, so that the gateway is asked for those of all orders, eve
 any other: it is published, and an operator sees to it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from oms_chassis.db import Database, Rows, Transaction
@@ -14,6 +14,7 @@ from oms_chassis.telemetry.logs import logger
 from oms_contracts.events import GATEWAY_FAILED
 from oms_gateway import FailedRefund, Gateway
 from oms_payment import repository as payments
+from oms_payment.apart import all_or_each
 from oms_payment.domain import Payment, RefundState
 from oms_payment.jobs import refunding, requested
 from oms_payment.repository import failed_refunds as repository
@@ -33,7 +34,11 @@ def task(gateway: Gateway, database: Database, every: float, on_failed: Callable
 
 def look(gateway: Gateway, database: Database, on_failed: Callable[[], object]) -> None:
     """Write down those that had succeeded, and publish them. Raises GatewayError."""
-    found = {one.id: one for one in gateway.failed_refunds(DAYS)}
+    all_or_each(gateway.failed_refunds(DAYS), partial(_note, database, on_failed))
+
+
+def _note(database: Database, on_failed: Callable[[], object], failed: Sequence[FailedRefund]) -> None:
+    found = {one.id: one for one in failed}
     with database.transaction() as transaction:
         affected = repository.affected(transaction, found.values())
         parts = _requested(transaction, [row.order_id for row in affected], found)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 from prometheus_client import CollectorRegistry
+from pydantic import ValidationError
 from starlette.testclient import TestClient
 from support.admin import operated
 from support.chassis import deliver, pending_events, process_due_jobs
@@ -14,7 +15,7 @@ from oms_chassis import retention
 from oms_chassis.db import Database
 from oms_chassis.runtime.service import Components
 from oms_contracts.topics import CHARGE_DISPUTED, REFUND_FAILED
-from oms_gateway import GatewayUnavailable, RequestRefused, charge_key
+from oms_gateway import Dispute, GatewayUnavailable, RequestRefused, charge_key
 from oms_payment import admin, disputes, handlers, repository, requests, retentions
 from oms_payment.jobs import charging, refunding
 from oms_simulators.payment import ledger
@@ -66,6 +67,23 @@ def test_whoever_notices_it_publishes_it_for_the_order_s_timeline(
     (row,) = database.execute("SELECT id FROM dispute WHERE order_id = %(order)s", order=disputed)
     assert (event.subject, event.data.dispute_id) == (disputed, row.id)
     assert (event.data.amount, event.data.currency) == (TOTAL, "USD")
+
+
+def test_one_that_no_event_can_hold_keeps_no_other_from_being_noticed(
+    database: Database,
+    gateway: FlakyGateway,
+    registry: CollectorRegistry,
+    disputed: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    odd = Dispute("dp-odd", charge_key("o2"), "ch-2", 0, "usd")
+    listed = [odd, *gateway.disputes(30), odd]
+    monkeypatch.setattr(gateway, "disputes", lambda _: listed)
+    with pytest.raises(ValidationError):  # and the task has failed, which is counted
+        disputes.task(gateway, database, 300.0, registry).call()
+    (event,) = pending_events(database, CHARGE_DISPUTED)
+    assert event.subject == disputed
+    assert registry.get_sample_value("oms_payment_disputes_total") == 1.0
 
 
 def shown(client: TestClient, order: str) -> int | None:

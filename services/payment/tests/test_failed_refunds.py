@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
+from sqlalchemy.exc import DataError
 from starlette.testclient import TestClient
 from support.admin import operated
 from support.chassis import deliver, pending_events, process_due_jobs
@@ -15,7 +16,7 @@ from oms_chassis import retention
 from oms_chassis.db import Database
 from oms_chassis.runtime.service import Components
 from oms_contracts.topics import PAYMENT_REFUNDED, REFUND_COMPLETED, REFUND_FAILED
-from oms_gateway import GatewayUnavailable, charge_key
+from oms_gateway import FailedRefund, GatewayUnavailable, charge_key
 from oms_payment import admin, failed_refunds, handlers, repository, requests, retentions
 from oms_payment.jobs import charging, refunding, requested
 from oms_simulators.payment import gateway as simulator
@@ -128,6 +129,17 @@ def test_the_money_of_a_cancelled_order_that_is_sent_back_is_published_and_count
     assert registry.get_sample_value(FAILED) == 1.0
     (listed,) = client.get("/admin/payments?reason=refund-failed").json()
     assert (listed["orderId"], listed["state"]) == (compensated, "REFUNDING")
+
+
+def test_one_that_the_database_cannot_hold_keeps_no_other_from_being_found(
+    database: Database, gateway: FlakyGateway, compensated: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_refunds_fail(database)
+    listed = [FailedRefund("\0", "\0", "", 1, "USD"), *gateway.failed_refunds(30)]
+    monkeypatch.setattr(gateway, "failed_refunds", lambda _: listed)
+    with pytest.raises(DataError):  # and the task has failed, which is counted
+        look(database, gateway)
+    assert failures(database) == [(compensated, TOTAL, "gateway-failed", None)]
 
 
 def test_a_payment_that_somebody_holds_keeps_no_other_from_being_found(
