@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from oms_chassis.messaging.kafka.sink import FIND_TIMEOUT, SEND_TIMEOUT
 from oms_chassis.messaging.relay import Relay
 from oms_chassis.messaging.streams import Headers, Outgoing, StreamUnavailable
 from oms_chassis.runtime.process import RELAY_IDLE
+from oms_chassis.sessions import Limits
 from oms_chassis.telemetry.metrics import Metrics
 
 
@@ -179,8 +180,8 @@ def test_a_relay_that_is_held_up_after_it_has_read_sends_only_if_it_still_leads(
     relay = Relay(database, stream, metrics)
     put(database, record(b"read"))
 
-    def held_up(connection: Connection, without: Sequence[str]) -> Rows:
-        rows = read(connection, without)
+    def held_up(connection: Connection, *given: Sequence[Any]) -> Rows:
+        rows = read(connection, *given)
         (session,) = execute(connection, "SELECT pg_backend_pid() AS id", {})
         if is_replaced:  # the server ends the session, as after RELAY_IDLE
             database.execute("SELECT pg_terminate_backend(%(id)s)", id=session.id)
@@ -229,6 +230,24 @@ class Watched(Relay):
         found = super().send_batch(connection)
         self.looks += 1
         return found
+
+
+def test_a_row_that_somebody_holds_stops_no_other_and_is_sent_once(database: Database, metrics: Metrics) -> None:
+    stream, hasty = MemoryStream(), Database(database._url, 2, Limits(lock=0.2))
+    values = [b"%d" % number for number in range(5)]
+    put(database, *map(record, values))
+    with ExitStack() as holding:
+        other = holding.enter_context(database.transaction())
+        assert other.run("SELECT 1 FROM outbox WHERE value = '2' FOR UPDATE")
+        with running(Relay(hasty, stream, metrics)):
+            for value in (b"5", b"6"):
+                put(hasty, record(value))
+                eventually(lambda value=value: value in sent(stream))  # type: ignore[misc]
+            eventually(lambda: pending(database) == 1)
+            holding.close()
+            eventually(lambda: pending(database) == 0)
+    hasty.dispose()
+    assert [one.value for one in stream.records["topic"]] == [*values, b"5", b"6"]
 
 
 def test_a_relay_is_woken_by_a_commit_of_its_own_process(

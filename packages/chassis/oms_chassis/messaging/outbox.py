@@ -43,9 +43,17 @@ SELECT id, topic, key, value, headers, waiting FROM (
     SELECT *, row_number() OVER (ORDER BY id) AS place, count(*) OVER () AS waiting, sum(
         coalesce(octet_length(key), 0) + coalesce(octet_length(value), 0) + coalesce(pg_column_size(headers), 0)
     ) OVER (ORDER BY id) AS bytes
-    FROM (SELECT * FROM outbox WHERE topic <> ALL(%(without)s) ORDER BY id LIMIT %(batch)s) AS waiting
+    FROM (
+        SELECT * FROM outbox WHERE topic <> ALL(%(without)s) AND id <> ALL(%(sent)s) ORDER BY id LIMIT %(batch)s
+    ) AS waiting
 ) AS counted
 WHERE bytes <= %(bytes)s OR place = 1 ORDER BY id
+"""
+_DELETE_FREE = """
+WITH gone AS (
+    DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE id = ANY(%(ids)s) FOR UPDATE SKIP LOCKED) RETURNING id
+)
+SELECT id FROM outbox WHERE id = ANY(%(ids)s) AND id NOT IN (SELECT id FROM gone)
 """
 _QUARANTINE = """
 WITH refused AS (DELETE FROM outbox WHERE id = %(id)s RETURNING *)
@@ -112,10 +120,11 @@ def outgoing(row: Row[Any]) -> Outgoing:
     return Outgoing(row.topic, key, value, [(name, _bytes(text)) for name, text in row.headers or ()])
 
 
-def next_rows(connection: Connection, without: Sequence[str]) -> Rows:
-    """The oldest rows, 500 and 8 MiB of them at most, except those of the topics in `without`. `waiting` is how many of
-    500 there were without the bound of bytes."""
-    return execute(connection, _NEXT, {"without": list(without), "batch": BATCH, "bytes": BATCH_BYTES})
+def next_rows(connection: Connection, without: Sequence[str], sent: Sequence[int] = ()) -> Rows:
+    """The oldest rows, 500 and 8 MiB of them at most, except those of the topics in `without` and those that were
+    `sent`. `waiting` is how many of 500 there were without the bound of bytes."""
+    given = {"without": list(without), "sent": list(sent), "batch": BATCH, "bytes": BATCH_BYTES}
+    return execute(connection, _NEXT, given)
 
 
 def newest(connection: Connection) -> int:
@@ -126,6 +135,11 @@ def newest(connection: Connection) -> int:
 def delete(connection: Connection, ids: Sequence[int]) -> None:
     """Forget rows that were sent."""
     execute(connection, "DELETE FROM outbox WHERE id = ANY(%(ids)s)", {"ids": list(ids)})
+
+
+def delete_free(connection: Connection, ids: Sequence[int]) -> list[int]:
+    """Forget those of these rows that nobody holds; the others."""
+    return [row.id for row in execute(connection, _DELETE_FREE, {"ids": list(ids)})]
 
 
 def quarantine(connection: Connection, row: Row[Any], error: str) -> None:

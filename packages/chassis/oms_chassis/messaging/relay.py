@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Row
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from oms_chassis.db import Database, Rows, execute
+from oms_chassis.failures import is_locked
 from oms_chassis.heartbeat import beat
 from oms_chassis.messaging import outbox
 from oms_chassis.messaging.streams import BATCH, RecordRefused, Sink, StreamUnavailable, TopicRefused
@@ -50,6 +51,7 @@ class Relay:
         self._stopping, self._pace = threading.Event(), Pace()
         self._refused: dict[str, float] = {}  # topics, and when to try them again
         self._acknowledged: list[int] = []  # rows that were sent, and are not deleted yet
+        self._held: list[int] = []  # and those of them that somebody holds
         self._looked_until = 0  # the last row that was looked at
         self._is_more = False  # that can be sent at once, as far as it was looked at
         self._asked = 0.0  # when a statement that was answered was asked
@@ -115,7 +117,7 @@ class Relay:
         """Send up to 500 events and delete them; how many there were to send."""
         self._forget(connection)
         self._asked = time.monotonic()
-        rows = outbox.next_rows(connection, self._refusing())
+        rows = outbox.next_rows(connection, self._refusing(), self._held)
         self._looked_until = rows[-1].id if rows else self._looked_until
         self._is_more = bool(rows) and rows[0].waiting > len(rows)
         try:
@@ -157,9 +159,17 @@ class Relay:
             self._asked = asked
 
     def _forget(self, connection: Connection) -> None:
-        """Delete what was sent. While that cannot be done, nothing is sent: it would be sent again and again."""
+        """Delete what was sent. While that cannot be done, nothing is sent: it would be sent again and again. A row
+        that somebody holds is passed over until it can be deleted."""
+        if self._held:
+            self._held = outbox.delete_free(connection, self._held)
         if self._acknowledged:
-            outbox.delete(connection, self._acknowledged)
+            try:
+                outbox.delete(connection, self._acknowledged)
+            except DBAPIError as error:
+                if not is_locked(error):
+                    raise
+                self._held += outbox.delete_free(connection, self._acknowledged)
             self._acknowledged = []
 
     def _send(self, connection: Connection, rows: Rows) -> None:
