@@ -6,12 +6,13 @@ from itertools import product
 from prometheus_client import CollectorRegistry, Counter
 
 from oms_chassis.db import Transaction
-from oms_chassis.jobs.queue import Done, Job, JobQueue, Outcome, Retry, Settled
+from oms_chassis.jobs import dead
+from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Outcome, Retry, Settled, enqueue
 from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.logs import logger
 from oms_notifications import repository
 from oms_notifications.messages import Kind
-from oms_notifications.notice import OUTDATED, InDoubt, Notice, Provider, refused, unknown
+from oms_notifications.notice import KEPT, OUTDATED, InDoubt, Notice, Provider, refused, unknown
 
 log = logger(__name__)
 
@@ -37,7 +38,8 @@ def job_queue(
 
     def settle(transaction: Transaction, settled: list[Settled]) -> None:
         ended = [(job, result) for job, result in settled if result != WITHDRAWN.result]
-        repository.settle(transaction, ended)
+        ours = repository.settle(transaction, ended)
+        _keep(transaction, queue, [(job, result) for job, result in ended if repository.about(job) in ours])
         transaction.after_commit(partial(_report, queue, outcomes, ended))
 
     def give_up(transaction: Transaction, jobs: list[Job]) -> None:
@@ -56,6 +58,14 @@ def job_queue(
         max_attempts=ATTEMPTS,
         call_seconds=call_seconds,
     )
+
+
+def _keep(transaction: Transaction, queue: str, ended: list[Settled]) -> None:
+    """Put what was turned down back, as given up."""
+    kept = [(job, str(result["reason"])) for job, result in ended if result.get(KEPT)]
+    if kept:
+        enqueue(transaction, queue, [NewJob(job.id, job.subject, job.payload, job.traceparent) for job, _ in kept])
+        dead.shelve(transaction, queue, {job.id: reason for job, reason in kept})
 
 
 def _report(queue: str, outcomes: Counter, ended: list[Settled]) -> None:

@@ -8,6 +8,7 @@ from typing import Protocol
 from oms_chassis.jobs.queue import Done, Job, NewJob, Outcome, Retry
 from oms_notifications.messages import FOLLOWS
 
+KEPT = "kept"  # in a result: its message can be sent again
 OUTDATED = "outdated"  # in a job's payload: what its message says is no longer so
 _SAFE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -75,8 +76,9 @@ class Provider(Protocol):
     """Takes notices to customers: a mail server, an SMS provider."""
 
     def send(self, notice: Notice) -> Outcome:
-        """`sent(...)`, `refused(...)`, Retry when things may get better, or InDoubt. May be called by many threads at
-        once, and again with a notice whose earlier call did not end well: `notice.key` is then the same."""
+        """`sent(...)`, `refused(...)`, `turned_down(...)`, Retry when things may get better, or InDoubt. May be called
+        by many threads at once, and again with a notice whose earlier call did not end well: `notice.key` is then the
+        same."""
 
 
 def sent(provider_id: str) -> Done:
@@ -87,6 +89,12 @@ def sent(provider_id: str) -> Done:
 def refused(reason: str) -> Done:
     """The provider will never take this message. `reason` is short and holds nothing of the customer's."""
     return Done({"state": "failed", "provider_id": None, "reason": reason})
+
+
+def turned_down(reason: str) -> Done:
+    """The provider does not take this message, and may if something of ours is another: the sender, the wording, the
+    server. It is kept as one that was given up. `reason` as in `refused`."""
+    return Done({**refused(reason).result, KEPT: True})
 
 
 def unknown(reason: str) -> Done:

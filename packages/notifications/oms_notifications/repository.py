@@ -25,6 +25,7 @@ _SETTLE = f"""
 UPDATE message SET {assigned(MessageRow, *_SETTLED, of="r")}, sent_at = CASE WHEN r.state = 'sent' THEN now() END
 FROM json_to_recordset(%(rows)s::json) AS r({typed(MessageRow, "order_id", "kind", *_SETTLED)})
 WHERE message.order_id = r.order_id AND message.kind = r.kind
+RETURNING message.order_id
 """
 _REOPEN = "UPDATE message SET state = 'pending', reason = NULL WHERE order_id = ANY(%(orders)s) AND state = 'failed'"
 _HOLD = """
@@ -65,13 +66,14 @@ def about(job: Job) -> str:
     return str(job.payload.get("refund_id") or job.subject)
 
 
-def settle(transaction: Transaction, settled: Iterable[Settled]) -> None:
-    """Write what became of messages: the results of `sent` and `refused`."""
+def settle(transaction: Transaction, settled: Iterable[Settled]) -> set[str]:
+    """Write what became of messages: the results of `sent` and `refused`. The orders and refunds that they are still
+    the messages about."""
     rows = (
         {"order_id": about(job), "kind": job.payload["kind"], "attempts": job.failed_calls + 1, **result}
         for job, result in settled
     )
-    transaction.run_rows(_SETTLE, rows)
+    return {row.order_id for row in transaction.run_rows(_SETTLE, rows)}
 
 
 def reopen(transaction: Transaction, orders: Sequence[str]) -> None:

@@ -13,12 +13,14 @@ from support.notices import cancelled, confirmed, message_table, refunded
 from oms_chassis.db import Database
 from oms_chassis.jobs.dead import mark_dead
 from oms_chassis.jobs.queue import JobQueue, Outcome, claim
+from oms_chassis.jobs.settling import Call, Settlement
 from oms_chassis.runtime.service import Components
+from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.envelope import Event
 from oms_notifications import admin, repository
 from oms_notifications.handlers import subscriptions
 from oms_notifications.jobs import counter, job_queue
-from oms_notifications.notice import Notice, refused, sent
+from oms_notifications.notice import Notice, refused, sent, turned_down
 
 
 class Provider:
@@ -170,6 +172,35 @@ def test_a_message_that_the_provider_refused_for_good_is_gone(
     process_due_jobs(database, queue)
     answer = client.post("/admin/messages/o1/resend")
     assert (answer.status_code, answer.json()["type"]) == (409, "/problems/nothing-to-send")
+
+
+def test_a_message_that_the_provider_turned_down_is_sent_again_once_that_is_repaired(
+    client: TestClient, database: Database, queue: JobQueue, provider: Provider
+) -> None:
+    provider.outcome = turned_down("sms: 400")
+    notify(database, "o1")
+    process_due_jobs(database, queue)
+    assert process_due_jobs(database, queue) == []
+    (found,) = client.get("/admin/messages").json()
+    assert (found["orderId"], found["state"], found["reason"]) == ("o1", "failed", "sms: 400")
+    provider.outcome = sent("id-1")
+    resend(client, database, queue)
+    assert [notice.key for notice in provider.notices] == ["o1.confirmed"] * 2
+    assert client.get("/admin/messages?state=sent").json()[0]["attempts"] == 1
+    assert client.get("/admin/jobs").json() == []
+
+
+def test_a_message_that_was_turned_down_when_the_order_had_a_later_one_is_not_kept(
+    client: TestClient, database: Database, queue: JobQueue
+) -> None:
+    notify(database, "o1")
+    with database.transaction() as transaction:
+        under_way = claim(transaction, "email", 10, 60.0)
+    publish(database, cancelled("o1"))
+    Settlement(queue, database, Metrics(CollectorRegistry())).settle(
+        [Call(job, turned_down("sms: 400")) for job in under_way]
+    )
+    assert [job["id"] for job in client.get("/admin/jobs").json()] == ["o1.cancelled"]
 
 
 def test_a_message_that_there_is_not_is_404(client: TestClient) -> None:

@@ -11,7 +11,7 @@ from oms_email.connection import Connection, NotOffered
 from oms_email.domain import Mail
 from oms_email.settings import EmailSettings
 from oms_notifications import failures
-from oms_notifications.notice import InDoubt, Notice, refused, sent
+from oms_notifications.notice import InDoubt, Notice, refused, sent, turned_down
 
 PING_AFTER = 1.0  # seconds within which an unused connection need not be asked whether it still is one
 IDLE = 30.0  # seconds after which an unused connection is not trusted any more: servers hang up on the silent
@@ -46,7 +46,7 @@ class SmtpProvider:
             return _no_connection(error)
         if not (recipient.isascii() or smtp.has_extn("smtputf8")):
             self._keep(smtp)
-            return refused("the mail server takes no address beyond ASCII")
+            return turned_down("the mail server takes no address beyond ASCII")
         try:
             self._deliver(smtp, recipient, written)
         except Exception as error:

@@ -28,7 +28,7 @@ from oms_email.connection import Connection
 from oms_email.domain import Mail
 from oms_email.provider import SmtpProvider
 from oms_email.settings import EmailSettings
-from oms_notifications.notice import InDoubt, Notice, refused, sent
+from oms_notifications.notice import InDoubt, Notice, refused, sent, turned_down
 from oms_servers.testing import free_port
 
 SENT = sent("<o-1.confirmed@example.com>")
@@ -137,7 +137,7 @@ def test_an_address_beyond_ascii_is_sent_where_the_server_takes_it(catcher: Runn
     with provider(catcher.smtp_port) as smtp:
         assert isinstance(smtp.send(notice("wide", to="zoë@example.com")), Done)
     assert catcher.messages(orderId="wide")[0]["to"] == "zoë@example.com"
-    assert outcomes(Script(), to="zoë@example.com") == [refused("the mail server takes no address beyond ASCII")]
+    assert outcomes(Script(), to="zoë@example.com") == [turned_down("the mail server takes no address beyond ASCII")]
 
 
 def test_a_domain_of_any_script_is_reached_through_any_server() -> None:

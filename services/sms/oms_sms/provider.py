@@ -9,12 +9,14 @@ from typing import Any
 
 from oms_chassis.jobs.queue import Outcome, Paused, Retry, Unavailable
 from oms_notifications import failures
-from oms_notifications.notice import Notice, refused, sent
+from oms_notifications.notice import Notice, refused, sent, turned_down
 from oms_sms import domain
 from oms_sms.calls import Answer, Calls, NotReached
 from oms_sms.settings import SmsSettings
 
-REFUSING_STATUS = {400, 413, 422}  # about this text; every other 4xx is about our settings, our account or our calls
+# About this text: its number, or what all texts have, such as the sender. Every other 4xx is about our settings, our
+# account or our calls.
+REFUSING_STATUS = {400, 413, 422}
 RETRYABLE_STATUS = {408, 409, 425}  # the call came too late, too early, or while the same one was under way
 
 
@@ -52,7 +54,7 @@ class HttpSmsProvider:
 def _refusal(answer: Answer) -> Outcome:
     reason = f"sms: {answer.status}"
     if answer.status in REFUSING_STATUS:
-        return refused(reason)
+        return turned_down(reason)
     if answer.status in RETRYABLE_STATUS:
         return Retry(reason)
     is_ours = 400 <= answer.status < 500 or answer.status == 503

@@ -21,7 +21,7 @@ from support.notices import running_mail_catcher
 from support.serving import serving
 
 from oms_chassis.jobs.queue import Done, Outcome, Paused, Retry, Unavailable
-from oms_notifications.notice import Notice, refused, sent
+from oms_notifications.notice import Notice, refused, sent, turned_down
 from oms_servers.testing import free_port
 from oms_sms.provider import HttpSmsProvider
 from oms_sms.settings import SmsSettings
@@ -206,9 +206,9 @@ def test_a_time_that_cannot_be_read_is_none(header: str) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
-def test_a_permanent_no_is_an_outcome(status: int) -> None:
+def test_a_permanent_no_may_be_about_our_sender_and_the_text_is_kept(status: int) -> None:
     with scripted(status) as server:
-        assert outcomes(server) == [refused(f"sms: {status}")]
+        assert outcomes(server) == [turned_down(f"sms: {status}")]
     assert server.texts == {}
 
 
@@ -271,7 +271,7 @@ def test_what_a_provider_says_before_its_answer_is_no_answer(early: str) -> None
     with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
         serving = pool.submit(serve, listener)
         with provider(f"http://127.0.0.1:{listener.getsockname()[1]}/sms", sms_call_seconds=5.0) as sms:
-            assert [sms.send(notice(order)) for order in ("o-1", "o-2")] == [refused("sms: 422"), sent("7")]
+            assert [sms.send(notice(order)) for order in ("o-1", "o-2")] == [turned_down("sms: 422"), sent("7")]
         serving.result(10)
 
 
