@@ -1,13 +1,12 @@
 """Items and their prices reach the order service as events; what an order costs is fixed when it is accepted."""
 
 import os
-import subprocess
-import sys
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
+from support import commandline
 from support.chassis import eventually
 from support.orders import END_TIMEOUT, body, ended, place, read
 
@@ -72,8 +71,9 @@ def test_the_command_adds_up_every_movement_and_shows_those_of_an_item(
 
     def oms(*arguments: str) -> str:
         environment = {**os.environ, "OMS_INVENTORY_URL": str(inventory.base_url)}
-        command = [sys.executable, "-m", "oms_cli", "inventory", *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60).stdout
+        done = commandline.run(["inventory", *arguments], environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     assert "what its movements come to" in oms("check")
     shown = oms("movements", item)

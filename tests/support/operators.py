@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from oms_contracts.topics import SERVICES
 from oms_platform.platform import Platform
 from oms_servers.postgres import NO_FSYNC
 from oms_servers.testing import memory_folder
-from support import catalogue
+from support import catalogue, commandline
 
 
 @dataclass(frozen=True)
@@ -43,8 +42,7 @@ class Operator:
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """A command, whatever it comes to."""
-        command = [sys.executable, "-m", "oms_cli", *arguments]
-        return subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False, timeout=240)
+        return commandline.run(arguments, self.environment, timeout=240)
 
     def oms(self, *arguments: str) -> str:
         """What a command prints that succeeds."""

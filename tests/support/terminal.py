@@ -2,10 +2,10 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 from oms_contracts.topics import SERVICES
+from support import commandline
 
 
 def oms(command: str, url: str, home: Path) -> subprocess.CompletedProcess[str]:
@@ -14,5 +14,4 @@ def oms(command: str, url: str, home: Path) -> subprocess.CompletedProcess[str]:
     admins = {f"OMS_ADMIN_URL_{service.upper()}": url for service in SERVICES}
     environment = {**os.environ, **dict.fromkeys(names, url), **admins}
     environment |= {"OMS_HOME": str(home), "OMS_ADMIN_TOKEN": "of-this-test-0123456789"}
-    arguments = [sys.executable, "-m", "oms_cli", *command.split()]
-    return subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=60, env=environment)
+    return commandline.run(command.split(), environment)

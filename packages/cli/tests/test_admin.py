@@ -2,10 +2,10 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from support import commandline
 
 from oms_cli.admin import Acting, Admin
 from oms_contracts.topics import SERVICES
@@ -24,8 +24,7 @@ def nobody_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def oms(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "oms_cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return commandline.run(arguments)
 
 
 def test_a_url_is_that_of_the_option_then_of_the_environment_then_of_oms_up(monkeypatch: pytest.MonkeyPatch) -> None:

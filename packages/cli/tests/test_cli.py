@@ -3,10 +3,10 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from support import commandline
 
 from oms_cli.up import check_room
 from oms_platform.running import Running
@@ -19,8 +19,7 @@ def oms(home: Path, *arguments: str, url: str | None = None) -> subprocess.Compl
     nowhere = url or f"http://127.0.0.1:{free_port()}"
     names = ("OMS_URL", "OMS_INVENTORY_URL", "OMS_MAILCATCHER_URL")
     environment = {**os.environ, "OMS_HOME": str(home), **dict.fromkeys(names, nowhere)}
-    command = [sys.executable, "-m", "oms_cli", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    return commandline.run(arguments, environment)
 
 
 def test_status_of_nothing_says_how_to_start_it(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from prometheus_client import CollectorRegistry
+from support import commandline
 from support.chassis import eventually, migrated
 from support.server import routes, serving
 
@@ -63,9 +63,7 @@ def oms(addresses: dict[str, str], tmp_path: Path) -> Oms:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("OMS_")}
 
     def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "oms_cli", *arguments]
-        environment = {**clean, **addresses, "OMS_HOME": str(tmp_path), **more}
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environment)
+        return commandline.run(arguments, {**clean, **addresses, "OMS_HOME": str(tmp_path), **more}, timeout=120)
 
     return run
 

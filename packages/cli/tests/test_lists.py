@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from support import commandline
 from support.serving import serving
 
 from oms_contracts.topics import SERVICES
@@ -76,8 +75,7 @@ class Oms:
 
     def __call__(self, *arguments: str) -> tuple[list[Any], bool]:
         """The ids of what is shown, and whether it is said that there are others."""
-        command = [sys.executable, "-m", "oms_cli", *arguments, "--json"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=self._environment)
+        done = commandline.run([*arguments, "--json"], self._environment)
         assert done.returncode == 0, done.stderr
         return [one["id"] for one in json.loads(done.stdout)], OTHERS in done.stderr
 

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import commandline
 from support.serving import serving
 
 GONE = {"type": "/problems/message-not-found", "title": "There is no such message"}
@@ -66,8 +65,7 @@ def resend(channels: dict[str, _Channel], home: Path, *orders: str) -> tuple[int
     """The exit code, and what was said of each message."""
     urls = {f"OMS_ADMIN_URL_{name.upper()}": channel.url for name, channel in channels.items()}
     environment = {**os.environ, **urls, "OMS_HOME": str(home), "OMS_ADMIN_TOKEN": "of-this-test-0123456789"}
-    command = [sys.executable, "-m", "oms_cli", "messages", "resend", *orders, "--json", "--rate", "1000"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environment)
+    done = commandline.run(["messages", "resend", *orders, "--json", "--rate", "1000"], environment)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     return done.returncode, {one["id"]: one.get("refused", one.get("state")) for one in lines}
 
