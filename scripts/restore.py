@@ -136,7 +136,8 @@ class Cluster:
             if had:
                 self._run("annotate", f"deployment/{name}", f"{REPLICAS}={had}", "--overwrite")
                 self._run("scale", f"deployment/{name}", "--replicas=0")
-        pods = f"app.kubernetes.io/component in ({','.join(services)})"
+        # Not those of a Job of before, which bear the service's labels and stay where it failed.
+        pods = f"app.kubernetes.io/component in ({','.join(services)}),!job-name"
         _until(lambda: not self._get("pod", pods))
 
     def start(self, services: Mapping[str, Manifest]) -> None:
