@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from support.apiserver import manifest
+from support.chassis import eventually
 from support.network import proxy
 
 from oms_contracts.topics import SERVICES
@@ -101,6 +103,35 @@ def test_a_restore_that_fails_changes_nothing(script: Script, database_url: str,
     assert rows(database_url) == [(1,)]
 
 
+def test_a_backup_that_is_made_while_another_is_under_way_leaves_it_whole(
+    script: Script, database_url: str, tmp_path: Path
+) -> None:
+    """As `backup-now` may be when the CronJob's time has come."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as nobody,
+        proxy(f"tcp://127.0.0.1:{nobody.getsockname()[1]}") as network,
+        ThreadPoolExecutor() as aside,
+    ):
+        (tmp_path / "uris" / "sms").write_text(network.url(database_url))
+        first = aside.submit(script, "backup.sh", SERVICES="order sms")
+        nobody.settimeout(30.0)
+        nobody.accept()[0].close()  # the first has dumped order, and waits for sms
+        begun = int(time.time())
+        eventually(lambda: int(time.time()) > begun)  # backups are named by the second
+        script("backup.sh")
+        network.redirect(urlsplit(database_url).port or 5432)
+        first.result(60.0)
+    kept = [sorted(file.name for file in folder.iterdir()) for folder in (tmp_path / "backup").iterdir()]
+    assert sorted(kept) == [["order.dump"], ["order.dump", "sms.dump"]]
+
+
+def test_a_backup_that_fails_leaves_nothing(script: Script, database_url: str, tmp_path: Path) -> None:
+    (tmp_path / "uris" / "sms").write_text(urlsplit(database_url)._replace(path="/none").geturl())
+    with pytest.raises(AssertionError):
+        script("backup.sh", SERVICES="order sms")
+    assert list((tmp_path / "backup").iterdir()) == []
+
+
 def test_dumps_that_are_too_old_are_removed_and_the_newest_is_not(
     script: Script, database_url: str, tmp_path: Path
 ) -> None:
@@ -108,7 +139,9 @@ def test_dumps_that_are_too_old_are_removed_and_the_newest_is_not(
         (old := tmp_path / "backup" / name).mkdir()
         at = old.stat().st_mtime - days * 86400
         os.utime(old, (at, at))
-    (tmp_path / "backup" / ".partial").mkdir()  # of a run that was ended
+    for name in (".partial", ".partial-a7X2kd"):  # of runs that were ended
+        (ended := tmp_path / "backup" / name).mkdir()
+        os.utime(ended, (ended.stat().st_mtime - 6 * 3600,) * 2)
     script("backup.sh")
     left = sorted(one.name for one in (tmp_path / "backup").iterdir())
     assert left[0] == "20200102T000000Z"

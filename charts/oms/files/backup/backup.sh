@@ -2,15 +2,21 @@
 set -euo pipefail
 . "$(dirname "$0")/reach.sh"
 cd "$BACKUPS"
-stamp=$(date -u +%Y%m%dT%H%M%SZ)
-rm -rf .partial
-mkdir .partial
+# Of runs that were ended: a Job has four hours. The one of somebody else who makes a backup now stays.
+find . -maxdepth 1 -name '.partial*' -mmin +300 -exec rm -rf {} +
+begin() {
+  stamp=$(date -u +%Y%m%dT%H%M%SZ)
+  partial=.partial-$stamp
+  [ ! -e "$stamp" ] && mkdir "$partial"
+}
+begin || { sleep 1; begin; } # backups are named by the second: of two in one, the other takes the next
+trap 'rm -rf "$partial"' EXIT
 for service in $SERVICES; do
   reach "$service"
-  pg_dump --format=custom --no-owner --no-acl --file=".partial/$service.dump" "$(cat "$URIS/$service")"
-  echo "backup: $stamp/$service.dump: $(stat -c %s ".partial/$service.dump") bytes"
+  pg_dump --format=custom --no-owner --no-acl --file="$partial/$service.dump" "$(cat "$URIS/$service")"
+  echo "backup: $stamp/$service.dump: $(stat -c %s "$partial/$service.dump") bytes"
 done
-mv .partial "$stamp" # whole, or not there
+mv --no-target-directory "$partial" "$stamp" # whole, or not there
 for old in [0-9]*Z; do
   if [ "$old" != "$stamp" ] && [ -n "$(find "$old" -maxdepth 0 -mtime "+$((KEEP_DAYS - 1))")" ]; then
     rm -rf "$old"
