@@ -21,10 +21,12 @@ def test_the_most_replicas_that_the_defaults_allow_have_their_connections(render
         {**SCALED, "services.order.autoscaling.maxReplicas": 7},
         {"services.order.replicas": 7},
         {"services.order.env.OMS_DATABASE_POOL": 60},
+        {"services.order.env.OMS_DATABASE_POOL": "{{ mul 6 10 }}"},
+        {"services.order.extraEnv": [{"name": "OMS_DATABASE_POOL", "value": "60"}]},
         {**SCALED, "database.mode": "cnpg", "database.pool": 14},
         {**SCALED, "database.embedded.parameters.max_connections": "58"},
     ],
-    ids=["pool", "maxReplicas", "replicas", "own pool", "cnpg", "max_connections"],
+    ids=["pool", "maxReplicas", "replicas", "own pool", "by a template", "by a list", "cnpg", "max_connections"],
 )
 def test_more_connections_than_the_database_has_are_refused(helm: Any, values: dict[str, Any]) -> None:
     refusal = helm.refusal(values)

@@ -120,7 +120,8 @@ def test_it_orders_in_the_name_that_it_is_given(render: Any, orders: Orders) -> 
 
 def test_it_never_orders_where_payments_are_real(render: Any, orders: Orders) -> None:
     customer = {"email": "ops@example.com", "phoneNumber": "+94771234567"}
-    run(render({"services.payment.env.OMS_GATEWAY": "bank", "test.customer": customer}), orders)
+    bank = {f"services.{service}.env.OMS_GATEWAY": "bank" for service in ("order", "payment")}
+    run(render({**bank, "test.customer": customer}), orders)
     assert not orders.placed
 
 
@@ -135,7 +136,7 @@ SECRET = {"name": "bank", "key": "gateway"}
 @pytest.mark.parametrize(
     "real",
     [
-        {"services.payment.extraEnv": [{"name": "OMS_GATEWAY", "value": "bank"}]},
+        {f"services.{one}.extraEnv": [{"name": "OMS_GATEWAY", "value": "bank"}] for one in ("order", "payment")},
         {"services.payment.extraEnv": [{"name": "OMS_GATEWAY", "valueFrom": {"secretKeyRef": SECRET}}]},
         {"services.payment.env": {"OMS_GATEWAY": None}, "services.payment.envFromSecrets": ["bank"]},
         {"services.email.env.OMS_SMTP_HOST": "smtp.example.com"},

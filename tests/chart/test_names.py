@@ -174,6 +174,7 @@ def test_the_job_of_topics_has_what_the_service_needs_to_start(render: Any) -> N
                 "envFromSecrets": ["fingerprints"],
                 "env": {"OMS_GATEWAY": "stripe"},
             },
+            "services.payment.env.OMS_GATEWAY": "stripe",
         }
     )
     (job,) = (pod for name, pod in rendered.pods().items() if name.startswith("Job/oms-topics"))

@@ -24,6 +24,7 @@ OVERRULED = {
     "serviceDefaults.podAnnotations": {"kubectl.kubernetes.io/default-container": "mesh"},
     "services.order.env": {"OMS_LOG_LEVEL": "DEBUG", "OMS_KAFKA_REPLICATION": "7"},
     "services.order.extraEnv": [{"name": "OMS_CURRENCY", "value": "EUR"}, {"name": "OMS_GATEWAY", "value": "mine"}],
+    "services.payment.env": {"OMS_GATEWAY": "mine"},
 }
 
 
@@ -89,6 +90,8 @@ def test_a_snapshot_s_class_may_be_the_default(render: Any) -> None:
 
 
 SMTP = {"services.email.env.OMS_SMTP_HOST": "smtp.example.com"}
+BY_A_LIST = {"services.email.extraEnv": [{"name": "OMS_SMTP_HOST", "value": "smtp.example.com"}]}
+BY_A_SECRET = {"services.email.env": {"OMS_SMTP_HOST": None}, "services.email.envFromSecrets": ["smtp"]}
 SMS = {"services.sms.env.OMS_SMS_URL": "https://sms.example.com"}
 OF_A_SECRET = {"name": "OMS_SMS_URL", "valueFrom": {"secretKeyRef": {"name": "sms", "key": "url"}}}
 EVERYWHERE = {"ports": [{"protocol": "TCP", "port": 1, "endPort": 65535}]}
@@ -161,3 +164,14 @@ def test_the_test_knows_who_is_asked_by_the_service(render: Any) -> None:
     rendered = render({"services.order.env": JWT})
     (pod,) = [spec for name, spec in rendered.pods().items() if name.startswith("Pod/")]
     assert {one["name"]: one.get("value") for one in pod["containers"][0]["env"]}["AUTH"] == "jwt"
+
+
+@pytest.mark.parametrize("named", [SMTP, BY_A_LIST, BY_A_SECRET], ids=["env", "extraEnv", "a secret"])
+def test_a_mail_server_that_is_named_otherwise_is_spoken_to_as_one_and_not_as_the_mail_catcher(
+    render: Any, named: dict[str, Any]
+) -> None:
+    env = {one["name"]: one.get("value") for one in render(named).container("oms-email")["env"]}
+    assert (env["OMS_SMTP_PORT"], env["OMS_SMTP_STARTTLS"]) == ("587", "true")
+    back = {"notifications.smtp.host": "smtp.example.com", "services.email.env.OMS_SMTP_HOST": "oms-mailcatcher"}
+    env = {one["name"]: one.get("value") for one in render(back).container("oms-email")["env"]}
+    assert (env["OMS_SMTP_PORT"], env["OMS_SMTP_STARTTLS"]) == ("1025", "false")

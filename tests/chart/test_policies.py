@@ -184,6 +184,33 @@ def test_providers_can_be_narrowed_down(render: Any) -> None:
     assert "endPort" not in rendered.text
 
 
+BANK = {f"services.{one}.env.OMS_GATEWAY": "bank" for one in ("order", "payment")}
+BY_HTTPS = {"ports": [{"protocol": "TCP", "port": 443}]}
+
+
+def test_whoever_has_to_do_with_cards_reaches_a_gateway_that_is_not_the_simulator(render: Any) -> None:
+    def going(rendered: Any, rule: dict[str, Any]) -> set[str]:
+        return {name for name, one in rendered.of("NetworkPolicy").items() if rule in one["spec"]["egress"]}
+
+    assert going(render(), BY_HTTPS) == set()
+    assert going(render(BANK), BY_HTTPS) == {"oms-order", "oms-payment"}
+    narrow = {"to": [{"ipBlock": {"cidr": "203.0.113.0/24"}}], "ports": [{"port": 8443}]}
+    narrowed = render({**BANK, "networkPolicy.gatewayEgress": [narrow]})
+    assert going(narrowed, narrow) == {"oms-order", "oms-payment"}
+    assert going(narrowed, BY_HTTPS) == set()
+
+
+def test_a_gateway_whose_name_a_secret_holds_is_reached(render: Any) -> None:
+    named = {"services.payment.env": {"OMS_GATEWAY": None}, "services.payment.envFromSecrets": ["bank"]}
+    assert BY_HTTPS in render(named).of("NetworkPolicy")["oms-payment"]["spec"]["egress"]
+
+
+@pytest.mark.parametrize("service", ["order", "payment"])
+def test_tokens_of_one_gateway_are_not_charged_at_another(helm: Any, service: str) -> None:
+    said = helm.refusal({f"services.{service}.env.OMS_GATEWAY": "bank"})
+    assert "both name the same gateway" in said
+
+
 def test_further_egress_is_added_and_reaches_whoever_talks_to_kafka(render: Any) -> None:
     extra = [{"to": [{"ipBlock": {"cidr": "198.51.100.0/24"}}], "ports": [{"port": 9096}]}]
     values = {"notifications.smtp.host": "smtp.example.com", "kafka.mode": "embedded"}

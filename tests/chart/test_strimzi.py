@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from support.apiserver import Manifest, manifest
 
+BANK = ("--set=services.order.env.OMS_GATEWAY=bank", "--set=services.payment.env.OMS_GATEWAY=bank")
 PRODUCTION = Path(__file__).parents[2] / "charts" / "oms" / "values-production.yaml"
 
 
@@ -123,12 +124,12 @@ def test_production_says_in_its_first_lines_what_is_simulated_and_what_is_open()
     [
         ((), {"NO PAYMENT IS TAKEN", "mail catcher"}),
         (
-            ("--set=services.payment.env.OMS_GATEWAY=bank", "--set=ingress.enabled=true"),
+            (*BANK, "--set=ingress.enabled=true"),
             {"offers orders", "mail catcher"},
         ),
         (
             (
-                "--set=services.payment.env.OMS_GATEWAY=bank",
+                *BANK,
                 "--set=notifications.smtp.host=a",
                 "--set=notifications.sms.url=https://a",
             ),

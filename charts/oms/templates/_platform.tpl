@@ -40,17 +40,27 @@
 {{- if .Values.notifications.smtp.host -}}{{ .Values.notifications.smtp.host }}{{- else -}}{{ include "oms.mailCatcher.name" . }}{{- end -}}
 {{- end -}}
 
+{{/* Whether email's mail server is the mail catcher, whichever value names it: its port and its TLS follow from that. */}}
+{{- define "oms.smtp.caught" -}}
+{{- $catcher := include "oms.mailCatcher.name" . -}}
+{{- with get (include "oms.services" . | fromJson) "email" -}}
+{{- $host := tpl (include "oms.scalar" (get .env "OMS_SMTP_HOST")) $ -}}
+{{- range .extraEnv -}}{{- if eq .name "OMS_SMTP_HOST" -}}{{- $host = get . "value" -}}{{- end -}}{{- end -}}
+{{- if eq $host $catcher -}}yes{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "oms.smtp.port" -}}
-{{- ternary 1025 (int .Values.notifications.smtp.port) (empty .Values.notifications.smtp.host) -}}
+{{- ternary 1025 (int .Values.notifications.smtp.port) (not (empty (include "oms.smtp.caught" .))) -}}
 {{- end -}}
 
 {{- define "oms.smtp.starttls" -}}
 {{- $smtp := .Values.notifications.smtp -}}
-{{- and (not (empty $smtp.host)) $smtp.startTls (not $smtp.implicitTls) -}}
+{{- and (empty (include "oms.smtp.caught" .)) $smtp.startTls (not $smtp.implicitTls) -}}
 {{- end -}}
 
 {{- define "oms.smtp.implicitTls" -}}
-{{- and (not (empty .Values.notifications.smtp.host)) .Values.notifications.smtp.implicitTls -}}
+{{- and (empty (include "oms.smtp.caught" .)) .Values.notifications.smtp.implicitTls -}}
 {{- end -}}
 
 {{- define "oms.sms.url" -}}
