@@ -1,11 +1,16 @@
 """What an upgrade refuses because of what is installed already: the chart asks the API server."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 from support.apiserver import Manifest, manifest
 
+from oms_contracts.topics import SERVICES
+
+CHART = Path(__file__).parents[2] / "charts" / "oms"
+FIRST = Path(__file__).parent / "releases" / "oms-112641e.tgz"
 STRIMZI = "kafka.strimzi.io/v1"
 
 Refused = Callable[..., str]
@@ -101,6 +106,59 @@ def test_events_are_not_left_behind_by_another_kafka(refused: Refused, mode: str
     assert "docs/backup.md" in refusal
     assert refused(theirs, kafka__mode=mode) == ""
     assert refused(theirs, kafka__mode=other, kafka__acceptEmpty=True) == ""
+
+
+ELSEWHERE = {
+    **{f"services.{name}.database.existingSecret": f"{name}-db" for name in SERVICES},
+    "kafka.external": {"bootstrapServers": "kafka.example.com:9092", "securityProtocol": "PLAINTEXT"},
+}
+
+
+def running(render: Any, values: Mapping[str, Any], chart: Path = CHART) -> list[Manifest]:
+    """The services as they run with these values."""
+    return list(render(values, chart=chart).of("Deployment").values())
+
+
+@pytest.mark.parametrize("mode", ["cnpg", "embedded"])
+def test_databases_that_are_elsewhere_are_not_left_behind(refused: Refused, render: Any, mode: str) -> None:
+    """As by an upgrade that is given none of the values of before."""
+    theirs = running(render, {**ELSEWHERE, "database.mode": "external"})
+    refusal = refused(*theirs, database__mode=mode)
+    assert "email is where the secret email-db says" in refusal
+    assert "helm get values" in refusal
+    assert refused(*theirs, database__mode=mode, database__acceptEmpty=True) == ""
+
+
+@pytest.mark.parametrize("mode", ["strimzi", "embedded"])
+def test_events_that_are_elsewhere_are_not_left_behind(refused: Refused, render: Any, mode: str) -> None:
+    theirs = running(render, {**ELSEWHERE, "kafka.mode": "external"})
+    own = {f"services__{name}__database__existingSecret": f"{name}-db" for name in SERVICES}
+    refusal = refused(*theirs, kafka__mode=mode, **own)
+    assert "its events at kafka.example.com:9092" in refusal
+    assert refused(*theirs, kafka__mode=mode, kafka__acceptEmpty=True, **own) == ""
+
+
+@pytest.mark.parametrize("mode", ["strimzi", "embedded"])
+def test_topics_keep_their_prefix_in_every_mode(refused: Refused, render: Any, mode: str) -> None:
+    theirs = running(render, {"kafka.mode": mode, "kafka.prefix": "staging."})
+    assert 'kafka.prefix="staging."' in refused(*theirs, kafka__mode=mode)
+    assert refused(*theirs, kafka__mode=mode, kafka__prefix="staging.") == ""
+
+
+@pytest.mark.parametrize("kafka", ["strimzi", "embedded"])
+@pytest.mark.parametrize("database", ["cnpg", "embedded"])
+@pytest.mark.parametrize("chart", [CHART, FIRST], ids=["this one", "the first"])
+def test_what_is_as_it_was_goes_on(refused: Refused, render: Any, chart: Path, database: str, kafka: str) -> None:
+    """Also where an installation has not come so far that there are volumes."""
+    theirs = running(render, {"kafka.mode": kafka, "database.mode": database}, chart)
+    assert theirs
+    assert refused(*theirs, kafka__mode=kafka, database__mode=database) == ""
+
+
+def test_a_secret_of_one_s_own_may_follow_the_generated_one(refused: Refused, render: Any) -> None:
+    theirs = running(render, {"kafka.mode": "embedded"})
+    own = {"services__order__database__existingSecret": "mine", "kafka__mode": "embedded"}
+    assert refused(*theirs, ORDER, **own) == ""
 
 
 def test_volumes_of_others_are_no_reason(refused: Refused) -> None:
