@@ -111,23 +111,29 @@ class Admin:
         """Do what is at a path; its answer. A dry run answers the same, and changes nothing."""
         return read(self._ask(method, service, path, json=body or None))
 
+    def look(self, service: str, path: str, **body: Any) -> Json:
+        """What a POST answers that changes nothing, but for its entry of the audit log: it may be repeated."""
+        return read(self._ask("POST", service, path, only_looks=True, json=body or None))
+
     def all(self, service: str, path: str, method: str = "GET", **body: Any) -> list[Json]:
         """A list that has no pages, or what it is after an act."""
         return listed(self._ask(method, service, path, json=body or None))
 
-    def _ask(self, method: str, service: str, path: str, **more: Any) -> httpx.Response:
+    def _ask(self, method: str, service: str, path: str, *, only_looks: bool = False, **more: Any) -> httpx.Response:
         if service not in self.urls:
             raise LocalError(f"There is no service {service}", f"Services are: {', '.join(self.urls)}")
+        if only_looks or self.acting.dry_run or unanswered.looks(method):
+            return self._answer(method, service, path, only_looks=True, **more)
         with unanswered.advising(_LOOK_FIRST):
-            return self._answer(method, service, path, **more)
+            return self._answer(method, service, path, only_looks=False, **more)
 
-    def _answer(self, method: str, service: str, path: str, **more: Any) -> httpx.Response:
+    def _answer(self, method: str, service: str, path: str, *, only_looks: bool, **more: Any) -> httpx.Response:
         url = self.urls[service]
         try:
             response = self._http.request(method, f"{url}{path}", **more)
         except unanswered.FAILURES as error:
             what = f"{service} at {url}{path.partition('?')[0]}"
-            raise unanswered.of(error, method, what, _unreachable(service, url)) from error
+            raise unanswered.of(error, what, _unreachable(service, url), only_looks=only_looks) from error
         if response.status_code == 401:
             raise Refused(f"{service} does not take this admin token", f"OMS_ADMIN_TOKEN is to be that of {url}")
         return check(response)

@@ -162,7 +162,8 @@ class Client:
         try:
             response = http.request(method, url, **more)
         except unanswered.FAILURES as error:
-            raise unanswered.of(error, method, url, unanswered.unreachable(url)) from error
+            where, only_looks = unanswered.unreachable(url), unanswered.looks(method)
+            raise unanswered.of(error, url, where, only_looks=only_looks) from error
         return check(response)
 
 

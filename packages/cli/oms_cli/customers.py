@@ -64,7 +64,7 @@ def erase(
     Example: `oms customers erase ann@example.com --reason "request 17"`
     """
     looking, admin = acting(urls, name, reason), acting(urls, name, reason, dry_run)
-    customer = looking.act("order", "/admin/customers/find", email=email)
+    customer = looking.look("order", "/admin/customers/find", email=email)
     _refuse_if_under_way(customer["orders"])
     _refuse_if_unread(looking, customer["announced"])
     what = _portions(list(customer["orders"]), sorted({email, *customer["texts"]}))
@@ -79,9 +79,9 @@ def erase(
 
 def _orders(admin: Admin, email: str) -> Sequence[Json]:
     """A customer's orders, in as many requests as it takes."""
-    ids = list(admin.act("order", "/admin/customers/find", email=email)["orders"])
+    ids = list(admin.look("order", "/admin/customers/find", email=email)["orders"])
     answers = (
-        admin.act("order", "/admin/customers/export", email=email, subjects=list(some))
+        admin.look("order", "/admin/customers/export", email=email, subjects=list(some))
         for some in list(_batches(ids)) or [()]  # that somebody asked is on record, whatever there is
     )
     return [order for answer in answers for order in answer["orders"]]
@@ -116,7 +116,7 @@ def _batches(listed: Sequence[str], size: int = AT_ONCE) -> Iterator[Sequence[st
 def _refuse_if_unread(admin: Admin, announced: Mapping[str, str]) -> None:
     """What is read later of these orders and refunds would bring the customer's data back."""
     for channel, some in product(CHANNELS, _batches(list(announced))):
-        states = admin.act(channel, "/admin/evidence", subjects=list(some))["states"]
+        states = admin.look(channel, "/admin/evidence", subjects=list(some))["states"]
         for one in some:
             if one not in states:
                 _refuse_unless_given_up(admin, channel, one, announced[one])

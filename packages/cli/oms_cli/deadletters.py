@@ -71,7 +71,7 @@ def show_letter(
     Example: `oms deadletters show payment 17`
     """
     admin, path = acting(urls, name, reason), f"/admin/dead-letters/{letter}"
-    out(admin.act(service, f"{path}/reveal") if reveal else admin.get(service, path), str, as_json=True)
+    out(admin.look(service, f"{path}/reveal") if reveal else admin.get(service, path), str, as_json=True)
 
 
 @app.command("redrive")

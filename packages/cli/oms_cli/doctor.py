@@ -104,7 +104,7 @@ def _explained(
 def _evidence(admin: Admin, service: str, subjects: Sequence[str]) -> Json | None:
     """What a service has about orders; None if it cannot look, as when its schema is at fault."""
     try:
-        found: Json = admin.act(service, "/admin/evidence", subjects=subjects)
+        found: Json = admin.look(service, "/admin/evidence", subjects=subjects)
     except (Refused, Unanswered):
         return None
     return found

@@ -49,7 +49,8 @@ class Timeline:
             pass
         except unanswered.FAILURES as error:
             if not self._has_begun:
-                raise unanswered.of(error, "GET", self._service, unanswered.unreachable(self._service)) from error
+                where = unanswered.unreachable(self._service)
+                raise unanswered.of(error, self._service, where, only_looks=True) from error
         except Refused as refused:
             if not (self._has_begun and (refused.status == _FOR_NOW or refused.status >= 500)):
                 raise

@@ -19,7 +19,6 @@ _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.
              httpx.InvalidURL)  # fmt: skip
 _PROXYS = (502, 504)  # what a proxy says of a service that has not answered it
 FAILURES = (httpx.HTTPError, httpx.InvalidURL)
-_LOOKS = ("GET", "HEAD")
 _LOOK_FIRST = "It may have been. Look before you repeat it: a repetition may do it twice"
 
 
@@ -39,12 +38,17 @@ class OutcomeUnknown(Unanswered):
     """A request was sent, and it is not known whether it was carried out."""
 
 
-def of(error: Exception, method: str, what: str, unreachable: Unreachable) -> Unanswered:
+def looks(method: str) -> bool:
+    """Whether such a request only looks, whatever it asks for."""
+    return method in {"GET", "HEAD"}
+
+
+def of(error: Exception, what: str, unreachable: Unreachable, *, only_looks: bool) -> Unanswered:
     """What is said of a failure of HTTP: that of a request which was never sent is `unreachable`."""
     if isinstance(error, _NOT_SENT):
         return unreachable
     why = type(error).__name__
-    if method in _LOOKS:
+    if only_looks:
         return NoAnswer(f"{what} has not answered to the end ({why})", "Repeat the command: it only looks")
     return OutcomeUnknown(f"It is not known whether {what} has carried it out: its answer is lost ({why})", _LOOK_FIRST)
 

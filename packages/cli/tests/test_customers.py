@@ -21,7 +21,7 @@ class Services:
         self._orders = orders
         self.exported: list[list[str]] = []
 
-    def act(self, service: str, path: str, **body: Any) -> Json:  # noqa: ARG002 - which of them does not matter
+    def look(self, service: str, path: str, **body: Any) -> Json:  # noqa: ARG002 - which of them does not matter
         if path == "/admin/customers/find":
             return {"orders": dict.fromkeys(self._orders, "CONFIRMED")}
         self.exported.append(body["subjects"])
@@ -47,13 +47,15 @@ class Read(Services):
         self._letters = letters
         self.erased: list[str] = []
 
-    def act(self, service: str, path: str, **body: Any) -> Json:
-        if path == "/admin/customers/erase":
-            self.erased.append(service)
-            return {"rows": 1, "deadLetters": 0, "quarantined": 0, "jobs": 0}
+    def act(self, service: str, path: str, **_: Any) -> Json:
+        assert path == "/admin/customers/erase"
+        self.erased.append(service)
+        return {"rows": 1, "deadLetters": 0, "quarantined": 0, "jobs": 0}
+
+    def look(self, service: str, path: str, **body: Any) -> Json:
         if path == "/admin/evidence":
             return {"states": {}}
-        return {**super().act(service, path, **body), "texts": [], "announced": {"o1": "o1", "r1": "o1"}}
+        return {**super().look(service, path, **body), "texts": [], "announced": {"o1": "o1", "r1": "o1"}}
 
     def pages(self, _service: str, _path: str, _limit: int, **params: Any) -> list[Json]:
         assert params["subject"] == "o1"

@@ -115,10 +115,33 @@ def test_of_several_acts_one_with_a_lost_answer_is_not_called_refused(
 
 def test_what_only_looks_is_to_be_repeated(service: _Service) -> None:
     client, admin = Client(service.url, service.url, service.url), Admin({"order": service.url}, "t", Acting("ann"))
+    trying = Admin({"order": service.url}, "t", Acting("ann", dry_run=True))
     looks: list[Callable[[], Any]] = [client.items, lambda: client.shown("a"), lambda: admin.get("order", "/admin/x")]
+    looks += [lambda: admin.look("order", "/admin/x"), lambda: trying.act("order", "/admin/x", "PUT")]
     for look in looks:
         with pytest.raises(NoAnswer, match="it only looks"):
             look()
+
+
+@pytest.mark.parametrize("status", [0, 502, 503])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "customers export ann@example.com",
+        "customers erase ann@example.com --yes",
+        "deadletters show payment 7 --reveal",
+        "jobs retry payment refund a --dry-run",
+        "inventory publish --dry-run",
+    ],
+)
+def test_what_begins_with_a_look_does_not_speak_of_what_may_have_been_done(
+    service: _Service, tmp_path: Path, command: str, status: int
+) -> None:
+    service.status, service.problem = status, {"title": "Come again"}
+    result = oms(command, service.url, tmp_path)
+    assert result.returncode == 1
+    assert "carried" not in result.stdout + result.stderr
+    assert "oms audit list" not in result.stdout + result.stderr
 
 
 def test_where_nothing_listens_nothing_was_done() -> None:
