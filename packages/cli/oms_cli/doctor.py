@@ -1,7 +1,8 @@
 """`oms doctor`: every order and refund that is stuck, and whatever else is held up, with the command that helps."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import product
 from typing import Annotated
 
 import typer
@@ -13,10 +14,10 @@ from oms_cli.admin import Admin
 from oms_cli.answers import Refused
 from oms_cli.client import Json
 from oms_cli.diagnosis import Facts, Finding
+from oms_cli.lists import Lists
 from oms_cli.messages import CHANNELS
 from oms_cli.options import PANEL, Limit, Urls, reading
 from oms_cli.output import AsJson, out
-from oms_cli.portions import said
 from oms_cli.unanswered import Unanswered
 from oms_contracts.topics import SERVICES
 
@@ -47,8 +48,9 @@ def doctor(
 
 def findings(admin: Admin, seconds: float, limit: int) -> Iterator[Finding]:
     """All that is held up: services, then orders whose money did not go back, stuck orders, refunds, messages that were
-    given up, and events that were put aside and not named by then."""
-    conditions, named = dict[str, Json](), leftovers.Named()
+    given up, and events that were put aside and not named by then. A service that cannot look into itself is one more,
+    and hides nothing of the others."""
+    conditions, named, lists = dict[str, Json](), leftovers.Named(), Lists(admin, limit)
     for service in SERVICES:
         try:
             conditions[service] = admin.get(service, "/admin/condition")
@@ -56,28 +58,26 @@ def findings(admin: Admin, seconds: float, limit: int) -> Iterator[Finding]:
             yield Finding(f"service {service}", "all", None, error.message, error.advice)
         else:
             yield from diagnosis.of_service(service, conditions[service])
-    failed = _failed_compensations(admin, limit) if "payment" in conditions else []
+    failed: Sequence[Json] = []
+    if "payment" in conditions:  # their orders may be CANCELLED already
+        failed = lists.of("payment", "/admin/payments", state="REFUNDING", reason="refund-failed")
     yield from map(refund_diagnosis.of_compensation, failed)
     if "order" in conditions:
         known = {one["orderId"] for one in failed}
-        stuck = said(admin.pages("order", "/admin/orders/stuck", limit, seconds=str(seconds)))
+        stuck = lists.of("order", "/admin/orders/stuck", seconds=str(seconds))
         orders = [one for one in stuck if one["id"] not in known]
         yield from _explained(admin, conditions, named, orders, "id", diagnosis.of_order)
-        refunds = said(admin.pages("order", "/admin/refunds/held", limit, seconds=str(seconds)))
+        refunds = lists.of("order", "/admin/refunds/held", seconds=str(seconds))
         yield from _explained(admin, conditions, named, refunds, "orderId", refund_diagnosis.of_refund)
-    for channel in [channel for channel in CHANNELS if channel in conditions]:
-        for state in ("failed", "unknown"):
-            for message in said(admin.pages(channel, "/admin/messages", limit, state=state)):
-                yield diagnosis.of_message(channel, message)
-    yield from leftovers.findings(admin, conditions, named, limit)
+    yield from _messages(lists, [channel for channel in CHANNELS if channel in conditions])
+    yield from leftovers.findings(lists, conditions, named, limit)
+    yield from lists.unread.values()
 
 
-def _failed_compensations(admin: Admin, limit: int) -> Sequence[Json]:
-    """Payments whose refund has failed; their orders may be CANCELLED already. None if payment cannot look."""
-    try:
-        return said(admin.pages("payment", "/admin/payments", limit, state="REFUNDING", reason="refund-failed"))
-    except (Refused, Unanswered):
-        return []
+def _messages(lists: Lists, channels: Iterable[str]) -> Iterator[Finding]:
+    for channel, state in product(channels, ("failed", "unknown")):
+        for message in lists.of(channel, "/admin/messages", state=state):
+            yield diagnosis.of_message(channel, message)
 
 
 def _explained(

@@ -5,9 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from oms_cli.admin import Admin
 from oms_cli.client import Json
 from oms_cli.diagnosis import Finding
+from oms_cli.lists import Lists
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,13 @@ class Named:
         return self._ids[service, kind.key]
 
 
-def findings(admin: Admin, conditions: Mapping[str, Json], named: Named, limit: int) -> Iterator[Finding]:
+def findings(lists: Lists, conditions: Mapping[str, Json], named: Named, limit: int) -> Iterator[Finding]:
     """One for each service and kind of which there are rows that were not named."""
     for service, condition in conditions.items():
         for kind in KINDS:
             if condition[kind.key]:
                 known = named.ids(service, kind)
-                found = admin.pages(service, kind.path, len(known) + limit, **kind.filters)
+                found = lists.quietly(service, kind.path, len(known) + limit, **kind.filters)
                 left = [row for row in found if row["id"] not in known]
                 if left:
                     yield _finding(service, kind, left, is_all=not found.is_cut)

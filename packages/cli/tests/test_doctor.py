@@ -8,6 +8,7 @@ import pytest
 
 from oms_cli import doctor
 from oms_cli.admin import Acting, Admin
+from oms_cli.answers import Refused
 from oms_cli.diagnosis import Finding
 from oms_cli.portions import Portion, cut
 from oms_contracts.topics import SERVICES
@@ -26,6 +27,7 @@ class Services(Admin):
         self.refunds: Rows = []
         self.put_aside: Mapping[tuple[str, str], Rows] = defaultdict(list)
         self.limits: list[int] = []
+        self.unread: set[str] = set()  # paths of lists that cannot be had
 
     def bury(self, service: str, subject: str, *ids: int, topic: str = "orderCreatedEvent") -> None:
         rows = [{"id": one, "subject": subject, "topic": topic, "error": "LookupError"} for one in ids]
@@ -43,6 +45,8 @@ class Services(Admin):
     def pages(self, service: str, path: str, limit: int, **params: str | int | None) -> Portion:
         assert path != "/admin/dead-letters" or params == {"state": "dead"}
         self.limits.append(limit)
+        if path in self.unread:
+            raise Refused("The service cannot do this at the moment. (503)")
         if path in KEYS:
             return cut(self.put_aside[service, KEYS[path]], limit)
         if path == "/admin/orders/stuck":
@@ -126,3 +130,25 @@ def test_more_than_are_looked_at_are_said_to_be_more(services: Services) -> None
     (finding,) = services.findings(limit=5).values()
     assert "5 or more dead letters of email" in finding.evidence
     assert max(services.limits) == 5
+
+
+@pytest.mark.parametrize("path", ["/admin/orders/stuck", "/admin/refunds/held", "/admin/payments", "/admin/messages"])
+def test_a_list_that_cannot_be_had_is_said_to_be_so_and_hides_nothing_of_the_others(
+    services: Services, path: str
+) -> None:
+    services.unread = {path}
+    services.bury("inventory", "o-1", 1)
+    found = list(doctor.findings(services, 300, 200))
+    assert [one.command for one in found if one.command] == ["oms deadletters list --service inventory"]
+    unread = [one for one in found if path in one.evidence]
+    assert unread
+    assert {"(503)" in one.evidence for one in unread} == {True}
+
+
+def test_events_that_were_put_aside_and_cannot_be_listed_are_no_reason_to_name_nothing(services: Services) -> None:
+    services.unread = {"/admin/dead-letters"}
+    services.bury("sms", "o-1", 1)
+    services.quarantine("order", "o-1", 7)
+    found = {one.what: one.evidence for one in doctor.findings(services, 300, 200)}
+    assert "quarantined event" in found["service order"]
+    assert "/admin/dead-letters" in found["service sms"]
