@@ -26,7 +26,7 @@ from oms_platform.platform import Platform
 from oms_platform.running import Running
 from oms_platform.supervisor import Backoff, Supervisor
 from oms_servers import folders, jars
-from oms_servers.errors import DiskFull, LocalError, reporting_full_disk
+from oms_servers.errors import DiskFull, LocalError, NotReady, reporting_full_disk
 
 ROOM = 500 << 20  # bytes that a first start needs, downloads included
 DETACHED_SECONDS = 300.0
@@ -135,18 +135,26 @@ class Up:
 
 
 def detached(home: Path, console: Console, *, restart: bool, auth: str) -> None:
-    """Start `oms up` as a process of its own, and wait until it is ready."""
+    """Start `oms up` as a process of its own, and wait until it is ready. LocalError when one is up already, which may
+    have been started otherwise."""
+    running = Running(home)
+    running.refuse_another()
     log = home / "logs" / "up.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "oms_cli", "up", "--no-sample", "--restart" if restart else "--no-restart"]
     command += ["--auth", auth]
     with log.open("wb") as out:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
-    running, deadline = Running(home), time.monotonic() + DETACHED_SECONDS
+    deadline = time.monotonic() + DETACHED_SECONDS
     with console.status("starting OMS"):
-        while not running.is_ready():
-            if child.poll() is not None or time.monotonic() > deadline:
+        while not running.is_ready(child.pid):
+            if child.poll() is not None:
                 raise LocalError(f"OMS did not start:\n{log.read_text()}")
+            if time.monotonic() > deadline:
+                raise NotReady(
+                    f"OMS is not ready after {DETACHED_SECONDS:.0f} seconds, and goes on starting",
+                    f"`oms status` shows how far it is, `oms down` ends it. Its log: {log}",
+                )
             time.sleep(0.2)
     console.print("ready; `oms down` ends it")
 

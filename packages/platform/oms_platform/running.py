@@ -72,9 +72,7 @@ class Running:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise LocalError(
-                    "OMS is up already in this folder", "`oms status` shows it, `oms down` ends it"
-                ) from None
+                raise _already() from None
             try:
                 yield
             finally:
@@ -102,9 +100,15 @@ class Running:
                 return True
         return False
 
-    def is_ready(self) -> bool:
-        """Whether it is up, and all its parts have once been ready."""
-        return self.is_up() and bool(self._known().get("ready"))
+    def refuse_another(self) -> None:
+        """LocalError when it is up."""
+        if self.is_up():
+            raise _already()
+
+    def is_ready(self, of: int | None = None) -> bool:
+        """Whether it is up, and all its parts have once been ready; as the process of this id has started them."""
+        known = self._known()
+        return (of is None or known.get("pid") == of) and bool(known.get("ready")) and self.is_up()
 
     def parts(self) -> list[Part]:
         """What runs; NotRunning when nothing does."""
@@ -144,6 +148,10 @@ class Running:
         except FileNotFoundError:
             return {}
         return known
+
+
+def _already() -> LocalError:
+    return LocalError("OMS is up already in this folder", "`oms status` shows it, `oms down` ends it")
 
 
 def _exists(pid: int) -> bool:
