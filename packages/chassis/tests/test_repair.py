@@ -218,6 +218,21 @@ def test_letters_of_one_key_are_redriven_in_their_order_or_not_at_all(
     assert client.post(f"/admin/dead-letters/{second}/redrive").status_code == 200
 
 
+def test_a_dry_run_of_a_later_letter_alone_is_refused_as_it_is(
+    client: TestClient, consumer: Consumer, orders: Orders
+) -> None:
+    bury(consumer, orders, record("a", 1), record("a", 2), record("a", 3))
+    orders.broken.clear()
+    first, second, third = (one["id"] for one in client.get("/admin/dead-letters").json())
+    bodies: list[dict[str, list[int]] | None] = [None, {"after": []}, {"after": [second]}]
+    for body in bodies:
+        answer = client.post(f"/admin/dead-letters/{third}/redrive", headers={"OMS-Dry-Run": "true"}, json=body)
+        assert (answer.status_code, answer.json()["type"]) == (409, "/problems/earlier-dead-letter")
+        assert f"Letter {first} is" in answer.json()["detail"]
+    answer = client.post(f"/admin/dead-letters/{first}/redrive", json={"after": []})
+    assert (answer.status_code, answer.json()["errors"]) == (422, [{"field": "after", "message": "is for a dry run"}])
+
+
 def test_a_dry_run_of_a_later_letter_is_of_those_before_it_too(
     client: TestClient, consumer: Consumer, orders: Orders, database: Database
 ) -> None:
@@ -226,12 +241,13 @@ def test_a_dry_run_of_a_later_letter_is_of_those_before_it_too(
     bury(consumer, orders, record("a", 1), record("a", 2), record("a", 3))
     first, *later = (one["id"] for one in client.get("/admin/dead-letters").json())
     for letter in later:
-        answer = client.post(f"/admin/dead-letters/{letter}/redrive", headers=dry)
+        answer = client.post(f"/admin/dead-letters/{letter}/redrive", headers=dry, json={"after": [first, *later]})
         assert (answer.status_code, answer.json()["type"]) == (409, "/problems/earlier-dead-letter")
         assert f"Letter {first} is" in answer.json()["detail"]
     orders.broken.clear()
     for letter in (first, *later):
-        assert client.post(f"/admin/dead-letters/{letter}/redrive", headers=dry).json()["outcome"] == "applied"
+        answer = client.post(f"/admin/dead-letters/{letter}/redrive", headers=dry, json={"after": [first, *later]})
+        assert answer.json()["outcome"] == "applied"
     assert (seen(database), audit(client), len(client.get("/admin/dead-letters").json())) == ({}, [], 3)
     for letter in later:
         assert client.post(f"/admin/dead-letters/{letter}/redrive").status_code == 409
@@ -244,7 +260,9 @@ def test_a_dry_run_tries_no_more_earlier_letters_than_so_many(
     bury(consumer, orders, record("a", 1), record("a", 2), record("a", 3))
     orders.broken.clear()
     dry, letters = {"OMS-Dry-Run": "true"}, [one["id"] for one in client.get("/admin/dead-letters").json()]
-    answers = [client.post(f"/admin/dead-letters/{letter}/redrive", headers=dry) for letter in letters]
+    answers = [
+        client.post(f"/admin/dead-letters/{letter}/redrive", headers=dry, json={"after": letters}) for letter in letters
+    ]
     assert [answer.status_code for answer in answers] == [200, 200, 409]
 
 

@@ -28,6 +28,7 @@ from oms_cli.output import AsJson, out
 from oms_cli.portions import said
 from oms_servers.errors import LocalError
 
+AFTER = 1000  # letters that a service takes for done in a dry run
 app = group("Messages that no retry could save: what they are, and applying them after all.")
 Topic = Annotated[str | None, typer.Option(help="Only those that were read from this topic.")]
 Subject = Annotated[str | None, typer.Option("--order", help="Only those about this order (or item).")]
@@ -92,7 +93,7 @@ def redrive(
 ) -> None:
     """Apply the events of dead letters after all, once each, in their order.
 
-    A dry run tries each after the earlier ones of its key, and takes it back: it says whether the cause is repaired.
+    A dry run tries each after the earlier ones of these, and takes it back: it says whether the cause is repaired.
 
     Examples: `oms deadletters redrive payment 17`, `oms deadletters redrive payment --all --topic orderCreatedEvent`
     """
@@ -101,7 +102,9 @@ def redrive(
     letters = _chosen(admin, service, ids, everything, limit, filters)
     act_on_each(
         letters,
-        lambda letter: dict(admin.act(service, f"/admin/dead-letters/{letter}/redrive")),
+        lambda letter: dict(
+            admin.act(service, f"/admin/dead-letters/{letter}/redrive", **_after(letter, letters, dry_run))
+        ),
         str,
         rate=rate,
         as_json=as_json,
@@ -136,9 +139,14 @@ def _chosen(
     if bool(ids) == everything:
         raise LocalError("Which letters?", "Name their ids, or say --all, with filters if you like")
     if ids:
-        return sorted(ids)
+        return sorted(set(ids))
     found = said(admin.pages(service, "/admin/dead-letters", limit, state="dead", **filters))
     return [int(letter["id"]) for letter in found]
+
+
+def _after(letter: int, letters: Sequence[int], dry_run: bool) -> Json:
+    """What a dry run is to take for done by then: nothing that it tries stays."""
+    return {"after": [one for one in letters if one < letter][-AFTER:]} if dry_run else {}
 
 
 def _letters(found: Sequence[Json]) -> RenderableType:

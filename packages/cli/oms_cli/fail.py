@@ -51,8 +51,11 @@ def set_failure(
 @app.command("clear")
 def clear(name: As = None, reason: Reason = None, urls: Urls = None, as_json: AsJson = False) -> None:
     """Turn all failures off."""
-    found = [*acting(urls, name, reason).all("payment", PATH, "DELETE"), *Client.of_environment().fail_no_more()]
-    out(found, _failures, as_json=as_json)
+    try:
+        found = acting(urls, name, reason).all("payment", PATH, "DELETE")
+    finally:  # messages are another's, whatever became of the gateway
+        others = Client.of_environment().fail_no_more()
+    out([*found, *others], _failures, as_json=as_json)
 
 
 def _failures(found: Sequence[Json]) -> RenderableType:

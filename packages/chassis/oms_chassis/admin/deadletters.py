@@ -1,10 +1,11 @@
 """The routes for dead letters: list, show, redrive, drop."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Response
+from pydantic import Field
 from sqlalchemy import Row
 
 from oms_chassis.admin import masking, paging
@@ -15,8 +16,8 @@ from oms_chassis.admin.problems import EarlierLetter, EventFails, LetterSettled,
 from oms_chassis.admin.service import Administered
 from oms_chassis.db import Transaction
 from oms_chassis.http import pages
-from oms_chassis.http.bodies import View
-from oms_chassis.http.problems import documented
+from oms_chassis.http.bodies import Body, View
+from oms_chassis.http.problems import InvalidRequest, documented
 from oms_chassis.laterreleases import extensible
 from oms_chassis.messaging import letters, outbox
 from oms_chassis.messaging.redrive import StillFails, redrive
@@ -25,6 +26,7 @@ from oms_chassis.messaging.subscription import Subscription
 router = APIRouter(prefix=PREFIX)
 State = Literal["dead", "redriven", "dropped"]
 REHEARSED = 200  # earlier letters of the same key that a dry run applies first
+AFTER = 1000  # letters that may be named to it
 
 
 class Letter(View):
@@ -48,6 +50,12 @@ class LetterDetail(Letter):
     subject: str | None
     headers: dict[str, str | None]
     value: Any
+
+
+class Rehearsal(Body):
+    """What a dry run takes for done: those of these letters that are of the same key and were redriven before."""
+
+    after: list[int] = Field(max_length=AFTER)
 
 
 class Redriven(View):
@@ -97,13 +105,15 @@ def reveal_letter(service: Administered, act: Act, letter_id: int) -> LetterDeta
     summary="Apply the event of a dead letter after all",
     responses=documented(NoSuchLetter, LetterSettled, EarlierLetter, EventFails),
 )
-def redrive_letter(service: Administered, act: Act, letter_id: int) -> Redriven:
+def redrive_letter(service: Administered, act: Act, letter_id: int, rehearsal: Rehearsal | None = None) -> Redriven:
     """Its event is applied and its letter settled in one transaction: once, however often it is asked for. A dry run
-    is made as if those that are to be redriven before it had been."""
+    may name letters, and is made as if they had been redriven before."""
+    if rehearsal and not act.dry_run:
+        raise InvalidRequest(("after", "is for a dry run"))
     try:
         with act.transaction(service.database) as transaction:
-            if act.dry_run:
-                _rehearse_earlier(transaction, service.subscriptions, letter_id)
+            if rehearsal:
+                _rehearse(transaction, service.subscriptions, letter_id, set(rehearsal.after))
             letter = _open(transaction, letter_id)
             if (earlier := letters.earlier(transaction, letter)) is not None:
                 raise EarlierLetter(detail=f"Letter {earlier} is to be redriven or dropped first.")
@@ -140,14 +150,16 @@ def _open(transaction: Transaction, letter_id: int) -> Row[Any]:
     return letter
 
 
-def _rehearse_earlier(transaction: Transaction, subscriptions: Sequence[Subscription], letter_id: int) -> None:
-    """Apply what a redrive of all letters would have applied by then. Whoever redrives several locks the earlier ones
-    first, so that none of them waits for another in a circle."""
+def _rehearse(
+    transaction: Transaction, subscriptions: Sequence[Subscription], letter_id: int, chosen: Container[int]
+) -> None:
+    """Apply what a redrive of the chosen letters would have applied by then. Whoever redrives several locks the earlier
+    ones first, so that none of them waits for another in a circle."""
     letter = letters.look(transaction, letter_id)
     if letter is None:
         raise NoSuchLetter
     for _ in range(REHEARSED):
-        if (earlier := letters.earlier(transaction, letter)) is None:
+        if (earlier := letters.earlier(transaction, letter)) is None or earlier not in chosen:
             return
         before = _found(transaction, earlier)
         if before.state != letters.DEAD:
