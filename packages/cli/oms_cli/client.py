@@ -41,9 +41,9 @@ class Client:
         """That of OMS_URL, OMS_INVENTORY_URL and OMS_MAILCATCHER_URL; what they do not name is that of `oms up`."""
         at, given = Addresses.local(), os.environ
         return cls(
-            given.get("OMS_URL", _local(at.http["order"])).rstrip("/"),
-            given.get("OMS_INVENTORY_URL", _local(at.http["inventory"])).rstrip("/"),
-            given.get("OMS_MAILCATCHER_URL", _local(at.mailcatcher)).rstrip("/"),
+            (given.get("OMS_URL") or _local(at.http["order"])).rstrip("/"),
+            (given.get("OMS_INVENTORY_URL") or _local(at.http["inventory"])).rstrip("/"),
+            (given.get("OMS_MAILCATCHER_URL") or _local(at.mailcatcher)).rstrip("/"),
         )
 
     @classmethod

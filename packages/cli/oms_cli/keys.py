@@ -11,7 +11,7 @@ from rich.text import Text
 
 from oms_chassis.http.identity import apikeys
 from oms_chassis.http.identity.apikeys import NewKey
-from oms_cli import show
+from oms_cli import show, unanswered
 from oms_cli.admin import Admin
 from oms_cli.answers import Refused
 from oms_cli.client import Json
@@ -149,7 +149,8 @@ def _send(admin: Admin, key: NewKey, body: Mapping[str, Any]) -> None:
     except LocalError as error:
         for service in sent:
             _revoked(admin, service, key.id)
-        raise NotInAll(f"No key was made: {error.message}", error.advice) from None
+        advice = "Repeat the command: it makes another key" if unanswered.is_open(error) else error.advice
+        raise NotInAll(f"No key was made: {error.message}", advice) from None
 
 
 def _revoked(admin: Admin, service: str, key_id: str) -> LocalError | None:

@@ -149,3 +149,12 @@ def test_what_leads_to_another_path_is_no_id(other: _Program, order: str) -> Non
         with pytest.raises(LocalError, match="is no id"):
             ask(order)
     assert other.paths == []
+
+
+def test_an_address_that_is_named_and_empty_is_that_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OMS_URL", "OMS_INVENTORY_URL", "OMS_MAILCATCHER_URL"):
+        monkeypatch.setenv(name, "")
+    client = Client.of_environment()
+    assert {one[: len("http://localhost:")] for one in (client.order, client.inventory, client.mailcatcher)} == {
+        "http://localhost:"
+    }
