@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import structlog.testing
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 from support.chassis import eventually, statements
 
 from oms_chassis import pacing
@@ -175,6 +175,22 @@ def test_a_schema_that_does_not_fit_pauses_the_queue_and_gives_nothing_up(
         eventually(lambda: metrics.registry.get_sample_value("oms_job_queue_paused", {"queue": "calls"}) == 0.0)
     assert called == Counter(["a", "b"])
     assert seen(database) == {"a": 1, "b": 1}
+
+
+def test_a_schema_that_does_not_fit_is_said_once(
+    database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "FAULT_PAUSE", 0.01)
+    attempts: list[int] = []
+
+    def no_job(*_: object) -> list[Job]:
+        attempts.append(1)
+        raise ProgrammingError("", {}, Exception())
+
+    monkeypatch.setattr(worker, "claim", no_job)
+    with structlog.testing.capture_logs() as logged, running(job_queue(lambda _: Done()), database, metrics):
+        eventually(lambda: len(attempts) > 5)
+    assert [line["event"] for line in logged] == ["schema_does_not_fit"]
 
 
 def test_a_second_job_of_the_same_id_is_ignored(database: Database) -> None:

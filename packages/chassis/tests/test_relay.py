@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError, ProgrammingError
+from structlog.testing import capture_logs
 from support.chassis import MemoryStream, eventually, running
 
 from oms_chassis.db import Database, Rows, execute
@@ -248,6 +249,25 @@ def test_a_row_that_somebody_holds_stops_no_other_and_is_sent_once(database: Dat
             eventually(lambda: pending(database) == 0)
     hasty.dispose()
     assert [one.value for one in stream.records["topic"]] == [*values, b"5", b"6"]
+
+
+def test_why_a_relay_is_interrupted_is_said_by_its_name_and_once(
+    database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relay, cut = Relay(database, MemoryStream(), metrics), outbox.next_rows
+    attempts: list[int] = []
+
+    def ended(connection: Connection, *given: Sequence[Any]) -> Rows:
+        attempts.append(1)
+        if len(attempts) < 4:
+            execute(connection, "SELECT pg_terminate_backend(pg_backend_pid())", {})
+        return cut(connection, *given)
+
+    monkeypatch.setattr(outbox, "next_rows", ended)
+    put(database, record(b"x"))
+    with capture_logs() as logged, running(relay):
+        eventually(lambda: pending(database) == 0)
+    assert [(line["event"], line["error"]) for line in logged] == [("relay_interrupted", "AdminShutdown")]
 
 
 def test_a_relay_is_woken_by_a_commit_of_its_own_process(

@@ -80,12 +80,16 @@ class Worker:
         self._wake.set()
 
     def _report(self, error: SQLAlchemyError) -> None:
-        queue, kind = self._job_queue.name, type(error).__name__
-        if is_of_the_schema(error):
-            self._metrics.queue_paused.labels(queue).set(1)
-            log.error("schema_does_not_fit", queue=queue, error=kind)
-        elif self._reminder.is_due():
-            log.warning("database_unavailable", queue=queue, error=kind)
+        about = {"queue": self._job_queue.name, "error": type(error).__name__}
+        is_paused = is_of_the_schema(error)
+        if is_paused:
+            self._metrics.queue_paused.labels(self._job_queue.name).set(1)
+        if not self._reminder.is_due():
+            return
+        if is_paused:
+            log.error("schema_does_not_fit", **about)
+        else:
+            log.warning("database_unavailable", **about)
 
     def _turn(self, pool: ThreadPoolExecutor) -> bool:
         if self._stopping.is_set() or self._breaker.is_open:

@@ -22,8 +22,9 @@ from oms_chassis.db import Database, Rows, execute
 from oms_chassis.failures import is_locked
 from oms_chassis.heartbeat import beat
 from oms_chassis.messaging import outbox
+from oms_chassis.messaging.faults import name
 from oms_chassis.messaging.streams import BATCH, RecordRefused, Sink, StreamUnavailable, TopicRefused
-from oms_chassis.pacing import Pace
+from oms_chassis.pacing import Pace, Reminder
 from oms_chassis.telemetry.logs import logger
 from oms_chassis.telemetry.metrics import Metrics
 
@@ -48,7 +49,7 @@ class Relay:
     def __init__(self, database: Database, sink: Sink, metrics: Metrics, topics: Iterable[str] = ()) -> None:
         self._database, self._sink, self._metrics = database, sink, metrics
         self._wake = database.signals.event("outbox")
-        self._stopping, self._pace = threading.Event(), Pace()
+        self._stopping, self._pace, self._reminder = threading.Event(), Pace(), Reminder()
         self._refused: dict[str, float] = {}  # topics, and when to try them again
         self._acknowledged: list[int] = []  # rows that were sent, and are not deleted yet
         self._held: list[int] = []  # and those of them that somebody holds
@@ -67,10 +68,10 @@ class Relay:
             try:
                 with self._database.autocommit() as connection:
                     self._lead(connection)
-            except StreamUnavailable as error:
-                log.warning("relay_interrupted", error=str(error))
-            except SQLAlchemyError as error:
-                log.warning("relay_interrupted", error=type(error).__name__)
+            except (StreamUnavailable, SQLAlchemyError) as error:
+                if self._reminder.is_due():
+                    why = str(error) if isinstance(error, StreamUnavailable) else name(error)
+                    log.warning("relay_interrupted", error=why)
             self._metrics.relay_leader.set(0)
             if self._stopping.wait(min(0.1 * 2 ** min(attempt, 4), 1.0)):
                 return
@@ -100,6 +101,7 @@ class Relay:
                 end = outbox.newest(connection)  # what comes from now on is the next leader's to send
             self._wake.clear()
             sent = self.send_batch(connection)
+            self._reminder.end()
             if end is not None and (not sent or self._looked_until >= end):
                 return
             if sent and not is_called:
@@ -194,5 +196,5 @@ def _unlock(connection: Connection) -> None:
     # A pooled connection that kept the lock would keep every relay from leading.
     try:
         execute(connection, "SELECT pg_advisory_unlock(%(lock)s)", {"lock": _LOCK})
-    except DBAPIError:
+    except SQLAlchemyError:  # also if it is lost: then it is not what has happened
         connection.invalidate()
