@@ -8,8 +8,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sqlalchemy.exc import DBAPIError
+
 from oms_chassis import pacing
 from oms_chassis.db import Database
+from oms_chassis.failures import is_locked
 
 CHUNK = 10_000  # rows that one statement deletes
 ORDERS = 1_000  # and orders, each of which may have a hundred lines
@@ -19,8 +22,9 @@ _LOCK = "SELECT pg_try_advisory_xact_lock(%(lock)s, hashtext(%(table)s)) AS ours
 _PRUNE = """
 DELETE FROM {table} WHERE ctid = ANY(ARRAY(
     SELECT ctid FROM {table} WHERE {column} < now() - make_interval(secs => %(seconds)s) AND {condition}
-    ORDER BY {column} LIMIT %(chunk)s))
+    ORDER BY {column} LIMIT %(chunk)s {free}))
 """
+_FREE = "FOR UPDATE SKIP LOCKED"  # costs each row a lock: only where somebody holds one
 
 
 # Ids of orders begin with their time, so that the oldest are found by the key that there is. The row's own time has to
@@ -84,9 +88,20 @@ def of_orders(
 
 
 def prune(database: Database, retention: Retention) -> float | None:
-    """Delete a chunk of what is too old; seconds to wait before the next one, None if there is none for us."""
+    """Delete a chunk of what is too old, but for rows that somebody holds; seconds to wait before the next one, None if
+    there is none for us."""
+    try:
+        return _prune(database, retention, "")
+    except DBAPIError as error:
+        if not is_locked(error):
+            raise
+    return _prune(database, retention, _FREE)
+
+
+def _prune(database: Database, retention: Retention, free: str) -> float | None:
     began = time.monotonic()
-    sql = retention.statement.format(table=retention.table, column=retention.column, condition=retention.condition)
+    names = {"table": retention.table, "column": retention.column, "condition": retention.condition}
+    sql = retention.statement.format(**names, free=free)
     with database.transaction() as transaction:
         if not transaction.run(_LOCK, lock=LOCK, table=retention.table)[0].ours:
             return None  # another replica is at it

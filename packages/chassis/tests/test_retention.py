@@ -16,6 +16,7 @@ from oms_chassis.messaging import inbox, outbox
 from oms_chassis.retention import CHUNK, LOCK, Retention, prune
 from oms_chassis.runtime import pruning
 from oms_chassis.runtime.threads import Periodic, Task
+from oms_chassis.sessions import Limits
 from oms_chassis.settings import Settings
 
 OLD, NEW = 80_000, 10
@@ -86,6 +87,18 @@ def test_one_replica_prunes_at_a_time(filled: Database) -> None:
         assert count(filled) == OLD + NEW
     prune_all(filled, WEEK)
     assert count(filled) == NEW
+
+
+def test_a_row_that_somebody_holds_keeps_no_other(database: Database) -> None:
+    database.execute("INSERT INTO inbox SELECT n::text, now() - interval '8 days' FROM generate_series(1, 9) AS n")
+    hasty = Database(database._url, 2, Limits(lock=0.1))
+    with database.transaction() as other:
+        other.run("SELECT 1 FROM inbox WHERE event_id = '5' FOR UPDATE")
+        prune_all(hasty, WEEK)
+        assert [row.event_id for row in database.execute("SELECT event_id FROM inbox")] == ["5"]
+    prune_all(hasty, WEEK)
+    hasty.dispose()
+    assert count(database) == 0
 
 
 def test_a_replica_begins_soon_and_stops_between_two_chunks(filled: Database) -> None:
