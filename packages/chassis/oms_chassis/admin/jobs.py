@@ -66,7 +66,8 @@ def list_jobs(
 
 @router.post("/jobs/retry", summary="Have a call made now", responses=documented(NoSuchJob))
 def retry_job(service: Administered, act: Act, chosen: ChosenJob) -> JobView:
-    """A job that was given up begins again, as if no call had failed; one that waits for its next call is due."""
+    """A job that was given up begins again, as if no call had failed; one that waits for its next call is due.
+    One whose call is under way may be made a second time: a customer may get a mail twice."""
     with act.transaction(service.database) as transaction:
         before = _found(transaction, chosen)
         if before.state == listing.DEAD:

@@ -62,6 +62,6 @@ def lock(transaction: Transaction, queue: str, job_id: str) -> Row[Any] | None:
 
 def make_due(transaction: Transaction, queue: str, job_id: str) -> None:
     """Make a job due at once. One whose call is under way may be claimed a second time, as after the end of its lease:
-    its worker asks what became of the first call."""
+    a gateway is asked what became of the first call, and a mail may arrive twice."""
     transaction.run(_DUE, queue=queue, id=job_id)
     transaction.signals.add(queue)
