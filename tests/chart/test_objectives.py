@@ -65,7 +65,8 @@ def test_an_alert_is_about_how_long_and_how_fast_the_budget_burns(
 ) -> None:
     good = {answered("202"): ALWAYS, accepted_within("0.5"): ALWAYS}
     expected = [(alert, {"slo": "placing-availability"}) for alert in sorted(history.fires)]
-    rules(render(ON), *ALERTS).fire({**good, answered("503"): history.errors}, expected, history.asked, STEP)
+    given = {**good, answered("503"): history.errors}
+    rules(render(ON), *ALERTS).fire(given, expected, history.asked, STEP, evaluated="4m")
 
 
 def test_errors_burn_the_budget_where_nothing_else_is_answered(render: Any, rules: Callable[..., Rules]) -> None:

@@ -39,15 +39,23 @@ class Rules:
         severity = next(one["labels"]["severity"] for one in self.alerts if one["alert"] == alert)
         return series("ALERTS", alertname=alert, alertstate="firing", severity=severity, **own)
 
-    def fire(self, given: Series, fires: Iterable[tuple[str, Labels]], asked: str = ASKED, step: str = "") -> None:
-        """Fail unless exactly these alerts fire with these series; `step` is between two samples, and evaluations."""
+    def fire(
+        self,
+        given: Series,
+        fires: Iterable[tuple[str, Labels]],
+        asked: str = ASKED,
+        step: str = "",
+        evaluated: str = "",
+    ) -> None:
+        """Fail unless exactly these alerts fire with these series; `step` is between two samples, and between two
+        evaluations unless `evaluated` is. What one group records another no longer finds after five minutes."""
         expected = [{"labels": self.firing(alert, own), "value": 1} for alert, own in fires]
         test = {
             "interval": step or STEP,
             "input_series": [{"series": one, "values": values} for one, values in given.items() if values],
             "promql_expr_test": [{"expr": 'ALERTS{alertstate="firing"}', "eval_time": asked, "exp_samples": expected}],
         }
-        suite = {"rule_files": [str(self.file)], "evaluation_interval": step or EVALUATED, "tests": [test]}
+        suite = {"rule_files": [str(self.file)], "evaluation_interval": evaluated or step or EVALUATED, "tests": [test]}
         (file := self._folder / "test.yaml").write_text(json.dumps(suite))
         done = self.run("test", "rules", str(file))
         assert done.returncode == 0, done.stdout + done.stderr
