@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 from uuid import uuid4
 
-import httpx
+import httpx2
 from support import machine
 from support.chassis import eventually
 from support.cluster import Cluster
@@ -151,7 +151,7 @@ def drain_seconds(cluster: Cluster) -> float:
 def await_confirmed(cluster: Cluster) -> None:
     """Send an order until it is accepted, and wait until it is CONFIRMED."""
     outcome = post(cluster.url, mix(1), within=RECOVERED)
-    with httpx.Client(base_url=cluster.url, timeout=20.0) as client:
+    with httpx2.Client(base_url=cluster.url, timeout=20.0) as client:
         ended(client, outcome.answers[0].order_id, RECOVERED)
 
 

@@ -15,7 +15,7 @@ from email.message import EmailMessage
 from typing import Any
 from uuid import uuid4
 
-import httpx
+import httpx2
 import uvicorn
 from fastapi import FastAPI
 from kafka import KafkaConsumer, KafkaProducer
@@ -57,7 +57,7 @@ class NaiveItem(SQLModel, table=True):
 
 ENGINE = create_engine(os.environ["OMS_DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://", 1))
 PRODUCER = KafkaProducer(bootstrap_servers=os.environ["OMS_KAFKA_BOOTSTRAP"], acks="all")
-TEXTS = httpx.Client()  # one, because each new one reads all certificates, which costs more than the call
+TEXTS = httpx2.Client()  # one, because each new one reads all certificates, which costs more than the call
 
 
 def emit(topic: Topic, data: OrderEvent) -> None:

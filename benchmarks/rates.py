@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from benchmarks.load import BODY, Outcome, flood, steady
 from benchmarks.runs import WARM_UP, await_notified, cpu_seconds, port, system, warm_up
@@ -68,13 +68,13 @@ def _noop(folder: Path) -> Iterator[int]:
 
 def lone() -> list[float]:
     """Seconds from the acceptance of an order until it was CONFIRMED, with nothing else under way."""
-    with system("oms") as platform, httpx.Client(base_url=platform.url) as client:
+    with system("oms") as platform, httpx2.Client(base_url=platform.url) as client:
         warm_up(platform)
         os.sync()
         return [_lone(client) for _ in range(LONE)]
 
 
-def _lone(client: httpx.Client) -> float:
+def _lone(client: httpx2.Client) -> float:
     answer = client.post("/order", content=BODY, headers={"Content-Type": "application/json"})
     path, deadline = answer.raise_for_status().headers["Location"], time.monotonic() + TERMINAL_SECONDS
     while time.monotonic() < deadline:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import httpx
+import httpx2
 import psutil
 import psycopg
 from invariants import Expected, Sources, check_when_quiet
@@ -63,7 +63,7 @@ def system(build: str) -> Iterator[Platform]:
 
 def _stock(platform: Platform) -> None:
     url = f"{platform.inventory_url}/items/Item1/restock"
-    httpx.post(url, json={"quantity": STOCK}).raise_for_status()
+    httpx2.post(url, json={"quantity": STOCK}).raise_for_status()
 
 
 def throughput(build: str, orders: int, connections: int) -> Result:
@@ -115,7 +115,7 @@ def _await_terminal(platform: Platform, build: str, orders: int) -> None:
 def await_notified(platform: Platform, orders: int) -> None:
     """Return once every order's customer has a mail and a text."""
     deadline = time.monotonic() + LIMIT
-    with httpx.Client(base_url=platform.mailcatcher_url) as client:
+    with httpx2.Client(base_url=platform.mailcatcher_url) as client:
         while min(client.get("/messages/count").json()[kind] for kind in ("email", "sms")) < orders:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"after {LIMIT} s not all customers of {orders} orders were notified")

@@ -18,7 +18,7 @@ NEVER_SHIPPED = tuple(f"oms_{name}" for name in _NOT_SHIPPED.split())
 OUTSIDE = (
     "alembic",
     "fastapi",
-    "httpx",
+    "httpx2",
     "kafka",
     "psycopg",
     "pydantic_settings",

@@ -6,7 +6,7 @@ With `-n`, one worker has them all (the root's conftest.py); they keep apart by 
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from invariants import Sources
 from support import catalogue, sharing
@@ -99,18 +99,18 @@ def sources(deployment: Deployment) -> Sources:
 
 
 @pytest.fixture
-def orders(deployment: Deployment) -> Iterator[httpx.Client]:
+def orders(deployment: Deployment) -> Iterator[httpx2.Client]:
     """A client of the order service."""
-    with httpx.Client(base_url=deployment.orders, timeout=20.0) as client:
+    with httpx2.Client(base_url=deployment.orders, timeout=20.0) as client:
         yield client
 
 
 @pytest.fixture
-def inventory(deployment: Deployment) -> Iterator[httpx.Client]:
+def inventory(deployment: Deployment) -> Iterator[httpx2.Client]:
     """A client of the inventory service."""
     if deployment.inventory is None:
         pytest.skip("OMS_INVENTORY_URL is not set: the inventory service cannot be reached from here")
-    with httpx.Client(base_url=deployment.inventory, timeout=20.0) as client:
+    with httpx2.Client(base_url=deployment.inventory, timeout=20.0) as client:
         yield client
 
 

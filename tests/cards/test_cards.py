@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from support import canaries, traces
 from support.canaries import Canary, Mark
@@ -26,10 +26,10 @@ class Posted:
     """What was sent, what came back, and what is to be found nowhere."""
 
     canaries: list[Canary]
-    responses: list[httpx.Response] = field(default_factory=list)
+    responses: list[httpx2.Response] = field(default_factory=list)
     planted: Mark = field(default_factory=Mark)
 
-    def with_status(self, *statuses: int) -> list[httpx.Response]:
+    def with_status(self, *statuses: int) -> list[httpx2.Response]:
         return [response for response in self.responses if response.status_code in statuses]
 
 
@@ -46,7 +46,7 @@ class Search:
 def posted(running_platform: Platform) -> Posted:
     """All canaries, posted, and every accepted order at its end, read back, and its customer notified."""
     posted = Posted([canaries.canary(number) for number in range(COUNT)])
-    with httpx.Client(base_url=running_platform.url, timeout=20.0) as client:
+    with httpx2.Client(base_url=running_platform.url, timeout=20.0) as client:
         for canary in posted.canaries:
             posted.responses.append(client.send(canary.request(client)))
         for response in posted.with_status(202):
@@ -61,7 +61,7 @@ def posted(running_platform: Platform) -> Posted:
     return posted
 
 
-def at_rest(platform: Platform, client: httpx.Client, order_id: str) -> dict[str, Any]:
+def at_rest(platform: Platform, client: httpx2.Client, order_id: str) -> dict[str, Any]:
     """The order once it is terminal and its customer has the mail and the text, so that all of it is written."""
     order = ended(client, order_id)
     messages(platform.mailcatcher_url, order_id)
@@ -116,7 +116,7 @@ def test_a_refused_order_is_not_among_the_orders(posted: Posted, platform: Platf
     assert not emails & set(shown.values())
 
 
-def sent_email(response: httpx.Response) -> str | None:
+def sent_email(response: httpx2.Response) -> str | None:
     """The address in the order that a response answers."""
     found = re.search(rb'"email": "([0-9a-f]{32}@customers.example)"', response.request.content)
     return found[1].decode() if found else None

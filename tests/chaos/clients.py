@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import uuid4
 
-import httpx
+import httpx2
 from invariants import Promised
 from support import load
 from support.load import Outcome
@@ -62,7 +62,7 @@ class Clients(Background[Seen]):
                 number += 1
                 await asyncio.sleep(began + number / self._rate - time.monotonic())
 
-    async def _customer(self, client: httpx.AsyncClient, number: int) -> None:
+    async def _customer(self, client: httpx2.AsyncClient, number: int) -> None:
         order, deadline = order_of(self._seed, number), time.monotonic() + GIVE_UP
         match number % 10:
             case 0 | 1 | 2:
@@ -77,7 +77,7 @@ class Clients(Background[Seen]):
             case _:
                 await self._cancel(client, order, deadline)
 
-    async def _ask_twice(self, client: httpx.AsyncClient, order: Body, deadline: float) -> str:
+    async def _ask_twice(self, client: httpx2.AsyncClient, order: Body, deadline: float) -> str:
         key = uuid4().hex
         first = await load.post_until_accepted(client, order, self.seen, deadline, key)
         again = await load.post_until_accepted(client, order, self.seen, deadline, key)
@@ -85,7 +85,7 @@ class Clients(Background[Seen]):
             self.seen.wrong.append(f"one key was answered with the orders {first} and {again}")
         return first
 
-    async def _refund(self, client: httpx.AsyncClient, order: Body, deadline: float) -> None:
+    async def _refund(self, client: httpx2.AsyncClient, order: Body, deadline: float) -> None:
         order_id = await load.post_until_accepted(client, order, self.seen, deadline)
         began = datetime.now(UTC)
         promised, wrong = await refunds.refund(client, order_id, self._rng, deadline)
@@ -93,7 +93,7 @@ class Clients(Background[Seen]):
         self.seen.refunding.update((one.id, (began, datetime.now(UTC))) for one in promised)
         self.seen.wrong += wrong
 
-    async def _cancel(self, client: httpx.AsyncClient, order: Body, deadline: float) -> None:
+    async def _cancel(self, client: httpx2.AsyncClient, order: Body, deadline: float) -> None:
         order_id = await load.post_until_accepted(client, order, self.seen, deadline)
         await asyncio.sleep(self._rng.uniform(0.0, CANCELS_WITHIN))
         status, kind = await self._cancelled(client, order_id, deadline)
@@ -102,7 +102,7 @@ class Clients(Background[Seen]):
         elif kind != TOO_LATE and status not in _NOT_NOW:
             self.seen.wrong.append(f"the cancellation of {order_id} was answered with {status}")
 
-    async def _cancel_late(self, client: httpx.AsyncClient, order_id: str, deadline: float) -> None:
+    async def _cancel_late(self, client: httpx2.AsyncClient, order_id: str, deadline: float) -> None:
         """Ask for that once the order is confirmed, which is too late: nobody has given customers time for it."""
         order = await refunds.ended(client, order_id, deadline)
         if order is None or order["status"] != "CONFIRMED":
@@ -113,7 +113,7 @@ class Clients(Background[Seen]):
         elif status not in _NOT_NOW:
             self.seen.wrong.append(f"the cancellation of {order_id}, which was CONFIRMED, was answered with {status}")
 
-    async def _cancelled(self, client: httpx.AsyncClient, order_id: str, deadline: float) -> tuple[int, str]:
+    async def _cancelled(self, client: httpx2.AsyncClient, order_id: str, deadline: float) -> tuple[int, str]:
         """What a request to cancel comes to that is sent until there is an answer."""
         pause = load.pauses()
         while True:
@@ -122,11 +122,11 @@ class Clients(Background[Seen]):
                 return status, kind
             await asyncio.sleep(next(pause))
 
-    async def _asked_to_cancel(self, client: httpx.AsyncClient, order_id: str) -> tuple[int, str]:
+    async def _asked_to_cancel(self, client: httpx2.AsyncClient, order_id: str) -> tuple[int, str]:
         began = time.monotonic()
         try:
             response = await client.post(f"/order/{order_id}/cancel")
-        except httpx.TransportError:
+        except httpx2.TransportError:
             return 0, ""
         finally:
             self.seen.slowest = max(self.seen.slowest, time.monotonic() - began)
@@ -134,7 +134,7 @@ class Clients(Background[Seen]):
 
     async def _keep_shop(self, url: str) -> None:
         """Prices go up and down, and stock comes in; what fails is not asked for again."""
-        async with httpx.AsyncClient(base_url=url, timeout=ANSWER_SECONDS) as client:
+        async with httpx2.AsyncClient(base_url=url, timeout=ANSWER_SECONDS) as client:
             while not await asyncio.to_thread(self._ending.wait, CHANGES_EVERY):
                 item = f"Item{self._rng.randint(1, 3)}"
                 try:
@@ -142,7 +142,7 @@ class Clients(Background[Seen]):
                     changed = {"name": shown["name"], "unitPrice": self._rng.randint(100, 2000)}
                     await client.put(f"/items/{item}", json=changed)
                     await client.post(f"/items/{item}/restock", json={"quantity": self._rng.randint(1, 9)})
-                except (httpx.HTTPError, KeyError, ValueError):
+                except (httpx2.HTTPError, KeyError, ValueError):
                     continue
 
 

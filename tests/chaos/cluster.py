@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-import httpx
+import httpx2
 import psycopg
 from incidents.probe import Probe
 from invariants import Answer, Expected, check_when_quiet
@@ -76,7 +76,7 @@ def _recovery(cluster: Cluster, placed: list[Answer]) -> float:
 
 def _works(cluster: Cluster, placed: list[Answer]) -> bool:
     # A pod may be replaced meanwhile, and with it the way to the database.
-    with contextlib.suppress(AssertionError, psycopg.OperationalError, httpx.TransportError):
+    with contextlib.suppress(AssertionError, psycopg.OperationalError, httpx2.TransportError):
         cluster.await_ready()
         with _probing(cluster) as probe:
             try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-import httpx
+import httpx2
 from invariants import Promised
 from support import load
 from support.orders import TERMINAL
@@ -31,7 +31,7 @@ class Answered:
 
 
 async def refund(
-    client: httpx.AsyncClient, order_id: str, rng: random.Random, deadline: float
+    client: httpx2.AsyncClient, order_id: str, rng: random.Random, deadline: float
 ) -> tuple[list[Promised], list[str]]:
     """Refund parts of an order once it is confirmed: what was promised, and what nobody should have been answered."""
     order = await ended(client, order_id, deadline)
@@ -51,13 +51,13 @@ async def refund(
     return promised, []
 
 
-async def ended(client: httpx.AsyncClient, order_id: str, deadline: float) -> dict[str, Any] | None:
+async def ended(client: httpx2.AsyncClient, order_id: str, deadline: float) -> dict[str, Any] | None:
     """The order as soon as it has ended; None if that is not soon."""
     deadline = min(deadline, time.monotonic() + LOOKS_FOR)
     while time.monotonic() < deadline:
         try:
             response = await client.get(f"/order/{order_id}")
-        except httpx.TransportError:
+        except httpx2.TransportError:
             response = None
         if response is not None and response.status_code == 200:
             order: dict[str, Any] = response.json()
@@ -74,7 +74,7 @@ def _part(order: Body, rng: random.Random) -> Body:
     return {"lines": [{"id": line["itemId"], "quantity": 1}], "restock": rng.random() < 0.5, "reason": "It was broken"}
 
 
-async def _answer(client: httpx.AsyncClient, order_id: str, asked: Body, key: str, deadline: float) -> Answered:
+async def _answer(client: httpx2.AsyncClient, order_id: str, asked: Body, key: str, deadline: float) -> Answered:
     """The answer to a request that is sent until there is one."""
     pause = load.pauses()
     while True:
@@ -84,10 +84,10 @@ async def _answer(client: httpx.AsyncClient, order_id: str, asked: Body, key: st
         await asyncio.sleep(next(pause))
 
 
-async def _post(client: httpx.AsyncClient, order_id: str, asked: Body, key: str) -> Answered:
+async def _post(client: httpx2.AsyncClient, order_id: str, asked: Body, key: str) -> Answered:
     try:
         response = await client.post(f"/order/{order_id}/refund", json=asked, headers={"Idempotency-Key": key})
-    except httpx.TransportError:
+    except httpx2.TransportError:
         return Answered(0)
     if response.status_code == 202:
         said = response.json()

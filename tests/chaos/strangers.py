@@ -3,7 +3,7 @@ calls."""
 
 import time
 
-import httpx
+import httpx2
 from support.keys import add_key
 from support.proxied import ProxiedPlatform
 
@@ -24,18 +24,18 @@ def look(proxied: ProxiedPlatform, orders: list[str], within: float = ASKED_WITH
     while True:
         try:
             return ask(proxied, orders)
-        except (LocalError, httpx.HTTPError) as error:
+        except (LocalError, httpx2.HTTPError) as error:
             if time.monotonic() > deadline:
                 return [f"nobody could ask: {error!r}"]
         time.sleep(AGAIN)
 
 
 def ask(proxied: ProxiedPlatform, orders: list[str]) -> list[str]:
-    """What a stranger was answered; LocalError if the replica does not start, httpx.HTTPError if it does not answer."""
+    """What a stranger was answered; LocalError if the replica does not start, HTTPError if it does not answer."""
     replica = proxied.replica("order", _AUTH)
     with replica:
         url, headers = f"http://127.0.0.1:{replica.listens[0]}", {"Authorization": f"Bearer {_key(proxied)}"}
-        with httpx.Client(base_url=url, headers=headers, timeout=30.0) as client:
+        with httpx2.Client(base_url=url, headers=headers, timeout=30.0) as client:
             return [
                 *_listed(client),
                 *(wrong for order_id in orders[-ASKED_FOR:] for wrong in _shown(client, order_id)),
@@ -50,12 +50,12 @@ def _key(proxied: ProxiedPlatform) -> str:
         database.dispose()
 
 
-def _listed(client: httpx.Client) -> list[str]:
+def _listed(client: httpx2.Client) -> list[str]:
     answer = client.get("/order")
     return [] if answer.status_code == 200 and answer.json() == [] else [f"a list of orders: {answer.status_code}"]
 
 
-def _shown(client: httpx.Client, order_id: str) -> list[str]:
+def _shown(client: httpx2.Client, order_id: str) -> list[str]:
     """Each way to an order says that there is none."""
     asked = [("GET", f"/order/{order_id}"), ("GET", f"/order/{order_id}/events"), ("POST", f"/order/{order_id}/cancel")]
     answers = [(method, path, client.request(method, path).status_code) for method, path in asked]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import httpx
+import httpx2
 from support.chassis import eventually
 from support.proxied import ProxiedPlatform
 
@@ -97,6 +97,6 @@ def _catcher(proxied: ProxiedPlatform) -> Ask:
     url = f"{proxied.platform.mailcatcher_url}/failures"
 
     def ask(method: str, failure: Mapping[str, object]) -> bool:
-        return httpx.request(method, url, json=failure or None, timeout=10.0).raise_for_status().is_success
+        return httpx2.request(method, url, json=failure or None, timeout=10.0).raise_for_status().is_success
 
     return ask

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
-import httpx
+import httpx2
 import pytest
 from invariants import Promised
 from starlette.applications import Starlette
@@ -76,7 +76,7 @@ def judged(answer: Shop, times: int = 40) -> tuple[list[Promised], list[str]]:
     app = Starlette(routes=[Route("/order/{id}", show), Route("/order/{id}/refund", take, methods=["POST"])])
 
     async def run() -> tuple[list[Promised], list[str]]:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://shop") as client:
+        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://shop") as client:
             rng = random.Random(1)
             found = [await refunds.refund(client, "o", rng, time.monotonic() + 30.0) for _ in range(times)]
         return [one for promised, _ in found for one in promised], [one for _, wrong in found for one in wrong]
@@ -149,7 +149,7 @@ def served(status: int) -> list[str]:
     app = Starlette(routes=[Route(path, answer, methods=["POST"]) for path in left])
 
     async def run() -> None:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://shop") as client:
+        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://shop") as client:
             await clients._cancel(client, body(), time.monotonic() + 30.0)
 
     asyncio.run(run())

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from support.proxied import ProxiedPlatform
 
@@ -26,7 +26,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, *answers: list[str] | Exception) 
     monkeypatch.setattr(strangers, "AGAIN", 0.0)
 
 
-@pytest.mark.parametrize("error", [LocalError("it did not start"), httpx.ConnectError("refused")])
+@pytest.mark.parametrize("error", [LocalError("it did not start"), httpx2.ConnectError("refused")])
 def test_that_nobody_could_ask_is_a_finding(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     answering(monkeypatch, error)
     (found,) = strangers.look(PROXIED, [], within=0.0)

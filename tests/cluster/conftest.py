@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 
-import httpx
+import httpx2
 import pytest
 from support.cluster import CONTEXT, NAMESPACE, RELEASE, Cluster
 
@@ -44,7 +44,7 @@ def place(cluster: Cluster) -> Callable[[], str]:
     from support.orders import place as post
 
     def placed() -> str:
-        with httpx.Client(base_url=cluster.url, timeout=20.0) as client:
+        with httpx2.Client(base_url=cluster.url, timeout=20.0) as client:
             order_id = post(client, body())
             assert ended(client, order_id)["status"] == "CONFIRMED"
             return order_id

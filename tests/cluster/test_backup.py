@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from support.cluster import CONTEXT, Cluster
 
@@ -42,14 +42,14 @@ def test_what_was_lost_after_a_backup_is_restored_and_read_again(
     later = place()
     kept = {table: psql(cluster, f"COPY ({rows.format(later)}) TO STDOUT") for table, rows in OF_AN_ORDER.items()}
     psql(cluster, "DELETE FROM orders; DELETE FROM inbox")
-    assert httpx.get(f"{cluster.url}/order/{order_id}").status_code == 404
+    assert httpx2.get(f"{cluster.url}/order/{order_id}").status_code == 404
     command = [sys.executable, str(RESTORE), f"--context={CONTEXT}", "dumps"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("rewound") == len(SERVICES)
     cluster.await_ready()
-    assert httpx.get(f"{cluster.url}/order/{order_id}").json()["status"] == "CONFIRMED"
-    assert httpx.get(f"{cluster.url}/order/{later}").status_code == 404  # docs/backup.md says so
+    assert httpx2.get(f"{cluster.url}/order/{order_id}").json()["status"] == "CONFIRMED"
+    assert httpx2.get(f"{cluster.url}/order/{later}").status_code == 404  # docs/backup.md says so
     place()
     for table, rows in kept.items():  # the other services have their part of it: what comes next checks the books
         psql(cluster, f"COPY {table} FROM STDIN", given=rows)

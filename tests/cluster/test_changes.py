@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
-import httpx
+import httpx2
 import pytest
 from support import pods
 from support.chassis import eventually
@@ -90,5 +90,5 @@ def test_what_is_installed_again_finds_its_data(cluster: Cluster, place: Callabl
     cluster.helm("install", "oms", str(CHART), "-f", str(values), "--wait", "--timeout=4m")
     cluster.await_ready()
     assert cluster.secrets() == passwords
-    assert httpx.get(f"{cluster.url}/order/{order_id}").json()["status"] == "CONFIRMED"
+    assert httpx2.get(f"{cluster.url}/order/{order_id}").json()["status"] == "CONFIRMED"
     place()

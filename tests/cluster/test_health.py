@@ -2,7 +2,7 @@
 
 import contextlib
 
-import httpx
+import httpx2
 import pytest
 from support.chassis import eventually
 from support.cluster import Cluster
@@ -44,8 +44,8 @@ def test_without_its_database_a_service_is_not_ready_and_yet_alive(cluster: Clus
         with contextlib.ExitStack() as stack:
             for name in SERVICES:
                 address = stack.enter_context(cluster.forwarded(f"pod/{pods[name]}", 9100))
-                assert httpx.get(f"http://{address}/livez").status_code == 200, name
-                answer = httpx.get(f"http://{address}/readyz", timeout=15.0)
+                assert httpx2.get(f"http://{address}/livez").status_code == 200, name
+                answer = httpx2.get(f"http://{address}/readyz", timeout=15.0)
                 assert answer.status_code == 503, name
                 assert answer.json()["database"] is False, name
     finally:
@@ -62,13 +62,13 @@ def test_without_kafka_orders_are_taken_and_are_confirmed_once_it_is_back(cluste
     try:
         cluster.kubectl("scale", "statefulset/oms-kafka", "--replicas=0")
         eventually(lambda: not cluster.pods("kafka"), FALLS)
-        with httpx.Client(base_url=cluster.url, timeout=20.0) as client:
+        with httpx2.Client(base_url=cluster.url, timeout=20.0) as client:
             order_id = place(client, body())
             assert client.get(f"/order/{order_id}").json()["status"] == "PENDING"
     finally:
         cluster.kubectl("scale", "statefulset/oms-kafka", "--replicas=1")
     cluster.await_ready()
-    with httpx.Client(base_url=cluster.url, timeout=20.0) as client:
+    with httpx2.Client(base_url=cluster.url, timeout=20.0) as client:
         assert ended(client, order_id, within=90.0)["status"] == "CONFIRMED"
 
 

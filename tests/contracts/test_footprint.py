@@ -8,7 +8,7 @@ from oms_contracts.topics import SERVICES
 OF_SOME_SETTINGS = {
     "alembic": "migrate",
     "cryptography": "OMS_AUTH=jwt",
-    "httpx": "OMS_AUTH=jwt",
+    "httpx2": "OMS_AUTH=jwt",
     "opentelemetry.sdk": "OMS_TRACES_ENDPOINT",
 }
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from uuid import uuid4
 
-import httpx
+import httpx2
 import pytest
 from invariants import Answer, Sources, check_when_quiet
 from support import load
@@ -23,14 +23,14 @@ COUNT, SPREAD, WITHIN = 300, 15.0, 120.0
 MOMENTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 3.0)  # seconds from an order's acceptance to its cancellation
 
 
-async def cancel_until_answered(client: httpx.AsyncClient, order_id: str, deadline: float) -> int:
+async def cancel_until_answered(client: httpx2.AsyncClient, order_id: str, deadline: float) -> int:
     """Cancel an order, again and again with the same key until there is an answer; its status."""
     headers = {"Idempotency-Key": uuid4().hex}
     while True:
         assert time.monotonic() < deadline, "a cancellation was not answered in time"
         try:
             status = (await client.post(f"/order/{order_id}/cancel", headers=headers)).status_code
-        except httpx.TransportError:
+        except httpx2.TransportError:
             status = 0
         if status not in {0, *RETRIED}:
             return status
@@ -38,7 +38,7 @@ async def cancel_until_answered(client: httpx.AsyncClient, order_id: str, deadli
 
 
 async def order_and_cancel(
-    client: httpx.AsyncClient, order: Body, moment: float | None, deadline: float
+    client: httpx2.AsyncClient, order: Body, moment: float | None, deadline: float
 ) -> tuple[Answer, int | None]:
     """Order; and after a moment, if there is one, cancel. What both were answered."""
     outcome = Outcome()
@@ -72,7 +72,7 @@ async def customers(platform: Platform) -> Sequence[tuple[Answer, int | None]]:
 
 
 def test_whoever_is_promised_a_cancellation_has_one_whatever_is_killed(
-    platform: Platform, sources: Sources, orders: httpx.Client
+    platform: Platform, sources: Sources, orders: httpx2.Client
 ) -> None:
     answers = asyncio.run(customers(platform))
     for service in platform.services.values():

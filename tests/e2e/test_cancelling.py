@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
-import httpx
+import httpx2
 import pytest
 from invariants import Sources, check_when_quiet
 from support.chassis import eventually
@@ -15,18 +15,18 @@ MOMENTS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 3.0)  # seconds after the order 
 SLOW = "9999000000000001"  # its charge takes two seconds
 
 
-def cancel(orders: httpx.Client, order_id: str, **body: str) -> httpx.Response:
+def cancel(orders: httpx2.Client, order_id: str, **body: str) -> httpx2.Response:
     return orders.post(f"/order/{order_id}/cancel", json=body)
 
 
 def sent(mailcatcher: str, order_id: str, kind: str) -> list[str]:
     """The texts of this kind that the customer was sent, oldest first."""
     params = {"orderId": order_id, "kind": kind}
-    found = sorted(httpx.get(f"{mailcatcher}/messages", params=params).json(), key=lambda one: one["receivedAt"])
+    found = sorted(httpx2.get(f"{mailcatcher}/messages", params=params).json(), key=lambda one: one["receivedAt"])
     return [one["text"] for one in found]
 
 
-def place_and_cancel(orders: httpx.Client, card: str, moment: float) -> tuple[str, httpx.Response]:
+def place_and_cancel(orders: httpx2.Client, card: str, moment: float) -> tuple[str, httpx2.Response]:
     order_id = place(orders, body(card=card))
     time.sleep(moment)
     return order_id, cancel(orders, order_id)
@@ -34,7 +34,7 @@ def place_and_cancel(orders: httpx.Client, card: str, moment: float) -> tuple[st
 
 @pytest.mark.parametrize("card", [APPROVED, SLOW, DECLINED], ids=["approved", "slow", "declined"])
 def test_whenever_an_order_is_cancelled_it_is_too_late_or_nothing_of_it_is_left(
-    orders: httpx.Client, mailcatcher: str, sources: Sources, card: str
+    orders: httpx2.Client, mailcatcher: str, sources: Sources, card: str
 ) -> None:
     with ThreadPoolExecutor(len(MOMENTS)) as pool:
         tried = list(pool.map(lambda moment: place_and_cancel(orders, card, moment), MOMENTS))
@@ -58,7 +58,7 @@ PIECE = {"lines": [{"id": "Item1", "quantity": 1}], "restock": True}
 SHORT = (("Item1", 1), ("Item5", 10_000))  # there is not so much of the second: charged, and given back
 
 
-def cancel_and_refund(orders: httpx.Client, order: Body, moment: float | None) -> tuple[str, list[httpx.Response]]:
+def cancel_and_refund(orders: httpx2.Client, order: Body, moment: float | None) -> tuple[str, list[httpx2.Response]]:
     """Order; after a moment (without one: when it has ended) cancel that and have a piece of it refunded, both at once
     and each twice with its key."""
     order_id = place(orders, order)
@@ -67,7 +67,7 @@ def cancel_and_refund(orders: httpx.Client, order: Body, moment: float | None) -
     else:
         time.sleep(moment)
 
-    def twice(act: str, asked: dict[str, Any]) -> httpx.Response:
+    def twice(act: str, asked: dict[str, Any]) -> httpx2.Response:
         key = {"Idempotency-Key": uuid4().hex}
         first, again = (orders.post(f"/order/{order_id}/{act}", json=asked, headers=key) for _ in range(2))
         assert first.status_code != 202 or again.content == first.content
@@ -78,7 +78,7 @@ def cancel_and_refund(orders: httpx.Client, order: Body, moment: float | None) -
         return order_id, [act.result() for act in acts]
 
 
-def at_rest(orders: httpx.Client, order_id: str) -> dict[str, Any]:
+def at_rest(orders: httpx2.Client, order_id: str) -> dict[str, Any]:
     """The order once it is terminal, and none of its refunds is under way."""
 
     def shown() -> dict[str, Any] | None:
@@ -89,7 +89,7 @@ def at_rest(orders: httpx.Client, order_id: str) -> dict[str, Any]:
 
 
 def test_an_order_that_is_paid_stocked_cancelled_and_refunded_at_once_is_one_thing_in_the_end(
-    orders: httpx.Client, sources: Sources
+    orders: httpx2.Client, sources: Sources
 ) -> None:
     tries = [
         (order, moment)
@@ -114,7 +114,7 @@ def test_an_order_that_is_paid_stocked_cancelled_and_refunded_at_once_is_one_thi
     assert check_when_quiet(sources) == []
 
 
-def test_a_cancelled_order_shows_how_it_was_cancelled(orders: httpx.Client) -> None:
+def test_a_cancelled_order_shows_how_it_was_cancelled(orders: httpx2.Client) -> None:
     order_id = place(orders, body(card=SLOW))
     answer = cancel(orders, order_id, reason="Found it cheaper")
     assert answer.status_code == 202
@@ -124,14 +124,14 @@ def test_a_cancelled_order_shows_how_it_was_cancelled(orders: httpx.Client) -> N
     assert cancel(orders, order_id, reason="Found it cheaper").json()["status"] == "CANCELLED"
 
 
-def test_a_confirmed_order_is_not_cancelled(orders: httpx.Client) -> None:
+def test_a_confirmed_order_is_not_cancelled(orders: httpx2.Client) -> None:
     order_id = place(orders, body())
     assert ended(orders, order_id)["status"] == "CONFIRMED"
     assert cancel(orders, order_id).status_code == 409
     assert read(orders, order_id)["status"] == "CONFIRMED"
 
 
-def test_the_stock_of_cancelled_orders_is_there_for_others(orders: httpx.Client, inventory: httpx.Client) -> None:
+def test_the_stock_of_cancelled_orders_is_there_for_others(orders: httpx2.Client, inventory: httpx2.Client) -> None:
     def on_hand() -> int:
         return int(inventory.get("/items/Item4").json()["onHand"])
 

@@ -4,7 +4,7 @@ import os
 from typing import Any
 from uuid import uuid4
 
-import httpx
+import httpx2
 import pytest
 from support import commandline
 from support.chassis import eventually
@@ -12,19 +12,19 @@ from support.orders import END_TIMEOUT, body, ended, place, read
 
 
 @pytest.fixture
-def item(inventory: httpx.Client) -> str:
+def item(inventory: httpx2.Client) -> str:
     """An item of the test's own: three pieces at 5.00."""
     item_id = f"e2e-{uuid4().hex[:12]}"
     put(inventory, item_id, name="Chai glass", unitPrice=500, onHand=3)
     return item_id
 
 
-def put(inventory: httpx.Client, item_id: str, **item: Any) -> None:
+def put(inventory: httpx2.Client, item_id: str, **item: Any) -> None:
     response = inventory.put(f"/items/{item_id}", json=item)
     assert response.is_success, response.text
 
 
-def place_at(orders: httpx.Client, item_id: str, price: int) -> str:
+def place_at(orders: httpx2.Client, item_id: str, price: int) -> str:
     """The id of the first order that is accepted at this price."""
 
     def accepted() -> str | None:
@@ -34,13 +34,13 @@ def place_at(orders: httpx.Client, item_id: str, price: int) -> str:
     return eventually(accepted, END_TIMEOUT) or ""
 
 
-def test_a_new_item_can_be_ordered(orders: httpx.Client, item: str) -> None:
+def test_a_new_item_can_be_ordered(orders: httpx2.Client, item: str) -> None:
     order = ended(orders, place_at(orders, item, 500))
     assert order["status"] == "CONFIRMED"
     assert [(line["name"], line["unitPrice"]) for line in order["lines"]] == [("Chai glass", 500)]
 
 
-def test_a_new_price_holds_for_new_orders_only(orders: httpx.Client, inventory: httpx.Client, item: str) -> None:
+def test_a_new_price_holds_for_new_orders_only(orders: httpx2.Client, inventory: httpx2.Client, item: str) -> None:
     inventory.post(f"/items/{item}/restock", json={"quantity": 10_000}).raise_for_status()  # it is tried until then
     earlier = place_at(orders, item, 500)
     put(inventory, item, name="Chai glass", unitPrice=650)
@@ -48,7 +48,7 @@ def test_a_new_price_holds_for_new_orders_only(orders: httpx.Client, inventory: 
     assert [read(orders, order_id)["total"] for order_id in (earlier, later)] == [500, 650]
 
 
-def test_stock_goes_to_confirmed_orders_only(orders: httpx.Client, inventory: httpx.Client, item: str) -> None:
+def test_stock_goes_to_confirmed_orders_only(orders: httpx2.Client, inventory: httpx2.Client, item: str) -> None:
     assert ended(orders, place_at(orders, item, 500))["status"] == "CONFIRMED"
     assert ended(orders, place(orders, body((item, 3))))["reason"] == "out-of-stock"
     assert inventory.get(f"/items/{item}").json()["onHand"] == 2
@@ -56,7 +56,7 @@ def test_stock_goes_to_confirmed_orders_only(orders: httpx.Client, inventory: ht
     assert {"onHand": 0, "available": False}.items() <= inventory.get(f"/items/{item}").json().items()
 
 
-def test_a_restock_lets_orders_through_again(orders: httpx.Client, inventory: httpx.Client, item: str) -> None:
+def test_a_restock_lets_orders_through_again(orders: httpx2.Client, inventory: httpx2.Client, item: str) -> None:
     place_at(orders, item, 500)
     assert ended(orders, place(orders, body((item, 10))))["status"] == "CANCELLED"
     inventory.post(f"/items/{item}/restock", json={"quantity": 10}).raise_for_status()
@@ -64,7 +64,7 @@ def test_a_restock_lets_orders_through_again(orders: httpx.Client, inventory: ht
 
 
 def test_the_command_adds_up_every_movement_and_shows_those_of_an_item(
-    orders: httpx.Client, inventory: httpx.Client, item: str
+    orders: httpx2.Client, inventory: httpx2.Client, item: str
 ) -> None:
     ended(orders, place_at(orders, item, 500))
     inventory.post(f"/items/{item}/correct", json={"quantity": -1, "reason": "Broken"}).raise_for_status()
@@ -81,14 +81,14 @@ def test_the_command_adds_up_every_movement_and_shows_those_of_an_item(
 
 
 def test_an_item_is_refused_from_when_it_is_sold_out_until_it_is_back(
-    orders: httpx.Client, inventory: httpx.Client
+    orders: httpx2.Client, inventory: httpx2.Client
 ) -> None:
     item = f"last-{uuid4().hex}"
     inventory.put(f"/items/{item}", json={"name": "The last", "unitPrice": 100, "onHand": 1}).raise_for_status()
     order = body((item, 1))
     accepted: list[str] = []
 
-    def refusal() -> httpx.Response | None:
+    def refusal() -> httpx2.Response | None:
         response = orders.post("/order", json=order)
         accepted.extend([response.json()["id"]] if response.status_code == 202 else [])
         return response if accepted and response.status_code != 202 else None

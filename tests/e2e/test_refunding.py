@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-import httpx
+import httpx2
 from invariants import Sources, check_when_quiet
 from support.chassis import eventually
 from support.orders import END_TIMEOUT, body, ended, place, read
@@ -14,12 +14,12 @@ from oms_simulators.payment.ledger import net_by_order
 ITEM = "Item3"
 
 
-def refund(orders: httpx.Client, order_id: str, asked: dict[str, Any], key: str | None = None) -> httpx.Response:
+def refund(orders: httpx2.Client, order_id: str, asked: dict[str, Any], key: str | None = None) -> httpx2.Response:
     headers = {"Idempotency-Key": key} if key else {}
     return orders.post(f"/order/{order_id}/refund", json=asked, headers=headers)
 
 
-def settled(orders: httpx.Client, order_id: str) -> dict[str, Any]:
+def settled(orders: httpx2.Client, order_id: str) -> dict[str, Any]:
     """The order once none of its refunds is under way."""
 
     def shown() -> dict[str, Any] | None:
@@ -30,7 +30,7 @@ def settled(orders: httpx.Client, order_id: str) -> dict[str, Any]:
 
 
 def texts(mailcatcher: str, order_id: str, kind: str) -> list[str]:
-    found: list[dict[str, str]] = httpx.get(
+    found: list[dict[str, str]] = httpx2.get(
         f"{mailcatcher}/messages", params={"orderId": order_id, "kind": kind}
     ).json()
     return [one["text"] for one in found]
@@ -43,7 +43,7 @@ def _both(mailcatcher: str, order_id: str, kind: str) -> list[str]:
 
 
 def test_one_of_two_pieces_comes_back(
-    orders: httpx.Client, inventory: httpx.Client, mailcatcher: str, sources: Sources
+    orders: httpx2.Client, inventory: httpx2.Client, mailcatcher: str, sources: Sources
 ) -> None:
     order_id = place(orders, body((ITEM, 2)))
     confirmed = ended(orders, order_id)
@@ -75,7 +75,7 @@ def test_one_of_two_pieces_comes_back(
 
 
 def test_refunds_at_once_from_everywhere_give_back_what_was_paid_and_no_more(
-    orders: httpx.Client, sources: Sources
+    orders: httpx2.Client, sources: Sources
 ) -> None:
     order_id = place(orders, body((ITEM, 2)))
     total = ended(orders, order_id)["total"]

@@ -1,6 +1,6 @@
 """The trace of an order, as an OpenTelemetry collector receives it from the five services."""
 
-import httpx
+import httpx2
 import pytest
 from support.chassis import eventually
 from support.collector import Collector
@@ -23,7 +23,7 @@ STEPS = {
 
 
 def test_an_order_is_one_trace_through_the_five_services(
-    orders: httpx.Client, mailcatcher: str, collector: Collector
+    orders: httpx2.Client, mailcatcher: str, collector: Collector
 ) -> None:
     if Deployment.given() is not None:
         pytest.skip("the spans of OMS_URL's deployment go elsewhere")

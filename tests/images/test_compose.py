@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import httpx
+import httpx2
 import pytest
 import yaml
 from support.chassis import eventually
@@ -90,7 +90,7 @@ def test_it_runs_what_a_cluster_runs(docker: Docker, compose: Compose, demo_imag
 
 
 def test_an_order_is_confirmed_and_the_customer_is_notified(compose: Compose) -> None:
-    with httpx.Client(base_url=address(compose, "order", 9090), timeout=20.0) as client:
+    with httpx2.Client(base_url=address(compose, "order", 9090), timeout=20.0) as client:
 
         def accepted() -> str | None:
             """The id, once the prices have arrived."""
@@ -103,7 +103,7 @@ def test_an_order_is_confirmed_and_the_customer_is_notified(compose: Compose) ->
     catcher = address(compose, "mailcatcher", 8025)
 
     def received() -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = httpx.get(f"{catcher}/messages", params={"orderId": order}).json()
+        found: list[dict[str, Any]] = httpx2.get(f"{catcher}/messages", params={"orderId": order}).json()
         return found
 
     eventually(lambda: sorted(message["kind"] for message in received()) == ["email", "sms"], within=30.0)

@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime
 from uuid import uuid4
 
-import httpx
+import httpx2
 import psycopg
 from invariants import Answer
 from support.chassis import eventually
@@ -32,7 +32,7 @@ class Probe:
         """
         began, now = time.monotonic(), datetime.now(UTC)
         order, key = body(("Item1", 1)), uuid4().hex
-        with httpx.Client(base_url=self._url, timeout=30.0) as client:
+        with httpx2.Client(base_url=self._url, timeout=30.0) as client:
             eventually(lambda: self._is_confirmed(client, order, key), within=self._within)
         eventually(lambda: self.rows(_EARLIER, now) == [(0,)], within=self._within)
         return time.monotonic() - began
@@ -42,12 +42,12 @@ class Probe:
         with psycopg.connect(self._database) as connection:
             return connection.execute(sql.encode(), parameters).fetchall()
 
-    def _is_confirmed(self, client: httpx.Client, order: Body, key: str) -> bool:
+    def _is_confirmed(self, client: httpx2.Client, order: Body, key: str) -> bool:
         """Whether an order that is placed now is soon CONFIRMED."""
         # With a key: one whose outcome is unknown is asked for again, and comes to the same order.
         try:
             response = client.post("/order", json=order, headers={"Idempotency-Key": key})
-        except httpx.TransportError:
+        except httpx2.TransportError:
             return False
         if response.status_code != 202:
             return False

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import httpx
+import httpx2
 from kafka.errors import KafkaError
 
 from invariants.evidence import Answer, Violation
@@ -33,7 +33,7 @@ def check(
 ) -> list[Violation]:
     """What is wrong at this moment. `answers` and `dead_letters` are short for those of `expected`.
 
-    psycopg.OperationalError or httpx.HTTPError if something cannot be read.
+    psycopg.OperationalError or httpx2.HTTPError if something cannot be read.
     """
     return violations(read(sources, _completed(expected, answers, dead_letters)))
 
@@ -86,6 +86,6 @@ def work_left(sources: Sources) -> int:
 def _messages_left(sources: Sources) -> int:
     if sources.mailcatcher is None:
         return 0
-    sent = httpx.get(f"{sources.mailcatcher}/messages/count", timeout=30.0).raise_for_status().json()
+    sent = httpx2.get(f"{sources.mailcatcher}/messages/count", timeout=30.0).raise_for_status().json()
     due = count(sources.databases["order"], _MESSAGES_DUE)
     return sum(max(0, due - int(sent[kind])) for kind in KINDS)

@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, LiteralString
 
-import httpx
+import httpx2
 import psycopg
 from kafka import KafkaConsumer, TopicPartition
 
@@ -170,7 +170,7 @@ def _counts(
 
 def count_copies(mailcatcher: str) -> int:
     """How many emails came that had come before."""
-    counts = httpx.get(f"{mailcatcher}/messages/count", timeout=30.0).raise_for_status().json()
+    counts = httpx2.get(f"{mailcatcher}/messages/count", timeout=30.0).raise_for_status().json()
     return int(counts["emailDeliveries"]) - int(counts["email"])
 
 
@@ -198,7 +198,7 @@ def _orders(rows: Sequence[tuple[Any, ...]]) -> Iterator[Order]:
 
 
 def _notices(mailcatcher: str) -> list[Notice]:
-    response = httpx.get(f"{mailcatcher}/messages", params={"limit": ALL}, timeout=120.0).raise_for_status()
+    response = httpx2.get(f"{mailcatcher}/messages", params={"limit": ALL}, timeout=120.0).raise_for_status()
     return [_notice(**message) for message in response.json()]
 
 

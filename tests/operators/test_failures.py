@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 import yaml
 from prometheus_client import CollectorRegistry
@@ -53,9 +53,9 @@ def catcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMailCat
 
 
 def fail(catcher: RunningMailCatcher, target: str, kind: str) -> None:
-    httpx.delete(f"{catcher.url}/failures").raise_for_status()
+    httpx2.delete(f"{catcher.url}/failures").raise_for_status()
     failure = {"target": target, "kind": kind, "times": 1, "seconds": 30.0 if kind == "drip" else 0.2}
-    httpx.put(f"{catcher.url}/failures", json=failure).raise_for_status()
+    httpx2.put(f"{catcher.url}/failures", json=failure).raise_for_status()
 
 
 def test_each_alert_of_the_table_looks_at_the_metric_that_moves() -> None:
@@ -161,15 +161,15 @@ def outcome_of(call: object, job: Job) -> str:
 
 
 def test_a_failure_is_for_one_recipient_and_for_so_many_calls(catcher: RunningMailCatcher) -> None:
-    httpx.delete(f"{catcher.url}/failures")
+    httpx2.delete(f"{catcher.url}/failures")
     failure = {"target": "sms", "kind": "500", "to": TEXT.to, "times": 2}
-    (on,) = httpx.put(f"{catcher.url}/failures", json=failure).json()
+    (on,) = httpx2.put(f"{catcher.url}/failures", json=failure).json()
     assert (on["kind"], on["to"], on["times"]) == ("500", TEXT.to, 2)
     text = {"from": "OMS", "text": "Hello", "reference": "o1"}
 
     def post(to: str, key: str) -> int:
         headers = {"Idempotency-Key": key}
-        return httpx.post(f"{catcher.url}/sms", json={**text, "to": to}, headers=headers).status_code
+        return httpx2.post(f"{catcher.url}/sms", json={**text, "to": to}, headers=headers).status_code
 
     assert [post("+9477", "a"), post(TEXT.to, "b"), post(TEXT.to, "b"), post(TEXT.to, "b")] == [201, 500, 500, 201]
-    assert httpx.put(f"{catcher.url}/failures", json={"target": "sms", "kind": "greylist"}).status_code == 422
+    assert httpx2.put(f"{catcher.url}/failures", json={"target": "sms", "kind": "greylist"}).status_code == 422

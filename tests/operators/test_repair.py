@@ -7,7 +7,7 @@ that is away, a header that no client sends, an event that is swallowed.
 import json
 from collections.abc import Iterator
 
-import httpx
+import httpx2
 import pytest
 from invariants import Sources, check
 from support.chassis import eventually
@@ -51,8 +51,8 @@ def operator(platform: Platform) -> Operator:
 
 
 @pytest.fixture
-def orders(platform: Platform) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=platform.url, timeout=20.0) as client:
+def orders(platform: Platform) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=platform.url, timeout=20.0) as client:
         yield client
 
 
@@ -65,7 +65,7 @@ def held_up(operator: Operator) -> dict[tuple[str, str], dict[str, str]]:
 @pytest.fixture(scope="module")
 def stuck(platform: Platform, operator: Operator) -> dict[str, str]:
     """The six orders, by cause. The others are open until their test repairs them."""
-    with httpx.Client(base_url=platform.url, timeout=20.0) as client:
+    with httpx2.Client(base_url=platform.url, timeout=20.0) as client:
         messenger = given_up_message(platform, operator, client)
         run_sql(platform, "payment", f"ALTER TABLE payment ADD CONSTRAINT poison CHECK (amount <> {total(POISON)})")
         run_sql(platform, "order", SABOTAGE.format(lost=total(LOST), unfit=total(UNFIT)))
@@ -81,7 +81,7 @@ def stuck(platform: Platform, operator: Operator) -> dict[str, str]:
     return placed
 
 
-def given_up_message(platform: Platform, operator: Operator, client: httpx.Client) -> str:
+def given_up_message(platform: Platform, operator: Operator, client: httpx2.Client) -> str:
     """An order whose email was given up: the mail server refused it for now until no attempt was left."""
     operator.oms("fail", "set", "mail", "4xx")
     order = place(client, body())
@@ -141,7 +141,7 @@ def test_the_doctor_names_the_cause_and_the_command_that_helps(
 
 
 def test_what_a_systemic_fault_held_up_goes_on_by_itself(
-    operator: Operator, stuck: dict[str, str], found: object, orders: httpx.Client
+    operator: Operator, stuck: dict[str, str], found: object, orders: httpx2.Client
 ) -> None:
     assert found
     assert ended(orders, stuck["paused"], 90)["status"] == "CONFIRMED"
@@ -149,7 +149,7 @@ def test_what_a_systemic_fault_held_up_goes_on_by_itself(
 
 
 def test_a_poison_record_is_found_and_applied_once_its_cause_is_repaired(
-    platform: Platform, operator: Operator, stuck: dict[str, str], found: object, orders: httpx.Client
+    platform: Platform, operator: Operator, stuck: dict[str, str], found: object, orders: httpx2.Client
 ) -> None:
     (letter,) = operator.json("deadletters", "list", "--order", stuck["poison"])
     assert (letter["service"], letter["topic"], letter["error"]) == ("payment", "orderCreatedEvent", "CheckViolation")
@@ -175,7 +175,7 @@ def test_a_poison_record_is_found_and_applied_once_its_cause_is_repaired(
 
 
 def test_a_quarantined_event_is_sent_once_it_can_be(
-    platform: Platform, operator: Operator, stuck: dict[str, str], found: object, orders: httpx.Client
+    platform: Platform, operator: Operator, stuck: dict[str, str], found: object, orders: httpx2.Client
 ) -> None:
     (row,) = operator.json("outbox", "list", "--service", "order", "--order", stuck["unfit"])
     run_sql(platform, "order", "DROP TRIGGER sabotage ON outbox; UPDATE outbox_quarantine SET headers = NULL")
@@ -197,14 +197,14 @@ def test_a_message_that_an_outage_gave_up_is_sent_after_all(
 
 
 def test_an_order_whose_event_is_lost_is_cancelled(
-    operator: Operator, stuck: dict[str, str], found: object, orders: httpx.Client
+    operator: Operator, stuck: dict[str, str], found: object, orders: httpx2.Client
 ) -> None:
     operator.oms("order", "cancel", stuck["lost"])
     assert ended(orders, stuck["lost"])["status"] == "CANCELLED"
 
 
 def test_a_charge_that_the_gateway_does_not_take_is_closed(
-    operator: Operator, stuck: dict[str, str], found: object, orders: httpx.Client
+    operator: Operator, stuck: dict[str, str], found: object, orders: httpx2.Client
 ) -> None:
     (job,) = operator.json("jobs", "list", "--queue", "charge", "--order", stuck["gateway"])
     assert job["state"] == "failing"
@@ -216,7 +216,7 @@ def test_a_charge_that_the_gateway_does_not_take_is_closed(
 
 
 def test_a_payment_that_was_refunded_by_another_way_is_resolved(
-    platform: Platform, operator: Operator, found: object, orders: httpx.Client
+    platform: Platform, operator: Operator, found: object, orders: httpx2.Client
 ) -> None:
     # The gateway gives nothing back for this charge, as for one that it has charged back to the customer.
     run_sql(platform, "payment", "ALTER TABLE gateway_simulator.refund ADD CONSTRAINT no CHECK (amount <> 249000000)")
@@ -234,7 +234,7 @@ def test_a_payment_that_was_refunded_by_another_way_is_resolved(
 
 
 def test_a_refund_that_the_gateway_refused_is_seen_and_made_after_all(
-    platform: Platform, operator: Operator, orders: httpx.Client
+    platform: Platform, operator: Operator, orders: httpx2.Client
 ) -> None:
     order = place(orders, body(("Item4", 2)))
     ended(orders, order)
@@ -255,7 +255,7 @@ def test_a_refund_that_the_gateway_refused_is_seen_and_made_after_all(
 
 
 def test_a_refund_that_waits_for_the_gateway_is_named_and_goes_on_by_the_command_that_is_named(
-    platform: Platform, operator: Operator, orders: httpx.Client
+    platform: Platform, operator: Operator, orders: httpx2.Client
 ) -> None:
     order = place(orders, body(("Item4", 1)))
     ended(orders, order)
@@ -276,7 +276,7 @@ def test_a_refund_that_waits_for_the_gateway_is_named_and_goes_on_by_the_command
 
 
 def test_a_message_about_a_refund_that_was_given_up_is_named_and_sent_after_all(
-    platform: Platform, operator: Operator, orders: httpx.Client
+    platform: Platform, operator: Operator, orders: httpx2.Client
 ) -> None:
     order = place(orders, body(("Item4", 1)))
     ended(orders, order)
@@ -293,7 +293,7 @@ def test_a_message_about_a_refund_that_was_given_up_is_named_and_sent_after_all(
     operator.oms(*finding["command"].split()[1:])
     about = {"orderId": order, "kind": "email"}
     sent = f"{platform.mailcatcher_url}/messages"
-    assert eventually(lambda: len(httpx.get(sent, params=about).json()) == 2, 60)
+    assert eventually(lambda: len(httpx2.get(sent, params=about).json()) == 2, 60)
 
 
 def test_a_service_that_is_down_is_named(platform: Platform, operator: Operator) -> None:
@@ -308,7 +308,7 @@ def test_a_service_that_is_down_is_named(platform: Platform, operator: Operator)
 
 
 def test_a_refund_that_was_given_by_hand_is_noted_and_the_books_agree(
-    platform: Platform, operator: Operator, orders: httpx.Client
+    platform: Platform, operator: Operator, orders: httpx2.Client
 ) -> None:
     """Somebody gave it back in the gateway's own pages before the refund was asked for, which is then refused."""
     order = place(orders, body(("Item4", 1)))
@@ -331,7 +331,7 @@ def test_a_refund_that_was_given_by_hand_is_noted_and_the_books_agree(
 
 
 def test_a_catalogue_that_was_restored_is_taken_notice_of_once_it_is_published_again(
-    platform: Platform, operator: Operator, orders: httpx.Client
+    platform: Platform, operator: Operator, orders: httpx2.Client
 ) -> None:
     """The order service has read later versions of an item than the inventory has made since."""
     run_sql(platform, "order", "UPDATE item SET version = 50, unit_price = 9 WHERE id = 'Item2'")

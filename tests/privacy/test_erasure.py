@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from invariants import Sources, check_when_quiet
 from kafka import KafkaAdminClient
@@ -79,13 +79,13 @@ def operator(platform: Platform) -> Operator:
 
 
 @pytest.fixture
-def orders(platform: Platform) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=platform.url, timeout=20.0) as client:
+def orders(platform: Platform) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=platform.url, timeout=20.0) as client:
         yield client
 
 
 @pytest.fixture
-def customer(platform: Platform, operator: Operator, orders: httpx.Client) -> Customer:
+def customer(platform: Platform, operator: Operator, orders: httpx2.Client) -> Customer:
     """Somebody who has been through everything."""
     customer = Customer()
     customer.orders["confirmed"] = place(orders, customer.body(), {"Idempotency-Key": secrets.token_hex(8)})
@@ -103,7 +103,7 @@ def customer(platform: Platform, operator: Operator, orders: httpx.Client) -> Cu
     return customer
 
 
-def _refund(orders: httpx.Client, customer: Customer) -> None:
+def _refund(orders: httpx2.Client, customer: Customer) -> None:
     """Something of the confirmed order, for a reason that names the customer."""
     order, asked = customer.orders["confirmed"], {"amount": 1, "reason": f"{customer.name} has called"}
     key = {"Idempotency-Key": secrets.token_hex(8)}
@@ -111,7 +111,7 @@ def _refund(orders: httpx.Client, customer: Customer) -> None:
     assert eventually(lambda: orders.get(f"/order/{order}").json()["refunded"] == 1, 60)
 
 
-def _give_up_mail_about_refund(operator: Operator, orders: httpx.Client, customer: Customer) -> None:
+def _give_up_mail_about_refund(operator: Operator, orders: httpx2.Client, customer: Customer) -> None:
     """The mail about another refund is refused for now, and then given up: it is kept with the customer's address."""
     operator.oms("fail", "set", "mail", "4xx")
     asked = operator.json("order", "refund", customer.orders["confirmed"], "--amount", "2")
@@ -184,7 +184,7 @@ def test_an_erased_customer_is_found_nowhere_and_the_books_add_up(
 
 
 def test_a_customer_with_an_order_under_way_is_not_erased(
-    platform: Platform, operator: Operator, orders: httpx.Client
+    platform: Platform, operator: Operator, orders: httpx2.Client
 ) -> None:
     customer = Customer()
     first = place(orders, customer.body())
@@ -224,7 +224,7 @@ def test_a_customer_of_thousands_of_orders_is_erased(platform: Platform, operato
 
 
 def test_a_customer_with_a_message_about_a_refund_on_its_way_is_not_erased(
-    platform: Platform, operator: Operator, orders: httpx.Client
+    platform: Platform, operator: Operator, orders: httpx2.Client
 ) -> None:
     """Whoever reads of the refund later would bring the customer's address back."""
     customer = Customer()

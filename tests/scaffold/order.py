@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-import httpx
+import httpx2
 import psycopg
 from support.catalogue import ENVIRONMENT, await_known
 from support.chassis import eventually
@@ -28,7 +28,7 @@ def entries(url: str) -> list[str]:
 def main(folder: Path, service: str) -> None:
     """Start the platform, place the order, wait for what follows, end everything."""
     platform = Platform(folder, environment=ENVIRONMENT, postgres=NO_FSYNC)
-    with platform, httpx.Client(base_url=platform.url, timeout=20.0) as client:
+    with platform, httpx2.Client(base_url=platform.url, timeout=20.0) as client:
         await_known(platform.url)
         order = ended(client, place(client, body()))
         eventually(lambda: order["id"] in entries(platform.databases[service].url), within=CATCHES_UP)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+import httpx2
 
 from oms_chassis.db import Database
 from oms_chassis.http.identity.requirements import Requirement
@@ -87,8 +87,8 @@ def expected(requirement: Requirement, sort: str, *, is_somebody_s: bool) -> set
 
 
 def status_and_body(
-    client: httpx.Client, method: str, path: str, headers: Mapping[str, str], body: Any
-) -> tuple[int, httpx.Headers, bytes]:
+    client: httpx2.Client, method: str, path: str, headers: Mapping[str, str], body: Any
+) -> tuple[int, httpx2.Headers, bytes]:
     """What a request is answered with; of a stream, not more than its beginning."""
     with client.stream(method, path, headers=dict(headers), json=body) as response:
         is_stream = response.headers.get("content-type", "").startswith("text/event-stream")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import httpx
+import httpx2
 
 from support.orders import APPROVED, DECLINED, body
 
@@ -48,7 +48,7 @@ class Mark:
 
 
 RUN = Mark()
-Shape = Callable[[httpx.Client, str, str], httpx.Request]
+Shape = Callable[[httpx2.Client, str, str], httpx2.Request]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Canary:
     cvv: str
     own_number: bool
 
-    def request(self, client: httpx.Client) -> httpx.Request:
+    def request(self, client: httpx2.Client) -> httpx2.Request:
         return self.shape(client, self.number, self.cvv)
 
 
@@ -111,7 +111,7 @@ def _near_the_name(content: bytes) -> Iterator[bytes]:
             at = content.find(name, at + 1)
 
 
-def _post(client: httpx.Client, content: Any, path: str = "/order", **more: Any) -> httpx.Request:
+def _post(client: httpx2.Client, content: Any, path: str = "/order", **more: Any) -> httpx2.Request:
     raw = content if isinstance(content, str | bytes) else json.dumps(content)
     headers = {"Content-Type": "application/json", **more.pop("headers", {})}
     return client.build_request(more.pop("method", "POST"), path, content=raw, headers=headers, **more)
@@ -122,96 +122,96 @@ def _with_payment(number: str, cvv: str, /, **more: Any) -> dict[str, Any]:
     return {**order, "paymentDetails": {**order["paymentDetails"], **more}}
 
 
-def _plain(client: httpx.Client, number: str, cvv: str) -> httpx.Request:
+def _plain(client: httpx2.Client, number: str, cvv: str) -> httpx2.Request:
     return _post(client, _with_payment(number, cvv))
 
 
-def _spaced(client: httpx.Client, number: str, cvv: str) -> httpx.Request:
+def _spaced(client: httpx2.Client, number: str, cvv: str) -> httpx2.Request:
     return _post(client, _with_payment(" ".join(re.findall(".{1,4}", number)), cvv))
 
 
-def _dashed(client: httpx.Client, number: str, cvv: str) -> httpx.Request:
+def _dashed(client: httpx2.Client, number: str, cvv: str) -> httpx2.Request:
     return _post(client, _with_payment("-".join(re.findall(".{1,4}", number)), cvv))
 
 
-def _cut_off(client: httpx.Client, number: str, cvv: str) -> httpx.Request:
+def _cut_off(client: httpx2.Client, number: str, cvv: str) -> httpx2.Request:
     return _post(client, json.dumps(_with_payment(number, cvv))[:-1])
 
 
-def _not_utf8(client: httpx.Client, number: str, cvv: str) -> httpx.Request:
+def _not_utf8(client: httpx2.Client, number: str, cvv: str) -> httpx2.Request:
     return _post(client, json.dumps(_with_payment(number, cvv)).encode() + b"\xff")
 
 
-def _as_numbers(client: httpx.Client, number: str, cvv: str) -> httpx.Request:
+def _as_numbers(client: httpx2.Client, number: str, cvv: str) -> httpx2.Request:
     return _post(client, _with_payment(number, cvv, cardNumber=int(number), cvv=int(cvv)))
 
 
-def _unknown_fields(client: httpx.Client, number: str, cvv: str) -> httpx.Request:
+def _unknown_fields(client: httpx2.Client, number: str, cvv: str) -> httpx2.Request:
     return _post(client, _with_payment(number, cvv, pan=number, securityCode=cvv))
 
 
-def _as_field_names(client: httpx.Client, number: str, cvv: str) -> httpx.Request:
+def _as_field_names(client: httpx2.Client, number: str, cvv: str) -> httpx2.Request:
     return _post(client, _with_payment(number, cvv, **{number: cvv, cvv: number}))
 
 
-def _swapped(client: httpx.Client, number: str, cvv: str) -> httpx.Request:
+def _swapped(client: httpx2.Client, number: str, cvv: str) -> httpx2.Request:
     return _post(client, _with_payment(cvv, number))
 
 
-def _as_expiry(client: httpx.Client, number: str, cvv: str) -> httpx.Request:
+def _as_expiry(client: httpx2.Client, number: str, cvv: str) -> httpx2.Request:
     return _post(client, _with_payment(number, cvv, expiryDate=f"{number} {cvv}"))
 
 
-def _as_quantity(client: httpx.Client, number: str, cvv: str) -> httpx.Request:
+def _as_quantity(client: httpx2.Client, number: str, cvv: str) -> httpx2.Request:
     return _post(client, {**_with_payment(number, cvv), "items": [{"id": number, "quantity": int(number)}]})
 
 
-def _as_contact(client: httpx.Client, number: str, cvv: str) -> httpx.Request:
+def _as_contact(client: httpx2.Client, number: str, cvv: str) -> httpx2.Request:
     customer = {"name": "Anjana", "email": f"{number} {cvv}", "phoneNumber": f"{number}{cvv}"}
     return _post(client, {**_with_payment(number, cvv), "customer": customer})
 
 
-def _as_payment(client: httpx.Client, number: str, cvv: str) -> httpx.Request:
+def _as_payment(client: httpx2.Client, number: str, cvv: str) -> httpx2.Request:
     return _post(client, {**body(), "paymentDetails": f"{number} {cvv}"})
 
 
-def _as_body(client: httpx.Client, number: str, cvv: str) -> httpx.Request:
+def _as_body(client: httpx2.Client, number: str, cvv: str) -> httpx2.Request:
     return _post(client, [number, cvv])
 
 
-def _oversize(client: httpx.Client, number: str, cvv: str) -> httpx.Request:
+def _oversize(client: httpx2.Client, number: str, cvv: str) -> httpx2.Request:
     return _post(client, {**_with_payment(number, cvv), "notes": f"{number} {cvv} " * 4000})
 
 
-def _as_form(client: httpx.Client, number: str, cvv: str) -> httpx.Request:
+def _as_form(client: httpx2.Client, number: str, cvv: str) -> httpx2.Request:
     return client.build_request("POST", "/order", data={"cardNumber": number, "cvv": cvv})
 
 
-def _as_query(client: httpx.Client, number: str, cvv: str) -> httpx.Request:
+def _as_query(client: httpx2.Client, number: str, cvv: str) -> httpx2.Request:
     return _post(client, _with_payment(number, cvv), params={"cardNumber": number, "cvv": cvv})
 
 
-def _as_key(client: httpx.Client, number: str, cvv: str) -> httpx.Request:
+def _as_key(client: httpx2.Client, number: str, cvv: str) -> httpx2.Request:
     return _post(client, _with_payment(number, cvv), headers={"Idempotency-Key": f"{number} {cvv}"})
 
 
-def _elsewhere(client: httpx.Client, number: str, cvv: str) -> httpx.Request:
+def _elsewhere(client: httpx2.Client, number: str, cvv: str) -> httpx2.Request:
     return _post(client, _with_payment(number, cvv), path=f"/orders/{number}/{cvv}")
 
 
-def _as_id(client: httpx.Client, number: str, cvv: str) -> httpx.Request:
+def _as_id(client: httpx2.Client, number: str, cvv: str) -> httpx2.Request:
     return client.build_request("GET", f"/order/{number}-{cvv}")
 
 
-def _as_filter(client: httpx.Client, number: str, cvv: str) -> httpx.Request:
+def _as_filter(client: httpx2.Client, number: str, cvv: str) -> httpx2.Request:
     return client.build_request("GET", "/order", params={"status": number, "cursor": number, "since": cvv})
 
 
-def _other_method(client: httpx.Client, number: str, cvv: str) -> httpx.Request:
+def _other_method(client: httpx2.Client, number: str, cvv: str) -> httpx2.Request:
     return _post(client, _with_payment(number, cvv), method="PUT")
 
 
-def _unknown_item(client: httpx.Client, number: str, cvv: str) -> httpx.Request:
+def _unknown_item(client: httpx2.Client, number: str, cvv: str) -> httpx2.Request:
     return _post(client, {**_with_payment(number, cvv), "items": [{"id": "NoSuchItem", "quantity": 1}]})
 
 

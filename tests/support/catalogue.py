@@ -2,7 +2,7 @@
 
 import json
 
-import httpx
+import httpx2
 
 from oms_platform import sample
 from support.chassis import eventually
@@ -27,4 +27,4 @@ def await_all_known(url: str) -> None:
 
 
 def _answered(url: str, *ids: str) -> int:
-    return httpx.post(f"{url}/order", json=body(*((id_, 1) for id_ in ids))).status_code
+    return httpx2.post(f"{url}/order", json=body(*((id_, 1) for id_ in ids))).status_code

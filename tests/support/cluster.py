@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 from invariants import Answer, Sources, check_when_quiet
 
 from oms_contracts.topics import SERVICES
@@ -91,8 +91,8 @@ class Cluster:
         def answers() -> bool:
             try:
                 headers = {"Host": self.host} if self.host else {}
-                return httpx.get(f"{self.url}/order", headers=headers, timeout=5.0).status_code == 200
-            except httpx.TransportError:
+                return httpx2.get(f"{self.url}/order", headers=headers, timeout=5.0).status_code == 200
+            except httpx2.TransportError:
                 return False
 
         eventually(answers, READY)

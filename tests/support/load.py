@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-import httpx
+import httpx2
 from invariants import Answer, Unanswered
 
 from support.orders import APPROVED, DECLINED, Body, body
@@ -18,7 +18,7 @@ from support.orders import APPROVED, DECLINED, Body, body
 RETRIED = {429, 502, 503, 504}
 INTERNAL = 500  # of the service's own fault, which is never right
 PAUSE, LONGEST_PAUSE = 0.2, 2.0  # seconds before a request is sent again: the first time, and at most
-KEPT = 16  # idle connections that a client keeps: httpx asks each of them for each request whether it is still one
+KEPT = 16  # idle connections that a client keeps: httpx2 asks each of them for each request whether it is still one
 TOO_MANY = 10_000  # of an item: more than there is
 ANSWER_SECONDS = 15.0  # seconds that a client waits for an answer
 
@@ -78,10 +78,10 @@ async def post_all(
     return outcome
 
 
-def client_of(url: str, patience: float = ANSWER_SECONDS, host: str | None = None) -> httpx.AsyncClient:
+def client_of(url: str, patience: float = ANSWER_SECONDS, host: str | None = None) -> httpx2.AsyncClient:
     """A client of the order service, for as many connections as it takes."""
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=KEPT)
-    return httpx.AsyncClient(base_url=url, timeout=patience, limits=limits, headers={"Host": host} if host else {})
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=KEPT)
+    return httpx2.AsyncClient(base_url=url, timeout=patience, limits=limits, headers={"Host": host} if host else {})
 
 
 def pauses() -> Iterator[float]:
@@ -91,14 +91,14 @@ def pauses() -> Iterator[float]:
 
 
 async def _post_within(
-    slots: asyncio.Semaphore, client: httpx.AsyncClient, order: Body, outcome: Outcome, deadline: float
+    slots: asyncio.Semaphore, client: httpx2.AsyncClient, order: Body, outcome: Outcome, deadline: float
 ) -> None:
     async with slots:
         await post_until_accepted(client, order, outcome, deadline)
 
 
 async def post_until_accepted(
-    client: httpx.AsyncClient, order: Body, outcome: Outcome, deadline: float, key: str | None = None
+    client: httpx2.AsyncClient, order: Body, outcome: Outcome, deadline: float, key: str | None = None
 ) -> str:
     """Post an order with a key, again and again until it is accepted; its id. AssertionError if it is not by the
     deadline."""
@@ -111,7 +111,7 @@ async def post_until_accepted(
     return attempt.order_id
 
 
-async def post_once(client: httpx.AsyncClient, order: Body, outcome: Outcome) -> None:
+async def post_once(client: httpx2.AsyncClient, order: Body, outcome: Outcome) -> None:
     """Post an order without a key, and let it be whatever comes."""
     attempt = await _attempt(client, order, None, outcome)
     if attempt.status == 202:
@@ -121,13 +121,13 @@ async def post_once(client: httpx.AsyncClient, order: Body, outcome: Outcome) ->
     outcome.unanswered.append(Unanswered(order["customer"]["email"], attempt.in_doubt))
 
 
-async def _attempt(client: httpx.AsyncClient, order: Body, key: str | None, outcome: Outcome) -> Attempt:
+async def _attempt(client: httpx2.AsyncClient, order: Body, key: str | None, outcome: Outcome) -> Attempt:
     began = time.monotonic()
     try:
         response = await client.post("/order", json=order, headers={"Idempotency-Key": key} if key else {})
-    except (httpx.ConnectError, httpx.ConnectTimeout):
+    except (httpx2.ConnectError, httpx2.ConnectTimeout):
         return Attempt(0)
-    except httpx.TransportError:
+    except httpx2.TransportError:
         return Attempt(0, in_doubt=True)
     finally:
         outcome.slowest = max(outcome.slowest, time.monotonic() - began)
@@ -140,7 +140,7 @@ async def _attempt(client: httpx.AsyncClient, order: Body, key: str | None, outc
     return Attempt(response.status_code, "outcome-unknown" in response.text)
 
 
-def problem(response: httpx.Response) -> str:
+def problem(response: httpx2.Response) -> str:
     """The kind of problem that an answer is; nothing if it is none, or that of somebody on the way."""
     if "problem+json" not in response.headers.get("Content-Type", ""):
         return ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 
@@ -96,13 +96,13 @@ class RunningMailCatcher:
 
     def messages(self, **query: Any) -> list[dict[str, str]]:
         """What GET /messages answers."""
-        answer = httpx.get(f"{self.url}/messages", params=query, timeout=30)
+        answer = httpx2.get(f"{self.url}/messages", params=query, timeout=30)
         found: list[dict[str, str]] = answer.raise_for_status().json()
         return found
 
     def counts(self) -> dict[str, int]:
         """What GET /messages/count answers."""
-        found: dict[str, int] = httpx.get(f"{self.url}/messages/count", timeout=30).raise_for_status().json()
+        found: dict[str, int] = httpx2.get(f"{self.url}/messages/count", timeout=30).raise_for_status().json()
         return found
 
 
@@ -128,8 +128,8 @@ def _wait_until_live(url: str, process: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + 30
     while True:
         try:
-            httpx.get(url).raise_for_status()
-        except httpx.HTTPError:
+            httpx2.get(url).raise_for_status()
+        except httpx2.HTTPError:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise
             time.sleep(0.05)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
-import httpx
+import httpx2
 
 from support.chassis import eventually
 
@@ -30,14 +30,14 @@ def body(
     }
 
 
-def place(client: httpx.Client, order: Body, headers: Mapping[str, str] | None = None) -> str:
+def place(client: httpx2.Client, order: Body, headers: Mapping[str, str] | None = None) -> str:
     """Post an order that is to be accepted; its id."""
     response = client.post("/order", json=order, headers=headers)
     assert response.status_code == 202, response.text
     return str(response.json()["id"])
 
 
-def read(client: httpx.Client, order_id: str) -> dict[str, Any]:
+def read(client: httpx2.Client, order_id: str) -> dict[str, Any]:
     """The order as the service shows it."""
     response = client.get(f"/order/{order_id}")
     assert response.status_code == 200, response.text
@@ -45,7 +45,7 @@ def read(client: httpx.Client, order_id: str) -> dict[str, Any]:
     return shown
 
 
-def ended(client: httpx.Client, order_id: str, within: float = END_TIMEOUT) -> dict[str, Any]:
+def ended(client: httpx2.Client, order_id: str, within: float = END_TIMEOUT) -> dict[str, Any]:
     """The order once it is terminal."""
 
     def shown() -> dict[str, Any] | None:
@@ -59,7 +59,7 @@ def messages(mailcatcher: str, order_id: str, count: int = 2, within: float = EN
     """What the customer was sent about an order, by kind, once `count` messages are there."""
 
     def arrived() -> list[dict[str, str]]:
-        found: list[dict[str, str]] = httpx.get(f"{mailcatcher}/messages", params={"orderId": order_id}).json()
+        found: list[dict[str, str]] = httpx2.get(f"{mailcatcher}/messages", params={"orderId": order_id}).json()
         return found if len(found) >= count else []
 
     found = eventually(arrived, within)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import httpx
+import httpx2
 
 from support.chassis import eventually
 from support.cluster import NAMESPACE, RELEASE, Cluster
@@ -20,7 +20,7 @@ class Prometheus:
     """Its API, as far as tests ask it."""
 
     def __init__(self, url: str) -> None:
-        self._client = httpx.Client(base_url=url, timeout=30.0)
+        self._client = httpx2.Client(base_url=url, timeout=30.0)
 
     def close(self) -> None:
         """Let go of the connection."""

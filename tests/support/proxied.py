@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from oms_contracts.topics import SERVICES
 from oms_platform import services
@@ -83,8 +83,8 @@ class ProxiedPlatform:
 def metrics(service: HttpServer) -> str:
     """What a service reports of itself; empty if it does not answer."""
     try:
-        return httpx.get(f"http://{HOST}:{service.ready[0]}/metrics", timeout=5.0).text
-    except httpx.TransportError:
+        return httpx2.get(f"http://{HOST}:{service.ready[0]}/metrics", timeout=5.0).text
+    except httpx2.TransportError:
         return ""
 
 

@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-import httpx
+import httpx2
 import psycopg
 
 from oms_contracts.topics import SERVICES
@@ -16,7 +16,7 @@ Trace = tuple[str, bytes]
 _NOTHING = bytes(8192)  # a page of a file that was made larger than what is in it
 
 
-def spoken(response: httpx.Response) -> bytes:
+def spoken(response: httpx2.Response) -> bytes:
     """Everything that a server said, and nothing of what it was asked."""
     headers = b"".join(name + b": " + value + b"\n" for name, value in response.headers.raw)
     return headers + b"\n" + response.content
@@ -34,12 +34,12 @@ def logs(platform: Platform) -> Iterator[Trace]:
 
 def metrics(platform: Platform) -> Iterator[Trace]:
     for name in SERVICES:
-        yield name, httpx.get(f"http://127.0.0.1:{platform.at.internal[name]}/metrics").raise_for_status().content
+        yield name, httpx2.get(f"http://127.0.0.1:{platform.at.internal[name]}/metrics").raise_for_status().content
 
 
 def messages(platform: Platform) -> Iterator[Trace]:
     """Decoded, as the customers read them."""
-    found = httpx.get(
+    found = httpx2.get(
         f"{platform.mailcatcher_url}/messages", params={"limit": 1_000_000}, timeout=60.0
     ).raise_for_status()
     yield "mailcatcher", json.dumps(found.json(), ensure_ascii=False).encode()

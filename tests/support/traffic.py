@@ -8,7 +8,7 @@ from itertools import cycle
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-import httpx
+import httpx2
 
 from support import load
 from support.chassis import eventually
@@ -77,7 +77,7 @@ class Traffic(Background[Outcome]):
                 group.create_task(self._order(client, number, deadline))
                 await asyncio.sleep(EVERY)
 
-    async def _order(self, client: httpx.AsyncClient, number: int, deadline: float) -> None:
+    async def _order(self, client: httpx2.AsyncClient, number: int, deadline: float) -> None:
         order = load.mix(10)[number // 2 % 10]
         if number % 2:
             await load.post_until_accepted(client, order, self.seen, deadline)

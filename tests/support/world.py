@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import LiteralString
 from uuid import uuid4
 
-import httpx
+import httpx2
 import psycopg
 from invariants import Answer, Promised, Sources
 
@@ -195,7 +195,7 @@ class World:
         if kind == "sms":
             sent = wording.text(order_id, said, to or PHONE)
             key = {"Idempotency-Key": uuid4().hex}
-            httpx.post(f"{self.mailcatcher}/sms", json=sent, headers=key).raise_for_status()
+            httpx2.post(f"{self.mailcatcher}/sms", json=sent, headers=key).raise_for_status()
             return
         mail = wording.mail(order_id, said, to or EMAILS.get(order_id, "stranger@customers.example"))
         with smtplib.SMTP("127.0.0.1", self.smtp) as smtp:

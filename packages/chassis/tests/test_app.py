@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import httpx
+import httpx2
 import psycopg
 import pytest
 from fastapi import APIRouter, Depends, Header, Query
@@ -141,7 +141,7 @@ def client(metrics: Metrics) -> Iterator[TestClient]:
         yield client
 
 
-def problem(response: httpx.Response, status: int, kind: str) -> dict[str, Any]:
+def problem(response: httpx2.Response, status: int, kind: str) -> dict[str, Any]:
     assert response.status_code == status
     assert response.headers["content-type"] == MEDIA_TYPE
     body: dict[str, Any] = response.json()

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-import httpx
+import httpx2
 import psycopg
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
@@ -175,7 +175,7 @@ def test_nobody_who_calls_notices(who: str, name: str, asked: tuple[Edge, dict[s
     assert len(by_route) == 1 or by_route["/direct"] == by_route["/framed"]
 
 
-def _seen(answer: httpx.Response) -> tuple[int, dict[str, str], str]:
+def _seen(answer: httpx2.Response) -> tuple[int, dict[str, str], str]:
     """An answer without what differs from each to the next: what is left of a limit, and a trace that began with it."""
     headers = {name: "" if name == "ratelimit" else value for name, value in answer.headers.items()}
     fresh = answer.request.headers.get("traceparent") is None

@@ -109,7 +109,7 @@ def test_nothing_of_a_stranger_s_request_is_read(content: bytes, client: TestCli
     "header", ["", "Bearer", "Bearer ", "Basic YTpi", "Bearer a b", "bearer oms_x", "token", "Bearer ä"]
 )
 def test_credentials_that_are_none_are_refused_on_an_open_route_too(header: str, client: TestClient) -> None:
-    refused = client.get("/things", headers={"Authorization": header.encode("latin-1")})
+    refused = client.get("/things", headers={b"Authorization": header.encode("latin-1")})
     assert refused.status_code == 401
     assert refused.headers["www-authenticate"] == 'Bearer realm="oms", error="invalid_token"'
 

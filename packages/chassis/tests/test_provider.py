@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urljoin, urlsplit
 
-import httpx
+import httpx2
 import pytest
 from support.chassis import eventually
 
@@ -39,13 +39,13 @@ def built() -> Path:
 
 
 @pytest.fixture(scope="module")
-def provider() -> Iterator[httpx.Client]:
+def provider() -> Iterator[httpx2.Client]:
     port = free_port()
     url = f"http://localhost:{port}"
     environment = {**os.environ, "PORT": str(port)}
     with (
         subprocess.Popen([built()], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server,
-        httpx.Client(base_url=url, timeout=30) as client,
+        httpx2.Client(base_url=url, timeout=30) as client,
     ):
         try:
             eventually(lambda: answers(client), within=60)
@@ -54,14 +54,14 @@ def provider() -> Iterator[httpx.Client]:
             server.kill()
 
 
-def answers(client: httpx.Client) -> bool:
+def answers(client: httpx2.Client) -> bool:
     try:
         return client.get("/.well-known/openid-configuration").status_code == 200
-    except httpx.TransportError:
+    except httpx2.TransportError:
         return False
 
 
-def logged_in(client: httpx.Client, known: dict[str, str]) -> str:
+def logged_in(client: httpx2.Client, known: dict[str, str]) -> str:
     """The token of a user who logs in by the provider's own form."""
     asked = {"client_id": CLIENT, "redirect_uri": CALLBACK, "response_type": "code", "scope": "openid", "state": "s"}
     form = client.get(known["authorization_endpoint"], params=asked).headers["location"]
@@ -74,7 +74,7 @@ def logged_in(client: httpx.Client, known: dict[str, str]) -> str:
     return str(answer.json()["id_token"])
 
 
-def test_a_user_of_a_real_provider_is_a_caller_for_its_audience_and_no_other(provider: httpx.Client) -> None:
+def test_a_user_of_a_real_provider_is_a_caller_for_its_audience_and_no_other(provider: httpx2.Client) -> None:
     known = provider.get("/.well-known/openid-configuration").json()
     token = logged_in(provider, known)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-import httpx
+import httpx2
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -54,7 +54,7 @@ def test_the_last_answer_on_a_connection_says_so() -> None:
     async def scene() -> None:
         port = free_port()
         made, serving = await started(port)
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
             assert "connection" not in (await client.get("/")).headers
             closing = asyncio.create_task(made.send_connection_close())
             await asyncio.sleep(0)

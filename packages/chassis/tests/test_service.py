@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import httpx
+import httpx2
 import psycopg
 import pytest
 from fastapi import APIRouter
@@ -168,19 +168,19 @@ class Toy:
                 [sys.executable, "-m", "toy.main", "serve"], env=self.environment | environment, stdout=log, stderr=log
             )
 
-    def get(self, path: str, port: int | None = None, **headers: str) -> httpx.Response:
-        return httpx.get(f"http://127.0.0.1:{port or self.internal}{path}", headers=headers, timeout=10)
+    def get(self, path: str, port: int | None = None, **headers: str) -> httpx2.Response:
+        return httpx2.get(f"http://127.0.0.1:{port or self.internal}{path}", headers=headers, timeout=10)
 
     def answers(self) -> bool:
         try:
             return self.get("/livez").status_code == 200
-        except httpx.TransportError:
+        except httpx2.TransportError:
             return False
 
     def is_ready(self) -> bool:
         try:
             return self.get("/readyz").status_code == 200
-        except httpx.TransportError:
+        except httpx2.TransportError:
             return False
 
 
@@ -401,7 +401,7 @@ def test_an_idle_connection_is_kept_longer_than_proxies_keep_theirs() -> None:
 def test_an_error_is_logged_without_its_text_and_a_failing_task_goes_on(toy: Toy, form: str) -> None:
     with started(toy, OMS_LOG_FORMAT=form) as process:
         assert toy.get("/wrong", toy.http).status_code == 500
-        with pytest.raises(httpx.RemoteProtocolError):
+        with pytest.raises(httpx2.RemoteProtocolError):
             toy.get("/cut", toy.http)
         assert toy.get("/aside", toy.http).status_code == 200
         eventually(lambda: toy.log.read_text().count("task_failed") > 1)
@@ -424,7 +424,7 @@ def test_an_error_is_logged_without_its_text_and_a_failing_task_goes_on(toy: Toy
 
 
 def test_a_terminated_service_answers_what_it_has_begun(toy: Toy) -> None:
-    answers: list[httpx.Response] = []
+    answers: list[httpx2.Response] = []
     asking = threading.Thread(target=lambda: answers.append(toy.get("/slow", toy.http)))
     with started(toy) as process:
         asking.start()
@@ -478,8 +478,8 @@ def test_a_service_serves_and_drains_within_a_process(
     def use_it() -> None:
         def is_ready() -> bool:
             try:
-                return httpx.get(f"http://127.0.0.1:{internal}/readyz").status_code == 200
-            except httpx.TransportError:
+                return httpx2.get(f"http://127.0.0.1:{internal}/readyz").status_code == 200
+            except httpx2.TransportError:
                 return False
 
         try:
@@ -487,7 +487,7 @@ def test_a_service_serves_and_drains_within_a_process(
             with database.transaction() as transaction:
                 enqueue(transaction, "calls", [NewJob("a", "order", {})])
             eventually(lambda: settled == ["a"])
-            eventually(lambda: "oms_jobs_pending" in httpx.get(f"http://127.0.0.1:{internal}/metrics").text)
+            eventually(lambda: "oms_jobs_pending" in httpx2.get(f"http://127.0.0.1:{internal}/metrics").text)
         finally:
             os.kill(os.getpid(), signal.SIGTERM)
 

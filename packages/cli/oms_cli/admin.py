@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
-import httpx
+import httpx2
 
 from oms_cli import unanswered
 from oms_cli.answers import Refused, check, following, listed, read
@@ -51,7 +51,7 @@ class Admin:
     def __init__(self, urls: Mapping[str, str], token: str, acting: Acting) -> None:
         self.urls, self.acting = urls, acting
         headers = {"Authorization": f"Bearer {sendable('An admin token', token)}", **acting.headers()}
-        self._http = httpx.Client(headers=headers, timeout=httpx.Timeout(10.0, read=60.0), trust_env=False)
+        self._http = httpx2.Client(headers=headers, timeout=httpx2.Timeout(10.0, read=60.0), trust_env=False)
 
     @classmethod
     def of_environment(cls, acting: Acting, given: Sequence[str] = ()) -> Self:
@@ -119,7 +119,7 @@ class Admin:
         """A list that has no pages, or what it is after an act."""
         return listed(self._ask(method, service, path, json=body or None))
 
-    def _ask(self, method: str, service: str, path: str, *, only_looks: bool = False, **more: Any) -> httpx.Response:
+    def _ask(self, method: str, service: str, path: str, *, only_looks: bool = False, **more: Any) -> httpx2.Response:
         if service not in self.urls:
             raise LocalError(f"There is no service {service}", f"Services are: {', '.join(self.urls)}")
         if only_looks or self.acting.dry_run or unanswered.looks(method):
@@ -127,7 +127,7 @@ class Admin:
         with unanswered.advising(_LOOK_FIRST):
             return self._answer(method, service, path, only_looks=False, **more)
 
-    def _answer(self, method: str, service: str, path: str, *, only_looks: bool, **more: Any) -> httpx.Response:
+    def _answer(self, method: str, service: str, path: str, *, only_looks: bool, **more: Any) -> httpx2.Response:
         url = self.urls[service]
         try:
             response = self._http.request(method, f"{url}{path}", **more)

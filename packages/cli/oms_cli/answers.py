@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 from oms_servers.errors import LocalError
 
@@ -31,10 +31,10 @@ class TooSlow(LocalError):
 class _Taken:
     """Where the last answer came from that was taken for one of OMS."""
 
-    url: httpx.URL | None = None
+    url: httpx2.URL | None = None
 
 
-def check(response: httpx.Response) -> httpx.Response:
+def check(response: httpx2.Response) -> httpx2.Response:
     """The answer. Raises Refused if it is a problem, NotOms if it leads elsewhere."""
     if response.is_error:
         response.read()
@@ -60,7 +60,7 @@ def other_form(error: Exception) -> OtherForm | None:
     )
 
 
-def read(response: httpx.Response) -> dict[str, Any]:
+def read(response: httpx2.Response) -> dict[str, Any]:
     """The object in an answer. Raises NotOms if it holds none: what is missing would look like what is not so."""
     found = _json(response)
     if not isinstance(found, dict):
@@ -68,7 +68,7 @@ def read(response: httpx.Response) -> dict[str, Any]:
     return found
 
 
-def listed(response: httpx.Response) -> list[dict[str, Any]]:
+def listed(response: httpx2.Response) -> list[dict[str, Any]]:
     """The list in an answer. Raises NotOms if it holds none: an empty one would say that all is well."""
     found = _json(response)
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
@@ -76,7 +76,7 @@ def listed(response: httpx.Response) -> list[dict[str, Any]]:
     return found
 
 
-def pages(first: httpx.Response, follow: Callable[[str], httpx.Response]) -> Iterator[list[Any]]:
+def pages(first: httpx2.Response, follow: Callable[[str], httpx2.Response]) -> Iterator[list[Any]]:
     """The pages of a list: the first, and those that Link headers lead to."""
     yield listed(first)
     while link := following(first):
@@ -84,12 +84,12 @@ def pages(first: httpx.Response, follow: Callable[[str], httpx.Response]) -> Ite
         yield listed(first)
 
 
-def following(page: httpx.Response) -> str | None:
+def following(page: httpx2.Response) -> str | None:
     """Where a list goes on after a page; None if that was the last."""
     return page.links.get("next", {}).get("url")
 
 
-def _refused(response: httpx.Response) -> Refused:
+def _refused(response: httpx2.Response) -> Refused:
     found = _json(response)
     problem: Mapping[str, Any] = found if isinstance(found, dict) else {}
     title = problem.get("detail") or problem.get("title") or response.reason_phrase
@@ -105,21 +105,21 @@ def _errors(problem: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [one for one in known if isinstance(one, dict) and {"field", "message"} <= one.keys()]
 
 
-def streamed(response: httpx.Response) -> httpx.Response:
+def streamed(response: httpx2.Response) -> httpx2.Response:
     """An answer that is a stream of events, or that there are none. Raises Refused or NotOms for any other."""
     if check(response).status_code != 204 and "text/event-stream" not in response.headers.get("Content-Type", ""):
         raise _not_oms(response)
     return response
 
 
-def _json(response: httpx.Response) -> Any:
+def _json(response: httpx2.Response) -> Any:
     try:
         return response.json()
     except (ValueError, RecursionError):
         return None
 
 
-def _not_oms(response: httpx.Response) -> NotOms:
+def _not_oms(response: httpx2.Response) -> NotOms:
     kind = response.headers.get("Content-Type", "no content type")
     return NotOms(
         f"{_where(response)} does not answer as OMS does ({response.status_code}, {kind})",
@@ -128,7 +128,7 @@ def _not_oms(response: httpx.Response) -> NotOms:
     )
 
 
-def _where(response: httpx.Response) -> httpx.URL:
+def _where(response: httpx2.Response) -> httpx2.URL:
     return response.url.copy_with(query=None, fragment=None, username=None, password=None)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
-import httpx
+import httpx2
 
 from oms_cli import unanswered
 from oms_cli.answers import Refused, check, following, listed, pages, read
@@ -32,9 +32,9 @@ class Client:
         self.order, self.inventory, self.mailcatcher = order, inventory, mailcatcher
         credential = sendable("OMS_CREDENTIAL", os.environ.get("OMS_CREDENTIAL", "").strip())
         headers = {"Authorization": f"Bearer {credential}"} if credential else {}
-        timeout = httpx.Timeout(10.0, read=60.0)
-        self._http = httpx.Client(headers=headers, timeout=timeout, trust_env=False)
-        self._mails = httpx.Client(timeout=timeout, trust_env=False)  # which is not to learn the credential
+        timeout = httpx2.Timeout(10.0, read=60.0)
+        self._http = httpx2.Client(headers=headers, timeout=timeout, trust_env=False)
+        self._mails = httpx2.Client(timeout=timeout, trust_env=False)  # which is not to learn the credential
 
     @classmethod
     def of_environment(cls) -> Self:
@@ -157,7 +157,7 @@ class Client:
         first = self._answer("GET", url, params=params)
         return list(chain.from_iterable(pages(first, lambda link: self._answer("GET", f"{self.inventory}{link}"))))
 
-    def _answer(self, method: str, url: str, **more: Any) -> httpx.Response:
+    def _answer(self, method: str, url: str, **more: Any) -> httpx2.Response:
         http = self._mails if url.startswith(f"{self.mailcatcher}/") else self._http
         try:
             response = http.request(method, url, **more)

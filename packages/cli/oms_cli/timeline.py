@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
+import httpx2
 
 from oms_cli import unanswered
 from oms_cli.answers import Refused, streamed, too_slow
@@ -20,7 +20,7 @@ _FOR_NOW = 429  # and whatever is 500 and more
 class Timeline:
     """What is followed of one order, and how far."""
 
-    def __init__(self, http: httpx.Client, service: str, path: str) -> None:
+    def __init__(self, http: httpx2.Client, service: str, path: str) -> None:
         self._http, self._service, self._url = http, service, f"{service}{path}"
         self._has_begun = self._has_ended = False
         self._seen = ""  # the last event's id
@@ -45,7 +45,7 @@ class Timeline:
         """The steps that one stream has. How it ends does not matter once there was one."""
         try:
             yield from self._stream(deadline)
-        except httpx.ReadTimeout:
+        except httpx2.ReadTimeout:
             pass
         except unanswered.FAILURES as error:
             if not self._has_begun:
@@ -57,7 +57,7 @@ class Timeline:
 
     def _stream(self, deadline: float) -> Iterator[dict[str, Any]]:
         left = max(0.1, deadline - time.monotonic())
-        timeout = httpx.Timeout(min(10.0, left), read=min(SILENCE_SECONDS, left))
+        timeout = httpx2.Timeout(min(10.0, left), read=min(SILENCE_SECONDS, left))
         headers = {"Last-Event-ID": self._seen} if self._seen else {}
         with self._http.stream("GET", self._url, headers=headers, timeout=timeout) as response:
             self._has_ended = streamed(response).status_code == 204

@@ -9,16 +9,22 @@ Unanswered
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import httpx
+import httpx2
 
 from oms_cli.answers import Refused
 from oms_servers.errors import LocalError
 
 # Those before which no byte of a request has left.
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol,
-             httpx.InvalidURL)  # fmt: skip
+_NOT_SENT = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.ProxyError,
+    httpx2.UnsupportedProtocol,
+    httpx2.InvalidURL,
+)
 _PROXYS = (502, 504)  # what a proxy says of a service that has not answered it
-FAILURES = (httpx.HTTPError, httpx.InvalidURL)
+FAILURES = (httpx2.HTTPError, httpx2.InvalidURL)
 _LOOK_FIRST = "It may have been. Look before you repeat it: a repetition may do it twice"
 
 

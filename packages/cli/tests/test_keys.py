@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from prometheus_client import CollectorRegistry
 from support import commandline
@@ -70,7 +70,7 @@ def oms(addresses: dict[str, str], tmp_path: Path) -> Oms:
 
 def status(url: str, key: str | None = None) -> int:
     headers = {"Authorization": f"Bearer {key}"} if key else {}
-    return httpx.get(url, headers=headers, timeout=30).status_code
+    return httpx2.get(url, headers=headers, timeout=30).status_code
 
 
 def test_a_key_works_in_every_service_until_it_is_revoked(oms: Oms, addresses: dict[str, str]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import psutil
 import pytest
 from support.chassis import eventually
@@ -116,11 +116,11 @@ def test_the_demo_ends_well_and_again_when_the_item_is_sold_out(shell: Shell) ->
 
 def test_the_demo_fails_when_an_order_ends_otherwise_than_it_should(shell: Shell) -> None:
     items = f"http://127.0.0.1:{parts(shell)['inventory']['port']}/items"
-    left = httpx.get(f"{items}/Item1").json()["onHand"]
+    left = httpx2.get(f"{items}/Item1").json()["onHand"]
     taken = left - 1  # one is left: none at all would be refused before it is paid
     assert "CONFIRMED" in shell.oms("order", "place", "--item", "Item1", "--quantity", str(taken), "--watch")
     done = shell.run("demo")
-    httpx.post(f"{items}/Item1/restock", json={"quantity": taken}).raise_for_status()
+    httpx2.post(f"{items}/Item1/restock", json={"quantity": taken}).raise_for_status()
     assert done.returncode == 1
     assert "NOT AS PROMISED: Ended CANCELLED (out-of-stock); expected was CONFIRMED" in done.stdout
     assert "The card is declined: as promised" in done.stdout  # it goes on

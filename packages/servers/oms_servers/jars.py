@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from oms_servers import folders
 from oms_servers.errors import DownloadFailed, reporting_full_disk
@@ -68,23 +68,23 @@ def _fetch_all(missing: list[Jar], folder: Path, progress: Watchdog) -> None:
             came += size
             progress(came, total)
 
-    with httpx.Client(timeout=30.0, follow_redirects=True) as client, ThreadPoolExecutor(4, "download") as pool:
+    with httpx2.Client(timeout=30.0, follow_redirects=True) as client, ThreadPoolExecutor(4, "download") as pool:
         for _ in pool.map(lambda jar: _fetch(client, jar, folder, count), missing):
             pass
 
 
-def _fetch(client: httpx.Client, jar: Jar, folder: Path, count: Callable[[int], None]) -> None:
+def _fetch(client: httpx2.Client, jar: Jar, folder: Path, count: Callable[[int], None]) -> None:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return _try(client, jar, folder, count)
-        except (httpx.HTTPError, DownloadFailed) as error:
+        except (httpx2.HTTPError, DownloadFailed) as error:
             if attempt == ATTEMPTS:
                 raise _broken(jar, error) from error
             time.sleep(PAUSE * attempt)
     return None
 
 
-def _try(client: httpx.Client, jar: Jar, folder: Path, count: Callable[[int], None]) -> None:
+def _try(client: httpx2.Client, jar: Jar, folder: Path, count: Callable[[int], None]) -> None:
     part, digest = folder / f"{jar.name}.part", hashlib.sha256()
     came = 0
     try:
@@ -120,7 +120,7 @@ def _broken(jar: Jar, error: Exception) -> DownloadFailed:
 def _reason(jar: Jar, error: Exception) -> str:
     if isinstance(error, DownloadFailed):
         return error.message
-    cause = f"HTTP {error.response.status_code}" if isinstance(error, httpx.HTTPStatusError) else str(error)
+    cause = f"HTTP {error.response.status_code}" if isinstance(error, httpx2.HTTPStatusError) else str(error)
     return f"{jar.name} could not be fetched ({cause})"
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import httpx
+import httpx2
 import pytest
 from support.notices import RunningMailCatcher, running_mail_catcher
 
@@ -47,8 +47,8 @@ def send(catcher: RunningMailCatcher, *mails: EmailMessage) -> None:
             smtp.sendmail(message["From"], message["To"], message.as_bytes(policy=SMTP))
 
 
-def post(catcher: RunningMailCatcher, key: str = "k-1", /, **changes: Any) -> httpx.Response:
-    return httpx.post(f"{catcher.url}/sms", json={**TEXT, **changes}, headers={"Idempotency-Key": key}, timeout=30)
+def post(catcher: RunningMailCatcher, key: str = "k-1", /, **changes: Any) -> httpx2.Response:
+    return httpx2.post(f"{catcher.url}/sms", json={**TEXT, **changes}, headers={"Idempotency-Key": key}, timeout=30)
 
 
 def test_a_mail_can_be_read_by_its_order(catcher: RunningMailCatcher, order_id: str) -> None:
@@ -121,10 +121,10 @@ def test_a_text_with_a_wrong_field_is_refused_by_name_without_its_value(
 
 def test_a_text_without_a_key_or_a_body_is_refused(catcher: RunningMailCatcher) -> None:
     url, headers = f"{catcher.url}/sms", {"Idempotency-Key": "k"}
-    assert httpx.post(url, json=TEXT).status_code == 400
-    assert httpx.post(url, json=TEXT, headers={"Idempotency-Key": "k" * 201}).status_code == 400
-    assert httpx.post(url, content=b"{", headers=headers).status_code == 422
-    assert httpx.post(url, content=b"x" * 70_000, headers=headers).status_code == 413
+    assert httpx2.post(url, json=TEXT).status_code == 400
+    assert httpx2.post(url, json=TEXT, headers={"Idempotency-Key": "k" * 201}).status_code == 400
+    assert httpx2.post(url, content=b"{", headers=headers).status_code == 422
+    assert httpx2.post(url, content=b"x" * 70_000, headers=headers).status_code == 413
 
 
 def test_messages_are_filtered_and_limited_to_the_newest(catcher: RunningMailCatcher, order_id: str) -> None:
@@ -133,8 +133,8 @@ def test_messages_are_filtered_and_limited_to_the_newest(catcher: RunningMailCat
     assert [one["orderId"] for one in catcher.messages(kind="email", limit=2)] == [f"{order_id}-3", f"{order_id}-4"]
     assert [one["kind"] for one in catcher.messages(orderId=f"{order_id}-1")] == ["email", "sms"]
     assert catcher.messages(orderId="nobody's") == []
-    assert httpx.get(f"{catcher.url}/messages", params={"kind": "letter"}).status_code == 422
-    assert httpx.get(f"{catcher.url}/messages", params={"limit": 0}).status_code == 422
+    assert httpx2.get(f"{catcher.url}/messages", params={"kind": "letter"}).status_code == 422
+    assert httpx2.get(f"{catcher.url}/messages", params={"limit": 0}).status_code == 422
 
 
 def test_it_stops_cleanly_and_what_it_had_is_there_after_a_restart(tmp_path: Path) -> None:

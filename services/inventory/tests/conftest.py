@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from prometheus_client import CollectorRegistry
 from support.chassis import migrated
@@ -63,8 +63,8 @@ def address(migrated_url: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def client(database: Database, address: str) -> Iterator[httpx.Client]:
+def client(database: Database, address: str) -> Iterator[httpx2.Client]:
     """A client of the routes; there is no item yet."""
     assert database
-    with httpx.Client(base_url=address, timeout=10) as client:
+    with httpx2.Client(base_url=address, timeout=10) as client:
         yield client

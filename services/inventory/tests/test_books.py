@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from support.chassis import deliver, pending_events
 from support.stock import cancelled, paid
@@ -13,10 +13,10 @@ from oms_contracts.topics import ITEM_UPDATED
 from oms_inventory.handlers import order_cancelled, payment_completed
 from oms_inventory.repository import journal
 
-Client = httpx.Client
+Client = httpx2.Client
 
 
-def correct(client: Client, quantity: int, reason: str = "counted", key: str | None = None) -> httpx.Response:
+def correct(client: Client, quantity: int, reason: str = "counted", key: str | None = None) -> httpx2.Response:
     body = {"quantity": quantity, "reason": reason}
     return client.post("/items/kettle/correct", json=body, headers={"Idempotency-Key": key} if key else {})
 

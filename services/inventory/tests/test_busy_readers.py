@@ -4,7 +4,7 @@ import threading
 import time
 from typing import Any
 
-import httpx
+import httpx2
 import psycopg
 from prometheus_client import CollectorRegistry
 from support.chassis import deliver, eventually
@@ -33,7 +33,7 @@ def test_many_slow_readers_do_not_hold_up_the_reservation_of_stock(
         answers: list[int] = []
 
         def look() -> None:
-            answers.append(httpx.get(f"{address}/items/kettle/movements", timeout=30).status_code)
+            answers.append(httpx2.get(f"{address}/items/kettle/movements", timeout=30).status_code)
 
         readers = [threading.Thread(target=look) for _ in range(READERS)]
         for reader in readers:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from prometheus_client import CollectorRegistry
 from support.callers import IDENTIFIED, OTHER, OWNER, SORTS, Callers, callers, expected, name_of, scopes_of
@@ -39,14 +39,14 @@ def issuer() -> Iterator[LocalIssuer]:
 
 
 @pytest.fixture
-def client(database: Database, migrated_url: str, issuer: LocalIssuer) -> Iterator[httpx.Client]:
+def client(database: Database, migrated_url: str, issuer: LocalIssuer) -> Iterator[httpx2.Client]:
     """A client of a service that asks who calls, by keys and by tokens."""
     ways = {**issuer.settings, "auth": ("api-key", "jwt")}
     settings = InventorySettings(database_url=migrated_url, kafka_bootstrap="127.0.0.1:1", **ways)
     own = Database(migrated_url, settings.database_pool, settings.limits)
     with (
         routes(SERVICE, settings, own, CollectorRegistry()) as (address, _),
-        httpx.Client(base_url=address, timeout=10) as client,
+        httpx2.Client(base_url=address, timeout=10) as client,
     ):
         token = {"Authorization": f"Bearer {issuer.token('x')}"}
         eventually(lambda: client.get("/items", headers=token).status_code == 200)
@@ -61,7 +61,7 @@ def sorts(issuer: LocalIssuer, database: Database) -> Callers:
 
 
 def test_every_route_gives_every_sort_of_caller_what_is_its_due(
-    client: httpx.Client, sorts: Callers, seed: Seed
+    client: httpx2.Client, sorts: Callers, seed: Seed
 ) -> None:
     assert {name_of(one) for one in ASKED} == set(REQUESTS), "say in REQUESTS how a new route is called"
     seed(Tea=5)
@@ -80,7 +80,7 @@ def test_every_route_gives_every_sort_of_caller_what_is_its_due(
     assert wrong == []
 
 
-def test_a_refused_change_changes_nothing(client: httpx.Client, sorts: Callers, seed: Seed) -> None:
+def test_a_refused_change_changes_nothing(client: httpx2.Client, sorts: Callers, seed: Seed) -> None:
     seed(Tea=5)
     before = client.get("/items").json()
     for sort in ("nobody", "wrong scope", "expired token", "revoked key"):
@@ -91,7 +91,7 @@ def test_a_refused_change_changes_nothing(client: httpx.Client, sorts: Callers, 
     assert client.get("/items").json() == before
 
 
-def test_a_restock_s_key_is_the_caller_s_own(client: httpx.Client, sorts: Callers, seed: Seed) -> None:
+def test_a_restock_s_key_is_the_caller_s_own(client: httpx2.Client, sorts: Callers, seed: Seed) -> None:
     seed(Tea=5)
     for sort, way, on_hand in ((OWNER, "token", 6), (OWNER, "key", 6), (OTHER, "token", 7), (OTHER, "key", 7)):
         headers = {**sorts.headers(sort, way), "Idempotency-Key": "the-same"}
@@ -99,7 +99,7 @@ def test_a_restock_s_key_is_the_caller_s_own(client: httpx.Client, sorts: Caller
         assert (restocked.status_code, restocked.json()["onHand"]) == (200, on_hand)
 
 
-def test_the_document_says_which_routes_ask_nobody(client: httpx.Client) -> None:
+def test_the_document_says_which_routes_ask_nobody(client: httpx2.Client) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     assert {} in paths["/items"]["get"]["security"]
     assert paths["/items/{item_id}"]["put"]["security"] == [{"apiKey": ["items:write"]}, {"token": ["items:write"]}]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import httpx
+import httpx2
 from support.chassis import deliver, migrated
 from support.stock import cancelled, differences, paid, refund_requested, stock
 
@@ -33,7 +33,7 @@ def forget(database: Database, days: float = 400) -> None:
         pass
 
 
-def test_the_books_add_up_when_old_orders_are_deleted(client: httpx.Client, database: Database, seed: Any) -> None:
+def test_the_books_add_up_when_old_orders_are_deleted(client: httpx2.Client, database: Database, seed: Any) -> None:
     seed(kettle=10, cup=5)
     sell(database)
     before = stock(database)
@@ -45,7 +45,7 @@ def test_the_books_add_up_when_old_orders_are_deleted(client: httpx.Client, data
 
 
 def test_what_old_orders_took_is_listed_as_one_movement_of_each_item(
-    client: httpx.Client, database: Database, seed: Any
+    client: httpx2.Client, database: Database, seed: Any
 ) -> None:
     seed(kettle=10, cup=5)
     sell(database)

@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from support.chassis import deliver, pending_events
 from support.stock import paid, stock
@@ -13,12 +13,12 @@ from oms_contracts.topics import ITEM_UPDATED
 from oms_inventory.handlers import payment_completed
 
 
-def restock(client: httpx.Client, item: str, quantity: object, key: str | None = None, **more: object) -> Any:
+def restock(client: httpx2.Client, item: str, quantity: object, key: str | None = None, **more: object) -> Any:
     headers = {"Idempotency-Key": key} if key is not None else {}
     return client.post(f"/items/{item}/restock", json={"quantity": quantity, **more}, headers=headers)
 
 
-def test_what_comes_in_is_on_hand(client: httpx.Client, database: Database, seed: Any) -> None:
+def test_what_comes_in_is_on_hand(client: httpx2.Client, database: Database, seed: Any) -> None:
     seed(kettle=3)
     response = restock(client, "kettle", 4)
     assert (response.status_code, response.json()["onHand"]) == (200, 7)
@@ -28,7 +28,7 @@ def test_what_comes_in_is_on_hand(client: httpx.Client, database: Database, seed
 
 
 def test_readers_are_notified_that_an_item_is_back_and_of_no_other_restock(
-    client: httpx.Client, database: Database, seed: Any
+    client: httpx2.Client, database: Database, seed: Any
 ) -> None:
     seed(kettle=0)
     assert restock(client, "kettle", 4).json()["available"] is True
@@ -37,7 +37,7 @@ def test_readers_are_notified_that_an_item_is_back_and_of_no_other_restock(
     assert (published.data.item_id, published.data.available, published.data.version) == ("kettle", True, 2)
 
 
-def test_an_item_that_was_sold_out_can_be_sold_again(client: httpx.Client, database: Database, seed: Any) -> None:
+def test_an_item_that_was_sold_out_can_be_sold_again(client: httpx2.Client, database: Database, seed: Any) -> None:
     seed(kettle=1)
     deliver(database, payment_completed, [paid("o1", {"kettle": 1})])
     restock(client, "kettle", 1)
@@ -47,7 +47,7 @@ def test_an_item_that_was_sold_out_can_be_sold_again(client: httpx.Client, datab
 
 
 def test_a_restock_that_is_sent_again_with_its_key_adds_nothing(
-    client: httpx.Client, database: Database, seed: Any
+    client: httpx2.Client, database: Database, seed: Any
 ) -> None:
     seed(kettle=0)
     answers = [restock(client, "kettle", 5, key="delivery-1") for _ in range(3)]
@@ -56,7 +56,7 @@ def test_a_restock_that_is_sent_again_with_its_key_adds_nothing(
     assert len(pending_events(database, ITEM_UPDATED)) == 1
 
 
-def test_a_number_is_the_same_however_json_writes_it(client: httpx.Client, database: Database, seed: Any) -> None:
+def test_a_number_is_the_same_however_json_writes_it(client: httpx2.Client, database: Database, seed: Any) -> None:
     seed(kettle=0)
     answers = [restock(client, "kettle", quantity, key="delivery-1") for quantity in (5, 5.0)]
     assert [(answer.status_code, answer.json()["onHand"]) for answer in answers] == [(200, 5)] * 2
@@ -70,7 +70,7 @@ def test_a_number_is_the_same_however_json_writes_it(client: httpx.Client, datab
     [("found", "found", 200), ("found", "bought", 422), (None, "found", 422), ("found", None, 422), (None, None, 200)],
 )
 def test_a_restock_for_another_reason_is_another_one(
-    client: httpx.Client, seed: Any, before: str | None, now: str | None, status: int
+    client: httpx2.Client, seed: Any, before: str | None, now: str | None, status: int
 ) -> None:
     seed(kettle=0)
     restock(client, "kettle", 5, key="delivery-1", reason=before)
@@ -78,7 +78,7 @@ def test_a_restock_for_another_reason_is_another_one(
 
 
 def test_reasons_that_the_release_before_has_not_kept_are_not_compared(
-    client: httpx.Client, database: Database, seed: Any
+    client: httpx2.Client, database: Database, seed: Any
 ) -> None:
     seed(kettle=0)
     restock(client, "kettle", 5, key="delivery-1", reason="found")
@@ -86,14 +86,14 @@ def test_reasons_that_the_release_before_has_not_kept_are_not_compared(
     assert restock(client, "kettle", 5, key="delivery-1", reason="bought").json()["onHand"] == 5
 
 
-def test_without_a_key_each_restock_adds(client: httpx.Client, seed: Any) -> None:
+def test_without_a_key_each_restock_adds(client: httpx2.Client, seed: Any) -> None:
     seed(kettle=0)
     assert [restock(client, "kettle", 5).json()["onHand"] for _ in range(2)] == [5, 10]
 
 
 @pytest.mark.parametrize(("item", "quantity"), [("kettle", 6), ("cup", 5)])
 def test_a_key_of_another_restock_is_refused(
-    client: httpx.Client, database: Database, seed: Any, item: str, quantity: int
+    client: httpx2.Client, database: Database, seed: Any, item: str, quantity: int
 ) -> None:
     seed(kettle=0, cup=0)
     restock(client, "kettle", 5, key="delivery-1")
@@ -102,13 +102,13 @@ def test_a_key_of_another_restock_is_refused(
     assert stock(database) == {"kettle": (5, 0), "cup": (0, 0)}
 
 
-def test_a_key_is_not_used_up_by_a_restock_that_failed(client: httpx.Client, database: Database, seed: Any) -> None:
+def test_a_key_is_not_used_up_by_a_restock_that_failed(client: httpx2.Client, database: Database, seed: Any) -> None:
     assert restock(client, "kettle", 5, key="delivery-1").status_code == 404
     client.put("/items/kettle", json={"name": "A kettle", "unitPrice": 1})
     assert restock(client, "kettle", 5, key="delivery-1").json()["onHand"] == 5
 
 
-def test_a_key_that_comes_many_times_at_once_adds_once(client: httpx.Client, database: Database, seed: Any) -> None:
+def test_a_key_that_comes_many_times_at_once_adds_once(client: httpx2.Client, database: Database, seed: Any) -> None:
     seed(kettle=0, cup=0)
     with ThreadPoolExecutor(8) as pool:
         items = ["kettle", "cup"] * 8
@@ -117,7 +117,7 @@ def test_a_key_that_comes_many_times_at_once_adds_once(client: httpx.Client, dat
     assert sorted(stock(database).values()) == [(0, 0), (5, 0)]
 
 
-def test_restocks_and_orders_at_once_add_up(client: httpx.Client, database: Database, seed: Any) -> None:
+def test_restocks_and_orders_at_once_add_up(client: httpx2.Client, database: Database, seed: Any) -> None:
     seed(kettle=50, cup=50)
 
     def work(number: int) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from prometheus_client import CollectorRegistry
 from support.chassis import deliver, migrated
@@ -33,7 +33,7 @@ from oms_order.stream import Timelines
 class Running:
     """A replica of the service."""
 
-    client: httpx.Client
+    client: httpx2.Client
     database: Database
     components: Components
     registry: CollectorRegistry
@@ -136,7 +136,7 @@ def _running(url: str, **overrides: Any) -> Iterator[Running]:
     database, registry = Database(settings.database_url, settings.database_pool, settings.limits), CollectorRegistry()
     with (
         routes(SERVICE, settings, database, registry) as (address, components),
-        httpx.Client(base_url=address, timeout=10) as client,
+        httpx2.Client(base_url=address, timeout=10) as client,
     ):
         yield Running(client, database, components, registry)
     database.dispose()

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import httpx
+import httpx2
 import psycopg
 from support.chassis import eventually
 
@@ -22,7 +22,7 @@ def test_many_orders_of_unknown_items_do_not_hold_up_the_consumer(
         holder.execute("LOCK TABLE item IN ACCESS EXCLUSIVE MODE")
 
         def place() -> None:
-            answers.append(httpx.post(f"{service.client.base_url}/order", json=body, timeout=30).status_code)
+            answers.append(httpx2.post(f"{service.client.base_url}/order", json=body, timeout=30).status_code)
 
         callers = [threading.Thread(target=place) for _ in range(CALLERS)]
         for caller in callers:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from support.callers import (
     IDENTIFIED,
@@ -293,7 +293,7 @@ def test_an_owner_s_list_is_a_stretch_of_an_index(service: Any, database: Databa
 
 
 def test_the_document_says_what_every_route_asks_of_its_caller(service: Any, asked: list[Requirement]) -> None:
-    document = httpx.get(f"{service.client.base_url}/openapi.json").json()
+    document = httpx2.get(f"{service.client.base_url}/openapi.json").json()
     assert set(document["components"]["securitySchemes"]) == {"apiKey", "token"}
     for one in asked:
         (method,) = one.methods

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-import httpx
+import httpx2
 import pytest
 from support.chassis import eventually
 
@@ -20,13 +20,13 @@ JSON = {"Content-Type": "application/json"}
 UNKNOWN = "0198c0de-0000-7000-8000-000000000000"
 
 
-def post(service: Any, body: bytes = BODY, **headers: str) -> httpx.Response:
+def post(service: Any, body: bytes = BODY, **headers: str) -> httpx2.Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    response: httpx.Response = service.client.post("/order", content=body, headers={**JSON, **named})
+    response: httpx2.Response = service.client.post("/order", content=body, headers={**JSON, **named})
     return response
 
 
-def kind(response: httpx.Response) -> tuple[int, str]:
+def kind(response: httpx2.Response) -> tuple[int, str]:
     assert response.headers["content-type"] == "application/problem+json"
     return response.status_code, response.json()["type"].removeprefix("/problems/")
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from oms_chassis.http.problems import Problem
@@ -17,7 +17,7 @@ KEY = {"Idempotency-Key": "first"}
 OTHER = {**SAMPLE, "items": [{"id": "Item1", "quantity": 3}]}
 
 
-def same(one: httpx.Response, other: httpx.Response) -> bool:
+def same(one: httpx2.Response, other: httpx2.Response) -> bool:
     names = ("location", "content-type")
     headers = [[response.headers[name] for name in names] for response in (one, other)]
     return (one.status_code, one.content, headers[0]) == (other.status_code, other.content, headers[1])
@@ -91,8 +91,8 @@ def test_a_key_holds_after_a_restart_and_in_every_replica(start: Callable[..., A
 def test_one_key_sent_at_once_to_two_replicas_makes_one_order(start: Callable[..., Any]) -> None:
     replicas = [start(), start()]
 
-    def post(number: int) -> httpx.Response:
-        client: httpx.Client = replicas[number % 2].client
+    def post(number: int) -> httpx2.Response:
+        client: httpx2.Client = replicas[number % 2].client
         return client.post("/order", json=SAMPLE, headers={"Idempotency-Key": f"key-{number // 8}"})
 
     with ThreadPoolExecutor(16) as pool:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import httpx
+import httpx2
 import psycopg
 import pytest
 from prometheus_client import CollectorRegistry
@@ -53,13 +53,13 @@ def service(start: Callable[..., Any], network: Proxy, migrated_url: str) -> Any
     return service
 
 
-def timed(act: Callable[[], httpx.Response]) -> tuple[httpx.Response, float]:
+def timed(act: Callable[[], httpx2.Response]) -> tuple[httpx2.Response, float]:
     began = time.monotonic()
     return act(), time.monotonic() - began
 
 
-def place(service: Any, headers: dict[str, str]) -> httpx.Response:
-    response: httpx.Response = service.client.post("/order", json=SAMPLE, headers=headers)
+def place(service: Any, headers: dict[str, str]) -> httpx2.Response:
+    response: httpx2.Response = service.client.post("/order", json=SAMPLE, headers=headers)
     return response
 
 
@@ -177,13 +177,13 @@ def test_an_order_whose_client_hangs_up_before_it_is_written_is_never_written(
         labels = {"method": "POST", "route": "/order", "status": "503"}
         return service.registry.get_sample_value("oms_http_request_seconds_count", labels) or 0.0
 
-    posts: list[httpx.Response] = []
+    posts: list[httpx2.Response] = []
     with psycopg.connect(migrated_url) as other:
         other.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
         first = threading.Thread(target=lambda: posts.append(place(service, {})))
         first.start()
         eventually(lambda: database.execute(LOCKED))
-        with pytest.raises(httpx.ReadTimeout):
+        with pytest.raises(httpx2.ReadTimeout):
             service.client.post("/order", json=SAMPLE, timeout=0.3)
         assert eventually(lambda: ended() == 1)  # before the first one's answer
         other.rollback()
@@ -222,7 +222,7 @@ def test_an_order_that_waited_too_long_to_be_written_is_never_written(
     start: Callable[..., Any], database: Database, migrated_url: str
 ) -> None:
     service = start(queue_seconds=0.5)
-    posts: list[httpx.Response] = []
+    posts: list[httpx2.Response] = []
     with psycopg.connect(migrated_url) as other:
         other.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
         first = threading.Thread(target=lambda: posts.append(service.client.post("/order", json=SAMPLE)))

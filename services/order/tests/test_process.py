@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import psycopg
 import pytest
 from support.chassis import eventually
@@ -39,16 +39,16 @@ class Order:
     internal: int
     kafka: str
 
-    def post(self) -> httpx.Response:
-        return httpx.post(f"http://127.0.0.1:{self.port}/order", json=SAMPLE, timeout=60)
+    def post(self) -> httpx2.Response:
+        return httpx2.post(f"http://127.0.0.1:{self.port}/order", json=SAMPLE, timeout=60)
 
-    def readyz(self) -> httpx.Response:
-        return httpx.get(f"http://127.0.0.1:{self.internal}/readyz", timeout=10)
+    def readyz(self) -> httpx2.Response:
+        return httpx2.get(f"http://127.0.0.1:{self.internal}/readyz", timeout=10)
 
     def is_ready(self) -> bool:
         try:
             return self.readyz().status_code == 200
-        except httpx.TransportError:
+        except httpx2.TransportError:
             return False
 
     def publish(self, item: str) -> None:
@@ -159,7 +159,7 @@ def _ask_for_ever(order: Order) -> Callable[[], Any]:
     asked = pool.submit(order.post)
 
     def end() -> None:
-        assert asked.exception(30) is None or isinstance(asked.exception(), httpx.TransportError)
+        assert asked.exception(30) is None or isinstance(asked.exception(), httpx2.TransportError)
         pool.shutdown()
 
     return end

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from support.chassis import eventually
 
@@ -46,7 +46,7 @@ class Stream:
             assert response.headers["content-type"].startswith("text/event-stream")
             try:
                 self.lines += response.iter_lines()
-            except httpx.RemoteProtocolError:
+            except httpx2.RemoteProtocolError:
                 self.lines.append("cut off")
         self.ended.set()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import httpx
+import httpx2
 from support.chassis import eventually
 
 from oms_chassis.db import Database
@@ -21,7 +21,7 @@ from oms_servers.ports import free_port
 
 
 @contextmanager
-def serving(settings: OrderSettings, log: Path) -> Iterator[httpx.Client]:
+def serving(settings: OrderSettings, log: Path) -> Iterator[httpx2.Client]:
     environment = {
         **os.environ,
         "OMS_DATABASE_URL": settings.database_url,
@@ -32,7 +32,7 @@ def serving(settings: OrderSettings, log: Path) -> Iterator[httpx.Client]:
     with log.open("wb") as file:
         process = subprocess.Popen([sys.executable, "-m", "oms_order.main"], env=environment, stdout=file, stderr=file)
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{settings.http_port}", timeout=10) as client:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{settings.http_port}", timeout=10) as client:
             yield client
     finally:
         process.kill()
@@ -41,8 +41,8 @@ def serving(settings: OrderSettings, log: Path) -> Iterator[httpx.Client]:
 
 def is_ready(settings: OrderSettings) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{settings.internal_port}/readyz", timeout=10).status_code == 200
-    except httpx.TransportError:
+        return httpx2.get(f"http://127.0.0.1:{settings.internal_port}/readyz", timeout=10).status_code == 200
+    except httpx2.TransportError:
         return False
 
 

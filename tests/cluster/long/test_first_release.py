@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from invariants import Answer
 from support import history
@@ -71,7 +71,7 @@ def release(source: Path, images: None) -> Iterator[Cluster]:
 def takes_orders(cluster: Cluster) -> bool:
     """Whether the first items have come from the inventory: the first release refused orders for good until then."""
     headers = {"Host": str(cluster.host)}
-    return httpx.post(f"{cluster.url}/order", json=body(), headers=headers, timeout=20.0).status_code == 202
+    return httpx2.post(f"{cluster.url}/order", json=body(), headers=headers, timeout=20.0).status_code == 202
 
 
 def place_while(cluster: Cluster, *helm: str) -> list[Answer]:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from uuid import uuid4
 
-import httpx
+import httpx2
 import pytest
 from support.chassis import eventually
 from support.cluster import Cluster
@@ -102,7 +102,7 @@ def without_kafka(cluster: Cluster) -> Iterator[None]:
 
 
 def test_every_service_says_that_kafka_is_away(cluster: Cluster, prometheus: Prometheus, without_kafka: None) -> None:
-    with httpx.Client(base_url=cluster.url, timeout=20.0) as client:
+    with httpx2.Client(base_url=cluster.url, timeout=20.0) as client:
         order_id = post_order(client, body())
         for service in SERVICES:
             prometheus.await_alert("OmsConsumerNotPolling", FIRES, service=service)

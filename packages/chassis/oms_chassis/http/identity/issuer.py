@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
+import httpx2
 from jwt import PyJWK, PyJWTError
 
 from oms_chassis.access import AccessSettings, is_safe_url
@@ -51,7 +51,7 @@ class Issuer:
         self._tried = now
         try:
             self._take(_keys(self._url, self._name))
-        except (IssuerFailed, httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError) as error:
+        except (IssuerFailed, httpx2.HTTPError, httpx2.InvalidURL, ValueError, RecursionError) as error:
             log.warning("issuer_unreachable", error=type(error).__name__, keys=len(self._keys))
         self._is_wanted = False
 
@@ -82,7 +82,7 @@ class Issuer:
 
 
 def _keys(issuer: str, name: str | None) -> Mapping[str, Mapping[str, Any]]:
-    """The keys of signatures, by id. Raises IssuerFailed and httpx's errors."""
+    """The keys of signatures, by id. Raises IssuerFailed and httpx2's errors."""
     found = _document(f"{issuer}/.well-known/openid-configuration")
     where = found.get("jwks_uri")
     if found.get("issuer") != name or not isinstance(where, str) or not is_safe_url(where):
@@ -103,7 +103,7 @@ def _is_for_signatures(jwk: Mapping[str, Any]) -> bool:
 def _document(url: str) -> Mapping[str, Any]:
     """What an address has. A time limit is for each piece alone: one for the whole closes the connections."""
     body = b""
-    with httpx.Client(timeout=TIMEOUT, trust_env=True, follow_redirects=False) as client:
+    with httpx2.Client(timeout=TIMEOUT, trust_env=True, follow_redirects=False) as client:
         limit = threading.Timer(FETCH, client.close)
         limit.start()
         try:
@@ -116,7 +116,7 @@ def _document(url: str) -> Mapping[str, Any]:
                         raise IssuerFailed
         finally:
             limit.cancel()
-    document = httpx.Response(200, content=body).json()
+    document = httpx2.Response(200, content=body).json()
     if not isinstance(document, dict):
         raise IssuerFailed
     return document
