@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -249,6 +250,27 @@ def test_a_row_that_somebody_holds_stops_no_other_and_is_sent_once(database: Dat
             eventually(lambda: pending(database) == 0)
     hasty.dispose()
     assert [one.value for one in stream.records["topic"]] == [*values, b"5", b"6"]
+
+
+def test_rows_that_another_server_gave_the_ids_of_sent_ones_are_sent(
+    database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes over without the last commits, and its sequence goes on where it had got to."""
+    stream, delete, server = MemoryStream(), outbox.delete, outbox.server
+    put(database, record(b"sent"))
+
+    def fail_over(connection: Connection, ids: Sequence[int]) -> None:
+        monkeypatch.setattr(outbox, "delete", delete)
+        monkeypatch.setattr(outbox, "server", lambda now: server(now) + timedelta(hours=1))
+        database.execute("TRUNCATE outbox RESTART IDENTITY")
+        put(database, record(b"new"))
+        execute(connection, "SELECT pg_terminate_backend(pg_backend_pid())", {})
+        delete(connection, ids)
+
+    monkeypatch.setattr(outbox, "delete", fail_over)
+    with running(Relay(database, stream, metrics)):
+        eventually(lambda: pending(database) == 0)
+    assert sent(stream) == [b"sent", b"new"]
 
 
 def test_why_a_relay_is_interrupted_is_said_by_its_name_and_once(

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -125,6 +126,12 @@ def next_rows(connection: Connection, without: Sequence[str], sent: Sequence[int
     `sent`. `waiting` is how many of 500 there were without the bound of bytes."""
     given = {"without": list(without), "sent": list(sent), "batch": BATCH, "bytes": BATCH_BYTES}
     return execute(connection, _NEXT, given)
+
+
+def server(connection: Connection) -> datetime:
+    """When the server began that has the outbox: after a failover it is another one."""
+    began: datetime = execute(connection, "SELECT pg_postmaster_start_time() AS began", {})[0].began
+    return began
 
 
 def newest(connection: Connection) -> int:

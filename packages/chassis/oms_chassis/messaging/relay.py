@@ -16,13 +16,13 @@ from itertools import count
 from typing import Any
 
 from sqlalchemy import Connection, Row
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from oms_chassis.db import Database, Rows, execute
-from oms_chassis.failures import is_locked
 from oms_chassis.heartbeat import beat
 from oms_chassis.messaging import outbox
 from oms_chassis.messaging.faults import name
+from oms_chassis.messaging.sentrows import SentRows
 from oms_chassis.messaging.streams import BATCH, RecordRefused, Sink, StreamUnavailable, TopicRefused
 from oms_chassis.pacing import Pace, Reminder
 from oms_chassis.telemetry.logs import logger
@@ -51,8 +51,7 @@ class Relay:
         self._wake = database.signals.event("outbox")
         self._stopping, self._pace, self._reminder = threading.Event(), Pace(), Reminder()
         self._refused: dict[str, float] = {}  # topics, and when to try them again
-        self._acknowledged: list[int] = []  # rows that were sent, and are not deleted yet
-        self._held: list[int] = []  # and those of them that somebody holds
+        self._sent = SentRows()
         self._looked_until = 0  # the last row that was looked at
         self._is_more = False  # that can be sent at once, as far as it was looked at
         self._asked = 0.0  # when a statement that was answered was asked
@@ -87,6 +86,7 @@ class Relay:
             if self._stopping.wait(0.5):
                 return
         try:
+            self._sent.begin(connection)
             self._send_all(connection)
         finally:
             _unlock(connection)
@@ -117,9 +117,9 @@ class Relay:
 
     def send_batch(self, connection: Connection) -> int:
         """Send up to 500 events and delete them; how many there were to send."""
-        self._forget(connection)
+        self._sent.forget(connection)
         self._asked = time.monotonic()
-        rows = outbox.next_rows(connection, self._refusing(), self._held)
+        rows = outbox.next_rows(connection, self._refusing(), self._sent.held)
         self._looked_until = rows[-1].id if rows else self._looked_until
         self._is_more = bool(rows) and rows[0].waiting > len(rows)
         try:
@@ -148,8 +148,8 @@ class Relay:
             self._send_or_halve(connection, rows[:middle])
             self._send_or_halve(connection, rows[middle:])
         else:
-            self._acknowledged = [row.id for row in rows]
-            self._forget(connection)
+            self._sent.add([row.id for row in rows])
+            self._sent.forget(connection)
             for topic, count in Counter(row.topic for row in rows).items():
                 self._metrics.relayed.labels(topic).inc(count)
 
@@ -159,20 +159,6 @@ class Relay:
         while (asked := time.monotonic()) - self._asked > FRESH:
             execute(connection, "SELECT 1", {})
             self._asked = asked
-
-    def _forget(self, connection: Connection) -> None:
-        """Delete what was sent. While that cannot be done, nothing is sent: it would be sent again and again. A row
-        that somebody holds is passed over until it can be deleted."""
-        if self._held:
-            self._held = outbox.delete_free(connection, self._held)
-        if self._acknowledged:
-            try:
-                outbox.delete(connection, self._acknowledged)
-            except DBAPIError as error:
-                if not is_locked(error):
-                    raise
-                self._held += outbox.delete_free(connection, self._acknowledged)
-            self._acknowledged = []
 
     def _send(self, connection: Connection, rows: Rows) -> None:
         try:
