@@ -1,9 +1,9 @@
 """The Inventory Service's configuration from environment variables, beyond what every service has."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, Json, TypeAdapter, model_validator
+from pydantic import Field, Json, TypeAdapter, field_validator
 from pydantic_settings import NoDecode
 
 from oms_chassis.settings import Settings
@@ -20,16 +20,20 @@ class InventorySettings(Settings):
     # A variable holds 128 KiB, which is some 1,200 items.
     catalogue_file: Path | None = Field(default=None, description="a file with more of the same")
 
-    @model_validator(mode="after")
-    def _has_a_catalogue_that_can_be_read(self) -> Self:
-        self.all_items()
-        return self
+    @field_validator("catalogue_file")
+    @classmethod
+    def _can_be_read(cls, file: Path | None) -> Path | None:
+        if file is not None:
+            _items(file)
+        return file
 
     def all_items(self) -> list[CatalogueItem]:
-        """The entries of both. ValueError if the file has others, or is not there."""
-        if self.catalogue_file is None:
-            return self.catalogue
-        try:
-            return [*self.catalogue, *_ITEMS.validate_json(self.catalogue_file.read_bytes())]
-        except OSError as error:
-            raise ValueError(f"OMS_CATALOGUE_FILE cannot be read: {type(error).__name__}") from error
+        """The entries of both. ValueError if the file has others by now, or is not there any more."""
+        return self.catalogue if self.catalogue_file is None else [*self.catalogue, *_items(self.catalogue_file)]
+
+
+def _items(file: Path) -> list[CatalogueItem]:
+    try:
+        return _ITEMS.validate_json(file.read_bytes())
+    except OSError as error:
+        raise ValueError(f"cannot be read: {type(error).__name__}") from error

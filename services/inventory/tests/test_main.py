@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
-from pydantic import ValidationError
 from support.chassis import pending_events
 from support.stock import stock
 
@@ -89,7 +88,7 @@ def test_a_catalogue_that_cannot_be_used_is_named_at_the_start(
 ) -> None:
     monkeypatch.setenv("OMS_CATALOGUE", json.dumps([entry]))
     assert main(SERVICE, ["serve"]) == 2
-    assert "OMS_CATALOGUE" in capsys.readouterr().err
+    assert "OMS_CATALOGUE[0]." in capsys.readouterr().err
 
 
 def test_a_catalogue_that_is_no_json_is_named_at_the_start(
@@ -114,13 +113,20 @@ def test_a_catalogue_may_be_a_file_of_any_size(
     assert len(stock(database)) == 3000 + len(CATALOGUE)
 
 
-@pytest.mark.parametrize("content", ['[{"id": "a b"}]', "no JSON", None])
-def test_a_catalogue_file_that_cannot_be_used_is_a_setting_that_cannot_be_used(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None
+@pytest.mark.parametrize(
+    ("content", "where"),
+    [('[{"id": "a b"}]', "[0].id: "), ("no JSON", ": Invalid JSON"), (None, ": cannot be read: FileNotFoundError")],
+)
+def test_what_is_wrong_with_a_catalogue_file_is_said_with_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    content: str | None,
+    where: str,
 ) -> None:
     path = tmp_path / "catalogue.json"
     if content is not None:
         path.write_text(content)
     monkeypatch.setenv("OMS_CATALOGUE_FILE", str(path))
-    with pytest.raises(ValidationError):
-        InventorySettings()
+    assert main(SERVICE, ["serve"]) == 2
+    assert f"  OMS_CATALOGUE_FILE{where}" in capsys.readouterr().err

@@ -101,9 +101,13 @@ def _explain(error: ValidationError) -> str:
 
 
 def _line(error: ErrorDetails) -> str:
-    """What is wrong with one setting; with several together, the message names them."""
+    """What is wrong with one setting, and where in it; with several together, the message names them."""
     message = error["msg"].removeprefix("Value error, ")
-    return f"  OMS_{'_'.join(map(str, error['loc'])).upper()}: {message}" if error["loc"] else f"  {message}"
+    if not error["loc"]:
+        return f"  {message}"
+    name, *place = error["loc"]
+    within = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+    return f"  {f'OMS_{name}'.upper()}{within}: {message}"
 
 
 def _has_sessions(settings: Settings) -> bool:
