@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ class Orders(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Answers)
         self.status = status
         self.refusals = 0  # orders that are asked to come again, before one is taken
+        self.lost = 0  # orders whose answer is lost, before one is answered
+        self.refusal = (503, "catalogue-empty")
         self.placed: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
 
@@ -38,8 +41,12 @@ class _Answers(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         order = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.keys.append(self.headers["Idempotency-Key"])
+        if len(self.server.keys) <= self.server.lost:
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
         if len(self.server.keys) <= self.server.refusals:
-            self._answer({"type": "/problems/catalogue-empty"}, 503)
+            status, kind = self.server.refusal
+            self._answer({"type": f"/problems/{kind}"}, status)
             return
         self.server.placed.append(order)
         self._answer({"id": "1", "status": "PENDING"})
@@ -81,11 +88,30 @@ def test_it_orders_where_everything_is_caught(render: Any, orders: Orders) -> No
     assert len(orders.placed) == 1
 
 
-def test_it_comes_again_when_it_is_asked_to(render: Any, orders: Orders) -> None:
-    orders.refusals = 2
+@pytest.mark.parametrize(
+    "refusal", [(503, "catalogue-empty"), (429, "too-many-requests"), (409, "idempotency-key-in-use")]
+)
+def test_it_comes_again_when_it_is_asked_to(render: Any, orders: Orders, refusal: tuple[int, str]) -> None:
+    orders.refusals, orders.refusal = 2, refusal
     assert "is CONFIRMED" in run(render(), orders)
     assert len(orders.placed) == 1
     assert (len(orders.keys), len(set(orders.keys)), None in orders.keys) == (3, 1, False)
+
+
+def test_it_asks_again_when_an_answer_is_lost(render: Any, orders: Orders) -> None:
+    """As by a pod that is replaced."""
+    orders.lost = 2
+    assert "is CONFIRMED" in run(render(), orders)
+    assert (len(orders.keys), len(set(orders.keys)), len(orders.placed)) == (3, 1, 1)
+
+
+def test_it_says_why_no_order_is_taken(render: Any, orders: Orders) -> None:
+    orders.refusals, orders.refusal = 1, (409, "out-of-stock")
+    env = environment(render(), orders.server_address[1])
+    done = subprocess.run([sys.executable, SCRIPT], env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert "409" in done.stderr
+    assert "out-of-stock" in done.stderr
 
 
 def test_it_waits_until_a_policy_lets_it_out(render: Any) -> None:

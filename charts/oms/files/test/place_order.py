@@ -3,6 +3,7 @@
 Where emails, SMS or payments are real, it orders nothing unless a name is given, and only asks whether order answers.
 """
 
+import http.client
 import json
 import os
 import sys
@@ -26,6 +27,14 @@ KEY = str(uuid.uuid4())  # the same order, however often it is sent
 deadline = time.monotonic() + float(os.environ["SECONDS"])
 
 
+class Refused(Exception):
+    """The service answered with a problem."""
+
+    def __init__(self, code, said):
+        super().__init__(f"{URL} answers {code}: {said}")
+        self.code, self.is_for_now = code, code in (429, 503) or "idempotency-key-in-use" in said
+
+
 def ask(path, body):
     request = urllib.request.Request(URL + path, body and json.dumps(body).encode())
     request.add_header("Content-Type", "application/json")
@@ -33,32 +42,35 @@ def ask(path, body):
         request.add_header("Idempotency-Key", KEY)
     if CREDENTIAL:
         request.add_header("Authorization", f"Bearer {CREDENTIAL}")
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.load(answer)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        raise Refused(error.code, error.read().decode(errors="replace")) from None
 
 
 def call(path, body=None):
-    """An answer. What enforces network policies may learn of a pod only after it has started, and a fresh order service
-    of its items: it tries again until then."""
+    """An answer. What enforces network policies may learn of a pod only after it has started, a fresh order service of
+    its items, and a pod that is replaced may take its answer along: it tries again until then."""
     while True:
         try:
             return ask(path, body)
-        except urllib.error.HTTPError as refused:
-            if refused.code != 503 or time.monotonic() > deadline:
+        except Refused as refused:
+            if not refused.is_for_now or time.monotonic() > deadline:
                 raise
-            print(f"{URL} asks to come again: {refused.read().decode(errors='replace')}", flush=True)
-            time.sleep(0.5)
-        except urllib.error.URLError as unreachable:
+            print(f"to be asked again: {refused}", flush=True)
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            why = getattr(error, "reason", None) or repr(error)
             if time.monotonic() > deadline:
-                sys.exit(f"{URL} cannot be reached: {unreachable.reason}")
-            print(f"{URL} cannot be reached yet: {unreachable.reason}", flush=True)
-            time.sleep(0.5)
+                sys.exit(f"{URL} cannot be reached: {why}")
+            print(f"{URL} cannot be reached yet: {why}", flush=True)
+        time.sleep(0.5)
 
 
 if not (IS_OPEN or CREDENTIAL):
     try:
         call("/order?limit=1")
-    except urllib.error.HTTPError as refused:
+    except Refused as refused:
         print(f"a stranger is answered {refused.code}; with test.existingSecret, an order is placed")
         sys.exit(refused.code != 401)
     sys.exit("a stranger could read orders")
@@ -67,18 +79,21 @@ REAL = os.environ.get("REAL", "")
 if "payments" in REAL or (REAL and not (os.environ.get("EMAIL") and os.environ.get("PHONE"))):
     try:
         call("/order?limit=1")
-    except urllib.error.HTTPError as error:
-        if error.code not in (401, 403):  # it answers, and asks who that is
-            raise
+    except Refused as refused:
+        if refused.code not in (401, 403):  # it answers, and asks who that is
+            sys.exit(str(refused))
     print(f"order answers. No order was placed, because {REAL} are real: test.customer says in whose name")
     sys.exit(0)
 
-order = call("/order", ORDER)["id"]
-status = "PENDING"
-while status in ("PENDING", "PAID"):
-    if time.monotonic() > deadline:
-        sys.exit(f"order {order} is still {status}")
-    time.sleep(0.5)
-    status = call(f"/order/{order}")["status"]
+try:
+    order = call("/order", ORDER)["id"]
+    status = "PENDING"
+    while status in ("PENDING", "PAID"):
+        if time.monotonic() > deadline:
+            sys.exit(f"order {order} is still {status}")
+        time.sleep(0.5)
+        status = call(f"/order/{order}")["status"]
+except Refused as refused:
+    sys.exit(str(refused))
 print(f"order {order} is {status}")
 sys.exit(status != "CONFIRMED")
