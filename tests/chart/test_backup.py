@@ -265,3 +265,18 @@ def test_a_cluster_can_be_recovered_from_its_archive(render: Any) -> None:
     clusters = render(values).of("Cluster")
     assert clusters["oms-order-postgres"]["spec"]["bootstrap"] == recovery["bootstrap"]
     assert "initdb" in clusters["oms-sms-postgres"]["spec"]["bootstrap"]
+
+
+@pytest.mark.parametrize("way", ["recovery", "pg_basebackup"])
+def test_a_cluster_that_begins_otherwise_has_the_database_and_the_secret_that_its_service_knows(
+    render: Any, way: str
+) -> None:
+    values = {
+        "database.mode": "cnpg",
+        "services.order.database": {"existingSecret": "mine", "spec": {"bootstrap": {way: {"source": "archive"}}}},
+        "services.sms.database.spec": {"bootstrap": {way: {"source": "archive", "database": "texts"}}},
+    }
+    clusters = render(values).of("Cluster")
+    found = {name: clusters[f"oms-{name}-postgres"]["spec"]["bootstrap"] for name in ("order", "sms")}
+    order = {"source": "archive", "database": "order", "owner": "order", "secret": {"name": "mine"}}
+    assert found == {"order": {way: order}, "sms": {way: {"source": "archive", "database": "texts", "owner": "sms"}}}
