@@ -1,5 +1,6 @@
 """The `oms` command line."""
 
+import os
 import sys
 from typing import NoReturn
 
@@ -52,6 +53,7 @@ for name, commands in {
 
 def main() -> None:
     """Run the command line. What its user can fix is explained in a sentence, with exit code 1."""
+    _forget_other_databases()
     try:
         app()
     except LocalError as error:
@@ -60,6 +62,13 @@ def main() -> None:
         if (found := answers.other_form(error)) is None:
             raise
         _end(found)
+
+
+def _forget_other_databases() -> None:
+    """Those of this machine are reached by their addresses alone: what libpq takes from the environment, such as
+    PGSSLMODE and PGSERVICE, is meant for another, and none of these would answer."""
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        del os.environ[name]
 
 
 def _end(error: LocalError) -> NoReturn:

@@ -18,8 +18,9 @@ pytestmark = pytest.mark.system
 
 @pytest.fixture
 def shell() -> Iterator[Shell]:
+    """Whoever uses it has a database elsewhere, which its environment speaks of."""
     with own_shell() as shell:
-        yield shell
+        yield replace(shell, extra={"PGSSLMODE": "require", "PGSERVICE": "elsewhere"})
 
 
 def gone(processes: Sequence[psutil.Process]) -> bool:
