@@ -1,5 +1,7 @@
 """Dead jobs: given up, kept, made again or deleted."""
 
+from dataclasses import replace
+
 import pytest
 
 from oms_chassis.db import Database, Transaction
@@ -167,8 +169,20 @@ def test_redriven_jobs_wake_the_worker(database: Database) -> None:
 def test_the_dead_are_deleted_after_their_time(database: Database) -> None:
     bring_to_death(database, "a", "b", "c", "d", "e", "f")
     database.execute("UPDATE job SET dead_at = dead_at - interval '15 days' WHERE id <> 'f'")
-    prune(database, dead.retention(days=14.0))
+    (retention,) = dead.retention(14.0, [job_queue()])
+    prune(database, retention)
     assert [one.id for one in dead.dead(database, "calls")] == ["f"]
+
+
+def test_the_dead_of_a_queue_that_gives_nothing_up_are_kept(database: Database) -> None:
+    """What became of a charge could not be written: without the job, nobody would ever ask."""
+    bring_to_death(database, "a")
+    database.execute("UPDATE job SET dead_at = dead_at - interval '15 days'")
+    other = replace(job_queue(), name="others")
+    for retention in dead.retention(14.0, [replace(job_queue(), max_attempts=None), other]):
+        prune(database, retention)
+    assert [one.id for one in dead.dead(database, "calls")] == ["a"]
+    assert dead.retention(14.0, [replace(job_queue(), max_attempts=None)]) == []
 
 
 def test_the_dead_are_counted_apart_from_those_that_wait(database: Database, metrics: Metrics) -> None:

@@ -1,5 +1,6 @@
 """What operators do about payments, on a real database with the simulator's real ledger."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -73,6 +74,20 @@ def test_a_payment_that_an_outage_left_open_is_asked_about_at_once(
     charge(database, gateway)
     charge(database, gateway)
     assert repository.states(database, ["o1"]) == {"o1": "PENDING"}
+    assert resolve(client).status_code == 200
+    charge(database, gateway)
+    assert repository.states(database, ["o1"]) == {"o1": "COMPLETED"}
+
+
+def test_a_payment_whose_outcome_could_not_be_written_is_settled_once_it_can_be(
+    client: TestClient, database: Database, gateway: FlakyGateway
+) -> None:
+    deliver(database, handlers.order_created, [created("o1", GOOD)])
+    outcome = json.dumps({"result": {"approved": True, "charge_id": "ch-1", "reason": None}, "failures": 500})
+    database.execute(
+        "UPDATE job SET dead_at = now(), run_at = 'infinity', attempts = 1, outcome = %(outcome)s::jsonb",
+        outcome=outcome,
+    )
     assert resolve(client).status_code == 200
     charge(database, gateway)
     assert repository.states(database, ["o1"]) == {"o1": "COMPLETED"}

@@ -1,6 +1,7 @@
 """Dead jobs: given up, and kept with all that their calls need until somebody has them made after all.
 
-A dead job is never due. What it carries may be a customer's address, so it is deleted after some days.
+A dead job is never due. What it carries may be a customer's address, so it is deleted after some days, unless it is one
+of those that are never given up: such as one that moves money, whose outcome could not be written.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -78,6 +79,8 @@ def discard(transaction: Transaction, queue: str, ids: Iterable[str]) -> None:
     transaction.run(_DISCARD, queue=queue, ids=list(ids))
 
 
-def retention(days: float) -> Retention:
-    """Jobs that died longer ago than so many days are deleted."""
-    return Retention("job", "dead_at", days * 86400)
+def retention(days: float, job_queues: Iterable[JobQueue]) -> Sequence[Retention]:
+    """Jobs that died longer ago than so many days are deleted; not those of queues that give nothing up. They died
+    because what became of their calls could not be written: nobody else knows that, and somebody's money is open."""
+    names = ", ".join(f"'{one.name}'" for one in job_queues if one.max_attempts is not None)
+    return [Retention("job", "dead_at", days * 86400, condition=f"queue IN ({names})")] if names else []

@@ -7,7 +7,7 @@ from oms_chassis.db import Transaction, as_json
 from oms_chassis.jobs.queue import withdraw
 
 _DUE = """
-UPDATE job SET run_at = now() WHERE queue = %(queue)s AND subject = %(subject)s AND dead_at IS NULL RETURNING 1
+UPDATE job SET run_at = now(), dead_at = NULL WHERE queue = %(queue)s AND subject = %(subject)s RETURNING 1
 """
 _OUT_OF_PATIENCE = """
 UPDATE job SET run_at = now(), dead_at = NULL, attempts = greatest(attempts, 1),
@@ -22,7 +22,8 @@ _CHANGE = "UPDATE job SET payload = payload || %(changes)s::jsonb WHERE queue = 
 
 
 def make_due(transaction: Transaction, queue: str, subject: str) -> bool:
-    """Have the calls about a subject made at once; False if none is waited for."""
+    """Have the calls about a subject made at once, or settled, also those that died of that; False if there are
+    none."""
     transaction.signals.add(queue)
     return bool(transaction.run(_DUE, queue=queue, subject=subject))
 

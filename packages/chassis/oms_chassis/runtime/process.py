@@ -68,7 +68,7 @@ class Process:
         ]
         self._workers = [Worker(job_queue, self._database, self._metrics) for job_queue in self._queues]
         self._writers = [*self._components.writers, *access.writers(self._edge)]
-        kept = pruning.tasks(self._database, settings, self._components.retentions)
+        kept = pruning.tasks(self._database, settings, self._components.retentions, self._queues)
         tasks = (*self._components.tasks, *access.tasks(self._edge), *kept)
         self._periodics = [self._periodic(task) for task in tasks]
         self._supervisor = ThreadSupervisor(self._on_failure)

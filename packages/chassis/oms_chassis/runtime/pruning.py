@@ -6,6 +6,7 @@ from functools import partial
 
 from oms_chassis.db import Database
 from oms_chassis.jobs import dead
+from oms_chassis.jobs.queue import JobQueue
 from oms_chassis.messaging import inbox, letters, quarantine
 from oms_chassis.retention import Retention, prune
 from oms_chassis.runtime.threads import Task
@@ -14,11 +15,13 @@ from oms_chassis.settings import Settings
 FIRST, EVERY = 60.0, 3600.0  # seconds until the first look, at most, and between two
 
 
-def tasks(database: Database, settings: Settings, of_the_service: Iterable[Retention]) -> list[Task]:
+def tasks(
+    database: Database, settings: Settings, of_the_service: Iterable[Retention], job_queues: Iterable[JobQueue] = ()
+) -> list[Task]:
     """Those of the tables that every service has, and of its own."""
     retentions = (
         inbox.retention(settings.inbox_days),
-        dead.retention(settings.dead_job_days),
+        *dead.retention(settings.dead_job_days, job_queues),
         letters.retention(settings.dead_letter_days),
         *quarantine.retention(settings.order_days),
         *of_the_service,
