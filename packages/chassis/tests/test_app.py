@@ -319,6 +319,28 @@ def test_requests_are_measured_by_route(client: TestClient, metrics: Metrics) ->
     assert samples == [("/things/{number}", 2.0)]
 
 
+def test_what_is_refused_on_its_way_is_measured_by_its_route_too(client: TestClient, metrics: Metrics) -> None:
+    client.post("/things", content=b"{", headers={"Content-Type": "application/json"})
+    client.post("/things", content=b"{}", headers={"Content-Type": "text/plain"})
+    client.post("/things", content=b"{}", headers={"Content-Encoding": "gzip"})
+    client.post("/things", content=b"x" * 100_000, headers={"Content-Type": "application/json"})
+    client.delete("/things")
+    client.get("/nowhere")
+    samples = {
+        (sample.labels["method"], sample.labels["route"], sample.labels["status"]): sample.value
+        for metric in metrics.http_requests.collect()
+        for sample in metric.samples
+        if sample.name.endswith("_count")
+    }
+    assert samples == {
+        ("POST", "/things", "400"): 1,
+        ("POST", "/things", "415"): 2,
+        ("POST", "/things", "413"): 1,
+        ("DELETE", "/things", "405"): 1,
+        ("GET", "unknown", "404"): 1,
+    }
+
+
 @pytest.mark.parametrize("bad", ["", "00-zz-zz-01", "00-" + "0" * 32 + "-" + "1" * 16 + "-01", "x" * 55])
 def test_a_malformed_trace_is_replaced_by_a_new_one(bad: str) -> None:
     child = tracing.child(bad)

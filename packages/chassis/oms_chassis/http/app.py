@@ -4,7 +4,6 @@ for each request.
 The middlewares are plain ASGI: Starlette's BaseHTTPMiddleware costs two thirds of the throughput.
 """
 
-import time
 from collections.abc import Iterable, Sequence
 
 from fastapi import APIRouter, FastAPI
@@ -18,9 +17,9 @@ from oms_chassis.http.direct import Direct
 from oms_chassis.http.edge import Edge
 from oms_chassis.http.errors import Failsafe
 from oms_chassis.http.messages import Messages
+from oms_chassis.http.observation import Observe
 from oms_chassis.http.problems import BodyTooLarge, InvalidRequest, Problem
 from oms_chassis.http.strictness import StrictJson
-from oms_chassis.telemetry import spans, tracing
 from oms_chassis.telemetry.metrics import Metrics
 
 # FastAPI's own OpenTelemetry would give any provider in the process the texts of errors and what is behind the `?`.
@@ -70,55 +69,8 @@ def create(
     app.add_middleware(Failsafe)
     if edge is not None:  # outside of all that answers: a page cannot read an answer that lacks their headers
         browsers.install(app, edge.settings)
-    app.add_middleware(Observe, metrics=metrics)
+    app.add_middleware(Observe, metrics=metrics, routes=app.routes)
     return app
-
-
-CLIENT_GONE = 499  # as nginx counts what nobody waits for any more: no fault of the service's
-
-
-class Observe:
-    """Measures every request by its route (never by its path, which holds ids) and runs it within its trace."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app, self._requests = app, metrics.http_requests
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        started, began, status = time.perf_counter(), time.time_ns(), CLIENT_GONE  # unless there is an answer
-        parent = _header(scope, b"traceparent")
-
-        async def observed(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            with tracing.within(parent) as step:
-                await self._app(scope, receive, observed)
-        except BaseException:  # cancelled, because the process ends
-            status = 500 if status == CLIENT_GONE else status
-            raise
-        finally:
-            route = getattr(scope.get("route"), "path", "unknown")
-            elapsed = time.perf_counter() - started
-            self._requests.labels(scope["method"], route, str(status)).observe(elapsed)
-            if spans.are_on():
-                _record(scope["method"], route, status, step, parent, began)
-
-
-def _record(method: str, route: str, status: int, step: str, parent: str | None, began: int) -> None:
-    attributes: dict[str, str | int] = {
-        "http.request.method": method,
-        "http.route": route,
-        "http.response.status_code": status,
-    }
-    failed = status >= 500
-    spans.record(f"{method} {route}", "server", step, parent, began, failed=failed, attributes=attributes)
 
 
 class StrictQuery:
