@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg
 
-from oms_servers import folders
+from oms_servers import folders, segments
 from oms_servers.errors import LocalError, reporting_full_disk
 from oms_servers.server import Server
 
@@ -29,6 +29,7 @@ SMALL: Mapping[str, str] = {
     "max_wal_size": "512MB",
     "max_worker_processes": "2",
     "max_parallel_workers": "0",
+    "dynamic_shared_memory_type": "mmap",  # in the data folder: what is in /dev/shm outlives a kill
     "io_method": "sync",  # the default keeps three more processes per server
     "jit": "off",
     "log_min_messages": "warning",
@@ -81,6 +82,20 @@ class PostgresServer(Server):
         shutil.copytree(template(), copy)
         folders.give_away(copy)
         copy.rename(self.folder)
+
+    def _end(self, by: signal.Signals, seconds: float) -> None:
+        segment = self.segment()
+        super()._end(by, seconds)
+        if segment is not None:
+            segments.remove(segment)  # by itself it does so only if it ends in an orderly way
+
+    def segment(self) -> int | None:
+        """The shared memory by which a second server on this folder would notice the first."""
+        try:
+            lines = (self.folder / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return None
+        return int(lines[6].split()[1]) if len(lines) > 6 else None
 
     def is_ready(self) -> bool:
         try:

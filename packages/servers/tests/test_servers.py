@@ -1,5 +1,6 @@
 """The embedded servers, for real."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -57,6 +58,26 @@ def test_a_killed_postgres_leaves_no_process_behind(own_postgres: PostgresServer
     assert len(family) > 3
     own_postgres.kill()
     assert eventually(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in family))
+
+
+def is_there(segment: int) -> bool:
+    libc = ctypes.CDLL(None)
+    libc.shmat.restype, libc.shmdt.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+    address = libc.shmat(segment, None, 0)
+    return address != ctypes.c_void_p(-1).value and libc.shmdt(address) == 0
+
+
+def test_what_a_postgres_has_in_shared_memory_goes_with_it_though_it_is_killed(own_postgres: PostgresServer) -> None:
+    """A machine that runs these tests every day would be out of segments in a month, and of memory."""
+    family = [psutil.Process(own_postgres.pid), *psutil.Process(own_postgres.pid).children(recursive=True)]
+    mapped = {Path(one.path) for process in family for one in process.memory_maps()}
+    assert not [path for path in mapped if path.name.startswith("PostgreSQL.")]
+    assert any(path.is_relative_to(own_postgres.folder / "pg_dynshmem") for path in mapped)
+    segment = own_postgres.segment()
+    assert segment is not None
+    assert is_there(segment)
+    own_postgres.kill()
+    assert eventually(lambda: not is_there(segment))
 
 
 def test_a_taken_port_is_reported_with_its_holder(postgres: PostgresServer, servers_folder: Path) -> None:
