@@ -5,11 +5,13 @@ has reached them and in whatever order; the order is CANCELLED when both have sa
 """
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row
 
+from oms_chassis.apart import all_or_each
 from oms_chassis.db import Database, Transaction
 from oms_chassis.http.identity.callers import Caller
 from oms_chassis.messaging import outbox
@@ -72,7 +74,12 @@ def time_out(database: Database, metrics: OrderMetrics, limit: float) -> None:
     """Give up the orders that have waited for payment or stock for more than `limit` seconds."""
     with database.transaction() as transaction:
         late = repository.waiting(transaction, limit, MOST)
-        ended = [domain.time_out(order) for order in orders.lock_free(transaction, late)]
+    all_or_each(late, partial(_give_up, database, metrics))
+
+
+def _give_up(database: Database, metrics: OrderMetrics, ids: Sequence[str]) -> None:
+    with database.transaction() as transaction:
+        ended = [domain.time_out(order) for order in orders.lock_free(transaction, ids)]
         write(transaction, [(order, steps) for order, steps in ended if steps], metrics)
 
 

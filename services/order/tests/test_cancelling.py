@@ -300,6 +300,15 @@ def test_payment_and_inventory_are_asked_again_about_what_does_not_come_back(
     assert len([e for e in cancellations(service) if e.data.again]) == 2
 
 
+def test_an_order_that_no_event_can_hold_keeps_no_other_from_being_given_up(service: Any) -> None:
+    odd, late = place(service), place(service)
+    service.database.execute("DELETE FROM order_line WHERE order_id = %(id)s", id=odd)
+    service.database.execute("UPDATE orders SET updated_at = now() - interval '1 hour'")
+    with pytest.raises(TypeError):  # and the task has failed, which is counted
+        cancelling.time_out(service.database, OrderMetrics(CollectorRegistry()), 3000)
+    assert shown(service, late) == ("CANCELLING", "timed-out")
+
+
 def test_an_order_that_somebody_holds_keeps_no_other_waiting(service: Any, learn: Callable[..., None]) -> None:
     """As an operator's session that was left open does, for hours."""
     metrics = OrderMetrics(CollectorRegistry())

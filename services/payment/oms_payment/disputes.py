@@ -11,6 +11,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter
 from sqlalchemy import Row
 
+from oms_chassis.apart import all_or_each
 from oms_chassis.db import Database
 from oms_chassis.messaging import outbox
 from oms_chassis.runtime.threads import Task
@@ -19,7 +20,6 @@ from oms_contracts.envelope import Event
 from oms_contracts.events import ChargeDisputed
 from oms_contracts.topics import CHARGE_DISPUTED, Topic
 from oms_gateway import Dispute, Gateway
-from oms_payment.apart import all_or_each
 from oms_payment.repository import disputes as repository
 
 log = logger(__name__)

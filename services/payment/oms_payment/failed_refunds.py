@@ -7,6 +7,7 @@ any other: it is published, and an operator sees to it.
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from oms_chassis.apart import all_or_each
 from oms_chassis.db import Database, Rows, Transaction
 from oms_chassis.messaging import outbox
 from oms_chassis.runtime.threads import Task
@@ -14,7 +15,6 @@ from oms_chassis.telemetry.logs import logger
 from oms_contracts.events import GATEWAY_FAILED
 from oms_gateway import FailedRefund, Gateway
 from oms_payment import repository as payments
-from oms_payment.apart import all_or_each
 from oms_payment.domain import Payment, RefundState
 from oms_payment.jobs import refunding, requested
 from oms_payment.repository import failed_refunds as repository

@@ -1,6 +1,6 @@
 """Orders that are cancelled: what is read and written in the transaction that decides it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from uuid import UUID
 
 from oms_chassis.db import Transaction
@@ -41,6 +41,6 @@ def unanswered(transaction: Transaction, limit: float, days: float | None, after
     return [row.id for row in transaction.run(_UNANSWERED, limit=limit, days=days, after=after, most=most)]
 
 
-def waiting(transaction: Transaction, limit: float, most: int) -> Iterable[str]:
+def waiting(transaction: Transaction, limit: float, most: int) -> Sequence[str]:
     """The ids of orders that have waited for payment or stock for more than `limit` seconds, so many at most."""
     return [row.id for row in transaction.run(_WAITING, limit=limit, after=FIRST, most=most)]
