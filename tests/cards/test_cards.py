@@ -18,6 +18,8 @@ from support.orders import body, ended, messages, place
 
 from oms_platform.platform import Platform
 
+pytestmark = pytest.mark.system
+
 COUNT = 200
 
 

@@ -25,6 +25,8 @@ from oms_contracts.topics import ITEM_UPDATED
 from oms_order.requests import SAMPLE
 from oms_servers.ports import free_port
 
+pytestmark = pytest.mark.system
+
 DRAIN = 6.0  # less than a statement may take
 
 

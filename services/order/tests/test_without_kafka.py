@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx2
+import pytest
 from support.chassis import eventually
 
 from oms_chassis.db import Database
@@ -18,6 +19,8 @@ from oms_contracts.topics import ORDER_CREATED
 from oms_order.settings import OrderSettings
 from oms_servers.kafka import KafkaServer
 from oms_servers.ports import free_port
+
+pytestmark = pytest.mark.system
 
 
 @contextmanager
