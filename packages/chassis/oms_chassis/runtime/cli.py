@@ -9,6 +9,7 @@ skip      give up what nobody can read, up to an offset (--beyond TOPIC:PARTITIO
 
 import argparse
 import asyncio
+import os
 import re
 import sys
 import threading
@@ -24,6 +25,7 @@ from oms_chassis.db import Database
 from oms_chassis.messaging import kafka
 from oms_chassis.messaging.streams import Partition, StreamUnavailable
 from oms_chassis.poolers import SessionNotOurs
+from oms_chassis.runtime import misspelt
 from oms_chassis.runtime.drain import LastResort
 from oms_chassis.runtime.process import Process
 from oms_chassis.runtime.rewinding import rewind, skip
@@ -156,6 +158,8 @@ def serve(service: Service, settings: Settings) -> int:
     import uvloop
 
     sys.setswitchinterval(GIL_SWITCH_INTERVAL)
+    for name, meant in misspelt.among(os.environ, service.settings).items():
+        log.warning("no_such_setting", name=name, meant=meant)
     if settings.migrate_on_start and (failed := _migrate(service, settings)):
         return failed
     last_resort, ours = LastResort(), set(threading.enumerate())
