@@ -49,6 +49,7 @@ class Up:
         signal.signal(signal.SIGTERM, _interrupt)
         with reporting_full_disk("OMS's own files"), self._running.alone():
             try:
+                self._running.publish(self._platform.servers, ready=False)  # whom `oms down` ends, from now on
                 self._start()
                 with self._supervised() as supervision:
                     when_ready()

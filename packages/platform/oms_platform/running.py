@@ -40,10 +40,13 @@ class Part:
     ready: str
     log: str
     stopped: bool = False
+    waiting: bool = False
 
     def state(self) -> str:
         if self.stopped:
             return "stopped"
+        if self.waiting:
+            return "waiting"
         if self.pid is None or not _exists(self.pid):
             return "dead"
         answers = answers_ok(self.health, self.ready) if self.ready else ports.answers(self.health)
@@ -53,7 +56,11 @@ class Part:
 def part(server: Server) -> Part:
     """A server as others see it."""
     health, ready = server.ready if isinstance(server, HttpServer) else (server.listens[0], "")
-    return Part(server.name, server.pid, server.listens[0], health, ready, str(server.log), server.state == "stopped")
+    state = server.state
+    return Part(
+        server.name, server.pid, server.listens[0], health, ready, str(server.log),
+        stopped=state == "stopped", waiting=state == "waiting",
+    )  # fmt: skip
 
 
 class Running:

@@ -34,7 +34,7 @@ def test_each_part_reports_how_it_is(tmp_path: Path, postgres: PostgresServer) -
     with running.alone():
         running.publish([postgres, stopped], ready=True)
         assert running.is_ready()
-        assert [(part.name, part.state()) for part in running.parts()] == [("postgres", "ready"), ("never", "dead")]
+        assert [(part.name, part.state()) for part in running.parts()] == [("postgres", "ready"), ("never", "waiting")]
 
 
 def test_the_parts_of_nothing_say_how_to_start_it(tmp_path: Path) -> None:

@@ -34,6 +34,10 @@ class Jar:
         return self.path.rpartition("/")[2]
 
 
+class _Abandoned(Exception):
+    """Nobody waits for a download any more."""
+
+
 def locked() -> list[Jar]:
     """What kafka.lock asks for."""
     lines = resources.files("oms_servers").joinpath("kafka.lock").read_text().splitlines()
@@ -61,16 +65,22 @@ def _is_there(file: Path, jar: Jar) -> bool:
 def _fetch_all(missing: list[Jar], folder: Path, progress: Watchdog) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     lock, came, total = threading.Lock(), 0, sum(jar.size for jar in missing)
+    has_ended = threading.Event()
 
     def count(size: int) -> None:
         nonlocal came
+        if size > 0 and has_ended.is_set():
+            raise _Abandoned
         with lock:
             came += size
             progress(came, total)
 
     with httpx2.Client(timeout=30.0, follow_redirects=True) as client, ThreadPoolExecutor(4, "download") as pool:
-        for _ in pool.map(lambda jar: _fetch(client, jar, folder, count), missing):
-            pass
+        try:
+            for _ in pool.map(lambda jar: _fetch(client, jar, folder, count), missing):
+                pass
+        finally:  # Ctrl-C, or one that failed: the others need not come to their end
+            has_ended.set()
 
 
 def _fetch(client: httpx2.Client, jar: Jar, folder: Path, count: Callable[[int], None]) -> None:
