@@ -77,6 +77,10 @@ def test_a_service_can_do_without_a_limit_that_the_others_have(render: Any) -> N
     [
         ({"services.order.autoscaling.type": "keda", "services.order.consumes": []}, "consumes none"),
         ({"services.inventory.routes": ["/order"]}, "so has another service"),
+        (
+            {"serviceMonitor": {"enabled": True, "interval": "5m"}, "prometheusRule.enabled": True},
+            "alerts look at five minutes",
+        ),
     ],
 )
 def test_what_could_not_work_is_refused(helm: Any, values: dict[str, Any], said: str) -> None:
