@@ -203,7 +203,8 @@ class Cluster:
         return found
 
     def _selector(self, more: str) -> str:
-        return ",".join(filter(None, (f"app.kubernetes.io/instance={self._release}", more)))
+        ours = f"app.kubernetes.io/instance={self._release},app.kubernetes.io/part-of=oms"  # a release may have more
+        return ",".join(filter(None, (ours, more)))
 
     def _run(self, *arguments: str, given: str | None = None) -> str:
         command = [*self._kubectl, *arguments]

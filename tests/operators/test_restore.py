@@ -134,6 +134,14 @@ def test_services_are_set_back_and_start_with_as_many_replicas_as_they_had(clust
     assert cluster.replicas == [3, 2]
 
 
+def test_what_a_release_has_besides_is_left_alone(cluster: Cluster) -> None:
+    """As that of a chart that depends on this one, and on others."""
+    assert restore.main(["rewind", "--since", PAST]) == 0
+    selectors = [one for one in cluster.asked if "--selector" in one]
+    assert selectors
+    assert {"app.kubernetes.io/part-of=oms" in one for one in selectors} == {True}
+
+
 @pytest.mark.parametrize("fails", ["scale", "apply", "logs"])
 def test_a_later_failure_says_that_services_are_stopped_and_how_to_go_on(
     cluster: Cluster, fails: str, capsys: pytest.CaptureFixture[str]
