@@ -60,7 +60,8 @@ class EmailSettings(Settings):
     @classmethod
     def _holds_certificates(cls, file: Path | None) -> Path | None:
         try:
-            ssl.create_default_context(cafile=file)
+            if file is not None:
+                ssl.create_default_context(cafile=file)
         except OSError:
             raise ValueError("holds no certificates (PEM) that can be read") from None
         return file

@@ -1,11 +1,14 @@
 """How the service is put together."""
 
+from importlib.metadata import EntryPoints
+
 import pytest
 from prometheus_client import CollectorRegistry
 
 from oms_chassis.db import Database
 from oms_chassis.runtime.cli import main
 from oms_chassis.runtime.service import Context
+from oms_gateway import providers
 from oms_payment.main import SERVICE, build
 from oms_payment.settings import PaymentSettings
 
@@ -38,6 +41,14 @@ def test_a_gateway_that_is_not_installed_is_said_to_whoever_starts_the_service(
         monkeypatch.setenv(f"OMS_{name}", value)
     assert main(SERVICE, ["serve"]) == 2
     assert "OMS_GATEWAY: is not installed here; installed: simulator" in capsys.readouterr().err
+
+
+def test_what_needs_no_gateway_asks_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image of production has none, and can migrate a database all the same."""
+    monkeypatch.setattr(providers, "entry_points", lambda group: EntryPoints().select(group=group))
+    assert PaymentSettings(database_url=NOWHERE, kafka_bootstrap="127.0.0.1:1").gateway == "simulator"
+    with pytest.raises(ValueError, match="is not installed here; installed: none"):
+        build(context())
 
 
 def test_the_command_line_says_what_it_can_do(capsys: pytest.CaptureFixture[str]) -> None:
