@@ -456,6 +456,20 @@ def test_a_job_that_waits_for_its_next_call_can_be_made_due(client: TestClient, 
         assert [job.id for job in claim(transaction, "money", 10, 60.0)] == ["a:charge"]
 
 
+def test_a_job_whose_call_is_under_way_is_left_to_end(client: TestClient, database: Database) -> None:
+    """Made due, it would be another worker's at once: a customer would get the mail twice."""
+    with database.transaction() as transaction:
+        enqueue(transaction, "calls", [NewJob("a:call", "a", {})])
+        claim(transaction, "calls", 10, 20.0)
+    answer = client.post("/admin/jobs/retry", json={"queue": "calls", "id": "a:call"})
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/call-under-way")
+    with database.transaction() as transaction:
+        assert claim(transaction, "calls", 10, 20.0) == []
+    database.execute("UPDATE job SET outcome = '{}'")  # it was made, and is only to be settled
+    assert client.post("/admin/jobs/retry", json={"queue": "calls", "id": "a:call"}).status_code == 200
+    assert audit(client) == [("jobs.retry", "calls a:call")]
+
+
 def test_a_job_is_cancelled_as_if_it_had_been_given_up(client: TestClient, database: Database, calls: Calls) -> None:
     with database.transaction() as transaction:
         enqueue(transaction, "calls", [NewJob("a:call", "a", {"to": SECRET})])

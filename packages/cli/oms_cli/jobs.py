@@ -52,8 +52,8 @@ def retry(
 ) -> None:
     """Have calls made now: those that were given up begin again, others do not wait for their next turn.
 
-    A call that is under way, as to a slow mail server, may be made a second time: a gateway knows it by its key, and a
-    customer may get a mail twice. The metric oms_job_call_oldest_seconds says for how long one has lasted.
+    A call that is under way, as to a slow mail server, is left to end, and refused here: a customer would get a mail
+    twice. The metric oms_job_call_oldest_seconds says for how long one has lasted.
 
     Example: `oms jobs retry payment refund ORDER:refund`
     """

@@ -10,7 +10,7 @@ from sqlalchemy import Row
 from oms_chassis.admin import paging
 from oms_chassis.admin.acts import Act, OperatorAct
 from oms_chassis.admin.paging import PREFIX, Cursor, Limit, Text
-from oms_chassis.admin.problems import JobNotCancellable, NoSuchJob
+from oms_chassis.admin.problems import CallUnderWay, JobNotCancellable, NoSuchJob
 from oms_chassis.admin.service import Administered, AdministeredService
 from oms_chassis.db import Transaction
 from oms_chassis.http import pages
@@ -64,16 +64,16 @@ def list_jobs(
     return paging.page(response, "/jobs", query, rows, JobView.of, "place")
 
 
-@router.post("/jobs/retry", summary="Have a call made now", responses=documented(NoSuchJob))
+@router.post("/jobs/retry", summary="Have a call made now", responses=documented(NoSuchJob, CallUnderWay))
 def retry_job(service: Administered, act: Act, chosen: ChosenJob) -> JobView:
     """A job that was given up begins again, as if no call had failed; one that waits for its next call is due.
-    One whose call is under way may be made a second time: a customer may get a mail twice."""
+    One whose call is under way is left to end: it would be made twice, and a customer get a mail twice."""
     with act.transaction(service.database) as transaction:
         before = _found(transaction, chosen)
         if before.state == listing.DEAD:
             dead.redrive(transaction, _queue(service, chosen), [chosen.id])
-        else:
-            listing.make_due(transaction, chosen.queue, chosen.id)
+        elif not listing.make_due(transaction, chosen.queue, chosen.id, service.lease):
+            raise CallUnderWay
         return _recorded(act, transaction, "jobs.retry", before)
 
 

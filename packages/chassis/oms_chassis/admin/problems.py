@@ -39,6 +39,13 @@ class JobNotCancellable(Problem):
     status, kind, title = 409, "job-not-cancellable", "Jobs of this queue cannot be cancelled"
 
 
+class CallUnderWay(Problem):
+    """A worker has this job, or had it a moment ago. A call that is under way is left to end, and not made twice; if
+    there is none, the job is due by itself within OMS_JOB_LEASE_SECONDS."""
+
+    status, kind, title = 409, "call-under-way", "The call of this job may be under way"
+
+
 class NoSuchRow(Problem):
     """It was put back or dropped before, or never was."""
 

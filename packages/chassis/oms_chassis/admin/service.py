@@ -29,6 +29,11 @@ class AdministeredService:
     states: States | None = None
     erase: Erase | None = None
 
+    @property
+    def lease(self) -> float:
+        """For how many seconds a worker that says nothing keeps a job, at most."""
+        return max((one.lease_seconds for one in self.job_queues), default=0.0)
+
     def gauge(self, name: str, **labels: str) -> bool | None:
         """Whether a gauge of this process is above 0; None if there is no such gauge."""
         value = None if self.registry is None else self.registry.get_sample_value(name, labels)

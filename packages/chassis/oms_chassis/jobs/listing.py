@@ -23,7 +23,13 @@ ORDER BY queue, id LIMIT %(limit)s
 """
 _ABOUT = f"SELECT {_JOB} FROM job WHERE subject = ANY(%(subjects)s) ORDER BY created_at, id"
 _LOCK = f"SELECT {_JOB} FROM job WHERE queue = %(queue)s AND id = %(id)s FOR UPDATE"
-_DUE = "UPDATE job SET run_at = now() WHERE queue = %(queue)s AND id = %(id)s AND dead_at IS NULL"
+# But for one that a worker has: it was claimed more often than it failed, and its lease has not run out.
+_DUE = """
+UPDATE job SET run_at = now() WHERE queue = %(queue)s AND id = %(id)s AND dead_at IS NULL AND NOT (
+    attempts > failed_calls AND outcome IS NULL
+    AND run_at > now() AND run_at <= now() + make_interval(secs => %(lease)s)
+) RETURNING 1
+"""
 
 
 @dataclass(frozen=True)
@@ -60,8 +66,9 @@ def lock(transaction: Transaction, queue: str, job_id: str) -> Row[Any] | None:
     return rows[0] if rows else None
 
 
-def make_due(transaction: Transaction, queue: str, job_id: str) -> None:
-    """Make a job due at once. One whose call is under way may be claimed a second time, as after the end of its lease:
-    a gateway is asked what became of the first call, and a mail may arrive twice."""
-    transaction.run(_DUE, queue=queue, id=job_id)
+def make_due(transaction: Transaction, queue: str, job_id: str, lease: float) -> bool:
+    """Make a job due at once; False if its call may be under way, and would be made a second time. If it is not, the
+    job is due within a lease by itself."""
+    is_due = bool(transaction.run(_DUE, queue=queue, id=job_id, lease=lease))
     transaction.signals.add(queue)
+    return is_due

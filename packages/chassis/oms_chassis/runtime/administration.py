@@ -1,5 +1,7 @@
 """The admin API of a running service."""
 
+from dataclasses import replace
+
 from starlette.types import ASGIApp
 
 from oms_chassis.admin import app as admin
@@ -17,7 +19,7 @@ def app(name: str, settings: Settings, database: Database, components: Component
         name,
         database,
         components.subscriptions,
-        components.job_queues,
+        [replace(one, lease_seconds=settings.job_lease_seconds) for one in components.job_queues],
         metrics.registry,
         components.states,
         components.erase,
