@@ -73,14 +73,27 @@ not know. (list root name variable)
 */}}
 {{- define "oms.variable" -}}
 {{- $root := index . 0 -}}
+{{- $name := index . 1 -}}
 {{- $variable := index . 2 -}}
-{{- with get (include "oms.services" $root | fromJson) (index . 1) -}}
-{{- $found := ternary "elsewhere" "" (not (empty (include "oms.envFrom" (list $root .)))) -}}
-{{- range include "oms.env" (list $root (index $ 1) .) | fromYamlArray -}}
-{{- if eq .name $variable -}}{{- $found = ternary "elsewhere" (get . "value") (hasKey . "valueFrom") -}}{{- end -}}
+{{- $kept := printf "omsVariables/%s" $name -}}
+{{- if not (hasKey $root $kept) -}}{{- $_ := set $root $kept (include "oms.variables" (list $root $name) | fromJson) -}}{{- end -}}
+{{- $found := get $root $kept -}}
+{{- ternary (get $found.named $variable) $found.others (hasKey $found.named $variable) -}}
 {{- end -}}
-{{- $found -}}
+
+{{/* The same of all variables that are named, and of the others, as JSON: (list root name) */}}
+{{- define "oms.variables" -}}
+{{- $root := index . 0 -}}
+{{- $name := index . 1 -}}
+{{- $named := dict -}}
+{{- $others := "" -}}
+{{- with get (include "oms.services" $root | fromJson) $name -}}
+{{- $others = ternary "elsewhere" "" (not (empty (include "oms.envFrom" (list $root .)))) -}}
+{{- range include "oms.env" (list $root $name .) | fromYamlArray -}}
+{{- $_ := set $named .name (ternary "elsewhere" (get . "value") (hasKey . "valueFrom")) -}}
 {{- end -}}
+{{- end -}}
+{{- toJson (dict "named" $named "others" $others) -}}
 {{- end -}}
 
 {{/* The providers that would do something in the real world, by commas. */}}
