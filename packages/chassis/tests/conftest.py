@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Iterator
 
 import pytest
+import structlog
 from prometheus_client import CollectorRegistry
 from support.chassis import chassis_only
 
@@ -39,9 +40,11 @@ def metrics() -> Metrics:
 def logged() -> Iterator[Callable[[], list[str]]]:
     """The lines that the test has logged, as production writes them, whatever an earlier test configured."""
     logs.configure("test", "INFO", "json")
+    structlog.configure(cache_logger_on_first_use=False)  # or a module's logger would write here in later tests, too
     (handler,) = logging.getLogger().handlers
     assert isinstance(handler, logging.StreamHandler)
     written = io.StringIO()
     handler.setStream(written)
     yield lambda: written.getvalue().splitlines()
     logging.getLogger().removeHandler(handler)
+    structlog.reset_defaults()
