@@ -29,7 +29,7 @@ from oms_order.repository import cancelling as repository
 from oms_order.repository import orders, refunds
 from oms_order.schemas import CancelBody, OrderDetail
 from oms_order.settings import OrderSettings
-from oms_order.turns import FIRST, Turns
+from oms_order.turns import Turns
 
 MOST = 500  # orders that one transaction times out, or asks for again
 KEPT_UP = 60.0  # seconds for which nothing has waited to be read when orders are given up: their answers may be there
@@ -83,14 +83,21 @@ def _give_up(database: Database, metrics: OrderMetrics, ids: Sequence[str]) -> N
         write(transaction, [(order, steps) for order, steps in ended if steps], metrics)
 
 
-def ask_again(database: Database, limit: float, days: float | None = None, after: UUID = FIRST) -> UUID:
-    """Publish again that orders are cancelled whose money or stock is not back after `limit` seconds: a message may be
-    lost, and whoever has nothing left to do answers again. After so many `days` of an order, nobody else knows of it,
-    and its customer would be notified once more. Of the orders after this one; where to go on."""
-    with database.transaction() as transaction:
-        ids = repository.unanswered(transaction, limit, days, after, MOST)
-        _publish(transaction, orders.lock_free(transaction, ids), again=True)
-    return turns.last(ids, MOST)
+def asking_again(database: Database, limit: float, days: float | None = None) -> Turns[str]:
+    """Publishes again that orders are cancelled whose money or stock is not back after `limit` seconds: a message may
+    be lost, and whoever has nothing left to do answers again. After so many `days` of an order, nobody else knows of
+    it, and its customer would be notified once more."""
+
+    def find(after: UUID) -> tuple[Sequence[str], UUID]:
+        with database.transaction() as transaction:
+            ids = repository.unanswered(transaction, limit, days, after, MOST)
+        return ids, turns.last(ids, MOST)
+
+    def ask(ids: Sequence[str]) -> None:
+        with database.transaction() as transaction:
+            _publish(transaction, orders.lock_free(transaction, ids), again=True)
+
+    return Turns(find, ask)
 
 
 def tasks(database: Database, metrics: OrderMetrics, deadline: float, stuck: float, days: float | None) -> list[Task]:
@@ -98,7 +105,7 @@ def tasks(database: Database, metrics: OrderMetrics, deadline: float, stuck: flo
     kept_up = min(KEPT_UP, deadline / 2)
     return [
         Task("deadlines", lambda: time_out(database, metrics, deadline), min(REFRESH, deadline / 2), kept_up=kept_up),
-        Task("cancellations", Turns(lambda after: ask_again(database, stuck, days, after)), stuck),
+        Task("cancellations", asking_again(database, stuck, days), stuck),
     ]
 
 

@@ -4,13 +4,14 @@ Payment then moves the money, inventory puts back what has come back, and the or
 is in refund_outcomes.py.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row
 
-from oms_chassis.db import Database, Transaction
+from oms_chassis.db import Database, Rows, Transaction
 from oms_chassis.http.identity.callers import Caller
 from oms_chassis.http.problems import InvalidRequest
 from oms_chassis.laterreleases import known
@@ -30,7 +31,7 @@ from oms_order.refunds import Bought, Given, Purchase, RefundStatus
 from oms_order.repository import orders, timelines
 from oms_order.repository import refunds as repository
 from oms_order.settings import OrderSettings
-from oms_order.turns import FIRST, Turns
+from oms_order.turns import Turns
 
 MOST = 500  # refunds that one transaction asks for again
 REFRESH = 10.0  # seconds between two counts
@@ -107,15 +108,21 @@ def _amount(purchase: Purchase, body: RefundBody) -> int:
         raise RefundTooLarge(detail=f"What remains is {error.remaining}") from None
 
 
-def ask_again(database: Database, limit: float, days: float | None = None, after: UUID = FIRST) -> UUID:
-    """Publish again which refunds are asked for that have no outcome after `limit` seconds: a message may be lost, and
-    whoever has settled one answers again. After so many `days` of an order, nobody else knows of it.
-    Of the refunds after this one; where to go on."""
-    with database.transaction() as transaction:
-        late = repository.unanswered(transaction, limit, days, after, MOST)
-        found = {row.id: row for row in orders.contents(transaction, [row.order_id for row in late])}
-        outbox.emit(transaction, [_requested(row, found[row.order_id]) for row in late])
-    return turns.last([row.id for row in late], MOST)
+def asking_again(database: Database, limit: float, days: float | None = None) -> Turns[Row[Any]]:
+    """Publishes again which refunds are asked for that have no outcome after `limit` seconds: a message may be lost,
+    and whoever has settled one answers again. After so many `days` of an order, nobody else knows of it."""
+
+    def find(after: UUID) -> tuple[Rows, UUID]:
+        with database.transaction() as transaction:
+            late = repository.unanswered(transaction, limit, days, after, MOST)
+        return late, turns.last([row.id for row in late], MOST)
+
+    def ask(late: Sequence[Row[Any]]) -> None:
+        with database.transaction() as transaction:
+            found = {row.id: row for row in orders.contents(transaction, [row.order_id for row in late])}
+            outbox.emit(transaction, [_requested(row, found[row.order_id]) for row in late])
+
+    return Turns(find, ask)
 
 
 def measure_backlog(database: Database, metrics: OrderMetrics, limit: float) -> None:
@@ -126,7 +133,7 @@ def measure_backlog(database: Database, metrics: OrderMetrics, limit: float) -> 
 def tasks(database: Database, metrics: OrderMetrics, stuck: float, days: float | None) -> list[Task]:
     """Asks again for outcomes that do not come, and counts them, every so often."""
     return [
-        Task("refunds", Turns(lambda after: ask_again(database, stuck, days, after)), stuck),
+        Task("refunds", asking_again(database, stuck, days), stuck),
         Task("refund-backlog", lambda: measure_backlog(database, metrics, stuck), REFRESH),
     ]
 

@@ -1,22 +1,30 @@
 """Tasks that look at so many at a time: each is come to, however many there are before it that stay."""
 
 from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
 from uuid import UUID
 
+from oms_chassis.apart import all_or_each
+
 FIRST = UUID(int=0)  # no id is before it
+Entry = TypeVar("Entry")
 
 
-class Turns:
-    """Goes on after the last one that the call before came to, which the call returns, and at the end from the first.
+class Turns(Generic[Entry]):
+    """Finds those after the last one that the call before found, and at the end from the first, and works on them: on
+    each apart from the others, if one is odd. It goes on after them, too, where that has failed.
 
     A function in place of a Task's.
     """
 
-    def __init__(self, call: Callable[[UUID], UUID]) -> None:
-        self._call, self._after = call, FIRST
+    def __init__(
+        self, find: Callable[[UUID], tuple[Sequence[Entry], UUID]], work: Callable[[Sequence[Entry]], None]
+    ) -> None:
+        self._find, self._work, self._after = find, work, FIRST
 
     def __call__(self) -> None:
-        self._after = self._call(self._after)
+        found, self._after = self._find(self._after)
+        all_or_each(found, self._work)
 
 
 def last(ids: Sequence[str], most: int) -> UUID:

@@ -293,10 +293,10 @@ def test_payment_and_inventory_are_asked_again_about_what_does_not_come_back(
     learn(rejected, topics.INVENTORY_REJECTED)
     service.database.execute("UPDATE orders SET updated_at = now() - interval '1 h' WHERE id <> %(id)s", id=fresh)
     for _ in range(2):
-        cancelling.ask_again(service.database, 300)
+        cancelling.asking_again(service.database, 300)()
     assert [e.subject for e in cancellations(service) if e.data.again] == [late, late]
     learn(late, REFUNDED, RELEASED)
-    cancelling.ask_again(service.database, 300)
+    cancelling.asking_again(service.database, 300)()
     assert len([e for e in cancellations(service) if e.data.again]) == 2
 
 
@@ -307,6 +307,23 @@ def test_an_order_that_no_event_can_hold_keeps_no_other_from_being_given_up(serv
     with pytest.raises(TypeError):  # and the task has failed, which is counted
         cancelling.time_out(service.database, OrderMetrics(CollectorRegistry()), 3000)
     assert shown(service, late) == ("CANCELLING", "timed-out")
+
+
+def test_an_order_that_no_event_can_hold_keeps_no_other_from_being_asked_for_again(
+    service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cancelling, "MOST", 2)
+    odd, late, behind = (place(service) for _ in range(3))
+    for order_id in (odd, late, behind):
+        cancel(service, order_id)
+    service.database.execute("DELETE FROM order_line WHERE order_id = %(id)s", id=odd)
+    service.database.execute("UPDATE orders SET updated_at = now() - interval '1 hour'")
+    ask_again = cancelling.asking_again(service.database, 300)
+    with pytest.raises(TypeError):  # and the task has failed, which is counted
+        ask_again()
+    assert [e.subject for e in cancellations(service) if e.data.again] == [late]
+    ask_again()
+    assert [e.subject for e in cancellations(service) if e.data.again] == [late, behind]
 
 
 def test_an_order_that_somebody_holds_keeps_no_other_waiting(service: Any, learn: Callable[..., None]) -> None:
@@ -326,7 +343,7 @@ def test_an_order_that_somebody_holds_keeps_no_other_waiting(service: Any, learn
         cancelling.time_out(service.database, metrics, 3000)
         assert shown(service, late) == ("CANCELLING", "timed-out")
         other.run("SELECT 1 FROM orders WHERE id = %(id)s FOR UPDATE", id=late)
-        cancelling.ask_again(service.database, 300)
+        cancelling.asking_again(service.database, 300)()
         assert [e.subject for e in cancellations(service) if e.data.again] == [unanswered]
     cancelling.time_out(service.database, metrics, 3000)
     assert shown(service, held) == ("CANCELLING", "timed-out")

@@ -337,7 +337,7 @@ def test_payment_is_asked_again_about_what_does_not_come_back(service: Any, orde
     late, done, fresh = (refund(service, order, {"amount": 1}).json()["id"] for _ in range(3))
     complete(service, order, done)
     service.database.execute("UPDATE refund SET requested_at = now() - interval '1 h' WHERE id <> %(id)s", id=fresh)
-    refunding.ask_again(service.database, 300)
+    refunding.asking_again(service.database, 300)()
     asked = Counter(event.data.refund_id for event in requests(service))
     assert asked == {late: 2, done: 1, fresh: 1}
 
@@ -353,6 +353,17 @@ def test_none_is_asked_again_about_twice_while_others_wait_for_it(
     for _ in range(3):
         service.task("refunds")
     assert [event.data.refund_id for event in requests(service)] == [*late, *late[:2]]
+
+
+def test_one_that_no_event_can_hold_keeps_no_other_from_being_asked_about(service: Any, order: str) -> None:
+    odd, late = (refund(service, order, ONE).json()["id"] for _ in range(2))
+    service.database.execute("UPDATE refund SET requested_at = now() - interval '1 h'")
+    service.database.execute(
+        """UPDATE refund SET lines = '[{"id": "gone", "quantity": 1}]' WHERE id = %(id)s""", id=odd
+    )
+    with pytest.raises(KeyError):  # and the task has failed, which is counted
+        refunding.asking_again(service.database, 300)()
+    assert Counter(event.data.refund_id for event in requests(service)) == {odd: 1, late: 2}
 
 
 def test_a_follower_sees_what_becomes_of_a_refund_and_then_the_end(service: Any, order: str) -> None:
@@ -392,9 +403,9 @@ def test_a_refund_of_an_order_that_others_may_have_deleted_is_not_asked_for_agai
     service.database.execute("DELETE FROM outbox")
     service.database.execute("UPDATE refund SET requested_at = now() - interval '30 days'")
     service.database.execute("UPDATE orders SET placed_at = now() - interval '32 days'")
-    refunding.ask_again(service.database, 300, 31.0)
+    refunding.asking_again(service.database, 300, 31.0)()
     assert requests(service) == []
-    refunding.ask_again(service.database, 300)
+    refunding.asking_again(service.database, 300)()
     assert len(requests(service)) == 1
 
 
