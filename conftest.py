@@ -43,23 +43,23 @@ ALSO_A_PLATFORM = (
 )
 
 
-# What takes longest goes first, so that the workers end together: these start processes, or wait for time to pass. What
-# they leave comes by how many tests a file has.
+# What takes longest goes first, so that the workers end together: what waits for time to pass, and next to it what needs
+# both cores. The rest comes by how many tests a file has.
 LONGEST = (
     PLATFORM,
     INCIDENTS,
     "packages/chassis/tests/test_service.py",
     "services/order/tests/test_process.py",
     "packages/chassis/tests/test_consumer.py",
+    "tests/chart/test_running.py",
     "packages/chassis/tests/test_progress.py",
+    "tests/chart/test_alerts.py",
     "packages/chassis/tests/test_kafka.py",
+    "tests/chart/test_objectives.py",
     "packages/chassis/tests/test_membership.py",
+    "tests/invariants/test_rules.py",
     "packages/chassis/tests/test_silent_connections.py",
     "services/order/tests/test_outages.py",
-    "tests/invariants/test_rules.py",
-    "tests/chart/test_objectives.py",
-    "tests/chart/test_alerts.py",
-    "tests/chart/test_running.py",
     "packages/simulators/tests/test_gateway.py",
     "packages/servers/tests/test_servers.py",
     "packages/chassis/tests/test_sessions.py",
