@@ -43,7 +43,7 @@ ALSO_A_PLATFORM = (
 )
 
 
-# What takes longest goes first, so that the workers end together: what waits for time to pass, and next to it what needs
+# What takes longest goes first, so that the workers end together: what waits for time to pass, next to what needs
 # both cores. The rest comes by how many tests a file has.
 LONGEST = (
     PLATFORM,
