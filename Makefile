@@ -23,7 +23,7 @@ reset: setup ## remove the data and logs of `make up`
 test: setup ## the tests that need neither Docker nor a cluster, on real Kafka and Postgres (seven minutes)
 	@scripts/test.sh
 
-test-system: setup ## those left out of them: a whole platform is killed, starved, erased and searched (a quarter of an hour)
+test-system: setup ## those left out of them: a whole platform is killed, starved, erased and searched (ten minutes)
 	@scripts/test.sh --system
 
 test-chart: setup ## those of them that are about the chart: rendered, and judged by Helm, promtool and an API server
