@@ -109,7 +109,8 @@ class JobRow(ChassisTables, table=True):
     """A call to the outside that is to be made. `run_at` is when it is due, and the end of the lease while it runs.
 
     `attempts` counts claims, `failed_calls` the calls that did not succeed, the first of them at `failing_since`.
-    `outcome` is that of a call that could not be settled. A job that was given up has a `dead_at`, and is never due.
+    `outcome` is that of a call that could not be settled. A job that was given up has a `dead_at`, and is never due; if
+    that is still to come, its call may be under way.
     """
 
     __tablename__ = "job"

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from oms_chassis.admin import deadletters
 from oms_chassis.admin.service import AdministeredService
 from oms_chassis.db import Database, Transaction
 from oms_chassis.jobs.dead import mark_dead
-from oms_chassis.jobs.leases import postpone
+from oms_chassis.jobs.leases import postpone, renew
 from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Retry, claim, enqueue
 from oms_chassis.messaging import letters, outbox, processing
 from oms_chassis.messaging.consumer import Consumer, Subscription
@@ -477,6 +478,26 @@ def test_a_job_is_cancelled_as_if_it_had_been_given_up(client: TestClient, datab
         answer = client.post("/admin/jobs/cancel", json={"queue": "calls", "id": "a:call"})
         assert (answer.json()["state"], answer.json()["lastError"]) == ("dead", "cancelled by an operator")
     assert calls.given_up == [SECRET]
+
+
+def test_a_job_that_was_cancelled_is_not_made_twice_while_its_call_is_under_way(
+    client: TestClient, database: Database, calls: Calls
+) -> None:
+    chosen = {"queue": "calls", "id": "a:call"}
+    with database.transaction() as transaction:
+        enqueue(transaction, "calls", [NewJob("a:call", "a", {"to": SECRET})])
+        under_way = claim(transaction, "calls", 10, 20.0)
+    assert client.post("/admin/jobs/cancel", json=chosen).json()["state"] == "dead"
+    with database.transaction() as transaction:
+        renew(transaction, "calls", under_way, 10.0)
+    (job,) = client.get("/admin/jobs?state=dead").json()
+    assert datetime.fromisoformat(job["deadAt"]) <= datetime.now(UTC)
+    answer = client.post("/admin/jobs/retry", json=chosen)
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/call-under-way")
+    assert calls.redriven == []
+    database.execute("UPDATE job SET dead_at = dead_at - interval '10 seconds'")  # the end of its lease
+    assert client.post("/admin/jobs/retry", json=chosen).status_code == 200
+    assert calls.redriven == ["a"]
 
 
 def test_a_job_that_moves_money_is_not_cancelled(client: TestClient, database: Database) -> None:

@@ -79,6 +79,7 @@ def cancel(
     as_json: AsJson = False,
 ) -> None:
     """Give calls up. They are kept for some days, and `oms jobs retry` has them made after all.
+    A call that is under way ends as it does, and is not retried until then.
 
     Calls that move money cannot be cancelled: `oms payments resolve` settles a payment.
 

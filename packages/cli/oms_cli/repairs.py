@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from oms_cli import sample
+from oms_cli.answers import Refused
 from oms_cli.client import Json
 from oms_cli.stage import RECOVERY_SECONDS, Stage, UnexpectedEnd
 from oms_platform.addresses import Addresses
@@ -25,7 +26,8 @@ def given_up_email(stage: Stage) -> None:
         _give_up(stage, order)
     finally:
         stage.client.fail_no_more()
-    stage.admin.act("email", f"/admin/messages/{order}/resend")
+    again = partial(_resend, stage, order)
+    stage.until(again, f"The email about {order} is still being sent", "`oms logs email` may say why")
     stage.say(f"[dim]oms messages resend {order} --channel email[/]")
     stage.await_messages([order])
     stage.why("What is given up is kept, and an operator's act has it made again; `oms audit list` shows who did.")
@@ -89,6 +91,17 @@ def _give_up(stage: Stage, order: str) -> None:
     (job,) = stage.until(failing, f"No attempt at the email about {order} has failed", "`oms logs email` may say why")
     stage.admin.act("email", "/admin/jobs/cancel", queue=job["queue"], id=job["id"])
     stage.say(f"[dim]oms jobs cancel email email {order}[/]: {job['lastError']}")
+
+
+def _resend(stage: Stage, order: str) -> bool:
+    """Have the email about an order sent; False while a call may be under way that was made before it was given up."""
+    try:
+        stage.admin.act("email", f"/admin/messages/{order}/resend")
+    except Refused as refused:
+        if refused.kind != "call-under-way":
+            raise
+        return False
+    return True
 
 
 def _given(stage: Stage, order: str) -> int:

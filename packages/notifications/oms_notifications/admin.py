@@ -10,6 +10,7 @@ from oms_chassis.admin import paging
 from oms_chassis.admin.acts import Act
 from oms_chassis.admin.jobs import JobView
 from oms_chassis.admin.paging import PREFIX, Cursor, Limit, Text
+from oms_chassis.admin.problems import CallUnderWay
 from oms_chassis.admin.service import Administered
 from oms_chassis.db import Rows, Transaction
 from oms_chassis.http import pages
@@ -82,7 +83,7 @@ def show_message(service: Administered, order_id: OrderId) -> MessageDetail:
 @router.post(
     "/messages/{order_id}/resend",
     summary="Send a message that was given up",
-    responses=documented(NoSuchMessage, MessageNotFailed, NothingToSend),
+    responses=documented(NoSuchMessage, MessageNotFailed, NothingToSend, CallUnderWay),
 )
 def resend_message(service: Administered, act: Act, order_id: OrderId) -> MessageView:
     """With the key that it had, so that a receiver knows it for a repetition if it came through after all."""
@@ -91,9 +92,12 @@ def resend_message(service: Administered, act: Act, order_id: OrderId) -> Messag
         if before.state != "failed":
             raise MessageNotFailed(detail=f"This message was not given up: it is {before.state}.")
         (queue,) = service.job_queues
-        given_up = _of(before, listing.about_in(transaction, [before.refund_of or order_id]))
-        if not dead.redrive(transaction, queue, [job.id for job in given_up if job.state == listing.DEAD]):
+        jobs = _of(before, listing.about_in(transaction, [before.refund_of or order_id]))
+        given_up = [job.id for job in jobs if job.state == listing.DEAD]
+        if not given_up:
             raise NothingToSend
+        if not dead.redrive(transaction, queue, given_up):
+            raise CallUnderWay
         after = _row(transaction, order_id)
         act.record(transaction, "messages.resend", order_id, _state(before), _state(after))
     return MessageView.of(after)

@@ -106,6 +106,19 @@ def test_a_message_that_was_given_up_is_sent_again_with_the_key_that_it_had(
     )
 
 
+def test_a_message_that_was_cancelled_while_it_is_sent_is_not_sent_twice(
+    client: TestClient, database: Database, queue: JobQueue
+) -> None:
+    notify(database, "o1")
+    with database.transaction() as transaction:
+        (job,) = claim(transaction, "email", 10, 20.0)
+    client.post("/admin/jobs/cancel", json={"queue": "email", "id": job.id})
+    answer = client.post("/admin/messages/o1/resend")
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/call-under-way")
+    database.execute("UPDATE job SET dead_at = now()")
+    assert client.post("/admin/messages/o1/resend").json()["state"] == "pending"
+
+
 def test_a_message_about_a_cancellation_is_sent_again_too(
     client: TestClient, database: Database, queue: JobQueue, provider: Provider
 ) -> None:

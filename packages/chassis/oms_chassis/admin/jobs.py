@@ -71,7 +71,8 @@ def retry_job(service: Administered, act: Act, chosen: ChosenJob) -> JobView:
     with act.transaction(service.database) as transaction:
         before = _found(transaction, chosen)
         if before.state == listing.DEAD:
-            dead.redrive(transaction, _queue(service, chosen), [chosen.id])
+            if not dead.redrive(transaction, _queue(service, chosen), [chosen.id]):
+                raise CallUnderWay
         elif not listing.make_due(transaction, chosen.queue, chosen.id, service.lease):
             raise CallUnderWay
         return _recorded(act, transaction, "jobs.retry", before)
@@ -80,7 +81,7 @@ def retry_job(service: Administered, act: Act, chosen: ChosenJob) -> JobView:
 @router.post("/jobs/cancel", summary="Give a call up", responses=documented(NoSuchJob, JobNotCancellable))
 def cancel_job(service: Administered, act: Act, chosen: ChosenJob) -> JobView:
     """The job is kept as one that was given up, with what that entails, and may be retried; a call that is under way
-    still ends as it does."""
+    still ends as it does, and until then it is not retried."""
     queue = _queue(service, chosen)
     with act.transaction(service.database) as transaction:
         before = _found(transaction, chosen)
@@ -88,7 +89,7 @@ def cancel_job(service: Administered, act: Act, chosen: ChosenJob) -> JobView:
             raise JobNotCancellable
         if before.state != listing.DEAD:
             job = Job(chosen.queue, before.id, before.subject, _payload(transaction, chosen), None, before.attempts)
-            dead.mark_dead(transaction, queue.name, [(job, CANCELLED)])
+            dead.mark_dead(transaction, queue.name, [(job, CANCELLED)], queue.lease_seconds)
             queue.give_up(transaction, [job])
         return _recorded(act, transaction, "jobs.cancel", before)
 

@@ -1,7 +1,8 @@
 """Dead jobs: given up, and kept with all that their calls need until somebody has them made after all.
 
-A dead job is never due. What it carries may be a customer's address, so it is deleted after some days, unless it is one
-of those that are never given up: such as one that moves money, whose outcome could not be written.
+A dead job is never due. One that was cancelled during its call dies when that ends: its `dead_at` is the end of the
+lease, and is renewed with it. What it carries may be a customer's address, so it is deleted after some days, unless it
+is one of those that are never given up: such as one that moves money, whose outcome could not be written.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +26,10 @@ class DeadJob:
 
 
 _MARK = """
-UPDATE job SET dead_at = now(), run_at = 'infinity', last_error = ours.reason, failed_calls = failed_calls + 1,
+UPDATE job SET dead_at = CASE
+    WHEN job.attempts > failed_calls AND outcome IS NULL AND run_at <= now() + make_interval(secs => %(lease)s)
+    THEN greatest(run_at, now()) ELSE now() END,
+    run_at = 'infinity', last_error = ours.reason, failed_calls = failed_calls + 1,
     failing_since = coalesce(failing_since, now())
 FROM json_to_recordset(%(rows)s::json) AS ours(id text, attempts int, reason text)
 WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts AND dead_at IS NULL
@@ -43,15 +47,17 @@ WHERE queue = %(queue)s AND dead_at IS NOT NULL ORDER BY dead_at, id LIMIT %(lim
 _DISCARD = "DELETE FROM job WHERE queue = %(queue)s AND id = ANY(%(ids)s) AND dead_at IS NOT NULL"
 _REDRIVE = """
 UPDATE job SET dead_at = NULL, run_at = now(), failed_calls = 0, failing_since = NULL
-WHERE queue = %(queue)s AND id = ANY(%(ids)s) AND dead_at IS NOT NULL
+WHERE queue = %(queue)s AND id = ANY(%(ids)s)
+    AND (dead_at <= now() OR dead_at > now() + make_interval(secs => %(lease)s))
 RETURNING queue, id, subject, payload, traceparent, attempts, failed_calls, 0::float AS failing_for, outcome
 """
 
 
-def mark_dead(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, str]]) -> set[str]:
-    """Give up the jobs that are still the caller's, and that nobody gave up before, each for a reason; their ids."""
+def mark_dead(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, str]], lease: float = 0.0) -> set[str]:
+    """Give up the jobs that are still the caller's, and that nobody gave up before, each for a reason; their ids.
+    With a `lease`, a worker may have them for so long: one whose call may be under way dies when its lease ends."""
     rows = [{"id": job.id, "attempts": job.attempts, "reason": reason} for job, reason in jobs]
-    return {row.id for row in transaction.run_rows(_MARK, rows, queue=queue)}
+    return {row.id for row in transaction.run_rows(_MARK, rows, queue=queue, lease=lease)}
 
 
 def shelve(transaction: Transaction, queue: str, reasons: Mapping[str, str]) -> None:
@@ -65,8 +71,9 @@ def dead(database: Database, queue: str, limit: int = 1000) -> list[DeadJob]:
 
 
 def redrive(transaction: Transaction, job_queue: JobQueue, ids: Iterable[str]) -> set[str]:
-    """Make dead jobs due again, as if no call had failed; the ids of those that were dead."""
-    rows = transaction.run(_REDRIVE, queue=job_queue.name, ids=list(ids))
+    """Make dead jobs due again, as if no call had failed; the ids of those that were dead. One that was cancelled
+    is left as it is while its call may be under way, which would be made a second time."""
+    rows = transaction.run(_REDRIVE, queue=job_queue.name, ids=list(ids), lease=job_queue.lease_seconds)
     jobs = [Job(*tuple(row)) for row in rows]
     if jobs and job_queue.on_redrive is not None:
         job_queue.on_redrive(transaction, jobs)

@@ -21,7 +21,7 @@ _STILL_OURS = "WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts
 _OPEN = f"{_STILL_OURS} AND dead_at IS NULL"  # and nobody gave it up
 # Of these, those whose rows nobody holds: the others' leases are not to end for the sake of one that somebody looks at.
 _FREE = f"""
-FROM (SELECT job.queue, job.id FROM job, (SELECT * {_OURS}) AS ours {_OPEN} FOR UPDATE OF job SKIP LOCKED) AS free
+FROM (SELECT job.queue, job.id FROM job, (SELECT * {_OURS}) AS ours {{which}} FOR UPDATE OF job SKIP LOCKED) AS free
 WHERE job.queue = free.queue AND job.id = free.id
 """
 _FINISH = f"""
@@ -29,7 +29,9 @@ DELETE FROM job USING (SELECT * {_OURS}) AS ours
 {_STILL_OURS} RETURNING job.id
 """
 _RENEW = f"""
-UPDATE job SET run_at = now() + make_interval(secs => %(lease)s) {_FREE}
+UPDATE job SET run_at = CASE WHEN dead_at IS NULL THEN now() + make_interval(secs => %(lease)s) ELSE run_at END,
+    dead_at = CASE WHEN dead_at IS NOT NULL THEN now() + make_interval(secs => %(lease)s) END
+{_FREE.format(which=f"{_STILL_OURS} AND (dead_at IS NULL OR dead_at > now())")}
 """
 _BRING_FORWARD = """
 UPDATE job SET run_at = CASE WHEN attempts = 0 THEN now() ELSE now() + make_interval(secs => %(lease)s) END
@@ -41,7 +43,7 @@ FROM (
 WHERE job.queue = late.queue AND job.id = late.id
 """
 _GIVE_BACK = f"""
-UPDATE job SET run_at = now(), attempts = job.attempts - 1 {_FREE}
+UPDATE job SET run_at = now(), attempts = job.attempts - 1 {_FREE.format(which=_OPEN)}
 """
 _PUT_BACK = f"""
 UPDATE job SET run_at = now() + make_interval(secs => ours.delay), last_error = ours.reason
@@ -75,7 +77,8 @@ def give_back(transaction: Transaction, queue: str, jobs: Sequence[Job]) -> None
 
 
 def renew(transaction: Transaction, queue: str, jobs: Sequence[Job], lease: float) -> None:
-    """Begin the leases of these jobs again, if they are still the caller's."""
+    """Begin the leases of these jobs again, if they are still the caller's, also of one that was cancelled meanwhile:
+    nobody is to have its call made a second time."""
     rows = [{"id": job.id, "attempts": job.attempts} for job in jobs]
     transaction.run_rows(_RENEW, rows, queue=queue, lease=lease)
 

@@ -11,7 +11,8 @@ from oms_chassis.db import Database, Rows, Transaction
 DEAD, FAILING, WAITING = "dead", "failing", "waiting"
 # A dead job has no time at which it is due: a time that JSON and Python can hold takes the place of infinity.
 _JOB = """
-    queue, id, subject, attempts, failed_calls, failing_since, last_error, created_at, dead_at,
+    queue, id, subject, attempts, failed_calls, failing_since, last_error, created_at,
+    CASE WHEN dead_at > now() THEN now() ELSE dead_at END AS dead_at,
     CASE WHEN dead_at IS NULL THEN run_at END AS due_at,
     CASE WHEN dead_at IS NOT NULL THEN 'dead' WHEN failing_since IS NOT NULL OR last_error IS NOT NULL THEN 'failing'
         ELSE 'waiting' END AS state
