@@ -91,16 +91,19 @@ def logs(
 
 @app.command(rich_help_panel=PANEL)
 def reset(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
-    """Remove all data and logs. Downloads stay."""
+    """Remove all data and logs of OMS. Downloads stay, and so does what else is in its folder."""
     from oms_platform.platform import Platform  # the same
 
     folder = home()
     if Running(folder).is_up():
         raise LocalError("OMS is up", "`oms down` first")
     if not yes:
-        typer.confirm(f"Remove all data in {folder}?", abort=True)
-    Platform(folder, Addresses.local()).remove()
+        typer.confirm(f"Remove all data of OMS in {folder}?", abort=True)
+    kept = Platform(folder, Addresses.local()).remove()
     terminal().print("removed")
+    if kept:
+        names = ", ".join(str(one.relative_to(folder)) for one in kept)
+        terminal().print(f"kept in {folder}, as OMS has not made it: {names}", markup=False, soft_wrap=True)
 
 
 @app.command(rich_help_panel=PLAY)

