@@ -47,7 +47,7 @@ def settle(metrics: OrderMetrics, status: RefundStatus, transaction: Transaction
             for id_ in failures
         ],
     )
-    steps = [_step_of_order(event, status) for event in whole.values()]
+    steps = [_step_of_order(event, status) for event in _news_of_orders(transaction, whole)]
     steps += [timelines.of_refund(row.order_id, row.id, status, failures[row.id]) for row in news]
     timelines.write(transaction, steps)
     if status is RefundStatus.SUCCEEDED:
@@ -63,9 +63,18 @@ def _is_news(row: Row[Any], event: Outcome, status: RefundStatus) -> bool:
     return refunds.settled(row.status, status, row.outcome, event.data.outcome)
 
 
+def _news_of_orders(transaction: Transaction, whole: Mapping[str, Outcome]) -> Iterable[Outcome]:
+    """But for those that are numbered, and of whose orders the timeline has a later outcome, or the very same."""
+    written = timelines.outcomes(transaction, list(whole))
+    for order, event in whole.items():
+        if event.data.outcome is None or event.data.outcome > written.get(order, 0):
+            yield event
+
+
 def _step_of_order(event: Outcome, status: RefundStatus) -> dict[str, object]:
     """All the money of an order that is being cancelled was to go back: nobody asked for that by a refund's id."""
-    return timelines.of_refund(event.subject, event.subject, status, getattr(event.data, "reason", None))
+    reason = getattr(event.data, "reason", None)
+    return timelines.of_refund(event.subject, event.subject, status, reason, event.data.outcome)
 
 
 def _refunded(

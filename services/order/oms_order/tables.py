@@ -93,9 +93,11 @@ class LineRow(Tables, table=True):
 
 class TimelineRow(Tables, table=True):
     """Each status that an order has had, each that its refunds have had, and each dispute: those rows name the refund,
-    or the dispute and how much was `disputed`. `position` counts from 1 and is also the id of the live stream's events.
+    or the dispute and how much was `disputed`. Of a cancelled order's refund, of all of it, `outcome` is which of
+    payment's outcomes it is, if that is numbered.
 
-    `note` is what whoever brought it about had to say.
+    `position` counts from 1 and is also the id of the live stream's events. `note` is what whoever brought it about had
+    to say.
     """
 
     __tablename__ = "timeline"
@@ -110,6 +112,7 @@ class TimelineRow(Tables, table=True):
     actor: str | None = Field(default=None, sa_type=Text)
     refund_id: UUID | None = Field(default=None)
     refund_status: str | None = Field(default=None, sa_type=Text)
+    outcome: int | None = Field(default=None, sa_type=Integer)
     dispute_id: str | None = Field(default=None, sa_type=Text)
     disputed: int | None = Field(default=None, sa_type=BigInteger)
 

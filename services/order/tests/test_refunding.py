@@ -422,6 +422,31 @@ def test_a_cancelled_order_shows_that_its_money_did_not_go_back(service: Any) ->
     assert (detail["status"], "refunds" in detail) == ("PENDING", False)
 
 
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_failure_of_a_cancelled_order_s_refund_that_is_received_late_is_no_news(service: Any, number: int) -> None:
+    """It was redriven, or its topic was behind: the order would be kept for ever."""
+    order = place(service)
+    complete(service, order, order, 2)
+    fail(service, order, order, number)
+    assert [one.get("refundStatus") for one in shown(service, order)["timeline"]] == [None, "SUCCEEDED"]
+    fail(service, order, order, 3)
+    complete(service, order, order, 4)
+    statuses = [one.get("refundStatus") for one in shown(service, order)["timeline"]]
+    assert statuses == [None, "SUCCEEDED", "FAILED", "SUCCEEDED"]
+
+
+def test_outcomes_of_a_cancelled_order_s_refund_that_an_earlier_release_did_not_number_are_all_shown(
+    service: Any,
+) -> None:
+    order = place(service)
+    fail(service, order, order)
+    complete(service, order, order, 1)
+    fail(service, order, order)
+    complete(service, order, order)
+    statuses = [one.get("refundStatus") for one in shown(service, order)["timeline"]]
+    assert statuses == [None, "FAILED", "SUCCEEDED", "FAILED", "SUCCEEDED"]
+
+
 @pytest.fixture
 def operator(service: Any) -> Iterator[TestClient]:
     with operated("order", service.database, Components(admin=[admin.router], states=orders.states)) as client:

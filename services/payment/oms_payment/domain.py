@@ -82,13 +82,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Payment:
-    """One order's payment. Each method answers the payment as it is afterwards, or None if nothing changes."""
+    """One order's payment. Each method answers the payment as it is afterwards, or None if nothing changes. `outcome`
+    counts what became of its refund: it may fail after it had succeeded, and be made once more."""
 
     order_id: str
     state: State
     charge_id: str | None = None
     refund_id: str | None = None
     reason: str | None = None
+    outcome: int = 0
 
     def charged(self, outcome: Outcome) -> "Payment | None":
         """The charge's outcome is known. A rejection that came first turns it into a refund."""
@@ -109,13 +111,14 @@ class Payment:
     def refund_failed(self) -> "Payment | None":
         """The gateway took the refund, and it came to nothing: it is made again when an operator says so."""
         if self.state is State.REFUNDING:
-            return replace(self, reason=REFUND_FAILED)
+            return replace(self, reason=REFUND_FAILED, outcome=self.outcome + 1)
         return None
 
     def refund_sent_back(self, refund_id: str) -> "Payment | None":
         """The refund had succeeded, and has failed later."""
         if self.state is State.REFUNDED and self.refund_id == refund_id:
-            return replace(self, state=State.REFUNDING, refund_id=None, reason=REFUND_FAILED)
+            number = self.outcome + 1
+            return replace(self, state=State.REFUNDING, refund_id=None, reason=REFUND_FAILED, outcome=number)
         return None
 
     def refunded_again(self) -> "Payment":
@@ -126,7 +129,8 @@ class Payment:
         """The money is back where it came from (NOT_CHARGED: it never left)."""
         if self.state is State.REFUNDING:
             reason = None if self.reason == REFUND_FAILED else self.reason
-            return replace(self, state=State.REFUNDED, refund_id=refund_id, reason=reason)
+            number = self.outcome + 1
+            return replace(self, state=State.REFUNDED, refund_id=refund_id, reason=reason, outcome=number)
         return None
 
 

@@ -57,7 +57,9 @@ def _of_cancelled(transaction: Transaction, orders: list[str], found: Found) -> 
     outbox.emit(
         transaction,
         [
-            requested.failed(after.order_id, after.order_id, one.amount, one.currency, GATEWAY_FAILED, None)
+            requested.failed(
+                after.order_id, after.order_id, one.amount, one.currency, GATEWAY_FAILED, None, after.outcome
+            )
             for one, after in failed
         ],
     )

@@ -44,7 +44,7 @@ def _note_refund(transaction: Transaction, payment: Payment, row: Row[Any], refe
     job = interventions.payload(transaction, refunding.QUEUE, job_id)  # of a refund that failed, if it is made again
     interventions.end(transaction, refunding.QUEUE, job_id, {"noted": True})
     order = _order(row, again=payment.reason == REFUND_FAILED or bool(job.get("again")))
-    outbox.emit(transaction, refunding.published(order, reference, row.amount, None))
+    outbox.emit(transaction, refunding.published(order, reference, row.amount, None, after.outcome))
 
 
 def _try_again(transaction: Transaction, payment: Payment, row: Row[Any]) -> None:

@@ -12,7 +12,10 @@ class Tables(SQLModel, registry=registry()):
 
 
 class PaymentRow(Tables, table=True):
-    """One order's payment. The card's token is not here: it lives in the charge's job, and ends with it."""
+    """One order's payment. The card's token is not here: it lives in the charge's job, and ends with it.
+
+    `outcome` counts what became of the refund of all of it.
+    """
 
     __tablename__ = "payment"
     __table_args__ = (
@@ -29,6 +32,7 @@ class PaymentRow(Tables, table=True):
     charge_id: str | None = Field(default=None, sa_type=Text)
     refund_id: str | None = Field(default=None, sa_type=Text)
     reason: str | None = Field(default=None, sa_type=Text)
+    outcome: int = Field(default=0, sa_type=Integer, sa_column_kwargs={"server_default": "0"})
     created_at: datetime = Field(
         sa_type=DateTime(timezone=True),
         sa_column_kwargs={"server_default": func.now()},

@@ -1,5 +1,7 @@
 """The decisions about a payment, without anything around them."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,7 +35,7 @@ def test_a_rejected_order_is_refunded() -> None:
     completed = Payment("o1", State.COMPLETED, charge_id="ch-1")
     refunding = completed.rejected()
     assert refunding == Payment("o1", State.REFUNDING, charge_id="ch-1")
-    assert refunding.refunded("re-1") == Payment("o1", State.REFUNDED, charge_id="ch-1", refund_id="re-1")
+    assert refunding.refunded("re-1") == Payment("o1", State.REFUNDED, charge_id="ch-1", refund_id="re-1", outcome=1)
 
 
 def test_a_rejection_during_the_charge_keeps_the_charge_for_the_refund() -> None:
@@ -47,15 +49,17 @@ def test_a_rejection_during_a_charge_that_is_declined_leaves_nothing_to_refund()
     assert waiting is not None
     after = waiting.charged(DECLINED)
     assert after == Payment("o1", State.REFUNDING, reason="lost-card")
-    assert after.refunded(NOT_CHARGED) == Payment("o1", State.REFUNDED, refund_id=NOT_CHARGED, reason="lost-card")
+    assert after.refunded(NOT_CHARGED) == Payment(
+        "o1", State.REFUNDED, refund_id=NOT_CHARGED, reason="lost-card", outcome=1
+    )
 
 
 def test_a_refund_that_failed_leaves_the_money_to_be_refunded() -> None:
     refunding = Payment("o1", State.REFUNDING, charge_id="ch-1")
     after = refunding.refund_failed()
-    assert after == Payment("o1", State.REFUNDING, charge_id="ch-1", reason=REFUND_FAILED)
-    assert after.refunded_again() == refunding
-    assert after.refunded("re-2") == Payment("o1", State.REFUNDED, charge_id="ch-1", refund_id="re-2")
+    assert after == Payment("o1", State.REFUNDING, charge_id="ch-1", reason=REFUND_FAILED, outcome=1)
+    assert after.refunded_again() == replace(refunding, outcome=1)
+    assert after.refunded("re-2") == Payment("o1", State.REFUNDED, charge_id="ch-1", refund_id="re-2", outcome=2)
     assert Payment("o1", State.REFUNDED).refund_failed() is None
 
 
@@ -75,10 +79,10 @@ def test_a_refund_that_nobody_asked_for_changes_nothing(state: State) -> None:
 
 
 def test_only_the_refund_that_was_made_is_sent_back() -> None:
-    refunded = Payment("o1", State.REFUNDED, "ch-1", "re-1")
+    refunded = Payment("o1", State.REFUNDED, "ch-1", "re-1", outcome=1)
     failed = refunded.refund_sent_back("re-1")
-    assert failed == Payment("o1", State.REFUNDING, "ch-1", None, REFUND_FAILED)
-    assert failed.refunded("re-2") == Payment("o1", State.REFUNDED, "ch-1", "re-2")
+    assert failed == Payment("o1", State.REFUNDING, "ch-1", None, REFUND_FAILED, outcome=2)
+    assert failed.refunded("re-2") == Payment("o1", State.REFUNDED, "ch-1", "re-2", outcome=3)
     assert refunded.refund_sent_back("re-0") is failed.refund_sent_back("re-1") is None
 
 

@@ -125,7 +125,7 @@ def test_the_money_of_a_cancelled_order_that_is_sent_back_is_published_and_count
     let_refunds_fail(database)
     look(database, gateway, registry)
     assert payment(database) == ("REFUNDING", "refund-failed")
-    assert failures(database) == [(compensated, TOTAL, "gateway-failed", None)]
+    assert failures(database) == [(compensated, TOTAL, "gateway-failed", 2)]
     assert registry.get_sample_value(FAILED) == 1.0
     (listed,) = client.get("/admin/payments?reason=refund-failed").json()
     assert (listed["orderId"], listed["state"]) == (compensated, "REFUNDING")
@@ -139,7 +139,7 @@ def test_one_that_the_database_cannot_hold_keeps_no_other_from_being_found(
     monkeypatch.setattr(gateway, "failed_refunds", lambda _: listed)
     with pytest.raises(DataError):  # and the task has failed, which is counted
         look(database, gateway)
-    assert failures(database) == [(compensated, TOTAL, "gateway-failed", None)]
+    assert failures(database) == [(compensated, TOTAL, "gateway-failed", 2)]
 
 
 def test_a_payment_that_somebody_holds_keeps_no_other_from_being_found(
@@ -169,6 +169,8 @@ def test_an_operator_has_it_made_once_more_and_the_order_is_notified(
     assert {event.id for event in pending_events(database, PAYMENT_REFUNDED)} == {"o1:paymentRefundedEvent"}
     (event,) = pending_events(database, REFUND_COMPLETED)
     assert (event.data.refund_id, event.data.amount) == (compensated, TOTAL)
+    numbers = [*(one[3] for one in failures(database)), event.data.outcome]
+    assert numbers == sorted({*numbers}) == [2, 3]  # 1: it succeeded at first
 
 
 def test_an_operator_notes_that_it_went_back_by_another_way_and_the_order_is_notified(
@@ -179,6 +181,7 @@ def test_an_operator_notes_that_it_went_back_by_another_way_and_the_order_is_not
     resolve(client, how="was-refunded", reference="bank transfer 17")
     (event,) = pending_events(database, REFUND_COMPLETED)
     assert (event.data.refund_id, event.data.reference) == (compensated, "bank transfer 17")
+    assert event.data.outcome == 3
     look(database, gateway)
     assert payment(database) == ("REFUNDED", None)
 
@@ -255,7 +258,7 @@ def test_a_payment_of_a_later_release_holds_nobody_else_s_failed_refunds_up(
     let_refunds_fail(database)
     look(database, gateway)
     assert sorted(failures(database)) == [
-        (compensated, TOTAL, "gateway-failed", None),
+        (compensated, TOTAL, "gateway-failed", 2),
         ("r1", 400, "gateway-failed", 2),
     ]
     assert repository.states(database, [refunded, compensated]) == {"o1": "PARTLY_REFUNDED", "o2": "REFUNDING"}

@@ -1,12 +1,12 @@
 """Steps of timelines that change no status: those of refunds and of disputes. Each shows the order as it is."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from oms_chassis.db import Transaction
 from oms_chassis.tables import names, typed
 from oms_order.tables import TimelineRow
 
-_STEP = ("order_id", "refund_id", "refund_status", "dispute_id", "disputed", "note", "actor")
+_STEP = ("order_id", "refund_id", "refund_status", "outcome", "dispute_id", "disputed", "note", "actor")
 # Several steps of one order follow one another. A dispute has one, however often it is received.
 _WRITE = f"""
 WITH steps AS (
@@ -23,6 +23,10 @@ INSERT INTO timeline (position, status, reason, at, {names(TimelineRow, *_STEP)}
 SELECT c.before + s.number, c.status, c.reason, clock_timestamp(), {names(TimelineRow, *_STEP, of="s")}
 FROM steps s JOIN changed c ON c.id = s.order_id
 """
+_OUTCOMES = """
+SELECT order_id::text, coalesce(max(outcome), 0) AS outcome FROM timeline
+WHERE order_id = ANY(%(orders)s::uuid[]) AND refund_id = order_id GROUP BY order_id
+"""
 
 
 def write(transaction: Transaction, steps: Iterable[Mapping[str, object]]) -> None:
@@ -30,6 +34,17 @@ def write(transaction: Transaction, steps: Iterable[Mapping[str, object]]) -> No
     transaction.run_rows(_WRITE, ({**dict.fromkeys(_STEP), **step} for step in steps))
 
 
-def of_refund(order_id: str, refund_id: str, status: str, note: str | None) -> dict[str, object]:
+def of_refund(
+    order_id: str, refund_id: str, status: str, note: str | None, outcome: int | None = None
+) -> dict[str, object]:
     """The step of a refund that has this status now."""
-    return {"order_id": order_id, "refund_id": refund_id, "refund_status": status, "note": note}
+    step = {"order_id": order_id, "refund_id": refund_id, "refund_status": status}
+    return {**step, "note": note, "outcome": outcome}
+
+
+def outcomes(transaction: Transaction, orders: Sequence[str]) -> dict[str, int]:
+    """Of those of these orders, which are locked, of which something became of the refund of all their money: the
+    highest number of that; 0 if it had none."""
+    if not orders:
+        return {}
+    return {row.order_id: row.outcome for row in transaction.run(_OUTCOMES, orders=list(orders))}

@@ -151,18 +151,20 @@ def _is_given_twice(payment: Payment, result: Mapping[str, Any]) -> bool:
 def _events(payment: Payment, job: Job, result: Mapping[str, Any]) -> Iterator[tuple[Topic, Event[Any]]]:
     order, amount = RefundOrder.model_validate(job.payload), result["amount"]
     if payment.state is State.REFUNDING:
-        yield failed(order.order_id, order.order_id, amount, order.currency, GATEWAY_FAILED, job.traceparent)
+        about = (order.order_id, order.order_id, amount, order.currency)
+        yield failed(*about, GATEWAY_FAILED, job.traceparent, payment.outcome)
         return
-    yield from published(order, result["refund_id"], amount, job.traceparent)
+    yield from published(order, result["refund_id"], amount, job.traceparent, payment.outcome)
 
 
 def published(
-    order: RefundOrder, refund_id: str, amount: int, traceparent: str | None
+    order: RefundOrder, refund_id: str, amount: int, traceparent: str | None, number: int
 ) -> Iterator[tuple[Topic, Event[Any]]]:
     """What is published of a cancelled order's money that is back. Of one that was made `again`, the order's timeline
-    says that it failed: there it has succeeded, too, also where the order is CANCELLED already."""
+    says that it failed: there it has succeeded, too, also where the order is CANCELLED already. By its `number` it
+    counts for more than the failure, whichever is received first."""
     refunded = PaymentRefunded(order_id=order.order_id, refund_id=refund_id, amount=amount, currency=order.currency)
     id_ = f"{order.order_id}:{PAYMENT_REFUNDED.name}"
     yield PAYMENT_REFUNDED, PAYMENT_REFUNDED.event(refunded, order.order_id, traceparent, id=id_)
     if order.again and amount > 0:
-        yield completed(order.order_id, order.order_id, amount, order.currency, refund_id, traceparent)
+        yield completed(order.order_id, order.order_id, amount, order.currency, refund_id, traceparent, number)

@@ -14,7 +14,7 @@ from oms_payment.repository.refunds import IS_OPEN
 from oms_payment.tables import PaymentRow
 
 _OPENED = ("order_id", "amount", "currency")
-_CHANGING = ("state", "charge_id", "refund_id", "reason")
+_CHANGING = ("state", "charge_id", "refund_id", "reason", "outcome")
 _INSERT = f"""
 INSERT INTO payment (state, {names(PaymentRow, *_OPENED)})
 SELECT %(state)s, {names(PaymentRow, *_OPENED)}
@@ -102,4 +102,4 @@ def _payment(row: Row[Any]) -> Payment:
     state = known(State, row.state)
     if not isinstance(state, State):
         raise OfLaterRelease
-    return Payment(row.order_id, state, row.charge_id, row.refund_id, row.reason)
+    return Payment(row.order_id, state, row.charge_id, row.refund_id, row.reason, row.outcome)
