@@ -1,7 +1,6 @@
 """What one `oms up` leaves for every other `oms` on this machine: a lock, and a file that lists its programs."""
 
 import contextlib
-import fcntl
 import json
 import os
 import signal
@@ -12,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from oms_platform import lock
 from oms_platform.services import HttpServer, answers_ok
 from oms_servers import ports
 from oms_servers.errors import LocalError, NotReady
@@ -75,11 +75,9 @@ class Running:
     def alone(self) -> Iterator[None]:
         """Hold the lock; LocalError when another process has it."""
         self._home.mkdir(parents=True, exist_ok=True)
-        with self._lock.open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise _already() from None
+        with self._lock.open("a") as file:
+            if not lock.take(file):
+                raise _already()
             try:
                 yield
             finally:
@@ -98,14 +96,11 @@ class Running:
 
     def is_up(self) -> bool:
         """Whether some process holds the lock."""
-        if not self._lock.exists():
+        try:
+            with self._lock.open() as file:
+                return lock.is_taken(file)
+        except FileNotFoundError:
             return False
-        with self._lock.open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-        return False
 
     def refuse_another(self) -> None:
         """LocalError when it is up."""

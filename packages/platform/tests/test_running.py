@@ -1,5 +1,6 @@
 """What one `oms up` lets every other process of this machine know."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,28 @@ def test_it_is_up_while_the_lock_is_held(tmp_path: Path) -> None:
         assert running.is_up()
         assert not running.is_ready()
     assert not running.is_up()
+
+
+def test_who_looks_whether_it_is_up_refuses_nobody_who_starts_it(tmp_path: Path) -> None:
+    running, ended = Running(tmp_path), threading.Event()
+    with running.alone():
+        pass
+
+    def look() -> None:
+        while not ended.is_set():
+            Running(tmp_path).is_up()
+
+    looking = [threading.Thread(target=look) for _ in range(2)]
+    for one in looking:
+        one.start()
+    try:
+        for _ in range(2_000):
+            with running.alone():
+                pass
+    finally:
+        ended.set()
+        for one in looking:
+            one.join()
 
 
 def test_each_part_reports_how_it_is(tmp_path: Path, postgres: PostgresServer) -> None:
