@@ -489,8 +489,8 @@ def test_an_outcome_that_can_neither_be_written_nor_kept_is_not_lost(
     database: Database, hasty: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch, others: list[str]
 ) -> None:
     called: Counter[str] = Counter()
-    in_vain, is_over = threading.Event(), threading.Event()
-    holding = threading.Thread(target=lambda: _hold(database, "bad", is_over))
+    is_held, in_vain, is_over = (threading.Event() for _ in range(3))
+    holding = threading.Thread(target=lambda: _hold(database, "bad", is_held, is_over))
 
     def call(job: Job) -> Done:
         called[job.id] += 1
@@ -505,6 +505,7 @@ def test_an_outcome_that_can_neither_be_written_nor_kept_is_not_lost(
         settle(transaction, settled)
 
     def keep(*args: Any) -> None:
+        assert is_held.wait(10)  # a row that is free again is whoever's comes first
         try:
             leases.keep_outcome(*args)
         except OperationalError:
@@ -523,8 +524,9 @@ def test_an_outcome_that_can_neither_be_written_nor_kept_is_not_lost(
     assert seen(database) == dict.fromkeys(["bad", *others], 1)
 
 
-def _hold(database: Database, job_id: str, is_over: threading.Event) -> None:
+def _hold(database: Database, job_id: str, is_held: threading.Event, is_over: threading.Event) -> None:
     with held(database, job_id):
+        is_held.set()
         is_over.wait(10)
 
 
