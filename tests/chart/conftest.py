@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from prometheus_client import CollectorRegistry
+from support import certificates
 from support.apiserver import ApiServer
 from support.promtool import Rules
 from support.serving import serving
@@ -113,8 +114,10 @@ class Rendered:
         with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
             for name, text in self.files(service).items():
                 (Path(folder) / name).write_text(text)
+            pem = certificates.certificate(Path(folder))  # of a secret that is mounted, or with the key to it
             for name, value in given.items():
-                patch.setenv(name, value.replace("/etc/oms/files", folder))
+                place = str(pem) if value.startswith("/etc/oms/kafka-") else value.replace("/etc/oms/files", folder)
+                patch.setenv(name, place)
             return import_module(f"oms_{service}.main").SERVICE.settings()
 
     def parts(self, service: str, registry: CollectorRegistry | None = None) -> Components:

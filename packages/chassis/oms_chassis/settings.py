@@ -12,7 +12,7 @@ from pydantic_settings import SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from oms_chassis import hosts
+from oms_chassis import certificates, hosts
 from oms_chassis.access import AccessSettings
 from oms_chassis.bounds import CENTURY, DAY, HOUR
 from oms_chassis.logins import Name, Password
@@ -50,9 +50,9 @@ class Settings(AccessSettings):
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
     kafka_username: Name | None = None
     kafka_password: Password | None = None
-    kafka_ca_file: str | None = None
-    kafka_cert_file: str | None = None
-    kafka_key_file: str | None = None
+    kafka_ca_file: Path | None = None
+    kafka_cert_file: Path | None = None
+    kafka_key_file: Path | None = None
     kafka_partitions: int = Field(default=3, ge=1, description="of each topic that the topics command creates")
     kafka_replication: int = Field(default=1, ge=1, description="of each topic that the topics command creates")
     kafka_min_in_sync: int | None = Field(
@@ -154,6 +154,11 @@ class Settings(AccessSettings):
         hosts.addresses(given)
         return given
 
+    @field_validator("kafka_ca_file")
+    @classmethod
+    def _holds_certificates(cls, file: Path | None) -> Path | None:
+        return file and certificates.authorities(file)
+
     @field_validator("admin_token")
     @classmethod
     def _cannot_be_guessed(cls, given: SecretStr | None) -> SecretStr | None:
@@ -173,6 +178,18 @@ class Settings(AccessSettings):
         return self
 
     @model_validator(mode="after")
+    def _shows_brokers_a_certificate_or_none(self) -> Self:
+        certificate, key = self.kafka_cert_file, self.kafka_key_file
+        if key is not None and certificate is None:
+            raise ValueError("OMS_KAFKA_KEY_FILE would not be used: it goes with OMS_KAFKA_CERT_FILE")
+        if certificate is not None:
+            try:
+                certificates.check_pair(certificate, key)
+            except ValueError as error:
+                raise ValueError(f"OMS_KAFKA_CERT_FILE and OMS_KAFKA_KEY_FILE are {error}") from None
+        return self
+
+    @model_validator(mode="after")
     def _no_event_outlives_its_order(self) -> Self:
         # By a redrive, or by a rewind, which goes as far back as the inbox: an order that was cancelled, and deleted
         # with what says so, would be charged for.
@@ -185,6 +202,11 @@ class Settings(AccessSettings):
     def admin_tokens(self) -> Sequence[str]:
         """The tokens of the admin API, which is off if there are none."""
         return _tokens(self.admin_token)
+
+    @property
+    def shows_kafka_password(self) -> bool:
+        """Whether who can read along on the way to the brokers learns the password."""
+        return (self.kafka_security_protocol, self.kafka_sasl_mechanism) == ("SASL_PLAINTEXT", "PLAIN")
 
     @property
     def limits(self) -> Limits:

@@ -1,10 +1,14 @@
 """Settings that cannot work are refused at the start: later, they look like a broker or a provider that is away."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from structlog.testing import capture_logs
+from support import certificates
 
+from oms_chassis.runtime import access
 from oms_chassis.settings import Settings
 
 LOGIN = {"kafka_sasl_mechanism": "SCRAM-SHA-512", "kafka_username": "shop", "kafka_password": "secret"}
@@ -49,3 +53,32 @@ def test_what_came_along_from_a_file_is_no_part_of_a_login(name: str, text: str)
 def test_an_address_that_leads_to_no_broker_is_refused(bootstrap: str) -> None:
     with pytest.raises(ValidationError, match="kafka_bootstrap"):
         settings(kafka_bootstrap=bootstrap)
+
+
+@pytest.mark.parametrize(
+    ("file", "why"), [("/nowhere/ca.crt", "is no file"), (__file__, "no certificates"), ("/", "no certificates")]
+)
+def test_a_file_of_authorities_that_is_none_is_refused_by_its_name(file: str, why: str) -> None:
+    with pytest.raises(ValidationError, match=why) as refusal:
+        settings(kafka_security_protocol="SSL", kafka_ca_file=file)
+    assert refusal.value.errors()[0]["loc"] == ("kafka_ca_file",)
+
+
+def test_a_certificate_for_the_brokers_comes_with_its_key(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    own, other = certificates.certificate(tmp_path), certificates.certificate(tmp_path / "other")
+    assert settings(kafka_ca_file=own, kafka_cert_file=own, kafka_key_file=own).kafka_cert_file == own
+    for files in ({"cert": own, "key": other}, {"cert": own, "key": "/nowhere"}, {"cert": "/nowhere"}, {"key": own}):
+        with pytest.raises(ValidationError, match="OMS_KAFKA_KEY_FILE"):
+            settings(**{f"kafka_{name}_file": file for name, file in files.items()})
+
+
+@pytest.mark.parametrize(
+    ("protocol", "mechanism", "shown"),
+    [("SASL_PLAINTEXT", "PLAIN", True), ("SASL_PLAINTEXT", "SCRAM-SHA-512", False), ("SASL_SSL", "PLAIN", False)],
+)
+def test_a_password_that_goes_to_the_brokers_as_it_is_is_noticed(protocol: str, mechanism: str, shown: bool) -> None:
+    login = {**LOGIN, "kafka_sasl_mechanism": mechanism}
+    with capture_logs() as lines:
+        access.announce(settings(kafka_security_protocol=protocol, **login), is_public=False)
+    assert [line["event"] for line in lines] == ["kafka_password_in_the_clear"] * shown

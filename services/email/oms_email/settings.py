@@ -1,12 +1,11 @@
 """The Email Service's configuration from environment variables, beyond what every service has."""
 
-import ssl
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, FilePath, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from oms_chassis import hosts
+from oms_chassis import certificates, hosts
 from oms_chassis.bounds import HOUR
 from oms_chassis.hosts import is_this_machine
 from oms_chassis.logins import Name, Password
@@ -26,9 +25,7 @@ class EmailSettings(Settings):
     smtp_password: Password | None = None
     smtp_starttls: bool = Field(default=False, description="encrypt; the server needs a valid certificate")
     smtp_implicit_tls: bool = Field(default=False, description="the same, from the first byte on (port 465)")
-    smtp_ca_file: FilePath | None = Field(
-        default=None, description="whom to trust, instead of the system's authorities"
-    )
+    smtp_ca_file: Path | None = Field(default=None, description="whom to trust, instead of the system's authorities")
     smtp_timeout: float = Field(
         default=10.0, gt=0, le=HOUR, description="for each answer of the mail server but the last"
     )
@@ -59,12 +56,7 @@ class EmailSettings(Settings):
     @field_validator("smtp_ca_file")
     @classmethod
     def _holds_certificates(cls, file: Path | None) -> Path | None:
-        try:
-            if file is not None:
-                ssl.create_default_context(cafile=file)
-        except OSError:
-            raise ValueError("holds no certificates (PEM) that can be read") from None
-        return file
+        return file and certificates.authorities(file)
 
     @field_validator("email_from")
     @classmethod

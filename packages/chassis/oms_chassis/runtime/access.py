@@ -41,6 +41,8 @@ def tasks(edge: Edge) -> Sequence[Task]:
 
 
 def announce(settings: Settings, *, is_public: bool) -> None:
-    """Say at every start that nobody is asked who they are."""
+    """Say at every start that nobody is asked who they are, and that a password can be read on its way."""
     if is_public and settings.is_open:
         log.warning("open_to_everybody", hint="OMS_AUTH is none: whoever reaches the port may do everything")
+    if settings.shows_kafka_password:
+        log.warning("kafka_password_in_the_clear", hint="PLAIN over SASL_PLAINTEXT: use SCRAM, or SASL_SSL")

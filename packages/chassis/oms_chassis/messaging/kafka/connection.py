@@ -27,9 +27,9 @@ def connection(settings: Settings) -> dict[str, Any]:
         "sasl_mechanism": settings.kafka_sasl_mechanism,
         "sasl_plain_username": settings.kafka_username,
         "sasl_plain_password": settings.kafka_password and settings.kafka_password.get_secret_value(),
-        "ssl_cafile": settings.kafka_ca_file,
-        "ssl_certfile": settings.kafka_cert_file,
-        "ssl_keyfile": settings.kafka_key_file,
+        "ssl_cafile": settings.kafka_ca_file and str(settings.kafka_ca_file),
+        "ssl_certfile": settings.kafka_cert_file and str(settings.kafka_cert_file),
+        "ssl_keyfile": settings.kafka_key_file and str(settings.kafka_key_file),
     }
     return {name: value for name, value in config.items() if value is not None}
 
