@@ -410,6 +410,17 @@ def test_a_service_that_cannot_start_ends_with_an_error(toy: Toy) -> None:
     assert "what a customer said" not in toy.log.read_text()
 
 
+@pytest.mark.parametrize("port", ["OMS_HTTP_PORT", "OMS_INTERNAL_PORT"])
+def test_a_service_whose_port_somebody_has_says_so_once(toy: Toy, port: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        more = {port: str(taken.getsockname()[1]), "OMS_HTTP_HOST": "127.0.0.1", "OMS_MIGRATE_ON_START": "true"}
+        assert toy.start(**more).wait(60) != 0
+    log = toy.log.read_text()
+    assert log.count("cannot_listen") == 1
+    assert "OSError" not in log
+    assert "never retrieved" not in log
+
+
 def _has_connection(pid: int, port: int) -> bool:
     import psutil
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import logging
 import socket
 import time
 from contextlib import AbstractContextManager, nullcontext
@@ -25,13 +26,20 @@ class Server(uvicorn.Server):
         return nullcontext()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen. If that cannot be, uvicorn logs the error's text alone, of which nothing is shown here, and exits."""
+        """Listen. If that cannot be, uvicorn logs the error alone, of whose text nothing is shown here, and exits."""
+        logging.getLogger("uvicorn.error").addFilter(_says_more_than_an_error)
         try:
             await super().startup(sockets)
         except SystemExit as end:
             config = self.config
             log.error("cannot_listen", host=config.host, port=config.port, error=_reason(end.__context__))
             raise
+
+    def begin(self) -> asyncio.Task[None]:
+        """Serve in a task of its own. What ends it is not said again by asyncio: it was logged, and ends the loop."""
+        serving = asyncio.create_task(self.serve())
+        serving.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        return serving
 
     async def send_connection_close(self) -> None:
         """Serve on for a moment, and say with each answer that it is this connection's last.
@@ -44,6 +52,10 @@ class Server(uvicorn.Server):
         deadline = time.monotonic() + CLOSE_GRACE
         while self.server_state.connections and time.monotonic() < deadline:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.02)
+
+
+def _says_more_than_an_error(record: logging.LogRecord) -> bool:
+    return not isinstance(record.msg, OSError)
 
 
 def _reason(error: BaseException | None) -> str:

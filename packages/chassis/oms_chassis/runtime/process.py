@@ -85,7 +85,7 @@ class Process:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stop.set)
         servers = self._servers()
-        serving = [asyncio.create_task(one.serve()) for one in servers]
+        serving = [one.begin() for one in servers]
         await asyncio.to_thread(self._supervisor.guard, "start", self._start_threads)
         gc.collect()
         gc.freeze()
