@@ -20,7 +20,8 @@ class SmsSettings(Settings):
 
     sms_url: str = Field(
         pattern=r"^https?://[!-.0-~]+(/[!-~]*)?$",
-        description="where the SMS provider takes texts; its login is OMS_SMS_TOKEN",
+        description="where the SMS provider takes texts, which go there directly: HTTPS_PROXY is not used; its login is"
+        " OMS_SMS_TOKEN",
     )
     sms_token: SecretStr | None = Field(default=None, description="the provider's bearer token")
     sms_from: Name = Field(min_length=1, max_length=20, description="the sender that the customer sees")
