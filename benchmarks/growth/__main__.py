@@ -65,7 +65,7 @@ def _filled(options: argparse.Namespace) -> list[str]:
         print(f"{held} orders held: {', '.join(f'{one:.0f}' for one in rates[-1])} orders/s", flush=True)
     said = (
         f"Databases that hold {options.held} orders with what they left in every service, and {options.items} items; "
-        f"{_runs(2 * options.repeats)}, half as many of the full ones:"
+        f"{options.repeats} runs with full ones, between as many with empty ones before and after:"
     )
     row = ("until notified", [*rates[0], *rates[2]], rates[1])
     return [said, table(("", "empty, orders/s", "full, orders/s"), [row])]
@@ -86,7 +86,7 @@ def _spread(rates: Sequence[float]) -> str:
 
 
 def _runs(count: int) -> str:
-    return f"medians of {count} runs, interleaved"
+    return f"medians of {count} runs, interleaved" if count > 1 else "one run of each"
 
 
 def _when() -> str:
