@@ -65,7 +65,7 @@ def _filled(options: argparse.Namespace) -> list[str]:
         print(f"{held} orders held: {', '.join(f'{one:.0f}' for one in rates[-1])} orders/s", flush=True)
     said = (
         f"Databases that hold {options.held} orders with what they left in every service, and {options.items} items; "
-        f"{options.repeats} runs with full ones, between as many with empty ones before and after:"
+        f"full ones were measured between empty ones (runs each time: {options.repeats}):"
     )
     row = ("until notified", [*rates[0], *rates[2]], rates[1])
     return [said, table(("", "empty, orders/s", "full, orders/s"), [row])]
