@@ -66,7 +66,7 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "a database that is away is taken for poison": Mutant(
         f"{_CHASSIS}/messaging/faults.py",
-        "    return is_systemic(error) or (is_unavailable(error) and not may_do_in_parts(error))",
+        "    return is_systemic(error) or failures.is_everybodys(error)",
         "    return is_systemic(error)",
         during("connections refused", "inventory-database", 3.0),  # back before the letters of its records are written
         times=6,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from oms_chassis.failures import is_of_the_schema, is_unavailable, may_do_in_parts
+from oms_chassis.failures import is_everybodys
 
 MOST = 5  # entries that may fail one by one before the rest is left for the next time: each may take seconds
 Entry = TypeVar("Entry")
@@ -17,7 +17,7 @@ def all_or_each(entries: Sequence[Entry], work: Callable[[Sequence[Entry]], None
     try:
         work(entries)
     except Exception as error:
-        if len(entries) == 1 or _is_everybodys(error):
+        if len(entries) == 1 or is_everybodys(error):
             raise
         _work_on_each(entries, work)
 
@@ -29,11 +29,7 @@ def _work_on_each(entries: Sequence[Entry], work: Callable[[Sequence[Entry]], No
             work([one])
         except Exception as error:  # noqa: BLE001 - raised below, once the others had their turn
             failures.append(error)
-            if len(failures) >= MOST or _is_everybodys(error):
+            if len(failures) >= MOST or is_everybodys(error):
                 break
     if failures:
         raise failures[-1]
-
-
-def _is_everybodys(error: Exception) -> bool:
-    return is_of_the_schema(error) or (is_unavailable(error) and not may_do_in_parts(error))

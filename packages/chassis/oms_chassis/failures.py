@@ -34,6 +34,11 @@ def may_do_in_parts(error: BaseException) -> bool:
     return is_strain(error) or is_locked(error)
 
 
+def is_everybodys(error: BaseException) -> bool:
+    """Whether whatever else there is to do would fail alike: the schema does not fit, or the database is away."""
+    return is_of_the_schema(error) or (is_unavailable(error) and not may_do_in_parts(error))
+
+
 def is_of_the_schema(error: BaseException) -> bool:
     """Whether a table, a column or a right is missing: no such statement will succeed until that is repaired."""
     return isinstance(error, ProgrammingError)

@@ -84,7 +84,7 @@ def _database(request: Request, error: Exception) -> JSONResponse:
 
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    route = getattr(request.scope.get("route"), "path", "unknown")
+    route = routes.path(request.scope.get("route"))
     log.error("request_failed", route=route, **redaction.described(error))
     return respond(Internal())
 
@@ -119,7 +119,7 @@ class Failsafe:
         try:
             await self._app(scope, receive, watched)
         except ClientDisconnect:
-            log.info("client_gone", route=getattr(scope.get("route"), "path", "unknown"))
+            log.info("client_gone", route=routes.path(scope.get("route")))
         except Exception as error:  # noqa: BLE001 - whatever a route or a library may raise
             response = _unexpected(Request(scope), error)
             if not started:  # else the server sees that the answer is cut short, and closes the connection

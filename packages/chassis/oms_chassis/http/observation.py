@@ -10,7 +10,6 @@ from oms_chassis.http import routes
 from oms_chassis.telemetry import spans, tracing
 from oms_chassis.telemetry.metrics import Metrics
 
-UNKNOWN = "unknown"
 CLIENT_GONE = 499  # as nginx counts what nobody waits for any more: no fault of the service's
 
 
@@ -50,14 +49,10 @@ class Observe:
     def _route(self, scope: Scope) -> str:
         """That of what was asked for, also if it was refused before it came there."""
         if "route" in scope:
-            return _path(scope["route"])
+            return routes.path(scope["route"])
         found = list(routes.at(self._routes, scope["path"]))
         of_method = (one for one in found if scope["method"] in (one.methods or ()))
-        return next((_path(one.original_route) for one in (*of_method, *found)), UNKNOWN)
-
-
-def _path(route: object) -> str:
-    return str(getattr(route, "path", UNKNOWN))
+        return next((routes.path(one.original_route) for one in (*of_method, *found)), routes.UNKNOWN)
 
 
 def _traceparent(scope: Scope) -> str | None:

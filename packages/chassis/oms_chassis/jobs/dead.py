@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from oms_chassis.db import Database, Transaction
-from oms_chassis.jobs.queue import Job, JobQueue
+from oms_chassis.jobs.queue import UNDER_WAY, Job, JobQueue
 from oms_chassis.retention import Retention
 
 
@@ -25,10 +25,8 @@ class DeadJob:
     dead_at: datetime
 
 
-_MARK = """
-UPDATE job SET dead_at = CASE
-    WHEN job.attempts > failed_calls AND outcome IS NULL AND run_at <= now() + make_interval(secs => %(lease)s)
-    THEN greatest(run_at, now()) ELSE now() END,
+_MARK = f"""
+UPDATE job SET dead_at = CASE WHEN {UNDER_WAY} THEN run_at ELSE now() END,
     run_at = 'infinity', last_error = ours.reason, failed_calls = failed_calls + 1,
     failing_since = coalesce(failing_since, now())
 FROM json_to_recordset(%(rows)s::json) AS ours(id text, attempts int, reason text)

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from oms_chassis.db import Database, Rows, Transaction
+from oms_chassis.jobs.queue import UNDER_WAY
 
 DEAD, FAILING, WAITING = "dead", "failing", "waiting"
 # A dead job has no time at which it is due: a time that JSON and Python can hold takes the place of infinity.
@@ -24,12 +25,9 @@ ORDER BY queue, id LIMIT %(limit)s
 """
 _ABOUT = f"SELECT {_JOB} FROM job WHERE subject = ANY(%(subjects)s) ORDER BY created_at, id"
 _LOCK = f"SELECT {_JOB} FROM job WHERE queue = %(queue)s AND id = %(id)s FOR UPDATE"
-# But for one that a worker has: it was claimed more often than it failed, and its lease has not run out.
-_DUE = """
-UPDATE job SET run_at = now() WHERE queue = %(queue)s AND id = %(id)s AND dead_at IS NULL AND NOT (
-    attempts > failed_calls AND outcome IS NULL
-    AND run_at > now() AND run_at <= now() + make_interval(secs => %(lease)s)
-) RETURNING 1
+_DUE = f"""
+UPDATE job SET run_at = now() WHERE queue = %(queue)s AND id = %(id)s AND dead_at IS NULL AND NOT ({UNDER_WAY})
+RETURNING 1
 """
 
 

@@ -4,7 +4,8 @@ import time
 
 from sqlalchemy.exc import DBAPIError
 
-from oms_chassis.failures import is_of_the_schema, is_unavailable, may_do_in_parts
+from oms_chassis import failures
+from oms_chassis.failures import is_of_the_schema
 from oms_chassis.laterreleases import OfLaterRelease
 
 STREAK = 20  # records of a topic that may fail one after the other before that is no longer taken for their fault
@@ -27,7 +28,7 @@ def is_systemic(error: BaseException) -> bool:
 
 def is_everybodys(error: Exception) -> bool:
     """Whether no record is to blame, and none can be applied: the fault is systemic, or the database is away."""
-    return is_systemic(error) or (is_unavailable(error) and not may_do_in_parts(error))
+    return is_systemic(error) or failures.is_everybodys(error)
 
 
 def name(error: BaseException) -> str:

@@ -1,7 +1,5 @@
 """The admin API of a running service."""
 
-from dataclasses import replace
-
 from starlette.types import ASGIApp
 
 from oms_chassis.admin import app as admin
@@ -19,7 +17,7 @@ def app(name: str, settings: Settings, database: Database, components: Component
         name,
         database,
         components.subscriptions,
-        [replace(one, lease_seconds=settings.job_lease_seconds) for one in components.job_queues],
+        components.queues(settings.job_lease_seconds),
         metrics.registry,
         components.states,
         components.erase,

@@ -63,9 +63,7 @@ class Process:
         self._sink = service.sink(settings)
         self._relay = Relay(relay, self._sink, self._metrics, topics.emitted_by(service.name))
         self._consumer = self._make_consumer()
-        self._queues = [
-            replace(job_queue, lease_seconds=settings.job_lease_seconds) for job_queue in self._components.job_queues
-        ]
+        self._queues = self._components.queues(settings.job_lease_seconds)
         self._workers = [Worker(job_queue, self._database, self._metrics) for job_queue in self._queues]
         self._writers = [*self._components.writers, *access.writers(self._edge)]
         kept = pruning.tasks(self._database, settings, self._components.retentions, self._queues)

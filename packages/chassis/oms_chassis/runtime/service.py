@@ -1,7 +1,7 @@
 """What a service is made of: named by its composition root, run by `process`."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import APIRouter
@@ -58,6 +58,10 @@ class Components:
     on_start: Sequence[Callable[[], None]] = ()
     on_drain: Sequence[Callable[[], None]] = ()
     on_stop: Sequence[Callable[[], None]] = ()
+
+    def queues(self, lease: float) -> Sequence[JobQueue]:
+        """The job queues, whose workers keep a job for so many seconds at a time."""
+        return [replace(one, lease_seconds=lease) for one in self.job_queues]
 
 
 @dataclass(frozen=True)
