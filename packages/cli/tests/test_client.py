@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
-from support.serving import serving
+from support.serving import LocalServer, serving
 
 from oms_cli.admin import Acting, Admin
 from oms_cli.answers import NotOms, Refused
@@ -37,8 +37,8 @@ class _Inventory(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def address() -> Iterator[str]:
-    with serving(ThreadingHTTPServer(("127.0.0.1", 0), _Inventory)) as server:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+    with serving(LocalServer(_Inventory)) as server:
+        yield server.url
 
 
 def test_the_books_of_all_items_are_checked_also_after_a_stretch_without_a_difference(address: str) -> None:
@@ -67,16 +67,12 @@ class _Other(BaseHTTPRequestHandler):
         """Nothing: the test says what matters."""
 
 
-class _Program(ThreadingHTTPServer):
+class _Program(LocalServer):
     status, body = 200, b"{}"
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Other)
+        super().__init__(_Other)
         self.paths: list[str] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
 
 
 @pytest.fixture

@@ -4,14 +4,14 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from support import commandline
-from support.serving import serving
+from support.serving import LocalServer, serving
 
 from oms_contracts.topics import SERVICES
 
@@ -47,14 +47,10 @@ class _Lists(BaseHTTPRequestHandler):
         """Nothing: the test says what matters."""
 
 
-class _Service(ThreadingHTTPServer):
+class _Service(LocalServer):
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Lists)
+        super().__init__(_Lists)
         self.rows: dict[str, Sequence[dict[str, Any]]] = {}
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
 
 
 @pytest.fixture

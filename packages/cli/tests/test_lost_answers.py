@@ -3,12 +3,12 @@
 import json
 import socket
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.serving import serving
+from support.serving import LocalServer, serving
 from support.terminal import oms
 
 from oms_cli.admin import Acting, Admin
@@ -44,14 +44,10 @@ class _Breaking(BaseHTTPRequestHandler):
         """Nothing: the test says what matters."""
 
 
-class _Service(ThreadingHTTPServer):
+class _Service(LocalServer):
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Breaking)
+        super().__init__(_Breaking)
         self.status, self.problem, self.keys = 0, UNKNOWN, list[str | None]()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
 
 
 @pytest.fixture

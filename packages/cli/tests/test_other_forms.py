@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.serving import serving
+from support.serving import LocalServer, serving
 from support.terminal import oms
 
 SECRET = "Quixotic-4913"
@@ -67,16 +67,12 @@ class _Other(BaseHTTPRequestHandler):
         """Nothing: the test says what matters."""
 
 
-class _Release(ThreadingHTTPServer):
+class _Release(LocalServer):
     """All services of a release that answers in another form."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Other)
+        super().__init__(_Other)
         self.form: dict[str, Any] = {}
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support import commandline
-from support.serving import serving
+from support.serving import LocalServer, serving
 
 GONE = {"type": "/problems/message-not-found", "title": "There is no such message"}
 NOT_FAILED = {"type": "/problems/message-not-failed", "title": "This message was not given up"}
@@ -44,15 +44,11 @@ class _Messages(BaseHTTPRequestHandler):
         """Nothing: the test says what matters."""
 
 
-class _Channel(ThreadingHTTPServer):
+class _Channel(LocalServer):
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Messages)
+        super().__init__(_Messages)
         self.states: dict[str, str] = {}
         self.sent: list[str] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.serving import serving
+from support.serving import LocalServer, serving
 from support.terminal import oms
 
 LETTERS = "/admin/dead-letters"
@@ -32,15 +32,11 @@ class _Writing(BaseHTTPRequestHandler):
         """Nothing: the test says what matters."""
 
 
-class _Service(ThreadingHTTPServer):
+class _Service(LocalServer):
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Writing)
+        super().__init__(_Writing)
         self.sent: list[tuple[str, Any]] = []
         self.absent: set[str] = set()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
 
 
 @pytest.fixture
