@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy.event import listen, remove
-
 from oms_chassis import migrations
 from oms_chassis.db import Database
 from oms_chassis.jobs.leases import finish, postpone
@@ -196,16 +194,3 @@ def process_due_jobs(database: Database, job_queue: JobQueue, limit: int = 100) 
             job_queue.settle(transaction, done)
         postpone(transaction, job_queue.name, [(job, one) for job, one in outcomes if isinstance(one, Retry)])
     return claimed
-
-
-@contextmanager
-def statements(database: Database) -> Iterator[list[str]]:
-    """What is asked of the database meanwhile."""
-    counted: list[str] = []
-
-    def count(_: Any, __: Any, statement: str, *more: Any) -> None:
-        counted.append(statement)
-
-    listen(database.engine, "before_cursor_execute", count)
-    yield counted
-    remove(database.engine, "before_cursor_execute", count)

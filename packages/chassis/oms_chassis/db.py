@@ -3,24 +3,20 @@
 Rows travel to Postgres as one JSON parameter however many they are: one statement, prepared once, for each batch size.
 """
 
-import json
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import Context, copy_context
-from datetime import datetime
 from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Connection, Engine, QueuePool, event
-from sqlalchemy.engine import Row
 from sqlalchemy.exc import InvalidatePoolError
 
 from oms_chassis import sessions
 from oms_chassis.sessions import Limits
-
-Rows = Sequence[Row[Any]]
+from oms_chassis.statements import Rows, as_json, execute, ran
 
 DEFAULT = Limits()
 PING = 1.5  # seconds that a pooled connection has to show that it is alive
@@ -59,7 +55,7 @@ class Transaction:
 
     def count(self, sql: str, **params: object) -> int:
         """Run one statement that returns no rows; how many it wrote or deleted."""
-        return self.connection.exec_driver_sql(sql, dict(params)).rowcount
+        return ran(self.connection, sql, params)[1]
 
     def after_commit(self, report: Callable[[], object]) -> None:
         """Count or log what this transaction does once it is done: a batch may be tried again in parts, and a dry run
@@ -75,23 +71,6 @@ class Transaction:
         """Run one statement over many rows: `FROM json_to_recordset(%(rows)s::json) AS r(id text, ...)`."""
         listed = list(rows)
         return execute(self.connection, sql, {"rows": as_json(listed), **params}) if listed else []
-
-
-def execute(connection: Connection, sql: str, params: Mapping[str, object]) -> Rows:
-    """One statement as the driver takes it: nothing to compile, so that a batch costs its rows and little else."""
-    result = connection.exec_driver_sql(sql, dict(params))
-    return result.all() if result.returns_rows else []
-
-
-def as_json(value: object) -> str:
-    """JSON for a parameter; times in ISO form."""
-    return json.dumps(value, default=_plain, ensure_ascii=False)
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return str(value)
 
 
 class Pool(NamedTuple):

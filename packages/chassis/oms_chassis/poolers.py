@@ -7,7 +7,8 @@ relays lead, or none, and somebody else's bounds hold. So it is found out at the
 
 from sqlalchemy.exc import OperationalError
 
-from oms_chassis.db import Database, execute
+from oms_chassis.db import Database
+from oms_chassis.statements import execute
 
 # PgBouncer's own words: it gives both the same code, or none.
 _REFUSES_OPTIONS, _REFUSES_TRANSACTIONS = "unsupported startup parameter", "transaction blocks not allowed"
@@ -49,8 +50,8 @@ def _is_shared(database: Database) -> bool:
     with database.autocommit() as ours:
         execute(ours, _MARK, {})
         with database.autocommit() as other:
-            other.exec_driver_sql("BEGIN")
+            execute(other, "BEGIN", {})
             is_taken = bool(execute(other, _MARKED, {})[0].marked)
             is_kept = bool(execute(ours, _MARKED, {})[0].marked)
-            other.exec_driver_sql("ROLLBACK")
+            execute(other, "ROLLBACK", {})
     return is_taken or not is_kept

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy.exc import OperationalError
-from support.chassis import MemoryStream, eventually, statements
+from support.chassis import MemoryStream, eventually
+from support.statements import statements
 
 from oms_chassis.db import Database, Transaction
 from oms_chassis.messaging import consumer as module
@@ -133,7 +134,7 @@ def test_of_a_small_poll_what_was_processed_before_is_known_by_the_statement_tha
     with statements(database) as counted:
         worker.work(records)
     (asked,) = counted
-    assert "INSERT INTO inbox" in asked
+    assert "INSERT INTO inbox" in asked.sql
     assert seen(database) == {"a": 1}
     assert outcomes(metrics) == {"applied": 1, "dead": 1, "duplicate": 2}
 

@@ -7,6 +7,7 @@ from oms_chassis import db
 from oms_chassis.admin.acts import OperatorAct
 from oms_chassis.db import Database
 from oms_chassis.failures import is_unavailable
+from oms_chassis.statements import execute
 from oms_chassis.telemetry import tracing
 
 
@@ -74,7 +75,7 @@ def test_a_statement_that_fails_is_its_own_fault_and_its_error_shows_no_paramete
 
 def test_a_connection_that_was_cut_is_the_databases_state(database: Database) -> None:
     with pytest.raises(SQLAlchemyError) as caught, database.autocommit() as connection:
-        connection.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
+        execute(connection, "SELECT pg_terminate_backend(pg_backend_pid())", {})
     assert is_unavailable(caught.value)
     assert database.execute("SELECT 1 AS one")[0].one == 1
 
@@ -82,9 +83,9 @@ def test_a_connection_that_was_cut_is_the_databases_state(database: Database) ->
 def _cut_the_idle(database: Database, monkeypatch: pytest.MonkeyPatch, trusted: float) -> None:
     monkeypatch.setattr(db, "PING_AFTER_IDLE", trusted)
     with database.autocommit() as one, database.autocommit() as other:
-        backend = one.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
-        other.exec_driver_sql("SELECT 1")
-        other.exec_driver_sql(f"SELECT pg_terminate_backend({backend}, 5000)")
+        backend = execute(one, "SELECT pg_backend_pid() AS pid", {})[0].pid
+        execute(other, "SELECT 1", {})
+        execute(other, f"SELECT pg_terminate_backend({backend}, 5000)", {})
 
 
 def test_a_connection_that_was_cut_while_it_was_idle_is_replaced_before_its_use(
@@ -93,7 +94,7 @@ def test_a_connection_that_was_cut_while_it_was_idle_is_replaced_before_its_use(
     _cut_the_idle(database, monkeypatch, trusted=0.0)
     for _ in range(3):
         with database.autocommit() as one, database.autocommit() as other:
-            assert one.exec_driver_sql("SELECT 1").scalar_one() == other.exec_driver_sql("SELECT 1").scalar_one()
+            assert execute(one, "SELECT 1", {}) == execute(other, "SELECT 1", {})
 
 
 def test_a_connection_that_was_used_a_moment_ago_is_not_asked_and_one_failure_replaces_all(
@@ -103,10 +104,19 @@ def test_a_connection_that_was_used_a_moment_ago_is_not_asked_and_one_failure_re
 
     def use_both() -> None:
         with database.autocommit() as one, database.autocommit() as other:
-            one.exec_driver_sql("SELECT 1")
-            other.exec_driver_sql("SELECT 1")
+            execute(one, "SELECT 1", {})
+            execute(other, "SELECT 1", {})
 
     with pytest.raises(SQLAlchemyError) as caught:
         use_both()
     assert is_unavailable(caught.value)
     use_both()
+
+
+def test_a_connection_that_is_lost_is_not_replaced_within_its_block(database: Database) -> None:
+    """What it held, such as a lock, is gone: whoever goes on would go on without it."""
+    with database.autocommit() as connection:
+        with pytest.raises(SQLAlchemyError):
+            execute(connection, "SELECT pg_terminate_backend(pg_backend_pid())", {})
+        with pytest.raises(SQLAlchemyError):
+            execute(connection, "SELECT 1", {})

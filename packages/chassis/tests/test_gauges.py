@@ -11,6 +11,7 @@ from oms_chassis.jobs.queue import Done, JobQueue, NewJob, Paused, Retry, enqueu
 from oms_chassis.jobs.worker import Worker
 from oms_chassis.runtime.gauges import MOST, refresh
 from oms_chassis.runtime.threads import Periodic, Task
+from oms_chassis.statements import execute
 from oms_chassis.telemetry.metrics import Metrics
 
 WORKER = JobQueue("calls", lambda _: Done({}), lambda *_: None, lambda *_: None)
@@ -127,7 +128,7 @@ def test_a_connection_that_is_held_is_in_use(database: Database, metrics: Metric
 
 def test_the_age_of_the_oldest_snapshot_is_in_transactions(database: Database, metrics: Metrics) -> None:
     with database.engine.connect().execution_options(isolation_level="REPEATABLE READ") as reader:
-        reader.exec_driver_sql("SELECT count(*) FROM outbox")
+        execute(reader, "SELECT count(*) FROM outbox", {})
         for number in range(50):
             database.execute("INSERT INTO seen (item) VALUES (%(item)s)", item=str(number))
         refresh(database, metrics, [])

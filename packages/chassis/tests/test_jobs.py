@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import structlog.testing
 from sqlalchemy.exc import OperationalError, ProgrammingError
-from support.chassis import eventually, statements
+from support.chassis import eventually
+from support.statements import Statement, statements
 
 from oms_chassis import pacing
 from oms_chassis.db import Database, Transaction
@@ -113,8 +114,8 @@ def test_work_that_is_there_waits_for_no_look_however_much_it_is(
         eventually(lambda: is_empty(database))
 
 
-def claims(asked: list[str]) -> int:
-    return sum("SKIP LOCKED" in one for one in asked)
+def claims(asked: list[Statement]) -> int:
+    return sum("SKIP LOCKED" in one.sql for one in asked)
 
 
 def test_a_call_that_ends_has_nothing_claimed(

@@ -9,12 +9,13 @@ import pytest
 from support.chassis import chassis_only, eventually
 from support.keys import add_key, create_table
 
-from oms_chassis.db import Database, Rows
+from oms_chassis.db import Database
 from oms_chassis.http import groupcommit
 from oms_chassis.http.identity import apikeys
 from oms_chassis.http.identity.callers import Caller
 from oms_chassis.http.identity.keyring import REMEMBERED, Keyring
 from oms_chassis.http.identity.problems import CredentialsInvalid, IdentityUnavailable
+from oms_chassis.statements import Rows
 
 BELIEVED = 0.5  # seconds
 

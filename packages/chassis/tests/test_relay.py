@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from structlog.testing import capture_logs
 from support.chassis import MemoryStream, eventually, running
 
-from oms_chassis.db import Database, Rows, execute
+from oms_chassis.db import Database
 from oms_chassis.messaging import outbox
 from oms_chassis.messaging import relay as relays
 from oms_chassis.messaging.kafka.sink import FIND_TIMEOUT, SEND_TIMEOUT
@@ -21,6 +21,7 @@ from oms_chassis.messaging.relay import Relay
 from oms_chassis.messaging.streams import Headers, Outgoing, StreamUnavailable
 from oms_chassis.runtime.process import RELAY_IDLE
 from oms_chassis.sessions import Limits
+from oms_chassis.statements import Rows, execute
 from oms_chassis.telemetry.metrics import Metrics
 
 

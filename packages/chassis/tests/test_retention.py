@@ -2,14 +2,12 @@
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from sqlalchemy import event
 from support.chassis import eventually
+from support.statements import statements
 
 from oms_chassis.db import Database
 from oms_chassis.messaging import inbox, outbox
@@ -34,20 +32,6 @@ def filled(database: Database) -> Database:
     return database
 
 
-@contextmanager
-def deletions(database: Database) -> Iterator[list[tuple[int, bool]]]:
-    """For each DELETE in the block: how many rows it took, and whether it returned any."""
-    found: list[tuple[int, bool]] = []
-
-    def note(_: Any, cursor: Any, statement: str, *__: Any) -> None:
-        if "DELETE" in statement:
-            found.append((cursor.rowcount, cursor.description is not None))
-
-    event.listen(database.engine, "after_cursor_execute", note)
-    yield found
-    event.remove(database.engine, "after_cursor_execute", note)
-
-
 def count(database: Database) -> int:
     return int(database.execute("SELECT count(*) AS n FROM inbox")[0].n)
 
@@ -58,12 +42,13 @@ def prune_all(database: Database, retention: Retention) -> None:
 
 
 def test_old_rows_go_in_chunks_and_none_of_them_comes_to_us(filled: Database) -> None:
-    with deletions(filled) as found:
+    with statements(filled) as found:
         prune_all(filled, WEEK)
     assert count(filled) == NEW
-    assert len(found) > OLD // CHUNK
-    assert max(rows for rows, _ in found) == CHUNK
-    assert not any(has_returned for _, has_returned in found)
+    deletions = [one for one in found if "DELETE" in one.sql]
+    assert len(deletions) > OLD // CHUNK
+    assert max(one.rows for one in deletions) == CHUNK
+    assert not any(one.has_returned for one in deletions)
 
 
 def test_other_work_goes_on_meanwhile(filled: Database) -> None:

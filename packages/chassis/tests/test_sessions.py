@@ -13,6 +13,7 @@ from oms_chassis import db
 from oms_chassis.db import Database
 from oms_chassis.failures import is_unavailable
 from oms_chassis.sessions import Limits, leaves_outcome_open
+from oms_chassis.statements import execute
 
 QUICK = Limits(statement=1.0, lock=0.5, idle_in_transaction=1.0)
 
@@ -106,7 +107,7 @@ def test_the_server_ends_a_long_statement_and_a_long_wait_for_a_lock(
     with psycopg.connect(database_url) as other, far.engine.connect() as connection:
         other.execute("LOCK TABLE inbox")
         began = time.monotonic()
-        error = failure(lambda: connection.exec_driver_sql(sql))
+        error = failure(lambda: execute(connection, sql, {}))
         assert time.monotonic() - began < 10
         assert is_unavailable(error)
         assert not leaves_outcome_open(error)
@@ -117,7 +118,7 @@ def test_the_server_gives_up_a_transaction_that_does_nothing(far: Database, data
 
     def idle() -> None:
         with far.engine.connect() as connection, psycopg.connect(database_url, autocommit=True) as other:
-            connection.exec_driver_sql("SELECT 1")
+            execute(connection, "SELECT 1", {})
             eventually(lambda: other.execute(alive).fetchone() == (0,), within=20)
 
     assert is_unavailable(failure(idle))
@@ -146,8 +147,8 @@ def test_a_connection_that_may_only_read_is_replaced(database_url: str) -> None:
         admin.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
         demoted = Database(f"{database_url}?target_session_attrs=any", 2)
         with demoted.autocommit() as one, demoted.autocommit() as other:
-            one.exec_driver_sql("SELECT 1")
-            other.exec_driver_sql("SELECT 1")
+            execute(one, "SELECT 1", {})
+            execute(other, "SELECT 1", {})
         assert is_unavailable(failure(lambda: database.__class__(database_url, 1).execute("SELECT 1")))
         admin.execute("SET default_transaction_read_only = off")
         admin.execute(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
@@ -156,8 +157,8 @@ def test_a_connection_that_may_only_read_is_replaced(database_url: str) -> None:
     assert not leaves_outcome_open(error)
     for _ in range(2):
         with demoted.autocommit() as one, demoted.autocommit() as other:
-            one.exec_driver_sql(write)
-            other.exec_driver_sql(write)
+            execute(one, write, {})
+            execute(other, write, {})
     database.dispose()
     demoted.dispose()
 

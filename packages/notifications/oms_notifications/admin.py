@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Path, Response
-from sqlalchemy import Row
 
 from oms_chassis.admin import paging
 from oms_chassis.admin.acts import Act
@@ -12,12 +11,13 @@ from oms_chassis.admin.jobs import JobView
 from oms_chassis.admin.paging import PREFIX, Cursor, Limit, Text
 from oms_chassis.admin.problems import CallUnderWay
 from oms_chassis.admin.service import Administered
-from oms_chassis.db import Rows, Transaction
+from oms_chassis.db import Transaction
 from oms_chassis.http import pages
 from oms_chassis.http.bodies import STORABLE, View
 from oms_chassis.http.problems import documented
 from oms_chassis.jobs import dead, listing
 from oms_chassis.laterreleases import extensible
+from oms_chassis.statements import Row, Rows
 from oms_notifications import repository
 from oms_notifications.notice import job_id
 from oms_notifications.problems import MessageNotFailed, NoSuchMessage, NothingToSend
@@ -42,7 +42,7 @@ class MessageView(View):
     sent_at: datetime | None
 
     @classmethod
-    def of(cls, row: Row[Any], **more: object) -> Self:
+    def of(cls, row: Row, **more: object) -> Self:
         """From a row of the table."""
         if row.refund_of is not None:
             more = {"order_id": row.refund_of, "refund_id": row.order_id, **more}
@@ -103,17 +103,17 @@ def resend_message(service: Administered, act: Act, order_id: OrderId) -> Messag
     return MessageView.of(after)
 
 
-def _row(transaction: Transaction, order_id: str) -> Row[Any]:
+def _row(transaction: Transaction, order_id: str) -> Row:
     rows = repository.find(transaction, order_id)
     if not rows:
         raise NoSuchMessage
     return rows[0]
 
 
-def _of(message: Row[Any], jobs: Rows) -> list[Row[Any]]:
+def _of(message: Row, jobs: Rows) -> list[Row]:
     """Of the jobs about an order the one that sends this message, and not an earlier one."""
     return [job for job in jobs if job.id == job_id(message.order_id, message.kind)]
 
 
-def _state(row: Row[Any]) -> dict[str, Any]:
+def _state(row: Row) -> dict[str, Any]:
     return {"state": row.state, "reason": row.reason}

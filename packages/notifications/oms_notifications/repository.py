@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from oms_chassis.db import Database, Rows, Transaction
+from oms_chassis.db import Database, Transaction
 from oms_chassis.jobs.queue import Job, Settled
 from oms_chassis.retention import Retention, of_orders
+from oms_chassis.statements import Rows
 from oms_chassis.tables import assigned, names, typed
 from oms_notifications.messages import FOLLOWS, Kind
 from oms_notifications.tables import MessageRow

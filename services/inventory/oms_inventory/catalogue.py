@@ -1,13 +1,12 @@
 """Reading and changing the catalogue for the routes. Every function may raise Problem."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Row
 
-from oms_chassis.db import Database, Rows, Transaction
+from oms_chassis.db import Database, Transaction
 from oms_chassis.http import pages
+from oms_chassis.statements import Row, Rows
 from oms_inventory import repository, stock
 from oms_inventory.conditions import Conditions
 from oms_inventory.problems import IdempotencyKeyReused, ItemChanged, ItemExists, ItemNotFound, StockTooLow
@@ -103,7 +102,7 @@ def _was_made(transaction: Transaction, key: str | None, item_id: str, quantity:
     return True
 
 
-def _only(rows: Rows) -> Row[Any]:
+def _only(rows: Rows) -> Row:
     if not rows:
         raise ItemNotFound
     return rows[0]

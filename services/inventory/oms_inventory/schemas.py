@@ -1,14 +1,14 @@
 """What goes in and out by HTTP. Amounts are in minor units of the service's currency."""
 
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
-from sqlalchemy import Row
 
 from oms_chassis.http import cardnumbers
 from oms_chassis.http.bodies import PRINTABLE, Body, View, visible
+from oms_chassis.statements import Row
 from oms_contracts.scalars import WHOLE
 
 IdText = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -95,6 +95,6 @@ class ItemView(View):
     version: int
 
     @classmethod
-    def of(cls, row: Row[Any], **more: object) -> Self:
+    def of(cls, row: Row, **more: object) -> Self:
         """From a row of the table; an item is available while there is any of it."""
         return super().of(row, available=row.on_hand > 0, **more)

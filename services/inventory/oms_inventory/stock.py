@@ -1,12 +1,10 @@
 """Changes of items. What readers need to know of them (name, price, availability) is published with the change."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
-from sqlalchemy import Row
-
-from oms_chassis.db import Rows, Transaction
+from oms_chassis.db import Transaction
 from oms_chassis.messaging import outbox
+from oms_chassis.statements import Row, Rows
 from oms_chassis.telemetry import tracing
 from oms_contracts.events import ItemUpdated
 from oms_contracts.topics import ITEM_UPDATED
@@ -31,7 +29,7 @@ def put_back(transaction: Transaction, movements: Sequence[Movement]) -> None:
     _publish(transaction, [row for row in rows if row.is_back])
 
 
-def add(transaction: Transaction, item_id: str, quantity: int, who: str, why: str | None) -> Row[Any]:
+def add(transaction: Transaction, item_id: str, quantity: int, who: str, why: str | None) -> Row:
     """Add to the stock of an item that exists; the item."""
     rows = repository.add(transaction, item_id, quantity)
     journal.write(transaction, [Movement(item_id, "restocked", quantity, who, why)])
@@ -39,7 +37,7 @@ def add(transaction: Transaction, item_id: str, quantity: int, who: str, why: st
     return rows[0]
 
 
-def correct(transaction: Transaction, item_id: str, quantity: int, who: str, why: str) -> Row[Any]:
+def correct(transaction: Transaction, item_id: str, quantity: int, who: str, why: str) -> Row:
     """Correct the stock of an item that exists and is locked, by a quantity that may be negative; the item."""
     (before,) = repository.lock_stock(transaction, [item_id]).values()
     rows = repository.correct(transaction, item_id, quantity)
@@ -55,7 +53,7 @@ def create(transaction: Transaction, items: Iterable[NewItem], currency: str) ->
     return rows
 
 
-def change(transaction: Transaction, item_id: str, name: str, unit_price: int) -> Row[Any]:
+def change(transaction: Transaction, item_id: str, name: str, unit_price: int) -> Row:
     """Give an item that exists another name or price."""
     rows = repository.change(transaction, item_id, name, unit_price)
     _publish(transaction, rows)
@@ -74,7 +72,7 @@ def _publish(transaction: Transaction, rows: Rows) -> None:
     outbox.emit(transaction, ((ITEM_UPDATED, ITEM_UPDATED.event(_item_updated(row), row.id, trace)) for row in rows))
 
 
-def _item_updated(row: Row[Any]) -> ItemUpdated:
+def _item_updated(row: Row) -> ItemUpdated:
     return ItemUpdated(
         item_id=row.id,
         name=row.name,

@@ -1,15 +1,13 @@
 """What paid orders do to the stock, on a real database."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from random import sample
 from typing import Any
 
 import pytest
-from sqlalchemy import event as listen
 from sqlalchemy.exc import IntegrityError
 from support.chassis import deliver, eventually, pending_events
+from support.statements import statements
 from support.stock import TRACE, outcomes, paid, stock
 
 from oms_chassis.db import Database, Transaction
@@ -18,7 +16,7 @@ from oms_contracts.events import InventoryRejected, InventoryUpdated, OrderEvent
 from oms_contracts.parts import Shortage
 from oms_contracts.topics import INVENTORY_REJECTED, INVENTORY_UPDATED, ITEM_UPDATED
 from oms_inventory import catalogue
-from oms_inventory import stock as statements
+from oms_inventory import stock as stocks
 from oms_inventory.handlers import payment_completed
 
 
@@ -30,19 +28,6 @@ def pay(database: Database, **orders: dict[str, int]) -> None:
 def kept(database: Database, table: str) -> list[tuple[Any, ...]]:
     columns = {"allocation": "order_id, is_allocated", "reservation": "order_id, item_id, quantity"}[table]
     return [tuple(row) for row in database.execute(f"SELECT {columns} FROM {table} ORDER BY 1, 2")]
-
-
-@contextmanager
-def counted(database: Database) -> Iterator[list[str]]:
-    """The statements that are sent meanwhile."""
-    sent: list[str] = []
-
-    def note(_: object, __: object, statement: str, *___: object) -> None:
-        sent.append(statement)
-
-    listen.listen(database.engine, "before_cursor_execute", note)
-    yield sent
-    listen.remove(database.engine, "before_cursor_execute", note)
 
 
 def test_a_paid_order_gets_its_stock(database: Database, seed: Any) -> None:
@@ -131,9 +116,9 @@ def test_readers_are_notified_of_an_item_when_it_sells_out_and_not_before(databa
 
 def test_a_batch_costs_as_many_statements_as_one_order(database: Database, seed: Any) -> None:
     seed(**{f"i{number}": 15 for number in range(50)})
-    with counted(database) as alone:
+    with statements(database) as alone:
         pay(database, first={"i1": 15}, refused={"i2": 16})
-    with counted(database) as many:
+    with statements(database) as many:
         pay(database, **{f"o{number}": {f"i{number % 50}": 1, f"i{(number + 7) % 50}": 1} for number in range(500)})
     assert len(many) == len(alone)
 
@@ -217,7 +202,7 @@ def test_a_replica_waits_for_another_with_the_same_order_and_answers_only_if_tha
 def test_stock_that_is_not_there_cannot_be_taken_by_mistake(database: Database, seed: Any) -> None:
     seed(kettle=1, cup=9)
     with pytest.raises(LookupError), database.transaction() as transaction:
-        statements.take(transaction, {"cup": 1, "kettle": 2})
+        stocks.take(transaction, {"cup": 1, "kettle": 2})
     assert stock(database) == {"kettle": (1, 0), "cup": (9, 0)}
 
 

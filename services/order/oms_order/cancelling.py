@@ -9,13 +9,12 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row
-
 from oms_chassis.apart import all_or_each
 from oms_chassis.db import Database, Transaction
 from oms_chassis.http.identity.callers import Caller
 from oms_chassis.messaging import outbox
 from oms_chassis.runtime.threads import Task
+from oms_chassis.statements import Row
 from oms_chassis.telemetry import tracing
 from oms_contracts.envelope import Event
 from oms_contracts.events import OrderCancelled
@@ -134,6 +133,6 @@ def _refusal(late: TooLate) -> TooLateToCancel:
     return TooLateToCancel(detail=f"The order is {late.status}{reason}")
 
 
-def _event(row: Row[Any], reason: str, again: bool) -> tuple[Topic, Event[Any]]:
+def _event(row: Row, reason: str, again: bool) -> tuple[Topic, Event[Any]]:
     data = OrderCancelled(**contents.of_order(row), reason=reason, again=again or None)
     return ORDER_CANCELLED, ORDER_CANCELLED.event(data, row.id, tracing.current())

@@ -12,8 +12,9 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from oms_chassis.db import Database, Rows
+from oms_chassis.db import Database
 from oms_chassis.http.deadlines import within
+from oms_chassis.statements import Rows
 from oms_chassis.telemetry.logs import logger
 from oms_order.metrics import OrderMetrics
 from oms_order.problems import CatalogueEmpty, CatalogueIncomplete

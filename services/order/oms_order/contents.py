@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from sqlalchemy import Row
-
+from oms_chassis.statements import Row
 from oms_contracts.events import OrderCreated
 from oms_contracts.parts import Customer, Line, PaymentMethod, RefundedLine
 from oms_gateway.cards import Token
 
 
-def of_order(row: Row[Any]) -> dict[str, Any]:
+def of_order(row: Row) -> dict[str, Any]:
     """The fields of an OrderEvent; the row is one of `orders.contents`."""
     return {
         "order_id": row.id,
@@ -45,7 +44,7 @@ def row_of(created: OrderCreated, owner: str | None = None) -> dict[str, object]
     }
 
 
-def refunded(refund: Row[Any], row: Row[Any]) -> list[RefundedLine]:
+def refunded(refund: Row, row: Row) -> list[RefundedLine]:
     """The lines that a refund of the order is for; `refund` has how much of which item."""
     names = {line["item_id"]: line["name"] for line in row.lines}
     return [

@@ -6,10 +6,9 @@ It may say so several times: a bank sends back what had succeeded, and an operat
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Row
-
-from oms_chassis.db import Rows, Transaction
+from oms_chassis.db import Transaction
 from oms_chassis.messaging import outbox
+from oms_chassis.statements import Row, Rows
 from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.logs import logger
 from oms_contracts.envelope import Event
@@ -59,7 +58,7 @@ def _number(event: Outcome) -> int:
     return event.data.outcome or 0
 
 
-def _is_news(row: Row[Any], event: Outcome, status: RefundStatus) -> bool:
+def _is_news(row: Row, event: Outcome, status: RefundStatus) -> bool:
     return refunds.settled(row.status, status, row.outcome, event.data.outcome)
 
 

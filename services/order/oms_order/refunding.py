@@ -9,14 +9,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row
-
-from oms_chassis.db import Database, Rows, Transaction
+from oms_chassis.db import Database, Transaction
 from oms_chassis.http.identity.callers import Caller
 from oms_chassis.http.problems import InvalidRequest
 from oms_chassis.laterreleases import known
 from oms_chassis.messaging import outbox
 from oms_chassis.runtime.threads import Task
+from oms_chassis.statements import Row, Rows
 from oms_chassis.telemetry import tracing
 from oms_contracts.envelope import Event
 from oms_contracts.events import OrderRefundRequested
@@ -79,13 +78,13 @@ def _request(transaction: Transaction, order: Order, body: RefundBody, caller: C
     return RefundView.of(row).model_dump_json(exclude_none=True)
 
 
-def _check_age(content: Row[Any], days: float | None) -> None:
+def _check_age(content: Row, days: float | None) -> None:
     """Raise NotRefundable if the other services may have deleted what they know of the order."""
     if days is not None and datetime.now(UTC) - content.placed_at > timedelta(days=days):
         raise NotRefundable(detail=f"The order was placed more than {days:g} days ago")
 
 
-def _purchase(transaction: Transaction, order: Order, content: Row[Any]) -> Purchase:
+def _purchase(transaction: Transaction, order: Order, content: Row) -> Purchase:
     given = [
         Given(row.amount, known(RefundStatus, row.status), {line["id"]: line["quantity"] for line in row.lines})
         for row in repository.of_order(transaction, UUID(order.id))
@@ -108,7 +107,7 @@ def _amount(purchase: Purchase, body: RefundBody) -> int:
         raise RefundTooLarge(detail=f"What remains is {error.remaining}") from None
 
 
-def asking_again(database: Database, limit: float, days: float | None = None) -> Turns[Row[Any]]:
+def asking_again(database: Database, limit: float, days: float | None = None) -> Turns[Row]:
     """Publishes again which refunds are asked for that have no outcome after `limit` seconds: a message may be lost,
     and whoever has settled one answers again. After so many `days` of an order, nobody else knows of it."""
 
@@ -117,7 +116,7 @@ def asking_again(database: Database, limit: float, days: float | None = None) ->
             late = repository.unanswered(transaction, limit, days, after, MOST)
         return late, turns.last([row.id for row in late], MOST)
 
-    def ask(late: Sequence[Row[Any]]) -> None:
+    def ask(late: Sequence[Row]) -> None:
         with database.transaction() as transaction:
             found = {row.id: row for row in orders.contents(transaction, [row.order_id for row in late])}
             outbox.emit(transaction, [_requested(row, found[row.order_id]) for row in late])
@@ -138,7 +137,7 @@ def tasks(database: Database, metrics: OrderMetrics, stuck: float, days: float |
     ]
 
 
-def _requested(row: Row[Any], content: Row[Any]) -> tuple[Topic, Event[Any]]:
+def _requested(row: Row, content: Row) -> tuple[Topic, Event[Any]]:
     data = OrderRefundRequested(
         order_id=content.id,
         refund_id=str(row.id),

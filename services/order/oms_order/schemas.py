@@ -5,16 +5,16 @@ Messages name a field and say what it must be; none of them repeats what was sen
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
-from sqlalchemy import Row
 
 from oms_chassis.http import cardnumbers, pasted
 from oms_chassis.http.bodies import PRINTABLE, Body, Remark, View, visible
 from oms_chassis.laterreleases import extensible
+from oms_chassis.statements import Row
 from oms_order import emails, phones
 from oms_order.domain import Reason, Status
 from oms_order.lines import MAX_LINES, ItemBody
@@ -144,7 +144,7 @@ class OrderSummary(View):
     updated_at: datetime
 
     @classmethod
-    def of(cls, row: Row[Any], **more: object) -> Self:
+    def of(cls, row: Row, **more: object) -> Self:
         """From a row of the table."""
         return super().of(row, id=str(row.id), customer=CustomerView.of(row, phone_number=row.phone), **more)
 
@@ -194,7 +194,7 @@ class OrderDetail(OrderSummary):
     refunded: int | None = None
 
     @classmethod
-    def of(cls, row: Row[Any], **more: object) -> Self:
+    def of(cls, row: Row, **more: object) -> Self:
         """From a row of the table with its `lines` and its `timeline`."""
         payment = PaymentView(brand=row.card_brand, last4=row.card_last4, expiry_date=row.card_expiry)
         return super().of(row, payment=payment, **more)

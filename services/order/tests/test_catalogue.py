@@ -1,13 +1,11 @@
 """The catalogue: what this process knows of prices is never older than it says, and costs little to keep."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
-from sqlalchemy import event
 from sqlalchemy.exc import SQLAlchemyError
+from support.statements import statements
 
 from oms_chassis.db import Database
 from oms_contracts.events import ItemUpdated
@@ -39,19 +37,6 @@ def price(catalogue: Catalogue, item: str) -> int:
 def changed(item: str, version: int, price: int) -> list[Any]:
     state = ItemUpdated(item_id=item, name=item, unit_price=price, currency="USD", available=True, version=version)
     return [ITEM_UPDATED.event(state, item)]
-
-
-@contextmanager
-def rows_read(database: Database) -> Iterator[list[int]]:
-    """How many rows each statement in the block returns."""
-    found: list[int] = []
-
-    def note(_: Any, cursor: Any, *__: Any) -> None:
-        found.append(cursor.rowcount)
-
-    event.listen(database.engine, "after_cursor_execute", note)
-    yield found
-    event.remove(database.engine, "after_cursor_execute", note)
 
 
 def age(metrics: OrderMetrics, registry: CollectorRegistry) -> float:
@@ -105,9 +90,9 @@ def test_an_older_version_changes_nothing(database: Database, catalogue: Catalog
 
 def test_a_quiet_catalogue_reads_nothing(database: Database, catalogue: Catalogue) -> None:
     database.execute("UPDATE item SET seen_at = now() - interval '1 hour'")
-    with rows_read(database) as found:
+    with statements(database) as found:
         catalogue.refresh()
-    assert found == [0]
+    assert [one.rows for one in found] == [0]
 
 
 @pytest.fixture
@@ -122,15 +107,15 @@ def large(database: Database) -> Database:
 
 def test_a_large_catalogue_is_read_in_bounded_pieces(large: Database, metrics: OrderMetrics) -> None:
     catalogue = Catalogue(large, metrics)
-    with rows_read(large) as found:
+    with statements(large) as found:
         catalogue.refresh()
     assert len(catalogue.items) == MANY + 5
-    assert max(found) <= CHUNK
+    assert max(one.rows for one in found) <= CHUNK
     large.execute("UPDATE item SET unit_price = 7, version = 2, seen_at = clock_timestamp() WHERE id = 'SKU-77'")
-    with rows_read(large) as found:
+    with statements(large) as found:
         catalogue.refresh()
     assert price(catalogue, "SKU-77") == 7
-    assert max(found) <= CHUNK
+    assert max(one.rows for one in found) <= CHUNK
 
 
 def test_a_look_that_takes_long_is_made_less_often(

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Path, Response
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
-from sqlalchemy import Row
 
 from oms_chassis.admin import contacts, paging
 from oms_chassis.admin.acts import Act
@@ -22,6 +21,7 @@ from oms_chassis.http.bodies import PRINTABLE, STORABLE, Body, View, Visible
 from oms_chassis.http.problems import documented
 from oms_chassis.jobs import listing
 from oms_chassis.laterreleases import extensible
+from oms_chassis.statements import Row
 from oms_payment import open_payments, repository, resolving
 from oms_payment.domain import OPEN, RefundState, State
 from oms_payment.problems import (
@@ -157,7 +157,7 @@ def resolve_payment(service: Administered, act: Act, order_id: OrderId, resoluti
     return PaymentView.of(after)
 
 
-def _only_open_refund(row: Row[Any], how: str) -> str | None:
+def _only_open_refund(row: Row, how: str) -> str | None:
     """The refund that is meant where none is named: the one that is open (has failed, if one is made `again`) of a
     payment that is not."""
     not_settled = [one for one in row.refunds or () if one["state"] != RefundState.SUCCEEDED]
@@ -165,14 +165,14 @@ def _only_open_refund(row: Row[Any], how: str) -> str | None:
     return found[0] if len(found) == 1 and row.state not in OPEN else None
 
 
-def _row(transaction: Transaction, order_id: str) -> Row[Any]:
+def _row(transaction: Transaction, order_id: str) -> Row:
     rows = repository.find(transaction, order_id)
     if not rows:
         raise NoSuchPayment
     return rows[0]
 
 
-def _state(row: Row[Any]) -> dict[str, Any]:
+def _state(row: Row) -> dict[str, Any]:
     refunds = {one["refund_id"]: one["state"] for one in row.refunds or ()}
     shown = {"state": row.state, "chargeId": row.charge_id, "refundId": row.refund_id}
     return {**shown, "refunds": refunds} if refunds else shown

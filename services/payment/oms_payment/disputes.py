@@ -9,12 +9,12 @@ from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter
-from sqlalchemy import Row
 
 from oms_chassis.apart import all_or_each
 from oms_chassis.db import Database
 from oms_chassis.messaging import outbox
 from oms_chassis.runtime.threads import Task
+from oms_chassis.statements import Row
 from oms_chassis.telemetry.logs import logger
 from oms_contracts.envelope import Event
 from oms_contracts.events import ChargeDisputed
@@ -49,6 +49,6 @@ def _note(database: Database, noticed: Counter, found: Sequence[Dispute]) -> Non
         log.error("charge_disputed", order_id=row.order_id, dispute_id=row.id)
 
 
-def _event(row: Row[Any]) -> tuple[Topic, Event[Any]]:
+def _event(row: Row) -> tuple[Topic, Event[Any]]:
     data = ChargeDisputed(order_id=row.order_id, dispute_id=row.id, amount=row.amount, currency=row.currency)
     return CHARGE_DISPUTED, CHARGE_DISPUTED.event(data, row.order_id)

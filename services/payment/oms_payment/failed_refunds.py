@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from oms_chassis.apart import all_or_each
-from oms_chassis.db import Database, Rows, Transaction
+from oms_chassis.db import Database, Transaction
 from oms_chassis.messaging import outbox
 from oms_chassis.runtime.threads import Task
+from oms_chassis.statements import Rows
 from oms_chassis.telemetry.logs import logger
 from oms_contracts.events import GATEWAY_FAILED
 from oms_gateway import FailedRefund, Gateway

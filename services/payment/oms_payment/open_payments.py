@@ -1,14 +1,11 @@
 """What an operator does about a payment that is PENDING or REFUNDING."""
 
-from typing import Any
-
-from sqlalchemy import Row
-
 from oms_chassis.db import Transaction
 from oms_chassis.jobs import interventions
 from oms_chassis.jobs.queue import enqueue
 from oms_chassis.laterreleases import OfLaterRelease
 from oms_chassis.messaging import outbox
+from oms_chassis.statements import Row
 from oms_gateway import refund_key
 from oms_payment import repository
 from oms_payment.domain import OPEN, REFUND_FAILED, Payment
@@ -17,7 +14,7 @@ from oms_payment.problems import ChargeOpen, NothingToClose, PaymentOfLaterRelea
 from oms_payment.schemas import RefundOrder
 
 
-def resolve(transaction: Transaction, row: Row[Any], how: str, reference: str | None) -> None:
+def resolve(transaction: Transaction, row: Row, how: str, reference: str | None) -> None:
     """Have the gateway asked at once or the charge closed, or note that the money went back by another way. Raises
     Problem."""
     payment = _open(transaction, row.order_id)
@@ -35,7 +32,7 @@ def resolve(transaction: Transaction, row: Row[Any], how: str, reference: str | 
             interventions.make_due(transaction, queue, payment.order_id)
 
 
-def _note_refund(transaction: Transaction, payment: Payment, row: Row[Any], reference: str) -> None:
+def _note_refund(transaction: Transaction, payment: Payment, row: Row, reference: str) -> None:
     after = payment.refunded(reference)
     if after is None or (payment.charge_id is None and payment.reason != REFUND_FAILED):
         raise ChargeOpen
@@ -47,12 +44,12 @@ def _note_refund(transaction: Transaction, payment: Payment, row: Row[Any], refe
     outbox.emit(transaction, refunding.published(order, reference, row.amount, None, after.outcome))
 
 
-def _try_again(transaction: Transaction, payment: Payment, row: Row[Any]) -> None:
+def _try_again(transaction: Transaction, payment: Payment, row: Row) -> None:
     repository.update(transaction, [payment.refunded_again()])
     enqueue(transaction, refunding.QUEUE, [refunding.new_job(_order(row, again=True), None)])
 
 
-def _order(row: Row[Any], *, again: bool) -> RefundOrder:
+def _order(row: Row, *, again: bool) -> RefundOrder:
     return RefundOrder(
         order_id=row.order_id, total=row.amount, currency=row.currency, charge_id=row.charge_id, again=again
     )

@@ -6,11 +6,10 @@ A worker then moves the money. What is asked for again is answered again, if it 
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row
-
 from oms_chassis.db import Transaction
 from oms_chassis.jobs.queue import NewJob, enqueue
 from oms_chassis.messaging import outbox
+from oms_chassis.statements import Row
 from oms_chassis.telemetry import tracing
 from oms_contracts.envelope import Event
 from oms_contracts.events import OrderRefundRequested
@@ -70,5 +69,5 @@ def _refused(event: Asked, reason: str) -> Any:
     )
 
 
-def _trace(asked: dict[str, Asked], row: Row[Any]) -> str | None:
+def _trace(asked: dict[str, Asked], row: Row) -> str | None:
     return tracing.passed_on(asked[row.refund_id].traceparent)

@@ -1,14 +1,11 @@
 """What an operator does about a refund of a confirmed order that is PENDING or has FAILED."""
 
-from typing import Any
-
-from sqlalchemy import Row
-
 from oms_chassis.db import Transaction
 from oms_chassis.jobs import interventions
 from oms_chassis.jobs.queue import enqueue
 from oms_chassis.laterreleases import OfLaterRelease
 from oms_chassis.messaging import outbox
+from oms_chassis.statements import Row
 from oms_gateway import requested_refund_key
 from oms_payment.domain import RefundState, refusal
 from oms_payment.jobs import requested
@@ -42,7 +39,7 @@ def resolve(transaction: Transaction, order_id: str, refund_id: str, how: str, r
         interventions.make_due(transaction, requested.QUEUE, order_id)
 
 
-def _check_open(row: Row[Any], how: str) -> None:
+def _check_open(row: Row, how: str) -> None:
     """Raise a Problem if this cannot be done about a refund in its state."""
     if row.state == RefundState.SUCCEEDED:
         raise RefundSettled
@@ -54,7 +51,7 @@ def _check_open(row: Row[Any], how: str) -> None:
         raise RefundNotFailed
 
 
-def _check(books: Books, row: Row[Any]) -> None:
+def _check(books: Books, row: Row) -> None:
     """Raise RefundTooLarge if what is left is less than what failed, and PaymentOfLaterRelease if only that can say
     so."""
     try:
@@ -65,7 +62,7 @@ def _check(books: Books, row: Row[Any]) -> None:
         raise RefundTooLarge
 
 
-def _note(transaction: Transaction, row: Row[Any], reference: str | None) -> None:
+def _note(transaction: Transaction, row: Row, reference: str | None) -> None:
     outcome = {"refund_id": row.refund_id, "state": RefundState.SUCCEEDED, "reference": reference}
     (noted,) = repository.settle(transaction, [outcome], RefundState.FAILED)
     key = requested_refund_key(row.order_id, row.refund_id)
@@ -73,7 +70,7 @@ def _note(transaction: Transaction, row: Row[Any], reference: str | None) -> Non
     outbox.emit(transaction, [requested.outcome(noted, None)])
 
 
-def _try_again(transaction: Transaction, books: Books, row: Row[Any]) -> None:
+def _try_again(transaction: Transaction, books: Books, row: Row) -> None:
     repository.settle(transaction, [{"refund_id": row.refund_id, "state": RefundState.PENDING}], RefundState.FAILED)
     charge_id = books.charge_id(row.order_id)
     refund = RequestedRefund(

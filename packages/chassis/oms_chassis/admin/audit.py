@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from oms_chassis.db import Database, Rows, Transaction
+from oms_chassis.db import Database, Transaction
+from oms_chassis.statements import Rows
 from oms_chassis.tables import AuditRow, names, typed
 
 _FIELDS = ("operator", "action", "subject", "reason", "before", "after")

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Response
 from pydantic import Field
-from sqlalchemy import Row
 
 from oms_chassis.admin import masking, paging
 from oms_chassis.admin.acts import Act, OperatorAct
@@ -22,6 +21,7 @@ from oms_chassis.laterreleases import extensible
 from oms_chassis.messaging import letters, outbox
 from oms_chassis.messaging.redrive import StillFails, redrive
 from oms_chassis.messaging.subscription import Subscription
+from oms_chassis.statements import Row
 
 router = APIRouter(prefix=PREFIX)
 State = Literal["dead", "redriven", "dropped"]
@@ -136,14 +136,14 @@ def drop_letter(service: Administered, act: Act, letter_id: int) -> Letter:
         return Letter.of(_found(transaction, letter_id))
 
 
-def _found(transaction: Transaction, letter_id: int) -> Row[Any]:
+def _found(transaction: Transaction, letter_id: int) -> Row:
     letter = letters.find(transaction, letter_id)
     if letter is None:
         raise NoSuchLetter
     return letter
 
 
-def _open(transaction: Transaction, letter_id: int) -> Row[Any]:
+def _open(transaction: Transaction, letter_id: int) -> Row:
     letter = _found(transaction, letter_id)
     if letter.state != letters.DEAD:
         raise LetterSettled(detail=f"This dead letter was {letter.state} before.")
@@ -170,13 +170,13 @@ def _rehearse(
             raise EarlierLetter(detail=f"Letter {earlier} is to be redriven or dropped first.") from failure
 
 
-def _record(act: OperatorAct, transaction: Transaction, letter: Row[Any], state: str) -> None:
+def _record(act: OperatorAct, transaction: Transaction, letter: Row, state: str) -> None:
     place = {"topic": letter.topic, "subject": letter.subject}
     action = "deadletters.redrive" if state == letters.REDRIVEN else "deadletters.drop"
     act.record(transaction, action, int(letter.id), {"state": letter.state, **place}, {"state": state, **place})
 
 
-def _detail(letter: Row[Any], *, reveal: bool) -> LetterDetail:
+def _detail(letter: Row, *, reveal: bool) -> LetterDetail:
     sent = outbox.outgoing(letter)
     headers = {
         masking.key(name, reveal=reveal): masking.header(name, value, reveal=reveal) for name, value in sent.headers

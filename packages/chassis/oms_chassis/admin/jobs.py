@@ -5,7 +5,6 @@ from typing import Any, Literal
 
 from fastapi import APIRouter, Response
 from pydantic import Field
-from sqlalchemy import Row
 
 from oms_chassis.admin import paging
 from oms_chassis.admin.acts import Act, OperatorAct
@@ -18,6 +17,7 @@ from oms_chassis.http.bodies import PRINTABLE, Body, View
 from oms_chassis.http.problems import documented
 from oms_chassis.jobs import dead, listing
 from oms_chassis.jobs.queue import Job, JobQueue
+from oms_chassis.statements import Row
 
 router = APIRouter(prefix=PREFIX)
 State = Literal["dead", "failing", "waiting"]
@@ -94,7 +94,7 @@ def cancel_job(service: Administered, act: Act, chosen: ChosenJob) -> JobView:
         return _recorded(act, transaction, "jobs.cancel", before)
 
 
-def _found(transaction: Transaction, chosen: ChosenJob) -> Row[Any]:
+def _found(transaction: Transaction, chosen: ChosenJob) -> Row:
     job = listing.lock(transaction, chosen.queue, chosen.id)
     if job is None:
         raise NoSuchJob
@@ -113,7 +113,7 @@ def _payload(transaction: Transaction, chosen: ChosenJob) -> Any:
     return transaction.run(sql, queue=chosen.queue, id=chosen.id)[0].payload
 
 
-def _recorded(act: OperatorAct, transaction: Transaction, action: str, before: Row[Any]) -> JobView:
+def _recorded(act: OperatorAct, transaction: Transaction, action: str, before: Row) -> JobView:
     after = listing.lock(transaction, before.queue, before.id)
     subject = {"subject": before.subject}
     act.record(

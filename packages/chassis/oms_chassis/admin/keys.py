@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
 from pydantic import AfterValidator, Field
-from sqlalchemy import Row
 
 from oms_chassis.admin import paging
 from oms_chassis.admin.acts import Act
@@ -18,6 +17,7 @@ from oms_chassis.http.identity import keystore
 from oms_chassis.http.identity.keystore import KeyRow
 from oms_chassis.http.problems import InvalidRequest, documented
 from oms_chassis.http.times import Moment
+from oms_chassis.statements import Row
 
 router = APIRouter(prefix=PREFIX)
 KeyId = Annotated[str, Path(pattern=r"^[a-z0-9]{10}$")]
@@ -84,12 +84,12 @@ def revoke_key(service: Administered, act: Act, key_id: KeyId) -> KeyView:
         return KeyView.of(row)
 
 
-def _check_lasts(row: Row[Any]) -> None:
+def _check_lasts(row: Row) -> None:
     """Raise InvalidRequest for a key that never works, by the database's clock."""
     if row.expires_at is not None and row.expires_at <= row.created_at:
         raise InvalidRequest(("expiresAt", "must not be over"))
 
 
-def _state(row: Row[Any], state: str) -> dict[str, Any]:
+def _state(row: Row, state: str) -> dict[str, Any]:
     ends = row.expires_at.isoformat() if row.expires_at else None
     return {"state": state, "owner": row.subject, "scopes": row.scopes, "expiresAt": ends}

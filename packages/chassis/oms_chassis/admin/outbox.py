@@ -1,10 +1,8 @@
 """The routes for the outbox's quarantine: list, redrive, drop."""
 
 from datetime import datetime
-from typing import Any
 
 from fastapi import APIRouter, Response
-from sqlalchemy import Row
 
 from oms_chassis.admin import paging
 from oms_chassis.admin.acts import Act, OperatorAct
@@ -17,6 +15,7 @@ from oms_chassis.http import pages
 from oms_chassis.http.bodies import View
 from oms_chassis.http.problems import documented
 from oms_chassis.messaging import outbox, quarantine
+from oms_chassis.statements import Row
 
 router = APIRouter(prefix=PREFIX)
 
@@ -67,14 +66,14 @@ def drop_row(service: Administered, act: Act, row_id: int) -> Quarantined:
         return _recorded(act, transaction, row, "outbox.drop", "dropped")
 
 
-def _found(transaction: Transaction, row_id: int) -> Row[Any]:
+def _found(transaction: Transaction, row_id: int) -> Row:
     rows = quarantine.lock(transaction, row_id)
     if not rows:
         raise NoSuchRow
     return rows[0]
 
 
-def _recorded(act: OperatorAct, transaction: Transaction, row: Row[Any], action: str, state: str) -> Quarantined:
+def _recorded(act: OperatorAct, transaction: Transaction, row: Row, action: str, state: str) -> Quarantined:
     place = {"topic": row.topic, "subject": row.subject}
     act.record(transaction, action, int(row.id), {"state": "quarantined", **place}, {"state": state, **place})
     return Quarantined.of(row)

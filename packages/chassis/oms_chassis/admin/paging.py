@@ -6,9 +6,9 @@ from typing import Annotated, TypeVar
 
 from fastapi import Query, Response
 
-from oms_chassis.db import Rows
 from oms_chassis.http import pages
 from oms_chassis.http.bodies import PRINTABLE, View
+from oms_chassis.statements import Rows
 
 PREFIX = "/admin"
 Text = Annotated[str | None, Query(max_length=200, pattern=PRINTABLE)]

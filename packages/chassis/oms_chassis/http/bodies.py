@@ -4,14 +4,14 @@ Requests are strict: no value is converted, no unknown field is ignored, and no 
 """
 
 import unicodedata
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
-from sqlalchemy import Row
 
 from oms_chassis.http import cardnumbers
+from oms_chassis.statements import Row
 
 # Control characters have no place in a name, and Postgres does not take a NUL in any text.
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
@@ -55,7 +55,7 @@ class View(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, serialize_by_alias=True)
 
     @classmethod
-    def of(cls, row: Row[Any], **more: object) -> Self:
+    def of(cls, row: Row, **more: object) -> Self:
         """From a row: each field is the column of its name, unless it is among `more`."""
         columns = {name: getattr(row, name) for name in cls.model_fields if name in row._fields}
         return cls(**{**columns, **more})

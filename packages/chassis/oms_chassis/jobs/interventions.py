@@ -3,8 +3,9 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from oms_chassis.db import Transaction, as_json
+from oms_chassis.db import Transaction
 from oms_chassis.jobs.queue import withdraw
+from oms_chassis.statements import as_json
 
 _DUE = """
 UPDATE job SET run_at = now(), dead_at = NULL WHERE queue = %(queue)s AND subject = %(subject)s RETURNING 1

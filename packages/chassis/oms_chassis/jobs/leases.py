@@ -7,8 +7,9 @@ an operator gave up meanwhile is not made due again; but if its call succeeds, t
 import random
 from collections.abc import Sequence
 
-from oms_chassis.db import Transaction, as_json
+from oms_chassis.db import Transaction
 from oms_chassis.jobs.queue import Job, Paused, Retry, Unsettled, Waiting
+from oms_chassis.statements import as_json
 
 BACKOFF_BASE, BACKOFF_CAP = 0.5, 60.0  # seconds
 LATEST = 900.0  # seconds from now after which no job comes due, unless a lease is longer

@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
-from sqlalchemy import Row
-
-from oms_chassis.db import Database, Rows, Transaction
+from oms_chassis.db import Database, Transaction
 from oms_chassis.jobs.queue import UNDER_WAY
+from oms_chassis.statements import Row, Rows
 
 DEAD, FAILING, WAITING = "dead", "failing", "waiting"
 # A dead job has no time at which it is due: a time that JSON and Python can hold takes the place of infinity.
@@ -59,7 +57,7 @@ def about_in(transaction: Transaction, subjects: Sequence[str]) -> Rows:
     return transaction.run(_ABOUT, subjects=list(subjects))
 
 
-def lock(transaction: Transaction, queue: str, job_id: str) -> Row[Any] | None:
+def lock(transaction: Transaction, queue: str, job_id: str) -> Row | None:
     """A job, nobody else's to change until this transaction ends."""
     rows = transaction.run(_LOCK, queue=queue, id=job_id)
     return rows[0] if rows else None

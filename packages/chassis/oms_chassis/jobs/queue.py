@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
-from oms_chassis.db import Database, Rows, Transaction
+from oms_chassis.db import Database, Transaction
+from oms_chassis.statements import Rows
 
 
 @dataclass(frozen=True)

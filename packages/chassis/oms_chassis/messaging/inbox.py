@@ -4,8 +4,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from oms_chassis.db import Database, Transaction, as_json
+from oms_chassis.db import Database, Transaction
 from oms_chassis.retention import Retention
+from oms_chassis.statements import as_json
 from oms_contracts.envelope import Event
 
 QUICK = 1.0  # seconds that the smallest of transactions takes at most where the database is well

@@ -6,14 +6,12 @@ is redriven or dropped, but for its state, until it is too old to be of use.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
-from sqlalchemy import Row
-
-from oms_chassis.db import Database, Rows, Transaction
+from oms_chassis.db import Database, Transaction
 from oms_chassis.messaging.outbox import encoded, encoded_headers
 from oms_chassis.messaging.streams import Outgoing, Record
 from oms_chassis.retention import Retention
+from oms_chassis.statements import Row, Rows
 
 DEAD, REDRIVEN, DROPPED = "dead", "redriven", "dropped"
 SUBJECT = 100  # characters of a key that may be an id
@@ -94,19 +92,19 @@ def count(database: Database, most: int) -> int:
     return int(database.execute(_COUNT, most=most)[0].letters)
 
 
-def look(transaction: Transaction, letter_id: int) -> Row[Any] | None:
+def look(transaction: Transaction, letter_id: int) -> Row | None:
     """A letter with what it holds, as it is at the moment."""
     rows = transaction.run(_ONE, id=letter_id)
     return rows[0] if rows else None
 
 
-def find(transaction: Transaction, letter_id: int) -> Row[Any] | None:
+def find(transaction: Transaction, letter_id: int) -> Row | None:
     """A letter with what it holds, nobody else's to change until this transaction ends."""
     rows = transaction.run(f"{_ONE} FOR UPDATE", id=letter_id)
     return rows[0] if rows else None
 
 
-def earlier(transaction: Transaction, letter: Row[Any]) -> int | None:
+def earlier(transaction: Transaction, letter: Row) -> int | None:
     """The first letter of the same topic and key that is to be seen to before this one."""
     found: int | None = transaction.run(_EARLIER, id=letter.id, topic=letter.topic, key=letter.key)[0].id
     return found

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
-from oms_chassis.db import Database, Rows, Transaction, execute
+from oms_chassis.db import Database, Transaction
 from oms_chassis.messaging.streams import BATCH, Headers, Outgoing
+from oms_chassis.statements import Row, Rows, execute
 from oms_contracts.envelope import Event
 from oms_contracts.topics import Topic
 
@@ -115,7 +116,7 @@ def _bytes(value: str | None) -> bytes | None:
     return None if value is None else base64.b64decode(value)
 
 
-def outgoing(row: Row[Any]) -> Outgoing:
+def outgoing(row: Row) -> Outgoing:
     """A row of the outbox as a record."""
     key, value = (None if column is None else bytes(column) for column in (row.key, row.value))
     return Outgoing(row.topic, key, value, [(name, _bytes(text)) for name, text in row.headers or ()])
@@ -149,7 +150,7 @@ def delete_free(connection: Connection, ids: Sequence[int]) -> list[int]:
     return [row.id for row in execute(connection, _DELETE_FREE, {"ids": list(ids)})]
 
 
-def quarantine(connection: Connection, row: Row[Any], error: str) -> None:
+def quarantine(connection: Connection, row: Row, error: str) -> None:
     """Put a row that can never be sent aside, with the class of the error, for an operator to look at."""
     execute(connection, _QUARANTINE, {"id": row.id, "error": error})
 

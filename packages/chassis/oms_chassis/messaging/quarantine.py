@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from oms_chassis.db import Database, Rows, Transaction
+from oms_chassis.db import Database, Transaction
 from oms_chassis.retention import Retention
+from oms_chassis.statements import Rows
 
 _QUARANTINED = """
     id, topic, encode(key, 'escape') AS subject, error, created_at, quarantined_at,

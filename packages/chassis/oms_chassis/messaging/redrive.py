@@ -1,15 +1,13 @@
 """Redriving a dead letter: its event is applied after all, as the consumer would have, once at most."""
 
 from collections.abc import Sequence
-from typing import Any
-
-from sqlalchemy import Row
 
 from oms_chassis.db import Transaction
 from oms_chassis.failures import is_unavailable
 from oms_chassis.messaging import inbox, letters
 from oms_chassis.messaging.faults import name
 from oms_chassis.messaging.subscription import Subscription
+from oms_chassis.statements import Row
 from oms_chassis.telemetry import tracing
 
 
@@ -17,7 +15,7 @@ class StillFails(Exception):
     """The event cannot be applied yet. Its text is the class of the error."""
 
 
-def redrive(transaction: Transaction, subscriptions: Sequence[Subscription], letter: Row[Any]) -> bool:
+def redrive(transaction: Transaction, subscriptions: Sequence[Subscription], letter: Row) -> bool:
     """Apply the event of a letter, and settle the letter; False if the event had been applied before.
 
     Raises StillFails, and SQLAlchemyError while the database is away: then nothing of this transaction is to stay.
@@ -32,7 +30,7 @@ def redrive(transaction: Transaction, subscriptions: Sequence[Subscription], let
     return is_fresh
 
 
-def _apply(transaction: Transaction, subscriptions: Sequence[Subscription], letter: Row[Any]) -> bool:
+def _apply(transaction: Transaction, subscriptions: Sequence[Subscription], letter: Row) -> bool:
     subscription = next((one for one in subscriptions if one.topic.name == letter.topic), None)
     if subscription is None:
         raise LookupError("nobody reads this topic any more")

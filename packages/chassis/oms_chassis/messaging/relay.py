@@ -13,18 +13,18 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from itertools import count
-from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from oms_chassis.db import Database, Rows, execute
+from oms_chassis.db import Database
 from oms_chassis.heartbeat import beat
 from oms_chassis.messaging import outbox
 from oms_chassis.messaging.faults import name
 from oms_chassis.messaging.sentrows import SentRows
 from oms_chassis.messaging.streams import BATCH, RecordRefused, Sink, StreamUnavailable, TopicRefused
 from oms_chassis.pacing import Pace, Reminder
+from oms_chassis.statements import Row, Rows, execute
 from oms_chassis.telemetry.logs import logger
 from oms_chassis.telemetry.metrics import Metrics
 
@@ -172,7 +172,7 @@ class Relay:
         except Exception as error:
             raise StreamUnavailable(type(error).__name__) from error
 
-    def _quarantine(self, connection: Connection, row: Row[Any], error: str) -> None:
+    def _quarantine(self, connection: Connection, row: Row, error: str) -> None:
         outbox.quarantine(connection, row, error)
         self._metrics.quarantined.labels(row.topic).inc()
         log.error("outbox_row_quarantined", id=row.id, topic=row.topic, error=error)

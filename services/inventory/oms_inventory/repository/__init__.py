@@ -6,7 +6,8 @@ Items are always locked in the order of their ids, so that batches which share i
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from oms_chassis.db import Database, Rows, Transaction
+from oms_chassis.db import Database, Transaction
+from oms_chassis.statements import Rows
 from oms_chassis.tables import names, typed
 from oms_inventory.tables import ItemRow, ReservationRow
 

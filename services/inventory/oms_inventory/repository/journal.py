@@ -7,7 +7,8 @@ Those of orders that are deleted are carried: their sum stays, as one movement o
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from oms_chassis.db import Database, Rows, Transaction
+from oms_chassis.db import Database, Transaction
+from oms_chassis.statements import Rows
 from oms_chassis.tables import names, typed
 from oms_inventory.tables import MovementRow
 

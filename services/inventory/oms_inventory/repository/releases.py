@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from oms_chassis.db import Rows, Transaction
+from oms_chassis.db import Transaction
+from oms_chassis.statements import Rows
 from oms_inventory.repository import ITEM
 
 _CANCEL = """

@@ -2,7 +2,8 @@
 
 from uuid import UUID
 
-from oms_chassis.db import Rows, Transaction
+from oms_chassis.db import Transaction
+from oms_chassis.statements import Rows
 from oms_chassis.tables import names
 from oms_order.tables import IdempotencyRow
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from oms_chassis.db import Database, Rows, Transaction
+from oms_chassis.db import Database, Transaction
+from oms_chassis.statements import Rows
 from oms_order.tables import PERSONAL
 
 _FIND = """

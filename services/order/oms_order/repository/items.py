@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from oms_chassis.db import Database, Rows, Transaction
+from oms_chassis.db import Database, Transaction
+from oms_chassis.statements import Rows
 from oms_chassis.tables import assigned, columns, names, typed
 from oms_contracts.events import ItemUpdated
 from oms_order.tables import ItemRow

@@ -7,13 +7,11 @@ that arrive meanwhile shift nothing.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row
-
-from oms_chassis.db import Database, Rows, Transaction, as_json
+from oms_chassis.db import Database, Transaction
 from oms_chassis.laterreleases import known
+from oms_chassis.statements import Row, Rows, as_json
 from oms_chassis.tables import assigned, names, typed
 from oms_order.domain import RULES, Fact, Order, Reason, Rule, Status, Step
 from oms_order.ids import first_id, parse
@@ -169,7 +167,7 @@ def news(database: Database, seen: Mapping[UUID, int]) -> Rows:
     return database.execute(_NEWS, rows=as_json(rows))
 
 
-def _order(row: Row[Any]) -> Order:
+def _order(row: Row) -> Order:
     reason = known(Reason, row.reason) if row.reason else None
     facts = frozenset(known(Fact, fact) for fact in row.facts)
     return Order(row.id, known(Status, row.status), reason, facts, row.version)

@@ -3,15 +3,15 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from oms_chassis.db import Database, as_json, execute
+from oms_chassis.db import Database
 from oms_chassis.failures import is_unavailable
 from oms_chassis.messaging import outbox
 from oms_chassis.sessions import leaves_outcome_open
+from oms_chassis.statements import Row, as_json, execute
 from oms_chassis.tables import columns, names, typed
 from oms_contracts.parts import Line
 from oms_contracts.topics import ORDER_CREATED
@@ -163,7 +163,7 @@ def find(database: Database, scope: str, key: str | None) -> Stored | None:
     return _stored(rows[0]) if rows else None
 
 
-def _stored(row: Row[Any]) -> Stored:
+def _stored(row: Row) -> Stored:
     return Stored(row.order_id, row.fingerprint, row.answer)
 
 

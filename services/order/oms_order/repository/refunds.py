@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
-from oms_chassis.db import Database, Rows, Transaction
+from oms_chassis.db import Database, Transaction
+from oms_chassis.statements import Rows
 from oms_chassis.tables import names, typed
 from oms_order.tables import RefundRow
 

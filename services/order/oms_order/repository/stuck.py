@@ -2,8 +2,9 @@
 
 from uuid import UUID
 
-from oms_chassis.db import Database, Rows
+from oms_chassis.db import Database
 from oms_chassis.messaging import outbox
+from oms_chassis.statements import Rows
 from oms_order.domain import Status
 from oms_order.repository import open_orders
 

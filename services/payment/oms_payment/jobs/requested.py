@@ -5,11 +5,11 @@ from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter
-from sqlalchemy import Row
 
 from oms_chassis.db import Transaction
 from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Paused, Retry, Settled, Waiting
 from oms_chassis.messaging import outbox
+from oms_chassis.statements import Row
 from oms_chassis.telemetry.logs import logger
 from oms_contracts.envelope import Event
 from oms_contracts.events import GATEWAY_FAILED, GATEWAY_REFUSED, RefundCompleted, RefundFailed
@@ -88,7 +88,7 @@ def settle(on_twice: Callable[[], object], transaction: Transaction, settled: li
     outbox.emit(transaction, [outcome(row, job_of[row.refund_id].traceparent) for row in rows])
 
 
-def outcome(row: Row[Any], traceparent: str | None) -> tuple[Topic, Event[Any]]:
+def outcome(row: Row, traceparent: str | None) -> tuple[Topic, Event[Any]]:
     """What is published of a refund that has succeeded or failed."""
     if row.state == RefundState.FAILED:
         return failed(row.order_id, row.refund_id, row.amount, row.currency, row.reason, traceparent, row.outcome)

@@ -1,12 +1,10 @@
 """The statements that read and write payments: each takes a whole batch."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
-from sqlalchemy import Row
-
-from oms_chassis.db import Database, Rows, Transaction
+from oms_chassis.db import Database, Transaction
 from oms_chassis.laterreleases import OfLaterRelease, known
+from oms_chassis.statements import Row, Rows
 from oms_chassis.tables import assigned, names, typed
 from oms_contracts.events import OrderEvent
 from oms_payment.domain import Payment, State
@@ -98,7 +96,7 @@ def states(database: Database, orders: Sequence[str]) -> dict[str, str]:
     return {row.order_id: row.state for row in database.execute(_STATES, orders=list(orders))}
 
 
-def _payment(row: Row[Any]) -> Payment:
+def _payment(row: Row) -> Payment:
     state = known(State, row.state)
     if not isinstance(state, State):
         raise OfLaterRelease

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from oms_chassis.db import Rows, Transaction
+from oms_chassis.db import Transaction
+from oms_chassis.statements import Rows
 from oms_chassis.tables import names, typed
 from oms_gateway import Dispute, charged_order
 from oms_payment.tables import DisputeRow

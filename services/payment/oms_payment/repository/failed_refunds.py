@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from oms_chassis.db import Rows, Transaction
+from oms_chassis.db import Transaction
+from oms_chassis.statements import Rows
 from oms_gateway import FailedRefund, charged_order
 
 # By the order first: the gateway's ids have no index. A payment that somebody holds is found by the next look.

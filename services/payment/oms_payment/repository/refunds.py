@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
-from oms_chassis.db import Rows, Transaction
+from oms_chassis.db import Transaction
 from oms_chassis.laterreleases import OfLaterRelease, known
+from oms_chassis.statements import Rows
 from oms_chassis.tables import names, typed
 from oms_contracts.events import OrderRefundRequested
 from oms_payment.domain import Charged, RefundState, State

@@ -8,17 +8,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-from sqlalchemy import Row
 from sqlalchemy.exc import SQLAlchemyError
 
-from oms_chassis.db import Database, Rows
+from oms_chassis.db import Database
 from oms_chassis.http.groupcommit import GroupCommit, NotWritten, Undecided
 from oms_chassis.http.identity import apikeys
 from oms_chassis.http.identity.bounded import Bounded
 from oms_chassis.http.identity.callers import Caller
 from oms_chassis.http.identity.problems import CredentialsInvalid, IdentityUnavailable
+from oms_chassis.statements import Row, Rows
 
 WAIT, STATEMENT = 2.0, 1.5  # seconds that a request waits for its key to be looked up, and that this may take
 REMEMBERED = 10_000  # keys, those that do not exist included
@@ -90,5 +89,5 @@ class Keyring:
         return 1.0 if self._uses else None
 
 
-def _caller(row: Row[Any]) -> Caller:
+def _caller(row: Row) -> Caller:
     return Caller(row.subject, frozenset(row.scopes), row.expires)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from oms_chassis.db import Database, Rows, Transaction
+from oms_chassis.db import Database, Transaction
+from oms_chassis.statements import Rows
 
 _COLUMNS = "id, subject, scopes, created_at, expires_at, last_used_at, revoked_at"
 _PUT = f"""
