@@ -6,7 +6,7 @@ end read them for whoever has to prove that the money adds up.
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import LiteralString, TypeVar
 
@@ -15,9 +15,11 @@ from psycopg.rows import kwargs_row
 from psycopg_pool import ConnectionPool
 
 from oms_chassis.sessions import BoundedConnection, Limits, arguments
+from oms_chassis.statements import as_json
 from oms_gateway.contract import Charge, Dispute, FailedRefund, Refund, RefundStatus
 from oms_gateway.errors import GatewayUnavailable, OutcomeUnknown, RequestRefused
 from oms_simulators.payment import statements
+from oms_simulators.payment.groupcommit import GroupCommit
 
 Entry = TypeVar("Entry", Charge, Refund)
 Found = TypeVar("Found")
@@ -44,11 +46,12 @@ class Ledger:
         )
         self._lock = threading.Lock()
         self._is_made = False
+        self._charging = GroupCommit(self._charge_all, lambda error: not isinstance(error, psycopg.Error))
         self.close = self._pool.close
 
     def charge(self, key: str, charge: Charge) -> Charge:
         """Enter the charge, unless the key has one; returns the key's charge. Raises Retryable."""
-        return _present(self._row(Charge, statements.CHARGE, {"key": key, **vars(charge)}, OutcomeUnknown))
+        return _present(self._charging.submit(key, charge))
 
     def take_back(self, key: str) -> None:
         """Enter that the customer's bank has taken back the charge under this key. Raises Retryable."""
@@ -93,6 +96,12 @@ class Ledger:
         """Whether this is the first call with the key to a card whose first call fails. Raises GatewayUnavailable."""
         with self._connection(GatewayUnavailable) as connection:
             return connection.execute(statements.FAIL, {"key": key}).rowcount == 1
+
+    def _charge_all(self, charges: Mapping[str, Charge]) -> Mapping[str, Charge]:
+        rows = as_json([{"key": key, **vars(charge)} for key, charge in charges.items()])
+        with self._connection(OutcomeUnknown) as connection:
+            entered = connection.execute(statements.CHARGE, {"rows": rows}).fetchall()
+        return {key: Charge(*fields) for key, *fields in entered}
 
     def _row(self, kind: Callable[..., Entry], sql: LiteralString, values: Values, when_lost: WhenLost) -> Entry | None:
         with self._connection(when_lost) as connection, connection.cursor(row_factory=kwargs_row(kind)) as cursor:

@@ -31,12 +31,14 @@ CREATE INDEX IF NOT EXISTS refund_charge ON gateway_simulator.refund (charge_id)
 CREATE TABLE IF NOT EXISTS gateway_simulator.failed_call (key text PRIMARY KEY)
 """
 
-# DO UPDATE, not DO NOTHING: only then does the one statement also return the row that was there before.
+# DO UPDATE, not DO NOTHING: only then does the one statement also return the rows that were there before. In the order
+# of the keys, in which two processes that write the same ones wait for one another.
 CHARGE: LiteralString = """
 INSERT INTO gateway_simulator.charge (key, id, approved, amount, currency, reason)
-VALUES (%(key)s, %(id)s, %(approved)s, %(amount)s, %(currency)s, %(reason)s)
+SELECT key, id, approved, amount, currency, reason FROM json_to_recordset(%(rows)s::json)
+    AS r(key text, id text, approved boolean, amount bigint, currency text, reason text) ORDER BY key
 ON CONFLICT (key) DO UPDATE SET key = EXCLUDED.key
-RETURNING id, approved, amount, currency, reason
+RETURNING key, id, approved, amount, currency, reason
 """
 # A statement of its own before the refund's, which then sees what every earlier refund of the charge came to.
 LOCK_CHARGE: LiteralString = "SELECT FROM gateway_simulator.charge WHERE id = %(charge_id)s FOR UPDATE"
