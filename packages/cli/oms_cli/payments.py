@@ -64,7 +64,7 @@ def resolve(
     as_json: AsJson = False,
 ) -> None:
     """Settle a payment that is open: by default, the gateway is asked at once. So is a refund of a confirmed order that
-    is pending or has failed.
+    is pending or has failed. That a cancelled order's refund is made after it had failed is published again.
 
     Examples: `oms payments resolve ORDER`, `oms payments resolve ORDER --close`,
     `oms payments resolve ORDER --refunded "bank transfer 17"`

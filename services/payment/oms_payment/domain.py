@@ -92,6 +92,16 @@ class Payment:
     reason: str | None = None
     outcome: int = 0
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the refund came to nothing, and an operator has to see to it."""
+        return self.state is State.REFUNDING and self.reason == REFUND_FAILED
+
+    @property
+    def had_failed(self) -> bool:
+        """Whether the refund was made after it had failed: of two outcomes, one was a failure."""
+        return self.state is State.REFUNDED and self.outcome > 1
+
     def charged(self, outcome: Outcome) -> "Payment | None":
         """The charge's outcome is known. A rejection that came first turns it into a refund."""
         charge_id = outcome.charge_id if outcome.approved else None

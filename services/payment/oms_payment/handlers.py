@@ -8,18 +8,11 @@ from oms_chassis.jobs.queue import NewJob, enqueue, withdraw
 from oms_chassis.messaging import outbox
 from oms_chassis.telemetry import tracing
 from oms_contracts.envelope import Event
-from oms_contracts.events import (
-    InventoryRejected,
-    OrderCancelled,
-    OrderCreated,
-    OrderEvent,
-    PaymentFailed,
-    PaymentRefunded,
-)
-from oms_contracts.topics import PAYMENT_FAILED, PAYMENT_REFUNDED, Topic
+from oms_contracts.events import InventoryRejected, OrderCancelled, OrderCreated, OrderEvent, PaymentFailed
+from oms_contracts.topics import PAYMENT_FAILED, Topic
 from oms_gateway import charge_key
 from oms_payment import repository
-from oms_payment.domain import NOT_CHARGED, Payment, State, failure_reason
+from oms_payment.domain import Payment, State, failure_reason
 from oms_payment.jobs import charging, refunding
 from oms_payment.schemas import RefundOrder
 
@@ -52,18 +45,13 @@ def give_back(transaction: Transaction, events: Sequence[Event[InventoryRejected
 
 
 def _answers(known: Iterable[Payment], asked: Mapping[str, Event[Any]]) -> Iterator[tuple[Topic, Event[Any]]]:
-    """What was published of payments that have ended, once more, for an order that has not received it."""
+    """What was published of payments that have ended, or of which a refund has failed, once more, for an order that has
+    not received it."""
     for payment in known:
         event = asked[payment.order_id]
         trace = tracing.passed_on(event.traceparent)
         about = {name: getattr(event.data, name) for name in OrderEvent.model_fields}
-        if payment.state is State.REFUNDED:
-            refund_id = payment.refund_id or NOT_CHARGED
-            amount = 0 if refund_id == NOT_CHARGED else event.data.total
-            refunded = PaymentRefunded(
-                order_id=payment.order_id, refund_id=refund_id, amount=amount, currency=event.data.currency
-            )
-            yield PAYMENT_REFUNDED, PAYMENT_REFUNDED.event(refunded, payment.order_id, trace)
+        yield from refunding.published_again(payment, event.data.total, event.data.currency, trace)
         if payment.state is State.FAILED:
             failed = PaymentFailed(**about, reason=payment.reason or failure_reason(None))
             yield PAYMENT_FAILED, PAYMENT_FAILED.event(failed, payment.order_id, trace)

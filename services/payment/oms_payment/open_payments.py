@@ -15,9 +15,14 @@ from oms_payment.schemas import RefundOrder
 
 
 def resolve(transaction: Transaction, row: Row, how: str, reference: str | None) -> None:
-    """Have the gateway asked at once or the charge closed, or note that the money went back by another way. Raises
+    """Have the gateway asked at once or the charge closed, or note that the money went back by another way. Of a refund
+    that had failed and is made, that is published again: an order that is CANCELLED asks for it no more. Raises
     Problem."""
-    payment = _open(transaction, row.order_id)
+    payment = _lock(transaction, row.order_id)
+    if payment.had_failed and how == "ask":
+        outbox.emit(transaction, refunding.published_again(payment, row.amount, row.currency, None))
+        return
+    _check_open(payment)
     if how == "was-refunded":
         _note_refund(transaction, payment, row, reference or "")
     elif how == "close":
@@ -55,11 +60,14 @@ def _order(row: Row, *, again: bool) -> RefundOrder:
     )
 
 
-def _open(transaction: Transaction, order_id: str) -> Payment:
+def _lock(transaction: Transaction, order_id: str) -> Payment:
     try:
         (payment,) = repository.lock(transaction, [order_id])
     except OfLaterRelease:
         raise PaymentOfLaterRelease from None
+    return payment
+
+
+def _check_open(payment: Payment) -> None:
     if payment.state not in OPEN:
         raise PaymentSettled(detail=f"This payment is settled: it is {payment.state}.")
-    return payment

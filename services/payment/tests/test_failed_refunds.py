@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from support.admin import operated
 from support.chassis import deliver, pending_events, process_due_jobs
 from support.gateways import Fault, FlakyGateway, token
-from support.payments import created, refund_requested, rejected
+from support.payments import cancelled, created, refund_requested, rejected
 
 from oms_chassis import retention
 from oms_chassis.db import Database
@@ -114,6 +114,19 @@ def make_the_next_succeed(database: Database) -> None:
     database.execute("UPDATE gateway_simulator.refund SET status = 'succeeded' WHERE key LIKE '%%~2'")
 
 
+def make_once_more(database: Database, gateway: FlakyGateway, client: TestClient) -> None:
+    let_refunds_fail(database)
+    look(database, gateway)
+    resolve(client)
+    process_due_jobs(database, refunding.job_queue(gateway))
+    make_the_next_succeed(database)
+    assert payment(database) == ("REFUNDED", None)
+
+
+def lose_events(database: Database) -> None:
+    database.execute("DELETE FROM outbox")
+
+
 def test_what_has_not_failed_is_left_alone(database: Database, gateway: FlakyGateway, compensated: str) -> None:
     look(database, gateway)
     assert (payment(database), failures(database)) == (("REFUNDED", None), [])
@@ -158,11 +171,7 @@ def test_a_payment_that_somebody_holds_keeps_no_other_from_being_found(
 def test_an_operator_has_it_made_once_more_and_the_order_is_notified(
     database: Database, gateway: FlakyGateway, client: TestClient, compensated: str, database_url: str
 ) -> None:
-    let_refunds_fail(database)
-    look(database, gateway)
-    resolve(client)
-    process_due_jobs(database, refunding.job_queue(gateway))
-    make_the_next_succeed(database)
+    make_once_more(database, gateway, client)
     look(database, gateway)
     assert payment(database) == ("REFUNDED", None)
     assert ledger.net_by_order(database_url) == {compensated: 0}
@@ -171,6 +180,50 @@ def test_an_operator_has_it_made_once_more_and_the_order_is_notified(
     assert (event.data.refund_id, event.data.amount) == (compensated, TOTAL)
     numbers = [*(one[3] for one in failures(database)), event.data.outcome]
     assert numbers == sorted({*numbers}) == [2, 3]  # 1: it succeeded at first
+
+
+def test_that_it_was_made_once_more_is_published_again_for_an_order_that_has_not_received_it(
+    database: Database, gateway: FlakyGateway, client: TestClient, compensated: str
+) -> None:
+    make_once_more(database, gateway, client)
+    lose_events(database)
+    deliver(database, handlers.give_back, [cancelled(compensated, again=True)])
+    (refunded,) = pending_events(database, PAYMENT_REFUNDED)
+    assert refunded.id != "o1:paymentRefundedEvent"  # a reader that has had it drops it
+    (event,) = pending_events(database, REFUND_COMPLETED)
+    assert (event.data.refund_id, event.data.amount, event.data.outcome) == (compensated, TOTAL, 3)
+    assert event.data.reference == refunded.data.refund_id
+
+
+def test_an_operator_has_it_published_again_for_an_order_that_is_cancelled_and_asks_no_more(
+    database: Database, gateway: FlakyGateway, client: TestClient, compensated: str
+) -> None:
+    make_once_more(database, gateway, client)
+    lose_events(database)
+    resolve(client)
+    (event,) = pending_events(database, REFUND_COMPLETED)
+    assert (event.data.refund_id, event.data.amount, event.data.outcome) == (compensated, TOTAL, 3)
+    refused = client.post("/admin/payments/o1/resolve", json={"how": "again"})
+    assert refused.json()["type"] == "/problems/payment-settled"
+
+
+def test_that_it_has_failed_is_published_again_for_an_order_that_has_not_received_it(
+    database: Database, gateway: FlakyGateway, compensated: str
+) -> None:
+    let_refunds_fail(database)
+    look(database, gateway)
+    lose_events(database)
+    deliver(database, handlers.give_back, [cancelled(compensated, again=True)])
+    assert failures(database) == [(compensated, TOTAL, "gateway-failed", 2)]
+    assert len(pending_events(database)) == 1
+
+
+def test_a_refund_that_never_failed_is_answered_by_what_was_published_of_it(
+    database: Database, compensated: str
+) -> None:
+    lose_events(database)
+    deliver(database, handlers.give_back, [cancelled(compensated, again=True)])
+    assert [event.type for event in pending_events(database)] == [PAYMENT_REFUNDED.name]
 
 
 def test_an_operator_notes_that_it_went_back_by_another_way_and_the_order_is_notified(

@@ -163,8 +163,35 @@ def published(
     """What is published of a cancelled order's money that is back. Of one that was made `again`, the order's timeline
     says that it failed: there it has succeeded, too, also where the order is CANCELLED already. By its `number` it
     counts for more than the failure, whichever is received first."""
-    refunded = PaymentRefunded(order_id=order.order_id, refund_id=refund_id, amount=amount, currency=order.currency)
-    id_ = f"{order.order_id}:{PAYMENT_REFUNDED.name}"
-    yield PAYMENT_REFUNDED, PAYMENT_REFUNDED.event(refunded, order.order_id, traceparent, id=id_)
+    yield _refunded(order, refund_id, amount, traceparent, id=f"{order.order_id}:{PAYMENT_REFUNDED.name}")
+    yield from _completed(order, refund_id, amount, traceparent, number)
+
+
+def published_again(
+    payment: Payment, total: int, currency: str, traceparent: str | None
+) -> Iterator[tuple[Topic, Event[Any]]]:
+    """What was published last of a cancelled order's money, for an order that has not received it: under ids of their
+    own, since a reader drops what it has had. Nothing of a refund that is still to end."""
+    if payment.state is State.REFUNDED:
+        refund_id = payment.refund_id or NOT_CHARGED
+        amount = 0 if refund_id == NOT_CHARGED else total
+        order = RefundOrder(order_id=payment.order_id, total=total, currency=currency, again=payment.had_failed)
+        yield _refunded(order, refund_id, amount, traceparent)
+        yield from _completed(order, refund_id, amount, traceparent, payment.outcome)
+    elif payment.has_failed and payment.outcome > 0:
+        about = (payment.order_id, payment.order_id, total, currency)
+        yield failed(*about, GATEWAY_FAILED, traceparent, payment.outcome)
+
+
+def _refunded(
+    order: RefundOrder, refund_id: str, amount: int, traceparent: str | None, **more: str
+) -> tuple[Topic, Event[Any]]:
+    data = PaymentRefunded(order_id=order.order_id, refund_id=refund_id, amount=amount, currency=order.currency)
+    return PAYMENT_REFUNDED, PAYMENT_REFUNDED.event(data, order.order_id, traceparent, **more)
+
+
+def _completed(
+    order: RefundOrder, refund_id: str, amount: int, traceparent: str | None, number: int
+) -> Iterator[tuple[Topic, Event[Any]]]:
     if order.again and amount > 0:
         yield completed(order.order_id, order.order_id, amount, order.currency, refund_id, traceparent, number)
