@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from oms_chassis.apart import all_or_each
 from oms_chassis.db import Database, Transaction
 from oms_chassis.http.identity.callers import Caller
 from oms_chassis.messaging import outbox
@@ -69,11 +68,15 @@ class Cancelling:
             repository.write_note(transaction, order_id, steps[0].position, note, actor)
 
 
-def time_out(database: Database, metrics: OrderMetrics, limit: float) -> None:
-    """Give up the orders that have waited for payment or stock for more than `limit` seconds."""
-    with database.transaction() as transaction:
-        late = repository.waiting(transaction, limit, MOST)
-    all_or_each(late, partial(_give_up, database, metrics))
+def timing_out(database: Database, metrics: OrderMetrics, limit: float) -> Turns[str]:
+    """Gives up the orders that have waited for payment or stock for more than `limit` seconds."""
+
+    def find(after: UUID) -> tuple[Sequence[str], UUID]:
+        with database.transaction() as transaction:
+            late = repository.waiting(transaction, limit, after, MOST)
+        return late, turns.last(late, MOST)
+
+    return Turns(find, partial(_give_up, database, metrics), key=str)
 
 
 def _give_up(database: Database, metrics: OrderMetrics, ids: Sequence[str]) -> None:
@@ -96,14 +99,14 @@ def asking_again(database: Database, limit: float, days: float | None = None) ->
         with database.transaction() as transaction:
             _publish(transaction, orders.lock_free(transaction, ids), again=True)
 
-    return Turns(find, ask)
+    return Turns(find, ask, key=str)
 
 
 def tasks(database: Database, metrics: OrderMetrics, deadline: float, stuck: float, days: float | None) -> list[Task]:
     """Gives up what has waited for too long, and asks again for what does not come back, every so often."""
     kept_up = min(KEPT_UP, deadline / 2)
     return [
-        Task("deadlines", lambda: time_out(database, metrics, deadline), min(REFRESH, deadline / 2), kept_up=kept_up),
+        Task("deadlines", timing_out(database, metrics, deadline), min(REFRESH, deadline / 2), kept_up=kept_up),
         Task("cancellations", asking_again(database, stuck, days), stuck),
     ]
 

@@ -121,7 +121,7 @@ def asking_again(database: Database, limit: float, days: float | None = None) ->
             found = {row.id: row for row in orders.contents(transaction, [row.order_id for row in late])}
             outbox.emit(transaction, [_requested(row, found[row.order_id]) for row in late])
 
-    return Turns(find, ask)
+    return Turns(find, ask, key=lambda row: row.id)
 
 
 def measure_backlog(database: Database, metrics: OrderMetrics, limit: float) -> None:

@@ -1,10 +1,10 @@
 """Tasks that look at so many at a time: each is come to, however many there are before it that stay."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from oms_chassis.apart import all_or_each
+from oms_chassis.apart import Apart
 
 FIRST = UUID(int=0)  # no id is before it
 Entry = TypeVar("Entry")
@@ -18,13 +18,16 @@ class Turns(Generic[Entry]):
     """
 
     def __init__(
-        self, find: Callable[[UUID], tuple[Sequence[Entry], UUID]], work: Callable[[Sequence[Entry]], None]
+        self,
+        find: Callable[[UUID], tuple[Sequence[Entry], UUID]],
+        work: Callable[[Sequence[Entry]], None],
+        key: Callable[[Entry], Hashable],
     ) -> None:
-        self._find, self._work, self._after = find, work, FIRST
+        self._find, self._work, self._after = find, Apart(work, key), FIRST
 
     def __call__(self) -> None:
         found, self._after = self._find(self._after)
-        all_or_each(found, self._work)
+        self._work(found)
 
 
 def last(ids: Sequence[str], most: int) -> UUID:

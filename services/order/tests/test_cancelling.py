@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -270,7 +271,7 @@ def test_an_order_that_waits_for_too_long_is_given_up_and_the_others_are_left(
     learn(confirmed, topics.INVENTORY_UPDATED)
     service.database.execute("UPDATE orders SET updated_at = now() - interval '1 hour' WHERE id <> %(id)s", id=fresh)
     for _ in range(2):
-        cancelling.time_out(service.database, OrderMetrics(CollectorRegistry()), 3000)
+        cancelling.timing_out(service.database, OrderMetrics(CollectorRegistry()), 3000)()
     assert {(e.subject, e.data.reason) for e in cancellations(service)} == {
         (unpaid, "timed-out"),
         (unsupplied, "timed-out"),
@@ -305,7 +306,22 @@ def test_an_order_that_no_event_can_hold_keeps_no_other_from_being_given_up(serv
     service.database.execute("DELETE FROM order_line WHERE order_id = %(id)s", id=odd)
     service.database.execute("UPDATE orders SET updated_at = now() - interval '1 hour'")
     with pytest.raises(TypeError):  # and the task has failed, which is counted
-        cancelling.time_out(service.database, OrderMetrics(CollectorRegistry()), 3000)
+        cancelling.timing_out(service.database, OrderMetrics(CollectorRegistry()), 3000)()
+    assert shown(service, late) == ("CANCELLING", "timed-out")
+
+
+@pytest.mark.parametrize("most", [500, 3])
+def test_however_many_orders_no_event_can_hold_what_follows_them_is_given_up(
+    service: Any, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(cancelling, "MOST", most)
+    odd = [place(service) for _ in range(7)]
+    late = place(service)
+    service.database.execute("DELETE FROM order_line WHERE order_id = ANY(%(ids)s::uuid[])", ids=odd)
+    service.database.execute("UPDATE orders SET updated_at = now() - interval '1 day'")
+    for _ in range(3):
+        with suppress(TypeError):
+            service.task("deadlines")
     assert shown(service, late) == ("CANCELLING", "timed-out")
 
 
@@ -340,12 +356,12 @@ def test_an_order_that_somebody_holds_keeps_no_other_waiting(service: Any, learn
         other.run("SELECT 1 FROM orders WHERE id = %(id)s FOR UPDATE", id=held)
         stuck_orders.catch_up(service.database, metrics)
         assert shown(service, behind) == ("PAID", None)
-        cancelling.time_out(service.database, metrics, 3000)
+        cancelling.timing_out(service.database, metrics, 3000)()
         assert shown(service, late) == ("CANCELLING", "timed-out")
         other.run("SELECT 1 FROM orders WHERE id = %(id)s FOR UPDATE", id=late)
         cancelling.asking_again(service.database, 300)()
         assert [e.subject for e in cancellations(service) if e.data.again] == [unanswered]
-    cancelling.time_out(service.database, metrics, 3000)
+    cancelling.timing_out(service.database, metrics, 3000)()
     assert shown(service, held) == ("CANCELLING", "timed-out")
 
 

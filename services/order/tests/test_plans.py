@@ -95,7 +95,7 @@ def test_a_customer_s_rows_are_found_by_an_index(filled: Database, ask: Callable
     ("ask", "of_open"),
     [
         (lambda asked: cancelling.unanswered(asked, 1, None, FIRST, 500), OF_OPEN_ORDERS),
-        (lambda asked: cancelling.waiting(asked, 1, 500), OF_OPEN_ORDERS),
+        (lambda asked: cancelling.waiting(asked, 1, FIRST, 500), OF_OPEN_ORDERS),
         (lambda asked: orders.left_behind(asked, 500), OF_OPEN_ORDERS),
         (lambda asked: refunds.unanswered(asked, 1, None, FIRST, 500), OF_OPEN_REFUNDS),
     ],

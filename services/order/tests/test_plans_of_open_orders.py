@@ -37,7 +37,7 @@ def filled(migrated_url: str, request: pytest.FixtureRequest) -> Iterator[Databa
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda asked: cancelling.waiting(asked, 1, 500),
+        lambda asked: cancelling.waiting(asked, 1, FIRST, 500),
         lambda asked: cancelling.unanswered(asked, 1, None, FIRST, 500),
         lambda asked: orders.left_behind(asked, 500),
         lambda asked: stuck.page(asked, 1, FIRST, 51),

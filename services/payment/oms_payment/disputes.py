@@ -4,13 +4,14 @@ Nothing of it is refunded, too: no refund that is asked for later is made of wha
 published, once, for the order's timeline.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter
 
-from oms_chassis.apart import all_or_each
+from oms_chassis.apart import Apart
 from oms_chassis.db import Database
 from oms_chassis.messaging import outbox
 from oms_chassis.runtime.threads import Task
@@ -32,15 +33,17 @@ def task(gateway: Gateway, database: Database, every: float, registry: Collector
     noticed = Counter(
         "oms_payment_disputes_total", "Charges that customers' banks have taken back by themselves", registry=registry
     )
-    return Task("disputes", partial(look, gateway, database, noticed), every)
+    note = Apart(partial(_note, database, noticed), attrgetter("id"))
+    return Task("disputes", partial(look, gateway, note), every)
 
 
-def look(gateway: Gateway, database: Database, noticed: Counter) -> None:
-    """Write down the disputes that are new, and publish them. Raises GatewayError."""
-    all_or_each(gateway.disputes(DAYS), partial(_note, database, noticed))
+def look(gateway: Gateway, note: Callable[[Sequence[Dispute]], None]) -> None:
+    """Have the disputes noted that the gateway names. Raises GatewayError."""
+    note(gateway.disputes(DAYS))
 
 
 def _note(database: Database, noticed: Counter, found: Sequence[Dispute]) -> None:
+    """Write down those that are new, and publish them."""
     with database.transaction() as transaction:
         new = repository.insert(transaction, found)
         outbox.emit(transaction, [_event(row) for row in new if row.is_ours])

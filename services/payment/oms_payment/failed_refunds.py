@@ -6,8 +6,9 @@ any other: it is published, and an operator sees to it.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from operator import attrgetter
 
-from oms_chassis.apart import all_or_each
+from oms_chassis.apart import Apart
 from oms_chassis.db import Database, Transaction
 from oms_chassis.messaging import outbox
 from oms_chassis.runtime.threads import Task
@@ -30,15 +31,17 @@ Found = Mapping[str, FailedRefund]
 def task(gateway: Gateway, database: Database, every: float, on_failed: Callable[[], object]) -> Task:
     """Looks for refunds that have failed after all, every so many seconds; `on_failed` is called of each of a cancelled
     order."""
-    return Task("failed-refunds", partial(look, gateway, database, on_failed), every)
+    note = Apart(partial(_note, database, on_failed), attrgetter("id"))
+    return Task("failed-refunds", partial(look, gateway, note), every)
 
 
-def look(gateway: Gateway, database: Database, on_failed: Callable[[], object]) -> None:
-    """Write down those that had succeeded, and publish them. Raises GatewayError."""
-    all_or_each(gateway.failed_refunds(DAYS), partial(_note, database, on_failed))
+def look(gateway: Gateway, note: Callable[[Sequence[FailedRefund]], None]) -> None:
+    """Have those noted that the gateway names. Raises GatewayError."""
+    note(gateway.failed_refunds(DAYS))
 
 
 def _note(database: Database, on_failed: Callable[[], object], failed: Sequence[FailedRefund]) -> None:
+    """Write down those that had succeeded, and publish them."""
     found = {one.id: one for one in failed}
     with database.transaction() as transaction:
         affected = repository.affected(transaction, found.values())

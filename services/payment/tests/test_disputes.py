@@ -86,6 +86,24 @@ def test_one_that_no_event_can_hold_keeps_no_other_from_being_noticed(
     assert registry.get_sample_value("oms_payment_disputes_total") == 1.0
 
 
+def test_however_many_no_event_can_hold_what_follows_them_is_noticed(
+    database: Database,
+    gateway: FlakyGateway,
+    registry: CollectorRegistry,
+    disputed: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    odd = [Dispute(f"dp-odd-{number}", charge_key("o2"), "ch-2", 0, "usd") for number in range(7)]
+    listed = [*odd, *gateway.disputes(30)]
+    monkeypatch.setattr(gateway, "disputes", lambda _: listed)
+    task = disputes.task(gateway, database, 300.0, registry)
+    for _ in range(2):
+        with pytest.raises(ValidationError):
+            task.call()
+    (event,) = pending_events(database, CHARGE_DISPUTED)
+    assert event.subject == disputed
+
+
 def shown(client: TestClient, order: str) -> int | None:
     found: int | None = client.get(f"/admin/payments/{order}").json()["disputed"]
     return found

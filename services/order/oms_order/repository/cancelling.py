@@ -6,7 +6,6 @@ from uuid import UUID
 from oms_chassis.db import Transaction
 from oms_order.domain import Status
 from oms_order.repository import open_orders
-from oms_order.turns import FIRST
 
 # The order's own time is also moved by refunds and disputes, which change no status, and may come months later.
 _AGE = """
@@ -41,6 +40,7 @@ def unanswered(transaction: Transaction, limit: float, days: float | None, after
     return [row.id for row in transaction.run(_UNANSWERED, limit=limit, days=days, after=after, most=most)]
 
 
-def waiting(transaction: Transaction, limit: float, most: int) -> Sequence[str]:
-    """The ids of orders that have waited for payment or stock for more than `limit` seconds, so many at most."""
-    return [row.id for row in transaction.run(_WAITING, limit=limit, after=FIRST, most=most)]
+def waiting(transaction: Transaction, limit: float, after: UUID, most: int) -> Sequence[str]:
+    """The ids of orders that have waited for payment or stock for more than `limit` seconds: those after this one, so
+    many at most."""
+    return [row.id for row in transaction.run(_WAITING, limit=limit, after=after, most=most)]
