@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 from pathlib import Path
 
@@ -69,6 +70,8 @@ def test_logs_of_an_unknown_program_name_the_known_ones(tmp_path: Path) -> None:
 def test_reset_removes_all_data(tmp_path: Path) -> None:
     home = tmp_path / "home"
     _leave(home, *OURS)
+    with socket.socket(socket.AF_UNIX) as killed:
+        killed.bind(str(home / "control"))
     assert oms(home, "reset", "--yes").stdout == "removed\n"
     assert not home.exists()
 
@@ -77,6 +80,7 @@ def test_reset_removes_all_data(tmp_path: Path) -> None:
     "theirs",
     [
         "thesis.txt",
+        "control",
         "data/thesis.txt",
         "data/order/orders.csv",
         "data/mailcatcher/mails.txt",
@@ -92,6 +96,14 @@ def test_reset_removes_nothing_that_is_not_its_own(tmp_path: Path, theirs: str) 
     assert [one for one in tmp_path.rglob("*") if one.is_file()] == [tmp_path / theirs]
     place = "/".join(theirs.split("/")[:2])
     assert ("kept" in output.stdout and place in output.stdout) == ("/" in theirs)
+
+
+def test_reset_leaves_a_socket_on_which_another_program_listens(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as theirs:
+        theirs.bind(str(tmp_path / "control"))
+        theirs.listen()
+        assert oms(tmp_path, "reset", "--yes").returncode == 0
+        assert (tmp_path / "control").is_socket()
 
 
 def test_reset_refuses_while_the_platform_is_up(tmp_path: Path) -> None:

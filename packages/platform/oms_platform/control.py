@@ -4,6 +4,7 @@ A request is one JSON object on a line, `{"action": "kill", "name": "payment"}`;
 `{"done": "..."}` in a sentence, or `{"error": "...", "advice": "..."}`.
 """
 
+import errno
 import json
 import os
 import socket
@@ -30,12 +31,22 @@ class Control:
         self._socket = socket.socket(socket.AF_UNIX)
 
     def __enter__(self) -> Self:
-        (self._home / NAME).unlink(missing_ok=True)  # of a run that was killed
+        remove(self._home)  # of a run that was killed
         with _address(self._home) as address:
-            self._socket.bind(address)
+            self._bind(address)
         (self._home / NAME).chmod(0o600)
         self._socket.listen()
         return self
+
+    def _bind(self, address: str) -> None:
+        try:
+            self._socket.bind(address)
+        except OSError as error:
+            self._socket.close()
+            if error.errno != errno.EADDRINUSE:
+                raise
+            what = f"{self._home / NAME} is in the way: OMS has not made it"
+            raise LocalError(what, "Move it, or set OMS_HOME to another folder") from None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._socket.close()
@@ -57,6 +68,24 @@ class Control:
             answer = _answer(act, request)
             with suppress(OSError):
                 _send(client, answer)
+
+
+def remove(home: Path) -> None:
+    """Remove the socket of a run that was killed; nothing that OMS has not made, and no socket of somebody who
+    listens."""
+    with suppress(OSError):
+        if (home / NAME).is_socket() and _is_silent(home):
+            (home / NAME).unlink()
+
+
+def _is_silent(home: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as client, _address(home) as address:
+        client.setblocking(False)
+        try:
+            client.connect(address)
+        except ConnectionRefusedError:
+            return True
+    return False
 
 
 def ask(home: Path, action: str, name: str) -> str:

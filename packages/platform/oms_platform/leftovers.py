@@ -5,8 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from oms_platform import control
+
 # Of `oms up` and for the command line: what only exists for a moment, too, since a kill may have left it.
-FILES = ("control", "admin-token", "admin-token.new", "up.json", "up.new", "up.lock")
+FILES = ("admin-token", "admin-token.new", "up.json", "up.new", "up.lock")
 
 
 def remove(home: Path, servers: Mapping[Path, str], files: Iterable[Path]) -> Sequence[Path]:
@@ -18,6 +20,7 @@ def remove(home: Path, servers: Mapping[Path, str], files: Iterable[Path]) -> Se
     for file in (*files, *(home / name for name in FILES)):
         with suppress(OSError):
             file.unlink()
+    control.remove(home)
     places = home / "data", home / "logs"
     for folder in (*{folder.parent for folder in servers}, *places, home):
         with suppress(OSError):  # it is not empty, or not there

@@ -93,6 +93,14 @@ def test_what_a_killed_platform_left_is_replaced(tmp_path: Path, postgres: Postg
     assert not (tmp_path / "control").exists()
 
 
+def test_a_file_that_is_no_socket_of_a_platform_is_not_replaced(tmp_path: Path) -> None:
+    theirs = tmp_path / "control"
+    theirs.write_text("theirs")
+    with pytest.raises(LocalError, match=r"is in the way.*OMS_HOME"), Control(tmp_path):
+        pass
+    assert theirs.read_text() == "theirs"
+
+
 def test_a_platform_that_still_starts_says_so(tmp_path: Path, postgres: PostgresServer) -> None:
     with up(tmp_path, postgres), pytest.raises(LocalError, match="OMS is starting or stopping"):
         ask(tmp_path, "kill", "postgres")
