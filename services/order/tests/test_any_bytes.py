@@ -16,6 +16,7 @@ from oms_chassis.http import http1
 from oms_order.requests import SAMPLE
 
 BODY = json.dumps(SAMPLE).encode()
+REFUSALS = {501, 505}  # another transfer coding, and another version of HTTP
 SILENCE = 2.0  # seconds after which no answer is waited for
 # The server of most tests serves all examples, whose orders do not matter.
 MANY = settings(
@@ -83,13 +84,13 @@ def test_no_request_however_it_is_framed_is_a_fault_of_the_service(
     head = b"\r\n".join([line, b"Host: a", b"Content-Type: application/json", *headers, framing, b"Connection: close"])
     found = statuses(service, head + b"\r\n\r\n" + BODY[:cut] + tail)
     assert found
-    assert max(found) < 500
+    assert max({*found} - REFUSALS, default=0) < 500
 
 
 @MANY
 @given(data=st.binary(max_size=200))
 def test_no_bytes_at_all_are_a_fault_of_the_service(service: Any, data: bytes) -> None:
-    assert max(statuses(service, data), default=0) < 500
+    assert max({*statuses(service, data)} - REFUSALS, default=0) < 500
 
 
 @MANY

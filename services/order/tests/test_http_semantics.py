@@ -384,6 +384,30 @@ def test_chunks_in_a_request_of_http_1_0_are_refused(service: Any) -> None:
     assert service.rows("orders") == 0
 
 
+@pytest.mark.parametrize(
+    "line", ["POST /order HTTP/2.0", "POST /order HTTP/3.0", "POST /order HTTP/0.9", "POST /order"]
+)
+def test_another_major_version_of_http_is_refused_and_the_connection_ends(service: Any, line: str) -> None:
+    head = f"{line}\nHost: a\nContent-Type: application/json\nContent-Length: {len(BODY)}"
+    head_of_answer, _, body = sent(service, request(head, BODY) + request("GET /order HTTP/1.1\nHost: a")).partition(
+        b"\r\n\r\n"
+    )
+    assert head_of_answer.startswith(b"HTTP/1.1 505 ")
+    assert b"connection: close" in head_of_answer
+    assert json.loads(body)["type"] == "/problems/http-version-not-supported"
+    assert service.rows("orders") == 0
+
+
+def test_what_begins_http_2_at_once_is_refused_as_another_version(service: Any) -> None:
+    answer = sent(service, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")
+    assert answer.startswith(b"HTTP/1.1 505 ")
+
+
+def test_another_version_is_refused_after_the_requests_before_it(service: Any) -> None:
+    answers = sent(service, request("GET /order HTTP/1.1\nHost: a") + request("GET /order HTTP/2.0\nHost: a"))
+    assert re.findall(rb"HTTP/1\.1 (\d+) ", answers) in ([b"200"], [b"200", b"505"])
+
+
 def test_a_client_that_goes_away_in_the_middle_of_its_body_is_no_error_of_ours(start: Callable[..., Any]) -> None:
     service = start()
     address = urlsplit(str(service.client.base_url))

@@ -17,28 +17,11 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from oms_chassis.http import problems
 from oms_chassis.http.problems import HttpError, Problem
+from oms_chassis.http.refusals import HeadTooLarge, RequestTimeout, UnsupportedTransferCoding, VersionNotSupported
 
 HEAD_LIMIT = 32 * 1024  # bytes of a request line with its headers
 WHOLE = 60.0  # seconds from the first byte of a request to its last
 LINGER = 1.0  # seconds for a client to read why it is refused, before what it still sends resets the connection
-
-
-class HeadTooLarge(Problem):
-    """The request line and its headers are over the limit."""
-
-    status, kind, title = 431, "head-too-large", "The request's headers are too large"
-
-
-class RequestTimeout(Problem):
-    """A request began, and has not come to its end."""
-
-    status, kind, title = 408, "request-timeout", "The rest of the request did not come in time"
-
-
-class UnsupportedTransferCoding(Problem):
-    """A body may come in chunks, and not be changed otherwise on its way (RFC 9112, 6.1)."""
-
-    status, kind, title = 501, "unsupported-transfer-coding", "The only transfer coding is chunked"
 
 
 class Http1(HttpToolsProtocol):
@@ -71,8 +54,7 @@ class Http1(HttpToolsProtocol):
         try:
             self._read(data)
         except httptools.HttpParserError as error:
-            cause = error.__context__  # what a callback raised
-            self._refuse(cause if isinstance(cause, Problem) else HttpError(400, {}))
+            self._refuse(self._problem(error))
         else:
             if self._unread > HEAD_LIMIT:
                 self._refuse(HeadTooLarge())
@@ -80,6 +62,12 @@ class Http1(HttpToolsProtocol):
                 self._begin_limit()
             elif self._is_idle():  # an empty line, which may come before a request, begins none
                 self._expect_a_request()
+
+    def _problem(self, error: httptools.HttpParserError) -> Problem:
+        """Why the parser, or what it called, refuses to read on. "0.0" is what it says of a line without a version."""
+        if isinstance(error.__context__, Problem):
+            return error.__context__
+        return VersionNotSupported() if self.parser.get_http_version()[0] not in "01" else HttpError(400, {})
 
     def _is_idle(self) -> bool:
         return not self._is_begun and (self.cycle is None or self.cycle.response_complete)
@@ -109,6 +97,8 @@ class Http1(HttpToolsProtocol):
         """Begin the request, unless its head is to be read again. Raises Problem."""
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > HEAD_LIMIT:
             raise HeadTooLarge
+        if not self.parser.get_http_version().startswith("1."):
+            raise VersionNotSupported
         self._check_codings()
         if not self._is_offer():
             super().on_headers_complete()

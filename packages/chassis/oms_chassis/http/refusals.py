@@ -1,0 +1,27 @@
+"""What is refused while a request is still being read, before any route sees it."""
+
+from oms_chassis.http.problems import Problem
+
+
+class HeadTooLarge(Problem):
+    """The request line and its headers are over the limit."""
+
+    status, kind, title = 431, "head-too-large", "The request's headers are too large"
+
+
+class RequestTimeout(Problem):
+    """A request began, and has not come to its end."""
+
+    status, kind, title = 408, "request-timeout", "The rest of the request did not come in time"
+
+
+class UnsupportedTransferCoding(Problem):
+    """A body may come in chunks, and not be changed otherwise on its way (RFC 9112, 6.1)."""
+
+    status, kind, title = 501, "unsupported-transfer-coding", "The only transfer coding is chunked"
+
+
+class VersionNotSupported(Problem):
+    """Another major version of HTTP is for what is in front of the service (RFC 9110, 15.6.6)."""
+
+    status, kind, title = 505, "http-version-not-supported", "The only version of HTTP is 1.1"
