@@ -1,6 +1,7 @@
 """Backups: what the chart makes for them, and its two scripts on a real Postgres."""
 
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -34,16 +35,25 @@ def script(database_url: str, tmp_path: Path) -> Script:
     (tmp_path / "backup").mkdir()
 
     def run(name: str, **more: str) -> str:
-        given = {"BACKUPS": str(tmp_path / "backup"), "URIS": str(uris), "SERVICES": "order", "KEEP_DAYS": "7"}
-        env = {**os.environ, "PATH": f"{binaries()}:{os.environ['PATH']}", **given, **more}
         done = subprocess.run(
-            ["bash", SCRIPTS / name], env=env, capture_output=True, text=True, timeout=120, check=False
+            ["bash", SCRIPTS / name],
+            env=environment(tmp_path, **more),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         assert (urlsplit(database_url).password or "-") not in done.stdout
         return done.stdout
 
     return run
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    """What the chart gives a Job, with its volumes in this folder."""
+    given = {"BACKUPS": str(folder / "backup"), "URIS": str(folder / "uris"), "SERVICES": "order", "KEEP_DAYS": "7"}
+    return {**os.environ, "PATH": f"{binaries()}:{os.environ['PATH']}", **given, **more}
 
 
 def rows(database_url: str) -> list[Any]:
@@ -123,6 +133,31 @@ def test_a_backup_that_is_made_while_another_is_under_way_leaves_it_whole(
         first.result(60.0)
     kept = [sorted(file.name for file in folder.iterdir()) for folder in (tmp_path / "backup").iterdir()]
     assert sorted(kept) == [["order.dump"], ["order.dump", "sms.dump"]]
+
+
+def test_what_a_backup_that_was_killed_has_left_is_removed_by_the_next_one(
+    script: Script, database_url: str, tmp_path: Path
+) -> None:
+    """As by the kernel, when its memory is used up: a Job's next pod comes seconds later, and wants the room."""
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        silent = urlsplit(database_url)._replace(netloc=f"127.0.0.1:{nobody.getsockname()[1]}")
+        (tmp_path / "uris" / "sms").write_text(silent.geturl())
+        with subprocess.Popen(
+            ["bash", SCRIPTS / "backup.sh"],
+            env=environment(tmp_path, SERVICES="order sms"),
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        ) as killed:
+            nobody.settimeout(30.0)
+            nobody.accept()[0].close()  # it has dumped order, and waits for sms
+            os.killpg(killed.pid, signal.SIGKILL)
+            killed.communicate(timeout=30.0)  # nothing of it is there any more
+    begun = int(time.time())
+    eventually(lambda: int(time.time()) > begun)  # backups are named by the second
+    assert [file.name for file in (tmp_path / "backup").glob(".partial*/*.dump")] == ["order.dump"]
+    script("backup.sh")
+    (whole,) = (tmp_path / "backup").iterdir()
+    assert [file.name for file in whole.iterdir()] == ["order.dump"]
 
 
 def test_a_backup_that_fails_leaves_nothing(script: Script, database_url: str, tmp_path: Path) -> None:
