@@ -12,12 +12,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
-from http.client import HTTPConnection, HTTPResponse, HTTPSConnection, parse_headers
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, parse_headers
 from queue import Empty, LifoQueue
 from typing import Any
 from urllib.parse import urlsplit
 
 from oms_notifications.answers import Answers, left
+from oms_sms import proxies
+from oms_sms.proxies import Proxy
 
 KEPT_SECONDS = 30.0  # for which a connection may be idle
 SWITCHED = 101  # to a protocol that nobody asked for
@@ -48,6 +50,7 @@ class Calls:
         self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._headers = {"Content-Type": "application/json", "Accept": "application/json", **headers}
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._proxy = proxies.before(self._host, self._port) if self._tls is not None else None
         self._step_seconds, self._call_seconds = step_seconds, call_seconds
         self._idle: LifoQueue[tuple[HTTPConnection, float]] = LifoQueue()
 
@@ -93,11 +96,26 @@ class Calls:
         )
         connection.response_class = _FinalResponse
         try:
-            connection.connect()
-        except OSError as error:
+            if self._proxy is None or self._tls is None:
+                connection.connect()
+            else:
+                connection.sock = self._tunnel(self._proxy, self._tls, deadline)
+        except (OSError, HTTPException) as error:
             connection.close()
             raise NotReached from error
         return connection
+
+    def _tunnel(self, proxy: Proxy, tls: ssl.SSLContext, deadline: float) -> ssl.SSLSocket:
+        """As a connection of http.client's would be that goes through a proxy, but for the time that it may take."""
+        sock = socket.create_connection(proxy.address, min(self._step_seconds, left(deadline)))
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            proxy.open_tunnel(_Bounded(sock, deadline, self._step_seconds), self._host, self._port)
+            sock.settimeout(min(self._step_seconds, left(deadline)))
+            return tls.wrap_socket(sock, server_hostname=self._host)
+        except BaseException:
+            sock.close()
+            raise
 
 
 class _FinalResponse(HTTPResponse):

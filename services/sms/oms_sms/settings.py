@@ -13,6 +13,7 @@ from oms_chassis.logins import Name
 from oms_chassis.quotas import OptionalQuota
 from oms_chassis.settings import Settings
 from oms_notifications.limits import PrefixQuotas
+from oms_sms import proxies
 
 
 class SmsSettings(Settings):
@@ -20,8 +21,8 @@ class SmsSettings(Settings):
 
     sms_url: str = Field(
         pattern=r"^https?://[!-.0-~]+(/[!-~]*)?$",
-        description="where the SMS provider takes texts, which go there directly: HTTPS_PROXY is not used; its login is"
-        " OMS_SMS_TOKEN",
+        description="where the SMS provider takes texts, through HTTPS_PROXY if that is set, it is https and not in"
+        " NO_PROXY; its login is OMS_SMS_TOKEN",
     )
     sms_token: SecretStr | None = Field(default=None, description="the provider's bearer token")
     sms_from: Name = Field(min_length=1, max_length=20, description="the sender that the customer sees")
@@ -60,6 +61,8 @@ class SmsSettings(Settings):
         if url.port == 0:  # to read it refuses what is no port
             raise ValueError("OMS_SMS_URL names no port that there is")
         hosts.checked(url.hostname or "")
+        if url.scheme == "https":
+            proxies.before(url.hostname or "", url.port or 443)
         if self.sms_token is not None and url.scheme == "http" and not is_this_machine(url.hostname or ""):
             raise ValueError("OMS_SMS_TOKEN needs an https address in OMS_SMS_URL: it would go out unencrypted")
         return self
