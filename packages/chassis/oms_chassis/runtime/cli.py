@@ -41,9 +41,6 @@ COMMANDS = ("serve", "migrate", "topics", "rewind", "skip")
 
 # What a migration may take is not known here: it sets bounds of its own. Only silence has an end.
 MIGRATING = Limits(statement=3600.0, lock=0.0, idle_in_transaction=0.0)
-GIL_SWITCH_INTERVAL = (
-    0.0005  # seconds until a thread gives way: with the default of 5 ms, each request waits for busy threads
-)
 
 
 def main(service: Service, argv: Sequence[str] | None = None) -> int:
@@ -157,7 +154,6 @@ def serve(service: Service, settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT, then drain; 0, or 1 if a thread failed or the drain took too long."""
     import uvloop
 
-    sys.setswitchinterval(GIL_SWITCH_INTERVAL)
     for name, meant in misspelt.among(os.environ, service.settings).items():
         log.warning("no_such_setting", name=name, meant=meant)
     if settings.migrate_on_start and (failed := _migrate(service, settings)):
