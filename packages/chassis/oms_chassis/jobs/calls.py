@@ -17,19 +17,19 @@ class Calls:
     """Made by the threads of a pool, looked through by the worker's."""
 
     def __init__(self, job_queue: JobQueue, metrics: Metrics) -> None:
-        self._job_queue, self._metrics = job_queue, metrics
+        self._job_queue = job_queue
         self._since: dict[str, float] = {}
         metrics.call_oldest.labels(job_queue.name).set_function(lambda: max(self._ages().values(), default=0.0))
         self._reported: set[str] = set()
-        for outcome in OUTCOMES:
-            metrics.calls.labels(job_queue.name, outcome.__name__.lower())
+        self._seconds = metrics.call_seconds.labels(job_queue.name)
+        self._made = {kind: metrics.calls.labels(job_queue.name, kind) for kind in map(_name, OUTCOMES)}
 
     def make(self, job: Job, leased_at: float) -> Call | None:
         """Make the call of this job; None if it waited for half its lease, which might end before it is renewed."""
         if time.monotonic() - leased_at > self._job_queue.lease_seconds / 2:
             return None
         began = time.time_ns()
-        with tracing.within(job.traceparent) as step, self._metrics.call_seconds.labels(job.queue).time():
+        with tracing.within(job.traceparent) as step, self._seconds.time():
             self._since[job.id] = time.monotonic()
             try:
                 outcome = self._job_queue.call(job)
@@ -39,8 +39,10 @@ class Calls:
                 self._since.pop(job.id, None)
             if isinstance(outcome, Retry):
                 log.warning("call_retried", queue=job.queue, attempts=job.failed_calls + 1, reason=outcome.reason)
-        self._metrics.calls.labels(job.queue, label(outcome)).inc()
-        _record(job, label(outcome), step, began)
+        kind = label(outcome)
+        self._made[kind].inc()
+        if spans.are_on():
+            _record(job, kind, step, began)
         return Call(job, outcome)
 
     def report(self) -> None:
@@ -63,4 +65,8 @@ def _record(job: Job, outcome: str, step: str, began: int) -> None:
 
 def label(outcome: Outcome) -> str:
     """An outcome's name in metrics and spans."""
-    return next(kind for kind in OUTCOMES if isinstance(outcome, kind)).__name__.lower()
+    return next(_name(kind) for kind in OUTCOMES if isinstance(outcome, kind))
+
+
+def _name(kind: type[Outcome]) -> str:
+    return kind.__name__.lower()
