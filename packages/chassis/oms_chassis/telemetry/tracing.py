@@ -70,7 +70,7 @@ def current() -> str | None:
 
 
 class _Block:
-    """A block that belongs to a step. A class, since a generator takes four times as long, and each call has one."""
+    """A block that belongs to a step. A class: a generator takes more than twice as long, and each call has one."""
 
     __slots__ = ("_step", "_token")
 
