@@ -138,7 +138,7 @@ class Payment:
     def refunded(self, refund_id: str) -> "Payment | None":
         """The money is back where it came from (NOT_CHARGED: it never left)."""
         if self.state is State.REFUNDING:
-            reason = None if self.reason == REFUND_FAILED else self.reason
+            reason = None if self.has_failed else self.reason
             number = self.outcome + 1
             return replace(self, state=State.REFUNDED, refund_id=refund_id, reason=reason, outcome=number)
         return None

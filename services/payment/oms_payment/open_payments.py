@@ -8,7 +8,7 @@ from oms_chassis.messaging import outbox
 from oms_chassis.statements import Row
 from oms_gateway import refund_key
 from oms_payment import repository
-from oms_payment.domain import OPEN, REFUND_FAILED, Payment
+from oms_payment.domain import OPEN, Payment
 from oms_payment.jobs import charging, refunding
 from oms_payment.problems import ChargeOpen, NothingToClose, PaymentOfLaterRelease, PaymentSettled, RefundNotFailed
 from oms_payment.schemas import RefundOrder
@@ -28,7 +28,7 @@ def resolve(transaction: Transaction, row: Row, how: str, reference: str | None)
     elif how == "close":
         if not interventions.end_patience(transaction, charging.QUEUE, payment.order_id):
             raise NothingToClose
-    elif payment.reason == REFUND_FAILED:
+    elif payment.has_failed:
         _try_again(transaction, payment, row)
     elif how == "again":
         raise RefundNotFailed
@@ -39,13 +39,13 @@ def resolve(transaction: Transaction, row: Row, how: str, reference: str | None)
 
 def _note_refund(transaction: Transaction, payment: Payment, row: Row, reference: str) -> None:
     after = payment.refunded(reference)
-    if after is None or (payment.charge_id is None and payment.reason != REFUND_FAILED):
+    if after is None or (payment.charge_id is None and not payment.has_failed):
         raise ChargeOpen
     repository.update(transaction, [after])
     job_id = refund_key(payment.order_id)
     job = interventions.payload(transaction, refunding.QUEUE, job_id)  # of a refund that failed, if it is made again
     interventions.end(transaction, refunding.QUEUE, job_id, {"noted": True})
-    order = _order(row, again=payment.reason == REFUND_FAILED or bool(job.get("again")))
+    order = _order(row, again=payment.has_failed or bool(job.get("again")))
     outbox.emit(transaction, refunding.published(order, reference, row.amount, None, after.outcome))
 
 
