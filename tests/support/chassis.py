@@ -75,6 +75,7 @@ def chassis_only(url: str) -> Database:
         shared.create_chassis_tables()
         shared.create_outbox_quarantine()
         shared.extend_jobs()
+        shared.know_ended_attempts()
         operators.create_audit_log()
         operators.create_dead_letters()
     return database

@@ -108,9 +108,10 @@ class QuarantineRow(ChassisTables, table=True):
 class JobRow(ChassisTables, table=True):
     """A call to the outside that is to be made. `run_at` is when it is due, and the end of the lease while it runs.
 
-    `attempts` counts claims, `failed_calls` the calls that did not succeed, the first of them at `failing_since`.
-    `outcome` is that of a call that could not be settled. A job that was given up has a `dead_at`, and is never due; if
-    that is still to come, its call may be under way.
+    `attempts` counts claims: if the last of them is the `ended_attempt`, no worker has it, and its call is not under
+    way. `failed_calls` counts the calls that did not succeed, the first of them at `failing_since`. `outcome` is that
+    of a call that could not be settled. A job that was given up has a `dead_at`, and is never due; if that is still to
+    come, its call may be under way.
     """
 
     __tablename__ = "job"
@@ -129,6 +130,7 @@ class JobRow(ChassisTables, table=True):
     created_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs=_NOW)
     last_error: str | None = Field(default=None, sa_type=Text)
     failed_calls: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    ended_attempt: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     failing_since: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     outcome: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
     dead_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))

@@ -16,8 +16,10 @@ from oms_chassis.admin import deadletters
 from oms_chassis.admin.service import AdministeredService
 from oms_chassis.db import Database, Transaction
 from oms_chassis.jobs.dead import mark_dead
-from oms_chassis.jobs.leases import postpone, renew
-from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Retry, claim, enqueue
+from oms_chassis.jobs.interventions import end_patience
+from oms_chassis.jobs.leases import give_back, postpone, renew
+from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Outcome, Paused, Retry, Waiting, claim, enqueue
+from oms_chassis.jobs.settling import Call, Settlement
 from oms_chassis.messaging import letters, outbox, processing
 from oms_chassis.messaging.consumer import Consumer, Subscription
 from oms_chassis.messaging.streams import Outgoing, Record
@@ -469,6 +471,74 @@ def test_a_job_whose_call_is_under_way_is_left_to_end(client: TestClient, databa
     database.execute("UPDATE job SET outcome = '{}'")  # it was made, and is only to be settled
     assert client.post("/admin/jobs/retry", json={"queue": "calls", "id": "a:call"}).status_code == 200
     assert audit(client) == [("jobs.retry", "calls a:call")]
+
+
+NOT_OVER = (Waiting(5.0), Paused("login"), Retry("busy"))
+
+
+@pytest.fixture
+def waiting(database: Database, metrics: Metrics, calls: Calls, outcome: Outcome) -> Job:
+    """A job whose second call has ended, and that waits for its next one: it comes due within a lease."""
+    queue = calls.queues[0]
+    with database.transaction() as transaction:
+        enqueue(transaction, "calls", [NewJob("a:call", "a", {"to": SECRET})])
+        claim(transaction, "calls", 10, 0.0)  # its worker died
+    with database.transaction() as transaction:
+        (job,) = claim(transaction, "calls", 10, queue.lease_seconds)
+    Settlement(queue, database, metrics).settle([Call(job, outcome)])
+    return job
+
+
+@pytest.mark.parametrize("outcome", NOT_OVER, ids=repr)
+@pytest.mark.usefixtures("waiting")
+def test_a_job_that_waits_for_its_next_call_is_made_due_however_soon_it_would_be(
+    client: TestClient, database: Database
+) -> None:
+    assert client.post("/admin/jobs/retry", json={"queue": "calls", "id": "a:call"}).status_code == 200
+    with database.transaction() as transaction:
+        assert [job.attempts for job in claim(transaction, "calls", 10, 20.0)] == [3]
+    assert client.post("/admin/jobs/retry", json={"queue": "calls", "id": "a:call"}).status_code == 409
+
+
+@pytest.mark.parametrize("outcome", NOT_OVER, ids=repr)
+@pytest.mark.usefixtures("waiting")
+def test_a_job_that_was_cancelled_between_two_calls_can_be_retried_at_once(client: TestClient, calls: Calls) -> None:
+    for act in ("cancel", "retry"):
+        assert client.post(f"/admin/jobs/{act}", json={"queue": "calls", "id": "a:call"}).status_code == 200
+    assert calls.redriven == ["a"]
+
+
+@pytest.mark.parametrize("outcome", [*NOT_OVER, None], ids=repr)
+def test_a_job_that_was_cancelled_during_its_call_can_be_retried_once_that_has_ended(
+    client: TestClient, database: Database, metrics: Metrics, calls: Calls, outcome: Outcome | None
+) -> None:
+    chosen, queue = {"queue": "calls", "id": "a:call"}, calls.queues[0]
+    with database.transaction() as transaction:
+        enqueue(transaction, "calls", [NewJob("a:call", "a", {"to": SECRET})])
+        (job,) = claim(transaction, "calls", 10, queue.lease_seconds)
+    client.post("/admin/jobs/cancel", json=chosen)
+    assert client.post("/admin/jobs/retry", json=chosen).status_code == 409
+    if outcome is None:  # it has not begun, and is not to
+        with database.transaction() as transaction:
+            give_back(transaction, "calls", [job])
+    else:
+        Settlement(queue, database, metrics).settle([Call(job, outcome)])
+    assert client.post("/admin/jobs/retry", json=chosen).status_code == 200
+    assert calls.redriven == ["a"]
+
+
+def test_a_call_that_is_under_way_after_patience_has_ended_is_left_to_end(
+    client: TestClient, database: Database
+) -> None:
+    """It counts as one that has failed a hundred times, and has been made once."""
+    with database.transaction() as transaction:
+        enqueue(transaction, "money", [NewJob("a:charge", "a", {})])
+    with database.transaction() as transaction:
+        end_patience(transaction, "money", "a")
+    with database.transaction() as transaction:
+        claim(transaction, "money", 10, 20.0)
+    answer = client.post("/admin/jobs/retry", json={"queue": "money", "id": "a:charge"})
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/call-under-way")
 
 
 def test_a_job_is_cancelled_as_if_it_had_been_given_up(client: TestClient, database: Database, calls: Calls) -> None:

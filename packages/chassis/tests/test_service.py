@@ -112,7 +112,7 @@ if __name__ == "__main__":
 '''
 MIGRATION = """
 from oms_chassis.migrations.shared import create_chassis_tables, create_outbox_quarantine, drop_chassis_tables
-from oms_chassis.migrations.shared import extend_jobs
+from oms_chassis.migrations.shared import extend_jobs, know_ended_attempts
 from oms_chassis.migrations.operators import create_audit_log, create_dead_letters
 revision = "0001"
 down_revision = None
@@ -122,6 +122,7 @@ def upgrade():
     create_chassis_tables()
     create_outbox_quarantine()
     extend_jobs()
+    know_ended_attempts()
     create_audit_log()
     create_dead_letters()
 """

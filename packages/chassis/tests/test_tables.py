@@ -17,7 +17,8 @@ from oms_chassis.migrations.autogenerate import differences, revision
 from oms_chassis.tables import ChassisTables, assigned, columns, names, typed
 
 FIRST = """
-from oms_chassis.migrations.shared import create_chassis_tables, create_outbox_quarantine, extend_jobs
+from oms_chassis.migrations.shared import create_chassis_tables, create_outbox_quarantine
+from oms_chassis.migrations.shared import extend_jobs, know_ended_attempts
 from oms_chassis.migrations.operators import create_audit_log, create_dead_letters
 
 revision = "0001"
@@ -28,6 +29,7 @@ def upgrade():
     create_chassis_tables()
     create_outbox_quarantine()
     extend_jobs()
+    know_ended_attempts()
     create_audit_log()
     create_dead_letters()
 """

@@ -40,8 +40,8 @@ class JobNotCancellable(Problem):
 
 
 class CallUnderWay(Problem):
-    """A worker has this job, or had it a moment ago. A call that is under way is left to end, and not made twice; if
-    there is none, the job is due by itself within OMS_JOB_LEASE_SECONDS, or can be retried then if it was cancelled."""
+    """A worker has this job: its call is left to end, and not made twice. If that worker died, the job is due by itself
+    within OMS_JOB_LEASE_SECONDS, or can be retried then if it was cancelled."""
 
     status, kind, title = 409, "call-under-way", "The call of this job may be under way"
 

@@ -1,8 +1,8 @@
 """Dead jobs: given up, and kept with all that their calls need until somebody has them made after all.
 
-A dead job is never due. One that was cancelled during its call dies when that ends: its `dead_at` is the end of the
-lease, and is renewed with it. What it carries may be a customer's address, so it is deleted after some days, unless it
-is one of those that are never given up: such as one that moves money, whose outcome could not be written.
+A dead job is never due. One that was cancelled during its call dies when that ends: until then its `dead_at` is the end
+of the lease, and is renewed with it. What it carries may be a customer's address, so it is deleted after some days,
+unless it is one of those that are never given up: such as one that moves money, whose outcome could not be written.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -44,7 +44,7 @@ WHERE queue = %(queue)s AND dead_at IS NOT NULL ORDER BY dead_at, id LIMIT %(lim
 """
 _DISCARD = "DELETE FROM job WHERE queue = %(queue)s AND id = ANY(%(ids)s) AND dead_at IS NOT NULL"
 _REDRIVE = """
-UPDATE job SET dead_at = NULL, run_at = now(), failed_calls = 0, failing_since = NULL
+UPDATE job SET dead_at = NULL, run_at = now(), failed_calls = 0, failing_since = NULL, ended_attempt = attempts
 WHERE queue = %(queue)s AND id = ANY(%(ids)s)
     AND (dead_at <= now() OR dead_at > now() + make_interval(secs => %(lease)s))
 RETURNING queue, id, subject, payload, traceparent, attempts, failed_calls, 0::float AS failing_for, outcome

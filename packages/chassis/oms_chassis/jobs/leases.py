@@ -35,7 +35,7 @@ UPDATE job SET run_at = CASE WHEN dead_at IS NULL THEN now() + make_interval(sec
 {_FREE.format(which=f"{_STILL_OURS} AND (dead_at IS NULL OR dead_at > now())")}
 """
 _BRING_FORWARD = """
-UPDATE job SET run_at = CASE WHEN attempts = 0 THEN now() ELSE now() + make_interval(secs => %(lease)s) END
+UPDATE job SET run_at = CASE WHEN attempts = ended_attempt THEN now() ELSE now() + make_interval(secs => %(lease)s) END
 FROM (
     SELECT queue, id FROM job
     WHERE queue = %(queue)s AND run_at > now() + make_interval(secs => %(latest)s) AND run_at < 'infinity'
@@ -47,22 +47,26 @@ _GIVE_BACK = f"""
 UPDATE job SET run_at = now(), attempts = job.attempts - 1 {_FREE.format(which=_OPEN)}
 """
 _PUT_BACK = f"""
-UPDATE job SET run_at = now() + make_interval(secs => ours.delay), last_error = ours.reason
+UPDATE job SET run_at = now() + make_interval(secs => ours.delay), last_error = ours.reason,
+    ended_attempt = job.attempts
 FROM (SELECT * {_OURS}) AS ours
 {_OPEN}
 """
 _POSTPONE = f"""
 UPDATE job SET run_at = now() + make_interval(secs => ours.delay), last_error = ours.reason,
     payload = job.payload || ours.changes, failed_calls = greatest(job.failed_calls, ours.failed_calls),
-    failing_since = least(failing_since, now())
+    failing_since = least(failing_since, now()), ended_attempt = job.attempts
 FROM (SELECT * {_OURS}) AS ours
 {_OPEN}
 """
 _ASK_LATER = f"""
 UPDATE job SET run_at = now() + make_interval(secs => ours.delay), payload = job.payload || ours.changes,
-    last_error = NULL, failed_calls = 0, failing_since = NULL
+    last_error = NULL, failed_calls = 0, failing_since = NULL, ended_attempt = job.attempts
 FROM (SELECT * {_OURS}) AS ours
 {_OPEN}
+"""
+_DIED = f"""
+UPDATE job SET dead_at = now() {_FREE.format(which=f"{_STILL_OURS} AND dead_at > now()")}
 """
 _KEEP_OUTCOME = """
 UPDATE job SET outcome = %(outcome)s::jsonb, last_error = %(reason)s, dead_at = NULL,
@@ -75,6 +79,13 @@ def give_back(transaction: Transaction, queue: str, jobs: Sequence[Job]) -> None
     """Undo the claim of jobs whose calls have not begun, if they are still the caller's: they are due at once. One that
     somebody holds is due when its lease ends."""
     transaction.run_rows(_GIVE_BACK, [{"id": job.id, "attempts": job.attempts} for job in jobs], queue=queue)
+    end_cancelled(transaction, queue, jobs)
+
+
+def end_cancelled(transaction: Transaction, queue: str, jobs: Sequence[Job]) -> None:
+    """Of jobs whose calls are under way no longer, those that were cancelled meanwhile are dead from now on. One that
+    somebody holds is when its lease ends."""
+    transaction.run_rows(_DIED, [{"id": job.id, "attempts": job.attempts} for job in jobs], queue=queue)
 
 
 def renew(transaction: Transaction, queue: str, jobs: Sequence[Job], lease: float) -> None:
@@ -85,7 +96,7 @@ def renew(transaction: Transaction, queue: str, jobs: Sequence[Job], lease: floa
 
 
 def bring_forward(transaction: Transaction, queue: str, lease: float) -> None:
-    """Make jobs due that are so late only because the database's clock was put back since: at once, if nobody has had
+    """Make jobs due that are so late only because the database's clock was put back since: at once, if nobody has
     them; else in a lease, since the call of one may be under way, and its owner renews it."""
     transaction.run(_BRING_FORWARD, queue=queue, lease=lease, latest=max(LATEST, lease))
 

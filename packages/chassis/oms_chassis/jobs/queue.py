@@ -119,9 +119,9 @@ SELECT %(queue)s, id, subject, payload, traceparent
 FROM json_to_recordset(%(rows)s::json) AS r(id text, subject text, payload jsonb, traceparent text)
 ON CONFLICT (queue, id) DO NOTHING
 """
-# Of a row that a worker has: it was claimed more often than it failed, and its lease has not run out.
+# Of a row that a worker has: nobody has written what came of its last claim, and its lease has not run out.
 UNDER_WAY = """
-job.attempts > job.failed_calls AND job.outcome IS NULL
+job.attempts > job.ended_attempt AND job.outcome IS NULL
     AND job.run_at > now() AND job.run_at <= now() + make_interval(secs => %(lease)s)
 """
 _CLAIM = """

@@ -8,7 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from oms_chassis.db import Database, Transaction
 from oms_chassis.failures import is_locked, is_of_the_schema, is_unavailable, may_do_in_parts
 from oms_chassis.jobs.dead import mark_dead
-from oms_chassis.jobs.leases import ask_later, finish, keep_outcome, postpone, put_back
+from oms_chassis.jobs.leases import ask_later, end_cancelled, finish, keep_outcome, postpone, put_back
 from oms_chassis.jobs.queue import Done, Job, JobQueue, Outcome, Paused, Retry, Waiting
 from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.logs import logger
@@ -120,6 +120,7 @@ class Settlement:
         postpone(transaction, queue, [(job, retry) for job, retry in missed if not self._is_over(job)])
         put_back(transaction, queue, paused)
         ask_later(transaction, queue, waiting)
+        end_cancelled(transaction, queue, [call.job for call in calls if not isinstance(call.outcome, Done)])
 
     def _give_up(self, transaction: Transaction, jobs: Sequence[tuple[Job, str]]) -> None:
         ours = mark_dead(transaction, self._job_queue.name, jobs)

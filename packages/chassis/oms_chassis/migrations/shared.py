@@ -81,3 +81,16 @@ def reduce_jobs() -> None:
     op.drop_index("job_dead", "job")
     for column in ("failed_calls", "failing_since", "outcome", "dead_at"):
         op.drop_column("job", column)
+
+
+def know_ended_attempts() -> None:
+    """Whether a job's call is under way, or it waits for the next one: a migration of each service.
+
+    The release before does not write it: what that has made due again counts as under way if it is due within a lease.
+    """
+    op.add_column("job", sa.Column("ended_attempt", sa.Integer, nullable=False, server_default="0"))
+
+
+def forget_ended_attempts() -> None:
+    """Drop what the migration made."""
+    op.drop_column("job", "ended_attempt")

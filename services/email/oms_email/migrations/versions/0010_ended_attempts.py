@@ -1,0 +1,14 @@
+"""It is known of a job whether its call is under way, or it waits for the next one."""
+
+from oms_chassis.migrations.shared import forget_ended_attempts, know_ended_attempts
+
+revision = "0010"
+down_revision = "0009"
+
+
+def upgrade() -> None:
+    know_ended_attempts()
+
+
+def downgrade() -> None:
+    forget_ended_attempts()
