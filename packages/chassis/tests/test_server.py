@@ -1,12 +1,14 @@
 """A server's last moments."""
 
 import asyncio
+import socket
+from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from oms_chassis.http import server
@@ -20,6 +22,17 @@ async def hello(_: Request) -> Response:
 
 async def body(request: Request) -> Response:
     return PlainTextResponse(await request.body(), headers={"X-Upgrade": request.headers.get("upgrade", "none")})
+
+
+PIECES = [b"x" * 300_000, b"y", b"z" * 70_000]
+
+
+async def pieces(_: Request) -> Response:
+    async def given() -> AsyncIterator[bytes]:
+        for piece in PIECES:
+            yield piece
+
+    return StreamingResponse(given())
 
 
 async def answers(port: int, sent: bytes, count: int, piece: int) -> bytes:
@@ -41,7 +54,7 @@ async def answers(port: int, sent: bytes, count: int, piece: int) -> bytes:
 
 
 async def started(port: int, keep_alive: int = 60) -> tuple[Server, asyncio.Task[None]]:
-    routes = [Route("/", hello), Route("/body", body, methods=["POST"])]
+    routes = [Route("/", hello), Route("/body", body, methods=["POST"]), Route("/pieces", pieces)]
     made = server.make(Starlette(routes=routes), "127.0.0.1", port, drain=5.0, keep_alive=keep_alive)
     serving = asyncio.create_task(made.serve())
     async with asyncio.timeout(20):
@@ -135,6 +148,42 @@ def test_whoever_connects_and_asks_for_nothing_more_is_not_kept_for_good(said: l
                     assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200 ")
             assert await reader.read() == b""
         writer.close()
+        made.should_exit = True
+        await serving
+
+    asyncio.run(scene())
+
+
+def test_a_short_answer_comes_in_one_packet() -> None:
+    """Two would wake the client twice."""
+
+    def ask(port: int) -> list[bytes]:
+        came = []
+        with socket.create_connection(("127.0.0.1", port), 20) as client:
+            for _ in range(20):
+                client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                came.append(client.recv(65536))
+        return came
+
+    async def scene() -> None:
+        port = free_port()
+        made, serving = await started(port)
+        for came in await asyncio.to_thread(ask, port):
+            assert came.endswith(b"\r\n\r\nhello")
+        made.should_exit = True
+        await serving
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("headers", [{}, {"Connection": "close"}])
+def test_a_long_answer_comes_whole(headers: dict[str, str]) -> None:
+    async def scene() -> None:
+        port = free_port()
+        made, serving = await started(port)
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+            assert (await client.get("/pieces", headers=headers)).content == b"".join(PIECES)
+            assert (await client.get("/")).text == "hello"
         made.should_exit = True
         await serving
 

@@ -87,6 +87,19 @@ def test_headers_are_found_in_any_case_and_folded_and_not_in_the_text(
     assert catcher.messages(orderId="of the text") == []
 
 
+def test_replies_to_commands_that_came_together_go_out_together(catcher: RunningMailCatcher, order_id: str) -> None:
+    """Each by itself would wake the client once more (RFC 2920, 3.2)."""
+    commands = [f"MAIL FROM:<shop@example.com>\r\nRCPT TO:<{order_id}@example.com>\r\n", "RSET\r\nNOOP\r\n"]
+    with smtplib.SMTP("127.0.0.1", catcher.smtp_port, "test", 30) as smtp:
+        smtp.ehlo()
+        sock = smtp.sock
+        assert sock is not None
+        for _ in range(10):
+            for pair in commands:
+                sock.sendall(pair.encode())
+                assert sock.recv(65536).count(b"\r\n") == 2
+
+
 @pytest.mark.parametrize("to", ['"an n"@example.com', "ann+1@[192.0.2.1]", "a@example.com"])
 def test_a_mail_to_an_address_of_any_form_is_taken(catcher: RunningMailCatcher, order_id: str, to: str) -> None:
     send_raw(catcher, to, f"X-Order-Id: {order_id}", f"Message-ID: <{order_id}@example.com>", f"To: {to}", "", "Hello")

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from email.message import Message
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, parse_headers
 from queue import Empty, LifoQueue
-from typing import Any
 from urllib.parse import urlsplit
 
 from oms_notifications.answers import Answers, left
@@ -136,12 +135,15 @@ class _Bounded:
     def __init__(self, sock: socket.socket, deadline: float, step_seconds: float) -> None:
         self.sock, self._deadline, self._step_seconds = sock, deadline, step_seconds
         self.close, self.fileno = sock.close, sock.fileno
+        self._unsent: list[bytes] = []
 
-    def sendall(self, data: Any) -> None:
-        self.sock.settimeout(min(self._step_seconds, left(self._deadline)))
-        self.sock.sendall(data)
+    def sendall(self, data: bytes) -> None:
+        self._unsent.append(data)  # http.client has the head and the body of a request sent each by itself
 
     def makefile(self, _: str) -> io.BufferedReader:
+        """What the answer is read from: the request is whole."""
+        self.sock.settimeout(min(self._step_seconds, left(self._deadline)))
+        self.sock.sendall(b"".join(self._unsent))
         return io.BufferedReader(Answers(self.sock, self._deadline, self._step_seconds))
 
 

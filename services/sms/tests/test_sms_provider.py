@@ -534,6 +534,26 @@ def test_a_connection_that_the_provider_closed_meanwhile_is_not_used_again() -> 
     assert server.connections == 2
 
 
+def test_a_request_goes_out_in_one_packet() -> None:
+    """http.client sends the body by itself, which wakes the provider twice."""
+
+    def serve(listener: socket.socket) -> list[bytes]:
+        connection, _ = listener.accept()
+        with connection:
+            requests = []
+            for _ in range(20):
+                requests.append(connection.recv(65536))
+                connection.sendall(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
+        return requests
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        serving = pool.submit(serve, listener)
+        with provider(f"http://127.0.0.1:{listener.getsockname()[1]}/sms", sms_call_seconds=5.0) as sms:
+            for _ in range(20):
+                assert sms.send(notice()) == sent("o-1.confirmed")
+        assert all(request.endswith(b"}") for request in serving.result(10))
+
+
 def test_a_provider_that_is_silent_is_not_waited_for_longer_than_for_an_answer() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/sms"

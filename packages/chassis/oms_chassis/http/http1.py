@@ -13,9 +13,10 @@ import asyncio
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from oms_chassis.http import problems
+from oms_chassis.http.coalescing import CoalescingHttp
 from oms_chassis.http.problems import HttpError, Problem
 from oms_chassis.http.refusals import HeadTooLarge, RequestTimeout, UnsupportedTransferCoding, VersionNotSupported
 
@@ -24,7 +25,7 @@ WHOLE = 60.0  # seconds from the first byte of a request to its last
 LINGER = 1.0  # seconds for a client to read why it is refused, before what it still sends resets the connection
 
 
-class Http1(HttpToolsProtocol):
+class Http1(CoalescingHttp):
     """uvicorn's protocol, which reads the body of a request that offers an upgrade, and no head without end."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

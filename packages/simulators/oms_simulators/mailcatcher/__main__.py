@@ -7,6 +7,7 @@ from pathlib import Path
 
 import uvicorn
 
+from oms_chassis.http.coalescing import CoalescingHttp
 from oms_simulators.mailcatcher.app import create_app
 
 
@@ -22,6 +23,7 @@ def main() -> None:
         app,
         host=options.host,
         port=options.http_port,
+        http=CoalescingHttp,
         log_level="warning",
         access_log=False,
         proxy_headers=False,
