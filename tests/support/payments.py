@@ -33,11 +33,12 @@ def cancelled(order_id: str, total: int = 2500, *, again: bool = False) -> Event
     return ORDER_CANCELLED.event(data, order_id, TRACE)
 
 
-def refund_requested(order_id: str, refund_id: str, amount: int, currency: str = "USD") -> Event[OrderRefundRequested]:
-    """So much of it is to go back."""
-    data = OrderRefundRequested(
-        order_id=order_id, refund_id=refund_id, amount=amount, currency=currency, lines=[], restock=False
-    )
+def refund_requested(
+    order_id: str, refund_id: str, amount: int, currency: str = "USD", *, failed: bool | None = None
+) -> Event[OrderRefundRequested]:
+    """So much of it is to go back; or, if that has `failed` as far as the order service knows, it is asked about."""
+    about: dict[str, Any] = {"order_id": order_id, "refund_id": refund_id, "amount": amount, "currency": currency}
+    data = OrderRefundRequested(**about, lines=[], restock=False, failed=failed)
     return ORDER_REFUND_REQUESTED.event(data, order_id, TRACE)
 
 

@@ -64,7 +64,8 @@ def resolve(
     as_json: AsJson = False,
 ) -> None:
     """Settle a payment that is open: by default, the gateway is asked at once. So is a refund of a confirmed order that
-    is pending or has failed. That a cancelled order's refund is made after it had failed is published again.
+    is pending or has failed. That a refund was made is published again: one that is named, or a cancelled order's that
+    had failed before.
 
     Examples: `oms payments resolve ORDER`, `oms payments resolve ORDER --close`,
     `oms payments resolve ORDER --refunded "bank transfer 17"`

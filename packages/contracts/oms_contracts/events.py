@@ -110,11 +110,13 @@ class OrderRefundRequested(RefundEvent):
     """A part of a confirmed order, or all of it, is to be refunded: these lines of it, or an amount without any.
 
     With `restock`, the lines have come back, and go into the stock. An event that comes again, under another id, asks
-    for an answer that has not come.
+    for an answer that has not come; with `failed`, the answer was that it has failed, and it is asked whether that is
+    still so: nothing is made of it.
     """
 
     lines: list[RefundedLine]
     restock: StrictBool
+    failed: StrictBool | None = None
 
 
 class RefundOutcome(RefundEvent):

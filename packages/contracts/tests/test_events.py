@@ -63,7 +63,11 @@ STRATEGIES: dict[Topic, st.SearchStrategy[Message]] = {
         released=st.lists(made(parts.Released, item_id=ids, quantity=counts), max_size=3),
     ),
     topics.ORDER_REFUND_REQUESTED: made(
-        events.OrderRefundRequested, **refund, lines=st.lists(refunded, max_size=3), restock=st.booleans()
+        events.OrderRefundRequested,
+        **refund,
+        lines=st.lists(refunded, max_size=3),
+        restock=st.booleans(),
+        failed=st.none() | st.booleans(),
     ),
     topics.REFUND_COMPLETED: made(events.RefundCompleted, **refund, reference=words),
     topics.REFUND_FAILED: made(events.RefundFailed, **refund, reason=words),

@@ -109,7 +109,8 @@ def _amount(purchase: Purchase, body: RefundBody) -> int:
 
 def asking_again(database: Database, limit: float, days: float | None = None) -> Turns[Row]:
     """Publishes again which refunds are asked for that have no outcome after `limit` seconds: a message may be lost,
-    and whoever has settled one answers again. After so many `days` of an order, nobody else knows of it."""
+    and whoever has settled one answers again. So are those that have failed, ever more rarely: one may have been made
+    once more, and what said so be lost. After so many `days` of an order, nobody else knows of it."""
 
     def find(after: UUID) -> tuple[Rows, UUID]:
         with database.transaction() as transaction:
@@ -119,6 +120,7 @@ def asking_again(database: Database, limit: float, days: float | None = None) ->
     def ask(late: Sequence[Row]) -> None:
         with database.transaction() as transaction:
             found = {row.id: row for row in orders.contents(transaction, [row.order_id for row in late])}
+            repository.count_questions(transaction, [row.id for row in late if row.status == RefundStatus.FAILED])
             outbox.emit(transaction, [_requested(row, found[row.order_id]) for row in late])
 
     return Turns(find, ask, key=lambda row: row.id)
@@ -145,5 +147,6 @@ def _requested(row: Row, content: Row) -> tuple[Topic, Event[Any]]:
         currency=content.currency,
         lines=contents.refunded(row, content),
         restock=row.restock,
+        failed=row.status == RefundStatus.FAILED or None,
     )
     return ORDER_REFUND_REQUESTED, ORDER_REFUND_REQUESTED.event(data, content.id, tracing.current())

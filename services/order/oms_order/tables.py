@@ -121,7 +121,7 @@ class RefundRow(Tables, table=True):
     """A refund of a confirmed order, or of a part of it. `lines` has how much of which item, if it is for lines.
 
     `reason` is what whoever asked for it had to say, `failure` why it failed, and `outcome` which of payment's outcomes
-    of it this is.
+    of it this is. Payment was `asked` so often since then whether what has failed still has.
     """
 
     __tablename__ = "refund"
@@ -143,6 +143,7 @@ class RefundRow(Tables, table=True):
     reason: str | None = Field(default=None, sa_type=Text)
     failure: str | None = Field(default=None, sa_type=Text)
     outcome: int = Field(default=0, sa_type=Integer, sa_column_kwargs={"server_default": "0"})
+    asked: int = Field(default=0, sa_type=Integer, sa_column_kwargs={"server_default": "0"})
     # The caller that asked for it; None where nobody was asked who they are.
     actor: str | None = Field(default=None, sa_type=Text)
     requested_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": _CLOCK})

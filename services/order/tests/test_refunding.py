@@ -342,6 +342,54 @@ def test_payment_is_asked_again_about_what_does_not_come_back(service: Any, orde
     assert asked == {late: 2, done: 1, fresh: 1}
 
 
+def pass_time(service: Any, seconds: float) -> None:
+    sql = "UPDATE refund SET settled_at = settled_at - make_interval(secs => %(seconds)s)"
+    service.database.execute(sql, seconds=seconds)
+
+
+def questions(service: Any, *, days: float | None = None) -> int:
+    """Let the service look once for what it has to ask about refunds that have failed; how much it asked."""
+    service.database.execute("DELETE FROM outbox")
+    refunding.asking_again(service.database, 300, days)()
+    return sum(event.data.failed is True for event in requests(service))
+
+
+def test_payment_is_asked_ever_more_rarely_whether_what_has_failed_was_made_after_all(service: Any, order: str) -> None:
+    """The event that said so may be lost. That of most there is no news is no reason to ask for ever."""
+    made = refund(service, order, ONE).json()
+    fail(service, order, made["id"], 1)
+    assert questions(service) == 0
+    asked = []
+    for _ in range(24 * 12):  # a day
+        pass_time(service, 300.5)
+        asked.append(questions(service))
+    assert [number for number, many in enumerate(asked, 1) if many] == [1, 2, 4, 8, 16, 32, 64, 128, 256]
+    assert set(asked) == {0, 1}
+    complete(service, order, made["id"], 2)
+    pass_time(service, 86400)
+    assert questions(service) == 0
+
+
+def test_a_refund_that_has_failed_once_more_is_asked_about_as_soon_as_the_first_time(service: Any, order: str) -> None:
+    made = refund(service, order, ONE).json()
+    fail(service, order, made["id"], 1)
+    pass_time(service, 300.5)
+    assert [questions(service), questions(service)] == [1, 0]
+    fail(service, order, made["id"], 1)  # it is answered that there is no news
+    pass_time(service, 200)
+    assert questions(service) == 0
+    fail(service, order, made["id"], 2)
+    pass_time(service, 300.5)
+    assert questions(service) == 1
+
+
+def test_a_failed_refund_of_an_order_that_others_may_have_deleted_is_not_asked_about(service: Any, order: str) -> None:
+    fail(service, order, refund(service, order, ONE).json()["id"])
+    pass_time(service, 86400)
+    service.database.execute("UPDATE orders SET placed_at = now() - interval '32 days'")
+    assert (questions(service, days=31.0), questions(service)) == (0, 1)
+
+
 def test_none_is_asked_again_about_twice_while_others_wait_for_it(
     service: Any, order: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -79,8 +79,8 @@ class Resolution(Body):
     """How a payment is to be settled: `ask` the gateway now; `close` the charge, so that the gateway says what became
     of it and never charges it later; have it make a refund `again` that has failed; or note that the money
     `was-refunded` by another way, under this reference. With `refund`, it is this refund that is settled, and not the
-    payment: one that has failed is made again, too, if it is asked for. That the money of a cancelled order is back
-    after all is published again by `ask`."""
+    payment: one that has failed is made again, too, if it is asked for. That a refund has succeeded, or that the money
+    of a cancelled order is back after all, is published again by `ask`."""
 
     how: Literal["ask", "close", "again", "was-refunded"] = "ask"
     reference: Annotated[Visible, AfterValidator(cardnumbers.without)] | None = Field(

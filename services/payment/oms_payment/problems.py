@@ -40,7 +40,8 @@ class NoSuchRefund(Problem):
 
 
 class RefundSettled(Problem):
-    """The money has gone back."""
+    """The money has gone back. If the order does not show it, `oms payments resolve ORDER --refund ID` has that
+    published again."""
 
     status, kind, title = 409, "refund-settled", "This refund has succeeded"
 

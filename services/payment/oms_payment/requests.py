@@ -1,6 +1,7 @@
 """Refunds that are asked for of confirmed orders: each is decided once, against what was charged and is not given back.
 
-A worker then moves the money. What is asked for again is answered again, if it is settled.
+A worker then moves the money. What is asked for again is answered again, if it is settled. What the order service knows
+to have failed is only answered: of one that is not known here, as after a restore, another may have taken the place.
 """
 
 from collections.abc import Sequence
@@ -28,8 +29,9 @@ def refund_requested(transaction: Transaction, events: Sequence[Asked]) -> None:
     for event in events:
         asked.setdefault(event.data.refund_id, event)
     books = repository.lock(transaction, {event.data.order_id for event in events})
+    new = [event for id_, event in asked.items() if id_ not in books.refunds and not event.data.failed]
     known = [books.refunds[id_] for id_ in asked if id_ in books.refunds]
-    decided = [(event, _decide(books, event.data)) for id_, event in asked.items() if id_ not in books.refunds]
+    decided = [(event, _decide(books, event.data)) for event in new]
     repository.insert(transaction, [(event.data, _state(reason), reason) for event, reason in decided])
     due = [_job(books, event) for event, reason in decided if reason is None]
     enqueue(transaction, requested.QUEUE, due)

@@ -23,11 +23,15 @@ from oms_payment.schemas import RequestedRefund
 
 
 def resolve(transaction: Transaction, order_id: str, refund_id: str, how: str, reference: str | None) -> None:
-    """Have the gateway make the refund at once, or note that the money went back by another way. Raises Problem."""
+    """Have the gateway make the refund at once, or note that the money went back by another way. That a refund has
+    succeeded is published again, if it is asked for. Raises Problem."""
     books = repository.lock(transaction, [order_id])
     row = books.refunds.get(refund_id)
     if row is None:
         raise NoSuchRefund
+    if row.state == RefundState.SUCCEEDED and how == "ask":
+        outbox.emit(transaction, [requested.outcome(row, None)])
+        return
     _check_open(row, how)
     if row.state == RefundState.FAILED:
         _check(books, row)

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -129,6 +130,49 @@ def test_a_request_that_comes_again_is_not_made_again_and_is_answered_once_it_is
     assert [(what, refund) for what, refund, _ in outcomes(database)] == [("completed", "r1")] * 2
 
 
+def test_what_has_failed_as_far_as_the_order_service_knows_is_answered_as_it_is(
+    database: Database, gateway: FlakyGateway, charged: str, client: TestClient, database_url: str
+) -> None:
+    """It was made once more since, and the event that said so is lost."""
+    question = partial(refund_requested, charged, "r1", 400, failed=True)
+    ask(database, refund_requested(charged, "other", TOTAL), refund_requested(charged, "r1", 400))
+    ask(database, question())
+    assert outcomes(database) == [("failed", "r1", "more-than-remains")] * 2
+    give_up(database, "other")
+    assert client.post(f"/admin/payments/{charged}/resolve", json={"refund": "r1"}).status_code == 200
+    database.execute("DELETE FROM outbox")
+    ask(database, question())
+    assert outcomes(database) == []
+    work(database, gateway)
+    database.execute("DELETE FROM outbox")
+    ask(database, question())
+    (event,) = pending_events(database, topics.REFUND_COMPLETED)
+    assert (event.data.refund_id, event.data.outcome) == ("r1", 1)
+    assert given_back(database_url) == [400]
+
+
+def test_what_has_failed_as_far_as_the_order_service_knows_is_not_made_if_it_is_not_known(
+    database: Database, gateway: FlakyGateway, charged: str, database_url: str
+) -> None:
+    """As after a restore: another refund may have taken its place."""
+    ask(database, refund_requested(charged, "r1", 400, failed=True), refund_requested(charged, "r2", 500))
+    work(database, gateway)
+    assert (list(refunds(database)), given_back(database_url)) == (["r2"], [500])
+    assert [refund for _, refund, _ in outcomes(database)] == ["r2"]
+
+
+def test_that_a_refund_was_made_is_published_again_for_an_operator(
+    database: Database, gateway: FlakyGateway, charged: str, client: TestClient, database_url: str
+) -> None:
+    ask(database, refund_requested(charged, "r1", 400))
+    work(database, gateway)
+    first = outcomes(database)
+    assert client.post(f"/admin/payments/{charged}/resolve", json={"refund": "r1"}).status_code == 200
+    work(database, gateway)
+    assert (outcomes(database), given_back(database_url)) == (first * 2, [400])
+    assert refunds(database) == {"r1": ("SUCCEEDED", None)}
+
+
 @pytest.mark.parametrize(
     ("order_id", "currency", "reason"),
     [("unknown", "USD", "not-charged"), ("declined", "USD", "not-charged"), ("o1", "EUR", "another-currency")],
@@ -188,6 +232,13 @@ def refuse(database: Database, gateway: FlakyGateway, charged: str) -> None:
     work(database, gateway)
 
 
+def give_up(database: Database, refund_id: str) -> None:
+    """Let a refund that is still to be made have failed."""
+    sql = "UPDATE requested_refund SET state = 'FAILED', reason = 'gateway-refused' WHERE refund_id = %(id)s"
+    database.execute(sql, id=refund_id)
+    database.execute("DELETE FROM job")
+
+
 def test_what_the_gateway_refuses_has_failed_for_a_reason_that_an_operator_sees(
     database: Database, gateway: FlakyGateway, charged: str, client: TestClient
 ) -> None:
@@ -241,8 +292,7 @@ def test_a_refund_that_failed_is_tried_again_unless_too_little_is_left(
     path = f"/admin/payments/{charged}/resolve"
     refused = client.post(path, json={"refund": "r2"})
     assert (refused.status_code, refused.json()["type"]) == (409, "/problems/refund-too-large")
-    database.execute("UPDATE requested_refund SET state = 'FAILED', reason = 'gateway-refused' WHERE refund_id = 'r1'")
-    database.execute("DELETE FROM job")
+    give_up(database, "r1")
     assert client.post(path, json={"refund": "r2"}).status_code == 200
     assert refunds(database)["r2"] == ("PENDING", None)
     work(database, gateway)
@@ -253,8 +303,7 @@ def test_a_refund_that_failed_is_no_longer_listed_once_another_has_taken_its_pla
     database: Database, gateway: FlakyGateway, charged: str, client: TestClient
 ) -> None:
     ask(database, refund_requested(charged, "r1", TOTAL))
-    database.execute("UPDATE requested_refund SET state = 'FAILED', reason = 'gateway-refused'")
-    database.execute("DELETE FROM job")
+    give_up(database, "r1")
     assert [one["orderId"] for one in client.get("/admin/payments").json()] == [charged]
     ask(database, refund_requested(charged, "r2", TOTAL))
     work(database, gateway)

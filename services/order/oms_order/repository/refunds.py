@@ -13,12 +13,23 @@ _REQUEST = "id::text, order_id::text, amount, lines, restock, status, outcome"
 _OF_ORDER = "SELECT amount, status, lines FROM refund WHERE order_id = %(order)s ORDER BY id"
 _FIND = f"SELECT {_REQUEST} FROM refund WHERE id = ANY(%(ids)s::uuid[]) ORDER BY refund.id FOR UPDATE"
 _OPEN = "status <> 'SUCCEEDED'"  # as their index has it, which gives pages of them their order
+# One that has failed is asked about after twice as long as the time before.
 _UNANSWERED = f"""
 SELECT {_REQUEST} FROM refund
-WHERE {_OPEN} AND id > %(after)s AND status = 'PENDING' AND requested_at < now() - make_interval(secs => %(limit)s)
+WHERE {_OPEN} AND id > %(after)s AND (
+    status = 'PENDING' AND requested_at < now() - make_interval(secs => %(limit)s)
+    OR status = 'FAILED' AND settled_at < now() - make_interval(secs => %(limit)s * 2.0 ^ asked)
+)
 AND (%(days)s::float IS NULL OR (
     SELECT placed_at FROM orders WHERE orders.id = refund.order_id) > now() - make_interval(secs => %(days)s * 86400))
 ORDER BY refund.id LIMIT %(most)s
+"""
+# But for one of which an outcome is being written at this moment.
+_ASKED_ABOUT = """
+UPDATE refund SET asked = asked + 1 FROM (
+    SELECT id FROM refund WHERE id = ANY(%(ids)s::uuid[]) AND status = 'FAILED' ORDER BY id FOR UPDATE SKIP LOCKED
+) AS free
+WHERE refund.id = free.id
 """
 _COUNT_UNANSWERED = """
 SELECT count(*) AS refunds FROM refund
@@ -49,7 +60,7 @@ SELECT {names(RefundRow, *_ASKED)} FROM json_to_recordset(%(rows)s::json) AS r({
 _SHOWN = f"SELECT {names(RefundRow)} FROM refund WHERE id = %(id)s"
 _SETTLE = """
 UPDATE refund SET status = r.status, failure = r.failure, settled_at = clock_timestamp(),
-    outcome = coalesce(r.outcome, refund.outcome)
+    outcome = coalesce(r.outcome, refund.outcome), asked = 0
 FROM json_to_recordset(%(rows)s::json) AS r(id uuid, status text, failure text, outcome int) WHERE refund.id = r.id
 """
 
@@ -76,9 +87,16 @@ def find(transaction: Transaction, ids: Iterable[str]) -> Rows:
 
 
 def unanswered(transaction: Transaction, limit: float, days: float | None, after: UUID, most: int) -> Rows:
-    """Refunds that have been PENDING for more than `limit` seconds, with what was asked for: those after this one, so
-    many at most, and of orders that are not older than so many `days`."""
+    """Refunds that have been PENDING for more than `limit` seconds, and those that have failed and are to be asked
+    about, with what was asked for: those after this one, so many at most, and of orders that are not older than so many
+    `days`."""
     return transaction.run(_UNANSWERED, limit=limit, days=days, after=after, most=most)
+
+
+def count_questions(transaction: Transaction, ids: Sequence[str]) -> None:
+    """It is asked once more whether these refunds, which have failed, still have."""
+    if ids:
+        transaction.run(_ASKED_ABOUT, ids=list(ids))
 
 
 def count_unanswered(database: Database, limit: float) -> int:
