@@ -121,7 +121,8 @@ class OrderRefundRequested(RefundEvent):
 
 class RefundOutcome(RefundEvent):
     """What has become of a refund. A bank may send back what had succeeded, and an operator may have it made once more:
-    of two outcomes, the one with the higher number counts, whichever comes first. One without a number is the first."""
+    of two outcomes, the one with the higher number counts, whichever comes first. One without a number is of a release
+    that numbered none: it is older than all that have one."""
 
     outcome: Count | None = None
 

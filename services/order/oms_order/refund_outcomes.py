@@ -63,10 +63,12 @@ def _is_news(row: Row, event: Outcome, status: RefundStatus) -> bool:
 
 
 def _news_of_orders(transaction: Transaction, whole: Mapping[str, Outcome]) -> Iterable[Outcome]:
-    """But for those that are numbered, and of whose orders the timeline has a later outcome, or the very same."""
+    """But for those of whose orders the timeline has a later outcome, or the very same. One without a number is older
+    than all that have one."""
     written = timelines.outcomes(transaction, list(whole))
     for order, event in whole.items():
-        if event.data.outcome is None or event.data.outcome > written.get(order, 0):
+        known = written.get(order, 0)
+        if _number(event) > known or _number(event) == known == 0:
             yield event
 
 

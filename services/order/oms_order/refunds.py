@@ -112,10 +112,12 @@ class Purchase:
 
 def settled(before: RefundStatus | str, after: RefundStatus, known: int = 0, number: int | None = None) -> bool:
     """Whether a refund's outcome is news: of those that payment has numbered, one that is later than the one that is
-    `known`. What has succeeded stays so if there is no number, as from the release before; and what a later release has
-    made of it stays in any case."""
+    `known`. One without a number, as from the release before, is older than all that have one; until then, what has
+    succeeded stays so. What a later release has made of it stays in any case."""
     if number is not None:
         return number > known and before in {*RefundStatus}
+    if known:
+        return False
     return before == RefundStatus.PENDING or (before, after) == (RefundStatus.FAILED, RefundStatus.SUCCEEDED)
 
 

@@ -483,16 +483,43 @@ def test_a_failure_of_a_cancelled_order_s_refund_that_is_received_late_is_no_new
     assert statuses == [None, "SUCCEEDED", "FAILED", "SUCCEEDED"]
 
 
-def test_outcomes_of_a_cancelled_order_s_refund_that_an_earlier_release_did_not_number_are_all_shown(
+def test_outcomes_of_a_cancelled_order_s_refund_that_an_earlier_release_did_not_number_are_shown_until_one_is(
     service: Any,
 ) -> None:
+    """One that is redriven once there are numbers is older than they are: the order would seem to have failed."""
     order = place(service)
+    fail(service, order, order)
+    complete(service, order, order)
     fail(service, order, order)
     complete(service, order, order, 1)
     fail(service, order, order)
-    complete(service, order, order)
     statuses = [one.get("refundStatus") for one in shown(service, order)["timeline"]]
     assert statuses == [None, "FAILED", "SUCCEEDED", "FAILED", "SUCCEEDED"]
+
+
+def test_of_a_batch_an_outcome_without_a_number_is_the_earlier_one(service: Any, order: str) -> None:
+    made = refund(service, order, ONE).json()
+    for id_ in (order, made["id"]):
+        learn(service, completed(order, id_, 1), completed(order, id_))
+        fail(service, order, id_)
+    after = shown(service, order)
+    assert [one.get("refundStatus") for one in after["timeline"][4:]] == ["SUCCEEDED", "SUCCEEDED"]
+    assert [one["status"] for one in after["refunds"]] == ["SUCCEEDED"]
+
+
+@pytest.mark.parametrize("late", [complete, fail])
+def test_an_outcome_without_a_number_changes_nothing_after_one_that_has_a_number(
+    service: Any, order: str, late: Callable[..., None]
+) -> None:
+    """As that of an earlier release, which was redriven after the bank had sent the money back."""
+    made = refund(service, order, ONE).json()
+    fail(service, order, made["id"], 2)
+    late(service, order, made["id"])
+    assert [one["status"] for one in shown(service, order)["refunds"]] == ["FAILED"]
+    assert len(shown(service, order)["timeline"]) == 5
+    complete(service, order, made["id"], 3)
+    late(service, order, made["id"])
+    assert [one["status"] for one in shown(service, order)["refunds"]] == ["SUCCEEDED"]
 
 
 @pytest.fixture
