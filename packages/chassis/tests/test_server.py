@@ -1,6 +1,7 @@
 """A server's last moments."""
 
 import asyncio
+import re
 import socket
 from collections.abc import AsyncIterator
 
@@ -126,6 +127,37 @@ def test_what_asks_for_a_tunnel_or_is_no_http_is_refused(sent: bytes) -> None:
         port = free_port()
         made, serving = await started(port)
         assert (await answers(port, sent, 1, 10_000)).startswith(b"HTTP/1.1 400 ")
+        made.should_exit = True
+        await serving
+
+    asyncio.run(scene())
+
+
+NAMED = (
+    b"\r\nPOST /body HTTP/1.1\r\nHost: a\r\nX-Price: PRICE/1 RTSP/1.0\r\n"
+    b"X: POST /body RTSP/1.0\r\nContent-Length: 31\r\n\r\nPOST /body RTSP/1.0\r\n\r\nthe body"
+)
+SPOKEN = b"POST /body RTSP/1.0\r\nHost: a\r\nContent-Length: 8\r\n\r\nthe body"
+
+
+@pytest.mark.parametrize("piece", [1, 7, 10_000])
+@pytest.mark.parametrize(
+    ("sent", "statuses"),
+    [
+        ([NAMED], [[b"200"]]),
+        ([NAMED.replace(b"X:", b"Connection: Upgrade\r\nUpgrade: RTSP/1.0\r\nX:")], [[b"200"]]),
+        ([SPOKEN], [[b"400"]]),
+        ([MEASURED, SPOKEN, MEASURED], [[b"200"], [b"200", b"400"]]),
+    ],
+    ids=["named", "offered", "spoken", "spoken in between"],
+)
+def test_another_protocol_is_refused_and_may_be_named(
+    sent: list[bytes], statuses: list[list[bytes]], piece: int
+) -> None:
+    async def scene() -> None:
+        port = free_port()
+        made, serving = await started(port, keep_alive=1)
+        assert re.findall(rb"HTTP/1\.1 (\d+) ", await answers(port, b"".join(sent), 3, piece)) in statuses
         made.should_exit = True
         await serving
 

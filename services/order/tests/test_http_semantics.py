@@ -408,6 +408,21 @@ def test_another_version_is_refused_after_the_requests_before_it(service: Any) -
     assert re.findall(rb"HTTP/1\.1 (\d+) ", answers) in ([b"200"], [b"200", b"505"])
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(f"POST /order {one}" for one in ("RTSP/1.0", "RTSP/1.1", "RTSP/2.0", "RTSP/3.0", "X/1.1", "http/1.1")),
+        "POST  /order  RTSP/1.0", "OPTIONS * RTSP/1.0", "DESCRIBE /order RTSP/1.0", "SOURCE /order ICE/1.0",
+    ],
+)  # fmt: skip
+def test_another_protocol_is_refused_and_the_connection_ends(service: Any, line: str) -> None:
+    """The parser takes two more: a proxy may have read something else in the same bytes."""
+    head = f"{line}\nHost: a\nContent-Type: application/json\nContent-Length: {len(BODY)}"
+    answers = sent(service, request(head, BODY) + request("GET /order HTTP/1.1\nHost: a"))
+    assert re.findall(rb"HTTP/1\.1 (\d+) ", answers) == [b"400"]
+    assert service.rows("orders") == 0
+
+
 def test_a_client_that_goes_away_in_the_middle_of_its_body_is_no_error_of_ours(start: Callable[..., Any]) -> None:
     service = start()
     address = urlsplit(str(service.client.base_url))

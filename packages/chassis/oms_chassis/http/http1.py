@@ -19,6 +19,7 @@ from oms_chassis.http import problems
 from oms_chassis.http.coalescing import CoalescingHttp
 from oms_chassis.http.problems import HttpError, Problem
 from oms_chassis.http.refusals import HeadTooLarge, RequestTimeout, UnsupportedTransferCoding, VersionNotSupported
+from oms_chassis.http.requestlines import RequestLine
 
 HEAD_LIMIT = 32 * 1024  # bytes of a request line with its headers
 WHOLE = 60.0  # seconds from the first byte of a request to its last
@@ -30,6 +31,7 @@ class Http1(CoalescingHttp):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._line = RequestLine()
         self._unread = 0  # bytes since a request, or a piece of a body, was complete
         self._is_over = False  # what comes now is not read
         self._is_begun = False  # a request is coming in
@@ -52,6 +54,7 @@ class Http1(CoalescingHttp):
         if self._is_over:
             return
         self._unread += len(data)
+        self._line.read(data, is_new=not self._is_begun)
         try:
             self._read(data)
         except httptools.HttpParserError as error:
@@ -68,6 +71,8 @@ class Http1(CoalescingHttp):
         """Why the parser, or what it called, refuses to read on. "0.0" is what it says of a line without a version."""
         if isinstance(error.__context__, Problem):
             return error.__context__
+        if self._is_of_another_protocol():
+            return HttpError(400, {})
         return VersionNotSupported() if self.parser.get_http_version()[0] not in "01" else HttpError(400, {})
 
     def _is_idle(self) -> bool:
@@ -92,12 +97,16 @@ class Http1(CoalescingHttp):
     def on_message_begin(self) -> None:
         """The first byte of a request."""
         self._is_begun = True
+        self._line.begin()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Begin the request, unless its head is to be read again. Raises Problem."""
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > HEAD_LIMIT:
             raise HeadTooLarge
+        self._line.complete()
+        if self._is_of_another_protocol():
+            raise HttpError(400, {})
         if not self.parser.get_http_version().startswith("1."):
             raise VersionNotSupported
         self._check_codings()
@@ -115,6 +124,7 @@ class Http1(CoalescingHttp):
         """End the request, unless its head is to be read again."""
         if not self._is_offer():
             self._unread, self._is_begun = 0, False
+            self._line.end()
             self._end_limit()
             super().on_message_complete()
 
@@ -141,6 +151,9 @@ class Http1(CoalescingHttp):
             raise HttpError(400, {})
         if given and b",".join(given).strip().lower() != b"chunked":
             raise UnsupportedTransferCoding
+
+    def _is_of_another_protocol(self) -> bool:
+        return self._line.is_of_another_protocol(self.parser.get_method(), self.url)
 
     def _is_offer(self) -> bool:
         return bool(self.parser.should_upgrade())
