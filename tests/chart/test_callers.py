@@ -1,5 +1,6 @@
 """What the chart lets callers be asked for."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,8 @@ def test_the_notes_say_that_everybody_is_let_in_or_how_to_make_a_key(helm: Any) 
     assert "ask nobody who they are" in notes()
     assert "oms keys create" in notes("--set=auth.mode=api-key")
     assert "ask nobody" not in notes("--set=auth.mode=api-key")
+    of_a_secret = {"name": "OMS_AUTH", "valueFrom": {"secretKeyRef": {"name": "sign-on", "key": "way"}}}
+    assert "who they are (as a secret says)" in notes(f"--set-json=services.order.extraEnv={json.dumps([of_a_secret])}")
 
 
 def test_the_test_pod_has_the_credential_of_a_secret(render: Any) -> None:

@@ -164,6 +164,47 @@ def test_an_issuer_and_a_collector_are_reached_whichever_value_names_them(render
         assert rule not in egress(rendered, "inventory")
 
 
+def of_a_secret(*names: str) -> list[dict[str, Any]]:
+    return [{"name": name, "valueFrom": {"secretKeyRef": {"name": "sign-on", "key": name}}} for name in names]
+
+
+ISSUERS = [{"to": [{"ipBlock": {"cidr": "192.0.2.7/32"}}], "ports": [{"port": 8443}]}]
+COLLECTORS = [{"to": [{"ipBlock": {"cidr": "192.0.2.8/32"}}], "ports": [{"port": 4318}]}]
+AUTH, ISSUER = of_a_secret("OMS_AUTH", "OMS_JWT_ISSUER")
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"services.order": {"env": JWT, "extraEnv": [ISSUER]}}, [{"ports": [{"protocol": "TCP", "port": 443}]}]),
+        ({"services.order": {"env": JWT, "extraEnv": [AUTH]}}, [{"ports": [{"protocol": "TCP", "port": 8443}]}]),
+        ({"services.order.extraEnv": [AUTH, ISSUER]}, [{"ports": [{"protocol": "TCP", "port": 443}]}]),
+        ({"services.order": {"extraEnv": [AUTH], "envFromSecrets": ["sign-on"]}},
+         [{"ports": [{"protocol": "TCP", "port": 443}]}]),
+        ({"services.order.extraEnv": [AUTH, ISSUER], "auth.jwt.egress": ISSUERS}, ISSUERS),
+        ({"services.order.extraEnv": [AUTH], "auth.jwt.egress": ISSUERS}, ISSUERS),
+        ({"services.order.extraEnv": [AUTH]}, []),
+        ({"services.order": {"env": {"OMS_AUTH": "api-key"}, "extraEnv": [ISSUER]}}, []),
+    ],
+    ids=["issuer", "way", "both", "way, and perhaps issuer", "both, and where", "way, and where", "way", "another way"],
+)  # fmt: skip
+def test_an_issuer_is_reached_that_a_secret_names(
+    render: Any, values: dict[str, Any], expected: list[dict[str, Any]]
+) -> None:
+    rendered = render(values)
+    assert [rule for rule in egress(rendered, "order") if rule not in egress(render({}), "order")] == expected
+    assert egress(rendered, "inventory") == egress(render({}), "inventory")
+
+
+def test_a_collector_that_a_secret_names_is_reached_where_the_values_say_it_is(render: Any) -> None:
+    """Its port is not known."""
+    values = {"services.sms.extraEnv": of_a_secret("OMS_TRACES_ENDPOINT")}
+    assert egress(render(values), "sms") == egress(render({}), "sms")
+    rendered = render({**values, "tracing.egress": COLLECTORS})
+    assert [rule for rule in egress(rendered, "sms") if rule not in egress(render({}), "sms")] == COLLECTORS
+    assert egress(rendered, "email") == egress(render({}), "email")
+
+
 def test_the_test_knows_who_is_asked_by_the_service(render: Any) -> None:
     rendered = render({"services.order.env": JWT})
     (pod,) = [spec for name, spec in rendered.pods().items() if name.startswith("Pod/")]
