@@ -17,10 +17,12 @@ def main() -> int:
     for rate in options.rates:  # first: the disk is still busy for a while with what the other runs wrote
         print(f"POST at {rate:.0f}/s for {options.seconds:.0f} s", flush=True)
         steady[rate] = rates.at_rate(rate, options.seconds)
+    print(f"nothing at all for {options.seconds:.0f} s", flush=True)
+    rest = rates.at_rest(options.seconds)
     print("orders one at a time", flush=True)
     lone = rates.lone()
     results = list(_interleaved(options))
-    page = report.page(results, steady, lone, "scripts/bench.sh " + " ".join(sys.argv[1:]))
+    page = report.page(results, steady, rest, lone, "scripts/bench.sh " + " ".join(sys.argv[1:]))
     print(page)
     if options.write:
         options.write.write_text(page)

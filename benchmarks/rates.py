@@ -18,6 +18,7 @@ from oms_platform.services import HttpServer
 from oms_servers.ports import free_port
 
 LONE = 30  # orders, one at a time
+SETTLED = 5.0  # seconds after which nothing is left to do of the orders before
 TERMINAL_SECONDS = 30.0
 LOOK = 0.01
 
@@ -50,6 +51,17 @@ def at_rate(rate: float, seconds: float) -> AtRate:
     return AtRate(
         orders, nothing, {name: 1000 * (used[name] - before[name]) / max(1, orders.accepted) for name in used}
     )
+
+
+def at_rest(seconds: float) -> Mapping[str, float]:
+    """The share of a core that each program needs while nothing comes."""
+    with system("oms") as platform:
+        await_notified(platform, warm_up(platform))
+        time.sleep(SETTLED)
+        before, began = cpu_seconds(platform), time.monotonic()
+        time.sleep(seconds)
+        used, took = cpu_seconds(platform), time.monotonic() - began
+    return {name: (used[name] - before[name]) / took for name in used}
 
 
 async def _side_by_side(ours: int, noop: int, rate: float, seconds: float) -> tuple[Outcome, Outcome]:

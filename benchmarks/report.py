@@ -24,7 +24,13 @@ NOOP = (
 )
 
 
-def page(results: Sequence[Result], steady: Mapping[float, AtRate], lone: Sequence[float], command: str) -> str:
+def page(
+    results: Sequence[Result],
+    steady: Mapping[float, AtRate],
+    rest: Mapping[str, float],
+    lone: Sequence[float],
+    command: str,
+) -> str:
     """docs/performance.md."""
     parts = [
         "# Performance",
@@ -40,6 +46,7 @@ def page(results: Sequence[Result], steady: Mapping[float, AtRate], lone: Sequen
         "## What an order costs at a rate",
         cost_table(steady),
         "CPU of all programs in milliseconds an order, what they need while nothing happens included.",
+        rest_line(rest),
         "## A lone order",
         lone_line(lone),
     ]
@@ -135,6 +142,15 @@ def cost_table(steady: Mapping[float, AtRate]) -> str:
         together = sum(one.cpu.values())
         rows.append(f"| {rate:.0f} | {together:.1f} | {together * rate / 1000:.2f} |")
     return "\n".join(rows)
+
+
+def rest_line(rest: Mapping[str, float]) -> str:
+    """What a system needs that nobody uses."""
+    services = sum(share for name, share in rest.items() if name in SERVICES)
+    return (
+        f"While nothing happens, all programs together need {sum(rest.values()):.2f} of a core: the services "
+        f"{services:.2f}, Kafka {rest['kafka']:.2f}."
+    )
 
 
 def lone_line(seconds: Sequence[float]) -> str:

@@ -20,12 +20,17 @@ OMS = [result("oms", 500.0), result("oms", 700.0), result("oms", 600.0, "order 1
 OTHERS = [result("faststream", 300.0, cpu=1.0), result("naive", 50.0), result("naive", 70.0), result("naive", 60.0)]
 
 
+REST = {"order": 0.02, "sms": 0.01, "kafka": 0.05, "order-database": 0.01}
+
+
 def at(accepted: int, refused: int, seconds: list[float]) -> AtRate:
     return AtRate(Outcome(accepted, refused, 1.0, seconds), Outcome(2, 0, 1.0, [0.001, 0.0005]), {"order": 5.0})
 
 
 def test_the_page_compares_medians_and_counts_what_was_violated() -> None:
-    page = report.page([*OMS, *OTHERS], {150.0: at(99, 1, [0.001] * 98 + [0.5])}, [0.05, 0.07], "scripts/bench.sh")
+    page = report.page(
+        [*OMS, *OTHERS], {150.0: at(99, 1, [0.001] * 98 + [0.5])}, REST, [0.05, 0.07], "scripts/bench.sh"
+    )
     assert (
         "**OMS next to FastStream, medians: 2.0 times the orders/s until notified, 2.0 times until terminal, 0.50"
         in page
@@ -36,17 +41,18 @@ def test_the_page_compares_medians_and_counts_what_was_violated() -> None:
     assert "| order | 0.50 | 1.00 | 0.50 |" in page
     assert "| 150 | 99 of 100 | 1.0 | 1.0 | 500.0 | 500.0 | 1.0 | 500.0 |" in page
     assert "| 150 | 5.0 | 0.75 |" in page
+    assert "all programs together need 0.09 of a core: the services 0.03, Kafka 0.05." in page
     assert "until CONFIRMED, by its timeline: 60 ms (median of 2; 70 ms the slowest)" in page
 
 
 def test_a_build_that_was_not_run_is_in_no_table() -> None:
-    page = report.page(OMS, {}, [0.05], "scripts/bench.sh --builds oms")
+    page = report.page(OMS, {}, REST, [0.05], "scripts/bench.sh --builds oms")
     assert "| program, ms | OMS |" in page
     assert "next to" not in page
 
 
 def test_latencies_can_be_had_without_the_long_runs() -> None:
-    page = report.page([], {150.0: at(2, 0, [0.001, 0.002])}, [0.05], "scripts/bench.sh --repeats 0")
+    page = report.page([], {150.0: at(2, 0, [0.001, 0.002])}, REST, [0.05], "scripts/bench.sh --repeats 0")
     assert "| 150 | 2 of 2 |" in page
     assert "Orders a second" not in page
 
