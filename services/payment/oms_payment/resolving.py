@@ -46,7 +46,7 @@ def resolve(transaction: Transaction, order_id: str, refund_id: str, how: str, r
 def _check_open(row: Row, how: str) -> None:
     """Raise a Problem if this cannot be done about a refund in its state."""
     if row.state == RefundState.SUCCEEDED:
-        raise RefundSettled
+        raise RefundSettled(detail="If the order does not show it, `oms payments resolve` has it published again")
     if row.state not in (RefundState.PENDING, RefundState.FAILED):
         raise PaymentOfLaterRelease
     if how == "close":

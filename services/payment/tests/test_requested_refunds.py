@@ -167,6 +167,8 @@ def test_that_a_refund_was_made_is_published_again_for_an_operator(
     ask(database, refund_requested(charged, "r1", 400))
     work(database, gateway)
     first = outcomes(database)
+    refused = client.post(f"/admin/payments/{charged}/resolve", json={"refund": "r1", "how": "again"})
+    assert (refused.status_code, "published again" in refused.json()["detail"]) == (409, True)
     assert client.post(f"/admin/payments/{charged}/resolve", json={"refund": "r1"}).status_code == 200
     work(database, gateway)
     assert (outcomes(database), given_back(database_url)) == (first * 2, [400])
