@@ -57,17 +57,19 @@ class Calls:
         """Make one call. Raises NotReached, OSError or HTTPException; then its connection is closed."""
         deadline = time.monotonic() + self._call_seconds
         connection = self._kept() or self._connect(deadline)
+        sock = connection.sock
         try:
-            _bound(connection, deadline, self._step_seconds)
+            connection.sock = _Bounded(sock, deadline, self._step_seconds)
             connection.request("POST", self._path, body, {**self._headers, **headers})
             answer, is_whole = _read(connection)
         except BaseException:
-            connection.close()
+            sock.close()
             raise
         if is_whole and connection.sock is not None:
+            connection.sock = sock
             self._idle.put((connection, time.monotonic()))
         else:
-            connection.close()
+            sock.close()
         return answer
 
     def close(self) -> None:
@@ -133,29 +135,26 @@ class _Bounded:
     """A connection's socket as http.client uses it, for one call."""
 
     def __init__(self, sock: socket.socket, deadline: float, step_seconds: float) -> None:
-        self.sock, self._deadline, self._step_seconds = sock, deadline, step_seconds
-        self.close, self.fileno = sock.close, sock.fileno
+        self._sock, self._deadline, self._step_seconds = sock, deadline, step_seconds
         self._unsent: list[bytes] = []
+
+    def close(self) -> None:
+        """Of a last answer, http.client has only read the head by now. Whoever has the socket closes it."""
 
     def sendall(self, data: bytes) -> None:
         self._unsent.append(data)  # http.client has the head and the body of a request sent each by itself
 
     def makefile(self, _: str) -> io.BufferedReader:
         """What the answer is read from: the request is whole."""
-        self.sock.settimeout(min(self._step_seconds, left(self._deadline)))
-        self.sock.sendall(b"".join(self._unsent))
-        return io.BufferedReader(Answers(self.sock, self._deadline, self._step_seconds))
+        self._sock.settimeout(min(self._step_seconds, left(self._deadline)))
+        self._sock.sendall(b"".join(self._unsent))
+        return io.BufferedReader(Answers(self._sock, self._deadline, self._step_seconds))
 
 
 def _is_silent(connection: HTTPConnection) -> bool:
     poll = select.poll()
     poll.register(connection.sock, select.POLLIN)
     return not poll.poll(0)
-
-
-def _bound(connection: HTTPConnection, deadline: float, step_seconds: float) -> None:
-    sock = connection.sock.sock if isinstance(connection.sock, _Bounded) else connection.sock
-    connection.sock = _Bounded(sock, deadline, step_seconds)
 
 
 def _read(connection: HTTPConnection) -> tuple[Answer, bool]:

@@ -285,6 +285,38 @@ def test_what_a_provider_says_before_its_answer_is_no_answer(early: str) -> None
         serving.result(10)
 
 
+LONG = json.dumps({"id": "sms-7", "echo": "x" * 30_000}).encode()  # it does not come with its head
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 201 Created\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(LONG), LONG),
+        b"HTTP/1.1 201 Created\r\nConnection: close\r\n\r\n%s" % LONG,
+        b"HTTP/1.0 201 Created\r\n\r\n%s" % LONG,
+        b"HTTP/1.1 201 Created\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n"
+        % (len(LONG), LONG),
+    ],
+    ids=["of a length", "until the end", "HTTP/1.0", "chunked"],
+)
+def test_the_last_answer_of_a_connection_is_read_to_its_end(answer: bytes) -> None:
+    """http.client lets go of a connection before it has read such an answer."""
+
+    def serve(listener: socket.socket) -> bytes:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(answer)
+            connection.shutdown(socket.SHUT_WR)
+            return connection.recv(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        serving = pool.submit(serve, listener)
+        with provider(f"http://127.0.0.1:{listener.getsockname()[1]}/sms", sms_call_seconds=5.0) as sms:
+            assert sms.send(notice()) == sent("sms-7")
+            assert serving.result(10) == b""  # and the connection is closed here, too
+
+
 def test_a_web_page_in_the_provider_s_place_is_no_yes() -> None:
     """That of a proxy, of a login, or of works on the line: no text was taken."""
     with scripted(PAGE) as server:
