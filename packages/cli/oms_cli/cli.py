@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import NoReturn
 
 import typer
@@ -24,7 +26,7 @@ from oms_cli import (
     show,
 )
 from oms_cli.options import PANEL
-from oms_servers.errors import LocalError
+from oms_servers.errors import LocalError, reporting_full_disk
 
 # What comes of a field that an answer lacks, or that is of another type than it is read as.
 _MISREAD = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
@@ -54,14 +56,30 @@ for name, commands in {
 def main() -> None:
     """Run the command line. What its user can fix is explained in a sentence, with exit code 1."""
     _forget_other_databases()
+    if isinstance(sys.stdout, TextIOWrapper):  # a letter that the terminal cannot show hides nothing of the others
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        app()
+        _check_encoding(sys.argv[1:])
+        with reporting_full_disk("what was to be printed"):
+            app()
     except LocalError as error:
         _end(error)
     except _MISREAD as error:
         if (found := answers.other_form(error)) is None:
             raise
         _end(found)
+
+
+def _check_encoding(arguments: Sequence[str]) -> None:
+    """LocalError for what nobody can be sent: Python keeps bytes that are no text as halves of characters."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise LocalError(
+                f"{argument!a} is not UTF-8",
+                "Set the terminal to UTF-8, or LC_ALL to a locale of the terminal's encoding",
+            ) from None
 
 
 def _forget_other_databases() -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,38 @@ def test_a_key_that_no_header_can_hold_is_refused_in_a_sentence(tmp_path: Path, 
     output = oms(tmp_path, "order", "place", "--key", key)
     assert (output.returncode, "A key must be printable ASCII" in output.stderr) == (1, True)
     assert "Traceback" not in output.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("order", "show", "caf\udce9"),
+        ("order", "list", "--email", "caf\udce9@example.com"),
+        ("order", "cancel", "an-id", "--reason", "caf\udce9"),
+        ("customers", "export", "caf\udce9@example.com"),
+    ],
+)
+def test_what_was_typed_in_another_encoding_is_refused_in_a_sentence(tmp_path: Path, command: tuple[str, ...]) -> None:
+    output = oms(tmp_path, *command)
+    assert (output.returncode, "is not UTF-8" in output.stderr) == (1, True)
+    assert "Traceback" not in output.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_full_disk_under_what_is_printed_is_reported_in_a_sentence(
+    tmp_path: Path, postgres: PostgresServer, options: tuple[str, ...]
+) -> None:
+    with Running(tmp_path).alone():
+        Running(tmp_path).publish([postgres], ready=True)
+        with Path("/dev/full").open("w") as full:
+            output = subprocess.run(
+                [sys.executable, "-m", "oms_cli", "status", *options],
+                env={**os.environ, "OMS_HOME": str(tmp_path)}, stdout=full, stderr=subprocess.PIPE, text=True,
+                check=False, timeout=60,
+            )  # fmt: skip
+    assert (output.returncode, output.stderr.splitlines()) == (1, [
+        "The disk is full: could not write what was to be printed", "Free some space and try again",
+    ])  # fmt: skip
 
 
 def _leave(home: Path, *names: str) -> None:

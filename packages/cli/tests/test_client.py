@@ -1,6 +1,9 @@
 """How `oms` asks over HTTP, next to a small server that answers as the services do."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -154,3 +157,14 @@ def test_an_address_that_is_named_and_empty_is_that_of_this_machine(monkeypatch:
     assert {one[: len("http://localhost:")] for one in (client.order, client.inventory, client.mailcatcher)} == {
         "http://localhost:"
     }
+
+
+def test_a_letter_that_the_terminal_cannot_show_hides_nothing_of_the_others(other: _Program) -> None:
+    item = {"id": "Tea", "name": "Th\u00e9", "unitPrice": 1250, "currency": "USD", "onHand": 3, "available": True}
+    other.body = json.dumps([item]).encode()
+    output = subprocess.run(
+        [sys.executable, "-m", "oms_cli", "items"],
+        env={**os.environ, "OMS_INVENTORY_URL": other.url, "PYTHONIOENCODING": "ascii"},
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (output.returncode, "Th\\xe9" in output.stdout, "12.50" in output.stdout) == (0, True, True), output.stderr
