@@ -65,6 +65,16 @@ def migrated(url: str, package: str) -> Database:
     return database
 
 
+def as_of(database: Database, package: str, revision: str) -> None:
+    """Take a database back to an earlier version of its tables."""
+    from alembic import command
+
+    with database.engine.connect() as connection:
+        config = migrations.configuration(package)
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
+
+
 def chassis_only(url: str) -> Database:
     """A database with the chassis's own tables and no service's."""
     from alembic.migration import MigrationContext

@@ -3,7 +3,7 @@
 from typing import Any
 
 import httpx2
-from support.chassis import deliver, migrated
+from support.chassis import as_of, deliver, migrated
 from support.stock import cancelled, differences, paid, refund_requested, stock
 
 from oms_chassis import migrations
@@ -14,7 +14,6 @@ from oms_inventory.handlers import order_cancelled, payment_completed
 from oms_inventory.returns import order_refund_requested
 
 OLD = "018cc251-f400-7000-8000-00000000000%d"  # ids of the first of January 2024
-BEFORE = "DROP TABLE carried; ALTER TABLE restock DROP why; UPDATE alembic_version SET version_num = '0010'"
 
 
 def sell(database: Database) -> None:
@@ -69,8 +68,7 @@ def test_a_reservation_that_is_lost_is_still_found(database: Database, seed: Any
 
 def test_what_an_earlier_release_deleted_is_carried_by_the_migration(database_url: str) -> None:
     database = migrated(database_url, "oms_inventory")
-    for statement in BEFORE.split(";"):
-        database.execute(statement)
+    as_of(database, "oms_inventory", "0010")
     database.execute(
         "INSERT INTO item (id, name, unit_price, currency, initial, on_hand, sold) VALUES"
         " ('kettle', 'Kettle', 1, 'USD', 10, 3, 7), ('cup', 'Cup', 1, 'USD', 5, 5, 0)"
