@@ -4,11 +4,21 @@ import gc
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import settings
 from support.clients import share_certificates
 from support.sharing import ON_THE_PLATFORM
 from xdist.scheduler import LoadScopeScheduling
 
+_configure_logs = structlog.configure
+
+
+def _configure_logs_uncached(**given: Any) -> None:
+    """A module's logger would go on as a service's in later tests of this process, which look for what it says."""
+    _configure_logs(**{**given, "cache_logger_on_first_use": False})
+
+
+structlog.configure = _configure_logs_uncached
 pytest_plugins = ["oms_servers.testing"]
 share_certificates()
 gc.disable()  # until all is collected: meanwhile nothing that it looks through is garbage, which takes it 4 s a worker

@@ -40,7 +40,6 @@ def metrics() -> Metrics:
 def logged() -> Iterator[Callable[[], list[str]]]:
     """The lines that the test has logged, as production writes them, whatever an earlier test configured."""
     logs.configure("test", "INFO", "json")
-    structlog.configure(cache_logger_on_first_use=False)  # or a module's logger would write here in later tests, too
     (handler,) = logging.getLogger().handlers
     assert isinstance(handler, logging.StreamHandler)
     written = io.StringIO()
