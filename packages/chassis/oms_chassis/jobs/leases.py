@@ -5,7 +5,7 @@ an operator gave up meanwhile is not made due again; but if its call succeeds, t
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from oms_chassis.db import Transaction
 from oms_chassis.jobs.queue import Job, Paused, Retry, Unsettled, Waiting
@@ -78,21 +78,20 @@ WHERE queue = %(queue)s AND id = %(id)s AND attempts = %(attempts)s
 def give_back(transaction: Transaction, queue: str, jobs: Sequence[Job]) -> None:
     """Undo the claim of jobs whose calls have not begun, if they are still the caller's: they are due at once. One that
     somebody holds is due when its lease ends."""
-    transaction.run_rows(_GIVE_BACK, [{"id": job.id, "attempts": job.attempts} for job in jobs], queue=queue)
+    transaction.run_rows(_GIVE_BACK, _claims(jobs), queue=queue)
     end_cancelled(transaction, queue, jobs)
 
 
 def end_cancelled(transaction: Transaction, queue: str, jobs: Sequence[Job]) -> None:
     """Of jobs whose calls are under way no longer, those that were cancelled meanwhile are dead from now on. One that
     somebody holds is when its lease ends."""
-    transaction.run_rows(_DIED, [{"id": job.id, "attempts": job.attempts} for job in jobs], queue=queue)
+    transaction.run_rows(_DIED, _claims(jobs), queue=queue)
 
 
 def renew(transaction: Transaction, queue: str, jobs: Sequence[Job], lease: float) -> None:
     """Begin the leases of these jobs again, if they are still the caller's, also of one that was cancelled meanwhile:
     nobody is to have its call made a second time."""
-    rows = [{"id": job.id, "attempts": job.attempts} for job in jobs]
-    transaction.run_rows(_RENEW, rows, queue=queue, lease=lease)
+    transaction.run_rows(_RENEW, _claims(jobs), queue=queue, lease=lease)
 
 
 def bring_forward(transaction: Transaction, queue: str, lease: float) -> None:
@@ -103,7 +102,7 @@ def bring_forward(transaction: Transaction, queue: str, lease: float) -> None:
 
 def finish(transaction: Transaction, queue: str, jobs: Sequence[Job]) -> set[str]:
     """Delete the jobs that are still the caller's; their ids. What another worker claimed since is not touched."""
-    rows = transaction.run_rows(_FINISH, [{"id": job.id, "attempts": job.attempts} for job in jobs], queue=queue)
+    rows = transaction.run_rows(_FINISH, _claims(jobs), queue=queue)
     return {row.id for row in rows}
 
 
@@ -151,3 +150,8 @@ def backoff(failures: int) -> float:
     """Seconds until the next call: exponential, capped, and spread so that failures do not come back together."""
     ceiling: float = min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(failures - 1, 16))
     return ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - a spread, not a secret
+
+
+def _claims(jobs: Sequence[Job]) -> Sequence[Mapping[str, object]]:
+    """Rows of jobs by which `_STILL_OURS` knows those that nobody else has claimed since."""
+    return [{"id": job.id, "attempts": job.attempts} for job in jobs]
