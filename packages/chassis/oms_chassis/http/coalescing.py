@@ -18,8 +18,7 @@ class CoalescingTransport:
     def __init__(self, transport: asyncio.BaseTransport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport: Any = transport  # uvloop's, which is no subclass of asyncio's
         self._loop = loop
-        self._unsent: list[bytes] = []
-        self._size = 0
+        self._unsent = bytearray()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -28,19 +27,14 @@ class CoalescingTransport:
         """Send this, soon."""
         if not self._unsent:
             self._loop.call_soon(self.flush)
-        self._unsent.append(data)
-        self._size += len(data)
-        if self._size >= LIMIT:
+        self._unsent += data
+        if len(self._unsent) >= LIMIT:
             self.flush()
 
     def flush(self) -> None:
         """Send now what was written."""
-        if not self._unsent:
-            return
-        data = b"".join(self._unsent)
-        self._unsent.clear()
-        self._size = 0
-        if not self._transport.is_closing():
+        data, self._unsent = self._unsent, bytearray()
+        if data and not self._transport.is_closing():
             self._transport.write(data)
 
     def write_eof(self) -> None:
