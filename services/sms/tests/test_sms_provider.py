@@ -7,12 +7,12 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import pytest
@@ -28,6 +28,7 @@ from oms_servers.testing import free_port
 from oms_sms.provider import HttpSmsProvider
 from oms_sms.settings import SmsSettings
 
+Result = TypeVar("Result")
 HANG_UP, HANG_UP_AFTER_TAKING, TOO_MUCH, PAGE, TOO_DEEP = -1, -2, -3, -4, -5
 BODIES = {TOO_MUCH: b"x" * 200_000, TOO_DEEP: b"[" * 60_000}
 
@@ -52,6 +53,20 @@ def provider(url: str, **changes: Any) -> Iterator[HttpSmsProvider]:
         yield made
     finally:
         made.close()
+
+
+@contextmanager
+def listening(serve: Callable[[socket.socket], Result]) -> Iterator[tuple[str, "Future[Result]"]]:
+    """A host and a port, and what comes of their first connection, which this function has in a thread."""
+
+    def accept(listener: socket.socket) -> Result:
+        connection, _ = listener.accept()
+        with connection:
+            return serve(connection)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        listener.settimeout(20.0)
+        yield f"127.0.0.1:{listener.getsockname()[1]}", pool.submit(accept, listener)
 
 
 def notice(order_id: str = "o-1", to: str = "+94762222222") -> Notice:
@@ -237,18 +252,16 @@ def test_a_connection_that_breaks_is_replaced_for_the_next_try() -> None:
 
 
 def test_a_provider_that_trickles_its_answer_does_not_hold_a_call_for_ever() -> None:
-    def trickle(listener: socket.socket, over: threading.Event) -> None:
-        connection, _ = listener.accept()
-        with connection, suppress(OSError):
+    over = threading.Event()
+
+    def trickle(connection: socket.socket) -> None:
+        with suppress(OSError):
             connection.sendall(b"HTTP/1.1 201 Created\r\nX-Slow: ")
             while not over.wait(0.1):
                 connection.sendall(b"x")
 
-    over = threading.Event()
-    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
-        serving = pool.submit(trickle, listener, over)
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}/sms"
-        with provider(url, sms_call_seconds=1.0) as sms:
+    with listening(trickle) as (address, serving):
+        with provider(f"http://{address}/sms", sms_call_seconds=1.0) as sms:
             began = time.monotonic()
             assert sms.send(notice()) == Unavailable("sms: TimeoutError")
             assert time.monotonic() - began < 10
@@ -266,9 +279,8 @@ def test_an_answer_that_is_too_long_or_no_json_is_still_a_yes(answer: int) -> No
 def test_what_a_provider_says_before_its_answer_is_no_answer(early: str) -> None:
     """RFC 9110, 15.2. Taken for one, the answer to this text would be that of the next one."""
 
-    def serve(listener: socket.socket) -> None:
-        connection, _ = listener.accept()
-        with connection, connection.makefile("rb") as requests:
+    def serve(connection: socket.socket) -> None:
+        with connection.makefile("rb") as requests:
             for answer in (
                 "422 Unprocessable\r\nContent-Length: 0",
                 '201 Created\r\nContent-Length: 10\r\n\r\n{"id":"7"}',
@@ -278,9 +290,8 @@ def test_what_a_provider_says_before_its_answer_is_no_answer(early: str) -> None
                 end = "" if "{" in answer else "\r\n\r\n"
                 connection.sendall(f"HTTP/1.1 {early}\r\n\r\nHTTP/1.1 {early}\r\n\r\nHTTP/1.1 {answer}{end}".encode())
 
-    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
-        serving = pool.submit(serve, listener)
-        with provider(f"http://127.0.0.1:{listener.getsockname()[1]}/sms", sms_call_seconds=5.0) as sms:
+    with listening(serve) as (address, serving):
+        with provider(f"http://{address}/sms", sms_call_seconds=5.0) as sms:
             assert [sms.send(notice(order)) for order in ("o-1", "o-2")] == [turned_down("sms: 422"), sent("7")]
         serving.result(10)
 
@@ -302,19 +313,15 @@ LONG = json.dumps({"id": "sms-7", "echo": "x" * 30_000}).encode()  # it does not
 def test_the_last_answer_of_a_connection_is_read_to_its_end(answer: bytes) -> None:
     """http.client lets go of a connection before it has read such an answer."""
 
-    def serve(listener: socket.socket) -> bytes:
-        connection, _ = listener.accept()
-        with connection:
-            connection.recv(65536)
-            connection.sendall(answer)
-            connection.shutdown(socket.SHUT_WR)
-            return connection.recv(1)
+    def serve(connection: socket.socket) -> bytes:
+        connection.recv(65536)
+        connection.sendall(answer)
+        connection.shutdown(socket.SHUT_WR)
+        return connection.recv(1)
 
-    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
-        serving = pool.submit(serve, listener)
-        with provider(f"http://127.0.0.1:{listener.getsockname()[1]}/sms", sms_call_seconds=5.0) as sms:
-            assert sms.send(notice()) == sent("sms-7")
-            assert serving.result(10) == b""  # and the connection is closed here, too
+    with listening(serve) as (address, serving), provider(f"http://{address}/sms", sms_call_seconds=5.0) as sms:
+        assert sms.send(notice()) == sent("sms-7")
+        assert serving.result(10) == b""  # and the connection is closed here, too
 
 
 def test_a_web_page_in_the_provider_s_place_is_no_yes() -> None:
@@ -370,17 +377,15 @@ def test_a_certificate_that_is_wrong_is_the_provider_s_fault_and_said_to_be_so(
 def test_a_handshake_that_comes_to_nothing_has_an_end_and_is_no_fault_of_the_text(says: bytes | None) -> None:
     """The server is silent; it hangs up; it speaks another protocol; it begins, and says no more."""
 
-    def serve(listener: socket.socket) -> None:
-        connection, _ = listener.accept()
-        with connection, suppress(OSError):
+    def serve(connection: socket.socket) -> None:
+        with suppress(OSError):
             if says:
                 connection.sendall(says)
             while says != b"" and connection.recv(65_536):
                 pass
 
-    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
-        serving = pool.submit(serve, listener)
-        with provider(f"https://127.0.0.1:{listener.getsockname()[1]}/sms", sms_timeout=1.0) as sms:
+    with listening(serve) as (address, serving):
+        with provider(f"https://{address}/sms", sms_timeout=1.0) as sms:
             began = time.monotonic()
             assert isinstance(sms.send(notice()), Paused)
             assert time.monotonic() - began < 4.0
@@ -448,10 +453,8 @@ def test_a_tunnel_that_does_not_come_about_has_an_end(
 ) -> None:
     """The proxy is silent; it goes on and on, a byte at a time."""
 
-    def serve(listener: socket.socket) -> None:
-        listener.settimeout(20.0)
-        connection, _ = listener.accept()
-        with connection, suppress(OSError):
+    def serve(connection: socket.socket) -> None:
+        with suppress(OSError):
             connection.settimeout(0.1)
             connection.sendall(says)
             while True:
@@ -460,9 +463,8 @@ def test_a_tunnel_that_does_not_come_about_has_an_end(
                         return
                 connection.sendall(b"x" if says else b"")
 
-    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
-        monkeypatch.setenv("HTTPS_PROXY", f"127.0.0.1:{listener.getsockname()[1]}")
-        proxying = pool.submit(serve, listener)
+    with listening(serve) as (address, proxying):
+        monkeypatch.setenv("HTTPS_PROXY", address)
         with provider(trusted, sms_timeout=1.0, sms_call_seconds=2.0) as sms:
             began = time.monotonic()
             assert sms.send(notice()) == Paused("sms: TimeoutError")
@@ -569,18 +571,15 @@ def test_a_connection_that_the_provider_closed_meanwhile_is_not_used_again() -> 
 def test_a_request_goes_out_in_one_packet() -> None:
     """http.client sends the body by itself, which wakes the provider twice."""
 
-    def serve(listener: socket.socket) -> list[bytes]:
-        connection, _ = listener.accept()
-        with connection:
-            requests = []
-            for _ in range(20):
-                requests.append(connection.recv(65536))
-                connection.sendall(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
+    def serve(connection: socket.socket) -> list[bytes]:
+        requests = []
+        for _ in range(20):
+            requests.append(connection.recv(65536))
+            connection.sendall(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
         return requests
 
-    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
-        serving = pool.submit(serve, listener)
-        with provider(f"http://127.0.0.1:{listener.getsockname()[1]}/sms", sms_call_seconds=5.0) as sms:
+    with listening(serve) as (address, serving):
+        with provider(f"http://{address}/sms", sms_call_seconds=5.0) as sms:
             for _ in range(20):
                 assert sms.send(notice()) == sent("o-1.confirmed")
         assert all(request.endswith(b"}") for request in serving.result(10))
