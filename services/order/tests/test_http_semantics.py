@@ -234,6 +234,25 @@ def test_http_1_0_needs_no_host(service: Any) -> None:
     assert sent(service, request("GET /order HTTP/1.0")).startswith(b"HTTP/1.1 200 ")
 
 
+AROUND = [f"{before}{{}}{after}" for before in ("", " ", "\t ") for after in (" ", "\t", " \t ")]
+
+
+@pytest.mark.parametrize("around", AROUND)
+def test_blanks_around_a_header_s_value_are_no_part_of_it(service: Any, around: str) -> None:
+    fields = {
+        "Host": "a",
+        "Content-Type": "application/json",
+        "Content-Length": str(len(BODY)),
+        "Idempotency-Key": "key",
+        "Expect": "100-continue",
+        "Connection": "close",
+    }
+    lines = "".join(f"\n{name}:{around.format(value)}" for name, value in fields.items())
+    answers = sent(service, request(f"POST /order HTTP/1.1{lines}", BODY))
+    assert re.findall(rb"HTTP/1\.1 (\d+) ", answers) == [b"100", b"202"]
+    assert b"idempotent-replayed: true" in sent(service, request(f"POST /order HTTP/1.1{lines}", BODY))
+
+
 LARGE = ["X-Large: " + "x" * 40_000, "\n".join(f"X-{n}: {'x' * 1000}" for n in range(40))]
 
 

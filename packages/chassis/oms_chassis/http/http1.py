@@ -4,9 +4,10 @@ A client may offer to go on in another protocol (`Upgrade: h2c` is what Java's o
 the offer over (RFC 9110, 7.8). uvicorn does, but its parser takes the body for the other protocol's first bytes. Here
 such a request's head is read a second time, without the offer.
 
-The parser sets no limit to a request's head, and hands trailers over as headers. Here a head has a limit, nobody reads
-trailers, and what cannot be read is answered with a problem, after the requests before it, as the connection's last. So
-is what does not come to its end: whoever vanishes, or takes for ever, would hold a connection for good.
+The parser sets no limit to a request's head, keeps the blanks after a header's value, and hands trailers over as
+headers. Here a head has a limit, nobody reads trailers, and what cannot be read is answered with a problem, after the
+requests before it, as the connection's last. So is what does not come to its end: whoever vanishes, or takes for ever,
+would hold a connection for good.
 """
 
 import asyncio
@@ -99,6 +100,10 @@ class Http1(CoalescingHttp):
         self._is_begun = True
         self._line.begin()
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header, without the blanks around its value, which are no part of it (RFC 9112, 5.1)."""
+        super().on_header(name, value.strip(b" \t"))
 
     def on_headers_complete(self) -> None:
         """Begin the request, unless its head is to be read again. Raises Problem."""
