@@ -16,18 +16,21 @@ from oms_platform.platform import Platform
 CONNECTIONS = 64  # of the generator
 WARM = 1_000  # orders whose time is not counted: after them the caches hold what a busy service needs
 
-_PAYMENTS = """
+# An id is made when what it names is: in these two years, and in nine days for an event that is remembered.
+AN_ORDER = "uuidv7(make_interval(secs => -2 * 31536000.0 * n / %(orders)s))::text"
+AN_EVENT = "uuidv7(make_interval(secs => -9 * 86400.0 * n / %(orders)s))::text"
+_PAYMENTS = f"""
 INSERT INTO payment (order_id, state, amount, currency, charge_id)
-SELECT gen_random_uuid()::text, 'COMPLETED', 100, 'USD', 'ch_' || n FROM generate_series(1, %(orders)s) AS n
+SELECT {AN_ORDER}, 'COMPLETED', 100, 'USD', 'ch_' || n FROM generate_series(1, %(orders)s) AS n
 """
-_ALLOCATIONS = """
-INSERT INTO allocation (order_id, is_allocated) SELECT gen_random_uuid()::text, true
+_ALLOCATIONS = f"""
+INSERT INTO allocation (order_id, is_allocated) SELECT {AN_ORDER}, true
 FROM generate_series(1, %(orders)s) AS n
 """
 _RESERVATIONS = "INSERT INTO reservation (order_id, item_id, quantity) SELECT order_id, 'Item1', 1 FROM allocation"
-_MESSAGES = """
+_MESSAGES = f"""
 INSERT INTO message (order_id, kind, state, attempts, sent_at)
-SELECT gen_random_uuid()::text, 'confirmed', 'sent', 1, now() FROM generate_series(1, %(orders)s) AS n
+SELECT {AN_ORDER}, 'confirmed', 'sent', 1, now() FROM generate_series(1, %(orders)s) AS n
 """
 _STOCK = """
 INSERT INTO item (id, name, unit_price, currency, initial, on_hand)
@@ -40,7 +43,9 @@ SELECT 'SKU-' || lpad(n::text, 9, '0'), 'Neutral product, boxed, number ' || n, 
 FROM generate_series(1, %(items)s) AS n
 """
 # One row an order in each service; what is older than nine days is deleted, and does not add up.
-_INBOX = "INSERT INTO inbox (event_id) SELECT gen_random_uuid()::text FROM generate_series(1, %(orders)s) AS n"
+_INBOX = f"""
+INSERT INTO inbox (event_id) SELECT '/oms/service ' || {AN_EVENT} FROM generate_series(%(orders)s, 1, -1) AS n
+"""
 _FILL = {
     "order": (_CATALOGUE, _INBOX),
     "payment": (_PAYMENTS, _INBOX),

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.scale import catalogue, filling, page, pruning, reading, snapshot
+from benchmarks.scale import catalogue, filling, page, pruning, reading, remembering, snapshot
 from benchmarks.scale.figures import Figure, table
 from oms_chassis import migrations
 from oms_chassis.db import Database
@@ -38,6 +38,7 @@ def measure(url: str, orders: int, items: int) -> list[Figure]:
     figures += pruning.figures(database, orders // 3)
     figures += reading.figures(database, ", a third deleted")
     figures += catalogue.figures(database, items)
+    figures += remembering.figures(database, orders)
     database.dispose()
     return figures
 

@@ -5,13 +5,12 @@ keep their order within a topic.
 """
 
 from datetime import UTC, datetime
-from random import getrandbits
 from typing import Annotated, Any, Generic, Literal, TypeVar
-from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from oms_contracts.ids import new_id
 from oms_contracts.scalars import showable
 
 # Strict, because a bare number would pass for a time.
@@ -68,8 +67,7 @@ def source(service: str) -> str:
 def envelope(service: str, kind: str, subject: str, traceparent: str | None = None, **more: Any) -> dict[str, Any]:
     """The fields around `data` for an event that happens now."""
     return {
-        # Unique, and nobody's secret: the system's generator lets other threads in at every call, and comes back late.
-        "id": str(UUID(int=getrandbits(128), version=4)),
+        "id": str(new_id()),
         "source": source(service),
         "type": kind,
         "subject": subject,

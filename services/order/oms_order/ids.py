@@ -1,20 +1,10 @@
-"""Order ids: UUID version 7 (RFC 9562). They sort by the time they were made: the newest are next to each other."""
+"""What an order's id says of its time (`oms_contracts.ids` makes it), and which texts are ids."""
 
 import time
 from datetime import datetime
-from random import getrandbits
 from uuid import UUID
 
 SLACK = 1.0  # seconds
-_VERSION, _VARIANT = 7 << 76, 2 << 62
-
-
-def new_id() -> UUID:
-    """An id of now. Its twelve bits below the millisecond keep the order of ids that one process makes in a row."""
-    milliseconds, rest = divmod(time.time_ns(), 1_000_000)
-    fraction = rest * 4096 // 1_000_000
-    # An id is no secret: the system's generator lets other threads in at every call, and comes back late.
-    return UUID(int=milliseconds << 80 | _VERSION | fraction << 64 | _VARIANT | getrandbits(62))
 
 
 def first_id(since: datetime) -> UUID:

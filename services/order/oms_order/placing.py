@@ -13,12 +13,13 @@ from oms_chassis.http.identity.callers import Caller
 from oms_chassis.http.problems import OutcomeUnknown, Problem, Unavailable
 from oms_chassis.telemetry import tracing
 from oms_contracts.events import OrderCreated
+from oms_contracts.ids import new_id
 from oms_contracts.parts import Customer, Line
 from oms_contracts.topics import ORDER_CREATED
 from oms_gateway.cards import Card, Token
 from oms_gateway.contract import Tokeniser
 from oms_gateway.errors import CardRefused
-from oms_order import contents, idempotency, ids, phones, pricing
+from oms_order import contents, idempotency, phones, pricing
 from oms_order.backpressure import Backpressure
 from oms_order.catalogue import Catalogue, CatalogueItem
 from oms_order.domain import Status
@@ -131,7 +132,7 @@ class Placing:
         origin: Origin,
         answer_by: float,
     ) -> Placement:
-        order_id, placed_at = str(ids.new_id()), datetime.now(UTC)
+        order_id, placed_at = str(new_id()), datetime.now(UTC)
         created = OrderCreated(
             order_id=order_id,
             customer=self._customer(body),

@@ -19,8 +19,9 @@ from oms_chassis.statements import Row, Rows
 from oms_chassis.telemetry import tracing
 from oms_contracts.envelope import Event
 from oms_contracts.events import OrderRefundRequested
+from oms_contracts.ids import new_id
 from oms_contracts.topics import ORDER_REFUND_REQUESTED, Topic
-from oms_order import acting, contents, fingerprints, ids, refunds, turns
+from oms_order import acting, contents, fingerprints, refunds, turns
 from oms_order.acting import Asked
 from oms_order.domain import Order
 from oms_order.metrics import OrderMetrics
@@ -62,7 +63,7 @@ def _request(transaction: Transaction, order: Order, body: RefundBody, caller: C
     amount = _amount(_purchase(transaction, order, content), body)
     lines = [{"id": line.id, "quantity": line.quantity} for line in body.lines or ()]
     refund = {
-        "id": ids.new_id(),
+        "id": new_id(),
         "order_id": UUID(order.id),
         "amount": amount,
         "lines": lines,

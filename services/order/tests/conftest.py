@@ -17,9 +17,10 @@ from support.server import routes
 from oms_chassis.db import Database
 from oms_chassis.runtime.service import Components
 from oms_contracts.events import ItemUpdated, OrderCreated
+from oms_contracts.ids import new_id
 from oms_contracts.parts import Customer, Line, PaymentMethod
 from oms_contracts.topics import ITEM_UPDATED
-from oms_order import contents, ids
+from oms_order import contents
 from oms_order.handlers import update_catalogue
 from oms_order.idempotency import ANONYMOUS
 from oms_order.main import SERVICE
@@ -113,7 +114,7 @@ def make_placement() -> Callable[..., Placement]:
 
 
 def _placement(name: str, key: str | None = None) -> Placement:
-    order_id = str(ids.new_id())
+    order_id = str(new_id())
     created = OrderCreated(
         order_id=order_id,
         customer=Customer(name=name, email="a@example.com", phone_number="12345"),

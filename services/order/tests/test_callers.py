@@ -24,8 +24,9 @@ from support.issuer import LocalIssuer, local_issuer
 from oms_chassis import migrations
 from oms_chassis.db import Database
 from oms_chassis.http.identity.requirements import Requirement, requirements
+from oms_contracts.ids import new_id
 from oms_contracts.parts import ERASED
-from oms_order import admin, ids
+from oms_order import admin
 from oms_order.requests import SAMPLE
 
 # How each route is called, with the body it takes; `{order_id}` is an order of the owner's.
@@ -111,7 +112,7 @@ def test_every_route_gives_every_sort_of_caller_what_is_its_due(
 def test_another_s_order_is_answered_as_one_that_does_not_exist(
     service: Any, asked: list[Requirement], sorts: Callers
 ) -> None:
-    order, nothing = place(service, sorts.headers(OWNER)), str(ids.new_id())
+    order, nothing = place(service, sorts.headers(OWNER)), str(new_id())
     for one in asked:
         (method,) = one.methods
         if "{order_id}" in one.route.path:
@@ -126,7 +127,7 @@ def test_another_s_order_is_answered_as_one_that_does_not_exist(
 
 
 def test_head_and_options_say_no_more_than_get_of_an_order_and_to_nobody_else(service: Any, sorts: Callers) -> None:
-    order, nothing = place(service, sorts.headers(OWNER)), str(ids.new_id())
+    order, nothing = place(service, sorts.headers(OWNER)), str(new_id())
     for sort in SORTS:
         headers = sorts.headers(sort)
         for path in ("/order", f"/order/{order}", f"/order/{nothing}"):
