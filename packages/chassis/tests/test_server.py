@@ -3,10 +3,11 @@
 import asyncio
 import re
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import httpx2
 import pytest
+import uvloop
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
@@ -184,6 +185,29 @@ def test_whoever_connects_and_asks_for_nothing_more_is_not_kept_for_good(said: l
         await serving
 
     asyncio.run(scene())
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_an_answer_that_nobody_reads_holds_no_connection(
+    monkeypatch: pytest.MonkeyPatch, loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    monkeypatch.setattr(server, "UNREAD", 0.5)
+
+    async def scene() -> None:
+        port = free_port()
+        made, serving = await started(port)
+        with socket.create_connection(("127.0.0.1", port), 20) as client:
+            client.sendall(b"GET /pieces HTTP/1.1\r\nHost: a\r\n\r\n" * 100)  # more than the kernel keeps for it
+            async with asyncio.timeout(20):
+                while not made.server_state.connections:  # noqa: ASYNC110 - the same
+                    await asyncio.sleep(0.01)
+                while made.server_state.connections or made.server_state.tasks:  # noqa: ASYNC110 - the same
+                    await asyncio.sleep(0.01)
+        made.should_exit = True
+        await serving
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(scene())
 
 
 def test_a_short_answer_comes_in_one_packet() -> None:

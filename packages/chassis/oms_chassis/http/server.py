@@ -16,6 +16,7 @@ from oms_chassis.telemetry.logs import logger
 log = logger(__name__)
 
 CLOSE = (b"connection", b"close")
+UNREAD = 60.0  # seconds for which a client may take nothing of what is sent to it; on Linux
 CLOSE_GRACE = 1.0  # seconds in which answers take their connections with them
 
 
@@ -34,6 +35,8 @@ class Server(uvicorn.Server):
             config = self.config
             log.error("cannot_listen", host=config.host, port=config.port, error=_reason(end.__context__))
             raise
+        for listening in (one for server in self.servers for one in server.sockets):
+            _give_up_who_does_not_read(listening)
 
     def begin(self) -> asyncio.Task[None]:
         """Serve in a task of its own. What ends it is not said again by asyncio: it was logged, and ends the loop."""
@@ -52,6 +55,15 @@ class Server(uvicorn.Server):
         deadline = time.monotonic() + CLOSE_GRACE
         while self.server_state.connections and time.monotonic() < deadline:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.02)
+
+
+def _give_up_who_does_not_read(listening: socket.socket) -> None:
+    """Have the kernel end connections whose clients take nothing for a while, since they have vanished or do not read:
+    what is to be sent to them, and the task that sends it, would be kept for good. A client that reads slowly is not
+    meant, since kernels keep more for it than an answer has. Connections have this from the socket that they came by.
+    """
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(UNREAD * 1000))
 
 
 def _says_more_than_an_error(record: logging.LogRecord) -> bool:
