@@ -160,6 +160,15 @@ def _is_silent(connection: HTTPConnection) -> bool:
 def _read(connection: HTTPConnection) -> tuple[Answer, bool]:
     """The answer, and whether nothing of it is left to be read."""
     response = connection.getresponse()
-    body = response.read(_ANSWER_LIMIT)
-    is_whole = response.status != SWITCHED and (response.isclosed() or not response.read(1))
+    body, is_whole = _body(response)
     return Answer(response.status, response.headers, body), is_whole
+
+
+def _body(response: HTTPResponse) -> tuple[bytes, bool]:
+    """As much of it as can be read, and whether that is all. One that breaks off takes nothing back: the provider has
+    said what became of the call before it."""
+    body = b""
+    with suppress(OSError, HTTPException):
+        body = response.read(_ANSWER_LIMIT)
+        return body, response.status != SWITCHED and (response.isclosed() or not response.read(1))
+    return body, False

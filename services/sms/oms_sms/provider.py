@@ -63,7 +63,7 @@ def _refusal(answer: Answer) -> Outcome:
 
 def _retry_after(answer: Answer) -> float | None:
     """For how long the provider wants no calls, if it says so: in seconds, or until when (RFC 9110, 10.2.3)."""
-    text = answer.headers.get("Retry-After", "")
+    text = answer.headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdecimal():
         return float(text)
     try:

@@ -204,12 +204,13 @@ def in_an_hour() -> str:
     ("header", "least", "most"),
     [
         (lambda: "30", 30.0, 30.0),
+        (lambda: " 30 \t", 30.0, 30.0),
         (lambda: "0", 0.0, 0.0),
         (in_an_hour, 3000.0, 3600.0),
         (lambda: time.asctime(time.gmtime(time.time() + 3600)), 3000.0, 3600.0),
         (lambda: "Sun, 06 Nov 1994 08:49:37 GMT", 0.0, 0.0),
     ],
-    ids=["seconds", "at once", "date", "date as of asctime", "long ago"],
+    ids=["seconds", "seconds among spaces", "at once", "date", "date as of asctime", "long ago"],
 )
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_provider_that_wants_fewer_calls_says_for_how_long(
@@ -322,6 +323,40 @@ def test_the_last_answer_of_a_connection_is_read_to_its_end(answer: bytes) -> No
     with listening(serve) as (address, serving), provider(f"http://{address}/sms", sms_call_seconds=5.0) as sms:
         assert sms.send(notice()) == sent("sms-7")
         assert serving.result(10) == b""  # and the connection is closed here, too
+
+
+BROKEN = {
+    "shorter than its length": b'Content-Length: 99\r\n\r\n{"id": "7"}',
+    "of no length": b'Content-Length: many\r\n\r\n{"id": "7"}',
+    "chunks that do not end": b'Transfer-Encoding: chunked\r\n\r\nb\r\n{"id": "7"}\r\n',
+    "chunks of no size": b'Transfer-Encoding: chunked\r\n\r\nwhat?\r\n{"id": "7"}\r\n0\r\n\r\n',
+    "coded in two ways": b'Transfer-Encoding: gzip, chunked\r\n\r\nb\r\n{"id": "7"}\r\n0\r\n\r\n',
+}
+
+
+@pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize(
+    ("head", "outcome"),
+    [
+        (b"201 Created", sent("o-1.confirmed")),
+        (b"422 No", turned_down("sms: 422")),
+        (b"429 Wait\r\nRetry-After: 7", Paused("sms: 429", 7.0)),
+        (b"200 OK\r\nContent-Type: text/html", Paused("sms: 200 with a web page")),
+    ],
+    ids=["yes", "no", "later", "page"],
+)
+def test_an_answer_counts_though_its_body_cannot_be_read_to_its_end(head: bytes, outcome: Outcome, body: bytes) -> None:
+    """Else a text that was taken would be tried again for hours, and so would one that was refused, with the queue
+    paused for it."""
+
+    def serve(connection: socket.socket) -> bytes:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 %s\r\n%s" % (head, body))
+        return connection.recv(1)
+
+    with listening(serve) as (address, serving), provider(f"http://{address}/sms", sms_timeout=0.3) as sms:
+        assert sms.send(notice()) == outcome
+        assert serving.result(10) == b""  # and nothing else is asked by this connection
 
 
 def test_a_web_page_in_the_provider_s_place_is_no_yes() -> None:
