@@ -12,7 +12,18 @@ from support.chassis import eventually
 from oms_chassis.db import Database
 from oms_chassis.jobs import leases
 from oms_chassis.jobs.breaker import LONGEST, CircuitBreaker
-from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Outcome, Paused, Retry, Unavailable, enqueue
+from oms_chassis.jobs.queue import (
+    Done,
+    Job,
+    JobQueue,
+    NewJob,
+    Outcome,
+    Paused,
+    Retry,
+    Unanswered,
+    Unavailable,
+    enqueue,
+)
 from oms_chassis.jobs.worker import Worker
 from oms_chassis.telemetry.metrics import Metrics
 
@@ -120,6 +131,18 @@ def test_several_jobs_in_a_row_that_are_not_served_pause_the_queue(breaker: Circ
     breaker.record(job("b"), Unavailable("away"))
     assert not is_paused(metrics)
     breaker.record(job("c"), Unavailable("away"))
+    assert is_paused(metrics)
+
+
+def test_a_job_that_ends_without_an_answer_does_not_speak_for_the_provider(
+    breaker: CircuitBreaker, clock: Clock, metrics: Metrics
+) -> None:
+    for name in ("a", "b", "c"):
+        breaker.record(job(name), Unanswered(reason="no answer"))
+    assert is_paused(metrics)
+    clock.now += 60.0
+    breaker.begin(job("probe"))
+    breaker.record(job("probe"), Unanswered(reason="no answer"))
     assert is_paused(metrics)
 
 

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from oms_chassis.db import Transaction
 from oms_chassis.jobs import dead
-from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Outcome, Retry, Settled, enqueue
+from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Outcome, Settled, enqueue
 from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.logs import logger
 from oms_notifications import repository
@@ -89,5 +89,5 @@ def _call(provider: Provider, notice: Notice) -> Outcome:
         return outcome
     doubts = notice.doubts + 1
     if doubts < DOUBTS:
-        return Retry(outcome.reason, {"doubts": doubts})
+        return InDoubt(outcome.reason, {"doubts": doubts})
     return unknown(f"{outcome.reason}, {doubts} times")

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, fields
 from typing import Protocol
 
-from oms_chassis.jobs.queue import Done, Job, NewJob, Outcome, Retry
+from oms_chassis.jobs.queue import Done, Job, NewJob, Outcome, Unanswered, Unavailable
 from oms_notifications.messages import FOLLOWS
 
 KEPT = "kept"  # in a result: its message can be sent again
@@ -68,8 +68,9 @@ def job_id(about: str, kind: str) -> str:
     return f"{about}.{kind}" if kind in FOLLOWS else about
 
 
-class InDoubt(Retry):
-    """The provider may have taken the message, and has no key by which it would know a repetition."""
+class InDoubt(Unavailable):
+    """The provider may have taken the message, and has no key by which it would know a repetition. If it answers to
+    none of several messages in a row, no more are risked."""
 
 
 class Provider(Protocol):
@@ -99,4 +100,4 @@ def turned_down(reason: str) -> Done:
 
 def unknown(reason: str) -> Done:
     """The customer may have got this message, and it is not sent again by itself. `reason` as in `refused`."""
-    return Done({"state": "unknown", "provider_id": None, "reason": reason})
+    return Unanswered({"state": "unknown", "provider_id": None, "reason": reason}, reason)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiosmtpd.controller import Controller
 from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 from support import chassis as testing
@@ -120,6 +121,46 @@ def test_settings_that_do_not_go_together_are_explained_to_whoever_starts_the_se
     assert capsys.readouterr().err.splitlines()[1:] == [
         "  port 465 is encrypted from its first byte: it needs OMS_SMTP_IMPLICIT_TLS, not STARTTLS"
     ]
+
+
+class Breaking:
+    """A mail server whose filter breaks down with each mail that it has, until it is repaired."""
+
+    def __init__(self) -> None:
+        self.is_broken = True
+
+    async def handle_DATA(self, server: Any, _: Any, __: Any) -> str:  # noqa: N802 - aiosmtpd's
+        if self.is_broken:
+            server.transport.abort()
+        return "250 ok"
+
+
+def test_a_mail_server_that_breaks_down_with_each_mail_is_left_alone_and_no_mail_is_lost_meanwhile(
+    database_url: str,
+) -> None:
+    """Each would be sent three times within seconds, and never again."""
+    database = testing.migrated(database_url, SERVICE.package)
+    server, metrics = Breaking(), Metrics(CollectorRegistry())
+    controller = Controller(server, hostname="127.0.0.1", port=free_port())
+    controller.start()
+    parts = SERVICE.build(Context(settings(database_url, controller.port), database, CollectorRegistry()))
+    events = [confirmed(f"o-{number}") for number in range(100)]
+    handlers = {one.topic.name: one.handle for one in parts.subscriptions}
+    testing.deliver(database, handlers[events[0].type], events)
+
+    def has_met_it() -> bool:
+        seen = metrics.registry.get_sample_value("oms_job_call_seconds_count", {"queue": "email"}) or 0
+        return metrics.registry.get_sample_value("oms_job_queue_paused", {"queue": "email"}) == 1.0 or seen >= 300
+
+    with testing.running(Worker(parts.job_queues[0], database, metrics)):
+        testing.eventually(has_met_it)
+        server.is_broken = False
+        testing.eventually(lambda: not database.execute("SELECT FROM job"), within=60)
+    for stop in parts.on_stop:
+        stop()
+    controller.stop()
+    assert {row.state for row in database.execute("SELECT state FROM message")} == {"sent"}
+    database.dispose()
 
 
 SLOW, LEASE = 0.6, 2.0  # seconds: a mail takes longer than the lease of its job

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection
 
 from oms_chassis.jobs.leases import BACKOFF_BASE, backoff
-from oms_chassis.jobs.queue import Job, Outcome, Paused, Unavailable
+from oms_chassis.jobs.queue import Job, Outcome, Paused, Unanswered, Unavailable
 from oms_chassis.telemetry.logs import logger
 from oms_chassis.telemetry.metrics import Metrics
 
@@ -59,7 +59,7 @@ class CircuitBreaker:
         """What became of a call. Calls that were under way when the pause began do not end it."""
         if isinstance(outcome, Paused):
             self._pause(outcome.reason, outcome.seconds)
-        elif isinstance(outcome, Unavailable):
+        elif isinstance(outcome, Unavailable | Unanswered):
             self._unserved.add(job.id)
             if self.is_probe(job) or len(self._unserved) >= IN_A_ROW:
                 self._pause(outcome.reason)

@@ -52,6 +52,14 @@ class Done:
 
 
 @dataclass(frozen=True)
+class Unanswered(Done):
+    """The call's outcome is not known, cannot be asked for, and the call is not made again. It says of the provider
+    what Unavailable says. `reason` as in Retry."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Retry:
     """The call is to be made again, with these `changes` to its payload. `reason` is short and holds nothing of the
     customer's."""
