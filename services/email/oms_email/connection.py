@@ -43,12 +43,12 @@ class Connection(smtplib.SMTP):
         if "SMTPUTF8" in options:
             self.command_encoding = "utf-8"
         self.putcmd("mail", " ".join((f"FROM:<{sender}>", *options)))
-        return self.getreply()
+        return _plain(*self.getreply())
 
     def rcpt(self, recip: str, options: Sequence[str] = ()) -> tuple[int, bytes]:
         """Say to whom, and have the server's answer."""
         self.putcmd("rcpt", " ".join((f"TO:<{recip}>", *options)))
-        return self.getreply()
+        return _plain(*self.getreply())
 
     def putcmd(self, cmd: str, args: str = "") -> None:
         """Send a command. Where the server takes that, RCPT and DATA go out with MAIL (RFC 2920): two waits less.
@@ -69,7 +69,7 @@ class Connection(smtplib.SMTP):
         code, text = super().data(msg)
         # What is no answer (garbage, or half of one) is none: the server has the mail, and may have sent it on.
         self.in_doubt = self.in_doubt and not (_is_yes(code) or 400 <= code < 600)
-        return (250, text) if _is_yes(code) else (code, text)
+        return _plain(code, text)
 
     def send(self, s: Any) -> None:
         """Send a command, or the mail with the dot that ends it."""
@@ -92,6 +92,11 @@ class Connection(smtplib.SMTP):
 
 def _is_yes(code: int) -> bool:
     return 200 <= code < 300
+
+
+def _plain(code: int, text: bytes) -> tuple[int, bytes]:
+    """A reply, of which any yes is the one that smtplib knows: the first digit decides (RFC 5321, 4.2)."""
+    return (250, text) if _is_yes(code) else (code, text)
 
 
 class TlsConnection(Connection, smtplib.SMTP_SSL):

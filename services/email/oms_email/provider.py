@@ -5,7 +5,7 @@ import time
 from contextlib import suppress
 from queue import Empty, LifoQueue
 
-from oms_chassis.jobs.queue import Outcome, Paused, Retry, Unavailable
+from oms_chassis.jobs.queue import Outcome, Paused, Unavailable
 from oms_email import addresses, answers, connection, domain
 from oms_email.connection import Connection, NotOffered
 from oms_email.domain import Mail
@@ -97,14 +97,16 @@ class SmtpProvider:
 
 def _no_connection(error: OSError | ValueError) -> Outcome:
     """Every other mail would meet the same, unless the server only has too many connections."""
-    if isinstance(error, smtplib.SMTPConnectError | smtplib.SMTPServerDisconnected):
-        return Unavailable(f"smtp: {type(error).__name__}")
-    return Paused(f"smtp: {error if isinstance(error, NotOffered) else failures.name(error)}")
+    reason = f"smtp: {error if isinstance(error, NotOffered) else failures.name(error)}"
+    if isinstance(error, smtplib.SMTPResponseException):
+        reason = f"{reason} {error.smtp_code}"
+    is_busy = isinstance(error, smtplib.SMTPConnectError | smtplib.SMTPServerDisconnected)
+    return Unavailable(reason) if is_busy else Paused(reason)
 
 
 def _outcome(error: Exception, recipient: str, *, in_doubt: bool) -> Outcome:
     """Only a no about the recipient is final. A no about the sender is about a setting. Whatever goes wrong once a mail
-    is out, it may have been taken."""
+    is out, it may have been taken; before that, whoever says nothing has not served it."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         return answers.to_recipient(*error.recipients[recipient])
     if isinstance(error, smtplib.SMTPDataError) and not in_doubt:
@@ -112,7 +114,7 @@ def _outcome(error: Exception, recipient: str, *, in_doubt: bool) -> Outcome:
     if isinstance(error, smtplib.SMTPSenderRefused):
         return answers.to_sender(error.smtp_code)
     reason = f"smtp: {type(error).__name__}"
-    return InDoubt(f"{reason}, in doubt") if in_doubt else Retry(reason)
+    return InDoubt(f"{reason}, in doubt") if in_doubt else Unavailable(reason)
 
 
 def _bytes(text: bytes | str) -> bytes:

@@ -243,6 +243,8 @@ class Rude(socketserver.StreamRequestHandler):
             while line := self.rfile.readline():
                 verb = b"." if line == b".\r\n" else line[:4].upper()
                 if verb in self.server.answers:
+                    if self.server.answers[verb] == HANG_UP:
+                        return
                     self._say(self.server.answers[verb])
                 elif verb in _USUAL:
                     self._say(_USUAL[verb])
@@ -261,6 +263,7 @@ class RudeServer(socketserver.ThreadingTCPServer):
         self.answers = answers
 
 
+HANG_UP = b""
 _USUAL = {b"EHLO": b"250 hello", b"MAIL": b"250 ok", b"RCPT": b"250 ok", b"DATA": b"354 go on", b".": b"250 ok"}
 WITHOUT_END = b"250-and then\r\n"
 
@@ -282,7 +285,7 @@ def test_a_login_that_cannot_be_read_is_no_fault_of_the_recipient(challenge: byt
     ("command", "expected"),
     [
         (b"EHLO", Unavailable("smtp: SMTPServerDisconnected")),
-        (b"RCPT", Retry("smtp: SMTPServerDisconnected")),
+        (b"RCPT", Unavailable("smtp: SMTPServerDisconnected")),
         (b".", InDoubt("smtp: SMTPServerDisconnected, in doubt")),
     ],
 )
@@ -294,6 +297,34 @@ def test_an_answer_without_end_is_none_and_not_kept(command: bytes, expected: Ou
         assert tracemalloc.get_traced_memory()[1] < 10 << 20
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("command", [b"MAIL", b"RCPT", b"DATA"])
+def test_a_server_that_hangs_up_before_it_has_the_mail_has_not_served_it(command: bytes) -> None:
+    """If it does so each time, it is at fault, and the queue is to be paused."""
+    assert outcome_of({command: HANG_UP}) == Unavailable("smtp: SMTPServerDisconnected")
+
+
+@pytest.mark.parametrize("hello", [b"250 hello", b"250-hello\r\n250 PIPELINING"])
+@pytest.mark.parametrize("yes", [b"200 fine", b"251 will forward", b"252 will try", b"250-long\r\n250 story"])
+def test_whatever_yes_a_server_says_to_a_command_the_mail_is_sent(yes: bytes, hello: bytes) -> None:
+    """The first digit of a reply decides (RFC 5321, 4.2)."""
+    assert outcome_of({b"EHLO": hello, b"MAIL": yes, b"RCPT": yes}) == SENT
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    [
+        ({b"EHLO": b"500 what?", b"HELO": b"554 no"}, "SMTPHeloError 554"),
+        ({b"EHLO": b"250-hi\r\n250 AUTH PLAIN", b"AUTH": b"534 5.7.9 Use a password of this program"}, "534"),
+        ({b"EHLO": b"250-hi\r\n250 AUTH PLAIN", b"AUTH": b"454 4.7.0 Not now"}, "SMTPAuthenticationError 454"),
+    ],
+)
+def test_a_server_s_no_before_any_mail_is_named_with_its_code(answers: dict[bytes, bytes], reason: str) -> None:
+    """A password that has expired is repaired otherwise than a server that cannot look it up for now."""
+    outcome = outcome_of(answers, smtp_username="shop", smtp_password=SecretStr("secret"))
+    assert isinstance(outcome, Paused)
+    assert outcome.reason.endswith(reason)
 
 
 def test_a_server_that_thinks_about_a_mail_gets_it_once() -> None:
@@ -308,7 +339,7 @@ def test_other_answers_are_waited_for_no_longer_after_a_mail_than_before() -> No
     with scripted(script) as port, provider(port, smtp_timeout=0.5) as smtp:
         assert smtp.send(notice()) == SENT
         script.rcpt = ["silence"]
-        assert smtp.send(notice()) == Retry("smtp: SMTPServerDisconnected")
+        assert smtp.send(notice()) == Unavailable("smtp: SMTPServerDisconnected")
 
 
 def test_a_server_that_trickles_its_answer_does_not_hold_a_call_for_ever() -> None:
@@ -344,7 +375,7 @@ def test_a_server_that_wants_a_login_is_no_fault_of_the_recipient() -> None:
 
 def test_a_connection_that_breaks_during_a_mail_is_replaced_for_the_next_try() -> None:
     script = Script(rcpt=["250 ok", None])
-    assert outcomes(script, 3) == [SENT, Retry("smtp: SMTPServerDisconnected"), SENT]
+    assert outcomes(script, 3) == [SENT, Unavailable("smtp: SMTPServerDisconnected"), SENT]
     assert len(script.taken) == 2
 
 
@@ -515,7 +546,7 @@ def test_mail_goes_encrypted_and_with_a_login_where_that_is_set(
         with provider(port, smtp_password=SecretStr("right"), **secrets) as smtp:
             assert smtp.send(notice()) == SENT
         with provider(port, smtp_password=SecretStr("wrong"), **secrets) as smtp:
-            assert smtp.send(notice()) == Paused("smtp: SMTPAuthenticationError")
+            assert smtp.send(notice()) == Paused("smtp: SMTPAuthenticationError 535")
         with provider(port) as smtp:
             assert smtp.send(notice()) == Paused("smtp: 530 about the sender")
     assert len(script.taken) == 1
