@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from oms_chassis.http import server
+from oms_chassis.http.deadlines import departure
 from oms_chassis.http.server import Server
 from oms_servers.ports import free_port
 
@@ -37,6 +38,19 @@ async def pieces(_: Request) -> Response:
     return StreamingResponse(given())
 
 
+async def late(request: Request) -> Response:
+    await departure(request)
+    return PlainTextResponse("hello")
+
+
+async def stream(_: Request) -> Response:
+    async def given() -> AsyncIterator[bytes]:
+        yield b"hello"
+        await asyncio.Event().wait()
+
+    return StreamingResponse(given())
+
+
 async def answers(port: int, sent: bytes, count: int, piece: int) -> bytes:
     """What so many answers to these bytes are, sent in pieces of this length."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -56,7 +70,13 @@ async def answers(port: int, sent: bytes, count: int, piece: int) -> bytes:
 
 
 async def started(port: int, keep_alive: int = 60) -> tuple[Server, asyncio.Task[None]]:
-    routes = [Route("/", hello), Route("/body", body, methods=["POST"]), Route("/pieces", pieces)]
+    routes = [
+        Route("/", hello),
+        Route("/body", body, methods=["POST"]),
+        Route("/pieces", pieces),
+        Route("/late", late),
+        Route("/stream", stream),
+    ]
     made = server.make(Starlette(routes=routes), "127.0.0.1", port, drain=5.0, keep_alive=keep_alive)
     serving = asyncio.create_task(made.serve())
     async with asyncio.timeout(20):
@@ -187,7 +207,73 @@ def test_whoever_connects_and_asks_for_nothing_more_is_not_kept_for_good(said: l
     asyncio.run(scene())
 
 
-@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+POSTED = b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nthe body"
+LATE = b"GET /late HTTP/1.1\r\nHost: a\r\n\r\n"
+STREAM = b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n"
+LOOPS = pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+
+
+def all_of(client: socket.socket) -> bytes:
+    return b"".join(iter(lambda: client.recv(65536), b""))
+
+
+@LOOPS
+@pytest.mark.parametrize(
+    ("sent", "statuses"),
+    [
+        ([ASKED], [b"200"]),
+        ([LATE], [b"200"]),
+        ([POSTED, LATE], [b"200"] * 2),
+        ([LATE, b"GET / HT"], [b"200"]),
+        ([LATE[:-2]], []),
+        ([POSTED[:-1]], []),
+    ],
+)
+def test_a_client_that_sends_nothing_after_its_request_is_answered(
+    sent: list[bytes], statuses: list[bytes], loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    def answers(port: int) -> bytes:
+        with socket.create_connection(("127.0.0.1", port), 20) as client:
+            client.sendall(b"".join(sent))
+            client.shutdown(socket.SHUT_WR)
+            return all_of(client)
+
+    async def scene() -> None:
+        port = free_port()
+        made, serving = await started(port)
+        assert re.findall(rb"HTTP/1\.1 (\d+) ", await asyncio.to_thread(answers, port)) == statuses
+        made.should_exit = True
+        await serving
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(scene())
+
+
+@LOOPS
+def test_a_stream_ends_when_its_client_says_that_it_sends_nothing_more(
+    loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    """It will hardly read on, and there may be nothing to be sent by which that would show."""
+
+    def follow(port: int) -> bytes:
+        with socket.create_connection(("127.0.0.1", port), 20) as client:
+            client.sendall(STREAM)
+            begun = client.recv(65536)
+            client.shutdown(socket.SHUT_WR)
+            return begun + all_of(client)
+
+    async def scene() -> None:
+        port = free_port()
+        made, serving = await started(port)
+        assert (await asyncio.to_thread(follow, port)).startswith(b"HTTP/1.1 200 ")
+        made.should_exit = True
+        await serving
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(scene())
+
+
+@LOOPS
 def test_an_answer_that_nobody_reads_holds_no_connection(
     monkeypatch: pytest.MonkeyPatch, loop: Callable[[], asyncio.AbstractEventLoop]
 ) -> None:

@@ -1,12 +1,14 @@
 """What a caller is answered when the database falls silent, loses answers, is locked, or takes no writes."""
 
+import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 import psycopg
@@ -22,6 +24,7 @@ from oms_order.metrics import OrderMetrics
 from oms_order.repository.placing import Placement, Stored, Unresolved, Writer
 from oms_order.requests import SAMPLE
 
+T = TypeVar("T")
 QUICK = Limits(statement=1.0, lock=0.5, grace=0.5, pool=0.5)
 LOCKED = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 SLOW = 5.0  # seconds more than promised that a busy machine may take
@@ -53,7 +56,7 @@ def service(start: Callable[..., Any], network: Proxy, migrated_url: str) -> Any
     return service
 
 
-def timed(act: Callable[[], httpx2.Response]) -> tuple[httpx2.Response, float]:
+def timed(act: Callable[[], T]) -> tuple[T, float]:
     began = time.monotonic()
     return act(), time.monotonic() - began
 
@@ -190,6 +193,34 @@ def test_an_order_whose_client_hangs_up_before_it_is_written_is_never_written(
         first.join(30)
     posts.append(place(service, {}))  # it is written after whatever waited before it
     assert len(orders(database)) == [post.status_code for post in posts].count(202)
+
+
+def test_a_client_that_sends_nothing_after_its_order_is_answered(
+    start: Callable[..., Any], database: Database, migrated_url: str
+) -> None:
+    service = start()
+    body = json.dumps(SAMPLE).encode()
+    head = f"POST /order HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+
+    def post() -> bytes:
+        address = service.client.base_url
+        with socket.create_connection((address.host, address.port), timeout=20) as connection:
+            connection.sendall(head.encode() + body)
+            connection.shutdown(socket.SHUT_WR)
+            return b"".join(iter(lambda: connection.recv(65536), b""))
+
+    assert post().startswith(b"HTTP/1.1 202 ")
+    with psycopg.connect(migrated_url) as other:
+        other.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
+        with ThreadPoolExecutor(1) as pool:
+            first = pool.submit(service.client.post, "/order", json=SAMPLE)
+            eventually(lambda: database.execute(LOCKED))
+            answer, took = timed(post)
+            assert answer.startswith(b"HTTP/1.1 503 "), "it may have gone away, and its order is not written any more"
+            assert took < 1.5, "its order was dropped before its time in the queue was over"
+            other.rollback()
+            written = 1 + (first.result(30).status_code == 202)
+    assert len(orders(database)) == written
 
 
 def test_an_order_that_was_never_sent_to_the_database_was_not_stored(

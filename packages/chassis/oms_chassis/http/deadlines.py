@@ -12,6 +12,7 @@ from starlette.requests import Request
 P = ParamSpec("P")
 T = TypeVar("T")
 Left = Callable[[], Awaitable[object]]
+ENDED = "oms.ended"  # where an ASGI scope has the event that its client sends nothing more
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,9 @@ async def within(seconds: float, call: Callable[P, T], *args: P.args, **kwargs: 
 
 
 async def departure(request: Request) -> None:
-    """Return when the client of a request, whose body was read, has closed its connection."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+    """Return when the client of a request has closed its connection, or its own half: perhaps nobody waits any more."""
+    ended: asyncio.Event = request.scope[ENDED]
+    await ended.wait()
 
 
 def _forget(task: "asyncio.Task[T]") -> None:
