@@ -15,8 +15,9 @@ from oms_sms.calls import Answer, Calls, NotReached
 from oms_sms.settings import SmsSettings
 
 # About this text: its number, or what all texts have, such as the sender. Every other 4xx is about our settings, our
-# account or our calls.
+# account or our calls, but for two that may be about either: what we may not do at all, or not with this number.
 REFUSING_STATUS = {400, 413, 422}
+FORBIDDING_STATUS = {403, 451}
 RETRYABLE_STATUS = {408, 409, 425}  # the call came too late, too early, or while the same one was under way
 
 
@@ -58,7 +59,9 @@ def _refusal(answer: Answer) -> Outcome:
     if answer.status in RETRYABLE_STATUS:
         return Retry(reason)
     is_ours = 400 <= answer.status < 500 or answer.status == 503
-    return Paused(reason, _retry_after(answer)) if is_ours else Unavailable(reason)
+    if answer.status in FORBIDDING_STATUS or not is_ours:
+        return Unavailable(reason)
+    return Paused(reason, _retry_after(answer))
 
 
 def _retry_after(answer: Answer) -> float | None:
