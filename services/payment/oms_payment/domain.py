@@ -17,6 +17,9 @@ from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 from typing import Any
 
+from oms_contracts.lines import one_line
+
+LONGEST_REASON = 200  # characters
 LEAST_CALLS = 5  # calls for a charge that have failed before it is given up
 REFUND_FAILED = "refund-failed"  # the reason of a payment that stays REFUNDING
 NOT_CHARGED = "none"  # the refund's id when there was no money to give back
@@ -145,8 +148,9 @@ class Payment:
 
 
 def failure_reason(code: str | None) -> str:
-    """A gateway's code for a decline, spelt like the other reasons of events: `lost_card` is `lost-card`."""
-    return (code or "card_declined").replace("_", "-")
+    """A gateway's code for a decline, spelt like the other reasons of events: `lost_card` is `lost-card`. Whatever a
+    gateway gives in its place can be kept and published."""
+    return one_line(code or "").strip()[:LONGEST_REASON].replace("_", "-") or "card-declined"
 
 
 @dataclass(frozen=True)

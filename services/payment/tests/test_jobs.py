@@ -23,7 +23,7 @@ from oms_chassis.jobs.worker import Worker
 from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.envelope import Event
 from oms_contracts.topics import PAYMENT_COMPLETED, PAYMENT_FAILED, PAYMENT_REFUNDED
-from oms_gateway import GatewayClosed, RequestRefused, charge_key, refund_key
+from oms_gateway import Charge, GatewayClosed, RequestRefused, charge_key, refund_key
 from oms_payment import handlers
 from oms_payment.domain import LEAST_CALLS, NOT_CHARGED, State
 from oms_payment.jobs import charging, refunding
@@ -110,6 +110,31 @@ def test_a_declined_card_is_published_with_its_reason(database: Database, gatewa
     assert (event.type, event.data.reason) == ("paymentFailedEvent", "insufficient-funds")
     assert (event.data.customer, event.traceparent) == (order.data.customer, TRACE)
     assert (payment(database).state, payment(database).reason) == ("FAILED", "insufficient-funds")
+
+
+class Wordy(FlakyGateway):
+    """A gateway that gives its reasons in words."""
+
+    def __init__(self, gateway: FlakyGateway, words: str) -> None:
+        super().__init__(gateway)
+        self._words = words
+
+    def charge(self, key: str, token: str, amount: int, currency: str) -> Charge:
+        return replace(super().charge(key, token, amount, currency), reason=self._words)
+
+
+@pytest.mark.parametrize("words", ["x" * 300, "do not\nhonour", "declined\0", "declined \ud800", " ", "\u2028"])
+def test_whatever_a_gateway_gives_as_its_reason_the_payment_has_failed(
+    database: Database, gateway: FlakyGateway, words: str
+) -> None:
+    take(database, created("o1", BAD))
+    charge_all(database, Wordy(gateway, words))
+    (event,) = pending_events(database)
+    assert event.type == "paymentFailedEvent"
+    assert event.data.reason.strip()
+    assert event.data.reason.isprintable()
+    assert payment(database).state == "FAILED"
+    assert pending_jobs(database, "charge") == []
 
 
 def test_a_batch_of_good_and_bad_cards_settles_each_by_its_own_outcome(
