@@ -13,13 +13,14 @@ from oms_chassis.http import pasted
 SHORTEST = 13  # digits
 MESSAGE = "must not hold a card number"
 _ALONE = r"(?<![0-9A-Za-z+]){}(?![0-9A-Za-z])"
+_GAP = r"(?P<gap> ?[-./_\u00b7 ] ?)"  # what people put between the groups
 _WRITTEN = [
     re.compile(_ALONE.format(form))
     for form in (
         r"[0-9]{13,19}",
-        r"[0-9]{4}(?P<gap>[ -])[0-9]{4}(?P=gap)[0-9]{4}(?P=gap)[0-9]{4}",
-        r"[0-9]{4}(?P<gap>[ -])[0-9]{4}(?P=gap)[0-9]{4}(?P=gap)[0-9]{4}(?P=gap)[0-9]{1,3}",
-        r"[0-9]{4}(?P<gap>[ -])[0-9]{6}(?P=gap)[0-9]{4,5}",
+        rf"[0-9]{{4}}{_GAP}[0-9]{{4}}(?P=gap)[0-9]{{4}}(?P=gap)[0-9]{{4}}",
+        rf"[0-9]{{4}}{_GAP}[0-9]{{4}}(?P=gap)[0-9]{{4}}(?P=gap)[0-9]{{4}}(?P=gap)[0-9]{{1,3}}",
+        rf"[0-9]{{4}}{_GAP}[0-9]{{6}}(?P=gap)[0-9]{{4,5}}",
     )
 ]
 # By their first digits and their lengths. Thirteen of them that begin with 43 or 49 are phone numbers, too.
