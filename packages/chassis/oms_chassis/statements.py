@@ -35,8 +35,10 @@ def ran(connection: Connection, sql: str, params: Mapping[str, object]) -> tuple
     """The same, and how many rows there were or were written."""
     if not connection.in_transaction():
         connection.begin()  # as before its own statements: a connection that is lost is not replaced within the block
-    cursor = cast("psycopg.Connection[Any]", connection.connection.driver_connection).cursor(row_factory=namedtuple_row)
+    cursor: psycopg.Cursor[Any] | None = None  # none is made on a connection that is closed
     try:
+        driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
+        cursor = driver.cursor(row_factory=namedtuple_row)
         cursor.execute(sql, params)
         returns_rows = cursor.rownumber is not None
         return cast("Rows", cursor.fetchall()) if returns_rows else [], cursor.rowcount

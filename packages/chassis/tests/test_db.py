@@ -1,12 +1,16 @@
 """Transactions, and what counts as the database being away."""
 
+from typing import cast
+
+import psycopg
 import pytest
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from oms_chassis import db
 from oms_chassis.admin.acts import OperatorAct
 from oms_chassis.db import Database
 from oms_chassis.failures import is_unavailable
+from oms_chassis.sessions import leaves_outcome_open
 from oms_chassis.statements import execute
 from oms_chassis.telemetry import tracing
 
@@ -78,6 +82,29 @@ def test_a_connection_that_was_cut_is_the_databases_state(database: Database) ->
         execute(connection, "SELECT pg_terminate_backend(pg_backend_pid())", {})
     assert is_unavailable(caught.value)
     assert database.execute("SELECT 1 AS one")[0].one == 1
+
+
+def test_a_statement_on_a_connection_that_is_closed_is_the_databases_state_and_nothing_was_done(
+    database: Database,
+) -> None:
+    errors: list[Exception] = []
+
+    def write() -> None:
+        with database.transaction() as transaction:
+            transaction.run("SELECT 1")
+            cast("psycopg.Connection", transaction.connection.connection.driver_connection).close()
+            try:
+                transaction.run("INSERT INTO seen (item) VALUES ('a')")
+            except Exception as error:
+                errors.append(error)
+                raise
+
+    with pytest.raises(OperationalError) as caught:
+        write()
+    assert errors == [caught.value]
+    assert is_unavailable(caught.value)
+    assert not leaves_outcome_open(caught.value)
+    assert _items(database) == []
 
 
 def _cut_the_idle(database: Database, monkeypatch: pytest.MonkeyPatch, trusted: float) -> None:
