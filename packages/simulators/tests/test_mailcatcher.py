@@ -209,3 +209,22 @@ def file_size_limit(pid: int, limit: int) -> Iterator[None]:
         yield
     finally:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field", "why"),
+    [
+        ({"target": "post"}, "target", "'mail' or 'sms'"),
+        ({"target": "gateway"}, "target", "mail and sms"),
+        ({"kind": "nothing"}, "kind", "greylist"),
+        ({"times": 0}, "times", "greater than"),
+    ],
+)
+def test_a_failure_that_there_is_not_is_refused_by_its_field(
+    catcher: RunningMailCatcher, wrong: dict[str, Any], field: str, why: str
+) -> None:
+    answer = httpx2.put(f"{catcher.url}/failures", json={"target": "mail", "kind": "drop", **wrong}, timeout=30)
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["field"] == field
+    assert why in error["message"]

@@ -1,7 +1,7 @@
 """The mail catcher over HTTP: an SMS provider's API, and what was received by either way."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +17,7 @@ from starlette.routing import Route
 from oms_simulators.failures import Failures
 from oms_simulators.mailcatcher import failing
 from oms_simulators.mailcatcher.mails import Mails
+from oms_simulators.mailcatcher.problems import invalid, problem
 from oms_simulators.mailcatcher.smtp import Receiver
 from oms_simulators.mailcatcher.texts import Texts
 
@@ -125,10 +126,10 @@ def _bytes(content: bytes | str | None) -> bytes:
 async def _post_sms(request: Request) -> Response:
     key = request.headers.get("Idempotency-Key", "")
     if not 0 < len(key) <= 200:
-        return _problem(400, "A header Idempotency-Key of 1 to 200 characters is needed")
+        return problem(400, "A header Idempotency-Key of 1 to 200 characters is needed")
     body = await request.body()
     if len(body) > BODY_LIMIT:
-        return _problem(413, "The body is too large")
+        return problem(413, "The body is too large")
     catcher: MailCatcher = request.app.state.catcher
     try:
         text = NewText.model_validate_json(body).model_dump(by_alias=True)
@@ -136,11 +137,11 @@ async def _post_sms(request: Request) -> Response:
             return refusal
         catcher.texts.keep(key, text)
     except ValidationError as error:
-        return _invalid(error)
+        return invalid(error)
     except OSError:
-        return _problem(503, "The text could not be stored")
+        return problem(503, "The text could not be stored")
     if catcher.failures["sms"].take("lost-answer", to=text["to"]):
-        return _problem(500, "The text is on its way, and this answer is as good as lost")
+        return problem(500, "The text is on its way, and this answer is as good as lost")
     dripping = failing.drip_answer(catcher.failures["sms"], text["to"])
     return dripping or JSONResponse({"id": f"sms-{key}", "status": "accepted"}, 201)
 
@@ -149,7 +150,7 @@ async def _messages(request: Request) -> Response:
     try:
         query = Query.model_validate(dict(request.query_params))
     except ValidationError as error:
-        return _invalid(error)
+        return invalid(error)
     catcher: MailCatcher = request.app.state.catcher
     return JSONResponse(await catcher.read(query))
 
@@ -163,15 +164,3 @@ async def _count(request: Request) -> Response:
 
 async def _livez(_: Request) -> Response:
     return JSONResponse({"status": "ok"})
-
-
-def _invalid(error: ValidationError) -> Response:
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    errors = [{"field": ".".join(map(str, one["loc"])) or "body", "message": one["msg"]} for one in found]
-    return _problem(422, "The request is not valid", errors)
-
-
-def _problem(status: int, title: str, errors: Sequence[Mapping[str, str]] = ()) -> Response:
-    """RFC 9457, as the services answer. Not by the chassis: that would bring its libraries into this small process."""
-    body = {"title": title, "status": status, "errors": list(errors)}
-    return JSONResponse(body, status, media_type="application/problem+json")

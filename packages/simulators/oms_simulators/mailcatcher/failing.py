@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from oms_simulators.failures import Failures, NewFailure
+from oms_simulators.mailcatcher.problems import invalid, wrong
 
 DRIP = 0.05  # seconds between two bytes
 _REPLIES = {"greylist": "450 4.2.0 greylisted, try again", "4xx": "451 4.2.0 try again", "5xx": "554 5.6.0 refused"}
@@ -81,10 +82,12 @@ async def set_failure(request: Request) -> Response:
     try:
         new = NewFailure.model_validate_json(await request.body())
         request.app.state.failures[new.target].set(new)
-    except (ValidationError, KeyError):
-        return JSONResponse({"title": "The request is not valid"}, 422, media_type="application/problem+json")
+    except ValidationError as error:
+        return invalid(error)
+    except KeyError:
+        return wrong(("target", "the mail catcher fails for mail and sms"))
     except ValueError as error:
-        return JSONResponse({"title": str(error)}, 422, media_type="application/problem+json")
+        return wrong(("kind", str(error)))
     return await list_failures(request)
 
 
