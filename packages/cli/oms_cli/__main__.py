@@ -1,6 +1,20 @@
-"""`python -m oms_cli` is `oms`."""
+"""`oms`, also as `python -m oms_cli`."""
 
-from oms_cli.cli import main
+import sys
+
+INTERRUPTED = 130  # as shells have it of what Ctrl-C ends
+
+
+def main() -> None:
+    """Run the command line. Ctrl-C ends it without a traceback, also while it is still being imported, which takes most
+    of the time of a short command."""
+    try:
+        from oms_cli.cli import main as run
+
+        run()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
 
 if __name__ == "__main__":
     main()

@@ -12,10 +12,10 @@ from urllib.parse import quote
 import httpx2
 
 from oms_cli import unanswered
-from oms_cli.answers import Refused, check, following, listed, read
+from oms_cli.answers import Refused, check, first, listed, read
 from oms_cli.client import Json
 from oms_cli.headers import sendable
-from oms_cli.portions import Portion, cut
+from oms_cli.portions import PAGE, Portion, cut
 from oms_cli.unanswered import Unreachable
 from oms_contracts.topics import SERVICES
 from oms_platform import tokens
@@ -23,7 +23,6 @@ from oms_platform.addresses import HOST, Addresses
 from oms_platform.running import Running, home
 from oms_servers.errors import LocalError
 
-PAGE = 100
 _LOOK_FIRST = "Look with `oms payments show ORDER` or `oms audit list` first, then repeat it if it was not"
 
 
@@ -83,11 +82,7 @@ class Admin:
     def pages(self, service: str, path: str, limit: int, **params: str | int | None) -> Portion:
         """The first so many of a list, over as many of its pages as it takes."""
         page = self._ask("GET", service, path, params=_given(params) | {"limit": min(limit, PAGE)})
-        found = listed(page)
-        while len(found) < limit and (link := following(page)):
-            page = self._ask("GET", service, link)
-            found += listed(page)
-        return cut(found, limit, goes_on=following(page) is not None)
+        return first(page, limit, lambda link: self._ask("GET", service, link))
 
     def pages_of(
         self,

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx2
 
+from oms_cli.portions import Portion, cut
 from oms_servers.errors import LocalError
 
 
@@ -82,6 +83,15 @@ def pages(first: httpx2.Response, follow: Callable[[str], httpx2.Response]) -> I
     while link := following(first):
         first = follow(link)
         yield listed(first)
+
+
+def first(page: httpx2.Response, limit: int, follow: Callable[[str], httpx2.Response]) -> Portion:
+    """The first so many of a list, over as many of its pages as it takes."""
+    found = listed(page)
+    while len(found) < limit and (link := following(page)):
+        page = follow(link)
+        found += listed(page)
+    return cut(found, limit, goes_on=following(page) is not None)
 
 
 def following(page: httpx2.Response) -> str | None:

@@ -46,7 +46,7 @@ def entries(found: Sequence[Json]) -> RenderableType:
         for one in found
     )  # fmt: skip
     headings = ("when", "who", "service", "action", "subject", "change", "reason")
-    return show.table(headings, rows) if found else Text("no operator has done anything yet")
+    return show.table(headings, rows) if found else Text("no operator has done anything like that")
 
 
 def _change(entry: Json) -> str:

@@ -1,5 +1,6 @@
 """The `oms` command line."""
 
+import inspect
 import os
 import sys
 from collections.abc import Sequence
@@ -60,6 +61,7 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         _check_encoding(sys.argv[1:])
+        _reflow(app)
         with reporting_full_disk("what was to be printed"):
             app()
     except LocalError as error:
@@ -68,6 +70,16 @@ def main() -> None:
         if (found := answers.other_form(error)) is None:
             raise
         _end(found)
+
+
+def _reflow(commands: typer.Typer) -> None:
+    """Have help wrapped where the terminal's lines end, and not where the source's do."""
+    for command in commands.registered_commands:
+        paragraphs = (inspect.getdoc(command.callback) or "").split("\n\n")
+        command.help = "\n\n".join(paragraph.replace("\n", " ") for paragraph in paragraphs)
+    for group in commands.registered_groups:
+        if group.typer_instance is not None:
+            _reflow(group.typer_instance)
 
 
 def _check_encoding(arguments: Sequence[str]) -> None:

@@ -11,10 +11,10 @@ from uuid import uuid4
 import httpx2
 
 from oms_cli import unanswered
-from oms_cli.answers import Refused, check, following, listed, pages, read
+from oms_cli.answers import Refused, check, first, listed, pages, read
 from oms_cli.headers import keyed, sendable
 from oms_cli.paths import part
-from oms_cli.portions import Portion, cut
+from oms_cli.portions import PAGE, Portion, cut
 from oms_cli.timeline import Timeline
 from oms_platform.addresses import Addresses
 from oms_platform.running import Running
@@ -68,10 +68,10 @@ class Client:
                 time.sleep(0.1)
 
     def orders(self, limit: int = 20, **filters: str | None) -> Portion:
-        """The newest orders, newest first: so many, and a hundred at most."""
+        """The newest orders, newest first: so many."""
         params = {name: value for name, value in filters.items() if value is not None}
-        page = self._answer("GET", f"{self.order}/order", params={**params, "limit": limit})
-        return cut(listed(page), limit, goes_on=following(page) is not None)
+        page = self._answer("GET", f"{self.order}/order", params={**params, "limit": min(limit, PAGE)})
+        return first(page, limit, lambda link: self._answer("GET", f"{self.order}{link}"))
 
     def shown(self, order: str) -> Json:
         """One order with its lines and timeline."""

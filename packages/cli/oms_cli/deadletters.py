@@ -33,7 +33,7 @@ app = group("Messages that no retry could save: what they are, and applying them
 Topic = Annotated[str | None, typer.Option(help="Only those that were read from this topic.")]
 Subject = Annotated[str | None, typer.Option("--order", help="Only those about this order (or item).")]
 Error = Annotated[str | None, typer.Option(help="Only those that failed by this class of error.")]
-Ids = Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Ids, as `oms deadletters list` shows them.")]
+Ids = Annotated[list[int] | None, typer.Argument(metavar="ID", help="Ids, as `oms deadletters list` shows them.")]
 All = Annotated[bool, typer.Option("--all", help="All that the filters let through, --limit of them at most.")]
 
 
@@ -114,7 +114,7 @@ def redrive(
 @app.command("drop")
 def drop(
     service: ServiceArgument,
-    ids: Annotated[list[int], typer.Argument(metavar="ID...", help="Ids, as `oms deadletters list` shows them.")],
+    ids: Annotated[list[int], typer.Argument(metavar="ID", help="Ids, as `oms deadletters list` shows them.")],
     yes: Yes = False,
     dry_run: DryRun = False,
     name: As = None,

@@ -13,6 +13,7 @@ from oms_cli.output import AsJson, out
 from oms_cli.portions import said
 
 app = typer.Typer(help="Look into the stock's books; publish a restored catalogue.", no_args_is_help=True)
+_ALL = "the inventory shows no more of them"
 UNREAD = 100_000  # versions of one item that the order service may have to read still
 
 
@@ -32,7 +33,8 @@ def movements(
     as_json: AsJson = False,
 ) -> None:
     """Show what came and went of an item, newest first, with who and why."""
-    out(said(Client.of_environment().movements(item, limit)), _movements, as_json=as_json)
+    found = Client.of_environment().movements(item, limit)
+    out(said(found, _ALL) if limit == MOVEMENTS else said(found), _movements, as_json=as_json)
 
 
 @app.command("publish")

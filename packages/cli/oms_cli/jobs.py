@@ -16,14 +16,16 @@ from oms_cli.portions import said
 
 app = group("Calls to the outside that are still to be made, or were given up.")
 Queue = Annotated[str, typer.Argument(help="The job's queue, as `oms jobs list` shows it.")]
-Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids, as `oms jobs list` shows them.")]
+Ids = Annotated[list[str], typer.Argument(metavar="ID", help="Ids, as `oms jobs list` shows them.")]
 
 
 @app.command("list")
 def list_jobs(
     service: OneService = None,
     state: Annotated[str | None, typer.Option(help="dead (given up), failing or waiting.")] = None,
-    queue: Annotated[str | None, typer.Option(help="Only those of this queue: charge, refund, email, sms.")] = None,
+    queue: Annotated[
+        str | None, typer.Option(help="Only those of this queue: charge, refund, requested-refund, email, sms.")
+    ] = None,
     subject: Annotated[str | None, typer.Option("--order", help="Only those about this order.")] = None,
     limit: Limit = 50,
     urls: Urls = None,

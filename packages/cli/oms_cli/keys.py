@@ -108,7 +108,7 @@ def keys(found: Sequence[Json]) -> RenderableType:
         for one in found
     )  # fmt: skip
     headings = ("id", "owner", "scopes", "state", "expires", "last used", "works in")
-    return show.table(headings, rows) if found else Text("no keys yet")
+    return show.table(headings, rows) if found else Text("no keys like that")
 
 
 def _of(admin: Admin, service: str, owner: str | None) -> Portion:

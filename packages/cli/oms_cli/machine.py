@@ -1,6 +1,7 @@
 """Commands for the whole of OMS on this machine: start it, look at it, break it, end it."""
 
-import subprocess
+import os
+import signal
 from functools import partial
 from typing import Annotated
 
@@ -76,17 +77,15 @@ def status(as_json: AsJson = False) -> None:
 def logs(
     service: Program,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is written from now on.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", help="How many lines to begin with.")] = 50,
+    lines: Annotated[int, typer.Option("--lines", "-n", help="How many lines to begin with.", min=0)] = 50,
 ) -> None:
     """Show a program's log."""
     log = home() / "logs" / f"{service}.log"
     if not log.exists():
         known = sorted(file.stem for file in log.parent.glob("*.log"))
         raise LocalError(f"There is no log of {service}", f"There are: {', '.join(known) or 'none yet'}")
-    try:
-        subprocess.run(["tail", "-n", str(lines), *(["-F"] if follow else []), str(log)], check=False)
-    except KeyboardInterrupt:
-        return
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # which Python ignores, and so would what takes its place
+    os.execvp("tail", ["tail", "-n", str(lines), *(["-F"] if follow else []), str(log)])  # noqa: S606 - no shell is wanted
 
 
 @app.command(rich_help_panel=PANEL)

@@ -65,9 +65,7 @@ def show_message(
 
 @app.command("resend")
 def resend(
-    orders: Annotated[
-        list[str] | None, typer.Argument(metavar="[ORDER]...", help="Ids of orders, or of refunds.")
-    ] = None,
+    orders: Annotated[list[str] | None, typer.Argument(metavar="ORDER", help="Ids of orders, or of refunds.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that were given up, --limit of them at most.")] = False,
     channel: Channel = None,
     limit: Limit = 100,

@@ -6,6 +6,7 @@ import typer
 
 from oms_cli import messages, refunds, sample, show
 from oms_cli.client import Client
+from oms_cli.options import Limit
 from oms_cli.output import AsJson, follow, out
 from oms_cli.portions import said
 
@@ -46,7 +47,7 @@ def place(
 def list_orders(
     status: Annotated[str | None, typer.Option(help="Only those with this status.")] = None,
     email: Annotated[str | None, typer.Option(help="Only this customer's.")] = None,
-    limit: Annotated[int, typer.Option(help="How many at most.", min=1, max=100)] = 20,
+    limit: Limit = 20,
     as_json: AsJson = False,
 ) -> None:
     """List orders, newest first."""

@@ -15,7 +15,7 @@ from oms_cli.output import AsJson, out
 from oms_cli.portions import said
 
 app = group("Events that no broker took, and that are in quarantine: send them after all, or never.")
-Ids = Annotated[list[int], typer.Argument(metavar="ID...", help="Ids, as `oms outbox list` shows them.")]
+Ids = Annotated[list[int], typer.Argument(metavar="ID", help="Ids, as `oms outbox list` shows them.")]
 
 
 @app.command("list")

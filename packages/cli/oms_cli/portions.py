@@ -5,6 +5,8 @@ from typing import Any
 
 import typer
 
+PAGE = 100  # rows that services have on a page at most
+
 
 class Portion(list[dict[str, Any]]):
     """The first rows of a list; `is_cut` if there are more, or may be."""

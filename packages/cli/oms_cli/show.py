@@ -66,7 +66,11 @@ def orders(found: Sequence[Json]) -> RenderableType:
          one["customer"]["name"], clock(one["placedAt"]))
         for one in found
     )  # fmt: skip
-    return table(("order", "status", "reason", "total", "customer", "placed"), rows) if found else Text("no orders yet")
+    return (
+        table(("order", "status", "reason", "total", "customer", "placed"), rows)
+        if found
+        else Text("no orders like that")
+    )
 
 
 def order(one: Json) -> RenderableType:

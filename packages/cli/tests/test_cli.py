@@ -32,6 +32,21 @@ def oms(home: Path, *arguments: str, url: str | None = None) -> subprocess.Compl
     return commandline.run(arguments, environment)
 
 
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        (("doctor",), "It changes nothing. The exit code is 3 when something is held up."),
+        (("order", "refund"), "If its answer is lost, the command says with which --key to repeat it."),
+        ((), "a cancellation, a gateway that dies after charging"),
+    ],
+)
+def test_help_is_wrapped_by_the_width_of_the_terminal_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], sentence: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "250")
+    assert sentence in oms(tmp_path, *command, "--help").stdout
+
+
 def test_status_of_nothing_says_how_to_start_it(tmp_path: Path) -> None:
     output = oms(tmp_path, "status")
     assert output.returncode == 1

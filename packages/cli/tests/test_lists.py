@@ -71,9 +71,14 @@ class Oms:
 
     def __call__(self, *arguments: str) -> tuple[list[Any], bool]:
         """The ids of what is shown, and whether it is said that there are others."""
+        shown, said = self.said(*arguments)
+        return shown, OTHERS in said
+
+    def said(self, *arguments: str) -> tuple[list[Any], str]:
+        """The same, with what is said of it."""
         done = commandline.run([*arguments, "--json"], self._environment)
         assert done.returncode == 0, done.stderr
-        return [one["id"] for one in json.loads(done.stdout)], OTHERS in done.stderr
+        return [one["id"] for one in json.loads(done.stdout)], done.stderr
 
 
 @pytest.fixture
@@ -131,6 +136,12 @@ def test_payments_and_orders_that_are_cut_say_so(services: dict[str, _Service], 
         assert oms(command, "list", "--limit", "3") == ([1, 2, 3], False)
 
 
+def test_orders_are_shown_over_as_many_pages_as_it_takes(services: dict[str, _Service], oms: Oms) -> None:
+    services["order"].rows["/order"] = rows(0, 250)
+    assert oms("order", "list", "--limit", "250") == ([*range(250)], False)
+    assert oms("order", "list", "--limit", "201") == ([*range(201)], True)
+
+
 def test_items_are_all_items(services: dict[str, _Service], oms: Oms) -> None:
     services["inventory"].rows["/items"] = rows(0, 250)
     assert oms("items") == ([*range(250)], False)
@@ -143,6 +154,9 @@ def test_of_an_item_s_movements_as_many_are_shown_as_are_asked_for(services: dic
     assert oms("inventory", "movements", "a", "--limit", "1000") == ([*range(150)], False)
     services["inventory"].rows["/items/a/movements"] = rows(0, 1500)
     assert oms("inventory", "movements", "a", "--limit", "1000") == ([*range(1000)], True)
+    _, said = oms.said("inventory", "movements", "a", "--limit", "1000")
+    assert "--limit" not in said  # a higher one is refused
+    assert "--limit" in oms.said("inventory", "movements", "a", "--limit", "999")[1]
 
 
 def test_of_messages_the_newest_are_shown(services: dict[str, _Service], oms: Oms) -> None:
