@@ -1,18 +1,21 @@
 """The gate before public routes: its order, its limits, and what browsers are given."""
 
 import json
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import pytest
 import structlog
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, FastAPI
 from pydantic import BaseModel
 from starlette.testclient import TestClient
 from support.chassis import eventually
 from support.issuer import LocalIssuer, local_issuer
+from support.server import serving
 
 from oms_chassis.access import AccessSettings
 from oms_chassis.http import app
@@ -57,14 +60,19 @@ def issuer() -> Iterator[LocalIssuer]:
         yield issuer
 
 
-@contextmanager
-def asking(issuer: LocalIssuer, metrics: Metrics, **more: Any) -> Iterator[TestClient]:
-    """A client of an application that asks for the issuer's tokens."""
+def guarded(issuer: LocalIssuer, metrics: Metrics, **more: Any) -> FastAPI:
+    """An application that asks for the issuer's tokens."""
     settings = AccessSettings(**issuer.settings, **more)
     known = Issuer(settings)
     known.refresh()
     edge = Edge(settings, Authentication(None, known, Tokens(settings, known)))
-    with TestClient(app.create("test", [router], [], metrics, edge=edge), raise_server_exceptions=False) as client:
+    return app.create("test", [router], [], metrics, edge=edge)
+
+
+@contextmanager
+def asking(issuer: LocalIssuer, metrics: Metrics, **more: Any) -> Iterator[TestClient]:
+    """A client of such an application."""
+    with TestClient(guarded(issuer, metrics, **more), raise_server_exceptions=False) as client:
         yield client
 
 
@@ -154,6 +162,20 @@ def test_log_lines_name_the_caller_and_never_an_address_or_a_number(
     assert client.get("/things").status_code == 200
     assert logged[0] == shown or (shown == "sha256:" and logged[0].startswith(shown) and subject not in logged[0])
     assert logged[1] is None
+
+
+def test_log_lines_of_a_request_that_was_sent_along_with_another_s_name_its_own_caller(
+    issuer: LocalIssuer, metrics: Metrics
+) -> None:
+    head = "GET /things HTTP/1.1\r\nHost: a\r\n"
+    named = f"{head}Authorization: {bearer(issuer.token('shop-1'))['Authorization']}\r\n\r\n"
+    logged.clear()
+    with serving(guarded(issuer, metrics)) as address:
+        place = urlsplit(address)
+        with socket.create_connection((place.hostname, place.port), timeout=20) as connection:
+            connection.sendall(f"{named}{head}\r\n{named}{head}Connection: close\r\n\r\n".encode())
+            assert b"".join(iter(lambda: connection.recv(65536), b"")).count(b"HTTP/1.1 200 ") == 4
+    assert logged == ["shop-1", None] * 2
 
 
 def test_each_caller_has_a_rate_of_its_own(issuer: LocalIssuer, metrics: Metrics) -> None:

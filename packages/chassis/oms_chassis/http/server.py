@@ -93,5 +93,6 @@ def make(asgi: ASGIApp, host: str, port: int, drain: float, keep_alive: int) -> 
         log_config=None,
         timeout_graceful_shutdown=int(drain),
         timeout_keep_alive=keep_alive,
+        reset_contextvars=True,  # else a request that waited for another's answer begins as that one: with its caller
     )
     return Server(config)
