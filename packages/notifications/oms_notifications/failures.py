@@ -17,9 +17,11 @@ _CERTIFICATES = {
 
 
 def name(error: BaseException) -> str:
-    """The class of an error, and what is wrong with a certificate that is not trusted: an operator has to know."""
+    """The class of an error, and what is wrong with a certificate that is not trusted, or why nothing is encrypted: an
+    operator has to know."""
     kind = type(error).__name__
-    if not isinstance(error, ssl.SSLCertVerificationError):
-        return kind
-    wrong = _CERTIFICATES.get(error.verify_code, f"code {error.verify_code}")
-    return f"{kind}: {wrong}"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"{kind}: {_CERTIFICATES.get(error.verify_code, f'code {error.verify_code}')}"
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return f"{kind}: {error.reason}"  # OpenSSL's name of it, such as WRONG_VERSION_NUMBER where TLS is not spoken
+    return kind

@@ -1,6 +1,7 @@
 """The way by SMTP: against the mail catcher, and against servers that refuse, fail and hang up."""
 
 import asyncio
+import re
 import socket
 import socketserver
 import ssl
@@ -562,6 +563,14 @@ def test_mail_goes_encrypted_from_the_first_byte_where_that_is_set(certificate: 
         with provider(port, smtp_implicit_tls=True) as smtp:
             assert smtp.send(notice()) == Paused("smtp: SSLCertVerificationError: self-signed")
     assert len(script.taken) == 2
+
+
+def test_a_server_that_does_not_encrypt_from_the_first_byte_is_said_not_to(certificate: Path) -> None:
+    """As port 587 does where the settings are those of 465."""
+    with scripted(Script()) as port, provider(port, smtp_implicit_tls=True, smtp_ca_file=certificate) as smtp:
+        outcome = smtp.send(notice())
+    assert isinstance(outcome, Paused)
+    assert re.fullmatch("smtp: SSLError: [A-Z0-9_]+", outcome.reason)
 
 
 def test_an_encrypted_mail_that_waits_for_its_answer_does_not_hold_up_the_end(certificate: Path) -> None:
