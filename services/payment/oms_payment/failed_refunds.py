@@ -1,7 +1,8 @@
 """Refunds that had succeeded, and came to nothing later: a customer's bank may send the money back days afterwards.
 
 No job waits for them, so that the gateway is asked for those of all orders, every so often. Such a refund has FAILED as
-any other: it is published, and an operator sees to it.
+any other: it is published, and an operator sees to it. The order service, which takes that of a confirmed order for
+made, asks for it no more: it is published again, ever more rarely.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -32,12 +33,23 @@ def task(gateway: Gateway, database: Database, every: float, on_failed: Callable
     """Looks for refunds that have failed after all, every so many seconds; `on_failed` is called of each of a cancelled
     order."""
     note = Apart(partial(_note, database, on_failed), attrgetter("id"))
-    return Task("failed-refunds", partial(look, gateway, note), every)
+
+    def call() -> None:
+        _publish_again(database, every)
+        look(gateway, note)
+
+    return Task("failed-refunds", call, every)
 
 
 def look(gateway: Gateway, note: Callable[[Sequence[FailedRefund]], None]) -> None:
     """Have those noted that the gateway names. Raises GatewayError."""
     note(gateway.failed_refunds(DAYS))
+
+
+def _publish_again(database: Database, every: float) -> None:
+    with database.transaction() as transaction:
+        rows = repository.due_again(transaction, every, DAYS)
+        outbox.emit(transaction, [requested.outcome(row, None) for row in rows])
 
 
 def _note(database: Database, on_failed: Callable[[], object], failed: Sequence[FailedRefund]) -> None:

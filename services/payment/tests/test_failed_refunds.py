@@ -317,6 +317,51 @@ def test_a_payment_of_a_later_release_holds_nobody_else_s_failed_refunds_up(
     assert repository.states(database, [refunded, compensated]) == {"o1": "PARTLY_REFUNDED", "o2": "REFUNDING"}
 
 
+def looks_since_it_failed(database: Database, looks: int) -> None:
+    sql = "UPDATE requested_refund SET updated_at = now() - make_interval(secs => %(seconds)s)"
+    database.execute(sql, seconds=300.0 * looks + 1)
+
+
+def test_that_a_requested_refund_was_sent_back_is_published_again_ever_more_rarely(
+    database: Database, gateway: FlakyGateway, refunded: str
+) -> None:
+    """The order service takes it for made, and asks for it no more: what says so may be lost."""
+    let_refunds_fail(database)
+    look(database, gateway)
+    again = []
+    for looks in range(20):
+        looks_since_it_failed(database, looks)
+        lose_events(database)
+        failed_refunds.task(gateway, database, 300.0, lambda: None).call()
+        if found := failures(database):
+            assert found == [("r1", 400, "gateway-failed", 2)]
+            again.append(looks)
+    assert again == [1, 2, 4, 8, 16]
+
+
+def test_that_it_was_sent_back_is_published_again_while_the_gateway_is_away(
+    database: Database, gateway: FlakyGateway, refunded: str
+) -> None:
+    let_refunds_fail(database)
+    look(database, gateway)
+    looks_since_it_failed(database, 1)
+    lose_events(database)
+    gateway.plan("failed_refunds", Fault.NOT_TAKEN)
+    with pytest.raises(GatewayUnavailable):
+        look(database, gateway)
+    assert failures(database) == [("r1", 400, "gateway-failed", 2)]
+
+
+def test_what_has_failed_at_once_is_not_published_again_since_the_order_asks_for_it(
+    database: Database, gateway: FlakyGateway, charged: str
+) -> None:
+    deliver(database, requests.refund_requested, [refund_requested(charged, "r1", TOTAL + 1)])
+    looks_since_it_failed(database, 1)
+    lose_events(database)
+    look(database, gateway)
+    assert failures(database) == []
+
+
 def test_a_gateway_that_is_away_is_asked_again(database: Database, gateway: FlakyGateway, refunded: str) -> None:
     let_refunds_fail(database)
     gateway.plan("failed_refunds", Fault.NOT_TAKEN)

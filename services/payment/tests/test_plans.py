@@ -10,6 +10,7 @@ from support.plans import indexes
 from oms_chassis.db import Database
 from oms_payment import repository
 from oms_payment.domain import OPEN, State
+from oms_payment.repository import failed_refunds
 
 _FILL = (
     """INSERT INTO payment (order_id, state, amount, currency, charge_id)
@@ -93,6 +94,11 @@ def test_of_very_many_open_refunds_a_page_reads_its_own(refunding: Database) -> 
     explaining: Any = Explaining(refunding)
     plan: Any = repository.page(explaining, [one.value for one in OPEN], None, "", 51, with_refunds=True)
     assert 0 < read_by(plan, "requested_refund_open") < 500
+
+
+def test_refunds_that_were_sent_back_are_found_among_those_that_have_not_succeeded(filled: Database) -> None:
+    (found,) = indexes(filled, lambda asked: failed_refunds.due_again(asked, 300.0, 30.0))
+    assert found == {"requested_refund_open"}
 
 
 def test_pages_of_orders_with_several_open_refunds_are_full_and_lead_to_each_once(refunding: Database) -> None:

@@ -1,10 +1,13 @@
-"""Refunds that the gateway says have failed, and of which it is written here that they succeeded."""
+"""Refunds that the gateway says have failed, and of which it is written here that they succeeded; and those that were
+found so before."""
 
 from collections.abc import Iterable
 
 from oms_chassis.db import Transaction
 from oms_chassis.statements import Rows
+from oms_chassis.tables import names
 from oms_gateway import FailedRefund, charged_order
+from oms_payment.tables import RequestedRefundRow
 
 # By the order first: the gateway's ids have no index. A payment that somebody holds is found by the next look.
 _AFFECTED = """
@@ -21,6 +24,14 @@ WITH affected AS (
 SELECT order_id, whole FROM payment JOIN affected USING (order_id)
 ORDER BY order_id FOR UPDATE OF payment SKIP LOCKED
 """
+# Those of which this look is the first, the second, the fourth, the eighth and so on since they have failed.
+_DUE_AGAIN = f"""
+SELECT {names(RequestedRefundRow)} FROM (
+    SELECT *, floor(extract(epoch FROM now() - updated_at) / %(every)s)::bigint AS looks FROM requested_refund
+    WHERE state = 'FAILED' AND outcome > 1 AND updated_at > now() - make_interval(secs => %(days)s * 86400)
+) AS failed
+WHERE looks > 0 AND looks & (looks - 1) = 0
+"""
 
 
 def affected(transaction: Transaction, failed: Iterable[FailedRefund]) -> Rows:
@@ -28,3 +39,9 @@ def affected(transaction: Transaction, failed: Iterable[FailedRefund]) -> Rows:
     else changes their payments until this transaction ends."""
     rows = ({"order_id": charged_order(one.key), "id": one.id} for one in failed)
     return transaction.run_rows(_AFFECTED, rows)
+
+
+def due_again(transaction: Transaction, every: float, days: float) -> Rows:
+    """Refunds of confirmed orders that have failed after they had succeeded, of which that is to be published again, if
+    somebody looks every so many seconds: for so many days."""
+    return transaction.run(_DUE_AGAIN, every=every, days=days)
