@@ -35,9 +35,9 @@ class Facts:
                 if row["subject"] == order:
                     yield service, row
 
-    def state(self, service: str, order: str) -> str | None:
-        """What a service knows of an order."""
-        found: str | None = self.evidence.get(service, {}).get("states", {}).get(order)
+    def state(self, service: str, subject: str) -> str | None:
+        """What a service knows of an order, or payment of a refund."""
+        found: str | None = self.evidence.get(service, {}).get("states", {}).get(subject)
         return found
 
 

@@ -21,7 +21,7 @@ from oms_cli.output import AsJson, out
 from oms_cli.unanswered import Unanswered
 from oms_contracts.topics import SERVICES
 
-AT_ONCE = 200  # orders that a service is asked about
+AT_ONCE = 100  # orders or refunds that a service is asked about: it takes 200 subjects, and a refund's order is another
 HELD_UP = 3  # the exit code: 1 is that of an error
 app = typer.Typer()
 
@@ -92,7 +92,7 @@ def _explained(
     asked = [service for service in diagnosis.FLOW if service in conditions]
     for start in range(0, len(held), AT_ONCE):
         some = held[start : start + AT_ONCE]
-        subjects = list(dict.fromkeys(one[key] for one in some))
+        subjects = list(dict.fromkeys(one[name] for one in some for name in (key, "id")))
         answers = {service: _evidence(admin, service, subjects) for service in asked}
         evidence = {service: answer for service, answer in answers.items() if answer is not None}
         for one in some:

@@ -20,8 +20,12 @@ Check = Callable[[Json, Facts], Finding | None]
 
 
 def of_refund(refund: Json, facts: Facts) -> Finding:
-    """Why this refund waits: the first of all causes for which there is evidence; or why it has failed."""
-    if refund["status"] == "FAILED":
+    """Why this refund waits: the first of all causes for which there is evidence; or why it has failed. Of one that has,
+    payment may know more: that it is being made once more, or was made."""
+    known = facts.state("payment", refund["id"])
+    if refund["status"] == "FAILED" and known == "SUCCEEDED":
+        return next(_unread(refund, facts), None) or _lost(refund)
+    if refund["status"] == "FAILED" and known != "PENDING":
         return _finding(refund, f"it has failed: {refund['failure']}", _repair(refund))
     return next(_causes(refund, facts), None) or _undecided(refund)
 
@@ -41,6 +45,11 @@ def _causes(refund: Json, facts: Facts) -> Iterator[Finding]:
     yield from _as_of_an_order(refund, facts, unsent, reading("payment"), reading("order"), unreachable)
 
 
+def _unread(refund: Json, facts: Facts) -> Iterator[Finding]:
+    """What keeps the order service from what payment has published."""
+    yield from _as_of_an_order(refund, facts, dead_letter, quarantined, unsent, reading("order"))
+
+
 def _as_of_an_order(refund: Json, facts: Facts, *checks: Check) -> Iterator[Finding]:
     """What holds up an order holds up its refunds."""
     waiting = {"id": refund["orderId"], "step": "refund", "updatedAt": refund["since"]}
@@ -51,6 +60,11 @@ def _as_of_an_order(refund: Json, facts: Facts, *checks: Check) -> Iterator[Find
 def _undecided(refund: Json) -> Finding:
     evidence = "no evidence anywhere: the gateway has not decided yet, or an event is lost, and is asked for again"
     return _finding(refund, evidence, f"{RUNBOOKS}/OmsRefundsStuck.md")
+
+
+def _lost(refund: Json) -> Finding:
+    evidence = "payment says that it was made, and the order that it has failed: the event that says so is lost"
+    return _finding(refund, evidence, _resolve(refund))
 
 
 def _repair(refund: Json) -> str:

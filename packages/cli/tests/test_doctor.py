@@ -25,6 +25,7 @@ class Services(Admin):
         super().__init__({}, "token", Acting("ann"))
         self.stuck: list[str] = []
         self.refunds: Rows = []
+        self.states: Mapping[str, dict[str, str]] = defaultdict(dict)  # what a service knows of orders and refunds
         self.put_aside: Mapping[tuple[str, str], Rows] = defaultdict(list)
         self.limits: list[int] = []
         self.unread: set[str] = set()  # paths of lists that cannot be had
@@ -61,7 +62,9 @@ class Services(Admin):
             key: [row for row in self.put_aside[service, key] if row["subject"] in body["subjects"]]
             for key in KEYS.values()
         }
-        return {"states": {}, "jobs": [], "unsent": [], **about}
+        assert len(body["subjects"]) <= 200
+        states = {one: state for one, state in self.states[service].items() if one in body["subjects"]}
+        return {"states": states, "jobs": [], "unsent": [], **about}
 
     def findings(self, limit: int = 200) -> dict[str, Finding]:
         """What the doctor finds, by the command that it gives."""
@@ -123,6 +126,49 @@ def test_a_refund_that_waits_for_something_else_hides_no_dead_letter(services: S
     services.refunds = [{"id": "r", "orderId": "o-1", "status": "FAILED", "failure": "gateway-refused", "since": "x"}]
     services.bury("payment", "o-1", 1)
     assert "oms deadletters list --service payment" in services.findings()
+
+
+def failed(number: int) -> dict[str, Any]:
+    """A refund that has failed, as far as the order service knows."""
+    return {
+        "id": f"r-{number}",
+        "orderId": f"o-{number}",
+        "status": "FAILED",
+        "failure": "gateway-failed",
+        "since": "x",
+    }
+
+
+@pytest.mark.parametrize(
+    ("state", "command"),
+    [
+        ("FAILED", "oms payments retry-refund o-1 --refund r-1"),
+        ("SUCCEEDED", "oms payments resolve o-1 --refund r-1"),  # it cannot be made once more
+        ("PENDING", "docs/runbooks/OmsRefundsStuck.md"),  # and it is being made
+    ],
+)
+def test_of_a_refund_that_failed_what_helps_is_named_by_what_payment_knows_of_it(
+    services: Services, state: str, command: str
+) -> None:
+    services.refunds = [failed(1)]
+    services.states["payment"]["r-1"] = state
+    assert [*services.findings()] == [command]
+
+
+@pytest.mark.parametrize("state", ["SUCCEEDED", "PENDING"])
+def test_what_keeps_the_order_service_from_knowing_that_a_refund_was_made_is_named(
+    services: Services, state: str
+) -> None:
+    services.refunds = [failed(1)]
+    services.states["payment"]["r-1"] = state
+    services.bury("order", "o-1", 4, topic="refundCompletedEvent")
+    assert [*services.findings()] == ["oms deadletters redrive order 4"]
+
+
+def test_of_very_many_refunds_each_is_looked_up(services: Services) -> None:
+    services.refunds = [failed(number) for number in range(250)]
+    services.states["payment"] = {f"r-{number}": "SUCCEEDED" for number in range(250)}
+    assert len(services.findings(limit=250)) == 250
 
 
 def test_more_than_are_looked_at_are_said_to_be_more(services: Services) -> None:

@@ -81,7 +81,7 @@ def test_a_part_goes_back_and_the_payment_stays_completed(
     ask(database, refund_requested(charged, "r1", 400))
     work(database, gateway)
     assert given_back(database_url) == [400]
-    assert repository.states(database, [charged]) == {charged: "COMPLETED"}
+    assert repository.states(database, [charged, "r1"]) == {charged: "COMPLETED", "r1": "SUCCEEDED"}
     found = gateway.find_refund(requested_refund_key(charged, "r1"))
     assert found is not None
     assert outcomes(database) == [("completed", "r1", found.id)]

@@ -46,7 +46,10 @@ WHERE order_id = ANY(ARRAY(SELECT order_id FROM ({{found}}) AS found ORDER BY or
 ORDER BY order_id
 """
 _FIND = f"SELECT {_ROW} FROM payment WHERE order_id = %(order)s FOR UPDATE OF payment"
-_STATES = "SELECT order_id, state FROM payment WHERE order_id = ANY(%(orders)s)"
+_STATES = """
+SELECT order_id AS id, state FROM payment WHERE order_id = ANY(%(ids)s)
+UNION ALL SELECT refund_id, state FROM requested_refund WHERE refund_id = ANY(%(ids)s)
+"""
 
 
 def insert(transaction: Transaction, orders: Iterable[OrderEvent], state: State) -> set[str]:
@@ -91,9 +94,9 @@ def find(transaction: Transaction, order_id: str) -> Rows:
     return transaction.run(_FIND, order=order_id)
 
 
-def states(database: Database, orders: Sequence[str]) -> dict[str, str]:
-    """The states of these orders' payments, where there are any."""
-    return {row.order_id: row.state for row in database.execute(_STATES, orders=list(orders))}
+def states(database: Database, subjects: Sequence[str]) -> dict[str, str]:
+    """The states of the payments of these orders, and of these refunds of confirmed ones, where there are any."""
+    return {row.id: row.state for row in database.execute(_STATES, ids=list(subjects))}
 
 
 def _payment(row: Row) -> Payment:
