@@ -25,7 +25,7 @@ class Services(Admin):
         super().__init__({}, "token", Acting("ann"))
         self.stuck: list[str] = []
         self.refunds: Rows = []
-        self.states: Mapping[str, dict[str, str]] = defaultdict(dict)  # what a service knows of orders and refunds
+        self.states: defaultdict[str, dict[str, str]] = defaultdict(dict)  # what a service knows of orders and refunds
         self.put_aside: Mapping[tuple[str, str], Rows] = defaultdict(list)
         self.limits: list[int] = []
         self.unread: set[str] = set()  # paths of lists that cannot be had

@@ -18,8 +18,8 @@ Erase = Callable[[Transaction, Sequence[str]], int]
 
 @dataclass(frozen=True)
 class AdministeredService:
-    """A service by name, with what operators look into. `states` says what it knows of subjects: the status of an order or a refund;
-    `erase` takes a customer's data out of its own rows about subjects."""
+    """A service by name, with what operators look into. `states` says what it knows of subjects: the status of an order
+    or a refund; `erase` takes a customer's data out of its own rows about subjects."""
 
     name: str
     database: Database
