@@ -20,8 +20,8 @@ Check = Callable[[Json, Facts], Finding | None]
 
 
 def of_refund(refund: Json, facts: Facts) -> Finding:
-    """Why this refund waits: the first of all causes for which there is evidence; or why it has failed. Payment may know
-    more of one that has: that it is being made once more, or was made."""
+    """Why this refund waits: the first of all causes for which there is evidence; or why it has failed. Of one that has
+    failed, payment may know more: that it is being made once more, or was made."""
     known = facts.state("payment", refund["id"])
     if refund["status"] == "FAILED" and known == "SUCCEEDED":
         return next(_unread(refund, facts), None) or _lost(refund)
