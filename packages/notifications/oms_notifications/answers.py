@@ -1,8 +1,9 @@
-"""What a provider's server sends, until a deadline."""
+"""What a provider's server sends, until a deadline, and whether it sends what nobody asked for."""
 
 import errno
 import io
 import math
+import select
 import socket
 import time
 from typing import Any
@@ -30,6 +31,14 @@ class Answers(io.RawIOBase):
         came = self._sock.recv_into(buffer)
         self.room -= came
         return came
+
+
+def is_silent(sock: socket.socket) -> bool:
+    """Whether a connection that is kept can be used again: one with something to read was closed by the server, or it
+    says that it is going to be."""
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return not poll.poll(0)
 
 
 def left(deadline: float) -> float:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from oms_email.settings import EmailSettings
-from oms_notifications.answers import Answers
+from oms_notifications.answers import Answers, is_silent
 
 ANSWER_LIMIT = 65_536  # bytes of an answer, however many lines
 _END = b"\r\n.\r\n"
@@ -140,8 +140,13 @@ def _demand(smtp: smtplib.SMTP, extension: str) -> None:
         raise NotOffered(f"no {extension.upper()} offered")
 
 
+def is_open(smtp: smtplib.SMTP) -> bool:
+    """Whether a kept connection is still one as far as it is known here: a server may hang up after each mail."""
+    return smtp.sock is not None and is_silent(smtp.sock)
+
+
 def answers(smtp: smtplib.SMTP) -> bool:
-    """Whether a kept connection is still one: a server may have been restarted meanwhile."""
+    """Whether its server still answers: it may have been restarted meanwhile."""
     try:
         return smtp.noop()[0] == 250
     except OSError:

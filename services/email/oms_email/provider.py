@@ -86,7 +86,8 @@ class SmtpProvider:
             except Empty:
                 return None
             unused = time.monotonic() - since
-            if unused < PING_AFTER or (unused < IDLE and connection.answers(smtp)):
+            is_usable = connection.is_open(smtp) and unused < IDLE
+            if is_usable and (unused < PING_AFTER or connection.answers(smtp)):
                 return smtp
             connection.hang_up(smtp)
 

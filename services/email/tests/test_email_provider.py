@@ -159,14 +159,13 @@ def test_a_server_that_was_restarted_is_connected_to_again(tmp_path: Path, monke
                 assert len(catcher.messages(orderId=order_id)) == 1
 
 
-def test_a_server_that_was_restarted_in_the_moment_between_two_mails_costs_one_attempt(tmp_path: Path) -> None:
+def test_a_server_that_was_restarted_in_the_moment_between_two_mails_costs_no_attempt(tmp_path: Path) -> None:
     smtp_port, http_port = free_port(), free_port()
     with provider(smtp_port) as smtp:
         with running_mail_catcher(tmp_path / "catcher", smtp_port, http_port):
             assert smtp.send(notice()) == SENT
         with running_mail_catcher(tmp_path / "catcher", smtp_port, http_port) as catcher:
-            found = [smtp.send(notice("o-2")) for _ in range(2)]
-            assert isinstance(found[-1], Done)
+            assert isinstance(smtp.send(notice("o-2")), Done)
             assert len(catcher.messages(orderId="o-2")) == 1
 
 
@@ -378,6 +377,44 @@ def test_a_connection_that_breaks_during_a_mail_is_replaced_for_the_next_try() -
     script = Script(rcpt=["250 ok", None])
     assert outcomes(script, 3) == [SENT, Unavailable("smtp: SMTPServerDisconnected"), SENT]
     assert len(script.taken) == 2
+
+
+class OneMail(socketserver.StreamRequestHandler):
+    """A server that takes one mail by each connection, and then hangs up without being asked."""
+
+    server: "OneMailServer"
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 hello\r\n")
+        while line := self.rfile.readline():
+            self.wfile.write(_USUAL[line[:4].upper().rstrip()] + b"\r\n")
+            if line.upper() == b"DATA\r\n":
+                break
+        while line not in (b".\r\n", b""):
+            line = self.rfile.readline()
+        self.wfile.write(b"250 ok\r\n" + self.server.farewell)
+
+    def finish(self) -> None:
+        super().finish()
+        self.connection.shutdown(socket.SHUT_RDWR)
+        self.server.ended.set()
+
+
+class OneMailServer(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+
+    def __init__(self, farewell: bytes) -> None:
+        super().__init__(("127.0.0.1", 0), OneMail)
+        self.farewell, self.ended = farewell, threading.Event()
+
+
+@pytest.mark.parametrize("farewell", [b"", b"421 4.7.0 one mail is enough\r\n"])
+def test_a_server_that_hangs_up_after_each_mail_costs_no_attempt(farewell: bytes) -> None:
+    with serving(OneMailServer(farewell)) as server, provider(server.server_address[1]) as smtp:
+        for number in range(3):
+            assert isinstance(smtp.send(notice(f"o-{number}")), Done)
+            assert server.ended.wait(10)
+            server.ended.clear()
 
 
 def test_a_server_that_says_it_is_going_is_connected_to_again() -> None:

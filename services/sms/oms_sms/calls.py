@@ -4,7 +4,6 @@ A client with models for requests, URLs, headers and cookies costs more than eve
 """
 
 import io
-import select
 import socket
 import ssl
 import time
@@ -16,7 +15,7 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnec
 from queue import Empty, LifoQueue
 from urllib.parse import urlsplit
 
-from oms_notifications.answers import Answers, left
+from oms_notifications.answers import Answers, is_silent, left
 from oms_sms import proxies
 from oms_sms.proxies import Proxy
 
@@ -79,11 +78,11 @@ class Calls:
                 self._idle.get_nowait()[0].close()
 
     def _kept(self) -> HTTPConnection | None:
-        """A connection that is open and silent: one with something to read was closed by the provider."""
+        """A connection that is open, and of which nothing is left to be read."""
         with suppress(Empty):
             while True:
                 connection, since = self._idle.get_nowait()
-                if time.monotonic() - since < KEPT_SECONDS and _is_silent(connection):
+                if time.monotonic() - since < KEPT_SECONDS and is_silent(connection.sock):
                     return connection
                 connection.close()
         return None
@@ -149,12 +148,6 @@ class _Bounded:
         self._sock.settimeout(min(self._step_seconds, left(self._deadline)))
         self._sock.sendall(b"".join(self._unsent))
         return io.BufferedReader(Answers(self._sock, self._deadline, self._step_seconds))
-
-
-def _is_silent(connection: HTTPConnection) -> bool:
-    poll = select.poll()
-    poll.register(connection.sock, select.POLLIN)
-    return not poll.poll(0)
 
 
 def _read(connection: HTTPConnection) -> tuple[Answer, bool]:
