@@ -29,6 +29,14 @@ Key = Annotated[KeyText | None, Header(alias="Idempotency-Key")]
 Match = Annotated[str | None, Header(alias="If-Match", pattern=conditions.FORM)]
 NoneMatch = Annotated[str | None, Header(alias="If-None-Match", pattern=conditions.FORM)]
 
+
+async def read_conditions(if_match: Match = None, if_none_match: NoneMatch = None) -> Conditions:
+    """What a request says must be so for it to be carried out."""
+    return Conditions(Tags.of(if_match), Tags.of(if_none_match))
+
+
+Wanted = Annotated[Conditions, Depends(read_conditions)]
+
 WITH_A_BODY = (MalformedJson, UnsupportedMediaType, RepeatedField, InvalidRequest)
 # Anybody may look; a price and a stock are changed by those who have the scope.
 ANYBODY = [Depends(Needs())]
@@ -72,7 +80,7 @@ def show_item(
     item = catalogue.find(database, item_id)
     if not Conditions(none_match=Tags.of(if_none_match)).allow_showing(item):
         return Response(status_code=304, headers={"ETag": f'"{tag(item)}"'})
-    return _tagged(response, item)
+    return tagged(response, item)
 
 
 @router.put(
@@ -90,29 +98,33 @@ def put_item(
     response: Response,
     item_id: Annotated[NewId, Path()],
     body: ItemBody,
-    if_match: Match = None,
-    if_none_match: NoneMatch = None,
+    wanted: Wanted,
 ) -> ItemView:
     """201 for a new item. The order service takes orders at the new price from the moment when it receives it. With
     `If-None-Match: *`, an item is only created, and never changed; with `If-Match`, only changed."""
-    wanted = Conditions(Tags.of(if_match), Tags.of(if_none_match))
     item, is_new = catalogue.put(database, item_id, body, wanted, settings.currency)
     response.status_code = 201 if is_new else 200
-    return _tagged(response, item)
+    return tagged(response, item)
 
 
 @router.post(
     "/items/{item_id}/restock",
     summary="Add to an item's stock",
-    responses=documented(*WITH_A_BODY, ItemNotFound, IdempotencyKeyReused, Unavailable, OutcomeUnknown),
+    responses=documented(*WITH_A_BODY, ItemNotFound, ItemChanged, IdempotencyKeyReused, Unavailable, OutcomeUnknown),
 )
 def restock_item(
-    database: Database, caller: Writes, response: Response, item_id: ItemId, body: RestockBody, key: Key = None
+    database: Database,
+    caller: Writes,
+    response: Response,
+    item_id: ItemId,
+    body: RestockBody,
+    wanted: Wanted,
+    key: Key = None,
 ) -> ItemView:
     """With an Idempotency-Key, a restock that is sent again adds nothing. Keys of different callers have nothing to do
-    with each other."""
-    kept = key and own_key(key, caller)
-    return _tagged(response, catalogue.restock(database, item_id, body.quantity, kept, caller.shown, body.reason))
+    with each other. With `If-Match`, only if nothing of the item is another than was seen."""
+    kept, by = key and own_key(key, caller), caller.shown
+    return tagged(response, catalogue.restock(database, item_id, body.quantity, kept, by, body.reason, wanted))
 
 
 def own_key(key: str, caller: Caller) -> str:
@@ -120,6 +132,7 @@ def own_key(key: str, caller: Caller) -> str:
     return key if caller.subject is None else f"{caller.namespace} {key}"
 
 
-def _tagged(response: Response, item: ItemView) -> ItemView:
+def tagged(response: Response, item: ItemView) -> ItemView:
+    """The item, whose tag is a header of the response."""
     response.headers["ETag"] = f'"{tag(item)}"'
     return item

@@ -9,8 +9,8 @@ from oms_chassis.http.identity.requirements import Needs
 from oms_chassis.http.pages import BadCursor
 from oms_chassis.http.problems import InvalidRequest, OutcomeUnknown, Unavailable, documented
 from oms_inventory import catalogue
-from oms_inventory.api import WITH_A_BODY, Database, ItemId, Key, Writes, own_key
-from oms_inventory.problems import IdempotencyKeyReused, ItemNotFound, StockTooLow
+from oms_inventory.api import WITH_A_BODY, Database, ItemId, Key, Wanted, Writes, own_key, tagged
+from oms_inventory.problems import IdempotencyKeyReused, ItemChanged, ItemNotFound, StockTooLow
 from oms_inventory.schemas import CorrectBody, DifferenceView, ItemView, MovementView
 
 router = APIRouter(tags=["stock"])
@@ -20,12 +20,23 @@ READS = [Depends(Needs("items:write"))]  # who did what is for those who may do 
 @router.post(
     "/items/{item_id}/correct",
     summary="Correct an item's stock",
-    responses=documented(*WITH_A_BODY, ItemNotFound, StockTooLow, IdempotencyKeyReused, Unavailable, OutcomeUnknown),
+    responses=documented(
+        *WITH_A_BODY, ItemNotFound, ItemChanged, StockTooLow, IdempotencyKeyReused, Unavailable, OutcomeUnknown
+    ),
 )
-def correct_item(database: Database, caller: Writes, item_id: ItemId, body: CorrectBody, key: Key = None) -> ItemView:
-    """What was counted, found or broken: a negative quantity is taken away. With an Idempotency-Key, once."""
-    kept = f"correct {own_key(key, caller)}" if key else None
-    return catalogue.correct(database, item_id, body.quantity, kept, caller.shown, body.reason)
+def correct_item(
+    database: Database,
+    caller: Writes,
+    response: Response,
+    item_id: ItemId,
+    body: CorrectBody,
+    wanted: Wanted,
+    key: Key = None,
+) -> ItemView:
+    """What was counted, found or broken: a negative quantity is taken away. With an Idempotency-Key, once. With
+    `If-Match`, only if nothing of the item is another than was seen: nobody has bought of it since."""
+    kept, by = f"correct {own_key(key, caller)}" if key else None, caller.shown
+    return tagged(response, catalogue.correct(database, item_id, body.quantity, kept, by, body.reason, wanted))
 
 
 @router.get(

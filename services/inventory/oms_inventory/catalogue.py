@@ -8,7 +8,7 @@ from oms_chassis.db import Database, Transaction
 from oms_chassis.http import pages
 from oms_chassis.statements import Row, Rows
 from oms_inventory import repository, stock
-from oms_inventory.conditions import Conditions
+from oms_inventory.conditions import NONE, Conditions
 from oms_inventory.problems import IdempotencyKeyReused, ItemChanged, ItemExists, ItemNotFound, StockTooLow
 from oms_inventory.repository import NewItem, journal
 from oms_inventory.schemas import CatalogueItem, DifferenceView, IdText, ItemBody, ItemView, MovementView
@@ -48,7 +48,7 @@ def put(database: Database, item_id: str, body: ItemBody, wanted: Conditions, cu
 def _change(transaction: Transaction, item_id: str, body: ItemBody, wanted: Conditions) -> ItemView:
     row = next(iter(repository.lock_item(transaction, item_id)), None)
     if row is None or not wanted.allow_change_of(ItemView.of(row)):
-        raise ItemChanged(detail="Read it again, then decide")
+        raise _changed()
     if body.on_hand not in (None, row.initial):
         raise ItemExists(("onHand", "is given only when an item is created; restock it instead"))
     if (body.name, body.unit_price) == (row.name, row.unit_price):
@@ -57,22 +57,33 @@ def _change(transaction: Transaction, item_id: str, body: ItemBody, wanted: Cond
 
 
 def restock(
-    database: Database, item_id: str, quantity: int, key: str | None, who: str = "anonymous", why: str | None = None
+    database: Database,
+    item_id: str,
+    quantity: int,
+    key: str | None,
+    who: str = "anonymous",
+    why: str | None = None,
+    wanted: Conditions = NONE,
 ) -> ItemView:
-    """Add to an item's stock; with a key, once however often it is asked for."""
+    """Add to an item's stock, if the conditions allow that; with a key, once however often it is asked for."""
     with database.transaction() as transaction:
         current = _only(repository.lock_item(transaction, item_id))
         if _was_made(transaction, key, item_id, quantity, why):
             return ItemView.of(current)
+        _check(wanted, current)
         return ItemView.of(stock.add(transaction, item_id, quantity, who, why))
 
 
-def correct(database: Database, item_id: str, quantity: int, key: str | None, who: str, why: str) -> ItemView:
-    """Correct an item's stock, down or up; with a key, once however often it is asked for."""
+def correct(
+    database: Database, item_id: str, quantity: int, key: str | None, who: str, why: str, wanted: Conditions = NONE
+) -> ItemView:
+    """Correct an item's stock, down or up, if the conditions allow that; with a key, once however often it is asked
+    for."""
     with database.transaction() as transaction:
         current = _only(repository.lock_item(transaction, item_id))
         if _was_made(transaction, key, item_id, quantity, why):
             return ItemView.of(current)
+        _check(wanted, current)
         if current.on_hand + quantity < 0:
             raise StockTooLow(("quantity", "takes away more than there is"))
         return ItemView.of(stock.correct(transaction, item_id, quantity, who, why))
@@ -100,6 +111,15 @@ def _was_made(transaction: Transaction, key: str | None, item_id: str, quantity:
     if not repository.is_same(transaction, key, item_id, quantity, why or ""):
         raise IdempotencyKeyReused
     return True
+
+
+def _check(wanted: Conditions, current: Row) -> None:
+    if not wanted.allow_movement_of(ItemView.of(current)):
+        raise _changed()
+
+
+def _changed() -> ItemChanged:
+    return ItemChanged(detail="Read it again, then decide")
 
 
 def _only(rows: Rows) -> Row:

@@ -1,8 +1,8 @@
 """Which state of an item a request means.
 
 An item's tag has three parts: a hash of what an operator sets (name, price), its version, and what is on hand. The
-whole is that of what is shown. A change of name or price goes by the first: what customers buy meanwhile is no change
-of somebody else's.
+whole is that of what is shown, and a movement of stock goes by it. A change of name or price goes by the first: what
+customers buy meanwhile is no change of somebody else's.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from oms_inventory.schemas import ItemView
 
 @dataclass(frozen=True)
 class Conditions:
-    """What must be so for an item to be changed, or shown."""
+    """What must be so for an item to be changed, its stock to be moved, or the item to be shown."""
 
     match: Tags | None = None
     none_match: Tags | None = None
@@ -25,9 +25,17 @@ class Conditions:
             return self.match is None
         return _names(self.match, item) and not _is_shown(self.none_match, item)
 
+    def allow_movement_of(self, item: ItemView) -> bool:
+        """Whether an item's stock may be added to or taken from."""
+        is_meant = self.match is None or self.match.is_any or tag(item) in self.match.strong
+        return is_meant and not _is_shown(self.none_match, item)
+
     def allow_showing(self, item: ItemView) -> bool:
         """Whether it is not what the caller has already."""
         return not _is_shown(self.none_match, item)
+
+
+NONE = Conditions()
 
 
 def tag(item: ItemView) -> str:

@@ -108,6 +108,38 @@ def test_a_key_is_not_used_up_by_a_restock_that_failed(client: httpx2.Client, da
     assert restock(client, "kettle", 5, key="delivery-1").json()["onHand"] == 5
 
 
+def moved(client: httpx2.Client, act: str, headers: dict[str, str]) -> httpx2.Response:
+    body = {"quantity": 2, "reason": "Counted"}
+    response: httpx2.Response = client.post(f"/items/kettle/{act}", json=body, headers=headers)
+    return response
+
+
+@pytest.mark.parametrize("act", ["restock", "correct"])
+def test_stock_is_moved_only_in_a_state_that_was_asked_for(client: httpx2.Client, seed: Any, act: str) -> None:
+    seed(kettle=1)
+    seen = client.get("/items/kettle").headers["etag"]
+    changed = moved(client, act, {"If-Match": seen})
+    assert changed.status_code == 200
+    assert changed.headers["etag"] == client.get("/items/kettle").headers["etag"] != seen
+    for condition in ({"If-Match": seen}, {"If-None-Match": changed.headers["etag"]}, {"If-None-Match": "*"}):
+        refused = moved(client, act, condition)
+        assert (refused.status_code, refused.json()["type"]) == (412, "/problems/item-changed")
+    assert client.get("/items/kettle").json()["onHand"] == 3
+    for condition in ({"If-Match": "*"}, {"If-None-Match": seen}):
+        assert moved(client, act, condition).status_code == 200
+
+
+@pytest.mark.parametrize("act", ["restock", "correct"])
+def test_what_was_done_with_a_key_is_done_whatever_its_condition_is_then(
+    client: httpx2.Client, seed: Any, act: str
+) -> None:
+    seed(kettle=1)
+    seen = client.get("/items/kettle").headers["etag"]
+    assert moved(client, act, {"Idempotency-Key": "k", "If-Match": '"another"'}).status_code == 412
+    answers = [moved(client, act, {"Idempotency-Key": "k", "If-Match": seen}) for _ in range(2)]
+    assert [(answer.status_code, answer.json()["onHand"]) for answer in answers] == [(200, 3)] * 2
+
+
 def test_a_key_that_comes_many_times_at_once_adds_once(client: httpx2.Client, database: Database, seed: Any) -> None:
     seed(kettle=0, cup=0)
     with ThreadPoolExecutor(8) as pool:
