@@ -392,7 +392,7 @@ class OneMail(socketserver.StreamRequestHandler):
                 break
         while line not in (b".\r\n", b""):
             line = self.rfile.readline()
-        self.wfile.write(b"250 ok\r\n" + self.server.farewell)
+        self.wfile.write(b"250 ok\r\n" + self.server.last)
 
     def finish(self) -> None:
         super().finish()
@@ -403,14 +403,14 @@ class OneMail(socketserver.StreamRequestHandler):
 class OneMailServer(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
-    def __init__(self, farewell: bytes) -> None:
+    def __init__(self, last: bytes) -> None:
         super().__init__(("127.0.0.1", 0), OneMail)
-        self.farewell, self.ended = farewell, threading.Event()
+        self.last, self.ended = last, threading.Event()
 
 
-@pytest.mark.parametrize("farewell", [b"", b"421 4.7.0 one mail is enough\r\n"])
-def test_a_server_that_hangs_up_after_each_mail_costs_no_attempt(farewell: bytes) -> None:
-    with serving(OneMailServer(farewell)) as server, provider(server.server_address[1]) as smtp:
+@pytest.mark.parametrize("last", [b"", b"421 4.7.0 one mail is enough\r\n"])
+def test_a_server_that_hangs_up_after_each_mail_costs_no_attempt(last: bytes) -> None:
+    with serving(OneMailServer(last)) as server, provider(server.server_address[1]) as smtp:
         for number in range(3):
             assert isinstance(smtp.send(notice(f"o-{number}")), Done)
             assert server.ended.wait(10)
