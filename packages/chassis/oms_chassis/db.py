@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, QueuePool, event
 from sqlalchemy.exc import InvalidatePoolError
 
 from oms_chassis import sessions
+from oms_chassis.handoff import Handoff
 from oms_chassis.sessions import Limits
 from oms_chassis.statements import Rows, as_json, execute, ran
 
@@ -24,9 +25,11 @@ PING_AFTER_IDLE = 1.0  # seconds since its last use after which a pooled connect
 
 
 class CommitSignals:
-    """In-process signals that there is work ("outbox", a queue's name): cheaper than NOTIFY in every transaction."""
+    """In-process signals that there is work ("outbox", a queue's name): cheaper than NOTIFY in every transaction. Some
+    of it may be handed over."""
 
     def __init__(self) -> None:
+        self.handoffs: dict[str, Handoff[Any]] = {}
         self._events: dict[str, list[threading.Event]] = defaultdict(list)
 
     def event(self, name: str) -> threading.Event:
@@ -44,8 +47,8 @@ class CommitSignals:
 class Transaction:
     """One unit of work. What is emitted and enqueued in it exists if and only if its rows do."""
 
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
+    def __init__(self, connection: Connection, handoffs: Mapping[str, Handoff[Any]] = {}) -> None:
+        self.connection, self.handoffs = connection, handoffs
         self.signals: set[str] = set()
         self._reports: list[tuple[Context, Callable[[], object]]] = []
 
@@ -136,7 +139,7 @@ class Database:
     def _announced(self, connecting: AbstractContextManager[Connection]) -> Iterator[Transaction]:
         """What is done on a connection; whoever waits for it is woken once it is committed."""
         with connecting as connection:
-            transaction = Transaction(connection)
+            transaction = Transaction(connection, self.signals.handoffs)
             yield transaction
         self.signals.notify(transaction.signals)
         transaction.report()

@@ -12,7 +12,6 @@ import pytest
 import structlog.testing
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from support.chassis import eventually
-from support.statements import Statement, statements
 
 from oms_chassis import pacing
 from oms_chassis.db import Database, Transaction
@@ -112,22 +111,6 @@ def test_work_that_is_there_waits_for_no_look_however_much_it_is(
         eventually(lambda: is_empty(database))
         put(database, "one more")
         eventually(lambda: is_empty(database))
-
-
-def claims(asked: list[Statement]) -> int:
-    return sum("SKIP LOCKED" in one.sql for one in asked)
-
-
-def test_a_call_that_ends_has_nothing_claimed(
-    database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(worker, "SOON", 600.0)
-    with statements(database) as asked, running(job_queue(lambda _: Done(), lease_seconds=9000.0), database, metrics):
-        eventually(lambda: claims(asked) == 1)
-        for number in range(3):
-            put(database, f"job-{number}")
-            eventually(lambda: is_empty(database))
-    assert claims(asked) == 4
 
 
 def test_a_job_of_another_worker_is_taken_when_its_lease_has_run_out(

@@ -1,11 +1,13 @@
 """Jobs: calls to the outside, made by workers and never inside a transaction.
 
-A handler writes a job's row; a worker claims it (which records the attempt and leases it), makes the call with an
-idempotency key made from the order, and writes the outcome with its event in one transaction. The lease is the row's
-`run_at`, and is renewed while the call is under way: a job whose worker died is simply due again. The attempt's number
-fences off a worker that was away for longer than its lease. It counts claims; what counts against a job are its calls.
+A handler writes a job's row; a worker claims it (which records the attempt and leases it) or is handed it, claimed. It
+makes the call with an idempotency key made from the order, and writes the outcome with its event in one transaction.
+The lease is the row's `run_at`, and is renewed while the call is under way: a job whose worker died is simply due
+again. The attempt's number fences off a worker that was away for longer than its lease. It counts claims; what counts
+against a job are its calls.
 """
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
@@ -121,11 +123,15 @@ class JobQueue:
     call_seconds: float = 60.0
 
 
+# A job that is handed over is claimed by this: there is one version of its row, and no further transaction.
 _PUT = """
-INSERT INTO job (queue, id, subject, payload, traceparent)
-SELECT %(queue)s, id, subject, payload, traceparent
-FROM json_to_recordset(%(rows)s::json) AS r(id text, subject text, payload jsonb, traceparent text)
+INSERT INTO job (queue, id, subject, payload, traceparent, attempts, run_at)
+SELECT %(queue)s, id, subject, payload, traceparent, attempts,
+    CASE WHEN attempts > 0 THEN clock_timestamp() + make_interval(secs => %(lease)s) ELSE now() END
+FROM json_to_recordset(%(rows)s::json)
+    AS r(id text, subject text, payload jsonb, traceparent text, attempts int)
 ON CONFLICT (queue, id) DO NOTHING
+RETURNING queue, id, subject, CASE WHEN attempts > 0 THEN payload END AS payload, traceparent, attempts
 """
 # Of a row that a worker has: nobody has written what came of its last claim, and its lease has not run out.
 UNDER_WAY = """
@@ -153,12 +159,17 @@ _WITHDRAW = "DELETE FROM job WHERE queue = %(queue)s AND id = ANY(%(ids)s) AND a
 
 
 def enqueue(transaction: Transaction, queue: str, jobs: Iterable[NewJob]) -> None:
-    """Write job rows; workers claim them once the transaction is committed."""
-    rows = [
-        {"id": job.id, "subject": job.subject, "payload": job.payload, "traceparent": job.traceparent} for job in jobs
-    ]
-    if rows:
-        transaction.run_rows(_PUT, rows, queue=queue)
+    """Write job rows. Once the transaction is committed, this process's worker has those that it has room for, and
+    workers claim the others."""
+    handoff = transaction.handoffs.get(queue)
+    room, lease = (handoff.room, handoff.lease) if handoff else (0, 0.0)
+    rows = [{**vars(job), "attempts": int(place < room)} for place, job in enumerate(jobs)]
+    leased_at = time.monotonic()
+    written = [Job(*tuple(row)) for row in transaction.run_rows(_PUT, rows, queue=queue, lease=lease)]
+    claimed = [(job, leased_at) for job in written if job.attempts]
+    if handoff and claimed:
+        transaction.after_commit(lambda: handoff.give(claimed))
+    if len(claimed) < len(written):
         transaction.signals.add(queue)
 
 

@@ -8,6 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from oms_chassis.db import Database
 from oms_chassis.failures import is_of_the_schema, is_unavailable
+from oms_chassis.handoff import Handoff
 from oms_chassis.heartbeat import beat
 from oms_chassis.jobs.breaker import CircuitBreaker
 from oms_chassis.jobs.calls import Calls
@@ -39,6 +40,8 @@ class Worker:
         self.name = f"{job_queue.name}-jobs"
         # The first is set first. A call that ends sets only the second: it makes no other job due.
         self._enqueued, self._wake = (database.signals.event(job_queue.name) for _ in range(2))
+        self._handoff: Handoff[tuple[Job, float]] = Handoff(job_queue.lease_seconds, self._wake)
+        database.signals.handoffs[job_queue.name] = self._handoff
         self._stopping, self._pace, self._reminder = threading.Event(), Pace(), Reminder()
         self._flying: dict[Future[Call | None], Job] = {}
         self._landed: list[Call] = []
@@ -50,7 +53,7 @@ class Worker:
         """Claim, call and settle until stopped. Then calls under way are waited for and settled; jobs whose calls have
         not begun are given back."""
         with ThreadPoolExecutor(self._job_queue.concurrency, f"{self._job_queue.name}-call") as pool:
-            while not self._stopping.is_set() or self._flying or self._landed:
+            while not self._stopping.is_set() or self._has_work():
                 beat()
                 self._wake.clear()
                 began = time.monotonic()
@@ -63,6 +66,7 @@ class Worker:
                     if not (is_unavailable(error) or is_of_the_schema(error)):
                         raise
                     self._report(error)
+                    self._handoff.offer(0)
                     if self._stopping.is_set():
                         return  # the leases run out, and another worker asks what became of the calls
                     self._stopping.wait(0.2 if is_unavailable(error) else FAULT_PAUSE)
@@ -77,7 +81,11 @@ class Worker:
     def stop(self) -> None:
         """Claim no more."""
         self._stopping.set()
+        self._handoff.offer(0)
         self._wake.set()
+
+    def _has_work(self) -> bool:
+        return bool(self._flying or self._landed or self._unbegun or self._handoff.is_given)
 
     def _report(self, error: SQLAlchemyError) -> None:
         about = {"queue": self._job_queue.name, "error": type(error).__name__}
@@ -92,7 +100,7 @@ class Worker:
             log.warning("database_unavailable", **about)
 
     def _turn(self, pool: ThreadPoolExecutor) -> bool:
-        if self._stopping.is_set() or self._breaker.is_open:
+        if self._is_to_rest():
             self._give_back()
         self._collect()
         self._calls.report()
@@ -100,14 +108,27 @@ class Worker:
         landed = len(self._landed)
         self._landed = list(self._settlement.settle(self._landed))
         settled = landed - len(self._landed)
-        free = self._breaker.room(self._room(settled) - len(self._flying) - len(self._landed), self._flying.values())
         self._idle = SOON
-        if self._stopping.is_set() or free <= 0 or not self._is_to_look:
-            return landed > 0
-        return self._begin(pool, free) or landed > 0
+        begun = self._take_over(pool)
+        free = self._breaker.room(self._free(settled), self._flying.values())
+        if free > 0 and self._is_to_look and not self._stopping.is_set():
+            begun += self._claim(pool, free)
+        # What was enqueued before goes before.
+        self._handoff.offer(0 if self._is_to_look or self._is_to_rest() else self._free(settled))
+        return begun > 0 or landed > 0
 
-    def _begin(self, pool: ThreadPoolExecutor, free: int) -> bool:
-        """Claim as many jobs as that and have their calls made; whether there were any."""
+    def _take_over(self, pool: ThreadPoolExecutor) -> int:
+        """Have the calls made of what was handed over, which is claimed; how many jobs there were."""
+        handed = self._handoff.take()
+        for job, leased_at in handed:
+            if self._is_to_rest():
+                self._unbegun.append(job)
+            else:
+                self._begin(pool, job, leased_at)
+        return len(handed)
+
+    def _claim(self, pool: ThreadPoolExecutor, free: int) -> int:
+        """Claim as many jobs as that and have their calls made; how many there were."""
         with self._database.single() as transaction:
             claimed = claim(transaction, self._job_queue.name, free, self._job_queue.lease_seconds)
         leased_at = self._looked_at = time.monotonic()
@@ -118,11 +139,17 @@ class Worker:
             if job.outcome is not None:
                 self._landed.append(Call(job, Done(job.outcome["result"])))
                 continue
-            self._breaker.begin(job)
-            future = pool.submit(self._calls.make, job, leased_at)
-            self._flying[future] = job
-            future.add_done_callback(lambda _: self._wake.set())
-        return bool(claimed)
+            self._begin(pool, job, leased_at)
+        return len(claimed)
+
+    def _begin(self, pool: ThreadPoolExecutor, job: Job, leased_at: float) -> None:
+        self._breaker.begin(job)
+        future = pool.submit(self._calls.make, job, leased_at)
+        self._flying[future] = job
+        future.add_done_callback(lambda _: self._wake.set())
+
+    def _is_to_rest(self) -> bool:
+        return self._stopping.is_set() or self._breaker.is_open
 
     @property
     def _renew_every(self) -> float:
@@ -142,10 +169,11 @@ class Worker:
             bring_forward(transaction, self._job_queue.name, self._job_queue.lease_seconds)
         self._renewed_at = time.monotonic()
 
-    def _room(self, landed: int) -> int:
-        """Jobs that may be under way: twice what landed since the last look, so that quick calls never run dry, and
-        slow ones do not wait here, claimed, while another worker is idle or while this one is to stop."""
-        return min(max(self._job_queue.concurrency * 4, landed * 2), CLAIMED)
+    def _free(self, settled: int) -> int:
+        """How many more jobs may be under way. Twice what was settled since the last look may be, so that quick calls
+        never run dry, and slow ones do not wait here, claimed, while another worker is idle or this one is to stop."""
+        room = min(max(self._job_queue.concurrency * 4, settled * 2), CLAIMED)
+        return room - len(self._flying) - len(self._landed)
 
     def _give_back(self) -> None:
         """Let other workers have the jobs whose calls have not begun."""

@@ -1,0 +1,182 @@
+"""What is enqueued while this process's worker has room is claimed as it is written, and handed to it."""
+
+import threading
+from collections.abc import Sequence
+
+import pytest
+from support.chassis import eventually, running
+from support.statements import Statement, statements
+
+from oms_chassis.db import Database
+from oms_chassis.jobs import worker
+from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Outcome, Paused, enqueue
+from oms_chassis.jobs.worker import Worker
+from oms_chassis.telemetry.metrics import Metrics
+
+WITHIN = 30.0  # seconds
+
+
+class Provider:
+    """Answers when it may, and knows what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[Job] = []
+        self.may_answer = threading.Event()
+        self.may_answer.set()
+        self.outcome: Outcome = Done()
+
+    def call(self, job: Job) -> Outcome:
+        self.asked.append(job)
+        assert self.may_answer.wait(WITHIN)
+        return self.outcome
+
+    def ids(self) -> list[str]:
+        return [job.id for job in self.asked]
+
+
+@pytest.fixture
+def provider() -> Provider:
+    return Provider()
+
+
+def worker_of(provider: Provider, database: Database, metrics: Metrics, lease: float = 60.0) -> Worker:
+    queue = JobQueue("calls", provider.call, lambda *_: None, concurrency=1, lease_seconds=lease)
+    return Worker(queue, database, metrics)
+
+
+def put(database: Database, *ids: str) -> None:
+    with database.transaction() as transaction:
+        enqueue(transaction, "calls", [NewJob(one, "order", {"n": 1}) for one in ids])
+
+
+def put_in_vain(database: Database, job_id: str) -> None:
+    with database.transaction() as transaction:
+        enqueue(transaction, "calls", [NewJob(job_id, "order", {})])
+        raise ZeroDivisionError
+
+
+def attempts(database: Database) -> dict[str, int]:
+    return {row.id: row.attempts for row in database.execute("SELECT id, attempts FROM job")}
+
+
+def is_empty(database: Database) -> bool:
+    return not attempts(database)
+
+
+def room(database: Database) -> int:
+    return database.signals.handoffs["calls"].room
+
+
+def claims(asked: Sequence[Statement]) -> int:
+    return sum("SKIP LOCKED" in one.sql for one in asked)
+
+
+def test_it_is_not_looked_for(
+    provider: Provider, database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "SOON", 600.0)
+    with statements(database) as asked, running(worker_of(provider, database, metrics, lease=9000.0)):
+        eventually(lambda: room(database))
+        looked = claims(asked)
+        for number in range(3):
+            put(database, f"job-{number}")
+            eventually(lambda: is_empty(database))
+    assert claims(asked) == looked
+    assert provider.asked == [Job("calls", f"job-{number}", "order", {"n": 1}, None, 1) for number in range(3)]
+
+
+def test_what_is_rolled_back_is_not_called(provider: Provider, database: Database, metrics: Metrics) -> None:
+    with running(worker_of(provider, database, metrics)):
+        eventually(lambda: room(database))
+        with pytest.raises(ZeroDivisionError):
+            put_in_vain(database, "never")
+        put(database, "after it")
+        eventually(lambda: is_empty(database))
+    assert provider.ids() == ["after it"]
+
+
+def test_what_is_enqueued_twice_is_called_once(provider: Provider, database: Database, metrics: Metrics) -> None:
+    with running(worker_of(provider, database, metrics)):
+        eventually(lambda: room(database) >= 4)
+        provider.may_answer.clear()
+        put(database, "a", "a")
+        put(database, "a", "b")
+        provider.may_answer.set()
+        eventually(lambda: is_empty(database))
+    assert sorted(provider.ids()) == ["a", "b"]
+
+
+def test_what_there_is_no_room_for_waits_until_it_is_claimed(
+    provider: Provider, database: Database, metrics: Metrics
+) -> None:
+    ids = [f"job-{number:02}" for number in range(20)]
+    with running(worker_of(provider, database, metrics)):
+        free = eventually(lambda: room(database))
+        provider.may_answer.clear()
+        put(database, *ids)
+        assert sum(attempts(database).values()) == free < len(ids)
+        provider.may_answer.set()
+        eventually(lambda: is_empty(database))
+    assert sorted(provider.ids()) == ids
+
+
+def test_what_waits_already_goes_before(provider: Provider, database: Database, metrics: Metrics) -> None:
+    provider.may_answer.clear()
+    put(database, *(f"old-{number}" for number in range(20)))
+    with running(worker_of(provider, database, metrics)):
+        eventually(lambda: provider.asked)
+        assert room(database) == 0
+        put(database, "new")
+        assert attempts(database)["new"] == 0
+        provider.may_answer.set()
+        eventually(lambda: is_empty(database))
+    assert provider.ids()[-1] == "new"
+
+
+def test_a_paused_queue_is_handed_nothing(provider: Provider, database: Database, metrics: Metrics) -> None:
+    provider.outcome = Paused("away", 3600.0)
+    with running(worker_of(provider, database, metrics)):
+        eventually(lambda: room(database))
+        put(database, "met it")
+        eventually(lambda: provider.asked and not room(database))
+        put(database, "later")
+        assert attempts(database)["later"] == 0
+    assert provider.ids() == ["met it"]
+
+
+def test_a_worker_that_ends_gives_back_what_it_was_handed(
+    provider: Provider, database: Database, metrics: Metrics
+) -> None:
+    ending = worker_of(provider, database, metrics)
+    database.signals.handoffs["calls"].offer(4)
+    put(database, "a", "b")
+    assert attempts(database) == {"a": 1, "b": 1}
+    ending.stop()
+    ending.run()
+    assert attempts(database) == {"a": 0, "b": 0}
+    assert provider.asked == []
+
+
+def test_what_a_worker_was_handed_and_did_not_begin_is_anothers_once_its_lease_has_run_out(
+    provider: Provider, database: Database, metrics: Metrics
+) -> None:
+    worker_of(provider, database, metrics, lease=0.2)  # which never runs, as after a crash
+    database.signals.handoffs["calls"].offer(4)
+    put(database, "left")
+    with running(worker_of(provider, database, metrics)):
+        eventually(lambda: is_empty(database))
+    assert [(job.id, job.attempts) for job in provider.asked] == [("left", 2)]
+
+
+def test_a_worker_whose_tables_do_not_fit_is_handed_nothing(
+    provider: Provider, database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "FAULT_PAUSE", 0.05)
+    with running(worker_of(provider, database, metrics, lease=9000.0)):
+        eventually(lambda: room(database))
+        database.execute("ALTER TABLE job RENAME TO gone")
+        eventually(lambda: room(database) == 0)
+        database.execute("ALTER TABLE gone RENAME TO job")
+        put(database, "after it")
+        eventually(lambda: is_empty(database))
+    assert provider.ids() == ["after it"]
