@@ -4,8 +4,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
+from starlette.types import ASGIApp
 
 from oms_chassis.db import Database
 from oms_chassis.http import app
@@ -20,7 +20,7 @@ from support.chassis import eventually
 
 
 @contextmanager
-def serving(application: FastAPI) -> Iterator[str]:
+def serving(application: ASGIApp) -> Iterator[str]:
     """The address of an application that is served for a block."""
     server = http_server.make(application, "127.0.0.1", 0, drain=5, keep_alive=60)
     thread = threading.Thread(target=server.run)

@@ -99,6 +99,21 @@ def test_an_act_is_on_record_with_who_and_why_and_what_it_changed(client: TestCl
     }
 
 
+def test_what_is_meant_for_another_service_is_refused(client: TestClient, database: Database) -> None:
+    """Each service has letters and jobs of the same ids, and an address may lead to the wrong one."""
+    for meant in ("payment", ""):
+        for method, path in (("POST", "/admin/items/a"), ("GET", "/admin/audit")):
+            answer = client.request(method, path, headers=ANN | {"OMS-Service": meant})
+            assert (answer.status_code, answer.json()["type"]) == (421, "/problems/wrong-service")
+            assert "toy" in answer.json()["detail"]
+    assert items(database) == []
+    assert client.post("/admin/items/a", headers=ANN | {"OMS-Service": "toy"}).status_code == 200
+
+
+def test_who_has_no_token_does_not_learn_which_service_it_is(client: TestClient) -> None:
+    assert client.get("/admin/audit", headers={"OMS-Service": "payment"}).status_code == 401
+
+
 def test_an_act_that_fails_leaves_no_entry(client: TestClient, database: Database) -> None:
     assert client.post("/admin/items/a", headers=ANN).status_code == 200
     assert client.post("/admin/items/a", headers=ANN).status_code >= 400

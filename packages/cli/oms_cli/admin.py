@@ -125,12 +125,14 @@ class Admin:
     def _answer(self, method: str, service: str, path: str, *, only_looks: bool, **more: Any) -> httpx2.Response:
         url = self.urls[service]
         try:
-            response = self._http.request(method, f"{url}{path}", **more)
+            response = self._http.request(method, f"{url}{path}", headers={"OMS-Service": service}, **more)
         except unanswered.FAILURES as error:
             what = f"{service} at {url}{path.partition('?')[0]}"
             raise unanswered.of(error, what, _unreachable(service, url), only_looks=only_looks) from error
         if response.status_code == 401:
             raise Refused(f"{service} does not take this admin token", f"OMS_ADMIN_TOKEN is to be that of {url}")
+        if response.status_code == 421:
+            raise _elsewhere(service, url)
         return check(response)
 
 
@@ -160,6 +162,12 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         raise LocalError("Nobody knows who you are", "--as NAME says it") from None
+
+
+def _elsewhere(service: str, url: str) -> Unreachable:
+    return Unreachable(
+        f"The admin API at {url} is not that of {service}", f"{_variable(service)} or --url says where {service} is"
+    )
 
 
 def _unreachable(service: str, url: str) -> Unreachable:

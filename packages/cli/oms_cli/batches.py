@@ -21,7 +21,9 @@ def act_on_each(
     things: Iterable[T], act: Callable[[T], Json], name: Callable[[T], str], *, rate: float = 50.0, as_json: bool
 ) -> None:
     """Act on each, and print what came of it. The exit code is 1 when one was refused."""
-    refused = False
+    things, refused = list(things), False
+    if not things:
+        typer.echo("there is nothing like that", err=True)
     for number, thing in enumerate(things):
         if number:
             time.sleep(1 / rate)

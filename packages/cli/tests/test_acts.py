@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import typer.main
 
+from oms_cli.batches import act_on_each
 from oms_cli.cli import app
 from oms_cli.options import acting
 
@@ -81,6 +82,11 @@ def test_a_trial_says_that_nothing_is_changed(
     assert capsys.readouterr().err == ""
     acting(None, "ann", None, dry_run=True)
     assert "nothing is changed" in capsys.readouterr().err
+
+
+def test_an_act_on_all_of_which_there_are_none_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    act_on_each(list[str](), lambda _: {}, str, as_json=True)
+    assert capsys.readouterr() == ("", "there is nothing like that\n")
 
 
 @pytest.mark.parametrize("words", sorted(OF_CALLERS))

@@ -5,8 +5,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 from support import commandline
+from support.chassis import chassis_only
+from support.server import serving
 
+from oms_chassis.admin import app
+from oms_chassis.admin.service import AdministeredService
+from oms_chassis.telemetry.metrics import Metrics
 from oms_cli.admin import Acting, Admin
 from oms_contracts.topics import SERVICES
 from oms_platform import tokens
@@ -60,6 +66,23 @@ def test_an_api_that_does_not_answer_is_named_with_what_to_do(monkeypatch: pytes
     assert "OMS_ADMIN_URL_PAYMENT" in result.stderr
     assert "port-forward" in result.stderr
     assert TOKEN not in result.stderr
+
+
+@pytest.mark.parametrize("command", [("list", "--service", "payment"), ("drop", "payment", "7", "--yes")])
+def test_an_address_that_leads_to_another_service_is_refused_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, database_url: str, command: tuple[str, ...]
+) -> None:
+    """As when the ports of two are forwarded, and taken for one another."""
+    monkeypatch.setenv("OMS_ADMIN_TOKEN", TOKEN)
+    database = chassis_only(database_url)
+    made = app.create(AdministeredService("order", database), [], [], [TOKEN], Metrics(CollectorRegistry()))
+    assert made is not None
+    with serving(made) as order:
+        result = oms("deadletters", *command, "--url", f"payment={order}")
+    database.dispose()
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "is not that of payment" in result.stderr
+    assert "OMS_ADMIN_URL_PAYMENT" in result.stderr
 
 
 def test_the_token_of_a_platform_is_its_users_alone(tmp_path: Path) -> None:

@@ -55,7 +55,8 @@ def _started(stack: ExitStack, service: Service, url: str) -> tuple[str, str]:
     public, _ = stack.enter_context(routes(service, settings, database, CollectorRegistry()))
     administered, metrics = AdministeredService(service.name, database), Metrics(CollectorRegistry())
     made = admin.create(administered, [keys.router], [], [TOKEN], metrics)
-    return public, stack.enter_context(serving(made))  # type: ignore[arg-type] # any ASGI application
+    assert made is not None
+    return public, stack.enter_context(serving(made))
 
 
 @pytest.fixture

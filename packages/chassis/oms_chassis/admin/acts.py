@@ -19,6 +19,7 @@ from urllib.parse import unquote
 from fastapi import Depends, Header, Request
 
 from oms_chassis.admin import audit, contacts
+from oms_chassis.admin.addressing import SERVICE
 from oms_chassis.db import Database, Transaction
 from oms_chassis.http import cardnumbers
 from oms_chassis.http.bodies import is_visible
@@ -26,7 +27,7 @@ from oms_chassis.http.problems import InvalidRequest
 
 OPERATOR, REASON, DRY_RUN = "OMS-Operator", "OMS-Reason", "OMS-Dry-Run"
 OPERATOR_LENGTH, REASON_LENGTH = 100, 500  # characters
-_KNOWN = {name.lower() for name in (OPERATOR, REASON, DRY_RUN)}
+_KNOWN = {name.lower() for name in (OPERATOR, REASON, DRY_RUN, SERVICE)}
 # Controls, halves of characters, what has no agreed meaning, and ends of lines, by their Unicode categories. Joiners
 # and spaces of any width belong to how words are written.
 _NO_TEXT = frozenset(["Cc", "Cs", "Co", "Zl", "Zp"])
@@ -100,7 +101,7 @@ def _check_names(names: Iterable[str]) -> None:
     for name in names:
         plain = name.replace("-", "").replace("_", "").removeprefix("x")
         if name not in _KNOWN and (plain.startswith("oms") or plain == "dryrun"):
-            raise InvalidRequest(("headers", f"of an act are {OPERATOR}, {REASON} and {DRY_RUN}"))
+            raise InvalidRequest(("headers", f"of an act are {OPERATOR}, {REASON}, {DRY_RUN} and {SERVICE}"))
 
 
 def _text(name: str, given: str | None, most: int) -> str:

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from starlette.types import ASGIApp
 
 from oms_chassis.admin import customers, deadletters, entries, evidence, jobs, outbox
+from oms_chassis.admin.addressing import OnlyFor
 from oms_chassis.admin.paging import PREFIX
 from oms_chassis.admin.service import AdministeredService
 from oms_chassis.admin.tokens import TokensOnly
@@ -27,4 +28,4 @@ def create(
         return None
     title = f"OMS {service.name}: admin API"
     made = app.create(title, [*COMMON, *routers], [*provides, service], metrics, prefix=PREFIX)
-    return TokensOnly(made, tokens)
+    return TokensOnly(OnlyFor(made, service.name), tokens)

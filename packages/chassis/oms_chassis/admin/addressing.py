@@ -1,0 +1,32 @@
+"""Whom a request to an admin API is meant for: each service has letters, rows and jobs of the same ids, and an address
+may lead to the wrong service, as when the ports of several are forwarded to one machine."""
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from oms_chassis.http.problems import Problem, respond
+
+SERVICE = "OMS-Service"
+_NAME = SERVICE.lower().encode()
+
+
+class WrongService(Problem):
+    """The request names the service that it is meant for, by OMS-Service, and this is another: nothing was done."""
+
+    status, kind, title = 421, "wrong-service", "The request is meant for another service"
+
+
+class OnlyFor:
+    """Refuses what is meant for another service than this; what names none is let through."""
+
+    def __init__(self, app: ASGIApp, service: str) -> None:
+        self._app, self._service = app, service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] == "http" and not self._is_meant(scope):
+            await respond(WrongService(detail=f"This is {self._service}."))(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _is_meant(self, scope: Scope) -> bool:
+        return all(value == self._service.encode() for name, value in scope["headers"] if name == _NAME)
