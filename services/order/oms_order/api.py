@@ -6,10 +6,10 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
-from starlette.concurrency import run_in_threadpool
 
 from oms_chassis.db import Database
 from oms_chassis.http import pages, times
+from oms_chassis.http.admission import Threads
 from oms_chassis.http.bodies import PRINTABLE
 from oms_chassis.http.deadlines import departure
 from oms_chassis.http.dependencies import Provided
@@ -39,6 +39,7 @@ async def parse_order_id(order_id: str) -> UUID:
 router = APIRouter(tags=["orders"])
 Reads = Annotated[Database, Depends(Provided(Database))]
 Placing = Annotated[placing.Placing, Depends(Provided(placing.Placing))]
+InThreads = Annotated[Threads, Depends(Provided(Threads))]
 Follow = Annotated[Timelines, Depends(Provided(Timelines))]
 Email = Annotated[str, Field(max_length=200, pattern=PRINTABLE), AfterValidator(emails.looked_for)]
 OrderId = Annotated[UUID, Depends(parse_order_id)]
@@ -136,11 +137,11 @@ def show_order(database: Reads, caller: Looks, order_id: OrderId) -> OrderDetail
     },
 )
 async def follow_order(
-    request: Request, database: Reads, timelines: Follow, caller: Looks, order_id: OrderId
+    request: Request, database: Reads, threads: InThreads, timelines: Follow, caller: Looks, order_id: OrderId
 ) -> Response:
     """Server-sent events, one per status, up to the last. Last-Event-ID goes on after the event with that id."""
     seen = stream.last_seen(request.headers.get("last-event-id"))
-    start = await run_in_threadpool(stream.start, database, order_id, seen, caller.owner)
+    start = await threads.run(stream.start, database, order_id, seen, caller.owner)
     if start is None:
         return Response(status_code=204)  # the one answer after which a browser does not come back
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}

@@ -1,5 +1,6 @@
 """What a caller is answered when the database falls silent, loses answers, is locked, or takes no writes."""
 
+import asyncio
 import json
 import socket
 import threading
@@ -247,6 +248,32 @@ def test_while_the_orders_are_locked_callers_are_answered_in_time_and_afterwards
     assert max(took for _, took in answers) < 20
     assert len(orders(database)) == 1
     assert service.client.post("/order", json=SAMPLE).status_code == 202
+
+
+def test_however_many_ask_while_the_database_hangs_none_waits_for_those_before(
+    start: Callable[..., Any], migrated_url: str
+) -> None:
+    service = start()
+    order = place(service, {}).headers["location"]
+    asked = [("GET", order), ("GET", f"{order}/events"), ("POST", f"{order}/cancel"), ("GET", "/order")] * 75
+
+    async def ask() -> list[tuple[int, float]]:
+        limits = httpx2.Limits(max_connections=len(asked))
+        async with httpx2.AsyncClient(base_url=service.client.base_url, timeout=120, limits=limits) as client:
+
+            async def answer(method: str, path: str) -> tuple[int, float]:
+                began = time.monotonic()
+                return (await client.request(method, path)).status_code, time.monotonic() - began
+
+            return await asyncio.gather(*(answer(*one) for one in asked))
+
+    with psycopg.connect(migrated_url) as other:
+        other.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
+        answers = asyncio.run(ask())
+        other.rollback()
+    assert {status for status, _ in answers} == {503}
+    assert max(took for _, took in answers) < 10 + SLOW
+    assert service.client.get(order).json()["status"] == "PENDING"
 
 
 def test_an_order_that_waited_too_long_to_be_written_is_never_written(

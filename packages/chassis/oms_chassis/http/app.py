@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from oms_chassis.http import browsers, dependencies, errors, problems, routes
+from oms_chassis.http.admission import Admission, Threads
 from oms_chassis.http.direct import Direct
 from oms_chassis.http.edge import Edge
 from oms_chassis.http.errors import Failsafe
@@ -56,9 +57,10 @@ def create(
         telemetry=SILENT,
     )
     errors.install(app)
-    dependencies.provide(app, provides, routers)
+    dependencies.provide(app, [*provides, threads := Threads()], routers)
     for router in routers:
         app.include_router(router)
+    app.add_middleware(Admission, threads=threads, routes=app.routes)
     app.add_middleware(Direct, routes=app.routes)
     app.add_middleware(StrictJson)
     app.add_middleware(StrictQuery, routes=app.routes)

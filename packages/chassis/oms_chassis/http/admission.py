@@ -1,0 +1,86 @@
+"""The threads in which routes wait for the database: a request that finds none free waits for one, but not for long.
+
+FastAPI runs each route that is a plain function in a thread. There are so many of them, and nothing bounds the wait for
+one: while the database hangs, the thousandth who asked would have an answer after minutes.
+"""
+
+import asyncio
+import inspect
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import ParamSpec, TypeVar
+
+from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.concurrency import run_in_threadpool
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from oms_chassis.http import problems
+from oms_chassis.http.problems import Unavailable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+THREADS = 40  # as many as anyio has
+WAIT = 2.5  # seconds, as an order waits to be written
+
+
+class Threads:
+    """The threads of an application's requests."""
+
+    def __init__(self) -> None:
+        self._free = asyncio.Semaphore(THREADS)
+
+    async def take(self) -> Callable[[], None]:
+        """Wait for one. What gives it back, however often it is called. Raises Unavailable."""
+        try:
+            async with asyncio.timeout(WAIT):
+                await self._free.acquire()
+        except TimeoutError:
+            raise Unavailable from None
+        given = ExitStack()
+        given.callback(self._free.release)
+        return given.close
+
+    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What a function returns that runs in one, for a route that does not. Raises Unavailable."""
+        give_back = await self.take()
+        try:
+            return await run_in_threadpool(call, *args, **kwargs)
+        finally:
+            give_back()
+
+
+class Admission:
+    """Lets a request to a route that is a plain function wait for a thread; it is refused with 503 if none is free in
+    time."""
+
+    def __init__(self, app: ASGIApp, threads: Threads, routes: Sequence[BaseRoute]) -> None:
+        self._app, self._threads = app, threads
+        self._plain = [one for one in iter_route_contexts(routes) if _is_plain(one.original_route)]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http" or not self._takes_one(scope["method"], scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        try:
+            give_back = await self._threads.take()
+        except Unavailable as problem:
+            await problems.respond(problem)(scope, receive, send)
+            return
+
+        async def answering(message: Message) -> None:
+            give_back()  # whoever reads slowly has no thread meanwhile
+            await send(message)
+
+        try:
+            await self._app(scope, receive, answering)
+        finally:
+            give_back()
+
+    def _takes_one(self, method: str, path: str) -> bool:
+        return any(method in (one.methods or ()) and one.path_regex.match(path) for one in self._plain)
+
+
+def _is_plain(route: BaseRoute) -> bool:
+    return isinstance(route, APIRoute) and not inspect.iscoroutinefunction(route.endpoint)
