@@ -1,6 +1,7 @@
 """The commands of the runbooks can be given, in every mode that they speak of; none is sent to a cluster here."""
 
 import ast
+import os
 import re
 import shlex
 import subprocess
@@ -16,6 +17,7 @@ from support.chassis import migrated
 
 from oms_cli.cli import app
 from oms_contracts.topics import SERVICES
+from oms_order.repository import stuck
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
@@ -155,6 +157,42 @@ def test_each_way_to_a_database_is_a_function_of_the_shell() -> None:
         assert "SELECT 1" in done.stderr
         assert "loyalty_points" in done.stderr or "psql|" in done.stderr
         assert "oms-loyalty-points" in done.stderr
+
+
+def test_the_way_to_the_admin_apis_leads_to_that_of_each_service(tmp_path: Path) -> None:
+    page = (ROOT / "charts" / "oms" / "README.md").read_text().partition("## Repairing")[2]
+    (block,) = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)[:1]
+    forwarded = tmp_path / "forwarded"
+    kubectl = f'kubectl() {{ case "$*" in *secret*) echo b3VycyA=;; *) echo "$@" >>{forwarded};; esac; }}'
+    done = subprocess.run(
+        ["bash", "-c", f"set -eu; {kubectl}; oms() {{ env; }}; {block}\nwait"],
+        env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    ports = dict(re.findall(r"deploy/oms-(\S+) (\d+):9100", forwarded.read_text()))
+    assert sorted(ports) == sorted(SERVICES)
+    assert len({*ports.values()}) == len(SERVICES)
+    for service, port in ports.items():
+        assert f"OMS_ADMIN_URL_{service.upper()}=http://localhost:{port}\n" in done.stdout
+    assert "OMS_ADMIN_TOKEN=ours \n" in done.stdout
+
+
+@cache
+def tasks() -> set[str]:
+    """What the services do every so often, by its name."""
+    calls = [one for path in CODE for one in ast.walk(ast.parse(path.read_text())) if isinstance(one, ast.Call)]
+    named = [one.args[0] for one in calls if isinstance(one.func, ast.Name) and one.func.id == "Task"]
+    return {one.value for one in named if isinstance(one, ast.Constant) and isinstance(one.value, str)}
+
+
+def test_each_task_that_may_fail_is_on_the_page_about_that() -> None:
+    page = (ROOT / "docs" / "runbooks" / "OmsTasksFailing.md").read_text()
+    assert len(tasks()) > 10
+    assert {one for one in tasks() if f"`{one}`" not in page} == set()
+
+
+def test_each_step_at_which_orders_are_held_is_on_the_page_about_that() -> None:
+    page = (ROOT / "docs" / "runbooks" / "OmsOrdersStuck.md").read_text()
+    assert [step for step in stuck.STEPS if f"| step `{step}`" not in page] == []
 
 
 def test_the_database_understands_every_statement(database_url: str) -> None:

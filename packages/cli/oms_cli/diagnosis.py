@@ -143,7 +143,7 @@ def unreachable(order: Json, facts: Facts) -> Finding | None:
     if not missing:
         return None
     evidence = f"there may be evidence that {' and '.join(missing)} did not give: no answer of the admin API"
-    return _of(order, evidence, "oms status")
+    return _of(order, evidence, f"oms status, or {RUNBOOKS}/OmsServiceDown.md")
 
 
 def _lost(order: Json, facts: Facts) -> Finding:
