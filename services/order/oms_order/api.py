@@ -9,7 +9,6 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
 from oms_chassis.db import Database
 from oms_chassis.http import pages, times
-from oms_chassis.http.admission import Threads
 from oms_chassis.http.bodies import PRINTABLE
 from oms_chassis.http.deadlines import departure
 from oms_chassis.http.dependencies import Provided
@@ -18,6 +17,7 @@ from oms_chassis.http.identity.requirements import Needs
 from oms_chassis.http.pages import BadCursor
 from oms_chassis.http.problems import InvalidRequest, MalformedJson, OutcomeUnknown, Unavailable, documented
 from oms_chassis.http.strictness import RepeatedField, UnsupportedMediaType
+from oms_chassis.http.threads import Threads
 from oms_order import cursors, emails, ids, placing, problems, stream
 from oms_order.domain import Status
 from oms_order.problems import OrderNotFound, TooManyListeners

@@ -13,7 +13,6 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from oms_chassis.http import browsers, dependencies, errors, problems, routes
-from oms_chassis.http.admission import Admission, Threads
 from oms_chassis.http.direct import Direct
 from oms_chassis.http.edge import Edge
 from oms_chassis.http.errors import Failsafe
@@ -21,6 +20,7 @@ from oms_chassis.http.messages import Messages
 from oms_chassis.http.observation import Observe
 from oms_chassis.http.problems import BodyTooLarge, InvalidRequest, Problem
 from oms_chassis.http.strictness import StrictJson
+from oms_chassis.http.threads import Threaded, Threads
 from oms_chassis.telemetry.metrics import Metrics
 
 # FastAPI's own OpenTelemetry would give any provider in the process the texts of errors and what is behind the `?`.
@@ -60,7 +60,7 @@ def create(
     dependencies.provide(app, [*provides, threads := Threads()], routers)
     for router in routers:
         app.include_router(router)
-    app.add_middleware(Admission, threads=threads, routes=app.routes)
+    app.add_middleware(Threaded, threads=threads, routes=app.routes)
     app.add_middleware(Direct, routes=app.routes)
     app.add_middleware(StrictJson)
     app.add_middleware(StrictQuery, routes=app.routes)

@@ -50,7 +50,7 @@ class Threads:
             give_back()
 
 
-class Admission:
+class Threaded:
     """Lets a request to a route that is a plain function wait for a thread; it is refused with 503 if none is free in
     time."""
 

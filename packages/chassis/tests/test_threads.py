@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from support.chassis import eventually
 from support.server import serving
 
-from oms_chassis.http import admission, app
+from oms_chassis.http import app, threads
 from oms_chassis.telemetry.metrics import Metrics
 
 router = APIRouter()
@@ -48,8 +48,8 @@ def stream() -> StreamingResponse:
 @pytest.fixture
 def client(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx2.Client]:
     """A client of an application with a single thread."""
-    monkeypatch.setattr(admission, "THREADS", 1)
-    monkeypatch.setattr(admission, "WAIT", 0.2)
+    monkeypatch.setattr(threads, "THREADS", 1)
+    monkeypatch.setattr(threads, "WAIT", 0.2)
     begun.clear()
     may_end.clear()
     with (
@@ -76,7 +76,7 @@ def test_whoever_finds_no_thread_in_time_is_asked_to_come_again(client: httpx2.C
 def test_whoever_waits_for_a_thread_that_becomes_free_has_it(
     client: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(admission, "WAIT", 20.0)
+    monkeypatch.setattr(threads, "WAIT", 20.0)
     with ThreadPoolExecutor(5) as pool:
         first = pool.submit(client.get, "/wait")
         assert begun.wait(20)
