@@ -14,6 +14,7 @@ from oms_cli.options import Limit, OneService, Urls, chosen, group, reading
 from oms_cli.output import AsJson, out
 from oms_cli.portions import said
 
+FEW = 3  # of a list that an act has changed: an export may be of thousands of orders, and --json has them all
 app = group("See what operators did: each act is an entry that nothing changes or deletes.")
 
 
@@ -56,4 +57,6 @@ def _change(entry: Json) -> str:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, list) and len(value) > FEW:
+        return f"{json.dumps(value[:FEW])} and {len(value) - FEW} others"
     return value if isinstance(value, str) else "none" if value is None else json.dumps(value)

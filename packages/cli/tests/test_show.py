@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from oms_cli import show
+from oms_cli import audit, show
 from oms_cli.output import out
 from oms_servers.errors import LocalError
 
@@ -27,6 +27,17 @@ def timeline(*steps: dict[str, object]) -> str:
 def orders_of(name: str) -> str:
     order = {"id": "o", "status": "PAID", "total": 1, "currency": "USD", "customer": {"name": name}, "placedAt": AT}
     return printed([order], show.orders)
+
+
+def changed(orders: list[str]) -> str:
+    """What the audit log shows of an act on these orders."""
+    act = {"operator": "ann", "service": "order", "action": "customers.export", "subject": "customer", "reason": None}
+    return printed([{"at": AT, **act, "before": None, "after": {"orders": orders}}], audit.entries)
+
+
+def test_an_act_on_very_many_orders_is_a_line_of_the_audit_log() -> None:
+    assert 'orders: none → ["o-0", "o-1", "o-2"] and 1297 others' in changed([f"o-{n}" for n in range(1300)])
+    assert 'orders: none → ["o-0", "o-1", "o-2"] ' in changed([f"o-{n}" for n in range(3)])
 
 
 def test_a_timeline_shows_what_the_bank_took_back_and_what_became_of_refunds() -> None:
