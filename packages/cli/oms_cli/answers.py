@@ -11,6 +11,14 @@ from oms_cli.portions import Portion, cut
 from oms_servers.errors import LocalError
 
 
+# Who is refused as nobody, or as one who may not.
+_IDENTITY = {
+    "credentials-missing": "OMS_CREDENTIAL says it: a key that `oms keys create` makes, or a token of the issuer",
+    "credentials-invalid": "OMS_CREDENTIAL is to be a key that `oms keys create` makes, or a token of the issuer",
+    "scope-missing": "OMS_CREDENTIAL is to be a key with it, which `oms keys create` makes, or such a token of the issuer",
+}
+
+
 class Refused(LocalError):
     """The service answered with a problem, of this HTTP status and kind."""
 
@@ -106,6 +114,7 @@ def _refused(response: httpx2.Response) -> Refused:
     fields = [f"{error['field']} {error['message']}" for error in _errors(problem)]
     refused = Refused(f"{title} ({response.status_code})" + "".join(f"\n  {field}" for field in fields))
     refused.status, refused.kind = response.status_code, str(problem.get("type") or "").rpartition("/")[2]
+    refused.advice = _IDENTITY.get(refused.kind, "")
     return refused
 
 

@@ -80,7 +80,17 @@ def test_a_key_works_in_every_service_until_it_is_revoked(oms: Oms, addresses: d
     made = json.loads(oms("keys", "create", "--owner", "shop", "--scope", "orders:read", "--json").stdout)
     assert [status(url, made["key"]) for url in (orders, items)] == [200, 200]
     assert oms("order", "list", OMS_CREDENTIAL=made["key"]).returncode == 0
-    assert "(401)" in oms("order", "list").stderr
+    for credential in ("", "oms_no_key"):
+        refused = oms("order", "list", OMS_CREDENTIAL=credential)
+        assert refused.returncode == 1
+        assert "(401)" in refused.stderr
+        assert "OMS_CREDENTIAL" in refused.stderr
+        assert "oms keys create" in refused.stderr
+    lacking = oms(
+        "order", "refund", "018cc251-f400-7000-8000-000000000001", "--amount", "1", OMS_CREDENTIAL=made["key"]
+    )
+    assert "The credentials lack a scope that this takes: operator (403)" in lacking.stderr
+    assert "oms keys create" in lacking.stderr
 
     (listed,) = [one for one in json.loads(oms("keys", "list", "--json").stdout) if one["id"] == made["id"]]
     assert (listed["state"], listed["services"], listed["scopes"]) == ("valid", ["order", "inventory"], ["orders:read"])

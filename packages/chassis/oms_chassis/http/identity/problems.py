@@ -40,7 +40,9 @@ class ScopeMissing(Problem):
     def __init__(self, scopes: Sequence[str]) -> None:
         named = " ".join(scopes)
         challenge = f'{_REALM}, error="insufficient_scope", scope="{named}"'
-        super().__init__(detail=f"It takes: {named}", headers={"WWW-Authenticate": challenge})
+        super().__init__(
+            detail=f"The credentials lack a scope that this takes: {named}", headers={"WWW-Authenticate": challenge}
+        )
 
 
 class TooManyRequests(Problem):
