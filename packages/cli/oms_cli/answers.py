@@ -10,12 +10,11 @@ import httpx2
 from oms_cli.portions import Portion, cut
 from oms_servers.errors import LocalError
 
-
 # Who is refused as nobody, or as one who may not.
 _IDENTITY = {
     "credentials-missing": "OMS_CREDENTIAL says it: a key that `oms keys create` makes, or a token of the issuer",
     "credentials-invalid": "OMS_CREDENTIAL is to be a key that `oms keys create` makes, or a token of the issuer",
-    "scope-missing": "OMS_CREDENTIAL is to be a key with it, which `oms keys create` makes, or such a token of the issuer",
+    "scope-missing": "OMS_CREDENTIAL is to be a key with it, which `oms keys create` makes, or a token with it",
 }
 
 
