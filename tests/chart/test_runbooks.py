@@ -5,17 +5,16 @@ import os
 import re
 import shlex
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-import typer.main
 from support.chassis import migrated
+from support.documented import commands, parse, words
 
-from oms_cli.cli import app
 from oms_contracts.topics import SERVICES
 from oms_order.repository import stuck
 
@@ -30,25 +29,6 @@ SAYS_WHICH = re.compile(r"kafka\.mode|database\.mode|other modes")
 UNREACHABLE = ("--kubeconfig=/dev/null", "--server=http://127.0.0.1:1", "--request-timeout=1")
 
 
-def fenced(text: str) -> Iterator[str]:
-    for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL):
-        yield from (line for line in block.splitlines() if line.strip())
-
-
-def commands(text: str, program: str) -> Iterator[str]:
-    """Whole commands of a page: the lines of its blocks, and what is in backticks."""
-    quoted = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
-    for line in (*fenced(text), *quoted):
-        if line.startswith(f"{program} "):
-            yield line
-
-
-def words(command: str) -> list[str]:
-    """The words of a command, without what follows a pipe or sends it into the background."""
-    found = shlex.split(command, comments=True)
-    return found[: next((place for place, word in enumerate(found) if word in {"|", "&"}), len(found))]
-
-
 def each(program: str) -> list[Any]:
     found = {command: page.stem for page in PAGES for command in commands(page.read_text(), program)}
     return [pytest.param(words(command), id=f"{page}: {command[:60]}") for command, page in found.items()]
@@ -56,20 +36,7 @@ def each(program: str) -> list[Any]:
 
 @pytest.mark.parametrize("command", each("oms"))
 def test_oms_has_the_command_and_its_options(command: list[str]) -> None:
-    found: Any = typer.main.get_command(app)
-    rest = command[1:]
-    while rest and rest[0] in getattr(found, "commands", ()):
-        found, rest = found.commands[rest[0]], rest[1:]
-    assert not hasattr(found, "commands"), command
-    if not rest:  # named in passing, without what it is about
-        return
-    number = found.name in {"show", "drop", "redrive"}  # letters and rows are numbered, orders and jobs are not
-    identity = "7" if number else "0192d3a4-0000-7000-8000-000000000000"
-    values = [
-        {"SERVICE": "sms", "QUEUE": "sms"}.get(word, re.sub("^(ID|OLD_ID|ORDER)$", identity, word)) for word in rest
-    ]
-    with found.make_context("oms", values) as context:  # it is parsed, and not called
-        assert context.command is found
+    parse(command)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,9 @@ app = typer.Typer()
 
 @app.command(rich_help_panel=PANEL)
 def doctor(
-    seconds: Annotated[float, typer.Option(help="Orders that have waited for so long are stuck.", min=0)] = 300.0,
+    seconds: Annotated[
+        float, typer.Option(help="Orders that have waited for so long are stuck.", min=0, max=10**9)
+    ] = 300.0,
     limit: Limit = 200,
     urls: Urls = None,
     as_json: AsJson = False,
