@@ -3,6 +3,7 @@
 import asyncio
 import re
 import socket
+import tracemalloc
 from collections.abc import AsyncIterator, Callable
 
 import httpx2
@@ -15,6 +16,7 @@ from starlette.routing import Route
 
 from oms_chassis.http import server
 from oms_chassis.http.deadlines import departure
+from oms_chassis.http.requestlines import RequestLine
 from oms_chassis.http.server import Server
 from oms_servers.ports import free_port
 
@@ -183,6 +185,19 @@ def test_another_protocol_is_refused_and_may_be_named(
         await serving
 
     asyncio.run(scene())
+
+
+def test_nothing_is_kept_of_lines_that_hold_another_protocol_s_name() -> None:
+    tracemalloc.start()
+    try:
+        for number in range(20):
+            address = b"/%d/%bRTSP/" % (number, b"a" * 30_000)
+            line = RequestLine()
+            line.read(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % address, is_new=True)
+            assert not line.is_of_another_protocol(b"GET", address)
+        assert tracemalloc.get_traced_memory()[0] < 500_000
+    finally:
+        tracemalloc.stop()
 
 
 ASKED = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"

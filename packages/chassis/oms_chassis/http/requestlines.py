@@ -7,7 +7,8 @@ follows another in the same piece is looked for in all of that piece, and in dou
 import re
 
 _OTHERS = (b"RTSP/", b"ICE/")
-_NAMES = b"|".join(_OTHERS)
+_NAMED = re.compile(rb"(?<= )(?:%b)" % b"|".join(_OTHERS))
+_BLANK = ord(" ")
 
 
 class RequestLine:
@@ -40,5 +41,19 @@ class RequestLine:
         """Whether the request's line, which has these, names another protocol than HTTP."""
         if not any(name in self._read for name in _OTHERS):
             return False
-        line = re.compile(rb"%b +%b +(?:%b)" % (re.escape(method), re.escape(url), _NAMES))
-        return bool(line.match(self._read.lstrip(b"\r\n")) if self._is_first else line.search(self._read))
+        read = self._read.lstrip(b"\r\n") if self._is_first else self._read
+        begins = (_beginning(read, method, url, named.start()) for named in _NAMED.finditer(read))
+        return any(begin == 0 if self._is_first else begin >= 0 for begin in begins)
+
+
+def _beginning(read: bytes, method: bytes, url: bytes, end: int) -> int:
+    """Where a method and an address begin before this place; negative if others do. They come from strangers,
+    and may be long: expressions made of them would take long to compile, and be kept by hundreds."""
+    for word in (url, method):
+        before = end
+        while end > 0 and read[end - 1] == _BLANK:
+            end -= 1
+        if end == before or not read.endswith(word, 0, end):
+            return -1
+        end -= len(word)
+    return end
