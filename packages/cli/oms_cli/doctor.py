@@ -43,7 +43,7 @@ def doctor(
     Example: `oms doctor --seconds 60`
     """
     found = list(findings(reading(urls), seconds, limit))
-    out([asdict(finding) for finding in found], _findings, as_json=as_json)
+    out([asdict(finding) for finding in found], rendered, as_json=as_json)
     if found:
         raise typer.Exit(HELD_UP)
 
@@ -112,7 +112,8 @@ def _evidence(admin: Admin, service: str, subjects: Sequence[str]) -> Json | Non
     return found
 
 
-def _findings(found: Sequence[Json]) -> RenderableType:
+def rendered(found: Sequence[Json]) -> RenderableType:
+    """Each finding with the command that helps, which is one line to copy, whatever the terminal's width."""
     if not found:
         return Text("nothing is held up", "green")
     return Group(*(_finding(one) for one in found))
@@ -127,4 +128,6 @@ def _finding(one: Json) -> RenderableType:
         "\n  ",
         (one["command"], "cyan"),
         "\n",
+        no_wrap=True,
+        overflow="ignore",
     )

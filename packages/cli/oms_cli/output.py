@@ -21,7 +21,7 @@ def out(found: Any, render: Callable[[Any], RenderableType], *, as_json: bool, c
         sys.stdout.write(json.dumps(found) + "\n")
         sys.stdout.flush()
     else:
-        (console or terminal()).print(render(show.harmless(found)), markup=False, emoji=False)
+        (console or terminal()).print(render(show.harmless(found)), markup=False, emoji=False, crop=False)
 
 
 def follow(steps: Iterable[Json], *, as_json: bool, console: Console | None = None) -> Json | None:

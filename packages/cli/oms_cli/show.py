@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
@@ -18,6 +19,7 @@ STYLES = {
     "ready": "green", "starting": "yellow", "waiting": "dim", "dead": "bold red",
     "CONFIRMED": "bold green", "PAID": "cyan", "PENDING": "yellow", "CANCELLING": "yellow", "CANCELLED": "bold red",
 }  # fmt: skip
+WIDEST = 100  # of a word that is not broken: no id is longer, and customers write what they like
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
@@ -36,13 +38,19 @@ def styled(word: str) -> Text:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[RenderableType]]) -> Table:
-    """Rows under headings, without frames. Texts are shown as they are: anybody may have written them."""
+    """Rows under headings, without frames. Texts are shown as they are: anybody may have written them. No word of them
+    is broken, even if that is wider than the terminal: an id is copied into another command."""
     made = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
-    for heading in headings:
-        made.add_column(heading, overflow="fold")
-    for row in rows:
-        made.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+    cells = [[Text(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
+    for place, heading in enumerate(headings):
+        made.add_column(heading, overflow="fold", min_width=_longest_word(row[place] for row in cells))
+    for row in cells:
+        made.add_row(*row)
     return made
+
+
+def _longest_word(texts: Iterable[RenderableType]) -> int:
+    return min(max((cell_len(word) for text in texts for word in str(text).split()), default=0), WIDEST)
 
 
 def clock(instant: str) -> str:

@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from oms_cli import audit, show
+from oms_cli import audit, doctor, show
 from oms_cli.output import out
 from oms_servers.errors import LocalError
 
 AT = "2026-01-01T00:00:00Z"
 
 
-def printed(found: Any, render: Callable[[Any], RenderableType]) -> str:
+def printed(found: Any, render: Callable[[Any], RenderableType], width: int = 200) -> str:
     file = StringIO()
-    out(found, render, as_json=False, console=Console(file=file, width=200))
+    out(found, render, as_json=False, console=Console(file=file, width=width))
     return file.getvalue()
 
 
@@ -27,6 +27,21 @@ def timeline(*steps: dict[str, object]) -> str:
 def orders_of(name: str) -> str:
     order = {"id": "o", "status": "PAID", "total": 1, "currency": "USD", "customer": {"name": name}, "placedAt": AT}
     return printed([order], show.orders)
+
+
+@pytest.mark.parametrize("width", [80, 40])
+def test_an_id_is_whole_however_narrow_the_terminal_is(width: int) -> None:
+    """Whoever copies it gives it to another command."""
+    id_ = "01a2220d-4c68-7ffd-98e5-3d02d3486609"
+    customer = {"name": "Anjana of the Long Name"}
+    order = {"status": "CONFIRMED", "total": 2500, "currency": "USD", "customer": customer, "placedAt": AT}
+    assert f"{id_} " in printed([{"id": id_, **order}], show.orders, width)
+
+
+def test_the_command_that_helps_is_one_line_however_narrow_the_terminal_is() -> None:
+    command = "oms payments resolve 01a221f3-3fb9-718f-a424-b0e090a97a7c --refund 01a221f3-4787-739e-a6e2-490717afd53e"
+    finding = {"what": "order 7", "step": "refund", "since": AT, "evidence": "lost", "command": command}
+    assert f"  {command}\n" in printed([finding], doctor.rendered, 40)
 
 
 def changed(orders: list[str]) -> str:
