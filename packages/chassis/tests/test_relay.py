@@ -5,13 +5,14 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from structlog.testing import capture_logs
-from support.chassis import MemoryStream, eventually, running
+from support.chassis import MemoryStream, chassis_only, eventually, running
 
 from oms_chassis.db import Database
 from oms_chassis.messaging import outbox
@@ -23,6 +24,8 @@ from oms_chassis.runtime.process import RELAY_IDLE
 from oms_chassis.sessions import Limits
 from oms_chassis.statements import Rows, execute
 from oms_chassis.telemetry.metrics import Metrics
+from oms_servers.ports import free_port
+from oms_servers.postgres import NO_FSYNC, PostgresServer
 
 
 def put(database: Database, *records: Outgoing) -> None:
@@ -270,7 +273,7 @@ def test_rows_that_another_server_gave_the_ids_of_sent_ones_are_sent(
 
     monkeypatch.setattr(outbox, "delete", fail_over)
     with running(Relay(database, stream, metrics)):
-        eventually(lambda: pending(database) == 0)
+        eventually(lambda: b"new" in sent(stream) and pending(database) == 0)
     assert sent(stream) == [b"sent", b"new"]
 
 
@@ -344,3 +347,18 @@ def test_once_another_replica_has_written_its_rows_are_looked_for_more_often(
             eventually(lambda: sent(stream) == [b"first", b"second"])
     finally:
         other.dispose()
+
+
+def test_no_disk_and_no_standby_is_waited_for_after_sending(servers_folder: Path, metrics: Metrics) -> None:
+    settings = {**NO_FSYNC, "wal_level": "replica", "max_wal_senders": "1"}
+    stream = MemoryStream()
+    with PostgresServer(servers_folder / "replicated", free_port(), settings=settings) as server:
+        database = chassis_only(server.url)
+        put(database, record(b"1"), record(b"2"))
+        database.execute("ALTER SYSTEM SET synchronous_standby_names = 'away'")
+        database.execute("SELECT pg_reload_conf()")
+        eventually(lambda: database.execute("SHOW synchronous_standby_names")[0][0])
+        with running(Relay(database, stream, metrics)):
+            eventually(lambda: not pending(database), within=5.0)
+        database.dispose()
+    assert sent(stream) == [b"1", b"2"]

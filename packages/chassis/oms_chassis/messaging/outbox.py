@@ -135,6 +135,12 @@ def server(connection: Connection) -> datetime:
     return began
 
 
+def commit_asynchronously(connection: Connection) -> None:
+    """Have this session's commits wait for no disk and no standby. A crash of the server may undo the last of them:
+    rows that were deleted are sent once more, in their order."""
+    execute(connection, "SET synchronous_commit = off", {})
+
+
 def newest(connection: Connection) -> int:
     """The id of the newest row; 0 if there is none."""
     return int(execute(connection, "SELECT coalesce(max(id), 0) AS id FROM outbox", {})[0].id)

@@ -86,6 +86,7 @@ class Relay:
             if self._stopping.wait(0.5):
                 return
         try:
+            outbox.commit_asynchronously(connection)
             self._sent.begin(connection)
             self._send_all(connection)
         finally:
