@@ -235,6 +235,13 @@ def test_each_method_of_an_address_has_parameters_of_its_own(client: TestClient)
     assert client.get("/openapi.json?download=1").status_code == 200
 
 
+def test_of_very_many_mistakes_an_answer_names_the_first(client: TestClient) -> None:
+    errors = problem(client.post("/things", json={"lines": [{}] * 60}), 422, "invalid-request")["errors"]
+    assert [error["field"] for error in errors] == [
+        f"lines[{n}].{name}" for n in range(50) for name in ("id", "quantity")
+    ]
+
+
 def test_an_unknown_field_that_looks_like_no_name_is_not_repeated(client: TestClient) -> None:
     body = problem(
         client.post("/things", json={"lines": [{"id": "a", "quantity": 1, SECRET: 1}]}), 422, "invalid-request"

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Self
 from fastapi.responses import JSONResponse
 
 MEDIA_TYPE = "application/problem+json"
+MOST = 100  # errors that an answer names: with all of them it could be six times as long as its request
 _NAME = re.compile(r"[A-Za-z_]{1,40}\Z")
 _CONTENT = {"content": {MEDIA_TYPE: {"schema": {"type": "object"}}}}
 
@@ -49,13 +50,13 @@ class Problem(Exception):
             "title": self.title,
             "status": self.status,
             "detail": self.detail,
-            "errors": [{"field": field, "message": message} for field, message in self.errors],
+            "errors": [{"field": field, "message": message} for field, message in self.errors[:MOST]],
         }
         return {name: value for name, value in members.items() if value}
 
 
 class InvalidRequest(Problem):
-    """Each field that is wrong is named, with what it must be."""
+    """Each field that is wrong is named, a hundred at most, with what it must be."""
 
     status, kind, title = 422, "invalid-request", "The request is not valid"
 
