@@ -21,9 +21,10 @@ GATEWAY_FAILURES = "/admin/simulator/failures"
 def run(home: Path, console: Console, *, long: bool = False) -> None:
     """Go through all parts, whatever becomes of one, and say at the end which came as they were promised.
 
-    Raises UnexpectedEnd if one did not.
+    Raises UnexpectedEnd if one did not, and Refused before the first if nobody may see what becomes of an order.
     """
     stage, results = Stage(home, console), dict[str, LocalError | None]()
+    stage.client.orders(limit=1)
     for number, (title, part) in enumerate({**PARTS, **(LONG if long else {})}.items(), 1):
         stage.title(f"{number}. {title}")
         results[title] = _failure(stage, part)

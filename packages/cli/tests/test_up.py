@@ -85,6 +85,10 @@ def test_callers_can_be_asked_who_they_are_on_this_machine_too(shell: Shell) -> 
     said = shell.oms("up", "--detach", "--no-restart", "--auth", "api-key")
     try:
         assert "oms keys create" in said
+        assert "OMS_CREDENTIAL" in shell.refused("demo")
+        assert {part["state"] for part in json.loads(shell.oms("status", "--json"))} == {
+            "ready"
+        }  # it has killed nobody
         assert "(401)" in shell.refused("order", "place")
         scopes = [part for scope in ("orders:place", "orders:read") for part in ("--scope", scope)]
         made = json.loads(shell.oms("keys", "create", "--owner", "me", *scopes, "--json"))
