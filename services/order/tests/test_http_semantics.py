@@ -104,6 +104,12 @@ def test_the_charset_that_json_has_is_taken(service: Any, charset: str) -> None:
     assert post(service, Content_Type=f"application/json;charset={charset}").status_code == 202
 
 
+@pytest.mark.parametrize("end", [";" * 30_000, '; a="' + ";" * 30_000, ";a=b" * 7_000])
+def test_a_type_without_end_is_refused_before_it_is_read(service: Any, end: str) -> None:
+    """A second for each would do for a client that wants nobody else to be served."""
+    assert kind(post(service, Content_Type=f"application/json; charset=utf-8{end}")) == (415, "unsupported-charset")
+
+
 @pytest.mark.parametrize(
     "headers", [{"Content-Type": "application/json; charset=iso-8859-1"}, {"Content-Encoding": "gzip"}]
 )

@@ -26,6 +26,7 @@ SINGLE = {
 # Lists, which may come in several lines: a route that took one of them would pass a condition over.
 LISTS = {b"if-match", b"if-none-match"}
 CHARSETS = {"utf-8", "utf8", "us-ascii"}
+LONGEST_TYPE = 200  # characters: a longer one is read in up to a second, and nobody has it
 # A name or an address, perhaps with a port (RFC 9112, 3.2); empty where the target has none.
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]*)?\Z")
 
@@ -96,7 +97,7 @@ def folded(headers: Sequence[tuple[bytes, bytes]]) -> Sequence[tuple[bytes, byte
     listed = [name for name, _ in headers if name in LISTS]
     if len(listed) == len(set(listed)):
         return headers
-    lines = {name: [value for one, value in headers if one == name] for name in listed}
+    lines = {name: [value for one, value in headers if one == name] for name in set(listed)}
     joined = [(name, b", ".join(values).strip()) for name, values in lines.items()]
     return [*(one for one in headers if one[0] not in LISTS), *joined]
 
@@ -130,6 +131,8 @@ def _judged_body(given: Mapping[bytes, bytes]) -> Problem | None:
 def _charset(content_type: bytes) -> str:
     if b"charset" not in content_type.lower():
         return "utf-8"
+    if len(content_type) > LONGEST_TYPE:
+        return ""
     fields = Fields()
     fields["content-type"] = content_type.decode("latin-1")
     return fields.get_content_charset("")
