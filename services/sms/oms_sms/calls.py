@@ -161,7 +161,7 @@ def _body(response: HTTPResponse) -> tuple[bytes, bool]:
     """As much of it as can be read, and whether that is all. One that breaks off takes nothing back: the provider has
     said what became of the call before it."""
     body = b""
-    with suppress(OSError, HTTPException):
+    with suppress(OSError, HTTPException, ValueError):  # the last of a chunk whose size is below nothing
         body = response.read(_ANSWER_LIMIT)
         return body, response.status != SWITCHED and (response.isclosed() or not response.read(1))
     return body, False

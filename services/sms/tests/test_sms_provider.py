@@ -331,6 +331,7 @@ BROKEN = {
     "of no length": b'Content-Length: many\r\n\r\n{"id": "7"}',
     "chunks that do not end": b'Transfer-Encoding: chunked\r\n\r\nb\r\n{"id": "7"}\r\n',
     "chunks of no size": b'Transfer-Encoding: chunked\r\n\r\nwhat?\r\n{"id": "7"}\r\n0\r\n\r\n',
+    "chunks below nothing": b'Transfer-Encoding: chunked\r\n\r\n-b\r\n{"id": "7"}\r\n0\r\n\r\n',
     "coded in two ways": b'Transfer-Encoding: gzip, chunked\r\n\r\nb\r\n{"id": "7"}\r\n0\r\n\r\n',
 }
 
