@@ -2,19 +2,16 @@
 
 import smtplib
 import time
-from contextlib import suppress
-from queue import Empty, LifoQueue
+from functools import partial
 
 from oms_chassis.jobs.queue import Outcome, Paused, Unavailable
 from oms_email import addresses, answers, connection, domain
 from oms_email.connection import Connection, NotOffered
 from oms_email.domain import Mail
+from oms_email.pool import Pool
 from oms_email.settings import EmailSettings
 from oms_notifications import failures
 from oms_notifications.notice import InDoubt, Notice, refused, sent, turned_down
-
-PING_AFTER = 1.0  # seconds within which an unused connection need not be asked whether it still is one
-IDLE = 30.0  # seconds after which an unused connection is not trusted any more: servers hang up on the silent
 
 
 class SmtpProvider:
@@ -22,11 +19,10 @@ class SmtpProvider:
     the same Message-ID, by which mail readers show it once, and not often."""
 
     def __init__(self, settings: EmailSettings) -> None:
-        self._settings = settings
         self._sender, self._from = domain.sender(settings.email_from)
-        self._tls = connection.encryption(settings)
-        self._idle: LifoQueue[tuple[Connection, float]] = LifoQueue()
-        self._busy: set[Connection] = set()
+        # Its own name is the sender's domain: to look up this machine's may take seconds, and means nothing outside.
+        name, tls = self._from.rpartition("@")[2], connection.encryption(settings)
+        self._pool = Pool(partial(connection.connect, settings, name, tls), settings.smtp_timeout)
 
     def send(self, notice: Notice) -> Outcome:
         """Send one email."""
@@ -40,12 +36,12 @@ class SmtpProvider:
         except Exception as error:  # noqa: BLE001 - whatever it is, each attempt would meet it
             return refused(f"no mail can be written of it: {type(error).__name__}")
         try:
-            smtp = self._take() or self._connect()
+            smtp = self._pool.take()
         except (OSError, ValueError) as error:
             # smtplib's errors are OSErrors, too, but for what it cannot read of a login; none is about this recipient.
             return _no_connection(error)
         if not (recipient.isascii() or smtp.has_extn("smtputf8")):
-            self._keep(smtp)
+            self._pool.give(smtp)
             return turned_down("the mail server takes no address beyond ASCII")
         try:
             self._deliver(smtp, recipient, written)
@@ -57,43 +53,16 @@ class SmtpProvider:
 
     def close(self) -> None:
         """Close the connections. A mail that still waits for its answer is given up on: its outcome stays unknown."""
-        for smtp in list(self._busy):
-            connection.interrupt(smtp)
-        with suppress(Empty):
-            while True:
-                connection.hang_up(self._idle.get_nowait()[0])
+        self._pool.close()
 
     def _deliver(self, smtp: Connection, recipient: str, mail: bytes) -> None:
         options = [] if recipient.isascii() else ["SMTPUTF8"]
-        self._busy.add(smtp)
         try:
             smtp.deliver(self._from, recipient, mail, options)
         except BaseException:
-            connection.hang_up(smtp)
+            self._pool.drop(smtp)
             raise
-        finally:
-            self._busy.discard(smtp)
-        self._keep(smtp)
-
-    def _keep(self, smtp: Connection) -> None:
-        self._idle.put((smtp, time.monotonic()))
-
-    def _take(self) -> Connection | None:
-        """The connection that was used last, if its server still answers."""
-        while True:
-            try:
-                smtp, since = self._idle.get_nowait()
-            except Empty:
-                return None
-            unused = time.monotonic() - since
-            is_usable = connection.is_open(smtp) and unused < IDLE
-            if is_usable and (unused < PING_AFTER or connection.answers(smtp)):
-                return smtp
-            connection.hang_up(smtp)
-
-    def _connect(self) -> Connection:
-        # Its own name is the sender's domain: to look up this machine's may take seconds, and means nothing outside.
-        return connection.connect(self._settings, self._from.rpartition("@")[2], self._tls)
+        self._pool.give(smtp)
 
 
 def _no_connection(error: OSError | ValueError) -> Outcome:

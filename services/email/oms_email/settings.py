@@ -40,8 +40,8 @@ class EmailSettings(Settings):
 
     @property
     def mail_seconds(self) -> float:
-        """The longest that a mail may take: its last answer, and at most twelve before that."""
-        return self.smtp_mail_timeout + 12 * self.smtp_timeout
+        """The longest that a mail may take: a connection, its last answer, and at most twelve before that."""
+        return self.smtp_mail_timeout + 13 * self.smtp_timeout
 
     @property
     def is_encrypted(self) -> bool:
