@@ -1,5 +1,6 @@
 """GET /order and GET /order/{id}."""
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -165,6 +166,16 @@ def test_a_filter_that_is_none_is_refused(service: Any, params: dict[str, Any], 
     response = service.client.get("/order", params=params)
     assert response.status_code == 422
     assert [error["field"] for error in response.json()["errors"]] == [field]
+
+
+@pytest.mark.parametrize("end", ["T" * 30_000, "0" * 30_000])
+def test_a_time_without_end_is_refused_at_once(service: Any, end: str) -> None:
+    """It is read by the loop that serves everybody."""
+    began = time.monotonic()
+    response = service.client.get("/order", params={"since": f"2026-01-01T{end}"})
+    assert time.monotonic() - began < 1.5
+    assert response.status_code == 422
+    assert [error["field"] for error in response.json()["errors"]] == ["since"]
 
 
 def test_a_cursor_of_an_order_that_is_gone_still_works(service: Any) -> None:
