@@ -70,7 +70,12 @@ def _differences(found: list[Json]) -> RenderableType:
 
 def _movements(found: list[Json]) -> RenderableType:
     rows = (
-        (one.get("at", ""), one["kind"], f"{one['quantity']:+}", *(one.get(name) or "" for name in _WHO))
+        (
+            show.moment(one["at"]) if one.get("at") else "",
+            one["kind"],
+            f"{one['quantity']:+}",
+            *(one.get(name) or "" for name in _WHO),
+        )
         for one in found
     )
     return show.table(("at", "what", "how many", "order", "who", "why"), rows)

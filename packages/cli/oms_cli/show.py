@@ -19,6 +19,7 @@ STYLES = {
     "ready": "green", "starting": "yellow", "waiting": "dim", "dead": "bold red",
     "CONFIRMED": "bold green", "PAID": "cyan", "PENDING": "yellow", "CANCELLING": "yellow", "CANCELLED": "bold red",
 }  # fmt: skip
+IN_MILLISECONDS = 100.0  # seconds of a timeline that are shown so
 WIDEST = 100  # of a word that is not broken: no id is longer, and customers write what they like
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
@@ -71,7 +72,7 @@ def states(parts: Iterable[tuple[str, str, str]]) -> Table:
 def orders(found: Sequence[Json]) -> RenderableType:
     rows = (
         (one["id"], styled(one["status"]), one.get("reason") or "", amount(one["total"], one["currency"]),
-         one["customer"]["name"], clock(one["placedAt"]))
+         one["customer"]["name"], moment(one["placedAt"]))
         for one in found
     )  # fmt: skip
     return (
@@ -84,7 +85,8 @@ def orders(found: Sequence[Json]) -> RenderableType:
 def order(one: Json) -> RenderableType:
     lines = ((str(line["quantity"]), line["name"], amount(line["unitPrice"], one["currency"])) for line in one["lines"])
     head = Text.assemble("order ", (one["id"], "bold"), "  ", styled(one["status"]))
-    total = Text(f"total {amount(one['total'], one['currency'])}, for {one['customer']['name']}")
+    placed = f"for {one['customer']['name']}, placed {moment(one['placedAt'])}"
+    total = Text(f"total {amount(one['total'], one['currency'])}, {placed}")
     refunded = [Text(f"refunded {amount(one['refunded'], one['currency'])}")] if "refunded" in one else []
     return Group(head, table(("", "item", "each"), lines), total, *refunded, timeline(one["timeline"]))
 
@@ -102,11 +104,14 @@ def step(one: Json, first: Json) -> RenderableType:
 
 def _step(one: Json, first: datetime | None) -> tuple[str, str, Text, str]:
     at = datetime.fromisoformat(one["at"])
-    since = (at - (first or at)).total_seconds()
+    begun = first or at
+    when = clock if at.astimezone().date() == begun.astimezone().date() else moment
+    since = (at - begun).total_seconds()
+    passed = f"+{since * 1000:.0f} ms" if since < IN_MILLISECONDS else f"+{since:.0f} s"
     refund = f"refund {one['refundStatus']}" if "refundStatus" in one else None
     dispute = f"disputed, {one['disputed']} in minor units: {one['disputeId']}" if "disputeId" in one else None
     why = ": ".join(filter(None, (one.get("reason"), refund, dispute, one.get("note"))))
-    return clock(one["at"]), f"+{since * 1000:.0f} ms", styled(one["status"]), why
+    return when(one["at"]), passed, styled(one["status"]), why
 
 
 def items(found: Sequence[Json]) -> RenderableType:

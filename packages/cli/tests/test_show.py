@@ -29,6 +29,19 @@ def orders_of(name: str) -> str:
     return printed([order], show.orders)
 
 
+def test_of_orders_of_other_days_the_day_is_shown() -> None:
+    assert "2026-01-0" in orders_of("Ann") or "2025-12-31" in orders_of("Ann")  # by this machine's zone
+
+
+def test_a_step_of_another_day_than_the_first_says_which() -> None:
+    shown = timeline({"at": "2026-03-10T12:00:00Z"}, {"at": "2026-03-10T12:00:01Z"}, {"at": "2026-03-14T12:00:00Z"})
+    first, second, third = shown.splitlines()[1:]
+    assert "2026" not in first + second
+    assert "+1000 ms" in second
+    assert "2026-03-14" in third
+    assert "+345600 s" in third
+
+
 @pytest.mark.parametrize("width", [80, 40])
 def test_an_id_is_whole_however_narrow_the_terminal_is(width: int) -> None:
     """Whoever copies it gives it to another command."""
