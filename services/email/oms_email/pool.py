@@ -22,6 +22,7 @@ class Pool:
         self._changed = threading.Condition()
         self._idle: list[tuple[Connection, float]] = []
         self._busy: set[Connection] = set()
+        self._under_way = 0  # connections that somebody is making
         self._full_until = 0.0
         self._is_closed = False
 
@@ -85,30 +86,43 @@ class Pool:
         """None if the server takes no more than there are, and there is time to wait for one of these."""
         if self._is_closed:
             raise smtplib.SMTPServerDisconnected
-        if self._is_full():
+        if time.monotonic() < deadline and self._is_full():
             return None
         try:
-            smtp = self._connect()
+            smtp = self._made()
         except (smtplib.SMTPResponseException, smtplib.SMTPServerDisconnected) as error:
             if time.monotonic() >= deadline or not (_may_mean_full(error) and self._note_full()):
                 raise
             return None
-        with self._changed:
-            self._busy.add(smtp)
         if self._is_closed:  # since it was asked for: nobody would interrupt it any more
             self.drop(smtp)
             raise smtplib.SMTPServerDisconnected
         return smtp
 
+    def _made(self) -> Connection:
+        with self._changed:
+            self._under_way += 1
+        try:
+            smtp = self._connect()
+            with self._changed:
+                self._busy.add(smtp)
+            return smtp
+        finally:
+            with self._changed:
+                self._under_way -= 1
+
     def _is_full(self) -> bool:
         with self._changed:
-            return time.monotonic() < self._full_until and bool(self._busy or self._idle)
+            return time.monotonic() < self._full_until and self._are_there()
 
     def _note_full(self) -> bool:
-        """The server has turned one away; whether it is for those that there are."""
+        """The server has turned one away; whether that may be for those that there are, or are about to be."""
         with self._changed:
             self._full_until = time.monotonic() + FULL
-            return bool(self._busy or self._idle)
+            return self._are_there()
+
+    def _are_there(self) -> bool:
+        return bool(self._busy or self._idle or self._under_way)
 
 
 def _may_mean_full(error: smtplib.SMTPException) -> bool:

@@ -238,7 +238,7 @@ class Rude(socketserver.StreamRequestHandler):
     server: "RudeServer"
 
     def handle(self) -> None:
-        self._say(b"220 hello")
+        self._say(HELLO)
         with suppress(OSError):
             while line := self.rfile.readline():
                 verb = b"." if line == b".\r\n" else line[:4].upper()
@@ -263,7 +263,7 @@ class RudeServer(socketserver.ThreadingTCPServer):
         self.answers = answers
 
 
-HANG_UP = b""
+HELLO, HANG_UP = b"220 hello", b""
 _USUAL = {b"EHLO": b"250 hello", b"MAIL": b"250 ok", b"RCPT": b"250 ok", b"DATA": b"354 go on", b".": b"250 ok"}
 WITHOUT_END = b"250-and then\r\n"
 
@@ -439,8 +439,9 @@ class Narrow(Rude):
         self.wfile.write(self.server.refusal)
 
     def _say(self, answer: bytes) -> None:
+        if answer == HELLO:
+            eventually(lambda: self.server.sent_away)  # the first ones are still connecting when a further one comes
         if answer == TAKEN:
-            eventually(lambda: self.server.sent_away)  # the first mails are there until a further one comes
             self.server.taken.append(time.monotonic())
         super()._say(answer)
 
