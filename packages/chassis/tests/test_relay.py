@@ -362,3 +362,23 @@ def test_no_disk_and_no_standby_is_waited_for_after_sending(servers_folder: Path
             eventually(lambda: not pending(database), within=5.0)
         database.dispose()
     assert sent(stream) == [b"1", b"2"]
+
+
+def test_rows_whose_deletion_a_crash_of_the_server_undid_are_sent_again_in_order(
+    servers_folder: Path, metrics: Metrics
+) -> None:
+    stream, values = MemoryStream(), [b"1", b"2", b"3"]
+    with PostgresServer(servers_folder / "crashing", free_port(), settings={"wal_writer_delay": "10s"}) as server:
+        database = chassis_only(server.url)
+        put(database, *map(record, values))
+        with running(Relay(database, stream, metrics)):
+            eventually(lambda: not pending(database))
+            server.kill()
+            server.start()
+            server.await_ready()
+            undone = pending(database)  # all, unless the log was written just before
+            put(database, record(b"after it"))
+            eventually(lambda: b"after it" in sent(stream) and not pending(database))
+        database.dispose()
+    again = values if undone else []
+    assert [one.value for one in stream.records["topic"]] == [*values, *again, b"after it"]
