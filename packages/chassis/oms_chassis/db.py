@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, QueuePool, event
 from sqlalchemy.exc import InvalidatePoolError
 
 from oms_chassis import sessions
-from oms_chassis.handoff import Handoff
+from oms_chassis.handoff import Handoff, Handover
 from oms_chassis.sessions import Limits
 from oms_chassis.statements import Rows, as_json, execute, ran
 
@@ -48,7 +48,8 @@ class Transaction:
     """One unit of work. What is emitted and enqueued in it exists if and only if its rows do."""
 
     def __init__(self, connection: Connection, handoffs: Mapping[str, Handoff[Any]] = {}) -> None:
-        self.connection, self.handoffs = connection, handoffs
+        self.connection, self._handoffs = connection, handoffs
+        self._handovers: dict[str, Handover[Any]] = {}
         self.signals: set[str] = set()
         self._reports: list[tuple[Context, Callable[[], object]]] = []
 
@@ -59,6 +60,17 @@ class Transaction:
     def count(self, sql: str, **params: object) -> int:
         """Run one statement that returns no rows; how many it wrote or deleted."""
         return ran(self.connection, sql, params)[1]
+
+    def handover(self, name: str) -> Handover[Any] | None:
+        """What is handed over under this name once it is committed; None if nobody of this process takes it."""
+        if name not in self._handovers and name in self._handoffs:
+            self._handovers[name] = Handover(self._handoffs[name])
+        return self._handovers.get(name)
+
+    def hand_over(self) -> None:
+        """It is committed: give what is handed over."""
+        for handover in self._handovers.values():
+            handover.give()
 
     def after_commit(self, report: Callable[[], object]) -> None:
         """Count or log what this transaction does once it is done: a batch may be tried again in parts, and a dry run
@@ -141,6 +153,7 @@ class Database:
         with connecting as connection:
             transaction = Transaction(connection, self.signals.handoffs)
             yield transaction
+        transaction.hand_over()
         self.signals.notify(transaction.signals)
         transaction.report()
 

@@ -1,11 +1,12 @@
 """Work that one thread hands to another of its process as soon as it is committed.
 
 It need not be looked for in the database. There is only so much of it as the other thread has said it has room for.
+Until it is committed it is its transaction's, which may take it back.
 """
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 Work = TypeVar("Work")
@@ -16,7 +17,7 @@ class Handoff(Generic[Work]):
 
     def __init__(self, lease: float, wake: threading.Event) -> None:
         self.lease, self._wake = lease, wake
-        self._room = 0
+        self._room, self._is_closed = 0, False
         self._given: deque[Work] = deque()
         self._lock = threading.Lock()
 
@@ -26,14 +27,19 @@ class Handoff(Generic[Work]):
         return self._room
 
     @property
-    def is_given(self) -> bool:
-        """Whether there is something to take."""
-        return bool(self._given)
+    def given(self) -> int:
+        """How much there is to take."""
+        return len(self._given)
 
     def offer(self, room: int) -> None:
-        """Have so much room, less what was given and not taken yet."""
+        """Have so much room, less what was given and not taken yet; none after the end."""
         with self._lock:
-            self._room = max(0, room - len(self._given))
+            self._room = 0 if self._is_closed else max(0, room - len(self._given))
+
+    def close(self) -> None:
+        """Have no room from now on, whatever is offered by a thread that does not know yet."""
+        with self._lock:
+            self._room, self._is_closed = 0, True
 
     def give(self, work: Sequence[Work]) -> None:
         """Hand this over: it is committed."""
@@ -48,3 +54,29 @@ class Handoff(Generic[Work]):
             taken = list(self._given)
             self._given.clear()
         return taken
+
+
+class Handover(Generic[Work]):
+    """What one transaction hands over, by name, if it is committed."""
+
+    def __init__(self, handoff: Handoff[Work]) -> None:
+        self.lease, self._handoff = handoff.lease, handoff
+        self._work: dict[str, Work] = {}
+
+    @property
+    def room(self) -> int:
+        """How much more it may hand over."""
+        return max(0, self._handoff.room - len(self._work))
+
+    def add(self, work: Mapping[str, Work]) -> None:
+        """Hand this over, too."""
+        self._work.update(work)
+
+    def take_back(self, names: Iterable[str]) -> list[str]:
+        """Hand these over no more; those of them that would have been."""
+        return [name for name in names if self._work.pop(name, None) is not None]
+
+    def give(self) -> None:
+        """It is committed."""
+        if self._work:
+            self._handoff.give(list(self._work.values()))

@@ -2,14 +2,17 @@
 
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 from support.chassis import eventually, running
 from support.statements import Statement, statements
 
-from oms_chassis.db import Database
-from oms_chassis.jobs import worker
-from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Outcome, Paused, enqueue
+from oms_chassis.db import Database, Transaction
+from oms_chassis.handoff import Handoff
+from oms_chassis.jobs import dead, worker
+from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Outcome, Paused, enqueue, withdraw
 from oms_chassis.jobs.worker import Worker
 from oms_chassis.telemetry.metrics import Metrics
 
@@ -49,10 +52,20 @@ def put(database: Database, *ids: str) -> None:
         enqueue(transaction, "calls", [NewJob(one, "order", {"n": 1}) for one in ids])
 
 
+def put_into(transaction: Transaction, *ids: str) -> None:
+    enqueue(transaction, "calls", [NewJob(one, "order", {}) for one in ids])
+
+
 def put_in_vain(database: Database, job_id: str) -> None:
     with database.transaction() as transaction:
         enqueue(transaction, "calls", [NewJob(job_id, "order", {})])
         raise ZeroDivisionError
+
+
+def put_and_report_in_vain(database: Database, job_id: str) -> None:
+    with database.transaction() as transaction:
+        transaction.after_commit(lambda: 1 / 0)
+        put_into(transaction, job_id)
 
 
 def attempts(database: Database) -> dict[str, int]:
@@ -180,3 +193,92 @@ def test_a_worker_whose_tables_do_not_fit_is_handed_nothing(
         put(database, "after it")
         eventually(lambda: is_empty(database))
     assert provider.ids() == ["after it"]
+
+
+def test_what_is_given_up_by_the_transaction_that_enqueues_it_is_not_called(
+    provider: Provider, database: Database, metrics: Metrics
+) -> None:
+    with running(worker_of(provider, database, metrics)):
+        eventually(lambda: room(database) >= 2)
+        with database.transaction() as transaction:
+            put_into(transaction, "held", "sent")
+            dead.shelve(transaction, "calls", {"held": "over a limit"})
+        eventually(lambda: list(attempts(database)) == ["held"])
+    assert provider.ids() == ["sent"]
+    assert [(one.id, one.last_error) for one in dead.dead(database, "calls")] == [("held", "over a limit")]
+    assert attempts(database) == {"held": 0}
+
+
+def test_what_is_withdrawn_by_the_transaction_that_enqueues_it_is_not_called(
+    provider: Provider, database: Database, metrics: Metrics
+) -> None:
+    with running(worker_of(provider, database, metrics)):
+        eventually(lambda: room(database) >= 2)
+        with database.transaction() as transaction:
+            put_into(transaction, "ended", "sent")
+            assert withdraw(transaction, "calls", ["ended", "unknown"]) == {"order"}
+        eventually(lambda: is_empty(database))
+    assert provider.ids() == ["sent"]
+
+
+def test_a_transaction_that_enqueues_several_times_hands_over_what_there_is_room_for(
+    provider: Provider, database: Database, metrics: Metrics
+) -> None:
+    provider.may_answer.clear()
+    with running(worker_of(provider, database, metrics)):
+        free = eventually(lambda: room(database))
+        with database.transaction() as transaction:
+            for number in range(20):
+                put_into(transaction, f"job-{number}")
+        assert sum(attempts(database).values()) == free
+        provider.may_answer.set()
+        eventually(lambda: is_empty(database))
+    assert len(provider.asked) == 20
+
+
+def test_a_report_that_fails_keeps_nothing_from_being_handed_over(
+    provider: Provider, database: Database, metrics: Metrics
+) -> None:
+    with running(worker_of(provider, database, metrics, lease=9000.0)):
+        eventually(lambda: room(database))
+        with pytest.raises(ZeroDivisionError):
+            put_and_report_in_vain(database, "committed")
+        eventually(lambda: is_empty(database))
+    assert provider.ids() == ["committed"]
+
+
+def test_while_an_outcome_cannot_be_written_nothing_is_handed_over(
+    provider: Provider, database: Database, metrics: Metrics
+) -> None:
+    provider.may_answer.clear()
+    with running(worker_of(provider, database, metrics)):
+        eventually(lambda: room(database))
+        put(database, "locked")
+        with database.transaction() as somebody:
+            somebody.run("SELECT 1 FROM job WHERE id = 'locked' FOR UPDATE")
+            provider.may_answer.set()
+            eventually(lambda: room(database) == 0)
+            put(database, "later")
+            assert attempts(database)["later"] == 0
+        eventually(lambda: is_empty(database))
+    assert provider.ids() == ["locked", "later"]
+
+
+def test_a_worker_that_has_failed_is_handed_nothing(provider: Provider, database: Database, metrics: Metrics) -> None:
+    database.execute("ALTER TABLE job ADD CONSTRAINT never CHECK (attempts = 0 OR id <> 'fatal')")
+    with ThreadPoolExecutor(1) as threads:
+        end = threads.submit(worker_of(provider, database, metrics).run)
+        eventually(lambda: room(database))
+        database.execute("INSERT INTO job (queue, id, subject, payload) VALUES ('calls', 'fatal', 'order', '{}')")
+        with pytest.raises(IntegrityError):
+            end.result(WITHIN)
+    put(database, "after it")
+    assert attempts(database)["after it"] == 0
+
+
+def test_who_ends_offers_no_room_afterwards() -> None:
+    handoff = Handoff[str](1.0, threading.Event())
+    handoff.offer(4)
+    handoff.close()
+    handoff.offer(4)
+    assert handoff.room == 0

@@ -24,7 +24,7 @@ from oms_notifications import jobs as notifying
 from oms_notifications.handlers import ENDINGS, subscriptions
 from oms_notifications.jobs import STATES, counter, job_queue
 from oms_notifications.messages import Kind
-from oms_notifications.notice import InDoubt, Notice, refused, sent
+from oms_notifications.notice import InDoubt, Notice, refused, sent, turned_down
 from oms_notifications.tables import MessageRow
 from oms_servers.postgres import PostgresServer
 from oms_servers.testing import database_like
@@ -79,6 +79,16 @@ def running(queue: JobQueue, database: Database) -> Iterator[None]:
     finally:
         worker.stop()
         thread.join(30)
+
+
+def test_a_message_that_is_turned_down_is_kept_and_not_sent_again(database: Database) -> None:
+    fake = Fake(turned_down("sender unknown"), turned_down("sender unknown"))
+    with running(job_queue(QUEUE, fake, counter(QUEUE, CollectorRegistry()), 2), database):
+        testing.eventually(lambda: database.signals.handoffs[QUEUE].room)
+        apply(database, confirmed("a"))
+        testing.eventually(lambda: message(database, "a").state == "failed")
+    assert len(fake.notices) == 1
+    assert [(job.id, job.last_error) for job in dead.dead(database, QUEUE)] == [("a", "sender unknown")]
 
 
 def test_every_ending_of_an_order_is_subscribed_to() -> None:

@@ -13,7 +13,9 @@ from oms_chassis.admin.acts import OperatorAct
 from oms_chassis.db import Database, Transaction
 from oms_chassis.jobs import dead
 from oms_chassis.jobs.queue import JobQueue
+from oms_chassis.jobs.worker import Worker
 from oms_chassis.quotas import Quota
+from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.envelope import Event
 from oms_contracts.events import OrderEvent
 from oms_notifications.handlers import subscriptions
@@ -35,7 +37,11 @@ def compose(kind: Kind, order: OrderEvent) -> Notice:
 class Everything:
     """A provider that takes all notices."""
 
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
     def send(self, notice: Notice) -> Any:
+        self.sent.append(notice.order_id)
         return sent(notice.order_id)
 
 
@@ -59,7 +65,8 @@ class Channel:
         messages = counter(QUEUE, registry)
         self._database = database
         self._handle = {one.topic.name: one.handle for one in subscriptions(QUEUE, compose, known, messages)}
-        self.queue: JobQueue = job_queue(QUEUE, Everything(), messages, 2)
+        self.provider = Everything()
+        self.queue: JobQueue = job_queue(QUEUE, self.provider, messages, 2)
 
     def end(self, *events: Event[Any]) -> None:
         """Orders end, in one batch."""
@@ -95,6 +102,19 @@ def test_what_is_over_a_recipient_s_limit_is_held_with_a_reason_and_counted(
     assert channel.held() == dict.fromkeys("ce", "held: too many messages to one recipient")
     labels = {"channel": QUEUE, "kind": "confirmed", "state": "held"}
     assert registry.get_sample_value("oms_messages_total", labels) == 2
+
+
+def test_what_is_held_is_not_sent_by_a_worker_that_has_room_for_it(
+    database: Database, registry: CollectorRegistry
+) -> None:
+    channel = Channel(database, registry, limits(Quota(1, HOUR)))
+    with testing.running(Worker(channel.queue, database, Metrics(CollectorRegistry()))):
+        testing.eventually(lambda: database.signals.handoffs[QUEUE].room)
+        channel.end(to("a", "+94762222222"), to("b", "+94762222222"))
+        testing.eventually(lambda: not channel.due())
+    assert channel.provider.sent == ["a"]
+    assert set(channel.held()) == {"b"}
+    assert [job.id for job in dead.dead(database, QUEUE)] == ["b"]
 
 
 def test_what_is_rolled_back_is_not_counted(database: Database, registry: CollectorRegistry) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from oms_chassis.db import Database, Transaction
-from oms_chassis.jobs.queue import UNDER_WAY, Job, JobQueue
+from oms_chassis.jobs.queue import UNDER_WAY, Job, JobQueue, take_back
 from oms_chassis.retention import Retention
 
 
@@ -60,6 +60,7 @@ def mark_dead(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, st
 
 def shelve(transaction: Transaction, queue: str, reasons: Mapping[str, str]) -> None:
     """Give up jobs, by id, that were put into the queue in this transaction, each for a reason: no call is made."""
+    take_back(transaction, queue, reasons)
     transaction.run_rows(_SHELVE, ({"id": job, "reason": reason} for job, reason in reasons.items()), queue=queue)
 
 

@@ -2,13 +2,13 @@
 
 A handler writes a job's row; a worker claims it (which records the attempt and leases it) or is handed it, claimed. It
 makes the call with an idempotency key made from the order, and writes the outcome with its event in one transaction.
-The lease is the row's `run_at`, and is renewed while the call is under way: a job whose worker died is simply due
-again. The attempt's number fences off a worker that was away for longer than its lease. It counts claims; what counts
-against a job are its calls.
+The lease is the row's `run_at`, renewed while the call is under way: a job whose worker died is simply due again. The
+attempt's number fences off a worker that was away for longer than its lease. It counts claims; what counts against a
+job are its calls.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
@@ -133,6 +133,7 @@ FROM json_to_recordset(%(rows)s::json)
 ON CONFLICT (queue, id) DO NOTHING
 RETURNING queue, id, subject, CASE WHEN attempts > 0 THEN payload END AS payload, traceparent, attempts
 """
+_TAKE_BACK = "UPDATE job SET attempts = 0, run_at = now() WHERE queue = %(queue)s AND id = ANY(%(ids)s)"
 # Of a row that a worker has: nobody has written what came of its last claim, and its lease has not run out.
 UNDER_WAY = """
 job.attempts > job.ended_attempt AND job.outcome IS NULL
@@ -161,20 +162,29 @@ _WITHDRAW = "DELETE FROM job WHERE queue = %(queue)s AND id = ANY(%(ids)s) AND a
 def enqueue(transaction: Transaction, queue: str, jobs: Iterable[NewJob]) -> None:
     """Write job rows. Once the transaction is committed, this process's worker has those that it has room for, and
     workers claim the others."""
-    handoff = transaction.handoffs.get(queue)
-    room, lease = (handoff.room, handoff.lease) if handoff else (0, 0.0)
+    handover = transaction.handover(queue)
+    room, lease = (handover.room, handover.lease) if handover else (0, 0.0)
     rows = [{**vars(job), "attempts": int(place < room)} for place, job in enumerate(jobs)]
     leased_at = time.monotonic()
     written = [Job(*tuple(row)) for row in transaction.run_rows(_PUT, rows, queue=queue, lease=lease)]
-    claimed = [(job, leased_at) for job in written if job.attempts]
-    if handoff and claimed:
-        transaction.after_commit(lambda: handoff.give(claimed))
+    claimed = {job.id: (job, leased_at) for job in written if job.attempts}
+    if handover:
+        handover.add(claimed)
     if len(claimed) < len(written):
         transaction.signals.add(queue)
 
 
-def withdraw(transaction: Transaction, queue: str, ids: Iterable[str]) -> set[str]:
+def take_back(transaction: Transaction, queue: str, ids: Collection[str]) -> None:
+    """Hand over none of these jobs that this same transaction has enqueued: they are as if nobody had claimed them."""
+    handover = transaction.handover(queue)
+    if handover and (ours := handover.take_back(ids)):
+        transaction.run(_TAKE_BACK, queue=queue, ids=ours)
+        transaction.signals.add(queue)
+
+
+def withdraw(transaction: Transaction, queue: str, ids: Collection[str]) -> set[str]:
     """Remove those of these jobs that no worker has ever claimed: their calls are never made. Their subjects."""
+    take_back(transaction, queue, ids)
     return {row.subject for row in transaction.run(_WITHDRAW, queue=queue, ids=list(ids))}
 
 

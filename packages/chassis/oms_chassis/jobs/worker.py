@@ -3,6 +3,7 @@
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -52,8 +53,9 @@ class Worker:
     def run(self) -> None:
         """Claim, call and settle until stopped. Then calls under way are waited for and settled; jobs whose calls have
         not begun are given back."""
-        with ThreadPoolExecutor(self._job_queue.concurrency, f"{self._job_queue.name}-call") as pool:
-            while not self._stopping.is_set() or self._has_work():
+        threads = ThreadPoolExecutor(self._job_queue.concurrency, f"{self._job_queue.name}-call")
+        with threads as pool, closing(self._handoff):
+            while not self._stopping.is_set() or self._flying or self._landed or self._unbegun or self._handoff.given:
                 beat()
                 self._wake.clear()
                 began = time.monotonic()
@@ -81,11 +83,8 @@ class Worker:
     def stop(self) -> None:
         """Claim no more."""
         self._stopping.set()
-        self._handoff.offer(0)
+        self._handoff.close()
         self._wake.set()
-
-    def _has_work(self) -> bool:
-        return bool(self._flying or self._landed or self._unbegun or self._handoff.is_given)
 
     def _report(self, error: SQLAlchemyError) -> None:
         about = {"queue": self._job_queue.name, "error": type(error).__name__}
@@ -113,8 +112,7 @@ class Worker:
         free = self._breaker.room(self._free(settled), self._flying.values())
         if free > 0 and self._is_to_look and not self._stopping.is_set():
             begun += self._claim(pool, free)
-        # What was enqueued before goes before.
-        self._handoff.offer(0 if self._is_to_look or self._is_to_rest() else self._free(settled))
+        self._handoff.offer(0 if self._is_occupied() else self._free(settled))
         return begun > 0 or landed > 0
 
     def _take_over(self, pool: ThreadPoolExecutor) -> int:
@@ -148,6 +146,10 @@ class Worker:
         self._flying[future] = job
         future.add_done_callback(lambda _: self._wake.set())
 
+    def _is_occupied(self) -> bool:
+        """Whether others enqueued before, or an outcome that could not be written may take up all of the next turn."""
+        return self._is_to_look or self._is_to_rest() or bool(self._landed)
+
     def _is_to_rest(self) -> bool:
         return self._stopping.is_set() or self._breaker.is_open
 
@@ -177,12 +179,10 @@ class Worker:
 
     def _give_back(self) -> None:
         """Let other workers have the jobs whose calls have not begun."""
-        unneeded = [future for future, job in self._flying.items() if not self._is_needed(job)]
+        is_ending = self._stopping.is_set()
+        unneeded = [future for future, job in self._flying.items() if is_ending or not self._breaker.is_probe(job)]
         for future in [future for future in unneeded if future.cancel()]:
             self._unbegun.append(self._flying.pop(future))
-
-    def _is_needed(self, job: Job) -> bool:
-        return self._breaker.is_probe(job) and not self._stopping.is_set()
 
     def _collect(self) -> None:
         for future in [future for future in self._flying if future.done()]:
