@@ -83,6 +83,13 @@ MUTANTS: Mapping[str, Mutant] = {
         "SET attempts = attempts + 1, run_at = now() + make_interval(secs => %(lease)s)",
         "SET attempts = attempts + 1, run_at = now() + make_interval(secs => 86400 + %(lease)s)",
         crashed("payment"),
+        also=(
+            Change(
+                f"{_CHASSIS}/jobs/queue.py",
+                "clock_timestamp() + make_interval(secs => %(lease)s)",
+                "clock_timestamp() + make_interval(secs => 86400 + %(lease)s)",
+            ),
+        ),
     ),
     "leases of calls under way are not renewed": Mutant(
         f"{_CHASSIS}/jobs/worker.py",
