@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
-from support.chassis import deliver, eventually, pending_events, pending_jobs, process_due_jobs
+from support.chassis import deliver, eventually, pending_events, pending_jobs, process_due_jobs, running
 from support.gateways import Fault, FlakyGateway, token
 from support.payments import TRACE, begin_charges, cancelled, created, rejected
 
@@ -590,6 +590,23 @@ def test_running_workers_charge_and_refund_a_hundred_orders(
     assert all(len(charges) == 1 for charges in ledger.charges_by_order(database_url).values())
     assert len(pending_events(database, PAYMENT_REFUNDED)) == 25
     assert all(key == refund_key(order) for key, order in refund_keys(database))
+
+
+def test_an_order_that_is_cancelled_in_the_batch_that_it_is_placed_in_is_never_charged(
+    database: Database, gateway: FlakyGateway, database_url: str
+) -> None:
+    metrics = Metrics(CollectorRegistry())
+    with (
+        running(Worker(charging_at(gateway), database, metrics)),
+        running(Worker(refunding.job_queue(gateway), database, metrics)),
+    ):
+        eventually(lambda: database.signals.handoffs[charging.QUEUE].room)
+        with database.transaction() as transaction:
+            handlers.order_created(transaction, [created("o1", GOOD)])
+            handlers.give_back(transaction, [cancelled("o1")])
+        eventually(lambda: settled(database) == {"REFUNDED": 1})
+    assert ledger.net_by_order(database_url)["o1"] == 0
+    assert [event.data.amount for event in pending_events(database, PAYMENT_REFUNDED)] == [0]
 
 
 def settled(database: Database) -> dict[str, int]:
