@@ -59,16 +59,18 @@ def _interleaved(options: argparse.Namespace) -> Rates:
 
 def _filled(options: argparse.Namespace) -> list[str]:
     """Empty, full, empty."""
-    rates: list[list[float]] = []
+    runs: list[list[filled.Run]] = []
     for held in (0, options.held, 0):
-        rates.append(filled.throughput(options.repeats, options.orders, held, options.items))
-        print(f"{held} orders held: {', '.join(f'{one:.0f}' for one in rates[-1])} orders/s", flush=True)
+        runs.append(filled.throughput(options.repeats, options.orders, held, options.items))
+        print(f"{held} orders held: {', '.join(f'{one.rate:.0f}' for one in runs[-1])} orders/s", flush=True)
     said = (
         f"Databases that hold {options.held} orders with what they left in every service, and {options.items} items; "
         f"full ones were measured between empty ones (runs each time: {options.repeats}):"
     )
-    row = ("until notified", [*rates[0], *rates[2]], rates[1])
-    return [said, table(("", "empty, orders/s", "full, orders/s"), [row])]
+    empty, full = [*runs[0], *runs[2]], runs[1]
+    rates = ("orders/s until notified", [one.rate for one in empty], [one.rate for one in full])
+    costs = ("CPU of all programs, ms an order", [one.cost for one in empty], [one.cost for one in full])
+    return [said, table(("", "empty", "full"), [rates, costs])]
 
 
 def table(heads: tuple[str, str, str], rows: Sequence[tuple[str, Sequence[float], Sequence[float]]]) -> str:
@@ -82,7 +84,7 @@ def table(heads: tuple[str, str, str], rows: Sequence[tuple[str, Sequence[float]
 
 
 def _spread(rates: Sequence[float]) -> str:
-    return f"{median(rates):.0f} ({min(rates):.0f} to {max(rates):.0f})"
+    return f"{median(rates):.3g} ({min(rates):.3g} to {max(rates):.3g})"
 
 
 def _runs(count: int) -> str:

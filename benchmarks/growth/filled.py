@@ -5,9 +5,10 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from benchmarks.load import flood
-from benchmarks.runs import await_notified, port, system, warm_up
+from benchmarks.runs import await_notified, cpu_seconds, port, system, warm_up
 from benchmarks.scale import filling
 from oms_chassis.db import Database
 from oms_chassis.sessions import Limits
@@ -55,23 +56,36 @@ _FILL = {
 }
 
 
-def throughput(runs: int, orders: int, held: int, items: int) -> list[float]:
-    """Orders a second until the customer of the last one was notified, run after run on one system. Its databases hold
-    so many orders and items before the first."""
+@dataclass(frozen=True)
+class Run:
+    """Orders a second until the customer of the last one was notified, and what one cost: milliseconds of CPU, of all
+    programs together."""
+
+    rate: float
+    cost: float
+
+
+def throughput(runs: int, orders: int, held: int, items: int) -> list[Run]:
+    """Run after run on one system, whose databases hold so many orders and items before the first."""
     with system("oms") as platform:
         if held:
             fill(platform, held, items)
         notified = warm_up(platform)
         notified += asyncio.run(flood(port(platform), WARM, CONNECTIONS)).accepted
         await_notified(platform, notified)
-        rates = []
+        made = []
         for _ in range(runs):
-            began = time.perf_counter()
+            before, began = _cpu(platform), time.perf_counter()
             accepted = asyncio.run(flood(port(platform), orders, CONNECTIONS)).accepted
             notified += accepted
             await_notified(platform, notified)
-            rates.append(accepted / (time.perf_counter() - began))
-        return rates
+            rate = accepted / (time.perf_counter() - began)
+            made.append(Run(rate, 1000 * (_cpu(platform) - before) / accepted))
+        return made
+
+
+def _cpu(platform: Platform) -> float:
+    return sum(cpu_seconds(platform).values())
 
 
 def fill(platform: Platform, held: int, items: int) -> None:

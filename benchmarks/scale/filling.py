@@ -22,7 +22,7 @@ FROM (
     SELECT n, now() - make_interval(secs => ({YEARS} * 31536000.0) * (%(total)s - n) / %(total)s) AS at,
         CASE WHEN n %% 25 = 1 THEN 'CANCELLED' WHEN n %% 2000 = ANY(%(open)s)
             THEN ('{{CANCELLING,PAID,PENDING}}'::text[])[n %% 2000 - 1] ELSE 'CONFIRMED' END AS status
-    FROM generate_series(%(first)s, %(last)s) AS n) AS numbered
+    FROM generate_series(%(first)s::int, %(last)s::int) AS n) AS numbered
 ORDER BY n
 """
 _LINES = """
