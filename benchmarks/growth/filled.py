@@ -18,20 +18,20 @@ CONNECTIONS = 64  # of the generator
 WARM = 1_000  # orders whose time is not counted: after them the caches hold what a busy service needs
 
 # An id is made when what it names is: in these two years, and in nine days for an event that is remembered.
-AN_ORDER = "uuidv7(make_interval(secs => -2 * 31536000.0 * n / %(orders)s))::text"
-AN_EVENT = "uuidv7(make_interval(secs => -9 * 86400.0 * n / %(orders)s))::text"
+_AN_ORDER = f"uuidv7(make_interval(secs => -{filling.YEARS} * 31536000.0 * n / %(orders)s))::text"
+_AN_EVENT = "uuidv7(make_interval(secs => -9 * 86400.0 * n / %(orders)s))::text"
 _PAYMENTS = f"""
 INSERT INTO payment (order_id, state, amount, currency, charge_id)
-SELECT {AN_ORDER}, 'COMPLETED', 100, 'USD', 'ch_' || n FROM generate_series(1, %(orders)s) AS n
+SELECT {_AN_ORDER}, 'COMPLETED', 100, 'USD', 'ch_' || n FROM generate_series(1, %(orders)s) AS n
 """
 _ALLOCATIONS = f"""
-INSERT INTO allocation (order_id, is_allocated) SELECT {AN_ORDER}, true
+INSERT INTO allocation (order_id, is_allocated) SELECT {_AN_ORDER}, true
 FROM generate_series(1, %(orders)s) AS n
 """
 _RESERVATIONS = "INSERT INTO reservation (order_id, item_id, quantity) SELECT order_id, 'Item1', 1 FROM allocation"
 _MESSAGES = f"""
 INSERT INTO message (order_id, kind, state, attempts, sent_at)
-SELECT {AN_ORDER}, 'confirmed', 'sent', 1, now() FROM generate_series(1, %(orders)s) AS n
+SELECT {_AN_ORDER}, 'confirmed', 'sent', 1, now() FROM generate_series(1, %(orders)s) AS n
 """
 _STOCK = """
 INSERT INTO item (id, name, unit_price, currency, initial, on_hand)
@@ -45,7 +45,7 @@ FROM generate_series(1, %(items)s) AS n
 """
 # One row an order in each service; what is older than nine days is deleted, and does not add up.
 _INBOX = f"""
-INSERT INTO inbox (event_id) SELECT '/oms/service ' || {AN_EVENT} FROM generate_series(%(orders)s, 1, -1) AS n
+INSERT INTO inbox (event_id) SELECT '/oms/service ' || {_AN_EVENT} FROM generate_series(%(orders)s, 1, -1) AS n
 """
 _FILL = {
     "order": (_CATALOGUE, _INBOX),

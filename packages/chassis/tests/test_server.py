@@ -5,6 +5,7 @@ import re
 import socket
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import httpx2
 import pytest
@@ -71,7 +72,9 @@ async def answers(port: int, sent: bytes, count: int, piece: int) -> bytes:
     return received
 
 
-async def started(port: int, keep_alive: int = 60) -> tuple[Server, asyncio.Task[None]]:
+@asynccontextmanager
+async def running(keep_alive: int = 60) -> AsyncIterator[tuple[int, Server]]:
+    """A server and its port, until the end of the block."""
     routes = [
         Route("/", hello),
         Route("/body", body, methods=["POST"]),
@@ -79,19 +82,22 @@ async def started(port: int, keep_alive: int = 60) -> tuple[Server, asyncio.Task
         Route("/late", late),
         Route("/stream", stream),
     ]
+    port = free_port()
     made = server.make(Starlette(routes=routes), "127.0.0.1", port, drain=5.0, keep_alive=keep_alive)
     serving = asyncio.create_task(made.serve())
     async with asyncio.timeout(20):
         while not made.started:  # noqa: ASYNC110 - uvicorn notifies nobody
             await asyncio.sleep(0.01)
-    return made, serving
+    try:
+        yield port, made
+    finally:
+        made.should_exit = True
+        await serving
 
 
 def test_the_last_answer_on_a_connection_says_so() -> None:
     async def scene() -> None:
-        port = free_port()
-        made, serving = await started(port)
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        async with running() as (port, made), httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
             assert "connection" not in (await client.get("/")).headers
             closing = asyncio.create_task(made.send_connection_close())
             await asyncio.sleep(0)
@@ -99,23 +105,17 @@ def test_the_last_answer_on_a_connection_says_so() -> None:
             assert (last.status_code, last.headers["connection"]) == (200, "close")
             await closing
             assert not made.server_state.connections
-        made.should_exit = True
-        await serving
 
     asyncio.run(scene())
 
 
 def test_a_connection_that_says_nothing_is_not_waited_for_long() -> None:
     async def scene() -> None:
-        port = free_port()
-        made, serving = await started(port)
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(20), running() as (port, made):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
             while not made.server_state.connections:  # noqa: ASYNC110 - the same
                 await asyncio.sleep(0.01)
             await made.send_connection_close()
-            made.should_exit = True
-            await serving
         writer.close()
 
     asyncio.run(scene())
@@ -132,14 +132,11 @@ CHUNKED = OFFER + b"Transfer-Encoding: chunked\r\n\r\n4\r\nthe \r\n4\r\nbody\r\n
 @pytest.mark.parametrize("sent", [[MEASURED], [CHUNKED], [MEASURED, CHUNKED] * 3])
 def test_a_request_that_offers_another_protocol_keeps_its_body(sent: list[bytes], piece: int) -> None:
     async def scene() -> None:
-        port = free_port()
-        made, serving = await started(port)
-        received = await answers(port, b"".join(sent), len(sent), piece)
-        assert received.count(b"HTTP/1.1 200 OK") == len(sent)
-        assert received.count(b"the body") == len(sent)
-        assert received.count(b"x-upgrade: none") == len(sent)
-        made.should_exit = True
-        await serving
+        async with running() as (port, _):
+            received = await answers(port, b"".join(sent), len(sent), piece)
+            assert received.count(b"HTTP/1.1 200 OK") == len(sent)
+            assert received.count(b"the body") == len(sent)
+            assert received.count(b"x-upgrade: none") == len(sent)
 
     asyncio.run(scene())
 
@@ -147,11 +144,8 @@ def test_a_request_that_offers_another_protocol_keeps_its_body(sent: list[bytes]
 @pytest.mark.parametrize("sent", [b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\nthe body", b"no HTTP\r\n\r\n"])
 def test_what_asks_for_a_tunnel_or_is_no_http_is_refused(sent: bytes) -> None:
     async def scene() -> None:
-        port = free_port()
-        made, serving = await started(port)
-        assert (await answers(port, sent, 1, 10_000)).startswith(b"HTTP/1.1 400 ")
-        made.should_exit = True
-        await serving
+        async with running() as (port, _):
+            assert (await answers(port, sent, 1, 10_000)).startswith(b"HTTP/1.1 400 ")
 
     asyncio.run(scene())
 
@@ -178,11 +172,8 @@ def test_another_protocol_is_refused_and_may_be_named(
     sent: list[bytes], statuses: list[list[bytes]], piece: int
 ) -> None:
     async def scene() -> None:
-        port = free_port()
-        made, serving = await started(port, keep_alive=1)
-        assert re.findall(rb"HTTP/1\.1 (\d+) ", await answers(port, b"".join(sent), 3, piece)) in statuses
-        made.should_exit = True
-        await serving
+        async with running(keep_alive=1) as (port, _):
+            assert re.findall(rb"HTTP/1\.1 (\d+) ", await answers(port, b"".join(sent), 3, piece)) in statuses
 
     asyncio.run(scene())
 
@@ -206,18 +197,15 @@ ASKED = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 @pytest.mark.parametrize("said", [[], [b"\r\n"], [ASKED], [ASKED, b"\r\n"], [b"\n", ASKED, b"\r\n"]])
 def test_whoever_connects_and_asks_for_nothing_more_is_not_kept_for_good(said: list[bytes]) -> None:
     async def scene() -> None:
-        port = free_port()
-        made, serving = await started(port, keep_alive=1)
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        async with asyncio.timeout(20):
-            for piece in said:
-                writer.write(piece)
-                if piece == ASKED:
-                    assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200 ")
-            assert await reader.read() == b""
-        writer.close()
-        made.should_exit = True
-        await serving
+        async with running(keep_alive=1) as (port, _):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            async with asyncio.timeout(20):
+                for piece in said:
+                    writer.write(piece)
+                    if piece == ASKED:
+                        assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200 ")
+                assert await reader.read() == b""
+            writer.close()
 
     asyncio.run(scene())
 
@@ -254,11 +242,8 @@ def test_a_client_that_sends_nothing_after_its_request_is_answered(
             return all_of(client)
 
     async def scene() -> None:
-        port = free_port()
-        made, serving = await started(port)
-        assert re.findall(rb"HTTP/1\.1 (\d+) ", await asyncio.to_thread(answers, port)) == statuses
-        made.should_exit = True
-        await serving
+        async with running() as (port, _):
+            assert re.findall(rb"HTTP/1\.1 (\d+) ", await asyncio.to_thread(answers, port)) == statuses
 
     with asyncio.Runner(loop_factory=loop) as runner:
         runner.run(scene())
@@ -278,11 +263,8 @@ def test_a_stream_ends_when_its_client_says_that_it_sends_nothing_more(
             return begun + all_of(client)
 
     async def scene() -> None:
-        port = free_port()
-        made, serving = await started(port)
-        assert (await asyncio.to_thread(follow, port)).startswith(b"HTTP/1.1 200 ")
-        made.should_exit = True
-        await serving
+        async with running() as (port, _):
+            assert (await asyncio.to_thread(follow, port)).startswith(b"HTTP/1.1 200 ")
 
     with asyncio.Runner(loop_factory=loop) as runner:
         runner.run(scene())
@@ -295,17 +277,14 @@ def test_an_answer_that_nobody_reads_holds_no_connection(
     monkeypatch.setattr(server, "UNREAD", 0.5)
 
     async def scene() -> None:
-        port = free_port()
-        made, serving = await started(port)
-        with socket.create_connection(("127.0.0.1", port), 20) as client:
-            client.sendall(b"GET /pieces HTTP/1.1\r\nHost: a\r\n\r\n" * 100)  # more than the kernel keeps for it
-            async with asyncio.timeout(20):
-                while not made.server_state.connections:  # noqa: ASYNC110 - the same
-                    await asyncio.sleep(0.01)
-                while made.server_state.connections or made.server_state.tasks:  # noqa: ASYNC110 - the same
-                    await asyncio.sleep(0.01)
-        made.should_exit = True
-        await serving
+        async with running() as (port, made):
+            with socket.create_connection(("127.0.0.1", port), 20) as client:
+                client.sendall(b"GET /pieces HTTP/1.1\r\nHost: a\r\n\r\n" * 100)  # more than the kernel keeps for it
+                async with asyncio.timeout(20):
+                    while not made.server_state.connections:  # noqa: ASYNC110 - the same
+                        await asyncio.sleep(0.01)
+                    while made.server_state.connections or made.server_state.tasks:  # noqa: ASYNC110 - the same
+                        await asyncio.sleep(0.01)
 
     with asyncio.Runner(loop_factory=loop) as runner:
         runner.run(scene())
@@ -323,12 +302,9 @@ def test_a_short_answer_comes_in_one_packet() -> None:
         return came
 
     async def scene() -> None:
-        port = free_port()
-        made, serving = await started(port)
-        for came in await asyncio.to_thread(ask, port):
-            assert came.endswith(b"\r\n\r\nhello")
-        made.should_exit = True
-        await serving
+        async with running() as (port, _):
+            for came in await asyncio.to_thread(ask, port):
+                assert came.endswith(b"\r\n\r\nhello")
 
     asyncio.run(scene())
 
@@ -336,12 +312,11 @@ def test_a_short_answer_comes_in_one_packet() -> None:
 @pytest.mark.parametrize("headers", [{}, {"Connection": "close"}])
 def test_a_long_answer_comes_whole(headers: dict[str, str]) -> None:
     async def scene() -> None:
-        port = free_port()
-        made, serving = await started(port)
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+        async with (
+            running() as (port, _),
+            httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as client,
+        ):
             assert (await client.get("/pieces", headers=headers)).content == b"".join(PIECES)
             assert (await client.get("/")).text == "hello"
-        made.should_exit = True
-        await serving
 
     asyncio.run(scene())
