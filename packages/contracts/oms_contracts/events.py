@@ -9,6 +9,7 @@ from oms_contracts.parts import (
     Count,
     Currency,
     Customer,
+    GatewayId,
     Identifier,
     Line,
     Minor,
@@ -61,7 +62,7 @@ class OrderCreated(OrderEvent):
 class PaymentCompleted(OrderEvent):
     """The charge settled: stock is to be taken."""
 
-    payment_id: Text
+    payment_id: GatewayId
 
 
 class PaymentFailed(OrderEvent):
@@ -93,7 +94,7 @@ class OrderCancelled(OrderEvent):
 class PaymentRefunded(OfOrder):
     """The refund settled; the amount is 0 if the order was never charged, and now cannot be."""
 
-    refund_id: Text
+    refund_id: GatewayId
     amount: Minor
     currency: Currency
 
@@ -131,7 +132,7 @@ class RefundCompleted(RefundOutcome):
     """The money is back where it came from; `reference` is what the gateway, or an operator, calls it by. Of an order
     that is cancelled, it follows a RefundFailed, and `refund_id` is the order's id."""
 
-    reference: Text
+    reference: GatewayId
 
 
 class RefundFailed(RefundOutcome):
@@ -145,7 +146,7 @@ class ChargeDisputed(OfOrder):
     """The customer's bank has taken this much of the order's charge back by itself; `dispute_id` is what the gateway
     calls that by. The order stays what it is."""
 
-    dispute_id: Text
+    dispute_id: GatewayId
     amount: Positive
     currency: Currency
 

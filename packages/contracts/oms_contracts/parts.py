@@ -9,6 +9,7 @@ from oms_contracts.scalars import WHOLE
 
 Identifier = Annotated[str, Field(min_length=1, max_length=64)]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
+GatewayId = Annotated[str, Field(min_length=1, max_length=255, description="What the payment gateway calls it by")]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code")]
 Minor = Annotated[StrictInt, Field(ge=0, description="An amount in minor units (cents) of the currency"), WHOLE]
 Positive = Annotated[StrictInt, Field(ge=1, description="An amount in minor units (cents) of the currency"), WHOLE]
@@ -43,7 +44,7 @@ class Line(Message):
 class PaymentMethod(Message):
     """A card as the gateway's token. The number and the cvv never get this far."""
 
-    token: Text
+    token: GatewayId
     brand: Text
     last4: Annotated[str, Field(min_length=4, max_length=4)]
     expiry: Text

@@ -1,14 +1,14 @@
 """What the jobs carry. There is no HTTP here: this service has no public routes (so no api.py either)."""
 
 from oms_contracts.envelope import Message
-from oms_contracts.parts import Currency, Identifier, Minor, Positive, Text
+from oms_contracts.parts import Currency, GatewayId, Identifier, Minor, Positive
 
 
 class ChargeOrder(Message):
     """A charge to be made. The job's payload also holds all that the events about its outcome will say."""
 
     order_id: Identifier
-    token: Text
+    token: GatewayId
     total: Minor
     currency: Currency
 
@@ -34,7 +34,7 @@ class RequestedRefund(Message):
     refund_id: Identifier
     amount: Positive
     currency: Currency
-    charge_id: Text
+    charge_id: GatewayId
     again: bool = False
     key: str | None = None
     noted: bool = False

@@ -23,7 +23,7 @@ from oms_chassis.jobs.worker import Worker
 from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.envelope import Event
 from oms_contracts.topics import PAYMENT_COMPLETED, PAYMENT_FAILED, PAYMENT_REFUNDED
-from oms_gateway import Charge, GatewayClosed, RequestRefused, charge_key, refund_key
+from oms_gateway import Charge, GatewayClosed, Refund, RequestRefused, charge_key, refund_key
 from oms_payment import handlers
 from oms_payment.domain import LEAST_CALLS, NOT_CHARGED, State
 from oms_payment.jobs import charging, refunding
@@ -368,6 +368,29 @@ def test_a_rejected_order_gets_its_money_back_once(
     assert (event.subject, event.traceparent, event.id) == ("o1", TRACE, "o1:paymentRefundedEvent")
     assert (payment(database).state, payment(database).refund_id) == ("REFUNDED", refund.id)
     assert ledger.net_by_order(database_url) == {"o1": 0}
+
+
+class LongNamed(FlakyGateway):
+    """A gateway whose ids are as long as Stripe says that its own may be: 255 characters."""
+
+    def charge(self, key: str, token: str, amount: int, currency: str) -> Charge:
+        charge = super().charge(key, token, amount, currency)
+        return replace(charge, id=charge.id.ljust(255, "~"))
+
+    def refund(self, key: str, charge_id: str, amount: int) -> Refund:
+        refund = super().refund(key, charge_id.rstrip("~"), amount)
+        return replace(refund, id=refund.id.ljust(255, "~"), charge_id=charge_id)
+
+
+def test_ids_of_a_gateway_may_be_as_long_as_those_of_stripe(database: Database, gateway: FlakyGateway) -> None:
+    gateway = LongNamed(gateway)
+    take(database, created("o1", GOOD))
+    charge_all(database, gateway)
+    (completed,) = pending_events(database, PAYMENT_COMPLETED)
+    take(database, rejected("o1"))
+    work_all(database, gateway)
+    (refunded,) = pending_events(database, PAYMENT_REFUNDED)
+    assert len(completed.data.payment_id) == len(refunded.data.refund_id) == 255
 
 
 def test_a_rejection_that_overtakes_the_charge_refunds_it_and_asks_for_no_stock(
