@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import rates, report, runs
+from benchmarks import memory, rates, report, runs
 from benchmarks.runs import Result
 
 BUILDS = ("oms", "faststream", "naive")
@@ -22,7 +22,7 @@ def main() -> int:
     print("orders one at a time", flush=True)
     lone = rates.lone()
     results = list(_interleaved(options))
-    page = report.page(results, steady, rest, lone, "scripts/bench.sh " + " ".join(sys.argv[1:]))
+    page = report.page(results, steady, rest, lone, memory.of_libraries(), "scripts/bench.sh " + " ".join(sys.argv[1:]))
     print(page)
     if options.write:
         options.write.write_text(page)

@@ -1,11 +1,12 @@
 """The figures as a page: ratios within one run of the benchmark, and the machine that it ran on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from statistics import median
 
 from support import machine
 
+from benchmarks.memory import LIBRARIES
 from benchmarks.rates import AtRate
 from benchmarks.runs import Result
 from oms_contracts.topics import SERVICES
@@ -29,6 +30,7 @@ def page(
     steady: Mapping[float, AtRate],
     rest: Mapping[str, float],
     lone: Sequence[float],
+    libraries: float,
     command: str,
 ) -> str:
     """docs/performance.md."""
@@ -39,7 +41,7 @@ def page(
             "generator, the Postgres servers, Kafka, the mail catcher and the services share it. Compare the "
             "ratios, not the absolute figures, with what you measure elsewhere."
         ),
-        *(_comparison(results) if results else ()),
+        *(_comparison(results, libraries) if results else ()),
         "## POST /order at a fixed rate (open model)",
         latency_table(steady),
         NOOP,
@@ -53,7 +55,7 @@ def page(
     return "\n\n".join(parts) + "\n"
 
 
-def _comparison(results: Sequence[Result]) -> tuple[str, ...]:
+def _comparison(results: Sequence[Result], libraries: float) -> tuple[str, ...]:
     violated = sum(len(one.violations) for one in _of("oms", results))
     return (
         "## CPU an order costs, until its customer was notified",
@@ -63,7 +65,11 @@ def _comparison(results: Sequence[Result]) -> tuple[str, ...]:
         *(_ratios(build, results) for build in _builds(results) if build != "oms"),
         f"Violated invariants in the counted runs of OMS: {violated}. {ARMS}",
         "## Memory",
-        memory_table(_of("oms", results)[-1]),
+        memory_table([_of(build, results)[-1] for build in _builds(results)]),
+        (
+            f"A process that has imported {', '.join(LIBRARIES)}, and nothing else, has {libraries:.0f} MiB: five such "
+            f"come to {len(SERVICES) * libraries:.0f}."
+        ),
     )
 
 
@@ -162,15 +168,15 @@ def lone_line(seconds: Sequence[float]) -> str:
     )
 
 
-def memory_table(run: Result) -> str:
-    """One row a program."""
-    services = [name for name in run.memory if name in SERVICES]
+def memory_table(runs: Sequence[Result]) -> str:
+    """One row a program of the first run's build, and the services of every build together."""
+    ours = runs[0]
     rows = ["| program | idle, MiB | after the run, MiB |", "|---|---|---|"]
-    rows += [_memory_row(name, run, [name]) for name in run.memory]
-    rows += [_memory_row("the services", run, services), _memory_row("together", run, list(run.memory))]
-    return "\n".join(rows)
+    rows += [_memory_row(name, ours, [name]) for name in ours.memory]
+    rows += [_memory_row(f"the services, {NAMES[run.build]}", run, SERVICES) for run in runs]
+    return "\n".join([*rows, _memory_row(f"all programs, {NAMES[ours.build]}", ours, list(ours.memory))])
 
 
-def _memory_row(title: str, run: Result, names: Sequence[str]) -> str:
+def _memory_row(title: str, run: Result, names: Iterable[str]) -> str:
     idle, after = (sum(sizes.get(name, 0.0) for name in names) for sizes in (run.idle, run.memory))
     return f"| {title} | {idle:.0f} | {after:.0f} |"

@@ -14,6 +14,7 @@ import psutil
 import psycopg
 from invariants import Expected, Sources, check_when_quiet
 
+from benchmarks import memory
 from benchmarks.load import flood
 from oms_contracts.topics import SERVICES
 from oms_platform.platform import Platform
@@ -33,7 +34,7 @@ _LEFT = {
 class Result:
     """What one run gave. Rates are orders/s until the last one was terminal, was accepted, and had its mail and text.
 
-    Memory is in MiB (private and shared pages, PSS), `idle` before the first order. CPU is in milliseconds an order
+    Memory is in MiB, `idle` before the first order. CPU is in milliseconds an order
     until its customer was notified.
     """
 
@@ -79,10 +80,10 @@ def throughput(build: str, orders: int, connections: int) -> Result:
         await_notified(platform, warmed + outcome.accepted)
         notified = outcome.accepted / (time.perf_counter() - started)
         cpu = {name: 1000 * (used - before[name]) / orders for name, used in cpu_seconds(platform).items()}
-        memory = _memories(platform)
+        loaded = _memories(platform)
         violations = _violations(platform) if build == "oms" else []
     rates = (outcome.accepted / seconds, orders / outcome.seconds, notified)
-    return Result(build, orders, *rates, violations, memory, cpu, idle)
+    return Result(build, orders, *rates, violations, loaded, cpu, idle)
 
 
 def warm_up(platform: Platform) -> int:
@@ -135,13 +136,7 @@ def _pids(platform: Platform) -> dict[str, int]:
 
 
 def _memories(platform: Platform) -> dict[str, float]:
-    return {name: _memory(pid) for name, pid in _pids(platform).items()}
-
-
-def _memory(pid: int) -> float:
-    """Proportional set size: what a process would free by ending, with its share of what it shares."""
-    main = psutil.Process(pid)
-    return sum(float(one.memory_full_info().pss) for one in (main, *main.children(recursive=True))) / 2**20
+    return {name: memory.of(pid) for name, pid in _pids(platform).items()}
 
 
 def cpu_seconds(platform: Platform) -> dict[str, float]:

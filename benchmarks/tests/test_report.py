@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import footprint, report
+from benchmarks import footprint, memory, report
 from benchmarks.load import Outcome
 from benchmarks.rates import AtRate
 from benchmarks.runs import Result
@@ -29,7 +29,7 @@ def at(accepted: int, refused: int, seconds: list[float]) -> AtRate:
 
 def test_the_page_compares_medians_and_counts_what_was_violated() -> None:
     page = report.page(
-        [*OMS, *OTHERS], {150.0: at(99, 1, [0.001] * 98 + [0.5])}, REST, [0.05, 0.07], "scripts/bench.sh"
+        [*OMS, *OTHERS], {150.0: at(99, 1, [0.001] * 98 + [0.5])}, REST, [0.05, 0.07], 67.6, "scripts/bench.sh"
     )
     assert (
         "**OMS next to FastStream, medians: 2.0 times the orders/s until notified, 2.0 times until terminal, 0.50"
@@ -46,13 +46,13 @@ def test_the_page_compares_medians_and_counts_what_was_violated() -> None:
 
 
 def test_a_build_that_was_not_run_is_in_no_table() -> None:
-    page = report.page(OMS, {}, REST, [0.05], "scripts/bench.sh --builds oms")
+    page = report.page(OMS, {}, REST, [0.05], 67.6, "scripts/bench.sh --builds oms")
     assert "| program, ms | OMS |" in page
     assert "next to" not in page
 
 
 def test_latencies_can_be_had_without_the_long_runs() -> None:
-    page = report.page([], {150.0: at(2, 0, [0.001, 0.002])}, REST, [0.05], "scripts/bench.sh --repeats 0")
+    page = report.page([], {150.0: at(2, 0, [0.001, 0.002])}, REST, [0.05], 67.6, "scripts/bench.sh --repeats 0")
     assert "| 150 | 2 of 2 |" in page
     assert "Orders a second" not in page
 
@@ -90,7 +90,16 @@ def test_of_many_figures_the_highest_is_shown_with_its_name() -> None:
 
 
 def test_what_programs_need_idle_is_next_to_what_they_need_after_the_run() -> None:
-    memory, idle = {"order": 110.0, "sms": 100.0, "kafka": 214.0}, {"order": 94.0, "sms": 92.0, "kafka": 200.0}
-    table = report.memory_table(Result("oms", 100, 1.0, 1.0, 1.0, memory=memory, idle=idle))
+    loaded, idle = {"order": 110.0, "sms": 100.0, "kafka": 214.0}, {"order": 94.0, "sms": 92.0, "kafka": 200.0}
+    other = Result("naive", 100, 1.0, 1.0, 1.0, memory={"order": 81.0, "kafka": 300.0}, idle={"order": 80.0})
+    table = report.memory_table([Result("oms", 100, 1.0, 1.0, 1.0, memory=loaded, idle=idle), other])
     assert table.splitlines()[2] == "| order | 94 | 110 |"
-    assert table.splitlines()[-2:] == ["| the services | 186 | 210 |", "| together | 386 | 424 |"]
+    assert table.splitlines()[-3:] == [
+        "| the services, OMS | 186 | 210 |",
+        "| the services, naive | 80 | 81 |",
+        "| all programs, OMS | 386 | 424 |",
+    ]
+
+
+def test_the_libraries_of_a_service_have_more_memory_than_an_interpreter_has() -> None:
+    assert memory.of_libraries() > 20
