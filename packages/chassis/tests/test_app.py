@@ -204,6 +204,20 @@ def test_a_wrong_method_is_answered_with_all_that_are_right(client: TestClient) 
         assert response.headers["allow"] == allowed
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("POST", "/nowhere", 404), ("PUT", "/things", 405), ("PATCH", "/things", 405), ("POST", "/things/1", 405)],
+)
+@pytest.mark.parametrize(
+    ("body", "media_type"), [("a=1", "application/x-www-form-urlencoded"), ("{", "application/json")]
+)
+def test_where_no_body_is_taken_nobody_judges_it(
+    client: TestClient, method: str, path: str, status: int, body: str, media_type: str
+) -> None:
+    answer = client.request(method, path, content=body, headers={"Content-Type": media_type})
+    problem(answer, status, "not-found" if status == 404 else "method-not-allowed")
+
+
 def test_a_slash_too_many_leads_nowhere(client: TestClient) -> None:
     response = client.post("/things/", json={"lines": []}, headers={"Host": "evil.example"}, follow_redirects=False)
     problem(response, 404, "not-found")

@@ -52,7 +52,7 @@ Writes = Annotated[Caller, Depends(Needs("items:write"))]
 def list_items(
     database: Database,
     response: Response,
-    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    limit: Annotated[int, Query(ge=1, le=100), pages.DIGITS] = 50,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> list[ItemView]:
     """Pages by cursor: where there are further items, the Link header leads to them."""

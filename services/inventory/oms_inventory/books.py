@@ -14,6 +14,7 @@ from oms_inventory.problems import IdempotencyKeyReused, ItemChanged, ItemNotFou
 from oms_inventory.schemas import CorrectBody, DifferenceView, ItemView, MovementView
 
 router = APIRouter(tags=["stock"])
+Limit = Annotated[int, Query(ge=1, le=1000), pages.DIGITS]
 READS = [Depends(Needs("items:write"))]  # who did what is for those who may do it
 
 
@@ -46,9 +47,7 @@ def correct_item(
     dependencies=READS,
     responses=documented(InvalidRequest, ItemNotFound, Unavailable),
 )
-def list_movements(
-    database: Database, item_id: ItemId, limit: Annotated[int, Query(ge=1, le=1000)] = 100
-) -> list[MovementView]:
+def list_movements(database: Database, item_id: ItemId, limit: Limit = 100) -> list[MovementView]:
     """Everything that came or went, with who and why; what is on hand is the sum of it."""
     return catalogue.movements(database, item_id, limit)
 
@@ -62,7 +61,7 @@ def list_movements(
 def list_differences(
     database: Database,
     response: Response,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    limit: Limit = 100,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> list[DifferenceView]:
     """Of the first `limit` items by id: an empty list if their books are in order. Where there are further items, the

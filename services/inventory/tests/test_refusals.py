@@ -203,7 +203,7 @@ def test_a_tag_that_is_none_is_refused(client: httpx2.Client, database: Database
     assert unchanged(database)
 
 
-@pytest.mark.parametrize("limit", ["0", "-1", "101", "many", "1.5", "", "9" * 30])
+@pytest.mark.parametrize("limit", ["0", "-1", "101", "many", "1.5", "", "9" * 30, "1_0", "5.0", "+5"])
 def test_a_page_of_no_size_is_refused(client: httpx2.Client, database: Database, limit: str) -> None:
     assert refused(client.get("/items", params={"limit": limit}), "limit", limit)
 

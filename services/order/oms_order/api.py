@@ -100,7 +100,7 @@ def list_orders(
     status: Status | None = None,
     email: Annotated[Email | None, Query()] = None,
     since: Annotated[AwareDatetime | None, BeforeValidator(times.as_written)] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    limit: Annotated[int, Query(ge=1, le=100), pages.DIGITS] = 50,
     cursor: Annotated[str | None, Query(max_length=100)] = None,
 ) -> list[OrderSummary]:
     """Pages by cursor: where there are further orders, the Link header leads to them."""

@@ -90,11 +90,20 @@ def test_a_compressed_body_is_refused_with_what_would_be_taken(service: Any, enc
     assert service.rows("orders") == 0
 
 
+def test_an_encoding_that_comes_in_two_lines_is_a_list_of_both(service: Any) -> None:
+    fields = "POST /order HTTP/1.1\nHost: a\nContent-Type: application/json\nConnection: close\nContent-Length: "
+    zipped = gzip.compress(BODY)
+    for both in ("gzip\nContent-Encoding: identity", "identity\nContent-Encoding: gzip"):
+        answer = sent(service, request(f"{fields}{len(zipped)}\nContent-Encoding: {both}", zipped))
+        assert answer.startswith(b"HTTP/1.1 415 ")
+        assert b"/problems/unsupported-encoding" in answer
+
+
 def test_the_encoding_identity_is_none(service: Any) -> None:
     assert post(service, Content_Encoding="identity").status_code == 202
 
 
-@pytest.mark.parametrize("charset", ["iso-8859-1", "utf-16", '"latin1"', "nonsense", ""])
+@pytest.mark.parametrize("charset", ["iso-8859-1", "utf-16", '"latin1"', "nonsense", "", "utf-8; charset=utf-16"])
 def test_another_charset_is_refused(service: Any, charset: str) -> None:
     assert kind(post(service, Content_Type=f"application/json; charset={charset}")) == (415, "unsupported-charset")
 

@@ -62,7 +62,7 @@ def create(
         app.include_router(router)
     app.add_middleware(Threaded, threads=threads, routes=app.routes)
     app.add_middleware(Direct, routes=app.routes)
-    app.add_middleware(StrictJson)
+    app.add_middleware(StrictJson, routes=app.routes)
     app.add_middleware(StrictQuery, routes=app.routes)
     app.add_middleware(BodyLimit, limit=body_limit)
     if edge is not None:

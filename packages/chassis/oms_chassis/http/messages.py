@@ -23,8 +23,8 @@ SINGLE = {
     b"oms-reason": "OMS-Reason",
     b"oms-dry-run": "OMS-Dry-Run",
 }
-# Lists, which may come in several lines: a route that took one of them would pass a condition over.
-LISTS = {b"if-match", b"if-none-match"}
+# Lists, which may come in several lines: whoever took one of them would pass a condition, or a coding, over.
+LISTS = {b"if-match", b"if-none-match", b"content-encoding"}
 CHARSETS = {"utf-8", "utf8", "us-ascii"}
 LONGEST_TYPE = 200  # characters: a longer one is read in up to a second, and nobody has it
 # A name or an address, perhaps with a port (RFC 9112, 3.2); empty where the target has none.
@@ -131,7 +131,7 @@ def _judged_body(given: Mapping[bytes, bytes]) -> Problem | None:
 def _charset(content_type: bytes) -> str:
     if b"charset" not in content_type.lower():
         return "utf-8"
-    if len(content_type) > LONGEST_TYPE:
+    if len(content_type) > LONGEST_TYPE or content_type.lower().count(b"charset=") > 1:
         return ""
     fields = Fields()
     fields["content-type"] = content_type.decode("latin-1")

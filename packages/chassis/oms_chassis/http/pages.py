@@ -1,15 +1,30 @@
 """Pages of a list: an opaque cursor says after which element the next one starts, and a Link header leads there."""
 
 import base64
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TypeVar
 from urllib.parse import urlencode
 
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
+
 from oms_chassis.http.problems import Problem
 
 T = TypeVar("T")
 LARGEST = 2**63  # of the ids that the database counts
+_DIGITS = re.compile(r"(?:0|[1-9][0-9]*)\Z")
+
+
+def _as_digits(value: object) -> object:
+    if isinstance(value, str) and not _DIGITS.match(value):
+        raise PydanticCustomError("bad-number", "must be a whole number in plain digits")
+    return value
+
+
+# How many a page has at most: Pydantic would take 1_0 and 10.0 for ten. It is of an int, and comes after its Query.
+DIGITS = BeforeValidator(_as_digits)
 
 
 class BadCursor(Problem):

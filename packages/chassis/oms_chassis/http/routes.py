@@ -24,6 +24,11 @@ def at(routes: Sequence[BaseRoute], path: str) -> Iterator[RouteContext]:
     return (one for one in iter_route_contexts(routes) if one.path_regex.match(path))
 
 
+def take(routes: Sequence[BaseRoute], method: str, path: str) -> bool:
+    """Whether a route is there for this method of this path."""
+    return any(method in (one.methods or ()) for one in at(routes, path))
+
+
 def methods(routes: Sequence[BaseRoute], path: str) -> list[str]:
     """The methods that this path takes, as in an Allow header. A stream has no HEAD: it would never end."""
     found = [one for one in at(routes, path) if one.methods]

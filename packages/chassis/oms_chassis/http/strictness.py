@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from oms_chassis.http import problems
+from oms_chassis.http import problems, routes
 from oms_chassis.http.problems import MalformedJson, Problem, shown_name
 
 LONGEST = 4300  # digits of an integer, as in Python: what is longer, no reader behind this one takes
@@ -34,8 +35,8 @@ class RepeatedField(Problem):
 class StrictJson:
     """Refuses a body that is no JSON, or JSON that can be understood in two ways."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:
+        self._app, self._routes = app, routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -46,8 +47,9 @@ class StrictJson:
             message = await _whole(receive)
             if message.get("body"):
                 message["body"] = judged(message["body"], dict(scope["headers"]).get(b"content-type", b""))
-        except Problem as problem:
-            await problems.respond(problem)(scope, receive, send)
+        except Problem as problem:  # unless nobody takes a body there: then the address or the method is at fault
+            is_taken = routes.take(self._routes, scope["method"], scope["path"])
+            await (problems.respond(problem) if is_taken else self._app)(scope, receive, send)
             return
         await self._app(scope, _after(message, receive), send)
 
