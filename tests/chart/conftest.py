@@ -174,6 +174,11 @@ class Helm:
         assert done.returncode != 0, "these values should have been refused"
         return done.stderr
 
+    def install(self, values: Mapping[str, Any]) -> subprocess.CompletedProcess[str]:
+        """What `helm install` would do, and say, where it asks no cluster."""
+        given = [one for one in self._arguments(values, None) if not one.startswith("--kube-version")]
+        return self.run("install", "oms", str(CHART), "--dry-run=client", *given)
+
     def live(self, found: Iterable[Manifest], *options: str) -> subprocess.CompletedProcess[str]:
         """Render over what a cluster holds, as `helm install` and `helm upgrade` do."""
         asking = ("--dry-run=server", "--disable-openapi-validation", "--namespace=shop")
