@@ -78,6 +78,7 @@ def rendered(request: pytest.FixtureRequest, helm: Any, given: list[str]) -> Any
     """The chart with all the numbers."""
     kafka, database = request.param
     modes = [f"--set=kafka.mode={kafka}", f"--set=database.mode={database}"]
+    modes += ["--set=kafka.replication=1,kafka.minInSyncReplicas=1"] * (kafka == "embedded")  # it is one broker
     return helm.template("oms", str(CHART), "--kube-version=1.34.0", *given, *modes)
 
 

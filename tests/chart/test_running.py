@@ -188,6 +188,20 @@ def test_a_volume_s_size_is_changed_as_kubernetes_lets_it(refused: Refused, name
     assert "do not shrink to 7Gi" in refused(theirs, **embedded, **{value: "7Gi"})
 
 
+def test_the_volume_of_the_backups_is_not_changed_by_an_upgrade_that_says_nothing(refused: Refused) -> None:
+    """No release has it: a larger size that changed nothing would be believed."""
+    spec = {"storageClassName": "standard", "resources": {"requests": {"storage": "5Gi"}}}
+    theirs, backup = manifest("PersistentVolumeClaim", "oms-backup", spec=spec), "database__embedded__backup"
+    backed_up = {f"{backup}__enabled": True}
+    assert refused(theirs, **backed_up) == ""
+    assert refused(theirs, **{f"{backup}__size": "9Gi"}) == ""  # and no backup
+    larger = refused(theirs, **backed_up, **{f"{backup}__size": "9Gi"})
+    assert "kubectl -n shop patch pvc oms-backup" in larger
+    assert refused(theirs, **backed_up, **{f"{backup}__size": "4Gi"}) == ""  # it was grown by hand
+    assert "does not change its class" in refused(theirs, **backed_up, **{f"{backup}__storageClass": "fast"})
+    assert refused(theirs, **backed_up, **{f"{backup}__storageClass": "standard"}) == ""
+
+
 def test_a_volume_keeps_its_storage_class(refused: Refused) -> None:
     theirs = stateful("oms-order-postgres", "2Gi", storageClassName="fast")
     assert "does not change its class" in refused(theirs)
