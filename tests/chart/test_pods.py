@@ -278,6 +278,13 @@ def test_pods_listen_on_every_address_where_there_is_ipv6(render: Any) -> None:
     assert all("ipFamilyPolicy" not in one["spec"] for one in render().of("Service").values())
 
 
+def test_every_port_of_a_service_says_its_protocol(render: Any) -> None:
+    """A mesh guesses it from what the client says first, and waits where the server is to speak, as by SMTP."""
+    services = render({"kafka.mode": "embedded"}).of("Service").values()
+    said = {port["name"]: port.get("appProtocol") for one in services for port in one["spec"]["ports"]}
+    assert said == {"http": "http", "internal": "http", "postgres": "tcp", "kafka": "tcp", "smtp": "tcp"}
+
+
 def test_images_follow_the_registry_and_the_tag(render: Any) -> None:
     assert render().container("oms-order")["image"] == "registry.example.com/team/oms/order:0.1.0-demo"
     image = {"registry": "registry.example.com/team", "repository": "shop", "tag": "1.2.3"}
