@@ -50,3 +50,23 @@ def test_what_is_merged_over_a_cluster_counts(helm: Any, render: Any, spec: str)
 def test_nothing_is_known_of_a_database_elsewhere(render: Any) -> None:
     secrets = {f"services.{name}.database.existingSecret": f"{name}-db" for name in SERVICES}
     assert render({**secrets, **SCALED, "database.mode": "external", "database.pool": 30})
+
+
+def test_the_database_s_certificate_is_there_for_whoever_connects(render: Any) -> None:
+    """Before the service, the migration does; and the job of topics has the settings of order, which look for it."""
+    rendered = render(
+        {
+            "kafka.mode": "embedded",
+            "database.mode": "external",
+            **{f"services.{name}.database.existingSecret": f"{name}-db" for name in SERVICES},
+            "serviceDefaults.extraVolumes": [{"name": "ca", "configMap": {"name": "database-ca"}}],
+            "serviceDefaults.extraVolumeMounts": [{"name": "ca", "mountPath": "/etc/oms/database-ca"}],
+        }
+    )
+    mounted = {
+        container["name"]
+        for pod in rendered.pods().values()
+        for container in (*pod["containers"], *pod.get("initContainers", ()))
+        if "/etc/oms/database-ca" in {one["mountPath"] for one in container.get("volumeMounts", ())}
+    }
+    assert mounted == {*SERVICES, "migrate", "topics"}

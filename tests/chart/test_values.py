@@ -195,3 +195,12 @@ def test_every_value_is_explained() -> None:
         check=True,
     )
     assert done.stdout.strip() == ""
+
+
+def test_examples_of_values_in_the_readme_are_values(helm: Any, tmp_path: Path) -> None:
+    blocks = re.findall(r"(?ms)^```yaml\n(.*?)^```", (CHART / "README.md").read_text())
+    examples = [block for block in blocks if "apiVersion:" not in block]
+    assert examples
+    for example in examples:
+        (file := tmp_path / "values.yaml").write_text(f"image: {{registry: registry.example.com}}\n{example}")
+        assert helm.render(file=file).of("Ingress")
