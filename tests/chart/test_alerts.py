@@ -50,6 +50,7 @@ def healthy_pod(service: str, number: int) -> dict[str, str]:
         series("oms_dead_letters_total", **this, topic="t"): NONE,
         series("oms_consumer_paused", **this): NONE,
         series("oms_consumer_damaged_partitions", **this): NONE,
+        series("oms_consumer_refused_topics", **this): NONE,
         series("oms_thread_last_progress_timestamp_seconds", **this, thread="relay"): GROWING,
         series("oms_task_failures_total", **this, task="prune-inbox"): "0x40 1x60",
         series("oms_task_failures_in_a_row", **this, task="prune-inbox"): "0x40 1x60",
@@ -256,6 +257,11 @@ CASES = [
         "a batch is damaged",
         {series("oms_consumer_damaged_partitions", **of_pod("payment", 1)): ONE},
         [("OmsBatchDamaged", {"service": "payment"})],
+    ),
+    Case(
+        "a topic is not the service's to read",
+        {series("oms_consumer_refused_topics", **of_pod("payment", 1)): ONE},
+        [("OmsTopicRefused", {"service": "payment"})],
     ),
     Case(
         "a thread hangs",

@@ -1,7 +1,6 @@
 """The rights that the chart gives, granted by a real broker that refuses everything else: they suffice, and no more."""
 
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,17 +11,14 @@ from kafka.admin import (
     KafkaAdminClient,
     ResourcePattern,
     ResourceType,
-    ScramMechanism,
-    UserScramCredentialUpsertion,
 )
 from support.chassis import eventually
+from support.guarded import GuardedKafka
 
 from oms_chassis.messaging.kafka import KafkaSink, KafkaSource, create_topics
 from oms_chassis.messaging.streams import Outgoing, StreamUnavailable, TopicRefused
 from oms_chassis.settings import Settings
 from oms_contracts import topics
-from oms_servers.kafka import KafkaServer
-from oms_servers.ports import free_port
 from oms_servers.testing import memory_folder
 
 URL = "postgresql://nobody:nothing@localhost:1/none"
@@ -30,30 +26,6 @@ OPERATIONS = {"Describe": ACLOperation.DESCRIBE, "Read": ACLOperation.READ, "Wri
 RESOURCES = {"topic": ResourceType.TOPIC, "group": ResourceType.GROUP}
 
 As = Callable[[str], Settings]
-
-
-class GuardedKafka(KafkaServer):
-    """A broker with passwords and access control, as Strimzi's `authorization: simple` sets it up."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, free_port())
-        self.guarded_port = free_port()
-
-    def _settings(self) -> Mapping[str, object]:
-        settings = super()._settings()
-        login = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
-        guarded = f"GUARDED://127.0.0.1:{self.guarded_port}"
-        return {
-            **settings,
-            "listeners": f"{settings['listeners']},{guarded}",
-            "advertised.listeners": f"{settings['advertised.listeners']},{guarded}",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,GUARDED:SASL_PLAINTEXT",
-            "inter.broker.listener.name": "PLAINTEXT",
-            "sasl.enabled.mechanisms": "SCRAM-SHA-512",
-            "listener.name.guarded.scram-sha-512.sasl.jaas.config": login,
-            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-            "super.users": "User:ANONYMOUS",  # whoever comes by the other listener: this test
-        }
 
 
 def acls(user: dict[str, Any]) -> Iterator[ACL]:
@@ -72,18 +44,11 @@ def settings_of(render: Any) -> Iterator[As]:
         create_topics(Settings(database_url=URL, kafka_bootstrap=server.bootstrap))
         admin = KafkaAdminClient(bootstrap_servers=server.bootstrap)
         users = render().of("KafkaUser")
-        mechanism = ScramMechanism.SCRAM_SHA_512
-        admin.alter_user_scram_credentials([UserScramCredentialUpsertion(name, mechanism, "secret") for name in users])
+        for name in users:
+            server.let_in(name, "secret")
         admin.create_acls([acl for user in users.values() for acl in acls(user)])
         admin.close()
-        yield lambda service: Settings(
-            database_url=URL,
-            kafka_bootstrap=f"127.0.0.1:{server.guarded_port}",
-            kafka_security_protocol="SASL_PLAINTEXT",
-            kafka_sasl_mechanism="SCRAM-SHA-512",
-            kafka_username=f"oms-{service}-kafka",
-            kafka_password="secret",
-        )
+        yield lambda service: server.settings(f"oms-{service}-kafka", "secret")
         server.kill()
 
 

@@ -27,6 +27,7 @@ def page(metric: str) -> str:
         ({"consumerPaused": True}, "oms_consumer_paused"),
         ({"consumerRunning": False}, "oms_consumer_running"),
         ({"batchDamaged": True}, "oms_consumer_damaged_partitions"),
+        ({"topicRefused": True}, "oms_consumer_refused_topics"),
         ({"pausedQueues": ["charge"]}, "oms_job_queue_paused"),
     ],
 )
@@ -41,6 +42,7 @@ def test_what_holds_a_service_up_has_the_page_of_its_alert(condition: dict[str, 
         ({"consumerPaused": True}, "oms_consumer_paused"),
         ({"consumerRunning": False}, "oms_consumer_running"),
         ({"batchDamaged": True}, "oms_consumer_damaged_partitions"),
+        ({"topicRefused": True}, "oms_consumer_refused_topics"),
     ],
 )
 def test_so_has_an_order_that_waits_for_it(condition: dict[str, Any], metric: str) -> None:

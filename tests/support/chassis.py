@@ -145,6 +145,10 @@ class MemoryStream:
         """What the test says."""
         return self.damages
 
+    def refused(self) -> Mapping[str, str]:
+        """None, ever."""
+        return {}
+
     def is_assigned(self) -> bool:
         """Always."""
         return True

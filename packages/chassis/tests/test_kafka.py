@@ -31,7 +31,7 @@ from support.chassis import eventually
 from oms_chassis.db import Database, Transaction
 from oms_chassis.messaging import outbox
 from oms_chassis.messaging.consumer import Consumer, Subscription
-from oms_chassis.messaging.kafka import KafkaSink, KafkaSource, admin, batches, create_topics, membership
+from oms_chassis.messaging.kafka import KafkaSink, KafkaSource, admin, batches, create_topics, membership, unread
 from oms_chassis.messaging.kafka import sink as sinks
 from oms_chassis.messaging.kafka import source as module
 from oms_chassis.messaging.kafka.batches import DamagedBatch
@@ -345,7 +345,7 @@ def test_a_batch_whose_checksum_is_wrong_is_named_and_nothing_behind_it_is_read(
 def test_a_damaged_batch_holds_its_partition_and_no_other_until_it_is_whole_again(
     settings: Settings, sink: KafkaSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "RETRY", 0.2)
+    monkeypatch.setattr(unread, "REST", 0.2)
     keys = [uuid4().bytes for _ in range(100)]  # as good as never without one in each partition
     sink.send([Outgoing(TOPIC, key, b"x") for key in keys])
     reader = source(settings, uuid4().hex)

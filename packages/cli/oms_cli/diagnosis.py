@@ -56,6 +56,8 @@ def of_service(service: str, condition: Json) -> Iterator[Finding]:
         yield _finding(f"service {service}", "consumer", None, *_stopped(service))
     if condition.get("batchDamaged"):
         yield _finding(f"service {service}", "consumer", None, *_damaged(service))
+    if condition.get("topicRefused"):
+        yield _finding(f"service {service}", "consumer", None, *_refused(service))
     for queue in condition["pausedQueues"]:
         evidence = f"the provider of queue {queue} is at fault: only a probe is made from time to time"
         yield _finding(f"service {service}", queue, None, evidence, f"{RUNBOOKS}/OmsJobQueuePaused.md")
@@ -133,6 +135,8 @@ def _consumes(service: str, order: Json, facts: Facts) -> Finding | None:
         return _of(order, *_stopped(service))
     if condition.get("batchDamaged"):
         return _of(order, *_damaged(service))
+    if condition.get("topicRefused"):
+        return _of(order, *_refused(service))
     return None
 
 
@@ -174,6 +178,11 @@ def _paused(service: str) -> Sequence[str]:
 def _damaged(service: str) -> Sequence[str]:
     evidence = f"a batch is damaged, and {service} does not read on in its partition"
     return evidence, f"{RUNBOOKS}/OmsBatchDamaged.md"
+
+
+def _refused(service: str) -> Sequence[str]:
+    evidence = f"{service} cannot read one of its topics: it is missing, or not the service's to read"
+    return evidence, f"{RUNBOOKS}/OmsTopicRefused.md"
 
 
 def _stopped(service: str) -> Sequence[str]:

@@ -28,6 +28,7 @@ class Condition(View):
     consumer_running: bool | None
     consumer_paused: bool | None
     batch_damaged: bool | None
+    topic_refused: bool | None
     relay_leads: bool | None
     paused_queues: list[str]
     dead_letters: int
@@ -68,6 +69,7 @@ def show_condition(service: Administered) -> Condition:
         consumer_running=service.gauge("oms_consumer_running") if service.subscriptions else None,
         consumer_paused=service.gauge("oms_consumer_paused") if service.subscriptions else None,
         batch_damaged=service.gauge("oms_consumer_damaged_partitions") if service.subscriptions else None,
+        topic_refused=service.gauge("oms_consumer_refused_topics") if service.subscriptions else None,
         relay_leads=service.gauge("oms_relay_leader"),
         paused_queues=[queue for queue in queues if service.gauge("oms_job_queue_paused", queue=queue)],
         dead_letters=letters.count(service.database, MOST),

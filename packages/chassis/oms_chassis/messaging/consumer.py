@@ -6,7 +6,7 @@ counts as away: the consumer says so, and in the end connects again.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -16,8 +16,9 @@ from oms_chassis.messaging import inbox
 from oms_chassis.messaging.faults import is_systemic, name
 from oms_chassis.messaging.processing import Processor
 from oms_chassis.messaging.progress import Progress
-from oms_chassis.messaging.streams import BATCH, Damage, Partition, Record, Source, StreamUnavailable
+from oms_chassis.messaging.streams import BATCH, Record, Source, StreamUnavailable
 from oms_chassis.messaging.subscription import Deduplicate, Handle, Subscription
+from oms_chassis.messaging.trouble import Trouble
 from oms_chassis.messaging.turn import Turn
 from oms_chassis.pacing import Pace, Reminder
 from oms_chassis.telemetry.logs import logger
@@ -57,8 +58,7 @@ class Consumer:
         self._failures = 0  # of connecting, since a broker last answered
         self._is_away = False  # the broker, as far as it was said
         self._pauses = 0  # in a row
-        self._damaged: Mapping[Partition, Damage] = {}
-        self._progress = Progress()
+        self._progress, self._trouble = Progress(), Trouble(metrics)
         self.is_ready = False
         metrics.last_poll.set(time.time())
 
@@ -107,7 +107,7 @@ class Consumer:
         finally:
             self._metrics.consumer_running.set(0)
             self._metrics.lag.clear()
-            self._metrics.damaged.set(0)
+            self._trouble.end()
             source.close()
 
     def _take_turn(self, source: Source, turn: Turn) -> None:
@@ -156,7 +156,7 @@ class Consumer:
             self._bear(silence)
             return
         self._assigned(source.is_assigned())
-        self._report_damage(source.damaged())
+        self._trouble.report(source)
         self._progress.look(source)
         if time.monotonic() - self._observed < OBSERVE:
             return
@@ -175,12 +175,6 @@ class Consumer:
         self._metrics.lag.clear()
         if silence > LOST:
             raise error
-
-    def _report_damage(self, damaged: Mapping[Partition, Damage]) -> None:
-        self._metrics.damaged.set(len(damaged))
-        for (topic, partition), damage in damaged.items() - self._damaged.items():
-            log.error("batch_damaged", topic=topic, partition=partition, offset=damage.first, beyond=damage.beyond)
-        self._damaged = damaged
 
     def _assigned(self, yes: bool) -> None:
         # Ready means that the group took this consumer in once: Kafka's own state is no part of readiness.

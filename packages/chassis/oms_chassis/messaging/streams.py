@@ -115,6 +115,10 @@ class Source(Protocol):
         """The partitions of ours that cannot be read on, and where."""
         ...
 
+    def refused(self) -> Mapping[str, str]:
+        """The topics that the broker lets nobody here read, each with the error's class. The others are read."""
+        ...
+
     def is_assigned(self) -> bool:
         """Whether the group has given this consumer its partitions (maybe none)."""
         ...

@@ -76,6 +76,11 @@ class Metrics:
             "Partitions whose next batch has a wrong checksum, so that they are not read on",
             registry=registry,
         )
+        self.refused = Gauge(
+            "oms_consumer_refused_topics",
+            "Topics that are not read because they are missing, or not the service's to read",
+            registry=registry,
+        )
         self.last_poll = Gauge(
             "oms_consumer_last_poll_timestamp_seconds",
             "Unix time of the last poll that reached a broker; of the start before the first",

@@ -12,14 +12,15 @@ from kafka.errors import (
     KafkaError,
     KafkaTimeoutError,
     RebalanceInProgressError,
+    TopicAuthorizationFailedError,
 )
 from kafka.structs import OffsetAndMetadata
 
 from oms_chassis.messaging.kafka import batches
-from oms_chassis.messaging.kafka.batches import DamagedBatch
 from oms_chassis.messaging.kafka.connection import closed_on_error, connection, unavailable_on_error
 from oms_chassis.messaging.kafka.membership import Membership, assignors
 from oms_chassis.messaging.kafka.reaching import Reaching
+from oms_chassis.messaging.kafka.unread import Unread
 from oms_chassis.messaging.streams import (
     BATCH,
     RECORD_LIMIT,
@@ -34,7 +35,6 @@ from oms_chassis.settings import Settings
 
 POLL_INTERVAL = 60.0  # seconds between polls after which the group gives a member's partitions to others
 HEARTBEAT = 1.0  # seconds between two, at most: the group waits until all have learnt by them that it is shared out
-RETRY = 30.0  # seconds until a partition with a damaged batch is read again: another broker may have it whole
 COMMIT = 0.5  # seconds between two commits: each costs as much as a small batch, and the inbox drops what comes again
 COMMIT_WITHIN = 2.0  # seconds until a commit that is not answered is left for later
 QUIET = 4.0  # seconds without an answer that never pass while a broker is there: heartbeats are answered
@@ -47,7 +47,6 @@ class KafkaSource:
         self._identity = identity or Identity()
         self._prefix = settings.kafka_prefix
         self._answered = time.monotonic()
-        self._damaged: dict[TopicPartition, tuple[Damage, float]] = {}
         self._uncommitted: dict[TopicPartition, int] = {}
         self._committed_at = float("-inf")
         with unavailable_on_error(), closed_on_error() as client:
@@ -73,7 +72,7 @@ class KafkaSource:
         )
         batches.read_all(consumer._fetcher)  # noqa: SLF001 - nothing public decides how a batch is read
         self._membership = Membership(consumer, self._identity)
-        self._reaching = Reaching(consumer, names)
+        self._reaching, self._unread = Reaching(consumer, names), Unread(consumer, names)
         consumer.subscribe(list(names))
         # kafka-python 3.0.12: a member that joins before it knows its topics joins again when it learns of them,
         # and if a poll ends in the middle of that, it waits for ever. So let it know them first.
@@ -88,7 +87,7 @@ class KafkaSource:
             seconds = 0.0
         with unavailable_on_error():
             self._commit_in_time()
-            found = self._found(seconds)
+            found = self._unread.poll(seconds)
         # What is said in _join can still happen when a topic gets more partitions: start over then.
         if self._membership.is_lost():
             raise StreamUnavailable("the group has not taken this member in")
@@ -98,29 +97,11 @@ class KafkaSource:
             for r in records
         ]
 
-    def _found(self, seconds: float) -> Mapping[TopicPartition, Sequence[Any]]:
-        """What a poll brings. A partition with a damaged batch rests for a while, and holds no other."""
-        for where, (_, since) in list(self._damaged.items()):
-            if time.monotonic() - since > RETRY:
-                with contextlib.suppress(IllegalStateError):  # it is another member's by now
-                    self._consumer.resume(where)
-        try:
-            found: Mapping[TopicPartition, Sequence[Any]] = self._consumer.poll(
-                timeout_ms=int(seconds * 1000), max_records=BATCH
-            )
-        except DamagedBatch as batch:
-            self._damaged[batch.where] = batch.damage, time.monotonic()
-            self._consumer.pause(batch.where)
-            batches.forget(self._consumer._fetcher, batch.where)  # noqa: SLF001 - nothing public lets go of it
-            return {}
-        for where in found:
-            self._damaged.pop(where, None)
-        return found
-
     def damaged(self) -> Mapping[Partition, Damage]:
-        ours = self._consumer.assignment()
-        self._damaged = {where: damage for where, damage in self._damaged.items() if where in ours}
-        return {(self._name(where.topic), where.partition): damage for where, (damage, _) in self._damaged.items()}
+        return {(self._name(where.topic), where.partition): one for where, one in self._unread.damaged().items()}
+
+    def refused(self) -> Mapping[str, str]:
+        return {self._name(topic): error for topic, error in self._unread.refused().items()}
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
         self._uncommitted |= {self._at(where): offset for where, offset in offsets.items()}
@@ -144,8 +125,8 @@ class KafkaSource:
                 self._consumer.commit(offsets, timeout_ms=int(COMMIT_WITHIN * 1000))
         except (KafkaTimeoutError, RebalanceInProgressError):
             self._uncommitted = kept
-        except CommitFailedError:  # the group has thrown this member out: what it had is read again
-            pass
+        except (CommitFailedError, TopicAuthorizationFailedError):
+            pass  # the group has thrown this member out, or we may not read a topic: what it had is read again
         finally:
             self._committed_at = time.monotonic()
 

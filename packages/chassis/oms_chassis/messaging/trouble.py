@@ -1,0 +1,34 @@
+"""What a consumer cannot read: said once, and measured."""
+
+from collections.abc import Mapping
+
+from oms_chassis.messaging.streams import Damage, Partition, Source
+from oms_chassis.telemetry.logs import logger
+from oms_chassis.telemetry.metrics import Metrics
+
+log = logger(__name__)
+
+
+class Trouble:
+    """Damaged batches, and topics that the broker refuses."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._damaged: Mapping[Partition, Damage] = {}
+        self._refused: Mapping[str, str] = {}
+
+    def report(self, source: Source) -> None:
+        """Say what is new of it."""
+        damaged, refused = dict(source.damaged()), source.refused()
+        self._metrics.damaged.set(len(damaged))
+        self._metrics.refused.set(len(refused))
+        for (topic, partition), damage in damaged.items() - self._damaged.items():
+            log.error("batch_damaged", topic=topic, partition=partition, offset=damage.first, beyond=damage.beyond)
+        for topic, error in refused.items() - self._refused.items():
+            log.error("topic_refused", topic=topic, error=error)
+        self._damaged, self._refused = damaged, refused
+
+    def end(self) -> None:
+        """Nothing is read for now."""
+        self._metrics.damaged.set(0)
+        self._metrics.refused.set(0)

@@ -1,0 +1,179 @@
+"""What whoever owns the brokers changes under a service that runs."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from kafka.admin import ACL, ACLOperation, ACLPermissionType, KafkaAdminClient, ResourcePattern, ResourceType
+from support.chassis import eventually, running
+from support.guarded import GuardedKafka
+
+from oms_chassis.db import Database, Transaction
+from oms_chassis.messaging.consumer import Consumer, Subscription
+from oms_chassis.messaging.kafka import KafkaSink, KafkaSource, connection, create_topics, unread
+from oms_chassis.messaging.streams import Outgoing
+from oms_chassis.settings import Settings, TopicSettings
+from oms_chassis.telemetry.metrics import Metrics
+from oms_contracts.envelope import Event
+from oms_contracts.events import ItemUpdated
+from oms_contracts.topics import ITEM_UPDATED, PAYMENT_FAILED
+from oms_servers.testing import memory_folder
+
+pytestmark = pytest.mark.timeout(180)
+TOPIC, OTHER, USER = ITEM_UPDATED.name, PAYMENT_FAILED.name, "shop"
+READ, DESCRIBE = ACLOperation.READ, ACLOperation.DESCRIBE
+
+
+def settings_for(bootstrap: str, **config: str) -> Settings:
+    """Of topics of a test's own, each with one partition."""
+    made = Settings(
+        database_url="postgresql://nobody@127.0.0.1:1/none",
+        kafka_bootstrap=bootstrap,
+        kafka_prefix=f"{uuid4().hex}-",
+        kafka_topics={name: TopicSettings(partitions=1, config=config) for name in (TOPIC, OTHER)},
+    )
+    create_topics(made)
+    return made
+
+
+@pytest.fixture
+def settings(kafka: str) -> Settings:
+    return settings_for(kafka)
+
+
+@contextmanager
+def administering(bootstrap_servers: Any, **more: Any) -> Iterator[KafkaAdminClient]:
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap_servers, **more)
+    try:
+        yield admin
+    finally:
+        admin.close()
+
+
+def send(settings: Settings, items: Sequence[str]) -> None:
+    sink = KafkaSink(settings)
+    sink.send([Outgoing(TOPIC, item.encode(), event(item).encode().encode()) for item in items])
+    sink.close()
+
+
+def event(item: str) -> Event[Any]:
+    data = ItemUpdated(item_id=item, name="A thing", unit_price=100, currency="USD", available=True, version=1)
+    return ITEM_UPDATED.event(data, item)
+
+
+@pytest.fixture
+def applied() -> list[str]:
+    """The items of the events that were applied."""
+    return []
+
+
+@pytest.fixture
+def consume(database: Database, metrics: Metrics, applied: list[str]) -> Callable[[Settings], Any]:
+    """A consumer of both topics, while a block runs."""
+
+    def handle(_: Transaction, batch: list[Event[Any]]) -> None:
+        applied.extend(event.subject for event in batch)
+
+    subscriptions = [Subscription(ITEM_UPDATED, handle), Subscription(PAYMENT_FAILED, handle)]
+
+    def consume(settings: Settings) -> Any:
+        source = partial(KafkaSource, settings, "group", [TOPIC, OTHER])
+        return running(Consumer("test", database, subscriptions, source, metrics))
+
+    return consume
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[GuardedKafka]:
+    with memory_folder() as folder, GuardedKafka(folder / "kafka") as server:
+        server.let_in(USER, "secret")
+        yield server
+        server.kill()
+
+
+def rule(kind: ACLPermissionType, what: ResourceType, name: str, operation: ACLOperation) -> ACL:
+    return ACL(f"User:{USER}", "*", operation, kind, ResourcePattern(what, name))
+
+
+@pytest.fixture
+def as_user(guarded: GuardedKafka) -> Settings:
+    """Those of a user who may do all that a service must, with topics of a test's own."""
+    made = settings_for(guarded.bootstrap)
+    topics = [(ResourceType.TOPIC, f"{made.kafka_prefix}{name}") for name in (TOPIC, OTHER)]
+    group = (ResourceType.GROUP, f"{made.kafka_prefix}group")
+    with administering(guarded.bootstrap) as admin:
+        admin.create_acls([rule(ACLPermissionType.ALLOW, *one, ACLOperation.ALL) for one in (*topics, group)])
+    user = guarded.settings(USER, "secret", kafka_prefix=made.kafka_prefix, kafka_topics=made.kafka_topics)
+    with administering(**connection(user)) as admin:  # the broker learns of rights after it has answered
+        eventually(lambda: set(admin.list_topics()) >= {name for _, name in topics})
+    return user
+
+
+@contextmanager
+def denied(guarded: GuardedKafka, settings: Settings, operation: ACLOperation) -> Iterator[None]:
+    """Deny the user this for the other topic, for a block."""
+    denial = rule(ACLPermissionType.DENY, ResourceType.TOPIC, f"{settings.kafka_prefix}{OTHER}", operation)
+    with administering(guarded.bootstrap) as admin:
+        admin.create_acls([denial])
+        yield
+        admin.delete_acls([denial])
+
+
+@pytest.mark.parametrize("operation", [READ, DESCRIBE])
+def test_a_topic_that_is_not_ours_to_read_is_said_once_and_measured_and_holds_no_other(
+    guarded: GuardedKafka,
+    as_user: Settings,
+    consume: Callable[[Settings], Any],
+    applied: list[str],
+    metrics: Metrics,
+    logged: Callable[[], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    operation: ACLOperation,
+) -> None:
+    monkeypatch.setattr(unread, "REST", 1.0)
+    monkeypatch.setattr(unread, "PROVEN", 1.0)
+
+    def refused() -> float | None:
+        return metrics.registry.get_sample_value("oms_consumer_refused_topics")
+
+    with consume(as_user):
+        send(as_user, ["before"])
+        eventually(lambda: applied == ["before"])
+        assert refused() == 0
+        with denied(guarded, as_user, operation):
+            eventually(lambda: refused() == 1)
+            for number in range(5):  # as long as it rests, and longer
+                send(as_user, [f"item-{number}"])
+                eventually(lambda: applied[-1] == f"item-{number}")  # noqa: B023 - it is over before the next
+        eventually(lambda: refused() == 0)
+    lines = [line for line in logged() if "topic_refused" in line or "consumer_with" in line]
+    assert len(lines) == 1, lines
+    assert OTHER in lines[0]
+    assert "TopicAuthorizationFailedError" in lines[0]
+
+
+def test_a_topic_that_was_deleted_is_named_and_is_read_once_it_is_there_again(
+    settings: Settings,
+    consume: Callable[[Settings], Any],
+    applied: list[str],
+    metrics: Metrics,
+    logged: Callable[[], list[str]],
+) -> None:
+    def refused() -> float | None:
+        return metrics.registry.get_sample_value("oms_consumer_refused_topics")
+
+    with consume(settings):
+        send(settings, ["before"])
+        eventually(lambda: applied == ["before"])
+        with administering(settings.kafka_bootstrap) as admin:
+            admin.delete_topics([f"{settings.kafka_prefix}{TOPIC}"])
+        eventually(lambda: refused() == 1)
+        create_topics(settings)
+        send(settings, ["after"])
+        eventually(lambda: applied == ["before", "after"])
+        eventually(lambda: refused() == 0)
+    (line,) = [line for line in logged() if "topic_refused" in line]
+    assert "UnknownTopicOrPartitionError" in line

@@ -1,0 +1,53 @@
+"""A broker with passwords and access control."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from kafka.admin import KafkaAdminClient, ScramMechanism, UserScramCredentialUpsertion
+
+from oms_chassis.settings import Settings
+from oms_servers.kafka import KafkaServer
+from oms_servers.ports import free_port
+
+
+class GuardedKafka(KafkaServer):
+    """A broker with passwords and access control, as Strimzi's `authorization: simple` sets it up."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, free_port())
+        self.guarded_port = free_port()
+
+    def let_in(self, user: str, password: str) -> None:
+        """Give a user this password, and none that it had."""
+        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
+        admin.alter_user_scram_credentials([UserScramCredentialUpsertion(user, ScramMechanism.SCRAM_SHA_512, password)])
+        admin.close()
+
+    def settings(self, user: str, password: str, **more: object) -> Settings:
+        """Those of a service that connects as this user."""
+        login = {"kafka_sasl_mechanism": "SCRAM-SHA-512", "kafka_username": user, "kafka_password": password}
+        return Settings.model_validate(
+            {
+                "database_url": "postgresql://nobody@127.0.0.1:1/none",
+                "kafka_bootstrap": f"127.0.0.1:{self.guarded_port}",
+                "kafka_security_protocol": "SASL_PLAINTEXT",
+                **login,
+                **more,
+            }
+        )
+
+    def _settings(self) -> Mapping[str, object]:
+        settings = super()._settings()
+        login = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+        guarded = f"GUARDED://127.0.0.1:{self.guarded_port}"
+        return {
+            **settings,
+            "listeners": f"{settings['listeners']},{guarded}",
+            "advertised.listeners": f"{settings['advertised.listeners']},{guarded}",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,GUARDED:SASL_PLAINTEXT",
+            "inter.broker.listener.name": "PLAINTEXT",
+            "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+            "listener.name.guarded.scram-sha-512.sasl.jaas.config": login,
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": "User:ANONYMOUS",  # whoever comes by the other listener: this test
+        }
