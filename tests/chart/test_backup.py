@@ -262,6 +262,16 @@ def test_production_acknowledges_nothing_that_one_instance_alone_has(render: Any
     assert len(rendered.of("ScheduledBackup")) == 5
 
 
+def test_production_spreads_the_instances_of_each_cluster_over_zones(render: Any) -> None:
+    clusters = render(file=SCRIPTS.parents[1] / "values-production.yaml").of("Cluster").values()
+    assert len(clusters) == 5
+    for cluster in clusters:
+        (spread,) = cluster["spec"]["topologySpreadConstraints"]
+        assert spread["topologyKey"] == "topology.kubernetes.io/zone"
+        assert spread["matchLabelKeys"] == ["cnpg.io/cluster"]  # each by itself, by the operator's labels
+        assert spread["labelSelector"] == {"matchLabels": {"cnpg.io/podRole": "instance"}}
+
+
 def test_a_cluster_takes_whatever_else_cloudnativepg_knows(render: Any) -> None:
     more = {"walStorage": {"size": "5Gi"}, "storage": {"size": "7Gi"}, "primaryUpdateMethod": "switchover"}
     spec = render({"database.mode": "cnpg", "database.cnpg.spec": more}).of("Cluster")["oms-order-postgres"]["spec"]
