@@ -89,6 +89,13 @@ def test_a_pod_is_given_more_time_than_it_needs_to_drain(render: Any, service: s
     assert pod["terminationGracePeriodSeconds"] > pause + drain
 
 
+def test_a_drain_of_a_service_s_own_is_given_its_time(render: Any) -> None:
+    """Mails, say, may take longer to be handed over than all else."""
+    rendered = render({"services.email.env.OMS_DRAIN_SECONDS": 119.5})
+    periods = {name: pod.get("terminationGracePeriodSeconds") for name, pod in rendered.pods().items()}
+    assert (periods["Deployment/oms-email"], periods["Deployment/oms-sms"]) == (5 + 120 + 10, 5 + 20 + 10)
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_pod_migrates_its_database_and_then_serves(render: Any, service: str) -> None:
     pod = render().pods()[f"Deployment/oms-{service}"]
