@@ -173,3 +173,10 @@ SECRET = {"name": "bank", "key": "gateway"}
 def test_it_orders_nothing_whichever_value_makes_them_real(render: Any, orders: Orders, real: dict[str, Any]) -> None:
     run(render(real), orders)
     assert not orders.placed
+
+
+def test_its_log_can_be_read_when_it_has_passed(render: Any) -> None:
+    """Helm before 4.1 looks for the log only when `hook-succeeded` has taken the pod away, and then the test has failed
+    (https://github.com/helm/helm/pull/31579)."""
+    (pod,) = (one for one in render().all if one["kind"] == "Pod")
+    assert pod["metadata"]["annotations"]["helm.sh/hook-delete-policy"] == "before-hook-creation"

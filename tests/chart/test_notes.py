@@ -62,7 +62,7 @@ def test_they_name_no_service_that_is_not_deployed(notes: Notes, gone: str) -> N
 
 @pytest.mark.parametrize("values", [{"kafka.mode": "embedded"}, {}, EXTERNAL], ids=["embedded", "strimzi", "external"])
 def test_they_say_in_every_mode_how_to_remove_the_passwords(notes: Notes, values: dict[str, Any]) -> None:
-    assert "delete pvc,secret -l app.kubernetes.io/instance=oms," in notes(values)
+    assert "delete pod,pvc,secret -l app.kubernetes.io/instance=oms," in notes(values)
 
 
 SHARED = {"kafka.strimzi.createCluster": False, "kafka.strimzi.clusterName": "shared"}
