@@ -20,6 +20,9 @@ BEYOND = {
     "unknown-item",
 }
 
+# Headers that any answer may have: what they mean is said by RFC 9110, and by docs of browsers.
+OF_EVERY_ANSWER = {"cache-control", "connection", "content-length", "content-type", "date", "transfer-encoding"}
+OF_BROWSERS = {"content-security-policy", "referrer-policy", "x-content-type-options", "x-frame-options"}
 TAGGED = {"If-Match", "If-None-Match"}
 UNSAID = (
     "must hold a character that can be seen",
@@ -44,6 +47,24 @@ def map_body(context: HookContext, body: Any) -> Any:
 def what_follows_the_document_is_accepted(ctx: CheckContext, response: Response, case: "Case[Any]") -> bool | None:
     """As schemathesis has it, but for what no schema can say."""
     return None if _is_beyond(response, case) else positive_data_acceptance(ctx, response, case)
+
+
+@schemathesis.check
+def each_answer_and_each_of_its_headers_is_in_the_document(
+    ctx: CheckContext, response: Response, case: "Case[Any]"
+) -> bool | None:
+    """By its own status and, of a problem, by its own name: `default` says nothing."""
+    if response.status_code == 405 or case.method.upper() != case.operation.method.upper():
+        return None  # of an address, and of no operation
+    described = case.operation.definition.raw["responses"].get(str(response.status_code))
+    assert described is not None, f"{response.status_code} is not in the document"
+    headers = {name.lower() for name in described.get("headers", {})}
+    unknown = {name.lower() for name in response.headers} - headers - OF_EVERY_ANSWER - OF_BROWSERS
+    assert not unknown, f"not in the document: {unknown}"
+    if "application/problem+json" in response.headers.get("content-type", []):
+        kind = response.json()["type"].removeprefix("/problems/")
+        assert kind in described["description"], f"{kind} is not in the document"
+    return None
 
 
 def _is_beyond(response: Response, case: "Case[Any]") -> bool:

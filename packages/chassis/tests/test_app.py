@@ -308,11 +308,22 @@ def test_an_application_that_lacks_what_a_route_depends_on_is_not_made(metrics: 
 
 def test_a_route_documents_the_problems_that_it_names(client: TestClient) -> None:
     responses = client.get("/openapi.json").json()["paths"]["/answer"]["get"]["responses"]
-    assert set(responses) == {"200", "409", "503", "default"}
     assert "`taken`: It is taken. Somebody was here before." in responses["409"]["description"]
     assert "`gone`" in responses["409"]["description"]
     assert set(responses["409"]["headers"]) == {"Retry-After", "Location"}
     assert set(responses["503"]["content"]) == {MEDIA_TYPE}
+
+
+def test_every_route_documents_what_is_answered_before_it_is_called(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    answer, post = document["paths"]["/answer"]["get"]["responses"], document["paths"]["/things"]["post"]["responses"]
+    before = {"400", "408", "413", "415", "422", "431", "500", "501", "505", "default"}
+    assert (set(answer), set(post)) == ({"200", "409", "503", *before}, {"200", *before})
+    assert ["`malformed-json`" in one["400"]["description"] for one in (answer, post)] == [False, True]
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+    assert set(document["components"]["schemas"]["Problem"]["properties"]) == {
+        "type", "title", "status", "detail", "errors"
+    }  # fmt: skip
 
 
 def test_a_services_own_problem_keeps_its_detail_and_headers(client: TestClient) -> None:

@@ -9,11 +9,11 @@ from oms_chassis import db
 from oms_chassis.http import cardnumbers, conditions, pages
 from oms_chassis.http.conditions import Tags
 from oms_chassis.http.dependencies import Provided
+from oms_chassis.http.documents import headed
 from oms_chassis.http.identity.callers import Caller
 from oms_chassis.http.identity.requirements import Needs
 from oms_chassis.http.pages import BadCursor
-from oms_chassis.http.problems import InvalidRequest, MalformedJson, OutcomeUnknown, Unavailable, documented
-from oms_chassis.http.strictness import RepeatedField, UnsupportedMediaType
+from oms_chassis.http.problems import OutcomeUnknown, Unavailable, documented
 from oms_inventory import catalogue
 from oms_inventory.conditions import Conditions, tag
 from oms_inventory.problems import IdempotencyKeyReused, ItemChanged, ItemExists, ItemNotFound
@@ -37,7 +37,7 @@ async def read_conditions(if_match: Match = None, if_none_match: NoneMatch = Non
 
 Wanted = Annotated[Conditions, Depends(read_conditions)]
 
-WITH_A_BODY = (MalformedJson, UnsupportedMediaType, RepeatedField, InvalidRequest)
+TAGGED = headed("ETag")
 # Anybody may look; a price and a stock are changed by those who have the scope.
 ANYBODY = [Depends(Needs())]
 Writes = Annotated[Caller, Depends(Needs("items:write"))]
@@ -47,7 +47,7 @@ Writes = Annotated[Caller, Depends(Needs("items:write"))]
     "/items",
     summary="List items by id",
     dependencies=ANYBODY,
-    responses=documented(InvalidRequest, BadCursor, Unavailable),
+    responses={200: headed("Link"), **documented(BadCursor, Unavailable)},
 )
 def list_items(
     database: Database,
@@ -68,8 +68,9 @@ def list_items(
     dependencies=ANYBODY,
     response_model=ItemView,
     responses={
-        304: {"description": "It is what If-None-Match names"},
-        **documented(InvalidRequest, ItemNotFound, Unavailable),
+        200: TAGGED,
+        304: {"description": "It is what If-None-Match names", **TAGGED},
+        **documented(ItemNotFound, Unavailable),
     },
 )
 def show_item(
@@ -88,8 +89,9 @@ def show_item(
     summary="Create an item or change its name and price",
     dependencies=[Depends(Needs("items:write"))],
     responses={
-        201: {"model": ItemView, "description": "The item is new"},
-        **documented(*WITH_A_BODY, ItemChanged, ItemExists, Unavailable, OutcomeUnknown),
+        200: TAGGED,
+        201: {"model": ItemView, "description": "The item is new", **TAGGED},
+        **documented(ItemChanged, ItemExists, Unavailable, OutcomeUnknown),
     },
 )
 def put_item(
@@ -110,7 +112,10 @@ def put_item(
 @router.post(
     "/items/{item_id}/restock",
     summary="Add to an item's stock",
-    responses=documented(*WITH_A_BODY, ItemNotFound, ItemChanged, IdempotencyKeyReused, Unavailable, OutcomeUnknown),
+    responses={
+        200: TAGGED,
+        **documented(ItemNotFound, ItemChanged, IdempotencyKeyReused, Unavailable, OutcomeUnknown),
+    },
 )
 def restock_item(
     database: Database,

@@ -5,11 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 
 from oms_chassis.http import pages
+from oms_chassis.http.documents import headed
 from oms_chassis.http.identity.requirements import Needs
 from oms_chassis.http.pages import BadCursor
-from oms_chassis.http.problems import InvalidRequest, OutcomeUnknown, Unavailable, documented
+from oms_chassis.http.problems import OutcomeUnknown, Unavailable, documented
 from oms_inventory import catalogue
-from oms_inventory.api import WITH_A_BODY, Database, ItemId, Key, Wanted, Writes, own_key, tagged
+from oms_inventory.api import TAGGED, Database, ItemId, Key, Wanted, Writes, own_key, tagged
 from oms_inventory.problems import IdempotencyKeyReused, ItemChanged, ItemNotFound, StockTooLow
 from oms_inventory.schemas import CorrectBody, DifferenceView, ItemView, MovementView
 
@@ -21,9 +22,10 @@ READS = [Depends(Needs("items:write"))]  # who did what is for those who may do 
 @router.post(
     "/items/{item_id}/correct",
     summary="Correct an item's stock",
-    responses=documented(
-        *WITH_A_BODY, ItemNotFound, ItemChanged, StockTooLow, IdempotencyKeyReused, Unavailable, OutcomeUnknown
-    ),
+    responses={
+        200: TAGGED,
+        **documented(ItemNotFound, ItemChanged, StockTooLow, IdempotencyKeyReused, Unavailable, OutcomeUnknown),
+    },
 )
 def correct_item(
     database: Database,
@@ -45,7 +47,7 @@ def correct_item(
     response_model_exclude_none=True,
     summary="List an item's movements, newest first",
     dependencies=READS,
-    responses=documented(InvalidRequest, ItemNotFound, Unavailable),
+    responses=documented(ItemNotFound, Unavailable),
 )
 def list_movements(database: Database, item_id: ItemId, limit: Limit = 100) -> list[MovementView]:
     """Everything that came or went, with who and why; what is on hand is the sum of it."""
@@ -56,7 +58,7 @@ def list_movements(database: Database, item_id: ItemId, limit: Limit = 100) -> l
     "/stock/differences",
     summary="List the items whose stock is not the sum of their movements",
     dependencies=READS,
-    responses=documented(InvalidRequest, BadCursor, Unavailable),
+    responses={200: headed("Link"), **documented(BadCursor, Unavailable)},
 )
 def list_differences(
     database: Database,

@@ -6,10 +6,10 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Response
 
 from oms_chassis.http.dependencies import Provided
+from oms_chassis.http.documents import headed
 from oms_chassis.http.identity.callers import OPERATOR, Caller
 from oms_chassis.http.identity.requirements import Needs
-from oms_chassis.http.problems import InvalidRequest, MalformedJson, OutcomeUnknown, Unavailable, documented
-from oms_chassis.http.strictness import RepeatedField, UnsupportedMediaType
+from oms_chassis.http.problems import OutcomeUnknown, Unavailable, documented
 from oms_order import cancelling, problems, refunding
 from oms_order.api import parse_order_id
 from oms_order.idempotency import HEADER, SCHEMA
@@ -25,11 +25,7 @@ Cancelling = Annotated[cancelling.Cancelling, Depends(Provided(cancelling.Cancel
 Refunding = Annotated[refunding.Refunding, Depends(Provided(refunding.Refunding))]
 # What every act may be answered with.
 _OF_EACH = (
-    MalformedJson,
     problems.OrderNotFound,
-    UnsupportedMediaType,
-    InvalidRequest,
-    RepeatedField,
     problems.BadIdempotencyKey,
     problems.IdempotencyKeyReused,
     Unavailable,
@@ -42,7 +38,7 @@ _OF_EACH = (
     status_code=202,
     response_model=OrderDetail,
     summary="Cancel an order",
-    responses=documented(*_OF_EACH, problems.TooLateToCancel),
+    responses={202: headed("Location"), **documented(*_OF_EACH, problems.TooLateToCancel)},
 )
 def cancel_order(
     cancelling: Cancelling, caller: Acts, order_id: OrderId, body: CancelBody | None = None, key: Key = None
@@ -58,7 +54,7 @@ def cancel_order(
     status_code=202,
     response_model=RefundView,
     summary="Refund an order, or a part of it",
-    responses=documented(*_OF_EACH, problems.NotRefundable, problems.RefundTooLarge),
+    responses={202: headed("Location"), **documented(*_OF_EACH, problems.NotRefundable, problems.RefundTooLarge)},
 )
 def refund_order(
     refunding: Refunding, caller: Operates, order_id: OrderId, body: RefundBody, key: Key = None

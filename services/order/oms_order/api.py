@@ -12,11 +12,11 @@ from oms_chassis.http import pages, times
 from oms_chassis.http.bodies import PRINTABLE
 from oms_chassis.http.deadlines import departure
 from oms_chassis.http.dependencies import Provided
+from oms_chassis.http.documents import headed
 from oms_chassis.http.identity.callers import Caller
 from oms_chassis.http.identity.requirements import Needs
 from oms_chassis.http.pages import BadCursor
-from oms_chassis.http.problems import InvalidRequest, MalformedJson, OutcomeUnknown, Unavailable, documented
-from oms_chassis.http.strictness import RepeatedField, UnsupportedMediaType
+from oms_chassis.http.problems import OutcomeUnknown, Unavailable, documented
 from oms_chassis.http.threads import Threads
 from oms_order import cursors, emails, ids, placing, problems, stream
 from oms_order.domain import Status
@@ -53,28 +53,28 @@ Looks = Annotated[Caller, Depends(Needs("orders:read"))]
     status_code=202,
     response_model=Accepted,
     summary="Place an order",
-    responses=documented(
-        MalformedJson,
-        problems.IdempotencyKeyRequired,
-        problems.IdempotencyKeyInUse,
-        problems.OutOfStock,
-        UnsupportedMediaType,
-        RepeatedField,
-        problems.InvalidOrder,
-        problems.BadPhone,
-        problems.DuplicateItem,
-        problems.UnknownItem,
-        problems.TotalTooLarge,
-        problems.MixedCurrencies,
-        problems.CardNotAccepted,
-        problems.BadIdempotencyKey,
-        problems.IdempotencyKeyReused,
-        problems.Busy,
-        problems.CatalogueEmpty,
-        problems.CatalogueIncomplete,
-        Unavailable,
-        OutcomeUnknown,
-    ),
+    responses={
+        202: headed("Location", "Idempotent-Replayed"),
+        **documented(
+            problems.IdempotencyKeyRequired,
+            problems.IdempotencyKeyInUse,
+            problems.OutOfStock,
+            problems.InvalidOrder,
+            problems.BadPhone,
+            problems.DuplicateItem,
+            problems.UnknownItem,
+            problems.TotalTooLarge,
+            problems.MixedCurrencies,
+            problems.CardNotAccepted,
+            problems.BadIdempotencyKey,
+            problems.IdempotencyKeyReused,
+            problems.Busy,
+            problems.CatalogueEmpty,
+            problems.CatalogueIncomplete,
+            Unavailable,
+            OutcomeUnknown,
+        ),
+    },
     openapi_extra=PLACE_ORDER,
 )
 async def place_order(request: Request, placing: Placing, caller: Places) -> Response:
@@ -91,7 +91,7 @@ async def place_order(request: Request, placing: Placing, caller: Places) -> Res
     "/order",
     response_model_exclude_none=True,
     summary="List orders, newest first",
-    responses=documented(InvalidRequest, BadCursor, Unavailable),
+    responses={200: headed("Link"), **documented(BadCursor, Unavailable)},
 )
 def list_orders(
     database: Reads,
@@ -131,7 +131,7 @@ def show_order(database: Reads, caller: Looks, order_id: OrderId) -> OrderDetail
     summary="Follow an order",
     response_class=StreamingResponse,
     responses={
-        200: {"content": {"text/event-stream": {}}},
+        200: {"content": {"text/event-stream": {}}, **headed("X-Accel-Buffering")},
         204: {"description": "There is nothing more to come"},
         **documented(OrderNotFound, TooManyListeners, Unavailable),
     },

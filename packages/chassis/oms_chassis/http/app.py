@@ -12,7 +12,7 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from oms_chassis.http import browsers, dependencies, errors, problems, routes
+from oms_chassis.http import browsers, dependencies, documents, errors, problems, routes
 from oms_chassis.http.direct import Direct
 from oms_chassis.http.edge import Edge
 from oms_chassis.http.errors import Failsafe
@@ -53,10 +53,12 @@ def create(
         openapi_url=f"{prefix}/openapi.json",
         docs_url=f"{prefix}/docs",
         redoc_url=None,
+        responses=problems.ANY,
         redirect_slashes=False,  # to an address made of the request's Host header, and without TLS behind a proxy
         telemetry=SILENT,
     )
     errors.install(app)
+    documents.install(app)
     dependencies.provide(app, [*provides, threads := Threads()], routers)
     for router in routers:
         app.include_router(router)

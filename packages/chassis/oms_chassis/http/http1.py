@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from oms_chassis.http import problems
 from oms_chassis.http.halves import HalfClosingHttp
-from oms_chassis.http.problems import HttpError, Problem
+from oms_chassis.http.problems import BadRequest, Problem
 from oms_chassis.http.refusals import HeadTooLarge, RequestTimeout, UnsupportedTransferCoding, VersionNotSupported
 from oms_chassis.http.requestlines import RequestLine
 
@@ -73,8 +73,8 @@ class Http1(HalfClosingHttp):
         if isinstance(error.__context__, Problem):
             return error.__context__
         if self._is_of_another_protocol():
-            return HttpError(400, {})
-        return VersionNotSupported() if self.parser.get_http_version()[0] not in "01" else HttpError(400, {})
+            return BadRequest()
+        return VersionNotSupported() if self.parser.get_http_version()[0] not in "01" else BadRequest()
 
     def _is_idle(self) -> bool:
         return not self._is_begun and (self.cycle is None or self.cycle.response_complete)
@@ -111,7 +111,7 @@ class Http1(HalfClosingHttp):
             raise HeadTooLarge
         self._line.complete()
         if self._is_of_another_protocol():
-            raise HttpError(400, {})
+            raise BadRequest()
         if not self.parser.get_http_version().startswith("1."):
             raise VersionNotSupported
         self._check_codings()
@@ -153,7 +153,7 @@ class Http1(HalfClosingHttp):
         asks only that chunks come last, and takes them from those who cannot know of them (RFC 9112, 6.1)."""
         given = [value for name, value in self.headers if name == b"transfer-encoding"]
         if given and self.parser.get_http_version() == "1.0":
-            raise HttpError(400, {})
+            raise BadRequest()
         if given and b",".join(given).strip().lower() != b"chunked":
             raise UnsupportedTransferCoding
 

@@ -20,7 +20,9 @@ from fastapi.responses import JSONResponse
 MEDIA_TYPE = "application/problem+json"
 MOST = 100  # errors that an answer names: with all of them it could be six times as long as its request
 _NAME = re.compile(r"[A-Za-z_]{1,40}\Z")
-_CONTENT = {"content": {MEDIA_TYPE: {"schema": {"type": "object"}}}}
+_CONTENT = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}  # which documents.py has
+# Of every route: without it, FastAPI says of many that they answer errors of its own.
+ANY: dict[int | str, dict[str, Any]] = {"default": {"description": "A problem (RFC 9457)", **_CONTENT}}
 
 
 class Problem(Exception):
@@ -108,11 +110,17 @@ class Internal(Problem):
     status, kind, title = 500, "internal", "The service failed to answer"
 
 
+class BadRequest(Problem):
+    """The server refuses the request before any route sees it."""
+
+    status, kind, title = 400, "bad-request", "The request cannot be served"
+
+
 class HttpError(Problem):
     """What the framework refuses, before any route: an address or a method that there is not."""
 
     KNOWN: ClassVar[Mapping[int, tuple[str, str]]] = {
-        400: ("bad-request", "The request cannot be served"),
+        400: (BadRequest.kind, BadRequest.title),
         404: ("not-found", "There is nothing at this address"),
         405: ("method-not-allowed", "This address does not take this method"),
     }
@@ -124,12 +132,11 @@ class HttpError(Problem):
 
 
 def documented(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
-    """These problems as the `responses` of a route, by status, and a line about any other."""
+    """These problems as the `responses` of a route, by status."""
     by_status: dict[int | str, list[type[Problem]]] = {}
     for kind in kinds:
         by_status.setdefault(kind.status, []).append(kind)
-    responses = {status: _response(those) for status, those in by_status.items()}
-    return {**responses, "default": {"description": "A problem (RFC 9457)", **_CONTENT}}
+    return {status: _response(those) for status, those in by_status.items()}
 
 
 def _response(kinds: Iterable[type[Problem]]) -> dict[str, Any]:

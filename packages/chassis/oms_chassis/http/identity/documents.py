@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from oms_chassis.access import AccessSettings
+from oms_chassis.http import documents
 from oms_chassis.http.identity.problems import (
     CredentialsInvalid,
     CredentialsMissing,
@@ -15,7 +16,7 @@ from oms_chassis.http.identity.problems import (
     TooManyRequests,
 )
 from oms_chassis.http.identity.requirements import Requirement
-from oms_chassis.http.problems import Problem, documented
+from oms_chassis.http.problems import Problem
 
 _KEY, _TOKEN = "apiKey", "token"
 
@@ -60,16 +61,11 @@ def _extend_operation(
     if schemes:
         operation["security"] = [{name: list(scopes)} for name in schemes] + ([] if scopes else [{}])
         refusals += [CredentialsInvalid, *([CredentialsMissing, ScopeMissing] if scopes else []), IdentityUnavailable]
-    responses = {str(status): response for status, response in documented(*refusals).items() if status != "default"}
-    for status, response in responses.items():
-        _join(operation["responses"], status, response)
-
-
-def _join(responses: dict[str, Any], status: str, response: dict[str, Any]) -> None:
-    there = responses.setdefault(status, response)
-    if there is not response:
-        there["description"] = f"{there['description']}\n\n{response['description']}"
-        there["headers"] = {**there.get("headers", {}), **response.get("headers", {})}
+    documents.join(operation, *refusals)
+    if is_limited:
+        counted = documents.headed("RateLimit", "RateLimit-Policy")["headers"]
+        for response in operation["responses"].values():
+            response["headers"] = counted | response.get("headers", {})
 
 
 def _schemes(settings: AccessSettings) -> dict[str, Any]:
