@@ -37,7 +37,7 @@ async def read_conditions(if_match: Match = None, if_none_match: NoneMatch = Non
 
 Wanted = Annotated[Conditions, Depends(read_conditions)]
 
-TAGGED = headed("ETag")
+TAGGED, REPLAYED = headed("ETag"), headed("ETag", "Idempotent-Replayed")
 # Anybody may look; a price and a stock are changed by those who have the scope.
 ANYBODY = [Depends(Needs())]
 Writes = Annotated[Caller, Depends(Needs("items:write"))]
@@ -113,7 +113,7 @@ def put_item(
     "/items/{item_id}/restock",
     summary="Add to an item's stock",
     responses={
-        200: TAGGED,
+        200: REPLAYED,
         **documented(ItemNotFound, ItemChanged, IdempotencyKeyReused, Unavailable, OutcomeUnknown),
     },
 )
@@ -129,7 +129,7 @@ def restock_item(
     """With an Idempotency-Key, a restock that is sent again adds nothing. Keys of different callers have nothing to do
     with each other. With `If-Match`, only if nothing of the item is another than was seen."""
     kept, by = key and own_key(key, caller), caller.shown
-    return tagged(response, catalogue.restock(database, item_id, body.quantity, kept, by, body.reason, wanted))
+    return replayed(response, catalogue.restock(database, item_id, body.quantity, kept, by, body.reason, wanted))
 
 
 def own_key(key: str, caller: Caller) -> str:
@@ -141,3 +141,11 @@ def tagged(response: Response, item: ItemView) -> ItemView:
     """The item, whose tag is a header of the response."""
     response.headers["ETag"] = f'"{tag(item)}"'
     return item
+
+
+def replayed(response: Response, moved: tuple[ItemView, bool]) -> ItemView:
+    """The item whose stock was moved, by this request or by one before it with the same key."""
+    item, was_done = moved
+    if was_done:
+        response.headers["Idempotent-Replayed"] = "true"
+    return tagged(response, item)

@@ -10,7 +10,7 @@ from oms_chassis.http.identity.requirements import Needs
 from oms_chassis.http.pages import BadCursor
 from oms_chassis.http.problems import OutcomeUnknown, Unavailable, documented
 from oms_inventory import catalogue
-from oms_inventory.api import TAGGED, Database, ItemId, Key, Wanted, Writes, own_key, tagged
+from oms_inventory.api import REPLAYED, Database, ItemId, Key, Wanted, Writes, own_key, replayed
 from oms_inventory.problems import IdempotencyKeyReused, ItemChanged, ItemNotFound, StockTooLow
 from oms_inventory.schemas import CorrectBody, DifferenceView, ItemView, MovementView
 
@@ -23,7 +23,7 @@ READS = [Depends(Needs("items:write"))]  # who did what is for those who may do 
     "/items/{item_id}/correct",
     summary="Correct an item's stock",
     responses={
-        200: TAGGED,
+        200: REPLAYED,
         **documented(ItemNotFound, ItemChanged, StockTooLow, IdempotencyKeyReused, Unavailable, OutcomeUnknown),
     },
 )
@@ -39,7 +39,7 @@ def correct_item(
     """What was counted, found or broken: a negative quantity is taken away. With an Idempotency-Key, once. With
     `If-Match`, only if nothing of the item is another than was seen: nobody has bought of it since."""
     kept, by = f"correct {own_key(key, caller)}" if key else None, caller.shown
-    return tagged(response, catalogue.correct(database, item_id, body.quantity, kept, by, body.reason, wanted))
+    return replayed(response, catalogue.correct(database, item_id, body.quantity, kept, by, body.reason, wanted))
 
 
 @router.get(

@@ -64,29 +64,30 @@ def restock(
     who: str = "anonymous",
     why: str | None = None,
     wanted: Conditions = NONE,
-) -> ItemView:
-    """Add to an item's stock, if the conditions allow that; with a key, once however often it is asked for."""
+) -> tuple[ItemView, bool]:
+    """Add to an item's stock, if the conditions allow that; with a key, once however often it is asked for. The item,
+    and whether that had been done."""
     with database.transaction() as transaction:
         current = _only(repository.lock_item(transaction, item_id))
         if _was_made(transaction, key, item_id, quantity, why):
-            return ItemView.of(current)
+            return ItemView.of(current), True
         _check(wanted, current)
-        return ItemView.of(stock.add(transaction, item_id, quantity, who, why))
+        return ItemView.of(stock.add(transaction, item_id, quantity, who, why)), False
 
 
 def correct(
     database: Database, item_id: str, quantity: int, key: str | None, who: str, why: str, wanted: Conditions = NONE
-) -> ItemView:
+) -> tuple[ItemView, bool]:
     """Correct an item's stock, down or up, if the conditions allow that; with a key, once however often it is asked
-    for."""
+    for. The item, and whether that had been done."""
     with database.transaction() as transaction:
         current = _only(repository.lock_item(transaction, item_id))
         if _was_made(transaction, key, item_id, quantity, why):
-            return ItemView.of(current)
+            return ItemView.of(current), True
         _check(wanted, current)
         if current.on_hand + quantity < 0:
             raise StockTooLow(("quantity", "takes away more than there is"))
-        return ItemView.of(stock.correct(transaction, item_id, quantity, who, why))
+        return ItemView.of(stock.correct(transaction, item_id, quantity, who, why)), False
 
 
 def movements(database: Database, item_id: str, limit: int) -> list[MovementView]:

@@ -122,7 +122,9 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def test_a_correction_with_a_key_is_made_once(client: Client, seed: Any) -> None:
     seed(kettle=5)
-    assert [correct(client, -2, key="k").json()["onHand"] for _ in range(3)] == [3, 3, 3]
+    answers = [correct(client, -2, key="k") for _ in range(3)]
+    assert [answer.json()["onHand"] for answer in answers] == [3, 3, 3]
+    assert [answer.headers.get("idempotent-replayed") for answer in answers] == [None, "true", "true"]
     assert correct(client, -1, key="k").status_code == 422
     assert correct(client, -2, key="k", reason="Another one").status_code == 422
     assert client.post("/items/kettle/restock", json={"quantity": 1}, headers={"Idempotency-Key": "k"}).is_success

@@ -52,6 +52,7 @@ def test_a_restock_that_is_sent_again_with_its_key_adds_nothing(
     seed(kettle=0)
     answers = [restock(client, "kettle", 5, key="delivery-1") for _ in range(3)]
     assert [(answer.status_code, answer.json()["onHand"]) for answer in answers] == [(200, 5)] * 3
+    assert [answer.headers.get("idempotent-replayed") for answer in answers] == [None, "true", "true"]
     assert restock(client, "kettle", 5, key="delivery-2").json()["onHand"] == 10
     assert len(pending_events(database, ITEM_UPDATED)) == 1
 

@@ -9,6 +9,7 @@ from oms_chassis.http.identity.callers import Caller
 from oms_order import idempotency
 from oms_order.domain import Order
 from oms_order.fingerprints import ActFingerprint
+from oms_order.idempotency import Answer
 from oms_order.problems import IdempotencyKeyReused, OrderNotFound
 from oms_order.repository import answers, orders
 
@@ -23,20 +24,20 @@ class Asked:
     fingerprint: ActFingerprint
 
 
-def answer(transaction: Transaction, asked: Asked, act: Callable[[Order], str]) -> str:
+def answer(transaction: Transaction, asked: Asked, act: Callable[[Order], str]) -> Answer:
     """What `act` makes of the caller's order, which is locked, or what the key was answered before. Raises Problem."""
     order = _locked(transaction, asked.order_id, asked.caller.owner)
     if asked.key is None:
-        return act(order)
+        return Answer(order.id, act(order))
     scope, key = asked.caller.namespace, idempotency.check(asked.key)
     for row in answers.find(transaction, scope, key):
         if not asked.fingerprint.matches(row.fingerprint):
             raise IdempotencyKeyReused
-        return str(row.answer)
+        return Answer(order.id, row.answer, replayed=True)
     made = act(order)
     if not answers.keep(transaction, scope, key, asked.fingerprint.value, asked.order_id, made):
         raise IdempotencyKeyReused
-    return made
+    return Answer(order.id, made)
 
 
 def _locked(transaction: Transaction, order_id: UUID, owner: str | None) -> Order:

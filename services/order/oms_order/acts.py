@@ -38,15 +38,14 @@ _OF_EACH = (
     status_code=202,
     response_model=OrderDetail,
     summary="Cancel an order",
-    responses={202: headed("Location"), **documented(*_OF_EACH, problems.TooLateToCancel)},
+    responses={202: headed("Location", "Idempotent-Replayed"), **documented(*_OF_EACH, problems.TooLateToCancel)},
 )
 def cancel_order(
     cancelling: Cancelling, caller: Acts, order_id: OrderId, body: CancelBody | None = None, key: Key = None
 ) -> Response:
     """An order whose cancellation is answered with 202 is never confirmed any more: it is CANCELLING, and CANCELLED
     once its money and its stock are back. Asking again gets the order as it is then, and changes nothing."""
-    answer = cancelling.cancel(order_id, body or CancelBody(), key, caller)
-    return Response(answer, 202, {"Location": f"/order/{order_id}"}, media_type="application/json")
+    return cancelling.cancel(order_id, body or CancelBody(), key, caller).response()
 
 
 @router.post(
@@ -54,7 +53,10 @@ def cancel_order(
     status_code=202,
     response_model=RefundView,
     summary="Refund an order, or a part of it",
-    responses={202: headed("Location"), **documented(*_OF_EACH, problems.NotRefundable, problems.RefundTooLarge)},
+    responses={
+        202: headed("Location", "Idempotent-Replayed"),
+        **documented(*_OF_EACH, problems.NotRefundable, problems.RefundTooLarge),
+    },
 )
 def refund_order(
     refunding: Refunding, caller: Operates, order_id: OrderId, body: RefundBody, key: Key = None
@@ -62,5 +64,4 @@ def refund_order(
     """For lines of a CONFIRMED order, or for an amount: the order stays what it is. The refund is PENDING until the
     gateway has answered; the order at `Location` shows what becomes of it. Without an Idempotency-Key, a request that
     is sent again is another refund, of what remains."""
-    answer = refunding.refund(order_id, body, key, caller)
-    return Response(answer, 202, {"Location": f"/order/{order_id}"}, media_type="application/json")
+    return refunding.refund(order_id, body, key, caller).response()

@@ -80,11 +80,7 @@ Looks = Annotated[Caller, Depends(Needs("orders:read"))]
 async def place_order(request: Request, placing: Placing, caller: Places) -> Response:
     """An order that is answered with 202 is stored and will be processed; its status says how far that has come."""
     order, key = await read_order(request), request.headers.get("idempotency-key")
-    answer = await placing.place(order, key, caller, lambda: departure(request))
-    headers = {"Location": f"/order/{answer.order_id}"}
-    if answer.replayed:
-        headers["Idempotent-Replayed"] = "true"
-    return Response(answer.body, 202, headers, media_type="application/json")
+    return (await placing.place(order, key, caller, lambda: departure(request))).response()
 
 
 @router.get(

@@ -21,6 +21,7 @@ from oms_contracts.topics import ORDER_CANCELLED, Topic
 from oms_order import acting, contents, domain, fingerprints, turns
 from oms_order.acting import Asked
 from oms_order.domain import Order, Step, TooLate
+from oms_order.idempotency import Answer
 from oms_order.metrics import OrderMetrics
 from oms_order.problems import TooLateToCancel
 from oms_order.repository import cancelling as repository
@@ -41,7 +42,7 @@ class Cancelling:
     def __init__(self, settings: OrderSettings, database: Database, metrics: OrderMetrics) -> None:
         self._settings, self._database, self._metrics = settings, database, metrics
 
-    def cancel(self, order_id: UUID, body: CancelBody, key: str | None, caller: Caller) -> str:
+    def cancel(self, order_id: UUID, body: CancelBody, key: str | None, caller: Caller) -> Answer:
         """Cancel an order of the caller's; the order as JSON, or the answer that the key got before. Raises Problem."""
         fingerprint = fingerprints.of_act("cancel", order_id, body, self._settings.fingerprint_keys)
         with self._database.transaction() as transaction:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from starlette.responses import Response
+
 from oms_chassis.http import cardnumbers
 from oms_chassis.http.identity.callers import Caller
 from oms_chassis.retention import Retention
@@ -28,6 +30,20 @@ def check(key: str) -> str:
     if cardnumbers.found_in(key):
         raise BadIdempotencyKey((HEADER, cardnumbers.MESSAGE))
     return key
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the caller gets. `replayed` means: it is the answer to an earlier request with the same key."""
+
+    order_id: str
+    body: str
+    replayed: bool = False
+
+    def response(self) -> Response:
+        """As it is sent."""
+        headers = {"Location": f"/order/{self.order_id}"} | ({"Idempotent-Replayed": "true"} if self.replayed else {})
+        return Response(self.body, 202, headers, media_type="application/json")
 
 
 @dataclass(frozen=True)

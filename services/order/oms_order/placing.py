@@ -1,7 +1,6 @@
 """From a valid body to an accepted order: prices, the card's token, the idempotency key, and one place in a batch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,7 +23,7 @@ from oms_order.backpressure import Backpressure
 from oms_order.catalogue import Catalogue, CatalogueItem
 from oms_order.domain import Status
 from oms_order.fingerprints import Fingerprint
-from oms_order.idempotency import InFlight, Origin
+from oms_order.idempotency import Answer, InFlight, Origin
 from oms_order.problems import (
     Busy,
     CardNotAccepted,
@@ -36,15 +35,6 @@ from oms_order.schemas import Accepted, OrderBody, PaymentBody
 from oms_order.settings import OrderSettings
 
 _CARD_FIELDS = {"number": "cardNumber", "cvv": "cvv", "expiry": "expiryDate"}
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the caller gets. `replayed` means: it is the answer to an earlier request with the same key."""
-
-    order_id: str
-    body: str
-    replayed: bool
 
 
 class Placing:
@@ -106,7 +96,7 @@ class Placing:
         placement = self._placement(body, lines, origin, deadline.until)
         stored = await self._write(placement, deadline)
         if stored.order_id == placement.order_id:
-            return Answer(placement.order_id, placement.answer, replayed=False)
+            return Answer(placement.order_id, placement.answer)
         return _replay(stored, origin)
 
     async def _known(self, body: OrderBody, deadline: Deadline) -> Mapping[str, CatalogueItem]:

@@ -24,6 +24,7 @@ from oms_contracts.topics import ORDER_REFUND_REQUESTED, Topic
 from oms_order import acting, contents, fingerprints, refunds, turns
 from oms_order.acting import Asked
 from oms_order.domain import Order
+from oms_order.idempotency import Answer
 from oms_order.metrics import OrderMetrics
 from oms_order.problems import NotRefundable, RefundTooLarge
 from oms_order.refund_schemas import RefundBody, RefundView
@@ -43,7 +44,7 @@ class Refunding:
     def __init__(self, settings: OrderSettings, database: Database, metrics: OrderMetrics) -> None:
         self._settings, self._database, self._metrics = settings, database, metrics
 
-    def refund(self, order_id: UUID, body: RefundBody, key: str | None, caller: Caller) -> str:
+    def refund(self, order_id: UUID, body: RefundBody, key: str | None, caller: Caller) -> Answer:
         """Ask for a refund; it as JSON, or the answer that the key got before. Raises Problem."""
         body.check()
         fingerprint = fingerprints.of_act("refund", order_id, body, self._settings.fingerprint_keys)

@@ -227,6 +227,7 @@ def test_a_key_gets_its_first_answer_again_whatever_became_of_the_order(
     learn(order_id, REFUNDED, RELEASED)
     again = cancel(service, order_id, "key", json={"reason": "Too slow"})
     assert (again.status_code, again.content) == (202, first.content)
+    assert [one.headers.get("idempotent-replayed") for one in (first, again)] == [None, "true"]
     assert shown(service, order_id) == ("CANCELLED", "customer")
 
 

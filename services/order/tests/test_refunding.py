@@ -304,6 +304,7 @@ def test_a_key_gets_its_first_answer_again_and_refunds_nothing_more(service: Any
     complete(service, order, first.json()["id"])
     again = refund(service, order, ONE, "key")
     assert (again.status_code, again.content) == (202, first.content)
+    assert [one.headers.get("idempotent-replayed") for one in (first, again)] == [None, "true"]
     assert len(requests(service)) == 1
 
 
