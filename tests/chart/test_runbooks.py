@@ -143,6 +143,23 @@ def test_the_way_to_the_admin_apis_leads_to_that_of_each_service(tmp_path: Path)
     assert "OMS_ADMIN_TOKEN=ours \n" in done.stdout
 
 
+@pytest.mark.parametrize("command", [one for one in each("kubectl") if "logs" in one.values[0]])
+def test_logs_are_those_of_every_pod_and_as_far_back_as_they_go(command: list[str]) -> None:
+    """Of a Deployment, kubectl reads one pod and says so in passing; of a label, the last ten lines of each."""
+    assert not [word for word in command if word.startswith("deploy")]
+    assert "-l" not in command or [word for word in command if word.startswith("--tail=")]
+
+
+def test_no_page_forwards_a_port_that_the_way_to_the_admin_apis_has_taken() -> None:
+    """The second forward fails, and what asks at the port is answered by the first one's service."""
+    taken = {str(9100 + place) for place in range(len(SERVICES))}
+    for page in PAGES:
+        text = page.read_text()
+        forwarded = re.findall(r"port-forward \S+ (\d+):\d+", text)
+        assert not taken & {*forwarded}, page.stem
+        assert {*re.findall(r"http://localhost:(\d+)", text)} <= {*forwarded}, page.stem
+
+
 @cache
 def tasks() -> set[str]:
     """What the services do every so often, by its name."""
