@@ -48,3 +48,18 @@ def test_what_holds_a_service_up_has_the_page_of_its_alert(condition: dict[str, 
 def test_so_has_an_order_that_waits_for_it(condition: dict[str, Any], metric: str) -> None:
     facts = diagnosis.Facts({"payment": {**WELL, **condition}}, {})
     assert page(metric) in diagnosis.of_order(ORDER, facts).command
+
+
+@pytest.mark.parametrize(
+    ("unread", "metric"), [({"orderCreatedEvent": 3}, "oms_consumer_lag"), (None, "oms_consumer_last_poll")]
+)
+def test_no_order_is_given_up_while_another_replica_may_have_its_event(
+    unread: dict[str, int] | None, metric: str
+) -> None:
+    """The condition is of the replica that was asked; the partition may be of one whose consumer is paused."""
+    evidence: dict[str, Any] = {service: {"unread": {}} for service in diagnosis.FLOW} | {"payment": {"unread": unread}}
+    found = diagnosis.of_order(ORDER, diagnosis.Facts({"payment": WELL}, evidence))
+    assert page(metric) in found.command
+    assert "cancel" not in found.command
+    read = diagnosis.Facts({"payment": WELL}, {**evidence, "payment": {"unread": {}}})
+    assert "must be lost" in diagnosis.of_order(ORDER, read).evidence

@@ -122,7 +122,7 @@ def is_well(operator: Operator, order: str) -> bool:
         ("unfit", "payment", "is in the quarantine of order", "oms outbox redrive order "),
         ("gateway", "payment", "waits for the gateway", "oms payments resolve "),
         ("lost", "payment", "an event to payment must be lost", "oms order cancel "),
-        ("paused", "inventory", "the consumer of inventory is paused", "oms logs inventory"),
+        ("paused", "inventory", "the consumer of inventory is paused", "docs/runbooks/OmsConsumerPaused.md"),
         ("message", "email", "was given up", "oms messages resend "),
     ],
 )

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -22,7 +22,7 @@ from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Outcome, Paused,
 from oms_chassis.jobs.settling import Call, Settlement
 from oms_chassis.messaging import letters, outbox, processing
 from oms_chassis.messaging.consumer import Consumer, Subscription
-from oms_chassis.messaging.streams import Outgoing, Record
+from oms_chassis.messaging.streams import Outgoing, Record, StreamUnavailable
 from oms_chassis.retention import prune
 from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.envelope import Event
@@ -93,8 +93,24 @@ def consumer(
 
 
 @pytest.fixture
-def client(database: Database, metrics: Metrics, subscription: Subscription, calls: Calls) -> Iterator[TestClient]:
-    service = AdministeredService("toy", database, [subscription], calls.queues, metrics.registry, states)
+def unread() -> dict[str, int]:
+    """What no replica has read, by topic; empty once all is read. Kafka is away while it holds `nowhere`."""
+    return {}
+
+
+@pytest.fixture
+def client(
+    database: Database, metrics: Metrics, subscription: Subscription, calls: Calls, unread: dict[str, int]
+) -> Iterator[TestClient]:
+    def counted(until: datetime) -> dict[str, int]:
+        assert until < datetime.now(UTC) - timedelta(seconds=5)  # what came just now is on its way
+        if "nowhere" in unread:
+            raise StreamUnavailable
+        return unread
+
+    service = AdministeredService(
+        "toy", database, [subscription], calls.queues, metrics.registry, states, unread=counted
+    )
     made = admin.create(service, [], [], [TOKEN], Metrics(CollectorRegistry()))
     headers = {"Authorization": f"Bearer {TOKEN}", "OMS-Operator": "ann"}
     assert made is not None
@@ -667,6 +683,17 @@ def test_evidence_is_all_that_a_service_has_about_orders_that_wait(
     assert [(one["subject"], one["state"]) for one in evidence["jobs"]] == [("a", "dead")]
     assert [one["topic"] for one in evidence["unsent"]] == ["toy.deadletter"]
     assert evidence["quarantined"] == []
+
+
+def test_what_waits_in_kafka_for_any_replica_is_evidence_too(client: TestClient, unread: dict[str, int]) -> None:
+    def evidence() -> object:
+        return client.post("/admin/evidence", json={"subjects": ["a"]}).json()["unread"]
+
+    assert evidence() == {}
+    unread["things"] = 7
+    assert evidence() == {"things": 7}
+    unread["nowhere"] = 1
+    assert evidence() is None
 
 
 def test_a_service_says_what_its_loops_do(client: TestClient, metrics: Metrics) -> None:

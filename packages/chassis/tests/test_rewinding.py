@@ -8,7 +8,7 @@ import pytest
 from kafka.admin import KafkaAdminClient
 from support.chassis import eventually
 
-from oms_chassis.messaging.kafka import GroupInUse, KafkaSink, KafkaSource, reconcile_topics, rewind, skip
+from oms_chassis.messaging.kafka import GroupInUse, KafkaSink, KafkaSource, awaited, reconcile_topics, rewind, skip
 from oms_chassis.messaging.streams import Outgoing, Record, StreamUnavailable, TopicRefused, next_offsets
 from oms_chassis.runtime.cli import main
 from oms_chassis.runtime.service import Components, Service
@@ -41,17 +41,22 @@ def send(settings: Settings, *values: bytes) -> None:
 def read(settings: Settings, count: int) -> list[Record]:
     """Read and commit as a service does, and leave."""
     source = KafkaSource(settings, "toy", ["things"])
+    try:
+        found = poll(source, count)
+        source.commit(next_offsets(found))
+    finally:
+        source.close()
+    return found
+
+
+def poll(source: KafkaSource, count: int) -> list[Record]:
     found: list[Record] = []
 
     def all_there() -> bool:
         found.extend(source.poll(0.2))
         return len(found) >= count
 
-    try:
-        eventually(all_there, within=60)
-        source.commit(next_offsets(found))
-    finally:
-        source.close()
+    eventually(all_there, within=60)
     return found
 
 
@@ -98,8 +103,27 @@ def test_a_group_with_members_is_left_alone(settings: Settings) -> None:
         member.close()
 
 
+def test_what_no_member_of_a_group_has_processed_is_counted_without_joining_it(settings: Settings) -> None:
+    send(settings, b"a", b"b")
+    assert awaited(settings, "toy", ["things"], later()) == {"things": 2}  # by a group that has never read
+    read(settings, 2)
+    member = KafkaSource(settings, "toy", ["things"])
+    try:
+        eventually(lambda: (member.poll(0.2), member.is_assigned())[1], within=60)
+        assert awaited(settings, "toy", ["things"], later()) == {}
+        send(settings, b"c", b"d", b"e")
+        until = later()
+        send(settings, b"f")  # which may well be on its way
+        assert awaited(settings, "toy", ["things", "nothing"], until) == {"things": 3}
+        assert len(poll(member, 4)) == 4  # it has lost no partition by that
+    finally:
+        member.close()
+
+
 def test_without_a_broker_nothing_is_promised(settings: Settings) -> None:
     nowhere = settings.model_copy(update={"kafka_bootstrap": "127.0.0.1:1"})
+    with pytest.raises(StreamUnavailable):
+        awaited(nowhere, "toy", ["things"], datetime.now(UTC))
     with pytest.raises(StreamUnavailable):
         rewind(nowhere, "toy", ["things"], datetime.now(UTC))
 

@@ -63,7 +63,7 @@ class Admin:
             raise NoToken(
                 "There is no admin token",
                 "`make up` makes one for this machine; OMS_ADMIN_TOKEN is that of another OMS "
-                "(kubectl get secret oms-admin -o jsonpath='{.data.token}' | base64 -d)",
+                "(kubectl -n oms get secret oms-admin -o jsonpath='{.data.token}' | base64 -d)",
             )
         named = dict(_named(one) for one in given)
         return cls({service: _url(service, named) for service in SERVICES}, token, acting)
@@ -171,7 +171,8 @@ def _elsewhere(service: str, url: str) -> Unreachable:
 
 
 def _unreachable(service: str, url: str) -> Unreachable:
-    forward = f"kubectl port-forward deploy/oms-{service} 9100:9100"
+    port = url.rpartition(":")[2]  # a forward ends with its pod, and this one brings the service back to the same URL
+    forward = f"kubectl -n oms port-forward deploy/oms-{service} {port if port.isdigit() else 9100}:9100"
     return Unreachable(
         f"The admin API of {service} at {url} does not answer",
         f"`make up` starts OMS on this machine; {_variable(service)} or --url names another ({forward})",

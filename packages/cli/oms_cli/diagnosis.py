@@ -1,13 +1,15 @@
 """Why orders wait: from what every service has about them, the step, the evidence, and the command that helps."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 
+from oms_cli import consumption
 from oms_cli.client import Json
+from oms_cli.consumption import RUNBOOKS
 
 FLOW = ("order", "payment", "inventory")  # whose work an order waits for
-RUNBOOKS = "docs/runbooks"
 
 
 @dataclass(frozen=True)
@@ -50,14 +52,8 @@ def of_order(order: Json, facts: Facts) -> Finding:
 
 def of_service(service: str, condition: Json) -> Iterator[Finding]:
     """What holds a service up, whichever orders it concerns."""
-    if condition["consumerPaused"]:
-        yield _finding(f"service {service}", "consumer", None, *_paused(service))
-    elif condition["consumerRunning"] is False:
-        yield _finding(f"service {service}", "consumer", None, *_stopped(service))
-    if condition.get("batchDamaged"):
-        yield _finding(f"service {service}", "consumer", None, *_damaged(service))
-    if condition.get("topicRefused"):
-        yield _finding(f"service {service}", "consumer", None, *_refused(service))
+    for evidence, command in consumption.of_replica(service, condition):
+        yield _finding(f"service {service}", "consumer", None, evidence, command)
     for queue in condition["pausedQueues"]:
         evidence = f"the provider of queue {queue} is at fault: only a probe is made from time to time"
         yield _finding(f"service {service}", queue, None, evidence, f"{RUNBOOKS}/OmsJobQueuePaused.md")
@@ -128,16 +124,9 @@ def reading(service: str) -> Callable[[Json, Facts], Finding | None]:
 
 
 def _consumes(service: str, order: Json, facts: Facts) -> Finding | None:
-    condition = facts.conditions.get(service, {})
-    if condition.get("consumerPaused"):
-        return _of(order, *_paused(service))
-    if condition.get("consumerRunning") is False:
-        return _of(order, *_stopped(service))
-    if condition.get("batchDamaged"):
-        return _of(order, *_damaged(service))
-    if condition.get("topicRefused"):
-        return _of(order, *_refused(service))
-    return None
+    replica = consumption.of_replica(service, facts.conditions.get(service, {}))
+    group = consumption.of_group(service, facts.evidence.get(service, {}))
+    return next((_of(order, evidence, command) for evidence, command in chain(replica, group)), None)
 
 
 def unreachable(order: Json, facts: Facts) -> Finding | None:
@@ -147,7 +136,7 @@ def unreachable(order: Json, facts: Facts) -> Finding | None:
     if not missing:
         return None
     evidence = f"there may be evidence that {' and '.join(missing)} did not give: no answer of the admin API"
-    return _of(order, evidence, f"oms status, or {RUNBOOKS}/OmsServiceDown.md")
+    return _of(order, evidence, f"{RUNBOOKS}/OmsServiceDown.md")
 
 
 def _lost(order: Json, facts: Facts) -> Finding:
@@ -168,25 +157,6 @@ def _next(order: Json, facts: Facts) -> str:
     if payment == "COMPLETED" and allocation is None:
         return "inventory"
     return "order"
-
-
-def _paused(service: str) -> Sequence[str]:
-    evidence = f"the consumer of {service} is paused: no event can be applied, for a reason that its log names"
-    return evidence, f"oms logs {service}, then {RUNBOOKS}/OmsConsumerPaused.md; it goes on by itself once repaired"
-
-
-def _damaged(service: str) -> Sequence[str]:
-    evidence = f"a batch is damaged, and {service} does not read on in its partition"
-    return evidence, f"{RUNBOOKS}/OmsBatchDamaged.md"
-
-
-def _refused(service: str) -> Sequence[str]:
-    evidence = f"{service} cannot read one of its topics: it is missing, or not the service's to read"
-    return evidence, f"{RUNBOOKS}/OmsTopicRefused.md"
-
-
-def _stopped(service: str) -> Sequence[str]:
-    return f"the consumer of {service} does not run", f"{RUNBOOKS}/OmsConsumerStopped.md"
 
 
 def _of(order: Json, evidence: str, command: str, since: str | None = None) -> Finding:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from oms_cli.client import Json
+from oms_cli.consumption import RUNBOOKS
 from oms_cli.diagnosis import (
-    RUNBOOKS,
     Facts,
     Finding,
     dead_letter,

@@ -60,11 +60,13 @@ def test_without_a_token_a_command_says_where_there_is_one() -> None:
 
 def test_an_api_that_does_not_answer_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMS_ADMIN_TOKEN", TOKEN)
-    result = oms("audit", "list", "--service", "payment", "--url", f"payment=http://127.0.0.1:{free_port()}")
+    port = free_port()
+    result = oms("audit", "list", "--service", "payment", "--url", f"payment=http://127.0.0.1:{port}")
     assert result.returncode == 1
     assert "The admin API of payment" in result.stderr
     assert "OMS_ADMIN_URL_PAYMENT" in result.stderr
-    assert "port-forward" in result.stderr
+    # As it is, the command makes this URL answer: in whichever namespace kubectl is, and whoever has port 9100 here.
+    assert f"kubectl -n oms port-forward deploy/oms-payment {port}:9100" in result.stderr.replace("\n", " ")
     assert TOKEN not in result.stderr
 
 

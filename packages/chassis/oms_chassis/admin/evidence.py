@@ -1,6 +1,6 @@
 """The routes by which `oms doctor` finds out why orders wait: what this service's loops do, and what it has of them."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter
@@ -11,13 +11,15 @@ from oms_chassis.admin.deadletters import Letter
 from oms_chassis.admin.jobs import JobView
 from oms_chassis.admin.outbox import Quarantined
 from oms_chassis.admin.paging import PREFIX
-from oms_chassis.admin.service import Administered
+from oms_chassis.admin.service import Administered, AdministeredService
 from oms_chassis.http.bodies import STORABLE, Body, View
 from oms_chassis.jobs import listing
 from oms_chassis.messaging import letters, quarantine
+from oms_chassis.messaging.streams import StreamUnavailable
 
 router = APIRouter(prefix=PREFIX)
 MOST = 10_000  # rows that are counted
+SOON = timedelta(seconds=10)  # for which an event may wait without being held up
 Subject = Annotated[str, Field(min_length=1, max_length=100, pattern=STORABLE)]
 
 
@@ -51,13 +53,15 @@ class Unsent(View):
 
 
 class Evidence(View):
-    """All that this service has about some subjects: what it knows of them, and what of theirs is held up."""
+    """All that this service has about some subjects: what it knows of them, and what of theirs is held up. `unread` are
+    the events, by topic, that wait in Kafka for one of its replicas, whoever they are about; None if Kafka is away."""
 
     states: dict[str, str]
     dead_letters: list[Letter]
     jobs: list[JobView]
     quarantined: list[Quarantined]
     unsent: list[Unsent]
+    unread: dict[str, int] | None
 
 
 @router.get("/condition", summary="What this replica is doing")
@@ -87,4 +91,15 @@ def show_evidence(service: Administered, about: Subjects) -> Evidence:
         jobs=[JobView.of(row) for row in listing.about(database, subjects)],
         quarantined=[Quarantined.of(row) for row in quarantine.about(database, subjects)],
         unsent=[Unsent.of(row) for row in quarantine.waiting(database, subjects)],
+        unread=_unread(service),
     )
+
+
+def _unread(service: AdministeredService) -> dict[str, int] | None:
+    """Of all replicas: the one that is asked may be well, and another one hold the partition."""
+    if service.unread is None:
+        return {}
+    try:
+        return dict(service.unread(datetime.now(UTC) - SOON))
+    except StreamUnavailable:
+        return None

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends
@@ -14,12 +15,14 @@ from oms_chassis.messaging.subscription import Subscription
 
 States = Callable[[Database, Sequence[str]], Mapping[str, str]]
 Erase = Callable[[Transaction, Sequence[str]], int]
+Unread = Callable[[datetime], Mapping[str, int]]
 
 
 @dataclass(frozen=True)
 class AdministeredService:
     """A service by name, with what operators look into. `states` says what it knows of subjects: the status of an order
-    or a refund; `erase` takes a customer's data out of its own rows about subjects."""
+    or a refund; `erase` takes a customer's data out of its own rows about subjects. `unread` counts, by topic, the
+    events of before a time that none of its replicas has processed; StreamUnavailable without a broker."""
 
     name: str
     database: Database
@@ -28,6 +31,7 @@ class AdministeredService:
     registry: CollectorRegistry | None = None
     states: States | None = None
     erase: Erase | None = None
+    unread: Unread | None = None
 
     @property
     def lease(self) -> float:

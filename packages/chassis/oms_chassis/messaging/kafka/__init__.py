@@ -1,6 +1,7 @@
 """Kafka through kafka-python: the only package that imports it."""
 
 from oms_chassis.messaging.kafka.admin import Changes, create_topics, reconcile_topics
+from oms_chassis.messaging.kafka.awaited import awaited
 from oms_chassis.messaging.kafka.connection import connection
 from oms_chassis.messaging.kafka.rewinding import GroupInUse, NoSuchPlace, rewind, skip
 from oms_chassis.messaging.kafka.sink import KafkaSink
@@ -15,6 +16,7 @@ __all__ = [
     "KafkaSink",
     "KafkaSource",
     "NoSuchPlace",
+    "awaited",
     "connection",
     "create_topics",
     "reconcile_topics",

@@ -41,7 +41,7 @@ class Reaching:
         done = {where: found.offset for where, found in committed.items()}
         ends = await self._offsets(partitions, OffsetSpec.LATEST)
         firsts = await self._offsets((w for w in partitions if done.get(w) != ends[w]), OffsetSpec.EARLIEST)
-        return {w: Reached(_begun(done.get(w), firsts.get(w, 0), ends[w]), ends[w]) for w in partitions}
+        return {w: Reached(begun(done.get(w), firsts.get(w, 0), ends[w]), ends[w]) for w in partitions}
 
     def _partitions(self, name: str) -> list[TopicPartition]:
         return [TopicPartition(name, number) for number in sorted(self._cluster.partitions_for_topic(name) or ())]
@@ -52,6 +52,6 @@ class Reaching:
         return {where: one.offset for where, one in found.items()}
 
 
-def _begun(committed: int | None, first: int, end: int) -> int:
+def begun(committed: int | None, first: int, end: int) -> int:
     """Where the group goes on: at the first record that there is, unless it has committed a place that there is."""
     return committed if committed is not None and first <= committed <= end else first

@@ -30,8 +30,8 @@ def rewind(settings: Settings, group: str, names: Iterable[str], since: datetime
 
     Where each partition was set to. GroupInUse while the group has members, StreamUnavailable without a broker.
     """
-    with unavailable_on_error(), _nobody(settings, group) as consumer:
-        partitions = [where for name in names for where in _partitions(consumer, f"{settings.kafka_prefix}{name}")]
+    with unavailable_on_error(), nobody(settings, group) as consumer:
+        partitions = [where for name in names for where in partitions_of(consumer, f"{settings.kafka_prefix}{name}")]
         consumer.assign(partitions)
         back = _back(consumer, partitions, since)
         if back:
@@ -46,8 +46,8 @@ def skip(settings: Settings, group: str, where: Partition, beyond: int) -> int |
     """
     topic, partition = where
     at = TopicPartition(f"{settings.kafka_prefix}{topic}", partition)
-    with unavailable_on_error(), _nobody(settings, group) as consumer:
-        if at not in _partitions(consumer, at.topic) or consumer.end_offsets([at], timeout_ms=TIMEOUT)[at] < beyond:
+    with unavailable_on_error(), nobody(settings, group) as consumer:
+        if at not in partitions_of(consumer, at.topic) or consumer.end_offsets([at], timeout_ms=TIMEOUT)[at] < beyond:
             raise NoSuchPlace
         consumer.assign([at])
         reached: int = consumer.committed(at, timeout_ms=TIMEOUT) or 0
@@ -58,7 +58,7 @@ def skip(settings: Settings, group: str, where: Partition, beyond: int) -> int |
 
 
 @contextmanager
-def _nobody(settings: Settings, group: str) -> Iterator[KafkaConsumer]:
+def nobody(settings: Settings, group: str) -> Iterator[KafkaConsumer]:
     """A consumer that speaks for a group without joining it."""
     with closed_on_error() as client:
         consumer = KafkaConsumer(
@@ -74,7 +74,8 @@ def _nobody(settings: Settings, group: str) -> Iterator[KafkaConsumer]:
             consumer.close(autocommit=False, timeout_ms=5_000)
 
 
-def _partitions(consumer: KafkaConsumer, topic: str) -> list[TopicPartition]:
+def partitions_of(consumer: KafkaConsumer, topic: str) -> list[TopicPartition]:
+    """Those of a topic, by its name at the broker; none of one that there is not."""
     return [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
 
 
