@@ -143,6 +143,14 @@ def test_the_way_to_the_admin_apis_leads_to_that_of_each_service(tmp_path: Path)
     assert "OMS_ADMIN_TOKEN=ours \n" in done.stdout
 
 
+def test_every_command_says_in_which_namespace() -> None:
+    """Without, helm finds no release and kubectl looks elsewhere; a verb alone is named in passing."""
+    given = [
+        words(one) for page in PAGES for program in ("kubectl", "helm") for one in commands(page.read_text(), program)
+    ]
+    assert [command for command in given if len(command) > 2 and command[1:3] != ["-n", "oms"]] == []
+
+
 @pytest.mark.parametrize("command", [one for one in each("kubectl") if "logs" in one.values[0]])
 def test_logs_are_those_of_every_pod_and_as_far_back_as_they_go(command: list[str]) -> None:
     """Of a Deployment, kubectl reads one pod and says so in passing; of a label, the last ten lines of each."""
