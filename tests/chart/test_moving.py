@@ -19,7 +19,8 @@ from oms_servers.postgres import PostgresServer, binaries
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "oms"
 PAGE = (ROOT / "docs" / "backup.md").read_text().split("## From one mode to another")[1]
-# Programs that write down what they are asked for; a pod has the database of the mode that was last asked for.
+# Programs that write down what they are asked for; a pod has the database of the mode that was last asked for, once it
+# has asked for it: network policies refuse a pod that they have not seen yet.
 PROGRAMS = """
 helm() {
   echo "helm $*" >>asked
@@ -29,12 +30,18 @@ kubectl() {
   echo "kubectl" $* >>asked
   case $* in
     *"get deployment"*) cat deployment ;;
-    *apply*) cat >pod ;;
+    *apply*) rm -f seen && cat >pod ;;
     *" exec "*)
       if [ -e moved ]; then export OMS_DATABASE_URL=$NEW; else export OMS_DATABASE_URL=$OLD; fi
       sh -c "${@: -1}" ;;
   esac
 }
+"""
+
+
+REFUSED_AT_FIRST = """#!/bin/sh
+if [ {name} = pg_isready ] && [ ! -e seen ]; then touch seen && exit 2; fi
+[ -e seen ] && exec {folder}/{name} "$@"
 """
 
 
@@ -82,7 +89,11 @@ def test_what_a_service_has_written_when_it_stopped_is_in_its_new_database(
     (tmp_path / "deployment").write_text(json.dumps(render().of("Deployment")["oms-inventory"]))
     new = postgres.create_database(f"new_{uuid.uuid4().hex}")
     commands = block("bash").replace("order payment inventory sms email", "inventory")
-    env = {**os.environ, "PATH": f"{binaries()}:{os.environ['PATH']}", "OLD": database_url, "NEW": new}
+    (path := tmp_path / "bin").mkdir()
+    for name in ("pg_isready", "pg_dump", "pg_restore"):
+        (program := path / name).write_text(REFUSED_AT_FIRST.format(name=name, folder=binaries()))
+        program.chmod(0o755)
+    env = {**os.environ, "PATH": f"{path}:{os.environ['PATH']}", "OLD": database_url, "NEW": new}
     done = subprocess.run(
         ["bash", "-uc", PROGRAMS + commands],
         cwd=tmp_path,
@@ -111,7 +122,7 @@ def test_the_pod_that_moves_data_is_let_to_the_database_of_its_service(
     deployment = render().of("Deployment")["oms-inventory"]
     (tmp_path / "deployment").write_text(json.dumps(deployment))
     function = block("bash").split("# 1. Stop.")[0]
-    call = f"{PROGRAMS}{function}\nOLD=none with_database inventory true"
+    call = f"{PROGRAMS}{function}\nreached=true OLD=none with_database inventory true"
     subprocess.run(["bash", "-uc", call], cwd=tmp_path, check=True, capture_output=True, timeout=60)
     pod = json.loads((tmp_path / "pod").read_text())
     labels = deployment["spec"]["template"]["metadata"]["labels"]
