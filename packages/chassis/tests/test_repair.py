@@ -174,6 +174,18 @@ def test_a_dead_letter_is_listed_redriven_and_applied_once(
     assert audit(client) == [("deadletters.redrive", str(letter["id"]))]
 
 
+@pytest.mark.parametrize("written", ["0{}", "+{}", "{}.0", " {}"])
+def test_an_act_is_about_an_id_that_is_written_as_it_is_shown(
+    client: TestClient, consumer: Consumer, orders: Orders, written: str
+) -> None:
+    bury(consumer, orders, record("a", 1))
+    (letter,) = client.get("/admin/dead-letters").json()
+    for path in ("dead-letters/{}/drop", "outbox/{}/drop"):
+        refused = client.post(f"/admin/{path}".format(written.format(letter["id"])))
+        assert (refused.status_code, refused.json()["type"]) == (422, "/problems/invalid-request")
+    assert client.get("/admin/dead-letters").json() == [letter]
+
+
 def test_a_dead_letter_that_a_later_release_has_settled_in_a_way_of_its_own_is_listed_and_shown(
     client: TestClient, consumer: Consumer, orders: Orders, database: Database
 ) -> None:

@@ -10,7 +10,7 @@ from pydantic import Field
 from oms_chassis.admin import masking, paging
 from oms_chassis.admin.acts import Act, OperatorAct
 from oms_chassis.admin.contacts import MaskedKey
-from oms_chassis.admin.paging import PREFIX, Cursor, Limit, Text
+from oms_chassis.admin.paging import PREFIX, Cursor, Limit, RowId, Text
 from oms_chassis.admin.problems import EarlierLetter, EventFails, LetterSettled, NoSuchLetter
 from oms_chassis.admin.service import Administered
 from oms_chassis.db import Transaction
@@ -85,14 +85,14 @@ def list_letters(
 
 
 @router.get("/dead-letters/{letter_id}", summary="Show a dead letter, masked", responses=documented(NoSuchLetter))
-def show_letter(service: Administered, letter_id: int) -> LetterDetail:
+def show_letter(service: Administered, letter_id: RowId) -> LetterDetail:
     """A customer's data is masked, and what is a card's never shown."""
     with service.database.transaction() as transaction:
         return _detail(_found(transaction, letter_id), reveal=False)
 
 
 @router.post("/dead-letters/{letter_id}/reveal", summary="Show a dead letter", responses=documented(NoSuchLetter))
-def reveal_letter(service: Administered, act: Act, letter_id: int) -> LetterDetail:
+def reveal_letter(service: Administered, act: Act, letter_id: RowId) -> LetterDetail:
     """With the customer's data; the audit log says who looked."""
     with act.look(service.database) as transaction:
         letter = _found(transaction, letter_id)
@@ -105,7 +105,7 @@ def reveal_letter(service: Administered, act: Act, letter_id: int) -> LetterDeta
     summary="Apply the event of a dead letter after all",
     responses=documented(NoSuchLetter, LetterSettled, EarlierLetter, EventFails),
 )
-def redrive_letter(service: Administered, act: Act, letter_id: int, rehearsal: Rehearsal | None = None) -> Redriven:
+def redrive_letter(service: Administered, act: Act, letter_id: RowId, rehearsal: Rehearsal | None = None) -> Redriven:
     """Its event is applied and its letter settled in one transaction: once, however often it is asked for. A dry run
     may name letters, and is made as if they had been redriven before."""
     if rehearsal and not act.dry_run:
@@ -127,7 +127,7 @@ def redrive_letter(service: Administered, act: Act, letter_id: int, rehearsal: R
 @router.post(
     "/dead-letters/{letter_id}/drop", summary="Give a dead letter up", responses=documented(NoSuchLetter, LetterSettled)
 )
-def drop_letter(service: Administered, act: Act, letter_id: int) -> Letter:
+def drop_letter(service: Administered, act: Act, letter_id: RowId) -> Letter:
     """Its event is never applied. What it holds is kept until it is too old, and on its topic."""
     with act.transaction(service.database) as transaction:
         letter = _open(transaction, letter_id)

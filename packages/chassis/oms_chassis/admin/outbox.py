@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from oms_chassis.admin import paging
 from oms_chassis.admin.acts import Act, OperatorAct
 from oms_chassis.admin.contacts import MaskedKey
-from oms_chassis.admin.paging import PREFIX, Cursor, Limit, Text
+from oms_chassis.admin.paging import PREFIX, Cursor, Limit, RowId, Text
 from oms_chassis.admin.problems import NoSuchRow
 from oms_chassis.admin.service import Administered
 from oms_chassis.db import Transaction
@@ -49,7 +49,7 @@ def list_quarantined(
 
 
 @router.post("/outbox/{row_id}/redrive", summary="Have an event sent after all", responses=documented(NoSuchRow))
-def redrive_row(service: Administered, act: Act, row_id: int) -> Quarantined:
+def redrive_row(service: Administered, act: Act, row_id: RowId) -> Quarantined:
     """It goes to the end of the outbox, with a new place there. If no broker takes it still, it comes back."""
     with act.transaction(service.database) as transaction:
         row = _found(transaction, row_id)
@@ -58,7 +58,7 @@ def redrive_row(service: Administered, act: Act, row_id: int) -> Quarantined:
 
 
 @router.post("/outbox/{row_id}/drop", summary="Never send an event", responses=documented(NoSuchRow))
-def drop_row(service: Administered, act: Act, row_id: int) -> Quarantined:
+def drop_row(service: Administered, act: Act, row_id: RowId) -> Quarantined:
     """It is deleted: whoever waits for it waits for ever."""
     with act.transaction(service.database) as transaction:
         row = _found(transaction, row_id)

@@ -13,6 +13,7 @@ from oms_chassis.statements import Rows
 PREFIX = "/admin"
 Text = Annotated[str | None, Query(max_length=200, pattern=PRINTABLE)]
 Limit = Annotated[int, Query(ge=1, le=500), pages.DIGITS]
+RowId = Annotated[int, pages.DIGITS]
 Cursor = Annotated[str | None, Query(max_length=600)]
 V = TypeVar("V", bound=View)
 T = TypeVar("T")

@@ -23,7 +23,7 @@ def _as_digits(value: object) -> object:
     return value
 
 
-# How many a page has at most: Pydantic would take 1_0 and 10.0 for ten. It is of an int, and comes after its Query.
+# A number in an address: Pydantic would take 1_0 and 10.0 for ten. It is of an int, and comes after its Query.
 DIGITS = BeforeValidator(_as_digits)
 
 
