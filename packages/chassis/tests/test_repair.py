@@ -719,6 +719,7 @@ def test_a_service_says_what_its_loops_do(client: TestClient, metrics: Metrics) 
         "consumerRunning": True,
         "consumerPaused": True,
         "batchDamaged": True,
+        "topicRefused": False,
         "relayLeads": False,
         "pausedQueues": ["money"],
         "deadLetters": 0,
