@@ -5,14 +5,16 @@ that they held. The client gives up a server that does not answer: TCP notices a
 acknowledges every byte and passes none on, so that each wait for an answer has a bound of its own.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
-from sqlalchemy import URL, Engine, ExceptionContext, create_engine, event, make_url
+from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy import Engine, ExceptionContext, create_engine, event
 
 T = TypeVar("T")
 
@@ -92,48 +94,81 @@ class BoundedConnection(psycopg.Connection[Any]):
             self.bound = usual
 
 
-def arguments(limits: Limits, query: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What to connect with. What the URL's own query says goes first."""
-    given = dict(query or {})
-    bounds = {
+def _settings(limits: Limits) -> dict[str, str | int]:
+    """What a session is set to, whatever the server's own defaults."""
+    return {
         "statement_timeout": round(limits.statement * 1000),
         "lock_timeout": round(limits.lock * 1000),
         "idle_in_transaction_session_timeout": round(limits.idle_in_transaction * 1000),
         "idle_session_timeout": round(limits.idle * 1000),
-        "oms.session": "ours",  # by which a pooler that drops all this is recognised: see `poolers`
-        "timezone": "UTC",  # whatever the server's: times are shown as they come
+        "timezone": "UTC",  # times are shown as they come
+        "oms.session": "ours",
         **_SERVER_TCP,
     }
-    options = " ".join([*(f"-c {name}={value}" for name, value in bounds.items()), str(given.pop("options", ""))])
-    # A server that takes no writes, as one that was demoted, is no database of ours.
-    ours = {"connect_timeout": limits.connect, "application_name": "oms", "target_session_attrs": "read-write"}
-    return {**ours, **_CLIENT_TCP, **given, "options": options.strip()}
+
+
+def arguments(limits: Limits, url: str = "") -> dict[str, Any]:
+    """What to connect with. What the URL's own query says goes first."""
+    ours, given = {"connect_timeout": limits.connect, "application_name": "oms"}, conninfo_to_dict(url)
+    if "," in str(given.get("host")):
+        ours["target_session_attrs"] = "read-write"
+    return {**ours, **_CLIENT_TCP, **given}
+
+
+class SessionNotOurs(psycopg.InterfaceError):
+    """The database is behind a pooler that a service cannot work with; the message says what to do."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "OMS_DATABASE_URL leads to a pooler whose clients share sessions: connect to Postgres itself, or to one in"
+            " session mode (PgBouncer: pool_mode=session, server_reset_query=DISCARD ALL)"
+        )
+
+
+# The mark of whoever had the session before, then all settings, of which it is one. Whether it may write is asked: a
+# pooler goes on to say what a server said of itself before it was promoted.
+_BEGIN = """
+SELECT current_setting('oms.session', true) AS mark, current_setting('transaction_read_only')::boolean AS only_reads,
+    (SELECT count(set_config(key, value, false)) FROM json_each_text(%s::json))
+"""
+
+
+def connect(url: str, limits: Limits) -> BoundedConnection:
+    """A session with its bounds. Raises SessionNotOurs if it has been somebody else's, psycopg.Error."""
+    connection = BoundedConnection.connect(autocommit=True, **arguments(limits, url))
+    try:
+        with connection.within(limits.connect):
+            begin(connection, limits)
+        connection.autocommit = False
+    except psycopg.Error:
+        connection.close()
+        raise
+    connection.bound = limits.answer
+    return connection
+
+
+def begin(connection: psycopg.Connection[Any], limits: Limits) -> None:
+    """Give a session its settings. By a statement: PgBouncer knows no startup parameter `options`."""
+    [(mark, only_reads, _)] = connection.execute(_BEGIN, [json.dumps(_settings(limits))])
+    if mark:
+        raise SessionNotOurs
+    if only_reads:  # as one that was demoted: it is no database of ours
+        raise psycopg.OperationalError("the server takes no writes")
 
 
 def engine(url: str, pool: int, limits: Limits) -> Engine:
     """An engine of at most `pool` connections, each of them bounded."""
-    address: URL = make_url(url.replace("postgresql://", "postgresql+psycopg://", 1))
     made = create_engine(
-        address,
+        "postgresql+psycopg://",
         pool_size=pool,
         max_overflow=0,
         pool_timeout=limits.pool,
         pool_use_lifo=True,  # what was used last is warm, and needs no ping
         hide_parameters=True,
-        connect_args=arguments(limits, address.query),
     )
-    event.listen(made, "do_connect", _connecting(limits))
+    event.listen(made, "do_connect", lambda *_: connect(url, limits))
     event.listen(made, "handle_error", _judge)
     return made
-
-
-def _connecting(limits: Limits) -> Callable[..., BoundedConnection]:
-    def connect(_: Any, __: Any, arguments: Any, settings: Any) -> BoundedConnection:
-        connection = BoundedConnection.connect(*arguments, **settings)
-        connection.bound = limits.answer
-        return connection
-
-    return connect
 
 
 _NOTHING_DONE = {"25006", "0A000"}  # SQLSTATEs of statements that were refused before they did anything

@@ -5,12 +5,10 @@ from pathlib import Path
 from typing import Literal, Self
 
 from psycopg import ProgrammingError
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import SettingsConfigDict
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from oms_chassis import certificates, hosts
 from oms_chassis.access import AccessSettings
@@ -138,10 +136,9 @@ class Settings(AccessSettings):
     @classmethod
     def _is_an_address(cls, given: str) -> str:
         try:
-            url = make_url(given)
-            make_conninfo(**dict.fromkeys(url.query, ""))
-            is_one = 0 < (url.port or 1) < 1 << 16
-        except (ArgumentError, ValueError, ProgrammingError):
+            ports = str(conninfo_to_dict(given).get("port", "")).split(",")  # of several hosts
+            is_one = all(0 < int(port or 1) < 1 << 16 for port in ports)
+        except (ValueError, ProgrammingError):
             is_one = False
         if not is_one:
             form = "must be postgresql://user:password@host:port/name, with options that Postgres knows"

@@ -436,7 +436,7 @@ def held(database: Database, job_id: str) -> Iterator[None]:
 @pytest.fixture
 def hasty(database: Database) -> Iterator[Database]:
     """The database for whom waits for no lock."""
-    url = database.engine.url.render_as_string(hide_password=False).replace("+psycopg", "", 1)
+    url = database._url
     hasty = Database(url, 6, Limits(lock=0.2))
     yield hasty
     hasty.dispose()

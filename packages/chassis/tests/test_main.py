@@ -24,7 +24,7 @@ from oms_servers.ports import free_port
 NOTHING = Service("toy", "toy", Settings, lambda _: Components())
 
 
-@pytest.mark.parametrize("place", ["host:port/toy", "[::1/toy", "host/toy?secret=1", "host:99999999999999999999/toy"])
+@pytest.mark.parametrize("place", ["host:port/toy", "[::1/toy", "host/toy?secret=1", "a:1,b:99999999/toy"])
 def test_a_database_s_address_that_is_none_is_named_and_not_shown(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], place: str
 ) -> None:

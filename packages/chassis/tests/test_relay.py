@@ -335,7 +335,7 @@ def test_once_another_replica_has_written_its_rows_are_looked_for_more_often(
 ) -> None:
     monkeypatch.setattr(relays, "IDLE", 0.05)
     stream = MemoryStream()
-    other = Database(database.engine.url.render_as_string(hide_password=False), 1)
+    other = Database(database._url, 1)
     relay = Watched(database, stream, metrics)
     try:
         with running(relay):

@@ -2,17 +2,20 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import psycopg
 import pytest
 from sqlalchemy.exc import SQLAlchemyError
 from support.chassis import chassis_only, eventually
 from support.network import Proxy, proxy
+from support.pooler import Pooler, imitated, pgbouncer
 
 from oms_chassis import db
 from oms_chassis.db import Database
 from oms_chassis.failures import is_unavailable
-from oms_chassis.sessions import Limits, leaves_outcome_open
+from oms_chassis.sessions import Limits, connect, leaves_outcome_open
+from oms_chassis.settings import Settings
 from oms_chassis.statements import execute
 
 QUICK = Limits(statement=1.0, lock=0.5, idle_in_transaction=1.0)
@@ -129,38 +132,76 @@ def test_the_server_notices_a_client_that_vanished_within_half_a_minute(far: Dat
     assert shown["idle"] + shown["interval"] * shown["count"] <= 30
 
 
-def test_what_the_url_asks_for_goes_first(database_url: str) -> None:
-    database = Database(f"{database_url}?application_name=mine&options=-c%20statement_timeout%3D7s", 1)
-    shown = [
-        database.execute(f"SHOW {name}")[0][0] for name in ("application_name", "statement_timeout", "lock_timeout")
-    ]
-    assert shown == ["mine", "7s", "3s"]
+def test_what_the_url_asks_for_goes_first_but_for_our_bounds(database_url: str) -> None:
+    """They are settings of the service's, which the client keeps to as well."""
+    asked = "-c search_path=mine -c statement_timeout=7s".replace(" ", "%20").replace("=", "%3D")
+    database = Database(f"{database_url}?application_name=mine&options={asked}", 1)
+    names = ("application_name", "search_path", "statement_timeout", "lock_timeout")
+    assert [database.execute(f"SHOW {name}")[0][0] for name in names] == ["mine", "mine", "5s", "3s"]
+    database.dispose()
+
+
+def test_an_address_may_name_several_servers_of_which_one_takes_writes(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMS_DATABASE_URL", database_url.replace("@", "@127.0.0.1:1,"))
+    monkeypatch.setenv("OMS_KAFKA_BOOTSTRAP", "127.0.0.1:1")
+    database = Database(Settings().database_url, 1)
+    assert database.execute("SELECT 1 AS one")[0].one == 1
     database.dispose()
 
 
 def test_a_connection_that_may_only_read_is_replaced(database_url: str) -> None:
     """As after a failover whose old server lives on: its sessions answer, and take no writes."""
     database = chassis_only(database_url)
-    name = database_url.rpartition("/")[2]
     write = "INSERT INTO inbox (event_id) VALUES ('a') ON CONFLICT DO NOTHING"
-    with psycopg.connect(database_url, autocommit=True) as admin:
-        admin.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
-        demoted = Database(f"{database_url}?target_session_attrs=any", 2)
-        with demoted.autocommit() as one, demoted.autocommit() as other:
-            execute(one, "SELECT 1", {})
-            execute(other, "SELECT 1", {})
-        assert is_unavailable(failure(lambda: database.__class__(database_url, 1).execute("SELECT 1")))
-        admin.execute("SET default_transaction_read_only = off")
-        admin.execute(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
-    error = failure(lambda: demoted.execute(write))
+    with database.autocommit() as one, database.autocommit() as other:
+        for demoted in (one, other):
+            execute(demoted, "SET default_transaction_read_only = on", {})
+    error = failure(lambda: database.execute(write))
     assert is_unavailable(error)
     assert not leaves_outcome_open(error)
     for _ in range(2):
-        with demoted.autocommit() as one, demoted.autocommit() as other:
+        with database.autocommit() as one, database.autocommit() as other:
             execute(one, write, {})
             execute(other, write, {})
     database.dispose()
-    demoted.dispose()
+
+
+@contextmanager
+def read_only(url: str) -> Iterator[None]:
+    """A server that takes no writes for a while, as before it is promoted."""
+    default = "ALTER SYSTEM {} default_transaction_read_only {}"
+    with psycopg.connect(url, autocommit=True, options="-c default_transaction_read_only=off") as admin:
+        admin.execute(default.format("SET", "= on").encode())
+        try:
+            admin.execute("SELECT pg_reload_conf()")
+            eventually(lambda: not takes_writes(url))
+            yield
+        finally:
+            admin.execute(default.format("RESET", "").encode())
+            admin.execute("SELECT pg_reload_conf()")
+
+
+def takes_writes(url: str) -> bool:
+    try:
+        connect(url, QUICK).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("pooler", [imitated, pgbouncer])
+def test_a_server_is_ours_as_long_as_it_takes_writes_whatever_a_pooler_remembers_of_it(
+    database_url: str, pooler: Pooler
+) -> None:
+    with pooler(database_url, "session") as url:
+        with read_only(database_url):
+            assert not takes_writes(url)
+        eventually(lambda: takes_writes(url))
+        with read_only(database_url):
+            eventually(lambda: not takes_writes(url))
+        eventually(lambda: takes_writes(url))
 
 
 def test_reserved_connections_are_there_when_all_others_are_taken(database_url: str) -> None:

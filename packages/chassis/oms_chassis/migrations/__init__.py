@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
+from oms_chassis import failures
 from oms_chassis.db import Database
 from oms_chassis.runtime.waiting import until_up
 from oms_chassis.telemetry import logs
@@ -48,9 +49,9 @@ def upgrade(database: Database, package: str, within: float | None = None) -> No
     until_up(lambda: _attempt(database, package), OperationalError, within)
 
 
-def is_blocked(error: OperationalError) -> bool:
+def is_blocked(error: Exception) -> bool:
     """Whether another session held what a migration needed; otherwise, the database itself was not available."""
-    return getattr(error.orig, "sqlstate", None) in _BLOCKED
+    return failures.sqlstate(error) in _BLOCKED
 
 
 def _attempt(database: Database, package: str) -> None:

@@ -9,6 +9,7 @@ skip      give up what nobody can read, up to an offset (--beyond TOPIC:PARTITIO
 
 import argparse
 import asyncio
+import contextlib
 import os
 import re
 import sys
@@ -16,22 +17,22 @@ import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+import psycopg
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import OperationalError
 
 from oms_chassis import migrations, poolers
 from oms_chassis.db import Database
 from oms_chassis.messaging import kafka
 from oms_chassis.messaging.streams import Partition, StreamUnavailable
-from oms_chassis.poolers import SessionNotOurs
 from oms_chassis.runtime import misspelt
 from oms_chassis.runtime.drain import LastResort
 from oms_chassis.runtime.process import Process
 from oms_chassis.runtime.rewinding import rewind, skip
 from oms_chassis.runtime.service import Service
 from oms_chassis.runtime.waiting import until_up
-from oms_chassis.sessions import Limits
+from oms_chassis.sessions import Limits, SessionNotOurs
 from oms_chassis.settings import Settings
 from oms_chassis.telemetry import logs
 
@@ -61,13 +62,15 @@ def main(service: Service, argv: Sequence[str] | None = None) -> int:
         print(_explain(error), file=sys.stderr)  # noqa: T201 - for the person at the terminal
         return 2
     logs.configure(service.name, settings.log_level, settings.log_format)
-    if command in {"serve", "migrate"} and not _has_sessions(settings):
-        return 2
     if command == "rewind":
         return rewind(service, settings, given.since)
     if command == "skip":
         return skip(service, settings, *given.beyond)
-    return {"serve": serve, "migrate": _migrate, "topics": _topics}[command](service, settings)
+    try:
+        return {"serve": serve, "migrate": _migrate, "topics": _topics}[command](service, settings)
+    except SessionNotOurs as error:
+        print(error, file=sys.stderr)  # noqa: T201 - for the person at the terminal
+        return 2
 
 
 def _moment(text: str) -> datetime:
@@ -109,26 +112,14 @@ def _line(error: ErrorDetails) -> str:
     return f"  {f'OMS_{name}'.upper()}{within}: {message}"
 
 
-def _has_sessions(settings: Settings) -> bool:
-    """Whether the database is one that can be worked with; one that is away is taken for it."""
-    database = Database(settings.database_url, 2, settings.limits)
-    try:
-        poolers.check(database)
-    except SessionNotOurs as error:
-        print(error, file=sys.stderr)  # noqa: T201 - for the person at the terminal
-        return False
-    except SQLAlchemyError:
-        return True
-    finally:
-        database.dispose()
-    return True
-
-
 def _migrate(service: Service, settings: Settings) -> int:
     database = Database(settings.database_url, 2, MIGRATING)
     try:
+        until_up(
+            lambda: poolers.check(settings.database_url), psycopg.OperationalError, settings.migrate_patience_seconds
+        )
         migrations.upgrade(database, service.package, settings.migrate_patience_seconds)
-    except OperationalError as error:
+    except (OperationalError, psycopg.OperationalError) as error:
         reason = "migration_blocked" if migrations.is_blocked(error) else "database_unreachable"
         log.error(reason, error=type(error.__cause__ or error).__name__, seconds=settings.migrate_patience_seconds)
         return 1
@@ -156,6 +147,8 @@ def serve(service: Service, settings: Settings) -> int:
 
     for name, meant in misspelt.among(os.environ, service.settings).items():
         log.warning("no_such_setting", name=name, meant=meant)
+    with contextlib.suppress(psycopg.OperationalError):  # it is away: whatever connects later looks, too
+        poolers.check(settings.database_url)
     if settings.migrate_on_start and (failed := _migrate(service, settings)):
         return failed
     last_resort, ours = LastResort(), set(threading.enumerate())

@@ -14,7 +14,7 @@ import psycopg
 from psycopg.rows import kwargs_row
 from psycopg_pool import ConnectionPool
 
-from oms_chassis.sessions import BoundedConnection, Limits, arguments
+from oms_chassis.sessions import BoundedConnection, Limits, arguments, begin
 from oms_chassis.statements import as_json
 from oms_gateway.contract import Charge, Dispute, FailedRefund, Refund, RefundStatus
 from oms_gateway.errors import GatewayUnavailable, OutcomeUnknown, RequestRefused
@@ -131,6 +131,7 @@ class Ledger:
 
     def _prepare(self, connection: BoundedConnection) -> None:
         connection.bound = _LIMITS.answer
+        begin(connection, _LIMITS)
         with self._lock:
             if not self._is_made:
                 connection.execute(statements.SCHEMA)
