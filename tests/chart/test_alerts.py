@@ -48,6 +48,7 @@ def healthy_pod(service: str, number: int) -> dict[str, str]:
         series("oms_job_calls_total", **this, queue="q", outcome="retry"): "0+1x100",
         series("oms_job_calls_total", **this, queue="q", outcome="waiting"): GROWING,
         series("oms_dead_letters_total", **this, topic="t"): NONE,
+        series("oms_consumer_gaps_total", **this, topic="t"): NONE,
         series("oms_consumer_paused", **this): NONE,
         series("oms_consumer_damaged_partitions", **this): NONE,
         series("oms_consumer_refused_topics", **this): NONE,
@@ -155,6 +156,7 @@ class Counted(NamedTuple):
 
 COUNTED = [
     Counted("oms_dead_letters_total", "OmsDeadLetters", "service topic", of_pod("sms", topic="t")),
+    Counted("oms_consumer_gaps_total", "OmsRecordsGone", "service topic", of_pod("sms", topic="t")),
     Counted("oms_outbox_quarantined_total", "OmsEventsQuarantined", "service topic", of_pod("order", topic="t")),
     Counted("oms_job_settle_failures_total", "OmsJobsNotSettled", "service queue", of_pod("sms", queue="q")),
     Counted("oms_payment_refunded_twice_total", "OmsRefundedTwice", "service", of_pod("payment")),

@@ -14,6 +14,7 @@ from oms_chassis.messaging.consumer import Handle
 from oms_chassis.messaging.streams import (
     LETTER_LIMIT,
     Damage,
+    Gap,
     Outgoing,
     Partition,
     Reached,
@@ -144,6 +145,10 @@ class MemoryStream:
     def damaged(self) -> Mapping[Partition, Damage]:
         """What the test says."""
         return self.damages
+
+    def gaps(self) -> Sequence[tuple[Partition, Gap]]:
+        """None, ever."""
+        return []
 
     def refused(self) -> Mapping[str, str]:
         """None, ever."""

@@ -1,5 +1,7 @@
 """What whoever owns the brokers changes under a service that runs."""
 
+import json
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -7,11 +9,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from kafka import KafkaProducer, TopicPartition
 from kafka.admin import ACL, ACLOperation, ACLPermissionType, KafkaAdminClient, ResourcePattern, ResourceType
 from support.chassis import eventually, running
 from support.guarded import GuardedKafka
 
 from oms_chassis.db import Database, Transaction
+from oms_chassis.messaging import progress
 from oms_chassis.messaging.consumer import Consumer, Subscription
 from oms_chassis.messaging.kafka import KafkaSink, KafkaSource, connection, create_topics, unread
 from oms_chassis.messaging.streams import Outgoing
@@ -177,3 +181,72 @@ def test_a_topic_that_was_deleted_is_named_and_is_read_once_it_is_there_again(
         eventually(lambda: refused() == 0)
     (line,) = [line for line in logged() if "topic_refused" in line]
     assert "UnknownTopicOrPartitionError" in line
+
+
+def test_records_that_were_deleted_before_they_were_read_are_said_and_counted(
+    settings: Settings,
+    consume: Callable[[Settings], Any],
+    applied: list[str],
+    metrics: Metrics,
+    logged: Callable[[], list[str]],
+) -> None:
+    with consume(settings):
+        send(settings, ["read"])
+        eventually(lambda: applied == ["read"])
+    send(settings, ["gone", "gone, too", "left"])
+    with administering(settings.kafka_bootstrap) as admin:
+        admin.delete_records({TopicPartition(f"{settings.kafka_prefix}{TOPIC}", 0): 3})
+    with consume(settings):
+        eventually(lambda: applied == ["read", "left"])
+        eventually(lambda: gaps(metrics) == 1)
+    send(settings, ["later"])
+    with consume(settings):  # another process goes on behind the gap, and says nothing of it
+        eventually(lambda: applied == ["read", "left", "later"])
+    (line,) = [json.loads(line) for line in logged() if "records_gone" in line]
+    assert (line["topic"], line["partition"], line["offset"], line["beyond"]) == (TOPIC, 0, 1, 3)
+
+
+def gaps(metrics: Metrics) -> float | None:
+    return metrics.registry.get_sample_value("oms_consumer_gaps_total", {"topic": TOPIC})
+
+
+def test_a_topic_that_is_made_again_in_the_middle_of_a_turn_is_read_from_its_beginning(
+    settings: Settings, database: Database, metrics: Metrics, applied: list[str], logged: Callable[[], list[str]]
+) -> None:
+    began, may_end = threading.Event(), threading.Event()
+
+    def handle(_: Transaction, batch: list[Event[Any]]) -> None:
+        began.set()
+        assert may_end.wait(60)
+        applied.extend(event.subject for event in batch)
+
+    source = partial(KafkaSource, settings, "group", [TOPIC])
+    with running(Consumer("test", database, [Subscription(ITEM_UPDATED, handle)], source, metrics)):
+        send(settings, ["a", "b", "c"])
+        assert began.wait(30)
+        with administering(settings.kafka_bootstrap) as admin:
+            admin.delete_topics([f"{settings.kafka_prefix}{TOPIC}"])
+            eventually(lambda: f"{settings.kafka_prefix}{TOPIC}" not in admin.list_topics())
+        create_topics(settings)
+        send(settings, later := [f"later-{number}" for number in range(10)])
+        may_end.set()
+        eventually(lambda: set(applied) >= {"a", *later}, within=60)
+    assert len(applied) == len(set(applied))
+    assert any("records_gone" in line for line in logged())
+
+
+def test_a_group_has_kept_up_where_a_topic_ends_with_the_mark_of_a_transaction(
+    settings: Settings, database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "LOOK", 0.2)
+    bootstrap, name = settings.kafka_bootstrap, uuid4().hex
+    producer = KafkaProducer(bootstrap_servers=bootstrap, transactional_id=name, enable_idempotence=True, acks="all")
+    producer.init_transactions()
+    producer.begin_transaction()
+    producer.send(f"{settings.kafka_prefix}{TOPIC}", key=b"a", value=event("a").encode().encode())
+    producer.commit_transaction()
+    producer.close(10)
+    source = partial(KafkaSource, settings, "group", [TOPIC])
+    consumer = Consumer("test", database, [Subscription(ITEM_UPDATED, lambda *_: None)], source, metrics)
+    with running(consumer):
+        eventually(lambda: consumer.kept_up() > 1.0)

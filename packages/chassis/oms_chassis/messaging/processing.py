@@ -51,6 +51,7 @@ class Processor:
         self.stopping = threading.Event()
         for topic, one in self._subscriptions.items():
             metrics.dead_letters.labels(topic)
+            metrics.gaps.labels(topic)
             for outcome in ("applied", "duplicate", "dead", *(["tombstone"] if one.topic.compacted else [])):
                 metrics.events.labels(topic, outcome)
 

@@ -58,6 +58,15 @@ class Damage:
 
 
 @dataclass(frozen=True)
+class Gap:
+    """Records that were gone before they were read: from an offset up to, and without, another. That is the smaller one
+    where the topic was deleted and made again; nobody knows then what was in the old one."""
+
+    first: int
+    beyond: int
+
+
+@dataclass(frozen=True)
 class Reached:
     """How far a group has got in a partition: what is before `done` is applied, and at `end` there is nothing yet."""
 
@@ -113,6 +122,10 @@ class Source(Protocol):
 
     def damaged(self) -> Mapping[Partition, Damage]:
         """The partitions of ours that cannot be read on, and where."""
+        ...
+
+    def gaps(self) -> Sequence[tuple[Partition, Gap]]:
+        """Where records were gone before they were read, since this was last asked."""
         ...
 
     def refused(self) -> Mapping[str, str]:

@@ -10,7 +10,7 @@ log = logger(__name__)
 
 
 class Trouble:
-    """Damaged batches, and topics that the broker refuses."""
+    """Damaged batches, topics that the broker refuses, and records that were gone before they were read."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -27,6 +27,9 @@ class Trouble:
         for topic, error in refused.items() - self._refused.items():
             log.error("topic_refused", topic=topic, error=error)
         self._damaged, self._refused = damaged, refused
+        for (topic, partition), gap in source.gaps():
+            self._metrics.gaps.labels(topic).inc()
+            log.error("records_gone", topic=topic, partition=partition, offset=gap.first, beyond=gap.beyond)
 
     def end(self) -> None:
         """Nothing is read for now."""

@@ -59,6 +59,12 @@ class Metrics:
         self.dead_letters = Counter(
             "oms_dead_letters_total", "Messages that no retry could save", ["topic"], registry=registry
         )
+        self.gaps = Counter(
+            "oms_consumer_gaps_total",
+            "Times that records were gone before they were read",
+            ["topic"],
+            registry=registry,
+        )
         self.consumer_running = ExpiringGauge(
             "oms_consumer_running",
             "1 while the consumer has its partitions",

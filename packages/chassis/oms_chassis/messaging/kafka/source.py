@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
@@ -19,12 +19,14 @@ from kafka.structs import OffsetAndMetadata
 from oms_chassis.messaging.kafka import batches
 from oms_chassis.messaging.kafka.connection import closed_on_error, connection, unavailable_on_error
 from oms_chassis.messaging.kafka.membership import Membership, assignors
+from oms_chassis.messaging.kafka.places import Places
 from oms_chassis.messaging.kafka.reaching import Reaching
 from oms_chassis.messaging.kafka.unread import Unread
 from oms_chassis.messaging.streams import (
     BATCH,
     RECORD_LIMIT,
     Damage,
+    Gap,
     Identity,
     Partition,
     Reached,
@@ -73,6 +75,7 @@ class KafkaSource:
         batches.read_all(consumer._fetcher)  # noqa: SLF001 - nothing public decides how a batch is read
         self._membership = Membership(consumer, self._identity)
         self._reaching, self._unread = Reaching(consumer, names), Unread(consumer, names)
+        self._places = Places(consumer, names)
         consumer.subscribe(list(names))
         # kafka-python 3.0.12: a member that joins before it knows its topics joins again when it learns of them,
         # and if a poll ends in the middle of that, it waits for ever. So let it know them first.
@@ -86,8 +89,11 @@ class KafkaSource:
             time.sleep(seconds)
             seconds = 0.0
         with unavailable_on_error():
+            self._begin_again(self._places.made_again())
             self._commit_in_time()
             found = self._unread.poll(seconds)
+            if not found:  # so that all before was processed
+                self._uncommitted |= self._places.passed()
         # What is said in _join can still happen when a topic gets more partitions: start over then.
         if self._membership.is_lost():
             raise StreamUnavailable("the group has not taken this member in")
@@ -97,14 +103,22 @@ class KafkaSource:
             for r in records
         ]
 
+    def _begin_again(self, topics: Container[str]) -> None:
+        self._uncommitted = {at: offset for at, offset in self._uncommitted.items() if at.topic not in topics}
+
     def damaged(self) -> Mapping[Partition, Damage]:
         return {(self._name(where.topic), where.partition): one for where, one in self._unread.damaged().items()}
+
+    def gaps(self) -> Sequence[tuple[Partition, Gap]]:
+        return [((self._name(where.topic), where.partition), gap) for where, gap in self._places.gaps()]
 
     def refused(self) -> Mapping[str, str]:
         return {self._name(topic): error for topic, error in self._unread.refused().items()}
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
-        self._uncommitted |= {self._at(where): offset for where, offset in offsets.items()}
+        processed = {self._at(where): offset for where, offset in offsets.items()}
+        self._places.note(processed)
+        self._uncommitted |= processed
         with unavailable_on_error():
             self._commit_in_time()
 

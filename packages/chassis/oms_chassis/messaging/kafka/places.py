@@ -1,0 +1,80 @@
+"""Where a member is in its partitions, apart from the records that it is given: what it passes without any, and where
+it cannot go on, because what comes next is gone."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+
+from oms_chassis.messaging.streams import Gap
+
+
+class Places:
+    """Follows a consumer of these topics. It hooks into the steps by which the library goes on elsewhere, which it does
+    without a word."""
+
+    def __init__(self, consumer: KafkaConsumer, names: Sequence[str]) -> None:
+        self._cluster = consumer._cluster  # noqa: SLF001 - nothing public says which topic of a name it is
+        self._ids = dict[str, Any].fromkeys(names)
+        self._subscription = consumer._subscription  # noqa: SLF001 - nothing public says where it is without waiting
+        self._request = self._subscription.request_offset_reset
+        self._subscription.request_offset_reset = self._on_request
+        fetcher = consumer._fetcher  # noqa: SLF001 - nothing public says where it goes on
+        self._reset = fetcher._reset_offset_if_needed  # noqa: SLF001 - the same
+        fetcher._reset_offset_if_needed = self._on_reset  # noqa: SLF001 - the same
+        self._noted: dict[TopicPartition, int] = {}
+        self._left: dict[TopicPartition, int] = {}
+        self._gaps: list[tuple[TopicPartition, Gap]] = []
+
+    def note(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """It has got as far as this."""
+        self._noted |= offsets
+
+    def passed(self) -> Mapping[TopicPartition, int]:
+        """Where it is, in partitions where that is not noted yet. The records end before that in a topic that has the
+        marks of transactions in it, or what compaction has emptied."""
+        now = {
+            where: state.position.offset
+            for where, state in list(self._subscription.assignment.items())
+            if state.position is not None
+        }
+        passed = {where: offset for where, offset in now.items() if self._noted.get(where) != offset}
+        self.note(passed)
+        return passed
+
+    def gaps(self) -> Sequence[tuple[TopicPartition, Gap]]:
+        """Where what came next was gone, since this was last asked."""
+        gaps, self._gaps = self._gaps, []
+        return gaps
+
+    def made_again(self) -> set[str]:
+        """The topics that were deleted and made again since this was last asked. From now on they are read from their
+        beginning: the library goes on at the offset where it was in the old one, and passes what is before that."""
+        return {name for name in self._ids if self._is_another(name)}
+
+    def _is_another(self, name: str) -> bool:
+        if not self._cluster.partitions_for_topic(name):
+            return False
+        before, self._ids[name] = self._ids[name], self._cluster.topic_id(name)
+        if before in (None, self._ids[name]):
+            return False
+        for where in [one for one in list(self._noted) if one.topic == name]:
+            self._add_gap(where, self._noted.pop(where), 0)
+        for where in [one for one in list(self._subscription.assignment) if one.topic == name]:
+            self._request(where)
+        return True
+
+    def _on_request(self, where: TopicPartition, strategy: Any = None) -> None:
+        if (position := self._subscription.assignment[where].position) is not None:
+            self._left[where] = position.offset
+        self._request(where, strategy)
+
+    def _on_reset(self, where: TopicPartition, timestamp: Any, offset: int) -> None:
+        self._reset(where, timestamp, offset)
+        if where in self._left:
+            self._noted.pop(where, None)
+            self._add_gap(where, self._left.pop(where), offset)
+
+    def _add_gap(self, where: TopicPartition, first: int, beyond: int) -> None:
+        if first != beyond:
+            self._gaps.append((where, Gap(first, beyond)))
