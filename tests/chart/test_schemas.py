@@ -112,6 +112,7 @@ def kubectl(tool: Any) -> Iterator[Kubectl]:
 
 
 @pytest.mark.cluster
+@pytest.mark.xdist_group("api server")  # whose namespace goes with the first worker that has ended
 def test_the_api_server_takes_every_mode_without_a_warning(helm: Any, kubectl: Kubectl, example: Path) -> None:
     given = helm.render(file=example, namespace=NAMESPACE).text
     done = kubectl(
