@@ -23,7 +23,7 @@ def checked(value: str) -> str:
     if everyday and everyday["last"] not in _SPECIAL_USE and len(everyday["local"]) <= 64:
         return value
     try:
-        normal = validate_email(_alone(value), check_deliverability=False).normalized
+        normal = "".join(map(_small, validate_email(_alone(value), check_deliverability=False).normalized))
     except EmailNotValidError as error:
         raise PydanticCustomError("bad-email", "must be an email address") from error
     if _ENCODED in normal:
@@ -33,6 +33,13 @@ def checked(value: str) -> str:
             "bad-email", "must be an email address of at most {most} characters", {"most": LONGEST}
         )
     return normal
+
+
+def _small(letter: str) -> str:
+    """A letter beyond ASCII as a small one, unless that is two: some databases' locales know of no others than ASCII's,
+    and an address is found in any case."""
+    small = letter.lower()
+    return letter if letter.isascii() or len(small) > 1 else small
 
 
 def _alone(value: str) -> str:

@@ -187,6 +187,11 @@ def test_digits_of_other_scripts_are_digits(service: Any, phone: str) -> None:
         ("Test@GMAIL.com", ["test@gmail.com", "TEST@GMAIL.COM"]),
         ("ana@xn--bcher-kva.example", ["ana@xn--bcher-kva.example", "ana@bücher.example"]),
         ("ana@bücher.example", ["ana@xn--bcher-kva.example", "ANA@bücher.example"]),
+        (
+            "Zoë.Ö@Bücher.example",
+            ["ZOË.Ö@BÜCHER.EXAMPLE", "zoë.ö@bücher.example", "zoE\u0308.O\u0308@xn--bcher-kva.example"],
+        ),
+        ("ДАША@пример.example", ["даша@ПРИМЕР.example", "Даша@пример.example"]),
     ],
 )
 def test_an_order_is_found_by_its_email_however_that_is_written(service: Any, email: str, asked: list[str]) -> None:
