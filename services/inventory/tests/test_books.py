@@ -66,7 +66,7 @@ def test_the_books_are_checked_in_stretches_of_items_and_none_is_left_out(
         assert client.get(f"/stock/differences?{wrong}").status_code == 422
 
 
-MANY = 200_000
+MANY = 50_000
 
 
 def test_a_stretch_of_the_books_reads_the_movements_of_its_items_and_no_others(
