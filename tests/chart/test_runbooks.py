@@ -168,6 +168,21 @@ def test_no_page_forwards_a_port_that_the_way_to_the_admin_apis_has_taken() -> N
         assert {*re.findall(r"http://localhost:(\d+)", text)} <= {*forwarded}, page.stem
 
 
+@pytest.mark.parametrize("page", ["docs/backup.md", "docs/runbooks/OmsBackupOverdue.md"])
+def test_a_backup_by_hand_is_another_one_each_time(page: str, tmp_path: Path) -> None:
+    """The job of the last time would be found complete at once."""
+    (block,) = [
+        one for one in re.findall(r"```sh\n(.*?)```", (ROOT / page).read_text(), re.DOTALL) if "create job" in one
+    ]
+    shell = """
+    date() { echo >>calls; wc -l <calls; }
+    kubectl() { case $3 in create) mkdir "${@: -1}" ;; wait) ls "$(basename "$5")" ;; esac; }
+    """
+    command = ["bash", "-ec", f"{shell}{block}{block}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @cache
 def tasks() -> set[str]:
     """What the services do every so often, by its name."""
