@@ -1,6 +1,8 @@
 """Changes while orders are in flight: upgrades, lost pods, more replicas, and a release that goes and comes back."""
 
 import json
+import re
+import subprocess
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -11,12 +13,19 @@ import httpx2
 import pytest
 from support import pods
 from support.chassis import eventually
-from support.cluster import CHART, Cluster
+from support.cluster import CHART, CONTEXT, Cluster
 from support.load import mix, post
 
 from oms_contracts.topics import SERVICES
 
 pytestmark = pytest.mark.cluster
+
+ROOT = Path(__file__).parents[2]
+# Commands of a page, in this cluster.
+HERE = f"""
+kubectl() {{ command kubectl --context {CONTEXT} "$@"; }}
+helm() {{ command helm --kube-context {CONTEXT} "$@"; }}
+"""
 
 
 def test_an_upgrade_of_every_service_under_load_loses_no_request_and_no_order(cluster: Cluster) -> None:
@@ -77,6 +86,15 @@ def test_order_grows_under_load_and_evictions_leave_one_replica(cluster: Cluster
         cluster.kubectl("delete", "hpa", "oms-order", "--ignore-not-found")
         cluster.kubectl("scale", "deployment/oms-order", "--replicas=1")
         cluster.helm("rollback", "oms", str(revision), "--wait", "--timeout=3m")
+
+
+def test_a_topic_that_was_deleted_is_made_again_by_the_commands_of_its_page(cluster: Cluster) -> None:
+    topics = ("exec", "oms-kafka-0", "--", "/opt/kafka/bin/kafka-topics.sh", "--bootstrap-server=localhost:9092")
+    cluster.kubectl(*topics, "--delete", "--topic=sms.deadletter")
+    page = (ROOT / "docs" / "runbooks" / "OmsTopicRefused.md").read_text().partition("## Make topics again")[2]
+    (block,) = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    subprocess.run(["bash", "-ec", f"{HERE}{block}"], cwd=ROOT, check=True, capture_output=True, timeout=400)
+    assert "sms.deadletter" in cluster.kubectl(*topics, "--list").split()
 
 
 def test_what_is_installed_again_finds_its_data(cluster: Cluster, place: Callable[[], str], tmp_path: Path) -> None:
