@@ -174,6 +174,7 @@ def test_every_counter_is_there_from_the_start_for_all_that_is_known_beforehand(
     expected = {
         "oms_consumer_events": {(o, t) for o in ("applied", "duplicate", "dead") for t in read} | tombstones,
         "oms_dead_letters": {(topic,) for topic in read},
+        "oms_consumer_gaps": {(topic,) for topic in read},
         "oms_relay_events": {(topic,) for topic in emitted},
         "oms_outbox_quarantined": {(topic,) for topic in emitted},
         "oms_job_calls": {(outcome, queue) for outcome in ("done", "paused", "retry", "waiting") for queue in queues},
