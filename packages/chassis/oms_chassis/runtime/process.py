@@ -62,7 +62,7 @@ class Process:
         self._edge = Edge.of(settings, self._database) if self._components.routers else Edge.open()
         self._sink = service.sink(settings)
         self._relay = Relay(relay, self._sink, self._metrics, topics.emitted_by(service.name))
-        self._consumer = self._make_consumer()
+        self._consumers = self._make_consumers()
         self._queues = self._components.queues(settings.job_lease_seconds)
         self._workers = [Worker(job_queue, self._database, self._metrics) for job_queue in self._queues]
         self._writers = [*self._components.writers, *access.writers(self._edge)]
@@ -97,8 +97,7 @@ class Process:
     def _start_threads(self) -> None:
         for start in self._components.on_start:
             start()
-        consumer = [self._consumer] if self._consumer is not None else []
-        for loop in (*self._writers, self._relay, *consumer, *self._workers, *self._periodics):
+        for loop in (*self._writers, self._relay, *self._consumers, *self._workers, *self._periodics):
             self._supervisor.start(loop.name, loop.run)
 
     async def _drain(self, servers: Sequence[Server], serving: Sequence[asyncio.Task[None]]) -> int:
@@ -114,7 +113,7 @@ class Process:
         intake = asyncio.create_task(drain.step("intake", lambda: self._stop_intake(drain.by(INTAKE)), OUTPUT))
         if serving[:-1]:
             await asyncio.wait(serving[:-1], timeout=drain.left(REQUESTS))
-        await drain.step("writers", lambda: self._stop_writers(drain.by(WRITERS)), WRITERS)
+        await drain.step("writers", lambda: self._stop_stage(self._writers, drain.by(WRITERS)), WRITERS)
         await intake
         await drain.step("relay", lambda: self._stop_stage([self._relay], drain.by(OUTPUT)), OUTPUT)
         servers[-1].should_exit = True
@@ -133,17 +132,15 @@ class Process:
         ]
 
     def _stop_intake(self, deadline: float) -> bool:
-        consumer = [self._consumer] if self._consumer is not None else []
-        stages: list[Sequence[Loop]] = [consumer, self._workers, self._periodics]
-        return _all([self._stop_stage(stage, deadline) for stage in stages])
-
-    def _stop_writers(self, deadline: float) -> bool:
-        return self._stop_stage(self._writers, deadline)
+        stages: list[Sequence[Loop]] = [self._consumers, self._workers, self._periodics]
+        in_time = [self._stop_stage(stage, deadline) for stage in stages]  # each, also after one was late
+        return all(in_time)
 
     def _stop_stage(self, stage: Sequence[Loop], deadline: float) -> bool:
         for loop in stage:
             loop.stop()
-        return _all([self._supervisor.join(loop.name, deadline - time.monotonic()) for loop in stage])
+        ended = [self._supervisor.join(loop.name, deadline - time.monotonic()) for loop in stage]
+        return all(ended)
 
     def _servers(self) -> list[Server]:
         settings = self._settings
@@ -160,19 +157,15 @@ class Process:
         self._watchdog.measure()
         refresh(self._database, self._metrics, self._queues)
 
-    def _make_consumer(self) -> Consumer | None:
-        components, service, settings = self._components, self._service, self._settings
-        if not components.subscriptions:
-            return None
-        names = [subscription.topic.name for subscription in components.subscriptions]
-        return Consumer(
-            service.name,
-            self._database,
-            components.subscriptions,
-            partial(service.source, settings, service.name, names, identity(settings.state_folder, service.name)),
-            self._metrics,
-            service.deduplicate,
-        )
+    def _make_consumers(self) -> list[Consumer]:
+        """One, or none for a service that reads nothing."""
+        service, settings, subscriptions = self._service, self._settings, self._components.subscriptions
+        if not subscriptions:
+            return []
+        names = [subscription.topic.name for subscription in subscriptions]
+        connect = partial(service.source, settings, service.name, names, identity(settings.state_folder, service.name))
+        consumer = Consumer(service.name, self._database, subscriptions, connect, self._metrics, service.deduplicate)
+        return [consumer]
 
     def _periodic(self, task: Task) -> Periodic:
         metrics = self._metrics
@@ -181,17 +174,12 @@ class Process:
         return periodic
 
     def _is_consuming(self) -> bool:
-        return self._consumer is None or self._consumer.is_ready
+        return all(consumer.is_ready for consumer in self._consumers)
 
     def _kept_up(self) -> float:
-        return float("inf") if self._consumer is None else self._consumer.kept_up()
+        return min((consumer.kept_up() for consumer in self._consumers), default=float("inf"))
 
     def _on_failure(self) -> None:
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: the process is about to end already
                 self._loop.call_soon_threadsafe(self._stop.set)
-
-
-def _all(outcomes: Sequence[bool]) -> bool:
-    """Whether all are true; a sequence, because every stage is to be stopped even after one was late."""
-    return all(outcomes)

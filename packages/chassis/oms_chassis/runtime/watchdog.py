@@ -10,7 +10,7 @@ class Watchdog:
     """Looks at the heartbeats of loops. `beats` gives the last one of each thread, on the monotonic clock."""
 
     def __init__(self, beats: Callable[[], Mapping[str, float]], seconds: float, registry: CollectorRegistry) -> None:
-        self._turns, self._seconds = beats, seconds
+        self._beats, self._seconds = beats, seconds
         self._last = Gauge(
             "oms_thread_last_progress_timestamp_seconds",
             "When the loop of a thread last came around, as a Unix time",
@@ -21,10 +21,10 @@ class Watchdog:
     def stalled(self) -> list[str]:
         """The threads whose loop has not come around for too long."""
         now = time.monotonic()
-        return [name for name, at in self._turns().items() if now - at > self._seconds]
+        return [name for name, at in self._beats().items() if now - at > self._seconds]
 
     def measure(self) -> None:
         """Bring the gauge up to date."""
         ahead = time.time() - time.monotonic()
-        for name, at in self._turns().items():
+        for name, at in self._beats().items():
             self._last.labels(name).set(at + ahead)
