@@ -1,12 +1,11 @@
 """The migrations of both services."""
 
 import sqlalchemy as sa
+from alembic import op
 
 
 def create_message_table() -> None:
     """The table of `tables.MessageRow`, as it was in the first release: later migrations alter it, this stays."""
-    from alembic import op
-
     op.create_table(
         "message",
         sa.Column("order_id", sa.Text, primary_key=True),
@@ -25,15 +24,11 @@ def create_message_table() -> None:
 
 def drop_message_table() -> None:
     """Drop what the migration made."""
-    from alembic import op
-
     op.drop_table("message")
 
 
 def know_cancelled() -> None:
     """Let a message be about an order that was cancelled."""
-    from alembic import op
-
     op.drop_constraint("message_kind", "message")
     op.create_check_constraint(
         "message_kind", "message", "kind IN ('confirmed', 'declined', 'out-of-stock', 'cancelled')"
@@ -42,8 +37,6 @@ def know_cancelled() -> None:
 
 def forget_cancelled() -> None:
     """What `know_cancelled` did is undone: what was sent about a cancelled order counts as its one message."""
-    from alembic import op
-
     op.drop_constraint("message_kind", "message")
     op.execute("UPDATE message SET kind = 'declined' WHERE kind = 'cancelled'")
     op.create_check_constraint("message_kind", "message", "kind IN ('confirmed', 'declined', 'out-of-stock')")
@@ -54,16 +47,12 @@ _STATES = "'pending', 'sent', 'failed'"
 
 def know_unknown() -> None:
     """Let it be unknown whether a customer got a message."""
-    from alembic import op
-
     op.drop_constraint("message_state", "message")
     op.create_check_constraint("message_state", "message", f"state IN ({_STATES}, 'unknown')")
 
 
 def forget_unknown() -> None:
     """What `know_unknown` did is undone: what is not known counts as failed."""
-    from alembic import op
-
     op.drop_constraint("message_state", "message")
     op.execute("UPDATE message SET state = 'failed' WHERE state = 'unknown'")
     op.create_check_constraint("message_state", "message", f"state IN ({_STATES})")
@@ -71,8 +60,6 @@ def forget_unknown() -> None:
 
 def create_message_quota() -> None:
     """The table of `tables.QuotaRow`."""
-    from alembic import op
-
     op.create_table(
         "message_quota",
         sa.Column("bucket", sa.Text, primary_key=True),
@@ -84,8 +71,6 @@ def create_message_quota() -> None:
 
 def drop_message_quota() -> None:
     """Drop what the migration made."""
-    from alembic import op
-
     op.drop_table("message_quota")
 
 
@@ -94,8 +79,6 @@ _KINDS = "'confirmed', 'declined', 'out-of-stock', 'cancelled'"
 
 def know_refunds() -> None:
     """Let a message be about a refund."""
-    from alembic import op
-
     op.add_column("message", sa.Column("refund_of", sa.Text))
     op.drop_constraint("message_kind", "message")
     op.create_check_constraint("message_kind", "message", f"kind IN ({_KINDS}, 'refunded')")
@@ -103,8 +86,6 @@ def know_refunds() -> None:
 
 def forget_refunds() -> None:
     """What `know_refunds` did is undone: what was sent about refunds is forgotten."""
-    from alembic import op
-
     op.drop_constraint("message_kind", "message")
     op.execute("DELETE FROM message WHERE kind = 'refunded'")
     op.create_check_constraint("message_kind", "message", f"kind IN ({_KINDS})")

@@ -78,14 +78,14 @@ def _upgrade(connection: Connection, package: str) -> None:
 
 def _is_behind(connection: Connection, package: str) -> bool:
     """Whether there is something to migrate; not if a later release has migrated this database."""
-    head, found = _head(package), _found(connection)
-    is_newer = bool(head and found and found > head)
+    newest, found = head(package), _found(connection)
+    is_newer = bool(newest and found and found > newest)
     if is_newer:
-        log.warning("schema_is_newer", database=found, image=head)
-    return found != head and not is_newer
+        log.warning("schema_is_newer", database=found, image=newest)
+    return found != newest and not is_newer
 
 
-def _head(package: str) -> str | None:
+def head(package: str) -> str | None:
     """The newest revision of a package, by which the names of its files begin."""
     return max((file.stem.partition("_")[0] for file in _versions(package).glob("[0-9]*.py")), default=None)
 

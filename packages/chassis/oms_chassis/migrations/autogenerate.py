@@ -1,7 +1,6 @@
 """Migrations from tables: what a database lacks of what the tables say, and the migration that would add it."""
 
 from collections.abc import Iterator, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from oms_chassis.db import Database
-from oms_chassis.migrations import configuration
+from oms_chassis.migrations import configuration, head
 from oms_chassis.tables import ChassisTables
 
 _OPTIONS = {"compare_type": True, "compare_server_default": True}
@@ -48,8 +47,7 @@ def merged(several: Sequence[sa.MetaData]) -> sa.MetaData:
 
 def revision(database: Database, package: str, metadata: sa.MetaData, message: str) -> Path:
     """Write the migration that brings a database at the newest version to what the tables say; its file."""
-    versions = Path(str(files(package))) / "migrations" / "versions"
-    number = 1 + max((int(path.name[:4]) for path in versions.glob("[0-9]*.py")), default=0)
+    number = 1 + int(head(package) or 0)
     with database.engine.connect() as connection:
         config = configuration(package)
         config.set_main_option("file_template", "%%(rev)s_%%(slug)s")

@@ -8,6 +8,8 @@ may be broken off at any point and run again.
 from collections.abc import Sequence
 from typing import Any
 
+from alembic import op
+
 LOCK_TIMEOUT = "5min"  # for transactions that were open to end; then the migration is blocked, and tried again
 _BROKEN_OFF = """
 SELECT 1 FROM pg_index WHERE indexrelid = to_regclass(format('%%I', %(name)s::text)) AND NOT indisvalid
@@ -16,8 +18,6 @@ SELECT 1 FROM pg_index WHERE indexrelid = to_regclass(format('%%I', %(name)s::te
 
 def create(name: str, table: str, columns: Sequence[Any], **options: Any) -> None:
     """Build an index, instead of `op.create_index`; again, if an earlier try was broken off."""
-    from alembic import op
-
     with op.get_context().autocommit_block():
         connection = op.get_bind()
         connection.exec_driver_sql(f"SET lock_timeout = '{LOCK_TIMEOUT}'")

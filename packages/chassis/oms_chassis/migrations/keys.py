@@ -1,12 +1,11 @@
 """The table of API keys: a migration of each service that has public routes."""
 
 import sqlalchemy as sa
+from alembic import op
 
 
 def create_api_keys() -> None:
     """The table of `tables.ApiKeyColumns`. The release before neither reads nor writes it."""
-    from alembic import op
-
     op.create_table(
         "api_key",
         sa.Column("id", sa.Text, primary_key=True),
@@ -22,6 +21,4 @@ def create_api_keys() -> None:
 
 def drop_api_keys() -> None:
     """Undo `create_api_keys`."""
-    from alembic import op
-
     op.drop_table("api_key")

@@ -1,6 +1,7 @@
 """What operators need of a service's database: migrations of each service."""
 
 import sqlalchemy as sa
+from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
 _NOW = sa.text("clock_timestamp()")
@@ -19,8 +20,6 @@ CREATE TRIGGER audit_log_keeps_all BEFORE TRUNCATE ON audit_log
 
 def create_audit_log() -> None:
     """What operators did. Nothing changes it, by triggers."""
-    from alembic import op
-
     op.create_table(
         "audit_log",
         sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
@@ -38,8 +37,6 @@ def create_audit_log() -> None:
 
 def create_dead_letters() -> None:
     """The dead letters of this service, kept where its operators can list and redrive them."""
-    from alembic import op
-
     op.create_table(
         "dead_letter",
         sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
@@ -63,8 +60,6 @@ def create_dead_letters() -> None:
 
 def drop_operators_tables() -> None:
     """Undo both."""
-    from alembic import op
-
     op.drop_table("dead_letter")
     op.drop_table("audit_log")
     op.execute("DROP FUNCTION audit_log_is_append_only()")
