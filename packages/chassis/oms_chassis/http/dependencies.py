@@ -30,20 +30,16 @@ class Provided(Generic[T]):
 def provide(app: FastAPI, objects: Iterable[object], routers: Iterable[APIRouter]) -> None:
     """Make these objects what the routes find. LookupError if a route depends on a type of which there is none."""
     app.state.provided = {type(one): one for one in objects}
-    missing = {kind.__qualname__ for kind in _wanted(routers) if kind not in app.state.provided}
+    asking = [route.dependant for router in routers for route in router.routes if isinstance(route, APIRoute)]
+    wanted = {one.kind for dependant in asking for one in calls(dependant, Provided)}
+    missing = {kind.__qualname__ for kind in wanted if kind not in app.state.provided}
     if missing:
         raise LookupError(f"routes depend on what is not provided: {', '.join(sorted(missing))}")
 
 
-def _wanted(routers: Iterable[APIRouter]) -> Iterator[type]:
-    for router in routers:
-        for route in router.routes:
-            if isinstance(route, APIRoute):
-                yield from _kinds(route.dependant)
-
-
-def _kinds(dependant: Dependant) -> Iterator[type]:
+def calls(dependant: Dependant, kind: type[T]) -> Iterator[T]:
+    """The dependencies of a kind that a route has, and those that they have in turn."""
     for one in dependant.dependencies:
-        if isinstance(one.call, Provided):
-            yield one.call.kind
-        yield from _kinds(one)
+        if isinstance(one.call, kind):
+            yield one.call
+        yield from calls(one, kind)

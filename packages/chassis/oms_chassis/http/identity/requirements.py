@@ -4,15 +4,15 @@
 def list_orders(caller: Annotated[Caller, Depends(Needs("orders:read"))]) -> ...
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from re import Pattern
 
 from fastapi import Request
-from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from starlette.routing import BaseRoute
 
+from oms_chassis.http.dependencies import calls
 from oms_chassis.http.identity.callers import CALLER, Caller
 
 
@@ -49,14 +49,7 @@ def requirements(routes: Sequence[BaseRoute]) -> list[Requirement]:
 
 
 def _scopes(route: RouteContext) -> tuple[str, ...]:
-    needs = list(_needs(route.dependant))
+    needs = list(calls(route.dependant, Needs))
     if not needs:
         raise LookupError(f"{route.path} does not say what it asks of its caller: Depends(Needs(...))")
     return tuple(dict.fromkeys(scope for one in needs for scope in one.scopes))
-
-
-def _needs(dependant: Dependant) -> Iterator[Needs]:
-    for one in dependant.dependencies:
-        if isinstance(one.call, Needs):
-            yield one.call
-        yield from _needs(one)
