@@ -63,7 +63,7 @@ def _handler(queue: str, kind: Kind, compose: Compose, hold: Hold) -> Handle:
 def _withdraw(transaction: Transaction, queue: str, jobs: Sequence[str]) -> None:
     """Also what was given up, or waits to be sent again: a call that is under way is not repeated."""
     dead.discard(transaction, queue, jobs)
-    interventions.end_all(transaction, queue, jobs, {OUTDATED: True})
+    interventions.end(transaction, queue, jobs, {OUTDATED: True})
 
 
 def _about(order: OrderEvent) -> str:

@@ -70,7 +70,7 @@ def _note(transaction: Transaction, row: Row, reference: str | None) -> None:
     outcome = {"refund_id": row.refund_id, "state": RefundState.SUCCEEDED, "reference": reference}
     (noted,) = repository.settle(transaction, [outcome], RefundState.FAILED)
     key = requested_refund_key(row.order_id, row.refund_id)
-    interventions.end(transaction, requested.QUEUE, key, {"noted": True})
+    interventions.end(transaction, requested.QUEUE, [key], {"noted": True})
     outbox.emit(transaction, [requested.outcome(noted, None)])
 
 

@@ -1,7 +1,7 @@
 """The routes for jobs: list, retry, cancel."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi import APIRouter, Response
 from pydantic import Field
@@ -15,7 +15,7 @@ from oms_chassis.db import Transaction
 from oms_chassis.http import pages
 from oms_chassis.http.bodies import PRINTABLE, Body, View
 from oms_chassis.http.problems import documented
-from oms_chassis.jobs import dead, listing
+from oms_chassis.jobs import dead, interventions, listing
 from oms_chassis.jobs.queue import Job, JobQueue
 from oms_chassis.statements import Row
 
@@ -88,7 +88,8 @@ def cancel_job(service: Administered, act: Act, chosen: ChosenJob) -> JobView:
         if queue.give_up is None:
             raise JobNotCancellable
         if before.state != listing.DEAD:
-            job = Job(chosen.queue, before.id, before.subject, _payload(transaction, chosen), None, before.attempts)
+            payload = interventions.payload(transaction, chosen.queue, chosen.id)
+            job = Job(chosen.queue, before.id, before.subject, payload, None, before.attempts)
             dead.mark_dead(transaction, queue.name, [(job, CANCELLED)], queue.lease_seconds)
             queue.give_up(transaction, [job])
         return _recorded(act, transaction, "jobs.cancel", before)
@@ -106,11 +107,6 @@ def _queue(service: AdministeredService, chosen: ChosenJob) -> JobQueue:
     if queue is None:
         raise NoSuchJob
     return queue
-
-
-def _payload(transaction: Transaction, chosen: ChosenJob) -> Any:
-    sql = "SELECT payload FROM job WHERE queue = %(queue)s AND id = %(id)s"
-    return transaction.run(sql, queue=chosen.queue, id=chosen.id)[0].payload
 
 
 def _recorded(act: OperatorAct, transaction: Transaction, action: str, before: Row) -> JobView:

@@ -41,14 +41,9 @@ def payload(transaction: Transaction, queue: str, job_id: str) -> Mapping[str, A
     return next((row.payload for row in transaction.run(_PAYLOAD, queue=queue, id=job_id)), {})
 
 
-def end(transaction: Transaction, queue: str, job_id: str, changes: Mapping[str, Any]) -> None:
-    """Make a call no more that no worker has begun; one that may have been made goes on with these changes to what it
+def end(transaction: Transaction, queue: str, job_ids: Collection[str], changes: Mapping[str, Any]) -> None:
+    """Make calls no more that no worker has begun; one that may have been made goes on with these changes to what it
     carries, so that its outcome becomes known."""
-    end_all(transaction, queue, [job_id], changes)
-
-
-def end_all(transaction: Transaction, queue: str, job_ids: Collection[str], changes: Mapping[str, Any]) -> None:
-    """As `end`, for several calls."""
     if job_ids and len(withdraw(transaction, queue, job_ids)) < len(job_ids):
         transaction.run(_CHANGE, queue=queue, ids=list(job_ids), changes=as_json(changes))
 

@@ -7,7 +7,7 @@ from oms_chassis.db import Database, Transaction
 from oms_chassis.jobs.queue import UNDER_WAY
 from oms_chassis.statements import Row, Rows
 
-DEAD, FAILING, WAITING = "dead", "failing", "waiting"
+DEAD = "dead"
 # A dead job has no time at which it is due: a time that JSON and Python can hold takes the place of infinity.
 _JOB = """
     queue, id, subject, attempts, failed_calls, failing_since, last_error, created_at,
