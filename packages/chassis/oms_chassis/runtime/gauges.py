@@ -6,6 +6,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from oms_chassis.db import Database
 from oms_chassis.jobs.queue import JobQueue
+from oms_chassis.messaging import quarantine
 from oms_chassis.telemetry.metrics import Metrics
 
 MOST = 10_000  # a table's rows are counted up to here: a scrape must not cost more the more there is to do
@@ -13,7 +14,6 @@ _OUTBOX = """
 SELECT (SELECT count(*) FROM (SELECT 1 FROM outbox LIMIT %(most)s) AS found) AS pending,
     coalesce((SELECT extract(epoch FROM now() - created_at) FROM outbox ORDER BY id LIMIT 1), 0)::float AS oldest
 """
-_QUARANTINED = "SELECT count(*) AS rows FROM (SELECT 1 FROM outbox_quarantine LIMIT %(most)s) AS found"
 _JOBS = """
 SELECT queue,
     (SELECT count(*) FROM (
@@ -51,7 +51,7 @@ def refresh(database: Database, metrics: Metrics, job_queues: Sequence[JobQueue]
     try:
         snapshot = database.execute(_SNAPSHOT)[0].transactions
         outbox = database.execute(_OUTBOX, most=MOST)[0]
-        quarantined = database.execute(_QUARANTINED, most=MOST)[0].rows
+        quarantined = quarantine.count(database, MOST)
         jobs = database.execute(_JOBS, most=MOST, queues=[job_queue.name for job_queue in job_queues])
     except SQLAlchemyError:
         metrics.database_up.set(0)
