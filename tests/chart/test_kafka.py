@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from oms_chassis.messaging.kafka import RECORD_LIMIT
 from oms_chassis.messaging.kafka.admin import RETENTION
+from oms_chassis.messaging.streams import RECORD_LIMIT
 from oms_chassis.settings import Settings
 from oms_contracts import topics
 

@@ -15,7 +15,7 @@ from kafka.admin import (
 from support.chassis import eventually
 from support.guarded import GuardedKafka
 
-from oms_chassis.messaging.kafka import KafkaSink, KafkaSource, create_topics
+from oms_chassis.messaging.kafka import KafkaSink, KafkaSource, reconcile_topics
 from oms_chassis.messaging.streams import Outgoing, StreamUnavailable, TopicRefused
 from oms_chassis.settings import Settings
 from oms_contracts import topics
@@ -41,7 +41,7 @@ def acls(user: dict[str, Any]) -> Iterator[ACL]:
 def settings_of(render: Any) -> Iterator[As]:
     """The settings with which a service connects as itself to a broker that grants what the chart says."""
     with memory_folder() as folder, GuardedKafka(folder / "kafka") as server:
-        create_topics(Settings(database_url=URL, kafka_bootstrap=server.bootstrap))
+        reconcile_topics(Settings(database_url=URL, kafka_bootstrap=server.bootstrap))
         admin = KafkaAdminClient(bootstrap_servers=server.bootstrap)
         users = render().of("KafkaUser")
         for name in users:

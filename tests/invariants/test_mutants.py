@@ -22,9 +22,10 @@ from support.world import ITEM, World, databases
 from invariants import Sources, check
 from oms_chassis.db import Database, Transaction
 from oms_chassis.messaging import inbox, outbox
-from oms_chassis.messaging.consumer import Consumer, Deduplicate, Handle, Subscription
+from oms_chassis.messaging.consumer import Consumer
 from oms_chassis.messaging.kafka import KafkaSource
 from oms_chassis.messaging.streams import Partition, Record
+from oms_chassis.messaging.subscription import Deduplicate, Handle, Subscription
 from oms_chassis.settings import Settings
 from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.envelope import Event

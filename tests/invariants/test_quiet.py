@@ -76,7 +76,7 @@ def counted(kafka: str) -> dict[str, int]:
 
 
 def test_an_event_is_unread_until_its_offset_is_committed(kafka: str) -> None:
-    broker.create_topics(Settings(database_url="postgresql://unused", kafka_bootstrap=kafka))
+    broker.reconcile_topics(Settings(database_url="postgresql://unused", kafka_bootstrap=kafka))
     before, producer = eventually(lambda: counted(kafka)), KafkaProducer(bootstrap_servers=kafka)
     sent = producer.send(PAYMENT_COMPLETED.name, uuid4().bytes, key=b"key").get(10)
     producer.close()

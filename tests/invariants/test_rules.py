@@ -357,7 +357,7 @@ def test_a_refund_that_fails_after_it_had_succeeded_was_announced_to_its_custome
 
 
 def send_letter(kafka: str) -> None:
-    broker.create_topics(Settings(database_url="postgresql://unused", kafka_bootstrap=kafka))
+    broker.reconcile_topics(Settings(database_url="postgresql://unused", kafka_bootstrap=kafka))
     producer = KafkaProducer(bootstrap_servers=kafka)
     producer.send("payment.deadletter", b"poison").get(10)
     producer.close()
@@ -380,14 +380,14 @@ def test_a_dead_letter_that_its_topic_has_twice_is_one(world: World, kafka: str)
 
 
 def test_a_dead_letter_that_its_topic_does_not_have_is_seen(world: World, kafka: str) -> None:
-    broker.create_topics(Settings(database_url="postgresql://unused", kafka_bootstrap=kafka))
+    broker.reconcile_topics(Settings(database_url="postgresql://unused", kafka_bootstrap=kafka))
     world.run("payment", MANY)  # other tests share this broker
     (found,) = check(world.sources(kafka), dead_letters={"payment": 999})
     assert "of 999 dead letters" in found.detail
 
 
 def test_an_event_that_was_sent_twice_is_seen_where_it_is_to_be_sent_once(world: World, kafka: str) -> None:
-    broker.create_topics(Settings(database_url="postgresql://unused", kafka_bootstrap=kafka))
+    broker.reconcile_topics(Settings(database_url="postgresql://unused", kafka_bootstrap=kafka))
     before, producer = count_repeats(kafka), KafkaProducer(bootstrap_servers=kafka)
     for _ in range(2):
         producer.send("orderCreatedEvent", uuid4().bytes, key=b"key").get(10)

@@ -10,7 +10,6 @@ from oms_chassis import migrations
 from oms_chassis.db import Database
 from oms_chassis.jobs.leases import finish, postpone
 from oms_chassis.jobs.queue import Done, Job, JobQueue, Retry, claim
-from oms_chassis.messaging.consumer import Handle
 from oms_chassis.messaging.streams import (
     LETTER_LIMIT,
     Damage,
@@ -24,6 +23,7 @@ from oms_chassis.messaging.streams import (
     TopicRefused,
     next_offsets,
 )
+from oms_chassis.messaging.subscription import Handle
 from oms_chassis.migrations import operators, shared
 from oms_chassis.runtime.threads import Loop
 from oms_contracts.envelope import Event

@@ -19,10 +19,11 @@ from support.statements import statements
 from oms_chassis.db import Database, Transaction
 from oms_chassis.messaging import consumer as module
 from oms_chassis.messaging import faults, inbox, processing, progress, reading, turn
-from oms_chassis.messaging.consumer import Consumer, Subscription
+from oms_chassis.messaging.consumer import Consumer
 from oms_chassis.messaging.faults import STREAK, SystemicFault
 from oms_chassis.messaging.relay import Relay
 from oms_chassis.messaging.streams import BATCH, RECORD_LIMIT, Damage, Outgoing, Record
+from oms_chassis.messaging.subscription import Subscription
 from oms_chassis.sessions import Limits
 from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.metrics import Metrics

@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 from support.chassis import eventually
 
-from oms_chassis.messaging.kafka import KafkaSource, create_topics, errorqueue
+from oms_chassis.messaging.kafka import KafkaSource, errorqueue, reconcile_topics
 from oms_chassis.messaging.kafka.connection import connection
 from oms_chassis.settings import Settings
 from oms_contracts.topics import ITEM_UPDATED
@@ -58,7 +58,7 @@ def test_an_empty_queue_is_no_error(connected: socket.socket) -> None:
 
 def test_a_reader_takes_note_of_it_and_waits_for_its_broker_again(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(database_url="postgresql://nobody@127.0.0.1:1/none", kafka_bootstrap=kafka)
-    create_topics(settings)
+    reconcile_topics(settings)
     asking = {**connection(settings), "socket_options": [TIMES]}
     monkeypatch.setattr("oms_chassis.messaging.kafka.source.connection", lambda _: asking)
     reader = KafkaSource(settings, uuid4().hex, [ITEM_UPDATED.name])

@@ -30,8 +30,8 @@ from support.chassis import eventually
 
 from oms_chassis.db import Database, Transaction
 from oms_chassis.messaging import outbox
-from oms_chassis.messaging.consumer import Consumer, Subscription
-from oms_chassis.messaging.kafka import KafkaSink, KafkaSource, admin, batches, create_topics, membership, unread
+from oms_chassis.messaging.consumer import Consumer
+from oms_chassis.messaging.kafka import KafkaSink, KafkaSource, admin, batches, membership, reconcile_topics, unread
 from oms_chassis.messaging.kafka import sink as sinks
 from oms_chassis.messaging.kafka import source as module
 from oms_chassis.messaging.kafka.batches import DamagedBatch
@@ -48,6 +48,7 @@ from oms_chassis.messaging.streams import (
     first_offsets,
     next_offsets,
 )
+from oms_chassis.messaging.subscription import Subscription
 from oms_chassis.settings import Settings
 from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts import topics
@@ -62,7 +63,7 @@ TOPIC = ITEM_UPDATED.name
 @pytest.fixture
 def settings(kafka: str) -> Settings:
     made = Settings(database_url="postgresql://nobody@127.0.0.1:1/none", kafka_bootstrap=kafka)
-    create_topics(made)
+    reconcile_topics(made)
     return made
 
 
@@ -375,13 +376,13 @@ def test_a_damaged_batch_holds_its_partition_and_no_other_until_it_is_whole_agai
 
 
 def test_topics_are_created_once(settings: Settings) -> None:
-    assert create_topics(settings) == []
+    assert reconcile_topics(settings).created == []
 
 
 def test_a_topic_needs_as_many_copies_as_were_asked_for(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     name = f"copies-{uuid4().hex}"
     monkeypatch.setattr(topics, "names", lambda: (name,))
-    assert create_topics(settings.model_copy(update={"kafka_min_in_sync": 2})) == [name]
+    assert reconcile_topics(settings.model_copy(update={"kafka_min_in_sync": 2})).created == [name]
     admin = KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
 
     def needed() -> str | None:
@@ -401,7 +402,7 @@ def test_a_broker_that_is_away_is_said_to_be_unavailable(settings: Settings, mon
     for where in (admin, sinks, module):
         monkeypatch.setattr(where, "connection", unreachable)
     with pytest.raises(StreamUnavailable):
-        create_topics(nowhere)
+        reconcile_topics(nowhere)
     with pytest.raises(StreamUnavailable):
         KafkaSink(nowhere).send([Outgoing(TOPIC, b"key", b"value")])
     with pytest.raises(StreamUnavailable):
@@ -413,7 +414,7 @@ def test_a_broker_that_is_away_is_said_to_be_unavailable(settings: Settings, mon
     [
         lambda settings: source(settings, "group"),
         lambda settings: KafkaSink(settings).send([Outgoing(TOPIC, b"key", b"value")]),
-        create_topics,
+        reconcile_topics,
     ],
     ids=["source", "sink", "admin"],
 )

@@ -16,9 +16,10 @@ from support.guarded import GuardedKafka
 
 from oms_chassis.db import Database, Transaction
 from oms_chassis.messaging import progress
-from oms_chassis.messaging.consumer import Consumer, Subscription
-from oms_chassis.messaging.kafka import KafkaSink, KafkaSource, connection, create_topics, unread
+from oms_chassis.messaging.consumer import Consumer
+from oms_chassis.messaging.kafka import KafkaSink, KafkaSource, connection, reconcile_topics, unread
 from oms_chassis.messaging.streams import Outgoing
+from oms_chassis.messaging.subscription import Subscription
 from oms_chassis.settings import Settings, TopicSettings
 from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.envelope import Event
@@ -39,7 +40,7 @@ def settings_for(bootstrap: str, **config: str) -> Settings:
         kafka_prefix=f"{uuid4().hex}-",
         kafka_topics={name: TopicSettings(partitions=1, config=config) for name in (TOPIC, OTHER)},
     )
-    create_topics(made)
+    reconcile_topics(made)
     return made
 
 
@@ -175,7 +176,7 @@ def test_a_topic_that_was_deleted_is_named_and_is_read_once_it_is_there_again(
         with administering(settings.kafka_bootstrap) as admin:
             admin.delete_topics([f"{settings.kafka_prefix}{TOPIC}"])
         eventually(lambda: refused() == 1)
-        create_topics(settings)
+        reconcile_topics(settings)
         send(settings, ["after"])
         eventually(lambda: applied == ["before", "after"])
         eventually(lambda: refused() == 0)
@@ -227,7 +228,7 @@ def test_a_topic_that_is_made_again_in_the_middle_of_a_turn_is_read_from_its_beg
         with administering(settings.kafka_bootstrap) as admin:
             admin.delete_topics([f"{settings.kafka_prefix}{TOPIC}"])
             eventually(lambda: f"{settings.kafka_prefix}{TOPIC}" not in admin.list_topics())
-        create_topics(settings)
+        reconcile_topics(settings)
         send(settings, later := [f"later-{number}" for number in range(10)])
         may_end.set()
         eventually(lambda: set(applied) >= {"a", *later}, within=60)

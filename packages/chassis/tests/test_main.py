@@ -12,8 +12,8 @@ from support.chassis import chassis_only, eventually
 
 from oms_chassis.jobs.queue import Done, JobQueue, NewJob, enqueue
 from oms_chassis.messaging import kafka as kafka_module
-from oms_chassis.messaging.consumer import Subscription
 from oms_chassis.messaging.streams import StreamUnavailable
+from oms_chassis.messaging.subscription import Subscription
 from oms_chassis.runtime.cli import main
 from oms_chassis.runtime.service import Components, Context, Service
 from oms_chassis.runtime.threads import Task

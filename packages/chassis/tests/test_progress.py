@@ -16,10 +16,11 @@ from support.chassis import eventually, running
 
 from oms_chassis.db import Database
 from oms_chassis.messaging import progress
-from oms_chassis.messaging.consumer import Consumer, Subscription
+from oms_chassis.messaging.consumer import Consumer
 from oms_chassis.messaging.faults import SystemicFault
-from oms_chassis.messaging.kafka import KafkaSink, KafkaSource, create_topics
+from oms_chassis.messaging.kafka import KafkaSink, KafkaSource, reconcile_topics
 from oms_chassis.messaging.streams import Outgoing, Reached, next_offsets
+from oms_chassis.messaging.subscription import Subscription
 from oms_chassis.settings import Settings, TopicSettings
 from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.envelope import Event
@@ -40,7 +41,7 @@ def settings(kafka: str) -> Settings:
         kafka_prefix=f"{uuid4().hex}-",
         kafka_topics={TOPIC: TopicSettings(partitions=1)},
     )
-    create_topics(made)
+    reconcile_topics(made)
     return made
 
 

@@ -21,8 +21,9 @@ from oms_chassis.jobs.leases import give_back, postpone, renew
 from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Outcome, Paused, Retry, Waiting, claim, enqueue
 from oms_chassis.jobs.settling import Call, Settlement
 from oms_chassis.messaging import letters, outbox, processing
-from oms_chassis.messaging.consumer import Consumer, Subscription
+from oms_chassis.messaging.consumer import Consumer
 from oms_chassis.messaging.streams import Outgoing, Record, StreamUnavailable
+from oms_chassis.messaging.subscription import Subscription
 from oms_chassis.retention import prune
 from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.envelope import Event

@@ -39,12 +39,12 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import StreamingResponse
 from oms_chassis.http.identity.requirements import Needs
 from oms_chassis.telemetry.logs import logger
-from oms_chassis.messaging.consumer import Subscription
+from oms_chassis.messaging.subscription import Subscription
 from oms_chassis.jobs.queue import Done, NewJob, JobQueue
 from oms_chassis.runtime.cli import main
 from oms_chassis.runtime.service import Components, Context, Service
 from oms_chassis.settings import Settings
-from oms_chassis.messaging.consumer import Subscription
+from oms_chassis.messaging.subscription import Subscription
 from oms_chassis.runtime.threads import Task
 from oms_contracts.topics import PAYMENT_REFUNDED
 

@@ -11,7 +11,7 @@ import pytest
 from support.chassis import eventually
 from support.network import Proxy, proxy
 
-from oms_chassis.messaging.kafka import KafkaSink, KafkaSource, create_topics
+from oms_chassis.messaging.kafka import KafkaSink, KafkaSource, reconcile_topics
 from oms_chassis.messaging.kafka import sink as module
 from oms_chassis.messaging.kafka.answers import ANSWER
 from oms_chassis.messaging.streams import RECORD_LIMIT, Outgoing, Record, StreamUnavailable
@@ -40,7 +40,7 @@ def network(servers_folder: Path) -> Iterator[Proxy]:
 def settings(network: Proxy) -> Settings:
     network.heal()
     made = Settings(database_url="postgresql://nobody@127.0.0.1:1/none", kafka_bootstrap=f"127.0.0.1:{network.port}")
-    create_topics(made)
+    reconcile_topics(made)
     return made
 
 

@@ -20,8 +20,9 @@ from oms_chassis.http.edge import Edge
 from oms_chassis.http.identity.requirements import Needs
 from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Outcome, Retry, enqueue
 from oms_chassis.jobs.worker import Worker
-from oms_chassis.messaging.consumer import Consumer, Subscription
+from oms_chassis.messaging.consumer import Consumer
 from oms_chassis.messaging.streams import Outgoing
+from oms_chassis.messaging.subscription import Subscription
 from oms_chassis.telemetry import otlp, spans, tracing
 from oms_chassis.telemetry.metrics import Metrics
 from oms_chassis.telemetry.otlp import LAST, Exporter

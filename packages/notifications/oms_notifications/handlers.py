@@ -11,7 +11,7 @@ from prometheus_client import Counter
 from oms_chassis.db import Transaction
 from oms_chassis.jobs import dead, interventions
 from oms_chassis.jobs.queue import enqueue
-from oms_chassis.messaging.consumer import Handle, Subscription
+from oms_chassis.messaging.subscription import Handle, Subscription
 from oms_chassis.telemetry.logs import logger
 from oms_contracts import topics
 from oms_contracts.envelope import Event

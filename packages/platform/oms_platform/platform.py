@@ -155,7 +155,7 @@ class Platform:
     def _start_kafka(self) -> None:
         self.kafka.start()
         self.kafka.await_ready()
-        broker.create_topics(Settings(database_url="postgresql://unused", kafka_bootstrap=self.kafka.bootstrap))
+        broker.reconcile_topics(Settings(database_url="postgresql://unused", kafka_bootstrap=self.kafka.bootstrap))
         self._topics_exist.set()
 
     def _start_mailcatcher(self) -> None:

@@ -1,6 +1,6 @@
 """The composition root: what the Inventory Service is made of."""
 
-from oms_chassis.messaging.consumer import Subscription
+from oms_chassis.messaging.subscription import Subscription
 from oms_chassis.runtime.cli import main
 from oms_chassis.runtime.service import Components, Context, Service
 from oms_contracts.topics import ORDER_CANCELLED, ORDER_REFUND_REQUESTED, PAYMENT_COMPLETED

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from oms_chassis.db import Transaction
-from oms_chassis.messaging.consumer import Subscription
+from oms_chassis.messaging.subscription import Subscription
 from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.logs import logger
 from oms_contracts.envelope import Event

@@ -14,7 +14,7 @@ import pytest
 from support.chassis import eventually
 
 from oms_chassis.db import Database
-from oms_chassis.messaging.kafka import KafkaSource, create_topics
+from oms_chassis.messaging.kafka import KafkaSource, reconcile_topics
 from oms_contracts.topics import ORDER_CREATED
 from oms_order.settings import OrderSettings
 from oms_servers.kafka import KafkaServer
@@ -65,7 +65,7 @@ def test_orders_are_taken_by_a_process_that_starts_while_kafka_is_away_and_go_ou
         answer = client.post("/order", json=body)
         assert answer.status_code == 202
         with broker:
-            create_topics(settings)
+            reconcile_topics(settings)
             source = KafkaSource(settings, uuid4().hex, [ORDER_CREATED.name])
             records = eventually(lambda: source.poll(0.2), within=60)
             source.close()

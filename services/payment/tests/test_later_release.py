@@ -13,8 +13,9 @@ from support.payments import created, refund_requested, rejected
 
 from oms_chassis.db import Database
 from oms_chassis.jobs.worker import Worker
-from oms_chassis.messaging.consumer import Consumer, Subscription
+from oms_chassis.messaging.consumer import Consumer
 from oms_chassis.messaging.streams import Outgoing
+from oms_chassis.messaging.subscription import Subscription
 from oms_chassis.runtime.service import Components
 from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.topics import INVENTORY_REJECTED, PAYMENT_COMPLETED

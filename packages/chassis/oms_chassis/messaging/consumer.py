@@ -17,14 +17,12 @@ from oms_chassis.messaging.faults import is_systemic, name
 from oms_chassis.messaging.processing import Processor
 from oms_chassis.messaging.progress import Progress
 from oms_chassis.messaging.streams import BATCH, Record, Source, StreamUnavailable
-from oms_chassis.messaging.subscription import Deduplicate, Handle, Subscription
+from oms_chassis.messaging.subscription import Deduplicate, Subscription
 from oms_chassis.messaging.trouble import Trouble
 from oms_chassis.messaging.turn import Turn
 from oms_chassis.pacing import Pace, Reminder
 from oms_chassis.telemetry.logs import logger
 from oms_chassis.telemetry.metrics import Metrics
-
-__all__ = ["Consumer", "Deduplicate", "Handle", "Subscription"]
 
 log = logger(__name__)
 

@@ -1,7 +1,7 @@
 """What a consumer and a relay need of a broker, in this project's words. `kafka` is the one implementation."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
 from typing import Protocol
@@ -81,7 +81,7 @@ class Outgoing:
     topic: str
     key: bytes | None
     value: bytes | None
-    headers: Headers = field(default=())
+    headers: Headers = ()
 
 
 class Identity:

@@ -1,4 +1,4 @@
-"""One turn of the consumer: the records of one poll, and which of them are finished."""
+"""A turn of the consumer: what one poll has brought, until all of it is finished or the time is over."""
 
 import time
 from collections.abc import Iterable, Sequence

@@ -11,8 +11,8 @@ from oms_chassis.admin.service import Erase, States
 from oms_chassis.db import Database
 from oms_chassis.jobs.queue import JobQueue
 from oms_chassis.messaging import inbox, kafka
-from oms_chassis.messaging.consumer import Deduplicate, Subscription
 from oms_chassis.messaging.streams import Identity, Sink, Source
+from oms_chassis.messaging.subscription import Deduplicate, Subscription
 from oms_chassis.retention import Retention
 from oms_chassis.runtime.threads import Loop, Task
 from oms_chassis.settings import Settings

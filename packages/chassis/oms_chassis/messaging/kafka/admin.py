@@ -28,14 +28,9 @@ class Changes:
     larger: list[str]
 
 
-def create_topics(settings: Settings) -> list[str]:
-    """Create the topics that are missing; their names."""
-    with _administration(settings) as admin:
-        return _create(admin, settings, _wanted(settings))
-
-
 def reconcile_topics(settings: Settings) -> Changes:
-    """Create the topics that are missing, and give the others the partitions and the settings that they lack."""
+    """Create the topics that are missing, and give the others the partitions and the settings that they lack, if the
+    settings name topics: without, those that are there stay as they are."""
     with _administration(settings) as admin:
         wanted = _wanted(settings)
         created = _create(admin, settings, wanted)
