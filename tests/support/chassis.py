@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from oms_chassis import migrations
 from oms_chassis.db import Database
+from oms_chassis.jobs import listing
 from oms_chassis.jobs.leases import finish, postpone
 from oms_chassis.jobs.queue import Done, Job, JobQueue, Retry, claim
 from oms_chassis.messaging.streams import (
@@ -26,6 +27,7 @@ from oms_chassis.messaging.streams import (
 from oms_chassis.messaging.subscription import Handle
 from oms_chassis.migrations import operators, shared
 from oms_chassis.runtime.threads import Loop
+from oms_chassis.statements import Rows
 from oms_contracts.envelope import Event
 from oms_contracts.topics import TOPICS, Topic
 
@@ -200,6 +202,11 @@ def pending_jobs(database: Database, queue: str) -> list[Job]:
     """The jobs of a queue, due or not, in order of creation."""
     rows = database.execute(_PENDING, queue=queue)
     return [Job(row.queue, row.id, row.subject, row.payload, row.traceparent, row.attempts) for row in rows]
+
+
+def dead_jobs(database: Database, queue: str) -> Rows:
+    """The jobs of a queue that were given up, by id."""
+    return listing.page(database, listing.Filters(queue, listing.DEAD), "", 1000)
 
 
 def process_due_jobs(database: Database, job_queue: JobQueue, limit: int = 100) -> Sequence[Job]:

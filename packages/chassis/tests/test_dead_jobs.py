@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from support.chassis import dead_jobs
 
 from oms_chassis.db import Database, Transaction
 from oms_chassis.jobs import dead
@@ -51,7 +52,7 @@ def due(database: Database) -> list[Job]:
 def test_a_job_that_was_given_up_is_kept_and_never_due(database: Database) -> None:
     bring_to_death(database, "a")
     assert due(database) == []
-    (found,) = dead.dead(database, "calls")
+    (found,) = dead_jobs(database, "calls")
     assert (found.id, found.subject, found.failed_calls, found.last_error) == ("a", "order-a", 1, "busy")
     assert "ann@example.com" not in repr(found)
 
@@ -63,7 +64,7 @@ def test_only_the_owner_of_a_lease_gives_its_job_up(database: Database) -> None:
     with database.transaction() as transaction:
         claim(transaction, "calls", 1, 0.0)
         assert mark_dead(transaction, "calls", [(slow, "late")]) == set()
-    assert dead.dead(database, "calls") == []
+    assert dead_jobs(database, "calls") == []
 
 
 def cancelled_under_way(database: Database) -> Job:
@@ -78,7 +79,7 @@ def cancelled_under_way(database: Database) -> Job:
 
 def is_kept_as_cancelled(database: Database) -> bool:
     never = database.execute("SELECT 1 FROM job WHERE run_at = 'infinity'")
-    return bool(never) and [one.last_error for one in dead.dead(database, "calls")] == ["cancelled"]
+    return bool(never) and [one.last_error for one in dead_jobs(database, "calls")] == ["cancelled"]
 
 
 @pytest.mark.parametrize("outcome", [Retry("busy"), Unavailable("busy"), Paused("busy"), Waiting(0.0)], ids=repr)
@@ -147,7 +148,7 @@ def test_a_redriven_job_is_due_with_all_that_it_carried_and_no_failures(database
     (job,) = due(database)
     assert (job.id, job.payload, job.attempts) == ("a", {"to": "ann@example.com"}, 2)
     assert (job.failed_calls, job.failing_for) == (0, 0.0)
-    assert [one.id for one in dead.dead(database, "calls")] == ["b"]
+    assert [one.id for one in dead_jobs(database, "calls")] == ["b"]
 
 
 def test_a_job_that_is_alive_is_not_redriven(database: Database) -> None:
@@ -171,7 +172,7 @@ def test_the_dead_are_deleted_after_their_time(database: Database) -> None:
     database.execute("UPDATE job SET dead_at = dead_at - interval '15 days' WHERE id <> 'f'")
     (retention,) = dead.retention(14.0, [job_queue()])
     prune(database, retention)
-    assert [one.id for one in dead.dead(database, "calls")] == ["f"]
+    assert [one.id for one in dead_jobs(database, "calls")] == ["f"]
 
 
 def test_the_dead_of_a_queue_that_gives_nothing_up_are_kept(database: Database) -> None:
@@ -181,7 +182,7 @@ def test_the_dead_of_a_queue_that_gives_nothing_up_are_kept(database: Database) 
     other = replace(job_queue(), name="others")
     for retention in dead.retention(14.0, [replace(job_queue(), max_attempts=None), other]):
         prune(database, retention)
-    assert [one.id for one in dead.dead(database, "calls")] == ["a"]
+    assert [one.id for one in dead_jobs(database, "calls")] == ["a"]
     assert dead.retention(14.0, [replace(job_queue(), max_attempts=None)]) == []
 
 

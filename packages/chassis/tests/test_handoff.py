@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy.exc import IntegrityError
-from support.chassis import eventually, running
+from support.chassis import dead_jobs, eventually, running
 from support.statements import Statement, statements
 
 from oms_chassis.db import Database, Transaction
@@ -205,7 +205,7 @@ def test_what_is_given_up_by_the_transaction_that_enqueues_it_is_not_called(
             dead.shelve(transaction, "calls", {"held": "over a limit"})
         eventually(lambda: list(attempts(database)) == ["held"])
     assert provider.ids() == ["sent"]
-    assert [(one.id, one.last_error) for one in dead.dead(database, "calls")] == [("held", "over a limit")]
+    assert [(one.id, one.last_error) for one in dead_jobs(database, "calls")] == [("held", "over a limit")]
     assert attempts(database) == {"held": 0}
 
 

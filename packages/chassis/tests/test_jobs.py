@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import structlog.testing
 from sqlalchemy.exc import OperationalError, ProgrammingError
-from support.chassis import eventually
+from support.chassis import dead_jobs, eventually
 
 from oms_chassis import pacing
 from oms_chassis.db import Database, Transaction
@@ -578,7 +578,7 @@ def test_an_outcome_that_can_never_be_written_ends_as_a_dead_job_that_a_redrive_
     put(database, "a")
     queue = job_queue(call, settle=broken)
     with running(queue, database, metrics):
-        eventually(lambda: dead.dead(database, "calls"))
+        eventually(lambda: dead_jobs(database, "calls"))
         repaired.set()
         with database.transaction() as transaction:
             dead.redrive(transaction, queue, ["a"])
@@ -606,7 +606,7 @@ def test_an_outcome_that_no_column_can_hold_is_neither_repeated_nor_in_the_way(
     put(database, "a", "bad")
     with running(job_queue(call, settle=picky), database, metrics):
         eventually(lambda: seen(database) == {"a": 1})
-        eventually(lambda: [one.id for one in dead.dead(database, "calls")] == ["bad"])
+        eventually(lambda: [one.id for one in dead_jobs(database, "calls")] == ["bad"])
     assert sorted(called) == ["a", "bad"]
 
 

@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from sqlmodel import Session, select
 from support import chassis as testing
+from support.chassis import dead_jobs
 from support.notices import cancelled, confirmed, declined, message_table, out_of_stock, refunded
 
 from oms_chassis.db import Database, Transaction
@@ -88,7 +89,7 @@ def test_a_message_that_is_turned_down_is_kept_and_not_sent_again(database: Data
         apply(database, confirmed("a"))
         testing.eventually(lambda: message(database, "a").state == "failed")
     assert len(fake.notices) == 1
-    assert [(job.id, job.last_error) for job in dead.dead(database, QUEUE)] == [("a", "sender unknown")]
+    assert [(job.id, job.last_error) for job in dead_jobs(database, QUEUE)] == [("a", "sender unknown")]
 
 
 def test_every_ending_of_an_order_is_subscribed_to() -> None:
@@ -180,7 +181,7 @@ def test_a_confirmation_that_was_given_up_is_deleted_when_the_order_is_cancelled
     with database.transaction() as transaction:
         dead.mark_dead(transaction, QUEUE, [(job, "timeout") for job in claim(transaction, QUEUE, 2, lease=60.0)])
     apply(database, cancelled("a"))
-    assert [job.id for job in dead.dead(database, QUEUE)] == ["b"]
+    assert [job.id for job in dead_jobs(database, QUEUE)] == ["b"]
 
 
 def test_a_confirmation_that_is_out_of_date_is_given_up_and_tried_again_as_nobody_s_message(database: Database) -> None:

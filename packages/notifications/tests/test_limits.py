@@ -7,6 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import TypeAdapter, ValidationError
 from support import chassis as testing
+from support.chassis import dead_jobs
 from support.notices import CUSTOMER, cancelled, confirmed, message_table
 
 from oms_chassis.admin.acts import OperatorAct
@@ -114,7 +115,7 @@ def test_what_is_held_is_not_sent_by_a_worker_that_has_room_for_it(
         testing.eventually(lambda: not channel.due())
     assert channel.provider.sent == ["a"]
     assert set(channel.held()) == {"b"}
-    assert [job.id for job in dead.dead(database, QUEUE)] == ["b"]
+    assert [job.id for job in dead_jobs(database, QUEUE)] == ["b"]
 
 
 def test_what_is_rolled_back_is_not_counted(database: Database, registry: CollectorRegistry) -> None:
@@ -163,7 +164,7 @@ def test_a_window_that_has_ended_counts_no_more(database: Database, registry: Co
 def test_an_operator_can_have_a_held_message_sent(database: Database, registry: CollectorRegistry) -> None:
     channel = Channel(database, registry, limits(Quota(1, HOUR)))
     channel.end(to("a", "+94762222222"), to("b", "+94762222222"))
-    (job,) = dead.dead(database, QUEUE)
+    (job,) = dead_jobs(database, QUEUE)
     assert (job.id, job.last_error) == ("b", "held: too many messages to one recipient")
     with database.transaction() as transaction:
         assert dead.redrive(transaction, channel.queue, ["b"]) == {"b"}
@@ -178,7 +179,7 @@ def test_a_cancellation_that_is_held_replaces_what_was_held_before(
     channel = Channel(database, registry, limits(Quota(1, HOUR)))
     channel.end(to("a", "+94762222222"), to("b", "+94762222222"))
     channel.end(cancelled("b", customer=CUSTOMER.model_copy(update={"phone_e164": "+94762222222"})))
-    assert [job.id for job in dead.dead(database, QUEUE)] == ["b.cancelled"]
+    assert [job.id for job in dead_jobs(database, QUEUE)] == ["b.cancelled"]
     assert set(channel.held()) == {"b"}
 
 

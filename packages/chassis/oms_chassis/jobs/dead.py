@@ -6,24 +6,10 @@ unless it is one of those that are never given up: such as one that moves money,
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 
-from oms_chassis.db import Database, Transaction
+from oms_chassis.db import Transaction
 from oms_chassis.jobs.queue import UNDER_WAY, Job, JobQueue, take_back
 from oms_chassis.retention import Retention
-
-
-@dataclass(frozen=True)
-class DeadJob:
-    """A job that was given up, without what it carries."""
-
-    id: str
-    subject: str
-    failed_calls: int
-    last_error: str | None
-    dead_at: datetime
-
 
 _MARK = f"""
 UPDATE job SET dead_at = CASE WHEN {UNDER_WAY} THEN run_at ELSE now() END,
@@ -37,10 +23,6 @@ _SHELVE = """
 UPDATE job SET dead_at = now(), run_at = 'infinity', last_error = ours.reason
 FROM json_to_recordset(%(rows)s::json) AS ours(id text, reason text)
 WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = 0
-"""
-_LIST = """
-SELECT id, subject, failed_calls, last_error, dead_at FROM job
-WHERE queue = %(queue)s AND dead_at IS NOT NULL ORDER BY dead_at, id LIMIT %(limit)s
 """
 _DISCARD = "DELETE FROM job WHERE queue = %(queue)s AND id = ANY(%(ids)s) AND dead_at IS NOT NULL"
 _REDRIVE = """
@@ -62,11 +44,6 @@ def shelve(transaction: Transaction, queue: str, reasons: Mapping[str, str]) -> 
     """Give up jobs, by id, that were put into the queue in this transaction, each for a reason: no call is made."""
     take_back(transaction, queue, reasons)
     transaction.run_rows(_SHELVE, ({"id": job, "reason": reason} for job, reason in reasons.items()), queue=queue)
-
-
-def dead(database: Database, queue: str, limit: int = 1000) -> list[DeadJob]:
-    """The dead jobs of a queue, those that died first at the head."""
-    return [DeadJob(*tuple(row)) for row in database.execute(_LIST, queue=queue, limit=limit)]
 
 
 def redrive(transaction: Transaction, job_queue: JobQueue, ids: Iterable[str]) -> set[str]:
