@@ -3,6 +3,7 @@ may lead to the wrong service, as when the ports of several are forwarded to one
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from oms_chassis.http import headers
 from oms_chassis.http.problems import Problem, respond
 
 SERVICE = "OMS-Service"
@@ -22,11 +23,10 @@ class OnlyFor:
         self._app, self._service = app, service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
         if scope["type"] == "http" and not self._is_meant(scope):
             await respond(WrongService(detail=f"This is {self._service}."))(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
     def _is_meant(self, scope: Scope) -> bool:
-        return all(value == self._service.encode() for name, value in scope["headers"] if name == _NAME)
+        return all(value == self._service for value in headers.values(scope, _NAME))

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from oms_chassis.http import headers
 from oms_chassis.http.problems import Problem, respond
 
 
@@ -22,7 +23,6 @@ class TokensOnly:
         self._app, self._tokens = app, [token.encode() for token in tokens]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
         if scope["type"] == "http" and not self._is_known(_given(scope)):
             await respond(Unauthenticated())(scope, receive, send)
             return
@@ -35,6 +35,6 @@ class TokensOnly:
 
 def _given(scope: Scope) -> bytes:
     """The token of a request; empty, and thus none of ours, if it has not exactly one."""
-    values = [value for name, value in scope["headers"] if name == b"authorization"]
-    kind, _, token = values[0].partition(b" ") if len(values) == 1 else (b"", b"", b"")
-    return bytes(token.strip()) if kind.lower() == b"bearer" else b""
+    given = headers.values(scope, b"authorization")
+    kind, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+    return token.strip().encode("latin-1") if kind.lower() == "bearer" else b""

@@ -12,7 +12,7 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from oms_chassis.http import browsers, dependencies, documents, errors, problems, routes
+from oms_chassis.http import browsers, dependencies, documents, errors, headers, problems, routes
 from oms_chassis.http.direct import Direct
 from oms_chassis.http.edge import Edge
 from oms_chassis.http.errors import Failsafe
@@ -84,7 +84,6 @@ class StrictQuery:
         self._app, self._routes = app, routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
         problem = self._judged(scope) if scope["type"] == "http" and scope["query_string"] else None
         await (self._app if problem is None else problems.respond(problem))(scope, receive, send)
 
@@ -105,11 +104,10 @@ class BodyLimit:
         self._app, self._limit = app, limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        length = _header(scope, b"content-length")
+        length = headers.first(scope, b"content-length")
         if length is not None and (not length.isdecimal() or int(length) > self._limit):
             await problems.respond(_too_large(self._limit))(scope, receive, send)
             return
@@ -140,10 +138,3 @@ class BodyLimit:
 
 def _too_large(limit: int) -> Problem:
     return BodyTooLarge(detail=f"At most {limit} bytes are taken")
-
-
-def _header(scope: Scope, name: bytes) -> str | None:
-    for key, value in scope["headers"]:
-        if key == name:
-            return str(value.decode("latin-1"))
-    return None

@@ -52,7 +52,6 @@ class Direct:
         self._app, self._found = app, found(routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
         direct = self._found.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
         if direct is None:
             await self._app(scope, receive, send)

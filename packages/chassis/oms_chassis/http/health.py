@@ -44,11 +44,10 @@ class Health:
             self._seen = (time.monotonic(), answered)
         return answered
 
-    def readiness(self, database: bool | None = None) -> dict[str, bool]:
-        """Each condition of being ready, by name; the database is asked unless its answer is known."""
-        answers = self.database_answers() if database is None else database
+    def readiness(self, database: bool) -> dict[str, bool]:
+        """Each condition of being ready, by name, with what is known of the database."""
         checks = {name: check() for name, check in self._checks.items()}
-        return {"serving": not self.draining, "database": answers, **checks}
+        return {"serving": not self.draining, "database": database, **checks}
 
 
 def _answers(database: Database) -> bool:
@@ -127,6 +126,5 @@ class Below:
         self._app, self._prefix, self._below = app, prefix, app_below
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
         is_below = scope["type"] == "http" and scope["path"].startswith(self._prefix)
         await (self._below if is_below else self._app)(scope, receive, send)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from oms_chassis.http import routes
+from oms_chassis.http import headers, routes
 from oms_chassis.telemetry import spans, tracing
 from oms_chassis.telemetry.metrics import Metrics
 
@@ -20,12 +20,11 @@ class Observe:
         self._app, self._requests, self._routes = app, metrics.http_requests, routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         started, began, status = time.perf_counter(), time.time_ns(), CLIENT_GONE  # unless there is an answer
-        parent = _traceparent(scope)
+        parent = headers.first(scope, b"traceparent")
 
         async def observed(message: Message) -> None:
             nonlocal status
@@ -53,10 +52,6 @@ class Observe:
         found = list(routes.at(self._routes, scope["path"]))
         of_method = (one for one in found if scope["method"] in (one.methods or ()))
         return next((routes.path(one.original_route) for one in (*of_method, *found)), routes.UNKNOWN)
-
-
-def _traceparent(scope: Scope) -> str | None:
-    return next((str(value.decode("latin-1")) for name, value in scope["headers"] if name == b"traceparent"), None)
 
 
 def _record(method: str, route: str, status: int, step: str, parent: str | None, began: int) -> None:

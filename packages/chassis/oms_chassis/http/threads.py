@@ -59,7 +59,6 @@ class Threaded:
         self._plain = [one for one in iter_route_contexts(routes) if _is_plain(one.original_route)]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
         if scope["type"] != "http" or not self._takes_one(scope["method"], scope["path"]):
             await self._app(scope, receive, send)
             return

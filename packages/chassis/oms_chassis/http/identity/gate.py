@@ -6,6 +6,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from oms_chassis.http import problems
+from oms_chassis.http.headers import values
 from oms_chassis.http.identity.authentication import Authentication
 from oms_chassis.http.identity.callers import CALLER, Caller
 from oms_chassis.http.identity.problems import (
@@ -40,7 +41,6 @@ class Gate:
             self._refusals.labels(refusal.kind)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -82,8 +82,8 @@ def _is_of(requirement: Requirement, scope: Scope) -> bool:
 
 
 def _authorization(scope: Scope) -> str | None:
-    given = [value for name, value in scope["headers"] if name == b"authorization"]
-    return str(given[0].decode("latin-1")) if len(given) == 1 else "two of them" if given else None
+    given = values(scope, b"authorization")
+    return given[0] if len(given) == 1 else "two of them" if given else None
 
 
 def _with(headers: Headers, send: Send) -> Send:
