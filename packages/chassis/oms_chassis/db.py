@@ -97,7 +97,7 @@ class Pool(NamedTuple):
 
 
 class Database:
-    """A service's own database. Nothing connects before the first use."""
+    """A service's own database. Nothing connects before the first use. `limits` say how long a session may take."""
 
     def __init__(
         self,
@@ -107,13 +107,13 @@ class Database:
         signals: CommitSignals | None = None,
         name: str = "shared",
     ) -> None:
-        self._url, self._pool, self._limits, self._name = url, pool, limits, name
+        self._url, self._pool, self.limits, self._name = url, pool, limits, name
         self._reserved: list[Database] = []
         self.signals = signals or CommitSignals()
         self._open()
 
     def _open(self) -> None:
-        self.engine: Engine = sessions.engine(self._url, self._pool, self._limits)
+        self.engine: Engine = sessions.engine(self._url, self._pool, self.limits)
         _ping_the_idle(self.engine)
         self._reads = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
@@ -126,18 +126,13 @@ class Database:
             raise ValueError(f"a pool of {self._pool} cannot spare {connections}")
         self._pool -= connections
         self._open()
-        self._reserved.append(Database(self._url, connections, limits or self._limits, self.signals, name))
+        self._reserved.append(Database(self._url, connections, limits or self.limits, self.signals, name))
         return self._reserved[-1]
 
     def pools(self) -> list[Pool]:
         """This one's connections and those that were reserved, at this moment."""
         own = Pool(self._name, self._pool, cast("QueuePool", self.engine.pool).checkedout())
         return [own, *(pool for one in self._reserved for pool in one.pools())]
-
-    @property
-    def limits(self) -> Limits:
-        """How long a session may take."""
-        return self._limits
 
     def transaction(self) -> AbstractContextManager[Transaction]:
         """A transaction: committed at the end of the block, rolled back if the block raises."""

@@ -187,7 +187,7 @@ def _judge(context: ExceptionContext) -> None:
         return
     is_autocommit = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
     if is_autocommit or context.statement is None:  # without a statement, it was the commit
-        error.leaves_outcome_open = True  # type: ignore[attr-defined] # read by db.leaves_outcome_open
+        error.leaves_outcome_open = True  # type: ignore[attr-defined] # read below
 
 
 def _is_stale(error: BaseException) -> bool:

@@ -1,4 +1,4 @@
-"""The worker of one queue of jobs: one thread claims and settles, a pool makes the calls."""
+"""The worker of one queue of jobs."""
 
 import threading
 import time

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from oms_chassis.runtime.threads import apart
+from oms_chassis.runtime.threads import run_detached
 from oms_chassis.telemetry.logs import logger
 
 log = logger(__name__)
@@ -34,7 +34,7 @@ class Drain:
     async def step(self, name: str, call: Callable[[], object], share: float) -> None:
         """Run a step in a thread of its own until that share of the time is over; False from it is lateness, too."""
         outcomes: list[object] = []
-        is_over = await apart(name, lambda: outcomes.append(call()), self.left(share))
+        is_over = await run_detached(name, lambda: outcomes.append(call()), self.left(share))
         if not is_over or False in outcomes:
             log.warning("stop_late", step=name)
             self.in_time = False

@@ -118,7 +118,7 @@ class ThreadSupervisor:
             self._on_failure()
 
 
-async def apart(name: str, call: Callable[[], object], seconds: float) -> bool:
+async def run_detached(name: str, call: Callable[[], object], seconds: float) -> bool:
     """Call in a thread of its own, which nobody waits for at the process's end; whether it was over within `seconds`.
 
     asyncio's own threads are waited for at the end, without a bound. An error is logged; the next step comes anyway.

@@ -20,8 +20,8 @@ from prometheus_client import Counter
 
 from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.logs import logger
-from oms_chassis.telemetry.sessions import Session
 from oms_chassis.telemetry.spans import Kind, Span
+from oms_chassis.telemetry.transport import Session
 
 log = logger(__name__)
 

@@ -1,4 +1,5 @@
-"""A session of `requests` whose calls take no longer than they may, and read no more than a collector has to say.
+"""How spans are sent: by a session of `requests` whose calls take no longer than they may, and read no more than a
+collector has to say.
 
 Its own time limit is for each piece that arrives: an answer that comes byte by byte is never late.
 """
