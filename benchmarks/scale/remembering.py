@@ -3,7 +3,7 @@
 from benchmarks.scale.figures import Figure
 from oms_chassis.db import Database
 from oms_chassis.messaging import inbox
-from oms_contracts.envelope import envelope
+from oms_contracts.envelope import envelope, identity
 
 EVENTS, BATCH = 20_000, 50  # that are remembered after a checkpoint, and together; a checkpoint comes every few minutes
 CHUNK = 10_000
@@ -26,7 +26,7 @@ def figures(database: Database, held: int) -> list[Figure]:
 def _remember(database: Database, count: int) -> None:
     made = [envelope("payment", "paymentCompletedEvent", "an order") for _ in range(count)]
     with database.transaction() as transaction:
-        inbox.new_ids(transaction, [f"{one['source']} {one['id']}" for one in made])
+        inbox.new_ids(transaction, [identity(one["source"], one["id"]) for one in made])
 
 
 def _written(database: Database) -> int:

@@ -51,12 +51,17 @@ class Event(BaseModel, Generic[Data]):
 
     @property
     def identity(self) -> str:
-        """What no other event has: an id is one of its source's."""
-        return f"{self.source} {self.id}"
+        """What no other event has."""
+        return identity(self.source, self.id)
 
     def encode(self) -> str:
         """The event as it is sent."""
         return self.model_dump_json(exclude_none=True, by_alias=True)
+
+
+def identity(source: str, id_: str) -> str:
+    """What no other event has: an id is one of its source's."""
+    return f"{source} {id_}"
 
 
 def source(service: str) -> str:
