@@ -22,7 +22,7 @@ from oms_chassis.http.problems import documented
 from oms_chassis.jobs import listing
 from oms_chassis.laterreleases import extensible
 from oms_chassis.statements import Row
-from oms_payment import open_payments, repository, resolving
+from oms_payment import open_payments, open_refunds, repository
 from oms_payment.domain import OPEN, RefundState, State
 from oms_payment.problems import (
     ChargeOpen,
@@ -151,7 +151,7 @@ def resolve_payment(service: Administered, act: Act, order_id: OrderId, resoluti
         if refund_id is None:
             open_payments.resolve(transaction, before, resolution.how, resolution.reference)
         else:
-            resolving.resolve(transaction, order_id, refund_id, resolution.how, resolution.reference)
+            open_refunds.resolve(transaction, order_id, refund_id, resolution.how, resolution.reference)
         after = _row(transaction, order_id)
         how = resolution.how if resolution.reference is None else f"{resolution.how}: {resolution.reference}"
         act.record(transaction, "payments.resolve", order_id, _state(before), _state(after) | {"how": how})

@@ -4,7 +4,7 @@ Nothing of it is refunded, too: no refund that is asked for later is made of wha
 published, once, for the order's timeline.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from operator import attrgetter
 from typing import Any
@@ -34,12 +34,7 @@ def task(gateway: Gateway, database: Database, every: float, registry: Collector
         "oms_payment_disputes_total", "Charges that customers' banks have taken back by themselves", registry=registry
     )
     note = Apart(partial(_note, database, noticed), attrgetter("id"))
-    return Task("disputes", partial(look, gateway, note), every)
-
-
-def look(gateway: Gateway, note: Callable[[Sequence[Dispute]], None]) -> None:
-    """Have the disputes noted that the gateway names. Raises GatewayError."""
-    note(gateway.disputes(DAYS))
+    return Task("disputes", lambda: note(gateway.disputes(DAYS)), every)
 
 
 def _note(database: Database, noticed: Counter, found: Sequence[Dispute]) -> None:

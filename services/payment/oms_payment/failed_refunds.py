@@ -36,14 +36,9 @@ def task(gateway: Gateway, database: Database, every: float, on_failed: Callable
 
     def call() -> None:
         _publish_again(database, every)
-        look(gateway, note)
+        note(gateway.failed_refunds(DAYS))
 
     return Task("failed-refunds", call, every)
-
-
-def look(gateway: Gateway, note: Callable[[Sequence[FailedRefund]], None]) -> None:
-    """Have those noted that the gateway names. Raises GatewayError."""
-    note(gateway.failed_refunds(DAYS))
 
 
 def _publish_again(database: Database, every: float) -> None:
