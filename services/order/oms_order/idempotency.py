@@ -17,7 +17,6 @@ from oms_chassis.retention import Retention
 from oms_order.fingerprints import Fingerprint
 from oms_order.problems import BadIdempotencyKey, IdempotencyKeyInUse
 
-ANONYMOUS = "anonymous"
 HEADER = "Idempotency-Key"
 SCHEMA = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"}
 _SHAPE = re.compile(r"^[\x21-\x7e]{1,200}$")

@@ -15,6 +15,7 @@ from support.chassis import deliver, migrated
 from support.server import routes
 
 from oms_chassis.db import Database
+from oms_chassis.http.identity.callers import NOBODY
 from oms_chassis.runtime.service import Components
 from oms_contracts.events import ItemUpdated, OrderCreated
 from oms_contracts.ids import new_id
@@ -22,7 +23,6 @@ from oms_contracts.parts import Customer, Line, PaymentMethod
 from oms_contracts.topics import ITEM_UPDATED
 from oms_order import contents
 from oms_order.handlers import update_catalogue
-from oms_order.idempotency import ANONYMOUS
 from oms_order.main import SERVICE
 from oms_order.repository.placing import Placement
 from oms_order.requests import SAMPLE
@@ -125,9 +125,8 @@ def _placement(name: str, key: str | None = None) -> Placement:
         placed_at=datetime.now(UTC),
     )
     answer, fingerprint = f"answer to {name}", key and f"print of {name}"
-    return Placement(
-        contents.row_of(created), created.lines, "{}", answer, ANONYMOUS, key, fingerprint, time.monotonic() + 10.0
-    )
+    scope, answer_by = NOBODY.namespace, time.monotonic() + 10.0
+    return Placement(contents.row_of(created), created.lines, "{}", answer, scope, key, fingerprint, answer_by)
 
 
 @contextmanager

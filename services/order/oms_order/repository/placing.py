@@ -66,8 +66,7 @@ class Placement:
     """An order to be written, with its event and its answer as they will be on the wire.
 
     `row` has the order's columns but for those that every new order has alike: ORDER_COLUMNS. `scope` is what keeps the
-    keys of different callers apart. After `answer_by`, on the
-    monotonic clock, nobody waits for it any more.
+    keys of different callers apart. After `answer_by`, on the monotonic clock, nobody waits for it any more.
     """
 
     row: Mapping[str, object]
