@@ -16,6 +16,7 @@ from oms_cli.client import Json
 from oms_cli.messages import CHANNELS
 from oms_cli.options import As, DryRun, Reason, Urls, acting, group
 from oms_cli.output import AsJson, out
+from oms_cli.timeline import TERMINAL
 from oms_contracts.topics import ORDER_REFUNDED, SERVICES
 from oms_servers.errors import LocalError
 
@@ -23,7 +24,6 @@ app = group("What is kept of a customer: export it, or erase it.")
 Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The address that the orders were placed with.")]
 AT_ONCE, TEXTS = 200, 50  # orders, and texts, that a service is asked about in one request
 LETTERS = 100  # of one order that are looked through
-ENDED = ("CONFIRMED", "CANCELLED")
 NOT_FOUND = 404
 
 
@@ -102,7 +102,7 @@ def _erase(admin: Admin, service: str, portions: Iterable[Json]) -> Json:
 
 
 def _refuse_if_under_way(orders: Mapping[str, str]) -> None:
-    under_way = [order for order, status in orders.items() if status not in ENDED]
+    under_way = [order for order, status in orders.items() if status not in TERMINAL]
     if under_way:
         raise UnderWay(
             f"Orders are under way: {', '.join(under_way)}", "`oms order watch ID`, or `oms order cancel ID`"

@@ -110,7 +110,7 @@ def cut_off_charge(stage: Stage) -> None:
     order = stage.place(sample.order(card=SLOW_CARD))
     time.sleep(MID_CHARGE_SECONDS)
     stage.kill_payment()
-    stage.say("[dim]nobody knows whether the card was charged; the job's lease ends within 60 s[/]")
+    stage.say("[dim]nobody knows whether the card was charged; the job's lease ends within 20 s[/]")
     stage.await_end(order, "CONFIRMED", None, RECOVERY_SECONDS)
     stage.why(
         "The charge is a job with a lease. When that ends, the job is done again with the same idempotency key, by "

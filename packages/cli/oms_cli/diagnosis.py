@@ -53,10 +53,10 @@ def of_order(order: Json, facts: Facts) -> Finding:
 def of_service(service: str, condition: Json) -> Iterator[Finding]:
     """What holds a service up, whichever orders it concerns."""
     for evidence, command in consumption.of_replica(service, condition):
-        yield _finding(f"service {service}", "consumer", None, evidence, command)
+        yield Finding(f"service {service}", "consumer", None, evidence, command)
     for queue in condition["pausedQueues"]:
         evidence = f"the provider of queue {queue} is at fault: only a probe is made from time to time"
-        yield _finding(f"service {service}", queue, None, evidence, f"{RUNBOOKS}/OmsJobQueuePaused.md")
+        yield Finding(f"service {service}", queue, None, evidence, f"{RUNBOOKS}/OmsJobQueuePaused.md")
 
 
 def of_message(channel: str, message: Json) -> Finding:
@@ -161,7 +161,3 @@ def _next(order: Json, facts: Facts) -> str:
 
 def _of(order: Json, evidence: str, command: str, since: str | None = None) -> Finding:
     return Finding(f"order {order['id']}", order["step"], since or order["updatedAt"], evidence, command)
-
-
-def _finding(what: str, step: str, since: str | None, evidence: str, command: str) -> Finding:
-    return Finding(what, step, since, evidence, command)

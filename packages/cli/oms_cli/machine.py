@@ -26,7 +26,7 @@ Restart = Annotated[
 Auth = Annotated[
     str, typer.Option(envvar="OMS_AUTH", help="What callers are asked for: none, api-key, jwt, or api-key,jwt.")
 ]
-Long = Annotated[bool, typer.Option("--long", help="Kill payment in the middle of a charge, too: a minute more.")]
+Long = Annotated[bool, typer.Option("--long", help="Kill payment in the middle of a charge, too: half a minute more.")]
 Program = Annotated[str, typer.Argument(metavar="SERVICE", help="A service, or another name that `oms status` shows.")]
 
 app = typer.Typer()

@@ -28,9 +28,9 @@ def group(about: str) -> typer.Typer:
     return typer.Typer(help=about, no_args_is_help=True)
 
 
-def reading(urls: Sequence[str] | None, name: str | None = None) -> Admin:
+def reading(urls: Sequence[str] | None) -> Admin:
     """The admin APIs, to look."""
-    return Admin.of_environment(Acting(name), urls or ())
+    return Admin.of_environment(Acting(), urls or ())
 
 
 def acting(urls: Sequence[str] | None, name: str | None, reason: str | None, dry_run: bool = False) -> Admin:

@@ -17,7 +17,7 @@ from oms_servers.errors import LocalError
 
 T = TypeVar("T")
 ORDER_SECONDS = 60.0
-# Kafka waits 10 s for a consumer that died; the lease of a charge that it had begun ends after 60 s.
+# Kafka waits 10 s for a consumer that died; the lease of a charge that it had begun ends after 20 s.
 RECOVERY_SECONDS = 150.0
 
 
