@@ -2,11 +2,12 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
 import structlog.testing
+from support import chassis
 from support.chassis import eventually
 
 from oms_chassis.db import Database
@@ -166,20 +167,12 @@ def test_a_pause_and_its_end_are_logged_with_the_reason_and_once(breaker: Circui
     ]
 
 
-@contextmanager
-def running(call: Callable[[Job], Outcome], database: Database, metrics: Metrics) -> Iterator[None]:
+def running(call: Callable[[Job], Outcome], database: Database, metrics: Metrics) -> AbstractContextManager[None]:
     def never(*_: object) -> None:
         raise AssertionError
 
-    worker = Worker(JobQueue("calls", call, lambda *_: None, never, max_attempts=1), database, metrics)
-    thread = threading.Thread(target=worker.run)
-    thread.start()
-    try:
-        yield
-    finally:
-        worker.stop()
-        thread.join(20)
-        assert not thread.is_alive()
+    queue = JobQueue("calls", call, lambda *_: None, never, max_attempts=1)
+    return chassis.running(Worker(queue, database, metrics))
 
 
 def put(database: Database, count: int) -> None:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy.exc import IntegrityError
 from support.chassis import dead_jobs, eventually, running
+from support.jobs import is_empty, put
 from support.statements import Statement, statements
 
 from oms_chassis.db import Database, Transaction
@@ -47,11 +48,6 @@ def worker_of(provider: Provider, database: Database, metrics: Metrics, lease: f
     return Worker(queue, database, metrics)
 
 
-def put(database: Database, *ids: str) -> None:
-    with database.transaction() as transaction:
-        enqueue(transaction, "calls", [NewJob(one, "order", {"n": 1}) for one in ids])
-
-
 def put_into(transaction: Transaction, *ids: str) -> None:
     enqueue(transaction, "calls", [NewJob(one, "order", {}) for one in ids])
 
@@ -70,10 +66,6 @@ def put_and_report_in_vain(database: Database, job_id: str) -> None:
 
 def attempts(database: Database) -> dict[str, int]:
     return {row.id: row.attempts for row in database.execute("SELECT id, attempts FROM job")}
-
-
-def is_empty(database: Database) -> bool:
-    return not attempts(database)
 
 
 def room(database: Database) -> int:

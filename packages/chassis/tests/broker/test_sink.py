@@ -1,0 +1,145 @@
+"""Sending: what cannot be sent is the record's, the topic's or the broker's fault."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from kafka import KafkaProducer
+from kafka.producer.producer_batch import ProducerBatch
+from support.broker import TOPIC, read, source
+from support.chassis import eventually
+
+from oms_chassis.db import Database
+from oms_chassis.messaging import outbox
+from oms_chassis.messaging.kafka import KafkaSink
+from oms_chassis.messaging.kafka import sink as sinks
+from oms_chassis.messaging.relay import Relay
+from oms_chassis.messaging.streams import (
+    LETTER_LIMIT,
+    RECORD_LIMIT,
+    Outgoing,
+    RecordRefused,
+    StreamUnavailable,
+    TopicRefused,
+)
+from oms_chassis.settings import Settings
+from oms_chassis.telemetry.metrics import Metrics
+from oms_servers.kafka import KafkaServer
+
+
+def test_a_record_larger_than_a_producers_usual_limit_can_be_sent(settings: Settings, sink: KafkaSink) -> None:
+    key, value = uuid4().bytes, b"x" * (2 * 1024 * 1024)
+    sink.send([Outgoing(TOPIC, key, value)])
+    reader = source(settings, uuid4().hex)
+    assert read(reader, key, 1)[0].value == value
+    reader.close()
+
+
+@pytest.mark.parametrize(
+    ("odd", "error"),
+    [
+        (Outgoing(TOPIC, None, None), "ValueError"),
+        (Outgoing(TOPIC, b"key", b"value", [("name", None)]), "TypeError"),
+        (Outgoing("no topic!", b"key", b"value"), "ValueError"),
+        (Outgoing(TOPIC, b"key", b"x" * (LETTER_LIMIT + 1)), "MessageSizeTooLargeError"),
+        (Outgoing(TOPIC, b"key", b"x" * (RECORD_LIMIT + 1)), "MessageSizeTooLargeError"),
+    ],
+)
+def test_what_can_never_be_sent_is_refused_and_the_next_is_sent(sink: KafkaSink, odd: Outgoing, error: str) -> None:
+    with pytest.raises(RecordRefused, match=error):
+        sink.send([Outgoing(TOPIC, uuid4().bytes, b"before"), odd])
+    sink.send([Outgoing(TOPIC, uuid4().bytes, b"after")])
+
+
+def test_a_clock_that_is_ahead_of_the_broker_s_is_no_fault_of_the_records(
+    sink: KafkaSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual, ahead = KafkaProducer.send, int((time.time() + 2 * 3600) * 1000)
+    monkeypatch.setattr(KafkaProducer, "send", lambda *given, **more: usual(*given, **more, timestamp_ms=ahead))
+    with pytest.raises(StreamUnavailable, match="InvalidTimestampError"):
+        sink.send([Outgoing(TOPIC, b"key", b"value")])
+    monkeypatch.undo()
+    sink.send([Outgoing(TOPIC, b"key", b"value")])
+
+
+def late_in_the_relay(late: pytest.MonkeyPatch) -> None:
+    late.setattr(sinks, "FIND_TIMEOUT", -1000.0)
+    late.setattr(sinks, "SEND_TIMEOUT", 1.0)
+
+
+def late_in_the_client(late: pytest.MonkeyPatch) -> None:
+    late.setattr(ProducerBatch, "has_reached_delivery_timeout", lambda *_, **__: True)
+
+
+@pytest.mark.parametrize("make_late", [late_in_the_relay, late_in_the_client])
+def test_what_was_not_sent_in_time_is_never_sent(
+    settings: Settings, sink: KafkaSink, monkeypatch: pytest.MonkeyPatch, make_late: Callable[[Any], None]
+) -> None:
+    """As after a process was suspended: another one may have sent the same meanwhile, and more after it."""
+    key = uuid4().bytes
+    sink.send([Outgoing(TOPIC, key, b"before")])
+    with monkeypatch.context() as late:
+        make_late(late)
+        with pytest.raises(StreamUnavailable):
+            sink.send([Outgoing(TOPIC, key, b"late")])
+    sink.send([Outgoing(TOPIC, key, b"after")])
+    reader = source(settings, uuid4().hex)
+    assert [record.value for record in read(reader, key, 2)] == [b"before", b"after"]
+    reader.close()
+
+
+def test_a_dead_letter_may_be_larger_than_an_event(sink: KafkaSink) -> None:
+    sink.send([Outgoing("order.deadletter", b"key", b"x" * (RECORD_LIMIT + 100_000))])
+
+
+def test_a_topic_that_is_missing_is_distinguished_from_a_broker_that_is_away(sink: KafkaSink) -> None:
+    with pytest.raises(TopicRefused, match="UnknownTopic") as refusal:
+        sink.send([Outgoing(TOPIC, b"key", b"value"), Outgoing("missing", b"key", b"value")])
+    assert refusal.value.topic == "missing"
+    sink.send([Outgoing(TOPIC, b"key", b"value")])
+
+
+def test_a_topic_that_a_broker_cannot_be_asked_for_any_more_is_not_said_to_be_missing(
+    sink: KafkaSink, kafka_server: KafkaServer
+) -> None:
+    assert kafka_server.pid
+    sink.send([Outgoing(TOPIC, b"key", b"value")])
+    silence = threading.Timer(sinks.FIND_TIMEOUT / 2, os.kill, (kafka_server.pid, signal.SIGSTOP))
+    silence.start()
+    try:
+        with pytest.raises(StreamUnavailable):
+            sink.send([Outgoing("missing", b"key", b"value")])
+    finally:
+        silence.join()
+        os.kill(kafka_server.pid, signal.SIGCONT)
+
+
+def test_one_row_in_hundreds_is_isolated_on_a_real_broker(
+    settings: Settings, sink: KafkaSink, database: Database, metrics: Metrics
+) -> None:
+    keys = [uuid4().bytes for _ in range(2)]
+    good = [Outgoing(TOPIC, keys[number % 2], str(number).encode()) for number in range(300)]
+    with database.transaction() as transaction:
+        outbox.emit_records(transaction, [*good[:100], Outgoing(TOPIC, b"key", b"x" * (RECORD_LIMIT + 1)), *good[100:]])
+        outbox.emit_records(transaction, [Outgoing(TOPIC, None, None)])
+    relay = Relay(database, sink, metrics)
+    with database.autocommit() as connection:
+        while relay.send_batch(connection):
+            pass
+    errors = [row.error for row in database.execute("SELECT error FROM outbox_quarantine ORDER BY id")]
+    assert errors == ["MessageSizeTooLargeError", "ValueError"]
+    reader = source(settings, uuid4().hex)
+    found: dict[bytes, None] = {}
+
+    def all_there() -> bool:
+        found.update({r.value: None for r in reader.poll(0.2) if r.key == keys[0] and r.value})
+        return len(found) == 150
+
+    eventually(all_there, within=30)
+    assert list(found) == [one.value for one in good[::2]]
+    reader.close()

@@ -1,0 +1,45 @@
+"""Topics are created as they are wanted."""
+
+from uuid import uuid4
+
+import pytest
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from support.chassis import eventually
+
+from oms_chassis.messaging.kafka import admin, reconcile_topics
+from oms_chassis.settings import Settings
+from oms_contracts import topics
+
+
+def test_topics_are_created_once(settings: Settings) -> None:
+    assert reconcile_topics(settings).created == []
+
+
+def test_a_topic_needs_as_many_copies_as_were_asked_for(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"copies-{uuid4().hex}"
+    monkeypatch.setattr(topics, "names", lambda: (name,))
+    assert reconcile_topics(settings.model_copy(update={"kafka_min_in_sync": 2})).created == [name]
+    admin = KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+
+    def needed() -> str | None:
+        found = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])["topic"][name]
+        value: str | None = found.get("min.insync.replicas", {}).get("value")
+        return value
+
+    try:
+        eventually(lambda: needed() == "2", within=30)  # the broker learns of it a moment after it took the order
+    finally:
+        admin.delete_topics([name])
+        admin.close()
+
+
+@pytest.mark.parametrize(
+    ("replication", "own", "expected"), [(1, None, "1"), (2, None, "1"), (3, None, "2"), (3, 3, "3")]
+)
+def test_topics_need_as_many_copies_as_make_an_acknowledgement_worth_something(
+    settings: Settings, replication: int, own: int | None, expected: str
+) -> None:
+    configured = settings.model_copy(update={"kafka_replication": replication, "kafka_min_in_sync": own})
+    wanted = admin._wanted(configured)
+    assert wanted.keys() == set(topics.names())
+    assert {topic.config["min.insync.replicas"] for topic in wanted.values()} == {expected}

@@ -1,0 +1,50 @@
+"""The jobs of a queue `calls` in the chassis's test database: what was settled or given up is `seen`."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+from oms_chassis.db import Database, Transaction
+from oms_chassis.jobs import queue as jobs
+from oms_chassis.jobs.queue import Job, JobQueue, NewJob, Outcome, Settled, enqueue
+from oms_chassis.jobs.worker import Worker
+from oms_chassis.telemetry.metrics import Metrics
+from support import chassis
+from support.seen import note
+
+
+def settle(transaction: Transaction, settled: list[Settled]) -> None:
+    """See their ids."""
+    note(transaction, (job.id for job, _ in settled))
+
+
+def give_up(transaction: Transaction, given_up: list[Job]) -> None:
+    """See that they were given up."""
+    note(transaction, (f"{job.id} given up" for job in given_up))
+
+
+def job_queue(call: Callable[[Job], Outcome], **more: Any) -> JobQueue:
+    """The queue, whose jobs are called so."""
+    return JobQueue("calls", call, **{"settle": settle, "give_up": give_up, **more})
+
+
+def put(database: Database, *ids: str) -> None:
+    """Enqueue jobs of these ids."""
+    with database.transaction() as transaction:
+        enqueue(transaction, "calls", [NewJob(one, "order", {"n": 1}) for one in ids])
+
+
+def claim(database: Database, lease: float = 60.0) -> list[Job]:
+    """Ten of the due jobs at most, claimed."""
+    with database.transaction() as transaction:
+        return jobs.claim(transaction, "calls", 10, lease)
+
+
+def is_empty(database: Database) -> bool:
+    """Whether there are no jobs left."""
+    return not database.execute("SELECT 1 FROM job")
+
+
+def running(job_queue: JobQueue, database: Database, metrics: Metrics) -> AbstractContextManager[None]:
+    """A worker of the queue, which runs during the block."""
+    return chassis.running(Worker(job_queue, database, metrics))
