@@ -60,7 +60,7 @@ LONGEST = (
     INCIDENTS,
     "packages/chassis/tests/test_service.py",
     "services/order/tests/test_process.py",
-    "packages/chassis/tests/consumer/test_strain.py",
+    "packages/chassis/tests/consumer/test_poison.py",
     "tests/chart/test_running.py",
     "packages/chassis/tests/test_progress.py",
     "tests/chart/test_alerts.py",

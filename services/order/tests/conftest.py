@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 from prometheus_client import CollectorRegistry
+from support import refunds
 from support.chassis import deliver, migrated
 from support.server import routes
 
@@ -140,3 +141,9 @@ def _running(url: str, **overrides: Any) -> Iterator[Running]:
     ):
         yield Running(client, database, components, registry)
     database.dispose()
+
+
+@pytest.fixture
+def order(service: Running) -> str:
+    """A confirmed order."""
+    return refunds.confirm(service, refunds.place(service))
