@@ -35,9 +35,7 @@ ENDINGS = (
 )
 
 
-def subscriptions(
-    queue: str, compose: Compose, limits: Sequence[Limit] = (), messages: Counter | None = None
-) -> list[Subscription]:
+def subscriptions(queue: str, compose: Compose, limits: Sequence[Limit], messages: Counter) -> list[Subscription]:
     """Subscriptions that queue one notice for each order that ends and for each refund; those that are over a limit are
     held, and counted among the `messages`."""
     hold = partial(_hold, queue, limits, messages)
@@ -76,7 +74,7 @@ def _notice(compose: Compose, kind: Kind, order: OrderEvent) -> Notice:
 
 
 def _hold(
-    queue: str, limits: Sequence[Limit], messages: Counter | None, transaction: Transaction, notices: Sequence[Notice]
+    queue: str, limits: Sequence[Limit], messages: Counter, transaction: Transaction, notices: Sequence[Notice]
 ) -> None:
     """Keep back what is over a limit, in the transaction that has put it into the queue."""
     reasons = held(transaction, limits, notices)
@@ -87,9 +85,8 @@ def _hold(
     transaction.after_commit(partial(_report_held, queue, messages, notices, reasons))
 
 
-def _report_held(queue: str, messages: Counter | None, notices: Sequence[Notice], reasons: Mapping[str, str]) -> None:
+def _report_held(queue: str, messages: Counter, notices: Sequence[Notice], reasons: Mapping[str, str]) -> None:
     for notice in notices:
         if notice.about in reasons:
             log.warning("message_held", queue=queue, order_id=notice.order_id, reason=reasons[notice.about])
-            if messages is not None:
-                messages.labels(queue, notice.kind, "held").inc()
+            messages.labels(queue, notice.kind, "held").inc()

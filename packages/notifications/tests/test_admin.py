@@ -17,9 +17,11 @@ from oms_chassis.jobs.settling import Call, Settlement
 from oms_chassis.runtime.service import Components
 from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.envelope import Event
+from oms_contracts.events import OrderEvent
 from oms_notifications import admin, repository
 from oms_notifications.handlers import subscriptions
 from oms_notifications.jobs import counter, job_queue
+from oms_notifications.messages import Kind
 from oms_notifications.notice import Notice, refused, sent, turned_down
 
 
@@ -57,16 +59,17 @@ def client(database: Database, queue: JobQueue) -> Iterator[TestClient]:
         yield client
 
 
+def compose(kind: Kind, order: OrderEvent) -> Notice:
+    return Notice(order.order_id, kind, order.customer.email, "Hi")
+
+
 def notify(database: Database, *orders: str) -> None:
     publish(database, *(confirmed(order) for order in orders))
 
 
 def publish(database: Database, *events: Event[Any]) -> None:
-    handle = next(
-        one.handle
-        for one in subscriptions("email", lambda kind, order: Notice(order.order_id, kind, order.customer.email, "Hi"))
-        if one.topic.name == events[0].type
-    )
+    found = subscriptions("email", compose, (), counter("email", CollectorRegistry()))
+    handle = next(one.handle for one in found if one.topic.name == events[0].type)
     deliver(database, handle, events)
 
 

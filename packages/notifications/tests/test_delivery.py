@@ -37,7 +37,8 @@ def compose(kind: Kind, order: OrderEvent) -> Notice:
     return Notice(order.order_id, kind, order.customer.email, f"{kind}!", "Subject")
 
 
-HANDLE = {one.topic.name: one.handle for one in subscriptions(QUEUE, compose)}
+MESSAGES = counter(QUEUE, CollectorRegistry())
+HANDLE = {one.topic.name: one.handle for one in subscriptions(QUEUE, compose, (), MESSAGES)}
 
 
 @pytest.fixture
