@@ -17,7 +17,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from oms_chassis.http import problems
-from oms_chassis.http.halves import HalfClosingHttp
+from oms_chassis.http.halfclosed import HalfClosingHttp
 from oms_chassis.http.problems import BadRequest, Problem
 from oms_chassis.http.refusals import HeadTooLarge, RequestTimeout, UnsupportedTransferCoding, VersionNotSupported
 from oms_chassis.http.requestlines import RequestLine

@@ -44,10 +44,10 @@ class Worker:
         self._handoff: Handoff[tuple[Job, float]] = Handoff(job_queue.lease_seconds, self._wake)
         database.signals.handoffs[job_queue.name] = self._handoff
         self._stopping, self._pace, self._reminder = threading.Event(), Pace(), Reminder()
-        self._flying: dict[Future[Call | None], Job] = {}
-        self._landed: list[Call] = []
+        self._under_way: dict[Future[Call | None], Job] = {}
+        self._unsettled: list[Call] = []
         self._unbegun: list[Job] = []
-        self._renewed_at = time.monotonic()
+        self._renewed_at, self._renew_every = time.monotonic(), min(job_queue.lease_seconds / 3, RENEWED)
         self._is_to_look, self._idle, self._looked_at = True, SOON, time.monotonic()
 
     def run(self) -> None:
@@ -55,7 +55,7 @@ class Worker:
         not begun are given back."""
         threads = ThreadPoolExecutor(self._job_queue.concurrency, f"{self._job_queue.name}-call")
         with threads as pool, closing(self._handoff):
-            while not self._stopping.is_set() or self._flying or self._landed or self._unbegun or self._handoff.given:
+            while not self._is_over():
                 beat()
                 self._wake.clear()
                 began = time.monotonic()
@@ -87,15 +87,12 @@ class Worker:
         self._wake.set()
 
     def _report(self, error: SQLAlchemyError) -> None:
-        about = {"queue": self._job_queue.name, "error": type(error).__name__}
-        is_paused = is_of_the_schema(error)
-        if is_paused:
+        about, is_due = {"queue": self._job_queue.name, "error": type(error).__name__}, self._reminder.is_due()
+        if is_of_the_schema(error):
             self._metrics.queue_paused.labels(self._job_queue.name).set(1)
-        if not self._reminder.is_due():
-            return
-        if is_paused:
-            log.error("schema_does_not_fit", **about)
-        else:
+            if is_due:
+                log.error("schema_does_not_fit", **about)
+        elif is_due:
             log.warning("database_unavailable", **about)
 
     def _turn(self, pool: ThreadPoolExecutor) -> bool:
@@ -103,17 +100,17 @@ class Worker:
             self._give_back()
         self._collect()
         self._calls.report()
-        self._renew()  # before the claim, which could otherwise take what is flying here
-        landed = len(self._landed)
-        self._landed = list(self._settlement.settle(self._landed))
-        settled = landed - len(self._landed)
+        self._renew()  # before the claim, which could otherwise take what is under way here
+        before = len(self._unsettled)
+        self._unsettled = list(self._settlement.settle(self._unsettled))
+        settled = before - len(self._unsettled)
         self._idle = SOON
         begun = self._take_over(pool)
-        free = self._breaker.room(self._free(settled), self._flying.values())
+        free = self._breaker.room(self._free(settled), self._under_way.values())
         if free > 0 and self._is_to_look and not self._stopping.is_set():
             begun += self._claim(pool, free)
         self._handoff.offer(0 if self._is_occupied() else self._free(settled))
-        return begun > 0 or landed > 0
+        return begun > 0 or before > 0
 
     def _take_over(self, pool: ThreadPoolExecutor) -> int:
         """Have the calls made of what was handed over, which is claimed; how many jobs there were."""
@@ -131,39 +128,39 @@ class Worker:
             claimed = claim(transaction, self._job_queue.name, free, self._job_queue.lease_seconds)
         leased_at = self._looked_at = time.monotonic()
         self._is_to_look = len(claimed) == free
-        if not claimed and not self._flying:
+        if not claimed and not self._under_way:
             self._idle = min(max(SOON, due_in(self._database, self._job_queue.name)), IDLE)
         for job in claimed:
             if job.outcome is not None:
-                self._landed.append(Call(job, Done(job.outcome["result"])))
-                continue
-            self._begin(pool, job, leased_at)
+                self._unsettled.append(Call(job, Done(job.outcome["result"])))
+            else:
+                self._begin(pool, job, leased_at)
         return len(claimed)
 
     def _begin(self, pool: ThreadPoolExecutor, job: Job, leased_at: float) -> None:
         self._breaker.begin(job)
         future = pool.submit(self._calls.make, job, leased_at)
-        self._flying[future] = job
+        self._under_way[future] = job
         future.add_done_callback(lambda _: self._wake.set())
+
+    def _is_over(self) -> bool:
+        has_jobs = self._under_way or self._unsettled or self._unbegun or self._handoff.given
+        return self._stopping.is_set() and not has_jobs
 
     def _is_occupied(self) -> bool:
         """Whether others enqueued before, or an outcome that could not be written may take up all of the next turn."""
-        return self._is_to_look or self._is_to_rest() or bool(self._landed)
+        return self._is_to_look or self._is_to_rest() or bool(self._unsettled)
 
     def _is_to_rest(self) -> bool:
         return self._stopping.is_set() or self._breaker.is_open
 
-    @property
-    def _renew_every(self) -> float:
-        return min(self._job_queue.lease_seconds / 3, RENEWED)
-
     def _renew(self) -> None:
-        """Keep the jobs whose calls are under way or landed: a call may take longer than a lease. And have all jobs
-        due soon."""
+        """Keep the jobs whose calls are under way or not settled: a call may take longer than a lease. And have all
+        jobs due soon."""
         if time.monotonic() - self._renewed_at < self._renew_every:
             return
-        begun = [job for future, job in self._flying.items() if future.running()]
-        jobs = [*begun, *(call.job for call in self._landed)]
+        begun = [job for future, job in self._under_way.items() if future.running()]
+        jobs = [*begun, *(call.job for call in self._unsettled)]
         if jobs:
             with self._database.single() as transaction:
                 renew(transaction, self._job_queue.name, jobs, self._job_queue.lease_seconds)
@@ -175,23 +172,23 @@ class Worker:
         """How many more jobs may be under way. Twice what was settled since the last look may be, so that quick calls
         never run dry, and slow ones do not wait here, claimed, while another worker is idle or this one is to stop."""
         room = min(max(self._job_queue.concurrency * 4, settled * 2), CLAIMED)
-        return room - len(self._flying) - len(self._landed)
+        return room - len(self._under_way) - len(self._unsettled)
 
     def _give_back(self) -> None:
         """Let other workers have the jobs whose calls have not begun."""
         is_ending = self._stopping.is_set()
-        unneeded = [future for future, job in self._flying.items() if is_ending or not self._breaker.is_probe(job)]
+        unneeded = [future for future, job in self._under_way.items() if is_ending or not self._breaker.is_probe(job)]
         for future in [future for future in unneeded if future.cancel()]:
-            self._unbegun.append(self._flying.pop(future))
+            self._unbegun.append(self._under_way.pop(future))
 
     def _collect(self) -> None:
-        for future in [future for future in self._flying if future.done()]:
-            job, call = self._flying.pop(future), future.result()
+        for future in [future for future in self._under_way if future.done()]:
+            job, call = self._under_way.pop(future), future.result()
             if call is None:
                 self._unbegun.append(job)
             else:
                 self._breaker.record(job, call.outcome)
-                self._landed.append(call)
+                self._unsettled.append(call)
         if self._unbegun:
             # Once, whatever comes of it: the next claim has the same number, and a repetition would undo that one. What
             # was not given back comes due when its lease ends.

@@ -82,12 +82,12 @@ class Consumer:
         self._processor.work(Turn(records))
 
     def _wait_for_broker(self, error: StreamUnavailable) -> None:
-        self._say_away(error)
+        self._log_away(error)
         pause = RECONNECT[min(self._failures, len(RECONNECT) - 1)]
         self._failures += 1
         self._stopping.wait(pause)
 
-    def _say_away(self, error: StreamUnavailable) -> None:
+    def _log_away(self, error: StreamUnavailable) -> None:
         if not self._is_away:
             log.warning("consumer_without_broker", error=str(error))
         self._is_away = True
@@ -151,7 +151,7 @@ class Consumer:
         silence = source.silence()
         self._metrics.last_poll.set(time.time() - silence)
         if silence > SILENT:
-            self._bear(silence)
+            self._note_silence(silence)
             return
         self._assigned(source.is_assigned())
         self._trouble.report(source)
@@ -166,9 +166,9 @@ class Consumer:
         if sum(lags.values()) >= BATCH:
             self._progress.fall_behind()
 
-    def _bear(self, silence: float) -> None:
+    def _note_silence(self, silence: float) -> None:
         error = StreamUnavailable("no broker answers")
-        self._say_away(error)
+        self._log_away(error)
         self._assigned(yes=False)
         self._metrics.lag.clear()
         if silence > LOST:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from oms_chassis.messaging.kafka.connection import unavailable_on_error
-from oms_chassis.messaging.kafka.reaching import begun
+from oms_chassis.messaging.kafka.groupoffsets import begun
 from oms_chassis.messaging.kafka.rewinding import nobody, partitions_of
 from oms_chassis.settings import Settings
 

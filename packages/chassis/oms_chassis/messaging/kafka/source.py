@@ -18,9 +18,9 @@ from kafka.structs import OffsetAndMetadata
 
 from oms_chassis.messaging.kafka import batches
 from oms_chassis.messaging.kafka.connection import closed_on_error, connection, unavailable_on_error
+from oms_chassis.messaging.kafka.groupoffsets import GroupOffsets
 from oms_chassis.messaging.kafka.membership import Membership, assignors
 from oms_chassis.messaging.kafka.places import Places
-from oms_chassis.messaging.kafka.reaching import Reaching
 from oms_chassis.messaging.kafka.unread import Unread
 from oms_chassis.messaging.streams import (
     BATCH,
@@ -74,7 +74,7 @@ class KafkaSource:
         )
         batches.read_all(consumer._fetcher)  # noqa: SLF001 - nothing public decides how a batch is read
         self._membership = Membership(consumer, self._identity)
-        self._reaching, self._unread = Reaching(consumer, names), Unread(consumer, names)
+        self._group_offsets, self._unread = GroupOffsets(consumer, names), Unread(consumer, names)
         self._places = Places(consumer, names)
         consumer.subscribe(list(names))
         # kafka-python 3.0.12: a member that joins before it knows its topics joins again when it learns of them,
@@ -159,7 +159,7 @@ class KafkaSource:
         return lags
 
     def reached(self) -> Mapping[Partition, Reached] | None:
-        reached = self._reaching.reached()
+        reached = self._group_offsets.reached()
         return reached and {(self._name(where.topic), where.partition): one for where, one in reached.items()}
 
     def is_assigned(self) -> bool:

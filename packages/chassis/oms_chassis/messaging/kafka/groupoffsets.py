@@ -14,7 +14,7 @@ from oms_chassis.messaging.streams import Reached
 ANSWER = 5_000  # milliseconds for each answer; after that the question is asked again
 
 
-class Reaching:
+class GroupOffsets:
     """Asks how far the group of a consumer has got in these topics."""
 
     def __init__(self, consumer: KafkaConsumer, names: Sequence[str]) -> None:
