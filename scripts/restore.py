@@ -22,6 +22,8 @@ REPLICAS = "oms/replicas"  # annotation of a Deployment that is stopped: how man
 PAUSED = "autoscaling.keda.sh/paused"
 STOPPED = """The services are stopped, or some of them. Once the cause is gone, repeat the command: it goes on from here
 and starts as many replicas as there were. To start them as they are instead: restore.py {options}start"""
+HEALED = """{services}: somebody starts again what is to be stopped. Argo CD (selfHeal) and Flux (driftDetection) must not see
+to the release meanwhile"""
 OF_A_SERVER = ("livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "ports")
 
 Manifest = dict[str, Any]
@@ -136,9 +138,15 @@ class Cluster:
             if had:
                 self._run("annotate", f"deployment/{name}", f"{REPLICAS}={had}", "--overwrite")
                 self._run("scale", f"deployment/{name}", "--replicas=0")
+        _until(self._is_stopped)
+
+    def _is_stopped(self) -> bool:
+        """Whether no pod of a service is left. ValueError if somebody starts them again."""
+        services = self.services()
+        if started := sorted(name for name, one in services.items() if one["spec"]["replicas"]):
+            raise ValueError(HEALED.format(services=", ".join(started)))
         # Not those of a Job of before, which bear the service's labels and stay where it failed.
-        pods = f"app.kubernetes.io/component in ({','.join(services)}),!job-name"
-        _until(lambda: not self._get("pod", pods))
+        return not self._get("pod", f"app.kubernetes.io/component in ({','.join(services)}),!job-name")
 
     def start(self, services: Mapping[str, Manifest]) -> None:
         """Start them again, as many as there were; what runs is left as it is."""

@@ -32,7 +32,7 @@ if words[0] == "get" and not name:
 elif words[0] == "get":
     print(json.dumps(state[kind][name] if kind == "deployment" else state["job"]))
 elif words[0] == "scale":
-    state[kind][name]["spec"]["replicas"] = int(words[2].partition("=")[2])
+    state[kind][name]["spec"]["replicas"] = int(words[2].partition("=")[2]) or state["healed"]
 elif words[0] == "annotate" and kind == "deployment":
     note, _, value = words[2].partition("=")
     notes = state[kind][name]["metadata"]["annotations"]
@@ -65,7 +65,7 @@ class Cluster:
         self._folder = folder
         self._state = folder / "cluster"
         deployments = {"oms-order": deployment("order", 3), "oms-payment": deployment("payment", 2)}
-        state = {"deployment": deployments, "fails": "", "printed": "", "job": {"status": {}}}
+        state = {"deployment": deployments, "fails": "", "healed": 0, "printed": "", "job": {"status": {}}}
         self._state.write_text(json.dumps(state))
         self.end_of_jobs("Complete")
         kubectl = folder / "kubectl"
@@ -132,6 +132,19 @@ def test_services_are_set_back_and_start_with_as_many_replicas_as_they_had(clust
     assert restore.main(["rewind", "--since", PAST]) == 0
     assert "scale deployment/oms-order --replicas=0" in cluster.asked
     assert cluster.replicas == [3, 2]
+
+
+def test_services_that_somebody_starts_again_are_not_restored(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As Argo CD does with selfHeal: they would run on databases that are replaced under them."""
+    cluster.change(healed=2)
+    assert restore.main(["rewind", "--since", PAST]) == 1
+    said = capsys.readouterr().err
+    assert "order, payment" in said
+    assert "Argo CD" in said
+    assert STOPPED in said
+    assert not [one for one in cluster.asked if one.startswith("apply")]
 
 
 def test_what_a_release_has_besides_is_left_alone(cluster: Cluster) -> None:
