@@ -22,8 +22,8 @@ REPLICAS = "oms/replicas"  # annotation of a Deployment that is stopped: how man
 PAUSED = "autoscaling.keda.sh/paused"
 STOPPED = """The services are stopped, or some of them. Once the cause is gone, repeat the command: it goes on from here
 and starts as many replicas as there were. To start them as they are instead: restore.py {options}start"""
-HEALED = """{services}: somebody starts again what is to be stopped. Argo CD (selfHeal) and Flux (driftDetection) must not see
-to the release meanwhile"""
+HEALED = """{services}: somebody starts again what is to be stopped. Argo CD (selfHeal) and Flux (driftDetection)
+must not see to the release meanwhile"""
 OF_A_SERVER = ("livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "ports")
 
 Manifest = dict[str, Any]
