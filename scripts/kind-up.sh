@@ -101,7 +101,11 @@ install() {
 }
 
 # 401 is an answer too, where callers are asked who they are.
-reachable() { [[ $(curl --silent --output /dev/null --write-out '%{http_code}' http://localhost:8080/order) =~ ^(200|401)$ ]]; }
+reachable() {
+  local status
+  status=$(curl --silent --output /dev/null --write-out '%{http_code}' http://localhost:8080/order)
+  [[ $status =~ ^(200|401)$ ]]
+}
 
 wait_for_ingress() {
   for _ in $(seq 60); do
