@@ -27,7 +27,13 @@ _CLIENT_TCP = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-_SERVER_TCP = {
+# What a session is set to, whatever the server's own defaults.
+_SETTINGS: dict[str, str | int] = {
+    "oms.session": "ours",
+    "timezone": "UTC",  # times are shown as they come
+    "datestyle": "ISO",  # the driver reads no other times
+    "client_encoding": "UTF8",
+    "default_transaction_isolation": "read committed",  # who waited for a row goes on with what it has become
     "tcp_keepalives_idle": 10,
     "tcp_keepalives_interval": 3,
     "tcp_keepalives_count": 3,
@@ -53,17 +59,13 @@ class Limits:
 
     def at_most(self, **bounds: Any) -> Self:
         """The same, with no more than that for each of these."""
-        least: dict[str, Any] = {name: _least(getattr(self, name), bound) for name, bound in bounds.items()}
+        least: dict[str, Any] = {name: min(getattr(self, name) or bound, bound) for name, bound in bounds.items()}
         return replace(self, **least)
 
     @property
     def answer(self) -> float | None:
         """How long the client waits for an answer."""
         return self.statement + self.grace if self.statement else None
-
-
-def _least(ours: float, other: float) -> float:
-    return min(ours, other) if ours else other
 
 
 class BoundedConnection(psycopg.Connection[Any]):
@@ -95,15 +97,12 @@ class BoundedConnection(psycopg.Connection[Any]):
 
 
 def _settings(limits: Limits) -> dict[str, str | int]:
-    """What a session is set to, whatever the server's own defaults."""
     return {
+        **_SETTINGS,
         "statement_timeout": round(limits.statement * 1000),
         "lock_timeout": round(limits.lock * 1000),
         "idle_in_transaction_session_timeout": round(limits.idle_in_transaction * 1000),
         "idle_session_timeout": round(limits.idle * 1000),
-        "timezone": "UTC",  # times are shown as they come
-        "oms.session": "ours",
-        **_SERVER_TCP,
     }
 
 

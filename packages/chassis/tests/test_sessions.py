@@ -151,6 +151,24 @@ def test_an_address_may_name_several_servers_of_which_one_takes_writes(
     database.dispose()
 
 
+@pytest.mark.parametrize(
+    ("default", "shown"),
+    [
+        ("DateStyle = German", "SELECT pg_typeof(x)::text, x FROM (SELECT to_timestamp(0) AS x)"),
+        ("default_transaction_isolation = serializable", "SHOW transaction_isolation"),
+        ("client_encoding = LATIN1", "SELECT '李'"),
+        ("TimeZone = 'Asia/Kolkata'", "SHOW timezone"),
+    ],
+)
+def test_a_server_s_own_defaults_change_nothing(database_url: str, default: str, shown: str) -> None:
+    usual, other = Database(database_url, 1), Database(database_url, 1)
+    expected = usual.execute(shown)
+    usual.execute(f'ALTER DATABASE "{database_url.rpartition("/")[2]}" SET {default}')
+    assert other.execute(shown) == expected
+    usual.dispose()
+    other.dispose()
+
+
 def test_a_connection_that_may_only_read_is_replaced(database_url: str) -> None:
     """As after a failover whose old server lives on: its sessions answer, and take no writes."""
     database = chassis_only(database_url)
