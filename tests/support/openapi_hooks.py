@@ -23,6 +23,7 @@ BEYOND = {
 # Headers that any answer may have: what they mean is said by RFC 9110, and by docs of browsers.
 OF_EVERY_ANSWER = {"cache-control", "connection", "content-length", "content-type", "date", "transfer-encoding"}
 OF_BROWSERS = {"content-security-policy", "referrer-policy", "x-content-type-options", "x-frame-options"}
+OF_NO_OPERATION = {"not-found", "method-not-allowed"}
 TAGGED = {"If-Match", "If-None-Match"}
 UNSAID = (
     "must hold a character that can be seen",
@@ -54,16 +55,16 @@ def each_answer_and_each_of_its_headers_is_in_the_document(
     ctx: CheckContext, response: Response, case: "Case[Any]"
 ) -> bool | None:
     """By its own status and, of a problem, by its own name: `default` says nothing."""
-    if response.status_code == 405 or case.method.upper() != case.operation.method.upper():
-        return None  # of an address, and of no operation
+    is_problem = "application/problem+json" in response.headers.get("content-type", [])
+    kind = response.json()["type"].removeprefix("/problems/") if is_problem else ""
+    if kind in OF_NO_OPERATION or case.method.upper() != case.operation.method.upper():
+        return None
     described = case.operation.definition.raw["responses"].get(str(response.status_code))
     assert described is not None, f"{response.status_code} is not in the document"
     headers = {name.lower() for name in described.get("headers", {})}
     unknown = {name.lower() for name in response.headers} - headers - OF_EVERY_ANSWER - OF_BROWSERS
     assert not unknown, f"not in the document: {unknown}"
-    if "application/problem+json" in response.headers.get("content-type", []):
-        kind = response.json()["type"].removeprefix("/problems/")
-        assert kind in described["description"], f"{kind} is not in the document"
+    assert kind in described["description"], f"{kind} is not in the document"
     return None
 
 
