@@ -54,7 +54,7 @@ class Consumer:
         self._stopping, self._pace, self._reminder = self._processor.stopping, Pace(), Reminder()
         self._observed = 0.0
         self._failures = 0  # of connecting, since a broker last answered
-        self._is_away = False  # the broker, as far as it was said
+        self._away = set[str]()  # why the broker is, as far as it was said
         self._pauses = 0  # in a row
         self._progress, self._trouble = Progress(), Trouble(metrics)
         self.is_ready = False
@@ -88,9 +88,9 @@ class Consumer:
         self._stopping.wait(pause)
 
     def _log_away(self, error: StreamUnavailable) -> None:
-        if not self._is_away:
+        if str(error) not in self._away:
             log.warning("consumer_without_broker", error=str(error))
-        self._is_away = True
+        self._away.add(str(error))
 
     def _consume(self) -> None:
         source = self._connect()
@@ -180,6 +180,6 @@ class Consumer:
         self._metrics.consumer_running.set(yes)
         if not yes:
             self._progress.fall_behind()
-        if yes and self._is_away:
+        if yes and self._away:
             log.info("consumer_with_broker")
-            self._is_away, self._failures = False, 0
+            self._away, self._failures = set(), 0

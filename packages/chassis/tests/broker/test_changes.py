@@ -1,30 +1,45 @@
 """What whoever owns the brokers changes under a service that runs."""
 
 import json
+import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from kafka import KafkaProducer, TopicPartition
-from kafka.admin import ACL, ACLOperation, ACLPermissionType, KafkaAdminClient, ResourcePattern, ResourceType
+from kafka.admin import (
+    ACL,
+    ACLOperation,
+    ACLPermissionType,
+    ConfigResource,
+    ConfigResourceType,
+    KafkaAdminClient,
+    ResourcePattern,
+    ResourceType,
+)
+from support.certificates import certificate
 from support.chassis import eventually, running
 from support.guarded import GuardedKafka
 
 from oms_chassis.db import Database, Transaction
-from oms_chassis.messaging import progress
+from oms_chassis.messaging import outbox, progress
 from oms_chassis.messaging.consumer import Consumer
 from oms_chassis.messaging.kafka import KafkaSink, KafkaSource, connection, reconcile_topics, unread
-from oms_chassis.messaging.streams import Outgoing
+from oms_chassis.messaging.relay import Relay
+from oms_chassis.messaging.streams import BATCH, Outgoing, StreamUnavailable, TopicRefused
 from oms_chassis.messaging.subscription import Subscription
 from oms_chassis.settings import Settings, TopicSettings
 from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.envelope import Event
 from oms_contracts.events import ItemUpdated
 from oms_contracts.topics import ITEM_UPDATED, PAYMENT_FAILED
+from oms_servers.ports import free_port
 from oms_servers.testing import memory_folder
 
 pytestmark = pytest.mark.timeout(180)
@@ -251,3 +266,76 @@ def test_a_group_has_kept_up_where_a_topic_ends_with_the_mark_of_a_transaction(
     consumer = Consumer("test", database, [Subscription(ITEM_UPDATED, lambda *_: None)], source, metrics)
     with running(consumer):
         eventually(lambda: consumer.kept_up() > 1.0)
+
+
+def test_once_a_topic_takes_less_than_a_batch_its_events_are_sent_in_parts_and_in_order(
+    settings: Settings, database: Database, metrics: Metrics
+) -> None:
+    """Of 1.5 MB for one partition, several batches are under way at once."""
+    topic, size = f"{settings.kafka_prefix}{TOPIC}", 3000
+    with administering(settings.kafka_bootstrap) as admin:
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {"max.message.bytes": "100000"})])
+        eventually(lambda: config(admin, topic, "max.message.bytes") == "100000")
+    values = [f"{number:0{size}}".encode() for number in range(BATCH)]
+    with database.transaction() as transaction:
+        outbox.emit_records(transaction, [Outgoing(TOPIC, b"key", value) for value in values])
+    with running(Relay(database, KafkaSink(settings), metrics)):
+        eventually(lambda: not outbox.pending(database, 1), within=100)
+    reader, found = KafkaSource(settings, "group", [TOPIC]), list[bytes | None]()
+
+    def all_there() -> bool:
+        found.extend(record.value for record in reader.poll(0.2))
+        return set(found) >= set(values)
+
+    eventually(all_there)
+    reader.close()
+    assert list(dict.fromkeys(found)) == values
+    assert not database.execute("SELECT FROM outbox_quarantine")
+
+
+def config(admin: KafkaAdminClient, topic: str, name: str) -> Any:
+    found = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])["topic"][topic]
+    return found[name]["value"]
+
+
+def test_a_password_that_is_not_ours_any_more_is_named_at_once_and_the_next_one_opens(guarded: GuardedKafka) -> None:
+    wrong = guarded.settings(USER, "that of before")
+    sink = KafkaSink(wrong)
+    for connect in (lambda: KafkaSource(wrong, "group", [TOPIC]), lambda: sink.send([Outgoing(TOPIC, b"", b"")])):
+        with pytest.raises(StreamUnavailable, match=r"^SaslAuthenticationFailedError$"):
+            connect()
+    guarded.let_in(USER, "that of before")
+    try:
+        with pytest.raises(TopicRefused):  # it is let in, and there is no such topic
+            eventually(lambda: send_if_let_in(sink))
+    finally:
+        guarded.let_in(USER, "secret")
+        sink.close()
+
+
+def send_if_let_in(sink: KafkaSink) -> None:
+    with suppress(StreamUnavailable):
+        sink.send([Outgoing("nowhere", b"", b"")])
+
+
+def test_a_broker_whose_certificate_has_ended_is_said_to_have_one(tmp_path: Path) -> None:
+    ended = certificate(tmp_path, days=-1)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(ended)
+    settings = Settings(
+        database_url="postgresql://nobody@127.0.0.1:1/none",
+        kafka_bootstrap=f"127.0.0.1:{(port := free_port())}",
+        kafka_security_protocol="SSL",
+        kafka_ca_file=ended,
+    )
+    with socket.create_server(("127.0.0.1", port)) as listening, context.wrap_socket(listening) as broker:
+        thread = threading.Thread(target=shake_hands, args=[broker])
+        thread.start()
+        with pytest.raises(StreamUnavailable, match=r"^SSLCertVerificationError$"):
+            KafkaSource(settings, "group", [TOPIC])
+        thread.join(10)
+
+
+def shake_hands(broker: ssl.SSLSocket) -> None:
+    with suppress(OSError):  # the other side ends it
+        broker.accept()

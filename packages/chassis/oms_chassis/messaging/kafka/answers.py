@@ -7,12 +7,16 @@ which counts from the last byte that arrived, and only on what is to be answered
 
 A reader that connects again in less than its session stays the member that it was.
 
-Nor is it an answer that a connection seemed to have something to read, and had nothing: see `errorqueue`.
+Nor is it an answer that a connection seemed to have something to read, and had nothing: see `errorqueue`. What came
+before a connection's end is one: by it a broker says why it ends it, and kafka-python does not look.
 """
 
 import time
+from functools import partial
+from ssl import SSLCertVerificationError
 from typing import Any
 
+from kafka.errors import KafkaConnectionError, SaslAuthenticationFailedError
 from kafka.net.connection import KafkaConnection
 from kafka.net.manager import KafkaConnectionManager
 from kafka.protocol.consumer import (
@@ -44,17 +48,34 @@ class Connections(KafkaConnectionManager):  # type: ignore[misc] # kafka-python 
     """A client's connections, with these limits."""
 
     def __init__(self, net: Any, **configs: Any) -> None:
+        self._refusals: dict[Any, Exception] = {}
         super().__init__(net, **{**configs, "socket_connection_setup_timeout_ms": CONNECT * 1000})
 
-    def get_connection(self, *args: Any, **more: Any) -> KafkaConnection:
+    def get_connection(self, node_id: Any, *args: Any, **more: Any) -> KafkaConnection:
         """As the client does, and limited."""
-        one = super().get_connection(*args, **more)
+        one = super().get_connection(node_id, *args, **more)
         if "send_request" not in vars(one):
             _limit(one)
+            one.init_future.add_errback(partial(self._remember, node_id))
         return one
 
+    def maybe_raise_auth_failure(self, node_id: Any) -> None:
+        """That one of the two does not know the other is raised: the library means to, forgets it at once, and tries
+        until its time is over, which says nothing of why."""
+        if node_id in self._refusals:
+            raise self._refusals.pop(node_id)
+
+    def _remember(self, node_id: Any, error: Exception) -> None:
+        if isinstance(error, SaslAuthenticationFailedError | SSLCertVerificationError):
+            self._refusals[node_id] = error
+
     async def _build_transport(self, *args: Any, **more: Any) -> Any:
-        transport = await super()._build_transport(*args, **more)
+        try:
+            transport = await super()._build_transport(*args, **more)
+        except KafkaConnectionError as error:
+            if isinstance(error.__context__, SSLCertVerificationError):
+                raise error.__context__ from None
+            raise
         _read_errors(transport)
         return transport
 
@@ -64,7 +85,9 @@ def _read_errors(transport: Any) -> None:
 
     def received() -> Any:
         found, error = receive()
-        if not found and error is None:
+        if found:
+            return found, None  # the end is there the next time, too
+        if error is None:
             errorqueue.discard(transport._sock.fileno())  # noqa: SLF001 - the same
         return found, error
 
