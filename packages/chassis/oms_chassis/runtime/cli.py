@@ -18,9 +18,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import psycopg
+from psycopg.errors import InsufficientPrivilege
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from oms_chassis import migrations, poolers
 from oms_chassis.db import Database
@@ -122,6 +123,11 @@ def _migrate(service: Service, settings: Settings) -> int:
     except (OperationalError, psycopg.OperationalError) as error:
         reason = "migration_blocked" if migrations.is_blocked(error) else "database_unreachable"
         log.error(reason, error=type(error.__cause__ or error).__name__, seconds=settings.migrate_patience_seconds)
+        return 1
+    except ProgrammingError as error:
+        if not isinstance(error.orig, InsufficientPrivilege):
+            raise
+        log.error("migration_forbidden", error=type(error.orig).__name__, why=error.orig.diag.message_primary)
         return 1
     finally:
         database.dispose()
