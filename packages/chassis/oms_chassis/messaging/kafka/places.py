@@ -27,19 +27,19 @@ class Places:
         self._gaps: list[tuple[TopicPartition, Gap]] = []
 
     def note(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """It has got as far as this."""
+        """It was given the records before these."""
         self._noted |= offsets
 
     def passed(self) -> Mapping[TopicPartition, int]:
-        """Where it is, in partitions where that is not noted yet. The records end before that in a topic that has the
-        marks of transactions in it, or what compaction has emptied."""
+        """Where it has got without being given a record, since it has the partition: beyond the marks of transactions,
+        and what compaction has emptied."""
         now = {
             where: state.position.offset
             for where, state in list(self._subscription.assignment.items())
             if state.position is not None
         }
-        passed = {where: offset for where, offset in now.items() if self._noted.get(where) != offset}
-        self.note(passed)
+        passed = {where: offset for where, offset in now.items() if self._noted.get(where, offset) != offset}
+        self.note(now)
         return passed
 
     def gaps(self) -> Sequence[tuple[TopicPartition, Gap]]:
@@ -72,8 +72,8 @@ class Places:
     def _on_reset(self, where: TopicPartition, timestamp: Any, offset: int) -> None:
         self._reset(where, timestamp, offset)
         if where in self._left:
-            self._noted.pop(where, None)
-            self._add_gap(where, self._left.pop(where), offset)
+            self._noted[where] = left = self._left.pop(where)
+            self._add_gap(where, left, offset)
 
     def _add_gap(self, where: TopicPartition, first: int, beyond: int) -> None:
         if first != beyond:

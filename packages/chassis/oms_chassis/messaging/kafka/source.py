@@ -92,6 +92,7 @@ class KafkaSource:
             self._begin_again(self._places.made_again())
             self._commit_in_time()
             found = self._unread.poll(seconds)
+            self._places.note({where: records[-1].offset + 1 for where, records in found.items()})
             if not found:  # so that all before was processed
                 self._uncommitted |= self._places.passed()
         # What is said in _join can still happen when a topic gets more partitions: start over then.
@@ -116,9 +117,7 @@ class KafkaSource:
         return {self._name(topic): error for topic, error in self._unread.refused().items()}
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
-        processed = {self._at(where): offset for where, offset in offsets.items()}
-        self._places.note(processed)
-        self._uncommitted |= processed
+        self._uncommitted |= {self._at(where): offset for where, offset in offsets.items()}
         with unavailable_on_error():
             self._commit_in_time()
 
