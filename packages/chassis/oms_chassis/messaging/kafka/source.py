@@ -20,7 +20,7 @@ from oms_chassis.messaging.kafka import batches
 from oms_chassis.messaging.kafka.connection import closed_on_error, connection, unavailable_on_error
 from oms_chassis.messaging.kafka.groupoffsets import GroupOffsets
 from oms_chassis.messaging.kafka.membership import Membership, assignors
-from oms_chassis.messaging.kafka.places import Places
+from oms_chassis.messaging.kafka.positions import Positions
 from oms_chassis.messaging.kafka.unread import Unread
 from oms_chassis.messaging.streams import (
     BATCH,
@@ -75,7 +75,7 @@ class KafkaSource:
         batches.read_all(consumer._fetcher)  # noqa: SLF001 - nothing public decides how a batch is read
         self._membership = Membership(consumer, self._identity)
         self._group_offsets, self._unread = GroupOffsets(consumer, names), Unread(consumer, names)
-        self._places = Places(consumer, names)
+        self._positions = Positions(consumer, names)
         consumer.subscribe(list(names))
         # kafka-python 3.0.12: a member that joins before it knows its topics joins again when it learns of them,
         # and if a poll ends in the middle of that, it waits for ever. So let it know them first.
@@ -89,12 +89,12 @@ class KafkaSource:
             time.sleep(seconds)
             seconds = 0.0
         with unavailable_on_error():
-            self._begin_again(self._places.made_again())
+            self._begin_again(self._positions.recreated())
             self._commit_in_time()
             found = self._unread.poll(seconds)
-            self._places.note({where: records[-1].offset + 1 for where, records in found.items()})
+            self._positions.note({where: records[-1].offset + 1 for where, records in found.items()})
             if not found:  # so that all before was processed
-                self._uncommitted |= self._places.passed()
+                self._uncommitted |= self._positions.passed()
         # What is said in _join can still happen when a topic gets more partitions: start over then.
         if self._membership.is_lost():
             raise StreamUnavailable("the group has not taken this member in")
@@ -111,7 +111,7 @@ class KafkaSource:
         return {(self._name(where.topic), where.partition): one for where, one in self._unread.damaged().items()}
 
     def gaps(self) -> Sequence[tuple[Partition, Gap]]:
-        return [((self._name(where.topic), where.partition), gap) for where, gap in self._places.gaps()]
+        return [((self._name(where.topic), where.partition), gap) for where, gap in self._positions.gaps()]
 
     def refused(self) -> Mapping[str, str]:
         return {self._name(topic): error for topic, error in self._unread.refused().items()}

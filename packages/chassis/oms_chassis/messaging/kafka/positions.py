@@ -1,5 +1,5 @@
-"""Where a member is in its partitions, apart from the records that it is given: what it passes without any, and where
-it cannot go on, because what comes next is gone."""
+"""A member's positions in its partitions, apart from the records that it is given: what they pass without any, and
+where they cannot go on, because what comes next is gone."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from kafka import KafkaConsumer, TopicPartition
 from oms_chassis.messaging.streams import Gap
 
 
-class Places:
+class Positions:
     """Follows a consumer of these topics. It hooks into the steps by which the library goes on elsewhere, which it does
     without a word."""
 
@@ -47,9 +47,9 @@ class Places:
         gaps, self._gaps = self._gaps, []
         return gaps
 
-    def made_again(self) -> set[str]:
-        """The topics that were deleted and made again since this was last asked. From now on they are read from their
-        beginning: the library goes on at the offset where it was in the old one, and passes what is before that."""
+    def recreated(self) -> set[str]:
+        """The topics that were deleted and created again since this was last asked. From now on they are read from
+        their beginning: the library goes on at the offset where it was in the old one, and passes what is before."""
         return {name for name in self._ids if self._is_another(name)}
 
     def _is_another(self, name: str) -> bool:
