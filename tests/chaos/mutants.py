@@ -93,7 +93,7 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "leases of calls under way are not renewed": Mutant(
         f"{_CHASSIS}/jobs/worker.py",
-        "        self._renew()  # before the claim, which could otherwise take what is flying here\n",
+        "        self._renew()  # before the claim, which could otherwise take what is under way here\n",
         "",
         during("mail server fails", "slow"),
         environment=SHORT_LEASES,
