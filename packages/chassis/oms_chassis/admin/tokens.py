@@ -37,4 +37,4 @@ def _given(scope: Scope) -> bytes:
     """The token of a request; empty, and thus none of ours, if it has not exactly one."""
     given = headers.values(scope, b"authorization")
     kind, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
-    return token.strip().encode("latin-1") if kind.lower() == "bearer" else b""
+    return token.encode("latin-1").strip() if kind.lower() == "bearer" else b""
