@@ -156,19 +156,16 @@ def test_a_topic_that_is_not_ours_to_read_is_said_once_and_measured_and_holds_no
     monkeypatch.setattr(unread, "REST", 1.0)
     monkeypatch.setattr(unread, "PROVEN", 1.0)
 
-    def refused() -> float | None:
-        return metrics.registry.get_sample_value("oms_consumer_refused_topics")
-
     with consume(as_user):
         send(as_user, ["before"])
         eventually(lambda: applied == ["before"])
-        assert refused() == 0
+        assert refused(metrics) == 0
         with denied(guarded, as_user, operation):
-            eventually(lambda: refused() == 1)
+            eventually(lambda: refused(metrics) == 1)
             for number in range(5):  # as long as it rests, and longer
                 send(as_user, [f"item-{number}"])
                 eventually(lambda: applied[-1] == f"item-{number}")  # noqa: B023 - it is over before the next
-        eventually(lambda: refused() == 0)
+        eventually(lambda: refused(metrics) == 0)
     lines = [line for line in logged() if "topic_refused" in line or "consumer_with" in line]
     assert len(lines) == 1, lines
     assert OTHER in lines[0]
@@ -182,19 +179,16 @@ def test_a_topic_that_was_deleted_is_named_and_is_read_once_it_is_there_again(
     metrics: Metrics,
     logged: Callable[[], list[str]],
 ) -> None:
-    def refused() -> float | None:
-        return metrics.registry.get_sample_value("oms_consumer_refused_topics")
-
     with consume(settings):
         send(settings, ["before"])
         eventually(lambda: applied == ["before"])
         with administering(settings.kafka_bootstrap) as admin:
             admin.delete_topics([f"{settings.kafka_prefix}{TOPIC}"])
-        eventually(lambda: refused() == 1)
+        eventually(lambda: refused(metrics) == 1)
         reconcile_topics(settings)
         send(settings, ["after"])
         eventually(lambda: applied == ["before", "after"])
-        eventually(lambda: refused() == 0)
+        eventually(lambda: refused(metrics) == 0)
     (line,) = [line for line in logged() if "topic_refused" in line]
     assert "UnknownTopicOrPartitionError" in line
 
@@ -220,6 +214,10 @@ def test_records_that_were_deleted_before_they_were_read_are_said_and_counted(
         eventually(lambda: applied == ["read", "left", "later"])
     (line,) = [json.loads(line) for line in logged() if "records_gone" in line]
     assert (line["topic"], line["partition"], line["offset"], line["beyond"]) == (TOPIC, 0, 1, 3)
+
+
+def refused(metrics: Metrics) -> float | None:
+    return metrics.registry.get_sample_value("oms_consumer_refused_topics")
 
 
 def gaps(metrics: Metrics) -> float | None:
