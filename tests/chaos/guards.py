@@ -33,7 +33,7 @@ MUTANTS: Mapping[str, Mutant] = {
     "stock is reserved in a transaction of its own": Mutant(
         f"{_INVENTORY}/handlers.py",
         "    stock.take(transaction, allocated(decisions))\n",
-        '    stock.take(transaction, allocated(decisions))\n    transaction.run("COMMIT")\n',
+        '    stock.take(transaction, allocated(decisions))\n    transaction.execute("COMMIT")\n',
         BETWEEN_STATEMENTS,
         times=8,
     ),

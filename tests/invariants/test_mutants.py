@@ -88,16 +88,16 @@ def reserve_stock(transaction: Transaction, events: list[Event[PaymentCompleted]
     """Reserve each order's stock and say so; an event that came twice would reserve it twice."""
     rows = [{"id": e.data.order_id, "quantity": line.quantity} for e in events for line in e.data.lines]
     source = "FROM json_to_recordset(%(rows)s::json) AS r(id text, quantity int)"
-    transaction.run_rows(
+    transaction.execute_rows(
         "UPDATE item SET on_hand = on_hand - asked.sum, sold = sold + asked.sum"
         f" FROM (SELECT sum(quantity) {source}) AS asked WHERE id = %(item)s",
         rows,
         item=ITEM,
     )
-    transaction.run_rows(
+    transaction.execute_rows(
         f"INSERT INTO allocation (order_id, is_allocated) SELECT id, true {source} ON CONFLICT DO NOTHING", rows
     )
-    transaction.run_rows(
+    transaction.execute_rows(
         f"INSERT INTO reservation (order_id, item_id, quantity) SELECT id, %(item)s, quantity {source}"
         " ON CONFLICT (order_id, item_id) DO UPDATE SET quantity = reservation.quantity + excluded.quantity",
         rows,

@@ -43,7 +43,7 @@ def let_the_patience_end(database: Database) -> None:
 def make_due(database: Database) -> None:
     """Let every backoff and every dead worker's lease be over."""
     with database.transaction() as transaction:
-        transaction.run("UPDATE job SET run_at = now()")
+        transaction.execute("UPDATE job SET run_at = now()")
 
 
 def charge_all(database: Database, gateway: FlakyGateway) -> None:

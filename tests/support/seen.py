@@ -12,7 +12,7 @@ ON CONFLICT (item) DO UPDATE SET times = seen.times + 1
 
 def note(transaction: Transaction, items: Iterable[str]) -> None:
     """See each of these once more."""
-    transaction.run_rows(_SEE, ({"item": item} for item in items))
+    transaction.execute_rows(_SEE, ({"item": item} for item in items))
 
 
 def seen(database: Database) -> dict[str, int]:

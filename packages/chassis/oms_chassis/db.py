@@ -17,7 +17,7 @@ from sqlalchemy.exc import InvalidatePoolError
 from oms_chassis import sessions
 from oms_chassis.handoff import Handoff, Handover
 from oms_chassis.sessions import Limits
-from oms_chassis.statements import Rows, as_json, execute, ran
+from oms_chassis.statements import Rows, as_json, execute, execute_counted
 
 DEFAULT = Limits()
 PING = 1.5  # seconds that a pooled connection has to show that it is alive
@@ -53,13 +53,13 @@ class Transaction:
         self.signals: set[str] = set()
         self._reports: list[tuple[Context, Callable[[], object]]] = []
 
-    def run(self, sql: str, **params: object) -> Rows:
+    def execute(self, sql: str, **params: object) -> Rows:
         """Run one statement with psycopg's `%(name)s` parameters; its rows, if it returns any."""
         return execute(self.connection, sql, params)
 
     def count(self, sql: str, **params: object) -> int:
         """Run one statement that returns no rows; how many it wrote or deleted."""
-        return ran(self.connection, sql, params)[1]
+        return execute_counted(self.connection, sql, params)[1]
 
     def handover(self, name: str) -> Handover[Any] | None:
         """What is handed over under this name once it is committed; None if nobody of this process takes it."""
@@ -82,7 +82,7 @@ class Transaction:
         for context, report in self._reports:
             context.run(report)
 
-    def run_rows(self, sql: str, rows: Iterable[Mapping[str, object]], **params: object) -> Rows:
+    def execute_rows(self, sql: str, rows: Iterable[Mapping[str, object]], **params: object) -> Rows:
         """Run one statement over many rows: `FROM json_to_recordset(%(rows)s::json) AS r(id text, ...)`."""
         listed = list(rows)
         return execute(self.connection, sql, {"rows": as_json(listed), **params}) if listed else []

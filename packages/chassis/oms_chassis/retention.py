@@ -103,7 +103,7 @@ def _prune(database: Database, retention: Retention, free: str) -> float | None:
     names = {"table": retention.table, "column": retention.column, "condition": retention.condition}
     sql = retention.statement.format(**names, free=free)
     with database.transaction() as transaction:
-        if not transaction.run(_LOCK, lock=LOCK, table=retention.table)[0].ours:
+        if not transaction.execute(_LOCK, lock=LOCK, table=retention.table)[0].ours:
             return None  # another replica is at it
         deleted = transaction.count(sql, seconds=retention.seconds, chunk=retention.chunk)
     return pacing.pause(time.monotonic() - began) if deleted == retention.chunk else None

@@ -28,10 +28,10 @@ Rows = Sequence[Row]
 
 def execute(connection: Connection, sql: str, params: Mapping[str, object]) -> Rows:
     """One statement as the driver takes it, and its rows, if it returns any. Raises SQLAlchemyError."""
-    return ran(connection, sql, params)[0]
+    return execute_counted(connection, sql, params)[0]
 
 
-def ran(connection: Connection, sql: str, params: Mapping[str, object]) -> tuple[Rows, int]:
+def execute_counted(connection: Connection, sql: str, params: Mapping[str, object]) -> tuple[Rows, int]:
     """The same, and how many rows there were or were written."""
     if not connection.in_transaction():
         connection.begin()  # as before its own statements: a connection that is lost is not replaced within the block

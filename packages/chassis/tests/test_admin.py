@@ -25,7 +25,7 @@ router = APIRouter(prefix="/admin")
 @router.post("/items/{item}")
 def repair(item: str, act: Act, service: Administered) -> dict[str, str]:
     with act.transaction(service.database) as transaction:
-        transaction.run("INSERT INTO seen (item) VALUES (%(item)s)", item=item)
+        transaction.execute("INSERT INTO seen (item) VALUES (%(item)s)", item=item)
         act.record(transaction, "items.repair", item, {"times": 0}, {"times": 1})
     return {"item": item}
 

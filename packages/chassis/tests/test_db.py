@@ -18,7 +18,7 @@ from oms_chassis.telemetry import tracing
 def _insert(database: Database, *items: str) -> None:
     with database.transaction() as transaction:
         sql = "INSERT INTO seen (item) SELECT item FROM json_to_recordset(%(rows)s::json) AS r(item text)"
-        transaction.run_rows(sql, [{"item": item} for item in items])
+        transaction.execute_rows(sql, [{"item": item} for item in items])
 
 
 def _items(database: Database) -> list[str]:
@@ -35,7 +35,7 @@ def test_a_block_that_raises_leaves_nothing_and_wakes_nobody(database: Database)
 
     def fail() -> None:
         with database.transaction() as transaction:
-            transaction.run("INSERT INTO seen (item) VALUES ('a')")
+            transaction.execute("INSERT INTO seen (item) VALUES ('a')")
             transaction.signals.add("outbox")
             raise LookupError
 
@@ -52,7 +52,7 @@ def test_what_a_transaction_did_is_reported_once_it_is_done_in_its_trace(databas
         said.append((tracing.current(), database.execute("SELECT count(*) AS n FROM seen")[0].n))
 
     with database.transaction() as transaction, tracing.within(None) as step:
-        transaction.run("INSERT INTO seen (item) VALUES ('a')")
+        transaction.execute("INSERT INTO seen (item) VALUES ('a')")
         transaction.after_commit(say)
         assert said == []
     assert said == [(step, 1)]
@@ -67,7 +67,7 @@ def test_what_is_rolled_back_is_reported_by_nobody(database: Database) -> None:
 
 def test_no_rows_send_no_statement(database: Database) -> None:
     with database.transaction() as transaction:
-        assert transaction.run_rows("this is not SQL", []) == []
+        assert transaction.execute_rows("this is not SQL", []) == []
 
 
 def test_a_statement_that_fails_is_its_own_fault_and_its_error_shows_no_parameters(database: Database) -> None:
@@ -91,10 +91,10 @@ def test_a_statement_on_a_connection_that_is_closed_is_the_databases_state_and_n
 
     def write() -> None:
         with database.transaction() as transaction:
-            transaction.run("SELECT 1")
+            transaction.execute("SELECT 1")
             cast("psycopg.Connection", transaction.connection.connection.driver_connection).close()
             try:
-                transaction.run("INSERT INTO seen (item) VALUES ('a')")
+                transaction.execute("INSERT INTO seen (item) VALUES ('a')")
             except Exception as error:
                 errors.append(error)
                 raise

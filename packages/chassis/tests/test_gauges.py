@@ -27,7 +27,7 @@ def job(database: Database) -> None:
     """A call that was asked for ten minutes ago."""
     with database.transaction() as transaction:
         enqueue(transaction, "calls", [NewJob("one", "one", {})])
-        transaction.run("UPDATE job SET created_at = now() - interval '10 minutes'")
+        transaction.execute("UPDATE job SET created_at = now() - interval '10 minutes'")
 
 
 @pytest.mark.usefixtures("job")

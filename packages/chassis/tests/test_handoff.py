@@ -247,7 +247,7 @@ def test_while_an_outcome_cannot_be_written_nothing_is_handed_over(
         eventually(lambda: room(database))
         put(database, "locked")
         with database.transaction() as somebody:
-            somebody.run("SELECT 1 FROM job WHERE id = 'locked' FOR UPDATE")
+            somebody.execute("SELECT 1 FROM job WHERE id = 'locked' FOR UPDATE")
             provider.may_answer.set()
             eventually(lambda: room(database) == 0)
             put(database, "later")

@@ -67,7 +67,7 @@ def test_other_work_goes_on_meanwhile(filled: Database) -> None:
 
 def test_one_replica_prunes_at_a_time(filled: Database) -> None:
     with filled.transaction() as other:
-        other.run(f"SELECT pg_advisory_xact_lock({LOCK}, hashtext('inbox'))")
+        other.execute(f"SELECT pg_advisory_xact_lock({LOCK}, hashtext('inbox'))")
         assert prune(filled, WEEK) is None
         assert count(filled) == OLD + NEW
     prune_all(filled, WEEK)
@@ -78,7 +78,7 @@ def test_a_row_that_somebody_holds_keeps_no_other(database: Database) -> None:
     database.execute("INSERT INTO inbox SELECT n::text, now() - interval '8 days' FROM generate_series(1, 9) AS n")
     hasty = Database(database._url, 2, Limits(lock=0.1))
     with database.transaction() as other:
-        other.run("SELECT 1 FROM inbox WHERE event_id = '5' FOR UPDATE")
+        other.execute("SELECT 1 FROM inbox WHERE event_id = '5' FOR UPDATE")
         prune_all(hasty, WEEK)
         assert [row.event_id for row in database.execute("SELECT event_id FROM inbox")] == ["5"]
     prune_all(hasty, WEEK)

@@ -68,7 +68,7 @@ def test_a_pooled_connection_that_fell_silent_is_replaced_without_a_failure(
 def test_a_commit_whose_answer_is_lost_has_an_end_too(network: Proxy, far: Database) -> None:
     def write() -> None:
         with far.transaction() as transaction:
-            transaction.run("INSERT INTO inbox (event_id) VALUES ('a')")
+            transaction.execute("INSERT INTO inbox (event_id) VALUES ('a')")
             network.mute()
 
     error = failure(write)
@@ -83,7 +83,7 @@ def test_a_transaction_that_loses_its_connection_before_the_commit_leaves_nothin
     def write() -> None:
         with far.transaction() as transaction:
             network.cut()
-            transaction.run("INSERT INTO inbox (event_id) VALUES ('a')")
+            transaction.execute("INSERT INTO inbox (event_id) VALUES ('a')")
 
     error = failure(write)
     assert is_unavailable(error)

@@ -92,7 +92,7 @@ def resend_message(service: Administered, act: Act, order_id: OrderId) -> Messag
         if before.state != "failed":
             raise MessageNotFailed(detail=f"This message was not given up: it is {before.state}.")
         (queue,) = service.job_queues
-        jobs = _of(before, listing.about_in(transaction, [before.refund_of or order_id]))
+        jobs = _of(before, listing.about(transaction, [before.refund_of or order_id]))
         given_up = [job.id for job in jobs if job.state == listing.DEAD]
         if not given_up:
             raise NothingToSend

@@ -59,7 +59,7 @@ def open_messages(transaction: Transaction, kind: Kind, orders: Mapping[str, str
         {"order_id": about, "kind": kind, "refund_of": None if about == order_id else order_id}
         for about, order_id in orders.items()
     )
-    return [row.order_id for row in transaction.run_rows(_OPEN, rows)]
+    return [row.order_id for row in transaction.execute_rows(_OPEN, rows)]
 
 
 def about(job: Job) -> str:
@@ -74,24 +74,24 @@ def settle(transaction: Transaction, settled: Iterable[Settled]) -> set[str]:
         {"order_id": about(job), "kind": job.payload["kind"], "attempts": job.failed_calls + 1, **result}
         for job, result in settled
     )
-    return {row.order_id for row in transaction.run_rows(_SETTLE, rows)}
+    return {row.order_id for row in transaction.execute_rows(_SETTLE, rows)}
 
 
 def reopen(transaction: Transaction, orders: Sequence[str]) -> None:
     """Make the messages about these orders and refunds pending again that had failed."""
-    transaction.run(_REOPEN, orders=list(orders))
+    transaction.execute(_REOPEN, orders=list(orders))
 
 
 def hold(transaction: Transaction, reasons: Mapping[str, str]) -> None:
     """Give up the messages about these orders and refunds that were opened in this transaction, each for a reason."""
     rows = ({"order_id": order_id, "reason": reason} for order_id, reason in reasons.items())
-    transaction.run_rows(_HOLD, rows)
+    transaction.execute_rows(_HOLD, rows)
 
 
 def count(transaction: Transaction, wanted: Mapping[str, int], seconds: Mapping[str, int]) -> dict[str, int]:
     """Count so many more messages in each bucket, whose window has so many seconds; how many there were before."""
     rows = ({"bucket": name, "used": wanted[name], "seconds": seconds[name]} for name in sorted(wanted))
-    return {row.bucket: row.used - wanted[row.bucket] for row in transaction.run_rows(_COUNT, rows)}
+    return {row.bucket: row.used - wanted[row.bucket] for row in transaction.execute_rows(_COUNT, rows)}
 
 
 def page(database: Database, state: str | None, kind: str | None, after: str, limit: int) -> Rows:
@@ -101,7 +101,7 @@ def page(database: Database, state: str | None, kind: str | None, after: str, li
 
 def find(transaction: Transaction, order_id: str) -> Rows:
     """The order's message, if there is one; nobody else changes it until this transaction ends."""
-    return transaction.run(_FIND, order=order_id)
+    return transaction.execute(_FIND, order=order_id)
 
 
 def states(database: Database, orders: Sequence[str]) -> dict[str, str]:

@@ -306,7 +306,7 @@ def test_a_message_that_was_given_up_can_still_be_sent(database: Database, monke
         testing.eventually(lambda: message(database, "a").state == "failed")
         with database.transaction() as transaction:
             dead.redrive(transaction, queue, ["a"])
-            (row,) = transaction.run("SELECT state, reason FROM message")
+            (row,) = transaction.execute("SELECT state, reason FROM message")
             assert (row.state, row.reason) == ("pending", None)
         testing.eventually(lambda: message(database, "a").state == "sent")
     first, second = provider.notices

@@ -32,7 +32,7 @@ def database(migrated_url: str) -> Iterator[Database]:
     """A database without an item."""
     database = Database(migrated_url, 8)
     with database.transaction() as transaction:
-        transaction.run(f"TRUNCATE {TABLES}")
+        transaction.execute(f"TRUNCATE {TABLES}")
     yield database
     database.dispose()
 
@@ -43,11 +43,11 @@ def seed(database: Database) -> Seed:
 
     def start(**on_hand: int) -> None:
         with database.transaction() as transaction:
-            transaction.run(f"TRUNCATE {TABLES}")
+            transaction.execute(f"TRUNCATE {TABLES}")
         items = [CatalogueItem(id=item, name=f"The {item}", unitPrice=100, onHand=n) for item, n in on_hand.items()]
         catalogue.seed(database, items, "USD")
         with database.transaction() as transaction:
-            transaction.run("DELETE FROM outbox")
+            transaction.execute("DELETE FROM outbox")
 
     return start
 

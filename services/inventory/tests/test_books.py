@@ -79,7 +79,7 @@ def test_a_stretch_of_the_books_reads_the_movements_of_its_items_and_no_others(
     )
     database.execute("ANALYZE movement")
     with database.transaction() as transaction:
-        (plan,) = transaction.run(f"EXPLAIN (ANALYZE, FORMAT JSON) {journal.CHECK}", ids=["cup"])
+        (plan,) = transaction.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {journal.CHECK}", ids=["cup"])
     steps = list(nodes(plan[0][0]["Plan"]))
     assert "Seq Scan" not in {step["Node Type"] for step in steps if step.get("Alias") == "movement"}
     assert max(step["Actual Rows"] for step in steps) < MANY
@@ -107,7 +107,7 @@ def test_the_newest_movements_of_an_item_that_sells_are_read_and_no_others(
     )
     database.execute("ANALYZE reservation, allocation, movement")
     with database.transaction() as transaction:
-        (plan,) = transaction.run(f"EXPLAIN (ANALYZE, FORMAT JSON) {journal.OF_ITEM}", item="kettle", limit=10)
+        (plan,) = transaction.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {journal.OF_ITEM}", item="kettle", limit=10)
     assert max(step["Actual Rows"] for step in nodes(plan[0][0]["Plan"])) < 50
     found = client.get("/items/kettle/movements?limit=4").json()
     assert [one.get("orderId") or one["quantity"] for one in found] == ["020000", 20_000, "019999", 19_999]

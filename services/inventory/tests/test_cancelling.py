@@ -104,4 +104,4 @@ def test_the_table_refuses_to_release_more_than_was_reserved(database: Database,
     seed(kettle=5)
     pay(database, o1={"kettle": 2})
     with pytest.raises(IntegrityError, match="reservation_released"), database.transaction() as transaction:
-        transaction.run("UPDATE reservation SET released = 3")
+        transaction.execute("UPDATE reservation SET released = 3")

@@ -219,4 +219,4 @@ def test_stock_that_is_not_there_cannot_be_taken_by_mistake(database: Database, 
 def test_the_table_refuses_stock_that_does_not_add_up(database: Database, seed: Any, change: str, rule: str) -> None:
     seed(kettle=1)
     with pytest.raises(IntegrityError, match=rule), database.transaction() as transaction:
-        transaction.run(f"UPDATE item SET {change}")
+        transaction.execute(f"UPDATE item SET {change}")

@@ -69,7 +69,7 @@ def database(migrated_url: str) -> Iterator[Database]:
     """A database that knows the items Item1 to Item5 at 100 to 500 minor units, and nothing else."""
     database = Database(migrated_url, 4)
     with database.transaction() as transaction:
-        transaction.run(f"TRUNCATE {TABLES}")
+        transaction.execute(f"TRUNCATE {TABLES}")
     items = [
         ItemUpdated(item_id=f"Item{n}", name=f"Item {n}", unit_price=n * 100, currency="USD", available=True, version=1)
         for n in range(1, 6)

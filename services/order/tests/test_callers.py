@@ -287,9 +287,11 @@ def test_while_nobody_is_asked_a_timeline_names_nobody_and_credentials_change_no
 
 def test_an_owner_s_list_is_a_stretch_of_an_index(service: Any, database: Database) -> None:
     with database.transaction() as transaction:
-        transaction.run("SET LOCAL enable_seqscan = off")
-        transaction.run("SET LOCAL enable_sort = off")
-        plan = transaction.run("EXPLAIN (FORMAT TEXT) SELECT id FROM orders WHERE owner = 'a' ORDER BY id DESC LIMIT 9")
+        transaction.execute("SET LOCAL enable_seqscan = off")
+        transaction.execute("SET LOCAL enable_sort = off")
+        plan = transaction.execute(
+            "EXPLAIN (FORMAT TEXT) SELECT id FROM orders WHERE owner = 'a' ORDER BY id DESC LIMIT 9"
+        )
     assert "Scan Backward using orders_owner" in "\n".join(row[0] for row in plan)
 
 

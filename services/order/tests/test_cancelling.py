@@ -354,12 +354,12 @@ def test_an_order_that_somebody_holds_keeps_no_other_waiting(service: Any, learn
         id=behind,
     )
     with service.database.transaction() as other:
-        other.run("SELECT 1 FROM orders WHERE id = %(id)s FOR UPDATE", id=held)
+        other.execute("SELECT 1 FROM orders WHERE id = %(id)s FOR UPDATE", id=held)
         stuck_orders.catch_up(service.database, metrics)
         assert shown(service, behind) == ("PAID", None)
         cancelling.timing_out(service.database, metrics, 3000)()
         assert shown(service, late) == ("CANCELLING", "timed-out")
-        other.run("SELECT 1 FROM orders WHERE id = %(id)s FOR UPDATE", id=late)
+        other.execute("SELECT 1 FROM orders WHERE id = %(id)s FOR UPDATE", id=late)
         cancelling.asking_again(service.database, 300)()
         assert [e.subject for e in cancellations(service) if e.data.again] == [unanswered]
     cancelling.timing_out(service.database, metrics, 3000)()

@@ -161,7 +161,7 @@ def test_a_payment_that_somebody_holds_keeps_no_other_from_being_found(
     give(database, gateway, charge(database, gateway, "o2"))
     let_refunds_fail(database)
     with database.transaction() as other:
-        other.run("SELECT 1 FROM payment WHERE order_id = 'o1' FOR UPDATE")
+        other.execute("SELECT 1 FROM payment WHERE order_id = 'o1' FOR UPDATE")
         look(database, gateway)
         assert failures(database) == [("r1", 400, "gateway-failed", 2)]
     look(database, gateway)

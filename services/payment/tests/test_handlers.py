@@ -48,7 +48,7 @@ def test_a_rejection_of_an_order_being_charged_waits_for_the_charge(database: Da
 def test_a_rejection_of_a_paid_order_has_its_charge_refunded(database: Database) -> None:
     deliver(database, handlers.order_created, [created("o1", "token-1")])
     with database.transaction() as transaction:
-        transaction.run("UPDATE payment SET state = 'COMPLETED', charge_id = 'ch-1'")
+        transaction.execute("UPDATE payment SET state = 'COMPLETED', charge_id = 'ch-1'")
     deliver(database, handlers.give_back, [rejected("o1")])
     (job,) = pending_jobs(database, "refund")
     assert (job.id, job.subject, job.traceparent) == ("o1:refund", "o1", TRACE)
@@ -72,7 +72,7 @@ def test_a_rejection_that_comes_again_changes_nothing(database: Database) -> Non
 def test_a_rejection_of_a_failed_payment_changes_nothing(database: Database) -> None:
     deliver(database, handlers.order_created, [created("o1", "token-1")])
     with database.transaction() as transaction:
-        transaction.run("UPDATE payment SET state = 'FAILED'")
+        transaction.execute("UPDATE payment SET state = 'FAILED'")
     deliver(database, handlers.give_back, [rejected("o1")])
     assert states(database) == {"o1": "FAILED"}
     assert pending_jobs(database, "refund") == []
@@ -111,7 +111,7 @@ def test_an_order_that_is_cancelled_before_it_arrives_is_never_charged(database:
 def test_an_order_that_is_both_cancelled_and_rejected_is_refunded_once(database: Database) -> None:
     deliver(database, handlers.order_created, [created("o1", "token-1"), created("o2", "token-2")])
     with database.transaction() as transaction:
-        transaction.run("UPDATE payment SET state = 'COMPLETED', charge_id = order_id")
+        transaction.execute("UPDATE payment SET state = 'COMPLETED', charge_id = order_id")
     deliver(database, handlers.give_back, [cancelled("o1"), cancelled("o1")])
     deliver(database, handlers.give_back, [rejected("o1"), rejected("o2")])
     deliver(database, handlers.give_back, [cancelled("o2")])

@@ -27,7 +27,7 @@ def test_the_table_knows_every_state(database: Database) -> None:
 def test_the_table_refuses_what_no_payment_can_be(database: Database, values: str) -> None:
     sql = f"INSERT INTO payment (order_id, state, charge_id, amount, currency) VALUES ('o1', {values}, 1, 'USD')"
     with pytest.raises(IntegrityError), database.transaction() as transaction:
-        transaction.run(sql)
+        transaction.execute(sql)
 
 
 def test_an_order_that_is_twice_in_a_batch_is_opened_once(database: Database) -> None:

@@ -48,7 +48,7 @@ class Filters:
 
 def record(transaction: Transaction, entries: Sequence[Entry]) -> None:
     """Write what is done in this transaction."""
-    transaction.run_rows(_RECORD, (asdict(entry) for entry in entries))
+    transaction.execute_rows(_RECORD, (asdict(entry) for entry in entries))
 
 
 def page(database: Database, filters: Filters, before: int | None, limit: int) -> Rows:

@@ -37,19 +37,19 @@ def mark_dead(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, st
     """Give up the jobs that are still the caller's, and that nobody gave up before, each for a reason; their ids.
     With a `lease`, a worker may have them for so long: one whose call may be under way dies when its lease ends."""
     rows = [{"id": job.id, "attempts": job.attempts, "reason": reason} for job, reason in jobs]
-    return {row.id for row in transaction.run_rows(_MARK, rows, queue=queue, lease=lease)}
+    return {row.id for row in transaction.execute_rows(_MARK, rows, queue=queue, lease=lease)}
 
 
 def shelve(transaction: Transaction, queue: str, reasons: Mapping[str, str]) -> None:
     """Give up jobs, by id, that were put into the queue in this transaction, each for a reason: no call is made."""
     take_back(transaction, queue, reasons)
-    transaction.run_rows(_SHELVE, ({"id": job, "reason": reason} for job, reason in reasons.items()), queue=queue)
+    transaction.execute_rows(_SHELVE, ({"id": job, "reason": reason} for job, reason in reasons.items()), queue=queue)
 
 
 def redrive(transaction: Transaction, job_queue: JobQueue, ids: Iterable[str]) -> set[str]:
     """Make dead jobs due again, as if no call had failed; the ids of those that were dead. One that was cancelled
     is left as it is while its call may be under way, which would be made a second time."""
-    rows = transaction.run(_REDRIVE, queue=job_queue.name, ids=list(ids), lease=job_queue.lease_seconds)
+    rows = transaction.execute(_REDRIVE, queue=job_queue.name, ids=list(ids), lease=job_queue.lease_seconds)
     jobs = [Job(*tuple(row)) for row in rows]
     if jobs and job_queue.on_redrive is not None:
         job_queue.on_redrive(transaction, jobs)
@@ -59,7 +59,7 @@ def redrive(transaction: Transaction, job_queue: JobQueue, ids: Iterable[str]) -
 
 def discard(transaction: Transaction, queue: str, ids: Iterable[str]) -> None:
     """Delete those of these jobs that are dead: nobody is to have them made after all."""
-    transaction.run(_DISCARD, queue=queue, ids=list(ids))
+    transaction.execute(_DISCARD, queue=queue, ids=list(ids))
 
 
 def retention(days: float, job_queues: Iterable[JobQueue]) -> Sequence[Retention]:

@@ -26,33 +26,33 @@ def make_due(transaction: Transaction, queue: str, subject: str) -> bool:
     """Have the calls about a subject made at once, or settled, also those that died of that; False if there are
     none."""
     transaction.signals.add(queue)
-    return bool(transaction.run(_DUE, queue=queue, subject=subject))
+    return bool(transaction.execute(_DUE, queue=queue, subject=subject))
 
 
 def end_patience(transaction: Transaction, queue: str, subject: str) -> bool:
     """Have the calls about a subject made at once, as calls that have failed for longer and more often than anybody has
     patience, and whose first attempt's outcome is not known; False if there are none."""
     transaction.signals.add(queue)
-    return bool(transaction.run(_OUT_OF_PATIENCE, queue=queue, subject=subject))
+    return bool(transaction.execute(_OUT_OF_PATIENCE, queue=queue, subject=subject))
 
 
 def payload(transaction: Transaction, queue: str, job_id: str) -> Mapping[str, Any]:
     """What a call carries that has not been settled; nothing if there is no such call."""
-    return next((row.payload for row in transaction.run(_PAYLOAD, queue=queue, id=job_id)), {})
+    return next((row.payload for row in transaction.execute(_PAYLOAD, queue=queue, id=job_id)), {})
 
 
 def end(transaction: Transaction, queue: str, job_ids: Collection[str], changes: Mapping[str, Any]) -> None:
     """Make calls no more that no worker has begun; one that may have been made goes on with these changes to what it
     carries, so that its outcome becomes known."""
     if job_ids and len(withdraw(transaction, queue, job_ids)) < len(job_ids):
-        transaction.run(_CHANGE, queue=queue, ids=list(job_ids), changes=as_json(changes))
+        transaction.execute(_CHANGE, queue=queue, ids=list(job_ids), changes=as_json(changes))
 
 
 def is_waiting(transaction: Transaction, subjects: Sequence[str]) -> bool:
     """Whether a call about one of these subjects is still to be made."""
-    return bool(transaction.run(_WAITING, subjects=list(subjects)))
+    return bool(transaction.execute(_WAITING, subjects=list(subjects)))
 
 
 def erase_dead(transaction: Transaction, subjects: Sequence[str]) -> int:
     """Delete the jobs about these subjects that were given up; how many there were."""
-    return len(transaction.run(_ERASE, subjects=list(subjects)))
+    return len(transaction.execute(_ERASE, subjects=list(subjects)))

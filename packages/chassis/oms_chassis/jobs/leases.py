@@ -78,31 +78,31 @@ WHERE queue = %(queue)s AND id = %(id)s AND attempts = %(attempts)s
 def give_back(transaction: Transaction, queue: str, jobs: Sequence[Job]) -> None:
     """Undo the claim of jobs whose calls have not begun, if they are still the caller's: they are due at once. One that
     somebody holds is due when its lease ends."""
-    transaction.run_rows(_GIVE_BACK, _claims(jobs), queue=queue)
+    transaction.execute_rows(_GIVE_BACK, _claims(jobs), queue=queue)
     end_cancelled(transaction, queue, jobs)
 
 
 def end_cancelled(transaction: Transaction, queue: str, jobs: Sequence[Job]) -> None:
     """Of jobs whose calls are under way no longer, those that were cancelled meanwhile are dead from now on. One that
     somebody holds is when its lease ends."""
-    transaction.run_rows(_DIED, _claims(jobs), queue=queue)
+    transaction.execute_rows(_DIED, _claims(jobs), queue=queue)
 
 
 def renew(transaction: Transaction, queue: str, jobs: Sequence[Job], lease: float) -> None:
     """Begin the leases of these jobs again, if they are still the caller's, also of one that was cancelled meanwhile:
     nobody is to have its call made a second time."""
-    transaction.run_rows(_RENEW, _claims(jobs), queue=queue, lease=lease)
+    transaction.execute_rows(_RENEW, _claims(jobs), queue=queue, lease=lease)
 
 
 def bring_forward(transaction: Transaction, queue: str, lease: float) -> None:
     """Make jobs due that are so late only because the database's clock was put back since: at once, if nobody has
     them; else in a lease, since the call of one may be under way, and its owner renews it."""
-    transaction.run(_BRING_FORWARD, queue=queue, lease=lease, latest=max(LATEST, lease))
+    transaction.execute(_BRING_FORWARD, queue=queue, lease=lease, latest=max(LATEST, lease))
 
 
 def finish(transaction: Transaction, queue: str, jobs: Sequence[Job]) -> set[str]:
     """Delete the jobs that are still the caller's; their ids. What another worker claimed since is not touched."""
-    rows = transaction.run_rows(_FINISH, _claims(jobs), queue=queue)
+    rows = transaction.execute_rows(_FINISH, _claims(jobs), queue=queue)
     return {row.id for row in rows}
 
 
@@ -115,7 +115,7 @@ def put_back(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, Pau
         {"id": job.id, "attempts": job.attempts, "delay": backoff(job.attempts), "reason": paused.reason}
         for job, paused in jobs
     ]
-    transaction.run_rows(_PUT_BACK, rows, queue=queue)
+    transaction.execute_rows(_PUT_BACK, rows, queue=queue)
 
 
 def postpone(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, Retry]]) -> None:
@@ -126,7 +126,7 @@ def postpone(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, Ret
         {"id": job.id, "attempts": job.attempts, "failed_calls": calls, "delay": backoff(calls), **vars(retry)}
         for job, calls, retry in failed
     ]
-    transaction.run_rows(_POSTPONE, rows, queue=queue)
+    transaction.execute_rows(_POSTPONE, rows, queue=queue)
 
 
 def ask_later(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, Waiting]]) -> None:
@@ -136,14 +136,14 @@ def ask_later(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, Wa
         {"id": job.id, "attempts": job.attempts, "delay": min(waiting.seconds, LATEST), "changes": waiting.changes}
         for job, waiting in jobs
     ]
-    transaction.run_rows(_ASK_LATER, rows, queue=queue)
+    transaction.execute_rows(_ASK_LATER, rows, queue=queue)
 
 
 def keep_outcome(transaction: Transaction, job: Job, outcome: Unsettled, reason: str) -> None:
     """Make a job due again after its backoff, to be settled and not called, if it is still the caller's."""
     delay = backoff(outcome["failures"])
     owned = {"queue": job.queue, "id": job.id, "attempts": job.attempts}
-    transaction.run(_KEEP_OUTCOME, outcome=as_json(outcome), reason=reason, delay=delay, **owned)
+    transaction.execute(_KEEP_OUTCOME, outcome=as_json(outcome), reason=reason, delay=delay, **owned)
 
 
 def backoff(failures: int) -> float:

@@ -47,25 +47,20 @@ def page(database: Database, filters: Filters, after: str, limit: int) -> Rows:
     return database.execute(sql, after_queue=queue, after_id=job_id, limit=limit, **given)
 
 
-def about(database: Database, subjects: Sequence[str]) -> Rows:
+def about(at: Database | Transaction, subjects: Sequence[str]) -> Rows:
     """The jobs about these subjects."""
-    return database.execute(_ABOUT, subjects=list(subjects))
-
-
-def about_in(transaction: Transaction, subjects: Sequence[str]) -> Rows:
-    """The same, within a transaction."""
-    return transaction.run(_ABOUT, subjects=list(subjects))
+    return at.execute(_ABOUT, subjects=list(subjects))
 
 
 def lock(transaction: Transaction, queue: str, job_id: str) -> Row | None:
     """A job, nobody else's to change until this transaction ends."""
-    rows = transaction.run(_LOCK, queue=queue, id=job_id)
+    rows = transaction.execute(_LOCK, queue=queue, id=job_id)
     return rows[0] if rows else None
 
 
 def make_due(transaction: Transaction, queue: str, job_id: str, lease: float) -> bool:
     """Make a job due at once; False if its call may be under way, and would be made a second time. If it is not, the
     job is due within a lease by itself."""
-    is_due = bool(transaction.run(_DUE, queue=queue, id=job_id, lease=lease))
+    is_due = bool(transaction.execute(_DUE, queue=queue, id=job_id, lease=lease))
     transaction.signals.add(queue)
     return is_due

@@ -166,7 +166,7 @@ def enqueue(transaction: Transaction, queue: str, jobs: Iterable[NewJob]) -> Non
     room, lease = (handover.room, handover.lease) if handover else (0, 0.0)
     rows = [{**vars(job), "attempts": int(place < room)} for place, job in enumerate(jobs)]
     leased_at = time.monotonic()
-    written = [Job(*tuple(row)) for row in transaction.run_rows(_PUT, rows, queue=queue, lease=lease)]
+    written = [Job(*tuple(row)) for row in transaction.execute_rows(_PUT, rows, queue=queue, lease=lease)]
     claimed = {job.id: (job, leased_at) for job in written if job.attempts}
     if handover:
         handover.add(claimed)
@@ -178,19 +178,19 @@ def take_back(transaction: Transaction, queue: str, ids: Collection[str]) -> Non
     """Hand over none of these jobs that this same transaction has enqueued: they are as if nobody had claimed them."""
     handover = transaction.handover(queue)
     if handover and (ours := handover.take_back(ids)):
-        transaction.run(_TAKE_BACK, queue=queue, ids=ours)
+        transaction.execute(_TAKE_BACK, queue=queue, ids=ours)
         transaction.signals.add(queue)
 
 
 def withdraw(transaction: Transaction, queue: str, ids: Collection[str]) -> set[str]:
     """Remove those of these jobs that no worker has ever claimed: their calls are never made. Their subjects."""
     take_back(transaction, queue, ids)
-    return {row.subject for row in transaction.run(_WITHDRAW, queue=queue, ids=list(ids))}
+    return {row.subject for row in transaction.execute(_WITHDRAW, queue=queue, ids=list(ids))}
 
 
 def claim(transaction: Transaction, queue: str, limit: int, lease: float) -> list[Job]:
     """Jobs that are due, now leased to the caller."""
-    rows: Rows = transaction.run(_CLAIM, queue=queue, limit=limit, lease=lease)
+    rows: Rows = transaction.execute(_CLAIM, queue=queue, limit=limit, lease=lease)
     return [Job(*tuple(row)) for row in rows]
 
 

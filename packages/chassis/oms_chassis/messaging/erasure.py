@@ -27,7 +27,7 @@ _QUARANTINED = f"DELETE FROM outbox_quarantine WHERE {_CONCERNED} RETURNING 1"
 
 def is_waiting(transaction: Transaction, subjects: Sequence[str]) -> bool:
     """Whether an event about one of these subjects is still to be sent."""
-    return bool(transaction.run(_WAITING, keys=[subject.encode() for subject in subjects]))
+    return bool(transaction.execute(_WAITING, keys=[subject.encode() for subject in subjects]))
 
 
 def erase(transaction: Transaction, subjects: Sequence[str], texts: Sequence[str]) -> dict[str, int]:
@@ -35,6 +35,6 @@ def erase(transaction: Transaction, subjects: Sequence[str], texts: Sequence[str
     cases = {case for one in texts for case in (one, one.lower(), one.upper())}
     params = {"keys": [one.encode() for one in subjects], "texts": [one.encode() for one in sorted(cases)]}
     return {
-        "deadLetters": len(transaction.run(_LETTERS, **params)),
-        "quarantined": len(transaction.run(_QUARANTINED, **params)),
+        "deadLetters": len(transaction.execute(_LETTERS, **params)),
+        "quarantined": len(transaction.execute(_QUARANTINED, **params)),
     }

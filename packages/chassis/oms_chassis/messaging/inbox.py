@@ -38,7 +38,7 @@ def new_ids(transaction: Transaction, ids: Sequence[str], records: Sequence[str]
     rows = [{"id": one} for one in ids]
     if records is not None:
         rows = [{"id": one, "record": record} for one, record in zip(ids, records, strict=True)]
-    found = transaction.run(_DEDUPLICATE, rows=as_json(rows), records=list(records or ()))
+    found = transaction.execute(_DEDUPLICATE, rows=as_json(rows), records=list(records or ()))
     return [row.event_id for row in found]
 
 
@@ -53,7 +53,7 @@ def is_quick(database: Database) -> bool:
     """Whether the database takes a row, and lets go of it, as quickly as it should."""
     began = time.monotonic()
     with database.transaction() as transaction:
-        transaction.run("INSERT INTO inbox (event_id) VALUES ('quick?') ON CONFLICT DO NOTHING")
+        transaction.execute("INSERT INTO inbox (event_id) VALUES ('quick?') ON CONFLICT DO NOTHING")
     database.execute("DELETE FROM inbox WHERE event_id = 'quick?'")
     return time.monotonic() - began < QUICK
 

@@ -68,7 +68,7 @@ def keep(transaction: Transaction, written: Iterable[tuple[Record, Outgoing, str
         }
         for record, letter, error in written
     ]
-    transaction.run_rows(_KEEP, rows)
+    transaction.execute_rows(_KEEP, rows)
 
 
 def _subject(key: bytes | None) -> str | None:
@@ -94,25 +94,25 @@ def count(database: Database, most: int) -> int:
 
 def look(transaction: Transaction, letter_id: int) -> Row | None:
     """A letter with what it holds, as it is at the moment."""
-    rows = transaction.run(_ONE, id=letter_id)
+    rows = transaction.execute(_ONE, id=letter_id)
     return rows[0] if rows else None
 
 
 def find(transaction: Transaction, letter_id: int) -> Row | None:
     """A letter with what it holds, nobody else's to change until this transaction ends."""
-    rows = transaction.run(f"{_ONE} FOR UPDATE", id=letter_id)
+    rows = transaction.execute(f"{_ONE} FOR UPDATE", id=letter_id)
     return rows[0] if rows else None
 
 
 def earlier(transaction: Transaction, letter: Row) -> int | None:
     """The first letter of the same topic and key that is to be seen to before this one."""
-    found: int | None = transaction.run(_EARLIER, id=letter.id, topic=letter.topic, key=letter.key)[0].id
+    found: int | None = transaction.execute(_EARLIER, id=letter.id, topic=letter.topic, key=letter.key)[0].id
     return found
 
 
 def settle(transaction: Transaction, letter_id: int, state: str) -> None:
     """Say what became of a letter."""
-    transaction.run(_SETTLE, id=letter_id, state=state)
+    transaction.execute(_SETTLE, id=letter_id, state=state)
 
 
 def retention(days: float) -> Retention:

@@ -73,7 +73,7 @@ def emit(transaction: Transaction, events: Iterable[tuple[Topic, Event[Any]]]) -
     """Put events into the outbox; the relay sends them once the transaction is committed."""
     rows = [{"topic": topic.name, "key": event.subject, "value": event.encode()} for topic, event in events]
     if rows:
-        transaction.run_rows(_PUT, rows)
+        transaction.execute_rows(_PUT, rows)
         transaction.signals.add(SIGNAL)
 
 
@@ -88,7 +88,7 @@ def emit_records(transaction: Transaction, records: Sequence[Outgoing]) -> None:
         }
         for record in records
     ]
-    transaction.run_rows(_PUT_RAW, rows)
+    transaction.execute_rows(_PUT_RAW, rows)
     transaction.signals.add(SIGNAL)
 
 
@@ -165,4 +165,4 @@ def requeue(transaction: Transaction, ids: Sequence[int]) -> int:
     """Put quarantined rows back at the end of the outbox, once their cause is repaired; how many there were. They are
     as old as before: what goes into quarantine again is kept for no longer."""
     transaction.signals.add(SIGNAL)
-    return len(transaction.run(_REQUEUE, ids=list(ids)))
+    return len(transaction.execute(_REQUEUE, ids=list(ids)))

@@ -48,12 +48,12 @@ def count(database: Database, most: int) -> int:
 
 def lock(transaction: Transaction, row_id: int) -> Rows:
     """A quarantined row without what it holds, nobody else's to change until this transaction ends; or none."""
-    return transaction.run(_LOCK, id=row_id)
+    return transaction.execute(_LOCK, id=row_id)
 
 
 def drop(transaction: Transaction, row_id: int) -> None:
     """Forget a quarantined row."""
-    transaction.run(_DROP, id=row_id)
+    transaction.execute(_DROP, id=row_id)
 
 
 def retention(days: float | None) -> Sequence[Retention]:

@@ -48,7 +48,7 @@ def test_a_fault_of_one_topic_holds_no_other_topic_and_real_poison_is_set_aside_
     database: Database, metrics: Metrics
 ) -> None:
     def refund(transaction: Transaction, events: list[Event[Any]]) -> None:
-        transaction.run_rows(
+        transaction.execute_rows(
             "INSERT INTO refunds SELECT item FROM json_to_recordset(%(rows)s::json) AS r(item text)",
             [{"item": event.subject} for event in events],
         )
@@ -86,7 +86,7 @@ def test_a_column_whose_type_changes_makes_no_dead_letters(database: Database, m
     """What a connection has prepared no longer fits then."""
 
     def handle(transaction: Transaction, events: list[Event[Any]]) -> None:
-        transaction.run("SELECT * FROM seen")
+        transaction.execute("SELECT * FROM seen")
         see(transaction, events)
 
     stream = MemoryStream()

@@ -46,7 +46,7 @@ def test_what_the_database_cannot_carry_out_is_a_dead_letter_and_what_is_around_
 
     def handle(transaction: Transaction, events: list[Event[Any]]) -> None:
         if any(event.subject == "too-much" for event in events):
-            transaction.run(sql)
+            transaction.execute(sql)
         see(transaction, events)
 
     stream = MemoryStream()
@@ -65,7 +65,7 @@ def test_of_several_such_records_each_becomes_a_dead_letter(
 
     def handle(transaction: Transaction, events: list[Event[Any]]) -> None:
         if any(event.subject.startswith("too-much") for event in events):
-            transaction.run("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '57014'; END $$")
+            transaction.execute("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '57014'; END $$")
         see(transaction, events)
 
     stream = MemoryStream()
@@ -87,7 +87,7 @@ def test_while_the_database_is_unwell_nothing_is_a_dead_letter(
     def handle(transaction: Transaction, events: list[Event[Any]]) -> None:
         if unwell.is_set():
             tries.append(len(events))
-            transaction.run("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '57014'; END $$")
+            transaction.execute("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '57014'; END $$")
         see(transaction, events)
 
     stream = MemoryStream()
@@ -110,7 +110,7 @@ def test_a_row_that_somebody_holds_keeps_its_own_event_waiting_and_no_other(
     send(stream, [event("item-0"), event("held"), *(event(one) for one in others[1:])])
     with running(consumer(hasty, stream, metrics)):
         with database.transaction() as transaction:
-            transaction.run("SELECT 1 FROM seen WHERE item = 'held' FOR UPDATE")
+            transaction.execute("SELECT 1 FROM seen WHERE item = 'held' FOR UPDATE")
             eventually(lambda: seen(hasty) == {**dict.fromkeys(others, 1), "held": 1})
             assert stream.committed in ({}, {(ITEM_UPDATED.name, 0): 1})
         eventually(lambda: stream.committed == {(ITEM_UPDATED.name, 0): 8})

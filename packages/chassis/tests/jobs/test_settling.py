@@ -50,7 +50,7 @@ def test_outcomes_that_are_too_many_or_of_which_one_is_held_are_settled_in_parts
 
     def strained(transaction: Transaction, settled: list[Settled]) -> None:
         if (most > 1 and len(settled) > most) or (most == 1 and is_held.is_set() and "job-3" in ids_of(settled)):
-            transaction.run(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{code}'; END $$")
+            transaction.execute(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{code}'; END $$")
         settle(transaction, settled)
 
     ids = [f"job-{number}" for number in range(20)]
@@ -73,7 +73,7 @@ def ids_of(settled: list[Settled]) -> set[str]:
 def held(database: Database, job_id: str) -> Iterator[None]:
     """Somebody has a job's row locked during the block."""
     with database.transaction() as transaction:
-        transaction.run("SELECT 1 FROM job WHERE id = %(id)s FOR UPDATE", id=job_id)
+        transaction.execute("SELECT 1 FROM job WHERE id = %(id)s FOR UPDATE", id=job_id)
         yield
 
 
@@ -241,7 +241,7 @@ def test_an_outcome_that_no_column_can_hold_is_neither_repeated_nor_in_the_way(
         return Done({"provider_id": "\0" if job.id == "bad" else ""})
 
     def picky(transaction: Transaction, settled: list[Settled]) -> None:
-        transaction.run_rows(
+        transaction.execute_rows(
             "SELECT * FROM json_to_recordset(%(rows)s::json) AS r(provider_id text)",
             [dict(result) for _, result in settled],
         )

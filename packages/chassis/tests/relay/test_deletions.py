@@ -48,7 +48,7 @@ def test_a_row_that_somebody_holds_stops_no_other_and_is_sent_once(database: Dat
     put(database, *map(record, values))
     with ExitStack() as holding:
         other = holding.enter_context(database.transaction())
-        assert other.run("SELECT 1 FROM outbox WHERE value = '2' FOR UPDATE")
+        assert other.execute("SELECT 1 FROM outbox WHERE value = '2' FOR UPDATE")
         with running(Relay(hasty, stream, metrics)):
             for value in (b"5", b"6"):
                 put(hasty, record(value))

@@ -97,12 +97,12 @@ def find(database: Database, item_id: str) -> Rows:
 
 def lock_item(transaction: Transaction, item_id: str) -> Rows:
     """The item, if there is one; nobody else changes it until this transaction ends."""
-    return transaction.run(f"{_ONE} FOR UPDATE", id=item_id)
+    return transaction.execute(f"{_ONE} FOR UPDATE", id=item_id)
 
 
 def lock_stock(transaction: Transaction, ids: Iterable[str]) -> dict[str, int]:
     """What is on hand of each item that exists; nobody else changes it until this transaction ends."""
-    return {row.id: row.on_hand for row in transaction.run(_LOCK, ids=list(ids))}
+    return {row.id: row.on_hand for row in transaction.execute(_LOCK, ids=list(ids))}
 
 
 def take(transaction: Transaction, quantities: Mapping[str, int]) -> Rows:
@@ -110,7 +110,7 @@ def take(transaction: Transaction, quantities: Mapping[str, int]) -> Rows:
 
     The items must be locked. Raises LookupError if one of them has not enough.
     """
-    rows = transaction.run_rows(_TAKE, ({"id": item, "quantity": n} for item, n in sorted(quantities.items())))
+    rows = transaction.execute_rows(_TAKE, ({"id": item, "quantity": n} for item, n in sorted(quantities.items())))
     if len(rows) != len(quantities):
         raise LookupError("stock was decided on without a lock")
     return rows
@@ -118,54 +118,54 @@ def take(transaction: Transaction, quantities: Mapping[str, int]) -> Rows:
 
 def add(transaction: Transaction, item_id: str, quantity: int) -> Rows:
     """Add to an item's stock; the item, if there is one, and whether it `is_back` after having been sold out."""
-    return transaction.run(_ADD, id=item_id, quantity=quantity)
+    return transaction.execute(_ADD, id=item_id, quantity=quantity)
 
 
 def correct(transaction: Transaction, item_id: str, quantity: int) -> Rows:
     """Add to an item's stock, or take away from it (a negative quantity); the item, if there is one."""
-    return transaction.run(_CORRECT, id=item_id, quantity=quantity)
+    return transaction.execute(_CORRECT, id=item_id, quantity=quantity)
 
 
 def create(transaction: Transaction, items: Iterable[NewItem], currency: str) -> Rows:
     """Insert the items that do not exist yet; those."""
-    return transaction.run_rows(_CREATE, (vars(item) for item in items), currency=currency)
+    return transaction.execute_rows(_CREATE, (vars(item) for item in items), currency=currency)
 
 
 def change(transaction: Transaction, item_id: str, name: str, unit_price: int) -> Rows:
     """Give an item another name or price; the item, if there is one."""
-    return transaction.run(_CHANGE, id=item_id, name=name, unit_price=unit_price)
+    return transaction.execute(_CHANGE, id=item_id, name=name, unit_price=unit_price)
 
 
 def renew(transaction: Transaction, above: int, after: str, limit: int) -> Rows:
     """Give so many of the items after this one versions above this one and their own; those, in the order of ids."""
-    return transaction.run(_RENEW, above=above, after=after, limit=limit)
+    return transaction.execute(_RENEW, above=above, after=after, limit=limit)
 
 
 def open_allocations(transaction: Transaction, orders: Iterable[str]) -> set[str]:
     """Note these orders as decided; those that were not before."""
-    rows = transaction.run_rows(_NEW_ORDERS, ({"order_id": order_id} for order_id in orders))
+    rows = transaction.execute_rows(_NEW_ORDERS, ({"order_id": order_id} for order_id in orders))
     return {row.order_id for row in rows}
 
 
 def reject(transaction: Transaction, orders: Iterable[str]) -> None:
     """Note that these orders got nothing."""
-    transaction.run_rows(_REJECT, ({"order_id": order_id} for order_id in orders))
+    transaction.execute_rows(_REJECT, ({"order_id": order_id} for order_id in orders))
 
 
 def reserve(transaction: Transaction, quantities: Iterable[tuple[str, str, int]]) -> None:
     """Note what each order holds: (order id, item id, quantity)."""
     rows = ({"order_id": order, "item_id": item, "quantity": quantity} for order, item, quantity in quantities)
-    transaction.run_rows(_RESERVE, rows)
+    transaction.execute_rows(_RESERVE, rows)
 
 
 def keep_key(transaction: Transaction, key: str, item_id: str, quantity: int, why: str) -> bool:
     """Note that a restock was made under this key; False if one was before. The item must be locked."""
-    return bool(transaction.run(_KEEP_KEY, key=key, id=item_id, quantity=quantity, why=why))
+    return bool(transaction.execute(_KEEP_KEY, key=key, id=item_id, quantity=quantity, why=why))
 
 
 def is_same(transaction: Transaction, key: str, item_id: str, quantity: int, why: str) -> bool:
     """Whether it is this restock that was made under a key that is kept."""
-    return bool(transaction.run(_IS_SAME, key=key, id=item_id, quantity=quantity, why=why))
+    return bool(transaction.execute(_IS_SAME, key=key, id=item_id, quantity=quantity, why=why))
 
 
 def states(database: Database, orders: Sequence[str]) -> dict[str, str]:

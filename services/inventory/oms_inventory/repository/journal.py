@@ -75,7 +75,7 @@ class Movement:
 
 def write(transaction: Transaction, movements: Iterable[Movement]) -> None:
     """Add to the journal, in the transaction that changes the stock."""
-    transaction.run_rows(_WRITE, (vars(one) for one in movements))
+    transaction.execute_rows(_WRITE, (vars(one) for one in movements))
 
 
 def movements(database: Database, item_id: str, limit: int) -> Rows:

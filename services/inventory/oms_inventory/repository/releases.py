@@ -32,19 +32,19 @@ def put_back(transaction: Transaction, quantities: Mapping[str, int]) -> Rows:
 
     The items must be locked.
     """
-    return transaction.run_rows(_PUT_BACK, ({"id": item, "quantity": n} for item, n in sorted(quantities.items())))
+    return transaction.execute_rows(_PUT_BACK, ({"id": item, "quantity": n} for item, n in sorted(quantities.items())))
 
 
 def cancel(transaction: Transaction, orders: Iterable[str]) -> None:
     """Note that these orders are cancelled, whatever was decided before; nobody else decides until this ends."""
-    transaction.run_rows(_CANCEL, ({"order_id": order_id} for order_id in orders))
+    transaction.execute_rows(_CANCEL, ({"order_id": order_id} for order_id in orders))
 
 
 def held(transaction: Transaction, orders: Iterable[str]) -> list[tuple[str, str, int]]:
     """What these orders hold: (order id, item id, quantity)."""
-    return [(row.order_id, row.item_id, row.quantity) for row in transaction.run(_HELD, orders=list(orders))]
+    return [(row.order_id, row.item_id, row.quantity) for row in transaction.execute(_HELD, orders=list(orders))]
 
 
 def let_go(transaction: Transaction, orders: Iterable[str]) -> None:
     """Note that these orders hold nothing any more."""
-    transaction.run(_LET_GO, orders=list(orders))
+    transaction.execute(_LET_GO, orders=list(orders))

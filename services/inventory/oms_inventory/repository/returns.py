@@ -41,9 +41,9 @@ class Return:
 def accept(transaction: Transaction, asked: Sequence[Return]) -> list[Return]:
     """Note these returns, and that their orders hold so much less; those that are new. Raises LookupError if an order
     does not hold so much."""
-    transaction.run(_LOCK, orders=sorted({one.order_id for one in asked}))
-    new = [Return(*tuple(row)) for row in transaction.run_rows(_INSERT, map(vars, asked))]
-    let_go = transaction.run_rows(_LET_GO, map(vars, new))
+    transaction.execute(_LOCK, orders=sorted({one.order_id for one in asked}))
+    new = [Return(*tuple(row)) for row in transaction.execute_rows(_INSERT, map(vars, asked))]
+    let_go = transaction.execute_rows(_LET_GO, map(vars, new))
     if {(row.order_id, row.item_id) for row in let_go} != {(one.order_id, one.item_id) for one in new}:
         raise LookupError("an order does not hold what was returned of it")
     return new

@@ -17,10 +17,10 @@ VALUES (%(scope)s, %(key)s, %(fingerprint)s, %(order_id)s, %(answer)s) ON CONFLI
 
 def find(transaction: Transaction, scope: str, key: str) -> Rows:
     """The `fingerprint` and the `answer` that a key has, if it was used."""
-    return transaction.run(_FIND, scope=scope, key=key)
+    return transaction.execute(_FIND, scope=scope, key=key)
 
 
 def keep(transaction: Transaction, scope: str, key: str, fingerprint: str, order_id: UUID, answer: str) -> bool:
     """Keep the answer of a key; False if it was used for something else at the same time."""
-    kept = transaction.run(_KEEP, scope=scope, key=key, fingerprint=fingerprint, order_id=order_id, answer=answer)
+    kept = transaction.execute(_KEEP, scope=scope, key=key, fingerprint=fingerprint, order_id=order_id, answer=answer)
     return bool(kept)

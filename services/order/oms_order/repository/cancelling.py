@@ -26,21 +26,21 @@ _WAITING = open_orders.page({Status.PENDING: _LATE, Status.PAID: _LATE})
 
 def age(transaction: Transaction, order_id: UUID) -> float:
     """For how many seconds the order has had its status; none if the clock has been put back since."""
-    return float(transaction.run(_AGE, id=order_id)[0].seconds)
+    return float(transaction.execute(_AGE, id=order_id)[0].seconds)
 
 
 def write_note(transaction: Transaction, order_id: UUID, position: int, note: str | None, actor: str | None) -> None:
     """Keep what was said about a step of the timeline, and by which caller it was taken."""
-    transaction.run(_NOTE, id=order_id, position=position, note=note, actor=actor)
+    transaction.execute(_NOTE, id=order_id, position=position, note=note, actor=actor)
 
 
 def unanswered(transaction: Transaction, limit: float, days: float | None, after: UUID, most: int) -> Sequence[str]:
     """The ids of orders that were called off more than `limit` seconds ago and are not CANCELLED: those after this one,
     so many at most."""
-    return [row.id for row in transaction.run(_UNANSWERED, limit=limit, days=days, after=after, most=most)]
+    return [row.id for row in transaction.execute(_UNANSWERED, limit=limit, days=days, after=after, most=most)]
 
 
 def waiting(transaction: Transaction, limit: float, after: UUID, most: int) -> Sequence[str]:
     """The ids of orders that have waited for payment or stock for more than `limit` seconds: those after this one, so
     many at most."""
-    return [row.id for row in transaction.run(_WAITING, limit=limit, after=after, most=most)]
+    return [row.id for row in transaction.execute(_WAITING, limit=limit, after=after, most=most)]

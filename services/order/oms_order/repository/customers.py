@@ -55,7 +55,7 @@ def announced(database: Database, ids: Iterable[str]) -> dict[str, str]:
 
 def are_under_way(transaction: Transaction, ids: Sequence[str]) -> bool:
     """Whether one of these orders has not ended, or is being refunded; none changes until this transaction ends."""
-    return bool(transaction.run(_LOCK, ids=list(ids)))
+    return bool(transaction.execute(_LOCK, ids=list(ids)))
 
 
 def erase(transaction: Transaction, ids: Sequence[str]) -> int:
@@ -63,5 +63,5 @@ def erase(transaction: Transaction, ids: Sequence[str]) -> int:
     of their refunds, and the answers that idempotency keys replay; how many orders there were. Within the time of its
     key, a repeated request is a new one then."""
     for statement in (_NOTES, _REASONS, *_CALLERS, _ANSWERS):
-        transaction.run(statement, ids=list(ids))
-    return len(transaction.run(_ERASE, ids=list(ids), **PERSONAL))
+        transaction.execute(statement, ids=list(ids))
+    return len(transaction.execute(_ERASE, ids=list(ids), **PERSONAL))

@@ -32,7 +32,7 @@ WHERE item.version < excluded.version
 def update(transaction: Transaction, items: Iterable[ItemUpdated]) -> None:
     """Keep the newest version of each item."""
     rows = ({"id": item.item_id, **{name: getattr(item, name) for name in _EVENT}} for item in items)
-    transaction.run_rows(_UPDATE, rows)
+    transaction.execute_rows(_UPDATE, rows)
 
 
 def named(database: Database, ids: Sequence[str]) -> Rows:

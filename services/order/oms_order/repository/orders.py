@@ -106,24 +106,24 @@ def lock(transaction: Transaction, ids: Iterable[str], owner: str | None = None)
 
     Nobody else changes them until this transaction ends.
     """
-    return {row.id: _order(row) for row in transaction.run(_LOCK, ids=sorted(ids), owner=owner)}
+    return {row.id: _order(row) for row in transaction.execute(_LOCK, ids=sorted(ids), owner=owner)}
 
 
 def lock_free(transaction: Transaction, ids: Iterable[str]) -> Sequence[Order]:
     """As `lock`, but for those that somebody else holds, which is no reason for the others to wait: whoever comes by
     again will find them."""
-    return [_order(row) for row in transaction.run(_LOCK_FREE, ids=sorted(ids), owner=None)]
+    return [_order(row) for row in transaction.execute(_LOCK_FREE, ids=sorted(ids), owner=None)]
 
 
 def left_behind(transaction: Transaction, most: int) -> Sequence[str]:
     """The ids of orders, so many at most, whose facts lead on from their status: an older release has written facts of
     an order whose status it did not know."""
-    return [row.id for row in transaction.run(_LEFT_BEHIND, after=FIRST, most=most)]
+    return [row.id for row in transaction.execute(_LEFT_BEHIND, after=FIRST, most=most)]
 
 
 def save(transaction: Transaction, changed: Iterable[tuple[Order, Iterable[Step]]]) -> None:
     """Write orders that are locked, with the steps that they have taken."""
-    transaction.run_rows(_SAVE, (_row(order, steps) for order, steps in changed))
+    transaction.execute_rows(_SAVE, (_row(order, steps) for order, steps in changed))
 
 
 def page(database: Database, filters: Filters, before: UUID | None, limit: int) -> Rows:
@@ -140,13 +140,12 @@ def page(database: Database, filters: Filters, before: UUID | None, limit: int) 
 
 def detail(at: Database | Transaction, order_id: UUID, owner: str | None = None) -> Rows:
     """The order, if there is one (of this owner, if one is given): `lines` and `timeline` are lists of dictionaries."""
-    params = {"id": order_id, "owner": owner}
-    return at.run(_DETAIL, **params) if isinstance(at, Transaction) else at.execute(_DETAIL, **params)
+    return at.execute(_DETAIL, id=order_id, owner=owner)
 
 
 def contents(transaction: Transaction, ids: Sequence[str]) -> Rows:
     """Of each of these orders the `id`, the customer's columns, `total`, `currency`, `placed_at`, and the `lines`."""
-    return transaction.run(_CONTENT, ids=list(ids))
+    return transaction.execute(_CONTENT, ids=list(ids))
 
 
 def progress(database: Database, order_id: UUID, owner: str | None = None) -> Rows:

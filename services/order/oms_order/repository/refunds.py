@@ -72,31 +72,31 @@ def are_there(transaction: Transaction, order_id: UUID) -> bool:
 
 def of_order(transaction: Transaction, order_id: UUID) -> Rows:
     """The `amount`, `status` and `lines` of each refund of the order, which is locked."""
-    return transaction.run(_OF_ORDER, order=order_id)
+    return transaction.execute(_OF_ORDER, order=order_id)
 
 
 def insert(transaction: Transaction, refund: Mapping[str, object]) -> Rows:
     """Write a refund that is asked for; it, as it is shown."""
-    transaction.run_rows(_INSERT, [refund])
-    return transaction.run(_SHOWN, id=refund["id"])
+    transaction.execute_rows(_INSERT, [refund])
+    return transaction.execute(_SHOWN, id=refund["id"])
 
 
 def find(transaction: Transaction, ids: Iterable[str]) -> Rows:
     """Those of these refunds that there are, with what was asked for; their orders must be locked."""
-    return transaction.run(_FIND, ids=list(ids))
+    return transaction.execute(_FIND, ids=list(ids))
 
 
 def unanswered(transaction: Transaction, limit: float, days: float | None, after: UUID, most: int) -> Rows:
     """Refunds that have been PENDING for more than `limit` seconds, and those that have failed and are to be asked
     about, with what was asked for: those after this one, so many at most, and of orders that are not older than so many
     `days`."""
-    return transaction.run(_UNANSWERED, limit=limit, days=days, after=after, most=most)
+    return transaction.execute(_UNANSWERED, limit=limit, days=days, after=after, most=most)
 
 
 def count_questions(transaction: Transaction, ids: Sequence[str]) -> None:
     """It is asked once more whether these refunds, which have failed, still have."""
     if ids:
-        transaction.run(_ASKED_ABOUT, ids=list(ids))
+        transaction.execute(_ASKED_ABOUT, ids=list(ids))
 
 
 def count_unanswered(database: Database, limit: float) -> int:
@@ -112,4 +112,4 @@ def held(database: Database, limit: float, after: UUID, most: int) -> Rows:
 
 def settle(transaction: Transaction, outcomes: Sequence[Mapping[str, object]]) -> None:
     """Write what became of refunds: the `id`, the `status`, the `outcome`, and the `failure` of one that failed."""
-    transaction.run_rows(_SETTLE, outcomes)
+    transaction.execute_rows(_SETTLE, outcomes)

@@ -31,7 +31,7 @@ WHERE order_id = ANY(%(orders)s::uuid[]) AND refund_id = order_id GROUP BY order
 
 def write(transaction: Transaction, steps: Iterable[Mapping[str, object]]) -> None:
     """Add a row to the timeline of each of these orders, which are locked: the `order_id`, and what it is about."""
-    transaction.run_rows(_WRITE, ({**dict.fromkeys(_STEP), **step} for step in steps))
+    transaction.execute_rows(_WRITE, ({**dict.fromkeys(_STEP), **step} for step in steps))
 
 
 def of_refund(
@@ -47,4 +47,4 @@ def outcomes(transaction: Transaction, orders: Sequence[str]) -> dict[str, int]:
     highest number of that; 0 if it had none."""
     if not orders:
         return {}
-    return {row.order_id: row.outcome for row in transaction.run(_OUTCOMES, orders=list(orders))}
+    return {row.order_id: row.outcome for row in transaction.execute(_OUTCOMES, orders=list(orders))}

@@ -55,7 +55,7 @@ UNION ALL SELECT refund_id, state FROM requested_refund WHERE refund_id = ANY(%(
 def insert(transaction: Transaction, orders: Iterable[OrderEvent], state: State) -> set[str]:
     """Open payments for the orders that have none; the ids of those."""
     rows = ({"order_id": order.order_id, "amount": order.total, "currency": order.currency} for order in orders)
-    return {row.order_id for row in transaction.run_rows(_INSERT, rows, state=state.value)}
+    return {row.order_id for row in transaction.execute_rows(_INSERT, rows, state=state.value)}
 
 
 def lock(transaction: Transaction, orders: Iterable[str]) -> list[Payment]:
@@ -64,12 +64,12 @@ def lock(transaction: Transaction, orders: Iterable[str]) -> list[Payment]:
     Raises OfLaterRelease: what an event or an answer means for a payment in a state that is not known here is about
     money, and neither passed over nor guessed.
     """
-    return [_payment(row) for row in transaction.run(_LOCK, orders=list(orders))]
+    return [_payment(row) for row in transaction.execute(_LOCK, orders=list(orders))]
 
 
 def update(transaction: Transaction, payments: Iterable[Payment]) -> None:
     """Write payments that were locked before."""
-    transaction.run_rows(_UPDATE, (vars(payment) for payment in payments))
+    transaction.execute_rows(_UPDATE, (vars(payment) for payment in payments))
 
 
 def page(
@@ -91,7 +91,7 @@ def page(
 
 def find(transaction: Transaction, order_id: str) -> Rows:
     """The order's payment with its `refunds`, if there is one; nobody else changes it until this transaction ends."""
-    return transaction.run(_FIND, order=order_id)
+    return transaction.execute(_FIND, order=order_id)
 
 
 def states(database: Database, subjects: Sequence[str]) -> dict[str, str]:

@@ -21,4 +21,4 @@ def insert(transaction: Transaction, disputes: Iterable[Dispute]) -> Rows:
     """Write those that are new; the `id`, `order_id`, `amount` and `currency` of each of these, and whether it
     `is_ours`: another installation may have the same account."""
     rows = ({**vars(one), "order_id": charged_order(one.key)} for one in disputes)
-    return transaction.run_rows(_INSERT, rows)
+    return transaction.execute_rows(_INSERT, rows)

@@ -38,10 +38,10 @@ def affected(transaction: Transaction, failed: Iterable[FailedRefund]) -> Rows:
     """The orders of which one of these refunds is written down as made, and whether that is all their money. Nobody
     else changes their payments until this transaction ends."""
     rows = ({"order_id": charged_order(one.key), "id": one.id} for one in failed)
-    return transaction.run_rows(_AFFECTED, rows)
+    return transaction.execute_rows(_AFFECTED, rows)
 
 
 def due_again(transaction: Transaction, every: float, days: float) -> Rows:
     """Refunds of confirmed orders that have failed after they had succeeded, of which that is to be published again, if
     somebody looks every so many seconds: for so many days."""
-    return transaction.run(_DUE_AGAIN, every=every, days=days)
+    return transaction.execute(_DUE_AGAIN, every=every, days=days)

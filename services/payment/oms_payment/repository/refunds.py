@@ -81,8 +81,8 @@ class Books:
 def lock(transaction: Transaction, orders: Iterable[str]) -> Books:
     """The books of these orders, nobody else's to change until this transaction ends."""
     ids = list(orders)
-    payments = transaction.run(_LOCK_PAYMENTS, orders=ids)
-    return Books(payments, transaction.run(_OF_ORDERS, orders=ids))
+    payments = transaction.execute(_LOCK_PAYMENTS, orders=ids)
+    return Books(payments, transaction.execute(_OF_ORDERS, orders=ids))
 
 
 def insert(transaction: Transaction, asked: Iterable[tuple[OrderRefundRequested, str, str | None]]) -> None:
@@ -91,10 +91,10 @@ def insert(transaction: Transaction, asked: Iterable[tuple[OrderRefundRequested,
         {**{name: getattr(refund, name) for name in _REQUEST}, "state": state, "reason": reason}
         for refund, state, reason in asked
     )
-    transaction.run_rows(_INSERT, rows)
+    transaction.execute_rows(_INSERT, rows)
 
 
 def settle(transaction: Transaction, outcomes: Iterable[Mapping[str, object]], *before: RefundState) -> Rows:
     """Write what became of refunds that are PENDING, or what else they may be `before`; those."""
     rows = ({"reason": None, "reference": None, **outcome} for outcome in outcomes)
-    return transaction.run_rows(_SETTLE, rows, before=[RefundState.PENDING, *before])
+    return transaction.execute_rows(_SETTLE, rows, before=[RefundState.PENDING, *before])

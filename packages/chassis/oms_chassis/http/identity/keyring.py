@@ -85,7 +85,7 @@ class Keyring:
         rows = [{"id": key_id, "at": self._uses.pop(key_id)} for key_id in sorted(self._uses)[:USES]]
         if rows:
             with self._database.transaction() as transaction:
-                transaction.run_rows(_USED, rows)
+                transaction.execute_rows(_USED, rows)
         return 1.0 if self._uses else None
 
 

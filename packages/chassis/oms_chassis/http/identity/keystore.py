@@ -40,18 +40,18 @@ class KeyRow:
 def put(transaction: Transaction, key: KeyRow) -> tuple[Rows, bool]:
     """Keep a key; its row, and whether it is new. No row: there is another key of this id, or it is revoked."""
     params = {**asdict(key), "scopes": list(key.scopes)}
-    created = transaction.run(_PUT, **params)
-    return (created, True) if created else (transaction.run(_SAME, **params), False)
+    created = transaction.execute(_PUT, **params)
+    return (created, True) if created else (transaction.execute(_SAME, **params), False)
 
 
 def lock(transaction: Transaction, key_id: str) -> Rows:
     """The key, if there is one; nobody else changes it until the transaction ends."""
-    return transaction.run(_LOCK, id=key_id)
+    return transaction.execute(_LOCK, id=key_id)
 
 
 def revoke(transaction: Transaction, key_id: str) -> Rows:
     """Revoke a key, once."""
-    return transaction.run(_REVOKE, id=key_id)
+    return transaction.execute(_REVOKE, id=key_id)
 
 
 def page(database: Database, subject: str | None, after: str, limit: int) -> Rows:
