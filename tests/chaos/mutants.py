@@ -66,7 +66,7 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "a database that is away is taken for poison": Mutant(
         f"{_CHASSIS}/messaging/faults.py",
-        "    return is_systemic(error) or failures.is_everybodys(error)",
+        "    return is_systemic(error) or failures.blocks_all_work(error)",
         "    return is_systemic(error)",
         during("connections refused", "inventory-database", 3.0),  # back before the letters of its records are written
         times=6,
@@ -205,13 +205,13 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "a dead letter is redriven each time that it is asked for": Mutant(
         f"{_CHASSIS}/admin/deadletters.py",
-        "    if letter.state != letters.DEAD:",
-        "    if letter.state == letters.DROPPED:",
+        "    if letter.state != deadletterstore.DEAD:",
+        "    if letter.state == deadletterstore.DROPPED:",
         during("events refused, and redriven", "payment-database"),
     ),
     "letters of one key are redriven in any order": Mutant(
         f"{_CHASSIS}/admin/deadletters.py",
-        "            if (earlier := letters.earlier(transaction, letter)) is not None:\n"
+        "            if (earlier := deadletterstore.earlier(transaction, letter)) is not None:\n"
         '                raise EarlierLetter(detail=f"Letter {earlier} is to be redriven or dropped first.")\n',
         "",
         during("events refused, and redriven", "sms-database", 40.0),

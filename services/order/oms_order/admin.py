@@ -22,7 +22,7 @@ from oms_order import emails, ids
 from oms_order.refunds import RefundStatus
 from oms_order.repository import customers, items, orders, refunds, stuck
 from oms_order.schemas import OrderDetail, StatusShown
-from oms_order.turns import FIRST
+from oms_order.sweeps import FIRST
 
 router = APIRouter(prefix=PREFIX)
 AT_ONCE = 200  # orders of a customer in one answer

@@ -18,7 +18,7 @@ from oms_chassis.telemetry import tracing
 from oms_contracts.envelope import Event
 from oms_contracts.events import OrderCancelled
 from oms_contracts.topics import ORDER_CANCELLED, Topic
-from oms_order import acting, contents, domain, fingerprints, turns
+from oms_order import acting, contents, domain, fingerprints, sweeps
 from oms_order.acting import Asked
 from oms_order.domain import Order, Step, TooLate
 from oms_order.idempotency import Answer
@@ -28,7 +28,7 @@ from oms_order.repository import cancelling as repository
 from oms_order.repository import orders, refunds
 from oms_order.schemas import CancelBody, OrderDetail
 from oms_order.settings import OrderSettings
-from oms_order.turns import Turns
+from oms_order.sweeps import PagedSweep
 
 MOST = 500  # orders that one transaction times out, or asks for again
 KEPT_UP = 60.0  # seconds for which nothing has waited to be read when orders are given up: their answers may be there
@@ -69,15 +69,15 @@ class Cancelling:
             repository.write_note(transaction, order_id, steps[0].position, note, actor)
 
 
-def timing_out(database: Database, metrics: OrderMetrics, limit: float) -> Turns[str]:
+def timing_out(database: Database, metrics: OrderMetrics, limit: float) -> PagedSweep[str]:
     """Gives up the orders that have waited for payment or stock for more than `limit` seconds."""
 
     def find(after: UUID) -> tuple[Sequence[str], UUID]:
         with database.transaction() as transaction:
             late = repository.waiting(transaction, limit, after, MOST)
-        return late, turns.last(late, MOST)
+        return late, sweeps.resume_after(late, MOST)
 
-    return Turns(find, partial(_give_up, database, metrics), key=str)
+    return PagedSweep(find, partial(_give_up, database, metrics), key=str)
 
 
 def _give_up(database: Database, metrics: OrderMetrics, ids: Sequence[str]) -> None:
@@ -86,7 +86,7 @@ def _give_up(database: Database, metrics: OrderMetrics, ids: Sequence[str]) -> N
         write(transaction, [(order, steps) for order, steps in ended if steps], metrics)
 
 
-def asking_again(database: Database, limit: float, days: float | None = None) -> Turns[str]:
+def asking_again(database: Database, limit: float, days: float | None = None) -> PagedSweep[str]:
     """Publishes again that orders are cancelled whose money or stock is not back after `limit` seconds: a message may
     be lost, and whoever has nothing left to do answers again. After so many `days` of an order, nobody else knows of
     it, and its customer would be notified once more."""
@@ -94,13 +94,13 @@ def asking_again(database: Database, limit: float, days: float | None = None) ->
     def find(after: UUID) -> tuple[Sequence[str], UUID]:
         with database.transaction() as transaction:
             ids = repository.unanswered(transaction, limit, days, after, MOST)
-        return ids, turns.last(ids, MOST)
+        return ids, sweeps.resume_after(ids, MOST)
 
     def ask(ids: Sequence[str]) -> None:
         with database.transaction() as transaction:
             _publish(transaction, orders.lock_free(transaction, ids), again=True)
 
-    return Turns(find, ask, key=str)
+    return PagedSweep(find, ask, key=str)
 
 
 def tasks(database: Database, metrics: OrderMetrics, deadline: float, stuck: float, days: float | None) -> list[Task]:

@@ -21,7 +21,7 @@ from oms_contracts.envelope import Event
 from oms_contracts.events import OrderRefundRequested
 from oms_contracts.ids import new_id
 from oms_contracts.topics import ORDER_REFUND_REQUESTED, Topic
-from oms_order import acting, contents, fingerprints, refunds, turns
+from oms_order import acting, contents, fingerprints, refunds, sweeps
 from oms_order.acting import Asked
 from oms_order.domain import Order
 from oms_order.idempotency import Answer
@@ -32,7 +32,7 @@ from oms_order.refunds import Bought, Given, Purchase, RefundStatus
 from oms_order.repository import orders, timelines
 from oms_order.repository import refunds as repository
 from oms_order.settings import OrderSettings
-from oms_order.turns import Turns
+from oms_order.sweeps import PagedSweep
 
 MOST = 500  # refunds that one transaction asks for again
 REFRESH = 10.0  # seconds between two counts
@@ -109,7 +109,7 @@ def _amount(purchase: Purchase, body: RefundBody) -> int:
         raise RefundTooLarge(detail=f"What remains is {error.remaining}") from None
 
 
-def asking_again(database: Database, limit: float, days: float | None = None) -> Turns[Row]:
+def asking_again(database: Database, limit: float, days: float | None = None) -> PagedSweep[Row]:
     """Publishes again which refunds are asked for that have no outcome after `limit` seconds: a message may be lost,
     and whoever has settled one answers again. So are those that have failed, ever more rarely: one may have been made
     once more, and what said so be lost. After so many `days` of an order, nobody else knows of it."""
@@ -117,7 +117,7 @@ def asking_again(database: Database, limit: float, days: float | None = None) ->
     def find(after: UUID) -> tuple[Rows, UUID]:
         with database.transaction() as transaction:
             late = repository.unanswered(transaction, limit, days, after, MOST)
-        return late, turns.last([row.id for row in late], MOST)
+        return late, sweeps.resume_after([row.id for row in late], MOST)
 
     def ask(late: Sequence[Row]) -> None:
         with database.transaction() as transaction:
@@ -125,7 +125,7 @@ def asking_again(database: Database, limit: float, days: float | None = None) ->
             repository.count_questions(transaction, [row.id for row in late if row.status == RefundStatus.FAILED])
             outbox.emit(transaction, [_requested(row, found[row.order_id]) for row in late])
 
-    return Turns(find, ask, key=lambda row: row.id)
+    return PagedSweep(find, ask, key=lambda row: row.id)
 
 
 def measure_backlog(database: Database, metrics: OrderMetrics, limit: float) -> None:

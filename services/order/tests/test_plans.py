@@ -11,7 +11,7 @@ from oms_chassis.db import Database
 from oms_order.domain import Status
 from oms_order.repository import cancelling, customers, orders, refunds
 from oms_order.repository.orders import Filters
-from oms_order.turns import FIRST
+from oms_order.sweeps import FIRST
 
 ORDERS = 20_000
 BIG = "shop@big.example"

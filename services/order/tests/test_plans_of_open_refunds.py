@@ -9,7 +9,7 @@ from support.plans import indexes
 
 from oms_chassis.db import Database
 from oms_order.repository import refunds
-from oms_order.turns import FIRST
+from oms_order.sweeps import FIRST
 
 REFUNDS, OPEN = 40_000, 4_000
 _FILL = (

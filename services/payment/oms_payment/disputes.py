@@ -11,9 +11,9 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter
 
-from oms_chassis.apart import Apart
 from oms_chassis.db import Database
 from oms_chassis.messaging import outbox
+from oms_chassis.poison import PoisonIsolator
 from oms_chassis.runtime.threads import Task
 from oms_chassis.statements import Row
 from oms_chassis.telemetry.logs import logger
@@ -33,7 +33,7 @@ def task(gateway: Gateway, database: Database, every: float, registry: Collector
     noticed = Counter(
         "oms_payment_disputes_total", "Charges that customers' banks have taken back by themselves", registry=registry
     )
-    note = Apart(partial(_note, database, noticed), attrgetter("id"))
+    note = PoisonIsolator(partial(_note, database, noticed), attrgetter("id"))
     return Task("disputes", lambda: note(gateway.disputes(DAYS)), every)
 
 

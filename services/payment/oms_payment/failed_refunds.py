@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
 
-from oms_chassis.apart import Apart
 from oms_chassis.db import Database, Transaction
 from oms_chassis.messaging import outbox
+from oms_chassis.poison import PoisonIsolator
 from oms_chassis.runtime.threads import Task
 from oms_chassis.statements import Rows
 from oms_chassis.telemetry.logs import logger
@@ -32,7 +32,7 @@ Found = Mapping[str, FailedRefund]
 def task(gateway: Gateway, database: Database, every: float, on_failed: Callable[[], object]) -> Task:
     """Looks for refunds that have failed after all, every so many seconds; `on_failed` is called of each of a cancelled
     order."""
-    note = Apart(partial(_note, database, on_failed), attrgetter("id"))
+    note = PoisonIsolator(partial(_note, database, on_failed), attrgetter("id"))
 
     def call() -> None:
         _publish_again(database, every)

@@ -18,7 +18,7 @@ from oms_chassis.http import pages
 from oms_chassis.http.bodies import Body, View
 from oms_chassis.http.problems import InvalidRequest, documented
 from oms_chassis.laterreleases import extensible
-from oms_chassis.messaging import letters, outbox
+from oms_chassis.messaging import deadletterstore, outbox
 from oms_chassis.messaging.redrive import StillFails, redrive
 from oms_chassis.messaging.subscription import Subscription
 from oms_chassis.statements import Row
@@ -77,9 +77,9 @@ def list_letters(
     cursor: Cursor = None,
 ) -> list[Letter]:
     """Pages by cursor: where there are further letters, the Link header leads to them."""
-    filters = letters.Filters(state, topic, subject, error)
+    filters = deadletterstore.Filters(state, topic, subject, error)
     after = paging.position("/dead-letters", cursor, 0, pages.number)
-    rows = letters.page(service.database, filters, after, limit + 1)
+    rows = deadletterstore.page(service.database, filters, after, limit + 1)
     query = {"state": state, "topic": topic, "subject": subject, "error": error, "limit": limit}
     return paging.page(response, "/dead-letters", query, rows, Letter.of)
 
@@ -115,10 +115,10 @@ def redrive_letter(service: Administered, act: Act, letter_id: RowId, rehearsal:
             if rehearsal:
                 _rehearse(transaction, service.subscriptions, letter_id, set(rehearsal.after))
             letter = _open(transaction, letter_id)
-            if (earlier := letters.earlier(transaction, letter)) is not None:
+            if (earlier := deadletterstore.earlier(transaction, letter)) is not None:
                 raise EarlierLetter(detail=f"Letter {earlier} is to be redriven or dropped first.")
             outcome = "applied" if redrive(transaction, service.subscriptions, letter) else "duplicate"
-            _record(act, transaction, letter, letters.REDRIVEN)
+            _record(act, transaction, letter, deadletterstore.REDRIVEN)
     except StillFails as failure:
         raise EventFails(detail=f"It fails by {failure}.") from failure
     return Redriven(id=letter_id, outcome=outcome)
@@ -131,13 +131,13 @@ def drop_letter(service: Administered, act: Act, letter_id: RowId) -> Letter:
     """Its event is never applied. What it holds is kept until it is too old, and on its topic."""
     with act.transaction(service.database) as transaction:
         letter = _open(transaction, letter_id)
-        letters.settle(transaction, letter_id, letters.DROPPED)
-        _record(act, transaction, letter, letters.DROPPED)
+        deadletterstore.settle(transaction, letter_id, deadletterstore.DROPPED)
+        _record(act, transaction, letter, deadletterstore.DROPPED)
         return Letter.of(_found(transaction, letter_id))
 
 
 def _found(transaction: Transaction, letter_id: int) -> Row:
-    letter = letters.find(transaction, letter_id)
+    letter = deadletterstore.find(transaction, letter_id)
     if letter is None:
         raise NoSuchLetter
     return letter
@@ -145,7 +145,7 @@ def _found(transaction: Transaction, letter_id: int) -> Row:
 
 def _open(transaction: Transaction, letter_id: int) -> Row:
     letter = _found(transaction, letter_id)
-    if letter.state != letters.DEAD:
+    if letter.state != deadletterstore.DEAD:
         raise LetterSettled(detail=f"This dead letter was {letter.state} before.")
     return letter
 
@@ -155,14 +155,14 @@ def _rehearse(
 ) -> None:
     """Apply what a redrive of the chosen letters would have applied by then. Whoever redrives several locks the earlier
     ones first, so that none of them waits for another in a circle."""
-    letter = letters.look(transaction, letter_id)
+    letter = deadletterstore.look(transaction, letter_id)
     if letter is None:
         raise NoSuchLetter
     for _ in range(REHEARSED):
-        if (earlier := letters.earlier(transaction, letter)) is None or earlier not in chosen:
+        if (earlier := deadletterstore.earlier(transaction, letter)) is None or earlier not in chosen:
             return
         before = _found(transaction, earlier)
-        if before.state != letters.DEAD:
+        if before.state != deadletterstore.DEAD:
             continue  # it has just been settled
         try:
             redrive(transaction, subscriptions, before)
@@ -172,7 +172,7 @@ def _rehearse(
 
 def _record(act: OperatorAct, transaction: Transaction, letter: Row, state: str) -> None:
     place = {"topic": letter.topic, "subject": letter.subject}
-    action = "deadletters.redrive" if state == letters.REDRIVEN else "deadletters.drop"
+    action = "deadletters.redrive" if state == deadletterstore.REDRIVEN else "deadletters.drop"
     act.record(transaction, action, int(letter.id), {"state": letter.state, **place}, {"state": state, **place})
 
 

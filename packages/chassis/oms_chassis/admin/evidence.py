@@ -14,7 +14,7 @@ from oms_chassis.admin.paging import PREFIX
 from oms_chassis.admin.service import Administered, AdministeredService
 from oms_chassis.http.bodies import STORABLE, Body, View
 from oms_chassis.jobs import listing
-from oms_chassis.messaging import letters, quarantine
+from oms_chassis.messaging import deadletterstore, quarantine
 from oms_chassis.messaging.streams import StreamUnavailable
 
 router = APIRouter(prefix=PREFIX)
@@ -76,7 +76,7 @@ def show_condition(service: Administered) -> Condition:
         topic_refused=service.gauge("oms_consumer_refused_topics") if service.subscriptions else None,
         relay_leads=service.gauge("oms_relay_leader"),
         paused_queues=[queue for queue in queues if service.gauge("oms_job_queue_paused", queue=queue)],
-        dead_letters=letters.count(service.database, MOST),
+        dead_letters=deadletterstore.count(service.database, MOST),
         quarantined=quarantine.count(service.database, MOST),
     )
 
@@ -87,7 +87,7 @@ def show_evidence(service: Administered, about: Subjects) -> Evidence:
     database, subjects = service.database, about.subjects
     return Evidence(
         states=dict(service.states(database, subjects)) if service.states else {},
-        dead_letters=[Letter.of(row) for row in letters.about(database, subjects)],
+        dead_letters=[Letter.of(row) for row in deadletterstore.about(database, subjects)],
         jobs=[JobView.of(row) for row in listing.about(database, subjects)],
         quarantined=[Quarantined.of(row) for row in quarantine.about(database, subjects)],
         unsent=[Unsent.of(row) for row in quarantine.waiting(database, subjects)],

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from oms_chassis.db import Database
-from oms_chassis.messaging import inbox, letters, outbox
+from oms_chassis.messaging import deadletterstore, inbox, outbox
 from oms_chassis.messaging.streams import RECORD_LIMIT, Headers, Outgoing, Record
 from oms_chassis.telemetry import tracing
 from oms_chassis.telemetry.logs import logger
@@ -51,7 +51,7 @@ class DeadLetters:
             written = [(one.record, letter(self._service, one.record, one.error), one.error) for one in fresh]
             if fresh:
                 outbox.emit_records(transaction, [one for _, one, _ in written])
-                letters.keep(transaction, written)
+                deadletterstore.keep(transaction, written)
         self._report(fresh)
         again = (one.record.topic for name, one in zip(names, failed, strict=True) if name not in new)
         for topic, count in Counter(again).items():

@@ -26,9 +26,9 @@ def is_systemic(error: BaseException) -> bool:
     return isinstance(error, SystemicFault | OfLaterRelease) or is_of_the_schema(error)
 
 
-def is_everybodys(error: Exception) -> bool:
+def blocks_all_events(error: Exception) -> bool:
     """Whether no record is to blame, and none can be applied: the fault is systemic, or the database is away."""
-    return is_systemic(error) or failures.is_everybodys(error)
+    return is_systemic(error) or failures.blocks_all_work(error)
 
 
 def name(error: BaseException) -> str:

@@ -14,7 +14,15 @@ from oms_chassis.failures import is_locked, is_strain, may_do_in_parts
 from oms_chassis.heartbeat import beat
 from oms_chassis.messaging import deadletters, faults, inbox
 from oms_chassis.messaging.deadletters import DeadLetters, Failed
-from oms_chassis.messaging.faults import STREAK, Patience, Strain, Streaks, SystemicFault, is_everybodys, is_systemic
+from oms_chassis.messaging.faults import (
+    STREAK,
+    Patience,
+    Strain,
+    Streaks,
+    SystemicFault,
+    blocks_all_events,
+    is_systemic,
+)
 from oms_chassis.messaging.reading import Reader
 from oms_chassis.messaging.steps import Steps
 from oms_chassis.messaging.streams import BATCH
@@ -96,7 +104,7 @@ class Processor:
         try:
             self._apply(turn, deliveries)
         except Exception as error:
-            if is_everybodys(error):
+            if blocks_all_events(error):
                 raise
             if len(deliveries) == 1:
                 self._alone(turn, deliveries[0], error)
@@ -138,7 +146,7 @@ class Processor:
             try:
                 self._apply(turn, [delivery])
             except Exception as again:
-                if is_everybodys(again) or is_locked(again):
+                if blocks_all_events(again) or is_locked(again):
                     raise
                 failed = _failed(delivery, again)
             else:

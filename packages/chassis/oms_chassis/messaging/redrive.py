@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from oms_chassis.db import Transaction
 from oms_chassis.failures import is_unavailable
-from oms_chassis.messaging import inbox, letters
+from oms_chassis.messaging import deadletterstore, inbox
 from oms_chassis.messaging.faults import name
 from oms_chassis.messaging.subscription import Subscription
 from oms_chassis.statements import Row
@@ -26,7 +26,7 @@ def redrive(transaction: Transaction, subscriptions: Sequence[Subscription], let
         if is_unavailable(error):
             raise
         raise StillFails(name(error)) from error
-    letters.settle(transaction, letter.id, letters.REDRIVEN)
+    deadletterstore.settle(transaction, letter.id, deadletterstore.REDRIVEN)
     return is_fresh
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from oms_chassis.db import Database
 from oms_chassis.jobs import dead
 from oms_chassis.jobs.queue import JobQueue
-from oms_chassis.messaging import inbox, letters, quarantine
+from oms_chassis.messaging import deadletterstore, inbox, quarantine
 from oms_chassis.retention import Retention, prune
 from oms_chassis.runtime.threads import Task
 from oms_chassis.settings import Settings
@@ -22,7 +22,7 @@ def tasks(
     retentions = (
         inbox.retention(settings.inbox_days),
         *dead.retention(settings.dead_job_days, job_queues),
-        letters.retention(settings.dead_letter_days),
+        deadletterstore.retention(settings.dead_letter_days),
         *quarantine.retention(settings.order_days),
         *of_the_service,
     )

@@ -31,8 +31,8 @@ class GroupCommit(Generic[Key, Entry]):
     thread waits for one write that began before, and for its own.
     """
 
-    def __init__(self, write: Write[Key, Entry], is_everybodys: Callable[[Exception], bool]) -> None:
-        self._write, self._is_everybodys = write, is_everybodys
+    def __init__(self, write: Write[Key, Entry], blocks_all_work: Callable[[Exception], bool]) -> None:
+        self._write, self._blocks_all_work = write, blocks_all_work
         self._guard, self._turn = threading.Lock(), threading.Lock()
         self._waiting: list[_Asked[Key, Entry]] = []
 
@@ -53,7 +53,7 @@ class GroupCommit(Generic[Key, Entry]):
         with self._guard:
             group, self._waiting = self._waiting, []
         error = self._try(group)
-        for one in group if error is not None and len(group) > 1 and not self._is_everybodys(error) else ():
+        for one in group if error is not None and len(group) > 1 and not self._blocks_all_work(error) else ():
             self._try([one])
 
     def _try(self, group: list[_Asked[Key, Entry]]) -> Exception | None:

@@ -16,8 +16,8 @@ from oms_chassis.tables import assigned, names, typed
 from oms_order.domain import RULES, Fact, Order, Reason, Rule, Status, Step
 from oms_order.ids import first_id, parse
 from oms_order.repository import open_orders
+from oms_order.sweeps import FIRST
 from oms_order.tables import OrderRow, TimelineRow
-from oms_order.turns import FIRST
 
 _STATE = ("status", "reason", "facts", "version")  # what events change
 _STEP = ("position", "status", "reason")

@@ -7,7 +7,7 @@ from support.seen import seen
 
 from oms_chassis.admin import deadletters
 from oms_chassis.db import Database
-from oms_chassis.messaging import letters
+from oms_chassis.messaging import deadletterstore
 from oms_chassis.messaging.consumer import Consumer
 from oms_chassis.retention import prune
 from oms_contracts.topics import ITEM_UPDATED
@@ -181,5 +181,5 @@ def test_a_letter_that_there_is_not_is_404(client: TestClient) -> None:
 def test_letters_that_are_too_old_are_deleted(database: Database, consumer: Consumer, orders: Orders) -> None:
     bury(consumer, orders, record("a", 1), record("b", 2))
     database.execute("UPDATE dead_letter SET dead_at = now() - interval '31 days' WHERE subject = 'a'")
-    prune(database, letters.retention(30))
-    assert [row.subject for row in letters.page(database, letters.Filters(), 0, 10)] == ["b"]
+    prune(database, deadletterstore.retention(30))
+    assert [row.subject for row in deadletterstore.page(database, deadletterstore.Filters(), 0, 10)] == ["b"]
