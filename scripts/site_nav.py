@@ -1,14 +1,32 @@
-"""A hook of mkdocs.yml: an entry of `nav` with a `*` becomes the pages that it matches, so that no list grows old."""
+"""A hook of mkdocs.yml: what the site makes of the pages' order, and of links that lead out of `docs`.
 
+An entry of `nav` with a `*` becomes the pages that it matches, so that no list grows old. The site has the pages, not
+the code: a link to a module is only its text there.
+"""
+
+import posixpath
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+_LINK = re.compile(r"\[([^\]]*)\]\((\.\./[^)]*)\)")
 
 
 def on_config(config: Any) -> Any:
     """Write the pages in the place of each pattern."""
     config["nav"] = list(_expanded(config["nav"], Path(config["docs_dir"])))
     return config
+
+
+def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
+    """The page, with the text alone of each link that leads out of `docs`."""
+    folder = posixpath.dirname(page.file.src_uri)
+    return _LINK.sub(lambda link: link[1] if _is_outside(posixpath.join(folder, link[2])) else link[0], markdown)
+
+
+def _is_outside(path: str) -> bool:
+    return posixpath.normpath(path).startswith("..")
 
 
 def _expanded(entries: Iterable[Any], docs: Path) -> Iterable[Any]:

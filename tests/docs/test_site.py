@@ -36,6 +36,16 @@ def test_the_documentation_makes_a_site_with_every_runbook_in_its_menu(docs: Pat
     assert [page.stem for page in docs.glob("runbooks/*.md") if f"runbooks/{page.stem}/" not in menu] == []
 
 
+def test_a_link_to_the_code_is_only_its_text_in_the_site(docs: Path, build: Build) -> None:
+    (docs / "when-not.md").write_text("# When not\n\n[`relay`](../packages/relay.py), [backup](backup.md)\n")
+    (docs / "adr" / "0001-outbox-and-inbox.md").write_text("# 1\n\n[when](../when-not.md), [code](../../packages)\n")
+    done = build()
+    assert done.returncode == 0, done.stderr
+    site = docs.parent / "build" / "site"
+    assert "<p><code>relay</code>, <a href=" in (site / "when-not" / "index.html").read_text()
+    assert "when</a>, code</p>" in (site / "adr" / "0001-outbox-and-inbox" / "index.html").read_text()
+
+
 def test_a_link_to_nowhere_fails_the_build_by_name(docs: Path, build: Build) -> None:
     (docs / "when-not.md").write_text("# When not\n\n[gone](gone.md)\n")
     done = build()

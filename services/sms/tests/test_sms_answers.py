@@ -1,4 +1,4 @@
-"""What docs/architecture.md says of a provider's answers is true."""
+"""What docs/providers.md says of a provider's answers is true."""
 
 import re
 from collections.abc import Iterator
@@ -14,8 +14,8 @@ from oms_notifications.notice import Notice
 from oms_sms.provider import HttpSmsProvider
 from oms_sms.settings import SmsSettings
 
-PAGE = (Path(__file__).parents[3] / "docs" / "architecture.md").read_text()
-(SECTION,) = re.findall(r"^## What an SMS provider is asked\n(.*?)^## ", PAGE, re.MULTILINE | re.DOTALL)
+PAGE = (Path(__file__).parents[3] / "docs" / "providers.md").read_text()
+(SECTION,) = re.findall(r"^## The SMS provider\n(.*?)^## ", PAGE, re.MULTILINE | re.DOTALL)
 
 
 def rows() -> list[tuple[str, str]]:
