@@ -18,6 +18,7 @@ log = logger(__name__)
 
 ATTEMPTS = 500  # six hours at the chassis's backoff: a provider's bad morning costs no customer their message
 DOUBTS = 3  # attempts that may each have reached the customer, until nobody repeats them any more
+AFTER_DOUBT = 60.0  # seconds until the second of them, twice as many until the third: so long may a server be broken
 STATES = ("sent", "failed", "unknown", "held")
 WITHDRAWN = Done()  # nothing was sent, and nothing is to be written: the order has a later message
 _NEWS = {"failed": "message_failed", "unknown": "message_unknown"}
@@ -89,5 +90,5 @@ def _call(provider: Provider, notice: Notice) -> Outcome:
         return outcome
     doubts = notice.doubts + 1
     if doubts < DOUBTS:
-        return InDoubt(outcome.reason, {"doubts": doubts})
+        return InDoubt(outcome.reason, {"doubts": doubts}, AFTER_DOUBT * doubts)
     return unknown(f"{outcome.reason}, {doubts} times")

@@ -344,6 +344,7 @@ def test_a_message_that_may_have_arrived_each_time_is_repeated_twice_and_no_more
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leases, "BACKOFF_BASE", 0.01)
+    monkeypatch.setattr(notifying, "AFTER_DOUBT", 0.01)
     apply(database, confirmed("a"))
     doubt, busy = InDoubt("smtp: no answer"), Retry("smtp: 451")
     provider = Fake(doubt, busy, doubt, busy, doubt, sent("never"))
@@ -352,6 +353,18 @@ def test_a_message_that_may_have_arrived_each_time_is_repeated_twice_and_no_more
     assert [notice.doubts for notice in provider.notices] == [0, 1, 1, 2, 2]
     row = message(database, "a")
     assert (row.state, row.reason) == ("unknown", "smtp: no answer, 3 times")
+
+
+def test_a_message_that_may_have_arrived_is_repeated_after_minutes_since_what_broke_is_broken_for_a_while(
+    database: Database,
+) -> None:
+    apply(database, confirmed("a"))
+    queue = job_queue(QUEUE, Fake(*[InDoubt("smtp: no answer")] * 2), counter(QUEUE, CollectorRegistry()), 2)
+    for least, most in ((30.0, 60.0), (60.0, 120.0)):
+        testing.process_due_jobs(database, queue)
+        (job,) = database.execute("SELECT extract(epoch FROM run_at - now())::float AS left FROM job")
+        assert least - 5 < job.left <= most
+        database.execute("UPDATE job SET run_at = now()")
 
 
 def test_of_each_refund_the_customer_is_notified_once_and_of_how_the_order_ended(database: Database) -> None:

@@ -123,7 +123,14 @@ def postpone(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, Ret
     though it is settled again because the answer to that was lost."""
     failed = [(job, job.failed_calls + 1, retry) for job, retry in jobs]
     rows = [
-        {"id": job.id, "attempts": job.attempts, "failed_calls": calls, "delay": backoff(calls), **vars(retry)}
+        {
+            "id": job.id,
+            "attempts": job.attempts,
+            "failed_calls": calls,
+            "delay": max(backoff(calls), _spread(retry.seconds)),
+            "reason": retry.reason,
+            "changes": retry.changes,
+        }
         for job, calls, retry in failed
     ]
     transaction.execute_rows(_POSTPONE, rows, queue=queue)
@@ -148,8 +155,11 @@ def keep_outcome(transaction: Transaction, job: Job, outcome: Unsettled, reason:
 
 def backoff(failures: int) -> float:
     """Seconds until the next call: exponential, capped, and spread so that failures do not come back together."""
-    ceiling: float = min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(failures - 1, 16))
-    return ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - a spread, not a secret
+    return _spread(min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(failures - 1, 16)))
+
+
+def _spread(seconds: float) -> float:
+    return seconds * random.uniform(0.5, 1.0)  # noqa: S311 - a spread, not a secret
 
 
 def _claims(jobs: Sequence[Job]) -> Sequence[Mapping[str, object]]:

@@ -63,11 +63,12 @@ class Unanswered(Done):
 
 @dataclass(frozen=True)
 class Retry:
-    """The call is to be made again, with these `changes` to its payload. `reason` is short and holds nothing of the
-    customer's."""
+    """The call is to be made again, with these `changes` to its payload, in so many `seconds` if its backoff is less.
+    `reason` is short and holds nothing of the customer's."""
 
     reason: str
     changes: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
 
 
 class Unavailable(Retry):
@@ -149,7 +150,6 @@ WHERE job.queue = due.queue AND job.id = due.id
 RETURNING job.queue, job.id, job.subject, job.payload, job.traceparent, job.attempts, job.failed_calls,
     coalesce(extract(epoch FROM now() - job.failing_since), 0)::float AS failing_for, job.outcome
 """
-
 _DUE_IN = """
 SELECT extract(epoch FROM min(run_at) - now())::float AS seconds FROM job
 WHERE queue = %(queue)s AND run_at < 'infinity' AND dead_at IS NULL
