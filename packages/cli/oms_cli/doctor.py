@@ -60,9 +60,10 @@ def findings(admin: Admin, seconds: float, limit: int) -> Iterator[Finding]:
             yield Finding(f"service {service}", "all", None, error.message, error.advice)
         else:
             yield from diagnosis.of_service(service, conditions[service])
-    failed: Sequence[Json] = []
+    failed: list[Json] = []
     if "payment" in conditions:  # their orders may be CANCELLED already
-        failed = lists.of("payment", "/admin/payments", state="REFUNDING", reason="refund-failed")
+        for reason in ("refund-failed", "failed-too-often"):
+            failed += lists.of("payment", "/admin/payments", state="REFUNDING", reason=reason)
     yield from map(refund_diagnosis.of_compensation, failed)
     if "order" in conditions:
         known = {one["orderId"] for one in failed}

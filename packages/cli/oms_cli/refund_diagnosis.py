@@ -34,6 +34,8 @@ def of_compensation(payment: Json) -> Finding:
     """Why the money of this order, which is or is to be cancelled, is not back."""
     evidence = "the gateway took the refund of its money, and that came to nothing"
     command = f"oms payments retry-refund {payment['orderId']}"
+    if payment["reason"] == "failed-too-often":
+        evidence, command = f"{evidence}, ten times", f"{RUNBOOKS}/OmsCompensationFailed.md"
     return Finding(f"order {payment['orderId']}", "refund", payment["updatedAt"], evidence, command)
 
 

@@ -25,6 +25,7 @@ class Services(Admin):
         super().__init__({}, "token", Acting("ann"))
         self.stuck: list[str] = []
         self.refunds: Rows = []
+        self.compensations: Rows = []  # payments whose refund has failed
         self.states: defaultdict[str, dict[str, str]] = defaultdict(dict)  # what a service knows of orders and refunds
         self.put_aside: Mapping[tuple[str, str], Rows] = defaultdict(list)
         self.limits: list[int] = []
@@ -54,6 +55,8 @@ class Services(Admin):
             at = "2026-11-27T12:00:00Z"
             rows = [{"id": one, "status": "PENDING", "step": "payment", "updatedAt": at} for one in self.stuck]
             return cut(rows, limit)
+        if path == "/admin/payments":
+            return cut([one for one in self.compensations if one["reason"] == params["reason"]], limit)
         return cut(self.refunds if path == "/admin/refunds/held" else [], limit)
 
     def look(self, service: str, path: str, **body: Any) -> dict[str, Any]:
@@ -153,6 +156,19 @@ def test_of_a_refund_that_failed_what_helps_is_named_by_what_payment_knows_of_it
     services.refunds = [failed(1)]
     services.states["payment"]["r-1"] = state
     assert [*services.findings()] == [command]
+
+
+def test_a_refund_that_has_failed_too_often_is_not_to_be_tried_again(services: Services) -> None:
+    services.refunds = [failed(1) | {"failure": "failed-too-often"}]
+    services.compensations = [
+        {"orderId": "o-2", "reason": "refund-failed", "updatedAt": "x"},
+        {"orderId": "o-3", "reason": "failed-too-often", "updatedAt": "x"},
+    ]
+    assert [*services.findings()] == [
+        "oms payments retry-refund o-2",
+        "docs/runbooks/OmsCompensationFailed.md",
+        "docs/runbooks/OmsRefundsFailed.md",
+    ]
 
 
 @pytest.mark.parametrize("state", ["SUCCEEDED", "PENDING"])

@@ -24,8 +24,10 @@ from oms_contracts.parts import (
 # Reasons of a PaymentFailed that are not the card's: the gateway could not be reached, or would not take the request.
 GATEWAY_UNAVAILABLE = "gateway-unavailable"
 GATEWAY_REFUSED = "gateway-refused"
-# One more reason of a RefundFailed: the gateway took the refund, and the customer's bank did not, or sent it back.
+# More reasons of a RefundFailed: the gateway took the refund, and the customer's bank did not, or sent it back; or this
+# has come so often that the gateway is asked for it no more.
 GATEWAY_FAILED = "gateway-failed"
+FAILED_TOO_OFTEN = "failed-too-often"
 GATEWAY_FAULTS = frozenset({GATEWAY_UNAVAILABLE, GATEWAY_REFUSED})
 # Reasons of an OrderCancelled: its customer asked for it, or it waited for too long. Later releases may have others.
 CUSTOMER = "customer"

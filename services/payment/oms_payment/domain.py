@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 from typing import Any
 
+from oms_contracts.events import FAILED_TOO_OFTEN
 from oms_contracts.lines import one_line
 
 LONGEST_REASON = 200  # characters
@@ -98,7 +99,7 @@ class Payment:
     @property
     def has_failed(self) -> bool:
         """Whether the refund came to nothing, and an operator has to see to it."""
-        return self.state is State.REFUNDING and self.reason == REFUND_FAILED
+        return self.state is State.REFUNDING and self.reason in (REFUND_FAILED, FAILED_TOO_OFTEN)
 
     @property
     def had_failed(self) -> bool:
@@ -121,10 +122,10 @@ class Payment:
             return replace(self, state=State.REFUNDING)
         return None
 
-    def refund_failed(self) -> "Payment | None":
+    def refund_failed(self, reason: str = REFUND_FAILED) -> "Payment | None":
         """The gateway took the refund, and it came to nothing: it is made again when an operator says so."""
         if self.state is State.REFUNDING:
-            return replace(self, reason=REFUND_FAILED, outcome=self.outcome + 1)
+            return replace(self, reason=reason, outcome=self.outcome + 1)
         return None
 
     def refund_sent_back(self, refund_id: str) -> "Payment | None":

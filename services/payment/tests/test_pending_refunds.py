@@ -14,6 +14,7 @@ from support.payments import cancelled, created, refund_requested, rejected
 from oms_chassis.db import Database
 from oms_chassis.jobs.queue import JobQueue
 from oms_chassis.runtime.service import Components
+from oms_contracts.events import FAILED_TOO_OFTEN as TOO_OFTEN
 from oms_contracts.topics import PAYMENT_FAILED, PAYMENT_REFUNDED, REFUND_COMPLETED, REFUND_FAILED
 from oms_gateway import RefundStatus, charge_key, refund_key, requested_refund_key
 from oms_payment import admin, handlers, repository, requests
@@ -222,7 +223,10 @@ def test_a_compensation_that_failed_under_ten_keys_gets_no_other_and_no_more_is_
     del gateway.calls[:]
     compensate(database, queue)
     assert gateway.calls == ["find_refund"] * MOST_KEYS
-    assert (payment(database), pending_jobs(database, refunding.QUEUE)) == (("REFUNDING", "refund-failed"), [])
+    assert (payment(database), pending_jobs(database, refunding.QUEUE)) == (("REFUNDING", TOO_OFTEN), [])
+    assert [one["reason"] for one in client.get(f"/admin/payments?reason={TOO_OFTEN}").json()] == [TOO_OFTEN]
+    resolve(client, how="was-refunded", reference="bank transfer 17")
+    assert payment(database) == ("REFUNDED", None)
 
 
 def test_a_requested_refund_that_failed_under_ten_keys_gets_no_other_and_no_more_is_asked(
@@ -237,7 +241,8 @@ def test_a_requested_refund_that_failed_under_ten_keys_gets_no_other_and_no_more
     del gateway.calls[:]
     work(database, gateway)
     assert gateway.calls == ["find_refund"] * MOST_KEYS
-    assert (refunds(database)["r1"], pending_jobs(database, requested.QUEUE)) == (("FAILED", "gateway-failed"), [])
+    assert (refunds(database)["r1"], pending_jobs(database, requested.QUEUE)) == (("FAILED", TOO_OFTEN), [])
+    assert pending_events(database, REFUND_FAILED)[-1].data.reason == TOO_OFTEN
 
 
 def test_an_operator_tries_it_once_more_in_a_dry_run_first_and_it_is_in_the_journal(

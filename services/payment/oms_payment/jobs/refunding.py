@@ -12,11 +12,11 @@ from oms_chassis.jobs.queue import Done, Job, JobQueue, NewJob, Paused, Retry, S
 from oms_chassis.messaging import outbox
 from oms_chassis.telemetry.logs import logger
 from oms_contracts.envelope import Event
-from oms_contracts.events import GATEWAY_FAILED, PaymentRefunded
+from oms_contracts.events import FAILED_TOO_OFTEN, GATEWAY_FAILED, PaymentRefunded
 from oms_contracts.topics import PAYMENT_REFUNDED, Topic
 from oms_gateway import Gateway, Refund, RefundStatus, RequestRefused, Retryable, charge_key, refund_key
 from oms_payment import repository
-from oms_payment.domain import NOT_CHARGED, Payment, State
+from oms_payment.domain import NOT_CHARGED, REFUND_FAILED, Payment, State
 from oms_payment.jobs.repeating import again, remainder, unused, wait
 from oms_payment.jobs.requested import completed, failed, report_twice
 from oms_payment.schemas import RefundOrder
@@ -58,7 +58,7 @@ def call(gateway: Gateway, job: Job) -> Done | Retry | Paused | Waiting:
         key = order.key or (unused(gateway, job.id) if order.again else job.id)
         if key is None:
             log.error("compensation_failed_too_often", order_id=order.order_id)
-            return Done({"refund_id": NOT_CHARGED, "amount": order.total, "failed": True})
+            return Done({"refund_id": NOT_CHARGED, "amount": order.total, "failed": True, "reason": FAILED_TOO_OFTEN})
         made = _find(gateway, key) if order.noted else _attempt(gateway, order, key, job.attempts)
     except Retryable as error:
         return again(error)
@@ -139,7 +139,9 @@ def report_failed(on_failed: Callable[[], object], order_id: str) -> None:
 
 
 def _after(payment: Payment, result: Mapping[str, Any]) -> Payment | None:
-    return payment.refund_failed() if result.get("failed") else payment.refunded(result["refund_id"])
+    if result.get("failed"):
+        return payment.refund_failed(result.get("reason", REFUND_FAILED))
+    return payment.refunded(result["refund_id"])
 
 
 def _is_given_twice(payment: Payment, result: Mapping[str, Any]) -> bool:
@@ -152,7 +154,7 @@ def _events(payment: Payment, job: Job, result: Mapping[str, Any]) -> Iterator[t
     order, amount = RefundOrder.model_validate(job.payload), result["amount"]
     if payment.state is State.REFUNDING:
         about = (order.order_id, order.order_id, amount, order.currency)
-        yield failed(*about, GATEWAY_FAILED, job.traceparent, payment.outcome)
+        yield failed(*about, result.get("reason", GATEWAY_FAILED), job.traceparent, payment.outcome)
         return
     yield from published(order, result["refund_id"], amount, job.traceparent, payment.outcome)
 

@@ -12,7 +12,7 @@ from oms_chassis.messaging import outbox
 from oms_chassis.statements import Row
 from oms_chassis.telemetry.logs import logger
 from oms_contracts.envelope import Event
-from oms_contracts.events import GATEWAY_FAILED, GATEWAY_REFUSED, RefundCompleted, RefundFailed
+from oms_contracts.events import FAILED_TOO_OFTEN, GATEWAY_FAILED, GATEWAY_REFUSED, RefundCompleted, RefundFailed
 from oms_contracts.topics import REFUND_COMPLETED, REFUND_FAILED, Topic
 from oms_gateway import Gateway, RefundStatus, RequestRefused, Retryable, requested_refund_key
 from oms_payment.domain import RefundState
@@ -55,7 +55,7 @@ def call(gateway: Gateway, job: Job) -> Done | Retry | Paused | Waiting:
         key = refund.key or (unused(gateway, job.id) if refund.again else job.id)
         if key is None:
             log.error("refund_failed_too_often", order_id=refund.order_id, refund_id=refund.refund_id)
-            return Done({"reason": GATEWAY_FAILED})
+            return Done({"reason": FAILED_TOO_OFTEN})
         found = gateway.find_refund(key) if job.attempts > 1 or refund.noted else None
         if found is None and refund.noted:
             return Done({"reason": NOTED})
