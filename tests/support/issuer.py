@@ -1,6 +1,7 @@
 """An OpenID Connect issuer on this machine: discovery, keys, and tokens as a test wants them."""
 
 import json
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,12 +18,14 @@ AUDIENCE = "oms"
 
 
 class LocalIssuer:
-    """`documents` are what it serves, by path; `asked` is what it was asked for. It is away when `is_away`."""
+    """`documents` are what it serves, by path; `asked` is what it was asked for. It is away when `is_away`, and says
+    nothing while `silence` is held."""
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.asked: list[str] = []
         self.is_away = False
+        self.silence = threading.Lock()
         self._keys: dict[str, ec.EllipticCurvePrivateKey] = {}
         self.documents: dict[str, Any] = {
             "/.well-known/openid-configuration": {"issuer": self.url, "jwks_uri": f"{self.url}/keys"}
@@ -62,6 +65,8 @@ def local_issuer() -> Iterator[LocalIssuer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             issuer.asked.append(self.path)
+            with issuer.silence:
+                pass
             document = None if issuer.is_away else issuer.documents.get(self.path)
             self.send_response(404 if document is None else 200)
             self.end_headers()

@@ -1,5 +1,6 @@
 """Tokens of a real OpenID Connect provider: zitadel's example server, as Go builds it from its pinned sources."""
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -89,7 +90,7 @@ def test_a_user_of_a_real_provider_is_a_caller_for_its_audience_and_no_other(pro
         issuer.refresh()
         return Tokens(settings, issuer)
 
-    caller = tokens(CLIENT).caller(token)
+    caller = asyncio.run(tokens(CLIENT).caller(token))
     assert (caller.subject, set(caller.scopes)) == ("id1", {"orders:read"})
     with pytest.raises(CredentialsInvalid):
-        tokens("another").caller(token)
+        asyncio.run(tokens("another").caller(token))

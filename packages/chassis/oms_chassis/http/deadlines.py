@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import ParamSpec, Self, TypeVar
+from typing import Generic, ParamSpec, Self, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -45,6 +45,23 @@ async def within(seconds: float, call: Callable[P, T], *args: P.args, **kwargs: 
         return task.result()
     task.add_done_callback(_forget)
     raise TimeoutError
+
+
+class Shared(Generic[T]):
+    """A call that is made once at a time: whoever asks while it is under way gets what it returns. While what it waits
+    for hangs, each who asks would hold a thread, and perhaps a connection, else."""
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        self._call = call
+        self._under_way: asyncio.Future[T] | None = None
+
+    async def in_time(self, seconds: float, otherwise: T) -> T:
+        """What the call returns, if it does so in time; it is not waited for any longer."""
+        if self._under_way is None or self._under_way.done():
+            self._under_way = asyncio.ensure_future(asyncio.to_thread(self._call))
+        asked = self._under_way
+        await asyncio.wait({asked}, timeout=seconds)
+        return asked.result() if asked.done() else otherwise
 
 
 async def departure(request: Request) -> None:

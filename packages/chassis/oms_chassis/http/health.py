@@ -1,11 +1,9 @@
 """Liveness, readiness, metrics and the AsyncAPI document, on the internal port that no ingress sees."""
 
-import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Generic, TypeVar
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.applications import Starlette
@@ -16,11 +14,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from oms_chassis.db import Database
+from oms_chassis.http.deadlines import Shared
 from oms_chassis.http.errors import HANDLERS, Failsafe
 from oms_chassis.http.messages import Messages
 from oms_contracts import asyncapi
 
-T = TypeVar("T")
 Check = Callable[[], bool]
 TRUST = 0.5  # seconds for which a check of the database is believed, so that probes cost little
 PROBE_TIMEOUT = 2.0  # seconds until a probe or a scrape is answered without the database: before its sender gives it up
@@ -58,23 +56,6 @@ def _answers(database: Database) -> bool:
         return False
 
 
-class Shared(Generic[T]):
-    """A call that is made once at a time: whoever asks while it is under way gets what it returns. While the database
-    hangs, each probe and each scrape would hold a thread and a connection else."""
-
-    def __init__(self, call: Callable[[], T]) -> None:
-        self._call = call
-        self._under_way: asyncio.Future[T] | None = None
-
-    async def in_time(self, otherwise: T) -> T:
-        """What the call returns, if it does so in time; it is not waited for any longer."""
-        if self._under_way is None or self._under_way.done():
-            self._under_way = asyncio.ensure_future(asyncio.to_thread(self._call))
-        asked = self._under_way
-        await asyncio.wait({asked}, timeout=PROBE_TIMEOUT)
-        return asked.result() if asked.done() else otherwise
-
-
 @cache
 def _events(service: str) -> bytes:
     """The AsyncAPI document of a service, which is the same at every request."""
@@ -98,11 +79,11 @@ def internal_app(
         return JSONResponse({"status": "stalled" if stalled else "ok", "threads": stalled}, 503 if stalled else 200)
 
     async def readyz(_: Request) -> Response:
-        conditions = health.readiness(await database.in_time(otherwise=False))
+        conditions = health.readiness(await database.in_time(PROBE_TIMEOUT, otherwise=False))
         return JSONResponse(conditions, 200 if all(conditions.values()) else 503)
 
     async def metrics(_: Request) -> Response:
-        await gauges.in_time(otherwise=None)
+        await gauges.in_time(PROBE_TIMEOUT, otherwise=None)
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     async def events(_: Request) -> Response:

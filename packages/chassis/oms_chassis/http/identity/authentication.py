@@ -50,7 +50,7 @@ class Authentication:
         if credential.startswith(apikeys.PREFIX) and self.keyring is not None:
             return await self.keyring.caller(credential)
         if self.tokens is not None and not credential.startswith(apikeys.PREFIX):
-            return self.tokens.caller(credential)
+            return await self.tokens.caller(credential)
         raise CredentialsInvalid
 
 

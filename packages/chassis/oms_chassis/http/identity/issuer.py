@@ -1,7 +1,8 @@
 """An OpenID Connect issuer's keys: found by discovery, fetched by a thread of their own, and kept while it is away.
 
-A request never waits for the issuer. A token whose key is unknown asks for another look at the keys; there is one such
-look in `COOLDOWN` seconds, however many tokens ask.
+A request waits for the issuer in one case: its token has a key that is unknown, as all have once the issuer signs with
+a new one. All such requests wait for one look at the keys. There may be `BURST` looks at once, and then one in
+`COOLDOWN` seconds, however many tokens name keys that nobody has.
 """
 
 import threading
@@ -17,7 +18,8 @@ from oms_chassis.telemetry.logs import logger
 
 log = logger(__name__)
 
-COOLDOWN = 10.0  # seconds between two fetches that unknown keys ask for, and between two that fail
+COOLDOWN = 10.0  # seconds after which unknown keys may ask for one look more, and a fetch that failed is made again
+BURST = 3  # looks that unknown keys may ask for where there were none for long
 TIMEOUT, FETCH = 3.0, 10.0  # seconds for each piece that arrives, and for a whole document
 LARGEST = 256 * 1024  # bytes of a document
 MOST_KEYS = 100
@@ -38,26 +40,43 @@ class Issuer:
         self._name = settings.jwt_issuer
         self._every = settings.jwt_keys_seconds
         self._keys: Mapping[str, Mapping[str, Any]] = {}
-        self._tried, self._fetched = float("-inf"), float("-inf")
-        self._is_wanted = False
+        self._next = self._looks_until = float("-inf")
+        self._is_sure = False  # the newest fetch succeeded
+        self._fetching = threading.Lock()
         self.generation = 0  # changes when a key is not there any more
 
     def refresh(self) -> None:
         """Fetch the keys if that is due; a failure is logged, and the keys that there are stay."""
+        if time.monotonic() > self._next:
+            with self._fetching:
+                self._fetch()
+
+    def look(self) -> bool:
+        """Fetch the keys because one is unknown, if that may be; whether a key that is unknown then is none."""
+        with self._fetching:
+            if self._may_look():
+                self._fetch()
+            return self._is_sure
+
+    def _may_look(self) -> bool:
         now = time.monotonic()
-        overdue = now > self._fetched + self._every or self._is_wanted
-        if not overdue or now < self._tried + COOLDOWN:
-            return
-        self._tried = now
+        if self._looks_until > now + (BURST - 1) * COOLDOWN:
+            return False
+        self._looks_until = max(self._looks_until, now) + COOLDOWN
+        return True
+
+    def _fetch(self) -> None:
         try:
             self._take(_keys(self._url, self._name))
+            self._is_sure = True
         except (IssuerFailed, httpx2.HTTPError, httpx2.InvalidURL, ValueError, RecursionError) as error:
             log.warning("issuer_unreachable", error=type(error).__name__, keys=len(self._keys))
-        self._is_wanted = False
+            self._is_sure = False
+        self._next = time.monotonic() + (self._every if self._is_sure else COOLDOWN)
 
     def _take(self, keys: Mapping[str, Mapping[str, Any]]) -> None:
         gone = any(keys.get(kid) != key for kid, key in self._keys.items())
-        self._keys, self._fetched = keys, time.monotonic()
+        self._keys = keys
         self.generation += gone
 
     def key(self, kid: str | None, algorithm: str) -> PyJWK | None:
@@ -71,14 +90,9 @@ class Issuer:
         except PyJWTError:
             return None
 
-    def want(self, kid: str | None) -> bool:
-        """Ask for another look because of a key that is unknown; whether there will be one soon."""
-        if kid is not None and kid in self._keys:
-            return False  # known, and not for such a signature
-        if self._keys and time.monotonic() < self._tried + COOLDOWN:
-            return self._is_wanted
-        self._is_wanted = True
-        return True
+    def knows(self, kid: str | None) -> bool:
+        """Whether there is a key of this id, for whatever algorithm."""
+        return kid is not None and kid in self._keys
 
 
 def _keys(issuer: str, name: str | None) -> Mapping[str, Mapping[str, Any]]:

@@ -10,12 +10,14 @@ from typing import Any
 import jwt
 
 from oms_chassis.access import AccessSettings
+from oms_chassis.http.deadlines import Shared
 from oms_chassis.http.identity.bounded import Bounded
 from oms_chassis.http.identity.callers import Caller
 from oms_chassis.http.identity.issuer import Issuer
 from oms_chassis.http.identity.problems import CredentialsInvalid, IdentityUnavailable
 
 REMEMBERED = 10_000  # tokens
+WAIT = 2.0  # seconds that a request waits for its key to be looked for
 LONGEST = 8 * 1024  # characters
 SUBJECT = 255  # characters, by OpenID Connect
 _REQUIRED = ["exp", "iss", "aud"]
@@ -26,10 +28,11 @@ class Tokens:
 
     def __init__(self, settings: AccessSettings, issuer: Issuer) -> None:
         self._settings, self._issuer = settings, issuer
+        self._look = Shared(issuer.look)
         self._known: Bounded[Caller] = Bounded(REMEMBERED)
         self._generation = issuer.generation
 
-    def caller(self, token: str) -> Caller:
+    async def caller(self, token: str) -> Caller:
         """Whose token it is. Raises CredentialsInvalid or IdentityUnavailable."""
         if self._generation != self._issuer.generation:  # a key is gone, and what it has signed is not valid any more
             self._generation = self._issuer.generation
@@ -37,28 +40,32 @@ class Tokens:
         digest = hashlib.sha256(token.encode()).hexdigest()
         caller = self._known.get(digest)
         if caller is None:
-            caller = self._verify(token)
+            caller = await self._verify(token)
             self._known.put(digest, caller)
         if caller.until is not None and caller.until <= time.time():
             raise CredentialsInvalid
         return caller
 
-    def _verify(self, token: str) -> Caller:
+    async def _verify(self, token: str) -> Caller:
         if len(token) > LONGEST:
             raise CredentialsInvalid
         try:
-            key = self._key(jwt.get_unverified_header(token))
+            key = await self._key(jwt.get_unverified_header(token))
             return self._caller(self._claims(token, key))
         except (jwt.PyJWTError, ValueError, TypeError, KeyError):
             raise CredentialsInvalid from None
 
-    def _key(self, header: Mapping[str, Any]) -> jwt.PyJWK:
+    async def _key(self, header: Mapping[str, Any]) -> jwt.PyJWK:
         algorithm, kid = header.get("alg"), header.get("kid")
         if algorithm not in self._settings.jwt_algorithms:
             raise CredentialsInvalid
         key = self._issuer.key(kid, algorithm)
+        if key is None and not self._issuer.knows(kid):
+            if not await self._look.in_time(WAIT, otherwise=False):
+                raise IdentityUnavailable
+            key = self._issuer.key(kid, algorithm)
         if key is None:
-            raise IdentityUnavailable if self._issuer.want(kid) else CredentialsInvalid
+            raise CredentialsInvalid
         return key
 
     def _claims(self, token: str, key: jwt.PyJWK) -> Mapping[str, Any]:
