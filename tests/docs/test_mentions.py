@@ -1,20 +1,32 @@
-"""What the documentation and the workflows name exists: targets, scripts, files and modules."""
+"""What the documentation and the workflows name exists: targets, scripts, files, modules, settings, metrics, routes."""
 
 import importlib
 import importlib.util
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
+from starlette.routing import Route
+
+from oms_contracts.topics import SERVICES
+from oms_inventory import api as inventory
+from oms_inventory import books
+from oms_order import acts, api
 
 ROOT = Path(__file__).parents[2]
-PLACES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob(".github/**/*.*"), *ROOT.glob(".*.yaml")])
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("charts/oms/*.md")]
+PLACES = sorted([*PAGES, *ROOT.glob(".github/**/*.*"), *ROOT.glob(".*.yaml")])
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 MAKE = re.compile(r"(?:^|`|run: |entry: )make ([a-z][a-z-]*)", re.MULTILINE)
 FILE = re.compile(r"`((?:packages|services|charts|tests|docs|benchmarks|k8s)/[\w./-]+)`")
 PLACEHOLDER = re.compile(r"\b[A-Z]+\b|NNNN")  # services/NAME
 MODULE = re.compile(r"`(oms_\w+(?:\.\w+)+)`")
 SCRIPT = re.compile(r"\bscripts/[\w-]+\.(?:sh|py)\b")
+VARIABLE = re.compile(r"\bOMS_[A-Z_]+[A-Z]\b(?!_)")
+METRIC = re.compile(r"\boms_[a-z_]+[a-z]\b(?![_.])")
+ROUTE = re.compile(r"`((?:GET|POST|PUT|DELETE)(?:\|[A-Z]+)*) (/[\w/{}|-]*)")
+CODE = [*ROOT.glob("*/*/oms_*/**/*.py"), *ROOT.glob("scripts/*.*"), ROOT / "Dockerfile.base", ROOT / "compose.yaml"]
 
 every_place = pytest.mark.parametrize("place", PLACES, ids=lambda place: place.relative_to(ROOT).as_posix())
 
@@ -40,6 +52,34 @@ def test_a_module_that_is_named_exists_or_holds_the_name(place: Path) -> None:
     assert [name for name in MODULE.findall(place.read_text()) if not exists(name)] == []
 
 
+@cache
+def written() -> set[str]:
+    """The words of the code, with the variables of every setting and of every service."""
+    services = [importlib.import_module(f"oms_{service}.main").SERVICE for service in SERVICES]
+    settings = {f"OMS_{field.upper()}" for service in services for field in service.settings.model_fields}
+    addresses = {f"OMS_ADMIN_URL_{service.upper()}" for service in SERVICES}
+    return settings | addresses | {word for path in CODE for word in re.findall(r"\w+", path.read_text())}
+
+
+def served() -> set[tuple[str, str]]:
+    """Method and path of every route for customers."""
+    routers = (api.router, acts.router, inventory.router, books.router)
+    routes = [route for router in routers for route in router.routes if isinstance(route, Route)]
+    return {(method, re.sub(r"\{\w+}", "{id}", one.path)) for one in routes for method in one.methods or ()}
+
+
+@every_place
+def test_a_setting_and_a_metric_that_are_named_exist(place: Path) -> None:
+    text = place.read_text()
+    assert {*VARIABLE.findall(text), *METRIC.findall(text)} - written() == set()
+
+
+@every_place
+def test_a_route_that_is_named_exists(place: Path) -> None:
+    named = {(method, path) for methods, path in ROUTE.findall(place.read_text()) for method in methods.split("|")}
+    assert named - served() == set()
+
+
 def exists(name: str) -> bool:
     """Whether it is a module, or a name in one."""
     parent, _, last = name.rpartition(".")
@@ -62,6 +102,10 @@ def test_the_patterns_find_what_they_are_for() -> None:
     assert SCRIPT.findall(text) == ["scripts/lint.sh"]
     assert FILE.findall("`services/sms` and `charts/oms/values.yaml`") == ["services/sms", "charts/oms/values.yaml"]
     assert MODULE.findall("`oms_order.domain`") == ["oms_order.domain"]
+    assert VARIABLE.findall("`OMS_DRAIN_SECONDS=3` and OMS_ADMIN_URL_<SERVICE>") == ["OMS_DRAIN_SECONDS"]
+    assert METRIC.findall("`oms_jobs_dead{queue}`, `oms_outbox_*`, `oms_order.domain`") == ["oms_jobs_dead"]
+    assert ROUTE.findall("`GET|PUT /items/{id}`") == [("GET|PUT", "/items/{id}")]
+    assert {"OMS_CANCEL_SECONDS", "oms_jobs_dead"} <= written()
     assert exists("oms_order.domain")
     assert exists("support.chassis.eventually")
     assert not exists("support.chassis.never")
