@@ -14,7 +14,7 @@ from oms_notifications.messages import FOLLOWS, Kind
 from oms_order import domain as orders
 from oms_order import refunds as refund_rules
 from oms_order.domain import Fact, Order, Step
-from oms_order.refunds import Bought, Given, RefundStatus
+from oms_order.refunds import EarlierRefund, OrderedLine, RefundStatus
 from oms_payment.domain import NOT_CHARGED, Charged, Outcome, Payment, RefundState, State, refusal
 
 ITEM, PRICE = "Item1", 100
@@ -149,8 +149,10 @@ class World:
         return [one for one in self.requested.values() if one.order == order]
 
     def _purchase(self, order: str) -> refund_rules.Purchase:
-        known = [Given(one.amount, one.status, {ITEM: 1} if one.is_return else {}) for one in self.refunds_of(order)]
-        return refund_rules.Purchase(self.orders[order], PRICE, [Bought(ITEM, ITEM, 1, PRICE)], known)
+        known = [
+            EarlierRefund(one.amount, one.status, {ITEM: 1} if one.is_return else {}) for one in self.refunds_of(order)
+        ]
+        return refund_rules.Purchase(self.orders[order], PRICE, [OrderedLine(ITEM, ITEM, 1, PRICE)], known)
 
     def time_out(self, order: str) -> None:
         self._end(*orders.time_out(self.orders[order]))

@@ -1,4 +1,4 @@
-"""What operators ask the order service: which orders wait, and for which step; which are a customer's."""
+"""The Order Service's admin routes: stuck orders, refunds without an outcome, and the data of a customer."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -26,11 +26,11 @@ from oms_order.sweeps import FIRST
 
 router = APIRouter(prefix=PREFIX)
 AT_ONCE = 200  # orders of a customer in one answer
-SHORTEST = 5  # characters of a text that is searched for: a shorter one is found where it is not meant
+SHORTEST = 5  # characters of a text to search for: a shorter one would match by chance
 
 
 class StuckOrder(View):
-    """An order that is not terminal, the step that it waits for, and since when."""
+    """An order that is not terminal, the step that it waits for, and how long it has waited."""
 
     id: str
     status: StatusShown

@@ -29,7 +29,7 @@ from oms_order.stream import Timelines
 
 
 async def parse_order_id(order_id: str) -> UUID:
-    """The id of a path; one that does not have an id's form belongs to no order. Raises OrderNotFound."""
+    """The order id in a path. Raises OrderNotFound if it is not a UUID: no order can have such an id."""
     parsed = ids.parse(order_id)
     if parsed is None:
         raise OrderNotFound
@@ -43,7 +43,7 @@ InThreads = Annotated[Threads, Depends(Provided(Threads))]
 Follow = Annotated[Timelines, Depends(Provided(Timelines))]
 Email = Annotated[str, Field(max_length=200, pattern=PRINTABLE), AfterValidator(emails.looked_for)]
 OrderId = Annotated[UUID, Depends(parse_order_id)]
-# Without the scope `operator`, these are the caller's own orders, and another's is as one that is not there.
+# Without the scope `operator`, callers see only their own orders; for anybody else's they get 404.
 Places = Annotated[Caller, Depends(Needs("orders:place"))]
 Looks = Annotated[Caller, Depends(Needs("orders:read"))]
 
@@ -78,7 +78,7 @@ Looks = Annotated[Caller, Depends(Needs("orders:read"))]
     openapi_extra=PLACE_ORDER,
 )
 async def place_order(request: Request, placing: Placing, caller: Places) -> Response:
-    """An order that is answered with 202 is stored and will be processed; its status says how far that has come."""
+    """202 means that the order is stored and will be processed; its status shows the progress."""
     order, key = await read_order(request), request.headers.get("idempotency-key")
     return (await placing.place(order, key, caller, lambda: departure(request))).response()
 
@@ -99,7 +99,7 @@ def list_orders(
     limit: Annotated[int, Query(ge=1, le=100), pages.DIGITS] = 50,
     cursor: Annotated[str | None, Query(max_length=100)] = None,
 ) -> list[OrderSummary]:
-    """Pages by cursor: where there are further orders, the Link header leads to them."""
+    """Paginated by cursor: if there are more orders, the Link header has the URL of the next page."""
     before = cursors.decode(cursor, caller) if cursor is not None else None
     rows = orders.page(database, Filters(status, email, since, caller.owner), before, limit + 1)
     if len(rows) > limit:
@@ -135,10 +135,10 @@ def show_order(database: Reads, caller: Looks, order_id: OrderId) -> OrderDetail
 async def follow_order(
     request: Request, database: Reads, threads: InThreads, timelines: Follow, caller: Looks, order_id: OrderId
 ) -> Response:
-    """Server-sent events, one per status, up to the last. Last-Event-ID goes on after the event with that id."""
+    """Server-sent events, one per status, until the order is terminal. Last-Event-ID resumes after that event."""
     seen = stream.last_seen(request.headers.get("last-event-id"))
     start = await threads.run(stream.start, database, order_id, seen, caller.owner)
     if start is None:
-        return Response(status_code=204)  # the one answer after which a browser does not come back
+        return Response(status_code=204)  # the only answer after which a browser does not reconnect
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
     return StreamingResponse(timelines.listen(order_id, start), media_type="text/event-stream", headers=headers)

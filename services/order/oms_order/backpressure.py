@@ -1,4 +1,4 @@
-"""Back-pressure: no further order is accepted while the events of earlier ones cannot be sent fast enough."""
+"""Back-pressure: new orders are refused while the outbox is too long, because events are not sent fast enough."""
 
 from oms_chassis.db import Database
 from oms_chassis.messaging import outbox

@@ -1,7 +1,7 @@
-"""Cancelling orders: by their customers, and when they have waited for too long.
+"""Cancels orders: at their customers' request, and when they have waited for too long.
 
-The order's row decides, while it is locked. What payment and inventory hold of it is then given back by them, whatever
-has reached them and in whatever order; the order is CANCELLED when both have said so.
+The decision is made while the order is locked. Payment and inventory then give back what they hold of the order,
+whatever has reached them and in which sequence; the order is CANCELLED when both have confirmed that.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,8 +18,8 @@ from oms_chassis.telemetry import tracing
 from oms_contracts.envelope import Event
 from oms_contracts.events import OrderCancelled
 from oms_contracts.topics import ORDER_CANCELLED, Topic
-from oms_order import acting, contents, domain, fingerprints, sweeps
-from oms_order.acting import Asked
+from oms_order import commands, contents, domain, fingerprints, sweeps
+from oms_order.commands import Command
 from oms_order.domain import Order, Step, TooLate
 from oms_order.idempotency import Answer
 from oms_order.metrics import OrderMetrics
@@ -30,9 +30,9 @@ from oms_order.schemas import CancelBody, OrderDetail
 from oms_order.settings import OrderSettings
 from oms_order.sweeps import PagedSweep
 
-MOST = 500  # orders that one transaction times out, or asks for again
-KEPT_UP = 60.0  # seconds for which nothing has waited to be read when orders are given up: their answers may be there
-REFRESH = 10.0  # seconds between two looks for them
+MOST = 500  # orders that one transaction times out or publishes again
+KEPT_UP = 60.0  # seconds without unread events before orders may time out: their answers may be among them
+REFRESH = 10.0  # seconds between two sweeps for orders to time out
 Changed = Sequence[tuple[Order, Sequence[Step]]]
 
 
@@ -43,7 +43,7 @@ class Cancelling:
         self._settings, self._database, self._metrics = settings, database, metrics
 
     def cancel(self, order_id: UUID, body: CancelBody, key: str | None, caller: Caller) -> Answer:
-        """Cancel an order of the caller's; the order as JSON, or the answer that the key got before. Raises Problem."""
+        """Cancel the caller's order and return it as JSON, or the answer that the key got before. Raises Problem."""
         fingerprint = fingerprints.of_act("cancel", order_id, body, self._settings.fingerprint_keys)
         with self._database.transaction() as transaction:
 
@@ -51,13 +51,13 @@ class Cancelling:
                 self._cancel(transaction, order, body.reason or None, caller.subject)
                 return _shown(transaction, order_id)
 
-            return acting.answer(transaction, Asked(order_id, caller, key, fingerprint), act)
+            return commands.execute(transaction, Command(order_id, caller, key, fingerprint), act)
 
     def _cancel(self, transaction: Transaction, order: Order, note: str | None, actor: str | None) -> None:
         order_id = UUID(order.id)
         confirmed_for = repository.age(transaction, order_id)
-        # What something is refunded of is refunded to its end: a cancellation would give all of it back.
-        window = 0.0 if refunds.are_there(transaction, order_id) else self._settings.cancel_seconds
+        # An order with refunds cannot be cancelled: the cancellation would refund the whole amount again.
+        window = 0.0 if refunds.exist(transaction, order_id) else self._settings.cancel_seconds
         try:
             after, steps = domain.cancel(order, confirmed_for, window)
         except TooLate as late:
@@ -69,8 +69,8 @@ class Cancelling:
             repository.write_note(transaction, order_id, steps[0].position, note, actor)
 
 
-def timing_out(database: Database, metrics: OrderMetrics, limit: float) -> PagedSweep[str]:
-    """Gives up the orders that have waited for payment or stock for more than `limit` seconds."""
+def time_out_sweep(database: Database, metrics: OrderMetrics, limit: float) -> PagedSweep[str]:
+    """Cancels orders that have waited for payment or stock for more than `limit` seconds."""
 
     def find(after: UUID) -> tuple[Sequence[str], UUID]:
         with database.transaction() as transaction:
@@ -86,10 +86,10 @@ def _give_up(database: Database, metrics: OrderMetrics, ids: Sequence[str]) -> N
         write(transaction, [(order, steps) for order, steps in ended if steps], metrics)
 
 
-def asking_again(database: Database, limit: float, days: float | None = None) -> PagedSweep[str]:
-    """Publishes again that orders are cancelled whose money or stock is not back after `limit` seconds: a message may
-    be lost, and whoever has nothing left to do answers again. After so many `days` of an order, nobody else knows of
-    it, and its customer would be notified once more."""
+def republish_sweep(database: Database, limit: float, days: float | None = None) -> PagedSweep[str]:
+    """Publishes the cancellation again if money or stock has not been given back after `limit` seconds: a message may
+    have been lost, and a service that has nothing left to do repeats its answer. Orders older than `days` are left
+    out: the other services have deleted them, and the customer would be notified a second time."""
 
     def find(after: UUID) -> tuple[Sequence[str], UUID]:
         with database.transaction() as transaction:
@@ -104,16 +104,16 @@ def asking_again(database: Database, limit: float, days: float | None = None) ->
 
 
 def tasks(database: Database, metrics: OrderMetrics, deadline: float, stuck: float, days: float | None) -> list[Task]:
-    """Gives up what has waited for too long, and asks again for what does not come back, every so often."""
+    """The periodic sweeps: orders to time out, and cancellations to publish again."""
     kept_up = min(KEPT_UP, deadline / 2)
     return [
-        Task("deadlines", timing_out(database, metrics, deadline), min(REFRESH, deadline / 2), kept_up=kept_up),
-        Task("cancellations", asking_again(database, stuck, days), stuck),
+        Task("deadlines", time_out_sweep(database, metrics, deadline), min(REFRESH, deadline / 2), kept_up=kept_up),
+        Task("cancellations", republish_sweep(database, stuck, days), stuck),
     ]
 
 
 def write(transaction: Transaction, changed: Changed, metrics: OrderMetrics) -> None:
-    """Write orders that are being cancelled, and publish that they are."""
+    """Write orders that are being cancelled, and publish their cancellations."""
     if not changed:
         return
     orders.save(transaction, changed)

@@ -1,11 +1,11 @@
-"""Items as this process knows them: in memory, because every order needs their prices.
+"""The catalogue: a copy of all items in memory, because every order needs their prices.
 
-A row gets its time when its statement runs, and is seen when its transaction is committed, which may be later than
-rows with later times. So each look goes back, from the database's present, by as long as a transaction can take; and
-all items are compared by their versions every few minutes, whatever the times say.
+A row's time is that of its statement, but it becomes visible when its transaction commits, maybe after rows with later
+times. So each refresh reads back from the database's present time by as long as a transaction can take; and every few
+minutes all items are compared by version, whatever their times say.
 
-The items of a new installation come one after the other, and nobody says which is the last. As long as they come, an
-item that is not known is no reason to refuse an order for good.
+The items of a new installation arrive one by one, and nothing marks the last of them. While they are arriving, an
+unknown item is only a temporary reason to refuse an order.
 """
 
 import time
@@ -23,10 +23,11 @@ from oms_order.repository import items
 log = logger(__name__)
 
 CHUNK = 5_000  # rows that one statement returns
-LEAST = 60.0  # seconds that a look goes back at least
+LEAST = 60.0  # seconds that a refresh reads back at least
 RECONCILE = 300.0  # seconds between two comparisons of all items
-QUIET, LONGEST = 5.0, 60.0  # seconds without news after which no first items come, and since the first at most
-SHARE = 9.0  # times as long as it took, a look is not repeated: looking takes a tenth of the time at most
+# The first items count as complete after so many seconds without a new one, or so many since the first question.
+QUIET, LONGEST = 5.0, 60.0
+SHARE = 9.0  # times the duration of a refresh until the next one: refreshing takes a tenth of the time at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class CatalogueItem:
 
 
 class Catalogue:
-    """Knows every item as it was a moment ago, and asks the database for those that it does not know."""
+    """An in-memory copy of the items, refreshed about once a second; unknown items are looked up in the database."""
 
     def __init__(
         self,
@@ -52,8 +53,7 @@ class Catalogue:
         reconcile: float = RECONCILE,
         reads: Database | None = None,
     ) -> None:
-        """`reads` are connections for those who ask for an item that is not known here; without, those of `database`
-        serve them, too."""
+        """`reads` has the connections for looking up unknown items; by default, they are looked up in `database`."""
         self._database, self._every, self._reconcile = database, every, reconcile
         self._reads = reads or database
         limits = database.limits
@@ -66,9 +66,11 @@ class Catalogue:
         metrics.catalogue_age.set_function(lambda: time.monotonic() - self._read_at)
 
     async def find(self, ids: Iterable[str], seconds: float = 5.0) -> dict[str, CatalogueItem]:
-        """The items of these ids, as far as there are any. Raises CatalogueEmpty while there is none at all,
-        CatalogueIncomplete if one is missing while they have only begun to come, and TimeoutError if the database does
-        not say so in time."""
+        """Those of these items that exist, by id.
+
+        Raises CatalogueEmpty while there are no items at all, CatalogueIncomplete if one is missing while the first
+        items are still being published, and TimeoutError if the database does not answer in time.
+        """
         wanted = list(ids)
         missing = [id_ for id_ in wanted if id_ not in self.items]
         if missing:
@@ -76,7 +78,7 @@ class Catalogue:
         return {id_: self.items[id_] for id_ in wanted if id_ in self.items}
 
     def refresh(self) -> float:
-        """Learn what changed since the last time; in how many seconds to look again."""
+        """Load what has changed since the last refresh; returns in how many seconds to call it again."""
         began = time.monotonic()
         recent = self._recent(began)
         if recent is None:
@@ -89,9 +91,9 @@ class Catalogue:
         return max(self._every, SHARE * (time.monotonic() - began))
 
     def _look_up(self, ids: Sequence[str]) -> Rows:
-        """The items of these ids. Whether there are items at all, and all of them, is asked first: what comes meanwhile
-        is then found."""
-        if not self.items and not items.are_there(self._reads):
+        """Look up these items. Whether the catalogue is empty or incomplete is asked first, so that items that arrive
+        in between are found."""
+        if not self.items and not items.exist(self._reads):
             raise self._empty()
         is_complete = self._is_complete()
         found = items.named(self._reads, ids)
@@ -100,7 +102,8 @@ class Catalogue:
         return found
 
     def _is_complete(self) -> bool:
-        """Whether the first items have come, as far as can be known; in the end yes where items change all the time."""
+        """Whether all of the first items seem to have arrived. If items never cease to change, it is assumed after
+        LONGEST seconds."""
         now = time.monotonic()
         self._asked_since = self._asked_since or now
         if not self._has_settled:
@@ -114,7 +117,7 @@ class Catalogue:
         return CatalogueEmpty()
 
     def _recent(self, now: float) -> Rows | None:
-        """The versions of what changed of late; None if all are to be compared, or so many changed."""
+        """The versions of recently changed items; None if all items should be compared instead."""
         if now - self._compared_at >= self._reconcile:
             return None
         back = self._window + now - self._read_at

@@ -1,4 +1,4 @@
-"""What events about an order say of it, from its rows, and its row from the event that it begins with."""
+"""Maps orders between rows and events: a row to the fields of an event, and the first event to its row."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from oms_gateway.cards import Token
 
 
 def of_order(row: Row) -> dict[str, Any]:
-    """The fields of an OrderEvent; the row is one of `orders.contents`."""
+    """The fields of an OrderEvent, from a row of `orders.contents`."""
     return {
         "order_id": row.id,
         "customer": Customer(name=row.name, email=row.email, phone_number=row.phone, phone_e164=row.phone_e164),
@@ -20,12 +20,12 @@ def of_order(row: Row) -> dict[str, Any]:
 
 
 def payment_method(token: Token) -> PaymentMethod:
-    """What an order keeps of a card."""
+    """The part of a tokenised card that an order stores."""
     return PaymentMethod(token=token.token, brand=token.brand, last4=token.last4, expiry=token.expiry)
 
 
 def row_of(created: OrderCreated, owner: str | None = None) -> dict[str, object]:
-    """An order's columns at its beginning: what the event says of it, and who placed it."""
+    """A new order's columns, from its first event and from who placed it."""
     customer, payment = created.customer, created.payment
     return {
         "id": created.order_id,
@@ -45,7 +45,7 @@ def row_of(created: OrderCreated, owner: str | None = None) -> dict[str, object]
 
 
 def refunded(refund: Row, row: Row) -> list[RefundedLine]:
-    """The lines that a refund of the order is for; `refund` has how much of which item."""
+    """The lines that a refund covers: `refund` has quantities by item, `row` the items' names."""
     names = {line["item_id"]: line["name"] for line in row.lines}
     return [
         RefundedLine(item_id=line["id"], name=names[line["id"]], quantity=line["quantity"]) for line in refund.lines

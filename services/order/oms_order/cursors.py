@@ -1,4 +1,4 @@
-"""Cursors of a list of orders: where its next page starts, for the caller who got it, and for nobody else."""
+"""Cursors for lists of orders. A cursor is valid only for the caller to whom it was given."""
 
 import hashlib
 from uuid import UUID
@@ -6,16 +6,16 @@ from uuid import UUID
 from oms_chassis.http import pages
 from oms_chassis.http.identity.callers import Caller
 
-_MARK = 4  # bytes: a mistake is found; what a caller may see does not depend on it
+_MARK = 4  # bytes: enough to detect mistakes; access control does not depend on it
 
 
 def encode(order_id: UUID, caller: Caller) -> str:
-    """The cursor that goes on after an order."""
+    """The cursor of the page that starts after this order."""
     return pages.encode(order_id.bytes + _mark(caller))
 
 
 def decode(cursor: str, caller: Caller) -> UUID:
-    """The order after which a cursor goes on. Raises BadCursor."""
+    """The order after which the cursor's page starts. Raises BadCursor."""
 
     def parse(position: bytes) -> UUID:
         if position[16:] != _mark(caller):

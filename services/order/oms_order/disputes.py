@@ -1,4 +1,4 @@
-"""What customers' banks take back by themselves is a step of the order's timeline, whatever has become of the order."""
+"""Disputes: what a customer's bank has taken back is shown in the order's timeline, whatever the order's status."""
 
 from oms_chassis.db import Transaction
 from oms_chassis.telemetry.logs import logger

@@ -1,17 +1,17 @@
-"""What an order may become, and why. Pure: no database, no broker, no clock.
+"""The life cycle of an order. Pure: no database, no broker, no clock.
 
     PENDING ──> PAID ──> CONFIRMED
        └────┬─────────────┘
             v         cancelled within its time
         CANCELLING ──> CANCELLED
 
-Topics overtake one another, and events come twice. So an order remembers the facts that it knows, and its status
-follows from all of them together: whatever the order of arrival, the same facts end in the same status. Two facts are
-decided here, while the order is locked: that its customer cancelled it, and that it waited for too long. From then on
-nothing confirms it. It is CANCELLED once payment and inventory have said that they hold nothing of it.
+Topics overtake one another, and events are delivered twice. So an order remembers every fact, and its status follows
+from all of them together: the same facts lead to the same status, whatever the order of their arrival. Two facts are
+decided here, while the order is locked: that the customer cancelled it, and that it timed out. After either, nothing
+can confirm the order; it is CANCELLED once payment and inventory have published that they hold nothing of it.
 
-A status, a reason or a fact of a later release is a plain string. It is kept, and proves nothing here: an order in such
-a status gathers facts, and whoever knows the status moves it on.
+A status, a reason or a fact of a later release is a plain string. It is kept, but no rule here applies to it: an order
+in such a status collects facts until that release is back and moves it on.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """How far an order has come."""
+    """The status of an order."""
 
     PENDING = "PENDING"
     PAID = "PAID"
@@ -40,11 +40,11 @@ class Reason(StrEnum):
 
 
 class Fact(StrEnum):
-    """What other services have published about an order, and what was decided here."""
+    """Something that is known about an order: published by another service, or decided here."""
 
     PAID = "paid"
     DECLINED = "declined"
-    NOT_CHARGED = "not-charged"  # by a gateway that could not be reached, or would not: no fault of the card's
+    NOT_CHARGED = "not-charged"  # because the gateway was unreachable or failed: not the card's fault
     STOCK_RESERVED = "stock-taken"  # the value is in databases, and is not renamed
     STOCK_REJECTED = "stock-rejected"
     REFUNDED = "refunded"
@@ -54,7 +54,7 @@ class Fact(StrEnum):
 
 
 class IllegalTransition(Exception):
-    """The diagram has no such arrow."""
+    """The diagram has no arrow for this transition."""
 
 
 class TooLate(Exception):
@@ -80,7 +80,7 @@ ARROWS = frozenset(
 
 @dataclass(frozen=True)
 class Rule:
-    """In `status`, a fact of each set of `proof` moves the order on to `next`."""
+    """An order in `status` moves on to `next` once it has at least one fact of each set in `proof`."""
 
     status: Status
     proof: tuple[frozenset[Fact], ...]
@@ -92,13 +92,13 @@ def _any(*facts: Fact) -> tuple[frozenset[Fact]]:
     return (frozenset(facts),)
 
 
-# What says that no money of the customer's is held, and what says that no stock is. Nothing is charged after a payment
-# failed, and stock is reserved for nothing that was not charged.
+# The facts that prove that none of the customer's money is held, and that no stock is. After a failed payment nothing
+# is charged, and nothing is reserved for an order that was not charged.
 PAYMENT_FAILED = frozenset({Fact.DECLINED, Fact.NOT_CHARGED})
 MONEY_IS_BACK = PAYMENT_FAILED | {Fact.REFUNDED}
 STOCK_IS_FREE = PAYMENT_FAILED | {Fact.STOCK_REJECTED, Fact.STOCK_RELEASED}
-# Stock is asked for only once the charge has settled: an answer about stock proves the payment that it overtook.
-# A refund says nothing about its cause, so that one which comes early waits for the rejection that it overtook.
+# Stock is requested only after the charge has settled, so a fact about stock proves the payment that it overtook.
+# A refund does not name its cause: one that arrives early waits for the rejection that it overtook.
 RULES = (
     Rule(Status.PENDING, _any(Fact.CANCELLED), Status.CANCELLING, Reason.CUSTOMER),
     Rule(Status.PENDING, _any(Fact.TIMED_OUT), Status.CANCELLING, Reason.TIMED_OUT),
@@ -125,7 +125,7 @@ _ONLY_IF_CANCELLED = (
 
 @dataclass(frozen=True)
 class Step:
-    """One row of an order's timeline. Positions count from 1 without a gap."""
+    """One row of an order's timeline. Positions count from 1 without gaps."""
 
     position: int
     status: Status
@@ -134,7 +134,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Order:
-    """An order as far as its status goes. `version` is the position of its newest timeline row."""
+    """An order's status and what it follows from. `version` is the position of its newest timeline row."""
 
     id: str
     status: Status | str = Status.PENDING
@@ -143,13 +143,13 @@ class Order:
     version: int = 1
 
     def transition_to(self, status: Status, reason: Reason | None = None) -> "Order":
-        """The order one arrow further; IllegalTransition if the diagram has no such arrow."""
+        """The order in its next status. Raises IllegalTransition if the diagram has no such arrow."""
         if (self.status, status) not in ARROWS:
             raise IllegalTransition(f"{self.status} -> {status}")
         return replace(self, status=status, reason=reason or self.reason, version=self.version + 1)
 
     def apply(self, facts: Iterable[Fact]) -> tuple["Order", list[Step]]:
-        """The order with these facts, and the steps that they led to: none if they change nothing."""
+        """The order with these facts added, and the steps that follow from them, if any."""
         order = replace(self, facts=self.facts | frozenset(facts))
         steps = []
         while rule := _rule(order):
@@ -159,9 +159,9 @@ class Order:
 
 
 def cancel(order: Order, confirmed_for: float, window: float) -> tuple[Order, list[Step]]:
-    """The order as its customer cancels it, and the steps; none if that was done before.
+    """The order after its customer has cancelled it, and the steps of that: none if it had been cancelled before.
 
-    It is in time until the order is CONFIRMED, and for `window` seconds after. Raises TooLate.
+    Allowed until the order is CONFIRMED, and for `window` seconds afterwards. Raises TooLate.
     """
     if Fact.CANCELLED in order.facts:
         return order, []
@@ -171,12 +171,12 @@ def cancel(order: Order, confirmed_for: float, window: float) -> tuple[Order, li
 
 
 def time_out(order: Order) -> tuple[Order, list[Step]]:
-    """The order as it is given up after it waited for too long; unchanged if it does not wait any more."""
+    """The order after it has timed out, and the steps of that; unchanged if it is not waiting any more."""
     return order.apply([Fact.TIMED_OUT]) if order.status in (Status.PENDING, Status.PAID) else (order, [])
 
 
 def contradictory(facts: frozenset[Fact | str]) -> bool:
-    """Whether no correct run of the other services can have said all of this about one order."""
+    """Whether these facts exclude each other, so that another service must have published something wrong."""
     pairs = _NEVER_BOTH if facts & _DECIDED_HERE else (*_NEVER_BOTH, *_ONLY_IF_CANCELLED)
     return any(facts & one and facts & other for one, other in pairs)
 

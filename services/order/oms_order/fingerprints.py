@@ -1,11 +1,11 @@
-"""Fingerprints: an HMAC by which the body of an order is recognised when it is sent again with its idempotency key.
+"""Fingerprints: HMACs that show whether a request that reuses an idempotency key has the same body as the first one.
 
-Of the card it takes what the order shows anyway: the last four digits, the expiry and the holder's name. An HMAC of the
-whole number, kept next to its last four digits, would give the number away to whoever has the key: few are left to try.
-A second card of the same holder with the same four digits and expiry counts as the first, under a key that was used.
+Of the card, a fingerprint covers only what the order shows anyway: the last four digits, the expiry and the holder's
+name. An HMAC of the whole number, stored next to its last four digits, would reveal the number to anybody with the HMAC
+key: few candidates are left to try. So two cards of one holder with the same last digits and expiry count as the same.
 
-Only what was sent is taken, by the names on the wire, and null is nothing: a field that a later release adds changes
-nothing for a body that lacks it. What is stored begins with the version of all this.
+A fingerprint covers only the fields that were sent, by their names on the wire, and null counts as absent: a field that
+a later release adds does not change it. The stored text begins with the version of this scheme.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ VERSION = "2:"
 
 
 class Fingerprint:
-    """Of one body. The first of the keys makes what is stored; what any of them made is recognised."""
+    """The fingerprint of one body: made with the first key, and recognised if any of the keys made it."""
 
     def __init__(self, body: OrderBody, keys: Sequence[SecretStr]) -> None:
         self._body, self._keys = body, keys
@@ -47,19 +47,19 @@ class Fingerprint:
 
 
 def of_act(act: str, order_id: UUID, body: Body, keys: Sequence[SecretStr]) -> "ActFingerprint":
-    """That of something done to an order: its name, and all that it was asked with."""
+    """The fingerprint of an act on an order: the act's name and all fields of its request."""
     return ActFingerprint({"act": act, "order": str(order_id), **body.model_dump(exclude_unset=True)}, keys)
 
 
 class ActFingerprint:
-    """Of one act. Never that of an order that is placed, whatever its body.
+    """The fingerprint of one act. It never equals that of a placed order, whatever the body.
 
-    A field that says nothing (null, false, an empty text) is as one that is not there: some clients write down each.
+    Empty fields (null, false, "") count as absent: some clients always send every field.
     """
 
     def __init__(self, sent: Mapping[str, Any], keys: Sequence[SecretStr]) -> None:
         said = {name: value for name, value in sent.items() if value}
-        # The release before this one took such fields as they were sent, and may have stored the key.
+        # The previous release included empty fields, and may have stored this key.
         self._contents, self._keys = (said, sent), keys
         self.value = VERSION + _hmac(said, keys[0])
 
@@ -86,9 +86,9 @@ def _content(body: OrderBody) -> dict[str, Any]:
 
 
 def _first_content(body: OrderBody) -> dict[str, Any]:
-    """What the first release made its fingerprints from: with the number, which is in this request's memory only.
+    """What the first release fingerprinted, card number included; it is only in the memory of this request.
 
-    Not needed any more once every key of that release is forgotten (OMS_IDEMPOTENCY_DAYS).
+    Can go once every key of that release has expired (OMS_IDEMPOTENCY_DAYS).
     """
     content = body.model_dump(exclude_unset=True, exclude={"payment_details": {"cvv"}})
     content["payment_details"]["card_number"] = body.payment_details.card_number.get_secret_value()

@@ -1,4 +1,4 @@
-"""What the Order Service makes of other services' events. A batch is two statements, however many orders it touches."""
+"""Handlers of other services' events. A batch takes two statements, however many orders it touches."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -40,7 +40,7 @@ _FACTS = {
 
 
 def subscriptions(metrics: OrderMetrics) -> list[Subscription]:
-    """All that the Order Service consumes."""
+    """The topics that the Order Service consumes, with their handlers."""
     facts = [Subscription(topic, partial(apply_facts, metrics, fact)) for topic, fact in _FACTS.items()]
     return [
         *facts,
@@ -63,7 +63,7 @@ def apply_facts(metrics: OrderMetrics, fact: Fact, transaction: Transaction, eve
 
 
 def fail_payments(metrics: OrderMetrics, transaction: Transaction, events: list[Event[PaymentFailed]]) -> None:
-    """Cancel the orders whose card was declined, and those for which the gateway failed, which says nothing of it."""
+    """Cancel the orders whose card was declined, and, for another reason, those for which the gateway itself failed."""
     faults = [event for event in events if event.data.reason in GATEWAY_FAULTS]
     declines = [event for event in events if event.data.reason not in GATEWAY_FAULTS]
     for fact, found in ((Fact.DECLINED, declines), (Fact.NOT_CHARGED, faults)):

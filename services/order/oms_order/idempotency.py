@@ -1,7 +1,7 @@
-"""Idempotency keys: a request that is sent again with its key gets the answer of the first time.
+"""Idempotency keys: a request that is repeated with the same key gets the answer of the first one.
 
-The key's row is written by the statement that writes its order, so that one exists if and only if the other does,
-whatever crashes, and its primary key decides between replicas.
+The key is written by the statement that writes its order, so that one exists if and only if the other does, whatever
+crashes. Between replicas, the table's primary key decides.
 """
 
 import re
@@ -23,7 +23,7 @@ _SHAPE = re.compile(r"^[\x21-\x7e]{1,200}$")
 
 
 def check(key: str) -> str:
-    """The key, if it is one. Raises BadIdempotencyKey."""
+    """The key itself. Raises BadIdempotencyKey if it is not valid."""
     if not _SHAPE.match(key):
         raise BadIdempotencyKey((HEADER, "must be 1 to 200 printable ASCII characters without spaces"))
     if cardnumbers.found_in(key):
@@ -33,21 +33,21 @@ def check(key: str) -> str:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the caller gets. `replayed` means: it is the answer to an earlier request with the same key."""
+    """What the caller gets. `replayed` says that an earlier request with the same key got it first."""
 
     order_id: str
     body: str
     replayed: bool = False
 
     def response(self) -> Response:
-        """As it is sent."""
+        """The answer as an HTTP response."""
         headers = {"Location": f"/order/{self.order_id}"} | ({"Idempotent-Replayed": "true"} if self.replayed else {})
         return Response(self.body, 202, headers, media_type="application/json")
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Who sends an order, and by what a repetition of it is known."""
+    """Who sends an order, and how a repetition of it is recognised."""
 
     caller: Caller
     key: str | None = None
@@ -62,7 +62,7 @@ class InFlight:
 
     @contextmanager
     def hold(self, scope: str, key: str) -> Iterator[None]:
-        """Hold a key for a block. Raises IdempotencyKeyInUse if another request holds it."""
+        """Hold a key during a block. Raises IdempotencyKeyInUse if another request holds it."""
         if (scope, key) in self._keys:
             raise IdempotencyKeyInUse
         self._keys.add((scope, key))
@@ -73,5 +73,5 @@ class InFlight:
 
 
 def retention(days: float) -> Retention:
-    """After so many days, a key may be used for another order."""
+    """Keys are forgotten after this many days, and may then be used for another order."""
     return Retention("idempotency", "created_at", days * 86400)

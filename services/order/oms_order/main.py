@@ -5,11 +5,11 @@ from oms_chassis.runtime.service import Components, Context, Service
 from oms_chassis.runtime.threads import Task
 from oms_gateway import provider
 from oms_order import (
-    acts,
     admin,
     api,
     backpressure,
     cancelling,
+    command_api,
     handlers,
     idempotency,
     refunding,
@@ -27,8 +27,8 @@ from oms_order.repository.placing import Writer
 from oms_order.settings import OrderSettings
 from oms_order.stream import Timelines
 
-# A batch of orders is written in milliseconds. A connection that leads nowhere is found out, and the batch written by
-# another one, before its callers give up.
+# A batch of orders takes milliseconds to write. With limits this short, a dead connection is detected and the batch is
+# written over another one before its callers give up.
 WRITING = {"statement": 2.5, "lock": 1.5, "grace": 1.0, "connect": 2}
 
 
@@ -48,7 +48,7 @@ def build(context: Context) -> Components:
     )
     return Components(
         subscriptions=handlers.subscriptions(metrics),
-        routers=[api.router, acts.router],
+        routers=[api.router, command_api.router],
         admin=[admin.router],
         states=orders.states,
         erase=admin.erase,

@@ -1,4 +1,4 @@
-"""From a valid body to an accepted order: prices, the card's token, the idempotency key, and one place in a batch."""
+"""Turns a valid request into an accepted order: prices it, tokenises the card, and submits it for group commit."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from sqlalchemy.exc import SQLAlchemyError
 
 from oms_chassis.db import Database
-from oms_chassis.http.deadlines import Deadline, Left, within
+from oms_chassis.http.deadlines import Deadline, Disconnected, within
 from oms_chassis.http.groupcommit import Full, GroupCommit, NotWritten, Undecided
 from oms_chassis.http.identity.callers import Caller
 from oms_chassis.http.problems import OutcomeUnknown, Problem, Unavailable
@@ -38,7 +38,7 @@ _CARD_FIELDS = {"number": "cardNumber", "cvv": "cvv", "expiry": "expiryDate"}
 
 
 class Placing:
-    """Takes orders. One per process: it owns the thread that writes them."""
+    """Accepts orders. There is one per process: it owns the group commit, whose thread writes them."""
 
     def __init__(
         self,
@@ -56,13 +56,15 @@ class Placing:
         )
         self._in_flight = InFlight()
 
-    async def place(self, body: OrderBody, key: str | None, caller: Caller, left: Left | None = None) -> Answer:
-        """Accept an order, or give the answer that its key got before, within `answer_seconds`. `left` returns when the
-        caller has gone away: an order that nobody began to write by then is never written.
+    async def place(
+        self, body: OrderBody, key: str | None, caller: Caller, disconnected: Disconnected | None = None
+    ) -> Answer:
+        """Accept an order, or repeat the answer that its key got before, within `answer_seconds`.
 
-        Raises Problem; then nothing was stored, unless its kind is outcome-unknown.
+        `disconnected` returns once the caller has gone; an order that is not being written by then never will be.
+        Raises Problem; nothing was stored then, unless its kind is outcome-unknown.
         """
-        deadline = Deadline.within(self._settings.answer_seconds, left)
+        deadline = Deadline.within(self._settings.answer_seconds, disconnected)
         if key is None:
             if self._settings.require_idempotency_key:
                 raise IdempotencyKeyRequired((idempotency.HEADER, "is required"))
@@ -73,9 +75,9 @@ class Placing:
             try:
                 return await self._accept(body, origin, deadline)
             except (Unavailable, OutcomeUnknown):
-                raise  # whatever its key got before, the database does not say so now
+                raise  # the database cannot be asked now what the key got before
             except Problem as problem:
-                # What is refused now may have been accepted the first time, when there was room, or another price.
+                # The first request may have been accepted nevertheless: prices and the load were different then.
                 if earlier := await self._earlier(origin, problem, deadline):
                     return _replay(earlier, origin)
                 raise
@@ -85,7 +87,7 @@ class Placing:
             return await within(deadline.seconds, find, self._reads, origin.caller.namespace, origin.key)
         except (SQLAlchemyError, TimeoutError):
             if problem.status == 503:
-                raise problem from None  # it says more than that the database is away
+                raise problem from None  # it says more than that the database is unavailable
             raise Unavailable from None
 
     async def _accept(self, body: OrderBody, origin: Origin, deadline: Deadline) -> Answer:
@@ -156,7 +158,7 @@ class Placing:
         return Customer(name=customer.name, email=customer.email, phone_number=customer.phone_number, phone_e164=phone)
 
     def _tokenise(self, payment: PaymentBody) -> Token:
-        # The simulator computes its tokens; a tokeniser that calls out will want a thread here.
+        # The simulator computes its tokens locally; a tokeniser that makes network calls needs a thread here.
         try:
             return self._tokeniser.tokenise(Card(payment.card_number, payment.cvv, payment.expiry_date))
         except CardRefused as error:

@@ -1,4 +1,4 @@
-"""What an order asks for, by the catalogue's prices."""
+"""Prices an order by the catalogue."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from oms_order.schemas import OrderBody
 
 
 def lines_of(body: OrderBody, known: Mapping[str, CatalogueItem]) -> list[tuple[CatalogueItem, int]]:
-    """Each line's item and quantity. Raises DuplicateItem or UnknownItem."""
+    """The item and the quantity of each line. Raises DuplicateItem or UnknownItem."""
     positions: dict[str, int] = {}
     for position, item in enumerate(body.items):
         if positions.setdefault(item.id, position) != position:
@@ -21,14 +21,14 @@ def lines_of(body: OrderBody, known: Mapping[str, CatalogueItem]) -> list[tuple[
 
 
 def check_available(lines: list[tuple[CatalogueItem, int]]) -> None:
-    """Raise OutOfStock if an item is known to be sold out. That none is does not mean that there is enough."""
+    """Raise OutOfStock if an item is known to be sold out. Passing does not guarantee that there is enough of each."""
     sold_out = [f"items[{position}].id" for position, (item, _) in enumerate(lines) if not item.available]
     if sold_out:
         raise OutOfStock(*((field, "is sold out") for field in sold_out))
 
 
 def total(lines: list[tuple[CatalogueItem, int]]) -> int:
-    """What the lines come to, in minor units. Raises TotalTooLarge or MixedCurrencies."""
+    """The lines' total in minor units. Raises TotalTooLarge or MixedCurrencies."""
     amount = sum(item.unit_price * quantity for item, quantity in lines)
     if amount > MAX_TOTAL:
         raise TotalTooLarge(("items", "come to more than can be charged"))

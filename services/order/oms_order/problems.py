@@ -1,4 +1,4 @@
-"""What this service refuses: one class for each mistake."""
+"""The Order Service's problems: one class for each kind of mistake."""
 
 from collections.abc import Mapping
 
@@ -6,25 +6,25 @@ from oms_chassis.http.problems import Problem
 
 
 class OrderNotFound(Problem):
-    """The id is that of no order."""
+    """No order has this id."""
 
     status, kind, title = 404, "order-not-found", "There is no order with this id"
 
 
 class TooLateToCancel(Problem):
-    """The order has come too far, or to another end. The detail says which."""
+    """The order has progressed too far, or has already ended. The detail names its status."""
 
     status, kind, title = 409, "too-late-to-cancel", "The order cannot be cancelled any more"
 
 
 class NotRefundable(Problem):
-    """Only what is CONFIRMED is refunded. The detail says what the order is."""
+    """Only a CONFIRMED order can be refunded. The detail names the order's status."""
 
     status, kind, title = 409, "not-refundable", "The order cannot be refunded"
 
 
 class RefundTooLarge(Problem):
-    """Less of what was paid is left to be refunded. The detail says how much."""
+    """The refund exceeds what remains of the payment. The detail says how much remains."""
 
     status, kind, title = 409, "refund-too-large", "More would be refunded than remains of what was paid"
 
@@ -48,19 +48,19 @@ class BadPhone(Problem):
 
 
 class DuplicateItem(Problem):
-    """An item is in one line of an order."""
+    """Each item may be in one line of an order only."""
 
     status, kind, title = 422, "duplicate-item", "An item comes twice"
 
 
 class UnknownItem(Problem):
-    """The catalogue has no item of this id."""
+    """The catalogue has no item with this id."""
 
     status, kind, title = 422, "unknown-item", "There is no such item"
 
 
 class CatalogueEmpty(Problem):
-    """No item has come from the inventory yet, as in the first second of a new installation: nothing was stored, and
+    """The inventory has published no item yet, as in the first second of a new installation. Nothing was stored, and
     the same order may be sent again after Retry-After."""
 
     status, kind, title = 503, "catalogue-empty", "The service knows of no item yet"
@@ -68,57 +68,57 @@ class CatalogueEmpty(Problem):
 
 
 class CatalogueIncomplete(Problem):
-    """An item is not known, and items have only begun to come from the inventory, as in the first seconds of a new
-    installation: nothing was stored, and the same order may be sent again after Retry-After."""
+    """An item is unknown while the inventory is still publishing its first items, as in the first seconds of a new
+    installation. Nothing was stored, and the same order may be sent again after Retry-After."""
 
     status, kind, title = 503, "catalogue-incomplete", "An item is not known, and perhaps only not yet"
     headers: Mapping[str, str] = {"Retry-After": "1"}
 
 
 class OutOfStock(Problem):
-    """The catalogue says that an item is sold out; nothing was charged. The same order may be sent again later."""
+    """An item is sold out according to the catalogue. Nothing was charged; the same order may be sent again later."""
 
     status, kind, title = 409, "out-of-stock", "An item is sold out"
 
 
 class TotalTooLarge(Problem):
-    """The order comes to more than can be charged."""
+    """The order's total exceeds what can be charged."""
 
     status, kind, title = 422, "total-too-large", "The order is too large"
 
 
 class MixedCurrencies(Problem):
-    """An order has one currency."""
+    """All items of an order must have the same currency."""
 
     status, kind, title = 422, "mixed-currencies", "The items have different currencies"
 
 
 class CardNotAccepted(Problem):
-    """The gateway makes no token of this card."""
+    """The gateway refuses to tokenise this card."""
 
     status, kind, title = 422, "card-refused", "The gateway does not take this card"
 
 
 class BadIdempotencyKey(Problem):
-    """A key is 1 to 200 printable ASCII characters without spaces, and holds no card number: it is kept."""
+    """A key is 1 to 200 printable ASCII characters without spaces. Since it is stored, it must hold no card number."""
 
     status, kind, title = 422, "bad-idempotency-key", "The Idempotency-Key cannot be used"
 
 
 class IdempotencyKeyRequired(Problem):
-    """This service takes no order without a key."""
+    """This service is configured to refuse orders without a key."""
 
     status, kind, title = 400, "idempotency-key-required", "An order needs an Idempotency-Key"
 
 
 class IdempotencyKeyReused(Problem):
-    """A key is that of one body."""
+    """A key belongs to one body: this one differs from the first."""
 
     status, kind, title = 422, "idempotency-key-reused", "This Idempotency-Key was used for another request"
 
 
 class IdempotencyKeyInUse(Problem):
-    """The first request with this key has no answer yet."""
+    """The first request with this key has not been answered yet."""
 
     status, kind, title = 409, "idempotency-key-in-use", "A request with this Idempotency-Key is still being worked on"
     headers: Mapping[str, str] = {"Retry-After": "1"}
@@ -132,7 +132,7 @@ class Busy(Problem):
 
 
 class TooManyListeners(Problem):
-    """This process follows as many orders as it may."""
+    """This process has reached its limit of listeners."""
 
     status, kind, title = 503, "busy", "Too many listen to orders"
     headers: Mapping[str, str] = {"Retry-After": "5"}

@@ -1,6 +1,6 @@
-"""What has become of refunds: payment says so, the timeline shows it, and the customer is notified of a success.
+"""Handles the outcomes of refunds that payment publishes: the timeline shows them, and a success notifies the customer.
 
-It may say so several times: a bank sends back what had succeeded, and an operator has it made once more.
+A refund may have several outcomes: a bank may send the money of a successful one back, and an operator may retry it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,8 +27,8 @@ Outcome = Event[RefundCompleted | RefundFailed]
 
 
 def settle(metrics: OrderMetrics, status: RefundStatus, transaction: Transaction, events: list[Outcome]) -> None:
-    """Write what became of refunds; of each that has succeeded, the customer is notified, once. That the money of a
-    cancelled order did not go back is shown by its timeline."""
+    """Write the outcomes of refunds, and notify the customer of each success, once. For a cancelled order, the outcome
+    of its whole refund is only written to its timeline."""
     in_turn = sorted(events, key=_number)
     outcomes = {event.data.refund_id: event for event in in_turn if ids.parse(event.data.refund_id)}
     orders.lock(transaction, {event.subject for event in outcomes.values() if ids.parse(event.subject)})
@@ -54,7 +54,7 @@ def settle(metrics: OrderMetrics, status: RefundStatus, transaction: Transaction
 
 
 def _number(event: Outcome) -> int:
-    """Which of a refund's outcomes it is; a batch may hold several of one, of which the last counts."""
+    """The number of a refund's outcome. A batch may hold several outcomes of one refund; the last one counts."""
     return event.data.outcome or 0
 
 
@@ -63,8 +63,8 @@ def _is_news(row: Row, event: Outcome, status: RefundStatus) -> bool:
 
 
 def _news_of_orders(transaction: Transaction, whole: Mapping[str, Outcome]) -> Iterable[Outcome]:
-    """But for those of whose orders the timeline has a later outcome, or the very same. One without a number is older
-    than all that have one."""
+    """Without outcomes that the order's timeline already has, or has a later one of. An outcome without a number is
+    older than any with one."""
     written = timelines.outcomes(transaction, list(whole))
     for order, event in whole.items():
         known = written.get(order, 0)
@@ -73,7 +73,7 @@ def _news_of_orders(transaction: Transaction, whole: Mapping[str, Outcome]) -> I
 
 
 def _step_of_order(event: Outcome, status: RefundStatus) -> dict[str, object]:
-    """All the money of an order that is being cancelled was to go back: nobody asked for that by a refund's id."""
+    """A step for the refund of a cancelled order's whole amount: it has no id of its own, but that of the order."""
     reason = getattr(event.data, "reason", None)
     return timelines.of_refund(event.subject, event.subject, status, reason, event.data.outcome)
 

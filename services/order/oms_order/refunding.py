@@ -1,7 +1,7 @@
-"""Refunding confirmed orders, in part or in full: the order's row decides what may still be, while it is locked.
+"""Refunds confirmed orders, in part or in full. What may be refunded is decided while the order is locked.
 
-Payment then moves the money, inventory puts back what has come back, and the order stays CONFIRMED. What becomes of it
-is in refund_outcomes.py.
+Payment then moves the money, inventory restocks what was returned, and the order stays CONFIRMED. refund_outcomes.py
+handles the outcome.
 """
 
 from collections.abc import Sequence
@@ -21,20 +21,20 @@ from oms_contracts.envelope import Event
 from oms_contracts.events import OrderRefundRequested
 from oms_contracts.ids import new_id
 from oms_contracts.topics import ORDER_REFUND_REQUESTED, Topic
-from oms_order import acting, contents, fingerprints, refunds, sweeps
-from oms_order.acting import Asked
+from oms_order import commands, contents, fingerprints, refunds, sweeps
+from oms_order.commands import Command
 from oms_order.domain import Order
 from oms_order.idempotency import Answer
 from oms_order.metrics import OrderMetrics
 from oms_order.problems import NotRefundable, RefundTooLarge
 from oms_order.refund_schemas import RefundBody, RefundView
-from oms_order.refunds import Bought, Given, Purchase, RefundStatus
+from oms_order.refunds import EarlierRefund, OrderedLine, Purchase, RefundStatus
 from oms_order.repository import orders, timelines
 from oms_order.repository import refunds as repository
 from oms_order.settings import OrderSettings
 from oms_order.sweeps import PagedSweep
 
-MOST = 500  # refunds that one transaction asks for again
+MOST = 500  # refunds that one transaction publishes again
 REFRESH = 10.0  # seconds between two counts
 
 
@@ -45,7 +45,7 @@ class Refunding:
         self._settings, self._database, self._metrics = settings, database, metrics
 
     def refund(self, order_id: UUID, body: RefundBody, key: str | None, caller: Caller) -> Answer:
-        """Ask for a refund; it as JSON, or the answer that the key got before. Raises Problem."""
+        """Request a refund and return it as JSON, or the answer that the key got before. Raises Problem."""
         body.check()
         fingerprint = fingerprints.of_act("refund", order_id, body, self._settings.fingerprint_keys)
         with self._database.transaction() as transaction:
@@ -55,7 +55,7 @@ class Refunding:
                 transaction.after_commit(self._metrics.refunds.labels(RefundStatus.PENDING).inc)
                 return asked
 
-            return acting.answer(transaction, Asked(order_id, caller, key, fingerprint), act)
+            return commands.execute(transaction, Command(order_id, caller, key, fingerprint), act)
 
 
 def _request(transaction: Transaction, order: Order, body: RefundBody, caller: Caller, days: float | None) -> str:
@@ -88,14 +88,14 @@ def _check_age(content: Row, days: float | None) -> None:
 
 def _purchase(transaction: Transaction, order: Order, content: Row) -> Purchase:
     given = [
-        Given(row.amount, known(RefundStatus, row.status), {line["id"]: line["quantity"] for line in row.lines})
+        EarlierRefund(row.amount, known(RefundStatus, row.status), {line["id"]: line["quantity"] for line in row.lines})
         for row in repository.of_order(transaction, UUID(order.id))
     ]
-    return Purchase(order, content.total, [Bought(**line) for line in content.lines], given)
+    return Purchase(order, content.total, [OrderedLine(**line) for line in content.lines], given)
 
 
 def _amount(purchase: Purchase, body: RefundBody) -> int:
-    """What is to be refunded. Raises NotRefundable, InvalidRequest and RefundTooLarge."""
+    """The amount to refund. Raises NotRefundable, InvalidRequest and RefundTooLarge."""
     try:
         purchase.check()
         if body.lines is None:
@@ -109,10 +109,11 @@ def _amount(purchase: Purchase, body: RefundBody) -> int:
         raise RefundTooLarge(detail=f"What remains is {error.remaining}") from None
 
 
-def asking_again(database: Database, limit: float, days: float | None = None) -> PagedSweep[Row]:
-    """Publishes again which refunds are asked for that have no outcome after `limit` seconds: a message may be lost,
-    and whoever has settled one answers again. So are those that have failed, ever more rarely: one may have been made
-    once more, and what said so be lost. After so many `days` of an order, nobody else knows of it."""
+def republish_sweep(database: Database, limit: float, days: float | None = None) -> PagedSweep[Row]:
+    """Publishes requests for refunds again that have no outcome after `limit` seconds: a message may have been lost,
+    and payment repeats the outcome of a settled refund. So are failed refunds, at growing intervals: an operator may
+    have retried one, and the event that it succeeded may have been lost. Orders older than `days` are left out: the
+    other services have deleted them."""
 
     def find(after: UUID) -> tuple[Rows, UUID]:
         with database.transaction() as transaction:
@@ -134,9 +135,9 @@ def measure_backlog(database: Database, metrics: OrderMetrics, limit: float) -> 
 
 
 def tasks(database: Database, metrics: OrderMetrics, stuck: float, days: float | None) -> list[Task]:
-    """Asks again for outcomes that do not come, and counts them, every so often."""
+    """The periodic tasks: requests to publish again, and the count of refunds without an outcome."""
     return [
-        Task("refunds", asking_again(database, stuck, days), stuck),
+        Task("refunds", republish_sweep(database, stuck, days), stuck),
         Task("refund-backlog", lambda: measure_backlog(database, metrics, stuck), REFRESH),
     ]
 

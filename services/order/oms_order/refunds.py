@@ -1,12 +1,12 @@
-"""What of a confirmed order may be refunded. Pure, as domain.py is: no database, no broker, no clock.
+"""The rules for refunds of a confirmed order. Pure, like domain.py: no database, no broker, no clock.
 
     PENDING ──> SUCCEEDED
-       │          │ ^   the bank sent it back; an operator saw to it
+       │          │ ^   the bank sent the money back; an operator retried it
        └─────────>V │
                 FAILED
 
-An order stays CONFIRMED whatever is refunded of it. Money counts as given from the request on, until the refund has
-failed; lines count as returned whatever becomes of the money, since they may be in the stock again.
+An order stays CONFIRMED whatever is refunded of it. A refund's amount counts from the request on, unless the refund
+fails; its lines count as returned whatever the outcome, since they may already be back in stock.
 """
 
 from collections import Counter
@@ -18,7 +18,7 @@ from oms_order.domain import Order, Status
 
 
 class RefundStatus(StrEnum):
-    """How far a refund has come."""
+    """The status of a refund."""
 
     PENDING = "PENDING"
     SUCCEEDED = "SUCCEEDED"
@@ -26,7 +26,7 @@ class RefundStatus(StrEnum):
 
 
 class NotRefundable(Exception):
-    """Only a CONFIRMED order is refunded."""
+    """Only a CONFIRMED order can be refunded."""
 
     def __init__(self, order: Order) -> None:
         super().__init__(order.status)
@@ -34,7 +34,7 @@ class NotRefundable(Exception):
 
 
 class MoreThanRemains(Exception):
-    """Less than that is left to be refunded."""
+    """The amount exceeds what remains to be refunded."""
 
     def __init__(self, remaining: int) -> None:
         super().__init__(remaining)
@@ -42,7 +42,7 @@ class MoreThanRemains(Exception):
 
 
 class WrongLines(Exception):
-    """Lines that the order does not have so: a message for each field's path."""
+    """The order does not have these lines in these quantities. `errors` has a message by the path of each field."""
 
     def __init__(self, errors: Mapping[str, str]) -> None:
         super().__init__(*errors)
@@ -50,7 +50,7 @@ class WrongLines(Exception):
 
 
 @dataclass(frozen=True)
-class Bought:
+class OrderedLine:
     """A line of an order."""
 
     item_id: str
@@ -60,8 +60,8 @@ class Bought:
 
 
 @dataclass(frozen=True)
-class Given:
-    """An earlier refund of the order, with how much of which item it was for."""
+class EarlierRefund:
+    """An earlier refund of the order; `lines` has quantities by item."""
 
     amount: int
     status: RefundStatus | str
@@ -70,31 +70,31 @@ class Given:
 
 @dataclass(frozen=True)
 class Purchase:
-    """An order as far as its refunds go."""
+    """What was bought with an order, and refunded of it so far."""
 
     order: Order
     total: int
-    bought: Sequence[Bought]
-    refunds: Sequence[Given]
+    bought: Sequence[OrderedLine]
+    refunds: Sequence[EarlierRefund]
 
     @property
     def remaining(self) -> int:
-        """What is left to be refunded."""
+        """The amount that can still be refunded."""
         return self.total - sum(one.amount for one in self.refunds if one.status is not RefundStatus.FAILED)
 
     def check(self) -> None:
-        """Raise NotRefundable if nothing of the order is refunded."""
+        """Raise NotRefundable unless the order's status allows refunds."""
         if self.order.status is not Status.CONFIRMED:
             raise NotRefundable(self.order)
 
     def limit(self, amount: int) -> int:
-        """The amount. Raises MoreThanRemains."""
+        """The amount itself. Raises MoreThanRemains."""
         if amount > self.remaining:
             raise MoreThanRemains(self.remaining)
         return amount
 
     def price(self, lines: Sequence[tuple[str, int]]) -> int:
-        """What lines (an item and how much of it) cost. Raises WrongLines if the order has not so much of one left."""
+        """What these lines (item and quantity) cost. Raises WrongLines if the order does not have them left."""
         bought = {line.item_id: line for line in self.bought}
         returned = _summed(one.lines for one in self.refunds)
         errors: dict[str, str] = {}
@@ -111,9 +111,9 @@ class Purchase:
 
 
 def settled(before: RefundStatus | str, after: RefundStatus, known: int = 0, number: int | None = None) -> bool:
-    """Whether a refund's outcome is news: of those that payment has numbered, one that is later than the one that is
-    `known`. One without a number, as from the release before, is older than all that have one; until then, what has
-    succeeded stays so. What a later release has made of it stays in any case."""
+    """Whether an outcome changes a refund. Payment numbers the outcomes of a refund, and only one with a higher number
+    than the `known` one counts. An outcome without a number, from the previous release, counts as older than any with
+    one; without numbers, a success is final. A status of a later release is never overwritten."""
     if number is not None:
         return number > known and before in {*RefundStatus}
     if known:

@@ -1,6 +1,6 @@
-"""How an order is read from a request, and what the OpenAPI document says about it.
+"""Parses the body of POST /order, and documents it for OpenAPI.
 
-FastAPI does not parse the body itself: it would not say by a problem's kind what sort of mistake was made.
+FastAPI does not parse the body: its errors would not become problems whose type names the kind of mistake.
 """
 
 from collections.abc import Iterable, Mapping
@@ -52,7 +52,7 @@ _MESSAGES = {
 
 
 async def read_order(request: Request) -> OrderBody:
-    """The order in a request's body. Raises MalformedJson or InvalidOrder."""
+    """Parse a request's body as an order. Raises MalformedJson or InvalidOrder."""
     try:
         return OrderBody.model_validate_json(await request.body())
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""For how long the Order Service keeps what."""
+"""For how long the Order Service keeps its data."""
 
 from collections.abc import Sequence
 
@@ -6,8 +6,8 @@ from oms_chassis.retention import Retention, of_orders
 from oms_order.domain import TERMINAL
 from oms_order.repository.refunds import FITS
 
-# A refund that has not come through is somebody's money: its order is not over, unless the money went back by another
-# one. That of a cancelled order, of all its money, is in its timeline only, where the last step counts.
+# A refund that has not succeeded is somebody's money: its order is kept, unless another refund returned the money. The
+# refund of a cancelled order's whole amount is in the timeline only, where the last step counts.
 _ENDED = f"""
 status IN ({", ".join(repr(status.value) for status in sorted(TERMINAL))})
 AND NOT EXISTS (
@@ -22,6 +22,6 @@ AND (
 
 
 def orders(days: float | None) -> Sequence[Retention]:
-    """Orders that have ended, with their lines, timelines and refunds."""
+    """Terminal orders, with their lines, timelines and refunds."""
     also = ("order_line", "timeline", "refund")
     return of_orders("orders", "updated_at", days, ended=_ENDED, key="id", also=also, longer=0.0)

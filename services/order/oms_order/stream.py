@@ -1,5 +1,8 @@
-"""Live timelines as server-sent events. One poll of the database serves all listeners of a process, and it sees what
-any replica wrote; an event's id is its position in the timeline, so that a listener can go on where it was cut off."""
+"""Live timelines as server-sent events.
+
+One poll of the database serves all listeners of a process, and sees what any replica has written. An event's id is its
+position in the timeline, so that a listener can resume after a disconnection.
+"""
 
 import asyncio
 from collections import defaultdict
@@ -21,14 +24,14 @@ HEARTBEAT = b": still here\n\n"
 
 @dataclass(eq=False)
 class Listener:
-    """Someone who follows one order. `seen` is the last position that was put into the queue."""
+    """A client that follows one order. `seen` is the last position that was put into its queue."""
 
     order_id: UUID
     seen: int
     news: "asyncio.Queue[StepView | None]" = field(default_factory=asyncio.Queue)
 
     def queue(self, steps: Iterable[StepView]) -> None:
-        """Queue the steps that are new to this listener."""
+        """Queue those steps that this listener has not got yet."""
         for step in steps:
             if step.position > self.seen:
                 self.seen = step.position
@@ -36,7 +39,7 @@ class Listener:
 
 
 class Timelines:
-    """All listeners of a process. Used from the event loop only, but for `stop`."""
+    """All listeners of a process. Used from the event loop only, except for `stop`."""
 
     def __init__(self, database: Database, poll: float, heartbeat: float, limit: int) -> None:
         self._database, self._poll, self._heartbeat, self._limit = database, poll, heartbeat, limit
@@ -65,7 +68,7 @@ class Timelines:
             self._listeners.discard(listener)
 
     async def _steps(self, listener: Listener) -> AsyncIterator[StepView | None]:
-        """A listener's steps, with None for each silence that is worth a heartbeat."""
+        """A listener's steps, and None whenever a heartbeat is due."""
         while True:
             try:
                 step = await asyncio.wait_for(listener.news.get(), self._heartbeat)
@@ -92,7 +95,7 @@ class Timelines:
         try:
             news = await asyncio.to_thread(self._read, self._wanted())
         except SQLAlchemyError:
-            return  # the listeners stay, and get the news once the database is back
+            return  # the listeners stay connected, and get the news once the database is back
         for listener in self._listeners:
             listener.queue(news.get(listener.order_id, ()))
 
@@ -110,9 +113,9 @@ class Timelines:
 
 
 def start(database: Database, order_id: UUID, seen: int, owner: str | None = None) -> int | None:
-    """From where a listener who saw this much goes on; None if that was the end. Raises OrderNotFound.
+    """The position after which a listener resumes; None if it has seen everything. Raises OrderNotFound.
 
-    Nobody has seen more than there is, unless the database was restored: then what follows is new again.
+    A listener that has seen more than there is saw it before the database was restored; it resumes at the present end.
     """
     rows = orders.progress(database, order_id, owner)
     if not rows:
@@ -123,12 +126,12 @@ def start(database: Database, order_id: UUID, seen: int, owner: str | None = Non
 
 
 def _is_last(step: StepView) -> bool:
-    """Whether nothing need follow: the order has ended, and a refund of it is not under way."""
+    """Whether the stream may end: the order is terminal, and no refund is pending."""
     return step.status in TERMINAL and step.refund_status != RefundStatus.PENDING
 
 
 def last_seen(header: str | None) -> int:
-    """The position that Last-Event-ID names; 0, so everything, if it names none."""
+    """The position in a Last-Event-ID header; 0, which means everything, if there is none."""
     return int(header) if header is not None and header.isdecimal() and len(header) < 10 else 0
 
 

@@ -1,6 +1,5 @@
-"""How many orders are not finished, and which step each waits for: an operator looks at those that are stuck. Those
-that an older release could not move on are moved on here.
-"""
+"""Counts unfinished and stuck orders by the step that they wait for, and moves on those that an older release left
+behind."""
 
 from oms_chassis.db import Database
 from oms_chassis.runtime.threads import Task
@@ -8,11 +7,11 @@ from oms_order.metrics import OrderMetrics
 from oms_order.repository import orders, stuck
 
 REFRESH = 10.0  # seconds between two counts
-CATCH_UP, MOST = 30.0, 500  # seconds between two looks for orders that were left behind, and how many are moved on
+CATCH_UP, MOST = 30.0, 500  # seconds between two searches for orders that were left behind, and how many are moved on
 
 
 def measure_backlog(database: Database, metrics: OrderMetrics, limit: float) -> None:
-    """Count the orders that are under way, and those whose status has not changed for more than `limit` seconds."""
+    """Count the unfinished orders, and those whose status has not changed for more than `limit` seconds."""
     waiting = {row.step: row for row in stuck.count(database, limit)}
     for step in stuck.STEPS:
         row = waiting.get(step)
@@ -21,7 +20,7 @@ def measure_backlog(database: Database, metrics: OrderMetrics, limit: float) -> 
 
 
 def catch_up(database: Database, metrics: OrderMetrics) -> None:
-    """Move on the orders whose facts were written by an older release that did not know what follows from them."""
+    """Move on orders whose facts were written by an older release that lacked the rules for them."""
     with database.transaction() as transaction:
         behind = orders.lock_free(transaction, orders.left_behind(transaction, MOST))
         changed = [order.apply([]) for order in behind]
@@ -30,7 +29,7 @@ def catch_up(database: Database, metrics: OrderMetrics) -> None:
 
 
 def tasks(database: Database, metrics: OrderMetrics, limit: float) -> list[Task]:
-    """Measures the backlog, and moves on what was left behind, every so often."""
+    """The periodic tasks: measuring the backlog, and moving on orders that were left behind."""
     return [
         Task("backlog", lambda: measure_backlog(database, metrics, limit), REFRESH),
         Task("left-behind", lambda: catch_up(database, metrics), CATCH_UP),

@@ -272,7 +272,7 @@ def test_an_order_that_waits_for_too_long_is_given_up_and_the_others_are_left(
     learn(confirmed, topics.INVENTORY_UPDATED)
     service.database.execute("UPDATE orders SET updated_at = now() - interval '1 hour' WHERE id <> %(id)s", id=fresh)
     for _ in range(2):
-        cancelling.timing_out(service.database, OrderMetrics(CollectorRegistry()), 3000)()
+        cancelling.time_out_sweep(service.database, OrderMetrics(CollectorRegistry()), 3000)()
     assert {(e.subject, e.data.reason) for e in cancellations(service)} == {
         (unpaid, "timed-out"),
         (unsupplied, "timed-out"),
@@ -295,10 +295,10 @@ def test_payment_and_inventory_are_asked_again_about_what_does_not_come_back(
     learn(rejected, topics.INVENTORY_REJECTED)
     service.database.execute("UPDATE orders SET updated_at = now() - interval '1 h' WHERE id <> %(id)s", id=fresh)
     for _ in range(2):
-        cancelling.asking_again(service.database, 300)()
+        cancelling.republish_sweep(service.database, 300)()
     assert [e.subject for e in cancellations(service) if e.data.again] == [late, late]
     learn(late, REFUNDED, RELEASED)
-    cancelling.asking_again(service.database, 300)()
+    cancelling.republish_sweep(service.database, 300)()
     assert len([e for e in cancellations(service) if e.data.again]) == 2
 
 
@@ -307,7 +307,7 @@ def test_an_order_that_no_event_can_hold_keeps_no_other_from_being_given_up(serv
     service.database.execute("DELETE FROM order_line WHERE order_id = %(id)s", id=odd)
     service.database.execute("UPDATE orders SET updated_at = now() - interval '1 hour'")
     with pytest.raises(TypeError):  # and the task has failed, which is counted
-        cancelling.timing_out(service.database, OrderMetrics(CollectorRegistry()), 3000)()
+        cancelling.time_out_sweep(service.database, OrderMetrics(CollectorRegistry()), 3000)()
     assert shown(service, late) == ("CANCELLING", "timed-out")
 
 
@@ -335,11 +335,11 @@ def test_an_order_that_no_event_can_hold_keeps_no_other_from_being_asked_for_aga
         cancel(service, order_id)
     service.database.execute("DELETE FROM order_line WHERE order_id = %(id)s", id=odd)
     service.database.execute("UPDATE orders SET updated_at = now() - interval '1 hour'")
-    ask_again = cancelling.asking_again(service.database, 300)
+    republish = cancelling.republish_sweep(service.database, 300)
     with pytest.raises(TypeError):  # and the task has failed, which is counted
-        ask_again()
+        republish()
     assert [e.subject for e in cancellations(service) if e.data.again] == [late]
-    ask_again()
+    republish()
     assert [e.subject for e in cancellations(service) if e.data.again] == [late, behind]
 
 
@@ -357,12 +357,12 @@ def test_an_order_that_somebody_holds_keeps_no_other_waiting(service: Any, learn
         other.execute("SELECT 1 FROM orders WHERE id = %(id)s FOR UPDATE", id=held)
         stuck_orders.catch_up(service.database, metrics)
         assert shown(service, behind) == ("PAID", None)
-        cancelling.timing_out(service.database, metrics, 3000)()
+        cancelling.time_out_sweep(service.database, metrics, 3000)()
         assert shown(service, late) == ("CANCELLING", "timed-out")
         other.execute("SELECT 1 FROM orders WHERE id = %(id)s FOR UPDATE", id=late)
-        cancelling.asking_again(service.database, 300)()
+        cancelling.republish_sweep(service.database, 300)()
         assert [e.subject for e in cancellations(service) if e.data.again] == [unanswered]
-    cancelling.timing_out(service.database, metrics, 3000)()
+    cancelling.time_out_sweep(service.database, metrics, 3000)()
     assert shown(service, held) == ("CANCELLING", "timed-out")
 
 

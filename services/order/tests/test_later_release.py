@@ -171,8 +171,8 @@ def test_an_order_of_a_later_release_is_neither_cancelled_nor_timed_out_here(lat
     answer = later.client.post(f"/order/{order_id}/cancel")
     assert (answer.status_code, answer.json()["type"]) == (409, "/problems/too-late-to-cancel")
     later.database.execute("UPDATE orders SET updated_at = now() - interval '1 day'")
-    cancelling.timing_out(later.database, metrics, 60.0)()
-    cancelling.asking_again(later.database, 60.0)()
+    cancelling.time_out_sweep(later.database, metrics, 60.0)()
+    cancelling.republish_sweep(later.database, 60.0)()
     assert row(later, order_id).status == "RETURNED"
 
 

@@ -26,7 +26,7 @@ def test_payment_is_asked_again_about_what_does_not_come_back(service: Any, orde
     late, done, fresh = (refund(service, order, {"amount": 1}).json()["id"] for _ in range(3))
     complete(service, order, done)
     service.database.execute("UPDATE refund SET requested_at = now() - interval '1 h' WHERE id <> %(id)s", id=fresh)
-    refunding.asking_again(service.database, 300)()
+    refunding.republish_sweep(service.database, 300)()
     asked = Counter(event.data.refund_id for event in requests(service))
     assert asked == {late: 2, done: 1, fresh: 1}
 
@@ -39,7 +39,7 @@ def pass_time(service: Any, seconds: float) -> None:
 def questions(service: Any, *, days: float | None = None) -> int:
     """Let the service look once for what it has to ask about refunds that have failed; how much it asked."""
     service.database.execute("DELETE FROM outbox")
-    refunding.asking_again(service.database, 300, days)()
+    refunding.republish_sweep(service.database, 300, days)()
     return sum(event.data.failed is True for event in requests(service))
 
 
@@ -99,7 +99,7 @@ def test_one_that_no_event_can_hold_keeps_no_other_from_being_asked_about(servic
         """UPDATE refund SET lines = '[{"id": "gone", "quantity": 1}]' WHERE id = %(id)s""", id=odd
     )
     with pytest.raises(KeyError):  # and the task has failed, which is counted
-        refunding.asking_again(service.database, 300)()
+        refunding.republish_sweep(service.database, 300)()
     assert Counter(event.data.refund_id for event in requests(service)) == {odd: 1, late: 2}
 
 
@@ -108,9 +108,9 @@ def test_a_refund_of_an_order_that_others_may_have_deleted_is_not_asked_for_agai
     service.database.execute("DELETE FROM outbox")
     service.database.execute("UPDATE refund SET requested_at = now() - interval '30 days'")
     service.database.execute("UPDATE orders SET placed_at = now() - interval '32 days'")
-    refunding.asking_again(service.database, 300, 31.0)()
+    refunding.republish_sweep(service.database, 300, 31.0)()
     assert requests(service) == []
-    refunding.asking_again(service.database, 300)()
+    refunding.republish_sweep(service.database, 300)()
     assert len(requests(service)) == 1
 
 

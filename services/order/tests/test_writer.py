@@ -59,8 +59,8 @@ def test_a_process_whose_clock_is_wrong_has_no_order_given_up_or_forgotten(
     made = make_placement("Ada")
     skewed = {**made.row, "placed_at": datetime.now(UTC) + timedelta(hours=hours)}
     Writer(database, OrderMetrics(CollectorRegistry())).write([replace(made, row=skewed)])
-    cancelling.timing_out(database, OrderMetrics(CollectorRegistry()), 7200)()
+    cancelling.time_out_sweep(database, OrderMetrics(CollectorRegistry()), 7200)()
     assert [row.status for row in database.execute("SELECT status FROM orders")] == ["PENDING"]
     database.execute("SELECT pg_sleep(0.01)")
-    cancelling.timing_out(database, OrderMetrics(CollectorRegistry()), 0.01)()
+    cancelling.time_out_sweep(database, OrderMetrics(CollectorRegistry()), 0.01)()
     assert [row.status for row in database.execute("SELECT status FROM orders")] == ["CANCELLING"]

@@ -11,33 +11,32 @@ from starlette.requests import Request
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Left = Callable[[], Awaitable[object]]
-ENDED = "oms.ended"  # where an ASGI scope has the event that its client sends nothing more
+Disconnected = Callable[[], Awaitable[object]]
+ENDED = "oms.ended"  # the key of an ASGI scope for an event: the client has closed its side of the connection
 
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """How long a caller has for an answer: until a time on the monotonic clock, or until `left` returns because the
-    caller has gone away."""
+    """How long a caller waits for an answer: until a time on the monotonic clock, or until `disconnected` returns."""
 
     until: float
-    left: Left | None = None
+    disconnected: Disconnected | None = None
 
     @classmethod
-    def within(cls, seconds: float, left: Left | None = None) -> Self:
-        """In so many seconds."""
-        return cls(time.monotonic() + seconds, left)
+    def within(cls, seconds: float, disconnected: Disconnected | None = None) -> Self:
+        """The deadline in this many seconds."""
+        return cls(time.monotonic() + seconds, disconnected)
 
     @property
     def seconds(self) -> float:
-        """How many are left."""
+        """How many seconds are left."""
         return max(0.0, self.until - time.monotonic())
 
 
 async def within(seconds: float, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """What a function returns that runs in a thread; TimeoutError if that takes longer. The thread is left to itself.
+    """Run a function in a thread and return its result. Raises TimeoutError if it takes longer.
 
-    Cancelling it instead would wait for it.
+    The thread is then abandoned: cancelling the call would wait for it.
     """
     task = asyncio.ensure_future(run_in_threadpool(call, *args, **kwargs))
     await asyncio.wait({task}, timeout=max(0.0, seconds))
@@ -65,12 +64,12 @@ class Shared(Generic[T]):
 
 
 async def departure(request: Request) -> None:
-    """Return when the client of a request has closed its connection, or its own half: perhaps nobody waits any more."""
+    """Return once the client of a request has closed its connection, or its half of it: it may have gone."""
     ended: asyncio.Event = request.scope[ENDED]
     await ended.wait()
 
 
 def _forget(task: "asyncio.Task[T]") -> None:
-    # An error that nobody asks for is logged by asyncio, text and all.
+    # Retrieve the error: asyncio would log it otherwise, with its text.
     if not task.cancelled():
         task.exception()

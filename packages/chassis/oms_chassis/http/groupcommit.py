@@ -18,7 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 from oms_chassis.heartbeat import beat
-from oms_chassis.http.deadlines import Deadline, Left
+from oms_chassis.http.deadlines import Deadline, Disconnected
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -97,7 +97,7 @@ class GroupCommit(Generic[T, R]):
         timers = [
             after(min(self._seconds, deadline.seconds), self._drop, entry),
             after(deadline.seconds, _fail, entry, Undecided()),
-            after(PROMPT, self._watch, entry, deadline.left),
+            after(PROMPT, self._watch, entry, deadline.disconnected),
         ]
         try:
             return await entry.future
@@ -118,12 +118,12 @@ class GroupCommit(Generic[T, R]):
             self._queue.put(entry)
         return entry
 
-    def _watch(self, entry: _Entry[T, R], left: Left | None) -> None:
-        if left is not None:
-            entry.watch = entry.loop.create_task(self._drop_when(entry, left))
+    def _watch(self, entry: _Entry[T, R], disconnected: Disconnected | None) -> None:
+        if disconnected is not None:
+            entry.watch = entry.loop.create_task(self._drop_after(disconnected, entry))
 
-    async def _drop_when(self, entry: _Entry[T, R], left: Left) -> None:
-        await left()
+    async def _drop_after(self, disconnected: Disconnected, entry: _Entry[T, R]) -> None:
+        await disconnected()
         self._drop(entry)
 
     def _drop(self, entry: _Entry[T, R]) -> None:

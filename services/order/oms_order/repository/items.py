@@ -40,7 +40,7 @@ def named(database: Database, ids: Sequence[str]) -> Rows:
     return database.execute(_NAMED, ids=ids)
 
 
-def are_there(database: Database) -> bool:
+def exist(database: Database) -> bool:
     """Whether there is any item."""
     return bool(database.execute(_ANY)[0].found)
 

@@ -1,4 +1,4 @@
-"""Writes orders: all that have gathered, with everything that belongs to them, in one statement and one round trip."""
+"""Writes batches of orders, with their lines, timelines, events and keys, in one statement and one round trip."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -23,15 +23,15 @@ RETRY = 0.2  # seconds between two tries of a write whose answer was lost
 
 ORDER_COLUMNS = columns(OrderRow, without=("status", "reason", "facts", "version", "updated_at"))
 _ORDER = names(OrderRow, *ORDER_COLUMNS)
-_LINE = columns(LineRow, without=("order_id", "position"))  # which the event's lines have by the same names
+_LINE = columns(LineRow, without=("order_id", "position"))  # the lines of the event have fields of the same names
 _KEY = ("scope", "key", "fingerprint", "answer")
 _STORED = "scope, key, order_id::text, fingerprint, answer"
-# A single statement is a transaction of its own. An order whose key is taken already is not written at all, and the
-# order that has the key comes back instead; keys are taken in their order, so that two replicas with the same keys
-# never wait for each other. DO UPDATE, because DO NOTHING returns no row, and one that was committed a moment ago is
-# not visible to the other parts of the statement. It may be repeated, also while the first of it still runs: ids are
-# ours and unique, so that what is there already stays as it is. How long an order waits is counted by the database's
-# clock: by that of a process that is hours late, its orders would be given up at once.
+# A single statement is a transaction of its own. An order whose key is already taken is not written; the order that has
+# the key is returned instead. Keys are claimed in sorted order: two replicas with the same keys do not deadlock.
+# DO UPDATE, because DO NOTHING returns no row, and a row that was committed a moment ago is invisible to the other
+# parts of the statement. The statement is idempotent, even while an earlier execution of it still runs: the ids are
+# generated here. `updated_at` is by the database's clock: by that of a process whose clock is hours slow, its orders
+# would time out at once.
 _WRITE = f"""
 WITH placed AS MATERIALIZED (
     SELECT * FROM json_to_recordset(%(rows)s::json) AS r(
@@ -63,10 +63,10 @@ _FIND = f"SELECT {_STORED} FROM idempotency WHERE scope = %(scope)s AND key = %(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Placement:
-    """An order to be written, with its event and its answer as they will be on the wire.
+    """An order to be written, with its event and its answer in their wire formats.
 
-    `row` has the order's columns but for those that every new order has alike: ORDER_COLUMNS. `scope` is what keeps the
-    keys of different callers apart. After `answer_by`, on the monotonic clock, nobody waits for it any more.
+    `row` has the columns in ORDER_COLUMNS; the others are the same for every new order. `scope` separates the keys of
+    different callers. After `answer_by`, on the monotonic clock, nobody waits for the order any more.
     """
 
     row: Mapping[str, object]
@@ -80,7 +80,7 @@ class Placement:
 
     @property
     def is_awaited(self) -> bool:
-        """Whether its caller has no answer yet."""
+        """Whether its caller still waits for an answer."""
         return time.monotonic() < self.answer_by
 
     @property
@@ -91,7 +91,7 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The order that a placement came to: its own, or the one that has its key already."""
+    """The result of a placement: its own order, or the earlier order with the same key."""
 
     order_id: str
     fingerprint: str | None
@@ -99,10 +99,10 @@ class Stored:
 
 
 class Unresolved(Exception):
-    """The order may have been stored or not: the server was asked, its answer was lost, and asking again failed.
+    """The order may or may not have been stored: the server's answer was lost, and the retries failed.
 
-    It is not asked again once the caller knows as much: an order that is stored later than its caller looks for it
-    would come to be two.
+    There are no retries once the caller has been answered: an order that appeared after its caller had looked for it
+    in vain would be placed a second time.
     """
 
 
@@ -113,19 +113,19 @@ class Writer:
         self._database, self._metrics = database, metrics
 
     def write(self, batch: list[Placement]) -> Sequence[Stored | Exception]:
-        """Write a batch; what each placement came to. If its content fails the batch, each is tried by itself.
+        """Write a batch and return the result of each placement. If bad data fails the batch, each is tried alone.
 
-        An exception means that the order was not stored, but for Unresolved.
+        An exception as a result means that the order was not stored, except for Unresolved.
         """
         try:
-            return self._write_for_sure(batch)
+            return self._write_with_retries(batch)
         except SQLAlchemyError as error:
             if is_unavailable(error) or len(batch) == 1:
                 return [error] * len(batch)
         return [outcome for placement in batch for outcome in self.write([placement])]
 
-    def _write_for_sure(self, batch: list[Placement]) -> list[Stored | Exception]:
-        """Write; if the answer is lost, repeat the statement until there is one, for those that somebody waits for."""
+    def _write_with_retries(self, batch: list[Placement]) -> list[Stored | Exception]:
+        """Write; if the answer is lost, repeat the statement for the placements that are still awaited."""
         try:
             return self._write(batch)
         except SQLAlchemyError as error:
@@ -136,7 +136,7 @@ class Writer:
                 found = dict(zip(awaited, self._write(awaited), strict=True))
             except SQLAlchemyError as error:
                 if not is_unavailable(error):
-                    raise  # its content: the first try failed by it, too
+                    raise  # bad data: the first try failed for the same reason
                 time.sleep(RETRY)
             else:
                 return [found.get(one, Unresolved()) for one in batch]
@@ -149,7 +149,7 @@ class Writer:
         return outcomes
 
     def run(self, connection: Connection, batch: list[Placement]) -> list[Stored | Exception]:
-        """Run the statement, once."""
+        """Run the statement once."""
         params = {"rows": as_json([_row(one) for one in batch]), "topic": ORDER_CREATED.name}
         earlier = {(row.scope, row.key): _stored(row) for row in execute(connection, _WRITE, params)}
         self._metrics.orders.labels(Status.PENDING).inc(len(batch) - len(earlier))
@@ -157,7 +157,7 @@ class Writer:
 
 
 def find(database: Database, scope: str, key: str | None) -> Stored | None:
-    """The order that has this key of this caller's, if there is one."""
+    """The order that the caller placed with this key, if there is one."""
     rows = database.execute(_FIND, scope=scope, key=key)
     return _stored(rows[0]) if rows else None
 

@@ -65,7 +65,7 @@ FROM json_to_recordset(%(rows)s::json) AS r(id uuid, status text, failure text, 
 """
 
 
-def are_there(transaction: Transaction, order_id: UUID) -> bool:
+def exist(transaction: Transaction, order_id: UUID) -> bool:
     """Whether anything of the order was refunded, or was to be."""
     return bool(of_order(transaction, order_id))
 

@@ -1,4 +1,5 @@
-"""What is done to an order by a request: the order's row decides, while it is locked; a key gets its first answer."""
+"""Commands on an existing order, such as cancelling it. The order is locked while a command is executed, and an
+idempotency key gets the answer of its first request."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,8 +16,8 @@ from oms_order.repository import answers, orders
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Who asks for something to be done to which order, and by what a repetition is known."""
+class Command:
+    """Which order a command is for, who sent it, and how a repetition of it is recognised."""
 
     order_id: UUID
     caller: Caller
@@ -24,18 +25,21 @@ class Asked:
     fingerprint: ActFingerprint
 
 
-def answer(transaction: Transaction, asked: Asked, act: Callable[[Order], str]) -> Answer:
-    """What `act` makes of the caller's order, which is locked, or what the key was answered before. Raises Problem."""
-    order = _locked(transaction, asked.order_id, asked.caller.owner)
-    if asked.key is None:
+def execute(transaction: Transaction, command: Command, act: Callable[[Order], str]) -> Answer:
+    """Call `act` with the locked order and return its answer, or repeat the answer that the key got before.
+
+    Raises Problem.
+    """
+    order = _locked(transaction, command.order_id, command.caller.owner)
+    if command.key is None:
         return Answer(order.id, act(order))
-    scope, key = asked.caller.namespace, idempotency.check(asked.key)
+    scope, key = command.caller.namespace, idempotency.check(command.key)
     for row in answers.find(transaction, scope, key):
-        if not asked.fingerprint.matches(row.fingerprint):
+        if not command.fingerprint.matches(row.fingerprint):
             raise IdempotencyKeyReused
         return Answer(order.id, row.answer, replayed=True)
     made = act(order)
-    if not answers.keep(transaction, scope, key, asked.fingerprint.value, asked.order_id, made):
+    if not answers.keep(transaction, scope, key, command.fingerprint.value, command.order_id, made):
         raise IdempotencyKeyReused
     return Answer(order.id, made)
 

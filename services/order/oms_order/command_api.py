@@ -1,4 +1,4 @@
-"""The routes by which something is done with an order."""
+"""The routes for commands on an order: cancel and refund."""
 
 from typing import Annotated
 from uuid import UUID
@@ -23,8 +23,7 @@ Operates = Annotated[Caller, Depends(Needs(OPERATOR))]
 Key = Annotated[str | None, Header(alias=HEADER, json_schema_extra=SCHEMA)]
 Cancelling = Annotated[cancelling.Cancelling, Depends(Provided(cancelling.Cancelling))]
 Refunding = Annotated[refunding.Refunding, Depends(Provided(refunding.Refunding))]
-# What every act may be answered with.
-_OF_EACH = (
+_COMMON_PROBLEMS = (
     problems.OrderNotFound,
     problems.BadIdempotencyKey,
     problems.IdempotencyKeyReused,
@@ -38,13 +37,16 @@ _OF_EACH = (
     status_code=202,
     response_model=OrderDetail,
     summary="Cancel an order",
-    responses={202: headed("Location", "Idempotent-Replayed"), **documented(*_OF_EACH, problems.TooLateToCancel)},
+    responses={
+        202: headed("Location", "Idempotent-Replayed"),
+        **documented(*_COMMON_PROBLEMS, problems.TooLateToCancel),
+    },
 )
 def cancel_order(
     cancelling: Cancelling, caller: Acts, order_id: OrderId, body: CancelBody | None = None, key: Key = None
 ) -> Response:
-    """An order whose cancellation is answered with 202 is never confirmed any more: it is CANCELLING, and CANCELLED
-    once its money and its stock are back. Asking again gets the order as it is then, and changes nothing."""
+    """202 means that the order can no longer be confirmed: it is CANCELLING, and CANCELLED once its money and its stock
+    have been given back. Repeating the request returns the order as it is by then, and changes nothing."""
     return cancelling.cancel(order_id, body or CancelBody(), key, caller).response()
 
 
@@ -55,13 +57,13 @@ def cancel_order(
     summary="Refund an order, or a part of it",
     responses={
         202: headed("Location", "Idempotent-Replayed"),
-        **documented(*_OF_EACH, problems.NotRefundable, problems.RefundTooLarge),
+        **documented(*_COMMON_PROBLEMS, problems.NotRefundable, problems.RefundTooLarge),
     },
 )
 def refund_order(
     refunding: Refunding, caller: Operates, order_id: OrderId, body: RefundBody, key: Key = None
 ) -> Response:
-    """For lines of a CONFIRMED order, or for an amount: the order stays what it is. The refund is PENDING until the
-    gateway has answered; the order at `Location` shows what becomes of it. Without an Idempotency-Key, a request that
-    is sent again is another refund, of what remains."""
+    """Refunds lines of a CONFIRMED order, or an amount; the order stays CONFIRMED. The refund is PENDING until the
+    gateway has answered; the order at `Location` shows its outcome. Without an Idempotency-Key, a repeated request is
+    another refund, of what remains."""
     return refunding.refund(order_id, body, key, caller).response()
