@@ -1,5 +1,5 @@
-"""The most that a setting about time may be. Beyond, sockets, threads and Postgres cannot count, and say so late: of a
-timeout, once a mail is out.
+"""Upper limits for settings that are durations. Larger values overflow in sockets, threads or Postgres, and fail late:
+a timeout only once a mail has been sent.
 """
 
 HOUR = 3600  # seconds

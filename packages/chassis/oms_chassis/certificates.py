@@ -1,11 +1,11 @@
-"""Files with certificates, looked into at the start: what is wrong with them would look like a server that is away."""
+"""Checks certificate files at the start: a bad file would look like an unavailable server later."""
 
 import ssl
 from pathlib import Path
 
 
 def authorities(file: Path) -> Path:
-    """A file of those who are trusted. ValueError when it is none."""
+    """A file of trusted certificate authorities. Raises ValueError if it is none."""
     try:
         ssl.create_default_context(cafile=file)
     except FileNotFoundError:
@@ -16,7 +16,7 @@ def authorities(file: Path) -> Path:
 
 
 def check_pair(certificate: Path, key: Path | None) -> None:
-    """ValueError unless there are a certificate and its key, which may be in the same file."""
+    """Raises ValueError unless there are a certificate and its key, which may be in the same file."""
     try:
         # With a password, because Python would ask for it at the terminal.
         ssl.create_default_context().load_cert_chain(certificate, key, password="")

@@ -1,6 +1,6 @@
-"""The database: one engine, and transactions that the chassis opens and commits.
+"""A service's database: its connections, and the transactions that the chassis opens and commits.
 
-Rows travel to Postgres as one JSON parameter however many they are: one statement, prepared once, for each batch size.
+Rows are sent to Postgres as a single JSON parameter, so that one prepared statement serves batches of every size.
 """
 
 import threading
@@ -20,32 +20,32 @@ from oms_chassis.sessions import Limits
 from oms_chassis.statements import Rows, as_json, execute, execute_counted
 
 DEFAULT = Limits()
-PING = 1.5  # seconds that a pooled connection has to show that it is alive
-PING_AFTER_IDLE = 1.0  # seconds since its last use after which a pooled connection is asked whether it is alive
+PING = 1.5  # seconds within which a pooled connection must answer a ping
+PING_AFTER_IDLE = 1.0  # seconds since its last use after which a pooled connection is pinged
 
 
 class CommitSignals:
-    """In-process signals that there is work ("outbox", a queue's name): cheaper than NOTIFY in every transaction. Some
-    of it may be handed over."""
+    """In-process signals that work was committed, by name ("outbox", or a job queue's): cheaper than NOTIFY in every
+    transaction. `handoffs` pass some of that work on directly."""
 
     def __init__(self) -> None:
         self.handoffs: dict[str, Handoff[Any]] = {}
         self._events: dict[str, list[threading.Event]] = defaultdict(list)
 
     def event(self, name: str) -> threading.Event:
-        """An event of the caller's own, which is set from now on when work of this name was committed."""
+        """A new event for the caller, which is set whenever work of this name has been committed."""
         self._events[name].append(threading.Event())
         return self._events[name][-1]
 
     def notify(self, names: Iterable[str]) -> None:
-        """Set the events of these names, in the order in which they were asked for."""
+        """Set the events of these names, in the order in which they were created."""
         for name in names:
             for one in self._events[name]:
                 one.set()
 
 
 class Transaction:
-    """One unit of work. What is emitted and enqueued in it exists if and only if its rows do."""
+    """One unit of work. Events emitted and jobs enqueued in it exist if and only if its rows do."""
 
     def __init__(self, connection: Connection, handoffs: Mapping[str, Handoff[Any]] = {}) -> None:
         self.connection, self._handoffs = connection, handoffs
@@ -54,42 +54,42 @@ class Transaction:
         self._reports: list[tuple[Context, Callable[[], object]]] = []
 
     def execute(self, sql: str, **params: object) -> Rows:
-        """Run one statement with psycopg's `%(name)s` parameters; its rows, if it returns any."""
+        """Execute one statement with psycopg's `%(name)s` parameters, and return its rows, if any."""
         return execute(self.connection, sql, params)
 
     def count(self, sql: str, **params: object) -> int:
-        """Run one statement that returns no rows; how many it wrote or deleted."""
+        """Execute one statement that returns no rows, and return how many it wrote or deleted."""
         return execute_counted(self.connection, sql, params)[1]
 
     def handover(self, name: str) -> Handover[Any] | None:
-        """What is handed over under this name once it is committed; None if nobody of this process takes it."""
+        """The work that is handed over under this name after the commit; None if nobody in this process takes it."""
         if name not in self._handovers and name in self._handoffs:
             self._handovers[name] = Handover(self._handoffs[name])
         return self._handovers.get(name)
 
     def hand_over(self) -> None:
-        """It is committed: give what is handed over."""
+        """Hand the work over. Called after the commit."""
         for handover in self._handovers.values():
             handover.give()
 
     def after_commit(self, report: Callable[[], object]) -> None:
-        """Count or log what this transaction does once it is done: a batch may be tried again in parts, and a dry run
-        is rolled back. It is called as if from here, in the trace of this moment."""
+        """Call `report`, which counts or logs what was done, after the commit: a batch may be retried in parts, and a
+        dry run is rolled back. It is called in the trace context of this moment."""
         self._reports.append((copy_context(), report))
 
     def report(self) -> None:
-        """Call what was to be called after the commit."""
+        """Call the functions that were given to `after_commit`."""
         for context, report in self._reports:
             context.run(report)
 
     def execute_rows(self, sql: str, rows: Iterable[Mapping[str, object]], **params: object) -> Rows:
-        """Run one statement over many rows: `FROM json_to_recordset(%(rows)s::json) AS r(id text, ...)`."""
+        """Execute one statement for many rows: `FROM json_to_recordset(%(rows)s::json) AS r(id text, ...)`."""
         listed = list(rows)
         return execute(self.connection, sql, {"rows": as_json(listed), **params}) if listed else []
 
 
 class Pool(NamedTuple):
-    """A pool's connections: how many there may be, and how many are in use."""
+    """A connection pool: its size, and how many connections are in use."""
 
     name: str
     size: int
@@ -97,7 +97,7 @@ class Pool(NamedTuple):
 
 
 class Database:
-    """A service's own database. Nothing connects before the first use. `limits` say how long a session may take."""
+    """A service's own database. Connects on first use. `limits` bound how long its sessions may wait."""
 
     def __init__(
         self,
@@ -118,9 +118,9 @@ class Database:
         self._reads = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def reserve(self, connections: int = 1, limits: Limits | None = None, name: str = "reserved") -> "Database":
-        """The same database through connections that nobody else can take; this one's pool shrinks by as many.
+        """The same database with a pool of its own, by which this one's pool shrinks.
 
-        Only before the first use. ValueError if none would be left.
+        Call it before the first use only. Raises ValueError if no connection would be left here.
         """
         if connections >= self._pool:
             raise ValueError(f"a pool of {self._pool} cannot spare {connections}")
@@ -130,7 +130,7 @@ class Database:
         return self._reserved[-1]
 
     def pools(self) -> list[Pool]:
-        """This one's connections and those that were reserved, at this moment."""
+        """This pool and the reserved ones, as they are at this moment."""
         own = Pool(self._name, self._pool, cast("QueuePool", self.engine.pool).checkedout())
         return [own, *(pool for one in self._reserved for pool in one.pools())]
 
@@ -144,7 +144,7 @@ class Database:
 
     @contextmanager
     def _announced(self, connecting: AbstractContextManager[Connection]) -> Iterator[Transaction]:
-        """What is done on a connection; whoever waits for it is woken once it is committed."""
+        """A transaction on this connection; after its commit, those who wait for its work are notified."""
         with connecting as connection:
             transaction = Transaction(connection, self.signals.handoffs)
             yield transaction
@@ -159,7 +159,7 @@ class Database:
             yield connection
 
     def execute(self, sql: str, **params: object) -> Rows:
-        """Run one statement in a transaction of its own; its rows, if it returns any."""
+        """Execute one statement in a transaction of its own, and return its rows, if any."""
         with self.autocommit() as connection:
             return execute(connection, sql, params)
 
@@ -171,9 +171,9 @@ class Database:
 
 
 def _ping_the_idle(engine: Engine) -> None:
-    """Ask a pooled connection whether it is still one, if it was last used a while ago.
+    """Ping a pooled connection before its use if it has been idle for a while.
 
-    SQLAlchemy's own `pool_pre_ping` asks each time, which costs a busy service a round trip a transaction.
+    SQLAlchemy's own `pool_pre_ping` does so every time, which costs a busy service a round trip per transaction.
     """
 
     def note(_: Any, record: Any) -> None:
@@ -186,7 +186,7 @@ def _ping_the_idle(engine: Engine) -> None:
             with connection.within(PING):
                 engine.dialect.do_ping(connection)
         except engine.dialect.loaded_dbapi.Error as error:
-            raise InvalidatePoolError from error  # it is replaced, and so is every other one of its age
+            raise InvalidatePoolError from error  # replaces it, and all others that were opened before
 
     event.listen(engine, "checkin", note)
     event.listen(engine, "checkout", ask)

@@ -1,7 +1,7 @@
-"""Work that one thread hands to another of its process as soon as it is committed.
+"""Hands committed work from one thread to another of the same process, which saves the query that would find it.
 
-It need not be looked for in the database. There is only so much of it as the other thread has said it has room for.
-Until it is committed it is its transaction's, which may take it back.
+The receiver offers room for a number of items, and never gets more than that. Until its commit, a transaction may take
+work back.
 """
 
 import threading
@@ -13,7 +13,7 @@ Work = TypeVar("Work")
 
 
 class Handoff(Generic[Work]):
-    """Room is offered by the one that takes, which `wake` wakes; each `lease` is for so many seconds."""
+    """The receiver offers room and takes work; `wake` wakes it. `lease` is the length of each lease in seconds."""
 
     def __init__(self, lease: float, wake: threading.Event) -> None:
         self.lease, self._wake = lease, wake
@@ -23,33 +23,33 @@ class Handoff(Generic[Work]):
 
     @property
     def room(self) -> int:
-        """How much can be given now. Two that look at once may give twice as much: it is for keeping queues short."""
+        """How many items can be given now. Two givers may both see the same room: it is a guide, not a limit."""
         return self._room
 
     @property
     def given(self) -> int:
-        """How much there is to take."""
+        """How many items there are to take."""
         return len(self._given)
 
     def offer(self, room: int) -> None:
-        """Have so much room, less what was given and not taken yet; none after the end."""
+        """Offer room for this many items, less those not taken yet; none after `close`."""
         with self._lock:
             self._room = 0 if self._is_closed else max(0, room - len(self._given))
 
     def close(self) -> None:
-        """Have no room from now on, whatever is offered by a thread that does not know yet."""
+        """Offer no room from now on, even if another thread calls `offer` later."""
         with self._lock:
             self._room, self._is_closed = 0, True
 
     def give(self, work: Sequence[Work]) -> None:
-        """Hand this over: it is committed."""
+        """Hand this work over, after its commit."""
         with self._lock:
             self._room = max(0, self._room - len(work))
             self._given.extend(work)
         self._wake.set()
 
     def take(self) -> list[Work]:
-        """What was given since."""
+        """The items given since the last call."""
         with self._lock:
             taken = list(self._given)
             self._given.clear()
@@ -57,7 +57,7 @@ class Handoff(Generic[Work]):
 
 
 class Handover(Generic[Work]):
-    """What one transaction hands over, by name, if it is committed."""
+    """The work of one transaction, by name, to be handed over after its commit."""
 
     def __init__(self, handoff: Handoff[Work]) -> None:
         self.lease, self._handoff = handoff.lease, handoff
@@ -65,18 +65,18 @@ class Handover(Generic[Work]):
 
     @property
     def room(self) -> int:
-        """How much more it may hand over."""
+        """How many more items may be added."""
         return max(0, self._handoff.room - len(self._work))
 
     def add(self, work: Mapping[str, Work]) -> None:
-        """Hand this over, too."""
+        """Add work to be handed over."""
         self._work.update(work)
 
     def take_back(self, names: Iterable[str]) -> list[str]:
-        """Hand these over no more; those of them that would have been."""
+        """Remove these; returns those that had been added."""
         return [name for name in names if self._work.pop(name, None) is not None]
 
     def give(self) -> None:
-        """It is committed."""
+        """Hand the work over. Called after the commit."""
         if self._work:
             self._handoff.give(list(self._work.values()))

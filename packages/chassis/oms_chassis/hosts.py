@@ -1,17 +1,17 @@
-"""Where a name leads."""
+"""Validates host names and addresses in settings."""
 
 import re
 from collections.abc import Sequence
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-# RFC 1123 has no underscore; resolvers do, and so have names that are made by machines.
+# RFC 1123 does not allow underscores, but resolvers do, and generated names contain them.
 _NAME = re.compile(rb"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?")
-_SCHEME = re.compile(r".*://")  # in front of a broker's address, as Java's client has it: nobody reads it
+_SCHEME = re.compile(r".*://")  # a prefix of a broker's address that Java's client allows and ignores
 
 
 def checked(host: str) -> str:
-    """A host's name or address. ValueError for what nobody can look up, which would be found out with each call."""
+    """A host's name or address. Raises ValueError if no resolver could look it up."""
     if not (_is_address(host) or _is_name(host)):
         raise ValueError(
             "is no name of a host: letters, digits and hyphens, at most 63 between two dots, without a scheme or a port"
@@ -20,7 +20,7 @@ def checked(host: str) -> str:
 
 
 def addresses(text: str) -> Sequence[str]:
-    """`host:port`, more of them separated by commas, each by itself. ValueError for what is none."""
+    """Split a list of `host:port`, separated by commas. Raises ValueError if an address is malformed."""
     found = [one.strip() for one in text.split(",") if one.strip()]
     if not (found and all(map(_leads_somewhere, found))):
         raise ValueError("must be host:port, more of them separated by commas")
@@ -28,7 +28,7 @@ def addresses(text: str) -> Sequence[str]:
 
 
 def is_this_machine(host: str) -> bool:
-    """Whether what is sent to this host leaves the machine under no circumstances."""
+    """Whether data sent to this host never leaves the machine."""
     try:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:

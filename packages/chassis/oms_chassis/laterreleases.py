@@ -1,7 +1,7 @@
-"""Values that a later release has written: read as they are, shown as they are, and decided on by nobody here.
+"""Values written by a later release: they are read and shown as they are, but nothing is decided by them here.
 
-While two releases run at the same time, and after a rollback, rows and jobs have values that the older of them does
-not know. What a release writes is closed (an enum, a CHECK); what it reads is open.
+While two releases run at the same time, and after a rollback, rows and jobs hold values that the older release does not
+know. So a release writes only known values (an enum, a CHECK), but reads any.
 """
 
 from enum import StrEnum
@@ -13,7 +13,7 @@ Kind = TypeVar("Kind", bound=StrEnum)
 
 
 class OfLaterRelease(Exception):
-    """What follows from a row is for a later release to decide: it has a value that this one does not know."""
+    """A row has a value that only a later release knows, so that this release cannot process it."""
 
 
 def known(kind: type[Kind], value: str) -> Kind | str:
@@ -25,5 +25,5 @@ def known(kind: type[Kind], value: str) -> Kind | str:
 
 
 def extensible(kind: type[StrEnum] | tuple[str, ...]) -> WithJsonSchema:
-    """The schema of a value that is answered: those that there are today, for readers that let others pass, too."""
+    """The JSON Schema of such a value in an answer: today's values, as an enum that clients must expect to grow."""
     return WithJsonSchema({"type": "string", "x-extensible-enum": [str(value) for value in kind]})

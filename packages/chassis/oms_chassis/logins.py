@@ -1,4 +1,4 @@
-"""Names and passwords that somebody else has, too: what is not exactly the same is refused there with each call."""
+"""Names and passwords as settings: a stray line end would make every login fail, so it is refused at the start."""
 
 from typing import Annotated, TypeVar
 

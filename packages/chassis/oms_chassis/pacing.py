@@ -1,17 +1,17 @@
-"""How long a loop over batches waits for its next batch to grow.
+"""Adaptive batching: how long a loop over batches waits for its next batch to grow.
 
-A small batch costs nearly as much as a large one: a transaction, a broker's request, a commit. So a loop waits in
-proportion to what a batch took. On a busy machine batches take longer, hence grow, hence cost less an event: the loops
-make room for one another by themselves. A loop that has little to do does not wait: nothing would gather.
+A small batch costs nearly as much as a large one: a transaction, a request to the broker, a commit. So a loop waits in
+proportion to the time that a batch took. On a busy machine batches take longer, so they grow and cost less per event:
+the loops make room for one another by themselves. A loop with little to do does not wait: nothing would gather.
 """
 
 import time
 from collections.abc import Callable
 
-REMIND = 60.0  # seconds between two lines about the same thing
-PAUSE_FACTOR = 4.0  # times as long as the batch took
+REMIND = 60.0  # seconds between two log lines about the same thing
+PAUSE_FACTOR = 4.0  # times the duration of the batch
 SHORTEST, LONGEST = 0.05, 0.2  # seconds
-UNPACED, BURST = 0.05, 0.5  # the share of its time that a loop may work without waits, and so many seconds at once
+UNPACED, BURST = 0.05, 0.5  # the share of its time that a loop may work without pauses, and seconds of it in a row
 
 
 def pause(took: float) -> float:
@@ -20,25 +20,25 @@ def pause(took: float) -> float:
 
 
 class Reminder:
-    """When a loop says what it meets each time that it comes around: at once, and then each minute until it is over."""
+    """Limits how often a loop logs a condition that persists: at once, and then once a minute until it is over."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock, self._due_at = clock, float("-inf")
 
     def is_due(self) -> bool:
-        """Whether to say it now."""
+        """Whether to log it now."""
         if self._clock() < self._due_at:
             return False
         self._due_at = self._clock() + REMIND
         return True
 
     def end(self) -> None:
-        """It is over: what comes next is said at once."""
+        """The condition is over: the next one is logged at once."""
         self._due_at = float("-inf")
 
 
 class Pace:
-    """When one loop waits: while it works more than its allowance, a token bucket of seconds that a rest fills."""
+    """Decides when a loop pauses: when it exceeds its allowance, a token bucket of seconds that idling fills."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock, self._allowance, self._rested_at = clock, BURST, float("-inf")

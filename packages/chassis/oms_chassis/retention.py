@@ -1,7 +1,7 @@
-"""Retention: rows that nobody needs any more are deleted, a chunk at a time, by one replica at a time.
+"""Retention: expired rows are deleted in chunks, by one replica at a time.
 
-Each chunk is a short transaction of its own: it holds no lock for long, stays within the bounds of a statement, and
-leaves vacuum something to do before the last of them. No row comes to us: the server says how many there were.
+Each chunk is a short transaction of its own, so that it holds no lock for long, stays within the statement timeout, and
+lets vacuum begin before the last chunk. No rows are returned, only their number.
 """
 
 import time
@@ -15,8 +15,8 @@ from oms_chassis.db import Database
 from oms_chassis.failures import is_locked
 
 CHUNK = 10_000  # rows that one statement deletes
-ORDERS = 1_000  # and orders, each of which may have a hundred lines
-LONGER = 1.0  # days that other services keep what is about an order, so that what was asked of it finds its rows
+ORDERS = 1_000  # orders that one statement deletes: each may have a hundred lines
+LONGER = 1.0  # days by which other services keep an order's data longer, so that late requests still find it
 LOCK = 0x6F6D7303
 _LOCK = "SELECT pg_try_advisory_xact_lock(%(lock)s, hashtext(%(table)s)) AS ours"
 _PRUNE = """
@@ -24,11 +24,11 @@ DELETE FROM {table} WHERE ctid = ANY(ARRAY(
     SELECT ctid FROM {table} WHERE {column} < now() - make_interval(secs => %(seconds)s) AND {condition}
     ORDER BY {column} LIMIT %(chunk)s {free}))
 """
-_FREE = "FOR UPDATE SKIP LOCKED"  # costs each row a lock: only where somebody holds one
+_FREE = "FOR UPDATE SKIP LOCKED"  # costs a lock per row, so it is used only if a row is locked
 
 
-# Ids of orders begin with their time, so that the oldest are found by the key that there is. The row's own time has to
-# agree: of an id that was made in another way, the id says nothing.
+# Ids of orders begin with their time, so the oldest are found by the primary key. The row's own time is checked, too,
+# for ids that were made in another way.
 _OLDEST = "lpad(to_hex((extract(epoch FROM now() - make_interval(secs => %(seconds)s)) * 1000)::bigint), 12, '0')"
 _AS_UUID = f"({_OLDEST} || repeat('0', 20))::uuid"
 _AS_TEXT = f"left({_OLDEST}, 8) || '-' || right({_OLDEST}, 4)"
@@ -45,8 +45,8 @@ _ALSO = ", {table}_too AS (DELETE FROM {table} USING old WHERE {table}.order_id 
 
 @dataclass(frozen=True)
 class Retention:
-    """For how many seconds the rows of a table are kept, by a column of times that has an index, and on a condition; or
-    by a statement of its own, and in chunks of its own."""
+    """For how many seconds the rows of a table are kept, by an indexed column of times; only rows that meet `condition`
+    are deleted. `statement` and `chunk` may be replaced by the table's own."""
 
     table: str
     column: str
@@ -67,11 +67,11 @@ def of_orders(
     then: str = "",
     longer: float = LONGER,
 ) -> list[Retention]:
-    """For how many days what a service knows of an order is kept once it has `ended` (a condition); None: for ever.
+    """For how many days a service keeps its data about an order once it has `ended` (a condition); None: for ever.
 
-    It is kept for `longer` than the order itself, of which others may be asked until it goes. `key` is the order's id,
-    and `column` the time of the row. The order's rows in `also` go with it, by `order_id`, and `then` is SQL that finds
-    them in `<table>_too`.
+    It is kept `longer` than the order itself, about which other services may be asked until it is deleted. `key` is the
+    column of the order's id, and `column` that of the row's time. The order's rows in the tables `also` are deleted,
+    too, by `order_id`; the SQL in `then` finds them in `<table>_too`.
     """
     if days is None:
         return []
@@ -88,8 +88,8 @@ def of_orders(
 
 
 def prune(database: Database, retention: Retention) -> float | None:
-    """Delete a chunk of what is too old, but for rows that somebody holds; seconds to wait before the next one, None if
-    there is none for us."""
+    """Delete a chunk of expired rows, except locked ones. Returns the seconds to wait before the next chunk; None if
+    there is none left, or another replica is deleting."""
     try:
         return _prune(database, retention, "")
     except DBAPIError as error:

@@ -1,8 +1,8 @@
-"""Sessions with Postgres, none of which waits without a bound, whatever becomes of the server, a lock or the network.
+"""Postgres sessions in which every wait has a limit, whatever happens to the server, a lock or the network.
 
-The server bounds statements, locks and idle transactions, and gives up clients that vanished, with the advisory locks
-that they held. The client gives up a server that does not answer: TCP notices a peer that is gone, but not a proxy that
-acknowledges every byte and passes none on, so that each wait for an answer has a bound of its own.
+The server limits statements, locks and idle transactions, and drops clients that have vanished, with the advisory locks
+that they held. The client drops a server that does not answer. TCP detects a dead peer, but not a proxy that
+acknowledges every byte and forwards none, so each wait for an answer has a limit of its own.
 """
 
 import json
@@ -18,7 +18,7 @@ from sqlalchemy import Engine, ExceptionContext, create_engine, event
 
 T = TypeVar("T")
 
-INTERVAL = 0.1  # seconds between the driver's own looks at signals: its default
+INTERVAL = 0.1  # seconds between the driver's checks for signals: its default
 # The client notices a vanished server, and the server a vanished client, within some 20 seconds.
 _CLIENT_TCP = {
     "keepalives": 1,
@@ -27,13 +27,13 @@ _CLIENT_TCP = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-# What a session is set to, whatever the server's own defaults.
+# The settings of every session, whatever the server's defaults are.
 _SETTINGS: dict[str, str | int] = {
     "oms.session": "ours",
-    "timezone": "UTC",  # times are shown as they come
-    "datestyle": "ISO",  # the driver reads no other times
+    "timezone": "UTC",  # times are shown as they are returned
+    "datestyle": "ISO",  # the driver can parse no other style
     "client_encoding": "UTF8",
-    "default_transaction_isolation": "read committed",  # who waited for a row goes on with what it has become
+    "default_transaction_isolation": "read committed",  # after waiting for a lock, the row's new version is used
     "tcp_keepalives_idle": 10,
     "tcp_keepalives_interval": 3,
     "tcp_keepalives_count": 3,
@@ -43,10 +43,10 @@ _SETTINGS: dict[str, str | int] = {
 
 @dataclass(frozen=True)
 class Limits:
-    """How long a session may take, in seconds; 0 means: as long as it likes.
+    """How long a session may wait for each of these, in seconds; 0 means without a limit.
 
-    `pool` is the wait for a connection. A server that should have ended a statement, and has said nothing for `grace`
-    more, is taken for gone.
+    `pool` limits the wait for a connection. A server that should have ended a statement, and still does not answer
+    `grace` seconds later, counts as gone.
     """
 
     statement: float = 5.0
@@ -58,7 +58,7 @@ class Limits:
     grace: float = 2.0
 
     def at_most(self, **bounds: Any) -> Self:
-        """The same, with no more than that for each of these."""
+        """The same limits, with each of these lowered to the given bound."""
         least: dict[str, Any] = {name: min(getattr(self, name) or bound, bound) for name, bound in bounds.items()}
         return replace(self, **least)
 
@@ -69,26 +69,26 @@ class Limits:
 
 
 class BoundedConnection(psycopg.Connection[Any]):
-    """A connection that is closed, and fails with OperationalError, when an answer takes longer than `bound` seconds.
+    """A connection that closes itself and raises OperationalError when an answer takes longer than `bound` seconds.
 
-    Everything that waits for the server goes through `wait`, also commits and rollbacks.
+    Everything that waits for the server goes through `wait`, including commits and rollbacks.
     """
 
     bound: float | None = Limits().answer
 
     def wait(self, gen: PQGen[T], interval: float = INTERVAL, timeout: float | None = None) -> T:
-        """What the generator returns."""
+        """Run the generator and return its result."""
         if timeout is not None:
             return super().wait(gen, interval, timeout)
         try:
             return super().wait(gen, interval, self.bound)
-        except psycopg.errors._WaitTimeout:  # noqa: SLF001 - the driver offers its timeout, and no public name for it
+        except psycopg.errors._WaitTimeout:  # noqa: SLF001 - the driver has the timeout, but no public name for its error
             self.pgconn.finish()
             raise psycopg.OperationalError("the server did not answer in time") from None
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """Wait for no answer longer than that during the block."""
+        """Wait no longer than this for any answer during the block."""
         usual, self.bound = self.bound, seconds
         try:
             yield
@@ -107,7 +107,7 @@ def _settings(limits: Limits) -> dict[str, str | int]:
 
 
 def arguments(limits: Limits, url: str = "") -> dict[str, Any]:
-    """What to connect with. What the URL's own query says goes first."""
+    """The connection's parameters. Those in the URL's query take precedence."""
     ours, given = {"connect_timeout": limits.connect, "application_name": "oms"}, conninfo_to_dict(url)
     if "," in str(given.get("host")):
         ours["target_session_attrs"] = "read-write"
@@ -115,7 +115,7 @@ def arguments(limits: Limits, url: str = "") -> dict[str, Any]:
 
 
 class SessionNotOurs(psycopg.InterfaceError):
-    """The database is behind a pooler that a service cannot work with; the message says what to do."""
+    """The database is behind a pooler in a mode that does not work for a service; the message says what to do."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -124,8 +124,8 @@ class SessionNotOurs(psycopg.InterfaceError):
         )
 
 
-# The mark of whoever had the session before, then all settings, of which it is one. Whether it may write is asked: a
-# pooler goes on to say what a server said of itself before it was promoted.
+# Reads the mark that a previous user of the session left, then applies all settings, which include the mark. Asks the
+# server whether it is read-only, because a pooler repeats what the server reported before it was promoted.
 _BEGIN = """
 SELECT current_setting('oms.session', true) AS mark, current_setting('transaction_read_only')::boolean AS only_reads,
     (SELECT count(set_config(key, value, false)) FROM json_each_text(%s::json))
@@ -133,7 +133,7 @@ SELECT current_setting('oms.session', true) AS mark, current_setting('transactio
 
 
 def connect(url: str, limits: Limits) -> BoundedConnection:
-    """A session with its bounds. Raises SessionNotOurs if it has been somebody else's, psycopg.Error."""
+    """Open a session with its limits. Raises SessionNotOurs if it was used by another client before, psycopg.Error."""
     connection = BoundedConnection.connect(autocommit=True, **arguments(limits, url))
     try:
         with connection.within(limits.connect):
@@ -147,22 +147,22 @@ def connect(url: str, limits: Limits) -> BoundedConnection:
 
 
 def begin(connection: psycopg.Connection[Any], limits: Limits) -> None:
-    """Give a session its settings. By a statement: PgBouncer knows no startup parameter `options`."""
+    """Apply the settings to a session, by a statement, since PgBouncer rejects the startup parameter `options`."""
     [(mark, only_reads, _)] = connection.execute(_BEGIN, [json.dumps(_settings(limits))])
     if mark:
         raise SessionNotOurs
-    if only_reads:  # as one that was demoted: it is no database of ours
+    if only_reads:  # such as a primary that was demoted
         raise psycopg.OperationalError("the server takes no writes")
 
 
 def engine(url: str, pool: int, limits: Limits) -> Engine:
-    """An engine of at most `pool` connections, each of them bounded."""
+    """An engine with at most `pool` connections, whose waits are all limited."""
     made = create_engine(
         "postgresql+psycopg://",
         pool_size=pool,
         max_overflow=0,
         pool_timeout=limits.pool,
-        pool_use_lifo=True,  # what was used last is warm, and needs no ping
+        pool_use_lifo=True,  # the connection that was used last is warm, and needs no ping
         hide_parameters=True,
     )
     event.listen(made, "do_connect", lambda *_: connect(url, limits))
@@ -170,17 +170,17 @@ def engine(url: str, pool: int, limits: Limits) -> Engine:
     return made
 
 
-_NOTHING_DONE = {"25006", "0A000"}  # SQLSTATEs of statements that were refused before they did anything
+_NOTHING_DONE = {"25006", "0A000"}  # SQLSTATEs of statements that were rejected before they did anything
 
 
 def _judge(context: ExceptionContext) -> None:
-    """Throw away connections that are no use any more, and mark errors that leave a write's outcome open.
+    """Discard connections that cannot be used any more, and mark errors that leave the outcome of a write open.
 
-    With a connection goes every other one of its age: they lead to the same server.
+    All connections that were opened before go with it: they lead to the same server.
     """
     error, connection = context.original_exception, context.connection
     state = getattr(error, "sqlstate", None) or ""
-    if state == "25006" or state.startswith("57P") or _is_stale(error):  # it may only read; it is being shut down
+    if state == "25006" or state.startswith("57P") or _is_stale(error):  # read-only; shutting down
         context.is_disconnect = True
     if connection is None or not context.is_disconnect or state in _NOTHING_DONE:
         return
@@ -190,11 +190,11 @@ def _judge(context: ExceptionContext) -> None:
 
 
 def _is_stale(error: BaseException) -> bool:
-    """Whether what was prepared on this connection no longer fits the schema, as after a column's type has changed."""
+    """Whether a prepared statement of this connection no longer fits the schema, as after a column changed its type."""
     diagnosis = getattr(error, "diag", None)
     return diagnosis is not None and diagnosis.source_function == "RevalidateCachedQuery"
 
 
 def leaves_outcome_open(error: BaseException | None) -> bool:
-    """Whether the server was asked to commit, and its answer was lost: what was written may be there or not."""
+    """Whether the answer to a commit was lost, so that it is not known whether the write was committed."""
     return bool(getattr(getattr(error, "orig", error), "leaves_outcome_open", False))

@@ -1,7 +1,7 @@
-"""Statements as the driver takes them, and their rows.
+"""Executes statements directly on the driver.
 
-SQLAlchemy has the connections, the transactions and the errors: what it does about a statement that it need not compile
-costs as much as the driver's own work.
+SQLAlchemy manages connections, transactions and errors, but its own execution of a statement, although there is nothing
+to compile, costs as much as the driver's work.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 
 class Row(Protocol):
-    """A row as the driver makes it: a named tuple of its columns."""
+    """A row as the driver returns it: a named tuple of its columns."""
 
     _fields: tuple[str, ...]
 
@@ -27,15 +27,15 @@ Rows = Sequence[Row]
 
 
 def execute(connection: Connection, sql: str, params: Mapping[str, object]) -> Rows:
-    """One statement as the driver takes it, and its rows, if it returns any. Raises SQLAlchemyError."""
+    """Execute one statement and return its rows, if any. Raises SQLAlchemyError."""
     return execute_counted(connection, sql, params)[0]
 
 
 def execute_counted(connection: Connection, sql: str, params: Mapping[str, object]) -> tuple[Rows, int]:
-    """The same, and how many rows there were or were written."""
+    """As `execute`; also returns how many rows were read or written."""
     if not connection.in_transaction():
-        connection.begin()  # as before its own statements: a connection that is lost is not replaced within the block
-    cursor: psycopg.Cursor[Any] | None = None  # none is made on a connection that is closed
+        connection.begin()  # as SQLAlchemy does: a lost connection must not be replaced within the block
+    cursor: psycopg.Cursor[Any] | None = None  # stays None on a closed connection
     try:
         driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
         cursor = driver.cursor(row_factory=namedtuple_row)
@@ -43,7 +43,7 @@ def execute_counted(connection: Connection, sql: str, params: Mapping[str, objec
         returns_rows = cursor.rownumber is not None
         return cast("Rows", cursor.fetchall()) if returns_rows else [], cursor.rowcount
     except psycopg.Error as error:
-        # As it does about its own statements: no public name leads to that.
+        # Translate the error as SQLAlchemy does for its own statements; it has no public function for that.
         connection._handle_dbapi_exception(error, sql, params, cast("Any", cursor), None)  # noqa: SLF001
 
 

@@ -1,8 +1,8 @@
-"""The consumer: reads a service's topics as one group, and commits offsets after the work.
+"""The consumer: reads a service's topics as one group, and commits offsets after processing.
 
-While the database is away the records are read again. While no event can be applied at all (`faults`), the consumer
-pauses and makes no dead letters, so that everything is applied once the cause is repaired. A broker that is silent
-counts as away: the consumer says so, and in the end connects again.
+While the database is unavailable, the records are read again. While no event can be applied at all (`faults`), the
+consumer pauses and makes no dead letters, so that everything is applied once the cause is repaired. A silent broker
+counts as unavailable: the consumer reports it, and finally reconnects.
 """
 
 import time
@@ -26,12 +26,12 @@ from oms_chassis.telemetry.metrics import Metrics
 
 log = logger(__name__)
 
-POLL = 0.5  # seconds: kafka-python cannot be woken, so this bounds how long a stop may take
-SILENT = 10.0  # seconds without an answer from any broker after which it counts as away: as a group waits for a member
-# Seconds of that after which the consumer starts over; until then its client makes its connections again.
+POLL = 0.5  # seconds: kafka-python cannot be woken, so this limits how long a stop takes
+SILENT = 10.0  # seconds without an answer after which the brokers count as unavailable: as a group waits for a member
+# Seconds of silence after which the consumer starts over; until then, the client reconnects by itself.
 LOST = 30.0
-RECONNECT = (0.5, 1.0, 2.0, 4.0)  # seconds before each further attempt to connect; the last one stays
-PAUSES = (0.5, 1.0, 2.0, 5.0)  # seconds before each further attempt at a systemic fault; the same
+RECONNECT = (0.5, 1.0, 2.0, 4.0)  # seconds before each further attempt to connect; the last value repeats
+PAUSES = (0.5, 1.0, 2.0, 5.0)  # seconds before each further attempt during a systemic fault; the last value repeats
 OBSERVE = 2.0  # seconds between measurements of the lag
 
 
@@ -53,15 +53,15 @@ class Consumer:
         self._processor = Processor(service, database, subscriptions, metrics, deduplicate)
         self._stopping, self._pace, self._reminder = self._processor.stopping, Pace(), Reminder()
         self._observed = 0.0
-        self._failures = 0  # of connecting, since a broker last answered
-        self._away = set[str]()  # why the broker is, as far as it was said
-        self._pauses = 0  # in a row
+        self._failures = 0  # failed connections since a broker last answered
+        self._away = set[str]()  # the reasons why the broker is unavailable that were logged
+        self._pauses = 0  # consecutive ones
         self._progress, self._trouble = Progress(), Trouble(metrics)
         self.is_ready = False
         metrics.last_poll.set(time.time())
 
     def run(self) -> None:
-        """Consume; connect again whenever the broker fails or goes away."""
+        """Consume; reconnect whenever the broker fails or becomes unavailable."""
         while not self._stopping.is_set():
             beat()
             try:
@@ -70,15 +70,15 @@ class Consumer:
                 self._wait_for_broker(error)
 
     def stop(self) -> None:
-        """Finish the batch at hand, then return from run."""
+        """Let `run` finish the current batch, and return."""
         self._stopping.set()
 
     def kept_up(self) -> float:
-        """For how many seconds nothing of the group's has waited to be applied; 0 if that is not known."""
+        """For how many seconds no record has waited to be applied by the group; 0 if that is not known."""
         return self._progress.kept_up()
 
     def work(self, records: Sequence[Record]) -> None:
-        """Apply records; SQLAlchemyError if the database is away, and then all of them want to come again."""
+        """Apply records. Raises SQLAlchemyError if the database is unavailable; they must all be read again then."""
         self._processor.work(Turn(records))
 
     def _wait_for_broker(self, error: StreamUnavailable) -> None:
@@ -159,7 +159,7 @@ class Consumer:
         if time.monotonic() - self._observed < OBSERVE:
             return
         self._observed = time.monotonic()
-        self._metrics.lag.clear()  # a partition that moved away is another replica's to report
+        self._metrics.lag.clear()  # partitions that were reassigned are reported by another replica
         lags = source.lag()
         for (topic, partition), lag in lags.items():
             self._metrics.lag.labels(topic, str(partition)).set(lag)
@@ -175,7 +175,7 @@ class Consumer:
             raise error
 
     def _assigned(self, yes: bool) -> None:
-        # Ready means that the group took this consumer in once: Kafka's own state is no part of readiness.
+        # Ready means that the group has once accepted this consumer: Kafka's own state is no part of readiness.
         self.is_ready = self.is_ready or yes
         self._metrics.consumer_running.set(yes)
         if not yes:

@@ -13,13 +13,13 @@ from oms_chassis.statements import Row, Rows, execute
 from oms_contracts.envelope import Event
 from oms_contracts.topics import Topic
 
-BATCH_BYTES = 8 * 1024 * 1024  # that one batch may hold, unless a single row is larger
+BATCH_BYTES = 8 * 1024 * 1024  # per batch, unless a single row is larger
 
 
 def insertion(topic: str, key: str, value: str, source: str) -> str:
     """SQL that puts an event into the outbox for each row of `source`: a statement, or a part of a larger one.
 
-    Topic, key and value are expressions of type text. Whoever runs it calls `notify` after the commit.
+    Topic, key and value are expressions of type text. The caller calls `notify` after the commit.
     """
     return f"""
 INSERT INTO outbox (topic, key, value)
@@ -27,10 +27,10 @@ SELECT {topic}, convert_to({key}, 'UTF8'), convert_to({value}, 'UTF8') FROM {sou
 """
 
 
-# The keys of the events that wait to be sent, in a column `key`, for a statement of a service: bytes, since a dead
-# letter among them has whatever key its record had.
+# A subquery for services' statements: the keys of unsent events, as bytes, since a dead letter keeps any key that its
+# record had.
 UNSENT_KEYS = "SELECT key FROM outbox WHERE key IS NOT NULL"
-SIGNAL = "outbox"  # that rows were committed
+SIGNAL = "outbox"  # the commit signal for new rows
 
 _PUT = insertion("topic", "key", "value", "json_to_recordset(%(rows)s::json) AS r(topic text, key text, value text)")
 _COUNT = "SELECT count(*) AS events FROM (SELECT 1 FROM outbox LIMIT %(most)s) AS waiting"
@@ -39,7 +39,7 @@ INSERT INTO outbox (topic, key, value, headers)
 SELECT topic, decode(key, 'base64'), decode(value, 'base64'), headers
 FROM json_to_recordset(%(rows)s::json) AS r(topic text, key text, value text, headers jsonb)
 """
-# Sizes are known without reading what is stored out of line, so that rows beyond the limit cost nothing.
+# Sizes are known without reading out-of-line (TOAST) storage, so rows beyond the limit cost nothing.
 _NEXT = """
 SELECT id, topic, key, value, headers, waiting FROM (
     SELECT *, row_number() OVER (ORDER BY id) AS place, count(*) OVER () AS waiting, sum(
@@ -78,7 +78,7 @@ def emit(transaction: Transaction, events: Iterable[tuple[Topic, Event[Any]]]) -
 
 
 def emit_records(transaction: Transaction, records: Sequence[Outgoing]) -> None:
-    """Put records into the outbox byte for byte."""
+    """Put records into the outbox, byte for byte."""
     rows = [
         {
             "topic": record.topic,
@@ -93,22 +93,22 @@ def emit_records(transaction: Transaction, records: Sequence[Outgoing]) -> None:
 
 
 def notify(database: Database) -> None:
-    """Wake the relay: a statement that holds an `insertion` was committed."""
+    """Wake the relay. Called after the commit of a statement that contains an `insertion`."""
     database.signals.notify([SIGNAL])
 
 
 def pending(database: Database, most: int) -> int:
-    """How many events wait to be sent; counted up to `most`, so that a long queue costs no more to look at."""
+    """How many events wait to be sent; counted up to `most` only, so that a long outbox costs no more."""
     return int(database.execute(_COUNT, most=most)[0].events)
 
 
 def encoded_headers(headers: Headers) -> list[list[str | None]]:
-    """Headers as JSON holds them: names and base64."""
+    """Headers for JSON: names, and values in base64."""
     return [[name, encoded(value)] for name, value in headers]
 
 
 def encoded(value: bytes | None) -> str | None:
-    """Bytes as text that JSON holds."""
+    """Bytes in base64, for JSON."""
     return None if value is None else base64.b64encode(value).decode()
 
 
@@ -123,21 +123,21 @@ def outgoing(row: Row) -> Outgoing:
 
 
 def next_rows(connection: Connection, without: Sequence[str], sent: Sequence[int] = ()) -> Rows:
-    """The oldest rows, 500 and 8 MiB of them at most, except those of the topics in `without` and those that were
-    `sent`. `waiting` is how many of 500 there were without the bound of bytes."""
+    """The oldest rows, at most 500 and 8 MiB, without those of the topics in `without` and those already `sent`. Each
+    row's `waiting` is how many there were, up to 500, before the size limit was applied."""
     given = {"without": list(without), "sent": list(sent), "batch": BATCH, "bytes": BATCH_BYTES}
     return execute(connection, _NEXT, given)
 
 
 def server(connection: Connection) -> datetime:
-    """When the server began that has the outbox: after a failover it is another one."""
+    """The start time of the database server, which identifies it: after a failover it is another one."""
     began: datetime = execute(connection, "SELECT pg_postmaster_start_time() AS began", {})[0].began
     return began
 
 
 def commit_asynchronously(connection: Connection) -> None:
-    """Have this session's commits wait for no disk and no standby. A crash of the server may undo the last of them:
-    rows that were deleted are sent once more, in their order."""
+    """Let this session's commits not wait for the disk or a standby. A crash of the server may then undo the last of
+    its deletions, whose rows are sent once more, in order."""
     execute(connection, "SET synchronous_commit = off", {})
 
 
@@ -147,22 +147,22 @@ def newest(connection: Connection) -> int:
 
 
 def delete(connection: Connection, ids: Sequence[int]) -> None:
-    """Forget rows that were sent."""
+    """Delete rows that were sent."""
     execute(connection, "DELETE FROM outbox WHERE id = ANY(%(ids)s)", {"ids": list(ids)})
 
 
 def delete_free(connection: Connection, ids: Sequence[int]) -> list[int]:
-    """Forget those of these rows that nobody holds; the others."""
+    """Delete those of these rows that are not locked; returns the ids of the others."""
     return [row.id for row in execute(connection, _DELETE_FREE, {"ids": list(ids)})]
 
 
 def quarantine(connection: Connection, row: Row, error: str) -> None:
-    """Put a row that can never be sent aside, with the class of the error, for an operator to look at."""
+    """Move a row that can never be sent into quarantine, with the class of the error, for an operator."""
     execute(connection, _QUARANTINE, {"id": row.id, "error": error})
 
 
 def requeue(transaction: Transaction, ids: Sequence[int]) -> int:
-    """Put quarantined rows back at the end of the outbox, once their cause is repaired; how many there were. They are
-    as old as before: what goes into quarantine again is kept for no longer."""
+    """Move quarantined rows back to the end of the outbox, and return how many there were. They keep their age, so that
+    a row that is quarantined again is not kept any longer."""
     transaction.signals.add(SIGNAL)
     return len(transaction.execute(_REQUEUE, ids=list(ids)))

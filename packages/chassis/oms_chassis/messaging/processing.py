@@ -1,7 +1,7 @@
-"""What the consumer does with the records of one poll: each batch of events is one transaction.
+"""Processes the records of one poll: each batch of events is one transaction.
 
-A batch that fails for its own fault is halved until the bad record is alone; that one is tried again, then it is a dead
-letter, and the rest goes on. A record whose failure is everything's fault is never a dead letter: see `faults`.
+A batch that fails because of a record is halved until the bad record is alone; that record is retried, then becomes a
+dead letter, and the rest goes on. A record that fails because of a systemic fault never becomes one: see `faults`.
 """
 
 import threading
@@ -35,11 +35,11 @@ from oms_contracts.envelope import Event
 
 log = logger(__name__)
 
-RETRIES = (0.1, 0.3, 1.0)  # seconds before each further try of a record that is alone
+RETRIES = (0.1, 0.3, 1.0)  # seconds before each retry of a single record
 
 
 class Processor:
-    """Applies a service's events. Methods raise SQLAlchemyError while the database is away."""
+    """Applies a service's events. Methods raise SQLAlchemyError while the database is unavailable."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Processor:
         self._reader = Reader(database, self._subscriptions, metrics)
         self._streaks, self._patience, self._strain = Streaks(), Patience(), Strain()
         self._suspects: list[Failed] = []
-        self._size = BATCH  # records that one transaction takes: fewer while more are too much for the database
+        self._size = BATCH  # records per transaction: fewer while the database cannot cope with more
         self.stopping = threading.Event()
         for topic, one in self._subscriptions.items():
             metrics.dead_letters.labels(topic)
@@ -64,7 +64,7 @@ class Processor:
                 metrics.events.labels(topic, outcome)
 
     def work(self, turn: Turn) -> None:
-        """Finish as many records of a turn as its time allows; SystemicFault if all would fail alike."""
+        """Finish as many records of a turn as its time allows. Raises SystemicFault if all would fail alike."""
         self._suspects = []
         deliveries, unreadable = self._reader.read(turn)
         self._dead_letter(turn, unreadable)
@@ -83,7 +83,7 @@ class Processor:
             self._apply_or_halve(turn, deliveries[start : start + size])
 
     def _apply_by_topic(self, turn: Turn, deliveries: Sequence[Delivery], fault: Exception) -> None:
-        """A fault may be that of one topic's handler: finish the others' events. Raises the fault."""
+        """The fault may be in one topic's handler: finish the events of the others. Raises the fault."""
         by_topic: dict[str, list[Delivery]] = {}
         for delivery in turn.unfinished(deliveries):
             by_topic.setdefault(delivery.record.topic, []).append(delivery)
@@ -111,7 +111,7 @@ class Processor:
                 return
             middle = len(deliveries) // 2
             if may_do_in_parts(error):
-                self._size = middle  # also in the next turn: this one may be over before the record is alone
+                self._size = middle  # also for the next turn: this one may end before the record is isolated
             self._apply_or_halve(turn, deliveries[:middle])
             self._apply_or_halve(turn, deliveries[middle:])
 
@@ -156,13 +156,13 @@ class Processor:
         self._suspect(failed)
 
     def _leave(self, delivery: Delivery) -> None:
-        """Somebody holds what the record needs: it is read again, and what is behind it does not wait, as behind a dead
-        letter. The lock is that of its own order, as a rule, which others of its key need as well."""
+        """Leave a record whose rows are locked: it is read again later, and those behind it do not wait. As a rule, the
+        lock is on its own order, which other records of the same key need as well."""
         log.warning("record_locked", topic=delivery.record.topic, **tracing.field(delivery.event.traceparent))
 
     def _suspect_if_proven(self, delivery: Delivery, error: Exception) -> None:
-        """The database cannot carry out this one record. It is tried again for a while, in case the server is unwell;
-        then it is the record's fault, if the database works apart from it."""
+        """The database cannot process this one record. It is retried for a while, in case the server is to blame; then
+        the record is suspected, if the database works otherwise."""
         if not (self._strain.is_proven(delivery.record.name) and inbox.is_quick(self._database)):
             raise error
         self._suspect(_failed(delivery, error))

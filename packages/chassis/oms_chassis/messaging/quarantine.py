@@ -1,4 +1,4 @@
-"""The outbox and its quarantine as operators see them; `outbox` moves rows between the two."""
+"""Queries for operators about the outbox and its quarantine; `outbox` moves rows between the two."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ _DROP = "DELETE FROM outbox_quarantine WHERE id = %(id)s"
 
 
 def page(database: Database, topic: str | None, subject: str | None, after: int, limit: int) -> Rows:
-    """Quarantined rows without what they hold, in the order of their ids: those after this one."""
+    """Quarantined rows without their content, ordered by id, after this id."""
     key = None if subject is None else subject.encode()
     return database.execute(_PAGE, topic=topic, key=key, after=after, limit=limit)
 
@@ -47,16 +47,16 @@ def count(database: Database, most: int) -> int:
 
 
 def lock(transaction: Transaction, row_id: int) -> Rows:
-    """A quarantined row without what it holds, nobody else's to change until this transaction ends; or none."""
+    """Lock a quarantined row until this transaction ends; the row without its content, if it exists."""
     return transaction.execute(_LOCK, id=row_id)
 
 
 def drop(transaction: Transaction, row_id: int) -> None:
-    """Forget a quarantined row."""
+    """Delete a quarantined row."""
     transaction.execute(_DROP, id=row_id)
 
 
 def retention(days: float | None) -> Sequence[Retention]:
-    """Events of orders that are deleted after so many days go as well; None: they are kept for ever. There are few, so
-    that their times need no index."""
+    """Quarantined events are kept as long as the orders that they are about; None: for ever. There are few, so their
+    times need no index."""
     return [] if days is None else [Retention("outbox_quarantine", "created_at", days * 86400)]

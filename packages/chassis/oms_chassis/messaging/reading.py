@@ -1,4 +1,4 @@
-"""What a poll's records hold: the events that are to be applied, and what is no event."""
+"""Decodes the records of a poll: into events to apply, and records that cannot be read."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,14 +14,15 @@ from oms_contracts.envelope import Event
 
 
 class Reader:
-    """Reads a service's records. Methods raise SQLAlchemyError while the database is away."""
+    """Decodes a service's records. Methods raise SQLAlchemyError while the database is unavailable."""
 
     def __init__(self, database: Database, subscriptions: Mapping[str, Subscription], metrics: Metrics) -> None:
         self._database, self._subscriptions, self._metrics = database, subscriptions, metrics
 
     def read(self, turn: Turn) -> tuple[list[Delivery], list[Failed]]:
-        """What is to be applied, and what cannot be read. A tombstone is finished, and so is what is known of a full
-        poll: all of it, as a rule, if the group was set back, and then one statement is all that it costs."""
+        """The deliveries to apply, and the records that cannot be read. Tombstones are finished here. In a full poll,
+        so are records that were processed before: after the group was rewound, that is usually all of them, and one
+        statement is enough."""
         deliveries: list[Delivery] = []
         unreadable: list[Failed] = []
         for record in turn.records:
@@ -43,7 +44,7 @@ class Reader:
         )
 
     def _known(self, deliveries: list[Delivery], unreadable: list[Failed]) -> dict[int, Record]:
-        """The records that are dead letters, and those whose events were applied."""
+        """The records that became dead letters before, and those whose events were applied before."""
         names = [(failed.record.name, failed.record) for failed in unreadable]
         for delivery in deliveries:
             names += [(delivery.record.name, delivery.record), (delivery.event.identity, delivery.record)]
@@ -55,12 +56,12 @@ class Reader:
         turn.finish([record])
 
     def _is_tombstone(self, record: Record) -> bool:
-        """Whether it is no event, but has the broker forget what it holds under a key."""
+        """Whether the record is not an event, but lets the broker forget the key in a compacted topic."""
         is_compacted = self._subscriptions[record.topic].topic.compacted
         return is_compacted and record.key is not None and record.value is None
 
     def _decode(self, record: Record) -> Event[Any]:
         value = record.value or b""
-        if len(value) > RECORD_LIMIT:  # compressed, it was small enough for its topic
+        if len(value) > RECORD_LIMIT:  # it was compressed, and so small enough for its topic
             raise ValueError("larger than any event")
         return self._subscriptions[record.topic].topic.decode(value)

@@ -1,11 +1,12 @@
-"""The relay: sends what is in the outbox.
+"""The relay: sends the events in the outbox to Kafka.
 
-One relay sends per database: it holds a session's advisory lock, and the relays of other replicas stand by. It sends,
-waits for every acknowledgement, and only then deletes: a crash in between sends twice, and never not at all.
+One relay is active per database: it holds an advisory lock, and the relays of the other replicas stand by. It sends a
+batch, waits for all acknowledgements, and only then deletes the rows: after a crash in between, events are sent twice,
+but none is lost.
 
-What cannot be sent stops nothing else. A row that the broker or its client refuses is isolated by halving its batch,
-and goes into quarantine. The rows of a topic that is missing or not ours to write to stay where they are, in order,
-until the topic takes them; the rows of other topics overtake them.
+An event that cannot be sent does not stop the others. A row that the broker or its client rejects is isolated by
+halving its batch, and quarantined. The rows of a topic that is missing, or that this service may not write to, stay in
+the outbox, in order, until the topic accepts them; the rows of other topics overtake them.
 """
 
 import threading
@@ -30,19 +31,19 @@ from oms_chassis.telemetry.metrics import Metrics
 
 log = logger(__name__)
 
-# Seconds after a statement by which the lock is ours without asking: the server takes it from a session that says
-# nothing for as long as this, and sending, take (process.RELAY_IDLE). A process may be suspended for any time.
+# Seconds after a statement during which we can be sure to hold the lock: the server ends a session only after a silence
+# longer than this and the time for sending (process.RELAY_IDLE). A process may be suspended for any time, though.
 FRESH = 4.0
-IDLE = 0.5  # seconds between looks: a commit in this process wakes the relay
-# Seconds between looks while other replicas write, too: right after work, and when nothing has come for a while.
+IDLE = 0.5  # seconds between two polls: a commit in this process wakes the relay anyway
+# Seconds between two polls while other replicas write, too: right after work, and when nothing has come for a while.
 QUICK, SHARED = 0.002, 0.1
-OTHERS = 60.0  # seconds since a row of another replica was found for which more of them are looked for
-TOPIC_RETRY = 30.0  # seconds until a topic that was refused is tried again
+OTHERS = 60.0  # seconds of faster polling after a row of another replica was found
+TOPIC_RETRY = 30.0  # seconds until a refused topic is tried again
 _LOCK = 0x6F6D7302
 
 
 class Relay:
-    """Sends what is in the outbox, in order, until it is stopped. `topics` are those to be counted from the start."""
+    """Sends the outbox's rows, in order, until it is stopped. Metrics of `topics` start at 0."""
 
     name = "relay"
 
@@ -52,16 +53,16 @@ class Relay:
         self._stopping, self._pace, self._reminder = threading.Event(), Pace(), Reminder()
         self._refused: dict[str, float] = {}  # topics, and when to try them again
         self._sent = SentRows()
-        self._looked_until = 0  # the last row that was looked at
-        self._is_more = False  # that can be sent at once, as far as it was looked at
-        self._asked = 0.0  # when a statement that was answered was asked
+        self._looked_until = 0  # the id of the last row that was read
+        self._is_more = False  # whether more rows can be sent at once
+        self._asked = 0.0  # when the last statement that was answered was sent
         self._others_until = float("-inf")
         for topic in topics:
             metrics.relayed.labels(topic)
             metrics.quarantined.labels(topic)
 
     def run(self) -> None:
-        """Lead while the lock can be had; start over whenever the database or the broker goes away."""
+        """Wait for the lock and lead; start over whenever the database or the broker becomes unavailable."""
         for attempt in count():
             beat()
             try:
@@ -76,7 +77,7 @@ class Relay:
                 return
 
     def stop(self) -> None:
-        """Send what is there, then return from run."""
+        """Let `run` send the rows that are there, and return."""
         self._stopping.set()
         self._wake.set()
 
@@ -99,7 +100,7 @@ class Relay:
             self._metrics.relay_leader.set(1)
             began = time.monotonic()
             if end is None and self._stopping.is_set():
-                end = outbox.newest(connection)  # what comes from now on is the next leader's to send
+                end = outbox.newest(connection)  # later rows are left to the next leader
             self._wake.clear()
             sent = self.send_batch(connection)
             self._reminder.end()
@@ -117,7 +118,7 @@ class Relay:
                 is_called = self._wake.wait(idle if time.monotonic() < self._others_until else IDLE)
 
     def send_batch(self, connection: Connection) -> int:
-        """Send up to 500 events and delete them; how many there were to send."""
+        """Send up to 500 events and delete them; returns how many there were to send."""
         self._sent.forget(connection)
         self._asked = time.monotonic()
         rows = outbox.next_rows(connection, self._refusing(), self._sent.held)
@@ -154,9 +155,9 @@ class Relay:
             for topic, count in Counter(row.topic for row in rows).items():
                 self._metrics.relayed.labels(topic).inc(count)
 
-    def _make_sure_of_the_lock(self, connection: Connection) -> None:
-        """What was read long ago may have been sent by another relay, and what came after it, too. The lock is the
-        session's: SQLAlchemyError if the server has ended that."""
+    def _verify_lock(self, connection: Connection) -> None:
+        """Make sure that the session still holds the lock, unless that was seen a moment ago: another relay may have
+        sent the rows, and later ones, too. Raises SQLAlchemyError if the server has ended the session."""
         while (asked := time.monotonic()) - self._asked > FRESH:
             execute(connection, "SELECT 1", {})
             self._asked = asked
@@ -164,7 +165,7 @@ class Relay:
     def _send(self, connection: Connection, rows: Rows) -> None:
         try:
             records = [outbox.outgoing(row) for row in rows]
-            self._make_sure_of_the_lock(connection)
+            self._verify_lock(connection)
             self._sink.send(records)
         except (StreamUnavailable, TopicRefused, RecordRefused, SQLAlchemyError):
             raise
@@ -180,8 +181,8 @@ class Relay:
 
 
 def _unlock(connection: Connection) -> None:
-    # A pooled connection that kept the lock would keep every relay from leading.
+    # If a pooled connection kept the lock, no relay could lead.
     try:
         execute(connection, "SELECT pg_advisory_unlock(%(lock)s)", {"lock": _LOCK})
-    except SQLAlchemyError:  # also if it is lost: then it is not what has happened
+    except SQLAlchemyError:  # must not hide the error that ended the leadership
         connection.invalidate()

@@ -1,4 +1,4 @@
-"""The rows of the outbox that a relay has sent, and that are not deleted yet: it would send them again and again."""
+"""The outbox rows that a relay has sent but could not delete yet, so that it does not send them again."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,27 +11,27 @@ from oms_chassis.messaging import outbox
 
 
 class SentRows:
-    """One relay's, for as long as its process lives and the server does."""
+    """The sent rows of one relay, for the lifetime of its process and of the database server."""
 
     def __init__(self) -> None:
         self._server: datetime | None = None
         self._left: list[int] = []
-        self.held: list[int] = []  # those that somebody else holds
+        self.held: list[int] = []  # those that another session has locked
 
     def begin(self, connection: Connection) -> None:
-        """The relay leads by this session. After a failover its server is another one, and what had not come there may
-        have left its ids to other rows: these are sent, though some of them were, rather than deleted unsent."""
+        """Begin to lead with this session. After a failover, rows that were not replicated may have left their ids to
+        other rows; so all rows count as unsent again: sending some twice is better than deleting some unsent."""
         server = outbox.server(connection)
         if server != self._server:
             self._server, self._left, self.held = server, [], []
 
     def add(self, ids: Sequence[int]) -> None:
-        """These were sent."""
+        """Remember rows that were sent."""
         self._left += ids
 
     def forget(self, connection: Connection) -> None:
-        """Delete them, but for those that somebody holds, which are left for the next time. Raises SQLAlchemyError:
-        then nothing is to be sent."""
+        """Delete the sent rows; locked ones are left for the next call. If this raises SQLAlchemyError, nothing may be
+        sent."""
         if self.held:
             self.held = outbox.delete_free(connection, self.held)
         if not self._left:

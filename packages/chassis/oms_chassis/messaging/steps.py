@@ -1,6 +1,6 @@
-"""The steps of a batch: each event's goes on in the trace of its order, and the batch has one that links to them.
+"""The spans of a batch: one per event, in the trace of its order, and one of the batch with links to them.
 
-Without an exporter of spans nothing is recorded, and events keep the step that emitted them.
+Without an exporter no spans are recorded, and events keep the span that emitted them.
 """
 
 import time
@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 from oms_chassis.telemetry import spans, tracing
 from oms_contracts.envelope import Event
 
-LINKS = 128  # of one span at most: OpenTelemetry's default limit
+LINKS = 128  # the most links of one span: OpenTelemetry's default limit
 
 
 class Steps:
-    """The steps of one batch, which begins now."""
+    """The spans of one batch, which begins now."""
 
     def __init__(self, service: str) -> None:
         self._service, self._began = service, time.time_ns()
@@ -24,7 +24,8 @@ class Steps:
 
     @contextmanager
     def of(self, topic: str, events: list[Event[Any]]) -> Iterator[list[Event[Any]]]:
-        """Run a block that handles these events, as the one's step or as the batch's; they come as they go on."""
+        """Run a block that handles these events, in the span of a single event or that of the batch. Yields the events
+        with their own spans as trace context."""
         if not spans.are_on():
             with tracing.within(events[0].traceparent if len(events) == 1 else None):
                 yield events
@@ -35,7 +36,7 @@ class Steps:
             yield [one.event.model_copy(update={"traceparent": one.step}) for one in self._events[-len(steps) :]]
 
     def record(self) -> None:
-        """The batch is committed; what was rolled back is no step."""
+        """Record the spans. Called after the commit: what was rolled back leaves none."""
         for one in self._events:
             name, parent = f"process {one.topic}", one.event.traceparent
             spans.record(name, "consumer", one.step, parent, self._began, attributes=one.attributes())

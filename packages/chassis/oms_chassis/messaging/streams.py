@@ -1,4 +1,4 @@
-"""What a consumer and a relay need of a broker, in this project's words. `kafka` is the one implementation."""
+"""The interface between consumer or relay and the broker. The package `kafka` implements it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ from typing import Protocol
 Partition = tuple[str, int]
 Headers = Sequence[tuple[str, bytes | None]]
 
-BATCH = 500  # records at most that are read, or sent, as one
-RECORD_LIMIT = 4 * 1024 * 1024  # bytes that an event's topic takes of one record
-LETTER_LIMIT = RECORD_LIMIT + 1024 * 1024  # a dead letter is its record and more
+BATCH = 500  # the most records that are read, or sent, in one batch
+RECORD_LIMIT = 4 * 1024 * 1024  # the largest record that an event's topic accepts, in bytes
+LETTER_LIMIT = RECORD_LIMIT + 1024 * 1024  # a dead letter is a record with more headers
 
 
 class StreamUnavailable(Exception):
-    """The broker is away or did not acknowledge: the same call may succeed later. Its text is the error's class."""
+    """The broker is unavailable or did not acknowledge: the call may succeed later. Its text is the error's class."""
 
 
 class TopicRefused(Exception):
-    """The broker takes nothing for this topic: it is missing, or not ours to write to. Others are not concerned."""
+    """The broker accepts no record for this topic: it is missing, or the service may not write to it."""
 
     def __init__(self, topic: str, error: str) -> None:
         super().__init__(error)
@@ -27,12 +27,12 @@ class TopicRefused(Exception):
 
 
 class RecordRefused(Exception):
-    """One of the records can never be sent as it is. Its text is the error's class."""
+    """One of the records can never be sent. Its text is the error's class."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """A record as it was read."""
+    """A record that was read."""
 
     topic: str
     partition: int
@@ -43,15 +43,15 @@ class Record:
 
     @cached_property
     def name(self) -> str:
-        """A name for the record itself, for one whose event id cannot be read. What it holds is a part of it: a topic
-        that was deleted and made again begins with its offsets at 0."""
+        """An id for the record itself, since its event's id may be unreadable. It contains a hash of the content:
+        in a topic that was deleted and recreated, offsets start at 0 again."""
         held = b"%d %b %b" % (len(self.key or b""), self.key or b"", self.value or b"")
         return f"dead:{self.topic}:{self.partition}:{self.offset}:{blake2b(held, digest_size=8).hexdigest()}"
 
 
 @dataclass(frozen=True)
 class Damage:
-    """Records that the broker has, and that nobody can read: from an offset up to, and without, another."""
+    """A range of records that the broker has but that cannot be read; `beyond` is exclusive."""
 
     first: int
     beyond: int
@@ -59,8 +59,8 @@ class Damage:
 
 @dataclass(frozen=True)
 class Gap:
-    """Records that were gone before they were read: from an offset up to, and without, another. That is the smaller one
-    where the topic was deleted and made again; nobody knows then what was in the old one."""
+    """A range of records that were deleted before they were read; `beyond` is exclusive. It is the smaller offset if
+    the topic was deleted and recreated: then nobody knows what was in the old one."""
 
     first: int
     beyond: int
@@ -68,7 +68,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class Reached:
-    """How far a group has got in a partition: what is before `done` is applied, and at `end` there is nothing yet."""
+    """A group's progress in a partition: records before `done` are applied, and the partition ends before `end`."""
 
     done: int
     end: int
@@ -85,51 +85,51 @@ class Outgoing:
 
 
 class Identity:
-    """Who a consumer is in its group, by the name that it got there. It outlives a connection: a consumer that comes
-    back as somebody else has to wait until the group has given up who it was."""
+    """A consumer's member id in its group. It outlives a connection: a consumer that rejoins under another id has to
+    wait until the group has removed the old member."""
 
     def __init__(self, member_id: str = "") -> None:
         self.member_id = member_id
 
     def become(self, member_id: str) -> None:
-        """Take the name that the group gives."""
+        """Take the member id that the group has assigned."""
         self.member_id = member_id
 
 
 class Source(Protocol):
-    """Where a consumer reads. All methods raise StreamUnavailable, and are called by one thread."""
+    """What a consumer reads from. All methods may raise StreamUnavailable, and are called by one thread."""
 
     def poll(self, seconds: float) -> Sequence[Record]:
-        """Up to 500 records, in order within each partition; waits at most `seconds` for the first."""
+        """Up to 500 records, in order within each partition. Waits at most `seconds` for the first."""
         ...
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
-        """Say that everything before these offsets is processed."""
+        """Commit these offsets: everything before them is processed."""
         ...
 
     def rewind(self, offsets: Mapping[Partition, int]) -> None:
-        """Read again from these offsets, in partitions that are still ours."""
+        """Read again from these offsets, in partitions that are still assigned."""
         ...
 
     def lag(self) -> Mapping[Partition, int]:
-        """Records not yet read, for the partitions that are ours now."""
+        """The number of unread records of each assigned partition."""
         ...
 
     def reached(self) -> Mapping[Partition, Reached] | None:
-        """How far the whole group has got, in all partitions of its topics. Waits for no answer: None until it has
-        come, and then again until there is another one."""
+        """The progress of the whole group, in all partitions of its topics. Does not wait for the answer: returns None
+        until one has arrived, and then again until the next one has."""
         ...
 
     def damaged(self) -> Mapping[Partition, Damage]:
-        """The partitions of ours that cannot be read on, and where."""
+        """The assigned partitions that cannot be read any further, and where."""
         ...
 
     def gaps(self) -> Sequence[tuple[Partition, Gap]]:
-        """Where records were gone before they were read, since this was last asked."""
+        """The gaps that were found since the last call."""
         ...
 
     def refused(self) -> Mapping[str, str]:
-        """The topics that the broker lets nobody here read, each with the error's class. The others are read."""
+        """The topics that the broker does not let this service read, each with the error's class."""
         ...
 
     def is_assigned(self) -> bool:
@@ -146,25 +146,26 @@ class Source(Protocol):
 
 
 class Sink(Protocol):
-    """Where a relay writes."""
+    """What a relay writes to."""
 
     def send(self, records: Sequence[Outgoing]) -> None:
-        """Send all and return once the broker has acknowledged each.
+        """Send all records, and return once the broker has acknowledged each of them.
 
-        StreamUnavailable if it has not, TopicRefused or RecordRefused if it never will; some may have been sent then.
+        Raises StreamUnavailable if it has not, TopicRefused or RecordRefused if it never will. Some records may have
+        been sent nevertheless.
         """
         ...
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         ...
 
 
 def first_offsets(records: Sequence[Record]) -> dict[Partition, int]:
-    """Where each partition's records begin."""
+    """The offset of the first of these records in each partition."""
     return {(r.topic, r.partition): r.offset for r in reversed(records)}
 
 
 def next_offsets(records: Sequence[Record]) -> dict[Partition, int]:
-    """Where each partition goes on after these records."""
+    """The offset after the last of these records in each partition."""
     return {(r.topic, r.partition): r.offset + 1 for r in records}

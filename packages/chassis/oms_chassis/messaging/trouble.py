@@ -1,4 +1,4 @@
-"""What a consumer cannot read: said once, and measured."""
+"""Reports what a consumer cannot read: each case is logged once, and measured."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ log = logger(__name__)
 
 
 class Trouble:
-    """Damaged batches, topics that the broker refuses, and records that were gone before they were read."""
+    """Damaged batches, topics that the broker refuses, and records that were deleted before they were read."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -18,7 +18,7 @@ class Trouble:
         self._refused: Mapping[str, str] = {}
 
     def report(self, source: Source) -> None:
-        """Say what is new of it."""
+        """Log what is new since the last call, and update the metrics."""
         damaged, refused = dict(source.damaged()), source.refused()
         self._metrics.damaged.set(len(damaged))
         self._metrics.refused.set(len(refused))
@@ -32,6 +32,6 @@ class Trouble:
             log.error("records_gone", topic=topic, partition=partition, offset=gap.first, beyond=gap.beyond)
 
     def end(self) -> None:
-        """Nothing is read for now."""
+        """Reset the metrics: nothing is read for now."""
         self._metrics.damaged.set(0)
         self._metrics.refused.set(0)

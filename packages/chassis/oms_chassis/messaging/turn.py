@@ -1,4 +1,4 @@
-"""A turn of the consumer: what one poll has brought, until all of it is finished or the time is over."""
+"""A turn of the consumer: the records of one poll, until all are finished or the time is over."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 from oms_chassis.messaging.streams import Partition, Record, Source, first_offsets, next_offsets
 from oms_contracts.envelope import Event
 
-TURN = 20.0  # seconds until what is left of a poll is read again: far below what the group allows between polls
+TURN = 20.0  # seconds until unfinished records are read again: far less than the group allows between two polls
 
 
 @dataclass(frozen=True)
@@ -28,24 +28,24 @@ class Turn:
         self._end = time.monotonic() + TURN
 
     def finish(self, records: Iterable[Record]) -> None:
-        """These were applied, or are dead letters."""
+        """Mark records as finished: they were applied, or are dead letters."""
         for record in records:
             self._left.pop(_place(record), None)
 
     def unfinished(self, deliveries: Iterable[Delivery]) -> list[Delivery]:
-        """Those that were neither applied nor are dead letters."""
+        """Those of these deliveries that are not finished."""
         return [delivery for delivery in deliveries if _place(delivery.record) in self._left]
 
     def end(self) -> None:
-        """Begin nothing more."""
+        """End the turn: no further batch begins."""
         self._end = float("-inf")
 
     def is_over(self) -> bool:
-        """Whether nothing more is to be begun."""
+        """Whether no further batch may begin."""
         return time.monotonic() > self._end
 
     def settle(self, source: Source) -> None:
-        """Commit what is finished, and have the rest read again."""
+        """Commit what is finished, and rewind to the rest."""
         done, again = self._offsets()
         if again:
             source.rewind(again)
@@ -53,7 +53,7 @@ class Turn:
             source.commit(done)
 
     def _offsets(self) -> tuple[dict[Partition, int], dict[Partition, int]]:
-        """Offsets to commit: up to the first unfinished record of each partition. And those to read again from."""
+        """The offsets to commit, up to the first unfinished record of each partition, and those to read again from."""
         again, first = first_offsets(list(self._left.values())), first_offsets(self.records)
         reached = {**next_offsets(self.records), **again}
         return {where: offset for where, offset in reached.items() if offset != first[where]}, again
