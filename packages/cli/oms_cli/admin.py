@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import httpx2
 
-from oms_cli import unanswered
+from oms_cli import connections, unanswered
 from oms_cli.answers import Refused, check, first, listed, read
 from oms_cli.client import Json
 from oms_cli.headers import sendable
@@ -50,7 +50,7 @@ class Admin:
     def __init__(self, urls: Mapping[str, str], token: str, acting: Acting) -> None:
         self.urls, self.acting = urls, acting
         headers = {"Authorization": f"Bearer {sendable('An admin token', token)}", **acting.headers()}
-        self._http = httpx2.Client(headers=headers, timeout=httpx2.Timeout(10.0, read=60.0), trust_env=False)
+        self._http = connections.client(headers)
 
     @classmethod
     def of_environment(cls, acting: Acting, given: Sequence[str] = ()) -> Self:
@@ -123,9 +123,11 @@ class Admin:
             return self._answer(method, service, path, only_looks=False, **more)
 
     def _answer(self, method: str, service: str, path: str, *, only_looks: bool, **more: Any) -> httpx2.Response:
-        url = self.urls[service]
+        url = connections.shown(self.urls[service])
         try:
-            response = self._http.request(method, f"{url}{path}", headers={"OMS-Service": service}, **more)
+            response = self._http.request(
+                method, f"{self.urls[service]}{path}", headers={"OMS-Service": service}, **more
+            )
         except unanswered.FAILURES as error:
             what = f"{service} at {url}{path.partition('?')[0]}"
             raise unanswered.of(error, what, _unreachable(service, url), only_looks=only_looks) from error

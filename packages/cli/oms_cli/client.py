@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import httpx2
 
-from oms_cli import unanswered
+from oms_cli import connections, unanswered
 from oms_cli.answers import Refused, check, first, listed, pages, read
 from oms_cli.headers import keyed, sendable
 from oms_cli.paths import part
@@ -32,9 +32,7 @@ class Client:
         self.order, self.inventory, self.mailcatcher = order, inventory, mailcatcher
         credential = sendable("OMS_CREDENTIAL", os.environ.get("OMS_CREDENTIAL", "").strip())
         headers = {"Authorization": f"Bearer {credential}"} if credential else {}
-        timeout = httpx2.Timeout(10.0, read=60.0)
-        self._http = httpx2.Client(headers=headers, timeout=timeout, trust_env=False)
-        self._mails = httpx2.Client(timeout=timeout, trust_env=False)  # which is not to learn the credential
+        self._http, self._mails = connections.client(headers), connections.client({})  # mails do not get the credential
 
     @classmethod
     def of_environment(cls) -> Self:

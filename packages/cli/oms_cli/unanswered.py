@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import httpx2
 
+from oms_cli import connections
 from oms_cli.answers import Refused
 from oms_servers.errors import LocalError
 
@@ -20,11 +21,11 @@ _NOT_SENT = (
     httpx2.ConnectTimeout,
     httpx2.PoolTimeout,
     httpx2.ProxyError,
-    httpx2.UnsupportedProtocol,
-    httpx2.InvalidURL,
 )
+_NO_ADDRESS = (httpx2.UnsupportedProtocol, httpx2.InvalidURL)
 _PROXYS = (502, 504)  # what a proxy says of a service that has not answered it
 FAILURES = (httpx2.HTTPError, httpx2.InvalidURL)
+_TRUST = "SSL_CERT_FILE names a file with the certificates (PEM) that are trusted; or is its address an http:// one?"
 _LOOK_FIRST = "It may have been. Look before you repeat it: a repetition may do it twice"
 
 
@@ -51,9 +52,13 @@ def looks(method: str) -> bool:
 
 def of(error: Exception, what: str, unreachable: Unreachable, *, only_looks: bool) -> Unanswered:
     """What is said of a failure of HTTP: that of a request which was never sent is `unreachable`."""
+    what, why = connections.shown(what), type(error).__name__
+    if isinstance(error, _NO_ADDRESS):
+        return Unreachable(f"{what} is no http:// or https:// address", unreachable.advice)
+    if distrust := connections.distrust(error):
+        return Unreachable(f"{what} cannot be reached by TLS ({distrust})", _TRUST)
     if isinstance(error, _NOT_SENT):
         return unreachable
-    why = type(error).__name__
     if only_looks:
         return NoAnswer(f"{what} has not answered to the end ({why})", "Repeat the command: it only looks")
     return OutcomeUnknown(f"It is not known whether {what} has carried it out: its answer is lost ({why})", _LOOK_FIRST)
@@ -62,7 +67,7 @@ def of(error: Exception, what: str, unreachable: Unreachable, *, only_looks: boo
 def unreachable(url: str) -> Unreachable:
     """What is said when nothing answers there."""
     advice = "`make up` starts OMS on this machine; OMS_URL, OMS_INVENTORY_URL and OMS_MAILCATCHER_URL name another"
-    return Unreachable(f"{url} does not answer", advice)
+    return Unreachable(f"{connections.shown(url)} does not answer", advice)
 
 
 def is_open(error: LocalError) -> bool:

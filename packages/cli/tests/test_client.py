@@ -2,15 +2,20 @@
 
 import json
 import os
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import Any
 
 import pytest
+from support.certificates import certificate
 from support.serving import LocalServer, serving
 
+from oms_cli import connections
 from oms_cli.admin import Acting, Admin
 from oms_cli.answers import NotOms, Refused
 from oms_cli.client import Client
@@ -168,3 +173,42 @@ def test_a_letter_that_the_terminal_cannot_show_hides_nothing_of_the_others(othe
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert (output.returncode, "Th\\xe9" in output.stdout, "12.50" in output.stdout) == (0, True, True), output.stderr
+
+
+def test_whom_ssl_cert_file_names_is_trusted_and_nobody_else(
+    other: _Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As is OMS within a company's network, whose authority no machine knows by itself."""
+    file = certificate(tmp_path)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(file)
+    other.socket, other.body = tls.wrap_socket(other.socket, server_side=True), b"[]"
+    url = other.url.replace("http:", "https:")
+    for trusted, says in ((None, "SSLCertVerificationError: self-signed"), (file, None), (tmp_path / "no", "names no")):
+        monkeypatch.setenv("SSL_CERT_FILE", str(trusted)) if trusted else monkeypatch.delenv("SSL_CERT_FILE", False)
+        connections._authorities.cache_clear()
+        with nullcontext() if says is None else pytest.raises(LocalError, match=says):
+            assert list(Client(url, url, url).orders()) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("localhost:9090", "is no http:// or https:// address"),
+        ("ftp://localhost", "is no http:// or https:// address"),
+        ("http://[::1", "is no http:// or https:// address"),
+        ("http://ann:secret@localhost:1", "http://localhost:1(/order)? does not answer"),
+    ],
+)
+def test_an_address_that_leads_nowhere_is_shown_for_what_it_is_without_its_password(url: str, says: str) -> None:
+    admin = Admin({"order": url}, "token", Acting("ann"))
+    for ask in (Client(url, url, url).orders, lambda: admin.get("order", "/admin/condition")):
+        with pytest.raises(LocalError, match=says) as raised:
+            ask()
+        assert "secret" not in f"{raised.value.message} {raised.value.advice}"
+
+
+def test_an_address_by_tls_of_what_speaks_none_is_named(other: _Program) -> None:
+    url = other.url.replace("http:", "https:")
+    with pytest.raises(LocalError, match=r"cannot be reached by TLS \(SSLError: WRONG_VERSION_NUMBER\)"):
+        Client(url, url, url).orders()
