@@ -1,7 +1,7 @@
 """Dead letters: messages that no retry could save, kept on `<service>.deadletter` with the reason in headers.
 
-A letter is what the broker certainly takes, whatever was read: parts of the record that no producer may send or that
-are too large are replaced, and a header says so.
+The broker must accept every letter, whatever its record held: parts of the record that no producer may send, or that
+are too large, are replaced, and a header says so.
 """
 
 from collections import Counter
@@ -19,16 +19,18 @@ from oms_contracts.topics import dead_letter
 log = logger(__name__)
 
 PREFIX = "oms-"
-# bytes that a letter keeps of its record: the topics of earlier releases take no more than those of events do
+# bytes of its record that a letter keeps: topics that an earlier release created for letters accept no more than topics
+# of events do
 KEPT = RECORD_LIMIT - 64 * 1024
-PORTION = 4 * 1024 * 1024  # bytes of records after which no more are written in one transaction
-NAMES = 16 * 1024  # characters at most that list the headers without a value
+PORTION = 4 * 1024 * 1024  # bytes of records, after which a transaction takes no more letters
+NAMES = 16 * 1024  # characters that the list of headers without a value may have
 
 
 class Failed(NamedTuple):
-    """A record that no retry can save, and why; with its event's trace if it holds one.
+    """A record that no retry can save, the class of its error, and the trace of its event if it holds one.
 
-    Not the error itself: it refers to frames, and these to all that was read, which a cycle would keep in memory.
+    It does not keep the error itself: an error refers to frames, which refer to all records that were read, and that
+    cycle would keep them in memory.
     """
 
     record: Record
@@ -37,13 +39,13 @@ class Failed(NamedTuple):
 
 
 class DeadLetters:
-    """A service's dead letters: each record becomes one at most, however often it is read."""
+    """Writes a service's dead letters. Each record becomes at most one, however often it is read."""
 
     def __init__(self, service: str, database: Database, metrics: Metrics) -> None:
         self._service, self._database, self._metrics = service, database, metrics
 
     def write(self, failed: Sequence[Failed]) -> None:
-        """Put these on their way to the topic of dead letters, in one transaction."""
+        """Put the letters of these records into the outbox and the table of dead letters, in one transaction."""
         names = [one.record.name for one in failed]
         with self._database.transaction() as transaction:
             new = set(inbox.new_ids(transaction, names))
@@ -58,7 +60,8 @@ class DeadLetters:
             self._metrics.events.labels(topic, "duplicate").inc(count)
 
     def _report(self, fresh: Sequence[Failed]) -> None:
-        """Count them, and log those alike as one: a line for each of thousands would take longer than the letters."""
+        """Count the letters and log them, similar ones together: thousands of lines would take longer to write than the
+        letters."""
         alike: dict[tuple[str, int, str, str | None], list[int]] = {}
         for record, error, traceparent in fresh:
             alike.setdefault((record.topic, record.partition, error, traceparent), []).append(record.offset)
@@ -71,7 +74,7 @@ class DeadLetters:
 
 
 def portions(failed: Iterable[Failed]) -> Iterator[list[Failed]]:
-    """These in portions that memory has room for as letters."""
+    """Divide these into portions whose letters fit into memory."""
     portion: list[Failed] = []
     size = 0
     for one in failed:
@@ -85,7 +88,8 @@ def portions(failed: Iterable[Failed]) -> Iterator[list[Failed]]:
 
 
 def letter(service: str, record: Record, error: str) -> Outgoing:
-    """A record as a dead letter. Headers name the error's class, never its text: that may quote the message."""
+    """Return a record as a dead letter. Headers name the class of the error, never its text, which may quote the
+    message."""
     origin = {
         "error": error,
         "topic": record.topic,
@@ -93,7 +97,7 @@ def letter(service: str, record: Record, error: str) -> Outgoing:
         "offset": str(record.offset),
     }
     key, value, headers = _fitting(record)
-    if key is None and value is None:  # no client may send it
+    if key is None and value is None:  # no client may send such a record
         value, origin["null-value"] = b"", "true"
     if nulls := [_name(name) for name, content in headers if content is None]:
         origin["null-headers"] = ",".join(nulls)[:NAMES]
@@ -109,7 +113,8 @@ def letter(service: str, record: Record, error: str) -> Outgoing:
 
 
 def _fitting(record: Record) -> tuple[bytes | None, bytes | None, Headers]:
-    """Key, value and headers, shortened to what a letter keeps: first the value, then the headers, then the key."""
+    """Return key, value and headers, shortened to the size that a letter keeps: first the value, then the headers, then
+    the key."""
     key, value, headers = record.key, record.value, record.headers
     if _size(key, None, headers) > KEPT:
         headers = ()
@@ -133,10 +138,10 @@ def _size(key: bytes | None, value: bytes | None, headers: Headers) -> int:
 
 
 def _lengths(headers: Headers) -> Iterator[int]:
-    # Each header has two lengths before it, of at most five bytes.
+    # The two lengths in front of each header take up to five bytes each.
     return (len(name.encode()) + len(content or b"") + 10 for name, content in headers)
 
 
 def _name(name: str) -> str:
-    """A header's name without the one character that Postgres cannot store."""
+    """Return a header's name without the one character that Postgres cannot store."""
     return name.replace("\0", "\ufffd")

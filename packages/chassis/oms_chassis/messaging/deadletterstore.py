@@ -1,7 +1,7 @@
-"""The dead letters of a service in its own database: what operators list, redrive and drop.
+"""The dead letters of a service in its own database, where operators list, redrive and drop them.
 
-A letter is written in the transaction that publishes it, with the bytes that are published. It stays as it was when it
-is redriven or dropped, but for its state, until it is too old to be of use.
+A letter is stored in the transaction that publishes it, with the bytes that are published. When it is redriven or
+dropped, only its state changes; it is deleted once it is too old to be of use.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ from oms_chassis.retention import Retention
 from oms_chassis.statements import Row, Rows
 
 DEAD, REDRIVEN, DROPPED = "dead", "redriven", "dropped"
-SUBJECT = 100  # characters of a key that may be an id
+SUBJECT = 100  # characters: a longer key is not an id
 _KEEP = """
 INSERT INTO dead_letter (topic, partition, record_offset, key, value, headers, error, subject)
 SELECT topic, partition, record_offset, decode(key, 'base64'), decode(value, 'base64'), headers, error, subject
@@ -35,7 +35,7 @@ ORDER BY id LIMIT %(limit)s
 _ABOUT = f"SELECT {_SUMMARY} FROM dead_letter WHERE state = 'dead' AND subject = ANY(%(subjects)s) ORDER BY id"
 _COUNT = "SELECT count(*) AS letters FROM (SELECT 1 FROM dead_letter WHERE state = 'dead' LIMIT %(most)s) AS found"
 _ONE = f"SELECT {_SUMMARY}, key, value, headers FROM dead_letter WHERE id = %(id)s"
-# What is dead of the same key and topic, and died before: letters of one key are redriven in order, or not at all.
+# Earlier dead letters of the same key and topic: letters of one key are redriven in order, or not at all.
 _EARLIER = """
 SELECT min(id) AS id FROM dead_letter
 WHERE state = 'dead' AND id < %(id)s AND topic = %(topic)s AND key IS NOT DISTINCT FROM %(key)s
@@ -45,7 +45,7 @@ _SETTLE = "UPDATE dead_letter SET state = %(state)s, settled_at = now() WHERE id
 
 @dataclass(frozen=True)
 class Filters:
-    """Which letters are asked for; None: whatever it is."""
+    """The letters that are asked for; None means any."""
 
     state: str | None = None
     topic: str | None = None
@@ -54,7 +54,7 @@ class Filters:
 
 
 def keep(transaction: Transaction, written: Iterable[tuple[Record, Outgoing, str]]) -> None:
-    """Write letters down, each with its record and the class of what went wrong."""
+    """Store letters, each with its record and the class of the error."""
     rows = [
         {
             "topic": record.topic,
@@ -72,49 +72,50 @@ def keep(transaction: Transaction, written: Iterable[tuple[Record, Outgoing, str
 
 
 def _subject(key: bytes | None) -> str | None:
-    """What a record is about: its key, if that can be the id of anything."""
+    """Return what a record is about: its key, if that can be an id."""
     text = (key or b"").decode("ascii", "replace")
     return text if 0 < len(text) <= SUBJECT and text.isascii() and text.isprintable() else None
 
 
 def page(database: Database, filters: Filters, after: int, limit: int) -> Rows:
-    """Letters without what they hold, in the order of their ids: those after this one."""
+    """Return letters without their content, ordered by id, beginning after this one."""
     return database.execute(_PAGE, after=after, limit=limit, **asdict(filters))
 
 
 def about(database: Database, subjects: Sequence[str]) -> Rows:
-    """The letters about these subjects that nobody has seen to."""
+    """Return the letters about these subjects that are still dead."""
     return database.execute(_ABOUT, subjects=list(subjects))
 
 
 def count(database: Database, most: int) -> int:
-    """How many letters nobody has seen to, counted up to `most`."""
+    """Return how many letters are still dead, counted up to `most`."""
     return int(database.execute(_COUNT, most=most)[0].letters)
 
 
 def look(transaction: Transaction, letter_id: int) -> Row | None:
-    """A letter with what it holds, as it is at the moment."""
+    """Return a letter with its content, without locking it."""
     rows = transaction.execute(_ONE, id=letter_id)
     return rows[0] if rows else None
 
 
 def find(transaction: Transaction, letter_id: int) -> Row | None:
-    """A letter with what it holds, nobody else's to change until this transaction ends."""
+    """Return a letter with its content, and lock it until this transaction ends."""
     rows = transaction.execute(f"{_ONE} FOR UPDATE", id=letter_id)
     return rows[0] if rows else None
 
 
 def earlier(transaction: Transaction, letter: Row) -> int | None:
-    """The first letter of the same topic and key that is to be seen to before this one."""
+    """Return the id of the first dead letter of the same topic and key that must be settled before this one, or
+    None."""
     found: int | None = transaction.execute(_EARLIER, id=letter.id, topic=letter.topic, key=letter.key)[0].id
     return found
 
 
 def settle(transaction: Transaction, letter_id: int, state: str) -> None:
-    """Say what became of a letter."""
+    """Set the state of a letter that was redriven or dropped."""
     transaction.execute(_SETTLE, id=letter_id, state=state)
 
 
 def retention(days: float) -> Retention:
-    """Letters that died longer ago than so many days are deleted."""
+    """Return the rule by which letters are deleted so many days after they were written."""
     return Retention("dead_letter", "dead_at", days * 86400)

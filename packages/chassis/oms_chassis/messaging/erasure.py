@@ -1,11 +1,11 @@
-"""Erasing what messages hold of a customer: dead letters and quarantined events. Their rows stay, without content."""
+"""Erases a customer from dead letters and quarantined events. The rows of dead letters stay, without content."""
 
 from collections.abc import Sequence
 
 from oms_chassis.db import Transaction
 
-# About one of these orders, or with one of these texts in it: what is no event may have any key, and any headers. These
-# are kept as names and base64.
+# About one of these orders, or containing one of these texts: a record that is not an event may have any key and any
+# headers. Headers are stored as names and base64.
 _CONCERNED = """
 (key = ANY(%(keys)s) OR EXISTS (SELECT 1 FROM unnest(%(texts)s::bytea[]) AS text(bytes)
     WHERE position(text.bytes IN coalesce(value, '')) > 0 OR position(text.bytes IN coalesce(key, '')) > 0
@@ -13,7 +13,7 @@ _CONCERNED = """
             WHERE position(text.bytes IN convert_to(header.pair->>0, 'UTF8')) > 0
                 OR position(text.bytes IN decode(coalesce(header.pair->>1, ''), 'base64')) > 0)))
 """
-# Whether there is anything left to erase: an order's id stays.
+# Whether there is anything left to erase: the id of an order stays.
 _HOLDS = "(value IS NOT NULL OR headers <> '[]' OR coalesce(key <> ALL(%(keys)s), false))"
 _WAITING = "SELECT 1 FROM outbox WHERE key = ANY(%(keys)s) LIMIT 1"
 _LETTERS = f"""
@@ -31,7 +31,8 @@ def is_waiting(transaction: Transaction, subjects: Sequence[str]) -> bool:
 
 
 def erase(transaction: Transaction, subjects: Sequence[str], texts: Sequence[str]) -> dict[str, int]:
-    """Erase what is about these subjects or holds one of these texts; how many rows of each kind did."""
+    """Erase the messages that are about these subjects or contain one of these texts, and return how many rows of each
+    kind were erased."""
     cases = {case for one in texts for case in (one, one.lower(), one.upper())}
     params = {"keys": [one.encode() for one in subjects], "texts": [one.encode() for one in sorted(cases)]}
     return {

@@ -1,4 +1,4 @@
-"""Who a consumer is in its group, kept in a file for the process that comes after one that died."""
+"""The member id of a consumer in its group, kept in a file for the process that replaces one that died."""
 
 import fcntl
 import os
@@ -12,12 +12,13 @@ from oms_chassis.telemetry.logs import logger
 
 log = logger(__name__)
 
-LONGEST = 300  # bytes of a name that a group gives
+LONGEST = 300  # bytes of a member id
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def identity(folder: Path | None, name: str) -> Identity:
-    """That of the process before, if there is a folder for it and that process is dead; else a new one."""
+    """Return the identity of the previous process, if there is a folder for it and that process is dead, and otherwise
+    a new one."""
     if folder is None:
         return Identity()
     try:
@@ -28,7 +29,7 @@ def identity(folder: Path | None, name: str) -> Identity:
 
 
 class _Kept(Identity):
-    """One that is in a file. A lock makes sure that nobody has it who lives; it ends with the process."""
+    """An identity in a file. A lock, which ends with the process, keeps it from two live processes."""
 
     def __init__(self, file: Path) -> None:
         self._file = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
@@ -42,7 +43,7 @@ class _Kept(Identity):
 
     def become(self, member_id: str) -> None:
         if member_id != self.member_id:
-            with suppress(OSError):  # a disk that is full costs the next process its patience, and nothing else
+            with suppress(OSError):  # a full disk only makes the next process wait until the group drops the old member
                 os.ftruncate(self._file, 0)
                 os.pwrite(self._file, member_id.encode(), 0)
         super().become(member_id)

@@ -9,7 +9,7 @@ from oms_chassis.retention import Retention
 from oms_chassis.statements import as_json
 from oms_contracts.envelope import Event
 
-QUICK = 1.0  # seconds that the smallest of transactions takes at most where the database is well
+QUICK = 1.0  # seconds that the smallest transaction takes at most while the database is healthy
 
 _DEDUPLICATE = """
 INSERT INTO inbox (event_id)
@@ -22,8 +22,8 @@ ON CONFLICT DO NOTHING RETURNING event_id
 def deduplicate(
     transaction: Transaction, events: Sequence[Event[Any]], records: Sequence[str] | None = None
 ) -> list[Event[Any]]:
-    """The events never seen before, each once and in order; from now on they count as seen. `records` are the names of
-    those that hold them, in the same order: the event of one that is a dead letter is left out."""
+    """Return the events that were never seen before, each once and in order, and mark them as seen. `records` are the
+    names of their records, in the same order: an event whose record is a dead letter is left out."""
     new = set(new_ids(transaction, [event.identity for event in events], records))
     fresh = []
     for event in events:
@@ -34,7 +34,7 @@ def deduplicate(
 
 
 def new_ids(transaction: Transaction, ids: Sequence[str], records: Sequence[str] | None = None) -> list[str]:
-    """Which of these ids were never seen before; without those whose record was."""
+    """Return those of these ids that were never seen before, unless their record was, and mark them as seen."""
     rows = [{"id": one} for one in ids]
     if records is not None:
         rows = [{"id": one, "record": record} for one, record in zip(ids, records, strict=True)]
@@ -43,14 +43,14 @@ def new_ids(transaction: Transaction, ids: Sequence[str], records: Sequence[str]
 
 
 def seen(database: Database, ids: Sequence[str]) -> set[str]:
-    """Which of these ids were seen before."""
+    """Return those of these ids that were seen before."""
     sql = "SELECT event_id FROM inbox WHERE event_id = ANY(%(ids)s)"
-    storable = [one for one in ids if "\0" not in one]  # the others cannot be sent, and were never seen
+    storable = [one for one in ids if "\0" not in one]  # the others cannot be stored, so they were never seen
     return {row.event_id for row in database.execute(sql, ids=storable)}
 
 
 def is_quick(database: Database) -> bool:
-    """Whether the database takes a row, and lets go of it, as quickly as it should."""
+    """Whether the database inserts and deletes a row as quickly as it should."""
     began = time.monotonic()
     with database.transaction() as transaction:
         transaction.execute("INSERT INTO inbox (event_id) VALUES ('quick?') ON CONFLICT DO NOTHING")
@@ -59,5 +59,5 @@ def is_quick(database: Database) -> bool:
 
 
 def retention(days: float) -> Retention:
-    """What was received longer ago than any repetition can come is forgotten."""
+    """Return the rule by which ids are deleted once they are too old for their events to be delivered again."""
     return Retention("inbox", "received_at", days * 86400)

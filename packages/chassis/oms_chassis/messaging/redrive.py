@@ -1,4 +1,4 @@
-"""Redriving a dead letter: its event is applied after all, as the consumer would have, once at most."""
+"""Redrives a dead letter: applies its event after all, as the consumer would have, and at most once."""
 
 from collections.abc import Sequence
 
@@ -16,9 +16,10 @@ class StillFails(Exception):
 
 
 def redrive(transaction: Transaction, subscriptions: Sequence[Subscription], letter: Row) -> bool:
-    """Apply the event of a letter, and settle the letter; False if the event had been applied before.
+    """Apply the event of a letter, and settle the letter; return False if the event had been applied before.
 
-    Raises StillFails, and SQLAlchemyError while the database is away: then nothing of this transaction is to stay.
+    Raises StillFails, or SQLAlchemyError while the database is unavailable: the caller must roll this transaction back
+    then.
     """
     try:
         is_fresh = _apply(transaction, subscriptions, letter)

@@ -1,4 +1,4 @@
-"""Kafka through kafka-python: the only package that imports it."""
+"""Kafka through kafka-python, which no other package imports."""
 
 from oms_chassis.messaging.kafka.admin import Changes, reconcile_topics
 from oms_chassis.messaging.kafka.awaited import awaited

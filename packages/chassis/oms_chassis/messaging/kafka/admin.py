@@ -1,4 +1,4 @@
-"""The topics that a broker must have."""
+"""Creates the topics that the services need, and reconfigures those that exist."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,13 +14,15 @@ from oms_chassis.settings import Settings, TopicSettings
 from oms_contracts import topics
 
 DAY = 24 * 3600 * 1000  # milliseconds
-# Customers' data goes with the records. Kafka deletes whole segments, and none that is still written to.
+# Records hold customers' data, and must not stay. Kafka deletes whole segments only, and never the one that it still
+# writes to.
 RETENTION = {"retention.ms": str(7 * DAY), "segment.ms": str(DAY)}
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What was done, by the topics' names. Kafka takes no partitions away: `larger` have more than they should."""
+    """The changes that were made, by name of topic. `larger` topics have more partitions than they should: Kafka cannot
+    remove any."""
 
     created: list[str]
     grown: list[str]
@@ -29,8 +31,8 @@ class Changes:
 
 
 def reconcile_topics(settings: Settings) -> Changes:
-    """Create the topics that are missing, and give the others the partitions and the settings that they lack, if the
-    settings name topics: without, those that are there stay as they are."""
+    """Create the missing topics. If the settings name topics, also give existing ones the partitions and settings that
+    they lack; otherwise, existing ones stay as they are."""
     with _administration(settings) as admin:
         wanted = _wanted(settings)
         created = _create(admin, settings, wanted)
@@ -56,8 +58,8 @@ def _administration(settings: Settings) -> Iterator[KafkaAdminClient]:
 
 
 def _wanted(settings: Settings) -> dict[str, TopicSettings]:
-    """All topics, by the names that the broker knows them by."""
-    # With fewer, an event that `acks=all` acknowledged could be lost with one broker.
+    """Return all topics, by their names at the broker."""
+    # With fewer in-sync replicas, the loss of one broker could lose an event that `acks=all` acknowledged.
     safe = {"min.insync.replicas": str(settings.kafka_min_in_sync or max(1, settings.kafka_replication - 1))}
     wanted = settings.kafka_topics or {name: _by_contract(settings, name) for name in topics.names()}
     return {
@@ -92,13 +94,13 @@ def _new(settings: Settings, topic: TopicSettings) -> dict[str, Any]:
 
 
 def _sizes(admin: KafkaAdminClient, names: Mapping[str, TopicSettings]) -> dict[str, int]:
-    """How many partitions each topic has."""
+    """Return how many partitions each topic has."""
     found = admin.describe_topics(sorted(names)) if names else []
     return {topic["name"]: len(topic["partitions"]) for topic in found}
 
 
 def _configure(admin: KafkaAdminClient, wanted: Mapping[str, TopicSettings]) -> list[str]:
-    """Set what differs; settings that nobody named stay as they are."""
+    """Set what differs; settings that `wanted` does not name stay as they are."""
     asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in wanted]
     found = admin.describe_configs(asked).get("topic", {}) if asked else {}
     changes = {name: _differing(topic, found.get(name, {})) for name, topic in wanted.items()}

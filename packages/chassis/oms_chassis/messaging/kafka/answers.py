@@ -1,14 +1,16 @@
-"""How long an answer of a broker is waited for, before its connection is given up and another one made.
+"""Limits how long the client waits for a broker's answer before it drops the connection and makes another one.
 
-Behind a firewall that restarted, or a node that vanished, a connection is open and leads nowhere. kafka-python 3.0.12
-has one limit for all answers, which has to be as long as a broker may take that waits for others. It counts from the
-question, so that a large answer on a thin line is never complete. Here what brokers answer at once has a short limit,
-which counts from the last byte that arrived, and only on what is to be answered next: answers come in order.
+Behind a firewall that restarted, or to a node that vanished, a connection stays open but leads nowhere. kafka-python
+3.0.12 has one limit for all answers, which has to be as long as a broker may take that itself waits for others. The
+limit counts from the request, so that a large answer on a slow line never completes. Here, requests that brokers answer
+at once have a short limit. It counts from the last byte that arrived, and applies only to the oldest open request,
+since answers come in order.
 
-A reader that connects again in less than its session stays the member that it was.
+A reader that reconnects within its session keeps its membership.
 
-Nor is it an answer that a connection seemed to have something to read, and had nothing: see `errorqueue`. What came
-before a connection's end is one: by it a broker says why it ends it, and kafka-python does not look.
+A connection that was reported as readable, but had nothing to read, has not answered: see `errorqueue`. Bytes that
+arrived before the end of a connection are an answer: in them a broker says why it ends the connection, and kafka-python
+ignores them.
 """
 
 import time
@@ -31,10 +33,10 @@ from kafka.protocol.metadata import FindCoordinatorRequest, MetadataRequest
 from oms_chassis.messaging.kafka import errorqueue
 
 ANSWER = 5.0  # seconds
-CONNECT = 3.0  # seconds until a connection is made and a broker has answered on it; longer after each that failed
+CONNECT = 3.0  # seconds until a connection is made and a broker has answered on it; more after each failure
 
 AT_ONCE = (
-    FetchRequest,  # when there is nothing, after half a second
+    FetchRequest,  # answered after half a second if there are no records
     FindCoordinatorRequest,
     HeartbeatRequest,
     ListOffsetsRequest,
@@ -45,14 +47,14 @@ AT_ONCE = (
 
 
 class Connections(KafkaConnectionManager):  # type: ignore[misc] # kafka-python has no types
-    """A client's connections, with these limits."""
+    """The connections of a client, with these limits."""
 
     def __init__(self, net: Any, **configs: Any) -> None:
         self._refusals: dict[Any, Exception] = {}
         super().__init__(net, **{**configs, "socket_connection_setup_timeout_ms": CONNECT * 1000})
 
     def get_connection(self, node_id: Any, *args: Any, **more: Any) -> KafkaConnection:
-        """As the client does, and limited."""
+        """Return the client's connection to a node, with limits."""
         one = super().get_connection(node_id, *args, **more)
         if "send_request" not in vars(one):
             _limit(one)
@@ -60,8 +62,8 @@ class Connections(KafkaConnectionManager):  # type: ignore[misc] # kafka-python 
         return one
 
     def maybe_raise_auth_failure(self, node_id: Any) -> None:
-        """That one of the two does not know the other is raised: the library means to, forgets it at once, and tries
-        until its time is over, which says nothing of why."""
+        """Raise the error if client and broker did not accept each other's credentials. The library means to, but
+        forgets the error at once and retries until its time is over, without saying why."""
         if node_id in self._refusals:
             raise self._refusals.pop(node_id)
 
@@ -81,12 +83,12 @@ class Connections(KafkaConnectionManager):  # type: ignore[misc] # kafka-python 
 
 
 def _read_errors(transport: Any) -> None:
-    receive = transport._sock_recv  # noqa: SLF001 - nothing public is asked when there is nothing
+    receive = transport._sock_recv  # noqa: SLF001 - there is no public hook for an empty read
 
     def received() -> Any:
         found, error = receive()
         if found:
-            return found, None  # the end is there the next time, too
+            return found, None  # the next call returns the end
         if error is None:
             errorqueue.discard(transport._sock.fileno())  # noqa: SLF001 - the same
         return found, error
@@ -95,7 +97,7 @@ def _read_errors(transport: Any) -> None:
 
 
 def _limit(one: KafkaConnection) -> None:
-    send, give_up = one.send_request, one._request_timed_out  # noqa: SLF001 - nothing public is asked when time is up
+    send, give_up = one.send_request, one._request_timed_out  # noqa: SLF001 - there is no public hook for a timeout
 
     def limited(request: Any, request_timeout_ms: float | None = None) -> Any:
         if request_timeout_ms is None and isinstance(request, AT_ONCE):
@@ -115,7 +117,8 @@ def _limit(one: KafkaConnection) -> None:
 
 
 def _waits_until(one: KafkaConnection, future: Any, limit: float) -> float:
-    """When an answer is late that may take so many seconds: since something arrived, or since it became the next."""
+    """Return when an answer that may take `limit` seconds is late. They count from the last byte that arrived, or from
+    when the request became the oldest."""
     _, first, _, first_late_at, _ = one.in_flight_requests[0]
     since: float = one.transport.last_read if first is future else max(first_late_at, time.monotonic())
     return since + limit

@@ -1,4 +1,4 @@
-"""What a group has not read, of which a member knows only what its own partitions hold."""
+"""Counts the records that a group has not processed. A member knows only about its own partitions."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -12,13 +12,13 @@ TIMEOUT = 5_000  # milliseconds for an answer of the broker
 
 
 def awaited(settings: Settings, group: str, names: Iterable[str], until: datetime) -> dict[str, int]:
-    """How many records of each topic came before a time, and were not processed by any member of the group; topics of
-    which there are none are left out. StreamUnavailable without a broker."""
+    """Return how many records of each topic arrived before a time and were not processed by the group, leaving out
+    topics without any. Raises StreamUnavailable without a broker."""
     found = dict[str, int]()
     with unavailable_on_error(), nobody(settings, group) as consumer:
         for name in names:
             partitions = partitions_of(consumer, f"{settings.kafka_prefix}{name}")
-            # In this order, so that no end is before what was read of it.
+            # In this order, so that no end is older than the offset that was committed.
             done = {where: consumer.committed(where, timeout_ms=TIMEOUT) for where in partitions}
             ends = consumer.end_offsets(partitions, timeout_ms=TIMEOUT)
             firsts = consumer.beginning_offsets(partitions, timeout_ms=TIMEOUT)

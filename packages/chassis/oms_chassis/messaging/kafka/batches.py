@@ -1,7 +1,8 @@
-"""Batches of records as they are on the wire, none of which may hold its partition for good.
+"""Reads batches of records, whatever they contain, so that none blocks its partition for good.
 
-kafka-python 3.0.12 gives up on a batch with a header whose name is not UTF-8, and on one that it cannot decompress; and
-it decompresses whatever comes, into memory. A broker takes such batches, so that a consumer meets them again and again.
+kafka-python 3.0.12 raises on a batch that has a header whose name is not UTF-8, and on one that it cannot decompress;
+and it decompresses into memory without a limit. Brokers accept such batches, so a consumer would meet them again and
+again.
 """
 
 import struct
@@ -15,13 +16,13 @@ from kafka.record.default_records import DefaultRecord, DefaultRecordBatch
 
 from oms_chassis.messaging.streams import Damage
 
-BATCH_LIMIT = 32 * 1024 * 1024  # bytes that a batch may come to, decompressed: eight times what a topic takes
-UNREAD = "oms-unread-batch"  # the header of the record in place of a batch that nobody can read
-_XERIAL = b"\x82SNAPPY\x00"  # how Java's Snappy begins: blocks follow, each behind its length
+BATCH_LIMIT = 32 * 1024 * 1024  # bytes of a decompressed batch: eight times what a topic accepts
+UNREAD = "oms-unread-batch"  # the header of the record that replaces an unreadable batch
+_XERIAL = b"\x82SNAPPY\x00"  # the magic bytes of Java's Snappy: blocks follow, each after its length
 
 
 class DamagedBatch(Exception):
-    """The checksum of a batch is wrong: a broker's disk has changed it, or the way here."""
+    """The checksum of a batch is wrong: a broker's disk or the network has changed it."""
 
     def __init__(self, where: TopicPartition, damage: Damage) -> None:
         super().__init__("the checksum of a batch is wrong")
@@ -29,7 +30,7 @@ class DamagedBatch(Exception):
 
 
 class _Readable(bytearray):
-    """What is no text in it is shown as such: `\\xff`."""
+    """Bytes that are decoded with escapes for what is not UTF-8: `\\xff`."""
 
     def __getitem__(self, place: Any) -> Any:
         part = super().__getitem__(place)
@@ -40,23 +41,23 @@ class _Readable(bytearray):
 
 
 class ReadableBatch(DefaultRecordBatch):  # type: ignore[misc] # kafka-python has no types
-    """A batch that is read to its end, whatever it holds. One that cannot be decompressed comes as a single record: its
-    value is the batch as it is, and its offset is the last one."""
+    """A batch that is read to its end, whatever it holds. One that cannot be decompressed is returned as a single
+    record, whose value is the raw batch, and whose offset is the last one."""
 
-    __slots__ = ()  # so that what was made as its base class can become one of these
+    __slots__ = ()  # so that instances of the base class can become instances of this one
 
     def __iter__(self) -> Iterator[Any]:
         try:
             self._maybe_uncompress()
-        except Exception as error:  # noqa: BLE001 - whatever the libraries raise over bytes that are not theirs
+        except Exception as error:  # noqa: BLE001 - the libraries may raise anything for such bytes
             return iter([self._whole(error)])
         return self
 
     def validate_crc(self) -> bool:
-        """Was done before this."""
+        """Return True: `_ReadableRecords` has checked it."""
         return True
 
-    # Whose attributes these are, mypy cannot know.
+    # `self: Any` because mypy does not know the base class's attributes.
     def _maybe_uncompress(self: Any) -> None:
         if not self._decompressed and self.compression_type in _DECOMPRESS:
             content, plain = bytes(memoryview(self._buffer)[self._pos :]), bytearray(BATCH_LIMIT)
@@ -79,7 +80,7 @@ class ReadableBatch(DefaultRecordBatch):  # type: ignore[misc] # kafka-python ha
 
 
 class _ReadableRecords:
-    """What a fetch brought, as batches that can be read."""
+    """The records of a fetch, as batches that can be read."""
 
     def __init__(self, where: TopicPartition, records: MemoryRecords) -> None:
         self._where, self._records = where, records
@@ -94,12 +95,12 @@ class _ReadableRecords:
 
 
 def is_sound(batch: DefaultRecordBatch) -> bool:
-    """Whether a batch is what its producer sent."""
+    """Whether the checksum of a batch is right."""
     return bool(batch.validate_crc())
 
 
 def read_all(fetcher: Any) -> None:
-    """Let a consumer's fetcher read every batch."""
+    """Make a consumer's fetcher read every batch."""
     usual = fetcher.PartitionRecords
 
     def partition_records(offset: int, where: Any, records: MemoryRecords, **more: Any) -> Any:
@@ -109,7 +110,7 @@ def read_all(fetcher: Any) -> None:
 
 
 def forget(fetcher: Any, where: TopicPartition) -> None:
-    """Let go of what was fetched of a partition: the library keeps what it could not read, and fetches nothing new."""
+    """Drop the fetched data of a partition: the library keeps what it could not read, and fetches nothing new."""
     held = vars(fetcher)
     for parked in ("_paused_partition_records", "_paused_completed_fetches"):
         held[parked].pop(where, None)
@@ -131,7 +132,7 @@ def _snappy(content: bytes, into: memoryview) -> int:
     return size
 
 
-# Each fails when there is no room for what comes out.
+# Each raises if the output does not fit.
 _DECOMPRESS: dict[int, Callable[[bytes, memoryview], int]] = {
     DefaultRecordBatch.CODEC_GZIP: gzip.decompress_into,
     DefaultRecordBatch.CODEC_SNAPPY: _snappy,

@@ -1,6 +1,6 @@
-"""How far a whole group has got, of which a member's own partitions say nothing: it may have none.
+"""Asks the broker how far a whole group has got. A member's own partitions do not show it: there may be none.
 
-The question goes out between two polls, and a later one finds the answer: nothing waits for a broker.
+The request is sent between two polls, and a later poll picks up the answer, so that nothing waits for a broker.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,11 +11,11 @@ from kafka.admin import OffsetSpec
 
 from oms_chassis.messaging.streams import Reached
 
-ANSWER = 5_000  # milliseconds for each answer; after that the question is asked again
+ANSWER = 5_000  # milliseconds for each answer, after which the request is repeated
 
 
 class GroupOffsets:
-    """Asks how far the group of a consumer has got in these topics."""
+    """Asks how far a consumer's group has got in these topics."""
 
     def __init__(self, consumer: KafkaConsumer, names: Sequence[str]) -> None:
         self._names = names
@@ -24,7 +24,8 @@ class GroupOffsets:
         self._coordinator, self._fetcher = consumer._coordinator, consumer._fetcher  # noqa: SLF001 - without waiting
 
     def reached(self) -> Mapping[TopicPartition, Reached] | None:
-        """The answer, once it is there; asks if that was not done yet. None also if a topic is not known."""
+        """Return the answer once it has arrived, and None until then; send the request if none is open. Also return
+        None if a topic is unknown."""
         if self._asked is None:
             self._asked = self._manager.call_soon(self._ask)
         if not self._asked.is_done:
@@ -36,7 +37,7 @@ class GroupOffsets:
         partitions = [where for name in self._names for where in self._partitions(name)]
         if {where.topic for where in partitions} != set(self._names):
             return None
-        # In this order, so that no end is before what was read of it.
+        # In this order, so that no end is older than the offset that was committed.
         committed = await self._coordinator.fetch_committed_offsets_async(partitions, timeout_ms=ANSWER)
         done = {where: found.offset for where, found in committed.items()}
         ends = await self._offsets(partitions, OffsetSpec.LATEST)
@@ -53,5 +54,6 @@ class GroupOffsets:
 
 
 def begun(committed: int | None, first: int, end: int) -> int:
-    """Where the group goes on: at the first record that there is, unless it has committed a place that there is."""
+    """Return where the group continues: at the committed offset if it still exists, and otherwise at the first
+    record."""
     return committed if committed is not None and first <= committed <= end else first

@@ -1,7 +1,7 @@
-"""Which partition a key belongs to: as Kafka's own clients have it, so that one key's records are in one place whatever
-client has written them.
+"""Assigns keys to partitions as Kafka's own clients do, so that all records of a key are in one partition, whichever
+client wrote them.
 
-kafka-python hashes byte by byte, and sorts a topic's partitions for each record. Here four bytes are taken at a time.
+kafka-python hashes byte by byte, and sorts a topic's partitions for each record. This hashes four bytes at a time.
 """
 
 import struct
@@ -13,12 +13,13 @@ _SEED, _FACTOR, _WORD = 0x9747B28C, 0x5BD1E995, 0xFFFFFFFF
 
 
 class KeyPartitioner(DefaultPartitioner):  # type: ignore[misc] # kafka-python has no types
-    """Puts each key where the default partitioner puts it; a record without a key goes wherever that one says."""
+    """Puts each key into the partition that the default partitioner would choose, and leaves records without a key to
+    it."""
 
     def partition(
         self, topic: str, key: Any, serialized_key: bytes | None, value: Any, serialized_value: Any, cluster: Any
     ) -> int:
-        """The number of a topic's partition; numbers begin with 0 and leave none out."""
+        """Return the number of the partition; numbers start at 0 and have no gaps."""
         count = len(cluster.partitions_for_topic(topic) or ())
         if serialized_key is None or not count:
             number: int = super().partition(topic, key, serialized_key, value, serialized_value, cluster)
@@ -27,7 +28,7 @@ class KeyPartitioner(DefaultPartitioner):  # type: ignore[misc] # kafka-python h
 
 
 def murmur2(data: bytes) -> int:
-    """The hash of Kafka's clients: MurmurHash2 with their seed, as 32 bits without a sign."""
+    """Return the hash of Kafka's clients: MurmurHash2 with their seed, as an unsigned 32-bit number."""
     whole = len(data) & ~3
     value = _SEED ^ len(data)
     for (word,) in struct.iter_unpack("<I", data[:whole]):

@@ -1,5 +1,5 @@
-"""Setting a group back in time, so that it reads again what it has read: after its database was restored. And forward,
-beyond records that nobody can read."""
+"""Moves a group's offsets: back in time, to read again after its database was restored, or forward beyond records that
+nobody can read."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,18 +17,19 @@ TIMEOUT = 30_000  # milliseconds for an answer of the broker
 
 
 class GroupInUse(Exception):
-    """The group has members: they would not notice, and commit where they are."""
+    """The group has members, which would not notice, and would commit their own offsets."""
 
 
 class NoSuchPlace(Exception):
-    """There is no such partition, or it has no such offset yet: a group that was set there would begin again, with all
-    that the topic has."""
+    """There is no such partition, or it has no such offset yet: a group that was set there would start over with all
+    records of the topic."""
 
 
 def rewind(settings: Settings, group: str, names: Iterable[str], since: datetime) -> dict[Partition, int]:
-    """Set a group back to the first record since a time in each partition of these topics, and never forward.
+    """Set a group back, and never forward, to the first record since a time in each partition of these topics.
 
-    Where each partition was set to. GroupInUse while the group has members, StreamUnavailable without a broker.
+    Return the offset to which each partition was set. Raises GroupInUse while the group has members, StreamUnavailable
+    without a broker.
     """
     with unavailable_on_error(), nobody(settings, group) as consumer:
         partitions = [where for name in names for where in partitions_of(consumer, f"{settings.kafka_prefix}{name}")]
@@ -40,9 +41,10 @@ def rewind(settings: Settings, group: str, names: Iterable[str], since: datetime
 
 
 def skip(settings: Settings, group: str, where: Partition, beyond: int) -> int | None:
-    """Set a group forward, to this offset of a partition; where it was, or None if it was there or further already.
+    """Set a group forward to this offset of a partition. Return where it was, or None if it was already there or
+    beyond.
 
-    The records between are not processed. NoSuchPlace; GroupInUse and StreamUnavailable as in `rewind`.
+    The records in between are not processed. Raises NoSuchPlace; GroupInUse and StreamUnavailable as `rewind` does.
     """
     topic, partition = where
     at = TopicPartition(f"{settings.kafka_prefix}{topic}", partition)
@@ -59,7 +61,7 @@ def skip(settings: Settings, group: str, where: Partition, beyond: int) -> int |
 
 @contextmanager
 def nobody(settings: Settings, group: str) -> Iterator[KafkaConsumer]:
-    """A consumer that speaks for a group without joining it."""
+    """A consumer that acts for a group without joining it."""
     with closed_on_error() as client:
         consumer = KafkaConsumer(
             **connection(settings),
@@ -75,12 +77,13 @@ def nobody(settings: Settings, group: str) -> Iterator[KafkaConsumer]:
 
 
 def partitions_of(consumer: KafkaConsumer, topic: str) -> list[TopicPartition]:
-    """Those of a topic, by its name at the broker; none of one that there is not."""
+    """Return the partitions of a topic, by its name at the broker; none if the topic does not exist."""
     return [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
 
 
 def _back(consumer: KafkaConsumer, partitions: list[TopicPartition], since: datetime) -> dict[TopicPartition, int]:
-    """Where the group is beyond the first record since then. What it has never read, it reads from the start anyway."""
+    """Return the partitions in which the group is beyond the first record since then, and that record's offset. A
+    partition without a committed offset is read from the start anyway."""
     milliseconds = int(since.timestamp() * 1000)
     first = consumer.offsets_for_times(dict.fromkeys(partitions, milliseconds), timeout_ms=TIMEOUT)
     reached = {where: consumer.committed(where, timeout_ms=TIMEOUT) for where in partitions}

@@ -1,4 +1,4 @@
-"""An idempotent producer that says whether a broker, a topic or a record is the reason why it could not send."""
+"""An idempotent producer whose errors say whether a broker, a topic or a record is to blame."""
 
 import contextlib
 import time
@@ -15,25 +15,27 @@ from oms_chassis.messaging.kafka.verdicts import raise_gravest, verdict
 from oms_chassis.messaging.streams import LETTER_LIMIT, Outgoing, RecordRefused, StreamUnavailable, TopicRefused
 from oms_chassis.settings import Settings
 
-SEND_TIMEOUT = 15.0  # seconds until a batch that no broker acknowledged counts as not sent
-# Seconds until what was not acknowledged is sent again by another connection; and after a batch that was not sent in
-# time: the brokers may be slow, or the line is thin.
+SEND_TIMEOUT = 15.0  # seconds until a batch that no broker has acknowledged counts as not sent
+# Seconds without an acknowledgement until a request is repeated on another connection; the second value applies after a
+# batch that was not sent in time, because the brokers or the network may be slow.
 ACKNOWLEDGE, ACKNOWLEDGE_SLOWLY = 5.0, 10.0
-# What `flush` ends at once. Until then nothing goes out: else a batch would be sent in pieces, with the sender's thread
-# woken for each partition, and the broker would answer many requests rather than one.
+# `flush` ends the lingering. Without it, a batch would be sent in pieces, each of which wakes the sender's thread, and
+# the broker would answer many requests instead of one.
 LINGER_MS = 50
-FLUSH = 0.5  # seconds between two looks at what has become of a batch
+FLUSH = 0.5  # seconds between two looks at the outcome of a batch
 FIND_TIMEOUT = 5.0  # seconds until a topic that no broker knows counts as missing
-LATELY = 1.0  # seconds since an answer by which a broker is there: while a topic is looked for, it is asked each 0.1 s
+# seconds since its last answer for which a broker counts as available: while a topic is looked for, it is asked every
+# 0.1 s
+LATELY = 1.0
 
 
 class KafkaSink:
-    """An idempotent producer that connects with its first use."""
+    """An idempotent producer that connects on its first use."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._producer: KafkaProducer | None = None
-        self._until = 0.0  # when what is being sent may go out at the latest
+        self._until = 0.0  # until when the current batch may be sent
         self._acknowledge = ACKNOWLEDGE
 
     def send(self, records: Sequence[Outgoing]) -> None:
@@ -43,7 +45,7 @@ class KafkaSink:
         except (RecordRefused, TopicRefused):
             raise
         except Exception as error:
-            # What is left in its buffers would be sent again out of order: start with a fresh one.
+            # Records left in the old producer's buffers would be sent out of order, so use a new one.
             self._start_over(ACKNOWLEDGE_SLOWLY)
             raise error if isinstance(error, StreamUnavailable) else StreamUnavailable(type(error).__name__) from error
         if self._acknowledge > ACKNOWLEDGE > time.monotonic() - began:
@@ -56,7 +58,7 @@ class KafkaSink:
     def close(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            # Whatever is left must not be sent any more. The client would wait for it, give up, and go on trying in a
+            # Unsent records must not be sent any more. The client would wait for them, give up, and keep trying in a
             # thread that nobody can reach.
             producer._sender.force_close()  # noqa: SLF001 - there is no public one
             with contextlib.suppress(KafkaError, OSError):
@@ -70,19 +72,20 @@ class KafkaSink:
         _flush(producer, attempts)
         outcomes = [_outcome(attempt) for attempt in attempts]
         if any(outcome is not attempt for attempt, outcome in zip(attempts, outcomes, strict=True) if outcome):
-            self.close()  # after a refusal by the broker, what it expects next of this producer is uncertain
+            self.close()  # after a refusal, the sequence number that the broker expects next is uncertain
         raise_gravest([verdict(r.topic, error) for r, error in zip(records, outcomes, strict=True) if error])
 
     def _send_nothing_late(self, producer: KafkaProducer) -> None:
-        """Let a producer send no batch whose time is over, as after its process was suspended: another relay may have
-        sent the same meanwhile, and what comes after it. kafka-python 3.0.12 says that it failed, and sends it."""
+        """Keep a producer from sending a batch whose time is over, such as after the process was suspended: another
+        relay may meanwhile have sent the same records, and later ones. kafka-python 3.0.12 reports such a batch as
+        failed, but sends it."""
         sender, limit = producer._sender, producer.config["delivery_timeout_ms"]  # noqa: SLF001 - there is no public one
         usual = sender._create_produce_requests  # noqa: SLF001 - the same
 
         def in_time(collated: dict[Any, list[Any]]) -> Any:
             if time.monotonic() > self._until:
                 for batch in chain.from_iterable(collated.values()):
-                    batch.created = 0.0  # for the client, which gives it up in its next round
+                    batch.created = 0.0  # the client gives it up in its next round
             for batches in collated.values():
                 batches[:] = [batch for batch in batches if not batch.has_reached_delivery_timeout(limit)]
             return usual(collated)
@@ -116,13 +119,14 @@ class KafkaSink:
 
 
 def _split_nothing(producer: KafkaProducer) -> None:
-    """A batch that is too large for its topic fails, and the caller sends less at once. kafka-python 3.0.12 splits it,
-    and flush takes that for its failure; nor do the parts keep their place before the next batch."""
+    """Make a batch fail if it is too large for its topic, so that the caller sends less at once. kafka-python 3.0.12
+    would split it: `flush` takes that for a failure, and the parts may be sent after the next batch."""
     producer._sender._can_split = lambda *_: False  # noqa: SLF001 - there is no setting
 
 
 def _find(producer: KafkaProducer, prefix: str, topic: str) -> None:
-    """Make sure that the topic is known before anything is sent: the client waits for a missing one as for a broker."""
+    """Raise TopicRefused if the topic does not exist, before anything is sent: the client would wait for a missing
+    topic as it waits for a broker."""
     try:
         producer.partitions_for(f"{prefix}{topic}")
     except KafkaTimeoutError as error:
@@ -139,7 +143,7 @@ def _answered_lately(producer: KafkaProducer) -> bool:
 
 
 def _attempt(producer: KafkaProducer, prefix: str, record: Outgoing) -> Any:
-    """A future; or the error that says that this record can never be sent."""
+    """Return a future, or the error by which this record can never be sent."""
     try:
         topic, headers = f"{prefix}{record.topic}", list(record.headers)
         return producer.send(topic, key=record.key, value=record.value, headers=headers)
@@ -150,8 +154,9 @@ def _attempt(producer: KafkaProducer, prefix: str, record: Outgoing) -> Any:
 
 
 def _flush(producer: KafkaProducer, attempts: Sequence[Any]) -> None:
-    """Have everything sent. KafkaTimeoutError once the time is over, or no broker took a part of it: the client waits
-    for each part in turn, for as long each time, and while it has no producer's id, no other part's time is over."""
+    """Send everything. Raises KafkaTimeoutError once the time is over, or as soon as no broker accepted a part of it:
+    the client would wait for each part in turn, for the full time each, and without a producer id no other part would
+    time out."""
     until = time.monotonic() + SEND_TIMEOUT
     while True:
         try:
@@ -173,6 +178,6 @@ def _outcome(attempt: Any) -> Exception | None:
         return attempt
     try:
         attempt.get(timeout=SEND_TIMEOUT)
-    except Exception as error:  # noqa: BLE001 - the caller decides what it means
+    except Exception as error:  # noqa: BLE001 - the caller decides what the error means
         return error
     return None

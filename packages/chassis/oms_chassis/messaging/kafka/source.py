@@ -36,14 +36,15 @@ from oms_chassis.messaging.streams import (
 from oms_chassis.settings import Settings
 
 POLL_INTERVAL = 60.0  # seconds between polls after which the group gives a member's partitions to others
-HEARTBEAT = 1.0  # seconds between two, at most: the group waits until all have learnt by them that it is shared out
-COMMIT = 0.5  # seconds between two commits: each costs as much as a small batch, and the inbox drops what comes again
-COMMIT_WITHIN = 2.0  # seconds until a commit that is not answered is left for later
-QUIET = 4.0  # seconds without an answer that never pass while a broker is there: heartbeats are answered
+# seconds between heartbeats, at most: their answers announce a rebalance, and the group waits until all members know
+HEARTBEAT = 1.0
+COMMIT = 0.5  # seconds between two commits: each costs as much as a small batch, and the inbox drops repeated records
+COMMIT_WITHIN = 2.0  # seconds until an unanswered commit is left for later
+QUIET = 4.0  # seconds of silence that mean that no broker is there: heartbeats are answered sooner
 
 
 class KafkaSource:
-    """A member of a consumer group; offsets are committed by hand, some time after the work."""
+    """A member of a consumer group. Offsets are committed explicitly, some time after the work."""
 
     def __init__(self, settings: Settings, group: str, names: Sequence[str], identity: Identity | None = None) -> None:
         self._identity = identity or Identity()
@@ -77,8 +78,8 @@ class KafkaSource:
         self._group_offsets, self._unread = GroupOffsets(consumer, names), Unread(consumer, names)
         self._positions = Positions(consumer, names)
         consumer.subscribe(list(names))
-        # kafka-python 3.0.12: a member that joins before it knows its topics joins again when it learns of them,
-        # and if a poll ends in the middle of that, it waits for ever. So let it know them first.
+        # kafka-python 3.0.12: a member that joins before it knows its topics joins again once it learns of them, and if
+        # a poll ends in between, it waits for ever. So make it learn of them first.
         for name in names:
             consumer.partitions_for_topic(name)
         return consumer
@@ -93,9 +94,9 @@ class KafkaSource:
             self._commit_in_time()
             found = self._unread.poll(seconds)
             self._positions.note({where: records[-1].offset + 1 for where, records in found.items()})
-            if not found:  # so that all before was processed
+            if not found:  # then all earlier records were processed
                 self._uncommitted |= self._positions.passed()
-        # What is said in _join can still happen when a topic gets more partitions: start over then.
+        # The wait that `_join` prevents can still happen when a topic gets more partitions: start over then.
         if self._membership.is_lost():
             raise StreamUnavailable("the group has not taken this member in")
         return [
@@ -127,8 +128,9 @@ class KafkaSource:
             self._commit()
 
     def _commit(self) -> None:
-        """Commit what is still this member's. What became another's comes again there, and its inbox drops it; what a
-        broker does not answer, or a group that is sharing out refuses, is committed later."""
+        """Commit the offsets of partitions that are still assigned. Records of reassigned ones are read again there,
+        and the inbox drops them. If the broker does not answer, or the group is rebalancing, the offsets are committed
+        later."""
         ours = self._consumer.assignment()
         kept = {at: offset for at, offset in self._uncommitted.items() if at in ours}
         self._uncommitted = {}
@@ -139,7 +141,7 @@ class KafkaSource:
         except (KafkaTimeoutError, RebalanceInProgressError):
             self._uncommitted = kept
         except (CommitFailedError, TopicAuthorizationFailedError):
-            pass  # the group has thrown this member out, or we may not read a topic: what it had is read again
+            pass  # the group has removed this member, or it may not read a topic any more: these records are read again
         finally:
             self._committed_at = time.monotonic()
 
@@ -165,7 +167,7 @@ class KafkaSource:
         return self._membership.is_assigned
 
     def silence(self) -> float:
-        # A connection counts once the broker has answered on it: that the kernel accepted it says nothing.
+        # A connection counts once the broker has answered on it: the kernel may accept one without a broker.
         connections = list(self._consumer._client._manager._conns.values())  # noqa: SLF001 - nothing public says it
         reads = [one.transport.last_read for one in connections if one.connected and one.transport]
         self._answered = max([self._answered, *reads])

@@ -1,4 +1,4 @@
-"""What an error of the client is about: the broker, a topic, or a record."""
+"""Classifies the client's errors: the broker, a topic or a record is to blame."""
 
 from collections.abc import Sequence
 
@@ -17,8 +17,8 @@ from kafka.errors import (
 from oms_chassis.messaging.streams import RecordRefused, StreamUnavailable, TopicRefused
 
 _OF_THE_TOPIC = (InvalidTopicError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError)
-# Not InvalidTimestampError: the clock of this machine is ahead of the broker's by more than an hour, and no record is
-# at fault.
+# Not InvalidTimestampError: it means that this machine's clock is more than an hour ahead of the broker's, which is not
+# the record's fault.
 _OF_THE_RECORD = (
     InvalidRecordError,
     MessageSizeTooLargeError,
@@ -29,7 +29,8 @@ _OF_THE_RECORD = (
 
 
 def verdict(topic: str, error: Exception) -> Exception:
-    """What an error of the client is about. Anything else that it raises is a refusal of the arguments."""
+    """Return the error that says what an error of the client is about. Errors of any other type mean that the client
+    refused its arguments."""
     name = type(error).__name__
     if isinstance(error, _OF_THE_TOPIC):
         return TopicRefused(topic, name)
@@ -39,7 +40,8 @@ def verdict(topic: str, error: Exception) -> Exception:
 
 
 def raise_gravest(errors: Sequence[Exception]) -> None:
-    """Raise one of these, if there are any: a broker that is away is no fault of a topic, nor a topic of a record."""
+    """Raise the gravest of these, if there are any: an unavailable broker before a refused topic, and that before a
+    refused record."""
     for kind in (StreamUnavailable, TopicRefused, RecordRefused):
         for error in errors:
             if isinstance(error, kind):
