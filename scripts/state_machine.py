@@ -51,7 +51,7 @@ MOVES: Mapping[str, Callable[[Payment], Payment | None]] = {
 }
 TEXT = """# State machines
 
-What becomes of an order, of its refunds and of its payment, for whatever comes and whenever. The tables are written by
+What happens to an order, its refunds and its payment for every event, in every status. The tables are written by
 `python -m scripts.state_machine` from `oms_order.domain`, `oms_order.refunds` and `oms_payment.domain`;
 `make lint` fails when they are not what the code does. The words are those of the [glossary](glossary.md).
 
@@ -62,36 +62,36 @@ stateDiagram-v2
 {diagram}
 ```
 
-A cell is the way that the order takes. `-` means that the event is remembered and changes nothing yet, or that it is a
-repetition; `!` that correct services cannot have said so: it is remembered, counted
-(`oms_orders_contradictions_total`), and there is an alert.
+A cell shows the statuses that the order goes through. `-` means that the event is stored and changes nothing yet, or that it is
+a repetition. `!` marks an event that correct services cannot have published in that status: it is stored, counted
+(`oms_orders_contradictions_total`), and raises an alert.
 
 {orders}
 
-- *cancel* is `POST /order/{{id}}/cancel`. A CONFIRMED order can be cancelled for `OMS_CANCEL_SECONDS`, which is none by
-  default; 409 changes nothing.
-- *deadline* is `OMS_ORDER_DEADLINE_SECONDS` without a change of the status. The reason is then `timed-out`.
-- *paymentFailed* is a decline (`payment-declined`), or the gateway could not be reached or would not charge
-  (`payment-unavailable`), which is no fault of the card's. Both end the order alike.
-- Whatever a row says, the sum counts: the same events end in the same status, in whatever order they come.
+- *cancel* is `POST /order/{{id}}/cancel`. A CONFIRMED order can be cancelled for `OMS_CANCEL_SECONDS`, which is 0 by
+  default. 409 changes nothing.
+- *deadline* means that the status has not changed for `OMS_ORDER_DEADLINE_SECONDS`. The reason is then `timed-out`.
+- *paymentFailed* means that the card was declined (`payment-declined`), or that the gateway could not be reached or would not
+  charge (`payment-unavailable`), which is not the card's fault. Both end the order in the same way.
+- The sequence of events does not matter: the same events end in the same status, in whatever order they arrive.
 
 ## Refund
 
 {refunds}
 
-- It is asked for by `POST /order/{{id}}/refund`, of a CONFIRMED order only: 409 of any other. The order stays
-  CONFIRMED, and is not cancelled any more.
-- A cell is what a later outcome does. Payment numbers them: one that a later one has overtaken changes nothing. What
-  has succeeded fails when the customer's bank sends the money back; what has failed succeeds when an operator sees to
-  it.
+- A refund is requested by `POST /order/{{id}}/refund`, for a CONFIRMED order only; for any other it is 409. The order stays
+  CONFIRMED, and can no longer be cancelled.
+- A cell shows what a later outcome does. Payment numbers outcomes; one that a later one has overtaken changes nothing. A
+  refund that succeeded fails when the customer's bank sends the money back; one that failed succeeds when an operator
+  has settled it.
 
 ## Payment
 
 {payments}
 
-An order that is not known yet has no row here. Its `orderCreatedEvent` makes one that is PENDING; an
-`inventoryRejectedEvent` or `orderCancelledEvent` that overtook it makes one that is REFUNDING, and nothing is ever
-charged. A charge that no worker has begun is withdrawn with the order.
+There is no payment before the first event about an order. `orderCreatedEvent` makes a PENDING one. An
+`inventoryRejectedEvent` or `orderCancelledEvent` that overtook it makes a REFUNDING one instead, and nothing is ever
+charged. If the order is cancelled before a worker has begun the charge, the charge is never made.
 
 ## Stock
 
@@ -102,13 +102,14 @@ charged. A charge that no worker has begun is withdrawn with the order.
 | rejected | {nothing} | inventoryReleased |
 | cancelled | {nothing} | inventoryReleased, again |
 
-An orderRefundRequested that asks for it puts its lines back, once for each refund: the order holds so much less.
+An orderRefundRequested with `restock` puts its lines back into stock, once for each refund, and the order holds that much
+less.
 
 ## Notice
 
-The first of paymentFailed, inventoryUpdated, inventoryRejected and orderCancelled makes the one notice of an order.
-Only orderCancelled after inventoryUpdated makes a second; the first is not sent any more if it has not come through.
-Each orderRefunded makes one of its own.
+The first of paymentFailed, inventoryUpdated, inventoryRejected and orderCancelled makes the notice of an order, which is sent
+by email and SMS. Only orderCancelled after inventoryUpdated makes a second one; if the first has not been sent by then, it
+is withdrawn. Each orderRefunded makes a notice of its own.
 """
 
 
