@@ -1,15 +1,15 @@
-"""What may become of an order's payment. Pure decisions: no database, no gateway, no clock.
+"""The life cycle of an order's payment. Pure decisions: no database, no gateway, no clock.
 
               approved                 rejected                refunded
     PENDING ───────────▶ COMPLETED ───────────────▶ REFUNDING ◀─────────▶ REFUNDED
        │  │  declined                                 ▲    ▲
-       │  └────────────▶ FAILED                       │    │ rejected: an order that is not known (yet)
+       │  └────────────▶ FAILED                       │    │ rejected: the order is not known (yet)
        └──────────────────────────────────────────────┘  nothing
-          rejected: the charge's outcome is still to come
+          rejected: the charge's outcome is still unknown
 
-Whatever the diagram lacks changes nothing: events and answers may come twice, late or in another order. An order that
-was rejected before it was known is REFUNDING or REFUNDED when its creation arrives, and is then never charged.
-"Rejected" is what there is no stock for, and what was cancelled. A bank may send back what was refunded, days later.
+A transition that the diagram lacks changes nothing: events and answers may arrive twice, late or in another order. An
+order that was rejected before it was known is REFUNDING or REFUNDED when its creation arrives, and is never charged.
+"Rejected" means out of stock or cancelled. A bank may send a refund's money back days later.
 """
 
 from collections.abc import Mapping
@@ -21,13 +21,13 @@ from oms_contracts.events import FAILED_TOO_OFTEN
 from oms_contracts.lines import one_line
 
 LONGEST_REASON = 200  # characters
-LEAST_CALLS = 5  # calls for a charge that have failed before it is given up
+LEAST_CALLS = 5  # failed calls before a charge is given up
 REFUND_FAILED = "refund-failed"  # the reason of a payment that stays REFUNDING
 NOT_CHARGED = "none"  # the refund's id when there was no money to give back
 
 
 class State(StrEnum):
-    """How far an order's payment has come."""
+    """The state of an order's payment."""
 
     PENDING = "PENDING"
     COMPLETED = "COMPLETED"
@@ -40,8 +40,8 @@ OPEN = (State.PENDING, State.REFUNDING)
 
 
 class RefundState(StrEnum):
-    """How far a refund has come that was asked for of a confirmed order. One that has SUCCEEDED may have FAILED later,
-    and an operator may make a FAILED one PENDING or SUCCEEDED; the payment stays COMPLETED."""
+    """The state of a requested refund of a confirmed order. A SUCCEEDED refund may become FAILED later, and an operator
+    may make a FAILED one PENDING or SUCCEEDED; the payment stays COMPLETED."""
 
     PENDING = "PENDING"
     SUCCEEDED = "SUCCEEDED"
@@ -57,13 +57,13 @@ class Step(Enum):
 
 
 def step(attempts: int, failed_calls: int, failing_for: float, patience: float) -> Step:
-    """What the attempt of this number (from 1) does, when so many calls have failed, the first so many seconds ago.
+    """What an attempt (counted from 1) does after `failed_calls`, the first of them `failing_for` seconds ago.
 
-    A charge is never given up while its outcome is unknown: when `patience` is over, each further attempt only asks the
-    gateway to close the key and to say what became of it, for as long as it takes to get an answer. An order whose
-    payment failed thus has no charge, and cannot get one from a call that is still on its way.
+    A charge is never given up while its outcome is unknown: once `patience` is over, every further attempt only asks
+    the gateway to close the key and report what became of it, until there is an answer. So an order whose payment
+    failed has no charge, and cannot get one from a call that is still on its way.
 
-    Time alone ends no patience: an order that met the beginning of an outage, and has waited since, is charged.
+    Time alone does not exhaust the patience: an order that has waited since the beginning of an outage is charged.
     """
     if attempts == 1:
         return Step.CHARGE
@@ -72,7 +72,7 @@ def step(attempts: int, failed_calls: int, failing_for: float, patience: float) 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a charge ended."""
+    """The outcome of a charge."""
 
     approved: bool
     charge_id: str
@@ -80,14 +80,14 @@ class Outcome:
 
     @classmethod
     def of(cls, kept: Mapping[str, Any]) -> "Outcome":
-        """The outcome that was kept with a job, perhaps by a later release, which says more."""
+        """The outcome that was kept with a job, perhaps by a later release with more fields."""
         return cls(kept["approved"], kept["charge_id"], kept["reason"])
 
 
 @dataclass(frozen=True)
 class Payment:
-    """One order's payment. Each method answers the payment as it is afterwards, or None if nothing changes. `outcome`
-    counts what became of its refund: it may fail after it had succeeded, and be made once more."""
+    """One order's payment. The methods return the payment as it is afterwards, or None if nothing changes. `outcome`
+    numbers the outcomes of its refund, which may fail after a success, and be retried."""
 
     order_id: str
     state: State
@@ -98,16 +98,16 @@ class Payment:
 
     @property
     def has_failed(self) -> bool:
-        """Whether the refund came to nothing, and an operator has to see to it."""
+        """Whether the refund has failed, so that an operator has to act."""
         return self.state is State.REFUNDING and self.reason in (REFUND_FAILED, FAILED_TOO_OFTEN)
 
     @property
     def had_failed(self) -> bool:
-        """Whether the refund was made after it had failed: of two outcomes, one was a failure."""
+        """Whether the refund has succeeded after a failure: with several outcomes, one was a failure."""
         return self.state is State.REFUNDED and self.outcome > 1
 
     def charged(self, outcome: Outcome) -> "Payment | None":
-        """The charge's outcome is known. A rejection that came first turns it into a refund."""
+        """The charge's outcome is known. If the order was rejected before, the charge is refunded."""
         charge_id = outcome.charge_id if outcome.approved else None
         if self.state is State.PENDING:
             state = State.COMPLETED if outcome.approved else State.FAILED
@@ -117,30 +117,30 @@ class Payment:
         return None
 
     def rejected(self) -> "Payment | None":
-        """There is no stock for the order, or it was cancelled: its money is to go back."""
+        """The order is out of stock or cancelled: it is to be refunded."""
         if self.state in (State.PENDING, State.COMPLETED):
             return replace(self, state=State.REFUNDING)
         return None
 
     def refund_failed(self, reason: str = REFUND_FAILED) -> "Payment | None":
-        """The gateway took the refund, and it came to nothing: it is made again when an operator says so."""
+        """The gateway accepted the refund, and it failed. Only an operator can have it retried."""
         if self.state is State.REFUNDING:
             return replace(self, reason=reason, outcome=self.outcome + 1)
         return None
 
     def refund_sent_back(self, refund_id: str) -> "Payment | None":
-        """The refund had succeeded, and has failed later."""
+        """The refund has failed after it had succeeded."""
         if self.state is State.REFUNDED and self.refund_id == refund_id:
             number = self.outcome + 1
             return replace(self, state=State.REFUNDING, refund_id=None, reason=REFUND_FAILED, outcome=number)
         return None
 
     def refunded_again(self) -> "Payment":
-        """The refund is made once more."""
+        """The refund is retried."""
         return replace(self, reason=None)
 
     def refunded(self, refund_id: str) -> "Payment | None":
-        """The money is back where it came from (NOT_CHARGED: it never left)."""
+        """The money has been given back (NOT_CHARGED: none was taken)."""
         if self.state is State.REFUNDING:
             reason = None if self.has_failed else self.reason
             number = self.outcome + 1
@@ -149,14 +149,14 @@ class Payment:
 
 
 def failure_reason(code: str | None) -> str:
-    """A gateway's code for a decline, spelt like the other reasons of events: `lost_card` is `lost-card`. Whatever a
-    gateway gives in its place can be kept and published."""
+    """A gateway's code for a decline in the spelling of events' reasons: `lost_card` becomes `lost-card`. Unexpected
+    text is cleaned, so that it can be stored and published."""
     return one_line(code or "").strip()[:LONGEST_REASON].replace("_", "-") or "card-declined"
 
 
 @dataclass(frozen=True)
 class Charged:
-    """A payment as far as refunds of it go: what was charged, and what is given back, or about to be."""
+    """What refunds of a payment depend on: the amount that was charged, and how much is given back or about to be."""
 
     state: State
     amount: int
@@ -165,7 +165,7 @@ class Charged:
 
 
 def refusal(charged: Charged | None, amount: int, currency: str) -> str | None:
-    """Why so much cannot be given back; None if it can."""
+    """Why this amount cannot be refunded; None if it can."""
     if charged is None or charged.state is not State.COMPLETED:
         return "not-charged"
     if charged.currency != currency:

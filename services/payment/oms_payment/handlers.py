@@ -1,4 +1,4 @@
-"""What the service does with each event: it only writes rows and jobs here; the workers move the money."""
+"""Event handlers: they only write rows and jobs; the workers move the money."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -18,17 +18,17 @@ from oms_payment.schemas import RefundOrder
 
 
 def order_created(transaction: Transaction, events: list[Event[OrderCreated]]) -> None:
-    """Open a payment for each order and have it charged, unless it is known already: charged, or rejected before."""
+    """Open a payment for each order and enqueue its charge, unless the order was charged or rejected before."""
     new = repository.insert(transaction, (event.data for event in events), State.PENDING)
     enqueue(transaction, charging.QUEUE, [charging.new_job(event) for event in events if event.data.order_id in new])
 
 
 def give_back(transaction: Transaction, events: Sequence[Event[InventoryRejected | OrderCancelled]]) -> None:
-    """Have the money of each order go back: there is no stock for it, or it was cancelled.
+    """Refund each order, because it was cancelled or there is no stock for it.
 
-    A charge that no worker has begun is never made. Where the charge's outcome is still to come, its settling starts
-    the refund. An order that is not known is noted as rejected, so that it is never charged, and the gateway is asked
-    whether it ever was.
+    A charge that no worker has begun is never made. If the outcome of a charge is still unknown, its settling starts
+    the refund. An unknown order is recorded as rejected, so that it is never charged, and the gateway is asked whether
+    it ever was.
     """
     rejected = {event.data.order_id: event for event in events}
     unknown = repository.insert(transaction, (event.data for event in rejected.values()), State.REFUNDING)
@@ -45,8 +45,8 @@ def give_back(transaction: Transaction, events: Sequence[Event[InventoryRejected
 
 
 def _answers(known: Iterable[Payment], asked: Mapping[str, Event[Any]]) -> Iterator[tuple[Topic, Event[Any]]]:
-    """What was published of payments that have ended, or of which a refund has failed, once more, for an order that has
-    not received it."""
+    """Events about payments that have ended, or whose refunds have failed, published again for orders that may have
+    missed them."""
     for payment in known:
         event = asked[payment.order_id]
         trace = tracing.passed_on(event.traceparent)
@@ -58,7 +58,7 @@ def _answers(known: Iterable[Payment], asked: Mapping[str, Event[Any]]) -> Itera
 
 
 def _uncharged(transaction: Transaction, payments: Iterable[Payment]) -> set[str]:
-    """Those of these orders whose charge had not been begun, and now is not going to be."""
+    """Withdraw the charges of these orders that have not begun; returns those orders."""
     waiting = [charge_key(payment.order_id) for payment in payments if payment.charge_id is None]
     return withdraw(transaction, charging.QUEUE, waiting) if waiting else set()
 

@@ -1,7 +1,7 @@
-"""The circuit breaker of a queue: while its provider is at fault, no calls are made but one probe at a time.
+"""The circuit breaker of a queue: while its provider is at fault, no calls are made except one probe at a time.
 
-A provider's own failure (it is away, it takes no login, it asks for fewer calls) is not the fault of the job that met
-it: it counts against no job, and the others need not meet it, too.
+A failure of the provider (it is unavailable, refuses our login, or limits our rate) is not the fault of the job that
+met it: it counts against no job, and the others need not meet it, too.
 """
 
 import time
@@ -14,12 +14,12 @@ from oms_chassis.telemetry.metrics import Metrics
 
 log = logger(__name__)
 
-IN_A_ROW = 3  # jobs that the provider did not serve, with none between that it did: its fault, and not theirs
-LONGEST = 3600.0  # seconds of a pause, whatever the provider asks for
+IN_A_ROW = 3  # consecutive jobs that the provider did not serve, after which it is at fault
+LONGEST = 3600.0  # the longest pause in seconds, whatever the provider asks for
 
 
 class CircuitBreaker:
-    """Closed while calls are made; open for the time of a pause; then half-open: one probe decides. One thread's."""
+    """Closed while calls are made; open during a pause; then half-open, until one probe decides. Not thread-safe."""
 
     def __init__(self, queue: str, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> None:
         self._queue, self._clock = queue, clock
@@ -32,31 +32,31 @@ class CircuitBreaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether the queue is paused, or waits for what becomes of its probe."""
+        """Whether the queue is paused, or waits for the outcome of its probe."""
         return self._pauses > 0
 
     def show(self) -> None:
-        """Let the metric say whether the queue is paused."""
+        """Update the metric that shows whether the queue is paused."""
         self._gauge.set(self.is_open)
 
     def room(self, free: int, under_way: Collection[Job]) -> int:
-        """How many of the jobs that there is room for may be claimed."""
+        """How many jobs may be claimed, of those that there is room for."""
         if not self.is_open:
             return free
         is_probing = any(self.is_probe(job) for job in under_way)
         return 0 if is_probing or self._clock() < self._until else min(free, 1)
 
     def begin(self, job: Job) -> None:
-        """The call of this job is to be made: if the queue is paused, it decides whether the pause is over."""
+        """The call of this job begins. If the queue is paused, it is the probe."""
         if self.is_open:
             self._probe = job.id
 
     def is_probe(self, job: Job) -> bool:
-        """Whether this job decides whether the pause is over."""
+        """Whether this job is the probe."""
         return job.id == self._probe
 
     def record(self, job: Job, outcome: Outcome) -> None:
-        """What became of a call. Calls that were under way when the pause began do not end it."""
+        """Record the outcome of a call. Calls that were under way when the pause began do not end it."""
         if isinstance(outcome, Paused):
             self._pause(outcome.reason, outcome.seconds)
         elif isinstance(outcome, Unavailable | Unanswered):

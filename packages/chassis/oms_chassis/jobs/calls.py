@@ -1,4 +1,4 @@
-"""The calls of a queue's jobs: each is made once for a claim, and one that takes too long is reported."""
+"""Makes the calls of a queue's jobs: one call per claim, and one that takes too long is reported."""
 
 import time
 
@@ -14,7 +14,7 @@ OUTCOMES = (Done, Retry, Paused, Waiting)
 
 
 class Calls:
-    """Made by the threads of a pool, looked through by the worker's."""
+    """The calls of one queue: made by the threads of a pool, and watched by the worker's thread."""
 
     def __init__(self, job_queue: JobQueue, metrics: Metrics) -> None:
         self._job_queue = job_queue
@@ -25,7 +25,7 @@ class Calls:
         self._made = {kind: metrics.calls.labels(job_queue.name, kind) for kind in map(_name, OUTCOMES)}
 
     def make(self, job: Job, leased_at: float) -> Call | None:
-        """Make the call of this job; None if it waited for half its lease, which might end before it is renewed."""
+        """Make the call of this job; None if it has waited for half its lease, which might expire before a renewal."""
         if time.monotonic() - leased_at > self._job_queue.lease_seconds / 2:
             return None
         began = time.time_ns()
@@ -46,7 +46,7 @@ class Calls:
         return Call(job, outcome)
 
     def report(self) -> None:
-        """Report each call once that takes longer than the queue's calls should."""
+        """Report calls that take longer than they should, each of them once."""
         overdue = {job_id for job_id, age in self._ages().items() if age > self._job_queue.call_seconds}
         for _ in overdue - self._reported:
             log.warning("call_overdue", queue=self._job_queue.name, seconds=self._job_queue.call_seconds)

@@ -1,8 +1,9 @@
-"""Dead jobs: given up, and kept with all that their calls need until somebody has them made after all.
+"""Dead jobs: given up, and kept with everything that their calls need, so that they can be redriven.
 
-A dead job is never due. One that was cancelled during its call dies when that ends: until then its `dead_at` is the end
-of the lease, and is renewed with it. What it carries may be a customer's address, so it is deleted after some days,
-unless it is one of those that are never given up: such as one that moves money, whose outcome could not be written.
+A dead job is never due. One that was cancelled during its call dies when the call ends: until then its `dead_at` is the
+end of the lease, and is renewed with it. Its payload may hold a customer's address, so it is deleted after some days,
+unless its queue never gives a job up: then it died because the outcome of a call, such as a payment, could not be
+written.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,21 +35,21 @@ RETURNING queue, id, subject, payload, traceparent, attempts, failed_calls, 0::f
 
 
 def mark_dead(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, str]], lease: float = 0.0) -> set[str]:
-    """Give up the jobs that are still the caller's, and that nobody gave up before, each for a reason; their ids.
-    With a `lease`, a worker may have them for so long: one whose call may be under way dies when its lease ends."""
+    """Give up the jobs that are still the caller's and not dead yet, each for a reason; returns their ids. With a
+    `lease`, a worker may still hold them: one whose call may be under way dies when its lease expires."""
     rows = [{"id": job.id, "attempts": job.attempts, "reason": reason} for job, reason in jobs]
     return {row.id for row in transaction.execute_rows(_MARK, rows, queue=queue, lease=lease)}
 
 
 def shelve(transaction: Transaction, queue: str, reasons: Mapping[str, str]) -> None:
-    """Give up jobs, by id, that were put into the queue in this transaction, each for a reason: no call is made."""
+    """Give up jobs that were enqueued in this transaction, by id and each for a reason: no call is made."""
     take_back(transaction, queue, reasons)
     transaction.execute_rows(_SHELVE, ({"id": job, "reason": reason} for job, reason in reasons.items()), queue=queue)
 
 
 def redrive(transaction: Transaction, job_queue: JobQueue, ids: Iterable[str]) -> set[str]:
-    """Make dead jobs due again, as if no call had failed; the ids of those that were dead. One that was cancelled
-    is left as it is while its call may be under way, which would be made a second time."""
+    """Make dead jobs due again, as if no call had failed; returns the ids of those that were dead. A cancelled job is
+    left alone while its call may be under way: it would be made twice."""
     rows = transaction.execute(_REDRIVE, queue=job_queue.name, ids=list(ids), lease=job_queue.lease_seconds)
     jobs = [Job(*tuple(row)) for row in rows]
     if jobs and job_queue.on_redrive is not None:
@@ -58,12 +59,12 @@ def redrive(transaction: Transaction, job_queue: JobQueue, ids: Iterable[str]) -
 
 
 def discard(transaction: Transaction, queue: str, ids: Iterable[str]) -> None:
-    """Delete those of these jobs that are dead: nobody is to have them made after all."""
+    """Delete those of these jobs that are dead, so that they cannot be redriven."""
     transaction.execute(_DISCARD, queue=queue, ids=list(ids))
 
 
 def retention(days: float, job_queues: Iterable[JobQueue]) -> Sequence[Retention]:
-    """Jobs that died longer ago than so many days are deleted; not those of queues that give nothing up. They died
-    because what became of their calls could not be written: nobody else knows that, and somebody's money is open."""
+    """Dead jobs are deleted after this many days, except those of queues that never give a job up: they died because
+    the outcomes of their calls could not be written. Nobody else knows these, and somebody's money is at stake."""
     names = ", ".join(f"'{one.name}'" for one in job_queues if one.max_attempts is not None)
     return [Retention("job", "dead_at", days * 86400, condition=f"queue IN ({names})")] if names else []

@@ -1,4 +1,4 @@
-"""What is done to the jobs about a subject from outside their worker: an operator has decided about them."""
+"""Interventions in jobs from outside their worker, because an operator or a later event has decided about them."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -23,36 +23,36 @@ _CHANGE = "UPDATE job SET payload = payload || %(changes)s::jsonb WHERE queue = 
 
 
 def make_due(transaction: Transaction, queue: str, subject: str) -> bool:
-    """Have the calls about a subject made at once, or settled, also those that died of that; False if there are
-    none."""
+    """Make the jobs about a subject due now, to be called or settled, even those that are dead because they could not
+    be settled; False if there are none."""
     transaction.signals.add(queue)
     return bool(transaction.execute(_DUE, queue=queue, subject=subject))
 
 
 def end_patience(transaction: Transaction, queue: str, subject: str) -> bool:
-    """Have the calls about a subject made at once, as calls that have failed for longer and more often than anybody has
-    patience, and whose first attempt's outcome is not known; False if there are none."""
+    """Make the jobs about a subject due now, as if their calls had failed too long and too often, and the outcome of
+    the first attempt were unknown; False if there are none."""
     transaction.signals.add(queue)
     return bool(transaction.execute(_OUT_OF_PATIENCE, queue=queue, subject=subject))
 
 
 def payload(transaction: Transaction, queue: str, job_id: str) -> Mapping[str, Any]:
-    """What a call carries that has not been settled; nothing if there is no such call."""
+    """The payload of an unsettled job; empty if there is no such job."""
     return next((row.payload for row in transaction.execute(_PAYLOAD, queue=queue, id=job_id)), {})
 
 
 def end(transaction: Transaction, queue: str, job_ids: Collection[str], changes: Mapping[str, Any]) -> None:
-    """Make calls no more that no worker has begun; one that may have been made goes on with these changes to what it
-    carries, so that its outcome becomes known."""
+    """Delete jobs that no worker has begun; those whose calls may have been made go on with these changes to their
+    payload, so that their outcomes become known."""
     if job_ids and len(withdraw(transaction, queue, job_ids)) < len(job_ids):
         transaction.execute(_CHANGE, queue=queue, ids=list(job_ids), changes=as_json(changes))
 
 
 def is_waiting(transaction: Transaction, subjects: Sequence[str]) -> bool:
-    """Whether a call about one of these subjects is still to be made."""
+    """Whether there is a live job about one of these subjects."""
     return bool(transaction.execute(_WAITING, subjects=list(subjects)))
 
 
 def erase_dead(transaction: Transaction, subjects: Sequence[str]) -> int:
-    """Delete the jobs about these subjects that were given up; how many there were."""
+    """Delete the dead jobs about these subjects; returns how many there were."""
     return len(transaction.execute(_ERASE, subjects=list(subjects)))

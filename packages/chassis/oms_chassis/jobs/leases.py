@@ -1,7 +1,7 @@
-"""What the owner of leases does with its jobs: renew, give back, finish, make due again.
+"""Statements by which the holder of leases updates its jobs: renew, give back, finish, postpone.
 
-Each statement touches only the jobs that are still the caller's: not those that another worker claimed since. One that
-an operator gave up meanwhile is not made due again; but if its call succeeds, that is what became of it.
+Each statement touches only jobs that are still the caller's, not those that another worker has claimed since. A job
+that an operator has given up meanwhile is not made due again; but if its call succeeds, its outcome counts.
 """
 
 import random
@@ -12,15 +12,15 @@ from oms_chassis.jobs.queue import Job, Paused, Retry, Unsettled, Waiting
 from oms_chassis.statements import as_json
 
 BACKOFF_BASE, BACKOFF_CAP = 0.5, 60.0  # seconds
-LATEST = 900.0  # seconds from now after which no job comes due, unless a lease is longer
+LATEST = 900.0  # the most seconds until a job is due, unless a lease is longer
 
 _OURS = """
 FROM json_to_recordset(%(rows)s::json)
     AS r(id text, attempts int, failed_calls int, delay float, reason text, changes jsonb)
 """
 _STILL_OURS = "WHERE job.queue = %(queue)s AND job.id = ours.id AND job.attempts = ours.attempts"
-_OPEN = f"{_STILL_OURS} AND dead_at IS NULL"  # and nobody gave it up
-# Of these, those whose rows nobody holds: the others' leases are not to end for the sake of one that somebody looks at.
+_OPEN = f"{_STILL_OURS} AND dead_at IS NULL"  # and not given up
+# Skips locked rows: the other leases must not expire because somebody looks at one job.
 _FREE = f"""
 FROM (SELECT job.queue, job.id FROM job, (SELECT * {_OURS}) AS ours {{which}} FOR UPDATE OF job SKIP LOCKED) AS free
 WHERE job.queue = free.queue AND job.id = free.id
@@ -76,40 +76,39 @@ WHERE queue = %(queue)s AND id = %(id)s AND attempts = %(attempts)s
 
 
 def give_back(transaction: Transaction, queue: str, jobs: Sequence[Job]) -> None:
-    """Undo the claim of jobs whose calls have not begun, if they are still the caller's: they are due at once. One that
-    somebody holds is due when its lease ends."""
+    """Undo the claims of jobs whose calls have not begun, if they are still the caller's: they are due at once. Locked
+    ones are due when their leases expire."""
     transaction.execute_rows(_GIVE_BACK, _claims(jobs), queue=queue)
     end_cancelled(transaction, queue, jobs)
 
 
 def end_cancelled(transaction: Transaction, queue: str, jobs: Sequence[Job]) -> None:
-    """Of jobs whose calls are under way no longer, those that were cancelled meanwhile are dead from now on. One that
-    somebody holds is when its lease ends."""
+    """Let jobs whose calls have ended die if they were cancelled meanwhile; locked ones do when their leases expire."""
     transaction.execute_rows(_DIED, _claims(jobs), queue=queue)
 
 
 def renew(transaction: Transaction, queue: str, jobs: Sequence[Job], lease: float) -> None:
-    """Begin the leases of these jobs again, if they are still the caller's, also of one that was cancelled meanwhile:
-    nobody is to have its call made a second time."""
+    """Renew the leases of these jobs, if they are still the caller's; also of those that were cancelled meanwhile, so
+    that nobody makes their calls a second time."""
     transaction.execute_rows(_RENEW, _claims(jobs), queue=queue, lease=lease)
 
 
 def bring_forward(transaction: Transaction, queue: str, lease: float) -> None:
-    """Make jobs due that are so late only because the database's clock was put back since: at once, if nobody has
-    them; else in a lease, since the call of one may be under way, and its owner renews it."""
+    """Bring forward jobs that are due too late because the database's clock was set back: to now, if nobody has claimed
+    them; else to the end of a lease, since the call may be under way, and its worker renews the lease."""
     transaction.execute(_BRING_FORWARD, queue=queue, lease=lease, latest=max(LATEST, lease))
 
 
 def finish(transaction: Transaction, queue: str, jobs: Sequence[Job]) -> set[str]:
-    """Delete the jobs that are still the caller's; their ids. What another worker claimed since is not touched."""
+    """Delete the jobs that are still the caller's; returns their ids."""
     rows = transaction.execute_rows(_FINISH, _claims(jobs), queue=queue)
     return {row.id for row in rows}
 
 
 def put_back(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, Paused]]) -> None:
-    """Make jobs due again whose calls met a provider's failure, if they are still the caller's: it is not counted.
+    """Make jobs due again whose calls met a failure of the provider, if they are still the caller's; it is not counted.
 
-    Later than the others, though: if it was this one job that the provider failed at, it is not the next probe.
+    They are due after the others: if the provider fails only at this job, it should not be the next probe.
     """
     rows = [
         {"id": job.id, "attempts": job.attempts, "delay": backoff(job.attempts), "reason": paused.reason}
@@ -119,8 +118,8 @@ def put_back(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, Pau
 
 
 def postpone(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, Retry]]) -> None:
-    """Make jobs due again after their backoff, if they are still the caller's. A call that has failed counts once,
-    though it is settled again because the answer to that was lost."""
+    """Make jobs due again after their backoff, if they are still the caller's. A failed call counts once, even if it is
+    settled twice because the answer to the first commit was lost."""
     failed = [(job, job.failed_calls + 1, retry) for job, retry in jobs]
     rows = [
         {
@@ -137,7 +136,7 @@ def postpone(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, Ret
 
 
 def ask_later(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, Waiting]]) -> None:
-    """Make jobs due again when their providers are to be asked what became of the calls, if they are still the
+    """Make jobs due again when the provider should be asked for the outcomes of their calls, if they are still the
     caller's."""
     rows = [
         {"id": job.id, "attempts": job.attempts, "delay": min(waiting.seconds, LATEST), "changes": waiting.changes}
@@ -147,14 +146,14 @@ def ask_later(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, Wa
 
 
 def keep_outcome(transaction: Transaction, job: Job, outcome: Unsettled, reason: str) -> None:
-    """Make a job due again after its backoff, to be settled and not called, if it is still the caller's."""
+    """Make a job due again after its backoff, to be settled but not called again, if it is still the caller's."""
     delay = backoff(outcome["failures"])
     owned = {"queue": job.queue, "id": job.id, "attempts": job.attempts}
     transaction.execute(_KEEP_OUTCOME, outcome=as_json(outcome), reason=reason, delay=delay, **owned)
 
 
 def backoff(failures: int) -> float:
-    """Seconds until the next call: exponential, capped, and spread so that failures do not come back together."""
+    """Seconds until the next call: exponential, capped, and with jitter."""
     return _spread(min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(failures - 1, 16)))
 
 
@@ -163,5 +162,5 @@ def _spread(seconds: float) -> float:
 
 
 def _claims(jobs: Sequence[Job]) -> Sequence[Mapping[str, object]]:
-    """Rows of jobs by which `_STILL_OURS` knows those that nobody else has claimed since."""
+    """The ids and attempts by which `_STILL_OURS` recognises jobs that nobody else has claimed since."""
     return [{"id": job.id, "attempts": job.attempts} for job in jobs]

@@ -1,4 +1,4 @@
-"""Settling: what became of calls is written down, with what follows from it, in one transaction."""
+"""Settling: the outcomes of calls are written, with everything that follows from them, in one transaction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from oms_chassis.telemetry.metrics import Metrics
 
 log = logger(__name__)
 
-SETTLE_ATTEMPTS = 500  # until a job whose outcome cannot be written is a dead one: a matter of hours
-MOST = 500  # outcomes that are written together
+SETTLE_ATTEMPTS = 500  # until a job whose outcome cannot be written dies: a matter of hours
+MOST = 500  # outcomes per transaction
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class Settlement:
 
     def __init__(self, job_queue: JobQueue, database: Database, metrics: Metrics) -> None:
         self._job_queue, self._database = job_queue, database
-        self._size = MOST  # outcomes that one transaction takes: fewer while more are too much for the database
+        self._size = MOST  # outcomes per transaction: fewer while the database cannot cope with more
         self._failures = metrics.settle_failures.labels(job_queue.name)
 
     def settle(self, calls: Sequence[Call]) -> Sequence[Call]:
-        """Write these outcomes; those that are left for the next time. It takes fewer then, if these were too much for
-        the database or need a row that somebody holds: each such attempt takes seconds, and the caller has leases to
-        renew. Raises SQLAlchemyError while the database is away, or the queue's own table is not as it should be."""
+        """Write these outcomes; returns those that are left for the next call. That one takes fewer if these were too
+        much for the database or need a locked row: each such attempt takes seconds, and the caller has leases to renew.
+        Raises SQLAlchemyError while the database is unavailable or the queue's own table does not fit."""
         portion, others = calls[: self._size], calls[self._size :]
         if not portion:
             return calls
@@ -66,7 +66,7 @@ class Settlement:
         return []
 
     def _settle_apart(self, calls: Sequence[Call]) -> Sequence[Call]:
-        """Write each of these by itself; those that are left. None is tried after one that was too much, or is held."""
+        """Write each of these alone; returns those that are left. Stops at the first that was too much or is locked."""
         left: list[Call] = []
         for number, call in enumerate(calls):
             try:
@@ -78,7 +78,7 @@ class Settlement:
         return left
 
     def _fail(self, call: Call, error: Exception) -> Sequence[Call]:
-        """Keep the outcome for later; the call itself, if somebody holds its job, too."""
+        """Keep the outcome with its job for later; returns the call if the job is locked, too."""
         about = {"subject": call.job.subject, **tracing.field(call.job.traceparent)}
         log.error("settle_failed", queue=self._job_queue.name, error=type(error).__name__, **about)
         self._failures.inc()
@@ -91,7 +91,7 @@ class Settlement:
         return []
 
     def _keep(self, call: Call, reason: str) -> None:
-        """Keep the outcome of a call with its job: the call was made, and must not be made again because of this."""
+        """Keep the outcome with its job: the call was made, and must not be repeated because of a failure here."""
         job, outcome = call.job, call.outcome
         try:
             with self._database.transaction() as transaction:

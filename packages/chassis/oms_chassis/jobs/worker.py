@@ -22,16 +22,16 @@ from oms_chassis.telemetry.metrics import Metrics
 
 log = logger(__name__)
 
-# Seconds between looks at what comes due unannounced, retries and other replicas' leases: while that may be soon, and
-# at most. What this process enqueues wakes its worker.
+# Seconds between polls for jobs that become due without a signal, such as retries and expired leases of other replicas:
+# while one may be due soon, and otherwise. Jobs that this process enqueues wake its worker.
 SOON, IDLE = 0.25, 1.0
 FAULT_PAUSE = 2.0  # seconds until another try while the schema does not fit
 RENEWED = 2.0  # seconds between two renewals of the leases, at most
-CLAIMED = 500  # jobs at most that are claimed at a time
+CLAIMED = 500  # the most jobs that are claimed at a time
 
 
 class Worker:
-    """Works one queue: one thread claims and settles, a pool makes the calls."""
+    """Processes one queue: one thread claims and settles jobs, a pool makes the calls."""
 
     def __init__(self, job_queue: JobQueue, database: Database, metrics: Metrics) -> None:
         self._job_queue, self._database, self._metrics = job_queue, database, metrics
@@ -39,7 +39,7 @@ class Worker:
         self._breaker = CircuitBreaker(job_queue.name, metrics)
         self._settlement = Settlement(job_queue, database, metrics)
         self.name = f"{job_queue.name}-jobs"
-        # The first is set first. A call that ends sets only the second: it makes no other job due.
+        # Signals set the first one first. A call that ends sets only the second: it makes no other job due.
         self._enqueued, self._wake = (database.signals.event(job_queue.name) for _ in range(2))
         self._handoff: Handoff[tuple[Job, float]] = Handoff(job_queue.lease_seconds, self._wake)
         database.signals.handoffs[job_queue.name] = self._handoff
@@ -51,8 +51,8 @@ class Worker:
         self._is_to_look, self._idle, self._looked_at = True, SOON, time.monotonic()
 
     def run(self) -> None:
-        """Claim, call and settle until stopped. Then calls under way are waited for and settled; jobs whose calls have
-        not begun are given back."""
+        """Claim, call and settle until stopped. Then wait for the calls under way and settle them, and give back jobs
+        whose calls have not begun."""
         threads = ThreadPoolExecutor(self._job_queue.concurrency, f"{self._job_queue.name}-call")
         with threads as pool, closing(self._handoff):
             while not self._is_over():
@@ -70,7 +70,7 @@ class Worker:
                     self._report(error)
                     self._handoff.offer(0)
                     if self._stopping.is_set():
-                        return  # the leases run out, and another worker asks what became of the calls
+                        return  # the leases expire, and another worker queries the outcomes of the calls
                     self._stopping.wait(0.2 if is_unavailable(error) else FAULT_PAUSE)
                     continue
                 self._reminder.end()
@@ -81,7 +81,7 @@ class Worker:
                     self._wake.wait(min(self._idle, self._renew_every))
 
     def stop(self) -> None:
-        """Claim no more."""
+        """Claim no more jobs; `run` returns once the calls under way are settled."""
         self._stopping.set()
         self._handoff.close()
         self._wake.set()
@@ -113,7 +113,7 @@ class Worker:
         return begun > 0 or before > 0
 
     def _take_over(self, pool: ThreadPoolExecutor) -> int:
-        """Have the calls made of what was handed over, which is claimed; how many jobs there were."""
+        """Begin the calls of jobs that were handed over already claimed; returns how many there were."""
         handed = self._handoff.take()
         for job, leased_at in handed:
             if self._is_to_rest():
@@ -123,7 +123,7 @@ class Worker:
         return len(handed)
 
     def _claim(self, pool: ThreadPoolExecutor, free: int) -> int:
-        """Claim as many jobs as that and have their calls made; how many there were."""
+        """Claim at most `free` jobs and begin their calls; returns how many there were."""
         with self._database.single() as transaction:
             claimed = claim(transaction, self._job_queue.name, free, self._job_queue.lease_seconds)
         leased_at = self._looked_at = time.monotonic()
@@ -148,15 +148,15 @@ class Worker:
         return self._stopping.is_set() and not has_jobs
 
     def _is_occupied(self) -> bool:
-        """Whether others enqueued before, or an outcome that could not be written may take up all of the next turn."""
+        """Whether jobs that were enqueued before, or an outcome that could not be written, may fill the next turn."""
         return self._is_to_look or self._is_to_rest() or bool(self._unsettled)
 
     def _is_to_rest(self) -> bool:
         return self._stopping.is_set() or self._breaker.is_open
 
     def _renew(self) -> None:
-        """Keep the jobs whose calls are under way or not settled: a call may take longer than a lease. And have all
-        jobs due soon."""
+        """Renew the leases of jobs whose calls are under way or not settled: a call may take longer than a lease. Also
+        bring forward jobs that are due too late."""
         if time.monotonic() - self._renewed_at < self._renew_every:
             return
         begun = [job for future, job in self._under_way.items() if future.running()]
@@ -169,13 +169,13 @@ class Worker:
         self._renewed_at = time.monotonic()
 
     def _free(self, settled: int) -> int:
-        """How many more jobs may be under way. Twice what was settled since the last look may be, so that quick calls
-        never run dry, and slow ones do not wait here, claimed, while another worker is idle or this one is to stop."""
+        """How many more jobs may be begun. Up to twice the number settled in the last turn may be under way, so that
+        quick calls never run dry, and slow ones do not wait here, claimed, while another worker is idle."""
         room = min(max(self._job_queue.concurrency * 4, settled * 2), CLAIMED)
         return room - len(self._under_way) - len(self._unsettled)
 
     def _give_back(self) -> None:
-        """Let other workers have the jobs whose calls have not begun."""
+        """Give back the jobs whose calls have not begun, for other workers."""
         is_ending = self._stopping.is_set()
         unneeded = [future for future, job in self._under_way.items() if is_ending or not self._breaker.is_probe(job)]
         for future in [future for future in unneeded if future.cancel()]:
@@ -190,8 +190,8 @@ class Worker:
                 self._breaker.record(job, call.outcome)
                 self._unsettled.append(call)
         if self._unbegun:
-            # Once, whatever comes of it: the next claim has the same number, and a repetition would undo that one. What
-            # was not given back comes due when its lease ends.
+            # Only once, even if it fails: the next claim has the same number, and a repetition would undo that claim.
+            # Jobs that were not given back are due when their leases expire.
             unbegun, self._unbegun = self._unbegun, []
             with self._database.single() as transaction:
                 give_back(transaction, self._job_queue.name, unbegun)

@@ -1,1 +1,1 @@
-"""What the service has done outside: charges and refunds at the gateway."""
+"""The service's external calls: charges and refunds at the gateway."""

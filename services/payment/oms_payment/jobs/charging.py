@@ -1,4 +1,4 @@
-"""Charges: the worker that makes them, and what follows from their outcomes."""
+"""Charges: the calls to the gateway, and what follows from their outcomes."""
 
 from collections.abc import Callable
 from functools import partial
@@ -46,7 +46,8 @@ def new_job(event: Event[OrderCreated]) -> NewJob:
 
 
 def job_queue(gateway: Gateway, connections: int, patience: float, registry: CollectorRegistry) -> JobQueue:
-    """The jobs that charge at this gateway, by so many calls at a time, for `patience` seconds of failing calls."""
+    """The queue of charges at this gateway, with `connections` calls at a time. A charge whose calls have failed for
+    `patience` seconds is given up."""
     mismatches = Counter(
         "oms_payment_charge_mismatches_total",
         "Charges found at the gateway that were of another amount than the order's, and were refunded",
@@ -71,7 +72,7 @@ def call(
 
 
 def _attempt(gateway: Gateway, order: ChargeOrder, what: Step) -> tuple[Charge, str]:
-    """The charge that there is, and the reason for its failure if its key was closed."""
+    """The charge that was made or found, and the reason to publish if its key was closed instead."""
     key = charge_key(order.order_id)
     if what is not Step.CHARGE and (found := gateway.find(key)) is not None:
         return found, GATEWAY_UNAVAILABLE
@@ -87,7 +88,7 @@ def _attempt(gateway: Gateway, order: ChargeOrder, what: Step) -> tuple[Charge, 
 def _reverse(
     gateway: Gateway, order: ChargeOrder, charge: Charge, job: Job, on_mismatch: Callable[[], object]
 ) -> Done | Waiting:
-    """Give back a charge that is not what the order costs, such as one under a key that was used before a restore."""
+    """Refund a charge of a wrong amount, such as one under a key that was used before a restore."""
     key = refund_key(order.order_id)
     made = gateway.find_refund(key) or refunding.refund(gateway, key, charge.id, charge.amount)
     if made.status is RefundStatus.PENDING:
@@ -105,7 +106,7 @@ def _outcome(charge: Charge, abandoned: str) -> Outcome:
 
 
 def settle(transaction: Transaction, settled: list[Settled]) -> None:
-    """Write the outcomes, and publish them; a charge that nobody wants any more goes on to be refunded."""
+    """Write the outcomes and publish them. A charge of an order that was rejected meanwhile is refunded."""
     job_of = {job.subject: job for job, _ in settled}
     outcomes = {job.subject: Outcome.of(result) for job, result in settled}
     locked = repository.lock(transaction, outcomes)
