@@ -1,1 +1,1 @@
-"""Calls to the outside: the job queue and the worker that makes its calls."""
+"""Calls to other systems: the job queue, and the worker that makes its calls."""

@@ -1,4 +1,4 @@
-"""Jobs as operators see them: which there are, and what has become of their calls. What they carry is not shown."""
+"""Queries for operators: which jobs there are, and the outcomes of their calls, without their payloads."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -8,7 +8,7 @@ from oms_chassis.jobs.queue import UNDER_WAY
 from oms_chassis.statements import Row, Rows
 
 DEAD = "dead"
-# A dead job has no time at which it is due: a time that JSON and Python can hold takes the place of infinity.
+# A dead job is never due. Times are replaced that JSON and Python cannot hold, such as infinity.
 _JOB = """
     queue, id, subject, attempts, failed_calls, failing_since, last_error, created_at,
     CASE WHEN dead_at > now() THEN now() ELSE dead_at END AS dead_at,
@@ -31,7 +31,7 @@ RETURNING 1
 
 @dataclass(frozen=True)
 class Filters:
-    """Which jobs are asked for; None: whatever it is."""
+    """The jobs that are asked for; None means any."""
 
     queue: str | None = None
     state: str | None = None
@@ -39,28 +39,28 @@ class Filters:
 
 
 def page(database: Database, filters: Filters, after: str, limit: int) -> Rows:
-    """Jobs by queue and id, which together are their `place`: those after this one."""
+    """Return jobs ordered by queue and id, which together are their `place`, beginning after this one."""
     queue, _, job_id = after.partition(" ")  # a queue's name has no space, and a job's id may have some
     given = {name: value for name, value in asdict(filters).items() if value is not None}
-    # Only what is given: PostgreSQL takes the others for rare, and plans for the few jobs that it then expects.
+    # Only the filters that are given: PostgreSQL takes the others for selective, and plans for too few jobs.
     sql = _PAGE.format(filters="".join(f" AND {name} = %({name})s" for name in given))
     return database.execute(sql, after_queue=queue, after_id=job_id, limit=limit, **given)
 
 
 def about(at: Database | Transaction, subjects: Sequence[str]) -> Rows:
-    """The jobs about these subjects."""
+    """Return the jobs about these subjects."""
     return at.execute(_ABOUT, subjects=list(subjects))
 
 
 def lock(transaction: Transaction, queue: str, job_id: str) -> Row | None:
-    """A job, nobody else's to change until this transaction ends."""
+    """Lock a job until this transaction ends, and return it."""
     rows = transaction.execute(_LOCK, queue=queue, id=job_id)
     return rows[0] if rows else None
 
 
 def make_due(transaction: Transaction, queue: str, job_id: str, lease: float) -> bool:
-    """Make a job due at once; False if its call may be under way, and would be made a second time. If it is not, the
-    job is due within a lease by itself."""
+    """Make a job due at once. Return False if its call may be under way, because it would be made a second time; if it
+    is not, the job is due within a lease by itself."""
     is_due = bool(transaction.execute(_DUE, queue=queue, id=job_id, lease=lease))
     transaction.signals.add(queue)
     return is_due
