@@ -14,7 +14,7 @@ from oms_chassis.tables import ApiKeyColumns
 
 
 class Tables(SQLModel, registry=registry()):
-    """A registry of this service's own: another service may have a table of the same name."""
+    """This service has its own registry, because another service may have a table of the same name."""
 
 
 class ItemRow(Tables, table=True):
@@ -133,6 +133,6 @@ class RestockRow(Tables, table=True):
 
 
 class ApiKeyRow(ApiKeyColumns, Tables, table=True):
-    """The keys that this service takes."""
+    """The API keys that this service accepts."""
 
     __tablename__ = "api_key"

@@ -48,7 +48,7 @@ def list_stuck(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> list[StuckOrder]:
-    """Pages by cursor: where there are further orders, the Link header leads to them."""
+    """Paginated by cursor: if there are more orders, the Link header has the URL of the next page."""
     after = paging.position("/orders/stuck", cursor, FIRST, _id)
     rows = stuck.page(service.database, seconds, after, limit + 1)
     query: dict[str, str | int | None] = {"seconds": str(seconds), "limit": limit}
@@ -56,7 +56,7 @@ def list_stuck(
 
 
 class HeldRefund(View):
-    """A refund of a confirmed order that has no outcome yet, or has failed (why: `failure`), and since when."""
+    """A refund of a confirmed order that has had no outcome since `since`, or has failed then, because of `failure`."""
 
     id: str
     order_id: str
@@ -67,7 +67,7 @@ class HeldRefund(View):
     since: datetime
 
 
-@router.get("/refunds/held", summary="Refunds that wait for their outcome for a while, or have failed")
+@router.get("/refunds/held", summary="Refunds that have waited for their outcome for a while, or have failed")
 def list_held(
     service: Administered,
     response: Response,
@@ -75,8 +75,8 @@ def list_held(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> list[HeldRefund]:
-    """Of those that failed, the ones that could still be made. Pages by cursor: where there are further refunds, the
-    Link header leads to them."""
+    """Failed refunds are listed if they could still be made. Paginated by cursor: if there are more refunds, the Link
+    header has the URL of the next page."""
     after = paging.position("/refunds/held", cursor, FIRST, _id)
     rows = refunds.held(service.database, seconds, after, limit + 1)
     query: dict[str, str | int | None] = {"seconds": str(seconds), "limit": limit}
@@ -91,7 +91,7 @@ class NewestItem(View):
 
 @router.get("/items/newest", summary="The highest version of an item that is known here")
 def show_newest(service: Administered) -> NewestItem:
-    """0 if none is known. An inventory that was restored has to go beyond it, or nobody takes notice of its items."""
+    """0 if no item is known. A restored inventory must continue with higher versions, or its items are ignored."""
     return NewestItem(version=items.newest(service.database))
 
 
@@ -100,20 +100,20 @@ def _id(position: bytes) -> UUID:
 
 
 class CustomerAddress(Body):
-    """A customer, by the email address of the orders. In a body, since addresses are written down in logs."""
+    """A customer, by the email address of the orders. It is sent in a body, because URLs are written to logs."""
 
     email: Annotated[str, Field(min_length=3, max_length=200, pattern=PRINTABLE), AfterValidator(emails.as_stored)]
 
 
 class ChosenOrders(CustomerAddress):
-    """Some of a customer's orders, or all of them, if a request holds so many."""
+    """The orders in `subjects`, or all of a customer's orders, if they fit into one answer."""
 
     subjects: Annotated[list[Subject] | None, Field(max_length=AT_ONCE)] = None
 
 
 class CustomerView(View):
-    """The orders of a customer, and all that was said of the customer in them. `announced` are the orders and refunds
-    of which whoever notifies customers may have to read yet what became of them, each with its order."""
+    """The orders of a customer, and the `texts` by which they identify the customer. `announced` has the orders and
+    refunds, each with its order, whose outcome the services that notify customers may not have read yet."""
 
     orders: dict[str, StatusShown]
     announced: dict[str, str]
@@ -121,14 +121,14 @@ class CustomerView(View):
 
 
 class CustomerExport(View):
-    """The orders of a customer, with all that is kept of them here."""
+    """The orders of a customer, with all that this service stores about them."""
 
     orders: list[OrderDetail]
 
 
 @router.post("/customers/find", summary="The orders of a customer")
 def find_customer(service: Administered, act: Act, customer: CustomerAddress) -> CustomerView:
-    """With the addresses and numbers by which the customer's data can be found elsewhere."""
+    """Includes the addresses and numbers by which the customer's data can be found elsewhere."""
     rows = customers.find(service.database, customer.email)
     with act.look(service.database) as transaction:
         act.record(transaction, "customers.find", "customer", None, {"orders": [row.id for row in rows]})
@@ -137,10 +137,10 @@ def find_customer(service: Administered, act: Act, customer: CustomerAddress) ->
     return CustomerView(orders=found, announced=customers.announced(service.database, found), texts=sorted(texts))
 
 
-@router.post("/customers/export", summary="What is kept of a customer")
+@router.post("/customers/export", summary="Export what is stored about a customer")
 def export_customer(service: Administered, act: Act, customer: ChosenOrders) -> CustomerExport:
-    """As the customer would see it. The audit log says who asked. A customer of more than 200 orders is exported by
-    several requests, each with the `subjects` that it is about."""
+    """The orders as the customer sees them. The audit log records who asked. A customer with more than 200 orders is
+    exported by several requests, each with some of the orders as `subjects`."""
     found = [row.id for row in customers.find(service.database, customer.email)]
     if customer.subjects is not None:
         found = sorted(set(found).intersection(customer.subjects))
@@ -152,7 +152,7 @@ def export_customer(service: Administered, act: Act, customer: ChosenOrders) -> 
 
 
 def erase(transaction: Transaction, subjects: Sequence[str]) -> int:
-    """Erase the customer from orders. Raises UnderWay if one has not ended."""
+    """Erase the customer from orders, and return their number. Raises UnderWay if one has not ended."""
     known = [subject for subject in subjects if ids.parse(subject)]
     if customers.are_under_way(transaction, known):
         raise UnderWay(detail="An order has not ended, or is being refunded: wait for it, or cancel it.")

@@ -87,7 +87,7 @@ def _give_up(database: Database, metrics: OrderMetrics, ids: Sequence[str]) -> N
 
 
 def republish_sweep(database: Database, limit: float, days: float | None = None) -> PagedSweep[str]:
-    """Publishes the cancellation again if money or stock has not been given back after `limit` seconds: a message may
+    """Publishes cancellations again if money or stock has not been given back after `limit` seconds: a message may
     have been lost, and a service that has nothing left to do repeats its answer. Orders older than `days` are left
     out: the other services have deleted them, and the customer would be notified a second time."""
 

@@ -113,7 +113,7 @@ class Catalogue:
     def _empty(self) -> CatalogueEmpty:
         if not self._is_reported:
             self._is_reported = True
-            log.warning("catalogue_is_empty", missing="itemUpdatedEvent: no item has come from the inventory yet")
+            log.warning("catalogue_is_empty", missing="itemUpdatedEvent: the inventory has not published any item yet")
         return CatalogueEmpty()
 
     def _recent(self, now: float) -> Rows | None:

@@ -1,4 +1,4 @@
-"""What a request says of items: how much of which."""
+"""The items of a request, with their quantities."""
 
 from typing import Annotated
 
@@ -14,7 +14,7 @@ ItemId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=P
 
 
 class ItemBody(Body):
-    """How much of which item."""
+    """An item and its quantity."""
 
     id: ItemId
     quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY), WHOLE]

@@ -10,7 +10,7 @@ from oms_order import ids
 from oms_order.domain import Fact, Order, Status, Step
 from oms_order.refunds import RefundStatus
 
-COUNTED = 30.0  # seconds after which a count says nothing of now: one is made every ten
+COUNTED = 30.0  # seconds after which a count is out of date: one is made every ten
 _UNTIL_CONFIRMED = (0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 
 
@@ -25,10 +25,10 @@ class OrderMetrics:
             registry=registry,
         )
         self.contradictions = Counter(
-            "oms_orders_contradictions_total", "Facts that contradict what was said before", ["fact"], registry=registry
+            "oms_orders_contradictions_total", "Facts that contradict earlier ones", ["fact"], registry=registry
         )
         self.unknown = Counter(
-            "oms_unknown_order_events_total", "Events about orders that there are not", ["fact"], registry=registry
+            "oms_unknown_order_events_total", "Events about orders that do not exist", ["fact"], registry=registry
         )
         self.unfinished = ExpiringGauge(
             "oms_orders_unfinished",
@@ -45,7 +45,7 @@ class OrderMetrics:
             registry=registry,
         )
         self.catalogue_age = Gauge(
-            "oms_catalogue_age_seconds", "How old the prices are that this process knows", registry=registry
+            "oms_catalogue_age_seconds", "How old the prices in this process are", registry=registry
         )
         self.catalogue_items = Gauge(
             "oms_catalogue_items",
@@ -80,7 +80,7 @@ class OrderMetrics:
             self.unknown.labels(fact)
 
     def count(self, changed: Iterable[tuple[Order, Sequence[Step]]]) -> None:
-        """Count the statuses that orders have reached, and the time that those took which are now CONFIRMED."""
+        """Count the statuses that orders have reached, and how long the CONFIRMED ones took."""
         reached = [(order.id, step.status) for order, steps in changed for step in steps]
         for status, count in Tally(status for _, status in reached).items():
             self.orders.labels(status).inc(count)

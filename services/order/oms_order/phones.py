@@ -1,5 +1,5 @@
-"""Phone numbers as people paste them: with typographic dashes, spaces of all widths, digits of any script, and marks
-that nobody sees. They are kept in plain characters, and in the one form that every provider takes where it is known."""
+"""Phone numbers as people paste them: with typographic dashes, spaces of all widths, digits of any script, and
+invisible marks. They are stored in plain characters, and if possible also as E.164, which every provider accepts."""
 
 import re
 import unicodedata
@@ -16,7 +16,10 @@ _KINDS = {"L": "letters", "C": "control characters", "S": "symbols", "P": "other
 
 
 def cleaned(text: str) -> str:
-    """The number in plain digits and punctuation. Raises PydanticCustomError, naming the kind of character at fault."""
+    """Return the number in plain digits and punctuation.
+
+    Raises PydanticCustomError, which names the kind of a character that it must not contain.
+    """
     plain = pasted.without_scheme(pasted.plain(text).strip(), "tel:").strip()
     if plain.startswith("(+"):
         plain = plain.replace("(+", "+", 1).replace(")", "", 1)
@@ -29,9 +32,9 @@ def cleaned(text: str) -> str:
 
 
 def e164(number: str, region: str) -> str | None:
-    """The number as `+94762222222`, or None if it is not one that `region` (or the country it names) has.
+    """Return the number as `+94762222222`, or None if it does not exist in `region` (or in the country that it names).
 
-    Raises BadPhone for what cannot be a phone number at all.
+    Raises BadPhone if it cannot be a phone number at all.
     """
     try:
         parsed = phonenumbers.parse(number, region)
@@ -43,8 +46,10 @@ def e164(number: str, region: str) -> str | None:
 
 
 def region(code: str) -> str:
-    """The code of a country whose numbers are known. ValueError for any other: each number without a country's own code
-    would be refused."""
+    """Return the code of a country whose numbers are known.
+
+    Raises ValueError for any other: every number without a country code would be refused.
+    """
     if code not in phonenumbers.SUPPORTED_REGIONS:
         raise ValueError("must be a country's code of ISO 3166 in capitals: GB, not UK")
     return code

@@ -1,4 +1,4 @@
-"""Prices an order by the catalogue."""
+"""Prices an order from the catalogue."""
 
 from collections.abc import Mapping
 

@@ -26,7 +26,7 @@ class NotRefundable(Problem):
 class RefundTooLarge(Problem):
     """The refund exceeds what remains of the payment. The detail says how much remains."""
 
-    status, kind, title = 409, "refund-too-large", "More would be refunded than remains of what was paid"
+    status, kind, title = 409, "refund-too-large", "The refund is larger than what remains of the payment"
 
 
 class InvalidOrder(Problem):
@@ -50,7 +50,7 @@ class BadPhone(Problem):
 class DuplicateItem(Problem):
     """Each item may be in one line of an order only."""
 
-    status, kind, title = 422, "duplicate-item", "An item comes twice"
+    status, kind, title = 422, "duplicate-item", "An item is in the order twice"
 
 
 class UnknownItem(Problem):
@@ -71,7 +71,7 @@ class CatalogueIncomplete(Problem):
     """An item is unknown while the inventory is still publishing its first items, as in the first seconds of a new
     installation. Nothing was stored, and the same order may be sent again after Retry-After."""
 
-    status, kind, title = 503, "catalogue-incomplete", "An item is not known, and perhaps only not yet"
+    status, kind, title = 503, "catalogue-incomplete", "An item is not known, or not yet"
     headers: Mapping[str, str] = {"Retry-After": "1"}
 
 
@@ -96,7 +96,7 @@ class MixedCurrencies(Problem):
 class CardNotAccepted(Problem):
     """The gateway refuses to tokenise this card."""
 
-    status, kind, title = 422, "card-refused", "The gateway does not take this card"
+    status, kind, title = 422, "card-refused", "The gateway does not accept this card"
 
 
 class BadIdempotencyKey(Problem):
@@ -120,19 +120,19 @@ class IdempotencyKeyReused(Problem):
 class IdempotencyKeyInUse(Problem):
     """The first request with this key has not been answered yet."""
 
-    status, kind, title = 409, "idempotency-key-in-use", "A request with this Idempotency-Key is still being worked on"
+    status, kind, title = 409, "idempotency-key-in-use", "A request with this Idempotency-Key is still being processed"
     headers: Mapping[str, str] = {"Retry-After": "1"}
 
 
 class Busy(Problem):
     """Nothing was stored, and the same request may be sent again after Retry-After."""
 
-    status, kind, title = 503, "busy", "Too many orders are waiting to be worked on"
+    status, kind, title = 503, "busy", "Too many orders are waiting to be processed"
     headers: Mapping[str, str] = {"Retry-After": "5"}
 
 
 class TooManyListeners(Problem):
     """This process has reached its limit of listeners."""
 
-    status, kind, title = 503, "busy", "Too many listen to orders"
+    status, kind, title = 503, "busy", "Too many clients are following orders"
     headers: Mapping[str, str] = {"Retry-After": "5"}

@@ -1,4 +1,4 @@
-"""What the HTTP interface takes and gives of refunds. Amounts are in minor units of the order's currency."""
+"""The requests and responses of the refund routes. Amounts are in minor units of the order's currency."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ from oms_contracts.scalars import WHOLE
 from oms_order.lines import MAX_LINES, MAX_TOTAL, ItemBody
 from oms_order.refunds import RefundStatus
 
-# One of the two: a schema of JSON says so, and `check` does.
+# Exactly one of the two is required: this is for the JSON Schema, and `check` enforces it.
 _EITHER: dict[str, Any] = {
     "oneOf": [
         {"required": ["lines"], "properties": {"lines": {"type": "array"}, "amount": {"type": "null"}}},
@@ -57,8 +57,8 @@ class RefundedView(View):
 
 
 class RefundView(View):
-    """A refund of an order. `failure` is why it failed; `actor` is the caller that asked for it, if anybody was asked
-    who they are."""
+    """A refund of an order. `failure` is why it failed; `actor` is the caller that requested it, if callers are
+    authenticated."""
 
     id: UUID
     status: Annotated[str, extensible(RefundStatus)]

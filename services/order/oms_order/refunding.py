@@ -110,10 +110,10 @@ def _amount(purchase: Purchase, body: RefundBody) -> int:
 
 
 def republish_sweep(database: Database, limit: float, days: float | None = None) -> PagedSweep[Row]:
-    """Publishes requests for refunds again that have no outcome after `limit` seconds: a message may have been lost,
-    and payment repeats the outcome of a settled refund. So are failed refunds, at growing intervals: an operator may
-    have retried one, and the event that it succeeded may have been lost. Orders older than `days` are left out: the
-    other services have deleted them."""
+    """Publishes requests again for refunds that have no outcome after `limit` seconds: a message may have been lost,
+    and payment repeats the outcome of a settled refund. The same is done for failed refunds, at growing intervals: an
+    operator may have retried one, and the event that it succeeded may have been lost. Orders older than `days` are left
+    out: the other services have deleted them."""
 
     def find(after: UUID) -> tuple[Rows, UUID]:
         with database.transaction() as transaction:

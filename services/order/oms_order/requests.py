@@ -27,7 +27,7 @@ PLACE_ORDER: dict[str, Any] = {
             "in": "header",
             "required": False,
             "description": "The same key and body get the first answer again, so that a request may be repeated"
-            " whatever became of it. A service can be set to require it: then 400 without.",
+            " whatever its outcome. If the service is configured to require a key, a request without one gets 400.",
             "schema": SCHEMA,
         }
     ],

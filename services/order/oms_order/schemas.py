@@ -1,4 +1,4 @@
-"""What the HTTP interface takes and gives. Amounts are integers in minor units of the currency.
+"""The requests and responses of the order routes. Amounts are integers in minor units of the currency.
 
 Messages name a field and say what it must be; none of them repeats what was sent.
 """
@@ -82,7 +82,7 @@ ReasonShown = Annotated[str, extensible(Reason)]
 
 
 class CustomerBody(Body):
-    """Whom to notify of what becomes of the order."""
+    """Whom to notify about the order."""
 
     name: Name
     email: Email
@@ -113,7 +113,7 @@ class CancelBody(Body):
 
 
 class Accepted(View):
-    """The answer to an order that was taken."""
+    """The answer to an accepted order."""
 
     id: str
     status: StatusShown
@@ -123,7 +123,7 @@ class Accepted(View):
 
 
 class CustomerView(View):
-    """Whom we notify. `phoneE164` is there where it could be derived."""
+    """The customer who is notified. `phoneE164` is present if it could be derived from the number."""
 
     name: str
     email: str
@@ -150,7 +150,7 @@ class OrderSummary(View):
 
 
 class LineView(View):
-    """An item of an order, at the price of the moment when the order was accepted."""
+    """An item of an order, at the price that it had when the order was accepted."""
 
     item_id: str
     name: str
@@ -159,7 +159,7 @@ class LineView(View):
 
 
 class PaymentView(View):
-    """What a customer recognises a card by."""
+    """What a customer recognises the card by."""
 
     brand: str
     last4: str
@@ -167,9 +167,9 @@ class PaymentView(View):
 
 
 class StepView(View):
-    """A status that an order has had, and since when, or one of its refund `refund_id`: the order's own id where all of
-    its money was to go back; or that the customer's bank has taken back `disputed`, by the gateway's `dispute_id`.
-    `actor` is the caller whose request led to it, if one did."""
+    """A status that the order has reached, and when; or a status of its refund `refund_id` (the order's own id for
+    the whole amount of a cancelled order); or the dispute `dispute_id`, in which the customer's bank has taken back
+    `disputed`. `actor` is the caller whose request led to the step, if one did."""
 
     position: int
     status: StatusShown
@@ -184,8 +184,8 @@ class StepView(View):
 
 
 class OrderDetail(OrderSummary):
-    """An order with its lines and its timeline. If anything of it is refunded, or was to be, `refunds` has it, and
-    `refunded` is how much has gone back."""
+    """An order with its lines and its timeline. If a refund was requested, `refunds` has all of them, whatever their
+    outcome, and `refunded` is the amount that has been returned."""
 
     lines: list[LineView]
     payment: PaymentView

@@ -1,4 +1,4 @@
-"""Periodic sweeps over rows that may stay as they are, a page per call, so that no row is ever starved by others."""
+"""Periodic sweeps over rows that may stay as they are: one page per call, so that no row starves another."""
 
 from collections.abc import Callable, Hashable, Sequence
 from typing import Generic, TypeVar
@@ -11,8 +11,8 @@ Entry = TypeVar("Entry")
 
 
 class PagedSweep(Generic[Entry]):
-    """Finds the page after the last one, or starts again from the first row, and processes it; poison rows apart from
-    the others. The next call goes on with the next page even if this one failed. Called by a Task."""
+    """Finds the page after the previous one, or the first again, and processes it; poison rows are tried alone. The
+    next call continues with the next page even if this one failed. Called by a Task."""
 
     def __init__(
         self,

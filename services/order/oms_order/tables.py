@@ -20,7 +20,7 @@ _CLOCK = text("clock_timestamp()")
 
 
 class Tables(SQLModel, registry=registry()):
-    """A registry of this service's own: another service may have a table of the same name."""
+    """This service has its own registry, because another service may have a table of the same name."""
 
 
 class OrderRow(Tables, table=True):
@@ -30,10 +30,10 @@ class OrderRow(Tables, table=True):
     __table_args__ = (
         CheckConstraint("status IN ('PENDING', 'PAID', 'CONFIRMED', 'CANCELLING', 'CANCELLED')", name="orders_status"),
         CheckConstraint("(reason IS NOT NULL) = (status LIKE 'CANCEL%')", name="orders_reason"),
-        # Nearly every order ends up CONFIRMED: the others are found here, those by the primary key.
+        # Nearly every order ends up CONFIRMED and is found by the primary key; the others are found here.
         Index("orders_not_confirmed", "status", "id", postgresql_where=text("status <> 'CONFIRMED'")),
         Index("orders_email", text("lower(email)"), "id"),
-        # Of a customer with very many orders, few are of such a status.
+        # Even a customer with very many orders has few in such a status.
         Index(
             "orders_email_not_confirmed",
             text("lower(email)"),
@@ -61,11 +61,11 @@ class OrderRow(Tables, table=True):
     currency: str = Field(sa_type=Text)
     placed_at: datetime = Field(sa_type=DateTime(timezone=True))
     updated_at: datetime = Field(sa_type=DateTime(timezone=True))
-    # The caller that placed it; None where nobody was asked who they are.
+    # The caller that placed it; None if callers are not authenticated.
     owner: str | None = Field(default=None, sa_type=Text)
 
 
-# What of an order says who its customer is, and what is there instead once that is erased (None: nothing).
+# The columns that identify an order's customer, and what replaces them when the customer is erased.
 PERSONAL = {
     "name": ERASED,
     "email": ERASED,
@@ -74,7 +74,7 @@ PERSONAL = {
     "card_token": ERASED,
     "card_last4": "",
     "card_expiry": "",
-    "owner": None,  # which may be an address; the order is shown to operators only, then
+    "owner": None,  # it may be an email address; from then on, only operators see the order
 }
 
 
@@ -92,12 +92,12 @@ class LineRow(Tables, table=True):
 
 
 class TimelineRow(Tables, table=True):
-    """Each status that an order has had, each that its refunds have had, and each dispute: those rows name the refund,
-    or the dispute and how much was `disputed`. Of a cancelled order's refund, of all of it, `outcome` is which of
-    payment's outcomes it is, if that is numbered.
+    """Each status of an order, each status of its refunds, and each dispute. The row of a refund has its id, the row of
+    a dispute its id and the amount that is `disputed`. The refund of a cancelled order's whole amount also has the
+    number of payment's `outcome`, if it has one.
 
-    `position` counts from 1 and is also the id of the live stream's events. `note` is what whoever brought it about had
-    to say.
+    `position` counts from 1 and is also the id of the live stream's events. `note` is what the caller said about a
+    step.
     """
 
     __tablename__ = "timeline"
@@ -108,7 +108,7 @@ class TimelineRow(Tables, table=True):
     reason: str | None = Field(default=None, sa_type=Text)
     note: str | None = Field(default=None, sa_type=Text)
     at: datetime = Field(sa_type=DateTime(timezone=True))
-    # The caller whose request led to it; None where that was an event, or nobody was asked who they are.
+    # The caller whose request led to it; None if an event did, or if callers are not authenticated.
     actor: str | None = Field(default=None, sa_type=Text)
     refund_id: UUID | None = Field(default=None)
     refund_status: str | None = Field(default=None, sa_type=Text)
@@ -118,10 +118,10 @@ class TimelineRow(Tables, table=True):
 
 
 class RefundRow(Tables, table=True):
-    """A refund of a confirmed order, or of a part of it. `lines` has how much of which item, if it is for lines.
+    """A refund of a confirmed order, or of a part of it. `lines` has the quantities by item, if it is for lines.
 
-    `reason` is what whoever asked for it had to say, `failure` why it failed, and `outcome` which of payment's outcomes
-    of it this is. Payment was `asked` so often since then whether what has failed still has.
+    `reason` is why it was requested, `failure` why it failed, and `outcome` the number of the outcome that payment
+    published last. `asked` is how often payment has been asked since then whether a failed refund has succeeded.
     """
 
     __tablename__ = "refund"
@@ -130,7 +130,7 @@ class RefundRow(Tables, table=True):
         CheckConstraint("amount > 0", name="refund_amount"),
         Index("refund_order", "order_id"),
         Index("refund_pending", "requested_at", postgresql_where=text("status = 'PENDING'")),
-        # Nearly every refund ends up SUCCEEDED: pages of the others are read here.
+        # Nearly every refund ends up SUCCEEDED; pages of the others are read from here.
         Index("refund_not_succeeded", "id", postgresql_where=text("status <> 'SUCCEEDED'")),
     )
 
@@ -144,14 +144,14 @@ class RefundRow(Tables, table=True):
     failure: str | None = Field(default=None, sa_type=Text)
     outcome: int = Field(default=0, sa_type=Integer, sa_column_kwargs={"server_default": "0"})
     asked: int = Field(default=0, sa_type=Integer, sa_column_kwargs={"server_default": "0"})
-    # The caller that asked for it; None where nobody was asked who they are.
+    # The caller that requested it; None if callers are not authenticated.
     actor: str | None = Field(default=None, sa_type=Text)
     requested_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": _CLOCK})
     settled_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
 
 
 class ItemRow(Tables, table=True):
-    """An item as the inventory last described it. `seen_at` is when this service received that."""
+    """An item as the inventory last published it. `seen_at` is when this service received that."""
 
     __tablename__ = "item"
     __table_args__ = (Index("item_seen_at", "seen_at"),)
@@ -183,6 +183,6 @@ class IdempotencyRow(Tables, table=True):
 
 
 class ApiKeyRow(ApiKeyColumns, Tables, table=True):
-    """The keys that this service takes."""
+    """The API keys that this service accepts."""
 
     __tablename__ = "api_key"

@@ -10,7 +10,7 @@ from oms_gateway import GatewayName
 class PaymentSettings(Settings):
     """Times are in seconds."""
 
-    # The default is not looked for: an image without a provider can migrate a database, too.
+    # The default is not looked up, so that an image without a provider can migrate a database, too.
     gateway: GatewayName = Field(
         default="simulator",
         validate_default=False,

@@ -8,7 +8,7 @@ from sqlmodel import Field, SQLModel
 
 
 class Tables(SQLModel, registry=registry()):
-    """A registry of this service's own: another service may have a table of the same name."""
+    """This service has its own registry, because another service may have a table of the same name."""
 
 
 class PaymentRow(Tables, table=True):

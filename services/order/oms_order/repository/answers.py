@@ -1,4 +1,4 @@
-"""The answers that idempotency keys have got, of what is done to an order."""
+"""The answers of commands on an order, by idempotency key."""
 
 from uuid import UUID
 
@@ -16,11 +16,11 @@ VALUES (%(scope)s, %(key)s, %(fingerprint)s, %(order_id)s, %(answer)s) ON CONFLI
 
 
 def find(transaction: Transaction, scope: str, key: str) -> Rows:
-    """The `fingerprint` and the `answer` that a key has, if it was used."""
+    """Return the `fingerprint` and the `answer` of a key, if it was used."""
     return transaction.execute(_FIND, scope=scope, key=key)
 
 
 def keep(transaction: Transaction, scope: str, key: str, fingerprint: str, order_id: UUID, answer: str) -> bool:
-    """Keep the answer of a key; False if it was used for something else at the same time."""
+    """Store the answer of a key. Return False if the key was used for something else at the same time."""
     kept = transaction.execute(_KEEP, scope=scope, key=key, fingerprint=fingerprint, order_id=order_id, answer=answer)
     return bool(kept)

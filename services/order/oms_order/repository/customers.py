@@ -1,4 +1,5 @@
-"""The orders of a customer, and erasing who that is from them. What was ordered and paid stays: the books add up."""
+"""Finds the orders of a customer, and erases the customer from them. What was ordered and paid stays, so that the
+books add up."""
 
 from collections.abc import Iterable, Sequence
 
@@ -11,7 +12,7 @@ SELECT id::text, status, name, email, phone, phone_e164 FROM orders
 WHERE lower(email) = lower(%(email)s) ORDER BY orders.id
 """
 READ_WITHIN_DAYS = 9  # topics keep events for eight days and some minutes
-# A refund that has succeeded was announced, whatever has become of it since; one of a cancelled order was not.
+# A refund that has succeeded was announced, whatever happened to it since; the refund of a cancelled order was not.
 _ANNOUNCED = """
 SELECT order_id::text AS id, order_id::text FROM timeline
 WHERE order_id = ANY(%(ids)s::uuid[]) AND refund_id IS NULL AND dispute_id IS NULL
@@ -42,26 +43,26 @@ _ANSWERS = "DELETE FROM idempotency WHERE order_id = ANY(%(ids)s::uuid[])"
 
 
 def find(database: Database, email: str) -> Rows:
-    """The orders of this address, whatever its case, with the customer's data."""
+    """Return the orders of this email address, in upper or lower case, with the customer's data."""
     return database.execute(_FIND, email=email)
 
 
 def announced(database: Database, ids: Iterable[str]) -> dict[str, str]:
-    """Those of these orders, and of their refunds, of whose end a topic may hold an event that is still to be read;
-    each with its order."""
+    """Return those of these orders and of their refunds, each with its order, that ended so recently that a topic may
+    still have an unread event about it."""
     rows = database.execute(_ANNOUNCED, ids=list(ids), days=READ_WITHIN_DAYS)
     return {row.id: row.order_id for row in rows}
 
 
 def are_under_way(transaction: Transaction, ids: Sequence[str]) -> bool:
-    """Whether one of these orders has not ended, or is being refunded; none changes until this transaction ends."""
+    """Whether one of these orders has not ended, or is being refunded. They are locked until the transaction ends."""
     return bool(transaction.execute(_LOCK, ids=list(ids)))
 
 
 def erase(transaction: Transaction, ids: Sequence[str]) -> int:
-    """Erase the customer from these orders, who placed them from their timelines and refunds, their notes, the reasons
-    of their refunds, and the answers that idempotency keys replay; how many orders there were. Within the time of its
-    key, a repeated request is a new one then."""
+    """Erase from these orders the customer, the caller that placed them (also in timelines and refunds), the notes, the
+    reasons of refunds, and the answers that idempotency keys replay. Return the number of orders that still had a
+    customer. A request that is repeated with its key is a new one from then on."""
     for statement in (_NOTES, _REASONS, *_CALLERS, _ANSWERS):
         transaction.execute(statement, ids=list(ids))
     return len(transaction.execute(_ERASE, ids=list(ids), **PERSONAL))

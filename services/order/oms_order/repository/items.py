@@ -8,7 +8,7 @@ from oms_chassis.tables import assigned, columns, names, typed
 from oms_contracts.events import ItemUpdated
 from oms_order.tables import ItemRow
 
-_EVENT = columns(ItemRow, without=("id", "seen_at"))  # which the event has by the same names
+_EVENT = columns(ItemRow, without=("id", "seen_at"))  # the event has fields of the same names
 _RECENT = """
 SELECT id, version FROM item WHERE seen_at > now() - make_interval(secs => %(back)s) LIMIT %(limit)s
 """
@@ -36,7 +36,7 @@ def update(transaction: Transaction, items: Iterable[ItemUpdated]) -> None:
 
 
 def named(database: Database, ids: Sequence[str]) -> Rows:
-    """The items of these ids, as far as there are any."""
+    """Return those of these items that exist."""
     return database.execute(_NAMED, ids=ids)
 
 
@@ -46,17 +46,17 @@ def exist(database: Database) -> bool:
 
 
 def have_settled(database: Database, quiet: float, longest: float) -> bool:
-    """Whether nothing has come for `quiet` seconds, or something `longest` seconds ago."""
+    """Whether no item has changed for `quiet` seconds, or the first one arrived more than `longest` seconds ago."""
     return bool(database.execute(_SETTLED, quiet=quiet, longest=longest)[0].settled)
 
 
 def recent(database: Database, back: float, limit: int) -> Rows:
-    """The `id` and `version` of at most `limit` items that were updated in the last `back` seconds."""
+    """Return the `id` and `version` of at most `limit` items that were updated in the last `back` seconds."""
     return database.execute(_RECENT, back=back, limit=limit)
 
 
 def chunks(database: Database, limit: int) -> Iterator[Rows]:
-    """The `id` and `version` of every item, in the order of ids, `limit` at a time."""
+    """Yield the `id` and `version` of every item, in the order of ids, `limit` at a time."""
     after = ""
     while rows := database.execute(_ALL, after=after, limit=limit):
         yield rows
@@ -64,5 +64,5 @@ def chunks(database: Database, limit: int) -> Iterator[Rows]:
 
 
 def newest(database: Database) -> int:
-    """The highest version of any item; 0 if there is none."""
+    """Return the highest version of any item; 0 if there is none."""
     return int(database.execute(_NEWEST)[0].version)

@@ -1,9 +1,8 @@
-"""A page of open orders, which are few of all that there are: their index is by status and then by id, so that each
-status has a stretch of its own.
+"""Reads pages of open orders, which are few among all orders, by their partial index on status and id.
 
-Of a statement that named several statuses, or one by `=`, and wanted the order of the ids, PostgreSQL may read the
-primary key, and with it every order that ended before the open ones came: that has this order, too, and is expected to
-be read faster, page after page. This order, and these bounds, are the index's alone.
+If a statement named several statuses, or one with `=`, and sorted by id, PostgreSQL might read the primary key instead,
+because it has that order, too, and seems to be faster: every page would then read all the orders that ended before the
+open ones. Only the index has the order and the bounds of this statement, so it is always used.
 """
 
 from collections.abc import Mapping
@@ -18,8 +17,8 @@ ORDER BY status, orders.id LIMIT %(most)s)
 
 
 def page(conditions: Mapping[Status, str], columns: str = "id", shown: str = "id::text") -> str:
-    """A statement that finds `most` orders after `after`, by their ids, that are in one of these statuses and meet its
-    condition. What is `shown` is made of their `columns`, of which `id` is one."""
+    """Return a statement that finds `most` orders after `after`, in the order of their ids, that are in one of these
+    statuses and meet the condition of that status. It reads `columns`, including `id`, and returns `shown`."""
     of_each = (
         _OF_STATUS.format(columns=columns, status=status, condition=condition)
         for status, condition in conditions.items()

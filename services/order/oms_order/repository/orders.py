@@ -1,7 +1,7 @@
 """Orders and their timelines: what events change, and what callers read.
 
-Ids sort by time, so that a page is a stretch of the primary key: page a thousand costs what page one does, and orders
-that arrive meanwhile shift nothing.
+Ids sort by time, so a page is a range of the primary key: the thousandth page costs as much as the first, and orders
+that arrive in the meantime do not shift it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +25,7 @@ _CARD = ("card_brand", "card_last4", "card_expiry")
 _CUSTOMER = ("name", "email", "phone", "phone_e164")
 _LINE = ("item_id", "name", "quantity", "unit_price")
 _SUMMARY = names(OrderRow, without=("facts", "version", "card_token", "owner", *_CARD))
-_OWNED = "(%(owner)s::text IS NULL OR owner = %(owner)s)"  # by nobody in particular, where nobody is asked for it
+_OWNED = "(%(owner)s::text IS NULL OR owner = %(owner)s)"  # without an owner, every order matches
 
 # Rows are locked in the order of their ids, so that two replicas with the same orders never wait for each other.
 _LOCK = f"""
@@ -77,7 +77,7 @@ def _proves(rule: Rule) -> str:
     return " AND ".join(f"facts && '{{{','.join(sorted(one))}}}'" for one in rule.proof)
 
 
-# Nothing is left behind of a CONFIRMED order: what leads on from there is decided here, and written at once.
+# No CONFIRMED order is left behind: the only fact that leads on from there is decided and applied at once.
 _LED_ON = dict.fromkeys(rule.status for rule in RULES if rule.status is not Status.CONFIRMED)
 _LEFT_BEHIND = open_orders.page(
     {status: " OR ".join(_proves(rule) for rule in RULES if rule.status is status) for status in _LED_ON}
@@ -93,7 +93,7 @@ ORDER BY t.order_id, t.position
 
 @dataclass(frozen=True)
 class Filters:
-    """Which orders are asked for; None means all."""
+    """Which orders a list contains; None means all."""
 
     status: Status | None = None
     email: str | None = None
@@ -102,36 +102,36 @@ class Filters:
 
 
 def lock(transaction: Transaction, ids: Iterable[str], owner: str | None = None) -> dict[str, Order]:
-    """Those of these orders that exist (of this owner, if one is given), by id.
+    """Lock those of these orders that exist (and belong to `owner`, if given) until the transaction ends.
 
-    Nobody else changes them until this transaction ends.
+    Returns them by id.
     """
     return {row.id: _order(row) for row in transaction.execute(_LOCK, ids=sorted(ids), owner=owner)}
 
 
 def lock_free(transaction: Transaction, ids: Iterable[str]) -> Sequence[Order]:
-    """As `lock`, but for those that somebody else holds, which is no reason for the others to wait: whoever comes by
-    again will find them."""
+    """Lock these orders without waiting: those that another transaction holds are left out, and the next sweep finds
+    them."""
     return [_order(row) for row in transaction.execute(_LOCK_FREE, ids=sorted(ids), owner=None)]
 
 
 def left_behind(transaction: Transaction, most: int) -> Sequence[str]:
-    """The ids of orders, so many at most, whose facts lead on from their status: an older release has written facts of
-    an order whose status it did not know."""
+    """Return the ids of at most `most` orders whose facts lead on from their status: an older release stored the facts,
+    but did not know the status."""
     return [row.id for row in transaction.execute(_LEFT_BEHIND, after=FIRST, most=most)]
 
 
 def save(transaction: Transaction, changed: Iterable[tuple[Order, Iterable[Step]]]) -> None:
-    """Write orders that are locked, with the steps that they have taken."""
+    """Write locked orders, with their new steps."""
     transaction.execute_rows(_SAVE, (_row(order, steps) for order, steps in changed))
 
 
 def page(database: Database, filters: Filters, before: UUID | None, limit: int) -> Rows:
-    """At most `limit` orders, newest first: those before this one, or from the newest on."""
+    """Return at most `limit` orders, newest first, starting after the order `before` or with the newest one."""
     params = {**vars(filters), "since_id": filters.since and first_id(filters.since), "before": before}
     conditions = [sql for name, sql in _CONDITIONS.items() if params[name] is not None]
     if filters.status is not None:
-        # Written out, as in the indexes of few statuses: the plan of a prepared statement knows no parameter.
+        # Spelled out, as in the partial indexes: the plan of a prepared statement does not know its parameters.
         conditions.append(f"status = '{Status(filters.status).value}'")
     where = " AND ".join(conditions) or "true"
     sql = f"SELECT {_SUMMARY} FROM orders WHERE {where} ORDER BY id DESC LIMIT %(limit)s"
@@ -139,29 +139,30 @@ def page(database: Database, filters: Filters, before: UUID | None, limit: int) 
 
 
 def detail(at: Database | Transaction, order_id: UUID, owner: str | None = None) -> Rows:
-    """The order, if there is one (of this owner, if one is given): `lines` and `timeline` are lists of dictionaries."""
+    """Return the order, if it exists (and belongs to `owner`, if given). `lines`, `timeline` and `refunds` are lists of
+    dictionaries."""
     return at.execute(_DETAIL, id=order_id, owner=owner)
 
 
 def contents(transaction: Transaction, ids: Sequence[str]) -> Rows:
-    """Of each of these orders the `id`, the customer's columns, `total`, `currency`, `placed_at`, and the `lines`."""
+    """Return the `id`, the customer's columns, `total`, `currency`, `placed_at` and `lines` of each of these orders."""
     return transaction.execute(_CONTENT, ids=list(ids))
 
 
 def progress(database: Database, order_id: UUID, owner: str | None = None) -> Rows:
-    """The order's `status` and `version`, and whether `refunding` it is under way, if there is one (of this owner, if
-    one is given)."""
+    """Return the order's `status` and `version`, and whether a refund is pending (`refunding`), if the order exists
+    (and belongs to `owner`, if given)."""
     return database.execute(_PROGRESS, id=order_id, owner=owner)
 
 
 def states(database: Database, subjects: Sequence[str]) -> dict[str, str]:
-    """The statuses of those of these that are orders."""
+    """Return the statuses of those of these subjects that are orders."""
     orders = [subject for subject in subjects if parse(subject)]
     return {row.id: row.status for row in database.execute(_STATES, ids=orders)}
 
 
 def news(database: Database, seen: Mapping[UUID, int]) -> Rows:
-    """The rows of these orders' timelines after the positions that were seen."""
+    """Return the rows of these orders' timelines after the positions in `seen`."""
     rows = [{"order_id": order_id, "seen": position} for order_id, position in seen.items()]
     return database.execute(_NEWS, rows=as_json(rows))
 

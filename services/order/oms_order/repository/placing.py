@@ -30,8 +30,8 @@ _STORED = "scope, key, order_id::text, fingerprint, answer"
 # the key is returned instead. Keys are claimed in sorted order: two replicas with the same keys do not deadlock.
 # DO UPDATE, because DO NOTHING returns no row, and a row that was committed a moment ago is invisible to the other
 # parts of the statement. The statement is idempotent, even while an earlier execution of it still runs: the ids are
-# generated here. `updated_at` is by the database's clock: by that of a process whose clock is hours slow, its orders
-# would time out at once.
+# generated here. `updated_at` is taken from the database's clock: if a process whose clock is hours slow set it, the
+# orders would time out at once.
 _WRITE = f"""
 WITH placed AS MATERIALIZED (
     SELECT * FROM json_to_recordset(%(rows)s::json) AS r(

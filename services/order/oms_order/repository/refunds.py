@@ -12,8 +12,8 @@ _ASKED = ("id", "order_id", "amount", "lines", "restock", "status", "reason", "a
 _REQUEST = "id::text, order_id::text, amount, lines, restock, status, outcome"
 _OF_ORDER = "SELECT amount, status, lines FROM refund WHERE order_id = %(order)s ORDER BY id"
 _FIND = f"SELECT {_REQUEST} FROM refund WHERE id = ANY(%(ids)s::uuid[]) ORDER BY refund.id FOR UPDATE"
-_OPEN = "status <> 'SUCCEEDED'"  # as their index has it, which gives pages of them their order
-# One that has failed is asked about after twice as long as the time before.
+_OPEN = "status <> 'SUCCEEDED'"  # as in the partial index, which pages of refunds are read from
+# Each question about a failed refund waits twice as long as the one before.
 _UNANSWERED = f"""
 SELECT {_REQUEST} FROM refund
 WHERE {_OPEN} AND id > %(after)s AND (
@@ -24,7 +24,7 @@ AND (%(days)s::float IS NULL OR (
     SELECT placed_at FROM orders WHERE orders.id = refund.order_id) > now() - make_interval(secs => %(days)s * 86400))
 ORDER BY refund.id LIMIT %(most)s
 """
-# But for one of which an outcome is being written at this moment.
+# Refunds whose outcome is being written at this moment are left out.
 _ASKED_ABOUT = """
 UPDATE refund SET asked = asked + 1 FROM (
     SELECT id FROM refund WHERE id = ANY(%(ids)s::uuid[]) AND status = 'FAILED' ORDER BY id FOR UPDATE SKIP LOCKED
@@ -35,8 +35,8 @@ _COUNT_UNANSWERED = """
 SELECT count(*) AS refunds FROM refund
 WHERE status = 'PENDING' AND requested_at < now() - make_interval(secs => %(limit)s)
 """
-# Of a `refund` and its `orders`. One that failed is open for as long as the order has so much left: then somebody
-# has seen to it in another way, or the customer's bank has.
+# For a `refund` joined to `orders`. A failed refund is open only while the order has that much left: if it has not,
+# the money went back in another way, or the customer's bank took it back.
 FITS = """
 refund.amount <= orders.total - (
     SELECT coalesce(sum(other.amount), 0) FROM refund AS other
@@ -66,50 +66,49 @@ FROM json_to_recordset(%(rows)s::json) AS r(id uuid, status text, failure text, 
 
 
 def exist(transaction: Transaction, order_id: UUID) -> bool:
-    """Whether anything of the order was refunded, or was to be."""
+    """Whether a refund of the order was requested, whatever its outcome."""
     return bool(of_order(transaction, order_id))
 
 
 def of_order(transaction: Transaction, order_id: UUID) -> Rows:
-    """The `amount`, `status` and `lines` of each refund of the order, which is locked."""
+    """Return the `amount`, `status` and `lines` of each refund of a locked order."""
     return transaction.execute(_OF_ORDER, order=order_id)
 
 
 def insert(transaction: Transaction, refund: Mapping[str, object]) -> Rows:
-    """Write a refund that is asked for; it, as it is shown."""
+    """Write a requested refund and return its row."""
     transaction.execute_rows(_INSERT, [refund])
     return transaction.execute(_SHOWN, id=refund["id"])
 
 
 def find(transaction: Transaction, ids: Iterable[str]) -> Rows:
-    """Those of these refunds that there are, with what was asked for; their orders must be locked."""
+    """Lock and return those of these refunds that exist, with what was requested. Their orders must be locked."""
     return transaction.execute(_FIND, ids=list(ids))
 
 
 def unanswered(transaction: Transaction, limit: float, days: float | None, after: UUID, most: int) -> Rows:
-    """Refunds that have been PENDING for more than `limit` seconds, and those that have failed and are to be asked
-    about, with what was asked for: those after this one, so many at most, and of orders that are not older than so many
-    `days`."""
+    """Return at most `most` refunds after `after`, with what was requested: those that have been PENDING for more than
+    `limit` seconds, and failed ones that payment is to be asked about. Orders older than `days` are left out."""
     return transaction.execute(_UNANSWERED, limit=limit, days=days, after=after, most=most)
 
 
 def count_questions(transaction: Transaction, ids: Sequence[str]) -> None:
-    """It is asked once more whether these refunds, which have failed, still have."""
+    """Count another question to payment about those of these refunds that have failed."""
     if ids:
         transaction.execute(_ASKED_ABOUT, ids=list(ids))
 
 
 def count_unanswered(database: Database, limit: float) -> int:
-    """How many refunds have been PENDING for more than `limit` seconds."""
+    """Return how many refunds have been PENDING for more than `limit` seconds."""
     return int(database.execute(_COUNT_UNANSWERED, limit=limit)[0].refunds)
 
 
 def held(database: Database, limit: float, after: UUID, most: int) -> Rows:
-    """Refunds that have been PENDING for more than `limit` seconds, and those that have failed and could still be made,
-    in the order of their ids: those after this one."""
+    """Return at most `most` refunds after `after`, in the order of their ids: those that have been PENDING for more
+    than `limit` seconds, and failed ones that could still be made."""
     return database.execute(_HELD, limit=limit, after=after, most=most)
 
 
 def settle(transaction: Transaction, outcomes: Sequence[Mapping[str, object]]) -> None:
-    """Write what became of refunds: the `id`, the `status`, the `outcome`, and the `failure` of one that failed."""
+    """Write the outcomes of refunds: `id`, `status`, `outcome`, and the `failure` of a failed one."""
     transaction.execute_rows(_SETTLE, outcomes)

@@ -19,7 +19,7 @@ CASE status
     ELSE 'refund'
 END AS step
 """
-# An order whose event is still in our own outbox waits for our relay, and not for whoever reads the event.
+# An order whose event is still in our own outbox waits for our relay, not for the reader of the event.
 _WAITING = f"""
 WITH unfinished AS (
     SELECT id, status, updated_at FROM orders
@@ -38,11 +38,11 @@ WITH unsent AS MATERIALIZED ({outbox.UNSENT_KEYS})
 
 
 def count(database: Database, limit: float) -> Rows:
-    """By the `step` that they wait for: the `orders`, and those that are `stuck` for more than `limit` seconds."""
+    """Count unfinished `orders` by the `step` that they wait for, and those `stuck` for more than `limit` seconds."""
     return database.execute(_WAITING, limit=limit)
 
 
 def page(database: Database, limit: float, after: UUID, most: int) -> Rows:
-    """The orders whose status has not changed for more than `limit` seconds, in the order of their ids: those after
-    this one."""
+    """Return at most `most` orders after `after`, in the order of their ids, whose status has not changed for more than
+    `limit` seconds."""
     return database.execute(_PAGE, limit=limit, after=after, most=most)

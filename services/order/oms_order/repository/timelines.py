@@ -7,7 +7,7 @@ from oms_chassis.tables import names, typed
 from oms_order.tables import TimelineRow
 
 _STEP = ("order_id", "refund_id", "refund_status", "outcome", "dispute_id", "disputed", "note", "actor")
-# Several steps of one order follow one another. A dispute has one, however often it is received.
+# Several steps of one order get consecutive positions. A dispute gets one step, however often it is received.
 _WRITE = f"""
 WITH steps AS (
     SELECT *, row_number() OVER (PARTITION BY order_id ORDER BY refund_id, dispute_id) AS number
@@ -30,21 +30,24 @@ WHERE order_id = ANY(%(orders)s::uuid[]) AND refund_id = order_id GROUP BY order
 
 
 def write(transaction: Transaction, steps: Iterable[Mapping[str, object]]) -> None:
-    """Add a row to the timeline of each of these orders, which are locked: the `order_id`, and what it is about."""
+    """Add these steps to the timelines of their orders, which are locked. Each has its `order_id`, and the columns of a
+    refund or of a dispute."""
     transaction.execute_rows(_WRITE, ({**dict.fromkeys(_STEP), **step} for step in steps))
 
 
 def of_refund(
     order_id: str, refund_id: str, status: str, note: str | None, outcome: int | None = None
 ) -> dict[str, object]:
-    """The step of a refund that has this status now."""
+    """Return the step of a refund that has reached this status."""
     step = {"order_id": order_id, "refund_id": refund_id, "refund_status": status}
     return {**step, "note": note, "outcome": outcome}
 
 
 def outcomes(transaction: Transaction, orders: Sequence[str]) -> dict[str, int]:
-    """Of those of these orders, which are locked, of which something became of the refund of all their money: the
-    highest number of that; 0 if it had none."""
+    """Return, by order, the highest number of an outcome of the refund of the whole amount; 0 if it has no number.
+
+    Orders without such an outcome are left out. The orders are locked.
+    """
     if not orders:
         return {}
     return {row.order_id: row.outcome for row in transaction.execute(_OUTCOMES, orders=list(orders))}
