@@ -1,19 +1,65 @@
-"""Members of groups, and records, on a real broker."""
+"""Topics, members of groups, and records, on a real broker."""
 
 import struct
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+from uuid import uuid4
 
 import crc32c
+from kafka.admin import KafkaAdminClient
 from kafka.record.default_records import DefaultRecordBatchBuilder
 
-from oms_chassis.messaging.kafka import KafkaSource
+from oms_chassis.messaging.kafka import KafkaSink, KafkaSource, reconcile_topics
 from oms_chassis.messaging.streams import Outgoing, Record
-from oms_chassis.settings import Settings
-from oms_contracts.topics import ITEM_UPDATED
+from oms_chassis.settings import Settings, TopicSettings
+from oms_chassis.telemetry.metrics import Metrics
+from oms_contracts.envelope import Event
+from oms_contracts.events import ItemUpdated
+from oms_contracts.topics import ITEM_UPDATED, PAYMENT_FAILED
 from support.chassis import eventually
 
-TOPIC = ITEM_UPDATED.name
+TOPIC, OTHER = ITEM_UPDATED.name, PAYMENT_FAILED.name
+
+
+def topics_of_its_own(bootstrap: str) -> Settings:
+    """Settings by which a test has two topics that no other has, each with one partition."""
+    made = Settings(
+        database_url="postgresql://nobody@127.0.0.1:1/none",
+        kafka_bootstrap=bootstrap,
+        kafka_prefix=f"{uuid4().hex}-",
+        kafka_topics={name: TopicSettings(partitions=1, config={}) for name in (TOPIC, OTHER)},
+    )
+    reconcile_topics(made)
+    return made
+
+
+@contextmanager
+def administering(bootstrap_servers: Any, **more: Any) -> Iterator[KafkaAdminClient]:
+    """A client that changes what a broker has."""
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap_servers, **more)
+    try:
+        yield admin
+    finally:
+        admin.close()
+
+
+def event(item: str) -> Event[Any]:
+    """An item's."""
+    data = ItemUpdated(item_id=item, name="A thing", unit_price=100, currency="USD", available=True, version=1)
+    return ITEM_UPDATED.event(data, item)
+
+
+def send(settings: Settings, items: Sequence[str]) -> None:
+    """An event of each of these items."""
+    sink = KafkaSink(settings)
+    sink.send([Outgoing(TOPIC, item.encode(), event(item).encode().encode()) for item in items])
+    sink.close()
+
+
+def refused(metrics: Metrics) -> float | None:
+    """How many topics a consumer is refused."""
+    return metrics.registry.get_sample_value("oms_consumer_refused_topics")
 
 
 def source(settings: Settings, group: str) -> KafkaSource:
