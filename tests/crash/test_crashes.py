@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 from invariants import Answer, Sources, check_when_quiet
 from support import load
-from support.faults import doomed, kill_and_restart, out_of_order
+from support.faults import doomed, kill_and_restart, out_of_order, patient
 
 from oms_contracts.topics import SERVICES
 from oms_platform.platform import Platform
@@ -49,12 +49,13 @@ def test_each_service_may_be_killed_with_300_orders_in_flight(platform: Platform
 def test_a_process_that_was_killed_comes_back_to_its_group_as_who_it_was(platform: Platform, sources: Sources) -> None:
     """Or else the group waits for it before the next one gets its partitions: for as long as a session lasts."""
     known = platform.folder / "data" / "payment.member"
-    member = known.read_text()
-    assert member
-    kill_and_restart(platform, "payment")
-    platform.services["payment"].await_ready()
-    assert_sound(sources, load.post(platform.url, load.mix(10)), 10)
-    assert known.read_text() == member
+    with patient(platform.services["payment"]):
+        member = known.read_text()
+        assert member
+        kill_and_restart(platform, "payment")
+        platform.services["payment"].await_ready()
+        assert_sound(sources, load.post(platform.url, load.mix(10)), 10)
+        assert known.read_text() == member
 
 
 def test_a_relay_that_dies_between_publishing_and_deleting_repeats_harmlessly(

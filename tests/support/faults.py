@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from oms_platform.platform import Platform
+from oms_platform.services import HttpServer
 from oms_servers.server import Server
 from support.chassis import eventually
 
@@ -31,6 +32,19 @@ def out_of_order(server: Server, seconds: float) -> Iterator[None]:
     time.sleep(max(0.0, began + seconds - time.monotonic()))
     server.start()
     server.await_ready()
+
+
+@contextmanager
+def patient(service: HttpServer) -> Iterator[None]:
+    """Within the block, the group of this service waits for it for as long as a start may take on a busy machine."""
+    before = service._environment
+    service._environment = {**before, "OMS_KAFKA_SESSION_SECONDS": "120"}
+    try:
+        service.restart()
+        yield
+    finally:
+        service._environment = before
+        service.restart()
 
 
 @contextmanager
