@@ -46,6 +46,31 @@ def test_records_that_were_deleted_before_they_were_read_are_said_and_counted(
     assert (line["topic"], line["partition"], line["offset"], line["beyond"]) == (TOPIC, 0, 1, 3)
 
 
+def test_what_was_gone_before_a_group_began_without_a_place_is_said_once_and_counted(
+    own_topics: Settings,
+    consume: Callable[[Settings], Any],
+    applied: list[str],
+    metrics: Metrics,
+    logged: Callable[[], list[str]],
+) -> None:
+    """A broker forgets the place of a group that has had no member for a week, as records that are as old."""
+    with consume(own_topics):
+        send(own_topics, ["read"])
+        eventually(lambda: applied == ["read"])
+    send(own_topics, ["gone", "left"])
+    with administering(own_topics.kafka_bootstrap) as admin:
+        admin.delete_groups([f"{own_topics.kafka_prefix}group"])
+        admin.delete_records({TopicPartition(f"{own_topics.kafka_prefix}{TOPIC}", 0): 2})
+    with consume(own_topics):
+        eventually(lambda: applied == ["read", "left"])
+        eventually(lambda: gaps(metrics) == 1)
+    send(own_topics, ["later"])
+    with consume(own_topics):  # another process says nothing of it
+        eventually(lambda: applied == ["read", "left", "later"])
+    (line,) = [json.loads(line) for line in logged() if "records_gone" in line]
+    assert (line["topic"], line["offset"], line["beyond"]) == (TOPIC, 0, 2)
+
+
 def gaps(metrics: Metrics) -> float | None:
     return metrics.registry.get_sample_value("oms_consumer_gaps_total", {"topic": TOPIC})
 

@@ -71,9 +71,9 @@ class Positions:
 
     def _on_reset(self, where: TopicPartition, timestamp: Any, offset: int) -> None:
         self._reset(where, timestamp, offset)
-        if where in self._left:
-            self._noted[where] = left = self._left.pop(where)
-            self._add_gap(where, left, offset)
+        # A group without a place, which a broker forgets after a week without members, would begin with all there was.
+        self._noted[where] = left = self._left.pop(where, 0)
+        self._add_gap(where, left, offset)
 
     def _add_gap(self, where: TopicPartition, first: int, beyond: int) -> None:
         if first != beyond:
