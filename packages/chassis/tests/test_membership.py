@@ -3,13 +3,15 @@
 import itertools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from kafka import KafkaConsumer
 from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.coordinator.assignors.range import RangePartitionAssignor
 from support.chassis import eventually
 
 from oms_chassis.messaging.kafka import KafkaSink, KafkaSource
@@ -17,6 +19,7 @@ from oms_chassis.messaging.streams import Identity, Outgoing, Record, next_offse
 from oms_chassis.settings import Settings
 
 PARTITIONS = 6
+ASSIGNORS = {one.name: one for one in (CooperativeStickyAssignor, RangePartitionAssignor)}
 pytestmark = pytest.mark.timeout(180)
 
 
@@ -84,11 +87,11 @@ class Group:
     """A group of this test's own."""
 
     def __init__(self, settings: Settings, topic: str) -> None:
-        self._settings, self._topic, self._name = settings, topic, uuid4().hex
+        self._settings, self._topic, self.name = settings, topic, uuid4().hex
         self.members: list[Member] = []
 
     def join(self, settings: Settings | None = None, identity: Identity | None = None) -> Member:
-        source = KafkaSource(settings or self._settings, self._name, [self._topic], identity)
+        source = KafkaSource(settings or self._settings, self.name, [self._topic], identity)
         self.members.append(Member(source))
         return self.members[-1]
 
@@ -97,7 +100,8 @@ class Group:
         consumer = KafkaConsumer(
             self._topic,
             bootstrap_servers=where,
-            group_id=self._name,
+            client_id="oms",
+            group_id=self.name,
             enable_auto_commit=False,
             session_timeout_ms=10_000,
         )
@@ -268,3 +272,25 @@ def test_members_that_are_polled_now_and_then_come_to_an_end_of_sharing(settings
     eventually(are_shared, within=60)
     for source in sources:
         source.close()
+
+
+@pytest.mark.parametrize("shares_as", ["cooperative-sticky", "range"])
+def test_a_foreign_application_in_the_group_gets_nothing_of_our_topics_and_is_named(
+    settings: Settings, topic: str, group: Group, logged: Callable[[], list[str]], shares_as: str
+) -> None:
+    """A console consumer, or another team's service of the same name: what it read would be applied by nobody."""
+    ours = group.join()
+    share(ours)
+    foreign = KafkaConsumer(
+        topic, bootstrap_servers=settings.kafka_bootstrap, group_id=group.name, client_id="console",
+        partition_assignment_strategy=[ASSIGNORS[shares_as]], enable_auto_commit=False,
+    )  # fmt: skip
+    foreign.poll(10_000)
+    eventually(lambda: any("foreign_member" in line for line in logged()), within=60)
+    send(settings, topic, 30)
+    eventually(lambda: len(ours.read) == 30 or foreign.poll(100), within=60)
+    assert not foreign.assignment()
+    foreign.close()
+    share(ours)
+    assert len(ours.read) == 30
+    assert "console-" in next(line for line in logged() if "foreign_member" in line)

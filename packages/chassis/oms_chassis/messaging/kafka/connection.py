@@ -14,12 +14,14 @@ from oms_chassis.messaging.kafka.answers import Connections
 from oms_chassis.messaging.streams import StreamUnavailable
 from oms_chassis.settings import Settings
 
+CLIENT = "oms"  # what all of ours call themselves, and what a group's names for them begin with
+
 
 def connection(settings: Settings) -> dict[str, Any]:
     """How to reach the brokers, as kafka-python takes it."""
     config = {
         "bootstrap_servers": list(hosts.addresses(settings.kafka_bootstrap)),
-        "client_id": "oms",
+        "client_id": CLIENT,
         "bootstrap_timeout_ms": 5_000,
         "reconnect_backoff_ms": 100,
         "reconnect_backoff_max_ms": 1_000,  # the default grows to 30 s, and orders would wait for it after an outage

@@ -4,18 +4,26 @@ kafka-python 3.0.12 fixes with a consumer's settings whether all partitions are 
 or only those that move (cooperatively), and knows no way from one to the other. Here a member offers both, and does as
 the protocol that the group has chosen says: the old one while a member of an older release is there, cooperative-sticky
 from the moment when the last of them has left. For that moment partitions have one owner or none.
+
+Who else joins the group, by a mistake or from a console, gets none of these topics' partitions as long as one of ours
+shares them out: what a stranger reads and commits would be applied by nobody.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.coordinator.assignors.abstract import RebalanceProtocol
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.protocol.consumer.metadata import ConsumerProtocolSubscription
 
+from oms_chassis.messaging.kafka.connection import CLIENT
 from oms_chassis.messaging.streams import Identity
+from oms_chassis.telemetry.logs import logger
+
+log = logger(__name__)
 
 # A member waits for the group while another one finishes its turn. One that has nothing, and one that has partitions,
 # start over when that takes longer than any turn, and than the group itself waits for anybody.
@@ -63,6 +71,8 @@ class Membership:
         self._coordinator._on_join_complete_async = self._on_complete  # noqa: SLF001 - the same
         self._join = self._coordinator._do_join_and_sync_async  # noqa: SLF001 - the same
         self._coordinator._do_join_and_sync_async = self._on_join  # noqa: SLF001 - the same
+        self._perform = self._coordinator._perform_assignment  # noqa: SLF001 - the same
+        self._coordinator._perform_assignment = self._on_perform  # noqa: SLF001 - the same
         if identity.member_id:  # a group that does not know it any more gives another one
             self._coordinator.reset_generation(identity.member_id)
         self._unread: bytes | None = None
@@ -99,6 +109,20 @@ class Membership:
             unread = await self._join()
             self._unread = unread
         return unread
+
+    def _on_perform(self, leader: str, protocol: str, members: Sequence[Any]) -> Any:
+        """Share out, as the one whom the group has asked to."""
+        for one in members:
+            if not one.member_id.startswith(f"{CLIENT}-"):  # as a group makes names
+                log.error("foreign_member", member=one.member_id)
+                one.metadata = self._without_ours(one.metadata)
+        return self._perform(leader, protocol, members)
+
+    def _without_ours(self, metadata: bytes) -> bytes:
+        asked = ConsumerProtocolSubscription.decode(metadata)
+        asked.topics = [topic for topic in asked.topics if topic not in self._subscription.subscription]
+        encoded: bytes = asked.encode()
+        return encoded
 
     async def _on_complete(self, generation: int, member_id: str, protocol: str, assignment: bytes) -> None:
         mode = RebalanceProtocol.COOPERATIVE if protocol == Cooperative.name else RebalanceProtocol.EAGER
