@@ -22,6 +22,7 @@ MODULE = re.compile(r"`(oms_\w+(?:\.\w+)+)`")
 SCRIPT = re.compile(r"\bscripts/[\w-]+\.(?:sh|py)\b")
 VARIABLE = re.compile(r"\bOMS_[A-Z_]+[A-Z]\b(?!_)")
 METRIC = re.compile(r"\boms_[a-z_]+[a-z]\b(?![_.])")
+ALERT = re.compile(r"\bOms[A-Z]\w+")
 ROUTE = re.compile(r"`((?:GET|POST|PUT|DELETE)(?:\|[A-Z]+)*) (/[\w/{}|-]*)")
 CODE = [*ROOT.glob("*/*/oms_*/**/*.py"), *ROOT.glob("scripts/*.*"), ROOT / "Dockerfile.base", ROOT / "compose.yaml"]
 
@@ -75,6 +76,12 @@ def _has_router(path: Path) -> bool:
 def test_a_setting_and_a_metric_that_are_named_exist(place: Path) -> None:
     text = place.read_text()
     assert {*VARIABLE.findall(text), *METRIC.findall(text)} - written() == set()
+
+
+@every_place
+def test_an_alert_that_is_named_has_its_page(place: Path) -> None:
+    runbooks = ROOT / "docs" / "runbooks"
+    assert [name for name in ALERT.findall(place.read_text()) if not (runbooks / f"{name}.md").is_file()] == []
 
 
 @every_place
