@@ -309,6 +309,27 @@ def test_a_short_answer_comes_in_one_packet() -> None:
     asyncio.run(scene())
 
 
+@pytest.mark.parametrize(
+    ("line", "body"),
+    [(b"GET /pieces", b"".join(PIECES)), (b"POST /body", b"hello")],
+    ids=["without a length", "with its length"],
+)
+def test_an_answer_to_http_1_0_comes_as_it_is_and_ends_with_its_connection(line: bytes, body: bytes) -> None:
+    """It knows no chunks, and does not wait for leave to send."""
+
+    def ask(port: int) -> bytes:
+        with socket.create_connection(("127.0.0.1", port), 20) as client:
+            client.sendall(line + b" HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nhello")
+            return all_of(client)
+
+    async def scene() -> None:
+        async with running() as (port, _):
+            head, _, came = (await asyncio.to_thread(ask, port)).partition(b"\r\n\r\n")
+            assert (head.startswith(b"HTTP/1.1 200 "), b"transfer-encoding" in head, came) == (True, False, body)
+
+    asyncio.run(scene())
+
+
 @pytest.mark.parametrize("headers", [{}, {"Connection": "close"}])
 def test_a_long_answer_comes_whole(headers: dict[str, str]) -> None:
     async def scene() -> None:

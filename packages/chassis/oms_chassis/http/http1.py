@@ -17,7 +17,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from oms_chassis.http import problems
-from oms_chassis.http.halfclosed import HalfClosingHttp
+from oms_chassis.http.http10 import Http10
 from oms_chassis.http.problems import BadRequest, Problem
 from oms_chassis.http.refusals import HeadTooLarge, RequestTimeout, UnsupportedTransferCoding, VersionNotSupported
 from oms_chassis.http.requestlines import RequestLine
@@ -27,7 +27,7 @@ WHOLE = 60.0  # seconds from the first byte of a request to its last
 LINGER = 1.0  # seconds for a client to read why it is refused, before what it still sends resets the connection
 
 
-class Http1(HalfClosingHttp):
+class Http1(Http10):
     """uvicorn's protocol, which reads the body of a request that offers an upgrade, and no head without end."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
