@@ -1,4 +1,4 @@
-"""The FastAPI application of a service: problems for errors, limits for bodies and queries, a trace and a measurement
+"""Makes the FastAPI application of a service: problems for errors, limits for bodies and queries, a trace and metrics
 for each request.
 
 The middlewares are plain ASGI: Starlette's BaseHTTPMiddleware costs two thirds of the throughput.
@@ -23,7 +23,7 @@ from oms_chassis.http.strictness import StrictJson
 from oms_chassis.http.threads import Threaded, Threads
 from oms_chassis.telemetry.metrics import Metrics
 
-# FastAPI's own OpenTelemetry would give any provider in the process the texts of errors and what is behind the `?`.
+# FastAPI's own OpenTelemetry would send error messages and query strings to any provider in the process.
 SILENT: TelemetryConfig = {
     "tracing": False,
     "metrics": False,
@@ -43,10 +43,10 @@ def create(
     *,
     edge: Edge | None = None,
 ) -> FastAPI:
-    """The application; `provides` are the objects that its routes depend on, `edge` is what is before public ones.
+    """Create the application. `provides` are the objects that its routes depend on; `edge` protects public routes.
 
-    LookupError if an object is missing, or if a public route does not say what it asks of its caller. `prefix` is where
-    its own documents are; routers bring theirs.
+    Raises LookupError if an object is missing, or if a public route does not declare the scopes that it needs. `prefix`
+    is the path of the application's own documents; routers bring theirs.
     """
     app = FastAPI(
         title=title,
@@ -54,7 +54,7 @@ def create(
         docs_url=f"{prefix}/docs",
         redoc_url=None,
         responses=problems.ANY,
-        redirect_slashes=False,  # to an address made of the request's Host header, and without TLS behind a proxy
+        redirect_slashes=False,  # a redirect would go to the request's Host, and without TLS behind a proxy
         telemetry=SILENT,
     )
     errors.install(app)
@@ -71,14 +71,14 @@ def create(
         edge.install(app, metrics)
     app.add_middleware(Messages, routes=app.routes)
     app.add_middleware(Failsafe)
-    if edge is not None:  # outside of all that answers: a page cannot read an answer that lacks their headers
+    if edge is not None:  # outermost, because a page cannot read an answer without these headers
         browsers.install(app, edge.settings)
     app.add_middleware(Observe, metrics=metrics, routes=app.routes)
     return app
 
 
 class StrictQuery:
-    """Refuses a query parameter that the route does not declare, and one that is given twice, with 422."""
+    """Refuses a query parameter that the route does not declare, or that is repeated, with 422."""
 
     def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:
         self._app, self._routes = app, routes
@@ -91,14 +91,14 @@ class StrictQuery:
         for found in routes.at(self._routes, scope["path"]):
             route = found.original_route
             if isinstance(route, APIRoute) and scope["method"] in (route.methods or ()):
-                scope["route"] = route  # for Observe; routing is still to come
+                scope["route"] = route  # for Observe: routing comes later
                 mistakes = routes.mistakes(routes.parameters(route), scope["query_string"])
                 return InvalidRequest.of_fields(mistakes) if mistakes else None
         return None
 
 
 class BodyLimit:
-    """Refuses a body over the limit with 413, by its Content-Length or, where there is none, while it comes in."""
+    """Refuses a body over the limit with 413: by its Content-Length or, without one, while it is read."""
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self._app, self._limit = app, limit
@@ -125,7 +125,7 @@ class BodyLimit:
             return message
 
         async def guarded(message: Message) -> None:
-            # FastAPI turns whatever is raised while it reads a body into a 400 of its own.
+            # FastAPI turns any error that is raised while it reads a body into a 400 of its own.
             nonlocal answered
             if received <= self._limit:
                 await send(message)

@@ -1,4 +1,4 @@
-"""What browsers are given: CORS for the origins that may call, and headers that keep them from guessing and storing."""
+"""Response headers for browsers: CORS for allowed origins, and headers that prevent guessing of types and storing."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ _ALWAYS = (
 )
 _DATA = ((b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),)
 _UNLESS_SET = (b"cache-control", b"no-store")
-_PAGES = ("/docs",)  # Swagger's page, which loads its scripts
+_PAGES = ("/docs",)  # Swagger's page, which loads scripts
 CORS: dict[str, Any] = {
     "allow_methods": ["GET", "POST", "PUT"],
     "allow_headers": ["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID",
@@ -27,8 +27,8 @@ CORS: dict[str, Any] = {
 
 
 def install(app: FastAPI, settings: AccessSettings) -> None:
-    """Wrap an application in what the settings ask for. Preflights are answered here, before anybody is asked who
-    they are: they carry no credentials."""
+    """Wrap an application in the middlewares that the settings ask for. Preflights are answered here, before
+    authentication, because they carry no credentials."""
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **CORS)
     if settings.security_headers:
@@ -36,7 +36,7 @@ def install(app: FastAPI, settings: AccessSettings) -> None:
 
 
 class SecurityHeaders:
-    """Adds to each answer what keeps a browser from taking it for something else, or from keeping it."""
+    """Adds headers that keep browsers from guessing the type of an answer, from framing it, and from storing it."""
 
     def __init__(self, app: ASGIApp, hsts_seconds: int) -> None:
         hsts = [(b"strict-transport-security", b"max-age=%d; includeSubDomains" % hsts_seconds)] if hsts_seconds else []

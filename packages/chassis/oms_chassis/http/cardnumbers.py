@@ -1,7 +1,7 @@
-"""Card numbers where none belongs: typed or pasted into a text that is kept.
+"""Finds card numbers that were typed or pasted into a text that is stored.
 
-A number counts if a network issues such numbers, its check digit fits, and it stands by itself, in one piece or grouped
-as on a card. So phone numbers, dates, times in milliseconds, UUIDs and what is part of a word are none.
+A number counts if a network issues such numbers, its check digit is right, and it is on its own, in one piece or
+grouped as on a card. So phone numbers, dates, times in milliseconds, UUIDs and parts of words do not count.
 """
 
 import re
@@ -13,7 +13,7 @@ from oms_chassis.http import pasted
 SHORTEST = 13  # digits
 MESSAGE = "must not hold a card number"
 _ALONE = r"(?<![0-9A-Za-z+]){}(?![0-9A-Za-z])"
-_GAP = r"(?P<gap> ?[-./_\u00b7 ] ?)"  # what people put between the groups
+_GAP = r"(?P<gap> ?[-./_\u00b7 ] ?)"  # what people write between the groups
 _WRITTEN = [
     re.compile(_ALONE.format(form))
     for form in (
@@ -23,7 +23,8 @@ _WRITTEN = [
         rf"[0-9]{{4}}{_GAP}[0-9]{{6}}(?P=gap)[0-9]{{4,5}}",
     )
 ]
-# By their first digits and their lengths. Thirteen of them that begin with 43 or 49 are phone numbers, too.
+# By first digits and length. Numbers of thirteen digits that begin with 43 or 49 are left out: phone numbers look like
+# that, too.
 _ISSUED = re.compile(
     r"4(?![39])[0-9]{12}|4[0-9]{15}|4[0-9]{18}"  # Visa
     r"|5[1-5][0-9]{14}|2(?:22[1-9]|2[3-9][0-9]|[3-6][0-9]{2}|7[01][0-9]|720)[0-9]{12}"  # Mastercard
@@ -33,13 +34,13 @@ _ISSUED = re.compile(
 
 
 def without(text: str) -> str:
-    """A text that holds no card number. Raises PydanticCustomError, as validators do."""
+    """Return the text if it contains no card number. Raises PydanticCustomError, as validators do."""
     return _without(text, SHORTEST)
 
 
 def without_in_id(text: str) -> str:
-    """An id that holds no card number. The numbers of articles (GTIN) have up to 14 digits, and their own check digit,
-    so that some of them are card numbers of that length, too: they may be ids. Raises PydanticCustomError."""
+    """Return the id if it contains no card number. Article numbers (GTIN) have up to 14 digits and a check digit of
+    their own, so that some look like card numbers of that length: these are allowed. Raises PydanticCustomError."""
     return _without(text, 15)
 
 
@@ -50,7 +51,7 @@ def _without(text: str, shortest: int) -> str:
 
 
 def found_in(text: str, shortest: int = SHORTEST) -> bool:
-    """Whether there is a card number of at least so many digits in a text."""
+    """Whether a text contains a card number of at least so many digits."""
     if len(text) < shortest:
         return False
     plain = text if text.isascii() else pasted.plain(text)

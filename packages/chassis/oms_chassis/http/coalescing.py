@@ -1,7 +1,8 @@
-"""Writes that are made right after one another go out as one.
+"""Combines consecutive writes to a connection into one.
 
-uvicorn writes an answer's head and its body each by itself, and uvloop has the kernel send the first one at once: two
-packets, and a client that is woken twice. On a busy machine that costs more than much of what an answer is made by.
+uvicorn writes the head and the body of an answer separately, and uvloop makes the kernel send the first write at once:
+that is two packets, and a client that is woken twice. On a busy machine that costs more than much of the work for the
+answer.
 """
 
 import asyncio
@@ -9,14 +10,14 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-LIMIT = 64 * 1024  # bytes that are kept back at most: what is more is for the transport's flow control
+LIMIT = 64 * 1024  # bytes that are held back at most: more is left to the transport's flow control
 
 
 class CoalescingTransport:
-    """A transport of asyncio's that sends what is written in one turn of its loop together, at the end of that turn."""
+    """An asyncio transport that sends all writes of one turn of its loop together, at the end of that turn."""
 
     def __init__(self, transport: asyncio.BaseTransport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport: Any = transport  # uvloop's, which is no subclass of asyncio's
+        self._transport: Any = transport  # uvloop's, which is not a subclass of asyncio's
         self._loop = loop
         self._unsent = bytearray()
 
@@ -24,7 +25,7 @@ class CoalescingTransport:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Send this, soon."""
+        """Send data at the end of this turn of the loop."""
         if not self._unsent:
             self._loop.call_soon(self.flush)
         self._unsent += data
@@ -32,31 +33,31 @@ class CoalescingTransport:
             self.flush()
 
     def flush(self) -> None:
-        """Send now what was written."""
+        """Send everything that was written, now."""
         data, self._unsent = self._unsent, bytearray()
         if data and not self._transport.is_closing():
             self._transport.write(data)
 
     def write_eof(self) -> None:
-        """Say that nothing follows what was written."""
+        """Close the sending side after everything that was written."""
         self.flush()
         self._transport.write_eof()
 
     def close(self) -> None:
-        """Close the connection once all that was written is sent."""
+        """Close the connection after everything that was written."""
         self.flush()
         self._transport.close()
 
 
 class CoalescingHttp(HttpToolsProtocol):
-    """uvicorn's protocol, which sends a short answer by one write."""
+    """uvicorn's protocol, sending a short answer in one write."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
-        """A client has connected."""
+        """Wrap the transport of a new connection."""
         self._writes = CoalescingTransport(transport, self.loop)
         super().connection_made(cast("asyncio.Transport", self._writes))
 
     def on_response_complete(self) -> None:
-        """An answer is whole, and need not wait for the others of this turn of the loop."""
+        """Send a complete answer without waiting for others in this turn of the loop."""
         self._writes.flush()
         super().on_response_complete()

@@ -1,19 +1,19 @@
-"""Conditional requests (RFC 9110, 13): a request says which state of a thing it means. Whoever makes the tags of these
-states compares them."""
+"""Parses the headers of conditional requests (RFC 9110, 13), which name the state of a resource. The routes that make
+these tags compare them."""
 
 import re
 from dataclasses import dataclass
 from typing import Self
 
-# What If-Match and If-None-Match hold: `*`, or tags. A list may have empty places (RFC 9110, 5.6.1).
+# The syntax of If-Match and If-None-Match: `*`, or tags. A list may have empty elements (RFC 9110, 5.6.1).
 FORM = r'^(\*|(,[ \t]*)*(W/)?"[!#-~]*"([ \t]*,([ \t]*(W/)?"[!#-~]*")?)*)$'
 _TAG = re.compile(r'(W/)?"([!#-~]*)"')
 
 
 @dataclass(frozen=True)
 class Tags:
-    """What such a header names: any state that there is, or states by their tags. `strong` are those that are the same
-    bytes, and that a change may go by; `all` has the weak ones, too."""
+    """The tags in such a header. `is_any`: any existing state. `strong`: tags of states that are the same byte for
+    byte, on which a change may be conditional. `all` includes the weak ones."""
 
     is_any: bool
     strong: frozenset[str]
@@ -21,7 +21,7 @@ class Tags:
 
     @classmethod
     def of(cls, header: str | None) -> Self | None:
-        """Those of a header of this form, if there is one."""
+        """Return the tags of a header, if there is one."""
         if header is None:
             return None
         found = _TAG.findall(header)

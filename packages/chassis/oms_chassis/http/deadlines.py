@@ -1,4 +1,4 @@
-"""Waiting no longer than a caller waits for an answer."""
+"""Limits waits to the time for which a caller waits for an answer."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ from starlette.requests import Request
 P = ParamSpec("P")
 T = TypeVar("T")
 Disconnected = Callable[[], Awaitable[object]]
-ENDED = "oms.ended"  # the key of an ASGI scope for an event: the client has closed its side of the connection
+ENDED = "oms.ended"  # the key of an event in an ASGI scope: set when the client has closed its side of the connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Deadline:
 
     @classmethod
     def within(cls, seconds: float, disconnected: Disconnected | None = None) -> Self:
-        """The deadline in this many seconds."""
+        """Return the deadline in this many seconds."""
         return cls(time.monotonic() + seconds, disconnected)
 
     @property
@@ -47,15 +47,15 @@ async def within(seconds: float, call: Callable[P, T], *args: P.args, **kwargs: 
 
 
 class Shared(Generic[T]):
-    """A call that is made once at a time: whoever asks while it is under way gets what it returns. While what it waits
-    for hangs, each who asks would hold a thread, and perhaps a connection, else."""
+    """A call that is made only once at a time: those who ask while it is under way share its result. Otherwise, each of
+    them would hold a thread, and perhaps a connection, while the call hangs."""
 
     def __init__(self, call: Callable[[], T]) -> None:
         self._call = call
         self._under_way: asyncio.Future[T] | None = None
 
     async def in_time(self, seconds: float, otherwise: T) -> T:
-        """What the call returns, if it does so in time; it is not waited for any longer."""
+        """Return the result of the call if it arrives in time, and `otherwise` if not."""
         if self._under_way is None or self._under_way.done():
             self._under_way = asyncio.ensure_future(asyncio.to_thread(self._call))
         asked = self._under_way
@@ -64,7 +64,7 @@ class Shared(Generic[T]):
 
 
 async def departure(request: Request) -> None:
-    """Return once the client of a request has closed its connection, or its half of it: it may have gone."""
+    """Return once the client has closed its connection, or its half of it: it may have gone."""
     ended: asyncio.Event = request.scope[ENDED]
     await ended.wait()
 

@@ -1,4 +1,4 @@
-"""What routes depend on: objects that the composition root makes, found by their type.
+"""Injects the objects that the composition root makes into routes, by type.
 
 A route asks for `Annotated[Database, Depends(Provided(Database))]`; the composition root puts a Database into
 `Components.provides`.
@@ -15,20 +15,21 @@ T = TypeVar("T")
 
 
 class Provided(Generic[T]):
-    """A dependency that is the one provided object of a type."""
+    """A dependency: the one provided object of a type."""
 
     def __init__(self, kind: type[T]) -> None:
         self.kind = kind
 
     async def __call__(self, request: Request) -> T:
-        """For FastAPI, which would run a plain function in a thread."""
+        """Return the object. Asynchronous because FastAPI would run a plain function in a thread."""
         provided: Mapping[type, Any] = request.app.state.provided
         found: T = provided[self.kind]
         return found
 
 
 def provide(app: FastAPI, objects: Iterable[object], routers: Iterable[APIRouter]) -> None:
-    """Make these objects what the routes find. LookupError if a route depends on a type of which there is none."""
+    """Make these objects available to the routes. Raises LookupError if a route depends on a type that is not among
+    them."""
     app.state.provided = {type(one): one for one in objects}
     asking = [route.dependant for router in routers for route in router.routes if isinstance(route, APIRoute)]
     wanted = {one.kind for dependant in asking for one in calls(dependant, Provided)}
@@ -38,7 +39,7 @@ def provide(app: FastAPI, objects: Iterable[object], routers: Iterable[APIRouter
 
 
 def calls(dependant: Dependant, kind: type[T]) -> Iterator[T]:
-    """The dependencies of a kind that a route has, and those that they have in turn."""
+    """Yield a route's dependencies of a type, including indirect ones."""
     for one in dependant.dependencies:
         if isinstance(one.call, kind):
             yield one.call

@@ -1,9 +1,9 @@
-"""Routes that need nothing of the framework are called without it: its routers, stacks and solving of dependencies take
-longer than such a route's own work.
+"""Calls routes that need nothing of the framework without it: its routers, stacks and dependency resolution take longer
+than such a route's own work.
 
-A route is direct by what it declares, and by nothing else: an address without variables, and an async function that
-makes its Response itself, of its request, of provided objects and of its caller. What is before all routes is before
-these, too; what they raise is answered by the same handlers; the document describes them as any other.
+Only what a route declares makes it direct: a path without variables, and an async function that makes its Response
+itself, from its request, provided objects and its caller. The middlewares of all routes apply to these, too, the same
+handlers answer their errors, and the OpenAPI document describes them as any other.
 """
 
 import inspect
@@ -22,12 +22,13 @@ from oms_chassis.http.dependencies import Provided
 from oms_chassis.http.identity.requirements import Needs
 
 Dependency = Provided[Any] | Needs
-Key = tuple[str, str]  # a method and a path
+Key = tuple[str, str]  # method and path
 
 
 @dataclass(frozen=True, slots=True)
 class DirectRoute:
-    """A route's function with what it asks for, by the names of its parameters; without one, it is only checked."""
+    """A route's function and the dependencies that it takes, by parameter name. A dependency without a name is only
+    checked."""
 
     route: BaseRoute
     call: Callable[..., Any]
@@ -35,7 +36,7 @@ class DirectRoute:
     dependencies: Sequence[tuple[str | None, Dependency]]
 
     async def answer(self, request: Request) -> Response:
-        """What the route answers. Raises what it raises."""
+        """Call the route and return its response. Raises what the route raises."""
         given: dict[str, Any] = {self.request_name: request} if self.request_name else {}
         for name, dependency in self.dependencies:
             value = await dependency(request)
@@ -60,13 +61,13 @@ class Direct:
         request = Request(scope, receive)
         try:
             response = await direct.answer(request)
-        except Exception as error:  # noqa: BLE001 - what has no handler is raised again
+        except Exception as error:  # noqa: BLE001 - errors without a handler are raised again
             response = errors.answer(request, error)
         await response(scope, receive, send)
 
 
 def found(routes: Sequence[BaseRoute]) -> Mapping[Key, DirectRoute]:
-    """The direct routes among these, which are no request's second choice."""
+    """Return the direct routes among these, unless an earlier route takes the same requests."""
     return dict(pair for one in iter_route_contexts(routes) if _is_direct(one) for pair in _keyed(one, routes))
 
 

@@ -1,5 +1,5 @@
-"""What OpenAPI says of every operation beyond what its route declares: the problems that are answered before any route
-sees the request, and what a problem is. And the headers that answers have, with what they are for."""
+"""Completes the OpenAPI document: adds the problems that may be answered before any route sees a request, the schema of
+a problem, and the response headers with their descriptions."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -67,12 +67,12 @@ _PROBLEM: Document = {
 
 
 def headed(*names: str) -> Document:
-    """An answer with these headers, as one of the `responses` of a route."""
+    """Return an answer with these headers, for the `responses` of a route."""
     return {"headers": {name: {"description": HEADERS[name], "schema": {"type": "string"}} for name in names}}
 
 
 def install(app: FastAPI) -> None:
-    """Let the application's OpenAPI document say it."""
+    """Complete the application's OpenAPI document."""
     plain = app.openapi
 
     def document() -> Document:
@@ -84,7 +84,7 @@ def install(app: FastAPI) -> None:
 
 
 def join(operation: Document, *kinds: type[Problem]) -> None:
-    """Add problems to those that an operation is answered with; those that it has are left as they are."""
+    """Add problems to the responses of an operation; those that it has already stay as they are."""
     there = operation["responses"]
     for status, response in documented(*(kind for kind in kinds if not _is_named(there, kind))).items():
         known = there.setdefault(str(status), response)
@@ -94,7 +94,7 @@ def join(operation: Document, *kinds: type[Problem]) -> None:
 
 
 def operations(document: Document) -> Iterator[Document]:
-    """All of a document's."""
+    """Yield all operations of a document."""
     return (operation for path in document["paths"].values() for operation in path.values())
 
 

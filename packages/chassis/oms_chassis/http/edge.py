@@ -1,4 +1,4 @@
-"""What is before an application's routes for those who call from outside: the gate, and what browsers are given."""
+"""The public edge of an application: the gate, and headers for browsers."""
 
 from dataclasses import dataclass, field
 
@@ -16,23 +16,24 @@ from oms_chassis.telemetry.metrics import Metrics
 
 @dataclass(frozen=True)
 class Edge:
-    """The settings of a service's edge, and how its callers say who they are."""
+    """The settings of a service's edge, and how its callers authenticate."""
 
     settings: AccessSettings
     authentication: Authentication = field(default_factory=Authentication)
 
     @classmethod
     def of(cls, settings: AccessSettings, database: Database) -> "Edge":
-        """That of a service's settings. Nothing connects yet."""
+        """Return the edge for a service's settings. Nothing connects yet."""
         return cls(settings, Authentication.of(settings, database))
 
     @classmethod
     def open(cls) -> "Edge":
-        """That of the defaults: nobody is asked who they are."""
+        """Return the edge with default settings: callers need not authenticate."""
         return cls(AccessSettings.model_construct())
 
     def install(self, app: FastAPI, metrics: Metrics) -> None:
-        """Put it before the routes of an application, which has all of them. LookupError as in `requirements`."""
+        """Put the gate before the routes of an application, which must be complete. Raises LookupError as
+        `requirements` does."""
         asked = requirements(app.routes)
         limit = RateLimit(self.settings.rate_limit) if self.settings.rate_limit else None
         app.add_middleware(

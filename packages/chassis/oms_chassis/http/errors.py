@@ -1,4 +1,4 @@
-"""Every error of an application becomes a problem, whoever raised it."""
+"""Turns every error of an application into a problem, whoever raised it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -33,23 +33,24 @@ log = logger(__name__)
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of an application a problem."""
+    """Register the handlers that turn an application's errors into problems."""
     for kind, handler in HANDLERS.items():
         app.add_exception_handler(kind, handler)
 
 
 def answer(request: Request, error: Exception) -> JSONResponse:
-    """The problem that an error becomes, as in an application; what has no handler is raised again."""
+    """Return the answer to an error, as the application would. An error without a handler is raised again."""
     handler = next((HANDLERS[kind] for kind in type(error).__mro__ if kind in HANDLERS), None)
     if handler is None:
         raise error
     response = handler(request, error)
-    error.__traceback__ = None  # one error may be that of a whole batch, and would keep the frames of all its requests
+    # one error may be shared by a whole batch, and would keep the frames of all its requests
+    error.__traceback__ = None
     return response
 
 
 def invalid(errors: Sequence[Mapping[str, Any]]) -> Problem:
-    """Pydantic's errors without the input, the context and the address that they carry."""
+    """Return Pydantic's errors as a problem, without the input, context and URL that they carry."""
     if any(error["type"] == "json_invalid" for error in errors):
         return MalformedJson()
     return InvalidRequest(*((field_of(error), _message(error)) for error in errors))
@@ -99,7 +100,7 @@ HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], JSONResponse]]
 
 
 class Failsafe:
-    """Around all that answers: answers whatever nobody caught, and lets none of it out. A server logs what gets out."""
+    """The outermost error handler: answers errors that nobody caught, since the server would log any that it sees."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -119,7 +120,7 @@ class Failsafe:
             await self._app(scope, receive, watched)
         except ClientDisconnect:
             log.info("client_gone", route=routes.path(scope.get("route")))
-        except Exception as error:  # noqa: BLE001 - whatever a route or a library may raise
+        except Exception as error:  # noqa: BLE001 - a route or a library may raise anything
             response = _unexpected(Request(scope), error)
-            if not started:  # else the server sees that the answer is cut short, and closes the connection
+            if not started:  # otherwise the server notices that the answer is incomplete, and closes the connection
                 await response(scope, receive, send)

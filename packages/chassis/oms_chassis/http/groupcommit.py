@@ -1,11 +1,11 @@
-"""Group commit: requests that arrive together are written in one transaction, and each caller gets its own answer.
+"""Group commit: writes requests that arrive together in one transaction, and answers each caller separately.
 
 NotWritten          the item was not written, and will not be
 └── Full            too many wait already
 Undecided           it is being written, and its caller's time is over
 
-An item waits for so long and no longer. Until a batch takes it, it can expire, or its caller can go away, and then it
-is never written; from then on its caller waits for what `write` makes of it, but no longer than its deadline.
+An item waits only for a limited time. Until a batch takes it, it can expire, or its caller can disconnect, and then it
+is never written. After that, its caller waits for the outcome of `write`, but no longer than its deadline.
 """
 
 import asyncio
@@ -24,15 +24,15 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 BATCH = 256
-GATHER = 0.002  # seconds that the first request of a batch waits for others, when there were others the last time
-IDLE = 5.0  # seconds between two signs of life while nothing comes
-WAITING, SECONDS = 4096, 2.5  # how many wait at most, and for how long
-ANSWER = 4.5  # seconds after which a caller has an answer, whatever it is
-PROMPT = 0.25  # seconds for which nobody looks whether a caller is still there: few wait for longer
+GATHER = 0.002  # seconds that the first request of a batch waits for others, if the last batch had several
+IDLE = 5.0  # seconds between two heartbeats while nothing arrives
+WAITING, SECONDS = 4096, 2.5  # how many items may wait, and for how long
+ANSWER = 4.5  # seconds after which a caller gets an answer in any case
+PROMPT = 0.25  # seconds before it is watched whether a caller is still there: few wait any longer
 
 
 class NotWritten(Exception):
-    """Nothing of the item was written: it came too late, or waited too long."""
+    """The item was not written: it came too late, or waited too long."""
 
 
 class Full(NotWritten):
@@ -40,7 +40,7 @@ class Full(NotWritten):
 
 
 class Undecided(Exception):
-    """The item is being written, and what comes of it will be known too late for its caller."""
+    """The item is being written, but the outcome will be known too late for its caller."""
 
 
 @dataclass(eq=False, slots=True)
@@ -48,17 +48,17 @@ class _Entry(Generic[T, R]):
     item: T
     future: "asyncio.Future[R]"
     loop: asyncio.AbstractEventLoop
-    is_settled: bool = field(default=False)  # a batch has taken it, or it has expired
-    watch: "asyncio.Task[None] | None" = field(default=None)  # for its caller's departure
+    is_settled: bool = field(default=False)  # taken by a batch, or expired
+    watch: "asyncio.Task[None] | None" = field(default=None)  # waits for the caller to disconnect
 
     def settle(self) -> bool:
-        """Whether it is the caller who settles it: the first."""
+        """Settle the entry. Return whether it was not settled before: only the first caller may decide about it."""
         was_settled, self.is_settled = self.is_settled, True
         return not was_settled
 
 
 class GroupCommit(Generic[T, R]):
-    """Writes what has gathered, in the thread that runs it.
+    """Writes the items that have gathered, in the thread that calls `run`.
 
     `write` returns a result (or an Exception to raise) per item, and takes a bounded time.
     """
@@ -73,24 +73,25 @@ class GroupCommit(Generic[T, R]):
         self.name, self._is_closed = f"{name}-writer", False
         self._write, self._waiting, self._seconds = write, waiting, seconds
         self._queue: SimpleQueue[_Entry[T, R] | None] = SimpleQueue()
-        self.waiting = self._queue.qsize  # how many items no batch has taken yet
-        self._lock = threading.Lock()  # decides between a batch and an expiry, and between an entry and the end
+        self.waiting = self._queue.qsize  # the number of items that no batch has taken yet
+        self._lock = threading.Lock()  # between a batch and an expiry, and between an entry and the end
 
     def run(self) -> None:
-        """Write until stopped; what was submitted before is written."""
+        """Write until stopped, including all items that were submitted before."""
         try:
             self._run()
         finally:
             self._refuse_the_rest()
 
     def stop(self) -> None:
-        """Take nothing more; `run` returns once it has written what was submitted."""
+        """Accept no more items; `run` returns once those submitted before are written."""
         with self._lock:
             self._is_closed = True
             self._queue.put(None)
 
     async def submit(self, item: T, deadline: Deadline | None = None) -> R:
-        """The item's result once it is committed; raises NotWritten, Undecided, or what `write` raised, in time."""
+        """Return the item's result once it is committed. Raises NotWritten, Undecided, or what `write` raised, in
+        time."""
         deadline = deadline or Deadline.within(ANSWER)
         entry = self._put(item)
         after = entry.loop.call_later
@@ -127,7 +128,7 @@ class GroupCommit(Generic[T, R]):
         self._drop(entry)
 
     def _drop(self, entry: _Entry[T, R]) -> None:
-        """Never write it, unless a batch has taken it: then the answer is on its way."""
+        """Drop an entry, unless a batch has taken it: then its answer is on the way."""
         with self._lock:
             if entry.settle():
                 _fail(entry, NotWritten())
@@ -148,7 +149,7 @@ class GroupCommit(Generic[T, R]):
 
     def _gather(self, first: _Entry[T, R], seconds: float) -> tuple[list[_Entry[T, R]], bool]:
         if self._queue.qsize() < BATCH:
-            time.sleep(seconds)  # and not in `get`: each request would wake this thread, and take turns with it
+            time.sleep(seconds)  # not in `get`: each request would wake this thread and compete with it
         batch = [first]
         while len(batch) < BATCH:
             try:
@@ -171,13 +172,13 @@ class GroupCommit(Generic[T, R]):
         resolved: list[tuple[asyncio.Future[R], R | Exception]]
         try:
             resolved = list(zip(futures, self._write([entry.item for entry in batch]), strict=True))
-        except Exception as error:  # noqa: BLE001 - it is raised where each caller waits
+        except Exception as error:  # noqa: BLE001 - it is raised in each caller
             resolved = [(future, error) for future in futures]
-        with contextlib.suppress(RuntimeError):  # the loop is closed: everyone has had an answer by their deadlines
+        with contextlib.suppress(RuntimeError):  # the loop is closed: all callers were answered by their deadlines
             batch[0].loop.call_soon_threadsafe(_resolve, resolved)
 
     def _refuse_the_rest(self) -> None:
-        """Nobody waits for a thread that has ended."""
+        """Refuse the entries that are left, so that nobody waits for a thread that has ended."""
         with self._lock:
             self._is_closed = True
         rest = [self._queue.get_nowait() for _ in range(self._queue.qsize())]
@@ -192,7 +193,7 @@ def _fail(entry: _Entry[T, R], error: Exception) -> None:
 
 def _resolve(outcomes: Sequence[tuple["asyncio.Future[R]", R | Exception]]) -> None:
     for future, outcome in outcomes:
-        if future.done():  # its caller has gone away
+        if future.done():  # its caller has disconnected
             continue
         if isinstance(outcome, Exception):
             future.set_exception(outcome)

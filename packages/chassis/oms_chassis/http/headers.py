@@ -1,13 +1,13 @@
-"""Headers as an ASGI scope has them: names in small letters, each as often as it was sent."""
+"""Reads headers from an ASGI scope, where names are lower-case and each may occur several times."""
 
 from starlette.types import Scope
 
 
 def values(scope: Scope, name: bytes) -> list[str]:
-    """What a request's headers of this name say."""
+    """Return the values of a request's headers with this name."""
     return [value.decode("latin-1") for one, value in scope["headers"] if one == name]
 
 
 def first(scope: Scope, name: bytes) -> str | None:
-    """The first of them, if there is any."""
+    """Return the first value of the header, if there is any."""
     return next(iter(values(scope, name)), None)

@@ -1,4 +1,4 @@
-"""Liveness, readiness, metrics and the AsyncAPI document, on the internal port that no ingress sees."""
+"""Serves liveness, readiness, metrics and the AsyncAPI document, on the internal port that no ingress exposes."""
 
 import json
 import time
@@ -20,12 +20,12 @@ from oms_chassis.http.messages import Messages
 from oms_contracts import asyncapi
 
 Check = Callable[[], bool]
-TRUST = 0.5  # seconds for which a check of the database is believed, so that probes cost little
-PROBE_TIMEOUT = 2.0  # seconds until a probe or a scrape is answered without the database: before its sender gives it up
+TRUST = 0.5  # seconds for which a check of the database is cached, so that probes cost little
+PROBE_TIMEOUT = 2.0  # seconds until a probe or a scrape is answered without the database: before the client gives up
 
 
 class Health:
-    """What probes ask. Kafka's own state is no part of readiness: an order can be accepted while it is away."""
+    """The state that probes ask for. Kafka is no part of readiness: orders can be accepted while it is unavailable."""
 
     def __init__(
         self, database: Database, checks: Mapping[str, Check], stalled: Callable[[], Sequence[str]] = tuple
@@ -49,7 +49,7 @@ class Health:
 
 
 def _answers(database: Database) -> bool:
-    """Whether the database answers and takes writes: one that was demoted does not."""
+    """Whether the database answers and accepts writes: a demoted one does not."""
     try:
         return str(database.execute("SHOW transaction_read_only")[0][0]) == "off"
     except Exception:  # noqa: BLE001 - whatever the reason, the answer is no
@@ -58,7 +58,7 @@ def _answers(database: Database) -> bool:
 
 @cache
 def _events(service: str) -> bytes:
-    """The AsyncAPI document of a service, which is the same at every request."""
+    """Return the AsyncAPI document of a service, which never changes."""
     return json.dumps(asyncapi.application(service), ensure_ascii=False).encode()
 
 
@@ -69,8 +69,8 @@ def internal_app(
     refresh: Callable[[], None],
     admin: ASGIApp | None = None,
 ) -> Starlette:
-    """/livez, /readyz, /metrics and /asyncapi.json. `refresh` updates the gauges that say what is in the database;
-    `admin` answers whatever is below /admin."""
+    """Return the application with /livez, /readyz, /metrics and /asyncapi.json. `refresh` updates the gauges that are
+    read from the database; `admin` answers everything below /admin."""
 
     database, gauges = Shared(health.database_answers), Shared(refresh)
 
@@ -101,7 +101,7 @@ def internal_app(
 
 
 class Below:
-    """Hands what is asked for below a path to another application, which sees the whole path."""
+    """Passes requests for paths below a prefix to another application, which sees the whole path."""
 
     def __init__(self, app: ASGIApp, prefix: str, app_below: ASGIApp) -> None:
         self._app, self._prefix, self._below = app, prefix, app_below

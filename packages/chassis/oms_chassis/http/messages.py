@@ -1,4 +1,4 @@
-"""What HTTP itself says about a request (RFC 9110): HEAD and OPTIONS, and headers that can mean one thing only."""
+"""Applies the rules of HTTP itself (RFC 9110): HEAD and OPTIONS, and headers that must be unambiguous."""
 
 import re
 from collections import Counter
@@ -12,39 +12,39 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from oms_chassis.http import problems, routes
 from oms_chassis.http.problems import Problem
 
-# Of two values, one would be passed over: whoever is in front may have taken the other.
+# These may occur once only: of two values one would be ignored, and a proxy in front may have used the other.
 SINGLE = {
     b"host": "Host",
     b"content-type": "Content-Type",
     b"idempotency-key": "Idempotency-Key",
     b"last-event-id": "Last-Event-ID",
-    # Of an act of an operator's: a proxy may have named who acts next to what its client says.
+    # Headers of operators' acts: a proxy may have added the operator's name to what the client claims.
     b"oms-operator": "OMS-Operator",
     b"oms-reason": "OMS-Reason",
     b"oms-dry-run": "OMS-Dry-Run",
 }
-# Lists, which may come in several lines: whoever took one of them would pass a condition, or a coding, over.
+# Lists, which may be sent in several lines: reading only one of them would ignore a condition or a coding.
 LISTS = {b"if-match", b"if-none-match", b"content-encoding"}
 CHARSETS = {"utf-8", "utf8", "us-ascii"}
-LONGEST_TYPE = 200  # characters: a longer one is read in up to a second, and nobody has it
-# A name or an address, perhaps with a port (RFC 9112, 3.2); empty where the target has none.
+LONGEST_TYPE = 200  # characters: a longer one takes up to a second to parse, and nobody needs it
+# A name or an address, optionally with a port (RFC 9112, 3.2); empty if the target has none.
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]*)?\Z")
 
 
 class BadHost(Problem):
-    """HTTP/1.1 asks for a Host with each request, and for one that can be that of an address."""
+    """HTTP/1.1 requires a Host header in each request, with a valid host."""
 
     status, kind, title = 400, "bad-host", "The request must have a Host"
 
 
 class RepeatedHeader(Problem):
-    """A header that means one thing only came twice."""
+    """A header that may be given only once was repeated."""
 
     status, kind, title = 400, "repeated-header", "A header was given twice"
 
 
 class UnsupportedEncoding(Problem):
-    """Bodies are taken as they are, and not compressed."""
+    """Compressed bodies are not accepted."""
 
     status, kind, title = 415, "unsupported-encoding", "Bodies must not be compressed"
     headers: Mapping[str, str] = {"Accept-Encoding": "identity"}
@@ -57,7 +57,7 @@ class UnsupportedCharset(Problem):
 
 
 class Messages:
-    """Answers HEAD as GET without a body, and OPTIONS; refuses what could be understood in two ways."""
+    """Answers HEAD as GET without a body, answers OPTIONS, and refuses ambiguous requests."""
 
     def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:
         self._app, self._routes = app, routes
@@ -77,7 +77,7 @@ class Messages:
             await self._app(scope, receive, send)
 
     async def _head(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """As GET, within and before everything: whoever asks must be allowed to. The server leaves out the body."""
+        """Handle HEAD as GET in every layer, so that it needs the same permissions. The server leaves out the body."""
         as_get = {**scope, "method": "GET"} if "HEAD" in routes.methods(self._routes, scope["path"]) else scope
         try:
             await self._app(as_get, receive, send)
@@ -85,14 +85,15 @@ class Messages:
             scope.update({name: as_get[name] for name in ("route",) if name in as_get})  # for Observe
 
     def _allowed(self, scope: Scope) -> str:
-        """What this address takes; nothing if it is none, or if a browser asks for another page's sake (CORS)."""
+        """Return the methods of this path for an Allow header; nothing if there is no such path, or for a preflight
+        (CORS)."""
         if any(name == b"access-control-request-method" for name, _ in scope["headers"]):
             return ""
         return ", ".join(routes.methods(self._routes, scope["path"]))
 
 
 def folded(headers: Sequence[tuple[bytes, bytes]]) -> Sequence[tuple[bytes, bytes]]:
-    """Headers in which each list is one line (RFC 9110, 5.3)."""
+    """Return headers in which each list is one line (RFC 9110, 5.3)."""
     listed = [name for name, _ in headers if name in LISTS]
     if len(listed) == len(set(listed)):
         return headers
@@ -102,7 +103,7 @@ def folded(headers: Sequence[tuple[bytes, bytes]]) -> Sequence[tuple[bytes, byte
 
 
 def judged(headers: Sequence[tuple[bytes, bytes]], version: str) -> Problem | None:
-    """What is wrong with a request's headers."""
+    """Return the problem of a request's headers, if there is any."""
     single = [name for name, _ in headers if name in SINGLE]
     if len(single) > len(set(single)):
         repeated = [SINGLE[name] for name, count in Counter(single).items() if count > 1]
@@ -115,7 +116,7 @@ def judged(headers: Sequence[tuple[bytes, bytes]], version: str) -> Problem | No
 
 
 def _has_body(given: Mapping[bytes, bytes]) -> bool:
-    """Whether a body follows these headers. Some clients say with each request what its body would be."""
+    """Whether a body follows these headers. Some clients describe a body in every request."""
     return b"transfer-encoding" in given or given.get(b"content-length", b"0").strip(b"0") != b""
 
 

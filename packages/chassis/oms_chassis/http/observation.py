@@ -1,4 +1,4 @@
-"""What is measured of each request, and the trace that it runs within."""
+"""Measures each request, and runs it within its trace."""
 
 import time
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ from oms_chassis.http import headers, routes
 from oms_chassis.telemetry import spans, tracing
 from oms_chassis.telemetry.metrics import Metrics
 
-CLIENT_GONE = 499  # as nginx counts what nobody waits for any more: no fault of the service's
+CLIENT_GONE = 499  # nginx's status for requests whose client has disconnected: not the service's fault
 
 
 class Observe:
-    """Measures every request by its route (never by its path, which holds ids) and runs it within its trace."""
+    """Measures every request by its route (never by its path, which contains ids), and runs it within its trace."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, routes: Sequence[BaseRoute]) -> None:
         self._app, self._requests, self._routes = app, metrics.http_requests, routes
@@ -23,7 +23,7 @@ class Observe:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, began, status = time.perf_counter(), time.time_ns(), CLIENT_GONE  # unless there is an answer
+        started, began, status = time.perf_counter(), time.time_ns(), CLIENT_GONE  # until there is an answer
         parent = headers.first(scope, b"traceparent")
 
         async def observed(message: Message) -> None:
@@ -35,7 +35,7 @@ class Observe:
         try:
             with tracing.within(parent) as step:
                 await self._app(scope, receive, observed)
-        except BaseException:  # cancelled, because the process ends
+        except BaseException:  # cancelled because the process ends
             status = 500 if status == CLIENT_GONE else status
             raise
         finally:
@@ -46,7 +46,7 @@ class Observe:
                 _record(scope["method"], route, status, step, parent, began)
 
     def _route(self, scope: Scope) -> str:
-        """That of what was asked for, also if it was refused before it came there."""
+        """Return the route of a request, even if it was refused before routing."""
         if "route" in scope:
             return routes.path(scope["route"])
         found = list(routes.at(self._routes, scope["path"]))

@@ -1,4 +1,5 @@
-"""Pages of a list: an opaque cursor says after which element the next one starts, and a Link header leads there."""
+"""Pages of a list: an opaque cursor names the element after which the next page starts, and a Link header contains
+it."""
 
 import base64
 import re
@@ -13,7 +14,7 @@ from pydantic_core import PydanticCustomError
 from oms_chassis.http.problems import Problem
 
 T = TypeVar("T")
-LARGEST = 2**63  # of the ids that the database counts
+LARGEST = 2**63  # more than any id of a row
 _DIGITS = re.compile(r"(?:0|[1-9][0-9]*)\Z")
 
 
@@ -23,7 +24,8 @@ def _as_digits(value: object) -> object:
     return value
 
 
-# A number in an address: Pydantic would take 1_0 and 10.0 for ten. It is of an int, and comes after its Query.
+# Restricts a number in a URL to plain digits: Pydantic would read 1_0 and 10.0 as ten. Annotates an int, after its
+# Query.
 DIGITS = BeforeValidator(_as_digits)
 
 
@@ -34,28 +36,28 @@ class BadCursor(Problem):
 
 
 def encode(position: bytes) -> str:
-    """A cursor that goes on after the element at this position."""
+    """Return a cursor that continues after the element at this position."""
     return base64.urlsafe_b64encode(position).decode().rstrip("=")
 
 
 def decode(cursor: str, parse: Callable[[bytes], T]) -> T:
-    """The position after which a cursor goes on. Raises BadCursor, also where `parse` raises ValueError."""
+    """Return the position after which a cursor continues. Raises BadCursor, also if `parse` raises ValueError."""
     with suppress(ValueError):
         position = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        if encode(position) == cursor:  # Python ignores what is not in the alphabet
+        if encode(position) == cursor:  # Python ignores characters that are not in the alphabet
             return parse(position)
     raise BadCursor(("cursor", "must come from a Link header of this list"))
 
 
 def text(position: bytes) -> str:
-    """A position that is a text. ValueError for what no database holds."""
+    """Return a position as text. Raises ValueError for what no database can store."""
     if b"\0" in position:
         raise ValueError
     return position.decode()
 
 
 def number(position: bytes) -> int:
-    """A position that is the id of a row. ValueError for what is none."""
+    """Return a position as the id of a row. Raises ValueError if it is none."""
     value = int(position)
     if not 0 <= value < LARGEST or str(value).encode() != position:
         raise ValueError
@@ -63,6 +65,7 @@ def number(position: bytes) -> int:
 
 
 def next_link(path: str, query: Mapping[str, object | None], cursor: str) -> str:
-    """The Link header (RFC 8288) to the page at this cursor, with whatever else of the query is not None."""
+    """Return the Link header (RFC 8288) to the page at this cursor, with all other query parameters that are not
+    None."""
     given = {name: value for name, value in query.items() if value is not None}
     return f'<{path}?{urlencode({**given, "cursor": cursor})}>; rel="next"'

@@ -1,26 +1,26 @@
-"""Texts as people paste them: with typographic dashes, spaces of all widths, digits of any script, and marks that
-nobody sees. What means the same is read as the same."""
+"""Normalises text as people paste it: with typographic dashes, spaces of all widths, digits of any script, and
+invisible characters."""
 
 import unicodedata
 
 _WRITTEN_SO = {"Pd": "-", "Zs": " "}  # dashes and spaces, by their Unicode category
-_LONERS = {"\t": " ", "\u2212": "-"}  # the minus sign is no dash to Unicode
+_LONERS = {"\t": " ", "\u2212": "-"}  # Unicode does not count the minus sign as a dash
 _UNSEEN = "Cf"  # marks of direction, joiners, soft hyphens
 
 
 def plain(text: str) -> str:
-    """A number, a date or the like in plain digits, dashes and spaces, as far as it has any."""
+    """Return a number, a date or the like in plain digits, dashes and spaces, as far as it has any."""
     return text.replace("\t", " ") if text.isascii() else "".join(map(_plain, text))
 
 
 def trimmed(text: str) -> str:
-    """A text without what nobody sees at its ends."""
+    """Return a text without the invisible characters at its ends."""
     shown = [number for number, one in enumerate(text) if not one.isspace() and unicodedata.category(one) != _UNSEEN]
     return text[shown[0] : shown[-1] + 1] if shown else ""
 
 
 def without_scheme(text: str, scheme: str) -> str:
-    """A text without the scheme of a link that was copied along with it: `tel:`, however that is written."""
+    """Return a text without the scheme of a link that was copied with it: `tel:`, in upper or lower case."""
     return text[len(scheme) :] if text[: len(scheme)].lower() == scheme else text
 
 

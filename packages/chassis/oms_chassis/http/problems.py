@@ -3,12 +3,12 @@
 Problem
   ├ InvalidRequest    422  fields of the body, the query, the path or the headers
   ├ MalformedJson     400
-  ├ Unavailable       503  the database is away: nothing was stored
+  ├ Unavailable       503  the database is unavailable: nothing was stored
   ├ OutcomeUnknown    503  the database's answer is lost
   ├ Internal          500
   └ ...                    each service's own, raised anywhere below its routes
 
-An answer names the field that is wrong and never repeats what was sent.
+An answer names the invalid field, and never repeats what was sent.
 """
 
 import re
@@ -18,18 +18,18 @@ from typing import Any, ClassVar, Self
 from fastapi.responses import JSONResponse
 
 MEDIA_TYPE = "application/problem+json"
-MOST = 100  # errors that an answer names: with all of them it could be six times as long as its request
+MOST = 100  # errors per answer: with all of them it could be six times as long as its request
 _NAME = re.compile(r"[A-Za-z_]{1,40}\Z")
-_CONTENT = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}  # which documents.py has
-# Of every route: without it, FastAPI says of many that they answer errors of its own.
+_CONTENT = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}  # which documents.py adds
+# For every route: without it, FastAPI documents errors of its own for many routes.
 ANY: dict[int | str, dict[str, Any]] = {"default": {"description": "A problem (RFC 9457)", **_CONTENT}}
 
 
 class Problem(Exception):
-    """The base of all. A subclass has a status, a kind and a title; its docstring is its documentation.
+    """The base of all problems. A subclass has a status, a kind and a title; its docstring is its documentation.
 
-    `errors` are a field's name and what is wrong with it. `headers` are those of every such answer, and more where one
-    is raised with more; `documented_headers` are names of the latter.
+    `errors` are pairs of a field's name and what is wrong with it. `headers` of the class are sent with each such
+    answer, and those of an instance in addition; `documented_headers` are names of the latter.
     """
 
     status: int
@@ -46,7 +46,7 @@ class Problem(Exception):
         self.headers = {**self.headers, **(headers or {})}
 
     def body(self) -> dict[str, Any]:
-        """The problem's JSON members."""
+        """Return the problem's JSON members."""
         members = {
             "type": f"/problems/{self.kind}",
             "title": self.title,
@@ -58,13 +58,13 @@ class Problem(Exception):
 
 
 class InvalidRequest(Problem):
-    """Each field that is wrong is named, a hundred at most, with what it must be."""
+    """`errors` names each invalid field, a hundred at most, and says what it must be."""
 
     status, kind, title = 422, "invalid-request", "The request is not valid"
 
     @classmethod
     def of_fields(cls, messages: Mapping[str, str]) -> Self:
-        """What is wrong with each of these fields, whose names the sender chose."""
+        """Make a problem from the message for each field. The sender chose the fields' names."""
         return cls(*{shown_name(name): message for name, message in messages.items()}.items())
 
 
@@ -75,7 +75,7 @@ class MalformedJson(Problem):
 
 
 class BodyTooLarge(Problem):
-    """The body is over the limit, by its Content-Length or while it comes in."""
+    """The body is over the limit: by its Content-Length, or while it is read."""
 
     status, kind, title = 413, "body-too-large", "The body is too large"
 
@@ -88,8 +88,8 @@ class Unavailable(Problem):
 
 
 class OutcomeUnknown(Problem):
-    """The database got the request, and its answer was lost: what was asked for may have been stored. Location, if
-    there is one, says where to look; only a request that may be repeated without harm has a Retry-After."""
+    """The database received the request, but its answer was lost: the change may have been stored. Location, if
+    present, says where to look; only a request that can be repeated safely has a Retry-After."""
 
     status, kind, title = 503, "outcome-unknown", "It is not known whether the request was carried out"
     documented_headers = ("Location", "Retry-After")
@@ -117,7 +117,7 @@ class BadRequest(Problem):
 
 
 class HttpError(Problem):
-    """What the framework refuses, before any route: an address or a method that there is not."""
+    """The framework refuses the request before any route sees it: there is no such path or method."""
 
     KNOWN: ClassVar[Mapping[int, tuple[str, str]]] = {
         400: (BadRequest.kind, BadRequest.title),
@@ -132,7 +132,7 @@ class HttpError(Problem):
 
 
 def documented(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
-    """These problems as the `responses` of a route, by status."""
+    """Return these problems as the `responses` of a route, by status."""
     by_status: dict[int | str, list[type[Problem]]] = {}
     for kind in kinds:
         by_status.setdefault(kind.status, []).append(kind)
@@ -150,7 +150,7 @@ def _header_names(kind: type[Problem]) -> list[str]:
 
 
 def field_path(location: Sequence[str | int]) -> str:
-    """`("body", "items", 0, "id")` as `items[0].id`."""
+    """Return `("body", "items", 0, "id")` as `items[0].id`."""
     path = ""
     for part in location[1:] if location and location[0] in {"body", "query", "path", "header"} else location:
         path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
@@ -158,7 +158,7 @@ def field_path(location: Sequence[str | int]) -> str:
 
 
 def field_of(error: Mapping[str, Any]) -> str:
-    """The field that one of Pydantic's errors is about."""
+    """Return the field that one of Pydantic's errors is about."""
     location = error["loc"]
     if error["type"] == "extra_forbidden":
         location = (*location[:-1], shown_name(str(location[-1])))
@@ -166,10 +166,11 @@ def field_of(error: Mapping[str, Any]) -> str:
 
 
 def shown_name(name: str) -> str:
-    """A name that the sender chose, if it looks like one: somebody may have sent a card's number for a name."""
+    """Return a name that the sender chose if it looks like one, and otherwise `?`: somebody may have sent a card number
+    as a name."""
     return name if _NAME.match(name) else "?"
 
 
 def respond(problem: Problem) -> JSONResponse:
-    """The answer that a problem becomes."""
+    """Return the answer to a problem."""
     return JSONResponse(problem.body(), problem.status, headers=dict(problem.headers), media_type=MEDIA_TYPE)

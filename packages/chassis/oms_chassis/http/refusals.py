@@ -1,4 +1,4 @@
-"""What is refused while a request is still being read, before any route sees it."""
+"""Problems for requests that are refused while they are being read, before any route sees them."""
 
 from oms_chassis.http.problems import Problem
 
@@ -10,18 +10,18 @@ class HeadTooLarge(Problem):
 
 
 class RequestTimeout(Problem):
-    """A request began, and has not come to its end."""
+    """A request began, but was not completed in time."""
 
     status, kind, title = 408, "request-timeout", "The rest of the request did not come in time"
 
 
 class UnsupportedTransferCoding(Problem):
-    """A body may come in chunks, and not be changed otherwise on its way (RFC 9112, 6.1)."""
+    """A body may be sent in chunks, but with no other transfer coding (RFC 9112, 6.1)."""
 
     status, kind, title = 501, "unsupported-transfer-coding", "The only transfer coding is chunked"
 
 
 class VersionNotSupported(Problem):
-    """Another major version of HTTP is for what is in front of the service (RFC 9110, 15.6.6)."""
+    """Other major versions of HTTP are left to the proxy in front of the service (RFC 9110, 15.6.6)."""
 
     status, kind, title = 505, "http-version-not-supported", "The only version of HTTP is 1.1"

@@ -1,7 +1,8 @@
-"""Which protocol a request is of: the parser takes two more than HTTP (RTSP and ICE), and does not say which it was.
+"""Recognises requests of other protocols. The parser accepts two besides HTTP (RTSP and ICE), and does not say which it
+was.
 
-It does not say where in what it was given a request begins, either. Most begin with what is read. The line of one that
-follows another in the same piece is looked for in all of that piece, and in doubt the request is refused.
+Nor does it say where in its input a request begins. Most begin where the input does. If a request follows another one
+in the same input, its line is searched for in all of it, and in doubt the request is refused.
 """
 
 import re
@@ -12,33 +13,33 @@ _BLANK = ord(" ")
 
 
 class RequestLine:
-    """The line of the request that is coming in."""
+    """The line of the request that is being read."""
 
     def __init__(self) -> None:
-        self._read = b""  # with all of a head that is not complete
-        self._is_first = True  # the request begins with what was read
+        self._read = b""  # the input, with all of a head that is not complete
+        self._is_first = True  # the request begins where the input does
         self._is_in_head = False
 
     def read(self, data: bytes, *, is_new: bool) -> None:
-        """Bytes that the parser is going to be given; `is_new` if all before them is complete."""
+        """Note bytes before the parser gets them; `is_new` if everything before them is complete."""
         if not self._is_in_head:
             self._read, self._is_first = b"", is_new
         self._read += data
 
     def begin(self) -> None:
-        """The first byte of a request."""
+        """Note that a request begins."""
         self._is_in_head = True
 
     def complete(self) -> None:
-        """The head is complete."""
+        """Note that the head is complete."""
         self._is_in_head = False
 
     def end(self) -> None:
-        """The request has ended, and another may follow in what was read."""
+        """Note that the request has ended: another one may follow in the same input."""
         self._is_first = False
 
     def is_of_another_protocol(self, method: bytes, url: bytes) -> bool:
-        """Whether the request's line, which has these, names another protocol than HTTP."""
+        """Whether the request line with this method and URL names another protocol than HTTP."""
         if not any(name in self._read for name in _OTHERS):
             return False
         read = self._read.lstrip(b"\r\n") if self._is_first else self._read
@@ -47,8 +48,9 @@ class RequestLine:
 
 
 def _beginning(read: bytes, method: bytes, url: bytes, end: int) -> int:
-    """Where a method and an address begin before this place; negative if others do. They come from strangers,
-    and may be long: expressions made of them would take long to compile, and be kept by hundreds."""
+    """Return where the method and URL that end here begin, or a negative number if others end here. They come from
+    strangers and may be long: regular expressions made of them would be slow to compile, and hundreds would be
+    cached."""
     for word in (url, method):
         before = end
         while end > 0 and read[end - 1] == _BLANK:

@@ -1,4 +1,4 @@
-"""What an application's routes declare: the query parameters that they know, and the methods of an address."""
+"""Queries about an application's routes: the query parameters that they declare, and the methods of a path."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,22 +15,22 @@ UNKNOWN = "unknown"
 
 
 def path(route: object) -> str:
-    """A route's own path, with the names of its parameters in the place of ids: for metrics, spans and logs."""
+    """Return a route's path with the names of its parameters instead of ids: for metrics, spans and logs."""
     return str(getattr(route, "path", UNKNOWN))
 
 
 def at(routes: Sequence[BaseRoute], path: str) -> Iterator[RouteContext]:
-    """The routes of this path, whatever their methods."""
+    """Yield the routes of this path, whatever their methods."""
     return (one for one in iter_route_contexts(routes) if one.path_regex.match(path))
 
 
 def take(routes: Sequence[BaseRoute], method: str, path: str) -> bool:
-    """Whether a route is there for this method of this path."""
+    """Whether there is a route for this method and path."""
     return any(method in (one.methods or ()) for one in at(routes, path))
 
 
 def methods(routes: Sequence[BaseRoute], path: str) -> list[str]:
-    """The methods that this path takes, as in an Allow header. A stream has no HEAD: it would never end."""
+    """Return the methods of this path, as in an Allow header. A stream has no HEAD, which would never end."""
     found = [one for one in at(routes, path) if one.methods]
     own = {method for one in found for method in one.methods or ()}
     if any("GET" in (one.methods or ()) and not _is_stream(one.original_route) for one in found):
@@ -43,13 +43,13 @@ def _is_stream(route: BaseRoute) -> bool:
 
 
 def parameters(route: APIRoute) -> frozenset[str]:
-    """The names of the query parameters that a route declares."""
+    """Return the names of the query parameters that a route declares."""
     declared = get_flat_params(route.dependant)
     return frozenset(field.alias for field in declared if isinstance(field.field_info, params.Query))
 
 
 def takes_key(route: object) -> bool:
-    """Whether a route does once what is sent to it twice with one Idempotency-Key."""
+    """Whether a route supports Idempotency-Key."""
     if not isinstance(route, APIRoute):
         return False
     described = (route.openapi_extra or {}).get("parameters", ())
@@ -57,9 +57,9 @@ def takes_key(route: object) -> bool:
 
 
 def mistakes(known: frozenset[str], query: bytes) -> Mapping[str, str]:
-    """What is wrong with a query, by parameter: one that nobody asked for, or one that is given twice.
+    """Return what is wrong with a query, by parameter: it is unknown, or given twice.
 
-    To pass over a misspelt filter would answer with everything, and of two values one would be ignored.
+    If a misspelt filter were ignored, the answer would contain everything; of two values, one would be ignored.
     """
     given = Counter(name for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True))
     unknown = {name: "is not a parameter of this address" for name in given if name not in known}

@@ -1,4 +1,4 @@
-"""An HTTP server within a process that is more than its server."""
+"""An HTTP server for a process that has other work as well."""
 
 import asyncio
 import errno
@@ -16,18 +16,18 @@ from oms_chassis.telemetry.logs import logger
 log = logger(__name__)
 
 CLOSE = (b"connection", b"close")
-UNREAD = 60.0  # seconds for which a client may take nothing of what is sent to it; on Linux
-CLOSE_GRACE = 1.0  # seconds in which answers take their connections with them
+UNREAD = 60.0  # seconds for which a client may leave unread what is sent to it; on Linux
+CLOSE_GRACE = 1.0  # seconds in which each answer closes its connection
 
 
 class Server(uvicorn.Server):
-    """Two of them share one loop, so that neither may take the signals for itself."""
+    """A server without signal handlers, because two of them share one loop."""
 
     def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override] # uvicorn's is a generator
         return nullcontext()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen. If that cannot be, uvicorn logs the error alone, of whose text nothing is shown here, and exits."""
+        """Listen. If that fails, uvicorn logs an error whose text is suppressed here, and exits."""
         logging.getLogger("uvicorn.error").addFilter(_says_more_than_an_error)
         try:
             await super().startup(sockets)
@@ -39,16 +39,17 @@ class Server(uvicorn.Server):
             _give_up_who_does_not_read(listening)
 
     def begin(self) -> asyncio.Task[None]:
-        """Serve in a task of its own. What ends it is not said again by asyncio: it was logged, and ends the loop."""
+        """Serve in a task of its own. An error that ends it was logged and ends the loop, so asyncio need not report it
+        again."""
         serving = asyncio.create_task(self.serve())
         serving.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         return serving
 
     async def send_connection_close(self) -> None:
-        """Serve on for a moment, and say with each answer that it is this connection's last.
+        """Keep serving for a moment, and announce with each answer that its connection closes.
 
-        A proxy that keeps connections would otherwise put a request on one in the very moment when it is closed, and
-        such a request is lost.
+        Otherwise, a proxy with persistent connections could send a request in the very moment when one is closed, and
+        that request would be lost.
         """
         self.config.encoded_headers.append(CLOSE)
         self.server_state.default_headers = [*self.server_state.default_headers, CLOSE]
@@ -58,10 +59,10 @@ class Server(uvicorn.Server):
 
 
 def _give_up_who_does_not_read(listening: socket.socket) -> None:
-    """Have the kernel end connections whose clients take nothing for a while, since they have vanished or do not read:
-    what is to be sent to them, and the task that sends it, would be kept for good. A client that reads slowly is not
-    meant, since kernels keep more for it than an answer has. Connections have this from the socket that they came by.
-    """
+    """Make the kernel end connections whose clients read nothing for a while, because they have vanished or do not
+    read: otherwise the unsent data, and the task that sends it, would be kept for good. This does not affect slow
+    readers, because the kernel's buffer is larger than an answer. Connections inherit the option from the listening
+    socket."""
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(UNREAD * 1000))
 
@@ -76,9 +77,9 @@ def _reason(error: BaseException | None) -> str:
 
 
 def make(asgi: ASGIApp, host: str, port: int, drain: float, keep_alive: int) -> Server:
-    """A server that is not running yet.
+    """Return a server that is not running yet.
 
-    Requests under way at its end have `drain` seconds; a connection may be idle for `keep_alive` seconds.
+    At the end, open requests have `drain` seconds; a connection may be idle for `keep_alive` seconds.
     """
     config = uvicorn.Config(
         asgi,
@@ -93,6 +94,7 @@ def make(asgi: ASGIApp, host: str, port: int, drain: float, keep_alive: int) -> 
         log_config=None,
         timeout_graceful_shutdown=int(drain),
         timeout_keep_alive=keep_alive,
-        reset_contextvars=True,  # else a request that waited for another's answer begins as that one: with its caller
+        # otherwise a request that waited for another one's answer would begin in its context: with its caller
+        reset_contextvars=True,
     )
     return Server(config)

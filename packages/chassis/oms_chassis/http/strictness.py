@@ -1,6 +1,6 @@
-"""JSON that can be read in one way only: UTF-8, and no name twice. It is judged before any route reads it.
+"""Accepts only unambiguous JSON: UTF-8, and no name twice in an object. It is checked before any route reads it.
 
-A reader in front (a gateway, a firewall, a log) may take the first of two values where this one takes the last.
+A reader in front (a gateway, a firewall, a log) may use the first of two values, while this one uses the last.
 """
 
 import codecs
@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from oms_chassis.http import problems, routes
 from oms_chassis.http.problems import MalformedJson, Problem, shown_name
 
-LONGEST = 4300  # digits of an integer, as in Python: what is longer, no reader behind this one takes
+LONGEST = 4300  # digits of an integer, as in Python: no reader behind this one accepts more
 METHODS = {"POST", "PUT", "PATCH"}
 
 
@@ -27,13 +27,13 @@ class UnsupportedMediaType(Problem):
 
 
 class RepeatedField(Problem):
-    """A name is in one JSON object twice."""
+    """A JSON object contains the same name twice."""
 
     status, kind, title = 422, "repeated-field", "A field is given twice"
 
 
 class StrictJson:
-    """Refuses a body that is no JSON, or JSON that can be understood in two ways."""
+    """Refuses a body that is not JSON, or is ambiguous JSON."""
 
     def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:
         self._app, self._routes = app, routes
@@ -46,7 +46,7 @@ class StrictJson:
             message = await _whole(receive)
             if message.get("body"):
                 message["body"] = judged(message["body"], dict(scope["headers"]).get(b"content-type", b""))
-        except Problem as problem:  # unless nobody takes a body there: then the address or the method is at fault
+        except Problem as problem:  # unless no route takes a body there: then the path or the method is wrong
             is_taken = routes.take(self._routes, scope["method"], scope["path"])
             await (problems.respond(problem) if is_taken else self._app)(scope, receive, send)
             return
@@ -54,7 +54,7 @@ class StrictJson:
 
 
 def judged(body: bytes, content_type: bytes) -> bytes:
-    """A body without the mark that some put before it. Raises UnsupportedMediaType, MalformedJson or RepeatedField."""
+    """Return a valid body, without a byte order mark. Raises UnsupportedMediaType, MalformedJson or RepeatedField."""
     if content_type.partition(b";")[0].strip().lower() != b"application/json":
         raise UnsupportedMediaType
     plain = body.removeprefix(codecs.BOM_UTF8)
@@ -83,7 +83,7 @@ _ONE_WAY = json.JSONDecoder(object_pairs_hook=_once, parse_int=_integer)
 
 
 async def _whole(receive: Receive) -> Message:
-    """The whole body as one message, or that its sender has gone."""
+    """Return the whole body as one message, or the message that the client has disconnected."""
     body = b""
     while (message := await receive())["type"] == "http.request":
         body += message.get("body", b"")
@@ -93,7 +93,7 @@ async def _whole(receive: Receive) -> Message:
 
 
 def _after(message: Message, receive: Receive) -> Receive:
-    """What receives this message first."""
+    """Return a Receive that returns this message first."""
     first: Message | None = message
 
     async def received() -> Message:

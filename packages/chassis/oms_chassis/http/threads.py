@@ -1,7 +1,7 @@
-"""The threads in which routes wait for the database: a request that finds none free waits for one, but not for long.
+"""Limits how long a request waits for one of the threads in which routes use the database.
 
-FastAPI runs each route that is a plain function in a thread. There are so many of them, and nothing bounds the wait for
-one: while the database hangs, the thousandth who asked would have an answer after minutes.
+FastAPI runs each route that is a plain function in a thread. The number of threads is limited, but not the wait for
+one: while the database hangs, the thousandth request would be answered after minutes.
 """
 
 import asyncio
@@ -20,8 +20,8 @@ from oms_chassis.http.problems import Unavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
-THREADS = 40  # as many as anyio has
-WAIT = 2.5  # seconds, as an order waits to be written
+THREADS = 40  # anyio's default limit
+WAIT = 2.5  # seconds, as long as an order waits to be written
 
 
 class Threads:
@@ -31,7 +31,7 @@ class Threads:
         self._free = asyncio.Semaphore(THREADS)
 
     async def take(self) -> Callable[[], None]:
-        """Wait for one. What gives it back, however often it is called. Raises Unavailable."""
+        """Wait for a thread. Return a function that releases it, and may be called repeatedly. Raises Unavailable."""
         try:
             async with asyncio.timeout(WAIT):
                 await self._free.acquire()
@@ -42,7 +42,7 @@ class Threads:
         return given.close
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What a function returns that runs in one, for a route that does not. Raises Unavailable."""
+        """Run a function in a thread, for an async route, and return its result. Raises Unavailable."""
         give_back = await self.take()
         try:
             return await run_in_threadpool(call, *args, **kwargs)
@@ -51,8 +51,8 @@ class Threads:
 
 
 class Threaded:
-    """Lets a request to a route that is a plain function wait for a thread; it is refused with 503 if none is free in
-    time."""
+    """Makes a request to a route that is a plain function wait for a thread. If none becomes free in time, refuses the
+    request with 503."""
 
     def __init__(self, app: ASGIApp, threads: Threads, routes: Sequence[BaseRoute]) -> None:
         self._app, self._threads = app, threads
@@ -69,7 +69,7 @@ class Threaded:
             return
 
         async def answering(message: Message) -> None:
-            give_back()  # whoever reads slowly has no thread meanwhile
+            give_back()  # a client that reads slowly must not keep a thread
             await send(message)
 
         try:

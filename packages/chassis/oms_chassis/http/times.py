@@ -1,4 +1,4 @@
-"""Times that somebody sends, in an address or in a body."""
+"""Parses times in URLs and request bodies."""
 
 import re
 from typing import Annotated
@@ -8,14 +8,14 @@ from pydantic_core import PydanticCustomError
 
 from oms_contracts.scalars import showable
 
-LONGEST = 64  # characters: it takes seconds to find nothing in one of 30,000
+LONGEST = 64  # characters: the pattern would take seconds on a text of 30,000
 _PLUS_LOST = re.compile(r"T\S+ \d\d(:?\d\d)?$")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
 
 
 def as_written(value: object) -> object:
-    """The value, unless it is a number, which Pydantic takes for seconds or milliseconds, as it sees fit; or the `+` of
-    its offset was sent as it is, which means a space there."""
+    """Return the value unless it is a number, which Pydantic would guess to be seconds or milliseconds, or the `+` of
+    its offset was not encoded, and became a space."""
     is_none = isinstance(value, str) and (len(value) > LONGEST or not _DATE.match(value))
     if isinstance(value, int | float) or is_none:
         raise PydanticCustomError("bad-time", "must be a date and a time with an offset, such as 2026-01-31T08:00:00Z")

@@ -1,1 +1,1 @@
-"""Who calls, and what they may: API keys, an issuer's tokens, scopes, and limits per caller."""
+"""Identifies callers and limits what they may do: API keys, an issuer's tokens, scopes, and rate limits."""

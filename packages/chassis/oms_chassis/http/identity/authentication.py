@@ -1,4 +1,4 @@
-"""From a request's Authorization header to its caller, by the ways that the settings name."""
+"""Finds the caller of a request by its Authorization header, in the ways that the settings name."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Authentication:
-    """The ways in which callers say who they are; with neither, everybody may everything."""
+    """The ways in which callers authenticate. With neither keys nor tokens, everybody may do everything."""
 
     keyring: Keyring | None = None
     issuer: "Issuer | None" = None
@@ -26,17 +26,18 @@ class Authentication:
 
     @classmethod
     def of(cls, settings: AccessSettings, database: Database) -> "Authentication":
-        """That of the settings. Keys are looked up through a connection of their own. Nothing connects yet."""
+        """Return the authentication that the settings ask for. Keys are looked up on a reserved connection. Nothing
+        connects yet."""
         keyring = Keyring(_reserved(database), settings.key_cache_seconds) if settings.asks_for_keys else None
         return cls(keyring, *_tokens(settings)) if settings.asks_for_tokens else cls(keyring)
 
     @property
     def is_open(self) -> bool:
-        """Whether nobody is asked who they are."""
+        """Whether callers need not authenticate."""
         return self.keyring is None and self.tokens is None
 
     async def caller(self, header: str | None) -> Caller:
-        """Who sends this Authorization header. Raises CredentialsInvalid or IdentityUnavailable."""
+        """Return the caller who sent this Authorization header. Raises CredentialsInvalid or IdentityUnavailable."""
         if self.is_open:
             return ANYBODY
         if header is None:
@@ -55,7 +56,7 @@ class Authentication:
 
 
 def _tokens(settings: AccessSettings) -> "tuple[Issuer, Tokens]":
-    # Cryptography and an HTTP client: ten megabytes that only who reads tokens has to hold.
+    # Imported here because cryptography and an HTTP client take ten megabytes, which a service without tokens saves.
     from oms_chassis.http.identity.issuer import Issuer
     from oms_chassis.http.identity.tokens import Tokens
 

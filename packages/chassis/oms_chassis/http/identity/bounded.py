@@ -1,4 +1,4 @@
-"""A dictionary that forgets what it got first once it is full: what strangers send must not fill the memory."""
+"""A dictionary that drops its oldest entry when it is full, so that requests from strangers cannot fill the memory."""
 
 from typing import Generic, TypeVar
 
@@ -6,25 +6,25 @@ T = TypeVar("T")
 
 
 class Bounded(Generic[T]):
-    """At most `limit` values by their keys; used from one thread."""
+    """Keeps at most `limit` values by key. Used from one thread."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._values: dict[str, T] = {}
 
     def get(self, key: str) -> T | None:
-        """The value, if it is still remembered."""
+        """Return the value if it is still there."""
         return self._values.get(key)
 
     def put(self, key: str, value: T) -> None:
-        """Remember a value, as the newest."""
+        """Store a value as the newest."""
         self._values.pop(key, None)
         if len(self._values) >= self._limit:
             del self._values[next(iter(self._values))]
         self._values[key] = value
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all values."""
         self._values.clear()
 
     def __len__(self) -> int:

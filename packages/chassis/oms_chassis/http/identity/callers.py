@@ -1,4 +1,4 @@
-"""Callers: who sent a request, and what they may."""
+"""Callers: who sent a request, and what they may do."""
 
 import hashlib
 import re
@@ -7,19 +7,20 @@ from dataclasses import dataclass
 
 from oms_chassis.http.identity.problems import ScopeMissing
 
-OPERATOR = "operator"  # the scope of those who see what is not theirs
-CALLER = "oms.caller"  # where an ASGI scope has its caller
+OPERATOR = "operator"  # the scope for seeing what belongs to others
+CALLER = "oms.caller"  # the key of the caller in an ASGI scope
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:|-]{0,63}\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sent a request. `subject` is None where nobody said who they are; `until` is when what they showed ends."""
+    """The sender of a request. `subject` is None for a sender without credentials; `until` is when the credentials
+    expire."""
 
     subject: str | None
     scopes: frozenset[str]
     until: float | None = None
-    is_trusted: bool = False  # where nobody is asked who they are, everybody may everything
+    is_trusted: bool = False  # if callers need not authenticate: everybody may do everything
 
     def may(self, scope: str) -> bool:
         """Whether the caller has a scope."""
@@ -33,17 +34,17 @@ class Caller:
 
     @property
     def owner(self) -> str | None:
-        """Whose things the caller may see; None: everybody's."""
+        """The subject whose data the caller may see; None for everybody's."""
         return None if self.may(OPERATOR) else self.subject or ""
 
     @property
     def namespace(self) -> str:
-        """What keeps this caller's names (idempotency keys, cursors) apart from all others'."""
+        """A prefix that keeps this caller's names (idempotency keys, cursors) apart from those of all others."""
         return "anonymous" if self.subject is None else f"caller:{self.subject}"
 
     @property
     def shown(self) -> str:
-        """For logs: the subject, unless it might be an address, a number or a text of somebody's."""
+        """The subject for logs, hashed if it might be an address, a number or a private text."""
         subject = self.subject or "anonymous"
         if _PLAIN.match(subject) and not re.search(r"[0-9]{7}", subject):
             return subject

@@ -1,5 +1,7 @@
-"""What OpenAPI says about callers: the ways to say who one is, each route's scopes, and what it is refused for; and
-that no header or query parameter is null, which FastAPI says of each that may be left out."""
+"""Adds to the OpenAPI document how callers authenticate, each route's scopes, and the errors of the gate.
+
+It also removes `null` from the types of headers and query parameters, which FastAPI adds to all optional ones.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,7 +24,7 @@ _KEY, _TOKEN = "apiKey", "token"
 
 
 def install(app: FastAPI, settings: AccessSettings, requirements: Sequence[Requirement]) -> None:
-    """Let the application's OpenAPI document say what this deployment asks of callers."""
+    """Make the application's OpenAPI document say what this deployment asks of callers."""
     plain = app.openapi
 
     def document() -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""The gate: every request has a caller before anything of it is read, and a caller may do what its route asks."""
+"""The gate: identifies the caller of each request before the request is read, and checks that the caller may use the
+route."""
 
 from collections.abc import Sequence
 
@@ -25,7 +26,7 @@ REFUSALS = (CredentialsMissing, CredentialsInvalid, ScopeMissing, IdentityUnavai
 
 
 class Gate:
-    """Refuses with 401, 403 or 429, or lets the request go on with its caller."""
+    """Refuses a request with 401, 403, 429 or 503, or passes it on with its caller."""
 
     def __init__(
         self,
@@ -53,10 +54,11 @@ class Gate:
         await self._app(scope, receive, _with(headers, send) if headers else send)
 
     async def _judged(self, scope: Scope) -> Headers:
-        """Give the request its caller, and count it. Raises Problem."""
+        """Store the caller in the request's scope and count the request. Return the headers for its answer. Raises
+        Problem."""
         found = self._requirement(scope)
         if found is not None:
-            scope["route"] = found.route  # for Observe; routing is still to come
+            scope["route"] = found.route  # for Observe: routing comes later
         caller = scope[CALLER] = await self._authentication.caller(_authorization(scope))
         headers = self._rate_limit.take(caller) if self._rate_limit is not None else []
         if found is not None and not caller.is_trusted:

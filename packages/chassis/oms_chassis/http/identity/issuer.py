@@ -1,8 +1,9 @@
-"""An OpenID Connect issuer's keys: found by discovery, fetched by a thread of their own, and kept while it is away.
+"""The keys of an OpenID Connect issuer: found by discovery, fetched by a thread of their own, and kept while the issuer
+is unavailable.
 
-A request waits for the issuer in one case: its token has a key that is unknown, as all have once the issuer signs with
-a new one. All such requests wait for one look at the keys. There may be `BURST` looks at once, and then one in
-`COOLDOWN` seconds, however many tokens name keys that nobody has.
+A request waits for the issuer only if its token names an unknown key, as all do once the issuer signs with a new key.
+All such requests share one fetch. However many tokens name keys that do not exist, they cause at most `BURST` fetches
+at once, and then one every `COOLDOWN` seconds.
 """
 
 import threading
@@ -18,22 +19,22 @@ from oms_chassis.telemetry.logs import logger
 
 log = logger(__name__)
 
-COOLDOWN = 10.0  # seconds after which unknown keys may ask for one look more, and a fetch that failed is made again
-BURST = 3  # looks that unknown keys may ask for where there were none for long
-TIMEOUT, FETCH = 3.0, 10.0  # seconds for each piece that arrives, and for a whole document
+COOLDOWN = 10.0  # seconds after which unknown keys may cause another fetch, and a failed fetch is repeated
+BURST = 3  # fetches that unknown keys may cause at once
+TIMEOUT, FETCH = 3.0, 10.0  # seconds for each read, and for a whole document
 LARGEST = 256 * 1024  # bytes of a document
 MOST_KEYS = 100
-FAMILIES = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}  # the kind of key that an algorithm takes
+FAMILIES = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}  # the type of key for a family of algorithms
 
 
 class IssuerFailed(Exception):
-    """The issuer's documents cannot be had, or are not what they should be."""
+    """The issuer's documents cannot be fetched, or are not valid."""
 
 
 class Issuer:
-    """The keys of one issuer, by `kid`. Fetched in one thread, read in others."""
+    """The keys of one issuer, by `kid`. One thread fetches them, others read them."""
 
-    look_seconds = 0.5  # between two looks at whether a fetch is due
+    look_seconds = 0.5  # between two checks whether a fetch is due
 
     def __init__(self, settings: AccessSettings) -> None:
         self._url = (settings.jwt_issuer or "").rstrip("/")
@@ -41,18 +42,19 @@ class Issuer:
         self._every = settings.jwt_keys_seconds
         self._keys: Mapping[str, Mapping[str, Any]] = {}
         self._next = self._looks_until = float("-inf")
-        self._is_sure = False  # the newest fetch succeeded
+        self._is_sure = False  # whether the last fetch succeeded
         self._fetching = threading.Lock()
-        self.generation = 0  # changes when a key is not there any more
+        self.generation = 0  # changes when a key is removed
 
     def refresh(self) -> None:
-        """Fetch the keys if that is due; a failure is logged, and the keys that there are stay."""
+        """Fetch the keys if a fetch is due. A failure is logged, and the current keys stay."""
         if time.monotonic() > self._next:
             with self._fetching:
                 self._fetch()
 
     def look(self) -> bool:
-        """Fetch the keys because one is unknown, if that may be; whether a key that is unknown then is none."""
+        """Fetch the keys, because a token names an unknown one, unless there were too many fetches. Return whether the
+        keys are up to date, so that a key that is still unknown does not exist."""
         with self._fetching:
             if self._may_look():
                 self._fetch()
@@ -80,7 +82,7 @@ class Issuer:
         self.generation += gone
 
     def key(self, kid: str | None, algorithm: str) -> PyJWK | None:
-        """The key of this id for this algorithm; without an id, the only key there is."""
+        """Return the key with this id for this algorithm; without an id, the only key if there is just one."""
         keys = self._keys
         jwk = keys.get(kid) if kid is not None else next(iter(keys.values())) if len(keys) == 1 else None
         if jwk is None or jwk["kty"] != FAMILIES.get(algorithm[:2]) or jwk.get("alg", algorithm) != algorithm:
@@ -91,12 +93,12 @@ class Issuer:
             return None
 
     def knows(self, kid: str | None) -> bool:
-        """Whether there is a key of this id, for whatever algorithm."""
+        """Whether there is a key with this id, for whatever algorithm."""
         return kid is not None and kid in self._keys
 
 
 def _keys(issuer: str, name: str | None) -> Mapping[str, Mapping[str, Any]]:
-    """The keys of signatures, by id. Raises IssuerFailed and httpx2's errors."""
+    """Fetch the signature keys, by id. Raises IssuerFailed and httpx2's errors."""
     found = _document(f"{issuer}/.well-known/openid-configuration")
     where = found.get("jwks_uri")
     if found.get("issuer") != name or not isinstance(where, str) or not is_safe_url(where):
@@ -115,7 +117,8 @@ def _is_for_signatures(jwk: Mapping[str, Any]) -> bool:
 
 
 def _document(url: str) -> Mapping[str, Any]:
-    """What an address has. A time limit is for each piece alone: one for the whole closes the connections."""
+    """Fetch a JSON document. The client's timeout is per read, so a timer closes the connection after the time for the
+    whole."""
     body = b""
     with httpx2.Client(timeout=TIMEOUT, trust_env=True, follow_redirects=False) as client:
         limit = threading.Timer(FETCH, client.close)

@@ -1,7 +1,8 @@
-"""API keys on the request path: looked up in batches, believed for seconds, their last use written now and then.
+"""Looks up API keys for requests, in batches, and caches them for seconds. Writes now and then when they were last
+used.
 
-A key that is revoked works until what is known of it is older than `key_cache_seconds`, in whatever replica. Keys that
-nobody knows cost one statement for all that come together, however many they are.
+A revoked key keeps working in each replica until its cached entry is older than `key_cache_seconds`. However many
+unknown keys arrive together, they cost one statement.
 """
 
 import time
@@ -19,9 +20,9 @@ from oms_chassis.http.identity.callers import Caller
 from oms_chassis.http.identity.problems import CredentialsInvalid, IdentityUnavailable
 from oms_chassis.statements import Row, Rows
 
-WAIT, STATEMENT = 2.0, 1.5  # seconds that a request waits for its key to be looked up, and that this may take
-REMEMBERED = 10_000  # keys, those that do not exist included
-USES_EVERY, USES = 30.0, 1000  # seconds between two writes of last uses, and how many one statement takes
+WAIT, STATEMENT = 2.0, 1.5  # seconds that a request waits for the lookup of its key, and that the statement may take
+REMEMBERED = 10_000  # keys, including those that do not exist
+USES_EVERY, USES = 30.0, 1000  # seconds between two writes of last uses, and the number of keys per statement
 
 _FIND = """
 SELECT id, digest, subject, scopes, extract(epoch FROM expires_at)::float AS expires FROM api_key
@@ -35,7 +36,7 @@ WHERE api_key.id = used.id AND coalesce(api_key.last_used_at < used.at, true)
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was known of a key when the statement began. `caller` is None if there is no such key, or no more."""
+    """The state of a key when the statement began. `caller` is None if the key does not exist or is no longer valid."""
 
     at: float  # on the monotonic clock
     id: str = ""
@@ -52,7 +53,7 @@ class Keyring:
         self.lookups: GroupCommit[str, Found] = GroupCommit("api-keys", self.find, seconds=WAIT)
 
     async def caller(self, key: str) -> Caller:
-        """Whose key it is. Raises CredentialsInvalid or IdentityUnavailable."""
+        """Return the caller whose key this is. Raises CredentialsInvalid or IdentityUnavailable."""
         if not apikeys.is_key(key):
             raise CredentialsInvalid
         digest = apikeys.digest(key)
@@ -72,7 +73,7 @@ class Keyring:
             raise IdentityUnavailable from None
 
     def find(self, digests: list[str]) -> Sequence[Found | Exception]:
-        """What there is of these keys now."""
+        """Look these keys up in the database."""
         began = time.monotonic()
         found = {row.digest: Found(began, row.id, _caller(row)) for row in self._find_rows(digests)}
         return [found.get(digest) or Found(began) for digest in digests]
@@ -81,7 +82,8 @@ class Keyring:
         return self._database.execute(_FIND, digests=list(set(digests)))
 
     def write_uses(self) -> float | None:
-        """Write when keys were last used, as many as one statement takes; the rest a moment later."""
+        """Write when keys were last used, as many as one statement takes. Return the seconds after which to call again,
+        if any are left."""
         rows = [{"id": key_id, "at": self._uses.pop(key_id)} for key_id in sorted(self._uses)[:USES]]
         if rows:
             with self._database.transaction() as transaction:

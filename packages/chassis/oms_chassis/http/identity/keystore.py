@@ -1,4 +1,4 @@
-"""The rows of API keys: what an operator's commands read and write."""
+"""The rows of API keys, which operators' commands read and write."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -28,7 +28,7 @@ WHERE id > %(after)s AND (%(subject)s::text IS NULL OR subject = %(subject)s) OR
 
 @dataclass(frozen=True)
 class KeyRow:
-    """A key that is to be taken."""
+    """A key that is to be stored."""
 
     id: str
     digest: str
@@ -38,22 +38,22 @@ class KeyRow:
 
 
 def put(transaction: Transaction, key: KeyRow) -> tuple[Rows, bool]:
-    """Keep a key; its row, and whether it is new. No row: there is another key of this id, or it is revoked."""
+    """Store a key. Return its row, and whether it is new; no row if another key has this id, or the key is revoked."""
     params = {**asdict(key), "scopes": list(key.scopes)}
     created = transaction.execute(_PUT, **params)
     return (created, True) if created else (transaction.execute(_SAME, **params), False)
 
 
 def lock(transaction: Transaction, key_id: str) -> Rows:
-    """The key, if there is one; nobody else changes it until the transaction ends."""
+    """Lock a key until the transaction ends, and return it if it exists."""
     return transaction.execute(_LOCK, id=key_id)
 
 
 def revoke(transaction: Transaction, key_id: str) -> Rows:
-    """Revoke a key, once."""
+    """Revoke a key, unless it is revoked already."""
     return transaction.execute(_REVOKE, id=key_id)
 
 
 def page(database: Database, subject: str | None, after: str, limit: int) -> Rows:
-    """Keys in the order of their ids."""
+    """Return keys ordered by id, beginning after this one."""
     return database.execute(_PAGE, subject=subject, after=after, limit=limit)

@@ -1,4 +1,4 @@
-"""What a caller is refused for.
+"""The problems with which callers are refused.
 
 Problem
   ├ CredentialsMissing   401
@@ -7,7 +7,7 @@ Problem
   ├ TooManyRequests      429
   └ IdentityUnavailable  503
 
-Whoever is refused learns nothing about why a credential is not taken: it may be somebody else's.
+An answer never says why a credential was refused: it may be somebody else's.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ _REALM = 'Bearer realm="oms"'
 
 
 class CredentialsMissing(Problem):
-    """The request says nothing about who sends it, or not as `Authorization: Bearer`."""
+    """The request has no credentials, or not as `Authorization: Bearer`."""
 
     status, kind, title = 401, "credentials-missing", "This address asks who you are"
     headers: Mapping[str, str] = {"WWW-Authenticate": _REALM}
@@ -32,7 +32,7 @@ class CredentialsInvalid(Problem):
 
 
 class ScopeMissing(Problem):
-    """The caller is known, and lacks a scope that WWW-Authenticate names."""
+    """The caller is known, but lacks a scope, which WWW-Authenticate names."""
 
     status, kind, title = 403, "scope-missing", "The credentials do not allow this"
     documented_headers = ("WWW-Authenticate",)
@@ -53,7 +53,7 @@ class TooManyRequests(Problem):
 
 
 class IdentityUnavailable(Problem):
-    """It cannot be found out at this moment whether the credentials are valid."""
+    """The credentials cannot be verified at this moment."""
 
     status, kind, title = 503, "identity-unavailable", "The credentials cannot be verified now"
     headers: Mapping[str, str] = {"Retry-After": "1"}

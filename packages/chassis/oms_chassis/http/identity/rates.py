@@ -1,6 +1,6 @@
-"""Rate limits: each caller has so many requests in a window of time, at each replica.
+"""Rate limits: the number of requests that each caller may send in a window of time, at each replica.
 
-Answers say where the caller is, as draft-ietf-httpapi-ratelimit-headers has it.
+Answers say how many are left, in the headers of draft-ietf-httpapi-ratelimit-headers.
 """
 
 import math
@@ -12,7 +12,7 @@ from oms_chassis.http.identity.callers import Caller
 from oms_chassis.http.identity.problems import TooManyRequests
 from oms_chassis.quotas import Quota
 
-REMEMBERED = 10_000  # callers; one that is forgotten begins again
+REMEMBERED = 10_000  # callers; one that was forgotten starts over
 Headers = list[tuple[bytes, bytes]]
 
 
@@ -23,7 +23,7 @@ class _Window:
 
 
 class RateLimit:
-    """Counts the requests of callers, each in windows that begin with its own first request."""
+    """Counts the requests of each caller, in windows that begin with the caller's first request."""
 
     def __init__(self, quota: Quota) -> None:
         self._quota = quota
@@ -31,7 +31,7 @@ class RateLimit:
         self._policy = f'"caller";q={quota.count};w={quota.seconds}'
 
     def take(self, caller: Caller) -> Headers:
-        """Count a request; the headers of its answer. Raises TooManyRequests."""
+        """Count a request, and return the headers of its answer. Raises TooManyRequests."""
         window = self._window(caller.namespace)
         window.used += 1
         left, seconds = self._quota.count - window.used, math.ceil(window.ends - time.monotonic())

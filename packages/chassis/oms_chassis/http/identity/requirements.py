@@ -1,4 +1,4 @@
-"""What a route asks of its caller. Each route says so, or the application is not made: none is open by accident.
+"""The scopes that a route asks of its caller. Every route must declare them, so that none is open by accident.
 
 @router.get("/order")
 def list_orders(caller: Annotated[Caller, Depends(Needs("orders:read"))]) -> ...
@@ -17,13 +17,15 @@ from oms_chassis.http.identity.callers import CALLER, Caller
 
 
 class Needs:
-    """A dependency that is the request's caller, who has these scopes. Without any, the route is open to everybody."""
+    """A dependency: the request's caller, who must have these scopes. Without scopes, the route is open to
+    everybody."""
 
     def __init__(self, *scopes: str) -> None:
         self.scopes = scopes
 
     async def __call__(self, request: Request) -> Caller:
-        """For FastAPI. Raises ScopeMissing; KeyError where there is no gate, so that nothing is open without one."""
+        """Return the caller. Raises ScopeMissing, or KeyError if there is no gate, so that no route is open without
+        one."""
         caller: Caller = request.scope[CALLER]
         caller.check(self.scopes)
         return caller
@@ -31,7 +33,7 @@ class Needs:
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """A route with what it asks."""
+    """A route with the scopes that it asks for."""
 
     route: APIRoute
     methods: frozenset[str]
@@ -40,7 +42,7 @@ class Requirement:
 
 
 def requirements(routes: Sequence[BaseRoute]) -> list[Requirement]:
-    """Those of an application's routes, in order. LookupError if one does not say what it asks of its caller."""
+    """Return the requirements of an application's routes, in order. Raises LookupError if a route declares none."""
     return [
         Requirement(one.original_route, frozenset(one.methods or ()), one.path_regex, _scopes(one))
         for one in iter_route_contexts(routes)

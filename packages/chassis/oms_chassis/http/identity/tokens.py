@@ -1,6 +1,5 @@
-"""An issuer's tokens (RFC 7519, RFC 9068): signature, issuer, audience, times; verified once and remembered until they
-expire.
-"""
+"""Verifies an issuer's tokens (RFC 7519, RFC 9068): signature, issuer, audience and times. Each is verified once, and
+remembered until it expires."""
 
 import hashlib
 import time
@@ -17,14 +16,14 @@ from oms_chassis.http.identity.issuer import Issuer
 from oms_chassis.http.identity.problems import CredentialsInvalid, IdentityUnavailable
 
 REMEMBERED = 10_000  # tokens
-WAIT = 2.0  # seconds that a request waits for its key to be looked for
+WAIT = 2.0  # seconds that a request waits for its key to be fetched
 LONGEST = 8 * 1024  # characters
 SUBJECT = 255  # characters, by OpenID Connect
 _REQUIRED = ["exp", "iss", "aud"]
 
 
 class Tokens:
-    """Verifies tokens with the keys that the issuer has at this moment."""
+    """Verifies tokens with the issuer's current keys."""
 
     def __init__(self, settings: AccessSettings, issuer: Issuer) -> None:
         self._settings, self._issuer = settings, issuer
@@ -33,8 +32,8 @@ class Tokens:
         self._generation = issuer.generation
 
     async def caller(self, token: str) -> Caller:
-        """Whose token it is. Raises CredentialsInvalid or IdentityUnavailable."""
-        if self._generation != self._issuer.generation:  # a key is gone, and what it has signed is not valid any more
+        """Return the caller whose token this is. Raises CredentialsInvalid or IdentityUnavailable."""
+        if self._generation != self._issuer.generation:  # a key is gone, and its signatures are no longer valid
             self._generation = self._issuer.generation
             self._known.clear()
         digest = hashlib.sha256(token.encode()).hexdigest()
