@@ -1,4 +1,4 @@
-"""What kept a provider from being reached, in words that hold nothing of what was sent or said."""
+"""Describes why a provider could not be reached, without quoting anything that was sent or received."""
 
 import ssl
 
@@ -17,8 +17,7 @@ _CERTIFICATES = {
 
 
 def name(error: BaseException) -> str:
-    """The class of an error, and what is wrong with a certificate that is not trusted, or why nothing is encrypted: an
-    operator has to know."""
+    """The class of an error, with the reason if a certificate is not trusted or TLS failed: operators need it."""
     kind = type(error).__name__
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"{kind}: {_CERTIFICATES.get(error.verify_code, f'code {error.verify_code}')}"

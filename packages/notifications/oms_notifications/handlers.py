@@ -1,5 +1,5 @@
-"""The events that end an order, or refund something of it: the customer is notified of each, unless nobody
-knows any more who that is. The services add only the wording."""
+"""Handles the events that end an order, or refund a part of it: the customer is notified of each, unless their data was
+erased. The services only add the wording."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -36,8 +36,8 @@ ENDINGS = (
 
 
 def subscriptions(queue: str, compose: Compose, limits: Sequence[Limit], messages: Counter) -> list[Subscription]:
-    """Subscriptions that queue one notice for each order that ends and for each refund; those that are over a limit are
-    held, and counted among the `messages`."""
+    """Subscriptions that enqueue one notice for each order that ends, and for each refund. Notices over a limit are
+    held, and counted in `messages`."""
     hold = partial(_hold, queue, limits, messages)
     return [Subscription(topic, _handler(queue, kind, compose, hold)) for topic, kind in ENDINGS]
 
@@ -45,11 +45,11 @@ def subscriptions(queue: str, compose: Compose, limits: Sequence[Limit], message
 def _handler(queue: str, kind: Kind, compose: Compose, hold: Hold) -> Handle:
     def notify(transaction: Transaction, events: list[Event[Any]]) -> None:
         reachable = [event for event in events if not event.data.customer.is_erased]
-        found = {_about(event.data): event for event in reversed(reachable)}  # of two, the first one counts
+        found = {_about(event.data): event for event in reversed(reachable)}  # the first of several counts
         orders = {about: event.data.order_id for about, event in found.items()}
         opened = set(repository.open_messages(transaction, kind, orders))
-        ended = [found[about] for about in reversed(found) if about in opened]  # as they came
-        if kind in FOLLOWS:  # what the order was sent before is out of date: if it is not sent yet, it need not be
+        ended = [found[about] for about in reversed(found) if about in opened]  # in their order of arrival
+        if kind in FOLLOWS:  # an earlier notice about the order is outdated: if it is unsent, it need not be sent
             _withdraw(transaction, queue, [event.data.order_id for event in ended])
         notices = [(_notice(compose, kind, event.data), event.traceparent) for event in ended]
         enqueue(transaction, queue, [notice.job(trace) for notice, trace in notices])
@@ -59,7 +59,7 @@ def _handler(queue: str, kind: Kind, compose: Compose, hold: Hold) -> Handle:
 
 
 def _withdraw(transaction: Transaction, queue: str, jobs: Sequence[str]) -> None:
-    """Also what was given up, or waits to be sent again: a call that is under way is not repeated."""
+    """Withdraw the jobs of earlier notices, dead and postponed ones, too; a call that is under way is not repeated."""
     dead.discard(transaction, queue, jobs)
     interventions.end(transaction, queue, jobs, {OUTDATED: True})
 
@@ -76,7 +76,7 @@ def _notice(compose: Compose, kind: Kind, order: OrderEvent) -> Notice:
 def _hold(
     queue: str, limits: Sequence[Limit], messages: Counter, transaction: Transaction, notices: Sequence[Notice]
 ) -> None:
-    """Keep back what is over a limit, in the transaction that has put it into the queue."""
+    """Hold the notices that are over a limit, in the transaction that has enqueued them."""
     reasons = held(transaction, limits, notices)
     if not reasons:
         return

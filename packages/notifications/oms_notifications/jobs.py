@@ -1,4 +1,4 @@
-"""The jobs that send notices: one for each order that ended, and for each refund."""
+"""The queue of jobs that send notices."""
 
 from functools import partial
 from itertools import product
@@ -16,16 +16,16 @@ from oms_notifications.notice import KEPT, OUTDATED, InDoubt, Notice, Provider, 
 
 log = logger(__name__)
 
-ATTEMPTS = 500  # six hours at the chassis's backoff: a provider's bad morning costs no customer their message
+ATTEMPTS = 500  # six hours at the chassis's backoff: a message survives a provider's bad morning
 DOUBTS = 3  # attempts that may each have reached the customer, until nobody repeats them any more
 AFTER_DOUBT = 60.0  # seconds until the second of them, twice as many until the third: so long may a server be broken
 STATES = ("sent", "failed", "unknown", "held")
-WITHDRAWN = Done()  # nothing was sent, and nothing is to be written: the order has a later message
+WITHDRAWN = Done()  # nothing was sent and nothing is written: the order has a later message
 _NEWS = {"failed": "message_failed", "unknown": "message_unknown"}
 
 
 def counter(queue: str, registry: CollectorRegistry) -> Counter:
-    """What counts messages by what became of them; `held`: over a limit."""
+    """The counter of messages by their outcome; `held` means over a limit."""
     outcomes = Counter("oms_messages_total", "Messages to customers", ["channel", "kind", "state"], registry=registry)
     for kind, state in product(Kind, STATES):
         outcomes.labels(queue, kind, state)
@@ -35,7 +35,7 @@ def counter(queue: str, registry: CollectorRegistry) -> Counter:
 def job_queue(
     queue: str, provider: Provider, outcomes: Counter, concurrency: int, call_seconds: float = 60.0
 ) -> JobQueue:
-    """The jobs of a queue as this provider sends them, so many at a time, with what becomes of each."""
+    """The queue of messages that this provider sends, `concurrency` at a time."""
 
     def settle(transaction: Transaction, settled: list[Settled]) -> None:
         ended = [(job, result) for job, result in settled if result != WITHDRAWN.result]
@@ -62,7 +62,7 @@ def job_queue(
 
 
 def _keep(transaction: Transaction, queue: str, ended: list[Settled]) -> None:
-    """Put what was turned down back, as given up."""
+    """Keep the jobs of messages that were turned down as dead ones, so that they can be sent again."""
     kept = [(job, str(result["reason"])) for job, result in ended if result.get(KEPT)]
     if kept:
         enqueue(transaction, queue, [NewJob(job.id, job.subject, job.payload, job.traceparent) for job, _ in kept])
@@ -78,7 +78,7 @@ def _report(queue: str, outcomes: Counter, ended: list[Settled]) -> None:
 
 
 def _current(jobs: list[Job]) -> list[Job]:
-    """Those whose message is still the one about its order."""
+    """Those whose message is not outdated."""
     return [job for job in jobs if not job.payload.get(OUTDATED)]
 
 

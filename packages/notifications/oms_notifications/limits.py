@@ -1,8 +1,8 @@
-"""Limits against those who order to have others texted or mailed: so many messages to one recipient, and to one country
-or network, in a window of time.
+"""Limits on messages to one recipient, and to one country or network, in a window of time: against those who place
+orders to have others texted or mailed.
 
-What is over a limit is not sent and not lost: its message is failed, for a reason that begins with `held`, and its job
-is kept as one that was given up, so that an operator can have it sent.
+A message over a limit is not lost: it is marked as failed, for a reason that begins with `held`, and its job is kept as
+a dead one, so that an operator can have it sent.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from oms_notifications import repository
 from oms_notifications.notice import Notice
 
 _PREFIX = re.compile(r"\+[0-9]*")
-KEPT = 3600.0  # seconds after its end that a window's count is kept
+KEPT = 3600.0  # seconds for which a window's count is kept after its end
 
 Bucket = tuple[str, Quota]
 PrefixQuota = tuple[str, Quota]
@@ -30,20 +30,21 @@ PrefixQuota = tuple[str, Quota]
 
 @dataclass(frozen=True)
 class Limit:
-    """A limit on all messages whose recipient is in the same bucket; None: no limit for this one."""
+    """A limit on all messages whose recipients are in the same bucket. `bucket` returns None for recipients without a
+    limit."""
 
     name: str
     bucket: Callable[[str], Bucket | None]
 
 
 def limits(recipient: Quota | None, prefixes: Sequence[PrefixQuota] = ()) -> Sequence[Limit]:
-    """Those of a service's settings."""
+    """The limits in a service's settings."""
     found = [Limit("recipient", lambda to: (_hidden(to), recipient))] if recipient else []
     return [*found, Limit("prefix", lambda to: _longest(to, prefixes))] if prefixes else found
 
 
 def held(transaction: Transaction, limits: Iterable[Limit], notices: Sequence[Notice]) -> dict[str, str]:
-    """The notices that are over a limit, by what they are about, each with its reason. All others are counted."""
+    """The reasons for notices that are over a limit, by what they are about. All others are counted."""
     reasons: dict[str, str] = {}
     for limit in limits:
         left = [(notice, limit.bucket(notice.to)) for notice in notices if notice.about not in reasons and notice.to]
@@ -53,7 +54,7 @@ def held(transaction: Transaction, limits: Iterable[Limit], notices: Sequence[No
 
 
 def _over(transaction: Transaction, asked: Sequence[tuple[str, Bucket]]) -> list[str]:
-    """Those for which there is no room; the rest take what room there is, in their order."""
+    """Those that exceed their bucket's quota; the others use it up, in order."""
     wanted = Counter(name for _, (name, _) in asked)
     seconds = {name: quota.seconds for _, (name, quota) in asked}
     used = repository.count(transaction, wanted, seconds)
@@ -66,7 +67,7 @@ def _over(transaction: Transaction, asked: Sequence[tuple[str, Bucket]]) -> list
 
 
 def _hidden(to: str) -> str:
-    """A recipient's bucket. It is kept for the window, and is no address, though whoever guesses one finds it."""
+    """A recipient's bucket: a hash is stored instead of the address, although a guessed address can be verified."""
     return f"recipient:{hashlib.sha256(to.lower().encode()).hexdigest()[:32]}"
 
 
@@ -79,12 +80,12 @@ def _longest(to: str, prefixes: Iterable[PrefixQuota]) -> Bucket | None:
 
 
 def retention() -> Retention:
-    """Counts of windows that have ended are not kept."""
+    """Counts are deleted some time after their windows have ended."""
     return Retention("message_quota", "ends_at", KEPT)
 
 
 def parse(value: Any) -> Any:
-    """A setting's text: `+94=1000/3600,+=100/3600`, where `+` is every other country."""
+    """Parse a setting such as `+94=1000/3600,+=100/3600`, where `+` is every other country."""
     if not isinstance(value, str):
         return value
     parts = [part.strip().partition("=") for part in value.split(",") if part.strip()]
@@ -99,5 +100,5 @@ PrefixQuotas = Annotated[tuple[PrefixQuota, ...], NoDecode, BeforeValidator(pars
 
 
 def by_job(reasons: Mapping[str, str], notices: Iterable[Notice]) -> dict[str, str]:
-    """The reasons by their jobs' ids."""
+    """The reasons by the ids of the notices' jobs."""
     return {notice.job_id: reasons[notice.about] for notice in notices if notice.about in reasons}

@@ -1,4 +1,4 @@
-"""What the customer reads when an order ends: one email and one text for each way that it can end, and for each refund.
+"""The texts that customers read: one email and one SMS for each way that an order can end, and for a refund.
 
 The wording promises nothing that the flow does not do, and says no more about a payment than that it went through.
 """
@@ -22,7 +22,7 @@ from oms_notifications.money import amount
 
 
 class Kind(StrEnum):
-    """How an order ended, or that something of it was refunded afterwards."""
+    """What a message is about: how an order ended, or a refund of it."""
 
     CONFIRMED = "confirmed"
     DECLINED = "declined"
@@ -31,14 +31,14 @@ class Kind(StrEnum):
     REFUNDED = "refunded"
 
 
-# The one kind that may be sent about an order after another: the other.
+# A message of the first kind may follow one of the second about the same order.
 FOLLOWS = {Kind.CANCELLED: Kind.CONFIRMED}
 _NAME_LIMIT = 40  # characters
-# What makes an address that mail readers turn into a link, in any script, or a number to call.
+# What mail readers turn into a link, in any script, or into a phone number.
 _UNLIKE_A_NAME = re.compile(r"[/:@\\\u2044\u2215\u3002]|\.\w|\d\D?\d\D?\d")
 
 _MONEY_BACK = "If your card was charged for it, all of that goes back to the card."
-# Whatever else an order is cancelled for, by a later release, has neutral words.
+# Other reasons, of a later release, get a neutral wording.
 _CANCELLED_SHORTLY = {
     CUSTOMER: "is cancelled, as you asked",
     TIMED_OUT: "was cancelled: it took us too long",
@@ -57,7 +57,7 @@ _SUBJECTS = {
 
 
 def email_subject(kind: Kind) -> str:
-    """An email's subject line. It holds nothing that came from outside."""
+    """An email's subject line. It contains nothing that was sent to us."""
     return _SUBJECTS[kind]
 
 
@@ -68,7 +68,7 @@ def email_text(kind: Kind, order: OrderEvent) -> str:
 
 
 def sms_text(kind: Kind, order: OrderEvent) -> str:
-    """A text message: one part (160 characters) with the ids that the Order Service makes."""
+    """An SMS: a single part (160 characters) with the ids that the Order Service generates."""
     order_id, total = _line(order.order_id), amount(order.total, order.currency)
     match kind:
         case Kind.CONFIRMED:
@@ -118,7 +118,7 @@ def _body(kind: Kind, order: OrderEvent) -> list[str]:
 
 
 def _is_our_fault(order: OrderEvent) -> bool:
-    """Whether the card was not even looked at."""
+    """Whether the gateway failed before it looked at the card."""
     return isinstance(order, PaymentFailed) and order.reason in GATEWAY_FAULTS
 
 
@@ -131,7 +131,7 @@ def _refunded(order: OrderEvent) -> str:
 
 
 def _returned(order: OrderEvent) -> list[str]:
-    """What the refund is for, if it is for lines."""
+    """The refunded lines, if the refund is for lines."""
     lines = order.refunded if isinstance(order, OrderRefunded) else []
     return ["\n".join(f"  {line.quantity} x {_line(line.name)}" for line in lines)] if lines else []
 
@@ -153,7 +153,7 @@ def _shortages(order: OrderEvent) -> list[str]:
 
 
 def _greeting(name: str) -> str:
-    """By name, unless the name could carry a message or an address of its own: anybody may order in any name."""
+    """A greeting by name, unless the name could carry a message or a link: anybody can order in any name."""
     shown = _line(name)
     return (
         "Hello,"
@@ -163,5 +163,5 @@ def _greeting(name: str) -> str:
 
 
 def _line(text: str) -> str:
-    """Text from outside on one line, without what is not to be shown, and no more spaces than it needs."""
+    """Untrusted text on one line, without unprintable characters or repeated spaces."""
     return " ".join(one_line(text).split())

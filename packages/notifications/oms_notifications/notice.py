@@ -1,4 +1,4 @@
-"""A notice on its way to the customer, and the provider that takes it."""
+"""Notices to customers, and the interface of the providers that send them."""
 
 import hashlib
 import re
@@ -8,16 +8,15 @@ from typing import Protocol
 from oms_chassis.jobs.queue import Done, Job, NewJob, Outcome, Unanswered, Unavailable
 from oms_notifications.messages import FOLLOWS
 
-KEPT = "kept"  # in a result: its message can be sent again
-OUTDATED = "outdated"  # in a job's payload: what its message says is no longer so
+KEPT = "kept"  # in a result: the message can be sent again later
+OUTDATED = "outdated"  # in a job's payload: the content of its message is no longer true
 _SAFE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One message to one customer. `subject` is empty where the way of sending has none; `doubts` counts the earlier
-    attempts that the customer may have got. `refund_id` is there if it is about a refund of the order. One that is
-    `outdated` is not sent any more."""
+    """One message to one customer. `subject` is empty for channels without one; `doubts` counts earlier attempts that
+    may have reached the customer; `refund_id` is set if it is about a refund. An `outdated` notice is not sent."""
 
     order_id: str
     kind: str
@@ -30,20 +29,20 @@ class Notice:
 
     @property
     def about(self) -> str:
-        """What has one message: an order, or a refund."""
+        """The id of the order or the refund that the notice is about: each has one message."""
         return self.refund_id or self.order_id
 
     @property
     def key(self) -> str:
-        """The same for every attempt, and safe in any header: by it a receiver knows a repetition."""
+        """The idempotency key: the same for every attempt, and safe in any header."""
         about = self.about
         if not _SAFE.fullmatch(about):
             about = hashlib.sha256(about.encode("utf-8", "surrogatepass")).hexdigest()
         return f"{about}.{self.kind}"
 
     def job(self, traceparent: str | None) -> NewJob:
-        """The job whose call sends this notice; its id lets an order have only one, one more if it is cancelled, and
-        one for each refund."""
+        """The job that sends this notice. By its id, an order has one job, another one if it is cancelled, and one for
+        each refund."""
         payload = {"kind": self.kind, "to": self.to, "text": self.text, "subject": self.subject}
         if self.refund_id:
             payload["refund_id"] = self.refund_id
@@ -51,12 +50,12 @@ class Notice:
 
     @property
     def job_id(self) -> str:
-        """The id of its job: an order has one of them, and a second that may follow."""
+        """The id of the job that sends this notice."""
         return job_id(self.about, self.kind)
 
     @classmethod
     def of(cls, job: Job) -> "Notice":
-        """The notice that a job carries. What a later release has added is passed over."""
+        """The notice in a job's payload. Fields that a later release has added are ignored."""
         return cls(job.subject, **{name: job.payload[name] for name in _CARRIED if name in job.payload})
 
 
@@ -69,35 +68,35 @@ def job_id(about: str, kind: str) -> str:
 
 
 class InDoubt(Unavailable):
-    """The provider may have taken the message, and has no key by which it would know a repetition. If it answers to
-    none of several messages in a row, no more are risked."""
+    """The provider may have accepted the message, and knows no idempotency keys. If it does not answer for several
+    messages in a row, no more are risked."""
 
 
 class Provider(Protocol):
-    """Takes notices to customers: a mail server, an SMS provider."""
+    """Sends notices to customers: a mail server, an SMS provider."""
 
     def send(self, notice: Notice) -> Outcome:
-        """`sent(...)`, `refused(...)`, `turned_down(...)`, Retry when things may get better, or InDoubt. May be called
-        by many threads at once, and again with a notice whose earlier call did not end well: `notice.key` is then the
-        same."""
+        """Send a notice; returns `sent(...)`, `refused(...)`, `turned_down(...)`, Retry after a temporary failure, or
+        InDoubt. Called by several threads at once, and again for a notice whose earlier call failed, with the same
+        `notice.key`."""
 
 
 def sent(provider_id: str) -> Done:
-    """The provider has the message and answers for it."""
+    """The provider has accepted the message."""
     return Done({"state": "sent", "provider_id": provider_id, "reason": None})
 
 
 def refused(reason: str) -> Done:
-    """The provider will never take this message. `reason` is short and holds nothing of the customer's."""
+    """The provider will never accept this message. `reason` is short and contains no personal data."""
     return Done({"state": "failed", "provider_id": None, "reason": reason})
 
 
 def turned_down(reason: str) -> Done:
-    """The provider does not take this message, and may if something of ours is another: the sender, the wording, the
-    server. It is kept as one that was given up. `reason` as in `refused`."""
+    """The provider does not accept this message, but may if we change something: the sender, the wording, the server.
+    Its job is kept as a dead one. `reason` as in `refused`."""
     return Done({**refused(reason).result, KEPT: True})
 
 
 def unknown(reason: str) -> Done:
-    """The customer may have got this message, and it is not sent again by itself. `reason` as in `refused`."""
+    """The customer may have received this message; it is not sent again automatically. `reason` as in `refused`."""
     return Unanswered({"state": "unknown", "provider_id": None, "reason": reason}, reason)

@@ -1,4 +1,4 @@
-"""The statements that read and write messages: each takes a whole batch."""
+"""The statements for messages. Each takes a whole batch."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -10,8 +10,8 @@ from oms_chassis.tables import assigned, names, typed
 from oms_notifications.messages import FOLLOWS, Kind
 from oms_notifications.tables import MessageRow
 
-# The row outlives the job, so that an order whose customer was notified is never notified again, whatever comes later;
-# except that a confirmed order may be cancelled, which is then the last that its customer is sent.
+# The row outlives the job, so that no customer is notified of an order twice, whatever events arrive later; except that
+# a confirmed order may be cancelled, of which its customer is notified as well.
 _OPENED = ("order_id", "kind", "refund_of")
 _FOLLOWS = ", ".join(f"('{later}', '{earlier}')" for later, earlier in FOLLOWS.items())
 _OPEN = f"""
@@ -33,7 +33,7 @@ _HOLD = """
 UPDATE message SET state = 'failed', reason = r.reason
 FROM json_to_recordset(%(rows)s::json) AS r(order_id text, reason text) WHERE message.order_id = r.order_id
 """
-# Buckets are locked in their order, so that two replicas with the same ones never wait for each other.
+# Buckets are locked in sorted order, so that two replicas with the same ones do not deadlock.
 _COUNT = """
 INSERT INTO message_quota AS kept (bucket, used, ends_at)
 SELECT bucket, used, now() + make_interval(secs => seconds)
@@ -54,7 +54,8 @@ _STATES = "SELECT order_id, state FROM message WHERE order_id = ANY(%(orders)s)"
 
 
 def open_messages(transaction: Transaction, kind: Kind, orders: Mapping[str, str]) -> list[str]:
-    """Open a message for the orders or refunds that have none; the ids of those. `orders` has the order of each."""
+    """Open messages about the orders or refunds that have none, and return the ids of those. `orders` maps each to its
+    order."""
     rows = (
         {"order_id": about, "kind": kind, "refund_of": None if about == order_id else order_id}
         for about, order_id in orders.items()
@@ -63,13 +64,12 @@ def open_messages(transaction: Transaction, kind: Kind, orders: Mapping[str, str
 
 
 def about(job: Job) -> str:
-    """What a job's message is about: its order, or a refund of it."""
+    """The id of the order or the refund that a job's message is about."""
     return str(job.payload.get("refund_id") or job.subject)
 
 
 def settle(transaction: Transaction, settled: Iterable[Settled]) -> set[str]:
-    """Write what became of messages: the results of `sent` and `refused`. The orders and refunds that they are still
-    the messages about."""
+    """Write the outcomes of messages; returns the ids of the orders and refunds whose current messages they are."""
     rows = (
         {"order_id": about(job), "kind": job.payload["kind"], "attempts": job.failed_calls + 1, **result}
         for job, result in settled
@@ -78,37 +78,37 @@ def settle(transaction: Transaction, settled: Iterable[Settled]) -> set[str]:
 
 
 def reopen(transaction: Transaction, orders: Sequence[str]) -> None:
-    """Make the messages about these orders and refunds pending again that had failed."""
+    """Make failed messages about these orders and refunds pending again."""
     transaction.execute(_REOPEN, orders=list(orders))
 
 
 def hold(transaction: Transaction, reasons: Mapping[str, str]) -> None:
-    """Give up the messages about these orders and refunds that were opened in this transaction, each for a reason."""
+    """Hold messages that were opened in this transaction, by order or refund, each for a reason."""
     rows = ({"order_id": order_id, "reason": reason} for order_id, reason in reasons.items())
     transaction.execute_rows(_HOLD, rows)
 
 
 def count(transaction: Transaction, wanted: Mapping[str, int], seconds: Mapping[str, int]) -> dict[str, int]:
-    """Count so many more messages in each bucket, whose window has so many seconds; how many there were before."""
+    """Add to the count of messages in each bucket, with windows of so many seconds; returns the counts before."""
     rows = ({"bucket": name, "used": wanted[name], "seconds": seconds[name]} for name in sorted(wanted))
     return {row.bucket: row.used - wanted[row.bucket] for row in transaction.execute_rows(_COUNT, rows)}
 
 
 def page(database: Database, state: str | None, kind: str | None, after: str, limit: int) -> Rows:
-    """Messages in the order of their orders' ids: those after this one."""
+    """Messages sorted by their orders' ids, after this one."""
     return database.execute(_PAGE, state=state, kind=kind, after=after, limit=limit)
 
 
 def find(transaction: Transaction, order_id: str) -> Rows:
-    """The order's message, if there is one; nobody else changes it until this transaction ends."""
+    """Lock the order's message until this transaction ends; the message, if there is one."""
     return transaction.execute(_FIND, order=order_id)
 
 
 def states(database: Database, orders: Sequence[str]) -> dict[str, str]:
-    """What became of the messages about these orders, where there are any."""
+    """The states of the messages about these orders, for those that have one."""
     return {row.order_id: row.state for row in database.execute(_STATES, orders=list(orders))}
 
 
 def retentions(days: float | None) -> Sequence[Retention]:
-    """Messages that were sent, or will not be."""
+    """Messages that were sent, or never will be."""
     return of_orders("message", "created_at", days, ended="state IN ('sent', 'failed', 'unknown')")

@@ -12,8 +12,8 @@ class Tables(SQLModel, registry=registry()):
 
 
 class MessageRow(Tables, table=True):
-    """What the customer was sent about an order: one row per order, and one per refund of it. The latter's `order_id`
-    is the refund's id, and its `refund_of` the order's. Neither the address nor the text is kept."""
+    """The message about an order: one row per order, and one per refund. A refund's row has its own id as `order_id`,
+    and the order's as `refund_of`. Neither the address nor the text is stored."""
 
     __tablename__ = "message"
     __table_args__ = (
@@ -21,7 +21,7 @@ class MessageRow(Tables, table=True):
             "kind IN ('confirmed', 'declined', 'out-of-stock', 'cancelled', 'refunded')", name="message_kind"
         ),
         CheckConstraint("state IN ('pending', 'sent', 'failed', 'unknown')", name="message_state"),
-        # Few rows are not sent, and those are what an operator asks for.
+        # Few messages are unsent, and those are what operators look for.
         Index("message_unsent", "created_at", postgresql_where=text("state <> 'sent'")),
     )
 
@@ -37,7 +37,7 @@ class MessageRow(Tables, table=True):
 
 
 class QuotaRow(Tables, table=True):
-    """How many messages there were in the window that ends then, to one recipient or to one prefix."""
+    """The number of messages to one recipient or one prefix, in the window that ends at `ends_at`."""
 
     __tablename__ = "message_quota"
     __table_args__ = (Index("message_quota_ends_at", "ends_at"),)

@@ -1,4 +1,4 @@
-"""Who gets the stock: decided for a whole batch, without a database."""
+"""Allocation: which orders get stock, decided for a whole batch. Pure: no database."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from oms_contracts.parts import Line, Shortage
 
 @dataclass(frozen=True)
 class Demand:
-    """What an order asks of each item."""
+    """The quantities that an order needs, by item."""
 
     order_id: str
     quantities: Mapping[str, int]
@@ -16,14 +16,14 @@ class Demand:
 
 @dataclass(frozen=True)
 class Decision:
-    """All of a demand, or nothing of it: then `shortages` says why."""
+    """A demand is met entirely, or not at all: then `shortages` says why."""
 
     demand: Demand
     shortages: tuple[Shortage, ...] = ()
 
     @property
     def is_allocated(self) -> bool:
-        """Whether the order has its stock."""
+        """Whether the order gets its stock."""
         return not self.shortages
 
 
@@ -36,7 +36,7 @@ def demand(order_id: str, lines: Iterable[Line]) -> Demand:
 
 
 def decide(on_hand: Mapping[str, int], demands: Sequence[Demand]) -> list[Decision]:
-    """First come, first served; an item that is not listed has nothing."""
+    """First come, first served. An item that is not in `on_hand` is out of stock."""
     left, decisions = dict(on_hand), []
     for one in demands:
         decision = Decision(one, shortages(left, one))
@@ -48,7 +48,7 @@ def decide(on_hand: Mapping[str, int], demands: Sequence[Demand]) -> list[Decisi
 
 
 def shortages(left: Mapping[str, int], one: Demand) -> tuple[Shortage, ...]:
-    """What is missing for a demand."""
+    """The items of which there is not enough for a demand."""
     return tuple(
         Shortage(item_id=item, requested=quantity, available=left.get(item, 0))
         for item, quantity in one.quantities.items()
@@ -57,12 +57,12 @@ def shortages(left: Mapping[str, int], one: Demand) -> tuple[Shortage, ...]:
 
 
 def allocated(decisions: Iterable[Decision]) -> dict[str, int]:
-    """What a batch of decisions takes of each item."""
+    """The quantities that a batch of decisions takes, by item."""
     return summed(one for decision in decisions if decision.is_allocated for one in decision.demand.quantities.items())
 
 
 def summed(quantities: Iterable[tuple[str, int]]) -> dict[str, int]:
-    """How much of each item that comes to."""
+    """The total quantities, by item."""
     sums: dict[str, int] = {}
     for item, quantity in quantities:
         sums[item] = sums.get(item, 0) + quantity

@@ -1,4 +1,4 @@
-"""Allocating stock to paid orders: a batch is five statements, however many orders and items it touches."""
+"""Allocates stock to paid orders. A batch takes five statements, however many orders and items it touches."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -24,7 +24,7 @@ from oms_inventory.repository.journal import Movement
 
 
 def payment_completed(transaction: Transaction, events: list[Event[PaymentCompleted]]) -> None:
-    """Allocate stock to each order that is new here, all of its lines or none."""
+    """Allocate stock to each new order: for all of its lines, or none."""
     new = _new_orders(transaction, events)
     if not new:
         return
@@ -37,7 +37,7 @@ def payment_completed(transaction: Transaction, events: list[Event[PaymentComple
 
 
 def order_cancelled(transaction: Transaction, events: list[Event[OrderCancelled]]) -> None:
-    """Release what each order holds, once. One that has not been paid yet never gets anything."""
+    """Release what each order holds, once. An order that is not paid yet never gets any stock."""
     cancelled = {event.data.order_id: event for event in events}
     releases.cancel(transaction, cancelled)
     held = releases.held(transaction, cancelled)

@@ -1,4 +1,4 @@
-"""For how long the Inventory Service keeps what."""
+"""For how long the Inventory Service keeps its data."""
 
 from collections.abc import Sequence
 

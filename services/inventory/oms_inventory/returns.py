@@ -1,4 +1,4 @@
-"""What comes back of confirmed orders: a refund that asks for it puts its lines into the stock, once."""
+"""Returns: a refund of a confirmed order with `restock` puts its lines back into stock, once."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from oms_inventory.repository.returns import Return
 
 
 def order_refund_requested(transaction: Transaction, events: Sequence[Event[OrderRefundRequested]]) -> None:
-    """Put back what has come back. Raises LookupError if an order does not hold so much: then it was no such order."""
+    """Restock what was returned. Raises LookupError if an order does not hold that much, so that the event is wrong."""
     asked = [
         Return(event.data.refund_id, line.item_id, event.data.order_id, line.quantity)
         for event in events

@@ -1,4 +1,4 @@
-"""Changes of items. What readers need to know of them (name, price, availability) is published with the change."""
+"""Changes of items and their stock. What other services need (name, price, availability) is published with them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -21,7 +21,7 @@ def take(transaction: Transaction, quantities: Mapping[str, int]) -> None:
 
 
 def put_back(transaction: Transaction, movements: Sequence[Movement]) -> None:
-    """Put what orders had got back into the stock."""
+    """Return stock that orders had taken."""
     quantities = summed((one.item_id, one.quantity) for one in movements)
     repository.lock_stock(transaction, quantities)
     rows = releases.put_back(transaction, quantities)
@@ -30,7 +30,7 @@ def put_back(transaction: Transaction, movements: Sequence[Movement]) -> None:
 
 
 def add(transaction: Transaction, item_id: str, quantity: int, who: str, why: str | None) -> Row:
-    """Add to the stock of an item that exists; the item."""
+    """Add to the stock of an existing item; returns the item."""
     rows = repository.add(transaction, item_id, quantity)
     journal.write(transaction, [Movement(item_id, "restocked", quantity, who, why)])
     _publish(transaction, [row for row in rows if row.is_back])
@@ -38,7 +38,7 @@ def add(transaction: Transaction, item_id: str, quantity: int, who: str, why: st
 
 
 def correct(transaction: Transaction, item_id: str, quantity: int, who: str, why: str) -> Row:
-    """Correct the stock of an item that exists and is locked, by a quantity that may be negative; the item."""
+    """Correct the stock of an existing, locked item by a quantity that may be negative; returns the item."""
     (before,) = repository.lock_stock(transaction, [item_id]).values()
     rows = repository.correct(transaction, item_id, quantity)
     journal.write(transaction, [Movement(item_id, "corrected", quantity, who, why)])
@@ -47,21 +47,22 @@ def correct(transaction: Transaction, item_id: str, quantity: int, who: str, why
 
 
 def create(transaction: Transaction, items: Iterable[NewItem], currency: str) -> Rows:
-    """Put items into the catalogue that are not there yet; those."""
+    """Create the items that do not exist yet; returns those."""
     rows = repository.create(transaction, items, currency)
     _publish(transaction, rows)
     return rows
 
 
 def change(transaction: Transaction, item_id: str, name: str, unit_price: int) -> Row:
-    """Give an item that exists another name or price."""
+    """Change the name or the price of an existing item."""
     rows = repository.change(transaction, item_id, name, unit_price)
     _publish(transaction, rows)
     return rows[0]
 
 
 def renew(transaction: Transaction, above: int, after: str, limit: int) -> Rows:
-    """Publish so many of the items after this one as they are, under versions above this one and their own; those."""
+    """Publish at most `limit` items after this one again, with versions above the given one and their own; returns
+    them."""
     rows = repository.renew(transaction, above, after, limit)
     _publish(transaction, rows)
     return rows

@@ -1,7 +1,7 @@
-"""What customers' banks take back by themselves: the gateway is asked for it every so often, and it is written down.
+"""Disputes: a customer's bank takes a charge back. The gateway is polled for disputes, and new ones are recorded.
 
-Nothing of it is refunded, too: no refund that is asked for later is made of what was taken back. What is new is
-published, once, for the order's timeline.
+A disputed amount is not refunded as well: later refunds can only use what remains. Each dispute is published once, for
+the order's timeline.
 """
 
 from collections.abc import Sequence
@@ -25,11 +25,11 @@ from oms_payment.repository import disputes as repository
 
 log = logger(__name__)
 
-DAYS = 30.0  # that are asked for each time: whatever was away meanwhile, nothing is missed
+DAYS = 30.0  # covered by each poll, so that no outage makes it miss anything
 
 
 def task(gateway: Gateway, database: Database, every: float, registry: CollectorRegistry) -> Task:
-    """Looks for disputes every so many seconds."""
+    """Polls the gateway for disputes every so many seconds."""
     noticed = Counter(
         "oms_payment_disputes_total", "Charges that customers' banks have taken back by themselves", registry=registry
     )
@@ -38,7 +38,7 @@ def task(gateway: Gateway, database: Database, every: float, registry: Collector
 
 
 def _note(database: Database, noticed: Counter, found: Sequence[Dispute]) -> None:
-    """Write down those that are new, and publish them."""
+    """Record the new ones, and publish them."""
     with database.transaction() as transaction:
         new = repository.insert(transaction, found)
         outbox.emit(transaction, [_event(row) for row in new if row.is_ours])

@@ -1,8 +1,8 @@
-"""Refunds that had succeeded, and came to nothing later: a customer's bank may send the money back days afterwards.
+"""Refunds that failed after they had succeeded: a customer's bank may send the money back days afterwards.
 
-No job waits for them, so that the gateway is asked for those of all orders, every so often. Such a refund has FAILED as
-any other: it is published, and an operator sees to it. The order service, which takes that of a confirmed order for
-made, asks for it no more: it is published again, ever more rarely.
+No job waits for them, so the gateway is polled for those of all orders. Such a refund has FAILED like any other: it is
+published, and an operator has to act. For a confirmed order, the order service believes that it succeeded, and does not
+ask again; so the failure is published several times, at growing intervals.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,13 +25,13 @@ from oms_payment.repository import refunds
 
 log = logger(__name__)
 
-DAYS = 30.0  # that are asked for each time: whatever was away meanwhile, nothing is missed
+DAYS = 30.0  # covered by each poll, so that no outage makes it miss anything
 Found = Mapping[str, FailedRefund]
 
 
 def task(gateway: Gateway, database: Database, every: float, on_failed: Callable[[], object]) -> Task:
-    """Looks for refunds that have failed after all, every so many seconds; `on_failed` is called of each of a cancelled
-    order."""
+    """Polls the gateway every so many seconds for refunds that failed after all; `on_failed` is called for each of a
+    cancelled order."""
     note = PoisonIsolator(partial(_note, database, on_failed), attrgetter("id"))
 
     def call() -> None:
@@ -48,7 +48,7 @@ def _publish_again(database: Database, every: float) -> None:
 
 
 def _note(database: Database, on_failed: Callable[[], object], failed: Sequence[FailedRefund]) -> None:
-    """Write down those that had succeeded, and publish them."""
+    """Record those that are known here as succeeded, and publish them."""
     found = {one.id: one for one in failed}
     with database.transaction() as transaction:
         affected = repository.affected(transaction, found.values())
@@ -78,7 +78,7 @@ def _of_cancelled(transaction: Transaction, orders: list[str], found: Found) -> 
 
 
 def _requested(transaction: Transaction, orders: list[str], found: Found) -> Rows:
-    """Only what the gateway calls by the reference that is kept: what was given by another way has not failed."""
+    """Only refunds whose reference is the gateway's: money that was returned in another way has not come back."""
     books = refunds.lock(transaction, orders)
     failed = [
         {"refund_id": row.refund_id, "state": RefundState.FAILED, "reason": GATEWAY_FAILED}

@@ -1,4 +1,4 @@
-"""What an operator does about a payment that is PENDING or REFUNDING."""
+"""Resolves payments that are PENDING or REFUNDING, for operators."""
 
 from oms_chassis.db import Transaction
 from oms_chassis.jobs import interventions
@@ -15,8 +15,8 @@ from oms_payment.schemas import RefundOrder
 
 
 def resolve(transaction: Transaction, row: Row, how: str, reference: str | None) -> None:
-    """Have the gateway asked at once or the charge closed, or note that the money went back by another way. Of a refund
-    that had failed and is made, that is published again: an order that is CANCELLED asks for it no more. Raises
+    """Ask the gateway at once, close the charge, or record that the money was returned in another way. If a refund that
+    had failed has succeeded, that is published again: an order that is CANCELLED does not ask for it any more. Raises
     Problem."""
     payment = _lock(transaction, row.order_id)
     if payment.had_failed and how == "ask":

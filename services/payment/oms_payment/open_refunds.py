@@ -1,4 +1,4 @@
-"""What an operator does about a refund of a confirmed order that is PENDING or has FAILED."""
+"""Resolves refunds of confirmed orders that are PENDING or have FAILED, for operators."""
 
 from oms_chassis.db import Transaction
 from oms_chassis.jobs import interventions
@@ -23,8 +23,8 @@ from oms_payment.schemas import RequestedRefund
 
 
 def resolve(transaction: Transaction, order_id: str, refund_id: str, how: str, reference: str | None) -> None:
-    """Have the gateway make the refund at once, or note that the money went back by another way. That a refund has
-    succeeded is published again, if it is asked for. Raises Problem."""
+    """Have the gateway make the refund at once, or record that the money was returned in another way. For a refund that
+    has succeeded, its success is published again. Raises Problem."""
     books = repository.lock(transaction, [order_id])
     row = books.refunds.get(refund_id)
     if row is None:
@@ -44,7 +44,7 @@ def resolve(transaction: Transaction, order_id: str, refund_id: str, how: str, r
 
 
 def _check_open(row: Row, how: str) -> None:
-    """Raise a Problem if this cannot be done about a refund in its state."""
+    """Raise a Problem if the refund's state does not allow this."""
     if row.state == RefundState.SUCCEEDED:
         raise RefundSettled(detail="If the order does not show it, `oms payments resolve` has it published again")
     if row.state not in (RefundState.PENDING, RefundState.FAILED):
@@ -56,8 +56,8 @@ def _check_open(row: Row, how: str) -> None:
 
 
 def _check(books: Books, row: Row) -> None:
-    """Raise RefundTooLarge if what is left is less than what failed, and PaymentOfLaterRelease if only that can say
-    so."""
+    """Raise RefundTooLarge if less remains of the payment than the failed refund, and PaymentOfLaterRelease if only a
+    later release can decide that."""
     try:
         charged = books.charged(row.order_id)
     except OfLaterRelease:

@@ -1,7 +1,8 @@
-"""Refunds that are asked for of confirmed orders: each is decided once, against what was charged and is not given back.
+"""Handles requests for refunds of confirmed orders: each is decided once, by what remains of the charge.
 
-A worker then moves the money. What is asked for again is answered again, if it is settled. What the order service knows
-to have failed is only answered: of one that is not known here, as after a restore, another may have taken the place.
+A worker then moves the money. A repeated request gets the outcome again, once the refund is settled. A refund that the
+order service knows to have failed is only answered, and not made: if it is unknown here, as after a restore, another
+one may have taken its place.
 """
 
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ Asked = Event[OrderRefundRequested]
 
 
 def refund_requested(transaction: Transaction, events: Sequence[Asked]) -> None:
-    """Have the money of each refund go back, unless more would than is left."""
+    """Enqueue each refund, unless it exceeds what remains of the payment."""
     asked: dict[str, Asked] = {}
     for event in events:
         asked.setdefault(event.data.refund_id, event)
@@ -41,7 +42,7 @@ def refund_requested(transaction: Transaction, events: Sequence[Asked]) -> None:
 
 
 def _decide(books: Books, refund: OrderRefundRequested) -> str | None:
-    """Why a refund is not made; None if it is, and then it counts."""
+    """Why a refund is not made; None if it is, and its amount is then taken from what remains."""
     reason = refusal(books.charged(refund.order_id), refund.amount, refund.currency)
     if reason is None:
         books.give(refund.order_id, refund.amount)

@@ -1,13 +1,12 @@
-"""For how long the Payment Service keeps what."""
+"""For how long the Payment Service keeps its data."""
 
 from collections.abc import Sequence
 
 from oms_chassis.retention import LONGER, Retention, of_orders
 from oms_payment.repository.refunds import IS_OPEN
 
-# A refund that has not come through is somebody's money: its payment is not over. And the gateway names disputes, and
-# refunds that were sent back, of the last thirty days, which is less than the least that may be set: what it still
-# names finds its payment, and is no news.
+# A refund that has not succeeded is somebody's money, so its payment is kept. Polls for disputes and failed refunds
+# cover thirty days, which is less than the smallest retention: whatever the gateway reports still finds its payment.
 _ENDED = f"""
 state IN ('COMPLETED', 'FAILED', 'REFUNDED') AND NOT EXISTS (
     SELECT 1 FROM requested_refund refund WHERE refund.order_id = payment.order_id
@@ -21,12 +20,12 @@ _WITHOUT_PAYMENT = "NOT EXISTS (SELECT 1 FROM payment WHERE payment.order_id = d
 
 
 def payments(days: float | None) -> Sequence[Retention]:
-    """Payments that move no money any more, with their refunds and disputes."""
+    """Settled payments, with their refunds and disputes."""
     return of_orders("payment", "updated_at", days, ended=_ENDED, also=("requested_refund", "dispute"))
 
 
 def disputes(days: float | None) -> Sequence[Retention]:
-    """Disputes of which there is no payment here: of another installation's charge, by the same account."""
+    """Disputes without a payment here: of charges by another installation with the same gateway account."""
     if days is None:
         return []
     return [Retention("dispute", "noticed_at", (days + LONGER) * 86400, condition=_WITHOUT_PAYMENT)]

@@ -1,11 +1,11 @@
-"""What the jobs carry. There is no HTTP here: this service has no public routes (so no api.py either)."""
+"""The payloads of jobs. This service has no public routes, and so no HTTP schemas."""
 
 from oms_contracts.envelope import Message
 from oms_contracts.parts import Currency, GatewayId, Identifier, Minor, Positive
 
 
 class ChargeOrder(Message):
-    """A charge to be made. The job's payload also holds all that the events about its outcome will say."""
+    """A charge to be made. The job's payload also has everything that the events about its outcome need."""
 
     order_id: Identifier
     token: GatewayId
@@ -14,9 +14,9 @@ class ChargeOrder(Message):
 
 
 class RefundOrder(Message):
-    """A refund to be made. Without `charge_id` it is the gateway that knows whether there is anything to refund. It is
-    made `again` by an operator, after it has failed; then it has a `key` of its own once the gateway has taken it. When
-    it was `noted` that the money went back by another way, the gateway is only asked whether it gave it back, too."""
+    """A refund to be made. Without a `charge_id`, only the gateway knows whether there is anything to refund. `again`
+    means that an operator retries a failed refund, which gets a `key` of its own once the gateway has accepted it.
+    `noted` means that the money was returned in another way: the gateway is only asked whether it refunded it, too."""
 
     order_id: Identifier
     total: Minor

@@ -12,9 +12,9 @@ class Tables(SQLModel, registry=registry()):
 
 
 class PaymentRow(Tables, table=True):
-    """One order's payment. The card's token is not here: it lives in the charge's job, and ends with it.
+    """One order's payment. The card's token is not here, but only in the charge's job, and is deleted with it.
 
-    `outcome` counts what became of the refund of all of it.
+    `outcome` numbers the outcomes of the refund of the whole payment.
     """
 
     __tablename__ = "payment"
@@ -44,10 +44,10 @@ class PaymentRow(Tables, table=True):
 
 
 class RequestedRefundRow(Tables, table=True):
-    """A refund that was asked for of a confirmed order. `reference` is what the gateway, or an operator, calls it by.
+    """A requested refund of a confirmed order. `reference` is the gateway's id of it, or an operator's.
 
-    What is not FAILED never comes to more than the payment: that is decided while the payment's row is locked.
-    `outcome` counts what was published of it.
+    The refunds that have not FAILED never exceed the payment: that is decided while the payment's row is locked.
+    `outcome` numbers the outcomes that were published.
     """
 
     __tablename__ = "requested_refund"
@@ -73,7 +73,7 @@ class RequestedRefundRow(Tables, table=True):
 
 
 class DisputeRow(Tables, table=True):
-    """Money of a charge that the customer's bank has taken back by itself, by the gateway's id of that."""
+    """Money that the customer's bank has taken back, by the gateway's id of the dispute."""
 
     __tablename__ = "dispute"
     __table_args__ = (Index("dispute_order", "order_id"),)

@@ -1,6 +1,6 @@
-"""All SQL of the Inventory Service. Each statement takes a whole batch.
+"""The statements of the Inventory Service. Each takes a whole batch.
 
-Items are always locked in the order of their ids, so that batches which share items wait instead of deadlocking.
+Items are always locked in the order of their ids, so that batches that share items do not deadlock.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -77,7 +77,7 @@ _STATES = "SELECT order_id, is_allocated FROM allocation WHERE order_id = ANY(%(
 
 @dataclass(frozen=True)
 class NewItem:
-    """An item to be put into the catalogue; `unit_price` in minor units."""
+    """An item to be created; `unit_price` is in minor units."""
 
     id: str
     name: str
@@ -96,19 +96,19 @@ def find(database: Database, item_id: str) -> Rows:
 
 
 def lock_item(transaction: Transaction, item_id: str) -> Rows:
-    """The item, if there is one; nobody else changes it until this transaction ends."""
+    """Lock an item until this transaction ends; the item, if there is one."""
     return transaction.execute(f"{_ONE} FOR UPDATE", id=item_id)
 
 
 def lock_stock(transaction: Transaction, ids: Iterable[str]) -> dict[str, int]:
-    """What is on hand of each item that exists; nobody else changes it until this transaction ends."""
+    """Lock items until this transaction ends; the stock on hand of those that exist, by id."""
     return {row.id: row.on_hand for row in transaction.execute(_LOCK, ids=list(ids))}
 
 
 def take(transaction: Transaction, quantities: Mapping[str, int]) -> Rows:
-    """Take these quantities from the stock; the items as they are then.
+    """Take these quantities from the stock; returns the items as they are afterwards.
 
-    The items must be locked. Raises LookupError if one of them has not enough.
+    The items must be locked. Raises LookupError if there is not enough of one of them.
     """
     rows = transaction.execute_rows(_TAKE, ({"id": item, "quantity": n} for item, n in sorted(quantities.items())))
     if len(rows) != len(quantities):
@@ -117,58 +117,58 @@ def take(transaction: Transaction, quantities: Mapping[str, int]) -> Rows:
 
 
 def add(transaction: Transaction, item_id: str, quantity: int) -> Rows:
-    """Add to an item's stock; the item, if there is one, and whether it `is_back` after having been sold out."""
+    """Add to an item's stock; returns the item, if there is one, and whether it `is_back` after being sold out."""
     return transaction.execute(_ADD, id=item_id, quantity=quantity)
 
 
 def correct(transaction: Transaction, item_id: str, quantity: int) -> Rows:
-    """Add to an item's stock, or take away from it (a negative quantity); the item, if there is one."""
+    """Correct an item's stock by a quantity that may be negative; returns the item, if there is one."""
     return transaction.execute(_CORRECT, id=item_id, quantity=quantity)
 
 
 def create(transaction: Transaction, items: Iterable[NewItem], currency: str) -> Rows:
-    """Insert the items that do not exist yet; those."""
+    """Insert the items that do not exist yet; returns those."""
     return transaction.execute_rows(_CREATE, (vars(item) for item in items), currency=currency)
 
 
 def change(transaction: Transaction, item_id: str, name: str, unit_price: int) -> Rows:
-    """Give an item another name or price; the item, if there is one."""
+    """Change an item's name or price; returns the item, if there is one."""
     return transaction.execute(_CHANGE, id=item_id, name=name, unit_price=unit_price)
 
 
 def renew(transaction: Transaction, above: int, after: str, limit: int) -> Rows:
-    """Give so many of the items after this one versions above this one and their own; those, in the order of ids."""
+    """Give at most `limit` items after this one versions above the given one and their own; returns them, by id."""
     return transaction.execute(_RENEW, above=above, after=after, limit=limit)
 
 
 def open_allocations(transaction: Transaction, orders: Iterable[str]) -> set[str]:
-    """Note these orders as decided; those that were not before."""
+    """Record these orders as allocated; returns those that were not decided before."""
     rows = transaction.execute_rows(_NEW_ORDERS, ({"order_id": order_id} for order_id in orders))
     return {row.order_id for row in rows}
 
 
 def reject(transaction: Transaction, orders: Iterable[str]) -> None:
-    """Note that these orders got nothing."""
+    """Record these orders as rejected."""
     transaction.execute_rows(_REJECT, ({"order_id": order_id} for order_id in orders))
 
 
 def reserve(transaction: Transaction, quantities: Iterable[tuple[str, str, int]]) -> None:
-    """Note what each order holds: (order id, item id, quantity)."""
+    """Record the stock that each order holds: (order id, item id, quantity)."""
     rows = ({"order_id": order, "item_id": item, "quantity": quantity} for order, item, quantity in quantities)
     transaction.execute_rows(_RESERVE, rows)
 
 
 def keep_key(transaction: Transaction, key: str, item_id: str, quantity: int, why: str) -> bool:
-    """Note that a restock was made under this key; False if one was before. The item must be locked."""
+    """Record that a restock was made with this key; False if the key was used before. The item must be locked."""
     return bool(transaction.execute(_KEEP_KEY, key=key, id=item_id, quantity=quantity, why=why))
 
 
 def is_same(transaction: Transaction, key: str, item_id: str, quantity: int, why: str) -> bool:
-    """Whether it is this restock that was made under a key that is kept."""
+    """Whether the restock that was made with this key is the same as this one."""
     return bool(transaction.execute(_IS_SAME, key=key, id=item_id, quantity=quantity, why=why))
 
 
 def states(database: Database, orders: Sequence[str]) -> dict[str, str]:
-    """What was decided about these orders' stock, where anything was."""
+    """The decisions about these orders' stock, for those that have one."""
     rows = database.execute(_STATES, orders=list(orders))
     return {row.order_id: "ALLOCATED" if row.is_allocated else "REJECTED" for row in rows}

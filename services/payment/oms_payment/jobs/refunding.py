@@ -1,4 +1,4 @@
-"""Refunds: the worker that makes them, and what follows from them."""
+"""Refunds of whole payments: the calls to the gateway, and what follows from their outcomes."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -34,7 +34,7 @@ def new_job(order: RefundOrder, traceparent: str | None) -> NewJob:
 
 
 def failures(registry: CollectorRegistry) -> Counter:
-    """What counts the refunds of cancelled orders that have failed, at once or after they had succeeded."""
+    """The counter of cancelled orders' refunds that have failed, at once or after they had succeeded."""
     return Counter(
         "oms_payment_compensations_failed_total",
         "Refunds of cancelled orders that the gateway took, and that came to nothing: an operator has to see to them",
@@ -45,14 +45,13 @@ def failures(registry: CollectorRegistry) -> Counter:
 def job_queue(
     gateway: Gateway, on_failed: Callable[[], object] = lambda: None, on_twice: Callable[[], object] = lambda: None
 ) -> JobQueue:
-    """The worker that refunds at this gateway; `on_failed` is called of each that has failed, and `on_twice` as in
-    requested.py."""
+    """The queue of refunds at this gateway. `on_failed` is called for each failure, `on_twice` as in requested.py."""
     settled = partial(settle, on_failed, on_twice)
     return JobQueue(QUEUE, partial(call, gateway), settled, concurrency=4, max_attempts=None)
 
 
 def call(gateway: Gateway, job: Job) -> Done | Retry | Paused | Waiting:
-    """Make one attempt. The key is the order's, so that a repeated call cannot give the money back twice."""
+    """Make one attempt. The key is derived from the order, so that a repeated call cannot refund twice."""
     order = RefundOrder.model_validate(job.payload)
     try:
         key = order.key or (unused(gateway, job.id) if order.again else job.id)
@@ -74,13 +73,13 @@ def _attempt(gateway: Gateway, order: RefundOrder, key: str, attempts: int) -> R
         return found
     if order.charge_id is not None:
         return refund(gateway, key, order.charge_id, order.total)
-    # Nothing is known of a charge here. Closing its key makes that certain, or brings it to light.
+    # No charge is known here. Closing its key makes sure that there is none, or reveals it.
     charge = gateway.abandon(charge_key(order.order_id))
     return refund(gateway, key, charge.id, charge.amount) if charge.approved else None
 
 
 def _find(gateway: Gateway, key: str) -> Refund | None:
-    """What an earlier attempt gave back, with what somebody had given back by hand before it."""
+    """The refund of an earlier attempt, together with what somebody had refunded by hand before it."""
     found = gateway.find_refund(key)
     if found is None and (found := gateway.find_refund(remainder(key))) is not None:
         return _together(found, [one for one in _given(gateway, found.charge_id) if one.id != found.id])
@@ -92,7 +91,7 @@ def _given(gateway: Gateway, charge_id: str) -> list[Refund]:
 
 
 def _together(last: Refund, others: Iterable[Refund]) -> Refund:
-    """The last of several refunds as if it were all of them: it is as far as the one that is least far."""
+    """Several refunds as one: the last of them, in the least advanced status of all."""
     amount = last.amount + sum(one.amount for one in others)
     is_pending = any(one.status is RefundStatus.PENDING for one in others)
     status = RefundStatus.PENDING if is_pending and last.status is RefundStatus.SUCCEEDED else last.status
@@ -100,8 +99,8 @@ def _together(last: Refund, others: Iterable[Refund]) -> Refund:
 
 
 def refund(gateway: Gateway, key: str, charge_id: str, amount: int) -> Refund:
-    """Give the money back, but for what somebody gave back by hand. RequestRefused if the gateway says no for another
-    reason."""
+    """Refund the amount, less what somebody has refunded by hand. Raises RequestRefused if the gateway refuses for
+    another reason."""
     try:
         return gateway.refund(key, charge_id, amount)
     except RequestRefused:
@@ -118,7 +117,7 @@ def refund(gateway: Gateway, key: str, charge_id: str, amount: int) -> Refund:
 def settle(
     on_failed: Callable[[], object], on_twice: Callable[[], object], transaction: Transaction, settled: list[Settled]
 ) -> None:
-    """Write the refunds, and publish them."""
+    """Write the outcomes, and publish them."""
     results = {job.subject: (job, result) for job, result in settled}
     locked = repository.lock(transaction, results)
     for one in locked:
@@ -133,7 +132,7 @@ def settle(
 
 
 def report_failed(on_failed: Callable[[], object], order_id: str) -> None:
-    """The money of a cancelled order did not go back, or came back."""
+    """Report that the refund of a cancelled order has failed."""
     on_failed()
     log.error("compensation_failed", order_id=order_id)
 
@@ -145,7 +144,7 @@ def _after(payment: Payment, result: Mapping[str, Any]) -> Payment | None:
 
 
 def _is_given_twice(payment: Payment, result: Mapping[str, Any]) -> bool:
-    """Whether the gateway has given back what went back by another way."""
+    """Whether the gateway has refunded money that had been returned in another way."""
     by_gateway = result["amount"] > 0 and not result.get("failed")
     return payment.state is State.REFUNDED and by_gateway and payment.refund_id != result["refund_id"]
 
@@ -162,9 +161,9 @@ def _events(payment: Payment, job: Job, result: Mapping[str, Any]) -> Iterator[t
 def published(
     order: RefundOrder, refund_id: str, amount: int, traceparent: str | None, number: int
 ) -> Iterator[tuple[Topic, Event[Any]]]:
-    """What is published of a cancelled order's money that is back. Of one that was made `again`, the order's timeline
-    says that it failed: there it has succeeded, too, also where the order is CANCELLED already. By its `number` it
-    counts for more than the failure, whichever is received first."""
+    """The events about the refund of a cancelled order. If it was made `again`, the order's timeline shows a failure,
+    so a success is published for it as well, even if the order is already CANCELLED. Its `number` makes it count for
+    more than the failure, whichever arrives first."""
     yield _refunded(order, refund_id, amount, traceparent, id=f"{order.order_id}:{PAYMENT_REFUNDED.name}")
     yield from _completed(order, refund_id, amount, traceparent, number)
 
@@ -172,8 +171,8 @@ def published(
 def published_again(
     payment: Payment, total: int, currency: str, traceparent: str | None
 ) -> Iterator[tuple[Topic, Event[Any]]]:
-    """What was published last of a cancelled order's money, for an order that has not received it: under ids of their
-    own, since a reader drops what it has had. Nothing of a refund that is still to end."""
+    """The last outcome of a cancelled order's refund, published again for an order that may have missed it. The events
+    have new ids, since readers drop ids that they have seen. Nothing if the refund is still pending."""
     if payment.state is State.REFUNDED:
         refund_id = payment.refund_id or NOT_CHARGED
         amount = 0 if refund_id == NOT_CHARGED else total

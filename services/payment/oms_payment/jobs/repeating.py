@@ -1,14 +1,14 @@
-"""Calls to the gateway that are to be made again, and refunds that it has not come to an end with."""
+"""Repeats calls to the gateway, and waits for refunds that are pending there."""
 
 from oms_chassis.jobs.queue import Job, Paused, Retry, Unavailable, Waiting
 from oms_gateway import Gateway, GatewayClosed, GatewayUnavailable, RefundStatus, Retryable
 
-MOST_KEYS = 10  # that a refund has in its life: a job asks the gateway for no more of them
-FIRST_WAIT, LONGEST_WAIT = 5.0, 900.0  # seconds until a refund that is pending is asked for again
+MOST_KEYS = 10  # per refund: a job queries no more of them at the gateway
+FIRST_WAIT, LONGEST_WAIT = 5.0, 900.0  # seconds until a pending refund is queried again
 
 
 def again(error: Retryable) -> Retry | Paused:
-    """What becomes of a call that ended so: a gateway that took nothing is at fault itself, and not this one call."""
+    """The outcome for an error. If the gateway did not accept the call at all, it is at fault, not the call."""
     if isinstance(error, GatewayClosed):
         return Paused(f"gateway: {error.answer}", error.seconds)
     kind = Unavailable if isinstance(error, GatewayUnavailable) else Retry
@@ -16,16 +16,16 @@ def again(error: Retryable) -> Retry | Paused:
 
 
 def wait(job: Job, key: str | None = None) -> Waiting:
-    """Ask again later what became of a refund, under its key if it has one of its own: it may take days."""
+    """Query a pending refund again later, by its key if it has one of its own: it may take days."""
     seconds = min(FIRST_WAIT * 2.0 ** min(job.attempts - 1, 16), LONGEST_WAIT)
     return Waiting(seconds, {} if key is None else {"key": key})
 
 
 def unused(gateway: Gateway, key: str) -> str | None:
-    """The key for a refund that an operator has made once more: the first under which none has failed, nor a remainder.
-    None if MOST_KEYS have failed: another way has to be found.
+    """The key for a refund that an operator retries: the first under which neither a refund nor its remainder has
+    failed. None if MOST_KEYS have failed: the money has to be returned in another way.
 
-    The gateway's books are asked, so that the same one is found whenever this is: the money goes back once.
+    The gateway's records are queried, so that a repeated call finds the same key, and the money is refunded once.
     """
     keys = [key, *(f"{key}~{number}" for number in range(2, MOST_KEYS + 1))]
     free = (one for one in keys if not any(_has_failed(gateway, used) for used in (one, remainder(one))))
@@ -33,7 +33,7 @@ def unused(gateway: Gateway, key: str) -> str | None:
 
 
 def remainder(key: str) -> str:
-    """The key of another call, for another amount: what somebody gave back by hand is not given twice."""
+    """The key for refunding what is left after somebody has refunded a part by hand."""
     return f"{key}-remainder"
 
 

@@ -1,4 +1,4 @@
-"""Refunds of confirmed orders: the worker that makes them, and what is published of their outcomes."""
+"""Requested refunds of confirmed orders: the calls to the gateway, and the events about their outcomes."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -23,7 +23,7 @@ from oms_payment.schemas import RequestedRefund
 log = logger(__name__)
 
 QUEUE = "requested-refund"
-NOTED = "noted"  # why nothing is made of it: the money went back by another way
+NOTED = "noted"  # a reason: no refund was made, because the money was returned in another way
 
 
 def new_job(refund: RequestedRefund, traceparent: str | None) -> NewJob:
@@ -33,7 +33,7 @@ def new_job(refund: RequestedRefund, traceparent: str | None) -> NewJob:
 
 
 def twice(registry: CollectorRegistry) -> Counter:
-    """What counts refunds that were given back twice, of confirmed orders and of cancelled ones."""
+    """The counter of refunds that were paid twice, of confirmed and of cancelled orders."""
     return Counter(
         "oms_payment_refunded_twice_total",
         "Refunds that the gateway gave although an operator had noted that the money went back by another way",
@@ -42,14 +42,14 @@ def twice(registry: CollectorRegistry) -> Counter:
 
 
 def job_queue(gateway: Gateway, on_twice: Callable[[], object] = lambda: None) -> JobQueue:
-    """The worker that makes these refunds at this gateway; `on_twice` is called of one that was given by another way,
-    too."""
+    """The queue of requested refunds at this gateway. `on_twice` is called for one that had been returned in another
+    way as well."""
     return JobQueue(QUEUE, partial(call, gateway), partial(settle, on_twice), concurrency=4, max_attempts=None)
 
 
 def call(gateway: Gateway, job: Job) -> Done | Retry | Paused | Waiting:
-    """Make one attempt. The key is the refund's, so that a repeated call cannot give the money back twice. What the
-    gateway refuses has failed, and so has what it took and came to nothing: an operator sees to it."""
+    """Make one attempt. The key is derived from the refund, so that a repeated call cannot refund twice. A refund that
+    the gateway refuses has failed, as has one that it accepted and that failed later: an operator has to act."""
     refund = RequestedRefund.model_validate(job.payload)
     try:
         key = refund.key or (unused(gateway, job.id) if refund.again else job.id)
@@ -89,7 +89,7 @@ def settle(on_twice: Callable[[], object], transaction: Transaction, settled: li
 
 
 def outcome(row: Row, traceparent: str | None) -> tuple[Topic, Event[Any]]:
-    """What is published of a refund that has succeeded or failed."""
+    """The event about a refund that has succeeded or failed."""
     if row.state == RefundState.FAILED:
         return failed(row.order_id, row.refund_id, row.amount, row.currency, row.reason, traceparent, row.outcome)
     return completed(row.order_id, row.refund_id, row.amount, row.currency, row.reference, traceparent, row.outcome)
@@ -98,7 +98,7 @@ def outcome(row: Row, traceparent: str | None) -> tuple[Topic, Event[Any]]:
 def completed(
     order_id: str, refund_id: str, amount: int, currency: str, reference: str, traceparent: str | None, number: int = 0
 ) -> tuple[Topic, Event[Any]]:
-    """What is published of a refund that has succeeded; 0 is no number of an outcome."""
+    """The event about a refund that has succeeded. `number` 0 means that the outcome has no number."""
     data = RefundCompleted(
         order_id=order_id,
         refund_id=refund_id,
@@ -113,7 +113,7 @@ def completed(
 def failed(
     order_id: str, refund_id: str, amount: int, currency: str, reason: str, traceparent: str | None, number: int = 0
 ) -> tuple[Topic, Event[Any]]:
-    """What is published of a refund that has failed; 0 is no number of an outcome."""
+    """The event about a refund that has failed. `number` 0 means that the outcome has no number."""
     data = RefundFailed(
         order_id=order_id, refund_id=refund_id, amount=amount, currency=currency, reason=reason, outcome=number or None
     )
@@ -121,7 +121,7 @@ def failed(
 
 
 def report_twice(on_twice: Callable[[], object], order_id: str, refund_id: str) -> None:
-    """An operator noted that the money went back by another way, and the gateway has given it back, too."""
+    """Report that the gateway has refunded money that an operator had recorded as returned in another way."""
     on_twice()
     log.error("refunded_twice", order_id=order_id, refund_id=refund_id)
 

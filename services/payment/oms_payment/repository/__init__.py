@@ -1,4 +1,4 @@
-"""The statements that read and write payments: each takes a whole batch."""
+"""The statements for payments. Each takes a whole batch."""
 
 from collections.abc import Iterable, Sequence
 
@@ -19,7 +19,7 @@ SELECT %(state)s, {names(PaymentRow, *_OPENED)}
 FROM json_to_recordset(%(rows)s::json) AS r({typed(PaymentRow, *_OPENED)})
 ON CONFLICT (order_id) DO NOTHING RETURNING order_id
 """
-# In the order of the key, so that two batches that share orders wait for each other instead of deadlocking.
+# Sorted by key, so that two batches that share orders do not deadlock.
 _LOCK = f"""
 SELECT {names(PaymentRow, "order_id", *_CHANGING)} FROM payment
 WHERE order_id = ANY(%(orders)s) ORDER BY order_id FOR UPDATE
@@ -53,16 +53,16 @@ UNION ALL SELECT refund_id, state FROM requested_refund WHERE refund_id = ANY(%(
 
 
 def insert(transaction: Transaction, orders: Iterable[OrderEvent], state: State) -> set[str]:
-    """Open payments for the orders that have none; the ids of those."""
+    """Insert payments for the orders that have none; returns the ids of those orders."""
     rows = ({"order_id": order.order_id, "amount": order.total, "currency": order.currency} for order in orders)
     return {row.order_id for row in transaction.execute_rows(_INSERT, rows, state=state.value)}
 
 
 def lock(transaction: Transaction, orders: Iterable[str]) -> list[Payment]:
-    """The payments of these orders, nobody else's to change until this transaction ends.
+    """Lock the payments of these orders until this transaction ends.
 
-    Raises OfLaterRelease: what an event or an answer means for a payment in a state that is not known here is about
-    money, and neither passed over nor guessed.
+    Raises OfLaterRelease if a payment is in an unknown state: what an event means for it concerns money, and must be
+    neither ignored nor guessed.
     """
     return [_payment(row) for row in transaction.execute(_LOCK, orders=list(orders))]
 
@@ -81,8 +81,8 @@ def page(
     *,
     with_refunds: bool = False,
 ) -> Rows:
-    """Payments in these states (None: in any), in the order of their orders' ids: those after this one. With
-    `with_refunds`, those, too, of which a refund that was asked for is open."""
+    """Payments in these states (None: in any), sorted by the ids of their orders, after this one. With `with_refunds`,
+    also those with an open refund."""
     # Written out, as in the index of few states: the plan of a prepared statement knows no parameter.
     conditions = ["true"] if states is None else [f"state = '{State(state).value}'" for state in states]
     parts = [_OF_PAYMENTS.format(state=one) for one in conditions] + [_OF_REFUNDS] * with_refunds
@@ -90,7 +90,7 @@ def page(
 
 
 def find(transaction: Transaction, order_id: str) -> Rows:
-    """The order's payment with its `refunds`, if there is one; nobody else changes it until this transaction ends."""
+    """Lock the order's payment until this transaction ends; it, with its `refunds`, if there is one."""
     return transaction.execute(_FIND, order=order_id)
 
 

@@ -1,4 +1,4 @@
-"""What customers' banks have taken back, by the gateway's id of it."""
+"""The statements for disputes."""
 
 from collections.abc import Iterable
 
@@ -18,7 +18,7 @@ ON CONFLICT (id) DO NOTHING RETURNING id, order_id, amount, currency,
 
 
 def insert(transaction: Transaction, disputes: Iterable[Dispute]) -> Rows:
-    """Write those that are new; the `id`, `order_id`, `amount` and `currency` of each of these, and whether it
-    `is_ours`: another installation may have the same account."""
+    """Insert the new ones; returns their `id`, `order_id`, `amount` and `currency`, and whether each `is_ours`: another
+    installation may use the same gateway account."""
     rows = ({**vars(one), "order_id": charged_order(one.key)} for one in disputes)
     return transaction.execute_rows(_INSERT, rows)

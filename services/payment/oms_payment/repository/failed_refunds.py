@@ -1,5 +1,4 @@
-"""Refunds that the gateway says have failed, and of which it is written here that they succeeded; and those that were
-found so before."""
+"""The statements for refunds that failed at the gateway after they had been recorded as succeeded."""
 
 from collections.abc import Iterable
 
@@ -9,7 +8,7 @@ from oms_chassis.tables import names
 from oms_gateway import FailedRefund, charged_order
 from oms_payment.tables import RequestedRefundRow
 
-# By the order first: the gateway's ids have no index. A payment that somebody holds is found by the next look.
+# By order first, since the gateway's ids have no index. A locked payment is found by the next poll.
 _AFFECTED = """
 WITH affected AS (
     SELECT order_id, bool_or(whole) AS whole FROM (
@@ -24,7 +23,7 @@ WITH affected AS (
 SELECT order_id, whole FROM payment JOIN affected USING (order_id)
 ORDER BY order_id FOR UPDATE OF payment SKIP LOCKED
 """
-# Those of which this look is the first, the second, the fourth, the eighth and so on since they have failed.
+# Those for which this is the first, second, fourth, eighth poll and so on since they failed.
 _DUE_AGAIN = f"""
 SELECT {names(RequestedRefundRow)} FROM (
     SELECT *, floor(extract(epoch FROM now() - updated_at) / %(every)s)::bigint AS looks FROM requested_refund
@@ -35,13 +34,13 @@ WHERE looks > 0 AND looks & (looks - 1) = 0
 
 
 def affected(transaction: Transaction, failed: Iterable[FailedRefund]) -> Rows:
-    """The orders of which one of these refunds is written down as made, and whether that is all their money. Nobody
-    else changes their payments until this transaction ends."""
+    """Lock the payments of which one of these refunds is recorded as succeeded, until this transaction ends; returns
+    their orders, and whether it is the refund of the whole payment."""
     rows = ({"order_id": charged_order(one.key), "id": one.id} for one in failed)
     return transaction.execute_rows(_AFFECTED, rows)
 
 
 def due_again(transaction: Transaction, every: float, days: float) -> Rows:
-    """Refunds of confirmed orders that have failed after they had succeeded, of which that is to be published again, if
-    somebody looks every so many seconds: for so many days."""
+    """Refunds of confirmed orders whose failure after a success is to be published again, for so many days, given a
+    poll every so many seconds."""
     return transaction.execute(_DUE_AGAIN, every=every, days=days)

@@ -1,4 +1,4 @@
-"""Refunds that were asked for of confirmed orders. A payment's row is locked before those of its refunds."""
+"""The statements for requested refunds. A payment's row is locked before those of its refunds."""
 
 from collections.abc import Iterable, Mapping
 
@@ -19,7 +19,7 @@ SELECT order_id, state, amount, currency, charge_id,
 FROM payment
 WHERE order_id = ANY(%(orders)s) ORDER BY order_id FOR UPDATE
 """
-# A statement of its own after the lock, which then sees what everybody before has given.
+# A separate statement after the lock, so that it sees all refunds that were committed before.
 _OF_ORDERS = f"""
 SELECT {names(RequestedRefundRow)} FROM requested_refund WHERE order_id = ANY(%(orders)s) ORDER BY created_at, refund_id
 """
@@ -35,8 +35,8 @@ FROM json_to_recordset(%(rows)s::json) AS r({typed(RequestedRefundRow, *_OUTCOME
 WHERE kept.refund_id = r.refund_id AND kept.state = ANY(%(before)s)
 RETURNING {names(RequestedRefundRow, of="kept")}
 """
-# Of a `refund`, as domain.refusal decides it: one that failed is open for as long as it could be made. After that, the
-# money has gone back by another one, or to the customer's bank.
+# A condition on `refund`, equivalent to domain.refusal: a failed refund is open as long as it could still be made.
+# After that, the money was returned by another refund, or to the customer's bank.
 IS_OPEN = """
 refund.state <> 'SUCCEEDED' AND (refund.state <> 'FAILED' OR refund.amount <= (
     SELECT charged.amount - (
@@ -50,7 +50,7 @@ refund.state <> 'SUCCEEDED' AND (refund.state <> 'FAILED' OR refund.amount <= (
 
 
 class Books:
-    """The payments of some orders, which are locked, and the refunds that were asked for of them."""
+    """The locked payments of some orders, with their requested refunds."""
 
     def __init__(self, payments: Rows, refunds: Rows) -> None:
         self._payments = {row.order_id: row for row in payments}
@@ -60,11 +60,11 @@ class Books:
             self.give(row.order_id, 0 if row.state == "FAILED" else row.amount)
 
     def give(self, order_id: str, amount: int) -> None:
-        """Count so much as given back."""
+        """Count this amount as refunded."""
         self._given[order_id] = self._given.get(order_id, 0) + amount
 
     def charged(self, order_id: str) -> Charged | None:
-        """What was charged for an order, and how much of that is given back. Raises OfLaterRelease."""
+        """What was charged for an order, and how much of it is refunded. Raises OfLaterRelease."""
         row = self._payments.get(order_id)
         if row is None:
             return None
@@ -79,14 +79,14 @@ class Books:
 
 
 def lock(transaction: Transaction, orders: Iterable[str]) -> Books:
-    """The books of these orders, nobody else's to change until this transaction ends."""
+    """Lock the payments of these orders until this transaction ends."""
     ids = list(orders)
     payments = transaction.execute(_LOCK_PAYMENTS, orders=ids)
     return Books(payments, transaction.execute(_OF_ORDERS, orders=ids))
 
 
 def insert(transaction: Transaction, asked: Iterable[tuple[OrderRefundRequested, str, str | None]]) -> None:
-    """Write refunds that are new: what was asked for, the state, and the reason of one that has failed."""
+    """Insert new refunds: the request, the state, and the reason if it has failed."""
     rows = (
         {**{name: getattr(refund, name) for name in _REQUEST}, "state": state, "reason": reason}
         for refund, state, reason in asked
@@ -95,6 +95,6 @@ def insert(transaction: Transaction, asked: Iterable[tuple[OrderRefundRequested,
 
 
 def settle(transaction: Transaction, outcomes: Iterable[Mapping[str, object]], *before: RefundState) -> Rows:
-    """Write what became of refunds that are PENDING, or what else they may be `before`; those."""
+    """Write the outcomes of refunds that are PENDING, or in one of the states `before`; returns those."""
     rows = ({"reason": None, "reference": None, **outcome} for outcome in outcomes)
     return transaction.execute_rows(_SETTLE, rows, before=[RefundState.PENDING, *before])
