@@ -100,6 +100,22 @@ def exists(name: str) -> bool:
         return False
 
 
+def test_the_figures_of_the_readme_are_those_that_were_measured() -> None:
+    readme, page = (ROOT / "README.md").read_text(), (ROOT / "docs" / "performance.md").read_text()
+    builds = re.findall(r"^\*\*OMS next to \w+, medians: ([\d.]+) times .* ([\d.]+) of the CPU", page, re.MULTILINE)
+    assert len(builds) == 2
+    assert [f"OMS does {times} times the orders/s, for {cpu} of the CPU" in readme for times, cpu in builds] == [
+        True
+    ] * 2
+    (rate,) = re.findall(r"^\| OMS \| \d+ \| \d+ \| (\d+)", page, re.MULTILINE)
+    (cost,) = re.findall(r"^\| together \| ([\d.]+) \|.*\|.*\|$", page, re.MULTILINE)
+    (lone,) = re.findall(r"until CONFIRMED, by its timeline: (\d+) ms", page)
+    (idle,) = re.findall(r"all programs together need ([\d.]+) of a core", page)
+    assert f"{round(int(rate), -1)} orders/s until notified; {float(cost):.1f} ms of CPU" in readme
+    assert f"{lone} ms (median)" in readme
+    assert f"{idle} of a core" in readme
+
+
 def test_make_lists_every_target_that_it_declares() -> None:
     phony = re.search(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert phony
