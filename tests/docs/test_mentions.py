@@ -22,6 +22,8 @@ MODULE = re.compile(r"`(oms_\w+(?:\.\w+)+)`")
 SCRIPT = re.compile(r"\bscripts/[\w-]+\.(?:sh|py)\b")
 VARIABLE = re.compile(r"\bOMS_[A-Z_]+[A-Z]\b(?!_)")
 METRIC = re.compile(r"\boms_[a-z_]+[a-z]\b(?![_.])")
+GIVEN = re.compile(r"`OMS_(\w+)` \(([\d.,]+)\)|([\d.]+) (s|h), `OMS_(\w+)`")  # a setting, and its default
+UNIT = {"": 1, "s": 1, "h": 3600}
 ALERT = re.compile(r"\bOms[A-Z]\w+")
 ROUTE = re.compile(r"`((?:GET|POST|PUT|DELETE)(?:\|[A-Z]+)*) (/[\w/{}|-]*)")
 CODE = [*ROOT.glob("*/*/oms_*/**/*.py"), *ROOT.glob("scripts/*.*"), ROOT / "Dockerfile.base", ROOT / "compose.yaml"]
@@ -51,10 +53,17 @@ def test_a_module_that_is_named_exists_or_holds_the_name(place: Path) -> None:
 
 
 @cache
+def defaults() -> dict[str, object]:
+    """What every setting is unless it is given, by its name without the prefix."""
+    services = [importlib.import_module(f"oms_{service}.main").SERVICE for service in SERVICES]
+    fields = [field for service in services for field in service.settings.model_fields.items()]
+    return {name.upper(): field.default for name, field in fields}
+
+
+@cache
 def written() -> set[str]:
     """The words of the code, with the variables of every setting and of every service."""
-    services = [importlib.import_module(f"oms_{service}.main").SERVICE for service in SERVICES]
-    settings = {f"OMS_{field.upper()}" for service in services for field in service.settings.model_fields}
+    settings = {f"OMS_{name}" for name in defaults()}
     addresses = {f"OMS_ADMIN_URL_{service.upper()}" for service in SERVICES}
     return settings | addresses | {word for path in CODE for word in re.findall(r"\w+", path.read_text())}
 
@@ -76,6 +85,13 @@ def _has_router(path: Path) -> bool:
 def test_a_setting_and_a_metric_that_are_named_exist(place: Path) -> None:
     text = place.read_text()
     assert {*VARIABLE.findall(text), *METRIC.findall(text)} - written() == set()
+
+
+@every_place
+def test_a_default_that_is_given_is_the_setting_s(place: Path) -> None:
+    given = [one.groups("") for one in GIVEN.finditer(place.read_text())]
+    said = {(a or b): float((x or y).replace(",", "")) * UNIT[unit] for a, x, y, unit, b in given}
+    assert said == {name: defaults()[name] for name in said}
 
 
 @every_place
@@ -131,6 +147,9 @@ def test_the_patterns_find_what_they_are_for() -> None:
     assert VARIABLE.findall("`OMS_DRAIN_SECONDS=3` and OMS_ADMIN_URL_<SERVICE>") == ["OMS_DRAIN_SECONDS"]
     assert METRIC.findall("`oms_jobs_dead{queue}`, `oms_outbox_*`, `oms_order.domain`") == ["oms_jobs_dead"]
     assert ROUTE.findall("`GET|PUT /items/{id}`") == [("GET|PUT", "/items/{id}")]
+    assert (
+        len(GIVEN.findall("`OMS_QUEUE_LIMIT` (4,096), 2 h, `OMS_STUCK_SECONDS`, `OMS_ORDER_DAYS` (31 at least)")) == 2
+    )
     assert {"OMS_CANCEL_SECONDS", "oms_jobs_dead"} <= written()
     assert exists("oms_order.domain")
     assert exists("support.chassis.eventually")
