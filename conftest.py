@@ -70,7 +70,7 @@ LONGEST = (
     "tests/invariants/test_rules.py",
     "packages/chassis/tests/test_silent_connections.py",
     "services/order/tests/test_outages.py",
-    "packages/simulators/tests/test_gateway.py",
+    "packages/simulators/tests/gateway/test_faults.py",
     "packages/servers/tests/test_servers.py",
     "packages/chassis/tests/test_sessions.py",
     "packages/chassis/tests/jobs/test_settling.py",

@@ -1,4 +1,4 @@
-"""What a payment gateway does for this system. tests/test_gateway.py states how every implementation behaves."""
+"""What a payment gateway does for this system. The simulators' tests/gateway states how every provider behaves."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
