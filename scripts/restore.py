@@ -79,7 +79,7 @@ def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError("no time: 2026-11-26T01:17:00+00:00 is one") from None
+        raise argparse.ArgumentTypeError("not a time, such as 2026-11-26T01:17:00+00:00") from None
     if moment.tzinfo is None:
         raise argparse.ArgumentTypeError("a time without its zone: 2026-11-26T01:17:00+00:00 has one")
     if moment > datetime.now(UTC):

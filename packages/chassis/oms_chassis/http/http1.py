@@ -1,13 +1,13 @@
-"""HTTP/1.1, and nothing else on the same connection.
+"""HTTP/1.1, and no other protocol on the same connection.
 
-A client may offer to go on in another protocol (`Upgrade: h2c` is what Java's offers by default), and a server may pass
-the offer over (RFC 9110, 7.8). uvicorn does, but its parser takes the body for the other protocol's first bytes. Here
-such a request's head is read a second time, without the offer.
+A client may offer to continue in another protocol (Java's client sends `Upgrade: h2c` by default), and a server may
+ignore the offer (RFC 9110, 7.8). uvicorn does, but its parser takes the body for the first bytes of the other protocol.
+Here, the head of such a request is parsed a second time, without the offer.
 
-The parser sets no limit to a request's head, keeps the blanks after a header's value, and hands trailers over as
-headers. Here a head has a limit, nobody reads trailers, and what cannot be read is answered with a problem, after the
-requests before it, as the connection's last. So is what does not come to its end: whoever vanishes, or takes for ever,
-would hold a connection for good.
+The parser does not limit the size of a request's head, keeps blanks after the value of a header, and reports trailers
+as headers. Here, a head has a limit, trailers are ignored, and a request that cannot be read is answered with a
+problem, as the last answer of its connection, after those to earlier requests. So is a request that does not end in
+time: otherwise a client that vanished, or takes for ever, would hold its connection for good.
 """
 
 import asyncio
@@ -24,22 +24,22 @@ from oms_chassis.http.requestlines import RequestLine
 
 HEAD_LIMIT = 32 * 1024  # bytes of a request line with its headers
 WHOLE = 60.0  # seconds from the first byte of a request to its last
-LINGER = 1.0  # seconds for a client to read why it is refused, before what it still sends resets the connection
+LINGER = 1.0  # seconds for a client to read the refusal, before bytes that it still sends reset the connection
 
 
 class Http1(Http10):
-    """uvicorn's protocol, which reads the body of a request that offers an upgrade, and no head without end."""
+    """uvicorn's protocol, with limits, that also reads the body of a request that offers an upgrade."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._line = RequestLine()
-        self._unread = 0  # bytes since a request, or a piece of a body, was complete
-        self._is_over = False  # what comes now is not read
-        self._is_begun = False  # a request is coming in
-        self._limit: asyncio.TimerHandle | None = None  # of the request that is coming in
+        self._unread = 0  # bytes since a request or a piece of a body was complete
+        self._is_over = False  # whether further input is ignored
+        self._is_begun = False  # whether a request is being read
+        self._limit: asyncio.TimerHandle | None = None  # for the request that is being read
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
-        """Whoever connects and says nothing has as long as whoever is silent after an answer."""
+        """Close a connection without a request after the same time as one that is idle after an answer."""
         super().connection_made(transport)
         self._expect_a_request()
 
@@ -50,7 +50,7 @@ class Http1(Http10):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of the client's."""
+        """Read bytes from the client."""
         self._unset_keepalive_if_required()
         if self._is_over:
             return
@@ -65,11 +65,12 @@ class Http1(Http10):
                 self._refuse(HeadTooLarge())
             elif self._is_begun and self._limit is None:
                 self._begin_limit()
-            elif self._is_idle():  # an empty line, which may come before a request, begins none
+            elif self._is_idle():  # an empty line, which may precede a request, does not begin one
                 self._expect_a_request()
 
     def _problem(self, error: httptools.HttpParserError) -> Problem:
-        """Why the parser, or what it called, refuses to read on. "0.0" is what it says of a line without a version."""
+        """Return the reason why the parser, or one of its callbacks, refuses to continue. It reports a line without a
+        version as "0.0"."""
         if isinstance(error.__context__, Problem):
             return error.__context__
         if self._is_of_another_protocol():
@@ -88,7 +89,7 @@ class Http1(Http10):
             try:
                 self.parser.feed_data(data)
             except httptools.HttpParserUpgrade as offer:
-                if self.parser.get_method() == b"CONNECT":  # no offer: there is nothing to read without the tunnel
+                if self.parser.get_method() == b"CONNECT":  # not an offer: without the tunnel there is nothing to read
                     raise httptools.HttpParserError from None
                 data = self._head_without_the_offer() + data[offer.args[0] :]
                 self._read_again()
@@ -96,17 +97,17 @@ class Http1(Http10):
                 return
 
     def on_message_begin(self) -> None:
-        """The first byte of a request."""
+        """Note that a request begins."""
         self._is_begun = True
         self._line.begin()
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header, without the blanks around its value, which are no part of it (RFC 9112, 5.1)."""
+        """Add a header, without the blanks around its value, which are not part of it (RFC 9112, 5.1)."""
         super().on_header(name, value.strip(b" \t"))
 
     def on_headers_complete(self) -> None:
-        """Begin the request, unless its head is to be read again. Raises Problem."""
+        """Begin the request, unless its head has to be parsed again. Raises Problem."""
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > HEAD_LIMIT:
             raise HeadTooLarge
         self._line.complete()
@@ -118,15 +119,15 @@ class Http1(Http10):
         if not self._is_offer():
             super().on_headers_complete()
             self._unread = 0
-            self.headers = []  # for trailers: the request has its own list
+            self.headers = []  # collects trailers from now on: the request has its own list
 
     def on_body(self, body: bytes) -> None:
-        """A piece of a body."""
+        """Pass on a piece of a body."""
         self._unread = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """End the request, unless its head is to be read again."""
+        """End the request, unless its head has to be parsed again."""
         if not self._is_offer():
             self._unread, self._is_begun = 0, False
             self._line.end()
@@ -137,7 +138,7 @@ class Http1(Http10):
         self._limit = self.loop.call_later(WHOLE, self._expire)
 
     def _expire(self) -> None:
-        """Refuse the request that is coming in, unless it is we who do not read on: one before it is being answered."""
+        """Refuse the unfinished request, unless reading is paused because an earlier one is being answered."""
         if self.flow.read_paused:
             self._begin_limit()
         else:
@@ -149,8 +150,8 @@ class Http1(Http10):
             self._limit = None
 
     def _check_codings(self) -> None:
-        """Raise Problem for what was done to the body on its way, if that is more than to send it in chunks. The parser
-        asks only that chunks come last, and takes them from those who cannot know of them (RFC 9112, 6.1)."""
+        """Raise Problem for transfer codings other than chunked. The parser only requires that chunked is last, and
+        accepts it even from HTTP/1.0 clients, which cannot know it (RFC 9112, 6.1)."""
         given = [value for name, value in self.headers if name == b"transfer-encoding"]
         if given and self.parser.get_http_version() == "1.0":
             raise BadRequest()
@@ -174,15 +175,16 @@ class Http1(Http10):
         return b"\r\n".join([*lines, b"", b""])
 
     def _refuse(self, problem: Problem) -> None:
-        """Answer what cannot be read, unless the client would take this for the answer to a request before it."""
+        """Answer a request that cannot be read, unless the client would take this for the answer to an earlier
+        request."""
         self._is_over = True
         self._end_limit()
         newest = self.cycle
         if newest is not None and not newest.response_complete:
             if not newest.more_body:
-                newest.keep_alive = False  # it was read whole, and its answer is the last one
+                newest.keep_alive = False  # it was read completely, and its answer is the last one
                 return
-            newest.disconnected = True  # whoever waits for its body waits in vain
+            newest.disconnected = True  # its body will never be complete
             newest.message_event.set()
             if self.pipeline or newest.response_started:
                 self.transport.close()

@@ -1,6 +1,6 @@
-"""HTTP/1.0, as some proxies still speak it to what is behind them.
+"""HTTP/1.0, which some proxies still use for requests to the servers behind them.
 
-It knows no chunks, in which uvicorn sends what has no length, and no `100 Continue`: its answers end with their
+It has no `100 Continue`, and no chunks, in which uvicorn sends answers without a length: these end with their
 connection (RFC 9112, 6.1; RFC 9110, 10.1.1).
 """
 
@@ -13,10 +13,10 @@ VERSION = "1.0"
 
 
 class Http10(HalfClosingHttp):
-    """uvicorn's protocol, which answers each request in its own version."""
+    """uvicorn's protocol, answering each request in its own version."""
 
     def on_headers_complete(self) -> None:
-        """Begin the request."""
+        """Begin the request, without `100 Continue` in HTTP/1.0."""
         self.expect_100_continue = self.expect_100_continue and self.parser.get_http_version() != VERSION
         super().on_headers_complete()
 
@@ -35,7 +35,8 @@ def _without_chunks(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
                 has_length = any(name.lower() == b"content-length" for name, _ in message["headers"])
                 cycle.chunked_encoding = None if has_length else False
             elif not has_length:
-                cycle.expected_content_length = len(message.get("body", b""))  # uvicorn counts down to nothing
+                # so that uvicorn's count of missing bytes reaches 0
+                cycle.expected_content_length = len(message.get("body", b""))
             await send(message)
 
         await app(scope, receive, plain)

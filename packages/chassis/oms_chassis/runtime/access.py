@@ -1,5 +1,5 @@
-"""The public routes of a service, and what runs next to them: lookups of API keys, and the threads that write when keys
-were last used and fetch the issuer's keys."""
+"""The public routes of a service, and the threads next to them: they look up API keys, write when keys were last used,
+and fetch the issuer's keys."""
 
 from collections.abc import Sequence
 
@@ -18,20 +18,20 @@ log = logger(__name__)
 
 
 def app(name: str, settings: Settings, components: Components, metrics: Metrics, edge: Edge) -> ASGIApp:
-    """The application of a service's public routes, behind their edge."""
+    """Return the application of a service's public routes, behind their edge."""
     return public.create(
         f"OMS {name}", components.routers, components.provides, metrics, settings.body_limit, edge=edge
     )
 
 
 def writers(edge: Edge) -> Sequence[Loop]:
-    """The threads that requests wait for."""
+    """Return the threads that requests wait for."""
     keys = edge.authentication.keyring
     return [keys.lookups] if keys is not None else []
 
 
 def tasks(edge: Edge) -> Sequence[Task]:
-    """The threads that no request waits for."""
+    """Return the periodic tasks, for which no request waits."""
     found, ways = [], edge.authentication
     if ways.keyring is not None:
         found.append(Task("api-key-uses", ways.keyring.write_uses, keyring.USES_EVERY))
@@ -41,7 +41,7 @@ def tasks(edge: Edge) -> Sequence[Task]:
 
 
 def announce(settings: Settings, *, is_public: bool) -> None:
-    """Say at every start that nobody is asked who they are, and that a password can be read on its way."""
+    """Warn at every start if callers need not authenticate, or if the Kafka password is sent in plain text."""
     if is_public and settings.is_open:
         log.warning("open_to_everybody", hint="OMS_AUTH is none: whoever reaches the port may do everything")
     if settings.shows_kafka_password:

@@ -16,7 +16,7 @@ from oms_contracts import topics
 
 
 def app(name: str, settings: Settings, database: Database, components: Components, metrics: Metrics) -> ASGIApp | None:
-    """The application of a service's admin routes; None where no token opens it."""
+    """Return the application of a service's admin routes; None if there is no token for it."""
     service = AdministeredService(
         name,
         database,

@@ -1,10 +1,10 @@
 """A service's command line.
 
-serve     run it (the default)
+serve     run the service (the default)
 migrate   bring its database to the newest version
-topics    create the topics that the broker lacks, with the partitions and the settings that they are to have
+topics    create the topics that the broker lacks, with the partitions and settings that they should have
 rewind    read again what was read since a time (--since 2026-11-25T10:00:00Z); no process of the service may run
-skip      give up what nobody can read, up to an offset (--beyond TOPIC:PARTITION:OFFSET); the same
+skip      give up records that nobody can read, up to an offset (--beyond TOPIC:PARTITION:OFFSET); as for rewind
 """
 
 import argparse
@@ -41,12 +41,12 @@ log = logs.logger(__name__)
 
 COMMANDS = ("serve", "migrate", "topics", "rewind", "skip")
 
-# What a migration may take is not known here: it sets bounds of its own. Only silence has an end.
+# How long a migration takes is unknown here: migrations set bounds of their own. Only a silent connection times out.
 MIGRATING = Limits(statement=3600.0, lock=0.0, idle_in_transaction=0.0)
 
 
 def main(service: Service, argv: Sequence[str] | None = None) -> int:
-    """Run a service's command line; the exit code (2 for settings that cannot be used)."""
+    """Run a service's command line, and return the exit code (2 for invalid settings)."""
     parser = argparse.ArgumentParser(prog=f"python -m {service.package}.main", description=_about(service))
     parser.add_argument("command", nargs="?", choices=COMMANDS, default="serve")
     parser.add_argument("--since", type=_moment, help="rewind: the time to go back to")
@@ -75,11 +75,11 @@ def main(service: Service, argv: Sequence[str] | None = None) -> int:
 
 
 def _moment(text: str) -> datetime:
-    """A time that has been, with its zone."""
+    """Parse a time in the past, with its zone."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError("no time: 2026-11-25T10:00:00Z is one") from None
+        raise argparse.ArgumentTypeError("not a time, such as 2026-11-25T10:00:00Z") from None
     if moment.tzinfo is None:
         raise argparse.ArgumentTypeError("a time without its zone: 2026-11-25T10:00:00Z has one")
     if moment > datetime.now(UTC):
@@ -88,10 +88,10 @@ def _moment(text: str) -> datetime:
 
 
 def _place(text: str) -> tuple[Partition, int]:
-    """A partition and an offset in it."""
+    """Parse a partition and an offset in it."""
     found = re.fullmatch(r"([^:]+):([0-9]{1,9}):([0-9]{1,18})", text)
     if found is None:
-        raise argparse.ArgumentTypeError("no place: TOPIC:PARTITION:OFFSET is one, as in orderCreatedEvent:0:17")
+        raise argparse.ArgumentTypeError("not TOPIC:PARTITION:OFFSET, such as orderCreatedEvent:0:17")
     return (found[1], int(found[2])), int(found[3])
 
 
@@ -104,7 +104,7 @@ def _explain(error: ValidationError) -> str:
 
 
 def _line(error: ErrorDetails) -> str:
-    """What is wrong with one setting, and where in it; with several together, the message names them."""
+    """Return what is wrong with a setting, and where in it. A message about several settings names them itself."""
     message = error["msg"].removeprefix("Value error, ")
     if not error["loc"]:
         return f"  {message}"
@@ -148,12 +148,13 @@ def _topics(_: Service, settings: Settings) -> int:
 
 
 def serve(service: Service, settings: Settings) -> int:
-    """Serve until SIGTERM or SIGINT, then drain; 0, or 1 if a thread failed or the drain took too long."""
+    """Serve until SIGTERM or SIGINT, then drain. Return 0, or 1 if a thread failed or the drain took too long."""
     import uvloop
 
     for name, meant in misspelt.among(os.environ, service.settings).items():
         log.warning("no_such_setting", name=name, meant=meant)
-    with contextlib.suppress(psycopg.OperationalError):  # it is away: whatever connects later looks, too
+    # the database is unavailable: later connections check this, too
+    with contextlib.suppress(psycopg.OperationalError):
         poolers.check(settings.database_url)
     if settings.migrate_on_start and (failed := _migrate(service, settings)):
         return failed
@@ -162,7 +163,7 @@ def serve(service: Service, settings: Settings) -> int:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(process.run())
     for thread in set(threading.enumerate()) - ours:
-        if not thread.daemon:  # Python waits for it in any case: here the last resort is a bound
+        if not thread.daemon:  # Python would wait for it anyway, but here the last resort limits the wait
             thread.join()
     last_resort.disarm()
     return code

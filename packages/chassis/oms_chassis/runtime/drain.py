@@ -1,4 +1,4 @@
-"""The end of a process, which comes in time whatever hangs."""
+"""Ends a process in time, whatever hangs."""
 
 import os
 import sys
@@ -12,27 +12,28 @@ from oms_chassis.telemetry.logs import logger
 
 log = logger(__name__)
 
-LATEST = 1.0  # seconds after the drain's time, when a process that still hangs somewhere is ended
+LATEST = 1.0  # seconds after the end of the drain until a process that still hangs is killed
 
 
 @dataclass
 class Drain:
-    """The time that stopping may take, and whether each step kept to its own."""
+    """The time for stopping, and whether each step kept to its share."""
 
     seconds: float
     began: float = field(default_factory=time.monotonic)
     in_time: bool = True
 
     def by(self, share: float) -> float:
-        """The moment when that share of the time is over, on the monotonic clock."""
+        """Return when that share of the time is over, on the monotonic clock."""
         return self.began + self.seconds * share
 
     def left(self, share: float = 1.0) -> float:
-        """Seconds until then; a little when there are none, because what has ended already is to be noticed."""
+        """Return the seconds until that share is over; never 0, so that a step which has ended already is noticed."""
         return max(0.1, self.by(share) - time.monotonic())
 
     async def step(self, name: str, call: Callable[[], object], share: float) -> None:
-        """Run a step in a thread of its own until that share of the time is over; False from it is lateness, too."""
+        """Run a step in a thread of its own until that share of the time is over. If it returns False, it was late,
+        too."""
         outcomes: list[object] = []
         is_over = await run_detached(name, lambda: outcomes.append(call()), self.left(share))
         if not is_over or False in outcomes:
@@ -41,17 +42,17 @@ class Drain:
 
 
 class LastResort:
-    """Ends the process when its time is over, though threads may hang that Python would wait for at its end."""
+    """Ends the process when its time is over, even if threads hang for which Python would wait at exit."""
 
     def __init__(self) -> None:
         self._disarmed = threading.Event()
 
     def arm(self, seconds: float) -> None:
-        """From now on there are so many seconds."""
+        """End the process after so many seconds, unless disarmed."""
         threading.Thread(target=self._watch, args=(seconds,), name="last-resort", daemon=True).start()
 
     def disarm(self) -> None:
-        """All is well."""
+        """Let the process end by itself."""
         self._disarmed.set()
 
     def _watch(self, seconds: float) -> None:

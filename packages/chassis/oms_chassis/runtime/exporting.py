@@ -1,4 +1,4 @@
-"""Spans leave the process where an address for them is given."""
+"""Exports spans if an endpoint for them is set."""
 
 from collections.abc import Callable
 
@@ -8,10 +8,11 @@ from oms_chassis.telemetry.metrics import Metrics
 
 
 def start(service: str, settings: Settings, metrics: Metrics) -> Callable[[], None]:
-    """Export the process's spans, if they are wanted; what ends it, having sent the last of them."""
+    """Start to export the process's spans, if they are wanted. Return a function that sends the last of them and
+    stops."""
     if settings.traces_endpoint is None:
         return lambda: None
-    # Its libraries are as large as a web framework; a process without an address for spans does without them.
+    # Imported here because its libraries are as large as a web framework, and not every process exports spans.
     from oms_chassis.telemetry.otlp import Exporter
 
     exporter = Exporter(service, settings.traces_endpoint, metrics.spans)

@@ -1,4 +1,4 @@
-"""Gauges of what is in the database, read when they are asked for."""
+"""Gauges that are read from the database for each scrape."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from oms_chassis.jobs.queue import JobQueue
 from oms_chassis.messaging import quarantine
 from oms_chassis.telemetry.metrics import Metrics
 
-MOST = 10_000  # a table's rows are counted up to here: a scrape must not cost more the more there is to do
+MOST = 10_000  # a table's rows are counted up to this number: a scrape must not become slower as work piles up
 _OUTBOX = """
 SELECT (SELECT count(*) FROM (SELECT 1 FROM outbox LIMIT %(most)s) AS found) AS pending,
     coalesce((SELECT extract(epoch FROM now() - created_at) FROM outbox ORDER BY id LIMIT 1), 0)::float AS oldest
@@ -26,8 +26,9 @@ SELECT queue,
     )), 0)::float AS oldest
 FROM unnest(%(queues)s::text[]) AS asked(queue)
 """
-# What keeps rows that were deleted: sessions that read, or have written and go on; a standby whose readers count here
-# (hot_standby_feedback; its connection is to no database); prepared transactions; slots of standbys that fell behind.
+# What keeps deleted rows from being vacuumed: sessions that read, or wrote and continue; a standby with
+# hot_standby_feedback, whose readers count (its connection has no database); prepared transactions; slots of standbys
+# that fell behind.
 _SNAPSHOT = """
 SELECT coalesce(greatest(
     (SELECT max(greatest(age(backend_xmin), age(backend_xid))) FROM pg_stat_activity
@@ -39,14 +40,14 @@ SELECT coalesce(greatest(
 
 
 def measure_pools(database: Database, metrics: Metrics) -> None:
-    """Say how many connections are in use; nothing is asked of the database."""
+    """Update the gauges of connections, without a query."""
     for pool in database.pools():
         metrics.pool_size.labels(pool.name).set(pool.size)
         metrics.pool_in_use.labels(pool.name).set(pool.in_use)
 
 
 def refresh(database: Database, metrics: Metrics, job_queues: Sequence[JobQueue]) -> None:
-    """Bring the gauges up to date; while the database is away they expire."""
+    """Update the gauges; while the database is unavailable, they expire."""
     measure_pools(database, metrics)
     try:
         snapshot = database.execute(_SNAPSHOT)[0].transactions

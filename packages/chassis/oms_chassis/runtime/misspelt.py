@@ -1,4 +1,5 @@
-"""Environment variables that are no settings, and look like one: whoever set it would take it for being in force."""
+"""Finds misspelt settings: environment variables that are not settings but look like one, which would be ignored
+silently."""
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -11,7 +12,7 @@ ALIKE = 0.92
 
 
 def among(names: Iterable[str], settings: type[Settings]) -> Mapping[str, str]:
-    """Those of these variables' names that are nearly one of these settings', each with the setting's."""
+    """Return those of these variables that almost match a setting, each with the setting's name."""
     known = [name.upper() for name in settings.model_fields]
     given = [name.upper().removeprefix(PREFIX) for name in names if name.upper().startswith(PREFIX)]
     found = {name: get_close_matches(name, known, 1, ALIKE) for name in given if name not in known}

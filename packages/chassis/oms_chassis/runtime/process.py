@@ -1,4 +1,4 @@
-"""A running service: its threads and its two servers, from the first to the last of them."""
+"""A running service: starts its threads and two servers, and stops them in order."""
 
 import asyncio
 import contextlib
@@ -34,15 +34,16 @@ from oms_contracts import topics
 
 log = logs.logger(__name__)
 
-# Requests and batches leave little for the collector that counting references has not freed: with Python's own
-# thresholds it takes a tenth of the CPU to find that out.
+# Reference counting frees almost everything that requests and batches leave. With Python's own thresholds, the
+# collector would take a tenth of the CPU to find that out.
 GC_THRESHOLDS = (50_000, 20, 100)
-# The share of the drain by whose end a step is over: none can take the time of those after it.
+# The share of the drain by whose end each step is over, so that no step takes the time of later ones.
 INTAKE, REQUESTS, WRITERS, OUTPUT = 0.6, 0.7, 0.8, 0.95
-# A probe has an answer before the kubelet gives it up, also on a connection that has fallen silent.
+# A probe is answered before the kubelet gives up, even if its connection has fallen silent.
 PROBES = Limits(statement=0.5, lock=0.5, connect=2, pool=0.5, grace=1.0)
-# Seconds after which the server takes the lock from a relay that says nothing, so that another one leads within half a
-# minute. More than a relay waits for a broker (sink.SEND_TIMEOUT): else each outage of Kafka would cost it its lock.
+# Seconds of silence after which the server takes the lock from a relay, so that another one leads within half a minute.
+# More than a relay waits for a broker (sink.SEND_TIMEOUT): otherwise each outage of Kafka would cost the relay its
+# lock.
 RELAY_IDLE = 25.0
 
 
@@ -71,14 +72,15 @@ class Process:
         self._periodics = [self._periodic(task) for task in tasks]
         self._supervisor = ThreadSupervisor(self._on_failure)
         self._watchdog = Watchdog(self._supervisor.beats, settings.stall_seconds, self._metrics.registry)
-        # A service with HTTP takes orders while Kafka is away, even if it starts then: it waits for no consumer.
+        # A service with HTTP accepts orders while Kafka is unavailable, even if it starts then: it does not wait for
+        # its consumer.
         checks = {} if self._components.routers else {"consumer": self._is_consuming}
         self._health = Health(probes, checks, self._watchdog.stalled)
         self._stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def run(self) -> int:
-        """Start, serve, drain."""
+        """Start, serve and drain. Return the exit code."""
         self._loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stop.set)
@@ -133,7 +135,7 @@ class Process:
 
     def _stop_intake(self, deadline: float) -> bool:
         stages: list[Sequence[Loop]] = [self._consumers, self._workers, self._periodics]
-        in_time = [self._stop_stage(stage, deadline) for stage in stages]  # each, also after one was late
+        in_time = [self._stop_stage(stage, deadline) for stage in stages]  # all of them, even after one was late
         return all(in_time)
 
     def _stop_stage(self, stage: Sequence[Loop], deadline: float) -> bool:
@@ -158,7 +160,7 @@ class Process:
         refresh(self._database, self._metrics, self._queues)
 
     def _make_consumers(self) -> list[Consumer]:
-        """One, or none for a service that reads nothing."""
+        """Return one consumer, or none if the service reads nothing."""
         service, settings, subscriptions = self._service, self._settings, self._components.subscriptions
         if not subscriptions:
             return []
@@ -181,5 +183,5 @@ class Process:
 
     def _on_failure(self) -> None:
         if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: the process is about to end already
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the process is about to end anyway
                 self._loop.call_soon_threadsafe(self._stop.set)

@@ -1,4 +1,4 @@
-"""When retention is seen to: soon after the start, but not in all replicas at once, and each hour from then on."""
+"""Schedules retention: soon after the start, but not in all replicas at once, and every hour after that."""
 
 import random
 from collections.abc import Iterable
@@ -12,13 +12,13 @@ from oms_chassis.retention import Retention, prune
 from oms_chassis.runtime.threads import Task
 from oms_chassis.settings import Settings
 
-FIRST, EVERY = 60.0, 3600.0  # seconds until the first look, at most, and between two
+FIRST, EVERY = 60.0, 3600.0  # seconds until the first run, at most, and between two runs
 
 
 def tasks(
     database: Database, settings: Settings, of_the_service: Iterable[Retention], job_queues: Iterable[JobQueue] = ()
 ) -> list[Task]:
-    """Those of the tables that every service has, and of its own."""
+    """Return the retention tasks of the tables that every service has, and of the service's own."""
     retentions = (
         inbox.retention(settings.inbox_days),
         *dead.retention(settings.dead_job_days, job_queues),
@@ -30,6 +30,6 @@ def tasks(
 
 
 def task(database: Database, retention: Retention) -> Task:
-    """The task that keeps a table to its retention."""
+    """Return the task that applies a table's retention."""
     first = random.uniform(FIRST / 10, FIRST)  # noqa: S311 - a spread, not a secret
     return Task(f"prune-{retention.table}", partial(prune, database, retention), EVERY, first)

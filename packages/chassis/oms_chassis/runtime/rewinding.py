@@ -1,5 +1,5 @@
-"""The commands that set a service's group back, after its database was restored from an older copy, and forward, beyond
-records that nobody can read."""
+"""The commands `rewind` and `skip`: they set a service's group back, after its database was restored from an older
+copy, and forward, beyond records that nobody can read."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -15,9 +15,9 @@ log = logs.logger(__name__)
 
 
 def rewind(service: Service, settings: Settings, since: datetime) -> int:
-    """Set the group back; the exit code (2 for a time that is too long ago, or while the service runs)."""
+    """Set the group back, and return the exit code (2 if the time is too long ago, or while the service runs)."""
     if datetime.now(UTC) - since > timedelta(days=settings.inbox_days):
-        # The inbox has forgotten what was processed then, and would let it be processed again.
+        # The inbox has forgotten what was processed then, and it would be processed again.
         log.error("rewind_too_far", days=settings.inbox_days)
         return 2
     try:
@@ -35,8 +35,8 @@ def rewind(service: Service, settings: Settings, since: datetime) -> int:
 
 
 def skip(service: Service, settings: Settings, where: Partition, beyond: int) -> int:
-    """Set the group forward in one partition; the exit code (2 for a topic that is not read, for a place that there is
-    not, or while it runs)."""
+    """Set the group forward in one partition, and return the exit code (2 for a topic that is not read, an offset that
+    does not exist, or while the service runs)."""
     topic, partition = where
     if topic not in set(topics.read_by(service.name)):
         log.error("skip_of_unread_topic", topic=topic)

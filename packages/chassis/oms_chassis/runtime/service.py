@@ -1,4 +1,4 @@
-"""What a service is made of: named by its composition root, run by `process`."""
+"""The parts of a service, which its composition root names and `process` runs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,31 +17,32 @@ from oms_chassis.retention import Retention
 from oms_chassis.runtime.threads import Loop, Task
 from oms_chassis.settings import Settings
 
-REQUESTS = {"statement": 5.0, "lock": 2.0}  # seconds: whoever waits at the HTTP edge waits less than threads behind it
+REQUESTS = {"statement": 5.0, "lock": 2.0}  # seconds: callers at the HTTP edge wait less long than threads behind it
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a service builds its components from."""
+    """The things that a service builds its components from."""
 
     settings: Any  # the service's own subclass of Settings
     database: Database
     registry: CollectorRegistry
 
     def reserve_for_requests(self) -> Database:
-        """A quarter of the connections for what callers look at and ask for, with shorter bounds than events have:
-        callers who wait for each other do not hold up the consumer. Only before the first use of the database."""
+        """Reserve a quarter of the connections for callers' requests, with shorter limits than for events, so that
+        callers who wait for each other do not hold up the consumer. Call it before the first use of the database
+        only."""
         connections = max(1, self.settings.database_pool // 4)
         return self.database.reserve(connections, self.database.limits.at_most(**REQUESTS), "reads")
 
 
 @dataclass(frozen=True)
 class Components:
-    """What a service is made of. `provides` are the objects that its routes depend on, found by their types.
-    `admin` are its own routes for operators, next to those that every service has; `states` says what it knows of
-    orders, by their ids; `erase` takes a customer's data out of its rows about them.
+    """The components of a service. `provides` are the objects that its routes depend on, found by their types. `admin`
+    are its own routes for operators, in addition to those that every service has. `states` returns what it knows of
+    orders, by id; `erase` removes a customer's data from its own rows.
 
-    `writers` are threads that requests write through. `on_drain` ends what would keep requests open for ever; writers
+    `writers` are threads that requests write through. `on_drain` ends requests that would stay open for ever. Writers
     are stopped, and `on_stop` runs, once no request is left.
     """
 
@@ -60,13 +61,14 @@ class Components:
     on_stop: Sequence[Callable[[], None]] = ()
 
     def queues(self, lease: float) -> Sequence[JobQueue]:
-        """The job queues, whose workers keep a job for so many seconds at a time."""
+        """Return the job queues with leases of so many seconds."""
         return [replace(one, lease_seconds=lease) for one in self.job_queues]
 
 
 @dataclass(frozen=True)
 class Service:
-    """A service by name, with its settings and its components. The last three exist so that a test can break them."""
+    """A service by name, with its settings and components. The last three fields exist so that a test can break
+    them."""
 
     name: str
     package: str

@@ -1,4 +1,4 @@
-"""Named threads that a service lives by: an error in one of them ends the process, which is then started again."""
+"""The named threads of a service. An error in one of them ends the process, which is then restarted."""
 
 import asyncio
 import contextlib
@@ -18,9 +18,9 @@ log = logger(__name__)
 class Task:
     """A function to call every so many seconds, the first time after `first` if that is given.
 
-    It may return in how many seconds it wants to be called again. An error of one call is logged, and the next call
-    comes anyway. It is passed over until the consumer's group has `kept_up` for so many seconds: what is judged by what
-    has not been read waits until everything is, by whichever replica.
+    It may return the number of seconds until the next call. If a call raises, the error is logged, and the next call is
+    made anyway. With `kept_up`, calls are skipped until the consumer's group has kept up for so many seconds: a
+    decision that depends on events that may be unread waits until all are read, by whichever replica.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Task:
 
 
 class Loop(Protocol):
-    """What a thread runs until it is stopped."""
+    """The work of a thread, until it is stopped."""
 
     name: str
 
@@ -39,7 +39,7 @@ class Loop(Protocol):
         """Work until stopped."""
 
     def stop(self) -> None:
-        """Finish what is at hand; `run` returns then."""
+        """Make `run` finish its current work and return."""
 
 
 class Periodic:
@@ -54,10 +54,10 @@ class Periodic:
         self.name = task.name
         self._task, self._on_failure, self._kept_up = task, on_failure, kept_up
         self._stopping = threading.Event()
-        self.failures = 0  # in a row
+        self.failures = 0  # consecutive ones
 
     def run(self) -> None:
-        """Wait, call, and so on."""
+        """Call the task again and again, with pauses."""
         pause = self._task.first
         while not self._stopping.wait(self._task.every if pause is None else pause):
             pause = self._call()
@@ -76,7 +76,7 @@ class Periodic:
         return pause
 
     def stop(self) -> None:
-        """No further call."""
+        """Make no further calls."""
         self._stopping.set()
 
 
@@ -95,12 +95,12 @@ class ThreadSupervisor:
         thread.start()
 
     def beats(self) -> dict[str, float]:
-        """The last heartbeat of each running thread that has a loop, on the monotonic clock."""
+        """Return the last heartbeat of each running thread that has a loop, on the monotonic clock."""
         running = [thread for thread in list(self._threads.values()) if thread.is_alive()]
         return {thread.name: thread.last_beat for thread in running if thread.last_beat is not None}
 
     def join(self, name: str, seconds: float) -> bool:
-        """Wait for a thread's end; whether it has ended."""
+        """Wait for a thread's end, and return whether it has ended."""
         thread = self._threads.get(name)
         if thread is None:
             return True
@@ -108,20 +108,21 @@ class ThreadSupervisor:
         return not thread.is_alive()
 
     def guard(self, name: str, run: Callable[[], None]) -> None:
-        """Run a function; if it raises, say where (not what: an error's text may quote a customer) and end. Whatever it
-        raises: a panic in a library's Rust code is no Exception."""
+        """Run a function. If it raises, log where (but not the error's text, which may quote a customer) and end the
+        process. This catches BaseException, because a panic in a library's Rust code is not an Exception."""
         try:
             run()
-        except BaseException as error:  # noqa: BLE001 - the process is about to end for it
+        except BaseException as error:  # noqa: BLE001 - it ends the process
             log.error("thread_failed", thread=name, **redaction.described(error))
             self.failed = True
             self._on_failure()
 
 
 async def run_detached(name: str, call: Callable[[], object], seconds: float) -> bool:
-    """Call in a thread of its own, which nobody waits for at the process's end; whether it was over within `seconds`.
+    """Call in a daemon thread, for which the process does not wait at exit, and return whether it ended within
+    `seconds`.
 
-    asyncio's own threads are waited for at the end, without a bound. An error is logged; the next step comes anyway.
+    The process waits for asyncio's own threads without a limit. An error is logged, and counts as an end.
     """
     loop, over = asyncio.get_running_loop(), asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""Waiting for what starts at the same time: a database or a broker that will be up in a moment."""
+"""Waits for servers that start at the same time: a database or a broker that will be up in a moment."""
 
 import time
 from collections.abc import Callable
@@ -14,7 +14,8 @@ PAUSE, LONGEST_PAUSE = 0.5, 3.0  # seconds
 
 
 def until_up(attempt: Callable[[], T], failure: type[Exception], within: float | None = None) -> T:
-    """What `attempt` returns as soon as it does not fail so; its failure if that lasts for `within` seconds (60)."""
+    """Call `attempt` until it does not fail like that, and return its result. Raises its failure if that lasts for
+    `within` seconds (60)."""
     deadline = time.monotonic() + (START_TIMEOUT if within is None else within)
     pause = PAUSE
     while True:

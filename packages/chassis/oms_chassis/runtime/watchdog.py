@@ -1,4 +1,4 @@
-"""The watchdog: whether the loops that a service lives by still come around."""
+"""The watchdog: detects loops of a service's threads that hang."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 
 class Watchdog:
-    """Looks at the heartbeats of loops. `beats` gives the last one of each thread, on the monotonic clock."""
+    """Watches the heartbeats of loops. `beats` returns the last one of each thread, on the monotonic clock."""
 
     def __init__(self, beats: Callable[[], Mapping[str, float]], seconds: float, registry: CollectorRegistry) -> None:
         self._beats, self._seconds = beats, seconds
@@ -19,12 +19,12 @@ class Watchdog:
         )
 
     def stalled(self) -> list[str]:
-        """The threads whose loop has not come around for too long."""
+        """Return the threads whose loop has made no progress for too long."""
         now = time.monotonic()
         return [name for name, at in self._beats().items() if now - at > self._seconds]
 
     def measure(self) -> None:
-        """Bring the gauge up to date."""
+        """Update the gauge."""
         ahead = time.time() - time.monotonic()
         for name, at in self._beats().items():
             self._last.labels(name).set(at + ahead)

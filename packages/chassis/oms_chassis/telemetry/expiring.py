@@ -1,4 +1,4 @@
-"""Gauges that show no number of old: their source may be away, or the loop that sets them may hang."""
+"""Gauges whose values expire: their source may be unavailable, or the loop that sets them may hang."""
 
 import time
 from collections.abc import Iterable
@@ -9,20 +9,20 @@ from prometheus_client.samples import Sample
 
 
 class ExpiringGauge(Gauge):
-    """A gauge that has a value for `seconds` after it was set. From then on it has none, or is `otherwise`."""
+    """A gauge that has a value for `seconds` after it was set. After that it has none, or `otherwise`."""
 
     def __init__(self, *args: Any, seconds: float, otherwise: float | None = None, **kwargs: Any) -> None:
         self._seconds, self._otherwise, self._set_at = seconds, otherwise, float("-inf")
         super().__init__(*args, **kwargs)
-        self._kwargs.update(seconds=seconds, otherwise=otherwise)  # of the children, one for each set of labels
+        self._kwargs.update(seconds=seconds, otherwise=otherwise)  # for the children, one per set of labels
 
     @property
     def is_current(self) -> bool:
-        """Whether it was set a moment ago."""
+        """Whether it was set recently."""
         return time.monotonic() - self._set_at < self._seconds
 
     def set(self, value: float) -> None:
-        """Show this from now on, for a while."""
+        """Show this value from now on, until it expires."""
         super().set(value)
         self._set_at = time.monotonic()
 

@@ -1,4 +1,4 @@
-"""Structured logs on standard output: one JSON object a line (or coloured text for a person)."""
+"""Structured logs on standard output: one JSON object per line (or coloured text for a person)."""
 
 import logging
 import sys
@@ -8,22 +8,23 @@ import structlog
 
 from oms_chassis.telemetry import redaction, tracing
 
-# kafka-python says ten times a second that a broker is away; the consumer and the relay say it once, in our words.
+# kafka-python logs ten times a second that a broker is unavailable; the consumer and the relay log it once, in our
+# terms.
 _LIBRARIES = {
     "kafka": logging.CRITICAL,
     "alembic": logging.WARNING,
-    "opentelemetry": logging.CRITICAL,  # its errors quote what a collector says
+    "opentelemetry": logging.CRITICAL,  # its errors quote answers of the collector
     "uvicorn": logging.WARNING,
 }
 
 
 def logger(name: str) -> Any:
-    """A logger; events are named in snake case, and no field ever holds what a customer sent."""
+    """Return a logger. Events have names in snake case, and no field ever contains what a customer sent."""
     return structlog.get_logger(name)
 
 
 def configure(service: str, level: str, form: str) -> None:
-    """Send this process's logs, the libraries' included, to standard output; no line holds an error's text."""
+    """Send this process's logs, including those of libraries, to standard output. No line contains an error's text."""
     shared = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -50,7 +51,7 @@ def configure(service: str, level: str, form: str) -> None:
 
 class _Formatter(structlog.stdlib.ProcessorFormatter):
     def format(self, record: logging.LogRecord) -> str:
-        if not hasattr(record, "_logger"):  # a library's, written without structlog
+        if not hasattr(record, "_logger"):  # from a library that does not use structlog
             said = redaction.message(record)
             record = logging.makeLogRecord({**record.__dict__, "msg": said, "args": None})
         return super().format(record)

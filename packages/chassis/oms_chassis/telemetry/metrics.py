@@ -1,4 +1,4 @@
-"""What the chassis measures. The registry is explicit, so that tests and processes never share one by accident."""
+"""The chassis's metrics. The registry is explicit, so that tests and processes never share one by accident."""
 
 from collections.abc import Iterable
 
@@ -7,9 +7,9 @@ from prometheus_client.registry import Collector
 
 from oms_chassis.telemetry.expiring import ExpiringGauge
 
-# Seconds after which what was read from the database says nothing of now: it is read for each scrape.
+# Seconds after which values that were read from the database expire: they are read for each scrape.
 READ = 3.0
-# Seconds after which a loop that has set nothing hangs: longer than its turn takes, and its pauses.
+# Seconds after which a loop that has set no value hangs: longer than its turns and pauses.
 TURN = 60.0
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -189,7 +189,8 @@ class Metrics:
 
 
 class _Unchecked(Collector):
-    """A metric whose name the registry does not check: it takes a gauge for its namesake that ends in `_total`."""
+    """A metric whose name the registry does not check, because it would mistake a gauge for its namesake that ends in
+    `_total`."""
 
     def __init__(self, metric: Gauge) -> None:
         self._metric = metric

@@ -1,7 +1,8 @@
-"""Spans to an OpenTelemetry collector, by OTLP over HTTP (opentelemetry.io/docs/specs/otlp).
+"""Sends spans to an OpenTelemetry collector, by OTLP over HTTP (opentelemetry.io/docs/specs/otlp).
 
-The collector may be away: spans wait in a queue of a fixed length, and are dropped beyond it; no order waits for them.
-What `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_RESOURCE_ATTRIBUTES` and their kin say holds, as OpenTelemetry documents it.
+The collector may be unavailable: spans wait in a queue of a fixed length and are dropped beyond it, and no order waits
+for them. `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_RESOURCE_ATTRIBUTES` and similar variables work as OpenTelemetry documents
+them.
 """
 
 import threading
@@ -26,10 +27,10 @@ from oms_chassis.telemetry.transport import Session
 log = logger(__name__)
 
 PATH = "/v1/traces"
-TIMEOUT = 5.0  # seconds for a batch, its repetitions included
-LAST = 1.0  # seconds for what is queued when the process ends
+TIMEOUT = 5.0  # seconds for a batch, including retries
+LAST = 1.0  # seconds for queued spans when the process ends
 DELAY = 1000.0  # milliseconds that a span may wait for others
-WAITING = 2048  # spans at most that are queued or under way
+WAITING = 2048  # spans that are queued or under way, at most
 _KINDS: dict[Kind, SpanKind] = {
     "server": SpanKind.SERVER,
     "consumer": SpanKind.CONSUMER,
@@ -74,7 +75,8 @@ class Exporter:
         recorded.end(span.ended)
 
     def close(self) -> None:
-        """Send what is queued; what a collector does not take at once is lost, so that no process ends late for it."""
+        """Send the queued spans. Those that the collector does not accept at once are lost, so that no process ends
+        late because of them."""
         closing = threading.Thread(target=self._provider.shutdown, name="spans-closing", daemon=True)
         closing.start()
         closing.join(LAST)
@@ -84,7 +86,7 @@ class Exporter:
 
 
 class _GivenIds(IdGenerator):
-    """The ids that a step has had since it began: its events and log lines carry them."""
+    """Supplies the ids that a step has had since it began: its events and log lines carry them."""
 
     def __init__(self) -> None:
         self._given = threading.local()
@@ -102,7 +104,7 @@ class _GivenIds(IdGenerator):
 
 
 class _Counted(SpanExporter):
-    """OTLP's exporter; every span is counted by what became of it, and a collector that takes none is said once."""
+    """OTLP's exporter. It counts every span by outcome, and logs once that a collector does not accept spans."""
 
     def __init__(self, endpoint: str, exported: Counter) -> None:
         url = endpoint if endpoint.rstrip("/").endswith(PATH) else endpoint.rstrip("/") + PATH
@@ -112,7 +114,7 @@ class _Counted(SpanExporter):
         self._waiting, self._is_over, self._is_away = 0, False, False
 
     def has_room(self) -> bool:
-        """Whether one more span may wait, which is counted as waiting then, or else as dropped."""
+        """Return whether there is room for one more span. If so, count it as waiting, and otherwise as dropped."""
         with self._lock:
             is_room = self._waiting < WAITING and not self._is_over
             self._waiting += is_room
@@ -134,7 +136,7 @@ class _Counted(SpanExporter):
         return result
 
     def end(self) -> None:
-        """What is neither sent nor failed by now is dropped."""
+        """Count the spans that are neither sent nor failed as dropped."""
         with self._lock:
             left, self._waiting, self._is_over = self._waiting, 0, True
         self._dropped.inc(left)

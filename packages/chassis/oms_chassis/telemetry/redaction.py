@@ -1,7 +1,8 @@
-"""Errors as they may be logged: by class and place. Their texts may quote what a customer sent, whoever raised them.
+"""Makes errors safe to log: by class and place only. Their texts may quote what a customer sent, whoever raised them.
 
-Records of libraries go the same way: an error among a record's arguments, the one it was logged with and the one that
-is being handled are each replaced by their class. Only a record's first line is kept, since dumps of objects follow it.
+Records of libraries are treated alike: each error is replaced by its class, whether it is an argument of the record,
+its `exc_info`, or the error that is being handled. Only the first line of a record is kept, because dumps of objects
+follow it.
 """
 
 import logging
@@ -18,19 +19,19 @@ _log = structlog.get_logger(__name__)
 
 
 def place(trace: TracebackType | None) -> str:
-    """Where an error was raised, as `file:line`."""
+    """Return where an error was raised, as `file:line`."""
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else "?"
 
 
 def described(error: BaseException) -> dict[str, str]:
-    """The fields of a log line about an error."""
+    """Return the fields of a log line about an error."""
     return {"error": type(error).__name__, "where": place(error.__traceback__)}
 
 
 def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Replace every error in a line by its class; a structlog processor."""
+    """Replace every error in a log line by its class. A structlog processor."""
     error = _error(event.pop("exc_info", None))
     for name, value in event.items():
         if isinstance(value, BaseException):
@@ -39,7 +40,7 @@ def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[s
 
 
 def message(record: logging.LogRecord) -> str:
-    """What a library's record says, without an error's text."""
+    """Return the message of a library's record, without the texts of errors."""
     args = record.args if isinstance(record.args, tuple) else (record.args,)
     logged = [one for one in (record.msg, *args) if isinstance(one, BaseException)]
     with_it = [one for one in (_error(record.exc_info), sys.exc_info()[1]) if one is not None]
@@ -54,12 +55,12 @@ def message(record: logging.LogRecord) -> str:
 def _formatted(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
-    except Exception:  # noqa: BLE001 - arguments that do not fit: what a library does wrong must not cost the line
+    except Exception:  # noqa: BLE001 - the arguments do not fit: a library's mistake must not cost the line
         return str(record.msg)
 
 
 def install() -> None:
-    """Log by class and place what Python would print to standard error with its text."""
+    """Log errors by class and place that Python would print to standard error with their texts."""
     sys.excepthook = lambda _, error, __: _unhandled("process", error)
     threading.excepthook = lambda args: _unhandled(args.thread.name if args.thread else "?", args.exc_value)
     sys.unraisablehook = lambda args: _unhandled("cleanup", args.exc_value)
@@ -73,7 +74,7 @@ def _unhandled(thread: str, error: BaseException | None) -> None:
 
 
 def _warned(
-    message: Warning | str,  # noqa: ARG001 - these names are given by name, too
+    message: Warning | str,  # noqa: ARG001 - Python passes these by keyword, too
     category: type[Warning],
     filename: str,
     lineno: int,
@@ -84,7 +85,7 @@ def _warned(
 
 
 def _error(exc_info: Any) -> BaseException | None:
-    """The error in what the logging functions take as `exc_info`."""
+    """Return the error in the `exc_info` of a logging function."""
     if isinstance(exc_info, BaseException):
         return exc_info
     if isinstance(exc_info, tuple):
@@ -93,7 +94,7 @@ def _error(exc_info: Any) -> BaseException | None:
 
 
 def _chained(errors: Iterable[BaseException]) -> Iterator[BaseException]:
-    """Each error, and those that led to it."""
+    """Yield each error, and those that led to it."""
     waiting, seen = list(errors), set[int]()
     while waiting:
         error = waiting.pop()

@@ -1,6 +1,7 @@
-"""Spans: what each step of a trace was and how long it took (opentelemetry.io/docs/concepts/signals/traces).
+"""Records spans: what each step of a trace was, and how long it took (opentelemetry.io/docs/concepts/signals/traces).
 
-They are recorded where an exporter was configured and the trace is sampled; elsewhere a step costs nothing but its id.
+They are recorded only if an exporter is configured and the trace is sampled; otherwise a step costs no more than its
+id.
 """
 
 import time
@@ -33,14 +34,15 @@ _export: Export | None = None
 
 
 def configure(export: Export | None, ratio: float = 1.0) -> None:
-    """Hand each span of a sampled trace to `export`; `ratio` of the traces that begin in this process are."""
+    """Pass each span of a sampled trace to `export`. `ratio` is the share of the traces beginning in this process that
+    are sampled."""
     global _export
     _export = export
     tracing.sample(ratio)
 
 
 def are_on() -> bool:
-    """Whether anybody wants spans."""
+    """Whether spans are exported."""
     return _export is not None
 
 
@@ -55,7 +57,7 @@ def record(
     links: Sequence[str] = (),
     attributes: Mapping[str, str | int] = {},
 ) -> None:
-    """A step is over. A parent that is of another trace, because what came was malformed, is none."""
+    """Record a step that has ended. A parent of another trace, which a malformed header leads to, is left out."""
     if _export is None or not tracing.is_sampled(step):
         return
     known = parent if parent is not None and tracing.trace_id(parent) == tracing.trace_id(step) else None

@@ -1,6 +1,6 @@
 """W3C trace context (w3.org/TR/trace-context): a request's trace id follows its order through every event and log line.
 
-Only the `traceparent` travels, whether its steps are recorded (`spans`) or not.
+Only the `traceparent` is passed on, whether steps are recorded (`spans`) or not.
 """
 
 import re
@@ -14,27 +14,27 @@ _ratio = 1.0
 
 
 def sample(ratio: float) -> None:
-    """Which share of the traces that begin here are to be recorded, by whoever records; all, unless this says so."""
+    """Set the share of the traces beginning in this process that are sampled. The default is all."""
     global _ratio
     _ratio = ratio
 
 
 def start(*, sampled: bool | None = None) -> str:
-    """A new trace; whether it is to be recorded is drawn, unless it is known."""
+    """Begin a trace. It is sampled at random, unless `sampled` says."""
     sampled = random() < _ratio if sampled is None else sampled  # noqa: S311 - which are recorded is no secret
-    # No secret: the system's generator lets other threads in at every call, and comes back late.
+    # Not secret: the system's generator would let other threads run at every call, and return late.
     return f"00-{getrandbits(128) | 1:032x}-{_span()}-{'01' if sampled else '00'}"
 
 
 def child(parent: str | None) -> str:
-    """The next step of a trace, or a new trace where the parent is missing or malformed."""
+    """Return the next step of a trace, or a new trace if the parent is missing or malformed."""
     if parent is None or not _SHAPE.match(parent):
         return start()
     return f"{parent[:36]}{_span()}{parent[52:]}"
 
 
 def passed_on(step: str | None) -> str:
-    """The same step, for what it leads to; a new trace where it is missing or malformed."""
+    """Return the step as the parent of its successors, or a new trace if it is missing or malformed."""
     return step if step is not None and _SHAPE.match(step) else start()
 
 
@@ -43,34 +43,35 @@ def _span() -> str:
 
 
 def trace_id(traceparent: str) -> str:
-    """The part that all steps of a trace share."""
+    """Return the part that all steps of a trace share."""
     return traceparent[3:35]
 
 
 def span_id(traceparent: str) -> str:
-    """The part that is this step's own."""
+    """Return the part that identifies this step."""
     return traceparent[36:52]
 
 
 def is_sampled(traceparent: str) -> bool:
-    """Whether whoever began the trace wants it recorded."""
+    """Whether the trace is sampled, as the service or client that began it decided."""
     return bool(int(traceparent[53:55], 16) & 1)
 
 
 def field(traceparent: str | None) -> dict[str, str]:
-    """What a log line about one event of a batch says of its trace, in place of the batch's."""
+    """Return the trace fields for a log line about one event of a batch, which replace the batch's."""
     if not traceparent or not _SHAPE.match(traceparent):
         return {}
     return {"trace_id": trace_id(traceparent), "span_id": span_id(traceparent)}
 
 
 def current() -> str | None:
-    """The trace that the running code belongs to."""
+    """Return the trace that the running code belongs to."""
     return _current.get()
 
 
 class _Block:
-    """A block that belongs to a step. A class: a generator takes more than twice as long, and each call has one."""
+    """A block that belongs to a step. A class, because a generator takes more than twice as long, and every call has a
+    block."""
 
     __slots__ = ("_step", "_token")
 
@@ -91,5 +92,5 @@ def within(traceparent: str | None) -> AbstractContextManager[str]:
 
 
 def entered(step: str) -> AbstractContextManager[str]:
-    """Run a block as a step that has its id already."""
+    """Run a block as a step that already has an id."""
     return _Block(step)

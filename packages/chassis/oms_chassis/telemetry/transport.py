@@ -1,7 +1,6 @@
-"""How spans are sent: by a session of `requests` whose calls take no longer than they may, and read no more than a
-collector has to say.
+"""Sends spans by a session of `requests` with limits for the time of a call and the size of the answer.
 
-Its own time limit is for each piece that arrives: an answer that comes byte by byte is never late.
+The library's own time limit is per read: an answer that arrives byte by byte is never late.
 """
 
 import socket
@@ -16,12 +15,13 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool
 
-ANSWER_LIMIT = 65_536  # bytes of an answer that are read; a connection with more to come is given up
-AGAIN = 0.5  # seconds between two looks at a call whose time is over: its connection may not have been there yet
+ANSWER_LIMIT = 65_536  # bytes of an answer that are read; a connection with more is dropped
+# seconds between two interruptions of a call whose time is over: its connection may not have existed the first time
+AGAIN = 0.5
 
 
 class Session(requests.Session):
-    """Takes the `timeout` of a call for the whole of it."""
+    """Applies the `timeout` of a call to the whole of it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,18 +33,18 @@ class Session(requests.Session):
         until = time.monotonic() + how["timeout"]
         with self._interrupted(how["timeout"]):
             response = super().send(request, **{**how, "stream": True})
-        if time.monotonic() >= until:  # an interrupted answer looks like one that has ended
+        if time.monotonic() >= until:  # an interrupted answer looks like a complete one
             response.close()
             raise requests.ReadTimeout(request=request)
-        response._content = _beginning(response, until)  # noqa: SLF001 - requests has no bound for what it reads
+        response._content = _beginning(response, until)  # noqa: SLF001 - requests cannot limit what it reads
         response.close()
-        if 300 <= response.status_code < 400:  # a login, or another address: nobody took the spans
+        if 300 <= response.status_code < 400:  # a login page or another address: nobody accepted the spans
             raise requests.TooManyRedirects(response=response)
         return response
 
     @contextmanager
     def _interrupted(self, seconds: float) -> Iterator[None]:
-        """What takes longer than that ends, from another thread."""
+        """Interrupt the block from another thread if it takes longer than that."""
         is_over = threading.Event()
         threading.Thread(target=self._interrupt, args=(seconds, is_over), name="spans-limit", daemon=True).start()
         try:
@@ -59,7 +59,7 @@ class Session(requests.Session):
 
 
 class _Adapter(HTTPAdapter):
-    """Knows the connections that it has opened."""
+    """Keeps track of the connections that it has opened."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,7 +86,8 @@ class _Adapter(HTTPAdapter):
         for sock in sockets:
             if sock is not None:
                 with suppress(OSError):
-                    socket.socket.shutdown(sock, socket.SHUT_RDWR)  # not TLS's, which would change what is read
+                    # not TLS's, which would change the data that is read
+                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 def _beginning(response: requests.Response, until: float) -> bytes:
