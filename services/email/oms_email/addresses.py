@@ -1,4 +1,4 @@
-"""Recipients' addresses as mail servers take them."""
+"""Recipients' addresses in the form that mail servers accept."""
 
 import idna
 
@@ -6,9 +6,10 @@ from oms_email import domain
 
 
 def on_the_wire(text: str) -> str | None:
-    """An address as it is in an SMTP command; None if `text` is not one.
+    """Return an address as it is in an SMTP command; None if `text` is not one.
 
-    A domain of any script goes in ASCII (RFC 5891), which every server takes. What is before the @ has no such form.
+    A domain in any script is converted to ASCII (RFC 5891), which every server accepts. The part before the @ has no
+    such form.
     """
     if domain.address(text) is None:
         return None

@@ -1,4 +1,4 @@
-"""A connection to the mail server: smtplib's, with TLS and login as set, and patience for one answer."""
+"""A connection to the mail server: smtplib's, with TLS and login as configured, and a longer timeout for one answer."""
 
 import io
 import smtplib
@@ -17,43 +17,44 @@ _END = b"\r\n.\r\n"
 
 
 class NotOffered(smtplib.SMTPException):
-    """The server lacks what the settings ask for. The text says what, and holds nothing of a customer's."""
+    """The server lacks what the settings require. The text says what, and contains no data of a customer."""
 
 
 class Connection(smtplib.SMTP):
-    """Waits longer for the answer to a mail than for other answers (RFC 5321, 4.5.3.2.6), and for none without end.
+    """Waits longer for the answer to a mail than for other answers (RFC 5321, 4.5.3.2.6), but never without a limit.
 
-    A server that has the whole mail may take minutes to look at it. To hang up meanwhile and send it again gives the
-    customer one copy per attempt.
+    A server that has the whole mail may take minutes to check it. Hanging up in the meantime and sending it again would
+    give the customer one copy per attempt.
     """
 
     patience = 600.0
-    in_doubt = False  # whether a mail went out whole, and was not answered
+    in_doubt = False  # whether a mail was sent completely, but not answered
     _recipient = ""
-    _ahead = 0  # commands that went out with the one before them
+    _ahead = 0  # commands that were sent together with the one before them
 
     def deliver(self, sender: str, recipient: str, mail: bytes, options: Sequence[str]) -> None:
-        """Send a mail. What is no yes is raised, as sendmail does; the connection is of no more use then."""
+        """Send a mail. Raises the same errors as sendmail; then the connection cannot be used any more."""
         self._recipient, self._ahead = recipient, 0
         self.sendmail(sender, recipient, mail, options)
 
-    # smtplib's own parse what is an address already, which takes longer than to compose the mail.
+    # smtplib's own methods parse what is already an address, which takes longer than composing the mail.
     def mail(self, sender: str, options: Sequence[str] = ()) -> tuple[int, bytes]:
-        """Say who sends, and have the server's answer."""
+        """Name the sender, and return the server's answer."""
         if "SMTPUTF8" in options:
             self.command_encoding = "utf-8"
         self.putcmd("mail", " ".join((f"FROM:<{sender}>", *options)))
         return _plain(*self.getreply())
 
     def rcpt(self, recip: str, options: Sequence[str] = ()) -> tuple[int, bytes]:
-        """Say to whom, and have the server's answer."""
+        """Name the recipient, and return the server's answer."""
         self.putcmd("rcpt", " ".join((f"TO:<{recip}>", *options)))
         return _plain(*self.getreply())
 
     def putcmd(self, cmd: str, args: str = "") -> None:
-        """Send a command. Where the server takes that, RCPT and DATA go out with MAIL (RFC 2920): two waits less.
+        """Send a command. If the server supports it, RCPT and DATA are sent together with MAIL (RFC 2920), which saves
+        two round trips.
 
-        If MAIL or RCPT is refused, nothing follows: a server that has said yes to DATA all the same gets no mail.
+        If MAIL or RCPT is refused, nothing follows: a server that accepts DATA nevertheless gets no mail.
         """
         if self._ahead:
             self._ahead -= 1
@@ -65,9 +66,9 @@ class Connection(smtplib.SMTP):
             super().putcmd(cmd, args)
 
     def data(self, msg: Any) -> tuple[int, bytes]:
-        """Send the mail; the server's answer to it."""
+        """Send the mail, and return the server's answer to it."""
         code, text = super().data(msg)
-        # What is no answer (garbage, or half of one) is none: the server has the mail, and may have sent it on.
+        # Garbage, or a part of an answer, is no answer: the server has the mail, and may have passed it on.
         self.in_doubt = self.in_doubt and not (_is_yes(code) or 400 <= code < 600)
         return _plain(code, text)
 
@@ -80,8 +81,8 @@ class Connection(smtplib.SMTP):
             self.in_doubt = True
 
     def getreply(self) -> tuple[int, bytes]:
-        """The server's answer. Raises SMTPServerDisconnected if it is not there in whole in time, or is without end:
-        smtplib keeps all its lines."""
+        """Return the server's answer. Raises SMTPServerDisconnected if it is not complete in time, or longer than
+        ANSWER_LIMIT: smtplib keeps all its lines in memory."""
         if self.file is None and self.sock is not None:
             self._answers = Answers(self.sock)
             self.file = io.BufferedReader(self._answers)
@@ -95,23 +96,25 @@ def _is_yes(code: int) -> bool:
 
 
 def _plain(code: int, text: bytes) -> tuple[int, bytes]:
-    """A reply, of which any yes is the one that smtplib knows: the first digit decides (RFC 5321, 4.2)."""
+    """Return a reply with any positive code replaced by 250, the only one that smtplib accepts: the first digit decides
+    (RFC 5321, 4.2)."""
     return (250, text) if _is_yes(code) else (code, text)
 
 
 class TlsConnection(Connection, smtplib.SMTP_SSL):
-    """Encrypted from its first byte (RFC 8314)."""
+    """A connection that is encrypted from its first byte (RFC 8314)."""
 
 
 def encryption(settings: EmailSettings) -> ssl.SSLContext | None:
-    """How to know the server by its certificate; None where nothing is encrypted."""
+    """Return the TLS context that verifies the server's certificate; None without encryption."""
     if not settings.is_encrypted:
         return None
     return ssl.create_default_context(cafile=settings.smtp_ca_file)
 
 
 def connect(settings: EmailSettings, name: str, tls: ssl.SSLContext | None) -> Connection:
-    """A connection that is ready for a mail, made by a client of this name. Raises OSError, as smtplib's errors are."""
+    """Return a connection that is ready for a mail. `name` is the client's, for EHLO. Raises OSError, which includes
+    smtplib's errors."""
     host, port, timeout = settings.smtp_host, settings.smtp_port, settings.smtp_timeout
     implicit = settings.smtp_implicit_tls
     smtp = (
@@ -141,12 +144,12 @@ def _demand(smtp: smtplib.SMTP, extension: str) -> None:
 
 
 def is_open(smtp: smtplib.SMTP) -> bool:
-    """Whether a kept connection is still one as far as it is known here: a server may hang up after each mail."""
+    """Whether a kept connection is still open, as far as this side knows: a server may hang up after each mail."""
     return smtp.sock is not None and is_silent(smtp.sock)
 
 
 def answers(smtp: smtplib.SMTP) -> bool:
-    """Whether its server still answers: it may have been restarted meanwhile."""
+    """Whether the server still answers: it may have been restarted in the meantime."""
     try:
         return smtp.noop()[0] == 250
     except OSError:
@@ -154,14 +157,14 @@ def answers(smtp: smtplib.SMTP) -> bool:
 
 
 def hang_up(smtp: smtplib.SMTP) -> None:
-    """Say goodbye without waiting for the answer: the server may be what is broken."""
+    """Send QUIT without waiting for the answer: the server may be broken."""
     with suppress(OSError):
         smtp.send(b"QUIT\r\n")
     smtp.close()
 
 
 def interrupt(smtp: smtplib.SMTP) -> None:
-    """End a wait for an answer that another thread is in."""
+    """Interrupt another thread that waits for an answer on this connection."""
     with suppress(OSError):
         if smtp.sock is not None:
             socket.socket.shutdown(smtp.sock, socket.SHUT_RDWR)  # not TLS's own, which would change what is being read

@@ -1,7 +1,7 @@
 """An email as it is on the wire (RFC 5322).
 
-Nothing that comes from outside can add a header or end the mail early: control characters never get into a mail, what
-is not plain ASCII travels encoded, and nothing is taken for encoded (RFC 2047) that was not encoded here.
+No text from outside can add a header or end the mail early: control characters never get into a mail, anything but
+plain ASCII is encoded, and only what was encoded here is decoded by its reader (RFC 2047).
 """
 
 import base64
@@ -14,14 +14,14 @@ from typing import Any
 from oms_contracts.lines import one_line
 
 _ADDRESS = re.compile(r'[^\s<>()\[\]\\,;:"@\x00-\x1f\x7f]{1,64}@[^\s<>()\[\]\\,;:"@\x00-\x1f\x7f]{1,253}')
-_ENCODED = "=?"  # begins what is encoded in a header (RFC 2047): Python's own parser decodes it within addresses, too
+_ENCODED = "=?"  # begins an encoded word in a header (RFC 2047), which Python's parser decodes in addresses, too
 _LINE_LIMIT = 900  # RFC 5322 allows 998
 _HEADER_LIMIT = 76  # RFC 5322 wants lines of at most 78 characters; a colon and a space go in, too
 
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One email. `sender` is what `sender` makes of a setting; `recipient` is an address."""
+    """One email. `sender` is a header's value, as the function `sender` returns it; `recipient` is an address."""
 
     sender: str
     recipient: str
@@ -32,13 +32,14 @@ class Mail:
 
 
 def address(text: str) -> str | None:
-    """An address that can be in an SMTP command as it is; None if `text` is not one."""
+    """Return an address that can be in an SMTP command as it is; None if `text` is not one."""
     is_one = _ADDRESS.fullmatch(text) and text.isprintable() and _ENCODED not in text
     return text if is_one else None
 
 
 def sender(text: str) -> tuple[str, str]:
-    """`Our shop <orders@example.com>` as a header's value, and its address; ValueError if there is none (in ASCII)."""
+    """Return `Our shop <orders@example.com>` as a header's value, and the address in it. Raises ValueError if there is
+    no address in ASCII."""
     name, found = parseaddr(text)
     if not (text.isprintable() and found.isascii() and address(found)):
         raise ValueError("must hold an email address, in ASCII")
@@ -49,7 +50,7 @@ def sender(text: str) -> tuple[str, str]:
 
 
 def _says(value: str, found: str) -> bool:
-    """Whether a mail's readers find this address in the header, alone: its name may hold anything, encoded."""
+    """Whether a mail's readers find only this address in the header, even if its name contains encoded text."""
     try:
         header: Any = SMTP.header_store_parse("From", value)[1]
         SMTP.fold_binary("From", header)
@@ -59,12 +60,12 @@ def _says(value: str, found: str) -> bool:
 
 
 def message_id(key: str, sender_address: str) -> str:
-    """The same for every attempt to send the same notice, so that mail readers show it once."""
+    """Return the Message-ID. It is the same for every attempt to send a notice, so that mail readers show it once."""
     return f"<{key}@{sender_address.rpartition('@')[2]}>"
 
 
 def compose(mail: Mail, at: float) -> bytes:
-    """The mail with CRLF line ends. `at` is in seconds since the epoch."""
+    """Return the mail with CRLF line ends. `at` is in seconds since the epoch."""
     headers = {
         "From": mail.sender,
         "To": mail.recipient,
@@ -80,7 +81,7 @@ def compose(mail: Mail, at: float) -> bytes:
 
 
 def _header(name: str, value: str, policy: "EmailPolicy[Any]") -> bytes:
-    if name == "To" or _is_everyday(name, value):  # an address is as it is in the command, whatever a parser sees in it
+    if name == "To" or _is_everyday(name, value):  # an address is written as it is
         return f"{name}: {value}\r\n".encode()
     return policy.fold_binary(name, policy.header_store_parse(name, value)[1])
 
@@ -106,12 +107,13 @@ def _encoding(text: str) -> str:
 
 
 def _plain(value: str) -> str:
-    """On one line; a lone surrogate, which no encoding can carry, becomes a question mark."""
+    """Return a text on one line. A lone surrogate, which no encoding can represent, becomes a question mark."""
     return one_line(value).encode("utf-8", "replace").decode()
 
 
 def _headline(value: str) -> str:
-    """For a header; what looks encoded is taken apart, as it would be decoded, line ends and all."""
+    """Return a text for a header. What looks like an encoded word is split, or it would be decoded, with any line ends
+    in it."""
     return _plain(value).replace(_ENCODED, "= ?")
 
 

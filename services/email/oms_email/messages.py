@@ -1,4 +1,4 @@
-"""What the Email Service makes of an order's end: an email to the customer."""
+"""Composes the email to the customer about an order's outcome."""
 
 from oms_contracts.events import OrderEvent
 from oms_notifications.messages import Kind, email_subject, email_text
@@ -6,5 +6,5 @@ from oms_notifications.notice import Notice
 
 
 def compose(kind: Kind, order: OrderEvent) -> Notice:
-    """The email about an order that ended in this way."""
+    """Return the email about an order's outcome."""
     return Notice(order.order_id, kind, order.customer.email, email_text(kind, order), email_subject(kind))

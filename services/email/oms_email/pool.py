@@ -1,4 +1,4 @@
-"""The connections to the mail server: they stay open, and there are as many as are needed, or as it takes."""
+"""A pool of connections to the mail server: they stay open, and there are as many as are needed, or as it accepts."""
 
 import smtplib
 import threading
@@ -8,29 +8,29 @@ from collections.abc import Callable
 from oms_email import connection
 from oms_email.connection import Connection
 
-PING_AFTER = 1.0  # seconds within which an unused connection need not be asked whether it still is one
-IDLE = 30.0  # seconds after which an unused connection is not trusted any more: servers hang up on the silent
-FULL = 10.0  # seconds for which a server that takes no further connection is not asked for one
-LOOK = 0.5  # seconds after which who waits looks whether anybody still has one
+PING_AFTER = 1.0  # seconds after which an unused connection is checked before it is used again
+IDLE = 30.0  # seconds after which an unused connection is dropped: servers hang up on silent clients
+FULL = 10.0  # seconds for which a server that refused a further connection is not asked for one
+LOOK = 0.5  # seconds between two looks of a waiting thread whether anybody still has a connection
 
 
 class Pool:
-    """Used by several threads. What one takes, it gives back, or drops."""
+    """A pool for several threads. A thread that has taken a connection gives it back, or drops it."""
 
     def __init__(self, connect: Callable[[], Connection], patience: float) -> None:
         self._connect, self._patience = connect, patience
         self._changed = threading.Condition()
         self._idle: list[tuple[Connection, float]] = []
         self._busy: set[Connection] = set()
-        self._under_way = 0  # connections that somebody is making
+        self._under_way = 0  # connections that are being made
         self._full_until = 0.0
         self._is_closed = False
 
     def take(self) -> Connection:
-        """The connection that was used last, if it still is one; else a further one. If the server takes no more of
-        them, the next that is given back is waited for.
+        """Return the connection that was used last, if it is still usable, or a new one. If the server accepts no
+        further one, wait until one is given back.
 
-        Raises OSError, as smtplib's errors are, or ValueError.
+        Raises OSError, which includes smtplib's errors, or ValueError.
         """
         deadline = time.monotonic() + self._patience
         while (smtp := self._kept() or self._further(deadline)) is None:
@@ -39,7 +39,7 @@ class Pool:
         return smtp
 
     def give(self, smtp: Connection) -> None:
-        """Let others use it."""
+        """Give a connection back, so that others can use it."""
         if self._is_closed:
             self.drop(smtp)
             return
@@ -49,13 +49,13 @@ class Pool:
             self._changed.notify()
 
     def drop(self, smtp: Connection) -> None:
-        """Close it: it is of no more use."""
+        """Close a connection that cannot be used any more."""
         connection.hang_up(smtp)
         with self._changed:
             self._busy.discard(smtp)
 
     def close(self) -> None:
-        """Close all, for good. Whoever waits for an answer gets none, and whoever waits for a connection."""
+        """Close all connections for good. Threads that wait for an answer or a connection get an error."""
         with self._changed:
             self._is_closed = True
             busy, (idle, self._idle) = list(self._busy), (self._idle, [])
@@ -83,7 +83,7 @@ class Pool:
             return found
 
     def _further(self, deadline: float) -> Connection | None:
-        """None if the server takes no more than there are, and there is time to wait for one of these."""
+        """Return a new connection, or None if the server accepts no more and there is time to wait for another one."""
         if self._is_closed:
             raise smtplib.SMTPServerDisconnected
         if time.monotonic() < deadline and self._is_full():
@@ -94,7 +94,7 @@ class Pool:
             if time.monotonic() >= deadline or not (_may_mean_full(error) and self._note_full()):
                 raise
             return None
-        if self._is_closed:  # since it was asked for: nobody would interrupt it any more
+        if self._is_closed:  # in the meantime, so `close` has not interrupted this connection
             self.drop(smtp)
             raise smtplib.SMTPServerDisconnected
         return smtp
@@ -116,7 +116,7 @@ class Pool:
             return time.monotonic() < self._full_until and self._are_there()
 
     def _note_full(self) -> bool:
-        """The server has turned one away; whether that may be for those that there are, or are about to be."""
+        """Note that the server has refused a connection. Return whether the other ones may be the reason."""
         with self._changed:
             self._full_until = time.monotonic() + FULL
             return self._are_there()
@@ -126,5 +126,5 @@ class Pool:
 
 
 def _may_mean_full(error: smtplib.SMTPException) -> bool:
-    """Whether a connection, or the login by it, was refused for now, or without a word."""
+    """Whether a connection, or its login, was refused temporarily or without an answer."""
     return not isinstance(error, smtplib.SMTPResponseException) or 400 <= error.smtp_code < 500

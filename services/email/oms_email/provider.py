@@ -1,4 +1,4 @@
-"""The way to customers by SMTP: smtplib, over connections that stay open."""
+"""Sends emails by SMTP: smtplib, over connections that stay open."""
 
 import smtplib
 import time
@@ -15,12 +15,12 @@ from oms_notifications.notice import InDoubt, Notice, refused, sent, turned_down
 
 
 class SmtpProvider:
-    """Sends by a mail server. Whether a mail was taken when a connection broke cannot be asked: it is sent again with
-    the same Message-ID, by which mail readers show it once, and not often."""
+    """Sends through a mail server. If a connection breaks, the server cannot be asked whether it accepted the mail, so
+    it is sent again a few times, with the same Message-ID, by which mail readers show it once."""
 
     def __init__(self, settings: EmailSettings) -> None:
         self._sender, self._from = domain.sender(settings.email_from)
-        # Its own name is the sender's domain: to look up this machine's may take seconds, and means nothing outside.
+        # The client's name is the sender's domain: looking up this machine's may take seconds, and nobody knows it.
         name, tls = self._from.rpartition("@")[2], connection.encryption(settings)
         self._pool = Pool(partial(connection.connect, settings, name, tls), settings.smtp_timeout)
 
@@ -33,12 +33,12 @@ class SmtpProvider:
         mail = Mail(self._sender, recipient, notice.subject, notice.text, notice.order_id, message_id)
         try:
             written = domain.compose(mail, time.time())
-        except Exception as error:  # noqa: BLE001 - whatever it is, each attempt would meet it
+        except Exception as error:  # noqa: BLE001 - whatever it is, it would happen in each attempt
             return refused(f"no mail can be written of it: {type(error).__name__}")
         try:
             smtp = self._pool.take()
         except (OSError, ValueError) as error:
-            # smtplib's errors are OSErrors, too, but for what it cannot read of a login; none is about this recipient.
+            # smtplib's errors are OSErrors, except for a login that it cannot parse. None is about this recipient.
             return _no_connection(error)
         if not (recipient.isascii() or smtp.has_extn("smtputf8")):
             self._pool.give(smtp)
@@ -52,7 +52,7 @@ class SmtpProvider:
         return sent(message_id)
 
     def close(self) -> None:
-        """Close the connections. A mail that still waits for its answer is given up on: its outcome stays unknown."""
+        """Close the connections. A mail that still waits for its answer is abandoned: its outcome stays unknown."""
         self._pool.close()
 
     def _deliver(self, smtp: Connection, recipient: str, mail: bytes) -> None:
@@ -66,7 +66,7 @@ class SmtpProvider:
 
 
 def _no_connection(error: OSError | ValueError) -> Outcome:
-    """Every other mail would meet the same, unless the server only has too many connections."""
+    """Return the outcome of a failed connection. All mails are paused, unless the server only has too many of them."""
     reason = f"smtp: {error if isinstance(error, NotOffered) else failures.name(error)}"
     if isinstance(error, smtplib.SMTPResponseException):
         reason = f"{reason} {error.smtp_code}"
@@ -75,8 +75,9 @@ def _no_connection(error: OSError | ValueError) -> Outcome:
 
 
 def _outcome(error: Exception, recipient: str, *, in_doubt: bool) -> Outcome:
-    """Only a no about the recipient is final. A no about the sender is about a setting. Whatever goes wrong once a mail
-    is out, it may have been taken; before that, whoever says nothing has not served it."""
+    """Return the outcome of a failed delivery. Only a refusal of the recipient is final; a refusal of the sender is
+    about a setting. Once the mail was sent completely, the server may have accepted it, whatever goes wrong; before
+    that, it is unavailable if it does not answer."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         return answers.to_recipient(*error.recipients[recipient])
     if isinstance(error, smtplib.SMTPDataError) and not in_doubt:

@@ -25,27 +25,27 @@ class EmailSettings(Settings):
     smtp_password: Password | None = None
     smtp_starttls: bool = Field(default=False, description="encrypt; the server needs a valid certificate")
     smtp_implicit_tls: bool = Field(default=False, description="the same, from the first byte on (port 465)")
-    smtp_ca_file: Path | None = Field(default=None, description="whom to trust, instead of the system's authorities")
+    smtp_ca_file: Path | None = Field(default=None, description="certificates to trust, not the system's")
     smtp_timeout: float = Field(
-        default=10.0, gt=0, le=HOUR, description="for each answer of the mail server but the last"
+        default=10.0, gt=0, le=HOUR, description="for each answer of the mail server except the last"
     )
     smtp_mail_timeout: float = Field(
-        default=600.0, gt=0, le=HOUR, description="for the answer to a mail that was sent whole"
+        default=600.0, gt=0, le=HOUR, description="for the answer to a mail that was sent completely"
     )
-    smtp_connections: int = Field(default=8, ge=1, le=64, description="mails on their way at the same time")
+    smtp_connections: int = Field(default=8, ge=1, le=64, description="mails in progress at the same time")
     recipient_limit: OptionalQuota = Field(
-        default=None, description="mails to one recipient in so many seconds, 10/3600; what is over it is held"
+        default=None, description="mails to one recipient in so many seconds, such as 10/3600; further mails are held"
     )
     email_from: str = Field(description='orders@example.com or "Our shop <orders@example.com>"')
 
     @property
     def mail_seconds(self) -> float:
-        """The longest that a mail may take: a connection, its last answer, and at most twelve before that."""
+        """The longest that a mail may take, in seconds: the connection, at most twelve answers, and the last one."""
         return self.smtp_mail_timeout + 13 * self.smtp_timeout
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether nobody on the way can read along."""
+        """Whether the connection is encrypted."""
         return self.smtp_starttls or self.smtp_implicit_tls
 
     @field_validator("smtp_host")
@@ -79,7 +79,7 @@ class EmailSettings(Settings):
         if bool(self.smtp_username) != has_password:
             raise ValueError("OMS_SMTP_USERNAME and OMS_SMTP_PASSWORD are set together or not at all")
         if not f"{self.smtp_username}{password}".isascii():
-            raise ValueError("OMS_SMTP_USERNAME and OMS_SMTP_PASSWORD must be ASCII: smtplib sends no other")
+            raise ValueError("OMS_SMTP_USERNAME and OMS_SMTP_PASSWORD must be ASCII: smtplib sends nothing else")
         if has_password and not self.is_encrypted and not is_this_machine(self.smtp_host):
             raise ValueError("a login needs OMS_SMTP_STARTTLS or OMS_SMTP_IMPLICIT_TLS: it would go out unencrypted")
         return self

@@ -1,7 +1,7 @@
-"""What operators do about payments: find those whose outcome is open, and settle them.
+"""The admin routes by which operators find payments whose outcome is open, and settle them.
 
-A payment is settled by the gateway's word, which its job asks for; or, where the money went back by another way than
-the gateway's, by the operator's.
+The gateway's answer, which the payment's job asks for, settles a payment; if the money went back by a way other than
+the gateway, the operator does.
 """
 
 from datetime import datetime
@@ -41,7 +41,7 @@ OrderId = Annotated[str, Path(max_length=64, pattern=STORABLE)]
 
 
 class RefundView(View):
-    """A refund that was asked for of a confirmed order. `reason` is why it failed."""
+    """A requested refund of a confirmed order. `reason` is why it failed."""
 
     refund_id: str
     state: Annotated[str, extensible(RefundState)]
@@ -53,8 +53,8 @@ class RefundView(View):
 
 
 class PaymentView(View):
-    """A payment as it is in this service's books, with the refunds that were asked for of it. `disputed` is how much of
-    it the customer's bank has taken back by itself."""
+    """A payment in this service's books, with its requested refunds. `disputed` is how much of it the customer's bank
+    has taken back by itself."""
 
     order_id: str
     state: Annotated[str, extensible(State)]
@@ -76,11 +76,10 @@ class PaymentDetail(PaymentView):
 
 
 class Resolution(Body):
-    """How a payment is to be settled: `ask` the gateway now; `close` the charge, so that the gateway says what became
-    of it and never charges it later; have it make a refund `again` that has failed; or note that the money
-    `was-refunded` by another way, under this reference. With `refund`, it is this refund that is settled, and not the
-    payment: one that has failed is made again, too, if it is asked for. That a refund has succeeded, or that the money
-    of a cancelled order is back after all, is published again by `ask`."""
+    """How to settle a payment: `ask` the gateway now; `close` the charge, so that the gateway reports its outcome and
+    never charges it later; make a failed refund `again`; or record that the money `was-refunded` in another way, under
+    this reference. With `refund`, this settles that refund instead of the payment. `ask` also retries a failed refund,
+    and publishes again that a refund has succeeded, or that the money of a cancelled order is back after all."""
 
     how: Literal["ask", "close", "again", "was-refunded"] = "ask"
     reference: Annotated[Visible, AfterValidator(cardnumbers.without)] | None = Field(
@@ -111,8 +110,8 @@ def list_payments(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> list[PaymentView]:
-    """By default those that are open, or have a refund that is. Pages by cursor: the Link header leads to further
-    ones."""
+    """By default, payments that are open or have an open refund. Paginated by cursor: the Link header has the URL of
+    the next page."""
     after = paging.position("/payments", cursor, "", pages.text)
     states = [one.value for one in OPEN] if state == "open" else [state] if state else None
     rows = repository.page(service.database, states, reason, after, limit + 1, with_refunds=state == "open")
@@ -122,7 +121,7 @@ def list_payments(
 
 @router.get("/payments/{order_id}", summary="Show a payment", responses=documented(NoSuchPayment))
 def show_payment(service: Administered, order_id: OrderId) -> PaymentDetail:
-    """With the calls to the gateway that are still to be made."""
+    """A payment with the calls to the gateway that are still to be made."""
     with service.database.transaction() as transaction:
         row = _row(transaction, order_id)
     return PaymentDetail.of(row, jobs=[JobView.of(job) for job in listing.about(service.database, [order_id])])
@@ -144,7 +143,7 @@ def show_payment(service: Administered, order_id: OrderId) -> PaymentDetail:
     ),
 )
 def resolve_payment(service: Administered, act: Act, order_id: OrderId, resolution: Resolution) -> PaymentView:
-    """The answer is the payment as it is then; the gateway's word may take some more seconds."""
+    """Returns the payment as it is now; the gateway's answer may take some more seconds."""
     with act.transaction(service.database) as transaction:
         before = _row(transaction, order_id)
         refund_id = resolution.refund or _only_open_refund(before, resolution.how)
@@ -159,8 +158,8 @@ def resolve_payment(service: Administered, act: Act, order_id: OrderId, resoluti
 
 
 def _only_open_refund(row: Row, how: str) -> str | None:
-    """The refund that is meant where none is named: the one that is open (has failed, if one is made `again`) of a
-    payment that is not."""
+    """Return the refund that is meant if none is named: the only open one (with `again`, the only failed one) of a
+    payment that is not open itself."""
     not_settled = [one for one in row.refunds or () if one["state"] != RefundState.SUCCEEDED]
     found = [one["refund_id"] for one in not_settled if how != "again" or one["state"] == RefundState.FAILED]
     return found[0] if len(found) == 1 and row.state not in OPEN else None

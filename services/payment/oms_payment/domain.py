@@ -80,7 +80,7 @@ class Outcome:
 
     @classmethod
     def of(cls, kept: Mapping[str, Any]) -> "Outcome":
-        """The outcome that was kept with a job, perhaps by a later release with more fields."""
+        """Return the outcome that is stored with a job, perhaps by a later release with more fields."""
         return cls(kept["approved"], kept["charge_id"], kept["reason"])
 
 

@@ -58,7 +58,7 @@ def _answers(known: Iterable[Payment], asked: Mapping[str, Event[Any]]) -> Itera
 
 
 def _uncharged(transaction: Transaction, payments: Iterable[Payment]) -> set[str]:
-    """Withdraw the charges of these orders that have not begun; returns those orders."""
+    """Withdraw the charges of these orders that have not begun, and return those orders."""
     waiting = [charge_key(payment.order_id) for payment in payments if payment.charge_id is None]
     return withdraw(transaction, charging.QUEUE, waiting) if waiting else set()
 

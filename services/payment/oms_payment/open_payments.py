@@ -43,7 +43,7 @@ def _note_refund(transaction: Transaction, payment: Payment, row: Row, reference
         raise ChargeOpen
     repository.update(transaction, [after])
     job_id = refund_key(payment.order_id)
-    job = interventions.payload(transaction, refunding.QUEUE, job_id)  # of a refund that failed, if it is made again
+    job = interventions.payload(transaction, refunding.QUEUE, job_id)  # of a failed refund, if it is being retried
     interventions.end(transaction, refunding.QUEUE, [job_id], {"noted": True})
     order = _order(row, again=payment.has_failed or bool(job.get("again")))
     outbox.emit(transaction, refunding.published(order, reference, row.amount, None, after.outcome))

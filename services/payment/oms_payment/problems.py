@@ -1,4 +1,4 @@
-"""What an operator's act on a payment may be refused for."""
+"""The problems for which an operator's command on a payment is refused."""
 
 from oms_chassis.http.problems import Problem
 
@@ -6,17 +6,17 @@ from oms_chassis.http.problems import Problem
 class NoSuchPayment(Problem):
     """The order's creation has not been processed here, or there is no such order."""
 
-    status, kind, title = 404, "no-such-payment", "There is no payment of this order"
+    status, kind, title = 404, "no-such-payment", "There is no payment for this order"
 
 
 class PaymentSettled(Problem):
-    """It was charged, failed or refunded: nothing about it is open."""
+    """The payment was charged, failed or was refunded: nothing about it is open."""
 
     status, kind, title = 409, "payment-settled", "This payment is settled"
 
 
 class PaymentOfLaterRelease(Problem):
-    """A later release has brought it into a state that this one does not know."""
+    """A later release has moved the payment into a state that this one does not know."""
 
     status, kind, title = 409, "payment-of-later-release", "A later release of the service has to settle this payment"
 
@@ -47,7 +47,7 @@ class RefundSettled(Problem):
 
 
 class RefundNotFailed(Problem):
-    """Only a refund that is known to have failed is made once more; the outcome of another is asked for."""
+    """Only a refund that is known to have failed can be made again; ask the gateway for the outcome of another."""
 
     status, kind, title = 409, "refund-not-failed", "This refund has not failed"
 
@@ -55,4 +55,4 @@ class RefundNotFailed(Problem):
 class RefundTooLarge(Problem):
     """Other refunds have been made since this one failed."""
 
-    status, kind, title = 409, "refund-too-large", "Less than that remains of what was charged"
+    status, kind, title = 409, "refund-too-large", "The refund is larger than what remains of the charge"

@@ -28,7 +28,7 @@ class RefundOrder(Message):
 
 
 class RequestedRefund(Message):
-    """A refund of a confirmed order to be made; `again`, `key` and `noted` as in RefundOrder."""
+    """A refund of a confirmed order to be made. `again`, `key` and `noted` are as in RefundOrder."""
 
     order_id: Identifier
     refund_id: Identifier

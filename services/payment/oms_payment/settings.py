@@ -17,17 +17,17 @@ class PaymentSettings(Settings):
         description="the provider that charges, as oms_gateway.providers names it",
     )
     gateway_connections: int = Field(
-        default=8, ge=1, le=64, description="charges on their way at the same time; a gateway far away wants more"
+        default=8, ge=1, le=64, description="charges in progress at the same time; a gateway far away needs more"
     )
     charge_patience_seconds: float = Field(
         default=1800.0,
         gt=0,
         le=MONTH,
-        description="for how long a charge whose calls fail is tried, until its order is given up (and for five calls)",
+        description="how long a charge whose calls fail is tried, and for five calls at least, before it is given up",
     )
     disputes_seconds: float = Field(
         default=300.0,
         gt=0,
         le=DAY,
-        description="between two questions for what customers' banks have taken back, or sent back after a refund",
+        description="between two questions for disputes and for refunds that customers' banks have sent back",
     )

@@ -21,7 +21,7 @@ class PaymentRow(Tables, table=True):
     __table_args__ = (
         CheckConstraint("state IN ('PENDING', 'COMPLETED', 'FAILED', 'REFUNDING', 'REFUNDED')", name="payment_state"),
         CheckConstraint("state <> 'COMPLETED' OR charge_id IS NOT NULL", name="payment_completed_by_a_charge"),
-        # Nearly every payment ends up COMPLETED: an operator asks for the others.
+        # Nearly every payment ends up COMPLETED; operators look for the others.
         Index("payment_not_completed", "state", "order_id", postgresql_where=text("state <> 'COMPLETED'")),
     )
 
@@ -56,7 +56,7 @@ class RequestedRefundRow(Tables, table=True):
         CheckConstraint("amount > 0", name="requested_refund_amount"),
         CheckConstraint("(state = 'SUCCEEDED') = (reference IS NOT NULL)", name="requested_refund_reference"),
         Index("requested_refund_order", "order_id"),
-        # Nearly every refund succeeds: an operator asks for the others.
+        # Nearly every refund succeeds; operators look for the others.
         Index("requested_refund_open", "order_id", postgresql_where=text("state <> 'SUCCEEDED'")),
     )
 

@@ -1,6 +1,6 @@
 """Calls to the SMS provider: http.client over connections that stay open, each call with a deadline.
 
-A client with models for requests, URLs, headers and cookies costs more than everything else that is done for a text.
+A client that models requests, URLs, headers and cookies would cost more than everything else that is done for a text.
 """
 
 import io
@@ -19,19 +19,19 @@ from oms_notifications.answers import Answers, is_silent, left
 from oms_sms import proxies
 from oms_sms.proxies import Proxy
 
-KEPT_SECONDS = 30.0  # for which a connection may be idle
-SWITCHED = 101  # to a protocol that nobody asked for
+KEPT_SECONDS = 30.0  # how long a connection may be idle
+SWITCHED = 101  # Switching Protocols, which nobody asked for
 _PORTS = {"http": 80, "https": 443}
 _ANSWER_LIMIT = 65_536  # bytes of an answer that are read; a connection with more to come is given up
 
 
 class NotReached(OSError):
-    """No connection came about, so that the provider has seen nothing. The cause is the error."""
+    """No connection could be made, so the provider has seen nothing. The cause is the original error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the provider said."""
+    """The provider's response."""
 
     status: int
     headers: Message
@@ -43,7 +43,7 @@ class Calls:
 
     def __init__(self, url: str, headers: Mapping[str, str], step_seconds: float, call_seconds: float) -> None:
         parts = urlsplit(url)
-        # Always with a port: http.client takes the last part of an address of IPv6 for one.
+        # Always with a port: http.client would take the last part of an IPv6 address for the port.
         self._host, self._port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
         self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._headers = {"Content-Type": "application/json", "Accept": "application/json", **headers}
@@ -53,7 +53,7 @@ class Calls:
         self._idle: LifoQueue[tuple[HTTPConnection, float]] = LifoQueue()
 
     def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """Make one call. Raises NotReached, OSError or HTTPException; then its connection is closed."""
+        """Make one call. Raises NotReached, OSError or HTTPException, after closing the connection."""
         deadline = time.monotonic() + self._call_seconds
         connection = self._kept() or self._connect(deadline)
         sock = connection.sock
@@ -78,7 +78,7 @@ class Calls:
                 self._idle.get_nowait()[0].close()
 
     def _kept(self) -> HTTPConnection | None:
-        """A connection that is open, and of which nothing is left to be read."""
+        """Return an open connection from which nothing is left to be read, or None."""
         with suppress(Empty):
             while True:
                 connection, since = self._idle.get_nowait()
@@ -106,7 +106,7 @@ class Calls:
         return connection
 
     def _tunnel(self, proxy: Proxy, tls: ssl.SSLContext, deadline: float) -> ssl.SSLSocket:
-        """As a connection of http.client's would be that goes through a proxy, but for the time that it may take."""
+        """Connect through the proxy as http.client would, but with a deadline."""
         sock = socket.create_connection(proxy.address, min(self._step_seconds, left(deadline)))
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -119,8 +119,8 @@ class Calls:
 
 
 class _FinalResponse(HTTPResponse):
-    """The answer, behind whatever is said before it (RFC 9110, 15.2), of which http.client knows 100 only. It would
-    take the rest for the answer, and the answer for that to the next call."""
+    """Skips interim responses (RFC 9110, 15.2). http.client only skips 100; it would take any other for the response,
+    and the response for that of the next call."""
 
     def _read_status(self) -> tuple[str, int, str]:
         while True:
@@ -131,37 +131,37 @@ class _FinalResponse(HTTPResponse):
 
 
 class _Bounded:
-    """A connection's socket as http.client uses it, for one call."""
+    """What http.client uses as a connection's socket, with the deadline of one call."""
 
     def __init__(self, sock: socket.socket, deadline: float, step_seconds: float) -> None:
         self._sock, self._deadline, self._step_seconds = sock, deadline, step_seconds
         self._unsent: list[bytes] = []
 
     def close(self) -> None:
-        """Of a last answer, http.client has only read the head by now. Whoever has the socket closes it."""
+        """Do nothing: http.client closes it when it has only read the head of a last response. Its owner closes it."""
 
     def sendall(self, data: bytes) -> None:
-        self._unsent.append(data)  # http.client has the head and the body of a request sent each by itself
+        self._unsent.append(data)  # http.client sends the head and the body of a request separately
 
     def makefile(self, _: str) -> io.BufferedReader:
-        """What the answer is read from: the request is whole."""
+        """Send the request, which is complete now, and return the file from which the response is read."""
         self._sock.settimeout(min(self._step_seconds, left(self._deadline)))
         self._sock.sendall(b"".join(self._unsent))
         return io.BufferedReader(Answers(self._sock, self._deadline, self._step_seconds))
 
 
 def _read(connection: HTTPConnection) -> tuple[Answer, bool]:
-    """The answer, and whether nothing of it is left to be read."""
+    """Return the response, and whether nothing of it is left to be read."""
     response = connection.getresponse()
     body, is_whole = _body(response)
     return Answer(response.status, response.headers, body), is_whole
 
 
 def _body(response: HTTPResponse) -> tuple[bytes, bool]:
-    """As much of it as can be read, and whether that is all. One that breaks off takes nothing back: the provider has
-    said what became of the call before it."""
+    """Return as much of the body as can be read, and whether that is all. A body that breaks off is no error: the
+    provider has already reported the outcome in the status."""
     body = b""
-    with suppress(OSError, HTTPException, ValueError):  # the last of a chunk whose size is below nothing
+    with suppress(OSError, HTTPException, ValueError):  # ValueError: a chunk with a negative size
         body = response.read(_ANSWER_LIMIT)
         return body, response.status != SWITCHED and (response.isclosed() or not response.read(1))
     return body, False

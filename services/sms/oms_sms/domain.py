@@ -6,5 +6,5 @@ _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
 def is_number(text: str) -> bool:
-    """Whether this is a number in its international form (E.164): any other would be read by the provider's country."""
+    """Whether this is a number in international form (E.164): a provider would read any other as one of its country."""
     return _E164.fullmatch(text) is not None

@@ -1,4 +1,4 @@
-"""The way to customers by an SMS provider's HTTP API."""
+"""Sends texts through an SMS provider's HTTP API."""
 
 import json
 import time
@@ -14,16 +14,16 @@ from oms_sms import domain
 from oms_sms.calls import Answer, Calls, NotReached
 from oms_sms.settings import SmsSettings
 
-# About this text: its number, or what all texts have, such as the sender. Every other 4xx is about our settings, our
-# account or our calls, but for two that may be about either: what we may not do at all, or not with this number.
+# These are about this text: its number, or what all texts have, such as the sender. Every other 4xx is about our
+# settings, account or calls, except for two that may be either: forbidden altogether, or only for this number.
 REFUSING_STATUS = {400, 413, 422}
 FORBIDDING_STATUS = {403, 451}
-RETRYABLE_STATUS = {408, 409, 425}  # the call came too late, too early, or while the same one was under way
+RETRYABLE_STATUS = {408, 409, 425}  # the call was too slow, or too early, or the same one was still in progress
 
 
 class HttpSmsProvider:
-    """Posts texts as JSON. The Idempotency-Key is the same for every attempt: by it the provider sends a text once,
-    however often it is asked to; so a call that ended in doubt is simply made again."""
+    """Posts texts as JSON. Every attempt has the same Idempotency-Key, by which the provider sends a text once, however
+    often it is asked to; so a call whose outcome is unknown is simply repeated."""
 
     def __init__(self, settings: SmsSettings) -> None:
         token, self._from = settings.sms_token, settings.sms_from
@@ -42,7 +42,7 @@ class HttpSmsProvider:
         except (OSError, HTTPException) as error:
             return Unavailable(f"sms: {type(error).__name__}")
         if 200 <= answer.status < 300 and answer.headers.get_content_type() == "text/html":
-            return Paused(f"sms: {answer.status} with a web page")  # of a proxy, or of works on the line
+            return Paused(f"sms: {answer.status} with a web page")  # from a proxy, or a page about maintenance
         if 200 <= answer.status < 300:
             return sent(_provider_id(answer) or notice.key)
         return _refusal(answer)
@@ -65,13 +65,14 @@ def _refusal(answer: Answer) -> Outcome:
 
 
 def _retry_after(answer: Answer) -> float | None:
-    """For how long the provider wants no calls, if it says so: in seconds, or until when (RFC 9110, 10.2.3)."""
+    """Return for how many seconds the provider wants no calls, if it says so. Retry-After has the seconds or a date
+    (RFC 9110, 10.2.3)."""
     text = answer.headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdecimal():
         return float(text)
     try:
         moment = parsedate_to_datetime(text)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)  # the form of asctime, which names no zone
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)  # a date in asctime's form has no zone
         return max(0.0, moment.timestamp() - time.time())
     except (ValueError, OverflowError):
         return None

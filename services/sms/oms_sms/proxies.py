@@ -1,4 +1,4 @@
-"""The proxy by which a cluster lets its programs out, as HTTPS_PROXY and NO_PROXY say when the service starts."""
+"""The egress proxy of a cluster, as HTTPS_PROXY and NO_PROXY name it when the service starts."""
 
 from base64 import b64encode
 from dataclasses import dataclass, field
@@ -11,22 +11,22 @@ LOGIN_REQUIRED = 407
 
 
 class TunnelRefused(OSError):
-    """The proxy does not pass on what is meant for the provider, which has seen nothing."""
+    """The proxy does not connect to the provider, which has seen nothing."""
 
 
 class ProxyLoginRefused(TunnelRefused):
-    """The proxy wants another login, or one."""
+    """The proxy requires a login, or another one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """Where it listens, and what says who calls."""
+    """The proxy's address, and the value of its Proxy-Authorization header, if it needs one."""
 
     address: tuple[str, int]
     login: str | None = field(repr=False)
 
     def open_tunnel(self, line: Any, host: str, port: int) -> None:
-        """Have the bytes on a connection's line, from now on, go to a host. Raises OSError or HTTPException."""
+        """Connect a socket (`line`) to the proxy with a host. Raises OSError or HTTPException."""
         where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         lines = [f"CONNECT {where} HTTP/1.1", f"Host: {where}"]
         if self.login is not None:
@@ -41,7 +41,7 @@ class Proxy:
 
 
 def before(host: str, port: int) -> Proxy | None:
-    """The proxy through which an https address is called, if there is one. Raises ValueError."""
+    """Return the proxy through which an https address is called, or None. Raises ValueError if it is unusable."""
     given = getproxies().get("https")
     if not given or proxy_bypass(f"{host}:{port}"):
         return None

@@ -1,4 +1,4 @@
-"""The tables of the SMS Service: what every notification service has, and no more."""
+"""The tables of the SMS Service: only those that every notification service has."""
 
 from oms_notifications.tables import MessageRow, Tables
 

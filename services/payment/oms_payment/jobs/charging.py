@@ -72,7 +72,7 @@ def call(
 
 
 def _attempt(gateway: Gateway, order: ChargeOrder, what: Step) -> tuple[Charge, str]:
-    """The charge that was made or found, and the reason to publish if its key was closed instead."""
+    """Return the charge that was made or found, and the reason to publish if its key was closed instead."""
     key = charge_key(order.order_id)
     if what is not Step.CHARGE and (found := gateway.find(key)) is not None:
         return found, GATEWAY_UNAVAILABLE

@@ -37,7 +37,7 @@ def failures(registry: CollectorRegistry) -> Counter:
     """The counter of cancelled orders' refunds that have failed, at once or after they had succeeded."""
     return Counter(
         "oms_payment_compensations_failed_total",
-        "Refunds of cancelled orders that the gateway took, and that came to nothing: an operator has to see to them",
+        "Refunds of cancelled orders that the gateway accepted, but that failed: an operator has to act",
         registry=registry,
     )
 

@@ -36,7 +36,7 @@ def twice(registry: CollectorRegistry) -> Counter:
     """The counter of refunds that were paid twice, of confirmed and of cancelled orders."""
     return Counter(
         "oms_payment_refunded_twice_total",
-        "Refunds that the gateway gave although an operator had noted that the money went back by another way",
+        "Refunds that the gateway made although an operator had noted that the money went back in another way",
         registry=registry,
     )
 

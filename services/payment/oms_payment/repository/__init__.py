@@ -33,7 +33,7 @@ _ROW = f"""{names(PaymentRow)}, (
     SELECT json_agg(refund ORDER BY created_at, refund_id) FROM requested_refund refund
     WHERE refund.order_id = payment.order_id
 ) AS refunds, (SELECT sum(amount)::bigint FROM dispute WHERE dispute.order_id = payment.order_id) AS disputed"""
-# Of a state, and of those with an open refund, so many at most are looked up, each by an index of its own.
+# At most `limit` orders are looked up for each state, and as many with an open refund, each by its own index.
 _WITH_REASON = "order_id > %(after)s AND (%(reason)s::text IS NULL OR reason = %(reason)s)"
 _OF_PAYMENTS = f"(SELECT order_id FROM payment WHERE {{state}} AND {_WITH_REASON} ORDER BY order_id LIMIT %(limit)s)"
 _OF_REFUNDS = f"""
@@ -68,7 +68,7 @@ def lock(transaction: Transaction, orders: Iterable[str]) -> list[Payment]:
 
 
 def update(transaction: Transaction, payments: Iterable[Payment]) -> None:
-    """Write payments that were locked before."""
+    """Write payments that are locked."""
     transaction.execute_rows(_UPDATE, (vars(payment) for payment in payments))
 
 
@@ -95,7 +95,7 @@ def find(transaction: Transaction, order_id: str) -> Rows:
 
 
 def states(database: Database, subjects: Sequence[str]) -> dict[str, str]:
-    """The states of the payments of these orders, and of these refunds of confirmed ones, where there are any."""
+    """Return the states of these orders' payments and of these refunds of confirmed orders, as far as they exist."""
     return {row.id: row.state for row in database.execute(_STATES, ids=list(subjects))}
 
 

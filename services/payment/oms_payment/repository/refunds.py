@@ -74,7 +74,7 @@ class Books:
         return Charged(state, row.amount, row.currency, self._given[order_id])
 
     def charge_id(self, order_id: str) -> str:
-        """The charge of an order that has one."""
+        """Return the charge of an order that has one."""
         return str(self._payments[order_id].charge_id)
 
 
