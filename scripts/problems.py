@@ -12,12 +12,12 @@ from scripts import generated
 PAGE = Path(__file__).parents[1] / "docs" / "problems.md"
 TEXT = """# Problems
 
-What every error that is answered means, by the last part of its `type`
-([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)). A type is an identifier that stays as it is:
-`/problems/out-of-stock` names a problem, and is no address of a service. A client goes by `type` and status, and leaves
-`title` and `detail` to people. `errors` names each field that is wrong, and repeats no value.
+Every error that a service can answer, by the last part of its `type` ([RFC
+9457](https://www.rfc-editor.org/rfc/rfc9457)). A type such as `/problems/out-of-stock` is a stable identifier, not
+an address that can be fetched. Clients decide by `type` and status; `title` and `detail` are for people. `errors`
+names each invalid field, and never repeats its value.
 
-This page is written by `python -m scripts.problems`; `make lint` fails when it is not what the code does.
+This page is written by `python -m scripts.problems`; `make lint` fails if it differs from the code.
 
 {table}
 """

@@ -62,28 +62,28 @@ stateDiagram-v2
 {diagram}
 ```
 
-A cell shows the statuses that the order goes through. `-` means that the event is stored and changes nothing yet, or that it is
-a repetition. `!` marks an event that correct services cannot have published in that status: it is stored, counted
-(`oms_orders_contradictions_total`), and raises an alert.
+A cell shows the statuses that the order goes through. `-` means that the event is stored and changes nothing yet,
+or that it is a repetition. `!` marks an event that correct services cannot have published in that status: it is
+stored, counted (`oms_orders_contradictions_total`), and raises an alert.
 
 {orders}
 
 - *cancel* is `POST /order/{{id}}/cancel`. A CONFIRMED order can be cancelled for `OMS_CANCEL_SECONDS`, which is 0 by
   default. 409 changes nothing.
 - *deadline* means that the status has not changed for `OMS_ORDER_DEADLINE_SECONDS`. The reason is then `timed-out`.
-- *paymentFailed* means that the card was declined (`payment-declined`), or that the gateway could not be reached or would not
-  charge (`payment-unavailable`), which is not the card's fault. Both end the order in the same way.
+- *paymentFailed* means that the card was declined (`payment-declined`), or that the gateway could not be reached or
+  would not charge (`payment-unavailable`), which is not the card's fault. Both end the order in the same way.
 - The sequence of events does not matter: the same events end in the same status, in whatever order they arrive.
 
 ## Refund
 
 {refunds}
 
-- A refund is requested by `POST /order/{{id}}/refund`, for a CONFIRMED order only; for any other it is 409. The order stays
-  CONFIRMED, and can no longer be cancelled.
-- A cell shows what a later outcome does. Payment numbers outcomes; one that a later one has overtaken changes nothing. A
-  refund that succeeded fails when the customer's bank sends the money back; one that failed succeeds when an operator
-  has settled it.
+- A refund is requested by `POST /order/{{id}}/refund`, for a CONFIRMED order only; for any other it is 409. The
+  order stays CONFIRMED, and can no longer be cancelled.
+- A cell shows what a later outcome does. Payment numbers outcomes; one that a later one has overtaken changes
+  nothing. A refund that succeeded fails when the customer's bank sends the money back; one that failed succeeds
+  when an operator has settled it.
 
 ## Payment
 
@@ -102,14 +102,14 @@ charged. If the order is cancelled before a worker has begun the charge, the cha
 | rejected | {nothing} | inventoryReleased |
 | cancelled | {nothing} | inventoryReleased, again |
 
-An orderRefundRequested with `restock` puts its lines back into stock, once for each refund, and the order holds that much
-less.
+An orderRefundRequested with `restock` puts its lines back into stock, once for each refund, and the order holds
+that much less.
 
 ## Notice
 
-The first of paymentFailed, inventoryUpdated, inventoryRejected and orderCancelled makes the notice of an order, which is sent
-by email and SMS. Only orderCancelled after inventoryUpdated makes a second one; if the first has not been sent by then, it
-is withdrawn. Each orderRefunded makes a notice of its own.
+The first of paymentFailed, inventoryUpdated, inventoryRejected and orderCancelled makes the notice of an order,
+which is sent by email and SMS. Only orderCancelled after inventoryUpdated makes a second one; if the first has not
+been sent by then, it is withdrawn. Each orderRefunded makes a notice of its own.
 """
 
 
