@@ -4,16 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.chassis import deliver, pending_events
-from support.stock import outcomes, paid, stock
+from support.stock import cancelled, differences, outcomes, paid, refund_requested, stock
 
 from oms_chassis.db import Database
 from oms_contracts.topics import ITEM_UPDATED
 from oms_inventory import catalogue
 from oms_inventory.conditions import Conditions
-from oms_inventory.handlers import payment_completed
+from oms_inventory.handlers import order_cancelled, payment_completed
+from oms_inventory.problems import StockTooLow
+from oms_inventory.returns import order_refund_requested
 from oms_inventory.schemas import ItemBody
 
 ITEMS = ("a", "b", "c")
@@ -24,6 +27,9 @@ steps = st.one_of(
     st.tuples(st.just("pay"), batches),
     st.tuples(st.just("restock"), st.tuples(items, st.integers(1, 5), st.none() | st.sampled_from("kl"))),
     st.tuples(st.just("price"), st.tuples(items, st.integers(1, 3))),
+    st.tuples(st.just("cancel"), st.lists(order_ids, min_size=1, max_size=3)),
+    st.tuples(st.just("correct"), st.tuples(items, st.sampled_from([-3, -1, 2]))),
+    st.tuples(st.just("come_back"), st.tuples(order_ids, st.sampled_from("xyz"), items, st.integers(1, 2))),
 )
 
 
@@ -35,15 +41,30 @@ class Ledger:
     sold: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ITEMS, 0))
     price: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ITEMS, 100))
     answers: dict[str, bool] = field(default_factory=dict)
+    held: dict[str, dict[str, int]] = field(default_factory=dict)  # by orders that were answered or are cancelled
+    returned: set[tuple[str, str]] = field(default_factory=set)
     keys: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     def pay(self, order_id: str, quantities: dict[str, int]) -> None:
-        if order_id in self.answers:
+        if order_id in self.held:
             return
         self.answers[order_id] = all(self.on_hand[item] >= n for item, n in quantities.items())
-        for item, n in quantities.items() if self.answers[order_id] else ():
+        self.held[order_id] = dict(quantities) if self.answers[order_id] else {}
+        for item, n in self.held[order_id].items():
             self.on_hand[item] -= n
             self.sold[item] += n
+
+    def cancel(self, order_id: str) -> None:
+        for item, n in self.held.get(order_id, {}).items():
+            self.on_hand[item] += n
+        self.held[order_id] = {}
+
+    def come_back(self, order_id: str, item: str, quantity: int) -> bool:
+        has_so_much = self.held.get(order_id, {}).get(item, 0) >= quantity
+        if has_so_much:
+            self.on_hand[item] += quantity
+            self.held[order_id][item] -= quantity
+        return has_so_much
 
 
 class Both:
@@ -66,6 +87,32 @@ class Both:
         if not is_again:
             self.ledger.on_hand[item] += quantity
 
+    def cancel(self, orders: list[str]) -> None:
+        deliver(self.database, order_cancelled, [cancelled(order_id, {"a": 1}) for order_id in orders])
+        for order_id in orders:
+            self.ledger.cancel(order_id)
+
+    def correct(self, request: tuple[str, int]) -> None:
+        item, quantity = request
+        if self.ledger.on_hand[item] + quantity < 0:
+            with pytest.raises(StockTooLow):
+                catalogue.correct(self.database, item, quantity, None, "ann", "counted")
+            return
+        catalogue.correct(self.database, item, quantity, None, "ann", "counted")
+        self.ledger.on_hand[item] += quantity
+
+    def come_back(self, request: tuple[str, str, str, int]) -> None:
+        order_id, refund_id, item, quantity = request
+        event = refund_requested(order_id, refund_id, {item: quantity})
+        if (refund_id, item) in self.ledger.returned:
+            deliver(self.database, order_refund_requested, [event])  # once, whatever it is of
+        elif self.ledger.come_back(order_id, item, quantity):
+            self.ledger.returned.add((refund_id, item))
+            deliver(self.database, order_refund_requested, [event, event])
+        else:
+            with pytest.raises(LookupError):
+                deliver(self.database, order_refund_requested, [event])
+
     def price(self, request: tuple[str, int]) -> None:
         item, price = request
         catalogue.put(self.database, item, ItemBody(name=f"The {item}", unitPrice=price), Conditions(), "USD")
@@ -84,8 +131,10 @@ def test_after_any_history_the_stock_is_what_a_plain_ledger_says(
     ledger = both.ledger
     assert stock(database) == {item: (ledger.on_hand[item], ledger.sold[item]) for item in ITEMS}
     assert outcomes(database) == list(ledger.answers.items())
-    held = database.execute("SELECT item_id, sum(quantity)::int AS n FROM reservation GROUP BY 1")
-    assert {row.item_id: row.n for row in held} == {item: n for item, n in ledger.sold.items() if n}
+    rows = database.execute("SELECT order_id, item_id, quantity - released AS n FROM reservation")
+    held = {(order, item): n for order, items in ledger.held.items() for item, n in items.items() if n}
+    assert {(row.order_id, row.item_id): row.n for row in rows if row.n} == held
+    assert differences(database) == []
     _readers_know(database, ledger, dict(zip(ITEMS, initial, strict=True)))
 
 
