@@ -103,7 +103,12 @@ class Gateway(Protocol):
         ...
 
     def find(self, key: str) -> Charge | None:
-        """The charge that was made under this key, if there is one."""
+        """The charge that was made under this key, if there is one.
+
+        It is asked seconds after a call whose answer was lost, and days later. An index that lags, or a key that is
+        forgotten after a day, would have a customer charged twice. (With Stripe: keep the id of the PaymentIntent,
+        which is made before it is confirmed.)
+        """
         ...
 
     def abandon(self, key: str) -> Charge:

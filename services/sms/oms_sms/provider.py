@@ -45,14 +45,15 @@ class HttpSmsProvider:
             return Paused(f"sms: {answer.status} with a web page")  # from a proxy, or a page about maintenance
         if 200 <= answer.status < 300:
             return sent(_provider_id(answer) or notice.key)
-        return _refusal(answer)
+        return refusal(answer)
 
     def _post(self, notice: Notice) -> Answer:
         text = {"to": notice.to, "from": self._from, "text": notice.text, "reference": notice.order_id}
         return self._calls.post(json.dumps(text).encode(), {"Idempotency-Key": notice.key})
 
 
-def _refusal(answer: Answer) -> Outcome:
+def refusal(answer: Answer) -> Outcome:
+    """What a status other than 2xx means."""
     reason = f"sms: {answer.status}"
     if answer.status in REFUSING_STATUS:
         return turned_down(reason)
