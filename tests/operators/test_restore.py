@@ -99,7 +99,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     [
         (["rewind", "--since", "2026-11-26T01:17:00"], "a time without its zone"),
         (["rewind", "--since", "2026-11-26"], "a time without its zone"),
-        (["rewind", "--since", "yesterday"], "no time"),
+        (["rewind", "--since", "yesterday"], "not a time"),
         (["rewind", "--since", (datetime.now(UTC) + timedelta(days=1)).isoformat()], "a time that is yet to come"),
         (["dumps", "--stamp", "yesterday"], "no backup"),
     ],

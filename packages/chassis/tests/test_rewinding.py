@@ -182,15 +182,15 @@ NEXT_YEAR = (datetime.now(UTC) + timedelta(days=365)).isoformat()
     [
         (["rewind"], "--since goes with rewind"),
         (["rewind", "--since", "2026-01-01T00:00:00"], "--since: a time without its zone"),
-        (["rewind", "--since", "yesterday"], "--since: no time"),
+        (["rewind", "--since", "yesterday"], "--since: not a time"),
         (["rewind", "--since", NEXT_YEAR], "--since: a time that is yet to come"),
         (["serve", "--since", "2026-01-01T00:00:00Z"], "--since goes with rewind"),
-        (["skip", "--beyond", "things"], "--beyond: no place"),
-        (["skip", "--beyond", "things:0:-1"], "--beyond: no place"),
-        (["skip", "--beyond", "things:-1:1"], "--beyond: no place"),
+        (["skip", "--beyond", "things"], "--beyond: not TOPIC:PARTITION:OFFSET"),
+        (["skip", "--beyond", "things:0:-1"], "--beyond: not TOPIC:PARTITION:OFFSET"),
+        (["skip", "--beyond", "things:-1:1"], "--beyond: not TOPIC:PARTITION:OFFSET"),
     ],
 )
-def test_a_time_or_a_place_that_is_none_is_refused_in_words(
+def test_an_invalid_time_or_offset_is_refused_with_an_example(
     command: Service, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
