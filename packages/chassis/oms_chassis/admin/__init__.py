@@ -1,1 +1,1 @@
-"""The admin API: how operators look into a service and repair it, and who of them did what."""
+"""The admin API, through which operators inspect and repair a service, and which logs who did what."""

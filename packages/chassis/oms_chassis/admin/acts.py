@@ -1,4 +1,4 @@
-"""An operator's act: its rows and its entry of the audit log are one transaction.
+"""An operator's act: its changes and its entry in the audit log are one transaction.
 
     @router.post("/things/{name}/repair")
     def repair(name: str, act: Act, service: Administered) -> Repaired:
@@ -6,7 +6,7 @@
             ...
             act.record(transaction, "things.repair", name, before, after)
 
-A dry run is the act itself, rolled back: what it answers is what the act would have done at that moment.
+A dry run is the act itself, rolled back: it answers as the act would have at that moment.
 """
 
 import unicodedata
@@ -28,10 +28,10 @@ from oms_chassis.http.problems import InvalidRequest
 OPERATOR, REASON, DRY_RUN = "OMS-Operator", "OMS-Reason", "OMS-Dry-Run"
 OPERATOR_LENGTH, REASON_LENGTH = 100, 500  # characters
 _KNOWN = {name.lower() for name in (OPERATOR, REASON, DRY_RUN, SERVICE)}
-# Controls, halves of characters, what has no agreed meaning, and ends of lines, by their Unicode categories. Joiners
-# and spaces of any width belong to how words are written.
+# Control characters, surrogates, private use characters, and line and paragraph separators, by their Unicode
+# categories. Joiners and spaces of any width are allowed, because words are written with them.
 _NO_TEXT = frozenset(["Cc", "Cs", "Co", "Zl", "Zp"])
-_REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # they show a text as another
+_REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # they make a text look like another
 
 
 class _RolledBack(Exception):
@@ -40,7 +40,7 @@ class _RolledBack(Exception):
 
 @dataclass(frozen=True)
 class OperatorAct:
-    """Who acts, why, and whether only to see what would happen."""
+    """Who acts, why, and whether it is a dry run."""
 
     operator: str
     reason: str | None = None
@@ -48,7 +48,7 @@ class OperatorAct:
 
     @contextmanager
     def transaction(self, database: Database) -> Iterator[Transaction]:
-        """The act's transaction; rolled back at the end of the block if this is a dry run."""
+        """Open the act's transaction, which is rolled back at the end of the block if this is a dry run."""
         with suppress(_RolledBack), database.transaction() as transaction:
             yield transaction
             if self.dry_run:
@@ -56,8 +56,8 @@ class OperatorAct:
 
     @contextmanager
     def look(self, database: Database) -> Iterator[Transaction]:
-        """The transaction of an act that shows a customer's data. Raises InvalidRequest for a dry run, which would show
-        it all the same, and take back the entry of who looked."""
+        """Open the transaction of an act that shows a customer's data. Raises InvalidRequest for a dry run, which would
+        show the data as well, but roll back the record of who looked."""
         if self.dry_run:
             raise InvalidRequest((DRY_RUN, "is not for what only shows: whoever looks is on record"))
         with database.transaction() as transaction:
@@ -71,8 +71,8 @@ class OperatorAct:
         before: Mapping[str, Any] | None = None,
         after: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write the act into the audit log. `before` and `after` hold states and ids, and nothing of a customer's:
-        what looks like it all the same is masked. A number is an id of our own, however long it is, and kept."""
+        """Write the act into the audit log. `before` and `after` contain states and ids, and no customer data: strings
+        that look like it are masked. Numbers are ids of our own, and kept."""
         kept = [None if state is None else contacts.without(state) for state in (before, after)]
         entry = audit.Entry(self.operator, action, str(contacts.without(subject)), self.reason, *kept)
         audit.record(transaction, [entry])
@@ -84,7 +84,8 @@ async def _act(
     reason: Annotated[str | None, Header(alias=REASON)] = None,
     dry_run: Annotated[bool, Header(alias=DRY_RUN)] = False,
 ) -> OperatorAct:
-    """The act of a request's headers. Names and reasons are percent-encoded, since headers hold ASCII only."""
+    """Read the act from a request's headers. Names and reasons are percent-encoded, because headers contain ASCII
+    only."""
     _check_names(request.headers)
     who = _text(OPERATOR, operator, OPERATOR_LENGTH)
     if not who:
@@ -96,8 +97,8 @@ async def _act(
 
 
 def _check_names(names: Iterable[str]) -> None:
-    """Raise InvalidRequest if a header was meant for the act and is misspelt: to pass it over would make a dry run the
-    act itself."""
+    """Raise InvalidRequest for a misspelt header of an act: if it were ignored, a dry run would become the act
+    itself."""
     for name in names:
         plain = name.replace("-", "").replace("_", "").removeprefix("x")
         if name not in _KNOWN and (plain.startswith("oms") or plain == "dryrun"):

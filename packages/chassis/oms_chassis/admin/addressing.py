@@ -1,5 +1,5 @@
-"""Whom a request to an admin API is meant for: each service has letters, rows and jobs of the same ids, and an address
-may lead to the wrong service, as when the ports of several are forwarded to one machine."""
+"""Rejects admin requests that are meant for another service. Letters, rows and jobs of all services have the same ids,
+and an address may lead to the wrong service, as when several ports are forwarded to one machine."""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -17,7 +17,7 @@ class WrongService(Problem):
 
 
 class OnlyFor:
-    """Refuses what is meant for another service than this; what names none is let through."""
+    """Refuses requests that name another service. Requests that name none are accepted."""
 
     def __init__(self, app: ASGIApp, service: str) -> None:
         self._app, self._service = app, service

@@ -1,4 +1,4 @@
-"""The admin application: a service's admin routes, on its internal port, for those who have a token."""
+"""The admin application: a service's admin routes, on its internal port, for clients with a token."""
 
 from collections.abc import Iterable, Sequence
 
@@ -23,7 +23,8 @@ def create(
     tokens: Sequence[str],
     metrics: Metrics,
 ) -> ASGIApp | None:
-    """The application with the routes that every service has and those of this one; None without a token."""
+    """Create the application with the routes that every service has, and those of this one. Return None if there is no
+    token."""
     if not tokens:
         return None
     title = f"OMS {service.name}: admin API"

@@ -1,4 +1,5 @@
-"""The audit log: what operators did, with what was there before and after. The database itself refuses to change it."""
+"""The audit log: what operators did, with the states before and after. Triggers in the database prevent changes to
+it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,8 +14,8 @@ _RECORD = f"""
 INSERT INTO audit_log ({names(AuditRow, *_FIELDS)})
 SELECT {names(AuditRow, *_FIELDS)} FROM json_to_recordset(%(rows)s::json) AS r({typed(AuditRow, *_FIELDS)})
 """
-# An entry is also about what its states name. No index has that: a page is read backwards by id until it is full, in
-# the worst case the whole log, which only operators' acts add to.
+# `subject` also matches entries whose states name it. That has no index: a page is read backwards by id until it is
+# full, in the worst case through the whole log, which only operators' acts make grow.
 _PAGE = f"""
 SELECT {names(AuditRow)} FROM audit_log
 WHERE (%(before)s::bigint IS NULL OR id < %(before)s) AND (%(operator)s::text IS NULL OR operator = %(operator)s)
@@ -27,7 +28,7 @@ ORDER BY id DESC LIMIT %(limit)s
 
 @dataclass(frozen=True)
 class Entry:
-    """An act. It holds states and ids, and nothing of a customer's: it can never be erased."""
+    """An act. It contains states and ids, and no customer data, because it can never be erased."""
 
     operator: str
     action: str
@@ -39,7 +40,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Filters:
-    """Which entries are asked for; None: whatever it is."""
+    """The entries that are asked for; None means any."""
 
     operator: str | None = None
     subject: str | None = None
@@ -47,10 +48,10 @@ class Filters:
 
 
 def record(transaction: Transaction, entries: Sequence[Entry]) -> None:
-    """Write what is done in this transaction."""
+    """Write entries for what this transaction does."""
     transaction.execute_rows(_RECORD, (asdict(entry) for entry in entries))
 
 
 def page(database: Database, filters: Filters, before: int | None, limit: int) -> Rows:
-    """Entries, newest first: those before the one of this id."""
+    """Return entries, newest first, beginning before the one with this id."""
     return database.execute(_PAGE, before=before, limit=limit, **asdict(filters))

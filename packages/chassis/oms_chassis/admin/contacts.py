@@ -1,7 +1,6 @@
-"""A customer's address or number where none belongs: in what is kept for good.
+"""Finds customers' addresses and phone numbers in texts that are kept for good.
 
-Long numbers are no phone numbers if they are part of a word (`INC0012345`), of an id or of a date, or have a `#` before
-them.
+A long number is not a phone number if it is part of a word (`INC0012345`), an id or a date, or follows a `#`.
 """
 
 import re
@@ -26,19 +25,19 @@ _ANY = re.compile(r"(?<![0-9A-Za-z#])(?<![A-Za-z][-_])[0-9]" + _FURTHER)
 
 
 def found_in(text: str) -> bool:
-    """Whether there is an address, or what may be a phone number, in a text that somebody wrote."""
+    """Whether a text that somebody wrote contains an address, or what may be a phone number."""
     return is_certain(text) or _ANY.search(_IDS_AND_DATES.sub("-", pasted.plain(text))) is not None
 
 
 def is_certain(text: str) -> bool:
-    """Whether there is an address, or a phone number with its country, in a text that may be an id or a reference."""
+    """Whether a text that may be an id or a reference contains an address, or a phone number with a country code."""
     plain = pasted.plain(text)
     return "@" in plain or _INTERNATIONAL.search(plain) is not None
 
 
 def without(value: Any) -> Any:
-    """States and ids as they can be kept. The key of a message from elsewhere, or what somebody took for an order's id,
-    may be anything."""
+    """Return states and ids with customers' data masked: the key of a foreign message, or what somebody took for an
+    order's id, may be anything."""
     if isinstance(value, Mapping):
         return {name: without(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
@@ -48,5 +47,5 @@ def without(value: Any) -> Any:
     return MASK if is_certain(value) or _BARE.match(pasted.plain(value)) or cardnumbers.found_in(value) else value
 
 
-# A record's key as it is shown: it should be an id, and may be anything.
+# The key of a record, for display: it should be an id, but may be anything.
 MaskedKey = Annotated[str | None, AfterValidator(without)]

@@ -1,7 +1,7 @@
-"""The route by which a customer is erased from a service: its own rows, its dead letters, its quarantine, its jobs.
+"""The route that erases a customer from a service: from its own rows, dead letters, quarantine and jobs.
 
-The order service knows which orders are a customer's. It is erased last, so that an erasure that was cut off can be
-repeated.
+The order service knows which orders belong to a customer. It is erased last, so that an erasure that was interrupted
+can be repeated.
 """
 
 from typing import Annotated
@@ -24,8 +24,8 @@ Trace = Annotated[str, Field(min_length=5, max_length=200, pattern=STORABLE)]
 
 
 class Erasure(Body):
-    """Orders of the customer, and texts by which what is no event is known to be the customer's: as many as a request
-    holds. A customer of more is erased by several."""
+    """The customer's orders, and texts that identify the customer in records that are not events. A customer with more
+    of them than fit into a request is erased by several."""
 
     subjects: Annotated[list[Subject], Field(max_length=1000)]
     texts: Annotated[list[Trace], Field(max_length=100, default_factory=list)]
@@ -42,7 +42,8 @@ class Erased(View):
 
 @router.post("/customers/erase", summary="Erase a customer", responses=documented(UnderWay))
 def erase_customer(service: Administered, act: Act, customer: Erasure) -> Erased:
-    """All or nothing of this service. Once more, it erases nothing. The audit log has the orders' ids."""
+    """Erases all of the customer's data in this service, or nothing. Repeating it erases nothing more. The audit log
+    keeps the ids of the orders."""
     subjects = customer.subjects
     with act.transaction(service.database) as transaction:
         if interventions.is_waiting(transaction, subjects) or erasure.is_waiting(transaction, subjects):

@@ -25,12 +25,12 @@ from oms_chassis.statements import Row
 
 router = APIRouter(prefix=PREFIX)
 State = Literal["dead", "redriven", "dropped"]
-REHEARSED = 200  # earlier letters of the same key that a dry run applies first
-AFTER = 1000  # letters that may be named to it
+REHEARSED = 200  # earlier letters of the same key that a dry run applies first, at most
+AFTER = 1000  # letters that a dry run may name, at most
 
 
 class Letter(View):
-    """A dead letter without what it holds."""
+    """A dead letter without its content."""
 
     id: int
     topic: str
@@ -45,7 +45,7 @@ class Letter(View):
 
 
 class LetterDetail(Letter):
-    """A dead letter with what it holds, masked unless it is to be revealed."""
+    """A dead letter with its content, masked unless it was revealed."""
 
     subject: str | None
     headers: dict[str, str | None]
@@ -53,13 +53,13 @@ class LetterDetail(Letter):
 
 
 class Rehearsal(Body):
-    """What a dry run takes for done: those of these letters that are of the same key and were redriven before."""
+    """The letters that a dry run assumes to be redriven already; only those of the same key matter."""
 
     after: list[int] = Field(max_length=AFTER)
 
 
 class Redriven(View):
-    """What a redrive came to: the event was applied, or had been before."""
+    """The outcome of a redrive: the event was applied, or had been before."""
 
     id: int
     outcome: Literal["applied", "duplicate"]
@@ -86,14 +86,14 @@ def list_letters(
 
 @router.get("/dead-letters/{letter_id}", summary="Show a dead letter, masked", responses=documented(NoSuchLetter))
 def show_letter(service: Administered, letter_id: RowId) -> LetterDetail:
-    """A customer's data is masked, and what is a card's never shown."""
+    """Customers' data is masked, and card data is never shown."""
     with service.database.transaction() as transaction:
         return _detail(_found(transaction, letter_id), reveal=False)
 
 
 @router.post("/dead-letters/{letter_id}/reveal", summary="Show a dead letter", responses=documented(NoSuchLetter))
 def reveal_letter(service: Administered, act: Act, letter_id: RowId) -> LetterDetail:
-    """With the customer's data; the audit log says who looked."""
+    """Shows customers' data; the audit log records who looked."""
     with act.look(service.database) as transaction:
         letter = _found(transaction, letter_id)
         act.record(transaction, "deadletters.reveal", letter_id)
@@ -106,8 +106,8 @@ def reveal_letter(service: Administered, act: Act, letter_id: RowId) -> LetterDe
     responses=documented(NoSuchLetter, LetterSettled, EarlierLetter, EventFails),
 )
 def redrive_letter(service: Administered, act: Act, letter_id: RowId, rehearsal: Rehearsal | None = None) -> Redriven:
-    """Its event is applied and its letter settled in one transaction: once, however often it is asked for. A dry run
-    may name letters, and is made as if they had been redriven before."""
+    """Applies the event and settles the letter in one transaction, and only once, however often it is requested. A dry
+    run may name letters that it assumes to be redriven already."""
     if rehearsal and not act.dry_run:
         raise InvalidRequest(("after", "is for a dry run"))
     try:
@@ -128,7 +128,7 @@ def redrive_letter(service: Administered, act: Act, letter_id: RowId, rehearsal:
     "/dead-letters/{letter_id}/drop", summary="Give a dead letter up", responses=documented(NoSuchLetter, LetterSettled)
 )
 def drop_letter(service: Administered, act: Act, letter_id: RowId) -> Letter:
-    """Its event is never applied. What it holds is kept until it is too old, and on its topic."""
+    """Its event is never applied. Its content is kept until it is too old, both here and on its topic."""
     with act.transaction(service.database) as transaction:
         letter = _open(transaction, letter_id)
         deadletterstore.settle(transaction, letter_id, deadletterstore.DROPPED)
@@ -153,8 +153,8 @@ def _open(transaction: Transaction, letter_id: int) -> Row:
 def _rehearse(
     transaction: Transaction, subscriptions: Sequence[Subscription], letter_id: int, chosen: Container[int]
 ) -> None:
-    """Apply what a redrive of the chosen letters would have applied by then. Whoever redrives several locks the earlier
-    ones first, so that none of them waits for another in a circle."""
+    """Apply what redriving the chosen letters would have applied by then. Redriving several letters locks the earlier
+    ones first, so that there are no deadlocks."""
     letter = deadletterstore.look(transaction, letter_id)
     if letter is None:
         raise NoSuchLetter

@@ -1,4 +1,4 @@
-"""The audit log's route: what operators did."""
+"""The route of the audit log, which says what operators did."""
 
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ router = APIRouter(prefix=PREFIX)
 
 
 class AuditEntry(View):
-    """An act of an operator's."""
+    """An operator's act."""
 
     id: int
     at: datetime
@@ -37,8 +37,8 @@ def list_audit(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> list[AuditEntry]:
-    """Pages by cursor: where there are further entries, the Link header leads to them. `subject` also finds acts on an
-    event or a call about it."""
+    """Pages by cursor: if there are more entries, the Link header leads to them. `subject` also finds acts on an event
+    or a call about it."""
     filters = audit.Filters(operator, subject, action)
     before = paging.position("/audit", cursor, None, pages.number)
     rows = audit.page(service.database, filters, before, limit + 1)

@@ -1,4 +1,5 @@
-"""The routes by which `oms doctor` finds out why orders wait: what this service's loops do, and what it has of them."""
+"""The routes by which `oms doctor` finds out why orders wait: what this service's loops do, and what is held up
+here."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -18,13 +19,13 @@ from oms_chassis.messaging import deadletterstore, quarantine
 from oms_chassis.messaging.streams import StreamUnavailable
 
 router = APIRouter(prefix=PREFIX)
-MOST = 10_000  # rows that are counted
-SOON = timedelta(seconds=10)  # for which an event may wait without being held up
+MOST = 10_000  # rows that are counted, at most
+SOON = timedelta(seconds=10)  # an event may wait for this long without being held up
 Subject = Annotated[str, Field(min_length=1, max_length=100, pattern=STORABLE)]
 
 
 class Condition(View):
-    """What the loops of this replica do; None where there is no such loop."""
+    """What the loops of this replica do; None if there is no such loop."""
 
     service: str
     consumer_running: bool | None
@@ -53,8 +54,8 @@ class Unsent(View):
 
 
 class Evidence(View):
-    """All that this service has about some subjects: what it knows of them, and what of theirs is held up. `unread` are
-    the events, by topic, that wait in Kafka for one of its replicas, whoever they are about; None if Kafka is away."""
+    """What this service knows about some subjects, and what is held up about them. `unread` is the number of events per
+    topic that wait in Kafka for any of its replicas, whoever they are about; None if Kafka is unavailable."""
 
     states: dict[str, str]
     dead_letters: list[Letter]
@@ -66,7 +67,7 @@ class Evidence(View):
 
 @router.get("/condition", summary="What this replica is doing")
 def show_condition(service: Administered) -> Condition:
-    """The replica that answers speaks for itself; what it counts is in the database of all."""
+    """Loops are those of the replica that answers; counts are from the database of all replicas."""
     queues = [queue.name for queue in service.job_queues]
     return Condition(
         service=service.name,
@@ -83,7 +84,7 @@ def show_condition(service: Administered) -> Condition:
 
 @router.post("/evidence", summary="What is held up of some orders")
 def show_evidence(service: Administered, about: Subjects) -> Evidence:
-    """Rows without what they hold."""
+    """Returns rows without their content."""
     database, subjects = service.database, about.subjects
     return Evidence(
         states=dict(service.states(database, subjects)) if service.states else {},
@@ -96,7 +97,7 @@ def show_evidence(service: Administered, about: Subjects) -> Evidence:
 
 
 def _unread(service: AdministeredService) -> dict[str, int] | None:
-    """Of all replicas: the one that is asked may be well, and another one hold the partition."""
+    """Count for all replicas: the one that answers may be fine while another one holds the partition."""
     if service.unread is None:
         return {}
     try:

@@ -25,7 +25,7 @@ CANCELLED = "cancelled by an operator"
 
 
 class JobView(View):
-    """A job without what it carries."""
+    """A job without its payload."""
 
     queue: str
     id: str
@@ -57,7 +57,7 @@ def list_jobs(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> list[JobView]:
-    """Pages by cursor: where there are further jobs, the Link header leads to them."""
+    """Pages by cursor: if there are more jobs, the Link header leads to them."""
     after = paging.position("/jobs", cursor, "", pages.text)
     rows = listing.page(service.database, listing.Filters(queue, state, subject), after, limit + 1)
     query = {"queue": queue, "state": state, "subject": subject, "limit": limit}
@@ -66,8 +66,9 @@ def list_jobs(
 
 @router.post("/jobs/retry", summary="Have a call made now", responses=documented(NoSuchJob, CallUnderWay))
 def retry_job(service: Administered, act: Act, chosen: ChosenJob) -> JobView:
-    """A job that was given up begins again, as if no call had failed; one that waits for its next call is due.
-    One whose call is under way is left to end: it would be made twice, and a customer get a mail twice."""
+    """A job that was given up starts over, as if no call had failed; one that waits for its next call becomes due. One
+    whose call is under way is left alone: otherwise the call would be made twice, and a customer might get a mail
+    twice."""
     with act.transaction(service.database) as transaction:
         before = _found(transaction, chosen)
         if before.state == listing.DEAD:
@@ -80,8 +81,8 @@ def retry_job(service: Administered, act: Act, chosen: ChosenJob) -> JobView:
 
 @router.post("/jobs/cancel", summary="Give a call up", responses=documented(NoSuchJob, JobNotCancellable))
 def cancel_job(service: Administered, act: Act, chosen: ChosenJob) -> JobView:
-    """The job is kept as one that was given up, with what that entails, and may be retried; a call that is under way
-    still ends as it does, and until then it is not retried."""
+    """The job is kept as given up, with the consequences that this has, and may be retried. A call that is under way
+    still ends, and is not retried until then."""
     queue = _queue(service, chosen)
     with act.transaction(service.database) as transaction:
         before = _found(transaction, chosen)

@@ -1,4 +1,5 @@
-"""The routes for API keys, in services that have public routes. A key itself never comes here: only its hash does."""
+"""The routes for API keys, in services with public routes. They receive only the hash of a key, never the key
+itself."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -25,7 +26,7 @@ Scope = Annotated[str, Field(pattern=r"^[a-z][a-z-]{0,30}(:[a-z][a-z-]{0,30})?$"
 
 
 class KeyBody(Body):
-    """PUT /admin/keys/{id}. The subject is shown in logs: it is no address and no number of anybody's."""
+    """PUT /admin/keys/{id}. The subject is shown in logs, so it must not be anybody's address or number."""
 
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     subject: Annotated[
@@ -36,7 +37,7 @@ class KeyBody(Body):
 
 
 class KeyView(View):
-    """A key, without its hash."""
+    """A key without its hash."""
 
     id: str
     subject: str
@@ -51,7 +52,7 @@ class KeyView(View):
 def list_keys(
     service: Administered, response: Response, subject: Text = None, limit: Limit = 50, cursor: Cursor = None
 ) -> list[KeyView]:
-    """Pages by cursor: where there are further keys, the Link header leads to them."""
+    """Pages by cursor: if there are more keys, the Link header leads to them."""
     after = paging.position("/keys", cursor, "", pages.text)
     rows = keystore.page(service.database, subject, after, limit + 1)
     return paging.page(response, "/keys", {"subject": subject, "limit": limit}, rows, KeyView.of)
@@ -59,7 +60,7 @@ def list_keys(
 
 @router.put("/keys/{key_id}", summary="Take a key", responses=documented(KeyExists))
 def put_key(service: Administered, act: Act, key_id: KeyId, body: KeyBody) -> KeyView:
-    """Sent again, it changes nothing."""
+    """The same request again changes nothing."""
     scopes = sorted(set(body.scopes))
     with act.transaction(service.database) as transaction:
         rows, is_new = keystore.put(transaction, KeyRow(key_id, body.digest, body.subject, scopes, body.expires_at))
@@ -73,7 +74,7 @@ def put_key(service: Administered, act: Act, key_id: KeyId, body: KeyBody) -> Ke
 
 @router.post("/keys/{key_id}/revoke", summary="Never take a key again", responses=documented(NoSuchKey))
 def revoke_key(service: Administered, act: Act, key_id: KeyId) -> KeyView:
-    """It stops working when what is known of it is older than OMS_KEY_CACHE_SECONDS. Its row stays."""
+    """The key stops working once its cached state is older than OMS_KEY_CACHE_SECONDS. Its row stays."""
     with act.transaction(service.database) as transaction:
         found = keystore.lock(transaction, key_id)
         if not found:
@@ -85,7 +86,7 @@ def revoke_key(service: Administered, act: Act, key_id: KeyId) -> KeyView:
 
 
 def _check_lasts(row: Row) -> None:
-    """Raise InvalidRequest for a key that never works, by the database's clock."""
+    """Raise InvalidRequest for a key that has expired already, by the database's clock."""
     if row.expires_at is not None and row.expires_at <= row.created_at:
         raise InvalidRequest(("expiresAt", "must not be over"))
 

@@ -1,7 +1,8 @@
-"""What operators see of what a message or a job carries: ids, states and amounts; a customer's data only on demand,
-and a card's never.
+"""Masks the contents of messages and jobs for operators. Ids, states and amounts are shown, customers' data only on
+demand, and card data never.
 
-It may be anything, since what is no event of ours ends as a dead letter, too; whatever it is, it can be shown.
+The content may be anything, because records that are not our events become dead letters, too; whatever it is, it can be
+shown.
 """
 
 import json
@@ -24,17 +25,17 @@ _PLAIN = frozenset(
 )
 _CARD = frozenset(["brand", "card", "cardNumber", "cvv", "expiry", "last4", "number", "pan", "token"])
 _NUMBERS = frozenset(["amount", "available", "quantity", "requested", "total", "unitPrice", "version"])
-# Headers with numbers that a dead letter adds: they are long, and nobody's.
+# Headers with numbers that a dead letter adds: these are long, but nobody's.
 _COUNTS = frozenset(["oms-partition", "oms-offset", "oms-original-key-size", "oms-original-value-size"])
 _DIGITS = re.compile(r"\d(?:[ -]?\d){6,}")
-_LONG = 7  # digits of a number that may be a customer's
-# An id, a code, a time or an address of the web: no email address, no phone number, no words.
+_LONG = 7  # a number with so many digits may be a customer's
+# An id, a code, a time or a URL: no email address, no phone number, no words.
 _CODE = re.compile(r"(?!\+?[0-9]{7,}\Z)[A-Za-z0-9/][A-Za-z0-9._:/+#-]*\Z")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_]*[0-9]{0,6}\Z")
 
 
 def shown(value: bytes | None, *, reveal: bool) -> Any:
-    """What a record holds: its JSON, masked; what is no JSON only if it is to be revealed, without long numbers."""
+    """Return the JSON of a record, masked. Other content is shown only on demand, and without long numbers."""
     if value is None:
         return None
     try:
@@ -44,12 +45,12 @@ def shown(value: bytes | None, *, reveal: bool) -> Any:
 
 
 def key(value: str | None, *, reveal: bool) -> str | None:
-    """The key of a record, or the name of a header: it may be anything."""
+    """Return the key of a record or the name of a header, masked: it may be anything."""
     return value and (_text(value, is_plain=True) if reveal else contacts.without(value))
 
 
 def masked(value: Any, *, reveal: bool, name: str = "", level: int = 0) -> Any:
-    """A JSON value without what is a customer's (unless that is to be revealed) or a card's."""
+    """Return a JSON value without card data, and without customers' data unless it is to be revealed."""
     if name in _CARD:
         return NEVER
     if level > DEEPEST:
@@ -67,19 +68,19 @@ def masked(value: Any, *, reveal: bool, name: str = "", level: int = 0) -> Any:
 
 
 def _name(key: str, *, reveal: bool) -> str:
-    """A field's name: one that does not look like one may be anything."""
+    """Return a field's name, masked if it does not look like one."""
     return _text(key, is_plain=reveal or _NAME.match(key) is not None)
 
 
 def _text(text: str, *, is_plain: bool) -> str:
     if not is_plain:
         return MASK
-    sent = text.encode("utf-8", "replace").decode()  # half a character can be written in JSON, and not be sent
+    sent = text.encode("utf-8", "replace").decode()  # JSON can contain half a surrogate pair, which cannot be sent
     return NEVER if cardnumbers.found_in(sent) else sent
 
 
 def _number(value: Any, *, is_plain: bool) -> Any:
-    """A number, true, false or null."""
+    """Return a number, true, false or null, masked if need be."""
     written = str(value)
     if isinstance(value, float) and not math.isfinite(value):
         return written
@@ -89,8 +90,8 @@ def _number(value: Any, *, is_plain: bool) -> Any:
 
 
 def header(name: str, value: bytes | None, *, reveal: bool) -> str | None:
-    """A header of a record: those that a dead letter adds, and the trace's, without what is a customer's; others only
-    if they are to be revealed."""
+    """Return a header of a record, masked: headers of dead letters and of the trace without customers' data, others
+    only on demand."""
     if value is None:
         return None
     if not name.startswith("oms-") and name not in {"traceparent", "content-type"}:
@@ -101,5 +102,5 @@ def header(name: str, value: bytes | None, *, reveal: bool) -> str | None:
 
 
 def _revealed(value: bytes) -> str:
-    """What is no JSON, without long numbers."""
+    """Return content other than JSON, without long numbers."""
     return _text(_DIGITS.sub(MASK, value.decode("utf-8", "replace")), is_plain=True)

@@ -21,7 +21,7 @@ router = APIRouter(prefix=PREFIX)
 
 
 class Quarantined(View):
-    """A row of the outbox that no broker took, without what it holds."""
+    """A row of the outbox that no broker accepted, without its content."""
 
     id: int
     topic: str
@@ -41,7 +41,7 @@ def list_quarantined(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> list[Quarantined]:
-    """Pages by cursor: where there are further rows, the Link header leads to them."""
+    """Pages by cursor: if there are more rows, the Link header leads to them."""
     after = paging.position("/outbox", cursor, 0, pages.number)
     rows = quarantine.page(service.database, topic, subject, after, limit + 1)
     query = {"topic": topic, "subject": subject, "limit": limit}
@@ -50,7 +50,7 @@ def list_quarantined(
 
 @router.post("/outbox/{row_id}/redrive", summary="Have an event sent after all", responses=documented(NoSuchRow))
 def redrive_row(service: Administered, act: Act, row_id: RowId) -> Quarantined:
-    """It goes to the end of the outbox, with a new place there. If no broker takes it still, it comes back."""
+    """Moves the event to the end of the outbox. If brokers still refuse it, it comes back."""
     with act.transaction(service.database) as transaction:
         row = _found(transaction, row_id)
         outbox.requeue(transaction, [row_id])
@@ -59,7 +59,7 @@ def redrive_row(service: Administered, act: Act, row_id: RowId) -> Quarantined:
 
 @router.post("/outbox/{row_id}/drop", summary="Never send an event", responses=documented(NoSuchRow))
 def drop_row(service: Administered, act: Act, row_id: RowId) -> Quarantined:
-    """It is deleted: whoever waits for it waits for ever."""
+    """Deletes the event: services that wait for it wait for ever."""
     with act.transaction(service.database) as transaction:
         row = _found(transaction, row_id)
         quarantine.drop(transaction, row_id)

@@ -1,4 +1,4 @@
-"""Pages of what the admin API lists: in the order of an id, by cursor."""
+"""Pages of the admin API's lists: ordered by id, continued by cursor."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -17,12 +17,12 @@ RowId = Annotated[int, pages.DIGITS]
 Cursor = Annotated[str | None, Query(max_length=600)]
 V = TypeVar("V", bound=View)
 T = TypeVar("T")
-_MARK = 4  # bytes by which a cursor of another list is recognised
+_MARK = 4  # bytes that identify the list of a cursor
 
 
 def position(path: str, cursor: str | None, first: T, parse: Callable[[bytes], T]) -> T:
-    """What the page before this one of a list ended with; `first` if there is none. Raises BadCursor, also for a cursor
-    of another list: it would pass over what comes before it."""
+    """Return the position at which the previous page ended, or `first` without a cursor. Raises BadCursor, also for a
+    cursor of another list, with which elements would be missed."""
 
     def own(marked: bytes) -> T:
         if marked[:_MARK] != _mark(path):
@@ -33,7 +33,7 @@ def position(path: str, cursor: str | None, first: T, parse: Callable[[bytes], T
 
 
 def cursor_after(path: str, position: bytes) -> str:
-    """The cursor by which the list at a path goes on after this."""
+    """Return the cursor that continues the list at a path after this position."""
     return pages.encode(_mark(path) + position)
 
 
@@ -49,8 +49,8 @@ def page(
     view: Callable[..., V],
     column: str = "id",
 ) -> list[V]:
-    """The views of a page's rows, of which one more was asked for than `query` has as its limit: is there one, the
-    Link header leads to the page after the last row's `column`."""
+    """Return the views of a page's rows. The query asked for one row more than the page's limit: if it is there, set
+    the Link header to the page after the last row's `column`."""
     limit = int(query["limit"] or 0)
     if len(rows) > limit:
         cursor = cursor_after(path, str(getattr(rows[limit - 1], column)).encode())

@@ -1,4 +1,4 @@
-"""What the admin routes of a service work on."""
+"""The service that the admin routes work on."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,9 +20,10 @@ Unread = Callable[[datetime], Mapping[str, int]]
 
 @dataclass(frozen=True)
 class AdministeredService:
-    """A service by name, with what operators look into. `states` says what it knows of subjects: the status of an order
-    or a refund; `erase` takes a customer's data out of its own rows about subjects. `unread` counts, by topic, the
-    events of before a time that none of its replicas has processed; StreamUnavailable without a broker."""
+    """A service by name, with everything that operators can inspect. `states` returns what it knows of subjects: the
+    status of an order or a refund. `erase` removes a customer's data from its own rows about subjects. `unread` counts,
+    by topic, the events from before a time that none of its replicas has processed, and raises StreamUnavailable
+    without a broker."""
 
     name: str
     database: Database
@@ -35,7 +36,7 @@ class AdministeredService:
 
     @property
     def lease(self) -> float:
-        """For how many seconds a worker that says nothing keeps a job, at most."""
+        """Return for how many seconds a silent worker keeps a job, at most."""
         return max((one.lease_seconds for one in self.job_queues), default=0.0)
 
     def gauge(self, name: str, **labels: str) -> bool | None:

@@ -1,4 +1,4 @@
-"""Who may use the admin API: whoever sends one of its tokens (RFC 6750), compared in constant time."""
+"""Protects the admin API: requests must carry one of its tokens (RFC 6750), which are compared in constant time."""
 
 import hmac
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ class Unauthenticated(Problem):
 
 
 class TokensOnly:
-    """Lets only those requests through that carry one of the tokens."""
+    """Passes on only requests that carry one of the tokens."""
 
     def __init__(self, app: ASGIApp, tokens: Sequence[str]) -> None:
         self._app, self._tokens = app, [token.encode() for token in tokens]
@@ -29,12 +29,12 @@ class TokensOnly:
         await self._app(scope, receive, send)
 
     def _is_known(self, given: bytes) -> bool:
-        # All of them are compared, whichever is the right one.
+        # Compares with all of them, even after a match.
         return sum(hmac.compare_digest(given, token) for token in self._tokens) > 0
 
 
 def _given(scope: Scope) -> bytes:
-    """The token of a request; empty, and thus none of ours, if it has not exactly one."""
+    """Return the token of a request; empty, and so not one of ours, unless there is exactly one."""
     given = headers.values(scope, b"authorization")
     kind, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
     return token.encode("latin-1").strip() if kind.lower() == "bearer" else b""

@@ -1,4 +1,4 @@
-"""How the brokers are reached, and what their errors mean to a caller."""
+"""Connections to the brokers, and the translation of their errors."""
 
 import contextlib
 import gc
@@ -14,17 +14,17 @@ from oms_chassis.messaging.kafka.answers import Connections
 from oms_chassis.messaging.streams import StreamUnavailable
 from oms_chassis.settings import Settings
 
-CLIENT = "oms"  # what all of ours call themselves, and what a group's names for them begin with
+CLIENT = "oms"  # the client id of all our clients, with which the group's names for them begin
 
 
 def connection(settings: Settings) -> dict[str, Any]:
-    """How to reach the brokers, as kafka-python takes it."""
+    """Return kafka-python's configuration for connecting to the brokers."""
     config = {
         "bootstrap_servers": list(hosts.addresses(settings.kafka_bootstrap)),
         "client_id": CLIENT,
         "bootstrap_timeout_ms": 5_000,
         "reconnect_backoff_ms": 100,
-        "reconnect_backoff_max_ms": 1_000,  # the default grows to 30 s, and orders would wait for it after an outage
+        "reconnect_backoff_max_ms": 1_000,  # the default grows to 30 s, for which orders would wait after an outage
         "security_protocol": settings.kafka_security_protocol,
         "sasl_mechanism": settings.kafka_sasl_mechanism,
         "sasl_plain_username": settings.kafka_username,
@@ -38,7 +38,7 @@ def connection(settings: Settings) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def unavailable_on_error() -> Iterator[None]:
-    """Any error of the client becomes StreamUnavailable."""
+    """Turn any error of the client into StreamUnavailable."""
     try:
         yield
     except (KafkaError, OSError) as error:
@@ -47,10 +47,10 @@ def unavailable_on_error() -> Iterator[None]:
 
 @contextlib.contextmanager
 def closed_on_error() -> Iterator[Callable[..., KafkaNetClient]]:
-    """What makes a client's connections, for its `kafka_client`; none of them outlives a block that fails.
+    """Yield a factory of connections, for a client's `kafka_client`, that closes them if the block fails.
 
     kafka-python 3.0.12: a consumer, producer or admin client that cannot connect raises in its constructor, and leaves
-    four descriptors and most often a thread behind, which nobody else can reach.
+    four descriptors and usually a thread behind, which nobody else can reach.
     """
     made: list[KafkaNetClient] = []
 
@@ -64,7 +64,7 @@ def closed_on_error() -> Iterator[Callable[..., KafkaNetClient]]:
     except BaseException:
         for client in made:
             client.close()
-        # The sockets of refused connections are in reference cycles: a service collects so rarely that it would run
-        # out of descriptors first.
+        # The sockets of refused connections are in reference cycles: a service collects garbage so rarely that it would
+        # run out of descriptors first.
         gc.collect()
         raise

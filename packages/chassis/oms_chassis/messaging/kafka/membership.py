@@ -1,12 +1,12 @@
-"""How a member of a group shares its partitions: only what has to move is taken away, once all members can do that.
+"""A member's part in rebalances: only partitions that have to move are revoked, once all members can do that.
 
-kafka-python 3.0.12 fixes with a consumer's settings whether all partitions are given back for each rebalance (eagerly),
-or only those that move (cooperatively), and knows no way from one to the other. Here a member offers both, and does as
-the protocol that the group has chosen says: the old one while a member of an older release is there, cooperative-sticky
-from the moment when the last of them has left. For that moment partitions have one owner or none.
+In kafka-python 3.0.12, a consumer's settings fix whether each rebalance revokes all partitions (eager), or only those
+that move (cooperative), and there is no way from one to the other. Here a member offers both, and follows the protocol
+that the group has chosen: eager while there is a member of an older release, and cooperative-sticky as soon as the last
+of them has left. Partitions have one owner or none during that change.
 
-Who else joins the group, by a mistake or from a console, gets none of these topics' partitions as long as one of ours
-shares them out: what a stranger reads and commits would be applied by nobody.
+A foreign client that joins the group, by mistake or from a console, gets none of these topics' partitions as long as
+one of our members assigns them: nobody would apply the records that it reads and commits.
 """
 
 import time
@@ -25,16 +25,17 @@ from oms_chassis.telemetry.logs import logger
 
 log = logger(__name__)
 
-# A member waits for the group while another one finishes its turn. One that has nothing, and one that has partitions,
-# start over when that takes longer than any turn, and than the group itself waits for anybody.
+# Seconds. A member waits for the group while another member finishes its turn. It starts over if that takes longer than
+# any turn (if it has no partitions), or than the group itself waits for anybody (if it has some).
 UNASSIGNED, LEFT_OUT = 20.0, 90.0
 
 
 class Cooperative(CooperativeStickyAssignor):  # type: ignore[misc] # kafka-python has no types
-    """Cooperative-sticky for a member that may offer another one, too; it names as owned what the member really owns.
+    """Cooperative-sticky for a member that may offer another protocol, too. It claims the partitions that the member
+    really owns.
 
-    The library's names what it was given last: a member that was thrown out goes on claiming that, and what nobody has
-    but one claims is given to nobody.
+    The library's class claims those that it was assigned last: a member that was removed would keep claiming them, and
+    partitions that only such a member claims would be assigned to nobody.
     """
 
     def __init__(self) -> None:
@@ -42,23 +43,24 @@ class Cooperative(CooperativeStickyAssignor):  # type: ignore[misc] # kafka-pyth
         self.owned: Callable[[], Iterable[TopicPartition]] = tuple
 
     def supported_protocols(self) -> list[RebalanceProtocol]:
-        """Both: `Membership` says which one holds."""
+        """Return both protocols; `Membership` decides which one applies."""
         return [RebalanceProtocol.EAGER, RebalanceProtocol.COOPERATIVE]
 
     def metadata(self, topics: Iterable[str]) -> Any:
-        """What this member says to whoever shares the partitions out."""
+        """Return this member's metadata for the leader, which assigns the partitions."""
         self.member_assignment = list(self.owned())
         return super().metadata(topics)
 
 
 def assignors() -> list[Any]:
-    """What a member offers, the preferred one first; the last is what members of older releases know."""
+    """Return the assignors that a member offers, the preferred one first. Members of older releases know only the last
+    one."""
     return [Cooperative(), RangePartitionAssignor]
 
 
 class Membership:
-    """What a consumer is in its group. It hooks into the steps of joining: the library's listener is not called for a
-    member that gets nothing, or nothing else than before."""
+    """A consumer's membership in its group. It hooks into the steps of joining, because the library's listener is not
+    called for a member whose assignment is empty or unchanged."""
 
     def __init__(self, consumer: KafkaConsumer, identity: Identity) -> None:
         self._identity = identity
@@ -73,24 +75,24 @@ class Membership:
         self._coordinator._do_join_and_sync_async = self._on_join  # noqa: SLF001 - the same
         self._perform = self._coordinator._perform_assignment  # noqa: SLF001 - the same
         self._coordinator._perform_assignment = self._on_perform  # noqa: SLF001 - the same
-        if identity.member_id:  # a group that does not know it any more gives another one
+        if identity.member_id:  # if the group no longer knows it, it assigns another one
             self._coordinator.reset_generation(identity.member_id)
         self._unread: bytes | None = None
         self._joined, self._since = False, time.monotonic()
 
     @property
     def is_cooperative(self) -> bool:
-        """Whether the group moves only what has to move."""
+        """Whether the group revokes only partitions that have to move."""
         mode = self._coordinator._rebalance_protocol  # noqa: SLF001 - the same
         return bool(mode == RebalanceProtocol.COOPERATIVE)
 
     @property
     def is_assigned(self) -> bool:
-        """Whether the group has taken this member in, though it may have no partition for it."""
+        """Whether the group has accepted this member, even if it has no partition for it."""
         return self._joined or (self.is_cooperative and bool(self._subscription.assigned_partitions()))
 
     def is_lost(self) -> bool:
-        """Whether the group has not taken this member in for longer than sharing out can take."""
+        """Whether the group has not accepted this member for longer than a rebalance can take."""
         return not self._joined and time.monotonic() - self._since > (LEFT_OUT if self.is_assigned else UNASSIGNED)
 
     def _owned(self) -> Iterable[TopicPartition]:
@@ -102,8 +104,8 @@ class Membership:
         await self._prepare(*args, **more)
 
     async def _on_join(self) -> bytes:
-        """Join; or take the answer that came between two polls, which the library forgets: it would join again, and
-        make all others do the same, for as long as that happens."""
+        """Join, or use the answer that arrived between two polls. The library forgets that answer, and would join
+        again, and make all others do so, for as long as that happens."""
         unread, self._unread = self._unread, None
         if unread is None or self._coordinator._generation.is_lost():  # noqa: SLF001 - the same
             unread = await self._join()
@@ -111,9 +113,9 @@ class Membership:
         return unread
 
     def _on_perform(self, leader: str, protocol: str, members: Sequence[Any]) -> Any:
-        """Share out, as the one whom the group has asked to."""
+        """Assign the partitions, as the group's leader."""
         for one in members:
-            if not one.member_id.startswith(f"{CLIENT}-"):  # as a group makes names
+            if not one.member_id.startswith(f"{CLIENT}-"):  # the group derives member ids from client ids
                 log.error("foreign_member", member=one.member_id)
                 one.metadata = self._without_ours(one.metadata)
         return self._perform(leader, protocol, members)

@@ -1,5 +1,5 @@
-"""A member's positions in its partitions, apart from the records that it is given: what they pass without any, and
-where they cannot go on, because what comes next is gone."""
+"""Follows a member's positions in its partitions where they differ from the records that it is given: where they pass
+offsets without records, and where the next records are gone."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,16 +10,16 @@ from oms_chassis.messaging.streams import Gap
 
 
 class Positions:
-    """Follows a consumer of these topics. It hooks into the steps by which the library goes on elsewhere, which it does
-    without a word."""
+    """Follows a consumer of these topics. It hooks into the steps by which the library changes a position, which it
+    does silently."""
 
     def __init__(self, consumer: KafkaConsumer, names: Sequence[str]) -> None:
-        self._cluster = consumer._cluster  # noqa: SLF001 - nothing public says which topic of a name it is
+        self._cluster = consumer._cluster  # noqa: SLF001 - there is no public access to a topic's id
         self._ids = dict[str, Any].fromkeys(names)
-        self._subscription = consumer._subscription  # noqa: SLF001 - nothing public says where it is without waiting
+        self._subscription = consumer._subscription  # noqa: SLF001 - there is no public access without waiting
         self._request = self._subscription.request_offset_reset
         self._subscription.request_offset_reset = self._on_request
-        fetcher = consumer._fetcher  # noqa: SLF001 - nothing public says where it goes on
+        fetcher = consumer._fetcher  # noqa: SLF001 - there is no public hook for a reset
         self._reset = fetcher._reset_offset_if_needed  # noqa: SLF001 - the same
         fetcher._reset_offset_if_needed = self._on_reset  # noqa: SLF001 - the same
         self._noted: dict[TopicPartition, int] = {}
@@ -27,12 +27,12 @@ class Positions:
         self._gaps: list[tuple[TopicPartition, Gap]] = []
 
     def note(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """It was given the records before these."""
+        """Note that the member was given the records before these offsets."""
         self._noted |= offsets
 
     def passed(self) -> Mapping[TopicPartition, int]:
-        """Where it has got without being given a record, since it has the partition: beyond the marks of transactions,
-        and what compaction has emptied."""
+        """Return the positions that moved without a record: beyond markers of transactions, and records that compaction
+        removed."""
         now = {
             where: state.position.offset
             for where, state in list(self._subscription.assignment.items())
@@ -43,13 +43,13 @@ class Positions:
         return passed
 
     def gaps(self) -> Sequence[tuple[TopicPartition, Gap]]:
-        """Where what came next was gone, since this was last asked."""
+        """Return the gaps that were found since the last call."""
         gaps, self._gaps = self._gaps, []
         return gaps
 
     def recreated(self) -> set[str]:
-        """The topics that were deleted and created again since this was last asked. From now on they are read from
-        their beginning: the library goes on at the offset where it was in the old one, and passes what is before."""
+        """Return the topics that were deleted and recreated since the last call. They are read from their beginning
+        from now on: the library would continue at its offset in the old topic, and miss what is before."""
         return {name for name in self._ids if self._is_another(name)}
 
     def _is_another(self, name: str) -> bool:
@@ -71,7 +71,8 @@ class Positions:
 
     def _on_reset(self, where: TopicPartition, timestamp: Any, offset: int) -> None:
         self._reset(where, timestamp, offset)
-        # A group without a place, which a broker forgets after a week without members, would begin with all there was.
+        # A group without a committed offset, which a broker forgets after a week without members, would silently begin
+        # with the records that are left.
         self._noted[where] = left = self._left.pop(where, 0)
         self._add_gap(where, left, offset)
 
