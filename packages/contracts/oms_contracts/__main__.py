@@ -1,4 +1,4 @@
-"""Write what is generated from the models: `python -m oms_contracts [--check | --breaking]`."""
+"""Writes the files that are generated from the models: `python -m oms_contracts [--check | --breaking]`."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ PAGES = (FOLDER.parents[1] / "README.md", FOLDER.parents[1] / "docs" / "architec
 
 
 def documents() -> dict[str, str]:
-    """The text of every generated file, by its path within the package."""
+    """Return the text of every generated file, by its path within the package."""
     files = {f"schemas/{topic.name}.json": schemas.schema(topic) for topic in TOPICS}
     files |= {f"asyncapi/{service}.json": asyncapi.application(service, asyncapi.referred) for service in SERVICES}
     files["asyncapi.json"] = asyncapi.system()
@@ -23,13 +23,13 @@ def documents() -> dict[str, str]:
 
 
 def drift(folder: Path) -> list[str]:
-    """The files that are not what the models say: changed, missing, or of an event that is gone."""
+    """Return the files that differ from what the models generate: changed, missing, or of an event that is gone."""
     wanted, present = documents(), _present(folder)
     return sorted(path for path in {*wanted, *present} if wanted.get(path) != present.get(path))
 
 
 def broken(folder: Path) -> list[str]:
-    """Where the models take back what the schemas in the folder promise."""
+    """Return where the models break what the schemas in the folder promise."""
     wanted = documents()
     found = []
     for path, text in _present(folder).items():
@@ -51,13 +51,13 @@ def write(folder: Path) -> None:
 
 
 def stale(pages: Iterable[Path]) -> list[str]:
-    """The pages whose picture of the events is not what the topics say."""
+    """Return the pages whose flowchart of the events is out of date."""
     texts = {page: page.read_text(encoding="utf-8") for page in pages}
     return [page.name for page, text in texts.items() if diagram.drawn(text) != text]
 
 
 def draw(pages: Iterable[Path]) -> None:
-    """Write the picture into each page."""
+    """Write the flowchart into each page."""
     for page in pages:
         page.write_text(diagram.drawn(page.read_text(encoding="utf-8")), encoding="utf-8")
 
@@ -69,13 +69,13 @@ def _present(folder: Path) -> Mapping[str, str]:
 
 
 def main(argv: Sequence[str] | None = None, folder: Path = FOLDER, pages: Sequence[Path] = PAGES) -> int:
-    """The exit code: 0, or 1 for files that drifted (--check) or a change that would break readers."""
+    """Return the exit code: 0, or 1 if files are out of date (--check) or a change would break readers."""
     parser = argparse.ArgumentParser(prog="python -m oms_contracts", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; fail if the files are not up to date")
     parser.add_argument("--breaking", action="store_true", help="write even what breaks readers of earlier events")
     options = parser.parse_args(argv)
     if options.check:
-        return _complain("Not what the models say (run `python -m oms_contracts`):", [*drift(folder), *stale(pages)])
+        return _complain("Out of date (run `python -m oms_contracts`):", [*drift(folder), *stale(pages)])
     found = [] if options.breaking else broken(folder)
     if not found:
         write(folder)

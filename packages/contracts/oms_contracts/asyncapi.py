@@ -1,6 +1,6 @@
 """AsyncAPI 3.1: one document per application, which is the specification's unit, and one of the whole system.
 
-An application's document refers to the schemas next to it, or holds them, for whoever gets nothing but the document.
+An application's document refers to the schemas next to it, or includes them for readers who only get the document.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -28,24 +28,24 @@ ORIGIN = {
 
 
 def referred(topic: Topic) -> Json:
-    """A reference to the schema in its own file."""
-    # Plain, because tools know no schemaFormat for 2020-12; what is used of it means the same in draft 07.
+    """Return a reference to the schema in its own file."""
+    # Without a schemaFormat, because tools know none for 2020-12; the parts in use mean the same in draft 07.
     return {"$ref": f"../schemas/{topic.name}.json"}
 
 
 def inlined(topic: Topic) -> Json:
-    """The schema itself, without references."""
+    """Return the schema itself, without references."""
     schema: Json = schemas.inlined(schemas.schema(topic))
     return {name: value for name, value in schema.items() if name not in ("$schema", "$id")}
 
 
 def application(service: str, payload: Payload = inlined) -> Json:
-    """The document of one service: the channels that it sends to and receives from."""
+    """Return the document of one service: the channels that it sends to and receives from."""
     return _document(f"OMS {service} service", [service], payload)
 
 
 def system(payload: Payload = inlined) -> Json:
-    """The document of all services together."""
+    """Return the document of all services together."""
     return _document("OMS", SERVICES, payload)
 
 
@@ -87,7 +87,7 @@ def _dead_letters(service: str) -> tuple[str, Json]:
     name = dead_letter(service)
     return name, {
         "address": name,
-        "description": f"What no retry can save in the {service} service, as it came",
+        "description": f"Messages that the {service} service could not handle after all retries, unchanged",
         "messages": {DEAD_LETTER: {"$ref": f"#/components/messages/{DEAD_LETTER}"}},
         "bindings": {"kafka": {"topic": name, "partitions": PARTITIONS}},
     }

@@ -1,4 +1,4 @@
-"""The picture of who publishes what to whom: a Mermaid flowchart, written between two marks in Markdown pages."""
+"""A Mermaid flowchart of who publishes what to whom, written between two marks in Markdown pages."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from oms_contracts.topics import SERVICES, TOPICS
 BEGIN = "<!-- events: begin; `make contracts` writes what follows -->"
 END = "<!-- events: end -->"
 
-# What is no topic: the world around the services.
+# The world around the services, which no topic describes.
 OUTSIDE = (
     'customer([customer]) -->|"POST /order"| order',
     "payment --> gateway[/payment gateway/]",
@@ -19,14 +19,14 @@ OUTSIDE = (
 
 
 def flowchart() -> str:
-    """The flowchart, a line for each pair of a publisher and the services that read the same events of it."""
+    """Return the flowchart: a line for each publisher and group of services that read the same of its events."""
     names = {"sms": "SMS"}
     nodes = [f"{service}[{names.get(service, service.capitalize())}]" for service in SERVICES]
     return "\n  ".join(["flowchart LR", *nodes, *OUTSIDE, *_arrows()]) + "\n"
 
 
 def drawn(page: str) -> str:
-    """The page with today's flowchart between its marks. Raises ValueError if it does not have both, once."""
+    """Return the page with the present flowchart between its marks. Raises ValueError unless it has both, once."""
     return marks.replaced(page, BEGIN, END, f"\n```mermaid\n{flowchart()}```\n\n")
 
 

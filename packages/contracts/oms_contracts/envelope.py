@@ -1,4 +1,4 @@
-"""The envelope that every message travels in: CloudEvents 1.0, structured JSON (cloudevents.io).
+"""The envelope of every message: CloudEvents 1.0, structured JSON (cloudevents.io).
 
 `subject` is the order's id (the item's, for items) and also the record's key in Kafka, so that all events of one order
 keep their order within a topic.
@@ -13,12 +13,12 @@ from pydantic.alias_generators import to_camel
 from oms_contracts.ids import new_id
 from oms_contracts.scalars import showable
 
-# Strict, because a bare number would pass for a time.
+# Strict, because a bare number would be accepted as a time.
 Moment = Annotated[AwareDatetime, Field(strict=True), AfterValidator(showable)]
 
 
 class Message(BaseModel):
-    """The base of all that is on the wire: camelCase names, frozen, and tolerant of fields that it does not know."""
+    """The base of everything on the wire: camelCase names, frozen, and unknown fields are ignored."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -51,26 +51,26 @@ class Event(BaseModel, Generic[Data]):
 
     @property
     def identity(self) -> str:
-        """What no other event has."""
+        """What identifies this event among all events."""
         return identity(self.source, self.id)
 
     def encode(self) -> str:
-        """The event as it is sent."""
+        """Return the event as it is sent."""
         return self.model_dump_json(exclude_none=True, by_alias=True)
 
 
 def identity(source: str, id_: str) -> str:
-    """What no other event has: an id is one of its source's."""
+    """Return what identifies an event: an id is only unique within its source."""
     return f"{source} {id_}"
 
 
 def source(service: str) -> str:
-    """What a service's events say of where they come from."""
+    """Return the CloudEvents source of a service's events."""
     return f"/oms/{service}"
 
 
 def envelope(service: str, kind: str, subject: str, traceparent: str | None = None, **more: Any) -> dict[str, Any]:
-    """The fields around `data` for an event that happens now."""
+    """Return the fields around `data` for an event that happens now."""
     return {
         "id": str(new_id()),
         "source": source(service),

@@ -12,7 +12,7 @@ DOMAIN, TEAM, SCHEMA = "orders", "oms", "schema.json"
 
 
 def documents() -> dict[str, str]:
-    """The text of every page, by its path within the catalogue's folder."""
+    """Return the text of every page, by its path within the catalogue's folder."""
     team = {"id": TEAM, "name": "OMS", "summary": "Who maintains this system"}
     return {
         f"teams/{TEAM}.mdx": _page(team, "See CONTRIBUTING.md in the repository."),
@@ -23,7 +23,7 @@ def documents() -> dict[str, str]:
 
 
 def _page(front: Mapping[str, Any], text: str) -> str:
-    # JSON is YAML: the front matter needs no writer of its own.
+    # JSON is YAML, so the front matter needs no other writer.
     lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in front.items()]
     return "\n".join(["---", *lines, "---", "", text, ""])
 
@@ -64,7 +64,7 @@ def _channel(topic: Topic) -> dict[str, Any]:
 
 
 def _channel_id(topic: Topic) -> str:
-    # Ids are unique in the whole catalogue, and the event has the topic's name.
+    # Ids are unique in the whole catalogue, and the event already has the topic's name.
     return f"{topic.name}.channel"
 
 

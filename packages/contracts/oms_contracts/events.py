@@ -1,4 +1,4 @@
-"""What each event says. Changes are additive only: readers ignore what they do not know (docs/architecture.md)."""
+"""The data of each event. Changes are additive only: readers ignore unknown fields (docs/architecture.md)."""
 
 from typing import Annotated
 
@@ -21,15 +21,15 @@ from oms_contracts.parts import (
     Text,
 )
 
-# Reasons of a PaymentFailed that are not the card's: the gateway could not be reached, or would not take the request.
+# Reasons of a PaymentFailed that are not the card's: the gateway was unreachable, or did not accept the request.
 GATEWAY_UNAVAILABLE = "gateway-unavailable"
 GATEWAY_REFUSED = "gateway-refused"
-# More reasons of a RefundFailed: the gateway took the refund, and the customer's bank did not, or sent it back; or this
-# has come so often that the gateway is asked for it no more.
+# More reasons of a RefundFailed: the gateway accepted the refund, but the customer's bank did not, or sent it back; or
+# this has happened so often that the gateway is no longer asked to make it.
 GATEWAY_FAILED = "gateway-failed"
 FAILED_TOO_OFTEN = "failed-too-often"
 GATEWAY_FAULTS = frozenset({GATEWAY_UNAVAILABLE, GATEWAY_REFUSED})
-# Reasons of an OrderCancelled: its customer asked for it, or it waited for too long. Later releases may have others.
+# Reasons of an OrderCancelled: its customer asked for it, or it waited too long. Later releases may have others.
 CUSTOMER = "customer"
 TIMED_OUT = "timed-out"
 
@@ -46,7 +46,7 @@ class OfOrder(Message):
 
 
 class OrderEvent(OfOrder):
-    """What every event about an order carries, so that no reader has to ask another service."""
+    """What every event about an order contains, so that no reader has to ask another service."""
 
     customer: Customer
     lines: Annotated[list[Line], Field(min_length=1)]
@@ -55,20 +55,20 @@ class OrderEvent(OfOrder):
 
 
 class OrderCreated(OrderEvent):
-    """An order was accepted: it is to be paid."""
+    """An order was accepted: payment charges the card."""
 
     payment: PaymentMethod
     placed_at: Moment
 
 
 class PaymentCompleted(OrderEvent):
-    """The charge settled: stock is to be taken."""
+    """The charge succeeded: inventory reserves the stock."""
 
     payment_id: GatewayId
 
 
 class PaymentFailed(OrderEvent):
-    """The gateway declined the charge, or gave up on it: the order ends."""
+    """The gateway declined the charge, or payment gave it up: the order ends."""
 
     reason: Text
 
@@ -78,15 +78,15 @@ class InventoryUpdated(OrderEvent):
 
 
 class InventoryRejected(OrderEvent):
-    """There was not enough stock: the charge is to be refunded, and the order ends."""
+    """There was not enough stock: payment refunds the charge, and the order ends."""
 
     shortages: Annotated[list[Shortage], Field(min_length=1)]
 
 
 class OrderCancelled(OrderEvent):
-    """The customer cancelled the order, or it waited for too long: its money is to go back, and its stock, too.
+    """The customer cancelled the order, or it waited too long: payment gives back its money, inventory its stock.
 
-    `again` is whether the order was published to be cancelled before, and some answer to that has not come.
+    `again` means that this was published before, and that an answer is missing.
     """
 
     reason: Text
@@ -94,7 +94,7 @@ class OrderCancelled(OrderEvent):
 
 
 class PaymentRefunded(OfOrder):
-    """The refund settled; the amount is 0 if the order was never charged, and now cannot be."""
+    """The refund succeeded. The amount is 0 if the order was never charged, and now cannot be."""
 
     refund_id: GatewayId
     amount: Minor
@@ -102,7 +102,7 @@ class PaymentRefunded(OfOrder):
 
 
 class RefundEvent(OfOrder):
-    """What every event about a refund of a confirmed order carries. The order stays what it is."""
+    """What every event about a refund of a confirmed order contains. The order's status does not change."""
 
     refund_id: Identifier
     amount: Positive
@@ -110,11 +110,11 @@ class RefundEvent(OfOrder):
 
 
 class OrderRefundRequested(RefundEvent):
-    """A part of a confirmed order, or all of it, is to be refunded: these lines of it, or an amount without any.
+    """A refund of a confirmed order was requested: of these lines of it, or of an amount without lines.
 
-    With `restock`, the lines have come back, and go into the stock. An event that comes again, under another id, asks
-    for an answer that has not come; with `failed`, the answer was that it has failed, and it is asked whether that is
-    still so: nothing is made of it.
+    With `restock`, the lines were returned, and go back into the stock. A repetition under another event id asks for an
+    answer that is missing. With `failed`, the answer was that the refund has failed; the event only asks whether that
+    is still so, and does not start a refund.
     """
 
     lines: list[RefundedLine]
@@ -123,30 +123,30 @@ class OrderRefundRequested(RefundEvent):
 
 
 class RefundOutcome(RefundEvent):
-    """What has become of a refund. A bank may send back what had succeeded, and an operator may have it made once more:
-    of two outcomes, the one with the higher number counts, whichever comes first. One without a number is of a release
-    that numbered none: it is older than all that have one."""
+    """The outcome of a refund. There may be several: a bank may send the money of a successful refund back, and an
+    operator may retry it. The outcome with the highest number counts, whatever the order of arrival. One without a
+    number comes from a release that did not number them, and is older than any with a number."""
 
     outcome: Count | None = None
 
 
 class RefundCompleted(RefundOutcome):
-    """The money is back where it came from; `reference` is what the gateway, or an operator, calls it by. Of an order
-    that is cancelled, it follows a RefundFailed, and `refund_id` is the order's id."""
+    """The money is back where it came from. `reference` is the gateway's id of the refund, or an operator's. For a
+    cancelled order, this follows a RefundFailed, and `refund_id` is the order's id."""
 
     reference: GatewayId
 
 
 class RefundFailed(RefundOutcome):
-    """No money moved, or it came back, and none will unless an operator sees to it. Of an order that is cancelled, all
-    of whose money is to go back, `refund_id` is the order's id."""
+    """No money moved, or it was sent back, and an operator has to act. For a cancelled order, whose whole amount is
+    refunded, `refund_id` is the order's id."""
 
     reason: Text
 
 
 class ChargeDisputed(OfOrder):
-    """The customer's bank has taken this much of the order's charge back by itself; `dispute_id` is what the gateway
-    calls that by. The order stays what it is."""
+    """The customer's bank has taken this much of the order's charge back by itself. `dispute_id` is the gateway's id of
+    that. The order's status does not change."""
 
     dispute_id: GatewayId
     amount: Positive
@@ -154,7 +154,7 @@ class ChargeDisputed(OfOrder):
 
 
 class OrderRefunded(OrderEvent):
-    """A refund is completed: the customer is notified. `refunded` is what it was for, if it was for lines."""
+    """A refund succeeded: the customer is notified. `refunded` has its lines, if it was for lines."""
 
     refund_id: Identifier
     amount: Positive
@@ -162,13 +162,13 @@ class OrderRefunded(OrderEvent):
 
 
 class InventoryReleased(OfOrder):
-    """A cancelled order holds no stock, and gets none any more; `released` is what it had held."""
+    """A cancelled order holds no stock, and gets none any more. `released` is what it had held."""
 
     released: list[Released]
 
 
 class ItemUpdated(Message):
-    """An item's name, price or availability changed. A reader keeps the highest `version` that it saw."""
+    """An item's name, price or availability changed. A reader keeps the highest `version` that it has seen."""
 
     item_id: Identifier
     name: Text

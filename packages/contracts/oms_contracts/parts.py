@@ -1,4 +1,4 @@
-"""What events are made of: the types of their fields, and the things that they are about."""
+"""The parts of events: the types of their fields, and the things that they are about."""
 
 from typing import Annotated
 
@@ -9,17 +9,17 @@ from oms_contracts.scalars import WHOLE
 
 Identifier = Annotated[str, Field(min_length=1, max_length=64)]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
-GatewayId = Annotated[str, Field(min_length=1, max_length=255, description="What the payment gateway calls it by")]
+GatewayId = Annotated[str, Field(min_length=1, max_length=255, description="The payment gateway's id")]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code")]
 Minor = Annotated[StrictInt, Field(ge=0, description="An amount in minor units (cents) of the currency"), WHOLE]
 Positive = Annotated[StrictInt, Field(ge=1, description="An amount in minor units (cents) of the currency"), WHOLE]
 Count = Annotated[StrictInt, Field(ge=1), WHOLE]
 
-ERASED = "(erased)"  # what an order says in place of a customer's name and addresses, once they are erased
+ERASED = "(erased)"  # replaces a customer's name and addresses in orders when they are erased
 
 
 class Customer(Message):
-    """Whom to notify. `phone_e164` is there when it could be derived from the number as the customer wrote it."""
+    """Whom to notify. `phone_e164` is present if it could be derived from the number as the customer wrote it."""
 
     name: Text
     email: Text
@@ -28,12 +28,12 @@ class Customer(Message):
 
     @property
     def is_erased(self) -> bool:
-        """Whether nobody knows any more who it was, so that there is nobody to notify."""
+        """Whether the customer was erased, so that there is nobody to notify."""
         return self.email == ERASED
 
 
 class Line(Message):
-    """One item of an order at the price of the moment when the order was accepted."""
+    """One item of an order, at the price that it had when the order was accepted."""
 
     item_id: Identifier
     name: Text
@@ -42,7 +42,7 @@ class Line(Message):
 
 
 class PaymentMethod(Message):
-    """A card as the gateway's token. The number and the cvv never get this far."""
+    """A card, by the gateway's token. Its number and cvv never get this far."""
 
     token: GatewayId
     brand: Text
@@ -51,7 +51,7 @@ class PaymentMethod(Message):
 
 
 class Shortage(Message):
-    """What was asked of an item, and what was there."""
+    """How much of an item was requested, and how much was available."""
 
     item_id: Identifier
     requested: Count
@@ -59,7 +59,7 @@ class Shortage(Message):
 
 
 class RefundedLine(Message):
-    """How much of which item of an order is refunded."""
+    """An item of an order that is refunded, with its quantity."""
 
     item_id: Identifier
     name: Text
@@ -67,7 +67,7 @@ class RefundedLine(Message):
 
 
 class Released(Message):
-    """What goes back to the stock of an item."""
+    """An item with the quantity that goes back into its stock."""
 
     item_id: Identifier
     quantity: Count

@@ -1,4 +1,4 @@
-"""A JSON Schema (2020-12) per event, generated from the models: what other teams and other languages build on."""
+"""Generates a JSON Schema (2020-12) per event from the models, for other teams and other languages to build on."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -14,14 +14,14 @@ _OPEN = {"properties", "$defs"}
 
 
 class _Plain(GenerateJsonSchema):
-    """Without titles that only repeat the names of the fields."""
+    """Leaves out titles that only repeat the names of the fields."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - pydantic's signature
         return False
 
 
 def schema(topic: Topic) -> Schema:
-    """The schema of a topic's events, envelope included. Unknown fields are allowed: readers ignore them."""
+    """Return the schema of a topic's events, envelope included. Unknown fields are allowed: readers ignore them."""
     body = topic.model.model_json_schema(schema_generator=_Plain)
     body["properties"]["type"] = {"const": topic.name}
     body["required"] = ["specversion", *body["required"]]
@@ -37,7 +37,7 @@ def schema(topic: Topic) -> Schema:
 
 
 def inlined(schema: Any) -> Any:
-    """A schema with every reference into its own `$defs` replaced by what it refers to."""
+    """Return a schema with every reference into its own `$defs` replaced by what it refers to."""
     return _inlined(schema, schema.get("$defs", {}))
 
 
@@ -52,7 +52,7 @@ def _inlined(node: Any, definitions: Mapping[str, Any]) -> Any:
 
 
 def breaks(old: object, new: object, path: str = "") -> Iterator[str]:
-    """Where the new schema is more than an addition of optional fields to the old one."""
+    """Yield the places where the new schema does more than add optional fields to the old one."""
     if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
         if old != new:
             yield path

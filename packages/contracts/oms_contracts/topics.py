@@ -12,7 +12,7 @@ PARTITIONS = 3
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic by the name that it has in Kafka."""
+    """A topic, with its name in Kafka."""
 
     name: str
     data: type[Message]
@@ -24,18 +24,18 @@ class Topic:
     def event(
         self, data: Message | Mapping[str, Any], subject: str, traceparent: str | None = None, **more: Any
     ) -> Event[Any]:
-        """An event of this topic that happens now. `data` may be fields that are still to be checked: ValueError.
+        """Return an event of this topic that happens now. `more` overrides fields of the envelope.
 
-        `more` overrides fields of the envelope.
+        If `data` has fields instead of a model, they are checked. Raises ValueError if they are wrong.
         """
         fields = envelope(self.emitted_by, self.name, subject, traceparent, **more)
         return self.model(data=data, **fields)
 
     def decode(self, value: bytes | str) -> Event[Any]:
-        """The event that a record's value holds.
+        """Return the event in a record's value.
 
-        ValueError (pydantic's ValidationError is one) if it is no event of this topic and its publisher, or if its
-        subject is not the order or the item that its data is about.
+        Raises ValueError (such as pydantic's ValidationError) if it is not an event of this topic and its publisher, or
+        if its subject is not the order or the item that its data is about.
         """
         event = self.model.model_validate_json(value)
         if event.type != self.name:
@@ -91,20 +91,20 @@ SERVICES = ("order", "payment", "inventory", "sms", "email")
 
 
 def dead_letter(service: str) -> str:
-    """The topic on which a service leaves what no retry can save."""
+    """Return the topic to which a service sends messages that it could not handle after all retries."""
     return f"{service}.deadletter"
 
 
 def emitted_by(service: str) -> Iterable[str]:
-    """All topics that a service writes to."""
+    """Return all topics that a service writes to."""
     return (*(topic.name for topic in TOPICS if topic.emitted_by == service), dead_letter(service))
 
 
 def read_by(service: str) -> Iterable[str]:
-    """All topics that a service reads."""
+    """Return all topics that a service reads."""
     return (topic.name for topic in TOPICS if service in topic.read_by)
 
 
 def names() -> Iterable[str]:
-    """All topics that a broker must have."""
+    """Return all topics that a broker must have."""
     return (*(topic.name for topic in TOPICS), *(dead_letter(service) for service in SERVICES))

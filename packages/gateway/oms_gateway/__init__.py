@@ -1,4 +1,4 @@
-"""Cards become tokens, and tokens become charges: the one door to whoever moves the money."""
+"""The interface to payment gateways: cards become tokens, and tokens become charges."""
 
 from oms_gateway.cards import Card, Token
 from oms_gateway.contract import (

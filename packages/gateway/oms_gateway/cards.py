@@ -1,4 +1,4 @@
-"""A card, for as long as a request lasts, and the token that takes its place afterwards."""
+"""A card, which exists only during a request, and the token that replaces it."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 @dataclass(frozen=True, repr=False)
 class Card:
-    """A card as the customer typed it. Only a tokeniser looks inside; no repr, log or traceback shows it."""
+    """A card as the customer typed it. Only a tokeniser reads it; no repr, log or traceback shows it."""
 
     number: SecretStr
     cvv: SecretStr
@@ -23,7 +23,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Token:
-    """What may be stored and sent instead of a card: the gateway's name for it, and what a customer recognises."""
+    """What may be stored and sent instead of a card: the gateway's token, and what the customer recognises it by."""
 
     token: str
     brand: str

@@ -1,4 +1,4 @@
-"""What a payment gateway does for this system. The simulators' tests/gateway states how every provider behaves."""
+"""What a payment gateway does for this system. The simulators' tests/gateway specifies how every provider behaves."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,28 +12,28 @@ CALL_SECONDS = 30.0
 
 
 def charge_key(order_id: str) -> str:
-    """The idempotency key of an order's one charge."""
+    """Return the idempotency key of an order's only charge."""
     return f"{order_id}:charge"
 
 
 def charged_order(key: str) -> str:
-    """The order of whose charge this is the key; a key of somebody else's as it is."""
+    """Return the order to whose charge this key belongs. A key that is not ours is returned as it is."""
     return key.removesuffix(charge_key(""))
 
 
 def refund_key(order_id: str) -> str:
-    """The idempotency key of the one refund of an order that ends without having been delivered."""
+    """Return the idempotency key of the refund of a cancelled order's whole amount."""
     return f"{order_id}:refund"
 
 
 def requested_refund_key(order_id: str, refund_id: str) -> str:
-    """The idempotency key of a refund that was asked for of a confirmed order, of which there may be several."""
+    """Return the idempotency key of a requested refund of a confirmed order, which may have several."""
     return f"{order_id}:refund:{refund_id}"
 
 
 @dataclass(frozen=True)
 class Charge:
-    """A charge that came to an end. `amount` is in minor units; `reason` is the gateway's code for a decline."""
+    """A charge that was approved or declined. `amount` is in minor units; `reason` is the gateway's decline code."""
 
     id: str
     approved: bool
@@ -43,16 +43,16 @@ class Charge:
 
 
 class RefundStatus(StrEnum):
-    """How far a refund has come that the gateway has taken."""
+    """The status of a refund that the gateway has accepted."""
 
     SUCCEEDED = "succeeded"
-    PENDING = "pending"  # it is to be asked for again: days may pass
-    FAILED = "failed"  # the customer's bank did not take it: no money moved
+    PENDING = "pending"  # ask again later: it may take days
+    FAILED = "failed"  # the customer's bank did not accept it: no money moved
 
 
 @dataclass(frozen=True)
 class Refund:
-    """A refund that the gateway has taken. `amount` is in minor units."""
+    """A refund that the gateway has accepted. `amount` is in minor units."""
 
     id: str
     charge_id: str
@@ -73,7 +73,7 @@ class Dispute:
 
 @dataclass(frozen=True)
 class FailedRefund:
-    """A refund that came to nothing, at once or after it had succeeded. `key` is the charge's."""
+    """A refund that failed, at once or after it had succeeded. `key` is the charge's."""
 
     id: str
     key: str
@@ -86,7 +86,7 @@ class Tokeniser(Protocol):
     """The side of the gateway that sees cards. It needs no secret key."""
 
     def tokenise(self, card: Card) -> Token:
-        """A token for the card. Raises CardRefused."""
+        """Return a token for the card. Raises CardRefused."""
         ...
 
 
@@ -94,8 +94,8 @@ class Gateway(Protocol):
     """The side of the gateway that moves money. Safe to call from several threads.
 
     Every call may raise Retryable; a repeated call with the same key never moves money a second time. Every call ends
-    within CALL_SECONDS, however its answer arrives: a time limit for each read is none for an answer that drips.
-    RequestRefused is for what is wrong with this one call. What every other call would meet, too, is GatewayClosed.
+    within CALL_SECONDS, however slowly its answer arrives: a timeout for each read would not limit a whole answer.
+    RequestRefused means that this call is wrong, GatewayClosed that every other call would fail, too.
     """
 
     def charge(self, key: str, token: str, amount: int, currency: str) -> Charge:
@@ -121,33 +121,33 @@ class Gateway(Protocol):
         ...
 
     def refund(self, key: str, charge_id: str, amount: int) -> Refund:
-        """Give `amount` minor units back: in all, no more than the charge, and nothing of what is disputed. Raises
-        RequestRefused.
+        """Give `amount` minor units back. Raises RequestRefused if all refunds would exceed the charge, or what is not
+        disputed of it.
 
-        It may be PENDING for days, and FAILED days after it had SUCCEEDED. One that has FAILED does not count any more,
-        and its key makes no other.
+        A refund may be PENDING for days, and FAILED days after it had SUCCEEDED. A FAILED refund no longer counts, and
+        its key cannot make another one.
         """
         ...
 
     def find_refund(self, key: str) -> Refund | None:
-        """The refund that was made under this key, as it is now, if there is one."""
+        """Return the refund that was made under this key, as it is now, or None."""
         ...
 
     def refunds_of(self, charge_id: str) -> Sequence[Refund]:
-        """The refunds of this charge, whoever made them: an operator may have, in the provider's own web pages."""
+        """Return all refunds of this charge, including those that an operator made in the provider's dashboard."""
         ...
 
     def disputes(self, days: float) -> Sequence[Dispute]:
-        """What customers' banks have taken back in the last so many days, of any charge."""
+        """Return what customers' banks have taken back in the last `days` days, of any charge."""
         ...
 
     def failed_refunds(self, days: float) -> Sequence[FailedRefund]:
-        """The refunds that have FAILED in the last so many days, of any charge, whoever made them. (With Stripe: the
-        events `refund.failed`.)"""
+        """Return the refunds of any charge that have FAILED in the last `days` days, whoever made them. (With Stripe:
+        the events `refund.failed`.)"""
         ...
 
     def close(self) -> None:
-        """Let go of connections, at the end. A call that comes later raises GatewayUnavailable."""
+        """Close the connections. Any later call raises GatewayUnavailable."""
         ...
 
 
@@ -161,12 +161,12 @@ class Settings(Protocol):
 
 
 class Provider(Protocol):
-    """A company that moves money: both ends of it, each made from the settings of the service that uses it."""
+    """A company that moves money: its two sides, each made from the settings of the service that uses it."""
 
     def tokeniser(self, settings: Settings, /) -> Tokeniser:
-        """For the order service, which sees cards."""
+        """Return the tokeniser, for the order service, which sees cards."""
         ...
 
     def gateway(self, settings: Settings, /) -> Gateway:
-        """For the payment service, which sees tokens only."""
+        """Return the gateway, for the payment service, which only sees tokens."""
         ...

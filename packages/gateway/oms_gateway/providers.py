@@ -1,7 +1,7 @@
 """Gateways by name: entry points of the group `oms.gateways`, so that a provider is one module and one line.
 
 The line is in the pyproject.toml of the package that has the module; the module has the two functions of `Provider`.
-What it needs beyond a service's settings (a secret key, a time limit) it reads from settings of its own.
+If a provider needs more than a service's settings (a secret key, a time limit), it reads its own.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ GROUP = "oms.gateways"
 
 
 def installed(name: str) -> str:
-    """The name, if one of the installed packages has a provider of it. Raises ValueError."""
+    """Return the name. Raises ValueError if no installed package has a provider of this name."""
     found = entry_points(group=GROUP)
     if name not in found.names:
         raise ValueError(f"is not installed here; installed: {', '.join(sorted(found.names)) or 'none'}")
@@ -27,13 +27,13 @@ GatewayName = Annotated[str, AfterValidator(installed)]  # as a setting
 
 
 def provider(name: str) -> Provider:
-    """The provider of this name. Raises ValueError if none of the installed packages has it."""
+    """Return the provider of this name. Raises ValueError if no installed package has it."""
     loaded: Provider = entry_points(group=GROUP)[installed(name)].load()
     return loaded
 
 
 def operator_routes(provider: Provider, gateway: Gateway) -> Sequence[Any]:
-    """The routers by which operators set this gateway, if its module has a function `operators` that makes some: the
-    simulator's can be asked to fail."""
+    """Return the routers by which operators control this gateway, if its module has a function `operators` that makes
+    them: the simulator can be asked to fail."""
     make = getattr(provider, "operators", None)
     return [] if make is None else [make(gateway)]

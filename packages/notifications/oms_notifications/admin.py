@@ -1,4 +1,4 @@
-"""What operators do about messages: find those that were given up, and have them sent after all."""
+"""The admin routes by which operators find messages that were given up, and have them sent after all."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
@@ -28,8 +28,7 @@ STATES = ("pending", "sent", "failed", "unknown")
 
 
 class MessageView(View):
-    """What the customer was sent about an order or a refund of it, or was to be sent. Its text and address are not
-    shown."""
+    """A message to the customer about an order or a refund, sent or not. Its text and address are not shown."""
 
     order_id: str
     refund_id: str | None = None
@@ -50,7 +49,7 @@ class MessageView(View):
 
 
 class MessageDetail(MessageView):
-    """A message with the call that is still to be made for it, or that was given up."""
+    """A message, with the call to the provider that is still to be made, or that was given up."""
 
     jobs: list[JobView]
 
@@ -64,7 +63,7 @@ def list_messages(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> list[MessageView]:
-    """By default those that were given up. Pages by cursor: the Link header leads to further ones."""
+    """By default, messages that were given up. Paginated by cursor: the Link header has the URL of the next page."""
     after = paging.position("/messages", cursor, "", pages.text)
     rows = repository.page(service.database, state, kind, after, limit + 1)
     query = {"state": state, "kind": kind, "limit": limit}
@@ -73,7 +72,7 @@ def list_messages(
 
 @router.get("/messages/{order_id}", summary="Show a message", responses=documented(NoSuchMessage))
 def show_message(service: Administered, order_id: OrderId) -> MessageDetail:
-    """By an order's id, or a refund's: with the call that is still to be made for it, or that was given up."""
+    """The message about an order or a refund, by its id, with its call to the provider, if there is one."""
     with service.database.transaction() as transaction:
         row = _row(transaction, order_id)
     jobs = listing.about(service.database, [row.refund_of or order_id])
@@ -86,7 +85,7 @@ def show_message(service: Administered, order_id: OrderId) -> MessageDetail:
     responses=documented(NoSuchMessage, MessageNotFailed, NothingToSend, CallUnderWay),
 )
 def resend_message(service: Administered, act: Act, order_id: OrderId) -> MessageView:
-    """With the key that it had, so that a receiver knows it for a repetition if it came through after all."""
+    """The message keeps its key, so that the receiver recognises a repetition if it arrived after all."""
     with act.transaction(service.database) as transaction:
         before = _row(transaction, order_id)
         if before.state != "failed":
@@ -111,7 +110,7 @@ def _row(transaction: Transaction, order_id: str) -> Row:
 
 
 def _of(message: Row, jobs: Rows) -> list[Row]:
-    """Of the jobs about an order the one that sends this message, and not an earlier one."""
+    """Return the job that sends this message, from all jobs about its order: there may be one of an earlier message."""
     return [job for job in jobs if job.id == job_id(message.order_id, message.kind)]
 
 

@@ -59,7 +59,7 @@ def _handler(queue: str, kind: Kind, compose: Compose, hold: Hold) -> Handle:
 
 
 def _withdraw(transaction: Transaction, queue: str, jobs: Sequence[str]) -> None:
-    """Withdraw the jobs of earlier notices, dead and postponed ones, too; a call that is under way is not repeated."""
+    """Withdraw the jobs of earlier notices, also dead and postponed ones. A call in progress is not repeated."""
     dead.discard(transaction, queue, jobs)
     interventions.end(transaction, queue, jobs, {OUTDATED: True})
 

@@ -16,9 +16,9 @@ from oms_notifications.notice import KEPT, OUTDATED, InDoubt, Notice, Provider, 
 
 log = logger(__name__)
 
-ATTEMPTS = 500  # six hours at the chassis's backoff: a message survives a provider's bad morning
-DOUBTS = 3  # attempts that may each have reached the customer, until nobody repeats them any more
-AFTER_DOUBT = 60.0  # seconds until the second of them, twice as many until the third: so long may a server be broken
+ATTEMPTS = 500  # six hours with the chassis's backoff: a message survives a provider's bad morning
+DOUBTS = 3  # attempts that may each have reached the customer before the message is not sent again
+AFTER_DOUBT = 60.0  # seconds until the second of them, twice as many until the third: time for a server to recover
 STATES = ("sent", "failed", "unknown", "held")
 WITHDRAWN = Done()  # nothing was sent and nothing is written: the order has a later message
 _NEWS = {"failed": "message_failed", "unknown": "message_unknown"}
@@ -78,7 +78,7 @@ def _report(queue: str, outcomes: Counter, ended: list[Settled]) -> None:
 
 
 def _current(jobs: list[Job]) -> list[Job]:
-    """Those whose message is not outdated."""
+    """Return the jobs whose message is not outdated."""
     return [job for job in jobs if not job.payload.get(OUTDATED)]
 
 

@@ -1,5 +1,5 @@
-"""Limits on messages to one recipient, and to one country or network, in a window of time: against those who place
-orders to have others texted or mailed.
+"""Limits the messages to one recipient, and to one country or network, in a window of time, so that nobody can have
+others texted or mailed by placing orders.
 
 A message over a limit is not lost: it is marked as failed, for a reason that begins with `held`, and its job is kept as
 a dead one, so that an operator can have it sent.
@@ -54,7 +54,7 @@ def held(transaction: Transaction, limits: Iterable[Limit], notices: Sequence[No
 
 
 def _over(transaction: Transaction, asked: Sequence[tuple[str, Bucket]]) -> list[str]:
-    """Those that exceed their bucket's quota; the others use it up, in order."""
+    """Return the notices that exceed their bucket's quota. The others use it up, in order."""
     wanted = Counter(name for _, (name, _) in asked)
     seconds = {name: quota.seconds for _, (name, quota) in asked}
     used = repository.count(transaction, wanted, seconds)
@@ -67,7 +67,7 @@ def _over(transaction: Transaction, asked: Sequence[tuple[str, Bucket]]) -> list
 
 
 def _hidden(to: str) -> str:
-    """A recipient's bucket: a hash is stored instead of the address, although a guessed address can be verified."""
+    """Return a recipient's bucket. It is a hash, so that no address is stored, although a guess can be verified."""
     return f"recipient:{hashlib.sha256(to.lower().encode()).hexdigest()[:32]}"
 
 

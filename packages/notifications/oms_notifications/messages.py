@@ -1,6 +1,6 @@
-"""The texts that customers read: one email and one SMS for each way that an order can end, and for a refund.
+"""The texts that customers read: one email and one SMS for each way in which an order can end, and for a refund.
 
-The wording promises nothing that the flow does not do, and says no more about a payment than that it went through.
+The wording promises nothing that the flow does not do, and about a payment it only says that it went through.
 """
 
 import re

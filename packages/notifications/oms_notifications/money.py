@@ -1,6 +1,6 @@
-"""Amounts as people read them. They are integers in minor units everywhere, here too: no float ever holds money."""
+"""Formats amounts for people. Amounts are integers in minor units everywhere, even here: money is never a float."""
 
-# ISO 4217 gives these currencies another number of decimals than 2.
+# The currencies that do not have 2 decimals in ISO 4217.
 _EXCEPTIONS = (
     (0, "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"),
     (3, "BHD IQD JOD KWD LYD OMR TND"),

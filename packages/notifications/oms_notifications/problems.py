@@ -1,4 +1,4 @@
-"""What an operator's act on a message may be refused for."""
+"""The problems for which an operator's command on a message is refused."""
 
 from oms_chassis.http.problems import Problem
 
@@ -10,13 +10,12 @@ class NoSuchMessage(Problem):
 
 
 class MessageNotFailed(Problem):
-    """Only a message that was given up is sent again: another one may have reached the customer, or may do so yet."""
+    """Only a message that was given up is sent again: any other may have reached the customer, or still may."""
 
     status, kind, title = 409, "message-not-failed", "This message was not given up"
 
 
 class NothingToSend(Problem):
-    """The provider refused the message for good, or what was kept of it has become too old: its address and text are
-    gone."""
+    """The message's address and text are gone: the provider refused it for good, or its job is too old."""
 
-    status, kind, title = 409, "nothing-to-send", "Nothing is left of this message that could be sent"
+    status, kind, title = 409, "nothing-to-send", "The content of this message is gone"

@@ -10,8 +10,8 @@ from oms_chassis.tables import assigned, names, typed
 from oms_notifications.messages import FOLLOWS, Kind
 from oms_notifications.tables import MessageRow
 
-# The row outlives the job, so that no customer is notified of an order twice, whatever events arrive later; except that
-# a confirmed order may be cancelled, of which its customer is notified as well.
+# The row outlives the job, so that no customer is notified about an order twice, whatever events arrive later. The only
+# exception is a confirmed order that is cancelled: its customer is notified of that, too.
 _OPENED = ("order_id", "kind", "refund_of")
 _FOLLOWS = ", ".join(f"('{later}', '{earlier}')" for later, earlier in FOLLOWS.items())
 _OPEN = f"""
@@ -69,7 +69,7 @@ def about(job: Job) -> str:
 
 
 def settle(transaction: Transaction, settled: Iterable[Settled]) -> set[str]:
-    """Write the outcomes of messages; returns the ids of the orders and refunds whose current messages they are."""
+    """Write the outcomes of messages. Return the ids of the orders and refunds whose current messages they are."""
     rows = (
         {"order_id": about(job), "kind": job.payload["kind"], "attempts": job.failed_calls + 1, **result}
         for job, result in settled
@@ -89,26 +89,26 @@ def hold(transaction: Transaction, reasons: Mapping[str, str]) -> None:
 
 
 def count(transaction: Transaction, wanted: Mapping[str, int], seconds: Mapping[str, int]) -> dict[str, int]:
-    """Add to the count of messages in each bucket, with windows of so many seconds; returns the counts before."""
+    """Add to the count of messages in each bucket, with windows of `seconds`. Return the counts before."""
     rows = ({"bucket": name, "used": wanted[name], "seconds": seconds[name]} for name in sorted(wanted))
     return {row.bucket: row.used - wanted[row.bucket] for row in transaction.execute_rows(_COUNT, rows)}
 
 
 def page(database: Database, state: str | None, kind: str | None, after: str, limit: int) -> Rows:
-    """Messages sorted by their orders' ids, after this one."""
+    """Return at most `limit` messages, sorted by their orders' ids, after `after`."""
     return database.execute(_PAGE, state=state, kind=kind, after=after, limit=limit)
 
 
 def find(transaction: Transaction, order_id: str) -> Rows:
-    """Lock the order's message until this transaction ends; the message, if there is one."""
+    """Lock the order's message until this transaction ends, and return it, if there is one."""
     return transaction.execute(_FIND, order=order_id)
 
 
 def states(database: Database, orders: Sequence[str]) -> dict[str, str]:
-    """The states of the messages about these orders, for those that have one."""
+    """Return the states of the messages about these orders, as far as they have one."""
     return {row.order_id: row.state for row in database.execute(_STATES, orders=list(orders))}
 
 
 def retentions(days: float | None) -> Sequence[Retention]:
-    """Messages that were sent, or never will be."""
+    """Return the retention of messages that were sent, or never will be."""
     return of_orders("message", "created_at", days, ended="state IN ('sent', 'failed', 'unknown')")

@@ -5,7 +5,7 @@ from alembic import op
 
 
 def create_message_table() -> None:
-    """The table of `tables.MessageRow`, as it was in the first release: later migrations alter it, this stays."""
+    """Create the table of `tables.MessageRow` as it was in the first release. Later migrations alter it."""
     op.create_table(
         "message",
         sa.Column("order_id", sa.Text, primary_key=True),
@@ -28,7 +28,7 @@ def drop_message_table() -> None:
 
 
 def know_cancelled() -> None:
-    """Let a message be about an order that was cancelled."""
+    """Allow messages about cancelled orders."""
     op.drop_constraint("message_kind", "message")
     op.create_check_constraint(
         "message_kind", "message", "kind IN ('confirmed', 'declined', 'out-of-stock', 'cancelled')"
@@ -36,7 +36,7 @@ def know_cancelled() -> None:
 
 
 def forget_cancelled() -> None:
-    """What `know_cancelled` did is undone: what was sent about a cancelled order counts as its one message."""
+    """Undo `know_cancelled`: a message about a cancelled order counts as the order's only message."""
     op.drop_constraint("message_kind", "message")
     op.execute("UPDATE message SET kind = 'declined' WHERE kind = 'cancelled'")
     op.create_check_constraint("message_kind", "message", "kind IN ('confirmed', 'declined', 'out-of-stock')")
@@ -46,20 +46,20 @@ _STATES = "'pending', 'sent', 'failed'"
 
 
 def know_unknown() -> None:
-    """Let it be unknown whether a customer got a message."""
+    """Allow the state `unknown`: the customer may have received the message."""
     op.drop_constraint("message_state", "message")
     op.create_check_constraint("message_state", "message", f"state IN ({_STATES}, 'unknown')")
 
 
 def forget_unknown() -> None:
-    """What `know_unknown` did is undone: what is not known counts as failed."""
+    """Undo `know_unknown`: unknown messages count as failed."""
     op.drop_constraint("message_state", "message")
     op.execute("UPDATE message SET state = 'failed' WHERE state = 'unknown'")
     op.create_check_constraint("message_state", "message", f"state IN ({_STATES})")
 
 
 def create_message_quota() -> None:
-    """The table of `tables.QuotaRow`."""
+    """Create the table of `tables.QuotaRow`."""
     op.create_table(
         "message_quota",
         sa.Column("bucket", sa.Text, primary_key=True),
@@ -78,14 +78,14 @@ _KINDS = "'confirmed', 'declined', 'out-of-stock', 'cancelled'"
 
 
 def know_refunds() -> None:
-    """Let a message be about a refund."""
+    """Allow messages about refunds."""
     op.add_column("message", sa.Column("refund_of", sa.Text))
     op.drop_constraint("message_kind", "message")
     op.create_check_constraint("message_kind", "message", f"kind IN ({_KINDS}, 'refunded')")
 
 
 def forget_refunds() -> None:
-    """What `know_refunds` did is undone: what was sent about refunds is forgotten."""
+    """Undo `know_refunds`: messages about refunds are deleted."""
     op.drop_constraint("message_kind", "message")
     op.execute("DELETE FROM message WHERE kind = 'refunded'")
     op.create_check_constraint("message_kind", "message", f"kind IN ({_KINDS})")

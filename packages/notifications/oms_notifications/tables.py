@@ -8,7 +8,7 @@ from sqlmodel import Field, SQLModel
 
 
 class Tables(SQLModel, registry=registry()):
-    """A registry of these services' own: another service may have a table of the same name."""
+    """These services have their own registry, because another service may have a table of the same name."""
 
 
 class MessageRow(Tables, table=True):
