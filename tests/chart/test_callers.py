@@ -39,7 +39,7 @@ def test_production_asks_who_calls_and_is_refused_open(helm: Any) -> None:
     assert environment(helm.render(file=PRODUCTION), "order")["OMS_AUTH"] == "api-key"
     refused = helm.run("template", "oms", str(PRODUCTION.parent), "-f", str(PRODUCTION), "--set=auth.mode=none")
     assert refused.returncode != 0
-    assert "whoever reaches the public routes could read every order" in refused.stderr
+    assert "anybody who reaches the public routes could read every order" in refused.stderr
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,9 @@ def test_the_notes_say_that_everybody_is_let_in_or_how_to_make_a_key(helm: Any) 
         given = ("--dry-run=client", "--set=image.registry=registry.example.com", *options)
         return str(helm.run("install", "oms", chart, *given).stdout)
 
-    assert "ask nobody who they are" in notes()
+    assert "authenticate nobody" in notes()
     assert "oms keys create" in notes("--set=auth.mode=api-key")
-    assert "ask nobody" not in notes("--set=auth.mode=api-key")
+    assert "authenticate nobody" not in notes("--set=auth.mode=api-key")
     of_a_secret = {"name": "OMS_AUTH", "valueFrom": {"secretKeyRef": {"name": "sign-on", "key": "way"}}}
     assert "who they are (as a secret says)" in notes(f"--set-json=services.order.extraEnv={json.dumps([of_a_secret])}")
 

@@ -80,10 +80,10 @@ def test_they_say_how_to_remove_the_topics_that_stay(notes: Notes, values: dict[
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({}, "an order through all 5 services"),
-        ({**KEYS, "test.existingSecret": "oms-test"}, "an order through all 5 services"),
-        ({**MESSAGES, **CUSTOMER}, "an order through all 5 services"),
-        (KEYS, "strangers are refused"),
+        ({}, "an order goes through all 5 services"),
+        ({**KEYS, "test.existingSecret": "oms-test"}, "an order goes through all 5 services"),
+        ({**MESSAGES, **CUSTOMER}, "an order goes through all 5 services"),
+        (KEYS, "callers without credentials are refused"),
         (MESSAGES, "no order is placed, because emails, SMS are real: test.customer"),
         ({**BANK, **MESSAGES, **CUSTOMER}, "no order is placed, because emails, SMS, payments are real"),
     ],

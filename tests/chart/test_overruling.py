@@ -76,7 +76,7 @@ def test_a_service_can_do_without_a_limit_that_the_others_have(render: Any) -> N
     ("values", "said"),
     [
         ({"services.order.autoscaling.type": "keda", "services.order.consumes": []}, "consumes none"),
-        ({"services.inventory.routes": ["/order"]}, "so has another service"),
+        ({"services.inventory.routes": ["/order"]}, "so does another service"),
         (
             {"serviceMonitor": {"enabled": True, "interval": "5m"}, "prometheusRule.enabled": True},
             "alerts look at five minutes",

@@ -119,10 +119,10 @@ def test_what_could_not_scale_is_refused(helm: Any, scaling: dict[str, Any], sai
 @pytest.mark.parametrize("kind", ["hpa", "keda"])
 @pytest.mark.parametrize("service", ["email", "order", "payment"])
 def test_no_autoscaler_leaves_a_service_without_pods(helm: Any, kind: str, service: str) -> None:
-    """Lag says nothing of jobs that are to be tried again, or of events in an outbox: nobody would raise it from 0."""
+    """Lag does not count jobs that wait to be retried, or events in an outbox: nothing would scale up from 0."""
     scaling = {f"services.{service}.autoscaling": {"type": kind, "minReplicas": 0}}
     said = helm.refusal({**scaling, "networkPolicy.kafkaFrom": [{"namespaceSelector": {}}]})
-    assert f"services.{service}.autoscaling.minReplicas is 1 at least" in said
+    assert f"services.{service}.autoscaling.minReplicas must be at least 1" in said
 
 
 def test_the_job_of_secrets_reaches_an_api_server_on_any_of_its_usual_ports(render: Any) -> None:
@@ -208,7 +208,7 @@ def test_a_gateway_whose_name_a_secret_holds_is_reached(render: Any) -> None:
 @pytest.mark.parametrize("service", ["order", "payment"])
 def test_tokens_of_one_gateway_are_not_charged_at_another(helm: Any, service: str) -> None:
     said = helm.refusal({f"services.{service}.env.OMS_GATEWAY": "bank"})
-    assert "both name the same gateway" in said
+    assert "both must name the same gateway" in said
 
 
 def test_further_egress_is_added_and_reaches_whoever_talks_to_kafka(render: Any) -> None:

@@ -101,9 +101,9 @@ PLAIN = {**EXTERNAL, "kafka.external.securityProtocol": "PLAINTEXT", "kafka.exte
             "services.email and services.sms have one database",
         ),
         ({**MTLS, "kafka.external.existingSecret": "certificate"}, "clientCertificate=true"),
-        ({**PLAIN, "kafka.external.caSecret": "ca"}, "no TLS to use them in"),
-        ({**PLAIN, "kafka.external.clientCertificate": True}, "no TLS to use them in"),
-        ({"kafka.strimzi.nodePool": "controller", "kafka.strimzi.controllers.nodes": 3}, "two pools"),
+        ({**PLAIN, "kafka.external.caSecret": "ca"}, "does not use TLS"),
+        ({**PLAIN, "kafka.external.clientCertificate": True}, "does not use TLS"),
+        ({"kafka.strimzi.nodePool": "controller", "kafka.strimzi.controllers.nodes": 3}, "a pool each"),
     ],
     ids=str,
 )

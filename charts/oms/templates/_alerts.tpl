@@ -1,4 +1,4 @@
-{{/* What is there to be watched that is not always there, as JSON. */}}
+{{/* Which optional sources of metrics this release has, as JSON. */}}
 {{- define "oms.measured" -}}
 {{- $on := .Values.serviceMonitor.enabled -}}
 {{- $strimzi := .Values.kafka.strimzi -}}
@@ -17,7 +17,7 @@
 {{- keys (include "oms.services" . | fromJson) | sortAlpha | join "|" -}}
 {{- end -}}
 
-{{/* What Kafka's pods and volumes are named by, where the chart makes it: (list root prefix) */}}
+{{/* The prefix of the names of Kafka's pods and volumes, if the chart makes it: (list root prefix) */}}
 {{- define "oms.alerts.kafka" -}}
 {{- $kafka := (index . 0).Values.kafka -}}
 {{- $named := and (eq $kafka.mode "strimzi") $kafka.strimzi.createCluster $kafka.strimzi.clusterName -}}
@@ -25,8 +25,8 @@
 {{- end -}}
 
 {{/*
-A regular expression for the claims of this release and no other, whose name may begin alike. StatefulSets' and Strimzi's are
-`data-…` and `data-0-…`; CloudNativePG's have the instance's name, and `-wal` behind it. (list root prefix)
+A regular expression for the volume claims of this release, and not of another whose name begins alike. The claims of StatefulSets
+and Strimzi are `data-…` and `data-0-…`; CloudNativePG's have the instance's name, which `-wal` may follow. (list root prefix)
 */}}
 {{- define "oms.alerts.volumes" -}}
 {{- $services := include "oms.alerts.services" (index . 0) -}}
@@ -38,7 +38,7 @@ A regular expression for the claims of this release and no other, whose name may
 {{ index . 1 }}-({{ include "oms.alerts.services" (index . 0) }})-.*|{{ include "oms.alerts.kafka" . }}-.*
 {{- end -}}
 
-{{/* Placeholders of files/alerts.yaml, filled in: (list root text service), the last empty where there is none */}}
+{{/* Fills in the placeholders of files/alerts.yaml: (list root text service), the last empty if there is none */}}
 {{- define "oms.alerts.text" -}}
 {{- $root := index . 0 -}}
 {{- $namespace := printf "namespace=%q" $root.Release.Namespace -}}
@@ -56,9 +56,9 @@ A regular expression for the claims of this release and no other, whose name may
 {{- end -}}
 
 {{/*
-What an alert asks for. A counter whose series begins above zero (its first count came before the first scrape), or that grew while
-nobody scraped it, has not grown as `increase` sees it, and has all the same. It is compared with its last value of the hour
-before, because at the one moment a quarter of an hour ago a scrape may have failed, or Prometheus been away: alert
+The expression of an alert. `increase` does not see growth of a counter whose series begins above zero (it counted before the first
+scrape), or that grew while nobody scraped it. So the counter is compared with its last value of the hour before: at one moment, a
+quarter of an hour ago, a scrape may have failed, or Prometheus been away. (alert)
 */}}
 {{- define "oms.alerts.expr" -}}
 {{- if .counter -}}
@@ -70,8 +70,8 @@ sum by ({{ .by }}) ({{ .counter }} > (last_over_time({{ .counter }}[1h] offset 1
 {{- end -}}
 
 {{/*
-Namespace and release are among the labels so that the same alert of two installations is two alerts. (list root alert service),
-the last empty where the alert is not one of each service
+A rule. Namespace and release are among its labels, so that the same alert of two installations is two alerts: (list root alert
+service), the last empty unless each service has the alert
 */}}
 {{- define "oms.alerts.rule" -}}
 {{- $root := index . 0 -}}
@@ -94,7 +94,7 @@ the last empty where the alert is not one of each service
     {{- end }}
 {{- end -}}
 
-{{/* The objectives of which a burn rate is recorded, as JSON; none without the order service, which measures. */}}
+{{/* The objectives whose burn rate is recorded, as JSON; none without the order service, which measures them. */}}
 {{- define "oms.slo.recorded" -}}
 {{- $found := list -}}
 {{- range $slo := .Files.Get "files/slos.yaml" | fromYamlArray -}}
@@ -106,7 +106,7 @@ the last empty where the alert is not one of each service
 {{- $found | toJson -}}
 {{- end -}}
 
-{{/* By how much the share of what is not good exceeds what the objective allows: (list root slo window) */}}
+{{/* The burn rate: the share of bad events, as a multiple of the share that the objective allows. (list root slo window) */}}
 {{- define "oms.slo.expr" -}}
 {{- $slo := index . 1 -}}
 {{- $bound := printf "%s([.]0)?" (include "oms.scalar" $slo.seconds) -}}

@@ -1,4 +1,4 @@
-{{/* No selector of pods matches a name server that answers from a node's address (NodeLocal DNSCache, GKE's Cloud DNS). */}}
+{{/* No pod selector matches a name server that answers from a node's address (NodeLocal DNSCache, GKE's Cloud DNS). */}}
 {{- define "oms.egress.dns" -}}
 - ports:
     {{- range .Values.networkPolicy.dns.ports }}
@@ -25,7 +25,7 @@
           strimzi.io/cluster: {{ include "oms.kafka.cluster" . | quote }}
   ports: [{port: 9093}]
 {{- else -}}
-{{- /* The bootstrap servers hand out the other brokers' addresses: only their ports are known here. */ -}}
+{{- /* The bootstrap servers return the addresses of the other brokers: only their ports are known here. */ -}}
 {{- $ports := dict -}}
 {{- range splitList "," (include "oms.kafka.bootstrap" .) -}}
 {{- $_ := set $ports (last (splitList ":" .)) true -}}
@@ -56,7 +56,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* A server that is known by its address: (dict url egress). Without rules of its own, its port, everywhere. */}}
+{{/* Egress to a server with this URL: (dict url egress). Without rules of its own, its port at any address. */}}
 {{- define "oms.egress.url" -}}
 {{- with .egress -}}
 {{- toYaml . -}}

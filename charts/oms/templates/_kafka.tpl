@@ -25,7 +25,7 @@
 {{- int (default (max 1 (sub $replication 1)) .Values.kafka.minInSyncReplicas) -}}
 {{- end -}}
 
-{{/* How services connect, whatever the mode, as JSON: protocol, mechanism, whether there is a CA, a certificate. */}}
+{{/* How services connect in the current mode, as JSON: protocol, mechanism, and whether there is a CA or a certificate. */}}
 {{- define "oms.kafka.security" -}}
 {{- $kafka := .Values.kafka -}}
 {{- if eq $kafka.mode "embedded" -}}
@@ -125,7 +125,7 @@
 {{- end }}
 {{- end -}}
 
-{{/* What Pod Security `restricted` asks of the containers that Strimzi makes; their root file systems it must be able to write. */}}
+{{/* What Pod Security `restricted` demands of the containers that Strimzi makes. Their root file systems must be writable. */}}
 {{- define "oms.kafka.containerSecurity" -}}
 securityContext:
   allowPrivilegeEscalation: false
@@ -137,8 +137,8 @@ securityContext:
 {{- end -}}
 
 {{/*
-The name of a topic's resource: it has no capitals, the topic has. One that Kubernetes would not take is repaired, and distinguished
-from its likes. (list root topic)
+The name of a topic's resource, which has no capitals, although the topic has. A name that Kubernetes would refuse is repaired, and
+kept distinct from similar ones. (list root topic)
 */}}
 {{- define "oms.kafka.topicResource" -}}
 {{- $name := printf "%s-%s" (include "oms.fullname" (index . 0)) (kebabcase (index . 1) | replace "_" "-") -}}
@@ -148,7 +148,7 @@ from its likes. (list root topic)
 {{- $name -}}
 {{- end -}}
 
-{{/* Every topic with its settings, as JSON: what any service produces, whether enabled or not, those of `topics`, and each
+{{/* Every topic with its settings, as JSON: those that any service produces, whether enabled or not, those of `topics`, and each
 enabled service's dead letters. */}}
 {{- define "oms.topics" -}}
 {{- $topics := dict -}}
@@ -166,7 +166,7 @@ enabled service's dead letters. */}}
 {{- toJson $topics -}}
 {{- end -}}
 
-{{/* The same for the job: the settings are texts, as Kafka has them. */}}
+{{/* The same for the job: the settings are strings, as Kafka requires. */}}
 {{- define "oms.topics.asText" -}}
 {{- $topics := dict -}}
 {{- range $name, $topic := include "oms.topics" . | fromJson -}}

@@ -1,4 +1,4 @@
-{{/* The secret that says where a service's database is: (list root name service) */}}
+{{/* The secret with the address of a service's database: (list root name service) */}}
 {{- define "oms.database.secret" -}}
 {{- $root := index . 0 -}}
 {{- $mode := $root.Values.database.mode -}}
@@ -6,19 +6,19 @@
 {{- if eq $mode "external" -}}
 {{ required (printf "database.mode is external: services.%s.database.existingSecret names the secret whose key uri says where its database is" (index . 1)) $existing }}
 {{- else if eq $mode "cnpg" -}}
-{{- /* The operator makes <cluster>-app only where it is given no secret. */ -}}
+{{- /* The operator makes <cluster>-app only if it is given no secret. */ -}}
 {{ default (printf "%s-%s-postgres-app" (include "oms.fullname" $root) (index . 1)) $existing }}
 {{- else -}}
 {{ default (printf "%s-%s-database" (include "oms.fullname" $root) (index . 1)) $existing }}
 {{- end -}}
 {{- end -}}
 
-{{/* Changes with what the databases' pods are started by. */}}
+{{/* Changes whenever the files change with which the databases' pods are started. */}}
 {{- define "oms.postgres.checksum" -}}
 {{- range $path, $_ := .Files.Glob "files/postgres/*" }}{{ $.Files.Get $path | sha256sum | trunc 16 }}{{ end -}}
 {{- end -}}
 
-{{/* Whether any service sends to the mail catcher, by whichever value. */}}
+{{/* Whether any service sends to the mail catcher, whichever value says so. */}}
 {{- define "oms.mailCatcher.needed" -}}
 {{- $catcher := include "oms.mailCatcher.name" . -}}
 {{- $mails := eq $catcher (include "oms.variable" (list . "email" "OMS_SMTP_HOST")) -}}
@@ -33,14 +33,14 @@
 
 {{- define "oms.mailCatcher.name" -}}{{ include "oms.fullname" . }}-mailcatcher{{- end -}}
 
-{{/* Where a mail catcher takes texts: its host */}}
+{{/* The URL at which a mail catcher receives SMS: its host */}}
 {{- define "oms.mailCatcher.texts" -}}http://{{ . }}:8025/sms{{- end -}}
 
 {{- define "oms.smtp.host" -}}
 {{- if .Values.notifications.smtp.host -}}{{ .Values.notifications.smtp.host }}{{- else -}}{{ include "oms.mailCatcher.name" . }}{{- end -}}
 {{- end -}}
 
-{{/* Whether email's mail server is the mail catcher, whichever value names it: its port and its TLS follow from that. */}}
+{{/* Whether the mail server of the email service is the mail catcher, whichever value names it: its port and TLS follow from that. */}}
 {{- define "oms.smtp.caught" -}}
 {{- $catcher := include "oms.mailCatcher.name" . -}}
 {{- with get (include "oms.services" . | fromJson) "email" -}}
@@ -68,8 +68,8 @@
 {{- end -}}
 
 {{/*
-What a service's container has in a variable, after all that overrules it; `elsewhere` where a secret says it or may: the values do
-not know. (list root name variable)
+The value of a variable in a service's container, after everything that overrides it; `elsewhere` if it comes, or may come, from a
+secret, because the values then do not contain it. (list root name variable)
 */}}
 {{- define "oms.variable" -}}
 {{- $root := index . 0 -}}
@@ -81,7 +81,7 @@ not know. (list root name variable)
 {{- ternary (get $found.named $variable) $found.others (hasKey $found.named $variable) -}}
 {{- end -}}
 
-{{/* The same of all variables that are named, and of the others, as JSON: (list root name) */}}
+{{/* The same for all variables that the values name, and for all others, as JSON: (list root name) */}}
 {{- define "oms.variables" -}}
 {{- $root := index . 0 -}}
 {{- $name := index . 1 -}}
@@ -96,7 +96,7 @@ not know. (list root name variable)
 {{- toJson (dict "named" $named "others" $others) -}}
 {{- end -}}
 
-{{/* The providers that would do something in the real world, by commas. */}}
+{{/* The providers that would act in the real world, separated by commas. */}}
 {{- define "oms.realProviders" -}}
 {{- $catcher := include "oms.mailCatcher.name" . -}}
 {{- $real := list -}}

@@ -1,4 +1,4 @@
-{{/* What the Pod Security level `restricted` asks of a pod: (list uid gid [token]), ids may be null */}}
+{{/* What the Pod Security level `restricted` demands of a pod: (list uid gid [token]); the ids may be null */}}
 {{- define "oms.podSecurity" -}}
 automountServiceAccountToken: {{ gt (len .) 2 }}
 enableServiceLinks: false
@@ -29,8 +29,8 @@ securityContext:
 {{- end -}}
 
 {{/*
-A service's environment, each variable once: server-side apply (Helm 4, Argo CD, Flux) takes no list with a name twice. Of several
-the last counts, as it does for Kubernetes. (list root name service [further entries, as text])
+A service's environment, with each variable once: server-side apply (Helm 4, Argo CD, Flux) refuses a list with duplicate names. The
+last of several wins, as it does in Kubernetes. (list root name service [further entries, as text])
 */}}
 {{- define "oms.env" -}}
 {{- $text := include "oms.env.all" . -}}
@@ -45,7 +45,7 @@ the last counts, as it does for Kubernetes. (list root name service [further ent
 {{- toYaml $kept -}}
 {{- end -}}
 
-{{/* What the chart says, then what the values say, by which they overrule it. */}}
+{{/* The chart's variables, then those of the values, which override them. */}}
 {{- define "oms.env.all" -}}
 {{- $root := index . 0 -}}
 {{- $name := index . 1 -}}
@@ -62,7 +62,7 @@ the last counts, as it does for Kubernetes. (list root name service [further ent
 - name: OMS_HTTP_HOST
   value: "" # every address of the pod
 {{- end }}
-# A container that died is replaced in the same pod, and with the same volume.
+# A container that died is replaced in the same pod, so that it finds the same volume.
 - name: OMS_STATE_FOLDER
   value: /tmp
 - name: OMS_DRAIN_SECONDS
@@ -125,7 +125,7 @@ the last counts, as it does for Kubernetes. (list root name service [further ent
 {{- toJson $files -}}
 {{- end -}}
 
-{{/* envFrom, without the names that came out empty: (list root service) */}}
+{{/* envFrom, without secrets whose templated names are empty: (list root service) */}}
 {{- define "oms.envFrom" -}}
 {{- $root := index . 0 -}}
 {{- $names := list -}}
@@ -172,7 +172,7 @@ envFrom:
 {{- end }}
 {{- end -}}
 
-{{/* Where a pod may run: service */}}
+{{/* The scheduling constraints of a pod: service */}}
 {{- define "oms.scheduling" -}}
 {{- with .nodeSelector }}
 nodeSelector:

@@ -1,6 +1,6 @@
 {{/*
-The secrets that the chart makes up, by suffix, as JSON: which keys are random and how long, and which are texts, where
-${key} is that random value.
+The secrets that the chart generates, by suffix, as JSON: which keys are random and how long, and which are texts, in which
+${key} is replaced by that random value.
 */}}
 {{- define "oms.generated" -}}
 {{- $all := dict -}}
@@ -22,12 +22,12 @@ ${key} is that random value.
 {{- toJson $all -}}
 {{- end -}}
 
-{{/* Whether Helm can ask the cluster: what it finds is a list then, an empty one too. */}}
+{{/* Whether Helm can query the cluster: its lookup then returns a list, even if that is empty. */}}
 {{- define "oms.live" -}}
 {{- if hasKey (lookup "v1" "Secret" .Release.Namespace "") "items" -}}yes{{- end -}}
 {{- end -}}
 
-{{/* A secret's data, what is there already kept, as JSON: (list secret found) */}}
+{{/* A secret's data as JSON, in which existing values are kept: (list secret found) */}}
 {{- define "oms.generated.data" -}}
 {{- $secret := index . 0 -}}
 {{- $kept := dig "data" dict (index . 1) | default dict -}}
@@ -44,7 +44,7 @@ ${key} is that random value.
 {{- toJson $values -}}
 {{- end -}}
 
-{{/* The name of a Job, which cannot be changed: another specification is another Job. (list suffix specification) */}}
+{{/* The name of a Job. A Job cannot be changed, so that another specification gives another name: (list suffix specification) */}}
 {{- define "oms.jobName" -}}
 {{ index . 0 }}-{{ index . 1 | sha256sum | trunc 8 }}
 {{- end -}}

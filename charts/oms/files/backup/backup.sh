@@ -1,9 +1,9 @@
-# A dump of each service's database, in a folder named by the time at which the first of them began.
+# Dumps each service's database, into a folder named by the time at which the first dump began.
 set -euo pipefail
 . "$(dirname "$0")/reach.sh"
 cd "$BACKUPS"
-# Of runs that were ended. Whoever makes a backup holds a lock on its owner's file, which ends with its last process, so that
-# the one of somebody else who makes a backup now stays. Where there are no locks, the time says it: a Job has four hours.
+# Remove what aborted runs left. A run holds a lock on its .owner file until its last process ends, so that the folder of another
+# run that is still going on stays. On file systems without locks, the age decides: a Job has four hours.
 for ended in .partial*; do
   if [ -e "$ended/.owner" ]; then
     { flock -sn 9 && rm -rf "$ended"; } 9<"$ended/.owner" || true
@@ -21,7 +21,7 @@ own() {
   flock 8 || true
   [ "$partial/.owner" -ef /dev/fd/8 ]
 }
-begin || { sleep 1; begin; } # backups are named by the second: of two in one, the other takes the next
+begin || { sleep 1; begin; } # backups are named by the second: if two begin in the same one, the other takes the next
 trap 'rm -rf "$partial"' EXIT
 for service in $SERVICES; do
   reach "$service"
@@ -29,7 +29,7 @@ for service in $SERVICES; do
   echo "backup: $stamp/$service.dump: $(stat -c %s "$partial/$service.dump") bytes"
 done
 rm "$partial/.owner"
-mv --no-target-directory "$partial" "$stamp" # whole, or not there
+mv --no-target-directory "$partial" "$stamp" # a backup is complete or does not exist
 for old in [0-9]*Z; do
   if [ "$old" != "$stamp" ] && [ -n "$(find "$old" -maxdepth 0 -mtime "+$((KEEP_DAYS - 1))")" ]; then
     rm -rf "$old"

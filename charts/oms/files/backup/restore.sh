@@ -1,5 +1,5 @@
-# Puts the dumps of one backup (STAMP, or the latest) in the place of what the databases hold; each as a whole or not at all.
-# The services must not run meanwhile, and their groups are to be set back afterwards: docs/backup.md.
+# Replaces the contents of the databases by the dumps of one backup (STAMP, or the latest); each database completely or not at all.
+# The services must not run meanwhile, and the offsets of their groups must be reset afterwards: see docs/backup.md.
 set -euo pipefail
 . "$(dirname "$0")/reach.sh"
 cd "$BACKUPS"
@@ -8,7 +8,7 @@ stamp=${STAMP:-${all[-1]}}
 for service in $SERVICES; do
   [ -s "$stamp/$service.dump" ] || { echo "restore: there is no $stamp/$service.dump" >&2; exit 1; }
 done
-# A service may have several schemas, and a later release other ones: all of them go.
+# A service may have several schemas, and a later release others: all of them are dropped.
 empty=$(cat <<'SQL'
 BEGIN;
 DO $$
@@ -24,7 +24,7 @@ SQL
 )
 for service in $SERVICES; do
   reach "$service"
-  { # committed only when the whole dump was read
+  { # committed only after the whole dump was read
     printf '%s\n' "$empty"
     pg_restore --no-owner --no-acl --file=- "$stamp/$service.dump" && echo 'COMMIT;'
   } | psql --quiet --no-psqlrc --set=ON_ERROR_STOP=1 --output=/dev/null "$(cat "$URIS/$service")"

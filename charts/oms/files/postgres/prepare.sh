@@ -1,16 +1,16 @@
-# Runs before each start of the server: makes the data directory, the service's role and its database where they are absent.
-# The role always gets the password that the service will use, for the volume outlives the secret (helm uninstall keeps
-# volumes only), and somebody may have changed it on purpose. Single-user mode asks for no password.
+# Runs before each start of the server: makes the data directory, the service's role and its database if they are absent.
+# The role always gets the password that the service will use, because the volume may outlive the secret, and somebody may have
+# changed the password on purpose. Single-user mode asks for no password.
 set -euo pipefail
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
-  # Moved into place when it is whole, so that a crash on the way leaves nothing half-made.
+  # Moved into place when it is complete, so that a crash leaves no partial directory behind.
   rm -rf "$PGDATA" "$PGDATA.new"
   initdb --pgdata "$PGDATA.new" --username postgres --encoding UTF8 --locale C.UTF-8 \
     --auth-local peer --auth-host scram-sha-256 >/dev/null
   mv "$PGDATA.new" "$PGDATA"
 fi
 chmod 0700 "$PGDATA" # a volume's fsGroup may have opened it
-# A text of SQL that no character ends, nor a line of single-user mode.
+# Escaped so that no character ends the SQL string, and no line break the command of single-user mode.
 password=${SERVICE_PASSWORD//\\/\\\\}
 password=${password//\'/\\\'}
 password=${password//$'\n'/\\n}

@@ -1,4 +1,4 @@
-"""Makes the secrets that are absent, adds the keys that one lacks, and leaves everything else as it is."""
+"""Makes the secrets that are absent, adds keys that an existing one lacks, and leaves everything else unchanged."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ HOST, PORT = os.environ.get("KUBERNETES_SERVICE_HOST", ""), os.environ.get("KUBE
 API = os.environ.get("API") or f"https://{f'[{HOST}]' if ':' in HOST else HOST}:{PORT}"
 URL = f"{API}/api/v1/namespaces/{os.environ['NAMESPACE']}/secrets"
 LETTERS = string.ascii_letters + string.digits
-# An Argo CD that tracks by labels would take away what no manifest holds.
+# An Argo CD that tracks resources by labels would remove those that are in no manifest.
 ANNOTATIONS = {
     "argocd.argoproj.io/compare-options": "IgnoreExtraneous",
     "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
@@ -42,7 +42,7 @@ def find(name):
 
 
 def values(wanted, kept):
-    """What the secret is to hold, by key; what it holds already stays."""
+    """Return the data to add to the secret, by key; existing keys stay."""
     found = {key: base64.b64decode(value).decode() for key, value in kept.items()}
     for key, length in wanted["random"].items():
         found.setdefault(key, "".join(secrets.choice(LETTERS) for _ in range(int(length))))

@@ -1,6 +1,6 @@
-"""Places an order and waits until it is confirmed: the services, their databases and Kafka take part in that.
+"""Places an order and waits until it is confirmed, which involves the services, their databases and Kafka.
 
-Where emails, SMS or payments are real, it orders nothing unless a name is given, and only asks whether order answers.
+If payments are real, or emails or SMS are and no customer is given, it only checks that the order service answers.
 """
 
 import http.client
@@ -50,15 +50,15 @@ def ask(path, body):
 
 
 def call(path, body=None):
-    """An answer. What enforces network policies may learn of a pod only after it has started, a fresh order service of
-    its items, and a pod that is replaced may take its answer along: it tries again until then."""
+    """Return the answer, and retry until there is one. Network policies may take effect for a pod only after it has
+    started, a new order service may not know its items yet, and a pod that is replaced may fail to answer."""
     while True:
         try:
             return ask(path, body)
         except Refused as refused:
             if not refused.is_for_now or time.monotonic() > deadline:
                 raise
-            print(f"to be asked again: {refused}", flush=True)
+            print(f"will be retried: {refused}", flush=True)
         except (OSError, ValueError, http.client.HTTPException) as error:
             why = getattr(error, "reason", None) or repr(error)
             if time.monotonic() > deadline:
@@ -71,16 +71,16 @@ if not (IS_OPEN or CREDENTIAL):
     try:
         call("/order?limit=1")
     except Refused as refused:
-        print(f"a stranger is answered {refused.code}; with test.existingSecret, an order is placed")
+        print(f"a caller without credentials gets {refused.code}; with test.existingSecret, an order is placed")
         sys.exit(refused.code != 401)
-    sys.exit("a stranger could read orders")
+    sys.exit("a caller without credentials could read orders")
 
 REAL = os.environ.get("REAL", "")
 if "payments" in REAL or (REAL and not (os.environ.get("EMAIL") and os.environ.get("PHONE"))):
     try:
         call("/order?limit=1")
     except Refused as refused:
-        if refused.code not in (401, 403):  # it answers, and asks who that is
+        if refused.code not in (401, 403):  # those are answers, too: it wants a credential
             sys.exit(str(refused))
     print(f"order answers. No order was placed, because {REAL} are real: test.customer says in whose name")
     sys.exit(0)
