@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Orders while faults overlap, by a seed: scripts/chaos.sh --help
+# Places orders while faults overlap, as a seed determines: scripts/chaos.sh --help
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh

@@ -1,8 +1,10 @@
-"""Writes charts/oms/README.md from Chart.yaml, the comments of values.yaml and the services' settings, the settings
-into values.schema.json, and which service has which into files/settings.json; `--check` says whether one is stale.
+"""Writes charts/oms/README.md from its template, Chart.yaml, the comments in values.yaml and the services' settings.
 
-A comment that begins with `# -- ` describes the value below it, as helm-docs reads them; `# @default -- ` puts words in
-the place of a default that would not fit into a table.
+It also writes the settings into values.schema.json, and which service has which into files/settings.json. `--check`
+fails if one of them is stale.
+
+A comment that begins with `# -- ` describes the value below it, as in helm-docs; `# @default -- ` replaces a default
+that would not fit into a table.
 """
 
 import json
@@ -22,7 +24,7 @@ _KEY = re.compile(r"^( *)([A-Za-z_][\w.-]*):(.*)$")
 
 @dataclass(frozen=True)
 class Value:
-    """A documented value: its path, its default as text, and what its comment says."""
+    """A documented value: its path, its default as text, and its description."""
 
     path: tuple[str, ...]
     default: str
@@ -30,7 +32,7 @@ class Value:
 
 
 def documented(text: str) -> Iterator[Value]:
-    """Every value that has a `# -- ` comment, in the order of the file."""
+    """Yield every value that has a `# -- ` comment, in the order of the file."""
     values = yaml.safe_load(text)
     path: list[tuple[int, str]] = []
     comment: list[str] = []
@@ -49,13 +51,13 @@ def documented(text: str) -> Iterator[Value]:
 
 
 def undocumented(text: str) -> list[str]:
-    """The paths of values that no comment explains. Those under `services` are explained by `serviceDefaults`."""
+    """Return the paths of values without a comment. Those under `services` are explained by `serviceDefaults`."""
     known = {value.path for value in documented(text)}
     return [".".join(path) for path in _leaves(yaml.safe_load(text)) if not any(path[:n] in known for n in range(9))]
 
 
 def readme(chart: dict[str, Any], values: str) -> str:
-    """The whole README."""
+    """Return the whole README."""
     rows = [f"| `{'.'.join(one.path)}` | {one.default} | {one.about} |" for one in documented(values)]
     table = "\n".join(["| Value | Default | What it is |", "|---|---|---|", *rows])
     template = (CHART / "README.template.md").read_text()
@@ -63,7 +65,7 @@ def readme(chart: dict[str, Any], values: str) -> str:
     return filled.replace("{{settings}}", _settings_table())
 
 
-# Settings that the chart gives from values of its own, or that no pod has a use for.
+# Settings that the chart sets from other values, or that are of no use in a pod.
 ELSEWHERE = {
     "database_url": "the service's database secret",
     "database_pool": "`database.pool`",
@@ -117,7 +119,7 @@ _SERVICES = re.compile(r'(?<="services": \{\n      "type": "object",\n)      "pr
 
 
 def settings() -> dict[str, tuple[list[str], dict[str, Any]]]:
-    """The fields that `settings` of a service may have: the services that read each, and its JSON Schema."""
+    """Return the fields that `settings` may have: for each, the services that read it, and its JSON Schema."""
     found: dict[str, tuple[list[str], dict[str, Any]]] = {}
     for service in sorted(path.name for path in (CHART.parents[1] / "services").iterdir() if path.is_dir()):
         model = import_module(f"oms_{service}.main").SERVICE.settings
@@ -128,13 +130,13 @@ def settings() -> dict[str, tuple[list[str], dict[str, Any]]]:
 
 
 def camel(name: str) -> str:
-    """A field's name as values files have it."""
+    """Return a field's name in camel case, as values files have it."""
     first, *rest = name.split("_")
     return first + "".join(map(str.capitalize, rest))
 
 
 def schema(text: str) -> str:
-    """The values' schema with the services' settings as they are."""
+    """Return the values' schema with the current settings of the services."""
     properties = {camel(name): _rules(field) for name, (_, field) in settings().items()}
     wanted = {"type": "object", "additionalProperties": False, "properties": properties}
     text = _SETTINGS.sub(lambda _: f'    "settings": {json.dumps(wanted)},', text)
@@ -142,8 +144,8 @@ def schema(text: str) -> str:
 
 
 def owners() -> dict[str, Any]:
-    """The settings that all services have, and by service those that it has besides. A service without any of its own
-    is not among them: the chart takes it for one that it does not know."""
+    """Return the settings that all services have, and each service's own ones. A service without any of its own is not
+    included: the chart treats it like one that it does not know."""
     found = settings()
     every = {service for services, _ in found.values() for service in services}
     common = [camel(name) for name, (services, _) in found.items() if set(services) == every]
@@ -156,7 +158,7 @@ def owners() -> dict[str, Any]:
 
 
 def _services() -> dict[str, Any]:
-    """The JSON Schemas of the services that are known: one has the settings that it reads, and no other's."""
+    """Return the JSON Schemas of the known services: each has only the settings that the service reads."""
     known = owners()
     return {
         service: {
@@ -172,7 +174,7 @@ def _only(names: list[str]) -> dict[str, Any]:
 
 def _rules(field: dict[str, Any]) -> dict[str, Any]:
     one = next((kind for kind in field.get("anyOf", ()) if kind.get("type") != "null"), field)
-    if one.get("type", "array") == "array":  # as the variable has it: with commas between them
+    if one.get("type", "array") == "array":  # as in the variable: separated by commas
         return {"type": "string"}
     return {rule: one[rule] for rule in _RULES if rule in one}
 
@@ -188,7 +190,7 @@ def _settings_table() -> str:
 
 
 def main() -> int:
-    """Write them, or with --check compare them; 1 if one is stale."""
+    """Write the files, or compare them (--check). Return the exit code, 1 if one is stale."""
     wanted = {
         "README.md": readme(yaml.safe_load((CHART / "Chart.yaml").read_text()), (CHART / "values.yaml").read_text()),
         "values.schema.json": schema((CHART / "values.schema.json").read_text()),

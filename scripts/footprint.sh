@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What OMS needs on Kubernetes, measured on a kind cluster that is made for it: scripts/footprint.sh --help
+# Measures the resources that OMS needs on Kubernetes, on a kind cluster made for this: scripts/footprint.sh --help
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh

@@ -1,4 +1,4 @@
-"""How much `make fuzz` asked, in docs/reliability.md: build/fuzz.txt in, Markdown out. It has to be enough."""
+"""Writes into docs/reliability.md how many requests `make fuzz` sent (build/fuzz.txt); fails if they are too few."""
 
 import datetime
 import os
@@ -25,7 +25,7 @@ Written on {day}: {together:,} requests by the documents, and {examples:,} of ea
 
 
 def main(file: Path = COUNTS, page: Path = PAGE) -> int:
-    """The exit code: 1 if there were too few requests."""
+    """Return the exit code: 1 if there were too few requests."""
     counts = [line.rsplit(" ", 1) for line in sorted(file.read_text().splitlines())]
     together = sum(int(count) for _, count in counts)
     print(f"fuzz: {together:,} requests by the documents")

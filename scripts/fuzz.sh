@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Tens of thousands of requests and records, with sense and without, and the page that says how many. OMS_EXAMPLES is how
-# many each test of records and bytes tries; of what a document describes, a third of it for each operation.
+# Sends tens of thousands of valid and invalid requests and records, and writes the page that says how many. Each test of
+# records and bytes tries OMS_EXAMPLES of them; each operation that a document describes gets a third of that.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh || exit 1

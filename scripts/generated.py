@@ -1,4 +1,4 @@
-"""Pages that are written from the code, or compared with it."""
+"""Writes a page that is generated from the code, or compares it with the code."""
 
 import argparse
 import sys
@@ -6,12 +6,12 @@ from pathlib import Path
 
 
 def keep(module: str, description: str | None, page: Path, text: str) -> int:
-    """The exit code of `python -m MODULE [--check]`: 0, or 1 for a page that is not what the code does (--check)."""
+    """Run `python -m MODULE [--check]`. Return the exit code: 1 if the page is not up to date (--check)."""
     parser = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
     parser.add_argument("--check", action="store_true", help="write nothing; fail if the page is not up to date")
     if not parser.parse_args().check:
         page.write_text(text, encoding="utf-8")
     elif not page.exists() or page.read_text(encoding="utf-8") != text:
-        sys.stderr.write(f"docs/{page.name} is not what the code does: `python -m {module}`\n")
+        sys.stderr.write(f"docs/{page.name} is not up to date with the code: run `python -m {module}`\n")
         return 1
     return 0

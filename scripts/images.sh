@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Build the base image and the services' images on it, and say how large they are.
+# Build the base image and the services' images on top of it, and print their sizes.
 #   scripts/images.sh                 oms/order:dev and the others with the simulators, and oms/simulators:dev
 #   scripts/images.sh --production    oms/order:production and the others without them
-#   scripts/images.sh --sbom          and write what is in each to build/sbom/TAG/IMAGE.cdx.json (CycloneDX)
+#   scripts/images.sh --sbom          and write the contents of each to build/sbom/TAG/IMAGE.cdx.json (CycloneDX)
 #   scripts/images.sh --push          and push them to OMS_REGISTRY
 # Variables: OMS_REGISTRY (registry.example.com/team; none), OMS_TAG (dev, or production), OMS_BUILD_NETWORK (default;
-# host helps where builds cannot resolve names).
+# host helps if builds cannot resolve names).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 prefix=${OMS_REGISTRY:+$OMS_REGISTRY/}oms

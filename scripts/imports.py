@@ -1,6 +1,6 @@
-"""Check who imports whom, by import-linter: the rules are here, the services are found in their folder.
+"""Check which package imports which, by import-linter. The rules are here; the services are found in their folder.
 
-A new service falls under all of them without being listed anywhere.
+All rules apply to a new service without its being listed anywhere.
 """
 
 import re
@@ -12,7 +12,7 @@ from pathlib import Path
 from importlinter import cli
 
 ROOT = Path(__file__).resolve().parent.parent
-# Dockerfile.base says what no production image holds: one list, for the images and for this.
+# Dockerfile.base lists the packages that are in no production image; the list is used here too.
 _NOT_SHIPPED = re.findall(r'^ARG NOT_SHIPPED="(.*)"', (ROOT / "Dockerfile.base").read_text(), re.MULTILINE)[0]
 NEVER_SHIPPED = tuple(f"oms_{name}" for name in _NOT_SHIPPED.split())
 OUTSIDE = (
@@ -30,12 +30,12 @@ Contract = Mapping[str, str | Sequence[str]]
 
 
 def found(folder: str) -> list[str]:
-    """The packages in the folders of `packages` or `services`."""
+    """Return the packages in the folders of `packages` or `services`."""
     return sorted(path.parent.name for path in (ROOT / folder).glob("*/oms_*/__init__.py"))
 
 
 def contracts() -> list[Contract]:
-    """Every rule."""
+    """Return every rule."""
     services, packages = found("services"), found("packages")
     products = [one for one in packages if one not in NEVER_SHIPPED]
     everything = [*packages, *services]
@@ -66,7 +66,7 @@ def contracts() -> list[Contract]:
 
 
 def layers(services: Sequence[str]) -> list[str]:
-    """From the top: a layer imports those below it only."""
+    """Return the layers from the top down: each may import only those below it."""
     return [
         " : ".join(services),
         "oms_cli",
@@ -84,7 +84,7 @@ def _never(name: str, sources: Sequence[str], forbidden: Sequence[str]) -> Contr
 
 
 def configuration() -> str:
-    """import-linter's configuration."""
+    """Return import-linter's configuration."""
     top = {"root_packages": [*found("packages"), *found("services")], "include_external_packages": "true"}
     sections = [("importlinter", top)]
     sections += [(f"importlinter:contract:{number}", dict(one)) for number, one in enumerate(contracts())]
@@ -99,7 +99,7 @@ def _section(name: str, values: Mapping[str, str | Sequence[str]]) -> str:
 
 
 def main() -> int:
-    """The exit code."""
+    """Check the imports. Return the exit code."""
     with tempfile.NamedTemporaryFile("w", suffix=".ini") as file:
         file.write(configuration())
         file.flush()

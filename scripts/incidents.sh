@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Production incidents under load, and the page about them. Arguments go to pytest: which of them, if any is a file of
-# tests. With some, the page stays as it is.
+# Runs production incidents under load, and writes the page about them. Arguments go to pytest, and may name the test files
+# to run. With arguments, the page is not written.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh || exit 1

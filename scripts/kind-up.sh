@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# A Kubernetes cluster in Docker with all of OMS in it, behind http://localhost:8080/order. Again: updates what is there.
+# Make a Kubernetes cluster in Docker with all of OMS in it, at http://localhost:8080/order, or update an existing one.
 # Arguments go to helm: scripts/kind-up.sh --set logLevel=DEBUG
-# Variables: OMS_TAG (dev), OMS_CLUSTER (oms), OMS_SKIP_BUILD=1 (the images are built).
+# Variables: OMS_TAG (dev), OMS_CLUSTER (oms), OMS_SKIP_BUILD=1 (the images are built already).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cluster=${OMS_CLUSTER:-oms}
 tag=${OMS_TAG:-dev}
 context=kind-$cluster
 node=$cluster-control-plane
-traefik=37.x.x # of its chart: a new major version may want other values
+traefik=37.x.x # version of its chart: a new major version may need other values
 values=(--values charts/oms/ci/kind-values.yaml --set "image.tag=$tag" "$@")
 
 say() { printf 'kind-up: [%3ss] %s\n' "$SECONDS" "$*"; }
@@ -23,14 +23,14 @@ docker version >/dev/null 2>&1 || die "Docker does not answer: start it first"
 make_cluster() {
   if kind get clusters 2>/dev/null | grep -qx "$cluster"; then
     say "the cluster $cluster is there"
-    docker start "$node" >/dev/null # after a reboot it is stopped
+    docker start "$node" >/dev/null # it is stopped after a reboot
     return
   fi
   say "making the cluster $cluster"
   kind create cluster --name "$cluster" --config k8s/kind-config.yaml --wait 120s --quiet
 }
 
-# kind brings no Ingress controller. Traefik listens on the node's port 80, which kind-config.yaml maps to 8080.
+# kind comes without an Ingress controller. Traefik listens on the node's port 80, which kind-config.yaml maps to 8080.
 make_ingress() {
   [ -z "$(kube get ingressclass --output name)" ] || return 0
   say "installing Traefik"
@@ -39,7 +39,7 @@ make_ingress() {
     --set ingressClass.isDefaultClass=true --set service.type=ClusterIP --set ports.web.hostPort=80 >/dev/null
 }
 
-# What this machine has of the images that the chart names, the node need not fetch. The node keeps a note of what it got.
+# Load those of the chart's images that this machine has, so that the node need not pull them. The node keeps a list of them.
 load_images() {
   local image id note=/var/lib/oms-images named loaded images=() lines=()
   named=$(helm template oms charts/oms "${values[@]}" | sed -nE 's/^ *(- )?image: *"?([^" ]*)"?$/\2/p' | sort -u)
@@ -64,7 +64,7 @@ make_namespace() {
     pod-security.kubernetes.io/enforce=restricted pod-security.kubernetes.io/warn=restricted >/dev/null
 }
 
-# Say what has changed until the installation is done, or its time is over.
+# Print changes until the installation is done or has timed out.
 follow() {
   local state before=''
   while kill -0 "$1" 2>/dev/null; do
@@ -78,8 +78,8 @@ follow() {
   wait "$1"
 }
 
-# Images of the same tag may be new, and pods that run the old ones may crash for it: what names the images is part of the
-# pods, so that helm replaces them.
+# Images may be new although their tag is the same, and pods that run the old ones may crash because of that. So the pods have
+# an annotation with the ids of the images, by which helm notices the change and replaces them.
 images_id() {
   local images=(services/*/ packages/simulators/)
   images=("${images[@]%/}")
@@ -88,7 +88,7 @@ images_id() {
 
 install() {
   local id
-  id=$(images_id) # by itself: what fails in an argument ends nothing
+  id=$(images_id) # a line of its own: a failure within an argument would not end the script
   say "installing the chart"
   helm upgrade --install oms charts/oms --kube-context "$context" --namespace oms --create-namespace \
     "${values[@]}" --set-string "serviceDefaults.podAnnotations.oms/images=$id" \
@@ -100,7 +100,7 @@ install() {
   }
 }
 
-# 401 is an answer too, where callers are asked who they are.
+# 401 is an answer too, if callers must authenticate.
 reachable() {
   local status
   status=$(curl --silent --output /dev/null --write-out '%{http_code}' http://localhost:8080/order)

@@ -1,7 +1,7 @@
 """Writes the JSON schemas that kubeconform checks manifests against: `kube_schemas.py FOLDER [CRD.yaml ...]`.
 
 Kubernetes' own come from its OpenAPI document, the custom resources' from the definitions that their projects publish;
-both are in Go modules, which `go mod download` fetches. Unknown fields are refused, as the API server does if asked to.
+both are in Go modules, which `go mod download` fetches. The schemas refuse unknown fields, as the API server can.
 """
 
 import json
@@ -30,7 +30,7 @@ Schema = dict[str, Any]
 
 
 class Loader(yaml.CSafeLoader):
-    """YAML 1.1 has a meaning for a lone `=`, which PyYAML does not know; definitions mean the sign."""
+    """Loads definitions in which a lone `=` is a string: YAML 1.1 gives it a meaning that PyYAML does not implement."""
 
 
 Loader.add_constructor("tag:yaml.org,2002:value", lambda _, node: node.value)
@@ -54,7 +54,7 @@ def main() -> int:
 
 
 def module(name: str) -> Path:
-    """Where Go keeps a module, fetched if it is not there."""
+    """Fetch a Go module, unless it is there already, and return its folder."""
     with tempfile.TemporaryDirectory() as outside:
         done = subprocess.run(
             ["go", "mod", "download", "-json", name], cwd=outside, capture_output=True, text=True, check=True
@@ -63,13 +63,13 @@ def module(name: str) -> Path:
 
 
 def published() -> Iterator[Path]:
-    """The files with custom resource definitions."""
+    """Yield the files with custom resource definitions."""
     for name, folder in DEFINITIONS.items():
         yield from sorted((module(name) / folder).glob("*.yaml"))
 
 
 def custom(path: Path) -> Iterator[tuple[str, Schema]]:
-    """The schemas in a file of custom resource definitions, by file name."""
+    """Yield the schemas in a file of custom resource definitions, with their file names."""
     for one in yaml.load_all(path.read_text(), Loader):
         if not one or one.get("kind") != "CustomResourceDefinition":
             continue
@@ -86,7 +86,7 @@ def custom(path: Path) -> Iterator[tuple[str, Schema]]:
 
 
 def strict(schema: Any) -> Any:
-    """A schema that refuses unknown fields and takes both forms of what may be a number or a string."""
+    """Return a schema that refuses unknown fields, and accepts both forms of a value that may be a number or string."""
     if isinstance(schema, list):
         return [strict(one) for one in schema]
     if not isinstance(schema, dict):
@@ -101,7 +101,7 @@ def strict(schema: Any) -> Any:
 
 
 def file_name(group: str, version: str, kind: str) -> str:
-    """The name by which kubeconform looks for a kind's schema."""
+    """Return the file name under which kubeconform looks for a kind's schema."""
     return "-".join(part for part in (kind, group.split(".")[0], version) if part).lower() + ".json"
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All that can be checked without running anything. Goes on after a failure, so that one run reports everything.
+# Checks everything that can be checked without running it. Continues after a failure, so that one run reports everything.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PWD/.venv/bin:$PATH"
@@ -19,7 +19,7 @@ check "ruff" ruff check "${code[@]}"
 # Where mypy finds each package.
 MYPYPATH=$(printf '%s:' packages/* services/*)tests
 export MYPYPATH
-# Each package's tests on their own: they may use the same file names.
+# Each package's tests separately: they may use the same file names.
 check "mypy" mypy packages/*/oms_* services/*/oms_* $(ls -d tests benchmarks scripts 2>/dev/null)
 for folder in packages/*/tests services/*/tests; do check "mypy $folder" mypy --no-error-summary "$folder"; done
 check "imports" python scripts/imports.py

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Write requirements.lock from the pyproject.toml files. Versions already locked stay, unless asked: scripts/lock.sh --upgrade
+# Write requirements.lock from the pyproject.toml files. Versions already locked stay, except with scripts/lock.sh --upgrade
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folders=(packages/* services/*)

@@ -1,7 +1,7 @@
 """Generate a migration from a service's tables: `make migration SERVICE=order m="what changes"`.
 
-A new database is brought to the newest version by the migrations that there are; what the tables say beyond that
-becomes the next one. Read it before you commit it: alembic sees no renames and no CHECK constraints.
+The existing migrations bring a new database to the newest version; its differences from the tables become the next
+migration. Read it before you commit it: alembic does not see renames and CHECK constraints.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from oms_servers.testing import temporary_folder
 
 
 def main() -> int:
-    """The exit code."""
+    """Run the command. Return the exit code."""
     parser = argparse.ArgumentParser(prog="make migration", description=__doc__)
     parser.add_argument("service", help="a folder in services/")
     parser.add_argument("message", help="what changes, as a short sentence")
@@ -34,7 +34,7 @@ def main() -> int:
 
 
 def generate(package: str, message: str) -> Path:
-    """Write the next migration of a package; its file."""
+    """Write the next migration of a package, and return its file."""
     metadata = importlib.import_module(f"{package}.tables").Tables.metadata
     with temporary_folder() as folder, PostgresServer(folder / "postgres", free_port(), settings=NO_FSYNC) as server:
         database = Database(server.url, 2)

@@ -24,7 +24,7 @@ This page is written by `python -m scripts.problems`; `make lint` fails if it di
 
 
 def page() -> str:
-    """The page as the code has it."""
+    """Return the page."""
     rows = sorted(set(_rows()))
     lines = ["| type | status | title | what it means |", "| --- | --- | --- | --- |", *map(_line, rows)]
     return TEXT.format(table="\n".join(lines))
@@ -43,7 +43,7 @@ def _rows() -> Iterator[tuple[str, int, str, str]]:
 
 
 def _known() -> Iterator[type[Problem]]:
-    """Every class of problems, whatever module it is in."""
+    """Yield every class of problems, whichever module it is in."""
     for name in ("chassis", "notifications", "gateway", *SERVICES):
         package = import_module(f"oms_{name}")
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
@@ -59,7 +59,7 @@ def _below(kind: type[Problem]) -> Iterator[type[Problem]]:
 
 
 def main() -> int:
-    """The exit code: 0, or 1 for a page that is not what the code does (--check)."""
+    """Write or check the page. Return the exit code: 1 if it is not up to date (--check)."""
     return generated.keep("scripts.problems", __doc__, PAGE, page())
 
 

@@ -1,6 +1,6 @@
 """Prints a version's section of CHANGELOG.md: `release_notes.py 0.1.0`.
 
-Fails if there is none, or if pyproject.toml or the chart are of another version: what a release checks first.
+Fails if there is none, or if pyproject.toml or the chart has another version: a release checks this first.
 """
 
 import re
@@ -12,13 +12,13 @@ ROOT = Path(__file__).parents[1]
 
 
 def notes(changelog: str, version: str) -> str | None:
-    """The text between the version's heading and the next one; None if the version has no heading."""
+    """Return the text between the version's heading and the next one, or None if the version has no heading."""
     found = re.search(rf"^## \[{re.escape(version)}\].*?\n(.*?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL)
     return found[1].strip() if found else None
 
 
 def declared(root: Path) -> dict[str, str]:
-    """The version that each file declares, by the file's name."""
+    """Return the version that each file declares, by the file's name."""
     chart = re.findall(
         r'^(version|appVersion): "?([^"\n]+)"?$', (root / "charts/oms/Chart.yaml").read_text(), re.MULTILINE
     )
@@ -27,7 +27,7 @@ def declared(root: Path) -> dict[str, str]:
 
 
 def main(version: str, root: Path = ROOT) -> int:
-    """Print them; 1 if something is not ready for this release."""
+    """Print the section. Return the exit code, 1 if something is not ready for this release."""
     text = notes((root / "CHANGELOG.md").read_text(), version)
     wrong = [f"{where} says {found}, not {version}" for where, found in declared(root).items() if found != version]
     if text is None:

@@ -1,4 +1,4 @@
-"""What the incidents came to, in docs/reliability.md: build/incidents.json in, Markdown out."""
+"""Writes the results of the incidents, from build/incidents.json, into docs/reliability.md."""
 
 import datetime
 import json
@@ -28,7 +28,7 @@ recovery within 30 s (allowed: {RECOVERED:g} s), and that every customer is noti
 
 
 def main(argv: Sequence[str] = ()) -> int:
-    """The exit code."""
+    """Write the page. Return the exit code."""
     page = Path(argv[0]) if argv else PAGE
     measured: Sequence[Mapping[str, Any]] = json.loads(FILE.read_text())
     day = datetime.datetime.fromtimestamp(FILE.stat().st_mtime, datetime.UTC).date()
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] = ()) -> int:
 
 
 def row(one: Mapping[str, Any]) -> str:
-    """An incident as a line of the table."""
+    """Return an incident as a row of the table."""
     invariants = "hold" if not one["broken"] else f"broken: {', '.join(one['broken'])}"
     cells = [one["fault"], *(one[name] for name in ("lasted", "answered", "recovered", "accepted", "refused"))]
     return f"| {' | '.join(map(str, [*cells, one['in_doubt'], invariants]))} |"

@@ -1,7 +1,7 @@
 #!/opt/oms/bin/python
 """Replace `python` in a development image: run the service, and restart it when a Python file changes.
 
-Skaffold puts changed files into FOLDER, which is writable although the image is not. What the image holds is copied
+Skaffold puts changed files into FOLDER, which is writable although the image is not. The code in the image is copied
 there first, so that a service never runs from two places.
 """
 
@@ -20,17 +20,17 @@ RESTART_SECONDS = 5.0
 
 
 def copy_if_absent(source: str, target: str) -> str:
-    """What was synchronised before a container started again is newer than the image."""
+    """Copy a file unless it exists: one synchronised before the container restarted is newer than the image."""
     return target if Path(target).exists() else shutil.copy2(source, target)
 
 
 def versions() -> dict[Path, int]:
-    """When each file last changed."""
+    """Return when each file last changed."""
     return {path: path.stat().st_mtime_ns for path in FOLDER.rglob("*.py")}
 
 
 def run_until_changed(arguments: list[str], stop: threading.Event) -> int:
-    """Run the service until it is to stop or a file changed; a service that died waits a little for a change."""
+    """Run the service until `stop` is set or a file changes. After a crash, wait a little for a change."""
     before = versions()
     child = subprocess.Popen([sys.executable, *arguments], cwd=FOLDER)
     dead_for = 0.0
@@ -42,7 +42,7 @@ def run_until_changed(arguments: list[str], stop: threading.Event) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Only a service that serves is watched: everything else runs once, as ever."""
+    """Run Python. Only a service that serves is restarted on changes; everything else runs once, as usual."""
     if arguments[-1:] != ["serve"]:
         os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606 - this runs in that program's place
     shutil.copytree(IMAGE, FOLDER, dirs_exist_ok=True, copy_function=copy_if_absent)

@@ -1,7 +1,7 @@
 """Restores an installation on a cluster, as docs/backup.md says; the services are stopped meanwhile.
 
-restore.py dumps                  put the dumps of a backup in place, and let the services read again what came since
-restore.py rewind --since TIME    only the latter, after databases were restored otherwise
+restore.py dumps                  restore the dumps of a backup, and let the services read later events again
+restore.py rewind --since TIME    only the latter, after the databases were restored in another way
 restore.py start                  start the services again as they are, after one of these failed
 """
 
@@ -15,10 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-MARGIN = timedelta(hours=1)  # before a backup began: what waited in Kafka then came into the databases later
-STAMP = r"[0-9]{8}T[0-9]{6}Z"  # what a backup is named by: when it began
+MARGIN = timedelta(hours=1)  # before a backup began: events that were in Kafka then got into the databases later
+STAMP = r"[0-9]{8}T[0-9]{6}Z"  # the name of a backup: the time at which it began
 STEP_SECONDS = 600  # seconds for each step
-REPLICAS = "oms/replicas"  # annotation of a Deployment that is stopped: how many replicas it had
+REPLICAS = "oms/replicas"  # annotation of a stopped Deployment with the number of its replicas before
 PAUSED = "autoscaling.keda.sh/paused"
 STOPPED = """The services are stopped, or some of them. Once the cause is gone, repeat the command: it goes on from here
 and starts as many replicas as there were. To start them as they are instead: restore.py {options}start"""
@@ -30,7 +30,7 @@ Manifest = dict[str, Any]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command line; 1 if a command failed, 2 for arguments that cannot be used."""
+    """Run the command. Return the exit code: 1 if a command failed, 2 if the arguments cannot be used."""
     given = _arguments().parse_args(argv)
     cluster = Cluster(given.context, given.namespace, given.release)
     is_touched = given.command == "start"
@@ -75,7 +75,7 @@ def _options(given: argparse.Namespace) -> str:
 
 
 def _moment(text: str) -> datetime:
-    """A time that has been: the services refuse any other, and would do so once they are stopped."""
+    """Return a time in the past. The services refuse any other, but would do so only after they were stopped."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -94,14 +94,14 @@ def _stamp(text: str) -> str:
 
 
 def _said(error: Exception) -> str:
-    """What failed; kubectl's own words, if there are any."""
+    """Return why a command failed, in kubectl's own words if there are any."""
     if isinstance(error, subprocess.CalledProcessError):
         return f"{' '.join(error.cmd)}: {(error.stderr or '').strip()}"
     return str(error)
 
 
 def _began(printed: str) -> datetime:
-    """When the backup began that was restored."""
+    """Return when the restored backup began."""
     stamps = set(re.findall(STAMP, printed))
     if len(stamps) != 1:
         raise ValueError(f"not one backup was restored, but {len(stamps)}:\n{printed}")
@@ -110,28 +110,28 @@ def _began(printed: str) -> datetime:
 
 
 class Cluster:
-    """One release, by kubectl; CalledProcessError if that fails."""
+    """A release, managed by kubectl. Raises CalledProcessError if that fails."""
 
     def __init__(self, context: str | None, namespace: str, release: str) -> None:
         self._kubectl = ["kubectl", *([f"--context={context}"] if context else []), f"--namespace={namespace}"]
         self._release = release
 
     def services(self) -> dict[str, Manifest]:
-        """The services' Deployments, by service. ValueError if there are none."""
+        """Return the services' Deployments, by service. Raises ValueError if there are none."""
         services = {_component(one): one for one in self._get("deployment", "app.kubernetes.io/component!=mailcatcher")}
         if not services:
             raise ValueError(f"there are no services of the release {self._release}")
         return services
 
     def backup(self) -> Manifest:
-        """The CronJob that makes backups. ValueError if there is none."""
+        """Return the CronJob that makes backups. Raises ValueError if there is none."""
         found = self._get("cronjob", "app.kubernetes.io/component=backup")
         if len(found) != 1:
             raise ValueError(f"the release {self._release} has no CronJob of backups: nothing was dumped by it")
         return found[0]
 
     def stop(self, services: Mapping[str, Manifest]) -> None:
-        """Stop the services. How many replicas they had is kept in an annotation."""
+        """Stop the services, and keep the number of their replicas in an annotation."""
         self._pause("true")
         for one in services.values():
             name, had = one["metadata"]["name"], one["spec"]["replicas"]
@@ -141,15 +141,15 @@ class Cluster:
         _until(self._is_stopped)
 
     def _is_stopped(self) -> bool:
-        """Whether no pod of a service is left. ValueError if somebody starts them again."""
+        """Whether no pod of a service is left. Raises ValueError if somebody starts them again."""
         services = self.services()
         if started := sorted(name for name, one in services.items() if one["spec"]["replicas"]):
             raise ValueError(HEALED.format(services=", ".join(started)))
-        # Not those of a Job of before, which bear the service's labels and stay where it failed.
+        # Not those of an earlier Job, which have the service's labels and stay if it failed.
         return not self._get("pod", f"app.kubernetes.io/component in ({','.join(services)}),!job-name")
 
     def start(self, services: Mapping[str, Manifest]) -> None:
-        """Start them again, as many as there were; what runs is left as it is."""
+        """Start the stopped services again with as many replicas as before. Running ones are left unchanged."""
         names = [one["metadata"]["name"] for one in services.values()]
         for name in names:
             found = json.loads(self._run("get", f"deployment/{name}", "--output=json"))
@@ -163,7 +163,7 @@ class Cluster:
             self._run("rollout", "status", f"deployment/{name}", f"--timeout={STEP_SECONDS}s")
 
     def restore(self, cron: Manifest, stamp: str) -> str:
-        """Restore a backup's dumps; what was printed."""
+        """Restore a backup's dumps, and return what that printed."""
         spec = cron["spec"]["jobTemplate"]["spec"]
         container = spec["template"]["spec"]["containers"][0]
         container["args"] = ["/etc/oms/restore.sh"]
@@ -171,7 +171,7 @@ class Cluster:
         return self._job(f"{cron['metadata']['name']}-restore", {**spec, "backoffLimit": 0})
 
     def rewind(self, deployment: Manifest, since: datetime) -> str:
-        """Set a service's group back, by a Job that is what its pods are; what was printed."""
+        """Rewind a service's consumer group by a Job with the spec of its pods, and return what that printed."""
         template = deployment["spec"]["template"]
         (container,) = template["spec"]["containers"]
         kept = {key: value for key, value in container.items() if key not in OF_A_SERVER}
@@ -183,7 +183,7 @@ class Cluster:
         return self._job(f"{deployment['metadata']['name']}-rewind", spec)
 
     def _job(self, name: str, spec: Manifest) -> str:
-        """Run a Job to its end; what it printed. It is left for whoever wants to look if it fails."""
+        """Run a Job to its end, and return what it printed. If it fails, it is left there for inspection."""
         self._run("delete", "job", name, "--ignore-not-found")
         job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": spec}
         self._run("apply", "--filename=-", given=json.dumps(job))
@@ -200,7 +200,7 @@ class Cluster:
         return next(iter(conditions & {"Complete", "Failed"}), "")
 
     def _pause(self, value: str | None) -> None:
-        """KEDA would start what is stopped."""
+        """Pause KEDA, which would start the stopped services, or let it continue (None)."""
         if "keda.sh" in self._run("api-resources", "--api-group=keda.sh", "--output=name"):
             change = f"{PAUSED}={value}" if value else f"{PAUSED}-"
             self._run("annotate", "scaledobject", f"--selector={self._selector('')}", change, "--overwrite")
@@ -221,7 +221,7 @@ class Cluster:
 
 
 def _until(done: Callable[[], Any]) -> Any:
-    """What this answers once it answers anything; asked each second, and not for ever."""
+    """Call `done` each second until it returns something true, and return that. Gives up after STEP_SECONDS."""
     end = time.monotonic() + STEP_SECONDS
     while not (found := done()):
         if time.monotonic() > end:

@@ -1,7 +1,7 @@
 """Print the part of requirements.lock that some packages need to run, with its hashes.
 
-The lock file holds development tools too, and an image should not. Each of its entries names whom it is there for
-("# via"), so what a package needs follows from the file alone, without an installer that resolves again.
+The lock file includes development tools, and an image should not. Each of its entries names the packages that need it
+("# via"), so that a package's dependencies follow from the file alone, without resolving again.
 """
 
 import argparse
@@ -11,25 +11,25 @@ from collections.abc import Iterable
 from pathlib import Path
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-PLACE = re.compile(r" \([^:)]*\)$")  # where a package of this project is; with a colon, it is a group's
+PLACE = re.compile(r" \([^:)]*\)$")  # the folder of a package of this project; with a colon, a dependency group
 
 
 def entries(lock: str) -> dict[str, str]:
-    """The lock file's text for each distribution, by name."""
+    """Return the lock file's text for each distribution, by name."""
     parts = re.split(r"^(?=[a-z0-9])", lock, flags=re.MULTILINE)
     return {match[0]: part for part in parts if (match := NAME.match(part))}
 
 
 def wanted_by(entry: str) -> set[str]:
-    """Who needs the distribution; the project's own dependency groups are no package and do not count."""
+    """Return the packages that need the distribution, without the project's own dependency groups."""
     _, _, reasons = entry.partition("# via")
-    # What is not indented is the file's own last words.
+    # Lines that are not indented are the end of the file.
     lines = (PLACE.sub("", line.strip(" #")) for line in reasons.splitlines() if line.startswith(" "))
     return {line for line in lines if NAME.fullmatch(line)}
 
 
 def closure(lock: str, packages: Iterable[str]) -> dict[str, str]:
-    """The entries of these packages and of all that they need."""
+    """Return the entries of these packages and of everything that they need."""
     found = entries(lock)
     reasons = {name: wanted_by(entry) for name, entry in found.items()}
     needed = set(packages)
@@ -39,7 +39,7 @@ def closure(lock: str, packages: Iterable[str]) -> dict[str, str]:
 
 
 def own(lock: str) -> set[str]:
-    """This project's packages, as far as they need anything."""
+    """Return this project's packages, as far as they need anything."""
     return {name for entry in entries(lock).values() for name in wanted_by(entry) if name.startswith("oms-")}
 
 

@@ -1,5 +1,7 @@
-"""Write a CycloneDX list of what is installed where this runs: Debian's packages, Python and its distributions, and
-what wheels bundle: shared libraries next to them (`*.libs`) and what a wheel's own list names (PEP 770).
+"""Write a CycloneDX list of what is installed in the environment in which this runs.
+
+These are Debian's packages, Python and its distributions, and what wheels bundle: the shared libraries next to them
+(`*.libs`) and the components that a wheel's own list names (PEP 770).
 
 Runs inside an image, from standard input: docker run -i --entrypoint python IMAGE - NAME VERSION <scripts/sbom.py
 """
@@ -24,7 +26,7 @@ Component = dict[str, Any]
 
 
 def component(kind: str, name: str, version: str, licence: str = "") -> Component:
-    """One entry; `kind` is the type of its package URL."""
+    """Return one entry; `kind` is the type of its package URL."""
     purl = f"pkg:{kind}/{quote(name)}@{quote(version, safe='')}"
     entry: Component = {"type": "library", "bom-ref": purl, "name": name, "version": version, "purl": purl}
     if licence:
@@ -33,18 +35,18 @@ def component(kind: str, name: str, version: str, licence: str = "") -> Componen
 
 
 def python_component(found: Distribution) -> Component:
-    """A distribution by its normalised name."""
+    """Return the entry of a distribution, by its normalised name."""
     licences = found.metadata.get_all("License-Expression") or [""]
     return component("pypi", normalised(found.name), found.version, licences[0])
 
 
 def normalised(name: str) -> str:
-    """The name of a distribution as indexes spell it."""
+    """Return the name of a distribution as package indexes spell it."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def debian_components(status: str) -> Iterator[Component]:
-    """What dpkg's status file says is installed."""
+    """Yield the packages that dpkg's status file lists as installed."""
     for paragraph in status.split("\n\n"):
         fields = HeaderParser().parsestr(paragraph)
         if fields.get("Status", "").endswith(" installed"):
@@ -52,13 +54,13 @@ def debian_components(status: str) -> Iterator[Component]:
 
 
 def interpreter() -> Component:
-    """Python itself, which no package manager installed."""
+    """Return the entry of Python itself, which no package manager installed."""
     version = platform.python_version()
     return {**component("generic", "python", version), "cpe": f"cpe:2.3:a:python:python:{version}:*:*:*:*:*:*:*"}
 
 
 def library(path: Path) -> Component | None:
-    """A shared library that a wheel brought along; its version is that of its interface, if it does not say its own."""
+    """Return a shared library that a wheel bundles. Without a version of its own, it has that of its interface."""
     if not (named := BUNDLED.match(path.name)):
         return None
     if own := OPENSSL.search(path.read_bytes()):
@@ -71,7 +73,7 @@ def library(path: Path) -> Component | None:
 
 
 def bundled(folders: list[str]) -> Iterator[Component]:
-    """What is in the wheels that are installed in these folders, and is no distribution."""
+    """Yield the components in the wheels installed in these folders that are not distributions themselves."""
     for folder in map(Path, folders):
         yield from filter(None, map(library, sorted(folder.glob("*.libs/*"))))
         for own in sorted(folder.glob("*.dist-info/sboms/*.json")):
@@ -81,14 +83,14 @@ def bundled(folders: list[str]) -> Iterator[Component]:
 
 
 def listed(one: Component) -> Component:
-    """What a wheel's own list names; itself, too, in a spelling of its own."""
+    """Return a component from a wheel's own list, which also includes the wheel, in a spelling of its own."""
     if one["purl"].startswith("pkg:pypi/"):
         return component("pypi", normalised(one["name"]), one["version"])
     return {"bom-ref": one["purl"], **{key: one[key] for key in ("type", "name", "version", "purl") if key in one}}
 
 
 def document(name: str, version: str) -> dict[str, Any]:
-    """The list for an image of this name; the same image gives the same document."""
+    """Return the list for an image of this name; the same image gives the same document."""
     debian = debian_components(DPKG.read_text()) if DPKG.exists() else ()
     python = (interpreter(), *bundled(sys.path), *map(python_component, distributions()))
     parts = {part["purl"]: part for part in (*python, *debian)}

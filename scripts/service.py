@@ -1,7 +1,7 @@
-"""Begin a new service: `make service NAME=loyalty`.
+"""Create a new service: `make service NAME=loyalty`.
 
 Writes services/NAME from scripts/templates/service, a small service that works, and its entries in compose.yaml and
-skaffold.yaml, as copies of another service's. What is left for you is said at the end, and in CONTRIBUTING.md.
+skaffold.yaml, as copies of another service's. It prints what is left for you to do, as does CONTRIBUTING.md.
 """
 
 import argparse
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 TEMPLATE = Path(__file__).parent / "templates" / "service"
-LIKE = "payment"  # the service whose entries are copied: no route, no settings that others lack
+LIKE = "payment"  # the service whose entries are copied: it has no routes, and no settings that others lack
 LEFT = """services/{name} is made. What is left, by hand:
   1. packages/contracts/oms_contracts/topics.py: the name in SERVICES, and in the topics that it reads and emits
   2. charts/oms/values.yaml: an entry in `services`
@@ -19,7 +19,7 @@ Then make lock setup contracts, and the service itself."""
 
 
 def main(root: Path = Path()) -> int:
-    """The exit code."""
+    """Create the service. Return the exit code."""
     parser = argparse.ArgumentParser(prog="make service", description=__doc__)
     parser.add_argument("name", help="lower-case letters and digits, such as loyalty")
     name = parser.parse_args().name
@@ -35,7 +35,7 @@ def main(root: Path = Path()) -> int:
 
 
 def write_folder(root: Path, name: str) -> None:
-    """The service's folder, from the template."""
+    """Write the service's folder from the template."""
     for source in sorted(TEMPLATE.rglob("*.tmpl")):
         relative = source.relative_to(TEMPLATE).as_posix().removesuffix(".tmpl")
         target = root / "services" / name / filled(relative, name)
@@ -44,12 +44,12 @@ def write_folder(root: Path, name: str) -> None:
 
 
 def filled(text: str, name: str) -> str:
-    """A template's text for this service."""
+    """Return a template's text, filled in for this service."""
     return text.replace("NAME", name).replace("TITLE", name.capitalize())
 
 
 def in_order(text: str) -> str:
-    """The text with its imports sorted: where the service's own belong depends on its name."""
+    """Return the text with its imports sorted: the position of the service's own depends on its name."""
     imports = re.compile(r"(?:^from oms_\S+ import [^(\n]+\n)+", flags=re.MULTILINE)
     return imports.sub(lambda run: "".join(sorted(run[0].splitlines(keepends=True), key=_module)), text)
 
@@ -64,14 +64,14 @@ def edit(path: Path, change: Callable[[str], str]) -> None:
 
 
 def in_compose(text: str, name: str) -> str:
-    """compose.yaml with the service, its database and the database's volume."""
+    """Return compose.yaml with the service, its database and the database's volume."""
     for opening in (f"  {LIKE}:", f"  {LIKE}-db:"):
         text = _with_copies(text, opening, name)
     return text
 
 
 def in_skaffold(text: str, name: str) -> str:
-    """skaffold.yaml with the service's image, at the end of the artifacts, and what depends on it."""
+    """Return skaffold.yaml with the service's image as the last artifact, and with what depends on it."""
     position = len(re.findall(r"^    - image: ", text, flags=re.MULTILINE))
     (artifact,) = _blocks(text, f"    - image: oms/{LIKE}")
     text = text.replace("deploy:\n", f"{artifact.replace(LIKE, name)}deploy:\n", 1)
@@ -81,17 +81,17 @@ def in_skaffold(text: str, name: str) -> str:
 
 
 def _with_copies(text: str, opening: str, name: str) -> str:
-    """The text with each block that opens so followed by its copy for this service."""
+    """Return the text in which each block with this opening line is followed by its copy for this service."""
     return _pattern(opening).sub(lambda block: block[0] + block[0].replace(LIKE, name), text)
 
 
 def _blocks(text: str, opening: str) -> list[str]:
-    """Each block that opens so."""
+    """Return each block with this opening line."""
     return _pattern(opening).findall(text)
 
 
 def _pattern(opening: str) -> re.Pattern[str]:
-    """A line, the lines that are indented further below it, and an empty line after them."""
+    """Return a pattern of a line, the more deeply indented lines below it, and an empty line after them."""
     depth = len(opening) - len(opening.lstrip())
     return re.compile(rf"^{re.escape(opening)}.*\n(?: {{{depth + 1},}}.*\n)*\n?", flags=re.MULTILINE)
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Make .venv: uv from PyPI, then everything that requirements.lock pins, then this project's own packages.
-# Run again after the lock file or a pyproject.toml changed; otherwise it ends at once.
+# Run it again after the lock file or a pyproject.toml has changed; otherwise it ends at once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}

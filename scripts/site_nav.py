@@ -1,7 +1,7 @@
-"""A hook of mkdocs.yml: what the site makes of the pages' order, and of links that lead out of `docs`.
+"""A hook of mkdocs.yml that expands patterns in the navigation, and removes links that lead out of `docs`.
 
-An entry of `nav` with a `*` becomes the pages that it matches, so that no list grows old. The site has the pages, not
-the code: a link to a module is only its text there.
+An entry of `nav` with a `*` becomes the pages that it matches, so that no list goes stale. The site has the pages, but
+not the code: it shows only the text of a link to a module.
 """
 
 import posixpath
@@ -14,13 +14,13 @@ _LINK = re.compile(r"\[([^\]]*)\]\((\.\./[^)]*)\)")
 
 
 def on_config(config: Any) -> Any:
-    """Write the pages in the place of each pattern."""
+    """Replace each pattern by the pages that it matches."""
     config["nav"] = list(_expanded(config["nav"], Path(config["docs_dir"])))
     return config
 
 
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
-    """The page, with the text alone of each link that leads out of `docs`."""
+    """Return the page with each link that leads out of `docs` reduced to its text."""
     folder = posixpath.dirname(page.file.src_uri)
     return _LINK.sub(lambda link: link[1] if _is_outside(posixpath.join(folder, link[2])) else link[0], markdown)
 

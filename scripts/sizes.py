@@ -1,6 +1,6 @@
-"""How long our functions and modules are, against the budgets that keep them readable.
+"""Compares the lengths of functions and modules with the budgets that keep them readable.
 
-Fails when the median or the 90th percentile of all functions breaks its budget; names what is long one by one.
+Fails if the median or the 90th percentile of all functions exceeds its budget, and lists those that are too long.
 A function's lines are those from `def` to its end, without its docstring.
 """
 
@@ -17,20 +17,20 @@ ROOT = Path(__file__).parent.parent
 
 @dataclass(frozen=True)
 class Function:
-    """A function and how many lines it has."""
+    """A function and its number of lines."""
 
     name: str
     lines: int
 
 
 def modules() -> list[Path]:
-    """The modules of packages and services, without tests and migrations."""
+    """Return the modules of packages and services, without tests and migrations."""
     found = [path for top in ("packages", "services") for path in (ROOT / top).glob("*/oms_*/**/*.py")]
     return sorted(path for path in found if "migrations/versions" not in str(path))
 
 
 def functions(path: Path) -> Iterator[Function]:
-    """Every function and method of a module, nested ones too."""
+    """Yield every function and method of a module, including nested ones."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             where = f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"

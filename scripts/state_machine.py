@@ -1,6 +1,6 @@
 """Write docs/state-machine.md from the domain modules: `python -m scripts.state_machine [--check]`.
 
-Every cell is what the code answers: an order or a payment in that situation is made, and the event is applied to it.
+Every cell is the code's own answer: an order or a payment in that state is made, and the event is applied to it.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -114,7 +114,7 @@ been sent by then, it is withdrawn. Each orderRefunded makes a notice of its own
 
 
 def page() -> str:
-    """The page, as it should be."""
+    """Return the page."""
     return TEXT.format(diagram=_diagram(), orders=_orders(), refunds=_refunds(), payments=_payments(), nothing=NOTHING)
 
 
@@ -170,7 +170,7 @@ def _refunds() -> str:
 
 
 def _outcome(before: RefundStatus, after: RefundStatus) -> str:
-    """What a later outcome makes of an earlier one."""
+    """Return what a later outcome makes of an earlier one."""
     if before is after or not settled(before, after, 0, 1):
         return NOTHING
     return f"{after}; orderRefunded" if after is RefundStatus.SUCCEEDED else str(after)
@@ -198,7 +198,7 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def main() -> int:
-    """The exit code: 0, or 1 for a page that is not what the code does (--check)."""
+    """Write or check the page. Return the exit code: 1 if it is not up to date (--check)."""
     return generated.keep("scripts.state_machine", __doc__, PAGE, page())
 
 

@@ -1,7 +1,7 @@
-"""How the code hangs together, in figures: `make structure`.
+"""Prints figures about the structure of the code: `make structure`.
 
 Modules are those of packages and services, without tests and migrations. An arrow goes from a module to each of this
-project's modules that it imports, wherever in the module it does so. Fails when modules import each other in a circle.
+project's modules that it imports, anywhere in its code. Fails if modules import each other in a circle.
 """
 
 import ast
@@ -17,13 +17,13 @@ Graph = Mapping[str, AbstractSet[str]]
 
 
 def graph(paths: Sequence[Path]) -> Graph:
-    """For each module, those of these modules that it imports."""
+    """Return for each module which of these modules it imports."""
     files = {module_name(path): path for path in paths}
     return {name: set(_imported(name, path, files.keys())) - {name} for name, path in files.items()}
 
 
 def module_name(path: Path) -> str:
-    """The name that a file is imported by."""
+    """Return the name by which a file is imported."""
     parts = path.with_suffix("").parts
     start = next(number for number, part in enumerate(parts) if part.startswith("oms_"))
     return ".".join(part for part in parts[start:] if part != "__init__")
@@ -36,7 +36,7 @@ def _imported(name: str, path: Path, known: AbstractSet[str]) -> Iterator[str]:
             yield from (alias.name for alias in node.names if alias.name in known)
         elif isinstance(node, ast.ImportFrom):
             origin = _origin(node, package)
-            # What is imported from a package is a module of it, or a name in it.
+            # A name that is imported from a package may be one of its modules, or a name in it.
             wanted = {f"{origin}.{alias.name}" for alias in node.names}
             yield from wanted & known or {origin} & known
 
@@ -49,7 +49,7 @@ def _origin(node: ast.ImportFrom, package: str) -> str:
 
 
 def circles(arrows: Graph) -> list[list[str]]:
-    """The groups of modules of which each imports each other one, directly or through others."""
+    """Return the groups of modules in which each imports every other one, directly or through others."""
     reached = {module: _reached(arrows, module) for module in arrows}
     together = {
         frozenset(other for other in reach if module in reached[other])
@@ -71,7 +71,7 @@ def _reached(arrows: Graph, start: str) -> set[str]:
 
 
 def longest_path(arrows: Graph, package: str) -> list[str]:
-    """The longest chain of imports within a package that has no circle, from the top down: one module a floor."""
+    """Return the longest chain of imports within a package without circles, from the top down: one module per layer."""
     chains: dict[str, list[str]] = {}
 
     def chain(module: str) -> list[str]:
@@ -88,7 +88,7 @@ def _is_in(module: str, package: str) -> bool:
 
 
 def report(paths: Sequence[Path]) -> tuple[list[str], int]:
-    """The lines to print, and how many circles there are."""
+    """Return the lines to print, and the number of circles."""
     arrows = graph(paths)
     rings = circles(arrows)
     lengths = [function.lines for path in paths for function in sizes.functions(path)]
@@ -115,7 +115,7 @@ def _lines(path: Path) -> int:
 
 
 def main() -> int:
-    """The exit code."""
+    """Print the figures. Return the exit code."""
     lines, rings = report(sizes.modules())
     print("\n".join(lines))
     return 1 if rings else 0

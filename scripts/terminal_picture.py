@@ -1,7 +1,7 @@
 """Writes docs/images/make-up.svg, the picture in the README, from what a run of `oms up` prints.
 
-`terminal_picture.py` starts `oms up` on a terminal of its own, in a fresh folder, and stops it when the sample order is
-through; `terminal_picture.py --from FILE` draws what was captured before.
+`terminal_picture.py` starts `oms up` on a terminal of its own, in a new folder, and stops it when the sample order is
+confirmed; `terminal_picture.py --from FILE` draws an earlier recording.
 """
 
 import argparse
@@ -25,15 +25,15 @@ from rich.text import Text
 ROOT = Path(__file__).parents[1]
 PICTURE = ROOT / "docs" / "images" / "make-up.svg"
 ROWS, COLUMNS = 50, 110
-LAST = "Ctrl-C stops OMS"  # what `oms up` prints when the sample order is through
+LAST = "Ctrl-C stops OMS"  # what `oms up` prints when the sample order is confirmed
 TIME_LIMIT = 300.0  # seconds
-_REDRAWN = re.compile(r"(?:\r|\x1b\[\d*[AKGJ])+")  # how a live display goes back to its beginning
-_FONT = re.compile(r"@font-face\s*\{.*?\}", re.DOTALL)  # GitHub lets no picture fetch anything
+_REDRAWN = re.compile(r"(?:\r|\x1b\[\d*[AKGJ])+")  # how a live display moves back to its first line
+_FONT = re.compile(r"@font-face\s*\{.*?\}", re.DOTALL)  # GitHub does not let a picture fetch anything
 _CURSOR = re.compile(r"\x1b\[\?25[lh]")
 
 
 def captured() -> str:
-    """What `oms up` prints on a terminal, escape sequences included, up to its last word about the sample order."""
+    """Return what `oms up` prints on a terminal, including escape sequences, until the sample order is confirmed."""
     ours, theirs = os.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
     with tempfile.TemporaryDirectory() as home:
@@ -62,7 +62,7 @@ def _read(terminal: int, deadline: float) -> str:
 
 
 def _drain(terminal: int, process: "subprocess.Popen[bytes]") -> None:
-    # Whoever writes to a terminal that nobody reads waits for ever.
+    # A process that writes to a terminal that nobody reads would wait for ever.
     deadline = time.monotonic() + 60.0
     while process.poll() is None and time.monotonic() < deadline:
         if select.select([terminal], [], [], 0.2)[0]:
@@ -74,20 +74,20 @@ def _drain(terminal: int, process: "subprocess.Popen[bytes]") -> None:
 
 
 def frames(output: str) -> list[str]:
-    """What was on the terminal from one redrawing to the next, without what is blank."""
+    """Return what was on the terminal from one redraw to the next, without blank ones."""
     plain = _CURSOR.sub("", output).replace("\r\n", "\n")
     return [frame.strip("\n") for frame in _REDRAWN.split(plain) if frame.strip()]
 
 
 def still(output: str) -> str:
-    """The last table of the start, and what came after it."""
+    """Return the last table of the start, and the output after it."""
     shown = frames(output)
     tables = [index for index, frame in enumerate(shown) if "starting OMS" in frame]
     return "\n".join(shown[tables[-1] :] if tables else shown)
 
 
 def draw(output: str) -> str:
-    """The picture as SVG, which needs nothing from the network."""
+    """Return the picture as SVG, which needs nothing from the network."""
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
     console.print(Text.from_ansi(f"\x1b[1m$ make up\x1b[0m\n{still(output)}"))
     return _FONT.sub("", console.export_svg(title="make up", unique_id="make-up"))

@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# The chart under what acts on its policies, its scaling and its monitoring, on kind. It mostly waits: for an hour or so, and so
-# CI does without. Arguments go to pytest. KEDA, and Prometheus with its operator, come from their public charts where the
-# cluster has none; kind enforces policies itself. What can be had from nowhere is skipped, and says so; with
-# OMS_OPERATORS_REQUIRED=1 it fails. The cluster stays: scripts/kind-down.sh deletes it.
+# Tests the chart on kind with components that act on its policies, scaling and monitoring. This mostly waits, for an hour or so,
+# and therefore CI does not run it. Arguments go to pytest. KEDA, and Prometheus with its operator, come from their public charts if
+# the cluster has none; kind enforces policies itself. Tests of an unavailable operator are skipped with a message, or fail with
+# OMS_OPERATORS_REQUIRED=1. The cluster stays: scripts/kind-down.sh deletes it.
 # Variables: those of kind-up.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 context=kind-${OMS_CLUSTER:-oms}
 export OMS_TOOLS_REQUIRED=1 OMS_KUBE_CONTEXT=$context
-keda=2.x.x prometheus=77.x.x # of their charts: a new major version may want other values
+keda=2.x.x prometheus=77.x.x # versions of their charts: a new major version may need other values
 
 say() { printf 'test-cluster-long: [%3ss] %s\n' "$SECONDS" "$*"; }
 kube() { kubectl --context "$context" "$@"; }
 
-# add NAME NAMESPACE OPTION...: a chart; without it, its tests are skipped
+# add NAME NAMESPACE OPTION...: install a chart; if that fails, its tests are skipped
 add() {
   say "installing $1"
   helm upgrade --install "$1" "${@:3}" --kube-context "$context" --namespace "$2" --create-namespace --wait --timeout 5m \

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Everything that needs Docker or a cluster: images, compose, chart, kind, and the end-to-end tests through the Ingress.
+# Runs the tests that need Docker or a cluster: images, compose, chart, kind, and the end-to-end tests through the Ingress.
 # Arguments go to pytest. The cluster stays: scripts/kind-down.sh deletes it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export OMS_TOOLS_REQUIRED=1 # here, a tool that is missing is a failure and no reason to skip
+export OMS_TOOLS_REQUIRED=1 # here, a missing tool is a failure rather than a reason to skip
 context=kind-${OMS_CLUSTER:-oms}
 forwards=()
 logs=$(mktemp -d)
 trap '[ ${#forwards[@]} = 0 ] || kill "${forwards[@]}" 2>/dev/null; rm -rf "$logs"' EXIT
 
-# forward SERVICE PORT VARIABLE: put the address of what the Ingress does not offer into the variable
+# forward SERVICE PORT VARIABLE: forward a port that the Ingress does not expose, and put its address into the variable
 forward() {
   local address
   kubectl --context "$context" --namespace oms port-forward "service/$1" ":$2" >"$logs/$1" 2>&1 &

@@ -1,8 +1,8 @@
-"""The project's words: fails on each occurrence of one that was given up, or that a reader of English would stumble on.
+"""Checks the project's words: fails on those that were given up, or that a reader of English would stumble on.
 
-`words.py [--report] [--but PATH]... [PATH...]`. Without paths, every file that git knows or could add; with folders,
-those in them. `--but` leaves out a file or a folder. `--report` only counts, and never fails.
-docs/glossary.md holds the words that are used instead.
+`words.py [--report] [--but PATH]... [PATH...]`. Without paths, it checks every file that git knows or could add; of a
+folder, those in it. `--but` leaves out a file or a folder. `--report` only counts, and never fails.
+docs/glossary.md has the words to use instead.
 """
 
 import argparse
@@ -16,8 +16,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 
-# What is not to be written (a regular expression), and what is written instead. Prose in any case, also as a part of a
-# name, where `_` counts as a space; names as they are.
+# Words not to write (regular expressions), and what to write instead. Prose matches in any case, also as part of
+# a name, where `_` counts as a space; names match exactly.
 PROSE = {
     r"work(?:s|ed|ing)? off": "process",
     r"anew": "again",
@@ -60,7 +60,7 @@ EXEMPT = {"LICENSE", "requirements.lock", "scripts/words.py", "tests/docs/test_w
 
 @dataclass(frozen=True)
 class Finding:
-    """A word that is not to be used, where it is."""
+    """An occurrence of a word that must not be used."""
 
     path: str
     line: int
@@ -72,14 +72,14 @@ class Finding:
 
 
 def in_text(path: str, text: str) -> Iterator[Finding]:
-    """All of them in a file's text."""
+    """Yield all of them in a file's text."""
     for number, line in enumerate(text.splitlines(), 1):
         for pattern, instead in _PATTERNS:
             yield from (Finding(path, number, match[0], instead) for match in pattern.finditer(line))
 
 
 def in_files(paths: Iterable[Path]) -> Iterator[Finding]:
-    """All of them in these files, exempt ones and binary ones aside."""
+    """Yield all of them in these files, except in exempt and binary ones."""
     for path in paths:
         name = path.resolve().relative_to(ROOT).as_posix()
         if path.is_file() and path.suffix in TEXT and name not in EXEMPT:
@@ -87,7 +87,7 @@ def in_files(paths: Iterable[Path]) -> Iterator[Finding]:
 
 
 def chosen(paths: Sequence[Path], without: Sequence[Path]) -> list[Path]:
-    """The files given, and of the folders (by default, everything) what git knows or would add."""
+    """Return the given files, and those in the folders (by default, everywhere) that git knows or would add."""
     folders = [path for path in paths if path.is_dir()]
     files = [path for path in paths if path not in folders]
     return [*files, *(_tracked(folders, without) if folders or not files else ())]
@@ -101,7 +101,7 @@ def _tracked(folders: Sequence[Path], without: Sequence[Path]) -> list[Path]:
 
 
 def main(arguments: list[str]) -> int:
-    """Print what was found; 1 if there is anything, unless only a report is wanted."""
+    """Print the findings. Return the exit code: 1 if there are any, except with --report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--report", action="store_true", help="count, and do not fail")
     parser.add_argument("--but", action="append", default=[], type=Path, help="leave this file or folder out")
