@@ -1,4 +1,4 @@
-"""Measure OMS next to other builds of the same flow, FastStream and a naive one: `scripts/bench.sh --help`."""
+"""Compare OMS with two other builds of the same flow, FastStream and a naive one: `scripts/bench.sh --help`."""
 
 import argparse
 import sys
@@ -11,10 +11,10 @@ BUILDS = ("oms", "faststream", "naive")
 
 
 def main() -> int:
-    """Run, print, and write the page if asked; 1 if an invariant was violated."""
+    """Run, print, and write the page if asked to. Return the exit code, 1 if an invariant was violated."""
     options = _parser().parse_args()
     steady = {}
-    for rate in options.rates:  # first: the disk is still busy for a while with what the other runs wrote
+    for rate in options.rates:  # first, because after the other runs the disk is busy for a while with their writes
         print(f"POST at {rate:.0f}/s for {options.seconds:.0f} s", flush=True)
         steady[rate] = rates.at_rate(rate, options.seconds)
     print(f"nothing at all for {options.seconds:.0f} s", flush=True)
@@ -30,7 +30,7 @@ def main() -> int:
 
 
 def _interleaved(options: argparse.Namespace) -> list[Result]:
-    """Forwards, then backwards: what drifts in the machine falls on all builds alike."""
+    """Run the builds forwards, then backwards, so that a drift of the machine affects all of them alike."""
     results = []
     orders = {"oms": options.orders, "faststream": options.faststream_orders, "naive": options.naive_orders}
     for repeat in range(options.repeats):

@@ -1,4 +1,4 @@
-"""Measure OMS on a kind cluster of its own, which is made for it and stays: `scripts/footprint.sh --help`."""
+"""Measure OMS on a kind cluster of its own, which is made for this and kept: `scripts/footprint.sh --help`."""
 
 import argparse
 import json
@@ -23,9 +23,11 @@ from oms_contracts.topics import SERVICES
 
 _ROOT = Path(__file__).parent.parent
 LOST = {"Kafka": "oms-kafka-0", "the order service's database": "oms-order-postgres-0"}
-DRAINED = ("--pod-selector=app.kubernetes.io/instance=oms",)  # not the Ingress controller, which is not measured here
-SETTLED = 90.0  # seconds after which the metrics server's figures are of a system at rest
-RECOVERED = 300.0  # seconds after which nobody waits any more
+DRAINED = (
+    "--pod-selector=app.kubernetes.io/instance=oms",
+)  # without the Ingress controller, which is not measured here
+SETTLED = 90.0  # seconds after which the metrics server's figures are those of an idle system
+RECOVERED = 300.0  # seconds after which the wait is given up
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Measured:
 
 
 def main() -> int:
-    """Measure, print, and write the page if asked; 1 if a request failed during the rolling update."""
+    """Measure, print, and write the page if asked to. Return 1 if a request failed during the rolling update."""
     options = _parser().parse_args()
     measured = measure(Cluster(), options.rate, options.seconds)
     written = page(measured, options.rate)
@@ -53,7 +55,7 @@ def main() -> int:
 
 
 def measure(cluster: Cluster, rate: float, seconds: float) -> Measured:
-    """Make the cluster, and let all that is measured happen to it, in turn."""
+    """Make the cluster, and measure one thing after the other on it."""
     made = kind_up()
     started = [ready_seconds(cluster, name) for name in SERVICES]
     time.sleep(SETTLED)
@@ -66,7 +68,7 @@ def measure(cluster: Cluster, rate: float, seconds: float) -> Measured:
 
 
 def page(found: Measured, rate: float) -> str:
-    """What docs/footprint.md says of it."""
+    """Return the text of docs/footprint.md."""
     lost = ", ".join(f"{what} **{seconds:.0f} s**" for what, seconds in found.recovered.items())
     parts = [
         "# Footprint on Kubernetes",
@@ -96,7 +98,7 @@ def page(found: Measured, rate: float) -> str:
 
 
 def kind_up() -> float:
-    """Seconds that `make kind-up` takes from nothing but images."""
+    """Return the seconds that `make kind-up` takes if only the images exist."""
     _run("scripts/images.sh")
     _run("scripts/kind-down.sh")
     began = time.monotonic()
@@ -105,7 +107,7 @@ def kind_up() -> float:
 
 
 def ready_seconds(cluster: Cluster, name: str) -> float:
-    """Seconds that a new pod of a service needs until it is ready; Kubernetes counts in whole ones."""
+    """Return the seconds that a new pod of a service needs until it is ready; Kubernetes counts whole ones."""
     cluster.kubectl("rollout", "restart", f"deployment/oms-{name}")
     cluster.kubectl("rollout", "status", f"deployment/oms-{name}", "--timeout=120s")
     eventually(lambda: len(cluster.pods(name)) == 1, 60.0)
@@ -117,7 +119,7 @@ def ready_seconds(cluster: Cluster, name: str) -> float:
 
 
 def rolling_update(cluster: Cluster, rate: float, seconds: float) -> int:
-    """How many requests got no answer, or another than 202, while every pod was replaced."""
+    """Return how many requests got no answer, or another than 202, while every pod was replaced."""
     mark = f"serviceDefaults.podAnnotations.changed={uuid4().hex}"
     orders = mix(int(rate * seconds))
     outcome = post(cluster.url, orders, spread=seconds, meanwhile=lambda: cluster.upgrade(mark))
@@ -126,7 +128,7 @@ def rolling_update(cluster: Cluster, rate: float, seconds: float) -> int:
 
 
 def recovery_seconds(cluster: Cluster, pod: str) -> float:
-    """Seconds from the deletion of a pod until an order is CONFIRMED that is sent once it is gone."""
+    """Return the seconds from the deletion of a pod until an order that is sent once it is gone is CONFIRMED."""
     began = time.monotonic()
     cluster.kubectl("delete", "pod", pod)  # returns when it is gone
     await_confirmed(cluster)
@@ -134,9 +136,9 @@ def recovery_seconds(cluster: Cluster, pod: str) -> float:
 
 
 def drain_seconds(cluster: Cluster) -> float:
-    """Seconds from when the cluster's node takes pods again until an order is CONFIRMED that is sent then.
+    """Drain the cluster's only node, so that all pods of the release wait until it accepts pods again.
 
-    Its only node, so that all pods of the release wait until then.
+    Return the seconds from that moment until an order that is sent then is CONFIRMED.
     """
     (node,) = (one["metadata"]["name"] for one in cluster.get("nodes")["items"])
     try:
@@ -156,7 +158,7 @@ def await_confirmed(cluster: Cluster) -> None:
 
 
 def image_sizes() -> dict[str, int]:
-    """Bytes of each service's image, the shared layers included."""
+    """Return the size of each service's image in bytes, including the shared layers."""
     found = {}
     for name in SERVICES:
         command = ["docker", "image", "inspect", f"oms/{name}:dev"]
@@ -165,14 +167,14 @@ def image_sizes() -> dict[str, int]:
 
 
 def memory_table(idle: Mapping[str, int], loaded: Mapping[str, int], rate: float) -> str:
-    """One row a component."""
+    """Return a table with a row for each component."""
     rows = [(name, f"{size}", f"{loaded.get(name, 0)}") for name, size in sorted(idle.items())]
     rows.append(("together", f"{sum(idle.values())}", f"{sum(loaded.values())}"))
     return table(("pod", "idle, MiB", f"at {rate:.0f} orders/s, MiB"), rows)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
+    """Return a Markdown table."""
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
 
 

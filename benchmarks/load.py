@@ -1,7 +1,7 @@
-"""The load generator: HTTP/1.1 over plain asyncio streams, since a generator on the same two cores must cost little.
+"""The load generator: HTTP/1.1 over plain asyncio streams, because a generator on the same two cores must be cheap.
 
-Latencies of the open model count from the moment when a request was due, not from when it was sent: a stalled server
-must not hide its stall by slowing the generator down ("coordinated omission", Gil Tene).
+In the open model, latency is measured from the time when a request was due, not from when it was sent: a server that
+stalls must not hide this by slowing the generator down ("coordinated omission", Gil Tene).
 """
 
 import asyncio
@@ -18,7 +18,7 @@ BODY = json.dumps(sample.order(quantity=1)).encode()
 
 @dataclass
 class Outcome:
-    """What a load saw. Latencies are in seconds, of accepted orders only."""
+    """The outcome of a load. Latencies are in seconds, of accepted orders only."""
 
     accepted: int = 0
     refused: int = 0
@@ -26,13 +26,13 @@ class Outcome:
     latencies: list[float] = field(default_factory=list)
 
     def percentile(self, percent: float) -> float:
-        """The latency that so many percent of the requests kept, in seconds."""
+        """Return the latency in seconds that `percent` of the requests did not exceed."""
         ordered = sorted(self.latencies)
         return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))] if ordered else float("nan")
 
 
 class Connection:
-    """One kept-alive connection."""
+    """A persistent connection."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -41,7 +41,7 @@ class Connection:
         self._head = f"{head}Content-Length: ".encode()
 
     async def post(self, body: bytes) -> int:
-        """The status of the answer."""
+        """Post a body, and return the status of the answer."""
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self._streams
@@ -67,7 +67,7 @@ async def _send(connection: Connection, outcome: Outcome, due: float) -> None:
 
 
 async def flood(port: int, orders: int, connections: int) -> Outcome:
-    """Post so many orders as fast as the connections carry them (closed model); refused ones are not repeated."""
+    """Post orders as fast as the connections permit (closed model); refused ones are not repeated."""
     outcome, started, left = Outcome(), time.perf_counter(), iter(range(orders))
 
     async def carry() -> None:
@@ -82,7 +82,7 @@ async def flood(port: int, orders: int, connections: int) -> Outcome:
 
 
 async def steady(port: int, rate: float, seconds: float) -> Outcome:
-    """Post at a fixed rate (open model): each order has its moment, whatever became of those before."""
+    """Post at a fixed rate (open model): each order is due at a fixed time, whatever became of the earlier ones."""
     outcome, idle, tasks = Outcome(), [Connection(port) for _ in range(4)], []
     started = time.perf_counter()
 

@@ -1,6 +1,7 @@
-"""The same flow as most teams would first write it: a session and a commit per message, `send().get()` per event,
-offsets committed by a timer, each call to the outside made where it comes up. It keeps none of the guarantees; it is
-here to be measured against (docs/performance.md).
+"""The same flow as most teams would first write it.
+
+It has a session and a commit per message, `send().get()` per event, offsets that a timer commits, and outside calls
+made inside the handlers. It gives none of the guarantees; it is a baseline for docs/performance.md.
 
     python -m benchmarks.naive SERVICE
 """
@@ -42,7 +43,7 @@ class NaiveOrder(SQLModel, table=True):
 
 
 class NaiveStep(SQLModel, table=True):
-    """That a service did its part for an order."""
+    """A record that a service did its part for an order."""
 
     order_id: str = Field(primary_key=True)
     outcome: str
@@ -57,7 +58,7 @@ class NaiveItem(SQLModel, table=True):
 
 ENGINE = create_engine(os.environ["OMS_DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://", 1))
 PRODUCER = KafkaProducer(bootstrap_servers=os.environ["OMS_KAFKA_BOOTSTRAP"], acks="all")
-TEXTS = httpx2.Client()  # one, because each new one reads all certificates, which costs more than the call
+TEXTS = httpx2.Client()  # shared, because each new client reads all certificates, which costs more than the call
 
 
 def emit(topic: Topic, data: OrderEvent) -> None:
@@ -67,12 +68,12 @@ def emit(topic: Topic, data: OrderEvent) -> None:
 
 
 def common(data: OrderEvent) -> dict[str, Any]:
-    """What every event about an order carries."""
+    """Return the data that every event about an order has."""
     return {name: getattr(data, name) for name in OrderEvent.model_fields}
 
 
 def place(request: OrderBody) -> dict[str, str]:
-    """Take an order."""
+    """Accept an order."""
     order_id, quantity = str(uuid4()), request.items[0].quantity
     payment, customer = request.payment_details, request.customer
     card = Card(payment.card_number, payment.cvv, payment.expiry_date)
@@ -99,10 +100,10 @@ def place(request: OrderBody) -> dict[str, str]:
 
 
 def follow(event: Event[Any]) -> None:
-    """The order service: keep the status."""
+    """Update the status (the order service)."""
     status = "CONFIRMED" if event.type == topics.INVENTORY_UPDATED.name else "PAID"
     with Session(ENGINE) as session:
-        # Without the lock, one topic's thread overwrites what the other one wrote, and some runs would never end.
+        # Without the lock, one topic's thread could overwrite the other's update, and some runs would never end.
         order = session.get(NaiveOrder, event.subject, with_for_update=True)
         if order is not None and order.status != "CONFIRMED":
             order.status = status
@@ -111,7 +112,7 @@ def follow(event: Event[Any]) -> None:
 
 
 def charge(event: Event[Any]) -> None:
-    """The payment service."""
+    """Charge an order (the payment service)."""
     data: OrderCreated = event.data
     made = GATEWAY.charge(charge_key(data.order_id), data.payment.token, data.total, data.currency)
     with Session(ENGINE) as session:
@@ -121,7 +122,7 @@ def charge(event: Event[Any]) -> None:
 
 
 def take(event: Event[Any]) -> None:
-    """The inventory service."""
+    """Reserve the items (the inventory service)."""
     data: PaymentCompleted = event.data
     with Session(ENGINE) as session:
         for line in data.lines:
@@ -135,7 +136,7 @@ def take(event: Event[Any]) -> None:
 
 
 def mail(event: Event[Any]) -> None:
-    """The email service."""
+    """Send the email (the email service)."""
     message = EmailMessage()
     message["From"], message["To"] = os.environ["OMS_EMAIL_FROM"], event.data.customer.email
     message["Subject"], message["X-Order-Id"] = "Your order is confirmed", event.subject
@@ -147,21 +148,21 @@ def mail(event: Event[Any]) -> None:
 
 
 def text(event: Event[Any]) -> None:
-    """The SMS service."""
+    """Send the SMS (the SMS service)."""
     body = {"to": event.data.customer.phone_number, "from": "OMS", "text": "Confirmed", "reference": event.subject}
     TEXTS.post(os.environ["OMS_SMS_URL"], json=body, headers={"Idempotency-Key": event.subject}).raise_for_status()
     done(event)
 
 
 def done(event: Event[Any]) -> None:
-    """Note that the message went out."""
+    """Record that the message was sent."""
     with Session(ENGINE) as session:
         session.add(NaiveStep(order_id=event.subject, outcome="notified"))
         session.commit()
 
 
 def consume(group: str, topic: Topic, handle: Callable[[Event[Any]], None]) -> None:
-    """One message after the other."""
+    """Handle the topic's messages one by one."""
     consumer = KafkaConsumer(
         topic.name,
         bootstrap_servers=os.environ["OMS_KAFKA_BOOTSTRAP"],
@@ -183,7 +184,7 @@ GATEWAY = SimulatedGateway(os.environ["OMS_DATABASE_URL"])
 
 
 def serve(name: str) -> None:
-    """Run one of the services; one that this build lacks is ready and does nothing."""
+    """Run one of the services. One that this build lacks reports itself ready and does nothing."""
     SQLModel.metadata.create_all(ENGINE)
     with Session(ENGINE) as session:
         session.merge(NaiveItem(id="Item1", on_hand=10_000_000))
@@ -199,7 +200,7 @@ def serve(name: str) -> None:
 
 
 def listen(app: FastAPI, port: str) -> None:
-    """Serve on the port that this environment variable names."""
+    """Serve on the port that the environment variable names."""
     config = uvicorn.Config(app, "127.0.0.1", int(os.environ[port]), log_level="warning", access_log=False)
     uvicorn.Server(config).run()
 

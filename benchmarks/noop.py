@@ -1,4 +1,4 @@
-"""The least that a FastAPI route can do, next to which `POST /order` is measured: it takes the body and answers 202."""
+"""The least that a FastAPI route can do: it reads the body and answers 202. `POST /order` is compared with it."""
 
 import sys
 from typing import Any
@@ -11,13 +11,13 @@ app = FastAPI()
 
 @app.get("/readyz")
 async def readyz() -> dict[str, str]:
-    """Say that it answers."""
+    """Answer that the program is ready."""
     return {"status": "ready"}
 
 
 @app.post("/order", status_code=202)
 async def order(body: dict[str, Any]) -> dict[str, str]:
-    """Keep nothing."""
+    """Accept an order without storing anything."""
     return {"id": "00000000-0000-0000-0000-000000000000", "status": "PENDING", "customer": str(len(body))}
 
 
@@ -28,5 +28,5 @@ if __name__ == "__main__":
         port=int(sys.argv[1]),
         access_log=False,
         log_level="warning",
-        timeout_keep_alive=620,  # as the order service: the generator keeps its connections
+        timeout_keep_alive=620,  # as in the order service: the load generator keeps its connections
     )

@@ -1,4 +1,4 @@
-"""OMS at a fixed rate: what a POST takes next to a route that does nothing, what an order costs; and a lone order."""
+"""Measures OMS at a fixed rate, next to a route that does nothing: latency, CPU per order; and a lone order."""
 
 import asyncio
 import os
@@ -18,15 +18,15 @@ from oms_platform.services import HttpServer
 from oms_servers.ports import free_port
 
 LONE = 30  # orders, one at a time
-SETTLED = 5.0  # seconds after which nothing is left to do of the orders before
+SETTLED = 5.0  # seconds after which no work is left of earlier orders
 TERMINAL_SECONDS = 30.0
 LOOK = 0.01
 
 
 @dataclass(frozen=True)
 class AtRate:
-    """What a rate gave: the answers of OMS, those of the route that does nothing at the same time, and CPU by program
-    in milliseconds an order, that of standing idle meanwhile included."""
+    """The results at a rate: the answers of OMS, those of the route that does nothing at the same time, and the CPU
+    time of each program in milliseconds per order, including what it uses when idle."""
 
     orders: Outcome
     noop: Outcome
@@ -34,16 +34,16 @@ class AtRate:
 
     @property
     def ratio(self) -> float:
-        """The 99th percentile of POST /order, by that of the route that does nothing."""
+        """The 99th percentile of POST /order, divided by that of the route that does nothing."""
         return self.orders.percentile(99) / self.noop.percentile(99)
 
 
 def at_rate(rate: float, seconds: float) -> AtRate:
-    """Orders at a fixed rate on a system of its own, and as many requests to a route that does nothing next to it."""
+    """Send orders at a fixed rate to a system of its own, and as many requests to a route that does nothing."""
     with system("oms") as platform, _noop(platform.folder) as noop:
         warmed = warm_up(platform)
         asyncio.run(flood(noop, WARM_UP, 4))
-        os.sync()  # or the disk is busy half a minute later, all at once, with what the start has written
+        os.sync()  # otherwise the disk would be busy half a minute later with everything that the start has written
         before = cpu_seconds(platform)
         orders, nothing = asyncio.run(_side_by_side(port(platform), noop, rate, seconds))
         await_notified(platform, warmed + orders.accepted)
@@ -54,7 +54,7 @@ def at_rate(rate: float, seconds: float) -> AtRate:
 
 
 def at_rest(seconds: float) -> Mapping[str, float]:
-    """The share of a core that each program needs while nothing comes."""
+    """Return the share of a core that each program needs when idle."""
     with system("oms") as platform:
         await_notified(platform, warm_up(platform))
         time.sleep(SETTLED)
@@ -79,7 +79,7 @@ def _noop(folder: Path) -> Iterator[int]:
 
 
 def lone() -> list[float]:
-    """Seconds from the acceptance of an order until it was CONFIRMED, with nothing else under way."""
+    """Return the seconds from the acceptance of each order until it was CONFIRMED, with no other order under way."""
     with system("oms") as platform, httpx2.Client(base_url=platform.url) as client:
         warm_up(platform)
         os.sync()

@@ -1,4 +1,4 @@
-"""The figures as a page: ratios within one run of the benchmark, and the machine that it ran on."""
+"""Renders the figures as a page: ratios within one run of the benchmark, and the machine that it ran on."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -33,7 +33,7 @@ def page(
     libraries: float,
     command: str,
 ) -> str:
-    """docs/performance.md."""
+    """Return the text of docs/performance.md."""
     parts = [
         "# Performance",
         (
@@ -97,7 +97,7 @@ def _together(run: Result) -> float:
 
 
 def throughput_table(results: Sequence[Result]) -> str:
-    """One row a build; rates are medians, with the lowest and highest of the runs."""
+    """Return a table with a row for each build; rates are medians, with the lowest and highest of the runs."""
     rows = ["| build | orders a run | runs | until notified | until terminal | accepted |", "|---|---|---|---|---|---|"]
     for build in _builds(results):
         runs = _of(build, results)
@@ -113,7 +113,7 @@ def _spread(rates: Sequence[float]) -> str:
 
 
 def cpu_table(results: Sequence[Result]) -> str:
-    """One row a program, one column a build, in milliseconds an order: the medians of the runs."""
+    """Return the CPU time of each program (row) in each build (column), in milliseconds per order: medians of runs."""
     builds = _builds(results)
     rows = [
         f"| program, ms | {' | '.join(NAMES[build] for build in builds)} |",
@@ -128,7 +128,7 @@ def cpu_table(results: Sequence[Result]) -> str:
 
 
 def latency_table(steady: Mapping[float, AtRate]) -> str:
-    """One row a rate, in milliseconds."""
+    """Return the latencies in milliseconds, with a row for each rate."""
     rows = [
         "| orders/s | accepted | p50 ms | p90 ms | p99 ms | highest ms | p99 of the no-op, ms | p99 by that |",
         "|---|---|---|---|---|---|---|---|",
@@ -142,7 +142,7 @@ def latency_table(steady: Mapping[float, AtRate]) -> str:
 
 
 def cost_table(steady: Mapping[float, AtRate]) -> str:
-    """One row a rate: the programs together, and the share of the machine's cores that this is."""
+    """Return the CPU time of all programs and its share of the machine's cores, with a row for each rate."""
     rows = ["| orders/s | ms an order | of a core |", "|---|---|---|"]
     for rate, one in steady.items():
         together = sum(one.cpu.values())
@@ -151,7 +151,7 @@ def cost_table(steady: Mapping[float, AtRate]) -> str:
 
 
 def rest_line(rest: Mapping[str, float]) -> str:
-    """What a system needs that nobody uses."""
+    """Return the line about the CPU that an idle system needs."""
     services = sum(share for name, share in rest.items() if name in SERVICES)
     return (
         f"While nothing happens, all programs together need {sum(rest.values()):.2f} of a core: the services "
@@ -160,7 +160,7 @@ def rest_line(rest: Mapping[str, float]) -> str:
 
 
 def lone_line(seconds: Sequence[float]) -> str:
-    """How long orders took that were alone."""
+    """Return the line about how long orders took that were alone."""
     typical, slowest = 1000 * median(seconds), 1000 * max(seconds)
     return (
         f"From its acceptance until CONFIRMED, by its timeline: {typical:.0f} ms (median of {len(seconds)}; "
@@ -169,7 +169,7 @@ def lone_line(seconds: Sequence[float]) -> str:
 
 
 def memory_table(runs: Sequence[Result]) -> str:
-    """One row a program of the first run's build, and the services of every build together."""
+    """Return the memory of each program of the first run's build, and of the services of every build together."""
     ours = runs[0]
     rows = ["| program | idle, MiB | after the run, MiB |", "|---|---|---|"]
     rows += [_memory_row(name, ours, [name]) for name in ours.memory]

@@ -1,4 +1,4 @@
-"""One run: a fresh system, a load, and what came of it."""
+"""Makes one run: starts a new system, puts a load on it, and returns the results."""
 
 import asyncio
 import sys
@@ -21,7 +21,7 @@ from oms_platform.platform import Platform
 
 STOCK = 1_000_000
 WARM_UP = 50  # orders
-LIMIT = 900.0  # seconds until a run whose orders do not all end counts as failed
+LIMIT = 900.0  # seconds after which a run counts as failed if some orders have not ended
 _ROOT = Path(__file__).parent.parent
 _LEFT = {
     "oms": "SELECT count(*) FILTER (WHERE status NOT IN ('CONFIRMED', 'CANCELLED')), count(*) FROM orders",
@@ -32,10 +32,9 @@ _LEFT = {
 
 @dataclass(frozen=True)
 class Result:
-    """What one run gave. Rates are orders/s until the last one was terminal, was accepted, and had its mail and text.
+    """The results of one run. Rates are orders/s until the last one was accepted, terminal, and had its email and SMS.
 
-    Memory is in MiB, `idle` before the first order. CPU is in milliseconds an order
-    until its customer was notified.
+    Memory is in MiB, `idle` before the first order. CPU is in milliseconds per order, until its customer was notified.
     """
 
     build: str
@@ -51,7 +50,7 @@ class Result:
 
 @contextmanager
 def system(build: str) -> Iterator[Platform]:
-    """A fresh system of all services ("oms", "faststream" or "naive"), with stock for every order."""
+    """Run a new system of all services ("oms", "faststream" or "naive"), with stock for every order."""
     others = {name: [sys.executable, "-m", f"benchmarks.{build}", name] for name in SERVICES}
     path = {name: {"PYTHONPATH": str(_ROOT), "OMS_LOG_LEVEL": "WARNING"} for name in SERVICES}
     with TemporaryDirectory(prefix="oms-bench-") as folder:
@@ -68,7 +67,7 @@ def _stock(platform: Platform) -> None:
 
 
 def throughput(build: str, orders: int, connections: int) -> Result:
-    """Orders per second from the first POST to the last terminal order, with a check of the invariants."""
+    """Measure orders per second from the first POST to the last terminal order, and check the invariants."""
     with system(build) as platform:
         idle = _memories(platform)
         warmed = warm_up(platform)
@@ -87,8 +86,8 @@ def throughput(build: str, orders: int, connections: int) -> Result:
 
 
 def warm_up(platform: Platform) -> int:
-    """Have some orders placed, once any are taken: a new system knows of no items yet. How many, their customers
-    notified."""
+    """Place some orders, wait until their customers are notified, and return their number. A new system does not know
+    any items yet, so the first one is repeated until it is accepted."""
     deadline = time.monotonic() + LIMIT
     while not (first := asyncio.run(flood(port(platform), 1, 1)).accepted):
         if time.monotonic() > deadline:
@@ -100,7 +99,7 @@ def warm_up(platform: Platform) -> int:
 
 
 def port(platform: Platform) -> int:
-    """Where orders are posted."""
+    """Return the port to which orders are posted."""
     return platform.at.http["order"]
 
 
@@ -114,7 +113,7 @@ def _await_terminal(platform: Platform, build: str, orders: int) -> None:
 
 
 def await_notified(platform: Platform, orders: int) -> None:
-    """Return once every order's customer has a mail and a text."""
+    """Return once every order's customer has an email and an SMS."""
     deadline = time.monotonic() + LIMIT
     with httpx2.Client(base_url=platform.mailcatcher_url) as client:
         while min(client.get("/messages/count").json()[kind] for kind in ("email", "sms")) < orders:
@@ -126,7 +125,7 @@ def await_notified(platform: Platform, orders: int) -> None:
 def _violations(platform: Platform) -> list[str]:
     databases = {name: server.url for name, server in platform.databases.items()}
     sources = Sources(databases, platform.mailcatcher_url, platform.kafka.bootstrap)
-    # Nothing fails here, so that no email is sent twice.
+    # Nothing fails here, so no email may be sent twice.
     found = check_when_quiet(sources, within=300.0, expected=Expected(copies=0))
     return [str(violation) for violation in found]
 
@@ -140,7 +139,7 @@ def _memories(platform: Platform) -> dict[str, float]:
 
 
 def cpu_seconds(platform: Platform) -> dict[str, float]:
-    """Seconds of CPU time so far, by program."""
+    """Return the CPU time of each program so far, in seconds."""
     return {name: _seconds(psutil.Process(pid)) for name, pid in _pids(platform).items()}
 
 

@@ -25,7 +25,7 @@ HANDLERS: dict[str, dict[str, Handler]] = {
 
 
 async def serve(name: str) -> None:
-    """Subscribe, relay, and listen, until the process is to end."""
+    """Subscribe, relay, and listen, until the process is asked to stop."""
     async with flow.ENGINE.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
         await connection.execute(insert(Item).values(id="Item1", on_hand=10_000_000).on_conflict_do_nothing())
@@ -54,7 +54,7 @@ async def serve(name: str) -> None:
 
 
 async def listen(app: FastAPI, port: str) -> None:
-    """Serve on the port that this environment variable names."""
+    """Serve on the port that the environment variable names."""
     config = uvicorn.Config(app, "127.0.0.1", int(os.environ[port]), log_level="warning", access_log=False)
     await uvicorn.Server(config).serve()
 

@@ -25,7 +25,7 @@ PRICE, CURRENCY, BATCH, CONNECTIONS = 1250, "USD", 500, 8
 CREATED, PAID, RESERVED = "orderCreatedEvent", "paymentCompletedEvent", "inventoryUpdatedEvent"
 ENGINE = create_async_engine(os.environ["OMS_DATABASE_URL"].replace("postgresql://", "postgresql+asyncpg://", 1))
 SESSIONS = async_sessionmaker(ENGINE, expire_on_commit=False)
-# A batch of events is one batch of Kafka's. What FastStream logs of each message costs more than the message.
+# A batch of events is one of Kafka's batches. Logging each message would cost FastStream more than processing it.
 BROKER = KafkaBroker(os.environ["OMS_KAFKA_BOOTSTRAP"], acks="all", max_batch_size=1_000_000, log_level=logging.DEBUG)
 GATEWAY = SimulatedGateway(os.environ["OMS_DATABASE_URL"])
 Work = Callable[[AsyncSession, list[Event]], Awaitable[None]]
@@ -33,17 +33,17 @@ Work = Callable[[AsyncSession, list[Event]], Awaitable[None]]
 
 @cache
 def texts() -> aiohttp.ClientSession:
-    """The one client of the SMS provider, made within the event loop."""
+    """Return the only client of the SMS provider, which must be made within the event loop."""
     return aiohttp.ClientSession()
 
 
 def rows(topic: str, events: Iterable[Event]) -> list[dict[str, str]]:
-    """Events as rows of the outbox."""
+    """Return the events as rows of the outbox."""
     return [{"topic": topic, "key": one.order_id, "body": one.model_dump_json()} for one in events]
 
 
 async def relay() -> None:
-    """Send what stands in the outbox, then delete it."""
+    """Send the events in the outbox, then delete them."""
     while True:
         async with SESSIONS.begin() as session:
             unsent = select(Outbox).order_by(Outbox.id).limit(BATCH).with_for_update(skip_locked=True)
@@ -57,7 +57,7 @@ async def relay() -> None:
 
 
 def once(work: Work) -> Callable[[list[Event]], Awaitable[None]]:
-    """A handler of batches that sees each event once, in a transaction."""
+    """Return a handler of batches that processes each event once, in a transaction."""
 
     async def handle(events: list[Event]) -> None:
         async with SESSIONS.begin() as session:
@@ -71,7 +71,7 @@ def once(work: Work) -> Callable[[list[Event]], Awaitable[None]]:
 
 
 async def place(request: OrderBody) -> dict[str, str]:
-    """Take an order."""
+    """Accept an order."""
     order_id, line, customer, card = str(uuid4()), request.items[0], request.customer, request.payment_details
     token = SimulatedTokeniser().tokenise(Card(card.card_number, card.cvv, card.expiry_date))
     event = Event(
@@ -91,7 +91,7 @@ async def place(request: OrderBody) -> dict[str, str]:
 
 
 async def follow(events: list[Event], status: str) -> None:
-    """The order service: keep the status, which does not go back."""
+    """Update the status, which never goes back (the order service)."""
     ids = [one.order_id for one in events]
     kept = case((Order.status == "CONFIRMED", Order.status), else_=status)
     async with SESSIONS.begin() as session:
@@ -109,14 +109,14 @@ async def confirmed(events: list[Event]) -> None:
 
 
 async def charge(session: AsyncSession, events: list[Event]) -> None:
-    """The payment service. The simulator is synchronous: a thread each."""
+    """Charge the orders (the payment service). The simulator is synchronous, so each call gets a thread."""
     calls = ((charge_key(one.order_id), one.token, one.total, CURRENCY) for one in events)
     await asyncio.gather(*(asyncio.to_thread(GATEWAY.charge, *call) for call in calls))
     await session.execute(insert(Outbox), rows(PAID, events))
 
 
 async def reserve(session: AsyncSession, events: list[Event]) -> None:
-    """The inventory service."""
+    """Reserve the items (the inventory service)."""
     for item_id, group in groupby(sorted(events, key=lambda one: one.item_id), lambda one: one.item_id):
         less = Item.on_hand - sum(one.quantity for one in group)
         await session.execute(update(Item).where(Item.id == item_id).values(on_hand=less))
@@ -124,7 +124,7 @@ async def reserve(session: AsyncSession, events: list[Event]) -> None:
 
 
 async def mail(_: AsyncSession, events: list[Event]) -> None:
-    """The email service: some connections, each for its share of the batch."""
+    """Send the emails (the email service), over some connections, each with its share of the batch."""
     shares = [events[start::CONNECTIONS] for start in range(min(CONNECTIONS, len(events)))]
     await asyncio.gather(*map(_mail, shares))
 
@@ -142,7 +142,7 @@ async def _mail(events: Sequence[Event]) -> None:
 
 
 async def text(_: AsyncSession, events: list[Event]) -> None:
-    """The SMS service."""
+    """Send the SMS (the SMS service)."""
     await asyncio.gather(*map(_text, events))
 
 

@@ -1,11 +1,11 @@
-"""What the services store, and what they send one another."""
+"""The services' tables and events."""
 
 from pydantic import BaseModel
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
 class Base(DeclarativeBase):
-    """What all tables share."""
+    """The base of all tables."""
 
 
 class Order(Base):
@@ -26,7 +26,7 @@ class Item(Base):
 
 
 class Outbox(Base):
-    """An event that is still to be sent."""
+    """An event that has not been sent yet."""
 
     __tablename__ = "faststream_outbox"
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
@@ -36,14 +36,14 @@ class Outbox(Base):
 
 
 class Inbox(Base):
-    """An event that this service has processed: each reads one topic, except for order, which needs none."""
+    """An event that this service has processed. Each reads one topic, except for order, which needs no inbox."""
 
     __tablename__ = "faststream_inbox"
     id: Mapped[str] = mapped_column(primary_key=True)
 
 
 class Event(BaseModel):
-    """What every event carries."""
+    """The data of every event."""
 
     order_id: str
     name: str

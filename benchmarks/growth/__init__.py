@@ -1,1 +1,1 @@
-"""How throughput changes as an installation grows: with replicas, and with what its databases hold."""
+"""Measures how throughput changes as an installation grows: with replicas, and with the size of its databases."""

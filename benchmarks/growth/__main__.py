@@ -1,5 +1,7 @@
-"""Measure throughput with two replicas of each service next to one, and with full databases next to empty ones:
-`make bench-growth`. The replicas need root, for control groups."""
+"""Compare throughput with two replicas of each service and with one, and with full and empty databases.
+
+`make bench-growth` runs it. The replicas need root, for control groups.
+"""
 
 import argparse
 import os
@@ -17,13 +19,13 @@ from oms_contracts import marks
 
 BEGIN = "<!-- growth: begin; `make bench-growth` writes what follows -->"
 END = "<!-- growth: end -->"
-PARTITIONS = (3, 4)  # the chart's default, and as many as two replicas share evenly
+PARTITIONS = (3, 4)  # the chart's default, and a number that two replicas share evenly
 
 Rates = Mapping[str, Sequence[float]]
 
 
 def main() -> int:
-    """Measure, print, and write the page if asked; 2 if this machine has no control groups."""
+    """Measure, print, and write the page if asked to. Return 2 if this machine has no control groups."""
     options = _parser().parse_args()
     try:
         page = "\n\n".join([*_replicas(options), *_filled(options), f"Measured on {_when()}."])
@@ -39,7 +41,7 @@ def main() -> int:
 def _replicas(options: argparse.Namespace) -> list[str]:
     rows = []
     for partitions in PARTITIONS:
-        os.environ["OMS_KAFKA_PARTITIONS"] = str(partitions)  # which the platform creates its topics with
+        os.environ["OMS_KAFKA_PARTITIONS"] = str(partitions)  # with which the platform creates its topics
         rates = _interleaved(options)
         rows.append((f"{partitions} partitions", rates["one"], rates["two"]))
     del os.environ["OMS_KAFKA_PARTITIONS"]
@@ -48,7 +50,7 @@ def _replicas(options: argparse.Namespace) -> list[str]:
 
 
 def _interleaved(options: argparse.Namespace) -> Rates:
-    """One, two, two, one: what drifts in the machine falls on both alike."""
+    """Measure one, two, two, one replicas, so that a drift of the machine affects both alike."""
     rates: dict[str, list[float]] = {"one": [], "two": []}
     for repeat in range(options.repeats):
         for name, count in (("one", 1), ("two", 2))[:: 1 if repeat % 2 == 0 else -1]:
@@ -58,7 +60,7 @@ def _interleaved(options: argparse.Namespace) -> Rates:
 
 
 def _filled(options: argparse.Namespace) -> list[str]:
-    """Empty, full, empty."""
+    """Measure empty, full, and again empty databases."""
     runs: list[list[filled.Run]] = []
     for held in (0, options.held, 0):
         runs.append(filled.throughput(options.repeats, options.orders, held, options.items))
@@ -74,7 +76,7 @@ def _filled(options: argparse.Namespace) -> list[str]:
 
 
 def table(heads: tuple[str, str, str], rows: Sequence[tuple[str, Sequence[float], Sequence[float]]]) -> str:
-    """A row for each pair of builds: medians with the lowest and highest of the runs, and the second by the first."""
+    """Return a table of pairs of builds: medians with the lowest and highest of the runs, and their ratio."""
     lines = [f"| {' | '.join(heads)} | ratio |", "|---|---|---|---|"]
     lines += [
         f"| {what} | {_spread(first)} | {_spread(second)} | {median(second) / median(first):.2f} |"

@@ -1,4 +1,4 @@
-"""Orders a second with databases that hold what years leave in them, and with empty ones."""
+"""Measures orders per second with databases filled as after years of use, and with empty ones."""
 
 import asyncio
 import os
@@ -14,10 +14,10 @@ from oms_chassis.db import Database
 from oms_chassis.sessions import Limits
 from oms_platform.platform import Platform
 
-CONNECTIONS = 64  # of the generator
-WARM = 1_000  # orders whose time is not counted: after them the caches hold what a busy service needs
+CONNECTIONS = 64  # of the load generator
+WARM = 1_000  # orders that are not timed: after them, the caches are as in a busy service
 
-# An id is made when what it names is: in these two years, and in nine days for an event that is remembered.
+# The time in an id is that of its object: within these two years, or within nine days for a remembered event.
 _AN_ORDER = f"uuidv7(make_interval(secs => -{filling.YEARS} * 31536000.0 * n / %(orders)s))::text"
 _AN_EVENT = "uuidv7(make_interval(secs => -9 * 86400.0 * n / %(orders)s))::text"
 _PAYMENTS = f"""
@@ -43,7 +43,7 @@ INSERT INTO item (id, name, unit_price, currency, available, version)
 SELECT 'SKU-' || lpad(n::text, 9, '0'), 'Neutral product, boxed, number ' || n, 1250, 'USD', true, 1
 FROM generate_series(1, %(items)s) AS n
 """
-# One row an order in each service; what is older than nine days is deleted, and does not add up.
+# One row per order in each service; older rows than nine days are deleted, and so do not accumulate.
 _INBOX = f"""
 INSERT INTO inbox (event_id) SELECT '/oms/service ' || {_AN_EVENT} FROM generate_series(%(orders)s, 1, -1) AS n
 """
@@ -58,15 +58,15 @@ _FILL = {
 
 @dataclass(frozen=True)
 class Run:
-    """Orders a second until the customer of the last one was notified, and what one cost: milliseconds of CPU, of all
-    programs together."""
+    """Orders per second until the customer of the last one was notified, and the CPU time of one order in milliseconds,
+    of all programs together."""
 
     rate: float
     cost: float
 
 
 def throughput(runs: int, orders: int, held: int, items: int) -> list[Run]:
-    """Run after run on one system, whose databases hold so many orders and items before the first."""
+    """Make several runs on one system, whose databases are filled with `held` orders and `items` before the first."""
     with system("oms") as platform:
         if held:
             fill(platform, held, items)
@@ -89,7 +89,7 @@ def _cpu(platform: Platform) -> float:
 
 
 def fill(platform: Platform, held: int, items: int) -> None:
-    """Write what so many orders leave in each database, and so many items."""
+    """Write the rows that `held` orders leave in each database, and `items` items."""
     for name, statements in _FILL.items():
         with _patient(platform.databases[name].url) as database:
             if name == "order":

@@ -1,4 +1,4 @@
-"""A bound on the CPU time of processes, by Linux' control groups, of either version."""
+"""Limits the CPU time of processes, by Linux control groups of either version."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 
 PERIOD = 20_000  # microseconds: short, so that a process which used up its share does not pause for long
 _UNIFIED = Path("/sys/fs/cgroup")
-_CPU = _UNIFIED / "cpu"  # of the first version, where each kind of resource has a tree of its own
+_CPU = _UNIFIED / "cpu"  # of version 1, in which each kind of resource has a tree of its own
 
 
 class NoQuotas(Exception):
@@ -16,7 +16,7 @@ class NoQuotas(Exception):
 
 @contextmanager
 def bounded(pids: Iterable[int], share: float) -> Iterator[None]:
-    """Each of these processes gets at most this share of one core, until the end of the block. Raises NoQuotas."""
+    """Limit each of these processes to a share of one core, until the end of the block. Raises NoQuotas."""
     with ExitStack() as stack:
         for pid in pids:
             stack.enter_context(_bounded(pid, share))

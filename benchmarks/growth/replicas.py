@@ -1,5 +1,8 @@
-"""Orders a second with one replica of each service, and with two, where each process has a small share of a core: what
-they share, the databases and Kafka, has the rest of the machine."""
+"""Measures orders per second with one replica of each service, and with two.
+
+Each process of a service gets a small share of a core, so that the databases and Kafka, which they share, have the rest
+of the machine.
+"""
 
 import asyncio
 import time
@@ -16,11 +19,11 @@ from oms_platform.platform import Platform
 from oms_platform.services import HttpServer
 
 SHARE = 0.1  # of a core, for each process of a service: ten of them leave half of two cores to everything else
-CONNECTIONS = 64  # of the generator, shared out among the replicas
+CONNECTIONS = 64  # of the load generator, divided among the replicas
 
 
 def throughput(replicas: int, orders: int) -> float:
-    """Orders a second until the customer of the last one was notified, on a system of its own."""
+    """Return the orders per second until the customer of the last one was notified, on a system of its own."""
     with system("oms") as platform, _more(platform, replicas - 1) as others:
         processes = [*platform.services.values(), *others]
         pids = [one.pid for one in processes if one.pid is not None]
@@ -35,7 +38,7 @@ def throughput(replicas: int, orders: int) -> float:
 
 @contextmanager
 def _more(platform: Platform, replicas: int) -> Iterator[list[HttpServer]]:
-    """So many more processes of each service, with the databases, the topics and the mail catcher of the platform."""
+    """Run further processes of each service, which share the platform's databases, topics and mail catcher."""
     made = [_replica(platform, name) for _ in range(replicas) for name in SERVICES]
     with ExitStack() as stack:
         for one in made:

@@ -1,1 +1,1 @@
-"""How OMS does after years: a million orders in the database, and a hundred thousand items in the catalogue."""
+"""Measures OMS as after years of use: a million orders in the database, a hundred thousand items in the catalogue."""

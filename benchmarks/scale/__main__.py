@@ -1,4 +1,4 @@
-"""Fill a database of the order service as years would, and time what is asked of it: `make bench-scale`."""
+"""Fill a database of the order service as years of use would, and time its queries: `make bench-scale`."""
 
 import argparse
 import sys
@@ -15,7 +15,7 @@ from oms_servers.postgres import PostgresServer
 
 
 def main() -> int:
-    """Measure and print; 1 if a figure is beyond its bound."""
+    """Measure and print. Return the exit code, 1 if a figure is beyond its bound."""
     options = _parser().parse_args()
     with TemporaryDirectory(prefix="oms-scale-") as folder:
         Path(folder).chmod(0o755)
@@ -28,7 +28,7 @@ def main() -> int:
 
 
 def measure(url: str, orders: int, items: int) -> list[Figure]:
-    """Everything, from an empty database on."""
+    """Measure everything, beginning with an empty database."""
     patient, database = Database(url, limits=Limits(statement=0)), Database(url)
     migrations.upgrade(patient, "oms_order")
     filling.orders(patient, orders)

@@ -1,4 +1,4 @@
-"""A large catalogue in the memory of an order service."""
+"""Measures a large catalogue in the memory of an order service."""
 
 import time
 import tracemalloc
@@ -20,7 +20,7 @@ _CHANGE = "UPDATE item SET unit_price = 1, version = 2, seen_at = clock_timestam
 
 
 def figures(database: Database, items: int) -> list[Figure]:
-    """How long it takes to learn a catalogue and its changes, and what it takes in memory."""
+    """Measure how long it takes to load a catalogue and its changes, and how much memory it needs."""
     database.execute(_ITEMS, items=items)
     database.execute(_OLD)
     database.execute("ANALYZE item")

@@ -1,16 +1,16 @@
-"""What was measured, next to what it may be."""
+"""Measured figures and their bounds."""
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
-REPEATS = 12  # beyond the fifth time the server may choose a plan that does not look at the parameters
+REPEATS = 12  # after the fifth call, the server may choose a plan that ignores the parameters
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A value in a unit, with the most that it may be."""
+    """A value in a unit, with its upper bound."""
 
     what: str
     value: float
@@ -19,24 +19,24 @@ class Figure:
 
     @property
     def holds(self) -> bool:
-        """Whether it is within its bound."""
+        """Whether the value is within its bound."""
         return self.value <= self.bound
 
 
 def slowest(what: str, bound: float, call: Callable[[], object]) -> Figure:
-    """The slowest of several calls but the first, which finds nothing in the caches; in milliseconds."""
+    """Return the time of the slowest of several calls in milliseconds, without the first, for which caches are cold."""
     call()
     return Figure(what, max(_milliseconds(call) for _ in range(REPEATS)), bound)
 
 
 def worst(what: str, figures: Sequence[Figure]) -> Figure:
-    """The figure among several of a kind that is the highest, and which one that is."""
+    """Return the highest of several figures of a kind, with its name."""
     highest = max(figures, key=lambda one: one.value)
     return replace(highest, what=f"{what}: the slowest of {len(figures)} ({highest.what})")
 
 
 def typical(call: Callable[[], object], repeats: int = 50) -> float:
-    """The median time of a call, in milliseconds."""
+    """Return the median time of a call, in milliseconds."""
     return median(_milliseconds(call) for _ in range(repeats))
 
 
@@ -47,7 +47,7 @@ def _milliseconds(call: Callable[[], object]) -> float:
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """The figures as a table of Markdown."""
+    """Return the figures as a Markdown table."""
     rows = [f"| {one.what} | {one.value:.1f} {one.unit} | {one.bound:g} {one.unit} |{_mark(one)}" for one in figures]
     return "\n".join(["| what | measured | bound |", "|---|---|---|", *rows])
 

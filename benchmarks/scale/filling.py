@@ -1,6 +1,7 @@
-"""Orders of two years, written by the server itself: nearly all of them CONFIRMED, some CANCELLED, few under way.
+"""Fills a database with the orders of two years, which the server itself generates.
 
-One customer in two hundred thousand has a twentieth of the orders, as a shop that orders for others would.
+Nearly all of them are CONFIRMED, some CANCELLED, and few under way. One customer in two hundred thousand has a
+twentieth of the orders, like a shop that orders for others.
 """
 
 from oms_chassis.db import Database
@@ -9,7 +10,7 @@ BIG, SMALL = "shop@big.example", "c7@scale.example"
 YEARS = 2
 CHUNK = 100_000
 
-# An id of UUID version 7, with the number in the place of what is random; its time is `placed_at`.
+# A UUID of version 7, with the number in place of its random bits; its time is `placed_at`.
 _ORDERS = f"""
 INSERT INTO orders (id, status, reason, facts, version, name, email, phone, phone_e164, card_token, card_brand,
     card_last4, card_expiry, total, currency, placed_at, updated_at)
@@ -36,8 +37,8 @@ SELECT id, position, 'PENDING', placed_at FROM orders, generate_series(1, 3) AS 
 
 
 def orders(database: Database, total: int, *, with_open: bool = True) -> None:
-    """Write so many orders with all that belongs to them, through connections that wait without bounds; for a service
-    that runs without open ones, which no other database would know of."""
+    """Write `total` orders with everything that belongs to them, through connections without a statement timeout. For a
+    running service, leave out open ones, because the other services' databases would not know them."""
     numbers = [2, 3, 4] if with_open else []
     with database.engine.begin() as connection:
         for first in range(1, total + 1, CHUNK):

@@ -1,4 +1,4 @@
-"""The figures in docs/scaling.md, between two marks."""
+"""Writes figures into docs/scaling.md, between two marks."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ END = "<!-- figures: end -->"
 
 
 def write(path: Path, figures: Sequence[Figure]) -> None:
-    """Put them into the page. Raises ValueError if the marks are not there, once."""
+    """Put the figures into the page. Raises ValueError unless each mark is there exactly once."""
     path.write_text(marks.replaced(path.read_text(), BEGIN, END, _block(figures)))
 
 

@@ -1,4 +1,4 @@
-"""The oldest orders are deleted, chunk by chunk."""
+"""Measures the deletion of the oldest orders, chunk by chunk."""
 
 import time
 
@@ -7,12 +7,12 @@ from oms_chassis.db import Database
 from oms_chassis.retention import prune
 from oms_order import retentions
 
-BOUND = 10_000.0  # milliseconds: what a statement may take at most
+BOUND = 10_000.0  # milliseconds: the most that a statement may take
 _DAYS = "SELECT extract(epoch FROM now() - placed_at) / 86400 AS days FROM orders ORDER BY id OFFSET %(at)s LIMIT 1"
 
 
 def figures(database: Database, count: int) -> list[Figure]:
-    """How long the longest chunk takes, of so many orders that are too old."""
+    """Measure how long the slowest chunk takes if `count` orders are too old."""
     days = float(database.execute(_DAYS, at=count)[0].days)
     (retention,) = retentions.orders(days)
     before, longest, more = _orders(database), 0.0, True

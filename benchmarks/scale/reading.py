@@ -1,4 +1,4 @@
-"""Every filter of `GET /order`, and every two of them, on the first page and far behind; and what runs by itself."""
+"""Measures every filter of `GET /order` and every pair of them, on the first and a late page; and periodic queries."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,13 +13,13 @@ from oms_order.ids import first_id
 from oms_order.repository import orders, stuck
 from oms_order.repository.orders import Filters
 
-BOUND, LIMIT = 100.0, 101  # milliseconds; one more than the largest page
+BOUND, LIMIT = 100.0, 101  # milliseconds; one row more than the largest page
 STATUSES = (None, *Status)
 EMAILS = {None: "anybody", SMALL: "a customer", BIG: "a big customer", "nobody@scale.example": "nobody"}
 
 
 def figures(database: Database, when: str) -> list[Figure]:
-    """Everything that is asked of a database of orders; of the lists of each status the slowest."""
+    """Measure every query of a database of orders; of the lists of each status, only the slowest is returned."""
     found = [worst(f"orders, {status or 'any status'}{when}", list(_lists(database, status))) for status in STATUSES]
     found.append(slowest(f"one order{when}", BOUND, _detail(database)))
     found.append(slowest(f"counting the orders under way{when}", BOUND, lambda: stuck.count(database, 300.0)))

@@ -1,4 +1,4 @@
-"""The outbox while somebody else reads for a long time: nothing that was deleted since goes away."""
+"""Measures the outbox while another transaction stays open, so that rows deleted since then are not vacuumed."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,8 +11,8 @@ from oms_chassis.messaging.relay import Relay
 from oms_chassis.messaging.streams import Outgoing
 from oms_chassis.telemetry.metrics import Metrics
 
-EVENTS, BATCH = 50_000, 100  # sent while the snapshot is open; and together
-SLOWER = 2000.0  # percent: it is slower, and the alert OmsOldSnapshot says so; this is to see by how much
+EVENTS, BATCH = 50_000, 100  # sent while the snapshot is open, and in one batch
+SLOWER = 2000.0  # percent: it is slower, which is why the alert OmsOldSnapshot exists; this measures by how much
 _PUT = """
 INSERT INTO outbox (topic, key, value)
 SELECT 'orderCreatedEvent', convert_to(n::text, 'UTF8'), convert_to(repeat('x', 1000), 'UTF8')
@@ -21,17 +21,17 @@ FROM generate_series(1, %(events)s) AS n
 
 
 class Nowhere:
-    """A broker that takes everything at once."""
+    """A broker that acknowledges everything at once."""
 
     def send(self, records: Sequence[Outgoing]) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def close(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 def figures(database: Database) -> list[Figure]:
-    """How much longer it takes to send events with a snapshot open since many events ago."""
+    """Measure how much longer sending events takes with a snapshot that was opened many events ago."""
     send = Sending(database)
     send.all(EVENTS // 4)
     usual = typical(send.batch)
@@ -45,7 +45,7 @@ def figures(database: Database) -> list[Figure]:
 
 
 class Sending:
-    """A relay and what it sends."""
+    """A relay, and the events that it sends."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -58,14 +58,14 @@ class Sending:
             self._relay.send_batch(connection)
 
     def all(self, events: int) -> None:
-        """So many, batch by batch."""
+        """Send this many events, batch by batch."""
         for _ in range(events // BATCH):
             self.batch()
 
 
 @contextmanager
 def open_snapshot(database: Database) -> Iterator[None]:
-    """A transaction of somebody else's that sees the database as it is now, until the end of the block."""
+    """Hold a transaction open that sees the database as it is now, until the end of the block."""
     with database.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
         connection.exec_driver_sql("SET idle_in_transaction_session_timeout = 0")
         connection.exec_driver_sql("SELECT count(*) FROM outbox")

@@ -1,4 +1,4 @@
-"""Each command of the benchmarks starts as the Makefile and the scripts start it."""
+"""Each command of the benchmarks can be started as the Makefile and the scripts do."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The generator measures what a client would feel, against a real server."""
+"""The load generator measures what a client would experience, against a real server."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,7 +11,7 @@ Answer = Callable[[int], Awaitable[bytes]]
 
 @asynccontextmanager
 async def server(answer: Answer) -> AsyncIterator[int]:
-    """A server that answers the nth request with what `answer` says; its port."""
+    """Run a server that answers the nth request as `answer` says, and yield its port."""
     count = 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -52,7 +52,7 @@ def test_a_flood_posts_each_order_once() -> None:
     assert (outcome.accepted, outcome.refused, len(outcome.latencies)) == (100, 0, 100)
 
 
-def test_what_is_refused_is_counted_apart() -> None:
+def test_refused_orders_are_counted_separately() -> None:
     async def refuse_every_second(number: int) -> bytes:
         return response("202 Accepted" if number % 2 else "503 Service Unavailable")
 
@@ -60,7 +60,7 @@ def test_what_is_refused_is_counted_apart() -> None:
     assert (outcome.accepted, outcome.refused) == (5, 5)
 
 
-def test_a_stall_counts_for_all_requests_that_were_due_in_it() -> None:
+def test_a_stall_counts_for_all_requests_that_were_due_during_it() -> None:
     async def stall(number: int) -> bytes:
         if number == 1:
             await asyncio.sleep(0.5)

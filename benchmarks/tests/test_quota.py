@@ -1,4 +1,4 @@
-"""A bound on the CPU time of a process holds, and ends."""
+"""A limit on the CPU time of a process takes effect, and is lifted afterwards."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.growth.quota import NoQuotas, bounded
 
-# Uses a tenth of a second of CPU time for each line it is sent, and says how long that took.
+# Uses a tenth of a second of CPU time for each line it reads, and prints how long that took.
 BUSY = """
 import sys, time
 for _ in sys.stdin:
@@ -43,7 +43,7 @@ def groups(process: subprocess.Popen[str]) -> str:
     return Path(f"/proc/{process.pid}/cgroup").read_text()
 
 
-def test_a_bounded_process_takes_as_long_as_its_share_of_a_core_says_and_is_let_go_afterwards() -> None:
+def test_a_limited_process_takes_as_long_as_its_share_of_a_core_implies_and_is_released_afterwards() -> None:
     with busy() as process:
         seconds(process)
         before = groups(process)

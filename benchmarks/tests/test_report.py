@@ -1,4 +1,4 @@
-"""A page that is written at the end of a long measurement must not fail then."""
+"""Writing the page at the end of a long measurement must not fail."""
 
 from pathlib import Path
 
@@ -45,19 +45,19 @@ def test_the_page_compares_medians_and_counts_what_was_violated() -> None:
     assert "until CONFIRMED, by its timeline: 60 ms (median of 2; 70 ms the slowest)" in page
 
 
-def test_a_build_that_was_not_run_is_in_no_table() -> None:
+def test_no_table_has_a_build_that_was_not_run() -> None:
     page = report.page(OMS, {}, REST, [0.05], 67.6, "scripts/bench.sh --builds oms")
     assert "| program, ms | OMS |" in page
     assert "next to" not in page
 
 
-def test_latencies_can_be_had_without_the_long_runs() -> None:
+def test_latencies_can_be_measured_without_the_long_runs() -> None:
     page = report.page([], {150.0: at(2, 0, [0.001, 0.002])}, REST, [0.05], 67.6, "scripts/bench.sh --repeats 0")
     assert "| 150 | 2 of 2 |" in page
     assert "Orders a second" not in page
 
 
-def test_a_load_of_which_nothing_was_accepted_has_no_latencies() -> None:
+def test_a_load_without_accepted_orders_has_no_latencies() -> None:
     assert "| 50 | 0 of 3 | nan | nan | nan | nan | 1.0 | nan |" in report.latency_table({50.0: at(0, 3, [])})
 
 
@@ -66,7 +66,7 @@ def test_memory_is_shown_by_component_and_together() -> None:
     assert table.splitlines()[-3:] == ["| kafka | 300 | 0 |", "| order | 70 | 90 |", "| together | 370 | 90 |"]
 
 
-def test_the_figures_of_a_large_database_replace_those_before_them(tmp_path: Path) -> None:
+def test_the_figures_of_a_large_database_replace_earlier_ones(tmp_path: Path) -> None:
     written = tmp_path / "scaling.md"
     written.write_text(f"# Scaling\n\n{page.BEGIN}\n{page.END}\n\nAfter.\n")
     for value in (7.0, 8.0):
@@ -83,13 +83,13 @@ def test_a_page_without_a_place_for_figures_is_not_written(tmp_path: Path) -> No
         page.write(written, [])
 
 
-def test_of_many_figures_the_highest_is_shown_with_its_name() -> None:
+def test_the_highest_of_many_figures_is_shown_with_its_name() -> None:
     some = [Figure("first page", 1.0, 100.0), Figure("last page", 101.0, 100.0), Figure("middle", 2.0, 100.0)]
     found = worst("orders", some)
     assert (found.what, found.value, found.holds) == ("orders: the slowest of 3 (last page)", 101.0, False)
 
 
-def test_what_programs_need_idle_is_next_to_what_they_need_after_the_run() -> None:
+def test_the_idle_memory_of_programs_is_next_to_that_after_the_run() -> None:
     loaded, idle = {"order": 110.0, "sms": 100.0, "kafka": 214.0}, {"order": 94.0, "sms": 92.0, "kafka": 200.0}
     other = Result("naive", 100, 1.0, 1.0, 1.0, memory={"order": 81.0, "kafka": 300.0}, idle={"order": 80.0})
     table = report.memory_table([Result("oms", 100, 1.0, 1.0, 1.0, memory=loaded, idle=idle), other])
@@ -101,5 +101,5 @@ def test_what_programs_need_idle_is_next_to_what_they_need_after_the_run() -> No
     ]
 
 
-def test_the_libraries_of_a_service_have_more_memory_than_an_interpreter_has() -> None:
+def test_the_libraries_of_a_service_need_more_memory_than_a_bare_interpreter() -> None:
     assert memory.of_libraries() > 20
