@@ -1,6 +1,6 @@
-"""What must never break (docs/architecture.md), checked from outside: databases, the gateway's books, the mail catcher.
+"""Checks the invariants (docs/architecture.md) from outside: databases, the gateway's books and the mail catcher.
 
-One checker for every run that counts: end to end, crash, cluster and benchmark.
+The same checker is used in every run that matters: end to end, crash, cluster and benchmark.
 
     violations = check(Sources(databases={"order": "postgresql://...", ...}, mailcatcher="http://..."))
     violations = check_when_quiet(sources, within=60)     # waits until nothing is under way

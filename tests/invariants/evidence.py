@@ -1,4 +1,4 @@
-"""What the checker looks at, free of whose table it came from. Amounts are in minor units of one currency."""
+"""The data that the checker examines, independent of the tables that it came from. Amounts are in minor units."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Violation:
-    """A broken rule, whose (an order's, an item's, a service's), and what is wrong."""
+    """A violated rule, its subject (an order, an item or a service), and what is wrong."""
 
     rule: str
     subject: str
@@ -18,7 +18,7 @@ class Violation:
 
 @dataclass(frozen=True)
 class Answer:
-    """A 202 that a client got. `email` is there if the client gave each key an address of its own."""
+    """A 202 that a client got. `email` is set if the client used a different address for each key."""
 
     key: str | None
     order_id: str
@@ -27,8 +27,8 @@ class Answer:
 
 @dataclass(frozen=True)
 class Unanswered:
-    """A client that got no 202, by its address. `in_doubt` means that nobody said no, either: its connection broke, or
-    the answer was that the outcome is unknown."""
+    """A client that got no 202, by its address. `in_doubt` means that it was not refused either: its connection broke,
+    or it was answered that the outcome is unknown."""
 
     email: str
     in_doubt: bool
@@ -36,8 +36,8 @@ class Unanswered:
 
 @dataclass(frozen=True)
 class Order:
-    """An order with what was ordered of each item, and the statuses that its timeline lists; `phone` is the number that
-    its customer can be sent texts at, `price` what its lines cost."""
+    """An order with the ordered quantity of each item, and the statuses in its timeline. `phone` is the number to which
+    SMS for its customer are sent, `price` the sum of its lines."""
 
     id: str
     status: str
@@ -52,7 +52,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Charge:
-    """A call that the gateway took; money moved if it was approved."""
+    """A charge that the gateway received; money moved if it was approved."""
 
     order_id: str
     amount: int
@@ -62,7 +62,7 @@ class Charge:
 
 @dataclass(frozen=True)
 class Refund:
-    """Money that the gateway gave back."""
+    """Money that the gateway refunded."""
 
     order_id: str
     amount: int
@@ -71,8 +71,8 @@ class Refund:
 
 @dataclass(frozen=True)
 class Requested:
-    """A refund that was asked for of a confirmed order, with what is to be in the stock again. One that has failed may
-    have succeeded before, and was announced then."""
+    """A requested refund of a confirmed order, with the quantities that return to stock. One that has failed may have
+    succeeded before, and was announced then."""
 
     id: str
     order_id: str
@@ -84,7 +84,7 @@ class Requested:
 
 @dataclass(frozen=True)
 class Promised:
-    """A refund whose request a client got a 202 for."""
+    """A refund whose request was answered with 202."""
 
     id: str
     order_id: str
@@ -93,8 +93,8 @@ class Promised:
 
 @dataclass(frozen=True)
 class Redriven:
-    """A dead letter whose event was applied after all, and how often the audit log says that it was; with the first
-    letter of the same topic and key, if there is one, that had died before and was not seen to by then."""
+    """A dead letter whose event was applied after all, with how often the audit log says so, and the first earlier
+    letter of the same topic and key, if any, that had not been dealt with by then."""
 
     service: str
     letter: int
@@ -104,7 +104,7 @@ class Redriven:
 
 @dataclass(frozen=True)
 class Settled:
-    """What the payment service's own table says of such a refund."""
+    """Such a refund in the payment service's own table."""
 
     id: str
     order_id: str
@@ -115,7 +115,7 @@ class Settled:
 
 @dataclass(frozen=True)
 class Returned:
-    """What the inventory says has come back with such a refund."""
+    """The stock that, according to the inventory, such a refund returned."""
 
     refund_id: str
     order_id: str
@@ -125,7 +125,7 @@ class Returned:
 
 @dataclass(frozen=True)
 class Payment:
-    """What the payment service's own table says of an order."""
+    """The payment of an order in the payment service's own table."""
 
     order_id: str
     state: str
@@ -136,8 +136,8 @@ class Payment:
 
 @dataclass(frozen=True)
 class Item:
-    """An item's stock: what it began with, what was added, what is left, and what the inventory says was ever sold,
-    came back from orders, and was corrected by hand; `counted` is the sum of its movements."""
+    """An item's stock: the initial stock, what was added and what is left; and, according to the inventory, what was
+    ever sold, returned from orders, and corrected by hand. `counted` is the sum of its movements."""
 
     id: str
     initial: int
@@ -151,7 +151,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Allocation:
-    """Stock that an order holds, and what it held before: until it was cancelled, or something of it came back."""
+    """Stock that an order holds, and what it held before it was cancelled or some of it was returned."""
 
     order_id: str
     item_id: str
@@ -161,7 +161,7 @@ class Allocation:
 
 @dataclass(frozen=True)
 class Notice:
-    """A message that reached somebody, and what it says of the order or of a refund of it."""
+    """A message that was delivered, and what it says about the order or a refund of it."""
 
     order_id: str
     kind: str
@@ -171,10 +171,11 @@ class Notice:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that is looked at, of one moment. `keys` is the order of each idempotency key, `None` what was not given.
+    """Everything that is examined, as it was at one moment. `keys` has the order of each idempotency key; `None` is
+    evidence that was not given.
 
-    With `unanswered`, `answers` and it are all the clients that there were; with `promised`, nobody else asked for a
-    refund. `copies` are emails that came once more, `repeats` events that were sent once more.
+    If `unanswered` is given, `answers` and it are all clients that there were; if `promised` is, nobody else requested
+    a refund. `copies` are emails that arrived again, `repeats` events that were sent again.
     """
 
     orders: Mapping[str, Order]
@@ -184,8 +185,10 @@ class Evidence:
     requested: Sequence[Requested] = ()
     promised: Sequence[Promised] | None = None
     settled: Sequence[Settled] = ()
-    given: Mapping[str, Sequence[str]] = field(default_factory=dict)  # the gateway's refunds of each that was requested
-    noted: Collection[tuple[str, str]] = ()  # orders, and what operators called money that went back by another way
+    given: Mapping[str, Sequence[str]] = field(default_factory=dict)  # the gateway's refunds for each requested one
+    noted: Collection[
+        tuple[str, str]
+    ] = ()  # orders, with the operators' references of money that was refunded by other means
     returned: Sequence[Returned] = ()
     items: Sequence[Item] = ()
     allocations: Sequence[Allocation] = ()
@@ -199,8 +202,8 @@ class Evidence:
     outboxes: Mapping[str, int] = field(default_factory=dict)
     jobs: Mapping[str, int] = field(default_factory=dict)
     dead_letters: Mapping[str, int] | None = None
-    sent_letters: Mapping[str, int] = field(default_factory=dict)  # how many each topic of them has
+    sent_letters: Mapping[str, int] = field(default_factory=dict)  # how many each dead-letter topic has
     expected_dead_letters: Mapping[str, int] = field(default_factory=dict)
-    buried: Mapping[str, int] = field(default_factory=dict)  # events that were given up, which poison is not
+    buried: Mapping[str, int] = field(default_factory=dict)  # events that were given up on, without poison
     allowed_buried: Mapping[str, int] | None = None
     redriven: Sequence[Redriven] = ()

@@ -1,4 +1,4 @@
-"""What a customer is to have read by the end, and what a message says, by its wording as customers know it."""
+"""Says which messages a customer must have received in the end, and what a message says, by its actual wording."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 CONFIRMED, DECLINED, OUT_OF_STOCK = "confirmed", "declined", "out-of-stock"
 CANCELLED, REFUNDED, NOTHING = "cancelled", "refunded", "nothing known"
 CANCELLATIONS = frozenset({DECLINED, OUT_OF_STOCK, CANCELLED})
-CALLED_OFF = frozenset({"customer", "timed-out"})  # reasons of orders that stopped wherever they were
+CALLED_OFF = frozenset({"customer", "timed-out"})  # reasons of orders that were stopped, at whichever step
 _PHRASES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "email": {
         CONFIRMED: ("Your order is confirmed\n", "Your payment went through and your items are reserved"),
@@ -24,8 +24,8 @@ _PHRASES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         REFUNDED: ("We have refunded ",),
     },
 }
-# What says how an order has ended, by its reason. One that is called off may have come to its end already when that
-# is known: its customer has then read that, which says that it is cancelled as well.
+# The messages that say how an order ended, by its reason. An order that is called off may have ended already in another
+# way by then: its customer has then received the message about that, which also says that it is cancelled.
 _ENDS = {
     None: frozenset({CONFIRMED}),
     "payment-declined": frozenset({DECLINED}),
@@ -35,7 +35,7 @@ _ENDS = {
 
 
 def said(kind: str, order_id: str, subject: str, text: str) -> str:
-    """What a message of this kind says about the order that it is said to be about."""
+    """Return what a message of this kind says about the order that it belongs to."""
     whole = f"{subject}\n{text}"
     found = [what for what, phrases in _PHRASES[kind].items() if all(phrase in whole for phrase in phrases)]
     return found[0] if len(found) == 1 and order_id in text else NOTHING
@@ -43,8 +43,8 @@ def said(kind: str, order_id: str, subject: str, text: str) -> str:
 
 @dataclass(frozen=True)
 class Due:
-    """What a customer is to have read about an order: its end by one message that says so, and so many refunds. One
-    that was cancelled when it had its stock already may have been `confirmed` before, once."""
+    """The messages that a customer must have received about an order: one that says how it ended, and one per refund.
+    An order that was cancelled after it had its stock may also have been `confirmed` once before."""
 
     ends: frozenset[str]
     refunds: int
@@ -52,12 +52,12 @@ class Due:
 
     @classmethod
     def of(cls, *, has_ended: bool, reason: str | None, had_stock: bool, refunds: int) -> "Due":
-        """By what became of the order."""
+        """Return the messages that are due after this outcome of an order."""
         ends = _ENDS.get(reason, CANCELLATIONS) if has_ended else frozenset[str]()
         return cls(ends, refunds, reason in CALLED_OFF and had_stock)
 
     def is_met(self, got: Counter[str]) -> bool:
-        """Whether these messages, counted by what they say, are those."""
+        """Whether these messages, counted by what they say, are the ones that are due."""
         ended = sum(got[one] for one in self.ends)
         before = min(got[CONFIRMED], 1) if self.confirmed else 0
         return got[REFUNDED] == self.refunds and (ended, got.total() - ended - got[REFUNDED]) == (

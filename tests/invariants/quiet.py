@@ -1,4 +1,4 @@
-"""Checking at the right moment: a system that is still working breaks rules that it will keep in the end."""
+"""Checks at the right moment: a system that is still working violates rules that it will fulfil in the end."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from invariants.reading import Expected, Sources, count, read
 from invariants.records import count_unread
 from invariants.rules import KINDS, violations
 
-BUSY, AGAIN = 0.1, 0.3  # seconds between looks: while work is left, and while only messages may be on their way
+BUSY, AGAIN = 0.1, 0.3  # seconds between checks: while work is left, and while only messages may be on their way
 
 _WORK_LEFT = "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM job WHERE dead_at IS NULL)"
 _REFUNDS_LEFT = "SELECT count(*) FROM refund WHERE status = 'PENDING'"
@@ -31,9 +31,9 @@ def check(
     dead_letters: Mapping[str, int] | None = None,
     expected: Expected = NOTHING,
 ) -> list[Violation]:
-    """What is wrong at this moment. `answers` and `dead_letters` are short for those of `expected`.
+    """Return what is wrong at this moment. `answers` and `dead_letters` are short for those of `expected`.
 
-    psycopg.OperationalError or httpx2.HTTPError if something cannot be read.
+    Raises psycopg.OperationalError or httpx2.HTTPError if something cannot be read.
     """
     return violations(read(sources, _completed(expected, answers, dead_letters)))
 
@@ -45,10 +45,10 @@ def check_when_quiet(
     within: float = 60.0,
     expected: Expected = NOTHING,
 ) -> list[Violation]:
-    """What is wrong as soon as nothing is, or what is still wrong after `within` seconds.
+    """Wait until nothing is wrong, for at most `within` seconds, and return what is still wrong.
 
-    Nothing is only if nothing is again once each service has read all that there is: a repetition that is still to be
-    read may do harm.
+    Once nothing is wrong, it is checked again after each service has read all its records, because a duplicate that has
+    not been read yet may still do harm.
     """
     deadline = time.monotonic() + within
     while work_left(sources) and time.monotonic() < deadline:
@@ -65,7 +65,7 @@ def check_when_quiet(
 def _unread(sources: Sources) -> list[Violation]:
     try:
         unread = count_unread(sources.kafka) if sources.kafka is not None else {}
-    except KafkaError as error:  # a broker that has just started answers for no group yet
+    except KafkaError as error:  # a broker that has just started does not answer for groups yet
         return [Violation("events-are-read", "kafka", f"nobody knows whether they are: {error!r}")]
     return [Violation("events-are-read", name, f"{left} are not") for name, left in unread.items() if left]
 
@@ -77,7 +77,7 @@ def _completed(expected: Expected, answers: Sequence[Answer], dead_letters: Mapp
 
 
 def work_left(sources: Sources) -> int:
-    """Orders, refunds, events, calls and messages that are under way: cheap to ask often."""
+    """Count the orders, refunds, events, calls and messages that are under way. This is cheap enough to poll."""
     waiting = sum(count(url, _WORK_LEFT) for url in sources.databases.values())
     waiting += count(sources.databases["order"], _REFUNDS_LEFT)
     return waiting + count(sources.databases["order"], _ORDERS_LEFT) + _messages_left(sources)

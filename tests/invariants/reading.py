@@ -1,4 +1,4 @@
-"""Reading the evidence: from the services' databases, the gateway's books, mail catcher, and dead-letter topics."""
+"""Reads the evidence from the services' databases, the gateway's books, the mail catcher and the dead-letter topics."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -64,7 +64,7 @@ SELECT id, initial, restocked, on_hand, sold, released, corrected, (
     + coalesce((SELECT quantity FROM carried WHERE item_id = item.id), 0)
 )::bigint FROM item
 """
-# An act's entry is the last statement of its transaction, so that their ids say which came first.
+# The audit entry of an act is the last statement of its transaction, so that the ids show which act came first.
 _REDRIVEN = """
 WITH acts AS (
     SELECT subject, min(id) AS first, count(*) FILTER (WHERE action = 'deadletters.redrive') AS redrives
@@ -77,18 +77,20 @@ SELECT id, coalesce(redrives, 0), (
 ) FROM dead_letter AS letter LEFT JOIN acts ON acts.subject = letter.id::text WHERE letter.state = 'redriven'
 """
 _LETTERS = "SELECT count(*) FROM dead_letter"
-# The poison of tests has one key, or none; events have that of what they are about.
+# The poison of tests has a fixed key, or none; events have the key of their subject.
 _BURIED = "SELECT count(*) FROM dead_letter WHERE state = 'dead' AND key <> 'poison'"
 _ALLOCATIONS = "SELECT order_id, item_id, quantity - released, released FROM reservation"
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What only those know who made the load: what clients were answered (of `unanswered` and of `refunds`, which are
-    the promised ones, see Evidence), how many dead letters each service is to have left that nobody has redriven, and
-    how many emails may have come once more (any number unless given). `sent_once`: nothing happened for which an event
-    may be sent once more. `buried`: how many letters each service may have that are no poison (any number unless
-    given)."""
+    """Facts that are known only to the test that made the load.
+
+    `answers`, `unanswered` and `refunds` (the promised ones) are what clients were answered, see Evidence;
+    `dead_letters` is how many each service must have left that nobody has redriven; `copies` how many emails may have
+    arrived again (by default any number). `sent_once` means that nothing happened because of which an event may be sent
+    again. `buried` is how many letters each service may have that are not poison (by default any number).
+    """
 
     answers: Sequence[Answer] = ()
     unanswered: Sequence[Unanswered] | None = None
@@ -101,8 +103,9 @@ class Expected:
 
 @dataclass(frozen=True)
 class Sources:
-    """Where to read: a database URL for each service; the mail catcher's address and Kafka's (host:port, or a service's
-    settings) if they can be reached. `ledger` is the simulator's database where it is not the payment service's."""
+    """Where to read: a database URL for each service, and the addresses of the mail catcher and of Kafka (host:port, or
+    a service's settings) if they can be reached. `ledger` is the simulator's database if it is not the payment
+    service's."""
 
     databases: Mapping[str, str]
     mailcatcher: str | None = None
@@ -111,7 +114,7 @@ class Sources:
 
 
 def read(sources: Sources, expected: Expected) -> Evidence:
-    """The evidence of this moment. The stores are read one after the other: let the system come to rest first."""
+    """Return the current evidence. The stores are read one after the other: let the system come to rest first."""
     books = sources.ledger or sources.databases["payment"]
     with _connected() as rows:
         return Evidence(
@@ -150,14 +153,14 @@ def read(sources: Sources, expected: Expected) -> Evidence:
 
 
 def count_buried(sources: Sources) -> dict[str, int]:
-    """How many events each service has given up, by its own table, that nobody has redriven."""
+    """Return how many events each service has given up on, by its own table, that nobody has redriven."""
     with _connected() as rows:
         return _counts(rows, sources, _BURIED)
 
 
 def count_dead_letters(sources: Sources) -> dict[str, int]:
-    """How many dead letters each service has made, by its own table: a topic has one twice if its relay died after it
-    had sent it."""
+    """Return how many dead letters each service has made, by its own table: the topic has one twice if its relay died
+    after sending it."""
     with _connected() as rows:
         return _counts(rows, sources, _LETTERS)
 
@@ -169,7 +172,7 @@ def _counts(
 
 
 def count_copies(mailcatcher: str) -> int:
-    """How many emails came that had come before."""
+    """Return how many emails were duplicates of earlier ones."""
     counts = httpx2.get(f"{mailcatcher}/messages/count", timeout=30.0).raise_for_status().json()
     return int(counts["emailDeliveries"]) - int(counts["email"])
 
@@ -186,7 +189,7 @@ def _records(consumer: KafkaConsumer, topic: str) -> int:
 
 
 def _refunds(books: str) -> Iterator[Refund]:
-    """By the orders whose charges they are of: what somebody gave back by hand has no key of ours."""
+    """Yield the refunds, assigned to orders by their charges: a refund made by hand has no key of ours."""
     charged = {one.id: order_id for order_id, charges in ledger.charges_by_order(books).items() for one in charges}
     for order_id, refunds in ledger.refunds_by_order(books).items():
         yield from (Refund(charged.get(one.charge_id, order_id), one.amount, one.id) for one in refunds)
@@ -207,14 +210,14 @@ def _notice(*, orderId: str, kind: str, to: str, subject: str, text: str, **_: s
 
 
 def count(url: str, sql: LiteralString) -> int:
-    """The one number that a statement returns."""
+    """Return the single number that a statement selects."""
     with _connected() as rows:
         return int(rows(url, sql)[0][0])
 
 
 @contextmanager
 def _connected() -> Iterator[Callable[[str, LiteralString], list[tuple[Any, ...]]]]:
-    """Reads rows, by one connection for each database: to make one costs more than what most are asked."""
+    """Yield a function that reads rows, over one connection per database: connecting costs more than most queries."""
     with ExitStack() as stack:
         connections: dict[str, psycopg.Connection] = {}
 

@@ -1,4 +1,4 @@
-"""What is in the topics of events, and how far it is read."""
+"""Reads the topics of events, and how far each service has read them."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -15,9 +15,9 @@ from oms_contracts.topics import SERVICES, TOPICS, read_by
 
 @contextmanager
 def consumer_of(kafka: str | Settings) -> Iterator[KafkaConsumer]:
-    """A consumer that belongs to no group, by a bootstrap address or by settings."""
+    """Yield a consumer without a group, for a bootstrap address or settings."""
     consumer = KafkaConsumer(**_connection(kafka), metrics_enabled=False, auto_offset_reset="earliest")
-    batches.read_all(consumer._fetcher)  # also poison, whose headers may be no text
+    batches.read_all(consumer._fetcher)  # including poison, whose headers may not be text
     try:
         yield consumer
     finally:
@@ -40,14 +40,14 @@ def _connection(kafka: str | Settings) -> dict[str, Any]:
 
 
 def count_unread(kafka: str | Settings) -> dict[str, int]:
-    """How many records of its topics each service has not processed yet, as far as its group has said."""
+    """Return how many records of its topics each service has not processed yet, by the offsets of its group."""
     with consumer_of(kafka) as consumer, _admin_of(kafka) as admin:
         reached = admin.list_group_offsets(list(SERVICES))
         return {name: _beyond(consumer, _topics_of(consumer, name), reached.get(name, {})) for name in SERVICES}
 
 
 def count_repeats(kafka: str | Settings) -> int:
-    """How many records say the same as an earlier one of their topic, the time of the event included."""
+    """Return how many records are equal to an earlier one of their topic, including the time of the event."""
     with consumer_of(kafka) as consumer:
         found = [TopicPartition(topic.name, part) for topic in TOPICS for part in _partitions(consumer, topic.name)]
         consumer.assign(found)

@@ -1,4 +1,4 @@
-"""The rules, each a function from the evidence to what is wrong. The product's own code has no say here."""
+"""The rules, each a function that returns what is wrong in the evidence. None uses the product's own code."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -8,7 +8,7 @@ from invariants.evidence import Evidence, Order, Settled, Violation
 from invariants.messages import Due
 
 Finding = tuple[str, str]  # the subject, and what is wrong with it
-Held = defaultdict[str, Counter[str]]  # how much of which item, by order
+Held = defaultdict[str, Counter[str]]  # quantity of each item, by order
 Rule = Callable[[Evidence], Iterable[Finding]]
 
 CONFIRMED, CANCELLED = "CONFIRMED", "CANCELLED"
@@ -36,7 +36,7 @@ PAYMENTS = {
 
 
 def accepted_orders_are_kept(evidence: Evidence) -> Iterator[Finding]:
-    """What was answered with 202 exists, and is the order of whoever was answered."""
+    """An order that was answered with 202 exists, and belongs to the client that got the answer."""
     for answer in evidence.answers:
         order = evidence.orders.get(answer.order_id)
         if order is None:
@@ -53,14 +53,14 @@ def orders_cost_what_their_lines_do(evidence: Evidence) -> Iterator[Finding]:
 
 
 def orders_are_terminal(evidence: Evidence) -> Iterator[Finding]:
-    """Every order has come to its end."""
+    """Every order has reached its end."""
     for order in evidence.orders.values():
         if order.status not in TERMINAL:
             yield order.id, f"is {order.status}"
 
 
 def one_order_per_key(evidence: Evidence) -> Iterator[Finding]:
-    """An idempotency key belongs to one order, whoever was answered and however often it was sent."""
+    """An idempotency key belongs to one order, however often it was sent and whatever was answered."""
     orders: defaultdict[str, set[str]] = defaultdict(set)
     for key, order_id in (*evidence.keys, *((a.key, a.order_id) for a in evidence.answers if a.key)):
         orders[key].add(order_id)
@@ -77,7 +77,7 @@ def one_order_per_key(evidence: Evidence) -> Iterator[Finding]:
 
 
 def orders_were_promised(evidence: Evidence) -> Iterator[Finding]:
-    """Whoever was refused has no order, whoever was left in doubt has one at most, and there are no others."""
+    """A client that was refused has no order, one that was left in doubt has at most one, and there are no others."""
     if evidence.unanswered is None:
         return
     promised = {answer.order_id for answer in evidence.answers}
@@ -102,7 +102,7 @@ def one_charge_per_order(evidence: Evidence) -> Iterator[Finding]:
 
 
 def confirmed_orders_are_paid(evidence: Evidence) -> Iterator[Finding]:
-    """CONFIRMED means that the total was paid, once, and nothing given back but what refunds were asked for."""
+    """CONFIRMED means that the total was paid once, and that nothing was refunded except by request."""
     net, settled = _net(evidence), Counter(charge.order_id for charge in evidence.charges if charge.approved)
     refunded: Counter[str] = Counter()
     for refund in evidence.requested:
@@ -117,7 +117,7 @@ def confirmed_orders_are_paid(evidence: Evidence) -> Iterator[Finding]:
 
 
 def refunds_stay_within_charges(evidence: Evidence) -> Iterator[Finding]:
-    """Nobody gets back more than was paid, also not by two ways."""
+    """Nobody gets back more than was paid, not even in two different ways."""
     charged, refunded = _charged(evidence), _refunded(evidence) + _elsewhere(evidence)
     for order_id, amount in refunded.items():
         if amount > charged[order_id]:
@@ -125,9 +125,9 @@ def refunds_stay_within_charges(evidence: Evidence) -> Iterator[Finding]:
 
 
 def refunds_are_settled_once(evidence: Evidence) -> Iterator[Finding]:
-    """A refund that was asked for is given once if it has succeeded, by the gateway or as an operator noted it, and not
-    at all if it has failed; the order's service, payment and the gateway say the same of it, and none is given that
-    nobody asked for."""
+    """A requested refund is paid once if it has succeeded, by the gateway or as an operator recorded it, and not at all
+    if it has failed. The order service, the payment service and the gateway agree about it, and no refund is paid that
+    nobody requested."""
     settled = {refund.id: refund for refund in evidence.settled}
     made = {refund.id: (refund.order_id, refund.amount) for refund in evidence.refunds}
     for refund in evidence.requested:
@@ -146,7 +146,7 @@ def refunds_are_settled_once(evidence: Evidence) -> Iterator[Finding]:
 
 
 def refunds_were_promised(evidence: Evidence) -> Iterator[Finding]:
-    """A refund that was answered with 202 is there as it was answered, and there are no others."""
+    """A refund that was answered with 202 exists as it was answered, and there are no others."""
     if evidence.promised is None:
         return
     asked = {refund.id: (refund.order_id, refund.amount) for refund in evidence.requested}
@@ -157,7 +157,7 @@ def refunds_were_promised(evidence: Evidence) -> Iterator[Finding]:
 
 
 def returns_were_asked_for(evidence: Evidence) -> Iterator[Finding]:
-    """What came back is what refunds said, once each, and the orders hold so much less."""
+    """The returned stock is that of the refunds, once each, and the orders hold that much less."""
     returned: defaultdict[str, dict[str, int]] = defaultdict(dict)
     for one in evidence.returned:
         returned[one.refund_id][one.item_id] = one.quantity
@@ -175,7 +175,7 @@ def returns_were_asked_for(evidence: Evidence) -> Iterator[Finding]:
 
 
 def payments_agree(evidence: Evidence) -> Iterator[Finding]:
-    """The payment service's own table says of each order what the gateway's books and the order say."""
+    """The payment service's own table agrees with the gateway's books and with the order."""
     payments = {payment.order_id: payment for payment in evidence.payments}
     charges = {(charge.order_id, charge.id): charge.amount for charge in evidence.charges if charge.approved}
     refunds = {(refund.order_id, refund.id) for refund in evidence.refunds}
@@ -197,7 +197,7 @@ def payments_agree(evidence: Evidence) -> Iterator[Finding]:
 
 
 def confirmed_orders_have_their_stock(evidence: Evidence) -> Iterator[Finding]:
-    """CONFIRMED means that exactly its lines were taken from stock, but for what has come back."""
+    """CONFIRMED means that exactly the order's lines were taken from stock, less what was returned."""
     taken, back = _taken(evidence), _back(evidence)
     for order in _with_status(evidence, CONFIRMED):
         if taken[order.id] != Counter(order.lines) - back[order.id]:
@@ -206,7 +206,7 @@ def confirmed_orders_have_their_stock(evidence: Evidence) -> Iterator[Finding]:
 
 
 def cancelled_orders_cost_nothing(evidence: Evidence) -> Iterator[Finding]:
-    """CANCELLED means that the customer has all money back, and knows why."""
+    """CANCELLED means that the customer has got all money back, and knows why."""
     net = _net(evidence)
     for order in _with_status(evidence, CANCELLED):
         if net.get(order.id, 0) != 0:
@@ -216,7 +216,7 @@ def cancelled_orders_cost_nothing(evidence: Evidence) -> Iterator[Finding]:
 
 
 def cancelled_orders_hold_no_stock(evidence: Evidence) -> Iterator[Finding]:
-    """CANCELLED means that others can buy what it asked for; so does an order that nobody knows."""
+    """A cancelled order, or one that does not exist, holds no stock: others can buy the items."""
     for order_id, taken in _taken(evidence).items():
         order = evidence.orders.get(order_id)
         if order is None or order.status == CANCELLED:
@@ -224,7 +224,7 @@ def cancelled_orders_hold_no_stock(evidence: Evidence) -> Iterator[Finding]:
 
 
 def stock_adds_up(evidence: Evidence) -> Iterator[Finding]:
-    """What there was and what was added is what is left and what confirmed orders bought and did not bring back."""
+    """Initial and added stock together equal what is left and what confirmed orders bought and did not return."""
     sold: Counter[str] = Counter()
     back = _back(evidence)
     released: Counter[str] = Counter()
@@ -243,17 +243,17 @@ def stock_adds_up(evidence: Evidence) -> Iterator[Finding]:
 
 
 def stock_is_what_its_movements_come_to(evidence: Evidence) -> Iterator[Finding]:
-    """What came and went of an item, one by one, is what there is."""
+    """The movements of an item add up to its stock."""
     for item in evidence.items:
         if item.counted is not None and item.counted != item.on_hand:
             yield item.id, f"has {item.on_hand}, and its movements come to {item.counted}"
 
 
 def customers_are_notified_once(evidence: Evidence) -> Iterator[Finding]:
-    """One email and one SMS say how each order has ended, one more that a refund has succeeded if one ever has, and
-    there are no others.
+    """One email and one SMS say how each order ended, and another one of each reports every refund that has ever
+    succeeded. There are no others.
 
-    An order that was cancelled when it had its stock already may have been confirmed to its customer before.
+    An order that was cancelled after it had its stock may have been confirmed to its customer before.
     """
     if evidence.notices is None:
         return
@@ -279,7 +279,7 @@ def customers_are_notified_once(evidence: Evidence) -> Iterator[Finding]:
 
 
 def messages_reach_their_customers(evidence: Evidence) -> Iterator[Finding]:
-    """What is written about an order goes to the address and the number that it was placed with, while it has them."""
+    """Messages about an order go to the address and the number that it was placed with, until these are erased."""
     for notice in evidence.notices or ():
         order = evidence.orders.get(notice.order_id)
         addresses = {"email": order.email, "sms": order.phone} if order and order.email != ERASED else {}
@@ -289,7 +289,7 @@ def messages_reach_their_customers(evidence: Evidence) -> Iterator[Finding]:
 
 
 def emails_are_not_repeated(evidence: Evidence) -> Iterator[Finding]:
-    """No email comes once more, but for as many as a fault of the mail server may have left in doubt."""
+    """No email arrives twice, except for as many as a fault of the mail server may have left in doubt."""
     if (
         evidence.copies is not None
         and evidence.allowed_copies is not None
@@ -299,23 +299,23 @@ def emails_are_not_repeated(evidence: Evidence) -> Iterator[Finding]:
 
 
 def events_are_sent_once(evidence: Evidence) -> Iterator[Finding]:
-    """No event is sent once more, where no relay failed in the middle of sending."""
+    """No event is sent twice, unless a relay failed in the middle of sending."""
     if evidence.repeats:
         yield "events", f"{evidence.repeats} were sent once more"
 
 
 def outboxes_are_empty(evidence: Evidence) -> Iterator[Finding]:
-    """What happened has been published to the other services."""
+    """Every event has been published to the other services."""
     yield from ((service, f"{count} events wait") for service, count in evidence.outboxes.items() if count)
 
 
 def jobs_are_done(evidence: Evidence) -> Iterator[Finding]:
-    """No call to the outside is left to be made."""
+    """No outside call is left to be made."""
     yield from ((service, f"{count} jobs wait") for service, count in evidence.jobs.items() if count)
 
 
 def dead_letters_are_the_expected_ones(evidence: Evidence) -> Iterator[Finding]:
-    """Nothing was given up but the poison that a test put in, and what operators have redriven since."""
+    """Nothing was given up on except the poison that a test sent, and events that operators have redriven since."""
     if evidence.dead_letters is None:
         return
     redriven = Counter(one.service for one in evidence.redriven)
@@ -330,7 +330,7 @@ def dead_letters_are_the_expected_ones(evidence: Evidence) -> Iterator[Finding]:
 
 
 def only_poison_is_given_up(evidence: Evidence) -> Iterator[Finding]:
-    """No event is among the dead letters, also where as many records of poison are missing there."""
+    """No event is among the dead letters, even if as many records of poison are missing there."""
     if evidence.allowed_buried is None:
         return
     for service, count in evidence.buried.items():
@@ -339,14 +339,14 @@ def only_poison_is_given_up(evidence: Evidence) -> Iterator[Finding]:
 
 
 def dead_letters_are_redriven_once(evidence: Evidence) -> Iterator[Finding]:
-    """The event of a letter is applied once, and the audit log says by whom, however often that is asked for."""
+    """The event of a letter is applied once, however often this is requested, and the audit log says by whom."""
     for one in evidence.redriven:
         if one.times != 1:
             yield f"{one.service} {one.letter}", f"was redriven {one.times} times, as the audit log has it"
 
 
 def dead_letters_are_redriven_in_order(evidence: Evidence) -> Iterator[Finding]:
-    """The event of a letter is applied after those of one key that died before it, or when these were given up."""
+    """The event of a letter is applied after the earlier letters of its key were applied or given up on."""
     for one in evidence.redriven:
         if one.overtaken is not None:
             yield f"{one.service} {one.letter}", f"was redriven before letter {one.overtaken} of the same key"
@@ -396,7 +396,7 @@ RULES: Mapping[str, Rule] = {
 
 
 def violations(evidence: Evidence) -> list[Violation]:
-    """Everything that is wrong; an empty list if nothing is."""
+    """Return everything that is wrong; an empty list if nothing is."""
     return [Violation(name, subject, detail) for name, rule in RULES.items() for subject, detail in rule(evidence)]
 
 
@@ -412,7 +412,7 @@ def _net(evidence: Evidence) -> dict[str, int]:
 
 
 def _elsewhere(evidence: Evidence) -> Counter[str]:
-    """What went back without the gateway's knowledge, as operators noted it."""
+    """Return the money that was refunded without the gateway's knowledge, as operators recorded it."""
     of_gateway, back = {refund.id for refund in evidence.refunds}, Counter[str]()
     known = [(one.order_id, one.reference, one.amount) for one in evidence.settled if one.state == "SUCCEEDED"]
     known += [(one.order_id, one.refund_id, one.amount) for one in evidence.payments if one.state == "REFUNDED"]
@@ -437,17 +437,17 @@ def _refunded(evidence: Evidence) -> Counter[str]:
 
 
 def _back(evidence: Evidence) -> Held:
-    """What came back, by order."""
+    """Return the stock that was returned, by order."""
     return _counted((one.order_id, one.item_id, one.quantity) for one in evidence.returned)
 
 
 def _taken(evidence: Evidence) -> Held:
-    """What orders hold."""
+    """Return the stock that orders hold."""
     return _counted((one.order_id, one.item_id, one.quantity) for one in evidence.allocations)
 
 
 def _counted(rows: Iterable[tuple[str, str, int]]) -> Held:
-    """How much of which item, by order; of nothing there is no entry."""
+    """Return the quantity of each item, by order, without entries of zero."""
     counted: Held = defaultdict(Counter)
     for order_id, item_id, quantity in rows:
         if quantity:

@@ -1,4 +1,4 @@
-"""The checker knows what each of the services' messages says, and no message that says nothing, or of another order."""
+"""The checker understands each of the services' messages, and ignores messages about nothing or another order."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ SENT = [
 
 
 @pytest.mark.parametrize(("kind", "event"), SENT)
-def test_what_the_services_send_is_understood(kind: Kind, event: Event[Any]) -> None:
+def test_the_services_messages_are_understood(kind: Kind, event: Event[Any]) -> None:
     assert said("email", ORDER_ID, email_subject(kind), email_text(kind, event.data)) == kind
     assert said("sms", ORDER_ID, "", sms_text(kind, event.data)) == kind
 
@@ -34,6 +34,6 @@ def test_a_message_about_another_order_says_nothing() -> None:
     assert said("sms", ORDER_ID, "", wording.CONFIRMED.text.format("another")) == NOTHING
 
 
-def test_a_mail_says_nothing_whose_text_is_not_what_its_subject_is() -> None:
+def test_a_mail_whose_text_contradicts_its_subject_says_nothing() -> None:
     text = wording.CANCELLED.mail.format(ORDER_ID)
     assert said("email", ORDER_ID, wording.CONFIRMED.subject, text) == NOTHING

@@ -1,9 +1,9 @@
-"""The checker sees what the chassis's patterns are for: without the inbox, and with offsets committed before the work,
-a crash breaks the invariants; with the chassis as it is, it does not.
+"""The checker shows what the chassis's patterns are for: without the inbox, or with offsets committed before the work,
+a crash violates the invariants; with the unmodified chassis, it does not.
 
-The consumer, Kafka and Postgres are real. Its handler reserves stock as a beginner would write it: safe only because no
-event reaches it twice (the services' own handlers would bear a repetition, too, and so could not show the difference).
-What it emits goes to the order service's own handler. A mutant is made by handing the consumer another part.
+The consumer, Kafka and Postgres are real. The handler reserves stock naively: it is safe only because no event reaches
+it twice (the services' own handlers also tolerate duplicates, and so could not show the difference). The events that it
+emits go to the order service's own handler. A mutant is made by giving the consumer a different component.
 """
 
 import threading
@@ -41,11 +41,11 @@ COUNT = 40
 
 
 class Crash(BaseException):
-    """The end of a process: nothing catches it."""
+    """The end of a process, which nothing catches."""
 
 
 class Source(KafkaSource):
-    """The chassis's own, which also says when it has read everything."""
+    """The chassis's own source, which also signals when it has read everything."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -60,14 +60,14 @@ class Source(KafkaSource):
 
 
 class CrashesBeforeOffsets(Source):
-    """The work is committed to the database, its offsets are not."""
+    """A source that crashes after the work was committed to the database, but before its offsets are."""
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
         raise Crash(offsets)
 
 
 class OffsetsFirst(Source):
-    """The mutant: what was read counts as processed, as with auto-commit."""
+    """The mutant: records count as processed once they were read, as with auto-commit."""
 
     def poll(self, seconds: float) -> Sequence[Record]:
         records = super().poll(seconds)
@@ -76,7 +76,7 @@ class OffsetsFirst(Source):
         return records
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
-        """It is done already."""
+        """Do nothing: the offsets are committed already."""
 
 
 def no_inbox(_: Transaction, events: Sequence[Event[Any]], __: Sequence[str]) -> list[Event[Any]]:
@@ -85,7 +85,7 @@ def no_inbox(_: Transaction, events: Sequence[Event[Any]], __: Sequence[str]) ->
 
 
 def reserve_stock(transaction: Transaction, events: list[Event[PaymentCompleted]]) -> None:
-    """Reserve each order's stock and say so; an event that came twice would reserve it twice."""
+    """Reserve each order's stock, and publish that; an event that came twice would reserve it twice."""
     rows = [{"id": e.data.order_id, "quantity": line.quantity} for e in events for line in e.data.lines]
     source = "FROM json_to_recordset(%(rows)s::json) AS r(id text, quantity int)"
     transaction.execute_rows(
@@ -117,7 +117,7 @@ def _reserved(event: Event[PaymentCompleted]) -> Event[Any]:
 
 
 class Stage:
-    """Paid orders that wait for their stock, the topic that says so, and whoever reads it."""
+    """Paid orders that wait for their stock, the topic with their events, and its consumers."""
 
     def __init__(self, kafka: str, world: World) -> None:
         self.world = world
@@ -140,7 +140,7 @@ class Stage:
         producer.close()
 
     def consumer(self, source: Callable[[], Source], deduplicate: Deduplicate, handle: Handle) -> Consumer:
-        """The chassis's consumer, of these parts."""
+        """Return the chassis's consumer, made of these components."""
         metrics = Metrics(CollectorRegistry())
         return Consumer("inventory", self.stock, [Subscription(self.topic, handle)], source, metrics, deduplicate)
 
@@ -153,7 +153,7 @@ class Stage:
             self.consumer(lambda: self.source(kind), deduplicate, handle).run()
 
     def go_on(self, kind: type[Source], deduplicate: Deduplicate) -> None:
-        """Start again, and consume all there is; then publish the result."""
+        """Start again and consume all records, then publish the result."""
         source = self.source(kind)
         consumer = self.consumer(lambda: source, deduplicate, reserve_stock)
         thread = threading.Thread(target=consumer.run)

@@ -1,4 +1,4 @@
-"""A system is at rest only once everything is read: what is still to come may break what holds now."""
+"""A system is at rest only once all records are read: one that is still unread may violate a rule that holds now."""
 
 import contextlib
 from typing import Any
@@ -23,7 +23,7 @@ UNREAD = {"inventory": 3}
 
 @pytest.fixture
 def looked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What was looked at, in that order; nothing is wrong."""
+    """Return what was checked, in order, while nothing is wrong."""
     seen: list[str] = []
     monkeypatch.setattr(quiet, "work_left", lambda _: 0)
     monkeypatch.setattr(quiet, "AGAIN", 0.0)
@@ -42,34 +42,34 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def then(monkeypatch: pytest.MonkeyPatch, name: str, *answers: Any) -> None:
-    """These answers to a question, in that order, and the last one from then on."""
+    """Replace a function by one that gives these answers in order, and then repeats the last one."""
     left = list(answers)
     monkeypatch.setattr(quiet, name, lambda *_: left.pop(0) if len(left) > 1 else left[0])
 
 
-def test_rules_are_looked_at_again_once_everything_is_read(looked: list[str]) -> None:
+def test_rules_are_checked_again_once_everything_is_read(looked: list[str]) -> None:
     assert check_when_quiet(SOURCES) == []
     assert looked == ["rules", "topics", "rules"]
 
 
-def test_what_breaks_by_an_event_that_was_read_late_is_seen(looked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_violation_by_an_event_that_was_read_late_is_seen(looked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     then(monkeypatch, "check", [], [WRONG])
     assert check_when_quiet(SOURCES, within=0.1) == [WRONG]
 
 
-def test_what_is_not_read_is_waited_for(looked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unread_records_are_waited_for(looked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     then(monkeypatch, "count_unread", UNREAD, UNREAD, {})
     assert check_when_quiet(SOURCES) == []
     assert len(looked) == 4
 
 
-def test_what_is_never_read_is_wrong(looked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_that_are_never_read_are_a_violation(looked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     then(monkeypatch, "count_unread", UNREAD)
     assert [str(one) for one in check_when_quiet(SOURCES, within=0.1)] == ["events-are-read: inventory: 3 are not"]
 
 
 def counted(kafka: str) -> dict[str, int]:
-    """Nothing while the broker is not ready for groups."""
+    """Count the unread records; an empty result while the broker is not ready for groups."""
     with contextlib.suppress(KafkaError):
         return count_unread(kafka)
     return {}

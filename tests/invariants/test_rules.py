@@ -1,4 +1,4 @@
-"""Each rule can fail: a world in order is broken in one place, by SQL, and the rule that is for that place says so."""
+"""Each rule can fail: a consistent world is broken in one place by SQL, and the rule for that place reports it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -202,7 +202,7 @@ def urls(postgres: PostgresServer) -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def notified(servers_folder: Path, urls: dict[str, str]) -> Iterator[World]:
-    """The world with every customer notified once."""
+    """Yield a world in which every customer was notified once."""
     yield from _world(servers_folder / "mailcatcher-notified", urls)
 
 
@@ -218,14 +218,14 @@ def _world(folder: Path, urls: dict[str, str]) -> Iterator[World]:
 
 @pytest.fixture
 def world(notified: World) -> World:
-    """Everything in order."""
+    """Return a world in which everything is consistent."""
     notified.restore()
     return notified
 
 
 @pytest.fixture
 def fresh_mailcatcher(servers_folder: Path, urls: dict[str, str]) -> Iterator[World]:
-    """The same world with a mail catcher of its own, for what cannot be unsaid."""
+    """Yield the same world with a mail catcher of its own, for messages, which cannot be taken back."""
     for world in _world(servers_folder / f"mailcatcher-{uuid4().hex}", urls):
         world.restore()
         yield world
@@ -236,7 +236,7 @@ def broken_rules(world: World, answers: list[Answer] = ANSWERS) -> set[str]:
     return {violation.rule for violation in found}
 
 
-def test_a_world_in_order_breaks_no_rule(world: World) -> None:
+def test_a_consistent_world_violates_no_rule(world: World) -> None:
     assert broken_rules(world) == set()
 
 
@@ -257,13 +257,13 @@ def test_an_order_that_was_placed_twice_under_one_key_is_seen(world: World) -> N
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("order_id", [CONFIRMED, STRANGER])
-def test_a_message_too_many_is_seen(fresh_mailcatcher: World, order_id: str, kind: str) -> None:
+def test_an_extra_message_is_seen(fresh_mailcatcher: World, order_id: str, kind: str) -> None:
     fresh_mailcatcher.notify(order_id, kind, wording.CONFIRMED)
     assert broken_rules(fresh_mailcatcher) == {"customers-are-notified-once"}
 
 
 @pytest.mark.parametrize(("times", "is_broken"), [(1, False), (2, True)])
-def test_an_order_that_was_cancelled_after_it_had_its_stock_may_have_been_confirmed_before_once(
+def test_an_order_that_was_cancelled_after_it_had_its_stock_may_have_been_confirmed_once_before(
     fresh_mailcatcher: World, times: int, is_broken: bool
 ) -> None:
     for _ in range(times):
@@ -271,18 +271,18 @@ def test_an_order_that_was_cancelled_after_it_had_its_stock_may_have_been_confir
     assert broken_rules(fresh_mailcatcher) == ({"customers-are-notified-once"} if is_broken else set())
 
 
-def test_an_order_that_was_called_off_may_have_ended_in_another_way_by_then(world: World) -> None:
+def test_an_order_that_was_called_off_may_have_ended_in_another_way_before(world: World) -> None:
     world.run("order", f"UPDATE orders SET reason = 'timed-out' WHERE id IN ('{DECLINED}', '{SOLD_OUT}')")
     assert broken_rules(world) == set()
 
 
 @pytest.mark.parametrize(("status", "reason"), [("CANCELLED", "customer"), ("CANCELLED", "out-of-stock")])
-def test_a_customer_who_is_said_something_else_than_how_the_order_ended_is_seen(
+def test_a_message_that_contradicts_how_the_order_ended_is_seen(
     world: World, status: LiteralString, reason: LiteralString
 ) -> None:
     world.run("order", f"UPDATE orders SET status = '{status}', reason = '{reason}' WHERE id = '{CONFIRMED}'")
     found = [one for one in check(world.sources()) if one.rule == "customers-are-notified-once"]
-    assert [one.subject for one in found] == [CONFIRMED, CONFIRMED]  # by either channel
+    assert [one.subject for one in found] == [CONFIRMED, CONFIRMED]  # by both channels
 
 
 @pytest.mark.parametrize(
@@ -293,13 +293,13 @@ def test_a_customer_who_is_said_something_else_than_how_the_order_ended_is_seen(
         (f"UPDATE orders SET email = '(erased)', phone_e164 = NULL WHERE id = '{CONFIRMED}'", []),
     ],
 )
-def test_a_message_to_somebody_else_is_seen(world: World, sql: LiteralString, kinds: list[str]) -> None:
+def test_a_message_to_the_wrong_person_is_seen(world: World, sql: LiteralString, kinds: list[str]) -> None:
     world.run("order", sql)
     found = [one.detail for one in check(world.sources()) if one.rule == "messages-reach-their-customers"]
     assert [kind for kind in KINDS for one in found if f" {kind} " in one] == kinds
 
 
-def test_an_email_that_came_twice_is_seen_though_a_reader_sees_one(fresh_mailcatcher: World) -> None:
+def test_an_email_that_arrived_twice_is_seen_although_a_reader_sees_only_one(fresh_mailcatcher: World) -> None:
     fresh_mailcatcher.run("order", f"UPDATE orders SET id = '{STRANGER}' WHERE id = '{DECLINED}'")
     fresh_mailcatcher.notify(STRANGER, "email", wording.DECLINED, times=3)
     broken = {copies: _rules(fresh_mailcatcher, Expected(copies=copies)) for copies in (None, 1, 2)}
@@ -317,14 +317,14 @@ def test_an_email_that_came_twice_is_seen_though_a_reader_sees_one(fresh_mailcat
         ([Unanswered("somebody-else@customers.example", in_doubt=True)], True),
     ],
 )
-def test_an_order_is_there_only_for_a_client_that_was_not_refused(
+def test_an_order_exists_only_for_a_client_that_was_not_refused(
     world: World, unanswered: list[Unanswered] | None, is_broken: bool
 ) -> None:
     rules = _rules(world, Expected([one for one in ANSWERS if one.order_id != SOLD_OUT], unanswered))
     assert rules == ({"orders-were-promised"} if is_broken else set())
 
 
-def test_two_orders_of_a_client_in_doubt_are_one_too_many(world: World) -> None:
+def test_a_client_in_doubt_must_not_have_two_orders(world: World) -> None:
     world.run("order", f"UPDATE orders SET email = 'doubt@customers.example' WHERE id <> '{CONFIRMED}'")
     expected = Expected(ANSWERS[:1], [Unanswered("doubt@customers.example", in_doubt=True)])
     assert "orders-were-promised" in _rules(world, expected)
@@ -340,14 +340,14 @@ def test_a_customer_who_was_not_notified_is_seen(world: World) -> None:
     assert "customers-are-notified-once" in {one.rule for one in found}
 
 
-def test_a_refund_that_its_customer_was_not_notified_of_is_seen(world: World) -> None:
+def test_a_refund_of_which_the_customer_was_not_notified_is_seen(world: World) -> None:
     world.run("order", f"UPDATE refund SET order_id = '{CONFIRMED}'")
     found = {one.subject for one in check(world.sources()) if one.rule == "customers-are-notified-once"}
     assert found == {CONFIRMED, PARTLY}
 
 
 @pytest.mark.parametrize(("earlier", "is_broken"), [("SUCCEEDED", False), ("PENDING", True)])
-def test_a_refund_that_fails_after_it_had_succeeded_was_announced_to_its_customer(
+def test_a_refund_that_fails_after_it_had_succeeded_was_announced_to_the_customer(
     world: World, earlier: str, is_broken: bool
 ) -> None:
     world.run("order", "UPDATE refund SET status = 'FAILED'")
@@ -371,22 +371,22 @@ def test_a_dead_letter_is_seen_unless_it_was_expected(world: World, kafka: str) 
     assert check(sources, dead_letters={"payment": 1}) == []
 
 
-def test_a_dead_letter_that_its_topic_has_twice_is_one(world: World, kafka: str) -> None:
-    """As after the death of a relay that had sent it."""
+def test_a_dead_letter_that_its_topic_has_twice_counts_once(world: World, kafka: str) -> None:
+    """That happens if the relay died after sending it."""
     send_letter(kafka)
     send_letter(kafka)
     world.run("payment", EARLIER)
     assert check(world.sources(kafka), dead_letters={"payment": 1}) == []
 
 
-def test_a_dead_letter_that_its_topic_does_not_have_is_seen(world: World, kafka: str) -> None:
+def test_a_dead_letter_that_is_missing_in_its_topic_is_seen(world: World, kafka: str) -> None:
     broker.reconcile_topics(Settings(database_url="postgresql://unused", kafka_bootstrap=kafka))
     world.run("payment", MANY)  # other tests share this broker
     (found,) = check(world.sources(kafka), dead_letters={"payment": 999})
     assert "of 999 dead letters" in found.detail
 
 
-def test_an_event_that_was_sent_twice_is_seen_where_it_is_to_be_sent_once(world: World, kafka: str) -> None:
+def test_an_event_that_was_sent_twice_is_seen_if_it_must_be_sent_once(world: World, kafka: str) -> None:
     broker.reconcile_topics(Settings(database_url="postgresql://unused", kafka_bootstrap=kafka))
     before, producer = count_repeats(kafka), KafkaProducer(bootstrap_servers=kafka)
     for _ in range(2):
@@ -404,19 +404,19 @@ def test_an_event_that_was_sent_twice_is_seen_where_it_is_to_be_sent_once(world:
 
 
 @pytest.mark.parametrize(("key", "is_broken"), [("'poison'", False), ("NULL", False), ("'an-order'", True)])
-def test_an_event_that_was_given_up_is_no_poison(world: World, key: LiteralString, is_broken: bool) -> None:
+def test_an_event_that_was_given_up_on_is_not_poison(world: World, key: LiteralString, is_broken: bool) -> None:
     world.run("payment", f"{EARLIER}; UPDATE dead_letter SET key = {key}")
     assert _rules(world, Expected(buried={})) == ({"only-poison-is-given-up"} if is_broken else set())
     assert _rules(world, Expected(buried={"payment": 1})) == _rules(world, Expected()) == set()
 
 
-def test_a_dead_letter_that_was_redriven_is_none_any_more(world: World, kafka: str) -> None:
+def test_a_dead_letter_that_was_redriven_no_longer_counts(world: World, kafka: str) -> None:
     send_letter(kafka)
     world.run("payment", f"{LETTER}; {NOTE}")
     assert check(world.sources(kafka)) == []
 
 
-def test_a_dead_letter_may_be_redriven_once_those_before_it_were_given_up(world: World) -> None:
+def test_a_dead_letter_may_be_redriven_once_earlier_ones_were_given_up_on(world: World) -> None:
     world.run("payment", f"{EARLIER}; {GIVEN_UP}; {LETTER}; {NOTE}")
     assert check(world.sources()) == []
 
@@ -429,7 +429,7 @@ def test_the_command_prints_what_is_wrong(world: World, capsys: pytest.CaptureFi
     assert capsys.readouterr().out.startswith(f"confirmed-orders-have-their-stock: {CONFIRMED}: ")
 
 
-def test_the_command_wants_all_databases(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_requires_all_databases(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--database", "order=postgresql://somewhere"])
     assert "--database is needed for each of order, payment" in capsys.readouterr().err
@@ -443,7 +443,7 @@ def test_every_rule_is_shown_to_fail() -> None:
 
 
 def note(world: World, order: LiteralString, reference: LiteralString) -> None:
-    """An operator says that the money of an order, or of a refund of it, went back by another way."""
+    """Record, as an operator, that the money of an order, or of a refund of it, was returned by other means."""
     how = f'{{"how": "was-refunded: {reference}"}}'
     world.run(
         "payment",
@@ -452,8 +452,8 @@ def note(world: World, order: LiteralString, reference: LiteralString) -> None:
     )
 
 
-def test_money_that_went_back_by_hand_is_what_an_operator_noted_and_no_other(world: World) -> None:
-    """In the gateway's own pages, under no key of ours; and by bank, which the gateway knows nothing of."""
+def test_money_that_was_refunded_by_hand_must_be_what_an_operator_recorded(world: World) -> None:
+    """Such a refund was made on the gateway's own pages, without a key of ours, or by bank, unknown to the gateway."""
     for by_hand in ("UPDATE gateway_simulator.refund SET key = 'by hand' WHERE id = 're-5'",
                     "DELETE FROM gateway_simulator.refund WHERE id = 're-5'"):  # fmt: skip
         world.run("payment", by_hand)
@@ -466,7 +466,7 @@ def test_money_that_went_back_by_hand_is_what_an_operator_noted_and_no_other(wor
     assert "refunds-are-settled-once" in {one.rule for one in check(world.sources())}
 
 
-def test_a_cancelled_order_whose_money_went_back_by_bank_costs_nothing(world: World) -> None:
+def test_a_cancelled_order_whose_money_was_returned_by_bank_costs_nothing(world: World) -> None:
     world.run("payment", f"DELETE FROM gateway_simulator.refund WHERE key = '{SOLD_OUT}:refund'")
     assert {"cancelled-orders-cost-nothing", "payments-agree"} == {one.rule for one in check(world.sources())}
     note(world, SOLD_OUT, "re-3")
