@@ -58,7 +58,7 @@ ALSO_A_PLATFORM = (
 LONGEST = (
     PLATFORM,
     INCIDENTS,
-    "packages/chassis/tests/test_service.py",
+    "packages/chassis/tests/service/test_process.py",
     "services/order/tests/test_process.py",
     "packages/chassis/tests/consumer/test_poison.py",
     "tests/chart/test_running.py",

@@ -57,7 +57,7 @@ def test_an_idle_connection_is_kept_longer_than_proxies_keep_theirs() -> None:
 def test_a_service_serves_and_drains_within_a_process(
     monkeypatch: pytest.MonkeyPatch, database_url: str, kafka: str
 ) -> None:
-    """The same as the processes of test_service.py, where coverage can see it."""
+    """The same as the processes of tests/service, where coverage can see it."""
     drained: list[str] = []
     settled: list[str] = []
     internal, public = free_port(), free_port()
