@@ -1,4 +1,4 @@
-"""Settings about who may use a service's public routes, and how often. Times are in seconds."""
+"""Settings for who may use a service's public routes, and how often. Times are in seconds."""
 
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
@@ -12,9 +12,9 @@ from oms_chassis.logins import Name
 from oms_chassis.quotas import OptionalQuota
 
 API_KEY, JWT = "api-key", "jwt"
-# Signatures that a public key verifies. With a shared secret (HS256) whoever verifies could also sign.
+# Algorithms whose signatures a public key verifies. With a shared secret (HS256), every verifier could also sign.
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-_PORTS = {"http": 80, "https": 443}  # that a browser leaves out of an origin
+_PORTS = {"http": 80, "https": 443}  # default ports, which browsers leave out of an origin
 
 
 def _listed(value: Any) -> Any:
@@ -25,45 +25,45 @@ Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 
 
 class AccessSettings(BaseSettings):
-    """What the HTTP edge asks of a caller. Nothing, unless `auth` says otherwise."""
+    """What the HTTP edge asks of callers: nothing, unless `auth` says otherwise."""
 
     model_config = SettingsConfigDict(env_prefix="OMS_", hide_input_in_errors=True, frozen=True, allow_inf_nan=False)
 
     auth: Listed = Field(default=("none",), description="none, api-key, jwt, or api-key,jwt")
     key_cache_seconds: float = Field(
-        default=5.0, gt=0, le=60, description="for how long a key is believed: a revoked one works no longer than that"
+        default=5.0, gt=0, le=60, description="for how long a key is cached: a revoked one works no longer than that"
     )
-    jwt_issuer: Name | None = Field(default=None, description="the issuer's URL, as tokens have it in iss")
-    jwt_audience: Name | None = Field(default=None, min_length=1, description="what tokens must have in aud")
-    jwt_algorithms: Listed = Field(default=("RS256", "ES256"), description="signatures that are taken")
+    jwt_issuer: Name | None = Field(default=None, description="the issuer's URL, as in the iss of tokens")
+    jwt_audience: Name | None = Field(default=None, min_length=1, description="the aud that tokens must have")
+    jwt_algorithms: Listed = Field(default=("RS256", "ES256"), description="accepted signatures")
     jwt_scope_claim: str = Field(default="scope", min_length=1, description="a text with spaces, or a list")
-    jwt_default_scopes: Listed = Field(default=(), description="scopes that every token has, whatever it says")
+    jwt_default_scopes: Listed = Field(default=(), description="scopes that every token has in addition to its own")
     jwt_subject_claim: str = Field(default="sub", min_length=1, description="the caller, who owns its orders")
-    jwt_leeway_seconds: float = Field(default=30.0, ge=0, le=300, description="by which clocks may differ")
-    jwt_keys_seconds: float = Field(default=300.0, ge=1, le=DAY, description="between two looks at the issuer's keys")
+    jwt_leeway_seconds: float = Field(default=30.0, ge=0, le=300, description="how far clocks may differ")
+    jwt_keys_seconds: float = Field(default=300.0, ge=1, le=DAY, description="between two fetches of the issuer's keys")
 
     rate_limit: OptionalQuota = Field(
-        default=None, description="requests of a caller in so many seconds, per replica: 100/60"
+        default=None, description="requests per caller and number of seconds, at each replica: 100/60"
     )
     cors_origins: Listed = Field(default=(), description="origins whose pages may call: https://shop.example.com, or *")
-    security_headers: bool = Field(default=True, description="whether answers have the headers that browsers heed")
+    security_headers: bool = Field(default=True, description="whether answers have security headers for browsers")
     hsts_seconds: int = Field(
-        default=0, ge=0, le=315_360_000, description="for how long browsers insist on TLS; 0: no such header"
+        default=0, ge=0, le=315_360_000, description="for how long browsers must use TLS; 0: no such header"
     )
 
     @property
     def asks_for_keys(self) -> bool:
-        """Whether an API key is a way to say who one is."""
+        """Whether callers may authenticate with an API key."""
         return API_KEY in self.auth
 
     @property
     def asks_for_tokens(self) -> bool:
-        """Whether an issuer's token is a way to say who one is."""
+        """Whether callers may authenticate with an issuer's token."""
         return JWT in self.auth
 
     @property
     def is_open(self) -> bool:
-        """Whether nobody is asked who they are."""
+        """Whether callers need not authenticate."""
         return self.auth == ("none",)
 
     @model_validator(mode="after")
@@ -95,7 +95,7 @@ class AccessSettings(BaseSettings):
 
 
 def is_safe_url(url: str) -> bool:
-    """Whether what comes from a URL is what its host has sent: keys that are not would let anybody in."""
+    """Whether content from a URL cannot be forged on its way: forged keys would let anybody in."""
     parts = urlsplit(url)
     return bool(parts.hostname) and (
         parts.scheme == "https" or (parts.scheme == "http" and is_this_machine(parts.hostname or ""))
@@ -103,7 +103,7 @@ def is_safe_url(url: str) -> bool:
 
 
 def _is_origin(text: str) -> bool:
-    """Whether a browser would send this text (RFC 6454, 6.2), to which it is compared as it is."""
+    """Whether a browser would send exactly this text as an origin (RFC 6454, 6.2)."""
     try:
         parts = urlsplit(text)
         host, port = checked(parts.hostname or ""), parts.port

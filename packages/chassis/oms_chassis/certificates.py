@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def authorities(file: Path) -> Path:
-    """A file of trusted certificate authorities. Raises ValueError if it is none."""
+    """Check a file of trusted certificate authorities and return it. Raises ValueError if it is none."""
     try:
         ssl.create_default_context(cafile=file)
     except FileNotFoundError:
@@ -16,7 +16,7 @@ def authorities(file: Path) -> Path:
 
 
 def check_pair(certificate: Path, key: Path | None) -> None:
-    """Raises ValueError unless there are a certificate and its key, which may be in the same file."""
+    """Raise ValueError unless there are a certificate and its key, which may be in the same file."""
     try:
         # With a password, because Python would ask for it at the terminal.
         ssl.create_default_context().load_cert_chain(certificate, key, password="")

@@ -45,5 +45,5 @@ def is_of_the_schema(error: BaseException) -> bool:
 
 
 def sqlstate(error: BaseException) -> str:
-    """The server's code for an error; empty if it has none."""
+    """Return the server's code for an error; empty if it has none."""
     return getattr(getattr(error, "orig", None), "sqlstate", None) or ""

@@ -1,4 +1,4 @@
-"""Quotas: so many in so many seconds, written `100/60`."""
+"""Quotas: a number of requests in a number of seconds, written `100/60`."""
 
 import re
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ _SHAPE = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,8})\Z")
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """`count` in `seconds`."""
+    """At most `count` in `seconds`."""
 
     count: int
     seconds: int
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """`100/60` as a quota. Raises ValueError, which repeats nothing of the text."""
+        """Parse `100/60`. Raises ValueError, which does not repeat the text."""
         found = _SHAPE.match(text)
         if found is None:
             raise ValueError("must be a number and seconds, as in 100/60")
@@ -27,7 +27,7 @@ class Quota:
 
 
 def optional(value: Any) -> Any:
-    """A setting's text as a quota, None where it is empty."""
+    """Return a setting's text as a quota; None if it is empty."""
     return (Quota.parse(value) if value else None) if isinstance(value, str) else value
 
 

@@ -20,7 +20,7 @@ TOKEN_LENGTH = 20  # characters at least
 
 
 class TopicSettings(BaseModel):
-    """What a topic is to have; settings as Kafka names them."""
+    """The partitions and settings that a topic should have; settings are named as Kafka names them."""
 
     partitions: int = Field(ge=1)
     config: dict[str, str] = {}
@@ -32,7 +32,7 @@ class Settings(AccessSettings):
     model_config = SettingsConfigDict(env_prefix="OMS_", hide_input_in_errors=True, frozen=True, allow_inf_nan=False)
 
     database_url: str = Field(pattern=r"^postgresql://", description="postgresql://user:password@host:port/name")
-    database_pool: int = Field(default=8, ge=5, le=100, description="connections, those that are reserved included")
+    database_pool: int = Field(default=8, ge=5, le=100, description="connections, including reserved ones")
     database_statement_seconds: float = Field(
         default=5.0, ge=1, le=DAY, description="until the server ends a statement"
     )
@@ -40,10 +40,10 @@ class Settings(AccessSettings):
         default=3.0, ge=0.1, le=DAY, description="until a statement's wait for a lock fails"
     )
     database_idle_seconds: float = Field(
-        default=10.0, ge=1, le=DAY, description="until the server gives up a transaction in which nothing happens"
+        default=10.0, ge=1, le=DAY, description="until the server ends an idle transaction"
     )
 
-    kafka_bootstrap: str = Field(min_length=1, description="host:port, more of them separated by commas")
+    kafka_bootstrap: str = Field(min_length=1, description="host:port, several separated by commas")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
     kafka_username: Name | None = None
@@ -54,47 +54,50 @@ class Settings(AccessSettings):
     kafka_partitions: int = Field(default=3, ge=1, description="of each topic that the topics command creates")
     kafka_replication: int = Field(default=1, ge=1, description="of each topic that the topics command creates")
     kafka_min_in_sync: int | None = Field(
-        default=None, ge=1, description="of each topic that the topics command creates; one less than the replication"
+        default=None,
+        ge=1,
+        description="of each topic that the topics command creates; default: one less than the replication",
     )
     kafka_prefix: str = Field(
         default="", pattern=r"^[a-zA-Z0-9._-]{0,80}$", description="before the name of each topic and group"
     )
     kafka_topics: dict[str, TopicSettings] | None = Field(
-        default=None, description="what the topics command creates and keeps as it is, by name; the contracts' topics"
+        default=None,
+        description="topics that the topics command creates and reconciles; default: those of the contracts",
     )
 
     kafka_session_seconds: float = Field(
-        default=10.0, ge=6, le=300, description="until the group takes a member that says nothing for dead"
+        default=10.0, ge=6, le=300, description="until the group removes a silent member"
     )
 
     state_folder: Path | None = Field(
         default=None,
-        description="where a process leaves who it was in its group, for the one that comes after it; nowhere",
+        description="where a process keeps its member id for the process that replaces it; default: nowhere",
     )
 
     http_host: str = "0.0.0.0"  # noqa: S104 - a container is reached from outside
     http_port: int = Field(default=9090, ge=0, le=65535)
     internal_port: int = Field(default=9100, ge=0, le=65535)
-    # Longer than any proxy in front keeps its own (Google's 600 s): one that sends a request on a connection that is
-    # closed at that moment answers 502, and does not repeat a POST.
+    # Longer than any proxy in front keeps its connections (Google's: 600 s): a proxy that sends a request on a
+    # connection just as it is closed answers 502, and does not repeat a POST.
     keep_alive_seconds: int = Field(default=620, ge=1, le=DAY, description="for how long a connection may be idle")
     body_limit: int = Field(default=64 * 1024, ge=1, description="bytes of a request's body")
     admin_token: SecretStr | None = Field(
         default=None,
-        description="opens the admin API on the internal port; several, separated by commas, to replace one",
+        description="opens the admin API on the internal port; during a rotation several, separated by commas",
     )
 
     traces_endpoint: str | None = Field(
-        default=None, pattern=r"^https?://", description="an OpenTelemetry collector's, for OTLP by HTTP; no spans"
+        default=None,
+        pattern=r"^https?://",
+        description="an OpenTelemetry collector, for OTLP over HTTP; default: no spans are sent",
     )
     traces_ratio: float = Field(default=1.0, ge=0, le=1, description="share of the traces that are recorded")
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
 
-    drain_seconds: float = Field(
-        default=20.0, gt=0, le=HOUR, description="in which a service that is to stop has stopped"
-    )
+    drain_seconds: float = Field(default=20.0, gt=0, le=HOUR, description="within which a service stops")
     stall_seconds: float = Field(
         default=180.0, ge=60, le=DAY, description="a process is restarted when one of its loops has hung for so long"
     )
@@ -106,29 +109,28 @@ class Settings(AccessSettings):
         default=9.0,
         gt=0,
         le=CENTURY,
-        description="for how long a message's repetition is recognised; no longer than orders are kept",
+        description="for how long a repeated message is recognised; not longer than orders are kept",
     )
     dead_job_days: float = Field(
         default=14.0,
         gt=0,
         le=CENTURY,
-        description="for how long a call that was given up is kept, with what it carries",
+        description="for how long a call that was given up is kept, with its payload",
     )
     order_days: float | None = Field(
         default=None,
         ge=31,
         le=CENTURY,
-        description="for how long what is known of an order is kept once it has ended; for ever",
+        description="for how long data of an order is kept once it has ended; default: for ever",
     )
     job_lease_seconds: float = Field(
-        default=20.0, ge=5, le=HOUR, description="until a call whose process died is another worker's to make"
+        default=20.0, ge=5, le=HOUR, description="until another worker takes over the call of a process that died"
     )
     dead_letter_days: float = Field(
         default=30.0,
         gt=0,
         le=CENTURY,
-        description="for how long a dead letter can be redriven after its record was given up; no longer than orders"
-        " are kept",
+        description="for how long a dead letter can be redriven; not longer than orders are kept",
     )
     currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
 
@@ -188,8 +190,8 @@ class Settings(AccessSettings):
 
     @model_validator(mode="after")
     def _no_event_outlives_its_order(self) -> Self:
-        # By a redrive, or by a rewind, which goes as far back as the inbox: an order that was cancelled, and deleted
-        # with what says so, would be charged for.
+        # A redrive, or a rewind, which goes as far back as the inbox, could otherwise apply the events of an order that
+        # was cancelled, and deleted along with that fact: the order would be charged for.
         for name in ("dead_letter_days", "inbox_days"):
             if self.order_days is not None and getattr(self, name) > self.order_days:
                 raise ValueError(f"OMS_{name.upper()} must not be above OMS_ORDER_DAYS: its events would find no order")
@@ -202,12 +204,12 @@ class Settings(AccessSettings):
 
     @property
     def shows_kafka_password(self) -> bool:
-        """Whether who can read along on the way to the brokers learns the password."""
+        """Whether the Kafka password is sent without encryption."""
         return (self.kafka_security_protocol, self.kafka_sasl_mechanism) == ("SASL_PLAINTEXT", "PLAIN")
 
     @property
     def limits(self) -> Limits:
-        """How long a session with the database may take."""
+        """Return how long a session with the database may wait."""
         return Limits(self.database_statement_seconds, self.database_lock_seconds, self.database_idle_seconds)
 
 

@@ -1,8 +1,8 @@
-"""Tables are SQLModel classes, and those are the schema's source: migrations are generated from them, and statements
-take their lists of columns from them, once, when a repository is imported.
+"""The tables that every service has, and functions that list columns.
 
-Here are the tables that every service has. Each service has a registry of its own for the others: two services may
-have a table of the same name.
+Tables are SQLModel classes, and these are the source of the schema: migrations are generated from them, and statements
+take their lists of columns from them, once, when a repository is imported. Each service has a registry of its own for
+its other tables, because two services may have a table of the same name.
 """
 
 from collections.abc import Container, Sequence
@@ -33,13 +33,14 @@ _CLOCK = {"server_default": text("clock_timestamp()")}
 
 
 def names(model: type[SQLModel], *only: str, without: Container[str] = (), of: str = "") -> str:
-    """A table's columns (those of `only`, if any) as a statement lists them: `id, status`, or `o.id, o.status`."""
+    """Return a table's columns (those in `only`, if any) as a statement lists them: `id, status`, or `o.id,
+    o.status`."""
     prefix = f"{of}." if of else ""
     return ", ".join(f"{prefix}{column.name}" for column in _columns(model, only, without))
 
 
 def typed(model: type[SQLModel], *only: str, without: Container[str] = (), **more: str) -> str:
-    """The same with their types, as json_to_recordset wants them: `id uuid, status text`.
+    """Return the columns with their types, as json_to_recordset needs them: `id uuid, status text`.
 
     `more` are columns of the rows that the table does not have, by name and type.
     """
@@ -49,12 +50,14 @@ def typed(model: type[SQLModel], *only: str, without: Container[str] = (), **mor
 
 
 def assigned(model: type[SQLModel], *only: str, without: Container[str] = (), of: str) -> str:
-    """The columns as an UPDATE sets them from the rows of the alias `of`: `status = r.status, reason = r.reason`."""
+    """Return the columns as an UPDATE sets them from the rows of the alias `of`: `status = r.status, reason =
+    r.reason`."""
     return ", ".join(f"{column.name} = {of}.{column.name}" for column in _columns(model, only, without))
 
 
 def columns(model: type[SQLModel], *only: str, without: Container[str] = ()) -> tuple[str, ...]:
-    """The columns' names, for the rows of a statement: `{name: getattr(line, name) for name in columns(LineRow)}`."""
+    """Return the columns' names, for the rows of a statement: `{name: getattr(line, name) for name in
+    columns(LineRow)}`."""
     return tuple(column.name for column in _columns(model, only, without))
 
 
@@ -68,7 +71,7 @@ class ChassisTables(SQLModel, registry=registry()):
 
 
 class InboxRow(ChassisTables, table=True):
-    """An event, or a dead letter, that was processed: when it is delivered again it is dropped."""
+    """An event or a dead letter that was processed, and is dropped if it is delivered again."""
 
     __tablename__ = "inbox"
     __table_args__ = (Index("inbox_received_at", "received_at"),)
@@ -91,7 +94,7 @@ class OutboxRow(ChassisTables, table=True):
 
 
 class QuarantineRow(ChassisTables, table=True):
-    """A row of the outbox that no broker takes, with the class of the error. Its id is the one that it had there."""
+    """A row of the outbox that no broker accepts, with the class of the error. It keeps its id."""
 
     __tablename__ = "outbox_quarantine"
 
@@ -106,12 +109,12 @@ class QuarantineRow(ChassisTables, table=True):
 
 
 class JobRow(ChassisTables, table=True):
-    """A call to the outside that is to be made. `run_at` is when it is due, and the end of the lease while it runs.
+    """A job: a call to another system. `run_at` is when it is due, and the end of the lease while a worker has it.
 
-    `attempts` counts claims: if the last of them is the `ended_attempt`, no worker has it, and its call is not under
-    way. `failed_calls` counts the calls that did not succeed, the first of them at `failing_since`. `outcome` is that
-    of a call that could not be settled. A job that was given up has a `dead_at`, and is never due; if that is still to
-    come, its call may be under way.
+    `attempts` counts claims. If the last of them is the `ended_attempt`, no worker has the job, and its call is not
+    under way. `failed_calls` counts failed calls, the first of which failed at `failing_since`. `outcome` is that of a
+    call that could not be settled. A job that was given up has a `dead_at`, and is never due; if `dead_at` is in the
+    future, its call may be under way.
     """
 
     __tablename__ = "job"
@@ -137,7 +140,7 @@ class JobRow(ChassisTables, table=True):
 
 
 class AuditRow(ChassisTables, table=True):
-    """An act of an operator's. Rows are never changed or deleted: the migration's triggers refuse it."""
+    """An operator's act. Rows are never changed or deleted: triggers of the migration prevent it."""
 
     __tablename__ = "audit_log"
     __table_args__ = (Index("audit_log_subject", "subject", "id"),)
@@ -153,7 +156,7 @@ class AuditRow(ChassisTables, table=True):
 
 
 class DeadLetterRow(ChassisTables, table=True):
-    """A dead letter of this service: the record as it was read, what it is about, and what became of it."""
+    """A dead letter of this service: the record as it was read, its subject, and its state."""
 
     __tablename__ = "dead_letter"
     __table_args__ = (
@@ -180,7 +183,7 @@ class DeadLetterRow(ChassisTables, table=True):
 class ApiKeyColumns(SQLModel):
     """The columns of the table `api_key` of each service with public routes.
 
-    All that is kept of a key is `digest`. It may be used until `expires_at`, if that is set, and until it is revoked.
+    Only the `digest` of a key is stored. A key may be used until `expires_at`, if that is set, and until it is revoked.
     """
 
     id: str = Field(primary_key=True, sa_type=Text)

@@ -1,7 +1,7 @@
-"""Migrations: each service brings its versions, the chassis the way to run them and the tables that all share.
+"""Migrations. Each service has versions of its own; the chassis runs them, and has the tables that all services share.
 
-Revisions are four digits that count up, and a migration only adds, so that the release before it works on its schema:
-what is no longer wanted is dropped by a later release, once no image that needs it can come back.
+Revisions are numbers of four digits. A migration only adds, so that the previous release works on the new schema.
+Tables and columns that are no longer used are dropped by a later release, once no image that needs them can come back.
 """
 
 from importlib.resources import files
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 log = logs.logger(__name__)
 
-LOCK = 0x6F6D7301  # any number, the same in every replica: one of them migrates, the others wait
+LOCK = 0x6F6D7301  # an arbitrary number, the same in every replica: one of them migrates, the others wait
 _BLOCKED = ("55P03", "40P01")  # lock not available, deadlock detected
-# What waits for a table's lock holds up all who come after it: a migration gives way after a second and tries again
-# later. Its own work may take as long as it takes.
+# A statement that waits for a table's lock blocks all later ones: so a migration gives up after a second, and tries
+# again later. Its own work may take any time.
 _SESSION = """
 SET lock_timeout = '1s'; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0
 """
-# Of the session, since a migration may commit in between. Nobody waits for it: an index that is built while its table
-# is written to (`indexes`) waits for every transaction that is open, also for one that would wait for us.
+# A lock of the session, because a migration may commit in between. Nobody waits for it: an index that is built while
+# its table is written to (`indexes`) waits for every open transaction, including one that would wait for this lock.
 _LEAD = f"""
 DO $$ BEGIN
     IF NOT pg_try_advisory_lock({LOCK}) THEN
@@ -40,17 +40,18 @@ END $$
 
 
 def upgrade(database: Database, package: str, within: float | None = None) -> None:
-    """Bring a database to the newest version of `package`, in one transaction, but for what `indexes` builds outside
-    of it; safe in several replicas at once.
+    """Bring a database to the newest version of `package`, in one transaction, except for what `indexes` builds outside
+    of it. Several replicas may do so at once.
 
-    A schema that is newer than the package is left as it is. While the database is away or somebody holds what the
-    migration needs, it is tried again for `within` seconds; then the OperationalError of the last attempt is raised.
+    A schema that is newer than the package is left as it is. While the database is unavailable, or another session has
+    locked what the migration needs, it is retried for `within` seconds; then the OperationalError of the last attempt
+    is raised.
     """
     until_up(lambda: _attempt(database, package), OperationalError, within)
 
 
 def is_blocked(error: Exception) -> bool:
-    """Whether another session held what a migration needed; otherwise, the database itself was not available."""
+    """Whether another session had locked what a migration needed; otherwise, the database itself was unavailable."""
     return failures.sqlstate(error) in _BLOCKED
 
 
@@ -59,25 +60,25 @@ def _attempt(database: Database, package: str) -> None:
         try:
             _upgrade(connection, package)
         finally:
-            connection.invalidate()  # with the session go its settings, and the lock
+            connection.invalidate()  # ends the session, and with it its settings and the lock
 
 
 def _upgrade(connection: Connection, package: str) -> None:
     connection.exec_driver_sql(_SESSION)
     if not _is_behind(connection, package):
         return
-    from alembic import command  # here: at each start of a service it would be a tenth of the CPU
+    from alembic import command  # imported here because it would take a tenth of the CPU time of each start
 
     connection.exec_driver_sql(_LEAD)
-    if _is_behind(connection, package):  # still: another replica may have migrated meanwhile
-        connection.commit()  # alembic opens the transaction: only then may a migration leave it
+    if _is_behind(connection, package):  # again: another replica may have migrated meanwhile
+        connection.commit()  # alembic must open the transaction itself, so that a migration can leave it
         config = configuration(package)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
 
 def _is_behind(connection: Connection, package: str) -> bool:
-    """Whether there is something to migrate; not if a later release has migrated this database."""
+    """Whether there are migrations to run; not if a later release has migrated this database."""
     newest, found = head(package), _found(connection)
     is_newer = bool(newest and found and found > newest)
     if is_newer:
@@ -86,12 +87,12 @@ def _is_behind(connection: Connection, package: str) -> bool:
 
 
 def head(package: str) -> str | None:
-    """The newest revision of a package, by which the names of its files begin."""
+    """Return the newest revision of a package: revisions are the prefixes of its file names."""
     return max((file.stem.partition("_")[0] for file in _versions(package).glob("[0-9]*.py")), default=None)
 
 
 def _found(connection: Connection) -> str | None:
-    """The revision of the database; None for one that was never migrated."""
+    """Return the revision of the database; None if it was never migrated."""
     table = connection.exec_driver_sql("SELECT to_regclass('alembic_version')").scalar()
     return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() if table else None
 
@@ -101,7 +102,7 @@ def _versions(package: str) -> Path:
 
 
 def configuration(package: str) -> "Config":
-    """Alembic's configuration for the migrations of a service's package."""
+    """Return Alembic's configuration for the migrations of a service's package."""
     from alembic.config import Config
 
     config = Config()

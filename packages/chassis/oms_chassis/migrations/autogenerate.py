@@ -1,4 +1,4 @@
-"""Migrations from tables: what a database lacks of what the tables say, and the migration that would add it."""
+"""Compares a database with the tables, and generates the migration between them."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,9 +17,10 @@ _OPTIONS = {"compare_type": True, "compare_server_default": True}
 
 
 def differences(database: Database, metadata: sa.MetaData) -> list[Any]:
-    """Where a migrated database is not what the tables say; the chassis's own tables are part of every service's.
+    """Return the differences between a migrated database and the tables, including the chassis's, which every service
+    has.
 
-    Alembic compares no CHECK constraints: those are compared by name here.
+    Alembic does not compare CHECK constraints: these are compared by name here.
     """
     tables = merged([metadata, ChassisTables.metadata])
     with database.engine.connect() as connection:
@@ -37,7 +38,7 @@ def _checks(inspector: sa.Inspector, tables: sa.MetaData) -> Iterator[str]:
 
 
 def merged(several: Sequence[sa.MetaData]) -> sa.MetaData:
-    """All tables of several registries in one."""
+    """Return all tables of several registries in one."""
     result = sa.MetaData()
     for metadata in several:
         for table in metadata.sorted_tables:
@@ -46,7 +47,7 @@ def merged(several: Sequence[sa.MetaData]) -> sa.MetaData:
 
 
 def revision(database: Database, package: str, metadata: sa.MetaData, message: str) -> Path:
-    """Write the migration that brings a database at the newest version to what the tables say; its file."""
+    """Write the migration from the newest version to the tables, and return its file."""
     number = 1 + int(head(package) or 0)
     with database.engine.connect() as connection:
         config = configuration(package)

@@ -1,4 +1,4 @@
-"""Run by alembic: every migration of one upgrade in one transaction, on the connection that the caller opened."""
+"""Run by alembic: executes all migrations of an upgrade in one transaction, on the caller's connection."""
 
 from alembic import context
 

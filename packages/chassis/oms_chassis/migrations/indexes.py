@@ -1,8 +1,8 @@
-"""Indexes of tables that are large and are written to: built while that goes on (CREATE INDEX CONCURRENTLY).
+"""Builds indexes of large tables while these are written to (CREATE INDEX CONCURRENTLY).
 
-Such a build reads the table twice and waits for every transaction that was open when it began, but nobody waits for it.
-It is no part of a transaction: what its migration did before it is committed. So it is alone in its migration, which
-may be broken off at any point and run again.
+Such a build reads the table twice, and waits for every transaction that was open when it began, but nobody waits for
+it. It is not part of a transaction: earlier changes of its migration are committed before it. So it must be alone in
+its migration, which may be interrupted at any point and run again.
 """
 
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from typing import Any
 
 from alembic import op
 
-LOCK_TIMEOUT = "5min"  # for transactions that were open to end; then the migration is blocked, and tried again
+LOCK_TIMEOUT = "5min"  # to wait for open transactions to end; after that, the migration is blocked, and retried
 _BROKEN_OFF = """
 SELECT 1 FROM pg_index WHERE indexrelid = to_regclass(format('%%I', %(name)s::text)) AND NOT indisvalid
 """
 
 
 def create(name: str, table: str, columns: Sequence[Any], **options: Any) -> None:
-    """Build an index, instead of `op.create_index`; again, if an earlier try was broken off."""
+    """Build an index, instead of `op.create_index`, and rebuild it if an earlier attempt was interrupted."""
     with op.get_context().autocommit_block():
         connection = op.get_bind()
         connection.exec_driver_sql(f"SET lock_timeout = '{LOCK_TIMEOUT}'")

@@ -1,11 +1,11 @@
-"""The table of API keys: a migration of each service that has public routes."""
+"""Migrations for the table of API keys, in services with public routes."""
 
 import sqlalchemy as sa
 from alembic import op
 
 
 def create_api_keys() -> None:
-    """The table of `tables.ApiKeyColumns`. The release before neither reads nor writes it."""
+    """Create the table of `tables.ApiKeyColumns`. The previous release neither reads nor writes it."""
     op.create_table(
         "api_key",
         sa.Column("id", sa.Text, primary_key=True),

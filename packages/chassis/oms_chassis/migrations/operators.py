@@ -1,11 +1,11 @@
-"""What operators need of a service's database: migrations of each service."""
+"""Migrations for the tables that operators need, in every service."""
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
 _NOW = sa.text("clock_timestamp()")
-# Rights would not do: the service owns its tables, and an owner has them all.
+# Privileges would not be enough: the service owns its tables, and an owner has all privileges.
 _APPEND_ONLY = """
 CREATE FUNCTION audit_log_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -19,7 +19,7 @@ CREATE TRIGGER audit_log_keeps_all BEFORE TRUNCATE ON audit_log
 
 
 def create_audit_log() -> None:
-    """What operators did. Nothing changes it, by triggers."""
+    """Create the log of operators' acts. Triggers prevent changes to it."""
     op.create_table(
         "audit_log",
         sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
@@ -36,7 +36,7 @@ def create_audit_log() -> None:
 
 
 def create_dead_letters() -> None:
-    """The dead letters of this service, kept where its operators can list and redrive them."""
+    """Create the table of dead letters, so that operators can list and redrive them."""
     op.create_table(
         "dead_letter",
         sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
@@ -59,7 +59,7 @@ def create_dead_letters() -> None:
 
 
 def drop_operators_tables() -> None:
-    """Undo both."""
+    """Drop both tables."""
     op.drop_table("dead_letter")
     op.drop_table("audit_log")
     op.execute("DROP FUNCTION audit_log_is_append_only()")

@@ -1,4 +1,4 @@
-"""What migrations make and drop: the inbox, the outbox and the jobs, which every service has."""
+"""Migrations for the tables that every service has: the inbox, the outbox and the jobs."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -6,7 +6,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 
 def create_chassis_tables() -> None:
-    """The inbox, the outbox and the jobs: called by each service's first migration."""
+    """Create the inbox, the outbox and the jobs. Called by each service's first migration."""
     op.create_table(
         "inbox",
         sa.Column("event_id", sa.Text, primary_key=True),
@@ -44,10 +44,11 @@ def drop_chassis_tables() -> None:
 
 
 def create_outbox_quarantine() -> None:
-    """Where the relay puts rows of the outbox that no broker takes: each service's second migration."""
+    """Create the quarantine, for rows of the outbox that no broker accepts. Called by each service's second
+    migration."""
     op.create_table(
         "outbox_quarantine",
-        sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),  # the one that the row had in the outbox
+        sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),  # the row's id in the outbox
         sa.Column("topic", sa.Text, nullable=False),
         sa.Column("key", sa.LargeBinary),
         sa.Column("value", sa.LargeBinary),
@@ -64,9 +65,10 @@ def drop_outbox_quarantine() -> None:
 
 
 def extend_jobs() -> None:
-    """What a job needs so that it may be given up and kept: a migration of each service.
+    """Add the columns with which a job can be given up and kept. Called by a migration of each service.
 
-    The release before neither reads nor writes these columns; a dead job is never due, so that it does not claim one.
+    The previous release neither reads nor writes these columns. It does not claim a dead job, because that is never
+    due.
     """
     op.add_column("job", sa.Column("failed_calls", sa.Integer, nullable=False, server_default="0"))
     op.add_column("job", sa.Column("failing_since", sa.DateTime(timezone=True)))
@@ -76,7 +78,7 @@ def extend_jobs() -> None:
 
 
 def reduce_jobs() -> None:
-    """Drop what the migration made. Dead jobs go with it: the release before would make their calls again."""
+    """Drop the columns, and delete dead jobs: the previous release would make their calls again."""
     op.execute("DELETE FROM job WHERE dead_at IS NOT NULL")
     op.drop_index("job_dead", "job")
     for column in ("failed_calls", "failing_since", "outcome", "dead_at"):
@@ -84,13 +86,15 @@ def reduce_jobs() -> None:
 
 
 def know_ended_attempts() -> None:
-    """Whether a job's call is under way, or it waits for the next one: a migration of each service.
+    """Add the column that says whether a job's call is under way, or it waits for the next one. Called by a migration
+    of each service.
 
-    The release before does not write it: what that has made due again counts as under way if it is due within a lease.
+    The previous release does not write it: jobs that it makes due again count as under way if they are due within a
+    lease.
     """
     op.add_column("job", sa.Column("ended_attempt", sa.Integer, nullable=False, server_default="0"))
 
 
 def forget_ended_attempts() -> None:
-    """Drop what the migration made."""
+    """Drop the column."""
     op.drop_column("job", "ended_attempt")

@@ -1,4 +1,4 @@
-"""How the tables that every service has are stored."""
+"""Storage settings of the tables that every service has."""
 
 from alembic import op
 
@@ -6,11 +6,12 @@ _OFTEN = "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000
 
 
 def tune_queues() -> None:
-    """Storage settings of tables whose rows come and go: a migration of each service.
+    """Set the storage settings of tables whose rows come and go. Called by a migration of each service.
 
-    The outbox and the jobs are small, and whoever looks for the first row steps over those that are gone: they are
-    vacuumed after so many of them, whatever their number. The inbox is large, and loses a chunk at a time. None of
-    them has a fillfactor: what is updated in a job is part of an index, so that no update stays within its page.
+    The outbox and the jobs are small, and a query for the first row has to step over deleted ones: so they are vacuumed
+    after a fixed number of deletions, whatever their size. The inbox is large, and loses a chunk at a time. None of
+    them has a fillfactor: the columns of a job that are updated are part of an index, so that an update never stays
+    within its page.
     """
     for table in ("outbox", "job"):
         op.execute(f"ALTER TABLE {table} SET ({_OFTEN})")
@@ -18,7 +19,7 @@ def tune_queues() -> None:
 
 
 def untune_queues() -> None:
-    """Back to the settings that every table has."""
+    """Reset the storage settings to the defaults."""
     names = ", ".join(setting.partition("=")[0].strip() for setting in _OFTEN.split(","))
     for table in ("outbox", "job", "inbox"):
         op.execute(f"ALTER TABLE {table} RESET ({names})")
