@@ -51,9 +51,7 @@ def _set(item: ItemView) -> str:
 def _names(tags: Tags | None, item: ItemView) -> bool:
     if tags is None or tags.is_any:
         return True
-    # The release before this one took the version alone for a tag.
-    known = {_set(item), str(item.version)}
-    return any(one.partition("-")[0] in known for one in tags.strong)
+    return any(one.partition("-")[0] == _set(item) for one in tags.strong)
 
 
 def _is_shown(tags: Tags | None, item: ItemView) -> bool:

@@ -139,7 +139,7 @@ def test_an_item_is_created_only_where_there_is_none_if_that_is_asked(client: ht
 
 def test_a_state_may_be_one_of_several_or_any_and_a_weak_tag_is_none(client: httpx2.Client) -> None:
     seen = client.put("/items/kettle", json=KETTLE).headers["etag"]
-    for named, status in ((f'"other", {seen}', 200), ("*", 200), ('"1"', 200), ('"2"', 412), (f"W/{seen}", 412)):
+    for named, status in ((f'"other", {seen}', 200), ("*", 200), ('"1"', 412), (f"W/{seen}", 412)):
         answer = client.put("/items/kettle", json=KETTLE, headers={"If-Match": named})
         assert answer.status_code == status, named
 

@@ -42,7 +42,8 @@ def fingerprint(body: dict[str, Any], *keys: SecretStr, model: type[OrderBody] =
 
 def of_the_first_release(body: dict[str, Any], key: SecretStr) -> str:
     """What the first release stored."""
-    content = OrderBody.model_validate_json(json.dumps(body)).model_dump(exclude={"payment_details": {"cvv"}})
+    sent = OrderBody.model_validate_json(json.dumps(body))
+    content = sent.model_dump(exclude_unset=True, exclude={"payment_details": {"cvv"}})  # it had no field of later ones
     content["payment_details"]["card_number"] = body["paymentDetails"]["cardNumber"]
     text = json.dumps(content, sort_keys=True, ensure_ascii=True)
     return hmac.new(key.get_secret_value().encode(), text.encode(), hashlib.sha256).hexdigest()
