@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 
 from oms_notifications.answers import Answers, is_silent, left
 from oms_sms import proxies
-from oms_sms.proxies import Proxy
 
 KEPT_SECONDS = 30.0  # how long a connection may be idle
 SWITCHED = 101  # Switching Protocols, which nobody asked for
@@ -88,34 +87,50 @@ class Calls:
         return None
 
     def _connect(self, deadline: float) -> HTTPConnection:
-        limit = min(self._step_seconds, left(deadline))
         connection: HTTPConnection = (
-            HTTPConnection(self._host, self._port, timeout=limit)
+            HTTPConnection(self._host, self._port)
             if self._tls is None
-            else HTTPSConnection(self._host, self._port, timeout=limit, context=self._tls)
+            else HTTPSConnection(self._host, self._port, context=self._tls)
         )
         connection.response_class = _FinalResponse
         try:
-            if self._proxy is None or self._tls is None:
-                connection.connect()
-            else:
-                connection.sock = self._tunnel(self._proxy, self._tls, deadline)
+            connection.sock = self._reach(deadline)
         except (OSError, HTTPException) as error:
-            connection.close()
             raise NotReached from error
         return connection
 
-    def _tunnel(self, proxy: Proxy, tls: ssl.SSLContext, deadline: float) -> ssl.SSLSocket:
-        """Connect through the proxy as http.client would, but with a deadline."""
-        sock = socket.create_connection(proxy.address, min(self._step_seconds, left(deadline)))
+    def _reach(self, deadline: float) -> socket.socket:
+        """As http.client would, through the proxy if there is one, but for the time that it may take."""
+        address = self._proxy.address if self._proxy else (self._host, self._port)
+        sock = _first_to_answer(address, min(self._step_seconds, left(deadline)))
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            proxy.open_tunnel(_Bounded(sock, deadline, self._step_seconds), self._host, self._port)
+            if self._proxy is not None:
+                self._proxy.open_tunnel(_Bounded(sock, deadline, self._step_seconds), self._host, self._port)
             sock.settimeout(min(self._step_seconds, left(deadline)))
-            return tls.wrap_socket(sock, server_hostname=self._host)
+            return sock if self._tls is None else self._tls.wrap_socket(sock, server_hostname=self._host)
         except BaseException:
             sock.close()
             raise
+
+
+def _first_to_answer(address: tuple[str, int], seconds: float) -> socket.socket:
+    """A connection, within so many seconds for all of a host's addresses. socket.create_connection allows as many for
+    each: those that never answer, such as IPv6's where only IPv4 gets through, would leave no time for the others."""
+    deadline = time.monotonic() + seconds
+    found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)
+    for behind, (family, kind, protocol, _, where) in zip(reversed(range(len(found))), found, strict=True):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(left(deadline) / (behind + 1))
+            sock.connect(where)
+        except OSError:
+            sock.close()
+            if not behind:
+                raise
+        else:
+            return sock
+    raise OSError("a name without an address")
 
 
 class _FinalResponse(HTTPResponse):

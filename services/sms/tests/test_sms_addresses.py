@@ -59,11 +59,11 @@ def test_a_call_goes_to_the_host_and_the_port_of_the_address(
 ) -> None:
     asked: list[Any] = []
 
-    def refuse(address: Any, *_: Any) -> socket.socket:
+    def refuse(*address: Any, **_: Any) -> list[Any]:
         asked.append(address)
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(socket, "create_connection", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
     with provider(url) as sms:
         assert sms.send(notice()) == Paused("sms: ConnectionRefusedError")
     assert asked == [where]

@@ -3,8 +3,9 @@
 import socket
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
+import pytest
 from support.texting import HANG_UP, HANG_UP_AFTER_TAKING, listening, notice, outcomes, provider, scripted
 
 from oms_chassis.jobs.queue import Unavailable
@@ -29,6 +30,26 @@ def test_a_connection_that_breaks_is_replaced_for_the_next_try() -> None:
         first, second, third = outcomes(server, 3)
     assert (first, third) == (sent("sms-7"), sent("sms-7"))
     assert isinstance(second, Unavailable)
+
+
+def test_addresses_that_nobody_answers_at_keep_no_text_from_the_one_where_somebody_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As those of IPv6 where nothing but IPv4 is let out: they come first, and what is sent there is dropped."""
+    with scripted() as server, ExitStack() as stack:
+        port = server.server_address[1]
+        for last in (2, 3, 4):
+            dead = stack.enter_context(socket.create_server((f"127.0.0.{last}", port), backlog=0))
+            stack.enter_context(socket.create_connection(dead.getsockname(), 10))  # there is no room for another
+        there = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{last}", port)) for last in (2, 3, 4, 1)]
+        real = socket.getaddrinfo
+        monkeypatch.setattr(
+            socket,
+            "getaddrinfo",
+            lambda host, *rest, **more: there if host == "sms.test" else real(host, *rest, **more),
+        )
+        with provider(f"http://sms.test:{port}/v1/sms", sms_timeout=4.0, sms_call_seconds=10.0) as sms:
+            assert sms.send(notice()) == sent("sms-7")
 
 
 def test_a_provider_that_trickles_its_answer_does_not_hold_a_call_for_ever() -> None:
