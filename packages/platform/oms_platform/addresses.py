@@ -1,4 +1,4 @@
-"""Which port each part of a platform listens on."""
+"""The ports on which the parts of a platform listen."""
 
 import os
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Addresses:
     def local(cls) -> Self:
         """The ports of `make up`, the same each time: order answers on 9090. OMS_PORT_SHIFT moves them all.
 
-        A service's place among SERVICES is its place in each range: a new one at the end moves nobody.
+        A service's index in SERVICES is its index in each range, so a new one at the end does not move the others.
         """
         shift = _shift()
         places = {name: shift + place for place, name in enumerate(SERVICES)}

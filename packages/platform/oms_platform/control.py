@@ -1,4 +1,4 @@
-"""How another process has the platform of a folder do something: a Unix socket in the folder.
+"""The Unix socket in a platform's folder by which another process controls the platform.
 
 A request is one JSON object on a line, `{"action": "kill", "name": "payment"}`; the answer is another:
 `{"done": "..."}` in a sentence, or `{"error": "...", "advice": "..."}`.
@@ -24,7 +24,7 @@ ANSWER_SECONDS = 60.0  # a service drains for up to 25
 
 
 class Control:
-    """The listening end. Only this user may ask."""
+    """The listening end. Only this user may connect."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
@@ -53,7 +53,7 @@ class Control:
         (self._home / NAME).unlink(missing_ok=True)
 
     def serve(self, act: Action, seconds: float) -> None:
-        """Answer one request, if one comes within so many seconds."""
+        """Answer one request, if one arrives within `seconds`."""
         self._socket.settimeout(seconds)
         try:
             client, _ = self._socket.accept()
@@ -64,15 +64,14 @@ class Control:
             try:
                 request = _receive(client)
             except (OSError, ValueError):
-                return  # it went away, or is not `oms`
+                return  # the client disconnected, or is not `oms`
             answer = _answer(act, request)
             with suppress(OSError):
                 _send(client, answer)
 
 
 def remove(home: Path) -> None:
-    """Remove the socket of a run that was killed; nothing that OMS has not made, and no socket of somebody who
-    listens."""
+    """Remove the socket of a run that was killed, but nothing that OMS did not make, and no socket that is in use."""
     with suppress(OSError):
         if (home / NAME).is_socket() and _is_silent(home):
             (home / NAME).unlink()
@@ -89,7 +88,7 @@ def _is_silent(home: Path) -> bool:
 
 
 def ask(home: Path, action: str, name: str) -> str:
-    """Have the platform that is up in this folder do something with one of its programs; what was done."""
+    """Have the platform that is up in this folder act on one of its programs, and return what it did."""
     Running(home).find(name)
     try:
         answer = _exchange(home, {"action": action, "name": name})
@@ -129,7 +128,7 @@ def _receive(source: socket.socket) -> dict[str, Any]:
 
 @contextmanager
 def _address(home: Path) -> Iterator[str]:
-    """The socket's path, within the kernel's limit of 107 bytes however deep the folder lies."""
+    """Yield the socket's path, within the kernel's limit of 107 bytes even if the folder's path is longer."""
     folder = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
     try:
         yield f"/proc/self/fd/{folder}/{NAME}"

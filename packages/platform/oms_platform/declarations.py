@@ -1,4 +1,4 @@
-"""What a service's own folder says about running it on one machine: `[tool.oms]` in services/NAME/pyproject.toml.
+"""Reads how to run a service on one machine from its own folder: `[tool.oms]` in services/NAME/pyproject.toml.
 
     [tool.oms]
     http = true                                           # it has routes for customers
@@ -33,7 +33,7 @@ class Declaration:
     templates: Mapping[str, str] = field(default_factory=dict)
 
     def environment(self, at: Addresses) -> dict[str, str]:
-        """The variables; LocalError when one of them has a placeholder that does not exist."""
+        """Return the variables. Raises LocalError if one of them has a placeholder that does not exist."""
         return {name: self._filled(name, template, placeholders(at)) for name, template in self.templates.items()}
 
     def _filled(self, name: str, template: str, values: Mapping[str, str]) -> str:
@@ -47,7 +47,7 @@ class Declaration:
 
 
 def placeholders(at: Addresses) -> dict[str, str]:
-    """What values may ask for: addresses of the mail catcher, and the sample catalogue as JSON."""
+    """Return the values of placeholders: addresses of the mail catcher, and the sample catalogue as JSON."""
     return {
         "host": HOST,
         "smtp_port": str(at.smtp),
@@ -57,7 +57,7 @@ def placeholders(at: Addresses) -> dict[str, str]:
 
 
 def declaration(service: str, folder: Path = SERVICES_FOLDER) -> Declaration:
-    """What the service's folder says; LocalError when that cannot be meant."""
+    """Return what the service's folder declares. Raises LocalError if that is wrong."""
     table = _table(service, folder / service / "pyproject.toml")
     http, templates = table.pop(_HTTP, False), table.pop(_ENVIRONMENT, {})
     if table:

@@ -1,4 +1,4 @@
-"""What a platform leaves in its folder, which may be one that has other things in it, too."""
+"""Removes what a platform leaves in its folder, which may contain other things, too."""
 
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,13 +7,13 @@ from pathlib import Path
 
 from oms_platform import control
 
-# Of `oms up` and for the command line: what only exists for a moment, too, since a kill may have left it.
+# Files of `oms up` and of the command line, also temporary ones, which a kill may have left.
 FILES = ("admin-token", "admin-token.new", "up.json", "up.new", "up.lock")
 
 
 def remove(home: Path, servers: Mapping[Path, str], files: Iterable[Path]) -> Sequence[Path]:
-    """Remove the folders of servers, each with the file by which it is known for one, and files; return what is kept
-    of `data` and `logs`: nobody here has made it."""
+    """Remove files, and the folders of servers, each recognised by a file in it. Return what remains of `data` and
+    `logs`, because OMS did not make it."""
     for folder, known_by in servers.items():
         _remove_server(folder, known_by)
         _remove_server(folder.with_name(f"{folder.name}.new"), known_by)  # a copy that was interrupted
@@ -23,7 +23,7 @@ def remove(home: Path, servers: Mapping[Path, str], files: Iterable[Path]) -> Se
     control.remove(home)
     places = home / "data", home / "logs"
     for folder in (*{folder.parent for folder in servers}, *places, home):
-        with suppress(OSError):  # it is not empty, or not there
+        with suppress(OSError):  # not empty, or missing
             folder.rmdir()
     return sorted(one for place in places if place.is_dir() for one in place.iterdir())
 
@@ -35,7 +35,7 @@ def _remove_server(folder: Path, known_by: str) -> None:
         with suppress(OSError):
             folder.rmdir()
         return
-    for one in folder.iterdir():  # what it is known by goes last: a removal that is interrupted can be repeated
+    for one in folder.iterdir():  # the file that identifies it goes last, so that a removal can be repeated
         if one.name != known_by:
             _remove(one)
     with suppress(OSError):

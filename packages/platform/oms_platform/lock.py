@@ -1,6 +1,6 @@
-"""The lock of what is up: of an open file, so that it ends with the process, and can be looked at without being taken.
+"""The lock of a running platform, on an open file: it ends with the process, and can be checked without taking it.
 
-A look that takes it, however briefly, would refuse whoever takes it in the same moment.
+A check that took it, however briefly, would make an attempt to take it at the same moment fail.
 """
 
 import fcntl
@@ -12,7 +12,7 @@ _LOCK = "hhqqi4x"  # struct flock: type, whence, start, length, pid, which is 0 
 
 
 def take(file: IO[str]) -> bool:
-    """Take it, for as long as the file is open; False when somebody has it."""
+    """Take the lock for as long as the file is open. Return False if another process has it."""
     try:
         fcntl.fcntl(file, fcntl.F_OFD_SETLK, _whole(fcntl.F_WRLCK))
     except (BlockingIOError, PermissionError):
@@ -21,7 +21,7 @@ def take(file: IO[str]) -> bool:
 
 
 def is_taken(file: IO[str]) -> bool:
-    """Whether somebody else has it."""
+    """Whether another process has the lock."""
     found = fcntl.fcntl(file, fcntl.F_OFD_GETLK, _whole(fcntl.F_WRLCK))
     return bool(struct.unpack(_LOCK, found)[0] != fcntl.F_UNLCK)
 

@@ -30,8 +30,8 @@ NONE: Mapping[str, Any] = MappingProxyType({})
 class Platform:
     """Everything under one folder: data in `data`, a log file for each program in `logs`.
 
-    `commands` starts a service in another way than `python -m oms_X.main serve`; `environment` adds variables to a
-    service's own (both by service name); `postgres` adds settings to every database server; `behind` is KafkaServer's.
+    `commands` replaces the command `python -m oms_X.main serve` of a service; `environment` adds variables to its own
+    (both by service name); `postgres` adds settings to every database server; `behind` is KafkaServer's.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Platform:
 
     @property
     def url(self) -> str:
-        """Where orders are posted."""
+        """The address to which orders are posted."""
         return f"http://127.0.0.1:{self.at.http['order']}"
 
     @property
@@ -87,20 +87,20 @@ class Platform:
 
     @property
     def mailcatcher_url(self) -> str:
-        """Where the messages that were sent can be seen."""
+        """The address that shows the messages that were sent."""
         return f"http://127.0.0.1:{self.at.mailcatcher}"
 
     @property
     def servers(self) -> list[Server]:
-        """Every program, in the order in which they can be ended."""
+        """Return every program, in the order in which they can be stopped."""
         return [*self.services.values(), self.mailcatcher, self.kafka, *self.databases.values()]
 
     def is_ready(self, name: str) -> bool:
-        """Whether a service says so itself."""
+        """Whether a service reports that it is ready."""
         return self.services[name].is_ready()
 
     def start(self, progress: jars.Watchdog = lambda _came, _all: None) -> None:
-        """Start everything, side by side, and wait until all are ready. Whatever fails first ends the rest."""
+        """Start everything in parallel, and wait until all programs are ready. The first failure ends the others."""
         self._check_ports()
         jars.jars(progress)
         tokens.keep(self.folder, self.admin_token)
@@ -119,7 +119,7 @@ class Platform:
                 raise
 
     def stop(self) -> None:
-        """End everything in an orderly way: the services drain while all they need still runs."""
+        """End everything in an orderly way: the services drain while everything that they need still runs."""
         for group in ([*self.services.values()], [self.mailcatcher, self.kafka, *self.databases.values()]):
             at_once(group, "stop")
 
@@ -128,7 +128,7 @@ class Platform:
         at_once(self.servers, "kill")
 
     def remove(self) -> Sequence[Path]:
-        """Remove all data and logs, wherever they had to be put; return what is kept of others there."""
+        """Remove all data and logs, wherever they had to be put, and return the files of others that remain."""
         data = self.folder / "data"
         servers = {database.folder: "PG_VERSION" for database in self.databases.values()}
         servers |= {self.kafka.folder: "server.properties", data / "mailcatcher": "mail.mbox"}
@@ -167,12 +167,12 @@ class Platform:
         database.start()
         database.await_ready()
         self._topics_exist.wait()
-        if database.is_alive():  # else the start was abandoned
+        if database.is_alive():  # otherwise the start was abandoned
             self.services[name].start()
             self.services[name].await_ready()
 
     def abandon(self) -> None:
-        """End a start that is under way. What was being prepared would start after a kill, hence the repetition."""
+        """End a start in progress. Kills repeatedly, because a program that is being prepared starts after a kill."""
         self._topics_exist.set()
         self.kill()
         while not all(future.done() for future in self._starting):

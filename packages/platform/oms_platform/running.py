@@ -1,4 +1,4 @@
-"""What one `oms up` leaves for every other `oms` on this machine: a lock, and a file that lists its programs."""
+"""What `oms up` leaves for every other `oms` on this machine: a lock, and a file that lists its programs."""
 
 import contextlib
 import json
@@ -25,7 +25,7 @@ class NotRunning(LocalError):
 
 
 def home() -> Path:
-    """The data and logs of `oms up`: .oms in the working directory, or where OMS_HOME says."""
+    """Return the folder for data and logs of `oms up`: OMS_HOME, or .oms in the working directory."""
     return Path(os.environ.get("OMS_HOME", ".oms")).absolute()
 
 
@@ -54,7 +54,7 @@ class Part:
 
 
 def part(server: Server) -> Part:
-    """A server as others see it."""
+    """Return a server as other processes see it."""
     health, ready = server.ready if isinstance(server, HttpServer) else (server.listens[0], "")
     state = server.state
     return Part(
@@ -73,7 +73,7 @@ class Running:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Hold the lock; LocalError when another process has it."""
+        """Hold the lock during a block. Raises LocalError if another process has it."""
         self._home.mkdir(parents=True, exist_ok=True)
         with self._lock.open("a") as file:
             if not lock.take(file):
@@ -103,23 +103,23 @@ class Running:
             return False
 
     def refuse_another(self) -> None:
-        """LocalError when it is up."""
+        """Raise LocalError if the platform is up."""
         if self.is_up():
             raise _already()
 
     def is_ready(self, of: int | None = None) -> bool:
-        """Whether it is up, and all its parts have once been ready; as the process of this id has started them."""
+        """Whether the platform is up (if `of` is given, started by this process id), and was ready once."""
         known = self._known()
         return (of is None or known.get("pid") == of) and bool(known.get("ready")) and self.is_up()
 
     def parts(self) -> list[Part]:
-        """What runs; NotRunning when nothing does."""
+        """Return the running parts. Raises NotRunning if there are none."""
         if not self.is_up():
             raise NotRunning("OMS is not up", "`make up` starts it")
         return [Part(**known) for known in self._known().get("parts", [])]
 
     def await_ready(self, name: str, seconds: float) -> None:
-        """Return when one part answers; NotReady when it takes longer."""
+        """Wait until a part answers. Raises NotReady if that takes longer than `seconds`."""
         deadline = time.monotonic() + seconds
         while self.find(name).state() != "ready":
             if time.monotonic() > deadline:
@@ -127,7 +127,7 @@ class Running:
             time.sleep(0.1)
 
     def find(self, name: str) -> Part:
-        """The part of this name; LocalError when there is none."""
+        """Return the part of this name. Raises LocalError if there is none."""
         parts = {part.name: part for part in self.parts()}
         if name not in parts:
             raise LocalError(f"There is no program {name}", f"There are: {', '.join(parts)}")

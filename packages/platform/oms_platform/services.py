@@ -26,7 +26,7 @@ def answers_ok(port: int, path: str) -> bool:
 
 
 class HttpServer(Server):
-    """A program that says by HTTP whether it is ready."""
+    """A program that reports by HTTP whether it is ready."""
 
     def __init__(
         self, name: str, log: Path, listens: tuple[int, ...], ready: tuple[int, str],
@@ -49,8 +49,8 @@ def service(
     name: str, at: Addresses, log: Path, database_url: str,
     command: Sequence[str] | None = None, extra: Mapping[str, str] | None = None, admin_token: str = "",
 ) -> HttpServer:  # fmt: skip
-    """A service as its folder declares it. `command` starts it in another way, `extra` adds to its environment;
-    `admin_token` opens its admin API."""
+    """Return a service as its folder declares it. `command` replaces its own, `extra` adds to its environment, and
+    `admin_token` is the token of its admin API."""
     declared = declaration(name)
     listens = (*([at.http[name]] if declared.http else []), at.internal[name])
     common = {**_common(name, at, database_url), "OMS_ADMIN_TOKEN": admin_token}
@@ -60,7 +60,7 @@ def service(
 
 
 def mailcatcher(at: Addresses, folder: Path, log: Path) -> HttpServer:
-    """Takes what the email and SMS services send, and shows it."""
+    """Return the mail catcher, which receives and shows what the email and SMS services send."""
     options = ["--smtp-port", str(at.smtp), "--http-port", str(at.mailcatcher), "--folder", str(folder)]
     command = [sys.executable, "-m", "oms_simulators.mailcatcher", *options]
     return HttpServer("mailcatcher", log, (at.mailcatcher, at.smtp), (at.mailcatcher, "/livez"), command, {})
@@ -74,5 +74,5 @@ def _common(name: str, at: Addresses, database_url: str) -> Mapping[str, str]:
         "OMS_HTTP_HOST": HOST,
         "OMS_HTTP_PORT": str(at.http[name]),
         "OMS_INTERNAL_PORT": str(at.internal[name]),
-        "OMS_MIGRATE_ON_START": "true",  # one interpreter less to start than with a migration of its own
+        "OMS_MIGRATE_ON_START": "true",  # saves starting an interpreter for a separate migration
     }

@@ -1,4 +1,4 @@
-"""Keeps a platform's programs running, as Kubernetes would: what dies is started again, after a growing pause."""
+"""Keeps a platform's programs running, as Kubernetes would: a program that dies is restarted after a growing pause."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -12,14 +12,14 @@ ACTIONS = ("kill", "stop", "start", "restart")
 
 @dataclass(frozen=True)
 class Backoff:
-    """How many seconds pass until a program that died is started again: twice as many each time."""
+    """The pauses in seconds before a program that died is started again: each is twice as long as the one before."""
 
     first: float = 1.0
     longest: float = 10.0
-    steady: float = 30.0  # after a run of this length, the next pause is the first again
+    steady: float = 30.0  # after a run of this length, the next pause is the first one again
 
     def after(self, ran: float, previous: float | None) -> float:
-        """The pause after a run of so many seconds that came after the previous pause."""
+        """Return the pause after a run of `ran` seconds, which followed the `previous` pause."""
         if previous is None or ran > self.steady:
             return self.first
         return min(previous * 2, self.longest)
@@ -45,7 +45,7 @@ class _Watched:
 class Supervisor:
     """Watches programs that have been started. One thread calls it; `say` shows a person what it does.
 
-    Without `backoff`, what dies is started by nobody but `start`.
+    Without `backoff`, only `start` starts a program that died.
     """
 
     def __init__(self, servers: Sequence[Server], backoff: Backoff | None, say: Callable[[str], None]) -> None:
@@ -65,7 +65,7 @@ class Supervisor:
                 self._start_again(one)
 
     def act(self, action: str, name: str) -> str:
-        """Kill, stop, start or restart a program; what was done, in a sentence."""
+        """Kill, stop, start or restart a program. Return a sentence that says what was done."""
         if action not in ACTIONS or name not in self._watched:
             raise LocalError(f"OMS cannot {action} {name}", f"There are: {', '.join(self._watched)}")
         return str(getattr(self, action)(name))
@@ -81,12 +81,12 @@ class Supervisor:
         return f"killed {name}; {self._prospect(self._watched[name])}"
 
     def stop(self, name: str) -> str:
-        """End a program in its own orderly way. It stays so until it is started."""
+        """End a program in its own orderly way. It stays down until it is started."""
         self._stop(self._watched[name])
         return self._said(f"stopped {name}; {self._prospect(self._watched[name])}")
 
     def start(self, name: str) -> str:
-        """Start a program, whatever pause it was in."""
+        """Start a program, even during its pause."""
         one = self._watched[name]
         if one.server.is_alive():
             return f"{name} runs already"

@@ -1,4 +1,4 @@
-"""What is done to several programs at the same time."""
+"""Acts on several programs at the same time."""
 
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
@@ -8,14 +8,14 @@ from oms_servers.server import Server
 
 
 def first_failure(futures: Sequence[Future[None]]) -> None:
-    """Wait until all are done, or one has failed: raises its error."""
+    """Wait until all are done, or one has failed; then raise its error."""
     done, _ = wait(futures, return_when=FIRST_EXCEPTION)
     for future in done:
         future.result()
 
 
 def at_once(servers: Sequence[Server], how: str) -> None:
-    """Call each server's method of this name. Raises LocalError, which has what each that failed has said."""
+    """Call each server's method of this name. Raises LocalError with the messages of all that failed."""
     with ThreadPoolExecutor(len(servers), how) as pool:
         errors = [error for error in pool.map(lambda server: _attempt(server, how), servers) if error]
     if errors:

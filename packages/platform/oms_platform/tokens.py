@@ -1,4 +1,4 @@
-"""The token of the admin API of a platform on this machine: another one at each start, in a file of its user's own."""
+"""The token of the admin API of a platform on this machine: a new one at each start, in a file that its user owns."""
 
 import secrets
 from pathlib import Path
@@ -7,12 +7,12 @@ NAME = "admin-token"
 
 
 def new() -> str:
-    """A token that nobody knows."""
+    """Return a new random token."""
     return secrets.token_urlsafe(32)
 
 
 def keep(folder: Path, token: str) -> None:
-    """Write it where this user's other commands find it, and nobody else's."""
+    """Write the token to a file that only this user's commands can read."""
     folder.mkdir(parents=True, exist_ok=True)
     fresh = folder / f"{NAME}.new"
     fresh.unlink(missing_ok=True)
@@ -22,7 +22,7 @@ def keep(folder: Path, token: str) -> None:
 
 
 def kept(folder: Path) -> str:
-    """The token of the platform in this folder; empty if there is none."""
+    """Return the token of the platform in this folder; empty if there is none."""
     try:
         return (folder / NAME).read_text()
     except FileNotFoundError:

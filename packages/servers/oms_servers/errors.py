@@ -2,7 +2,7 @@
 
 LocalError
 ├── PortTaken        another program listens there
-├── DownloadFailed   the network, or what came is not what the lock file says
+├── DownloadFailed   the network failed, or the file is not the one in the lock file
 ├── DiskFull
 ├── ServerDied       a program ended before it was asked to
 └── NotReady         a program runs, but does not answer in time
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 
 class LocalError(Exception):
-    """A failure that its reader can repair: `advice` says how."""
+    """A failure that the user can repair: `advice` says how."""
 
     def __init__(self, message: str, advice: str = "") -> None:
         super().__init__(message)
@@ -30,7 +30,7 @@ class PortTaken(LocalError):
 
 
 class DownloadFailed(LocalError):
-    """A file could not be fetched, or is not the one that was promised."""
+    """A file could not be fetched, or is not the one in the lock file."""
 
 
 class DiskFull(LocalError):

@@ -1,4 +1,4 @@
-"""Where things lie: caches that all servers of a user share, and folders that their account can reach."""
+"""Folders: caches that all servers of a user share, and places that the servers' account can reach."""
 
 import fcntl
 import hashlib
@@ -16,7 +16,7 @@ UNPRIVILEGED = ("postgres", "nobody", "daemon", "www-data")  # the first that ex
 
 
 def caches() -> Path:
-    """Downloads, Kafka's classes and the Postgres template: safe to remove, made again when needed."""
+    """Return the folder of downloads, Kafka's classes and the Postgres template. It is made again when needed."""
     folder = Path(platformdirs.user_cache_dir("oms"))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -32,7 +32,7 @@ def only_one(name: str) -> Iterator[None]:
 
 @cache
 def unprivileged() -> tuple[int, int] | None:
-    """The account for programs that refuse root; None when we are not root and need no other."""
+    """Return the account for programs that refuse to run as root; None if we are not root and need no other."""
     if os.geteuid() != 0:
         return None
     accounts = {entry.pw_name: entry for entry in pwd.getpwall()}
@@ -41,18 +41,18 @@ def unprivileged() -> tuple[int, int] | None:
 
 
 def run_as(account: tuple[int, int] | None) -> dict[str, Any]:
-    """What subprocess takes to run a program as this user and group and in no other; nothing for our own."""
+    """Return the arguments of subprocess that run a program as this user and in this group only; none for our own."""
     return {"user": account[0], "group": account[1], "extra_groups": []} if account else {}
 
 
 def reachable(folder: Path) -> bool:
-    """Whether any user may pass through all the folders above (and into this one, if it is there)."""
+    """Whether every user may enter all the folders above (and this one, if it exists)."""
     chain = [folder, *folder.parents]
     return all(place.stat().st_mode & 0o001 for place in chain if place.exists())
 
 
 def within_reach(folder: Path, kind: str) -> Path:
-    """The folder itself, or a substitute under /var when the unprivileged account cannot get to it.
+    """Return the folder itself, or a substitute under /var if the unprivileged account cannot reach it.
 
     Root's own folders are closed to everybody else, Postgres included.
     """
@@ -62,7 +62,7 @@ def within_reach(folder: Path, kind: str) -> Path:
 
 
 def give_away(folder: Path) -> None:
-    """Make a whole folder the unprivileged account's, when there is one."""
+    """Change the owner of a whole folder to the unprivileged account, if there is one."""
     account = unprivileged()
     if account is None:
         return

@@ -2,7 +2,7 @@
 
 Linux could signal a child at its parent's death, but counts the starting *thread* as the parent, and we start servers
 from a pool of threads. So one small process holds the reading end of a pipe; when the writing end closes, its owner
-is gone, and it kills what it was given to watch.
+is gone, and the small process kills those that it watches.
 """
 
 import contextlib
@@ -29,12 +29,12 @@ _guards: dict[int, subprocess.Popen[str]] = {}
 
 
 def watch(pid: int) -> None:
-    """Kill the process when this one is gone."""
+    """Have the process killed when this one is gone."""
     _send(pid)
 
 
 def forget(pid: int) -> None:
-    """The process has ended: its number may soon be another's."""
+    """Stop watching a process that has ended: its number may soon be reused."""
     _send(-pid)
 
 
@@ -47,7 +47,7 @@ def _send(number: int) -> None:
 
 
 def _guard() -> subprocess.Popen[str]:
-    """This process's guard; a forked child gets its own."""
+    """Return this process's guard; a forked child gets its own."""
     guard = _guards.get(os.getpid())
     if guard is None:
         guard = _guards[os.getpid()] = subprocess.Popen(

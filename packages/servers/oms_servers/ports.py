@@ -10,14 +10,15 @@ from pathlib import Path
 
 import psutil
 
-# Below the range from which the kernel takes ports for outgoing connections: one of those could otherwise sit on
-# a port between the moment that we choose it and the moment that a server binds it.
+# Below the range from which the kernel takes ports for outgoing connections: one of those could otherwise occupy a port
+# between our choice and the moment when a server binds it.
 FIRST, LAST = 20_000, 32_000
 _given: set[int] = set()
 
 
 def free_port() -> int:
-    """A port that nothing listens on, never given twice by this process, nor by two of this user that live."""
+    """Return a port that nothing listens on. No two living processes of this user get the same one, nor does this
+    process get it twice."""
     while True:
         port = FIRST + secrets.randbelow(LAST - FIRST)
         if port not in _given and _reserve(port) and not is_taken(port):
@@ -26,12 +27,12 @@ def free_port() -> int:
 
 
 def _reserve(port: int) -> bool:
-    """Whether the port is this process's from now until its end: between being chosen and being bound, a port would be
-    anybody's. One byte of a shared file is locked for each, which needs one descriptor for all of them."""
+    """Reserve the port for this process until its end, or return False if another process has it. A reservation locks
+    one byte of a shared file, so that all of them need only one descriptor."""
     reservations = _reservations(os.getpid())
     try:
         fcntl.lockf(reservations, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
-    except (BlockingIOError, PermissionError):  # either, by the system
+    except (BlockingIOError, PermissionError):  # which of them depends on the system
         return False
     return True
 
@@ -63,7 +64,7 @@ def answers(port: int) -> bool:
 
 
 def holder(port: int) -> str:
-    """The program that listens on a port, as far as this user may know: "nginx (process 4711)"."""
+    """Return the program that listens on a port, as far as this user may know: "nginx (process 4711)"."""
     try:
         listeners = [c for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.laddr[1:] == (port,)]
         pids = [c.pid for c in listeners if c.pid]

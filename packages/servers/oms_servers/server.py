@@ -47,7 +47,7 @@ class Server(ABC):
         """Whether the program answers, asked without waiting long."""
 
     def prepare(self) -> None:  # noqa: B027 - most servers need nothing
-        """What must be there before the program can start."""
+        """Prepare what the program needs before it can start."""
 
     def environment(self) -> Mapping[str, str]:
         """Variables that the program gets in addition to this process's own."""
@@ -70,7 +70,7 @@ class Server(ABC):
 
     @property
     def state(self) -> State:
-        """Where the program is in its life, for people."""
+        """The program's state, for people."""
         if self._process is None:
             return "stopped" if self._ended else "waiting"
         if not self.is_alive():
@@ -88,13 +88,13 @@ class Server(ABC):
             self._spawn()
 
     def look(self) -> State:
-        """The state now: a program that starts is asked whether it answers yet."""
+        """Return the present state, after checking whether a starting program answers yet."""
         if self.state == "starting":
             self._answered = self.is_ready()
         return self.state
 
     def await_ready(self) -> None:
-        """Return when the program answers; ServerDied or NotReady otherwise."""
+        """Wait until the program answers. Raises ServerDied or NotReady."""
         deadline = time.monotonic() + self.ready_seconds
         while not self.is_ready():
             if not self.is_alive():
@@ -105,7 +105,7 @@ class Server(ABC):
         self._answered = True
 
     def stop(self) -> None:
-        """End the program in its own orderly way; by force when it takes too long."""
+        """End the program in its own orderly way, or by force if that takes too long."""
         self._end(self.stop_signal, self.stop_seconds)
 
     def kill(self) -> None:
@@ -142,7 +142,7 @@ class Server(ABC):
             return log.read()
 
     def death(self) -> LocalError:
-        """How the program ended that nobody asked to end."""
+        """Return the error for a program that ended without being asked to."""
         code = self._process.returncode if self._process else 0
         if code < 0:
             return ServerDied(f"{self.name} was killed by {signal.Signals(-code).name}", f"Its log: {self.log}")
@@ -151,7 +151,7 @@ class Server(ABC):
         return ServerDied(f"{self.name} ended with code {code}; its last words:\n{last}\n", f"Its log: {self.log}")
 
     def check_ports(self) -> None:
-        """PortTaken when another program listens where this one is to."""
+        """Raise PortTaken if another program listens on one of the ports that this one needs."""
         taken = next((port for port in self.listens if ports.is_taken(port)), None)
         if taken is not None:
             raise PortTaken(f"{self.name} needs port {taken}, which {ports.holder(taken)} has", "Stop that program")

@@ -32,14 +32,14 @@ __all__ = [
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """A folder that is gone afterwards and that Postgres reaches; pytest's own tmp_path is closed to other users."""
+    """Yield a folder that Postgres can reach, and that is removed afterwards. Other users cannot enter tmp_path."""
     with _made(Path(tempfile.mkdtemp(prefix="oms-test-"))) as folder:
         yield folder
 
 
 @contextmanager
 def memory_folder() -> Iterator[Path]:
-    """The same, in memory where that can be."""
+    """Yield such a folder, in memory if possible."""
     memory.remove_orphans("oms-test")
     made = tempfile.mkdtemp(prefix=memory.prefix("oms-test"), dir=memory.place_of_folders())
     with _made(Path(made)) as folder:
@@ -79,7 +79,7 @@ def database_url(postgres: PostgresServer) -> Iterator[str]:
 
 @contextmanager
 def database_like(postgres: PostgresServer, template: str, prepare: Callable[[str], None]) -> Iterator[str]:
-    """The URL of a database that only this test knows, a copy of one that is prepared once for each process."""
+    """Yield the URL of a database that only this test knows: a copy of one that is prepared once for each process."""
     if not postgres.has_database(template):
         prepare(postgres.create_database(template))
     with _database(postgres, template) as url:

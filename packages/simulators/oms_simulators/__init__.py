@@ -1,1 +1,1 @@
-"""Stand-ins for what is outside of OMS, for trying it out and for tests: no production image holds them."""
+"""Stand-ins for what is outside of OMS, for trying it out and for tests. No production image contains them."""

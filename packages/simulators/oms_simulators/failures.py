@@ -1,6 +1,6 @@
-"""Failures on demand: what a simulator is to do wrong, for whom and how often, until that is over or cleared.
+"""Failures on demand: what a simulator does wrong, for whom and how often, until that is over or cleared.
 
-They are in the memory of the simulator's process: a restart clears them.
+They are kept in the memory of the simulator's process, so a restart clears them.
 """
 
 import threading
@@ -30,7 +30,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {"gateway": GATEWAY, "mail": MAIL, "sms":
 
 
 class NewFailure(BaseModel):
-    """What is asked for: `to` is one recipient, `times` how many calls fail, `seconds` how late a slow answer is."""
+    """A requested failure: `to` is one recipient, `times` how many calls fail, `seconds` how late a slow answer is."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -43,7 +43,7 @@ class NewFailure(BaseModel):
 
 @dataclass
 class Failure:
-    """A failure that is on."""
+    """An active failure."""
 
     kind: str
     to: str | None
@@ -52,7 +52,7 @@ class Failure:
 
 
 class Failures:
-    """Those of one target; at most one of each kind and recipient. Used by several threads."""
+    """The failures of one target, at most one of each kind and recipient. Used by several threads."""
 
     def __init__(self, target: str) -> None:
         self.target = target
@@ -61,7 +61,7 @@ class Failures:
         self._lock = threading.Lock()
 
     def set(self, new: NewFailure) -> None:
-        """Turn a failure on; ValueError if this target has none of that kind."""
+        """Turn a failure on. Raises ValueError if this target has none of that kind."""
         if new.target != self.target or new.kind not in KINDS[self.target]:
             raise ValueError(f"{self.target} can fail by: {', '.join(KINDS[self.target])}")
         with self._lock:
@@ -74,12 +74,12 @@ class Failures:
             self._met.clear()
 
     def shown(self) -> list[dict[str, Any]]:
-        """Those that are on."""
+        """Return the active failures."""
         with self._lock:
             return [{"target": self.target, **asdict(one)} for one in self._on.values()]
 
     def take(self, *kinds: str, to: str | None = None) -> Failure | None:
-        """The failure of one of these kinds that this call meets, if any; it counts."""
+        """Return the failure of one of these kinds that applies to this call, if any, and count the call."""
         with self._lock:
             for key, failure in self._on.items():
                 if failure.kind in kinds and failure.to in (None, to):
@@ -87,7 +87,7 @@ class Failures:
         return None
 
     def is_first(self, name: str) -> bool:
-        """Whether nobody of this name was met before."""
+        """Whether this name occurs for the first time."""
         with self._lock:
             return name not in self._met and not self._met.add(name)  # type: ignore[func-returns-value]
 

@@ -13,10 +13,10 @@ from oms_simulators.mailcatcher.app import create_app
 
 def main() -> None:
     options = _options()
-    # uvicorn raises a signal that it was stopped by once more when it is done; to have stopped cleanly is exit code 0.
+    # When it is done, uvicorn raises the signal that stopped it again, but a clean stop has exit code 0.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    # Messages are kept for good: to look again at those that there are takes longer the more there are.
+    # Messages are kept for good, so a full collection takes longer with each of them.
     gc.set_threshold(50_000, 20, 100)
     app = create_app(options.folder, options.host, options.smtp_port)
     uvicorn.run(
@@ -38,7 +38,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--smtp-port", type=int, required=True)
     parser.add_argument("--http-port", type=int, required=True)
-    parser.add_argument("--folder", type=Path, required=True, help="where messages are kept; made if it is not there")
+    parser.add_argument("--folder", type=Path, required=True, help="where messages are kept; made if it is missing")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""The mail catcher over HTTP: an SMS provider's API, and what was received by either way."""
+"""The mail catcher's HTTP routes: an SMS provider's API, and the emails and texts that were received."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ BODY_LIMIT = 64 * 1024
 
 
 class NewText(BaseModel):
-    """What a client posts to have a text sent."""
+    """The body by which a client has a text sent."""
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -36,7 +36,7 @@ class NewText(BaseModel):
 
 
 class Query(BaseModel):
-    """What GET /messages can be asked for."""
+    """The query of GET /messages."""
 
     order_id: Annotated[str | None, Field(alias="orderId")] = None
     kind: Annotated[str | None, Field(pattern="^(email|sms)$")] = None
@@ -44,8 +44,8 @@ class Query(BaseModel):
 
 
 class MailCatcher:
-    """Both stores. What comes is written at once, which takes less time than to have a thread do it; what is asked for
-    is read by a thread, because to read much takes long."""
+    """Both stores. Messages are written at once, which takes less time than handing them to a thread, and read by a
+    thread, because reading many takes long."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -57,12 +57,12 @@ class MailCatcher:
     async def handle_EHLO(  # noqa: N802 - aiosmtpd's
         self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
     ) -> list[str]:
-        """What it offers: a client need not wait for each answer before it sends the next command."""
+        """Offer PIPELINING: a client need not wait for each answer before it sends the next command."""
         session.host_name = hostname
         return [*responses[:-1], "250-PIPELINING", responses[-1]]
 
     async def handle_DATA(self, server: SMTP, _session: object, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's
-        """Take a mail that came by SMTP."""
+        """Receive a mail by SMTP."""
         recipient = ",".join(envelope.rcpt_tos)
         if refusal := await failing.refuse_mail(self.failures["mail"], recipient):
             return refusal
@@ -75,7 +75,7 @@ class MailCatcher:
         return "250 kept"
 
     async def read(self, query: Query) -> list[dict[str, str]]:
-        """The newest messages that match, oldest of them first."""
+        """Return the newest messages that match, oldest of them first."""
         return await asyncio.get_running_loop().run_in_executor(self._reader, self._read, query)
 
     def _read(self, query: Query) -> list[dict[str, str]]:
@@ -86,14 +86,14 @@ class MailCatcher:
         return [record.shown() for record in found[-query.limit :]]
 
     def close(self) -> None:
-        """Let go of the files, once nobody reads."""
+        """Close the files, once nobody reads."""
         self._reader.shutdown()
         self.texts.close()
         self.mails.close()
 
 
 def create_app(folder: Path, host: str, smtp_port: int) -> Starlette:
-    """The application; while it runs, it also listens for SMTP on `smtp_port`."""
+    """Return the application. While it runs, it also listens for SMTP on `smtp_port`."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -156,7 +156,7 @@ async def _messages(request: Request) -> Response:
 
 
 async def _count(request: Request) -> Response:
-    """How many there are; `emailDeliveries` also counts emails that came more than once."""
+    """Count the messages. `emailDeliveries` also counts repeated emails."""
     catcher: MailCatcher = request.app.state.catcher
     counts = {"email": len(catcher.mails), "sms": len(catcher.texts), "emailDeliveries": catcher.mails.deliveries}
     return JSONResponse(counts)

@@ -1,4 +1,4 @@
-"""A file that only grows, by whole pieces."""
+"""Appends whole pieces to a file that only grows."""
 
 import os
 from typing import Protocol
@@ -15,7 +15,7 @@ class File(Protocol):
 
 
 def append(file: File, piece: bytes) -> int:
-    """Append all of a piece or none of it: OSError if the disk refuses. Where it begins."""
+    """Append all of a piece, or nothing of it, and return where it begins. Raises OSError if the disk refuses it."""
     start = file.seek(0, os.SEEK_END)
     try:
         written = file.write(piece)

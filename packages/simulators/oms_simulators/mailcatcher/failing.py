@@ -1,4 +1,4 @@
-"""The failures that the mail catcher can be asked for: those of a mail server, and those of an SMS provider."""
+"""The mail catcher's failures on demand: those of a mail server, and those of an SMS provider."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ _REPLIES = {"greylist": "450 4.2.0 greylisted, try again", "4xx": "451 4.2.0 try
 
 
 async def refuse_mail(failures: Failures, recipient: str) -> str | None:
-    """The reply to a mail that is refused; None if it is to be taken."""
+    """Return the reply that refuses a mail, or None if the mail is accepted."""
     failure = failures.take("greylist", "4xx", "5xx", "slow", to=recipient)
     if failure is None or (failure.kind == "greylist" and not failures.is_first(recipient)):
         return None
@@ -29,14 +29,14 @@ async def refuse_mail(failures: Failures, recipient: str) -> str | None:
 
 
 def hang_up(failures: Failures, server: SMTP, recipient: str) -> None:
-    """Close the connection before the reply to a mail that was taken, if that was asked for."""
+    """Close the connection before the reply to an accepted mail, if that failure is on."""
     if failures.take("drop", to=recipient):
         transport: Any = server.transport  # uvloop's, which is no subclass of asyncio's
         transport.abort()
 
 
 async def refuse_text(failures: Failures, to: str) -> Response | None:
-    """The answer to a text that is refused; None if it is to be taken."""
+    """Return the answer that refuses a text, or None if the text is accepted."""
     failure = failures.take("429", "401", "500", "refused", "slow", to=to)
     if failure is None:
         return None
@@ -49,7 +49,7 @@ async def refuse_text(failures: Failures, to: str) -> Response | None:
 
 
 async def drip_reply(failures: Failures, server: SMTP, recipient: str) -> None:
-    """Begin the reply to a mail that was taken, byte by byte and for as long as was asked for."""
+    """Begin the reply to an accepted mail, byte by byte and for as long as the failure says."""
     if failure := failures.take("drip", to=recipient):
         transport: Any = server.transport
         async for byte in _drip(b"250-kept\r\n", failure.seconds):
@@ -57,14 +57,14 @@ async def drip_reply(failures: Failures, server: SMTP, recipient: str) -> None:
 
 
 def drip_answer(failures: Failures, to: str) -> Response | None:
-    """The answer to a text that was taken, byte by byte, if that was asked for."""
+    """Return the answer to an accepted text, byte by byte, if that failure is on."""
     if failure := failures.take("drip", to=to):
         return StreamingResponse(_drip(b" ", failure.seconds), 201, media_type="application/json")
     return None
 
 
 async def _drip(text: bytes, seconds: float) -> AsyncIterator[bytes]:
-    """The text over and over, until the time is up and it is whole."""
+    """Yield the text over and over, until the time is up and a repetition is complete."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         for byte in text:
@@ -73,12 +73,12 @@ async def _drip(text: bytes, seconds: float) -> AsyncIterator[bytes]:
 
 
 async def list_failures(request: Request) -> Response:
-    """GET: those that are on."""
+    """GET: list the active failures."""
     return JSONResponse([one for failures in request.app.state.failures.values() for one in failures.shown()])
 
 
 async def set_failure(request: Request) -> Response:
-    """PUT: turn one on."""
+    """PUT: turn a failure on."""
     try:
         new = NewFailure.model_validate_json(await request.body())
         request.app.state.failures[new.target].set(new)
@@ -92,7 +92,7 @@ async def set_failure(request: Request) -> Response:
 
 
 async def clear_failures(request: Request) -> Response:
-    """DELETE: fail no more."""
+    """DELETE: clear all failures."""
     for failures in request.app.state.failures.values():
         failures.clear()
     return await list_failures(request)

@@ -1,8 +1,8 @@
 """Emails on disk, in an mbox (RFC 4155) that any mail program can open.
 
-One file, because to make a file for each mail costs more CPU than everything else that is done with it. Duplicates are
-kept as they came and left out on reading, by Message-ID, as a mail reader does: so a test that wants to know how often
-a service truly sent can still see it (`deliveries`).
+One file, because making a file for each mail would cost more CPU than everything else. Duplicates are stored as they
+came and left out on reading, by Message-ID, as a mail reader does it: so a test can still see how often a service
+really sent a mail (`deliveries`).
 """
 
 import os
@@ -18,15 +18,15 @@ from pathlib import Path
 from oms_simulators.mailcatcher.appending import append
 from oms_simulators.mailcatcher.record import Record, instant
 
-# Headers that are looked for in every mail: to parse all of them costs more than everything else that is done with it.
+# The headers that are needed of every mail: parsing all headers would cost more than everything else.
 _MESSAGE_ID, _ORDER_ID = (
     re.compile(rb"^%s:[ \t]*(?:\r?\n[ \t]+)?([^\r\n]*)" % name, re.MULTILINE | re.IGNORECASE)
     for name in (b"Message-ID", b"X-Order-Id")
 )
 _HEADERS_END = re.compile(rb"\r?\n\r?\n")
-_SEPARATOR = re.compile(rb"^(>*From )", re.MULTILINE)  # what a line of a mail must not look like
+_SEPARATOR = re.compile(rb"^(>*From )", re.MULTILINE)  # lines of a mail must not look like this
 _QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
-# The first line of each mail's entry, as an mbox wants it; the second says how long what follows is, and when it came.
+# The first line of each mail's entry is as in any mbox; the second has the length of the mail, and when it came.
 _ENTRY = re.compile(rb"From mailcatcher .{24}\nX-Mailcatcher: length=([0-9]+) received=([0-9.]+)\n")
 _LONGEST_ENTRY = 200
 
@@ -56,27 +56,27 @@ class Mails:
         return len(self._first)
 
     def keep(self, mail: bytes) -> None:
-        """Store a mail; OSError if the disk refuses."""
+        """Store a mail. Raises OSError if the disk refuses it."""
         kept, now = _SEPARATOR.sub(rb">\1", mail.replace(b"\r\n", b"\n")), time.time()
         entry = f"From mailcatcher {time.asctime(time.gmtime(now))}\nX-Mailcatcher: length={len(kept)} received={now}\n"
         start = append(self._file, b"%s%s\n" % (entry.encode(), kept)) + len(entry)
         self._index(mail, start, len(kept), now)
 
     def read(self, order_id: str | None, limit: int) -> list[Record]:
-        """The newest `limit` mails (of an order), oldest of them first."""
+        """Return the newest `limit` mails (of an order), oldest of them first."""
         found = list(self._first) if order_id is None else list(self._by_order.get(order_id, ()))
         places = [(message_id, self._first[message_id]) for message_id in found[-limit:]]
         return [_record(message_id, place, self._read(place.start, place.length)) for message_id, place in places]
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()
 
     def _read(self, start: int, length: int) -> bytes:
-        return _QUOTED.sub(rb"\1", os.pread(self._file.fileno(), length, start))  # moves nobody's place in the file
+        return _QUOTED.sub(rb"\1", os.pread(self._file.fileno(), length, start))  # does not move the file's position
 
     def _load(self) -> Iterator[tuple[int, int, float]]:
-        """Where each mail starts, how long it is, and when it came. A kill may have left half of one: it is cut off."""
+        """Yield where each mail starts, its length, and when it came. An incomplete one, after a kill, is cut off."""
         end, position = self._file.seek(0, 2), 0
         while position < end:
             self._file.seek(position)
@@ -97,7 +97,7 @@ class Mails:
 
 
 def _header(mail: bytes, name: re.Pattern[bytes]) -> str:
-    """A header's value; empty if the mail has none of that name."""
+    """Return a header's value; empty if the mail does not have the header."""
     end = _HEADERS_END.search(mail)
     found = name.search(mail, 0, end.start() if end else len(mail))
     return found[1].strip().decode("utf-8", "replace") if found else ""

@@ -1,4 +1,4 @@
-"""What the mail catcher shows of a message, whichever way it came."""
+"""A message as the mail catcher shows it, whether it is an email or a text."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ class Record:
     received_at: str
 
     def shown(self) -> dict[str, str]:
-        """The record as it stands in the HTTP API."""
+        """Return the record as the HTTP API shows it."""
         return {
             "orderId": self.order_id,
             "kind": self.kind,
@@ -33,5 +33,5 @@ class Record:
 
 
 def instant(seconds: float) -> str:
-    """A time since the epoch, as ISO 8601 in UTC."""
+    """Return a time in seconds since the epoch as ISO 8601 in UTC."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

@@ -1,4 +1,4 @@
-"""What the mail catcher speaks: aiosmtpd's SMTP, with a short way for what nearly every mail has."""
+"""The mail catcher's SMTP: aiosmtpd's, with a shortcut for nearly every mail."""
 
 import asyncio
 import re
@@ -12,8 +12,8 @@ _PLAIN = re.compile(r"<([0-9A-Za-z.+_-]{1,64}@[0-9A-Za-z.-]{1,255})>[ \t]*(.*)",
 
 
 class Receiver(SMTP):
-    """The server side of a connection. The library makes a parse tree of each address: a fifth of a mail. And it sends
-    each reply by itself, also those to commands that came together."""
+    """The server side of a connection. The library builds a parse tree of each address, which takes a fifth of a mail's
+    time, and sends each reply separately, even to commands that came together."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected."""

@@ -1,4 +1,4 @@
-"""Texts on disk, as JSON lines. The idempotency key makes each one stored once, however often it is sent."""
+"""Texts on disk, as JSON lines. By its idempotency key, each is stored once, however often it is sent."""
 
 import json
 import time
@@ -21,7 +21,7 @@ class Texts:
         return len(self._records)
 
     def keep(self, key: str, text: dict[str, Any]) -> None:
-        """Store a text, once per key; OSError if the disk refuses."""
+        """Store a text, once per key. Raises OSError if the disk refuses it."""
         if key in self._records:
             return
         stamped = {"key": key, **text, "at": time.time()}
@@ -29,12 +29,12 @@ class Texts:
         self._index(stamped)
 
     def read(self, order_id: str | None, limit: int) -> list[Record]:
-        """The newest `limit` texts (of an order), oldest of them first."""
+        """Return the newest `limit` texts (of an order), oldest of them first."""
         records = list(self._records.values())
         return [record for record in records if order_id in (None, record.order_id)][-limit:]
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()
 
     def _load(self) -> None:
@@ -42,7 +42,7 @@ class Texts:
         whole, _, torn = self._file.read().rpartition(b"\n")
         for line in whole.splitlines():
             self._index(json.loads(line))
-        end = self._file.seek(-len(torn), 2)  # a kill may have left half a line
+        end = self._file.seek(-len(torn), 2)  # a kill may have left an incomplete line
         self._file.truncate(end)
 
     def _index(self, text: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""A gateway without a network: outcomes follow from the card's number, money exists only in the ledger."""
+"""A gateway without a network: the card's number determines the outcome, and money only exists in the ledger."""
 
 import secrets
 import time
@@ -13,9 +13,9 @@ from oms_simulators.payment.testcards import TEST_CARDS, Outcome
 
 SLOW_SECONDS = 2.0
 BUSY_SECONDS = 3.0
-REFUND_SECONDS = 10.0  # until a refund that is pending has ended, or one that had succeeded has failed
+REFUND_SECONDS = 10.0  # until a pending refund ends, or a successful one fails
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
-# How refunds end that do not end at once, and what they are until then; a failure that is on has the same name.
+# How refunds end that do not end at once, and their status until then. The failures on demand have the same names.
 _ENDS: Mapping[str, tuple[RefundStatus, RefundStatus]] = {
     Outcome.REFUND_PENDING: (RefundStatus.SUCCEEDED, RefundStatus.PENDING),
     Outcome.REFUND_FAILS: (RefundStatus.FAILED, RefundStatus.PENDING),
@@ -28,7 +28,7 @@ class SimulatedTokeniser:
     """Knows the test cards and refuses all others. It keeps nothing: the token itself says what a charge will do."""
 
     def tokenise(self, card: Card) -> Token:
-        """A token of its own for every call. The cvv is not looked at; the expiry is the caller's to check."""
+        """Return a new token for every call. The cvv is ignored, and the caller checks the expiry."""
         known = TEST_CARDS.get(card.digits())
         if known is None:
             raise CardRefused("number", "is not one of the simulator's test cards")
@@ -103,12 +103,12 @@ class SimulatedGateway:
         return self._ledger.failed_refunds(days)
 
     def _enter(self) -> None:
-        """What every call may meet."""
+        """Fail or wait as any call may have to."""
         if closed := self.failures.take("429", "401"):
             raise GatewayClosed(int(closed.kind), closed.seconds if closed.kind == "429" else None)
 
     def _hold_up(self, outcome: Outcome, key: str) -> None:
-        """What a charge may meet before it is made."""
+        """Fail or wait as a charge may have to before it is made."""
         if outcome is Outcome.SLOW:
             time.sleep(SLOW_SECONDS)
         if slow := self.failures.take("slow"):
@@ -123,14 +123,14 @@ class SimulatedGateway:
             raise OutcomeUnknown("no answer came, and nothing was charged")
 
     def _answer(self, *, lost: bool) -> None:
-        """What a charge may meet after it was made."""
+        """Fail or wait as a charge may have to after it was made."""
         if late := self.failures.take("late"):
             time.sleep(late.seconds)
         if lost or self.failures.take("lost-answer"):
             raise OutcomeUnknown("the answer was lost")
 
     def _end_of_refund(self, charge_id: str) -> tuple[RefundStatus, float, RefundStatus]:
-        """What a refund of this charge ends with, after how many seconds, and what it is until then."""
+        """Return the final status of a refund of this charge, after how many seconds, and the status until then."""
         asked = self.failures.take(*(kind.replace("_", "-") for kind in _ENDS))
         kind = asked.kind.replace("-", "_") if asked else charge_id.removeprefix("ch-").partition("-")[0]
         if kind not in _ENDS:
@@ -148,10 +148,10 @@ def _outcome(token: str) -> Outcome:
 
 
 def _name(kind: str, outcome: Outcome = Outcome.APPROVED) -> str:
-    """The name of a charge says what becomes of its refunds, as a token says what becomes of its charge."""
+    """Return the name of a charge. It determines the outcome of refunds, as a token does that of the charge."""
     return f"{kind}-{outcome}-{_random()}" if outcome in _ENDS else f"{kind}-{_random()}"
 
 
 def _random() -> str:
-    """Twenty letters and no digit, so that a search for digits of cards never finds an id by accident."""
+    """Return twenty letters and no digits, so that a search for digits of cards never finds an id by accident."""
     return secrets.token_hex(10).translate(_LETTERS)

@@ -1,6 +1,6 @@
-"""Group commit (DeWitt and others, 1984): what several threads write at the same time is one transaction.
+"""Group commit (DeWitt and others, 1984): entries that several threads write at the same time are one transaction.
 
-A commit waits for the disk, whether it is for one entry or for ten.
+A commit waits for the disk, whether it has one entry or ten.
 """
 
 import threading
@@ -15,7 +15,7 @@ Write = Callable[[Mapping[Key, Entry]], Mapping[Key, Entry]]
 
 @dataclass(slots=True)
 class _Asked(Generic[Key, Entry]):
-    """One entry that somebody waits for, and what came of it."""
+    """An entry that a thread waits for, and its result."""
 
     key: Key
     entry: Entry
@@ -25,10 +25,10 @@ class _Asked(Generic[Key, Entry]):
 
 
 class GroupCommit(Generic[Key, Entry]):
-    """Has `write` write the entries of all threads that wait; it gives, by key, what is written there now.
+    """Has `write` write the entries of all waiting threads; it returns, by key, what is stored now.
 
-    Of two entries with one key, only the first is handed to it, and both get what is written. It must end in time: a
-    thread waits for one write that began before, and for its own.
+    Of two entries with the same key, it only gets the first, and both threads get what is stored. It must be bounded in
+    time: a thread waits for one write that began before, and for its own.
     """
 
     def __init__(self, write: Write[Key, Entry], blocks_all_work: Callable[[Exception], bool]) -> None:
@@ -37,12 +37,12 @@ class GroupCommit(Generic[Key, Entry]):
         self._waiting: list[_Asked[Key, Entry]] = []
 
     def submit(self, key: Key, entry: Entry) -> Entry | None:
-        """What is written under this key. Raises what `write` raises: for all, if it would fail alike for each of them;
-        else each is written by itself."""
+        """Return what is stored under this key. Raises what `write` raises: for all threads, if it would fail for each
+        entry; otherwise each entry is written alone."""
         asked = _Asked(key, entry)
         with self._guard:
             self._waiting.append(asked)
-        with self._turn:  # whoever has it writes for all who wait
+        with self._turn:  # the thread that has the lock writes for all that wait
             if not asked.is_done:
                 self._write_all()
         if asked.error is not None:
@@ -61,7 +61,7 @@ class GroupCommit(Generic[Key, Entry]):
         written: Mapping[Key, Entry] = {}
         try:
             written = self._write({one.key: one.entry for one in reversed(group)})
-        except Exception as raised:  # noqa: BLE001 - it is raised where it belongs
+        except Exception as raised:  # noqa: BLE001 - it is raised in the thread that it belongs to
             error = raised
         for one in group:
             one.written, one.error, one.is_done = written.get(one.key), error, True

@@ -1,7 +1,7 @@
 """The simulator's books: every charge and refund once per idempotency key, in a Postgres schema of their own.
 
-A real gateway's books survive whatever happens to the services that call it, so these do too. The functions at the
-end read them for whoever has to prove that the money adds up.
+A real gateway's books survive whatever happens to the services that call it, so these do, too. The functions at the
+end read them for tests that prove that the money adds up.
 """
 
 import threading
@@ -27,11 +27,11 @@ Values = dict[str, str | float | bool | None]
 WhenLost = type[OutcomeUnknown | GatewayUnavailable]
 
 _LIMIT = 8  # connections: callers beyond that wait
-_LIMITS = Limits(statement=2.0, lock=2.0, grace=1.0)  # a call whose fate is unknown is asked about: that costs little
+_LIMITS = Limits(statement=2.0, lock=2.0, grace=1.0)  # short, because asking for an unknown outcome costs little
 
 
 class Ledger:
-    """The books as the simulator writes them. Connects at the first call, not before."""
+    """The books as the simulator writes them. Connects at the first call."""
 
     def __init__(self, url: str) -> None:
         self._pool = ConnectionPool(
@@ -50,7 +50,7 @@ class Ledger:
         self.close = self._pool.close
 
     def charge(self, key: str, charge: Charge) -> Charge:
-        """Enter the charge, unless the key has one; returns the key's charge. Raises Retryable."""
+        """Enter the charge, unless the key has one, and return the key's charge. Raises Retryable."""
         return _present(self._charging.submit(key, charge))
 
     def take_back(self, key: str) -> None:
@@ -60,8 +60,8 @@ class Ledger:
     def refund(
         self, key: str, refund: Refund, seconds: float = 0.0, meanwhile: RefundStatus = RefundStatus.PENDING
     ) -> Refund:
-        """Enter the refund, unless the key has one; returns the key's refund. For so many seconds it is as it is
-        `meanwhile`, and then as it was entered. Raises RequestRefused and Retryable."""
+        """Enter the refund, unless the key has one, and return the key's refund. For `seconds`, it has the status
+        `meanwhile`, and then the one that was entered. Raises RequestRefused and Retryable."""
         values: Values = {"key": key, "seconds": seconds, "meanwhile": meanwhile, **vars(refund)}
         with (
             self._connection(OutcomeUnknown) as connection,
@@ -85,11 +85,11 @@ class Ledger:
         return self._rows(_refund, statements.REFUNDS_OF, {"charge_id": charge_id})
 
     def disputes(self, days: float) -> list[Dispute]:
-        """The charges that were taken back in so many days. Raises GatewayUnavailable."""
+        """The charges that were taken back in the last `days` days. Raises GatewayUnavailable."""
         return self._rows(Dispute, statements.DISPUTES, {"days": round(days)})
 
     def failed_refunds(self, days: float) -> list[FailedRefund]:
-        """The refunds that came to nothing in so many days. Raises GatewayUnavailable."""
+        """The refunds that failed in the last `days` days. Raises GatewayUnavailable."""
         return self._rows(FailedRefund, statements.FAILED_REFUNDS, {"days": round(days)})
 
     def record_first_attempt(self, key: str) -> bool:
@@ -124,7 +124,7 @@ class Ledger:
         try:
             yield connection
         except psycopg.OperationalError as error:
-            self._pool.drain()  # what broke this one broke the idle ones, too
+            self._pool.drain()  # whatever broke this connection broke the idle ones, too
             raise when_lost("the simulator's ledger went away during the call") from error
         finally:
             self._pool.putconn(connection)
@@ -149,12 +149,12 @@ def _present(entry: Entry | None) -> Entry:
 
 
 def charges_by_order(url: str) -> dict[str, list[Charge]]:
-    """Every charge of every order, declined ones too. Whoever did not use the order's key is found all the same."""
+    """Return every charge of every order, also declined ones, and those that were not made with the order's key."""
     return _by_order(url, Charge, "id, approved, amount, currency, reason", "charge")
 
 
 def refunds_by_order(url: str) -> dict[str, list[Refund]]:
-    """Every refund of every order, but for those that have failed."""
+    """Return every refund of every order, except those that have failed."""
     found = _by_order(url, _refund, statements.SHOWN, "refund")
     return {
         order: [one for one in refunds if one.status is not RefundStatus.FAILED] for order, refunds in found.items()
@@ -162,7 +162,7 @@ def refunds_by_order(url: str) -> dict[str, list[Refund]]:
 
 
 def requested_refunds(url: str) -> dict[str, list[str]]:
-    """Of each refund that was asked for of an order, by its id, the gateway's ids of what was given back for it."""
+    """Return, by the id of each requested refund, the gateway's ids of the refunds that were made for it."""
     found: defaultdict[str, list[str]] = defaultdict(list)
     with psycopg.connect(url) as connection:
         if _is_there(connection, "refund"):
@@ -172,7 +172,7 @@ def requested_refunds(url: str) -> dict[str, list[str]]:
 
 
 def net_by_order(url: str) -> dict[str, int]:
-    """What each order's customer has paid in the end: approved charges less refunds, in minor units."""
+    """Return what each order's customer has paid in the end: approved charges less refunds, in minor units."""
     net = {order: sum(c.amount for c in charges if c.approved) for order, charges in charges_by_order(url).items()}
     for order, refunds in refunds_by_order(url).items():
         net[order] = net.get(order, 0) - sum(refund.amount for refund in refunds)

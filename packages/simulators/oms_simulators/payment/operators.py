@@ -1,4 +1,4 @@
-"""The failures of the payment simulator, below the payment service's admin API."""
+"""The routes that control the payment simulator's failures, below the payment service's admin API."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ from oms_simulators.failures import Failures, NewFailure
 
 
 def routes(failures: Failures) -> APIRouter:
-    """The routes that list, set and clear failures. Acts on them are in the audit log, too."""
+    """Return the routes that list, set and clear failures. Changes are in the audit log, like any other."""
     router = APIRouter(prefix=f"{PREFIX}/simulator")
 
     @router.get("/failures")
     def list_failures() -> list[dict[str, Any]]:
-        """Those that are on."""
+        """List the active failures."""
         return failures.shown()
 
     @router.put("/failures")

@@ -20,15 +20,15 @@ class SimulatorSettings(BaseSettings):
 
 
 def tokeniser(_: Settings) -> Tokeniser:
-    """Turns test cards into tokens."""
+    """Return the tokeniser, which turns test cards into tokens."""
     return SimulatedTokeniser()
 
 
 def gateway(settings: Settings) -> Gateway:
-    """Charges tokens, and writes down what it charged."""
+    """Return the gateway, which charges tokens and records the charges in its ledger."""
     return SimulatedGateway(SimulatorSettings().url or settings.database_url)
 
 
 def operators(gateway: SimulatedGateway) -> APIRouter:
-    """The routes by which this gateway is asked to fail."""
+    """Return the routes by which operators make this gateway fail."""
     return failing.routes(gateway.failures)

@@ -31,8 +31,8 @@ CREATE INDEX IF NOT EXISTS refund_charge ON gateway_simulator.refund (charge_id)
 CREATE TABLE IF NOT EXISTS gateway_simulator.failed_call (key text PRIMARY KEY)
 """
 
-# DO UPDATE, not DO NOTHING: only then does the one statement also return the rows that were there before. In the order
-# of the keys, in which two processes that write the same ones wait for one another.
+# DO UPDATE, not DO NOTHING: only then does the statement also return rows that existed before. Sorted by key, so that
+# two processes that write the same keys wait for each other instead of deadlocking.
 CHARGE: LiteralString = """
 INSERT INTO gateway_simulator.charge (key, id, approved, amount, currency, reason)
 SELECT key, id, approved, amount, currency, reason FROM json_to_recordset(%(rows)s::json)
@@ -40,10 +40,10 @@ SELECT key, id, approved, amount, currency, reason FROM json_to_recordset(%(rows
 ON CONFLICT (key) DO UPDATE SET key = EXCLUDED.key
 RETURNING key, id, approved, amount, currency, reason
 """
-# A statement of its own before the refund's, which then sees what every earlier refund of the charge came to.
+# A separate statement before the refund's, which then sees the outcome of every earlier refund of the charge.
 LOCK_CHARGE: LiteralString = "SELECT FROM gateway_simulator.charge WHERE id = %(charge_id)s FOR UPDATE"
-# What a refund ends with is known from the start, and what it is until then: pending, or so it seems succeeded. One
-# that was made later than now was made before the clock was put back, and has come to its end.
+# The final status of a refund is known from the start, and so is the one until then: pending, or seemingly succeeded. A
+# refund that was made later than now was made before the clock was set back, and has ended.
 _HAS_ENDED: LiteralString = "(ends_at <= clock_timestamp() OR refund.made_at > clock_timestamp())"
 SHOWN: LiteralString = f"id, charge_id, amount, CASE WHEN {_HAS_ENDED} THEN status ELSE meanwhile END AS status"
 HAS_FAILED: LiteralString = f"status = 'failed' AND {_HAS_ENDED}"

@@ -1,4 +1,4 @@
-"""The only card numbers that the simulator takes, each with its brand and with what a charge of it does.
+"""The only card numbers that the simulator accepts, each with its brand and the outcome of a charge.
 
 Real cards are never among them, so nobody can type one into a demonstration. The numbers from 3… to 6… are those that
 Stripe documents for testing, with the outcomes that it documents (docs.stripe.com/testing); those from 9999… are the
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Outcome(StrEnum):
-    """What a charge does. Those that are no fault and not APPROVED are declines, named by Stripe's code."""
+    """The outcome of a charge. Those that are neither faults nor APPROVED are declines, named by Stripe's code."""
 
     APPROVED = "approved"
     CARD_DECLINED = "card_declined"
@@ -22,9 +22,9 @@ class Outcome(StrEnum):
     PROCESSING_ERROR = "processing_error"
     CARD_VELOCITY_EXCEEDED = "card_velocity_exceeded"
     SLOW = "slow"  # approved, after some seconds
-    FLAKY = "flaky"  # the first call is not taken, the next is approved
+    FLAKY = "flaky"  # the first call is not accepted, the next is approved
     LOST_ANSWER = "lost_answer"  # approved, but the answer to the first call never comes
-    UNAVAILABLE = "unavailable"  # no call is ever taken
+    UNAVAILABLE = "unavailable"  # no call is ever accepted
     BUSY = "busy"  # the first call finds the gateway closed for some seconds, the next is approved
     REFUND_PENDING = "refund_pending"  # approved; a refund of it succeeds some seconds later
     REFUND_FAILS = "refund_fails"  # approved; a refund of it is pending at first, and fails some seconds later
