@@ -1,19 +1,16 @@
 """What operators do about payments, on a real database with the simulator's real ledger."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
-from support.admin import faults, operated
+from support.admin import faults
 from support.chassis import deliver, pending_events, pending_jobs, process_due_jobs
 from support.gateways import Fault, FlakyGateway, token
 from support.payments import created, rejected
 
 from oms_chassis.db import Database
-from oms_chassis.runtime.service import Components
 from oms_contracts.topics import PAYMENT_FAILED, PAYMENT_REFUNDED
 from oms_gateway import charge_key, refund_key
 from oms_payment import admin, handlers, repository
@@ -21,12 +18,6 @@ from oms_payment.jobs import charging, refunding
 from oms_simulators.payment.testcards import Outcome
 
 GOOD = token(Outcome.APPROVED)
-
-
-@pytest.fixture
-def client(database: Database) -> Iterator[TestClient]:
-    with operated("payment", database, Components(admin=[admin.router], states=repository.states)) as client:
-        yield client
 
 
 def charge(database: Database, gateway: FlakyGateway) -> None:

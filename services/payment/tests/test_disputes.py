@@ -26,11 +26,6 @@ OLD = "018cc251-f400-7000-8000-000000000001"  # an id of the first of January 20
 
 
 @pytest.fixture
-def registry() -> CollectorRegistry:
-    return CollectorRegistry()
-
-
-@pytest.fixture
 def disputed(database: Database, gateway: FlakyGateway) -> str:
     """An order whose charge was taken back, next to one whose was not."""
     charge(database, gateway, {"o1": Outcome.DISPUTED, "o2": Outcome.APPROVED})

@@ -1,23 +1,20 @@
 """Refunds that had succeeded and fail later, as when a bank sends the money back: on a real database and ledger."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import DataError
 from starlette.testclient import TestClient
-from support.admin import operated
 from support.chassis import deliver, pending_events, process_due_jobs
 from support.gateways import Fault, FlakyGateway, token
 from support.payments import cancelled, created, refund_requested, rejected
 
 from oms_chassis import retention
 from oms_chassis.db import Database
-from oms_chassis.runtime.service import Components
 from oms_contracts.topics import PAYMENT_REFUNDED, REFUND_COMPLETED, REFUND_FAILED
 from oms_gateway import FailedRefund, GatewayUnavailable, charge_key
-from oms_payment import admin, failed_refunds, handlers, repository, requests, retentions
+from oms_payment import failed_refunds, handlers, repository, requests, retentions
 from oms_payment.jobs import charging, refunding, requested
 from oms_simulators.payment import gateway as simulator
 from oms_simulators.payment import ledger
@@ -32,17 +29,6 @@ FAILED = "oms_payment_compensations_failed_total"
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """A refund has succeeded until a test lets it fail."""
     monkeypatch.setattr(simulator, "REFUND_SECONDS", 3600.0)
-
-
-@pytest.fixture
-def registry() -> CollectorRegistry:
-    return CollectorRegistry()
-
-
-@pytest.fixture
-def client(database: Database) -> Iterator[TestClient]:
-    with operated("payment", database, Components(admin=[admin.router], states=repository.states)) as client:
-        yield client
 
 
 @pytest.fixture

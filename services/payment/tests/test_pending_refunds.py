@@ -1,23 +1,20 @@
 """Refunds that the gateway takes and comes to an end with later, well or not, on a real database and a real ledger."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
-from support.admin import operated
 from support.chassis import deliver, pending_events, pending_jobs, process_due_jobs
 from support.gateways import Fault, FlakyGateway, token
 from support.payments import cancelled, created, refund_requested, rejected
 
 from oms_chassis.db import Database
 from oms_chassis.jobs.queue import JobQueue
-from oms_chassis.runtime.service import Components
 from oms_contracts.events import FAILED_TOO_OFTEN as TOO_OFTEN
 from oms_contracts.topics import PAYMENT_FAILED, PAYMENT_REFUNDED, REFUND_COMPLETED, REFUND_FAILED
 from oms_gateway import RefundStatus, charge_key, refund_key, requested_refund_key
-from oms_payment import admin, handlers, repository, requests
+from oms_payment import handlers, requests
 from oms_payment.jobs import charging, refunding, requested
 from oms_payment.jobs.repeating import MOST_KEYS
 from oms_simulators.payment import gateway as simulator
@@ -36,19 +33,8 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def registry() -> CollectorRegistry:
-    return CollectorRegistry()
-
-
-@pytest.fixture
 def queue(gateway: FlakyGateway, registry: CollectorRegistry) -> JobQueue:
     return refunding.job_queue(gateway, refunding.failures(registry).inc)
-
-
-@pytest.fixture
-def client(database: Database) -> Iterator[TestClient]:
-    with operated("payment", database, Components(admin=[admin.router], states=repository.states)) as client:
-        yield client
 
 
 def let_refunds_end(database: Database) -> None:

@@ -1,7 +1,6 @@
 """Refunds of confirmed orders, on a real database with the simulator's real ledger: what goes back, and what cannot."""
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -10,18 +9,16 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
-from support.admin import operated
 from support.chassis import deliver, pending_events, pending_jobs, process_due_jobs
 from support.gateways import Fault, FlakyGateway, token
 from support.payments import cancelled, created, refund_requested
 
 from oms_chassis.db import Database
 from oms_chassis.jobs.queue import Job, Retry, Unavailable
-from oms_chassis.runtime.service import Components
 from oms_contracts import topics
 from oms_contracts.envelope import Event
 from oms_gateway import requested_refund_key
-from oms_payment import admin, handlers, repository, requests
+from oms_payment import handlers, repository, requests
 from oms_payment.jobs import charging, refunding, requested
 from oms_simulators.payment import ledger
 from oms_simulators.payment.testcards import Outcome
@@ -35,12 +32,6 @@ def charged(database: Database, gateway: FlakyGateway) -> str:
     """An order that was charged."""
     charge(database, gateway, "o1")
     return "o1"
-
-
-@pytest.fixture
-def client(database: Database) -> Iterator[TestClient]:
-    with operated("payment", database, Components(admin=[admin.router], states=repository.states)) as client:
-        yield client
 
 
 def charge(database: Database, gateway: FlakyGateway, order_id: str, card: str = GOOD) -> None:
