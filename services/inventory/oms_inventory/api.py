@@ -15,6 +15,7 @@ from oms_chassis.http.identity.requirements import Needs
 from oms_chassis.http.pages import BadCursor
 from oms_chassis.http.problems import OutcomeUnknown, Unavailable, documented
 from oms_inventory import catalogue
+from oms_inventory.catalogue import StockChange
 from oms_inventory.conditions import Conditions, tag
 from oms_inventory.problems import IdempotencyKeyReused, ItemChanged, ItemExists, ItemNotFound
 from oms_inventory.schemas import IdText, ItemBody, ItemView, NewId, RestockBody
@@ -128,8 +129,9 @@ def restock_item(
 ) -> ItemView:
     """With an Idempotency-Key, a restock that is sent again adds nothing. Keys of different callers have nothing to do
     with each other. With `If-Match`, only if nothing of the item is another than was seen."""
-    kept, by = key and own_key(key, caller), caller.shown
-    return replayed(response, catalogue.restock(database, item_id, body.quantity, kept, by, body.reason, wanted))
+    kept = key and own_key(key, caller)
+    change = StockChange(item_id, body.quantity, caller.shown, body.reason, kept, wanted)
+    return replayed(response, catalogue.restock(database, change))
 
 
 def own_key(key: str, caller: Caller) -> str:

@@ -1,6 +1,7 @@
 """Reading and changing the catalogue for the routes. Every function may raise Problem."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
@@ -14,6 +15,19 @@ from oms_inventory.repository import NewItem, journal
 from oms_inventory.schemas import CatalogueItem, DifferenceView, IdText, ItemBody, ItemView, MovementView
 
 _ID = TypeAdapter[str](IdText)
+
+
+@dataclass(frozen=True)
+class StockChange:
+    """A change of an item's stock by hand: by how much, by whom and why, and what the item must be like. With a `key`,
+    it is made once, however often it is requested."""
+
+    item_id: str
+    quantity: int
+    who: str = "anonymous"
+    why: str | None = None
+    key: str | None = None
+    wanted: Conditions = NONE
 
 
 def seed(database: Database, items: Sequence[CatalogueItem], currency: str) -> None:
@@ -56,38 +70,36 @@ def _change(transaction: Transaction, item_id: str, body: ItemBody, wanted: Cond
     return ItemView.of(stock.change(transaction, item_id, body.name, body.unit_price))
 
 
-def restock(
-    database: Database,
-    item_id: str,
-    quantity: int,
-    key: str | None,
-    who: str = "anonymous",
-    why: str | None = None,
-    wanted: Conditions = NONE,
-) -> tuple[ItemView, bool]:
-    """Add to an item's stock, if the conditions allow that; with a key, once however often it is asked for. The item,
-    and whether that had been done."""
-    with database.transaction() as transaction:
-        current = _only(repository.lock_item(transaction, item_id))
-        if _was_made(transaction, key, item_id, quantity, why):
-            return ItemView.of(current), True
-        _check(wanted, current)
-        return ItemView.of(stock.add(transaction, item_id, quantity, who, why)), False
+def restock(database: Database, change: StockChange) -> tuple[ItemView, bool]:
+    """Add to an item's stock; returns the item, and whether the change had been made before."""
+    return _make_once(database, change, _restock)
 
 
-def correct(
-    database: Database, item_id: str, quantity: int, key: str | None, who: str, why: str, wanted: Conditions = NONE
+def correct(database: Database, change: StockChange) -> tuple[ItemView, bool]:
+    """Correct an item's stock, up or down; returns the item, and whether the change had been made before."""
+    return _make_once(database, change, _correct)
+
+
+def _restock(transaction: Transaction, _: Row, change: StockChange) -> Row:
+    return stock.add(transaction, change.item_id, change.quantity, change.who, change.why)
+
+
+def _correct(transaction: Transaction, current: Row, change: StockChange) -> Row:
+    if current.on_hand + change.quantity < 0:
+        raise StockTooLow(("quantity", "takes away more than there is"))
+    return stock.correct(transaction, change.item_id, change.quantity, change.who, change.why)
+
+
+def _make_once(
+    database: Database, change: StockChange, make: Callable[[Transaction, Row, StockChange], Row]
 ) -> tuple[ItemView, bool]:
-    """Correct an item's stock, down or up, if the conditions allow that; with a key, once however often it is asked
-    for. The item, and whether that had been done."""
     with database.transaction() as transaction:
-        current = _only(repository.lock_item(transaction, item_id))
-        if _was_made(transaction, key, item_id, quantity, why):
+        current = _only(repository.lock_item(transaction, change.item_id))
+        if _was_made(transaction, change):
             return ItemView.of(current), True
-        _check(wanted, current)
-        if current.on_hand + quantity < 0:
-            raise StockTooLow(("quantity", "takes away more than there is"))
-        return ItemView.of(stock.correct(transaction, item_id, quantity, who, why)), False
+        if not change.wanted.allow_movement_of(ItemView.of(current)):
+            raise _changed()
+        return ItemView.of(make(transaction, current, change)), False
 
 
 def movements(database: Database, item_id: str, limit: int) -> list[MovementView]:
@@ -104,19 +116,15 @@ def differences(database: Database, limit: int, cursor: str | None) -> tuple[lis
     return found, pages.encode(ids[-1].encode()) if len(ids) == limit else None
 
 
-def _was_made(transaction: Transaction, key: str | None, item_id: str, quantity: int, why: str | None) -> bool:
-    """Whether it was made before, under the same key; if not, it is noted. Raises IdempotencyKeyReused if it is another
-    one that was."""
-    if key is None or repository.keep_key(transaction, key, item_id, quantity, why or ""):
+def _was_made(transaction: Transaction, change: StockChange) -> bool:
+    """Whether this change was made before, with the same key; if not, the key is kept. Raises IdempotencyKeyReused if
+    the key was used for another change."""
+    asked = (change.item_id, change.quantity, change.why or "")
+    if change.key is None or repository.keep_key(transaction, change.key, *asked):
         return False
-    if not repository.is_same(transaction, key, item_id, quantity, why or ""):
+    if not repository.is_same(transaction, change.key, *asked):
         raise IdempotencyKeyReused
     return True
-
-
-def _check(wanted: Conditions, current: Row) -> None:
-    if not wanted.allow_movement_of(ItemView.of(current)):
-        raise _changed()
 
 
 def _changed() -> ItemChanged:

@@ -4,7 +4,7 @@ from oms_chassis.messaging.subscription import Subscription
 from oms_chassis.runtime.cli import main
 from oms_chassis.runtime.service import Components, Context, Service
 from oms_contracts.topics import ORDER_CANCELLED, ORDER_REFUND_REQUESTED, PAYMENT_COMPLETED
-from oms_inventory import admin, api, books, catalogue, handlers, repository, retentions, returns
+from oms_inventory import admin, api, catalogue, handlers, repository, retentions, returns, stock_api
 from oms_inventory.settings import InventorySettings
 
 
@@ -18,7 +18,7 @@ def build(context: Context) -> Components:
             Subscription(ORDER_CANCELLED, handlers.order_cancelled),
             Subscription(ORDER_REFUND_REQUESTED, returns.order_refund_requested),
         ],
-        routers=[api.router, books.router],
+        routers=[api.router, stock_api.router],
         provides=[context.reserve_for_requests(), settings],
         admin=[admin.router],
         states=repository.states,

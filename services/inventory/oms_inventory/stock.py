@@ -37,7 +37,7 @@ def add(transaction: Transaction, item_id: str, quantity: int, who: str, why: st
     return rows[0]
 
 
-def correct(transaction: Transaction, item_id: str, quantity: int, who: str, why: str) -> Row:
+def correct(transaction: Transaction, item_id: str, quantity: int, who: str, why: str | None) -> Row:
     """Correct the stock of an existing, locked item by a quantity that may be negative; returns the item."""
     (before,) = repository.lock_stock(transaction, [item_id]).values()
     rows = repository.correct(transaction, item_id, quantity)

@@ -13,7 +13,7 @@ from support.server import routes
 
 from oms_chassis.db import Database
 from oms_chassis.http.identity.requirements import requirements
-from oms_inventory import api, books
+from oms_inventory import api, stock_api
 from oms_inventory.main import SERVICE
 from oms_inventory.settings import InventorySettings
 
@@ -29,7 +29,7 @@ REQUESTS: dict[str, Any] = {
     "GET /items/{item_id}/movements": None,
     "GET /stock/differences": None,
 }
-ASKED = requirements([*api.router.routes, *books.router.routes])
+ASKED = requirements([*api.router.routes, *stock_api.router.routes])
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from oms_contracts.parts import Shortage
 from oms_contracts.topics import INVENTORY_REJECTED, INVENTORY_UPDATED, ITEM_UPDATED
 from oms_inventory import catalogue
 from oms_inventory import stock as stocks
+from oms_inventory.catalogue import StockChange
 from oms_inventory.handlers import payment_completed
 
 
@@ -94,7 +95,7 @@ def test_another_event_about_an_order_that_has_its_stock_changes_nothing(databas
 def test_an_order_that_was_rejected_stays_rejected_even_when_stock_has_come(database: Database, seed: Any) -> None:
     seed(kettle=0)
     pay(database, o1={"kettle": 1})
-    catalogue.restock(database, "kettle", 5, None)
+    catalogue.restock(database, StockChange("kettle", 5))
     pay(database, o1={"kettle": 1}, o2={"kettle": 1})
     assert outcomes(database) == [("o1", False), ("o2", True)]
     assert stock(database) == {"kettle": (4, 1)}

@@ -13,6 +13,7 @@ from support.stock import cancelled, differences, outcomes, paid, refund_request
 from oms_chassis.db import Database
 from oms_contracts.topics import ITEM_UPDATED
 from oms_inventory import catalogue
+from oms_inventory.catalogue import StockChange
 from oms_inventory.conditions import Conditions
 from oms_inventory.handlers import order_cancelled, payment_completed
 from oms_inventory.problems import StockTooLow
@@ -83,7 +84,7 @@ class Both:
         if key is not None and self.ledger.keys.setdefault(key, (item, quantity)) != (item, quantity):
             return  # refused; test_restocking.py has this
         is_again = key is not None and bool(self.database.execute("SELECT 1 FROM restock WHERE key = %(key)s", key=key))
-        catalogue.restock(self.database, item, quantity, key)
+        catalogue.restock(self.database, StockChange(item, quantity, key=key))
         if not is_again:
             self.ledger.on_hand[item] += quantity
 
@@ -96,9 +97,9 @@ class Both:
         item, quantity = request
         if self.ledger.on_hand[item] + quantity < 0:
             with pytest.raises(StockTooLow):
-                catalogue.correct(self.database, item, quantity, None, "ann", "counted")
+                catalogue.correct(self.database, StockChange(item, quantity, "ann", "counted"))
             return
-        catalogue.correct(self.database, item, quantity, None, "ann", "counted")
+        catalogue.correct(self.database, StockChange(item, quantity, "ann", "counted"))
         self.ledger.on_hand[item] += quantity
 
     def come_back(self, request: tuple[str, str, str, int]) -> None:

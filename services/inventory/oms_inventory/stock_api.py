@@ -1,4 +1,4 @@
-"""The routes of the stock's books: corrections, movements, and whether they add up."""
+"""The routes for stock: corrections, movements, and whether they add up."""
 
 from typing import Annotated
 
@@ -11,6 +11,7 @@ from oms_chassis.http.pages import BadCursor
 from oms_chassis.http.problems import OutcomeUnknown, Unavailable, documented
 from oms_inventory import catalogue
 from oms_inventory.api import REPLAYED, Database, ItemId, Key, Wanted, Writes, own_key, replayed
+from oms_inventory.catalogue import StockChange
 from oms_inventory.problems import IdempotencyKeyReused, ItemChanged, ItemNotFound, StockTooLow
 from oms_inventory.schemas import CorrectBody, DifferenceView, ItemView, MovementView
 
@@ -38,8 +39,9 @@ def correct_item(
 ) -> ItemView:
     """What was counted, found or broken: a negative quantity is taken away. With an Idempotency-Key, once. With
     `If-Match`, only if nothing of the item is another than was seen: nobody has bought of it since."""
-    kept, by = f"correct {own_key(key, caller)}" if key else None, caller.shown
-    return replayed(response, catalogue.correct(database, item_id, body.quantity, kept, by, body.reason, wanted))
+    kept = f"correct {own_key(key, caller)}" if key else None
+    change = StockChange(item_id, body.quantity, caller.shown, body.reason, kept, wanted)
+    return replayed(response, catalogue.correct(database, change))
 
 
 @router.get(
