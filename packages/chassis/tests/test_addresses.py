@@ -30,11 +30,11 @@ IPV6 = [] if not socket.has_ipv6 else ["::"]
     ("host", "expected"),
     [("", {"0.0.0.0", *IPV6}), ("127.0.0.1", {"127.0.0.1"})],  # noqa: S104 - of the machine that runs the test
 )
-def test_an_empty_host_is_every_address(host: str, expected: set[str]) -> None:
+def test_an_empty_host_means_every_address(host: str, expected: set[str]) -> None:
     assert asyncio.run(addresses(host)) == expected
 
 
-def test_a_port_that_somebody_has_is_named() -> None:
+def test_a_port_that_is_taken_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, capture_logs() as lines:
         port = taken.getsockname()[1]
         with pytest.raises(SystemExit):

@@ -55,12 +55,12 @@ def test_nobody_gets_in_without_a_token(client: TestClient, database: Database, 
     assert items(database) == []
 
 
-def test_two_authorization_headers_are_none(client: TestClient) -> None:
+def test_two_authorization_headers_are_refused(client: TestClient) -> None:
     both = [("Authorization", f"Bearer {NEW}"), ("Authorization", f"Bearer {NEW}")]
     assert client.get("/admin/audit", headers=both).status_code == 401
 
 
-def test_while_tokens_are_rotated_each_of_them_opens(client: TestClient) -> None:
+def test_during_a_rotation_each_token_is_accepted(client: TestClient) -> None:
     for token in (OLD, NEW):
         assert client.get("/admin/audit", headers={"Authorization": f"bearer {token}"}).json() == []
 
@@ -99,7 +99,7 @@ def test_an_act_is_on_record_with_who_and_why_and_what_it_changed(client: TestCl
     }
 
 
-def test_what_is_meant_for_another_service_is_refused(client: TestClient, database: Database) -> None:
+def test_a_request_meant_for_another_service_is_refused(client: TestClient, database: Database) -> None:
     """Each service has letters and jobs of the same ids, and an address may lead to the wrong one."""
     for meant in ("payment", ""):
         for method, path in (("POST", "/admin/items/a"), ("GET", "/admin/audit")):
@@ -110,7 +110,7 @@ def test_what_is_meant_for_another_service_is_refused(client: TestClient, databa
     assert client.post("/admin/items/a", headers=ANN | {"OMS-Service": "toy"}).status_code == 200
 
 
-def test_who_has_no_token_does_not_learn_which_service_it_is(client: TestClient) -> None:
+def test_without_a_token_nobody_learns_which_service_it_is(client: TestClient) -> None:
     assert client.get("/admin/audit", headers={"OMS-Service": "payment"}).status_code == 401
 
 
@@ -148,7 +148,7 @@ def test_a_dry_run_answers_like_the_act_and_changes_nothing(client: TestClient, 
         ({"OMS-Reason": "paid%20by%204111%201111%201111%201111"}, "OMS-Reason"),
     ],
 )
-def test_an_act_of_nobody_or_with_an_unfit_reason_is_refused(
+def test_an_act_without_an_operator_or_with_an_unsuitable_reason_is_refused(
     client: TestClient, database: Database, headers: dict[str, str], field: str
 ) -> None:
     answer = client.post("/admin/items/a", headers=ANN | headers)
@@ -159,7 +159,7 @@ def test_an_act_of_nobody_or_with_an_unfit_reason_is_refused(
 
 
 @pytest.mark.parametrize("text", ["ශ්‍රී", "نمی‌شود", "返金　済み", "déjà\N{NO-BREAK SPACE}: vu", "👩‍💻", "Zoé"], ids=ascii)
-def test_who_and_why_are_written_in_any_script(client: TestClient, text: str) -> None:
+def test_operator_and_reason_may_be_in_any_script(client: TestClient, text: str) -> None:
     act = ANN | {"OMS-Operator": quote(text), "OMS-Reason": quote(text)}
     assert client.post("/admin/items/a", headers=act).status_code == 200
     (entry,) = client.get("/admin/audit", headers=ANN).json()
@@ -175,7 +175,7 @@ def test_a_misspelt_dry_run_is_not_the_act_itself(client: TestClient, database: 
 
 
 @pytest.mark.parametrize("name", ["OMS-Operator", "OMS-Reason", "OMS-Dry-Run"])
-def test_an_act_is_one_operator_s_for_one_reason(client: TestClient, database: Database, name: str) -> None:
+def test_an_act_has_one_operator_and_one_reason(client: TestClient, database: Database, name: str) -> None:
     """What a client says next to the proxy before the admin API is not taken for what that says."""
     answer = client.post("/admin/items/a", headers=[*(ANN | {name: "true"}).items(), (name, "false")])
     assert (answer.status_code, answer.json()["type"]) == (400, "/problems/repeated-header")
@@ -186,7 +186,7 @@ def test_an_act_is_one_operator_s_for_one_reason(client: TestClient, database: D
 @pytest.mark.parametrize(
     "statement", ["UPDATE audit_log SET operator = 'bob'", "DELETE FROM audit_log", "TRUNCATE audit_log"]
 )
-def test_the_database_itself_keeps_the_audit_log(database: Database, statement: str) -> None:
+def test_the_database_itself_protects_the_audit_log(database: Database, statement: str) -> None:
     with database.transaction() as transaction:
         audit.record(transaction, [audit.Entry("ann", "items.repair", "a")])
     with (
@@ -211,7 +211,7 @@ def test_the_audit_log_is_read_by_page_and_filter(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["/admin/dead-letters", "/admin/outbox", "/admin/jobs"])
-def test_a_cursor_is_that_of_one_list(client: TestClient, path: str) -> None:
+def test_a_cursor_is_valid_for_one_list_only(client: TestClient, path: str) -> None:
     """In another one it would pass over what comes before it."""
     for item in "ab":
         client.post(f"/admin/items/{item}", headers=ANN)

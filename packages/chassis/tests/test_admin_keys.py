@@ -33,7 +33,7 @@ def body(**changes: Any) -> dict[str, Any]:
     return {"digest": apikeys.new().digest, "subject": "shop", "scopes": ["orders:read"], **changes}
 
 
-def test_a_key_is_taken_listed_and_revoked_and_each_of_it_is_on_record_once(client: TestClient) -> None:
+def test_a_key_is_created_listed_and_revoked_and_each_act_is_on_record_once(client: TestClient) -> None:
     key, sent = apikeys.new(), body(expiresAt="2099-01-01T00:00:00Z")
     for _ in range(2):
         assert client.put(f"/admin/keys/{key.id}", json=sent).status_code == 200
@@ -51,7 +51,7 @@ def test_a_key_is_taken_listed_and_revoked_and_each_of_it_is_on_record_once(clie
     assert sent["digest"] not in everything
 
 
-def test_a_key_is_what_it_was_when_it_was_made(client: TestClient) -> None:
+def test_a_key_cannot_be_changed(client: TestClient) -> None:
     key, sent = apikeys.new(), body()
     client.put(f"/admin/keys/{key.id}", json=sent)
     other = [
@@ -85,7 +85,7 @@ def test_a_key_is_what_it_was_when_it_was_made(client: TestClient) -> None:
         ({"key": "secret"}, "key"),
     ],
 )
-def test_what_is_no_key_is_refused_by_its_field(changes: dict[str, Any], field: str, client: TestClient) -> None:
+def test_an_invalid_key_is_refused_by_its_field(changes: dict[str, Any], field: str, client: TestClient) -> None:
     refused = client.put(f"/admin/keys/{apikeys.new().id}", json=body(**changes))
     assert (refused.status_code, [error["field"] for error in refused.json()["errors"]]) == (422, [field])
     assert client.get("/admin/keys").json() == []
@@ -97,7 +97,7 @@ def test_a_key_may_last_beyond_what_32_bits_count(ends: str, client: TestClient)
     assert datetime.fromisoformat(kept) == datetime.fromisoformat(ends)
 
 
-def test_a_key_that_has_ended_since_is_the_same_when_it_is_sent_again(client: TestClient, database: Database) -> None:
+def test_a_key_that_has_expired_since_can_be_sent_again(client: TestClient, database: Database) -> None:
     key, sent = apikeys.new(), body(expiresAt="2099-01-01T00:00:00Z")
     client.put(f"/admin/keys/{key.id}", json=sent)
     database.execute("UPDATE api_key SET created_at = '2000-01-01', expires_at = '2001-01-01'")
@@ -105,7 +105,7 @@ def test_a_key_that_has_ended_since_is_the_same_when_it_is_sent_again(client: Te
     assert (again.status_code, again.json()["id"]) == (200, key.id)
 
 
-def test_an_id_of_no_key_is_refused(client: TestClient) -> None:
+def test_an_unknown_key_id_is_refused(client: TestClient) -> None:
     assert client.put("/admin/keys/UPPER", json=body()).status_code == 422
     assert client.post(f"/admin/keys/{apikeys.new().id}/revoke").status_code == 404
 
@@ -127,5 +127,5 @@ def test_keys_are_listed_by_page_and_by_owner(client: TestClient) -> None:
     assert client.get("/admin/keys?cursor=%2F").status_code == 422
 
 
-def test_nothing_that_is_sent_to_the_routes_of_keys_is_a_fault_of_the_service(client: TestClient) -> None:
+def test_no_request_to_the_key_routes_makes_the_service_fail(client: TestClient) -> None:
     assert faults(client) == []

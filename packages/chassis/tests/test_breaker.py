@@ -76,7 +76,7 @@ def test_a_pause_lasts_for_as_long_as_the_provider_asks(
     assert breaker.room(32, []) == 1
 
 
-def test_a_provider_that_wants_no_pause_and_takes_no_call_is_not_asked_all_the_time(
+def test_a_provider_that_asks_for_no_pause_and_accepts_no_call_is_not_called_all_the_time(
     breaker: CircuitBreaker, clock: Clock
 ) -> None:
     breaker.record(job("a"), Paused("sms: 429", 0.0))
@@ -105,7 +105,7 @@ def test_one_probe_at_a_time_decides_whether_the_pause_is_over(
     assert not is_paused(metrics)
 
 
-def test_a_call_that_hangs_since_before_the_pause_keeps_no_probe_from_being_made(
+def test_a_call_that_has_hung_since_before_the_pause_does_not_prevent_a_probe(
     breaker: CircuitBreaker, clock: Clock
 ) -> None:
     breaker.record(job("a"), Paused("sms: 429", 1.0))

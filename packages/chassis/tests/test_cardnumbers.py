@@ -66,16 +66,16 @@ def test_a_card_number_is_found(number: str, around: str) -> None:
         "3782.822463.10005",
     ],
 )
-def test_however_it_is_written(text: str) -> None:
+def test_a_card_number_is_found_however_it_is_written(text: str) -> None:
     assert found_in(text)
 
 
 @pytest.mark.parametrize("text", NO_CARDS)
-def test_another_number_is_none(text: str) -> None:
+def test_other_numbers_are_not_card_numbers(text: str) -> None:
     assert not found_in(text)
 
 
-def test_no_uuid_is_one() -> None:
+def test_a_uuid_is_never_a_card_number() -> None:
     random = Random(7)
     digits = [uuid.UUID("".join(random.choice("0123456789") for _ in range(32))) for _ in range(20_000)]
     assert not any(found_in(str(one)) for one in digits)

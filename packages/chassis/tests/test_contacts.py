@@ -43,7 +43,7 @@ def test_an_address_is_found() -> None:
 
 
 @pytest.mark.parametrize("text", OTHERS)
-def test_what_else_operators_write_is_kept(text: str) -> None:
+def test_other_texts_of_operators_are_kept(text: str) -> None:
     assert not contacts.found_in(text)
     assert contacts.without(text) == text
 
@@ -54,7 +54,7 @@ def test_a_reference_may_be_a_long_number(reference: str) -> None:
     assert contacts.is_certain(f"{reference}, +94 76 222 2222")
 
 
-def test_what_a_message_from_elsewhere_was_about_is_kept_if_it_is_an_id() -> None:
+def test_the_subject_of_a_foreign_message_is_kept_if_it_is_an_id() -> None:
     state = {"topic": "t", "subject": "ann@example.com", "orders": ["0762222222", "order-7", "4242 4242 4242 4242"]}
     assert contacts.without(state) == {"topic": "t", "subject": "***", "orders": ["***", "order-7", "***"]}
     assert contacts.without({"failedCalls": 3, "to": None}) == {"failedCalls": 3, "to": None}

@@ -45,7 +45,7 @@ def test_a_block_that_raises_leaves_nothing_and_wakes_nobody(database: Database)
     assert not woken.is_set()
 
 
-def test_what_a_transaction_did_is_reported_once_it_is_done_in_its_trace(database: Database) -> None:
+def test_a_report_is_made_after_the_commit_in_the_trace_of_its_transaction(database: Database) -> None:
     said: list[object] = []
 
     def say() -> None:
@@ -58,7 +58,7 @@ def test_what_a_transaction_did_is_reported_once_it_is_done_in_its_trace(databas
     assert said == [(step, 1)]
 
 
-def test_what_is_rolled_back_is_reported_by_nobody(database: Database) -> None:
+def test_a_rolled_back_transaction_makes_no_report(database: Database) -> None:
     said: list[str] = []
     with OperatorAct("ann", dry_run=True).transaction(database) as transaction:
         transaction.after_commit(lambda: said.append("done"))
@@ -77,14 +77,14 @@ def test_a_statement_that_fails_is_its_own_fault_and_its_error_shows_no_paramete
     assert "do-not-show" not in str(caught.value)
 
 
-def test_a_connection_that_was_cut_is_the_databases_state(database: Database) -> None:
+def test_a_cut_connection_counts_as_an_unavailable_database(database: Database) -> None:
     with pytest.raises(SQLAlchemyError) as caught, database.autocommit() as connection:
         execute(connection, "SELECT pg_terminate_backend(pg_backend_pid())", {})
     assert is_unavailable(caught.value)
     assert database.execute("SELECT 1 AS one")[0].one == 1
 
 
-def test_a_statement_on_a_connection_that_is_closed_is_the_databases_state_and_nothing_was_done(
+def test_a_statement_on_a_closed_connection_counts_as_an_unavailable_database_and_did_nothing(
     database: Database,
 ) -> None:
     errors: list[Exception] = []
@@ -115,7 +115,7 @@ def _cut_the_idle(database: Database, monkeypatch: pytest.MonkeyPatch, trusted: 
         execute(other, f"SELECT pg_terminate_backend({backend}, 5000)", {})
 
 
-def test_a_connection_that_was_cut_while_it_was_idle_is_replaced_before_its_use(
+def test_a_connection_that_was_cut_while_idle_is_replaced_before_its_use(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _cut_the_idle(database, monkeypatch, trusted=0.0)
@@ -124,7 +124,7 @@ def test_a_connection_that_was_cut_while_it_was_idle_is_replaced_before_its_use(
             assert execute(one, "SELECT 1", {}) == execute(other, "SELECT 1", {})
 
 
-def test_a_connection_that_was_used_a_moment_ago_is_not_asked_and_one_failure_replaces_all(
+def test_a_recently_used_connection_is_not_pinged_and_one_failure_replaces_all(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _cut_the_idle(database, monkeypatch, trusted=60.0)
@@ -140,7 +140,7 @@ def test_a_connection_that_was_used_a_moment_ago_is_not_asked_and_one_failure_re
     use_both()
 
 
-def test_a_connection_that_is_lost_is_not_replaced_within_its_block(database: Database) -> None:
+def test_a_lost_connection_is_not_replaced_within_its_block(database: Database) -> None:
     """What it held, such as a lock, is gone: whoever goes on would go on without it."""
     with database.autocommit() as connection:
         with pytest.raises(SQLAlchemyError):

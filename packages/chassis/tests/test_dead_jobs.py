@@ -139,7 +139,7 @@ def test_a_dead_job_is_not_due_whatever_time_is_written_in_it(database: Database
     assert due_in(database, "calls") == float("inf")
 
 
-def test_a_redriven_job_is_due_with_all_that_it_carried_and_no_failures(database: Database) -> None:
+def test_a_redriven_job_is_due_with_its_payload_and_no_failures(database: Database) -> None:
     redriven: list[Job] = []
     bring_to_death(database, "a", "b")
     with database.transaction() as transaction:
@@ -151,7 +151,7 @@ def test_a_redriven_job_is_due_with_all_that_it_carried_and_no_failures(database
     assert [one.id for one in dead_jobs(database, "calls")] == ["b"]
 
 
-def test_a_job_that_is_alive_is_not_redriven(database: Database) -> None:
+def test_a_job_that_is_not_dead_is_not_redriven(database: Database) -> None:
     with database.transaction() as transaction:
         enqueue(transaction, "calls", [NewJob("a", "order-a", {})])
         claim(transaction, "calls", 1, 60.0)
@@ -167,7 +167,7 @@ def test_redriven_jobs_wake_the_worker(database: Database) -> None:
     assert woken.is_set()
 
 
-def test_the_dead_are_deleted_after_their_time(database: Database) -> None:
+def test_dead_jobs_are_deleted_after_their_time(database: Database) -> None:
     bring_to_death(database, "a", "b", "c", "d", "e", "f")
     database.execute("UPDATE job SET dead_at = dead_at - interval '15 days' WHERE id <> 'f'")
     (retention,) = dead.retention(14.0, [job_queue()])
@@ -175,7 +175,7 @@ def test_the_dead_are_deleted_after_their_time(database: Database) -> None:
     assert [one.id for one in dead_jobs(database, "calls")] == ["f"]
 
 
-def test_the_dead_of_a_queue_that_gives_nothing_up_are_kept(database: Database) -> None:
+def test_dead_jobs_of_a_queue_that_never_gives_up_are_kept(database: Database) -> None:
     """What became of a charge could not be written: without the job, nobody would ever ask."""
     bring_to_death(database, "a")
     database.execute("UPDATE job SET dead_at = dead_at - interval '15 days'")
@@ -186,7 +186,7 @@ def test_the_dead_of_a_queue_that_gives_nothing_up_are_kept(database: Database) 
     assert dead.retention(14.0, [replace(job_queue(), max_attempts=None)]) == []
 
 
-def test_the_dead_are_counted_apart_from_those_that_wait(database: Database, metrics: Metrics) -> None:
+def test_dead_jobs_are_counted_apart_from_waiting_ones(database: Database, metrics: Metrics) -> None:
     bring_to_death(database, "a", "b")
     refresh(database, metrics, [job_queue()])
     values = {name: metrics.registry.get_sample_value(name, {"queue": "calls"}) for name in GAUGES}

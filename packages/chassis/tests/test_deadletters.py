@@ -19,7 +19,7 @@ def size(letter: Outgoing) -> int:
     return len(letter.key or b"") + len(letter.value or b"") + headers
 
 
-def test_a_record_is_kept_byte_for_byte_with_the_reason_and_the_place() -> None:
+def test_a_record_is_kept_byte_for_byte_with_the_reason_and_its_origin() -> None:
     made = letter(b"\xff", b"\x00", [("name", b"\xfe")])
     assert (made.topic, made.key, made.value) == ("order.deadletter", b"\xff", b"\x00")
     assert said(made) == {
@@ -31,13 +31,13 @@ def test_a_record_is_kept_byte_for_byte_with_the_reason_and_the_place() -> None:
     }
 
 
-def test_a_record_of_neither_key_nor_value_gets_an_empty_value_and_says_so() -> None:
+def test_a_record_without_key_and_value_gets_an_empty_value_and_a_header_says_so() -> None:
     made = letter(None, None)
     assert (made.key, made.value) == (None, b"")
     assert said(made)["oms-null-value"] == b"true"
 
 
-def test_a_tombstone_stays_one() -> None:
+def test_a_tombstone_stays_a_tombstone() -> None:
     made = letter(b"key", None)
     assert (made.key, made.value) == (b"key", None)
     assert "oms-null-value" not in said(made)
@@ -67,7 +67,7 @@ MUCH = RECORD_LIMIT + 2_000_000
         (None, b"v" * RECORD_LIMIT, []),
     ],
 )
-def test_what_is_too_large_is_shortened_and_the_original_size_named(
+def test_a_record_that_is_too_large_is_shortened_and_its_original_size_named(
     key: bytes | None, value: bytes | None, headers: Headers
 ) -> None:
     made = letter(key, value, headers)

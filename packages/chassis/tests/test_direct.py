@@ -122,7 +122,7 @@ def made(metrics: Metrics, edge: Edge | None = None) -> FastAPI:
     return app.create("test", [router, others, wide], [7], metrics, body_limit=1000, edge=edge or Edge.open())
 
 
-def test_only_what_needs_nothing_of_the_framework_is_direct(metrics: Metrics) -> None:
+def test_only_a_route_that_needs_nothing_of_the_framework_is_direct(metrics: Metrics) -> None:
     assert [path for _, path in direct.found(made(metrics).routes)] == ["/direct"]
 
 
@@ -161,7 +161,9 @@ OPAQUE = {"trace", "date", "content-length"}
 
 @pytest.mark.parametrize("name", REQUESTS)
 @pytest.mark.parametrize("who", ["anybody", "caller", "stranger"])
-def test_nobody_who_calls_notices(who: str, name: str, asked: tuple[Edge, dict[str, str]], metrics: Metrics) -> None:
+def test_callers_notice_no_difference(
+    who: str, name: str, asked: tuple[Edge, dict[str, str]], metrics: Metrics
+) -> None:
     edge, credentials = asked
     method, rest, more = REQUESTS[name]
     more = {**more, "headers": {**more.get("headers", {}), **(credentials if who == "caller" else {})}}
@@ -191,12 +193,12 @@ def _counts(metrics: Metrics) -> list[Any]:
     ]
 
 
-def test_the_document_describes_both(metrics: Metrics) -> None:
+def test_the_document_describes_direct_routes_too(metrics: Metrics) -> None:
     direct, framed = (made(metrics).openapi()["paths"][path]["post"]["responses"] for path in ("/direct", "/framed"))
     assert direct == framed
 
 
-def test_a_client_that_has_gone_is_no_fault_of_the_routes(metrics: Metrics) -> None:
+def test_a_client_that_disconnected_is_not_the_routes_fault(metrics: Metrics) -> None:
     async def receive() -> Message:
         return {"type": "http.disconnect"}
 

@@ -32,7 +32,7 @@ def stuck() -> Iterator[threading.Event]:
     event.set()
 
 
-def test_a_step_that_hangs_is_late_and_the_next_one_comes_anyway(stuck: threading.Event) -> None:
+def test_a_step_that_hangs_is_late_and_the_next_one_runs_anyway(stuck: threading.Event) -> None:
     done: list[str] = []
 
     async def run() -> Drain:
@@ -45,7 +45,7 @@ def test_a_step_that_hangs_is_late_and_the_next_one_comes_anyway(stuck: threadin
     assert done == ["next"]
 
 
-def test_a_step_that_says_it_was_late_is_and_one_that_fails_is_not_in_the_way() -> None:
+def test_a_step_may_report_that_it_was_late_and_one_that_fails_does_not_stop_the_next() -> None:
     def fail() -> None:
         raise LookupError
 
@@ -60,7 +60,7 @@ def test_a_step_that_says_it_was_late_is_and_one_that_fails_is_not_in_the_way() 
     assert asyncio.run(run(False, True)) is False
 
 
-def test_a_process_whose_threads_hang_is_ended_and_says_which() -> None:
+def test_a_process_whose_threads_hang_is_killed_and_logs_their_names() -> None:
     done = subprocess.run([sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert "stuck" in done.stdout

@@ -43,7 +43,7 @@ def connected() -> Iterator[socket.socket]:
         yield client
 
 
-def test_what_is_in_the_queue_is_taken_out_and_the_connection_goes_on(connected: socket.socket) -> None:
+def test_the_error_queue_is_emptied_and_the_connection_keeps_working(connected: socket.socket) -> None:
     errorqueue.discard(connected.fileno())
     assert not has_something(connected.fileno())
     connected.sendall(b"and again")
@@ -56,7 +56,7 @@ def test_an_empty_queue_is_no_error(connected: socket.socket) -> None:
     assert not has_something(connected.fileno())
 
 
-def test_a_reader_takes_note_of_it_and_waits_for_its_broker_again(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_empties_the_queue_and_waits_for_its_broker_again(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(database_url="postgresql://nobody@127.0.0.1:1/none", kafka_bootstrap=kafka)
     reconcile_topics(settings)
     asking = {**connection(settings), "socket_options": [TIMES]}

@@ -14,7 +14,7 @@ def registry() -> CollectorRegistry:
     return CollectorRegistry()
 
 
-def test_a_value_that_nobody_sets_again_is_gone_after_a_while(registry: CollectorRegistry) -> None:
+def test_a_value_that_is_not_set_again_expires(registry: CollectorRegistry) -> None:
     gauge = ExpiringGauge("waiting", "How many wait", ["queue"], seconds=0.5, registry=registry)
     assert registry.get_sample_value("waiting", LABELS) is None
     gauge.labels("a").set(3)
@@ -24,7 +24,7 @@ def test_a_value_that_nobody_sets_again_is_gone_after_a_while(registry: Collecto
     assert registry.get_sample_value("waiting", LABELS) == 0.0
 
 
-def test_what_only_a_running_loop_can_be_is_denied_of_one_that_hangs(registry: CollectorRegistry) -> None:
+def test_a_gauge_of_a_running_loop_falls_to_its_default_if_the_loop_hangs(registry: CollectorRegistry) -> None:
     gauge = ExpiringGauge("running", "1 while it runs", seconds=0.5, otherwise=0.0, registry=registry)
     assert registry.get_sample_value("running") == 0.0
     gauge.set(1)

@@ -93,14 +93,14 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def test_an_application_with_a_route_that_does_not_say_what_it_asks_is_not_made(metrics: Metrics) -> None:
+def test_an_application_with_a_route_that_declares_no_scopes_is_not_created(metrics: Metrics) -> None:
     careless = APIRouter()
     careless.get("/forgotten")(lambda: None)
     with pytest.raises(LookupError, match="/forgotten"):
         app.create("test", [router, careless], [], metrics, edge=Edge.open())
 
 
-def test_a_route_that_asks_for_something_answers_nobody_where_there_is_no_gate(metrics: Metrics) -> None:
+def test_a_route_with_scopes_answers_nobody_without_a_gate(metrics: Metrics) -> None:
     made = app.create("test", [router], [], metrics)
     with TestClient(made, raise_server_exceptions=False) as client:
         assert client.post("/things", json={"text": "a"}).status_code == 500
@@ -116,13 +116,13 @@ def test_nothing_of_a_stranger_s_request_is_read(content: bytes, client: TestCli
 @pytest.mark.parametrize(
     "header", ["", "Bearer", "Bearer ", "Basic YTpi", "Bearer a b", "bearer oms_x", "token", "Bearer ä"]
 )
-def test_credentials_that_are_none_are_refused_on_an_open_route_too(header: str, client: TestClient) -> None:
+def test_invalid_credentials_are_refused_on_an_open_route_too(header: str, client: TestClient) -> None:
     refused = client.get("/things", headers={b"Authorization": header.encode("latin-1")})
     assert refused.status_code == 401
     assert refused.headers["www-authenticate"] == 'Bearer realm="oms", error="invalid_token"'
 
 
-def test_two_credentials_are_none(client: TestClient, issuer: LocalIssuer) -> None:
+def test_two_credentials_are_refused(client: TestClient, issuer: LocalIssuer) -> None:
     token = issuer.token("ann", "things:write")
     both = [("Authorization", f"Bearer {token}")] * 2
     assert client.post("/things", json={"text": "a"}, headers=both).status_code == 401
@@ -191,7 +191,7 @@ def test_each_caller_has_a_rate_of_its_own(issuer: LocalIssuer, metrics: Metrics
     assert third.json()["type"] == "/problems/too-many-requests"
 
 
-def test_a_caller_may_go_on_when_its_window_has_ended(issuer: LocalIssuer, metrics: Metrics) -> None:
+def test_a_caller_may_continue_once_its_window_has_ended(issuer: LocalIssuer, metrics: Metrics) -> None:
     with asking(issuer, metrics, rate_limit="1/1") as client:
         ann = bearer(issuer.token("ann"))
 
@@ -202,11 +202,11 @@ def test_a_caller_may_go_on_when_its_window_has_ended(issuer: LocalIssuer, metri
             eventually(partial(answers, status))
 
 
-def test_without_a_limit_answers_say_nothing_of_one(client: TestClient) -> None:
+def test_without_a_limit_answers_do_not_mention_one(client: TestClient) -> None:
     assert not {"ratelimit", "ratelimit-policy"} & set(client.get("/things").headers)
 
 
-def test_pages_of_another_origin_may_call_if_the_setting_says_so(issuer: LocalIssuer, metrics: Metrics) -> None:
+def test_pages_of_another_origin_may_call_if_the_setting_allows_it(issuer: LocalIssuer, metrics: Metrics) -> None:
     preflight = {
         "Origin": SHOP,
         "Access-Control-Request-Method": "POST",
@@ -230,7 +230,7 @@ def test_pages_of_another_origin_may_call_if_the_setting_says_so(issuer: LocalIs
         ("/nowhere", {}, 404),
     ],
 )
-def test_a_page_of_another_origin_can_read_whatever_is_answered(
+def test_a_page_of_another_origin_can_read_any_answer(
     path: str, headers: dict[str, str], status: int, metrics: Metrics
 ) -> None:
     with open_to_everybody(metrics, cors_origins=SHOP) as client:
@@ -259,7 +259,7 @@ def test_headers_for_browsers_can_be_left_to_a_proxy(metrics: Metrics) -> None:
         assert "x-content-type-options" not in client.get("/things").headers
 
 
-def test_where_nobody_is_asked_everybody_may_everything_and_the_document_asks_for_nothing(metrics: Metrics) -> None:
+def test_without_authentication_everybody_may_do_everything_and_the_document_asks_for_nothing(metrics: Metrics) -> None:
     with open_to_everybody(metrics) as client:
         assert client.post("/things", json={"text": "a"}).json() == {"caller": None}
         document = client.get("/openapi.json").json()

@@ -31,14 +31,14 @@ def job(database: Database) -> None:
 
 
 @pytest.mark.usefixtures("job")
-def test_a_call_that_is_to_be_made_later_is_not_overdue(database: Database, metrics: Metrics) -> None:
+def test_a_call_that_is_not_due_yet_is_not_overdue(database: Database, metrics: Metrics) -> None:
     database.execute("UPDATE job SET run_at = now() + interval '1 hour'")
     assert oldest(database, metrics) == 0.0
     assert metrics.registry.get_sample_value("oms_jobs_pending", {"queue": "calls"}) == 1.0
 
 
 @pytest.mark.usefixtures("job")
-def test_a_call_is_overdue_since_it_was_due(database: Database, metrics: Metrics) -> None:
+def test_a_call_is_overdue_from_the_time_when_it_was_due(database: Database, metrics: Metrics) -> None:
     database.execute("UPDATE job SET run_at = now() - interval '1 minute'")
     found = oldest(database, metrics)
     assert found is not None

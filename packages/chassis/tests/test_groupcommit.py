@@ -65,19 +65,19 @@ def test_each_caller_gets_its_own_answer_from_few_batches(group: GroupCommit[int
     assert max(map(len, writer.batches)) <= BATCH
 
 
-def test_one_callers_error_is_not_the_others(group: GroupCommit[int, int]) -> None:
+def test_one_callers_error_does_not_affect_the_others(group: GroupCommit[int, int]) -> None:
     first, second = submit(group, 1, -1)
     assert first == 2
     assert isinstance(second, LookupError)
 
 
-def test_a_write_that_fails_is_raised_to_its_callers_and_the_next_goes_on(group: GroupCommit[int, int]) -> None:
+def test_a_failed_write_is_raised_to_its_callers_and_the_next_write_goes_on(group: GroupCommit[int, int]) -> None:
     (error,) = submit(group, 13)
     assert isinstance(error, ConnectionError)
     assert submit(group, 1) == [2]
 
 
-def test_stopping_writes_what_was_submitted_and_takes_nothing_more(writer: Writer) -> None:
+def test_stopping_writes_submitted_items_and_accepts_no_more(writer: Writer) -> None:
     group = GroupCommit("test", writer.write)
 
     async def run() -> int:
@@ -92,7 +92,7 @@ def test_stopping_writes_what_was_submitted_and_takes_nothing_more(writer: Write
     assert isinstance(late, NotWritten)
 
 
-def test_a_caller_that_went_away_is_no_error(group: GroupCommit[int, int], writer: Writer) -> None:
+def test_a_caller_that_disconnected_is_not_an_error(group: GroupCommit[int, int], writer: Writer) -> None:
     async def run() -> int:
         leaving = asyncio.ensure_future(group.submit(1))
         await asyncio.sleep(0)
@@ -102,7 +102,7 @@ def test_a_caller_that_went_away_is_no_error(group: GroupCommit[int, int], write
     assert asyncio.run(run()) == 4
 
 
-def test_what_waited_too_long_or_was_given_up_is_never_written(writer: Writer) -> None:
+def test_items_that_waited_too_long_or_were_abandoned_are_never_written(writer: Writer) -> None:
     writer.open.clear()
 
     async def run(group: GroupCommit[int, int]) -> list[int | BaseException]:
@@ -122,7 +122,7 @@ def test_what_waited_too_long_or_was_given_up_is_never_written(writer: Writer) -
     assert writer.batches == [[1], [4]]
 
 
-def test_no_more_wait_than_there_is_room_for(writer: Writer) -> None:
+def test_no_more_items_wait_than_there_is_room_for(writer: Writer) -> None:
     writer.open.clear()
 
     async def run(group: GroupCommit[int, int]) -> list[int | BaseException]:
@@ -139,7 +139,7 @@ def test_no_more_wait_than_there_is_room_for(writer: Writer) -> None:
     assert isinstance(refused, Full)
 
 
-def test_a_write_that_loses_count_fails_its_batch_and_no_other() -> None:
+def test_a_write_with_the_wrong_number_of_results_fails_only_its_batch() -> None:
     with running(GroupCommit("test", lambda items: [] if 13 in items else items)) as group:
         (lost,), (kept,) = submit(group, 13), submit(group, 1)
     assert isinstance(lost, ValueError)
@@ -163,7 +163,7 @@ def test_when_the_writing_thread_fails_nobody_waits_for_it() -> None:
     assert [type(one) for one in asyncio.run(run())] == [NotWritten, NotWritten]
 
 
-def test_a_request_that_comes_alone_waits_for_nobody(
+def test_a_single_request_does_not_wait_for_others(
     group: GroupCommit[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(groupcommit, "GATHER", 30.0)
@@ -171,7 +171,7 @@ def test_a_request_that_comes_alone_waits_for_nobody(
         assert submit(group, number) == [number * 2]
 
 
-def test_whoever_cannot_wait_until_the_end_of_a_write_learns_it(writer: Writer) -> None:
+def test_a_caller_that_cannot_wait_for_the_end_of_a_write_learns_that_it_is_undecided(writer: Writer) -> None:
     writer.open.clear()
 
     async def run(group: GroupCommit[int, int]) -> list[int | BaseException]:
@@ -189,7 +189,7 @@ def test_whoever_cannot_wait_until_the_end_of_a_write_learns_it(writer: Writer) 
 
 
 @pytest.mark.parametrize(("leaves_in_time", "written"), [(True, [[1]]), (False, [[1], [2]])])
-def test_what_a_caller_left_behind_is_written_only_if_that_was_begun(
+def test_the_item_of_a_disconnected_caller_is_written_only_if_the_write_had_begun(
     writer: Writer, monkeypatch: pytest.MonkeyPatch, leaves_in_time: bool, written: list[list[int]]
 ) -> None:
     monkeypatch.setattr(groupcommit, "PROMPT", 0.0)

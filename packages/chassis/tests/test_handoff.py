@@ -76,7 +76,7 @@ def claims(asked: Sequence[Statement]) -> int:
     return sum("SKIP LOCKED" in one.sql for one in asked)
 
 
-def test_it_is_not_looked_for(
+def test_a_handed_over_job_is_not_queried_for(
     provider: Provider, database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker, "SOON", 600.0)
@@ -90,7 +90,7 @@ def test_it_is_not_looked_for(
     assert provider.asked == [Job("calls", f"job-{number}", "order", {"n": 1}, None, 1) for number in range(3)]
 
 
-def test_what_is_rolled_back_is_not_called(provider: Provider, database: Database, metrics: Metrics) -> None:
+def test_a_job_that_is_rolled_back_is_not_called(provider: Provider, database: Database, metrics: Metrics) -> None:
     with running(worker_of(provider, database, metrics)):
         eventually(lambda: room(database))
         with pytest.raises(ZeroDivisionError):
@@ -100,7 +100,7 @@ def test_what_is_rolled_back_is_not_called(provider: Provider, database: Databas
     assert provider.ids() == ["after it"]
 
 
-def test_what_is_enqueued_twice_is_called_once(provider: Provider, database: Database, metrics: Metrics) -> None:
+def test_a_job_that_is_enqueued_twice_is_called_once(provider: Provider, database: Database, metrics: Metrics) -> None:
     with running(worker_of(provider, database, metrics)):
         eventually(lambda: room(database) >= 4)
         provider.may_answer.clear()
@@ -111,7 +111,7 @@ def test_what_is_enqueued_twice_is_called_once(provider: Provider, database: Dat
     assert sorted(provider.ids()) == ["a", "b"]
 
 
-def test_what_there_is_no_room_for_waits_until_it_is_claimed(
+def test_a_job_for_which_there_is_no_room_waits_until_it_is_claimed(
     provider: Provider, database: Database, metrics: Metrics
 ) -> None:
     ids = [f"job-{number:02}" for number in range(20)]
@@ -125,7 +125,7 @@ def test_what_there_is_no_room_for_waits_until_it_is_claimed(
     assert sorted(provider.ids()) == ids
 
 
-def test_what_waits_already_goes_before(provider: Provider, database: Database, metrics: Metrics) -> None:
+def test_jobs_that_wait_already_go_first(provider: Provider, database: Database, metrics: Metrics) -> None:
     provider.may_answer.clear()
     put(database, *(f"old-{number}" for number in range(20)))
     with running(worker_of(provider, database, metrics)):
@@ -162,7 +162,7 @@ def test_a_worker_that_ends_gives_back_what_it_was_handed(
     assert provider.asked == []
 
 
-def test_what_a_worker_was_handed_and_did_not_begin_is_anothers_once_its_lease_has_run_out(
+def test_a_job_that_its_worker_did_not_begin_is_another_workers_once_its_lease_has_ended(
     provider: Provider, database: Database, metrics: Metrics
 ) -> None:
     worker_of(provider, database, metrics, lease=0.2)  # which never runs, as after a crash
@@ -187,7 +187,7 @@ def test_a_worker_whose_tables_do_not_fit_is_handed_nothing(
     assert provider.ids() == ["after it"]
 
 
-def test_what_is_given_up_by_the_transaction_that_enqueues_it_is_not_called(
+def test_a_job_given_up_by_the_transaction_that_enqueued_it_is_not_called(
     provider: Provider, database: Database, metrics: Metrics
 ) -> None:
     with running(worker_of(provider, database, metrics)):
@@ -201,7 +201,7 @@ def test_what_is_given_up_by_the_transaction_that_enqueues_it_is_not_called(
     assert attempts(database) == {"held": 0}
 
 
-def test_what_is_withdrawn_by_the_transaction_that_enqueues_it_is_not_called(
+def test_a_job_withdrawn_by_the_transaction_that_enqueued_it_is_not_called(
     provider: Provider, database: Database, metrics: Metrics
 ) -> None:
     with running(worker_of(provider, database, metrics)):
@@ -213,7 +213,7 @@ def test_what_is_withdrawn_by_the_transaction_that_enqueues_it_is_not_called(
     assert provider.ids() == ["sent"]
 
 
-def test_a_transaction_that_enqueues_several_times_hands_over_what_there_is_room_for(
+def test_a_transaction_that_enqueues_several_times_hands_over_as_many_jobs_as_there_is_room_for(
     provider: Provider, database: Database, metrics: Metrics
 ) -> None:
     provider.may_answer.clear()
@@ -228,7 +228,7 @@ def test_a_transaction_that_enqueues_several_times_hands_over_what_there_is_room
     assert len(provider.asked) == 20
 
 
-def test_a_report_that_fails_keeps_nothing_from_being_handed_over(
+def test_a_failing_report_does_not_prevent_the_handover(
     provider: Provider, database: Database, metrics: Metrics
 ) -> None:
     with running(worker_of(provider, database, metrics, lease=9000.0)):
@@ -268,7 +268,7 @@ def test_a_worker_that_has_failed_is_handed_nothing(provider: Provider, database
     assert attempts(database)["after it"] == 0
 
 
-def test_who_ends_offers_no_room_afterwards() -> None:
+def test_a_worker_that_has_ended_offers_no_room() -> None:
     handoff = Handoff[str](1.0, threading.Event())
     handoff.offer(4)
     handoff.close()

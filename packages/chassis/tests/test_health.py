@@ -20,7 +20,7 @@ def test_a_draining_service_is_not_ready(database: Database) -> None:
     assert health.readiness(health.database_answers())["serving"] is False
 
 
-def test_a_database_that_is_away_is_reported() -> None:
+def test_an_unavailable_database_is_reported() -> None:
     nowhere = Database("postgresql://nobody@127.0.0.1:1/none")
     assert Health(nowhere, {}).database_answers() is False
 
@@ -44,7 +44,7 @@ def test_the_internal_port_serves_the_asyncapi_document_of_its_service(database:
         ("DELETE", "/readyz", 405),
     ],
 )
-def test_what_the_internal_port_does_not_have_is_a_problem_as_at_the_public_one(
+def test_the_internal_port_answers_unknown_paths_with_problems_like_the_public_one(
     database: Database, method: str, path: str, status: int
 ) -> None:
     app = internal_app("payment", Health(database, {}), CollectorRegistry(), lambda: None)

@@ -31,12 +31,12 @@ NONE = [
 
 
 @pytest.mark.parametrize("host", NAMES)
-def test_what_can_be_looked_up_is_taken(host: str) -> None:
+def test_a_host_that_can_be_looked_up_is_accepted(host: str) -> None:
     assert hosts.checked(host) == host
 
 
 @pytest.mark.parametrize("host", [*NONE, f"{'x' * 64}.example.com"])
-def test_what_nobody_can_look_up_is_no_host(host: str) -> None:
+def test_a_text_that_no_resolver_can_look_up_is_refused(host: str) -> None:
     with pytest.raises(ValueError, match="is no name of a host"):
         hosts.checked(host)
 
@@ -58,6 +58,6 @@ def test_addresses_are_separated_by_commas(text: str, found: list[str]) -> None:
 @pytest.mark.parametrize(
     "text", ["", " ", ",", "a:b", "a:0", "a:70000", "a:1/x", "a b:1", "u:p@a:1", "a:1;b:2", "a:1?x"]
 )
-def test_what_leads_nowhere_is_no_address(text: str) -> None:
+def test_an_invalid_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be host:port"):
         hosts.addresses(text)

@@ -21,14 +21,14 @@ def live_and_die(folder: Path, member_id: str) -> None:
     subprocess.run([sys.executable, "-c", BECOME, str(folder), member_id], timeout=60, check=True)
 
 
-def test_a_process_is_who_the_one_before_it_was(tmp_path: Path) -> None:
+def test_a_process_takes_over_the_identity_of_the_previous_one(tmp_path: Path) -> None:
     live_and_die(tmp_path, "oms-a-longer-name")
     live_and_die(tmp_path, "oms-1")
     assert identity(tmp_path, "order").member_id == "oms-1"
     assert identity(tmp_path, "payment").member_id == ""
 
 
-def test_nobody_is_who_another_one_is_that_lives(tmp_path: Path) -> None:
+def test_two_live_processes_never_share_an_identity(tmp_path: Path) -> None:
     living = identity(tmp_path, "order")
     living.become("oms-1")
     other = identity(tmp_path, "order")
@@ -38,7 +38,7 @@ def test_nobody_is_who_another_one_is_that_lives(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("found", [b"", b"\x00\xff", b"oms 1", b"oms-1\n", b"x" * 70_000])
-def test_what_is_no_name_is_nobodys(tmp_path: Path, found: bytes) -> None:
+def test_an_invalid_member_id_is_ignored(tmp_path: Path, found: bytes) -> None:
     (tmp_path / "order.member").write_bytes(found)
     kept = identity(tmp_path, "order")
     assert kept.member_id in {"", "x" * 300}  # a group does not know the latter
@@ -46,7 +46,7 @@ def test_what_is_no_name_is_nobodys(tmp_path: Path, found: bytes) -> None:
     assert (tmp_path / "order.member").read_text() == "oms-2"
 
 
-def test_without_a_place_for_it_a_process_is_somebody_new(tmp_path: Path) -> None:
+def test_without_a_folder_a_process_has_a_new_identity(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "order.member").symlink_to(tmp_path / "elsewhere")
     for folder in (None, tmp_path / "missing", tmp_path / "file", tmp_path):

@@ -16,14 +16,14 @@ FROM generate_series(1, 20000) AS n
 
 @pytest.mark.parametrize("filters", [Filters(), Filters(queue="charge"), Filters(state="waiting")], ids=str)
 @pytest.mark.parametrize("after", ["", "charge o000000010000"], ids=["the first", "another"])
-def test_a_page_of_very_many_jobs_is_a_stretch_of_the_key(database: Database, filters: Filters, after: str) -> None:
+def test_a_page_of_very_many_jobs_is_a_range_of_the_key(database: Database, filters: Filters, after: str) -> None:
     database.execute(_FILL)
     database.execute("ANALYZE job")
     (found,) = indexes(database, lambda asked: listing.page(asked, filters, after, 51))
     assert found == {"job_pkey"}
 
 
-def test_pages_lead_through_all_queues_whatever_their_jobs_are_called(database: Database) -> None:
+def test_pages_cover_all_queues_whatever_the_ids_of_their_jobs(database: Database) -> None:
     places = [(queue, job) for queue in ("call", "call-back", "calls") for job in ("", "a", "a b", "b")]
     for queue, job in reversed(places):
         database.execute(

@@ -45,9 +45,7 @@ def config(admin: KafkaAdminClient, name: str, key: str) -> str | None:
     return value
 
 
-def test_a_topic_is_made_with_what_was_asked_for_and_then_left_alone(
-    kafka: str, name: str, admin: KafkaAdminClient
-) -> None:
+def test_a_topic_is_created_as_configured_and_then_left_alone(kafka: str, name: str, admin: KafkaAdminClient) -> None:
     wanted = settings(kafka, name, 2, retention_ms="86400000")
     assert reconcile_topics(wanted) == Changes([name], [], [], [])
     eventually(lambda: config(admin, name, "retention.ms") == "86400000", within=30)
@@ -56,7 +54,7 @@ def test_a_topic_is_made_with_what_was_asked_for_and_then_left_alone(
     assert reconcile_topics(wanted) == Changes([], [], [], [])
 
 
-def test_a_topic_that_is_there_gets_more_partitions_and_other_settings(
+def test_an_existing_topic_gets_more_partitions_and_other_settings(
     kafka: str, name: str, admin: KafkaAdminClient
 ) -> None:
     reconcile_topics(settings(kafka, name, 1, retention_ms="86400000", segment_bytes="1048576"))
@@ -74,7 +72,7 @@ def test_a_topic_with_more_partitions_keeps_them_and_is_named(kafka: str, name: 
     assert partitions(admin, name) == 3
 
 
-def test_topics_of_two_installations_are_two(kafka: str, name: str, admin: KafkaAdminClient) -> None:
+def test_two_installations_have_separate_topics(kafka: str, name: str, admin: KafkaAdminClient) -> None:
     assert reconcile_topics(settings(kafka, name, 1, "staging.")).created == [f"staging.{name}"]
     assert reconcile_topics(settings(kafka, name, 1, "production.")).created == [f"production.{name}"]
 

@@ -55,19 +55,19 @@ def refuses(ask: Ask, key: str) -> bool:
     return False
 
 
-def test_a_key_is_its_owner_s_with_its_scopes(database: Database, ask: Ask) -> None:
+def test_a_key_identifies_its_owner_and_scopes(database: Database, ask: Ask) -> None:
     key = add_key(database, "shop", "orders:read", "operator")
     assert ask(key) == Caller("shop", frozenset({"orders:read", "operator"}))
 
 
-def test_nothing_by_which_a_key_could_be_found_again_is_stored(database: Database) -> None:
+def test_nothing_is_stored_from_which_a_key_could_be_recovered(database: Database) -> None:
     key = add_key(database, "shop")
     (row,) = database.execute("SELECT api_key::text AS everything FROM api_key")
     assert key.split("_", 2)[2] not in row.everything
     assert len({apikeys.new().text for _ in range(1000)}) == 1000
 
 
-def test_a_revoked_key_works_no_longer_than_it_is_believed(database: Database, ask: Ask) -> None:
+def test_a_revoked_key_works_no_longer_than_it_is_cached(database: Database, ask: Ask) -> None:
     key = add_key(database, "shop")
     assert ask(key).subject == "shop"
     database.execute("UPDATE api_key SET revoked_at = now()")
@@ -78,7 +78,9 @@ def test_a_revoked_key_works_no_longer_than_it_is_believed(database: Database, a
     eventually(lambda: not refuses(ask, key))
 
 
-def test_what_is_believed_is_as_old_as_the_look_and_not_as_its_answer(database: Database, keyring: Keyring) -> None:
+def test_the_age_of_a_cached_key_counts_from_the_lookup_and_not_from_its_answer(
+    database: Database, keyring: Keyring
+) -> None:
     """Else a slow answer would lengthen the life of a revoked key."""
     key = add_key(database, "shop")
     began = time.monotonic()
@@ -87,25 +89,25 @@ def test_what_is_believed_is_as_old_as_the_look_and_not_as_its_answer(database: 
     assert began <= found.at <= time.monotonic()
 
 
-def test_a_key_ends_by_itself_also_while_it_is_believed(database: Database, ask: Ask) -> None:
+def test_a_key_expires_by_itself_even_while_it_is_cached(database: Database, ask: Ask) -> None:
     key = add_key(database, "shop", seconds=2)
     assert ask(key).until is not None
     eventually(lambda: refuses(ask, key))
     assert refuses(ask, add_key(database, "shop", seconds=-1))
 
 
-def test_while_a_key_is_replaced_both_of_its_owner_s_work(database: Database, ask: Ask) -> None:
+def test_while_a_key_is_replaced_the_old_and_the_new_one_work(database: Database, ask: Ask) -> None:
     first, second = add_key(database, "shop"), add_key(database, "shop")
     assert [ask(key).subject for key in (first, second)] == ["shop", "shop"]
 
 
 @pytest.mark.parametrize("key", ["oms_", "oms_abcdefghij_", "oms_abcdefghij_" + "a" * 44, "oms_äbcdefghij_" + "a" * 43])
-def test_what_has_not_the_form_of_a_key_never_reaches_the_database(key: str, ask: Ask, database: Database) -> None:
+def test_a_text_without_the_form_of_a_key_never_reaches_the_database(key: str, ask: Ask, database: Database) -> None:
     database.execute("DROP TABLE api_key")
     assert refuses(ask, key)
 
 
-def test_a_new_key_works_although_it_was_asked_for_before_it_was_there(database: Database, ask: Ask) -> None:
+def test_a_new_key_works_although_it_was_used_before_it_existed(database: Database, ask: Ask) -> None:
     key = add_key(database, "shop")
     database.execute("UPDATE api_key SET digest = 'x' || digest")
     assert refuses(ask, key)
@@ -137,7 +139,7 @@ def test_a_flood_of_unknown_keys_takes_few_statements_and_fills_no_memory(
     assert len(keyring._known) <= REMEMBERED
 
 
-def test_while_the_database_is_away_nobody_is_refused_for_good(database: Database, ask: Ask) -> None:
+def test_while_the_database_is_unavailable_refusals_are_temporary(database: Database, ask: Ask) -> None:
     key = add_key(database, "shop")
     database.execute("ALTER TABLE api_key RENAME TO elsewhere")
     with pytest.raises(IdentityUnavailable):
@@ -146,7 +148,7 @@ def test_while_the_database_is_away_nobody_is_refused_for_good(database: Databas
     assert ask(key).subject == "shop"
 
 
-def test_a_database_that_is_silent_is_one_that_is_away(
+def test_a_silent_database_counts_as_unavailable(
     database: Database, keyring: Keyring, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A statement that is under way is waited for no longer than anything else."""

@@ -25,7 +25,7 @@ NOTHING = Service("toy", "toy", Settings, lambda _: Components())
 
 
 @pytest.mark.parametrize("place", ["host:port/toy", "[::1/toy", "host/toy?secret=1", "a:1,b:99999999/toy"])
-def test_a_database_s_address_that_is_none_is_named_and_not_shown(
+def test_an_invalid_database_url_is_named_and_not_shown(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], place: str
 ) -> None:
     monkeypatch.setenv("OMS_DATABASE_URL", f"postgresql://toy:secret@{place}")
@@ -36,7 +36,7 @@ def test_a_database_s_address_that_is_none_is_named_and_not_shown(
     assert "secret" not in printed.out + printed.err
 
 
-def test_topics_say_when_the_broker_is_away(
+def test_the_topics_command_reports_an_unavailable_broker(
     monkeypatch: pytest.MonkeyPatch, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(_: Settings) -> list[str]:

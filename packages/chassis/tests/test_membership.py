@@ -135,7 +135,7 @@ def send(settings: Settings, topic: str, count: int) -> None:
     sink.close()
 
 
-def test_who_comes_takes_no_more_than_its_share_and_who_stays_keeps_the_rest(group: Group) -> None:
+def test_a_new_member_takes_only_its_share_and_the_others_keep_the_rest(group: Group) -> None:
     first = group.join()
     share(first)
     second = group.join()
@@ -149,7 +149,7 @@ def test_who_comes_takes_no_more_than_its_share_and_who_stays_keeps_the_rest(gro
     share(first, third)
 
 
-def test_a_member_that_stays_keeps_its_partitions_while_another_is_replaced(group: Group) -> None:
+def test_a_member_keeps_its_partitions_while_another_is_replaced(group: Group) -> None:
     """As in a rollout: the new one comes before the old one goes."""
     stays, goes = group.join(), group.join()
     share(stays, goes)
@@ -212,7 +212,7 @@ def test_a_rollback_brings_older_members_back_into_the_group(group: Group) -> No
     share(old)
 
 
-def test_a_member_for_which_there_is_no_partition_is_taken_in_and_takes_over(group: Group) -> None:
+def test_a_member_without_a_partition_is_accepted_and_takes_over(group: Group) -> None:
     members = [group.join() for _ in range(PARTITIONS + 1)]
     eventually(lambda: sorted(len(member.partitions) for member in members) == [0, *[1] * PARTITIONS], within=60)
     (spare,) = [member for member in members if not member.partitions]
@@ -223,7 +223,7 @@ def test_a_member_for_which_there_is_no_partition_is_taken_in_and_takes_over(gro
     share(*(member for member in members if member is not gone))
 
 
-def test_a_member_that_was_thrown_out_claims_nothing(settings: Settings, topic: str) -> None:
+def test_a_removed_member_claims_nothing(settings: Settings, topic: str) -> None:
     """Or else what it claims, and no longer has, would be given to nobody."""
     source = KafkaSource(settings, uuid4().hex, [topic])
     eventually(lambda: (source.poll(0.2), source._consumer.assignment())[1])
@@ -236,7 +236,7 @@ def test_a_member_that_was_thrown_out_claims_nothing(settings: Settings, topic: 
 
 
 @pytest.mark.parametrize("others", [0, 1])
-def test_a_member_that_lost_its_connection_comes_back_as_who_it_was(
+def test_a_member_that_lost_its_connection_returns_as_the_same_member(
     settings: Settings, topic: str, group: Group, others: int
 ) -> None:
     """It could not say that it leaves, and the group waits until its session is over, or it is back."""
@@ -253,13 +253,13 @@ def test_a_member_that_lost_its_connection_comes_back_as_who_it_was(
     assert time.monotonic() - began < 20.0
 
 
-def test_a_member_that_its_group_has_forgotten_is_another_one(settings: Settings, topic: str, group: Group) -> None:
+def test_a_member_that_its_group_has_forgotten_becomes_a_new_one(settings: Settings, topic: str, group: Group) -> None:
     forgotten = Identity("oms-00000000-0000-0000-0000-000000000000")
     share(group.join(settings, forgotten))
     assert forgotten.member_id != "oms-00000000-0000-0000-0000-000000000000"
 
 
-def test_members_that_are_polled_now_and_then_come_to_an_end_of_sharing(settings: Settings, topic: str) -> None:
+def test_a_rebalance_of_rarely_polled_members_ends(settings: Settings, topic: str) -> None:
     """The answers to their joining come between two polls."""
     name = uuid4().hex
     sources = [KafkaSource(settings, name, [topic]) for _ in range(3)]

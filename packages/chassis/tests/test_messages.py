@@ -17,7 +17,7 @@ class Counted(list[Field]):
         return super().__iter__()
 
 
-def test_a_condition_of_however_many_lines_is_one_and_read_a_few_times() -> None:
+def test_a_condition_in_many_lines_is_joined_and_read_only_a_few_times() -> None:
     lines = [(b"if-match", b'"%d"' % number) for number in range(2000)]
     given = Counted([(b"host", b"a"), *lines, (b"if-none-match", b"*")])
     tags = b", ".join(value for _, value in lines)

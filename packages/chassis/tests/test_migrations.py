@@ -82,7 +82,7 @@ def test_an_older_release_leaves_a_newer_schema_as_it_is(empty: Database, releas
     empty.execute("INSERT INTO thing (id, name) VALUES (1, 'kept')")
 
 
-def test_a_schema_that_is_unknown_and_not_newer_is_refused(empty: Database, release: Release) -> None:
+def test_an_unknown_schema_that_is_not_newer_is_refused(empty: Database, release: Release) -> None:
     package = release(FIRST, SECOND)
     migrations.upgrade(empty, package)
     empty.execute("UPDATE alembic_version SET version_num = '0001_other'")
@@ -90,7 +90,7 @@ def test_a_schema_that_is_unknown_and_not_newer_is_refused(empty: Database, rele
         migrations.upgrade(empty, package)
 
 
-def test_a_start_with_nothing_to_migrate_does_without_alembic(
+def test_a_start_with_nothing_to_migrate_does_not_import_alembic(
     empty: Database, release: Release, database_url: str, tmp_path: Path
 ) -> None:
     package = release(FIRST)
@@ -163,7 +163,7 @@ def impatient(connection: Any, _: Any) -> None:
     connection.commit()
 
 
-def test_a_migration_may_take_longer_than_a_session_s_statements_and_leaves_the_session_as_it_was(
+def test_a_migration_may_take_longer_than_other_statements_and_leaves_the_session_unchanged(
     database_url: str, release: Release
 ) -> None:
     database = Database(database_url, 2)
@@ -215,7 +215,7 @@ def test_other_replicas_do_not_hold_up_the_one_that_builds_an_index(empty: Datab
     assert empty.execute(VALID)[0].indisvalid
 
 
-def test_an_index_whose_build_was_broken_off_is_built_again(empty: Database, large: str) -> None:
+def test_an_index_whose_build_was_interrupted_is_rebuilt(empty: Database, large: str) -> None:
     empty.execute("UPDATE thing SET name = 'same' WHERE id < 3")
     with pytest.raises(IntegrityError):
         empty.execute("CREATE UNIQUE INDEX CONCURRENTLY thing_name ON thing (name)")
@@ -225,7 +225,7 @@ def test_an_index_whose_build_was_broken_off_is_built_again(empty: Database, lar
     assert revision(empty) == "0005"
 
 
-def test_a_migration_that_was_broken_off_after_its_index_goes_on(empty: Database, large: str) -> None:
+def test_a_migration_that_was_interrupted_after_its_index_continues(empty: Database, large: str) -> None:
     migrations.upgrade(empty, large)
     empty.execute("UPDATE alembic_version SET version_num = '0003'")
     empty.execute("DROP TABLE other")

@@ -18,7 +18,7 @@ from oms_chassis.settings import Settings
         ("oms_log_levl", "OMS_LOG_LEVEL"),
     ],
 )
-def test_what_looks_like_a_setting_is_named_with_the_one_that_was_meant(name: str, meant: str) -> None:
+def test_a_variable_that_looks_like_a_setting_is_named_with_the_setting_it_resembles(name: str, meant: str) -> None:
     assert misspelt.among(["PATH", name], Settings) == {name.upper(): meant}
 
 
@@ -26,11 +26,11 @@ def test_what_looks_like_a_setting_is_named_with_the_one_that_was_meant(name: st
     "name",
     ["OMS_RATE_LIMIT", "oms_auth", "OMS_URL", "OMS_HOME", "OMS_PORT_SHIFT", "OMS_SMTP_PORT", "RATE_LIMT", "OMS_"],
 )
-def test_a_setting_and_what_is_somebody_else_s_are_not_named(name: str) -> None:
+def test_settings_and_unrelated_variables_are_not_named(name: str) -> None:
     assert misspelt.among([name], Settings) == {}
 
 
-def test_a_start_says_which_setting_was_meant(
+def test_a_start_logs_which_setting_was_meant(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Begun(Exception):

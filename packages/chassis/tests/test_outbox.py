@@ -65,7 +65,7 @@ def test_an_event_of_a_transaction_that_failed_is_never_sent(database: Database,
         eventually(lambda: _sent(stream) == [b"this one"])
 
 
-def test_what_was_not_acknowledged_stays_and_is_sent_again(database: Database, metrics: Metrics) -> None:
+def test_events_that_were_not_acknowledged_stay_and_are_sent_again(database: Database, metrics: Metrics) -> None:
     stream = MemoryStream()
     stream.failures = 2
     _put(database, "a", "b")
@@ -90,7 +90,7 @@ def test_one_relay_sends_and_another_takes_over(database: Database, metrics: Met
     other.dispose()
 
 
-def test_a_relay_whose_connection_was_cut_goes_on(database: Database, metrics: Metrics) -> None:
+def test_a_relay_whose_connection_was_cut_continues(database: Database, metrics: Metrics) -> None:
     stream = MemoryStream()
     with running(Relay(database, stream, metrics)):
         _put(database, "before")
@@ -103,7 +103,7 @@ def test_a_relay_whose_connection_was_cut_goes_on(database: Database, metrics: M
         eventually(lambda: _sent(stream)[-1] == b"after")
 
 
-def test_stopping_sends_what_is_still_there(database: Database, metrics: Metrics) -> None:
+def test_stopping_sends_the_remaining_events(database: Database, metrics: Metrics) -> None:
     stream = MemoryStream()
     _put(database, "last")
     relay = Relay(database, stream, metrics)
@@ -112,7 +112,7 @@ def test_stopping_sends_what_is_still_there(database: Database, metrics: Metrics
     assert _sent(stream) == [b"last"]
 
 
-def test_stopping_does_not_wait_for_what_others_go_on_to_put_in(database: Database, metrics: Metrics) -> None:
+def test_stopping_does_not_wait_for_events_that_others_keep_adding(database: Database, metrics: Metrics) -> None:
     """What comes after the stop is the next leader's to send: else one that is to go would be held for good."""
 
     class Busy(MemoryStream):
@@ -145,7 +145,7 @@ def test_a_raw_record_keeps_its_bytes_its_headers_and_its_missing_key(database: 
     assert (record.key, record.value, list(record.headers)) == (None, b"\x00\xff", [("name", b"\xfe")])
 
 
-def test_a_larger_statement_puts_its_rows_into_the_outbox(database: Database, metrics: Metrics) -> None:
+def test_an_insertion_can_be_part_of_a_larger_statement(database: Database, metrics: Metrics) -> None:
     stream = MemoryStream()
     rows = "(VALUES (1, 'first'), (2, 'second')) AS row(id, text)"
     insertion = outbox.insertion("%(topic)s::text", "id::text", "text", f"{rows} ORDER BY id")
@@ -156,7 +156,7 @@ def test_a_larger_statement_puts_its_rows_into_the_outbox(database: Database, me
     assert [(record.key, record.value) for record in stream.records["topic"]] == [(b"1", b"first"), (b"2", b"second")]
 
 
-def test_what_waits_is_counted_up_to_a_limit_and_named_by_its_keys(database: Database) -> None:
+def test_waiting_events_are_counted_up_to_a_limit_and_their_keys_are_known(database: Database) -> None:
     assert outbox.pending(database, 5) == 0
     _put(database, "one", "two", "three")
     assert (outbox.pending(database, 2), outbox.pending(database, 5)) == (2, 3)

@@ -42,7 +42,7 @@ def test_a_loop_that_has_much_to_do_waits_after_each_batch() -> None:
     assert list(work(pace, clock, took=0.02, every=0.1, seconds=0.1)) == [pytest.approx(0.08)]
 
 
-def test_a_burst_is_not_waited_after_and_a_rush_only_until_the_loop_has_rested() -> None:
+def test_a_loop_does_not_wait_after_a_burst_and_after_a_rush_only_until_it_has_rested() -> None:
     clock = Clock()
     pace = Pace(clock)
     assert work(pace, clock, took=0.01, every=0.01, seconds=BURST / 2) == {0.0}

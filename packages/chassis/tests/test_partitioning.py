@@ -33,17 +33,17 @@ def where(partitioner: Any, key: bytes | None, cluster: Cluster, topic: str = "t
 
 
 @given(st.binary(max_size=300))
-def test_a_hash_is_that_of_kafkas_own_clients(data: bytes) -> None:
+def test_hashes_are_those_of_kafkas_own_clients(data: bytes) -> None:
     assert murmur2(data) == theirs(data)
 
 
 @given(st.integers(1, 50), st.one_of(st.binary(max_size=80), st.uuids().map(lambda one: str(one).encode())))
-def test_a_key_is_where_the_default_partitioner_puts_it(partitions: int, key: bytes) -> None:
+def test_a_key_is_in_the_partition_of_the_default_partitioner(partitions: int, key: bytes) -> None:
     cluster = Cluster(partitions)
     assert where(KeyPartitioner(), key, cluster) == where(DefaultPartitioner(), key, cluster)
 
 
-def test_javas_client_hashes_alike() -> None:
+def test_javas_client_hashes_in_the_same_way() -> None:
     # org.apache.kafka.common.utils.UtilsTest.testMurmur2, as signed integers
     known = {b"21": -973932308, b"foobar": -790332482, b"a-little-bit-long-string": -985981536, b"abc": 479470107}
     assert {data: murmur2(data) for data in known} == {data: value & 0xFFFFFFFF for data, value in known.items()}
@@ -54,6 +54,6 @@ def test_a_record_without_a_key_goes_to_any_partition() -> None:
     assert {where(KeyPartitioner(), None, cluster) for _ in range(200)} == {0, 1, 2}
 
 
-def test_a_topic_that_is_not_known_is_refused() -> None:
+def test_an_unknown_topic_is_refused() -> None:
     with pytest.raises(ValueError, match="not found"):
         where(KeyPartitioner(), str(uuid.uuid4()).encode(), Cluster(3), "another")

@@ -83,7 +83,7 @@ def test_when_every_entry_fails_only_a_few_are_tried_alone() -> None:
     assert len(work.calls) <= 200 * (1 + poison.MAX_FAILURES)
 
 
-def test_while_the_database_is_away_one_call_is_made_and_no_entry_is_blamed() -> None:
+def test_while_the_database_is_unavailable_one_call_is_made_and_no_entry_is_blamed() -> None:
     work = Work(*range(500))
     work.error = OperationalError("SELECT 1", {}, Exception())
     task = PoisonIsolator(work, int)

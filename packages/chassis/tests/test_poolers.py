@@ -40,17 +40,17 @@ def bounds(url: str) -> list[str]:
         database.dispose()
 
 
-def test_postgres_itself_is_taken(database_url: str) -> None:
+def test_postgres_itself_is_accepted(database_url: str) -> None:
     poolers.check(database_url)
 
 
-def test_session_pooling_is_taken(database_url: str, pooler: Pooler) -> None:
+def test_session_pooling_is_accepted(database_url: str, pooler: Pooler) -> None:
     with pooler(database_url, "session") as url:
         poolers.check(url)
         poolers.check(url)
 
 
-def test_a_session_has_our_bounds_also_when_the_pooler_had_it_already(database_url: str, pooler: Pooler) -> None:
+def test_a_session_has_our_limits_even_if_the_pooler_had_opened_it_before(database_url: str, pooler: Pooler) -> None:
     with pooler(database_url, "session") as url:
         assert bounds(url) == BOUNDS
         assert bounds(url) == BOUNDS
@@ -75,12 +75,14 @@ def test_several_poolers_behind_one_address_are_refused_like_one(database_url: s
             poolers.check(everywhere)
 
 
-def test_a_pooler_that_keeps_what_a_client_has_set_and_locked_is_refused(database_url: str, pooler: Pooler) -> None:
+def test_a_pooler_that_keeps_a_clients_settings_and_locks_is_refused(database_url: str, pooler: Pooler) -> None:
     with pooler(database_url, "session", reset="") as url, pytest.raises(SessionNotOurs, match="server_reset_query"):
         poolers.check(url)
 
 
-def test_a_shared_session_is_no_database_while_a_service_runs(database_url: str, pooler: Pooler) -> None:
+def test_a_shared_session_counts_as_an_unavailable_database_while_a_service_runs(
+    database_url: str, pooler: Pooler
+) -> None:
     with pooler(database_url, "transaction") as url:
         database = Database(url, 2)
         with database.autocommit(), pytest.raises(SQLAlchemyError) as caught:
@@ -123,7 +125,7 @@ def test_a_service_does_not_start_behind_such_a_pooler(
     assert "OMS_DATABASE_URL leads to a pooler" in printed
 
 
-def test_it_does_not_either_when_the_pooler_comes_later(
+def test_a_service_does_not_start_either_if_the_pooler_comes_later(
     database_url: str,
     pooler: Pooler,
     started: Callable[[str, str], tuple[int, str]],

@@ -82,7 +82,7 @@ class Paused:
             raise SystemicFault("UndefinedColumn")
 
 
-def test_a_member_without_partitions_has_not_kept_up_while_another_one_is_paused(
+def test_a_member_without_partitions_has_not_kept_up_while_another_is_paused(
     settings: Settings, database: Database, send: Callable[..., None]
 ) -> None:
     handle, found = Paused(), list[float]()
@@ -131,7 +131,7 @@ def test_a_group_that_has_nothing_to_read_has_kept_up(
         eventually(lambda: only.kept_up() > 0.0)
 
 
-def test_a_source_says_how_far_its_group_has_got(settings: Settings, send: Callable[..., None]) -> None:
+def test_a_source_reports_how_far_its_group_has_got(settings: Settings, send: Callable[..., None]) -> None:
     source = KafkaSource(settings, "group", [TOPIC])
     send("a", "b", "c")
     records = eventually(lambda: source.poll(0.2))
@@ -141,7 +141,7 @@ def test_a_source_says_how_far_its_group_has_got(settings: Settings, send: Calla
     source.close()
 
 
-def test_a_topic_that_was_made_again_is_unread_whatever_was_committed_of_the_one_before(
+def test_a_recreated_topic_is_unread_whatever_was_committed_for_the_old_one(
     settings: Settings, send: Callable[..., None]
 ) -> None:
     source = KafkaSource(settings, "group", [TOPIC])
@@ -151,7 +151,7 @@ def test_a_topic_that_was_made_again_is_unread_whatever_was_committed_of_the_one
     source.close()
 
 
-def test_nobody_waits_for_a_broker_that_does_not_say_how_far_the_group_has_got(
+def test_nobody_waits_for_a_broker_that_does_not_report_how_far_the_group_has_got(
     settings: Settings, kafka_server: KafkaServer
 ) -> None:
     assert kafka_server.pid

@@ -41,7 +41,7 @@ def prune_all(database: Database, retention: Retention) -> None:
         pass
 
 
-def test_old_rows_go_in_chunks_and_none_of_them_comes_to_us(filled: Database) -> None:
+def test_old_rows_are_deleted_in_chunks_and_not_returned(filled: Database) -> None:
     with statements(filled) as found:
         prune_all(filled, WEEK)
     assert count(filled) == NEW
@@ -74,7 +74,7 @@ def test_one_replica_prunes_at_a_time(filled: Database) -> None:
     assert count(filled) == NEW
 
 
-def test_a_row_that_somebody_holds_keeps_no_other(database: Database) -> None:
+def test_a_locked_row_keeps_no_other_from_being_deleted(database: Database) -> None:
     database.execute("INSERT INTO inbox SELECT n::text, now() - interval '8 days' FROM generate_series(1, 9) AS n")
     hasty = Database(database._url, 2, Limits(lock=0.1))
     with database.transaction() as other:
@@ -105,7 +105,7 @@ def test_replicas_do_not_begin_together(database: Database) -> None:
 
 
 @pytest.mark.parametrize("name", ["dead_letter_days", "inbox_days"])
-def test_no_event_can_be_applied_after_what_it_is_about_was_deleted(name: str) -> None:
+def test_no_event_can_be_applied_after_its_order_was_deleted(name: str) -> None:
     """A payment's tombstone is deleted with its order: the event of one that was cancelled would charge for it."""
 
     def settings(days: float, order_days: float | None) -> Settings:
@@ -135,7 +135,7 @@ def test_a_quarantined_event_does_not_outlive_its_order(
     assert [row.topic for row in found] == left
 
 
-def test_an_event_that_is_put_back_is_as_old_as_before(database: Database) -> None:
+def test_an_event_that_is_put_back_keeps_its_age(database: Database) -> None:
     database.execute(
         "INSERT INTO outbox_quarantine (id, topic, created_at, error)"
         " VALUES (1, 'anything', now() - interval '20 days', 'x')"

@@ -71,7 +71,7 @@ def later() -> datetime:
     return datetime.now(UTC)
 
 
-def test_a_group_reads_again_what_came_since_and_nothing_before(settings: Settings) -> None:
+def test_a_group_reads_again_only_records_since_the_given_time(settings: Settings) -> None:
     send(settings, b"a", b"b")
     since = later()
     send(settings, b"c", b"d", b"e")
@@ -103,7 +103,7 @@ def test_a_group_with_members_is_left_alone(settings: Settings) -> None:
         member.close()
 
 
-def test_what_no_member_of_a_group_has_processed_is_counted_without_joining_it(settings: Settings) -> None:
+def test_records_that_no_member_has_processed_are_counted_without_joining_the_group(settings: Settings) -> None:
     send(settings, b"a", b"b")
     assert awaited(settings, "toy", ["things"], later()) == {"things": 2}  # by a group that has never read
     read(settings, 2)
@@ -120,7 +120,7 @@ def test_what_no_member_of_a_group_has_processed_is_counted_without_joining_it(s
         member.close()
 
 
-def test_without_a_broker_nothing_is_promised(settings: Settings) -> None:
+def test_without_a_broker_counting_and_rewinding_fail(settings: Settings) -> None:
     nowhere = settings.model_copy(update={"kafka_bootstrap": "127.0.0.1:1"})
     with pytest.raises(StreamUnavailable):
         awaited(nowhere, "toy", ["things"], datetime.now(UTC))
@@ -128,7 +128,7 @@ def test_without_a_broker_nothing_is_promised(settings: Settings) -> None:
         rewind(nowhere, "toy", ["things"], datetime.now(UTC))
 
 
-def test_an_installation_reads_nothing_of_another_on_the_same_broker(settings: Settings) -> None:
+def test_an_installation_reads_no_records_of_another_on_the_same_broker(settings: Settings) -> None:
     other = settings.model_copy(update={"kafka_prefix": f"{settings.kafka_prefix}other."})
     reconcile_topics(other)
     send(settings, b"mine")
@@ -167,7 +167,7 @@ def test_the_command_sets_the_service_back(
     assert values(read(settings, 1)) == [b"a"]
 
 
-def test_the_command_goes_back_no_further_than_repetitions_are_recognised(
+def test_the_command_goes_back_only_as_far_as_repetitions_are_recognised(
     command: Service, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(command, ["rewind", "--since", (datetime.now(UTC) - timedelta(days=10)).isoformat()]) == 2
@@ -199,7 +199,7 @@ def test_an_invalid_time_or_offset_is_refused_with_an_example(
     assert said in capsys.readouterr().err
 
 
-def test_a_group_is_set_forward_beyond_what_cannot_be_read_and_never_back(settings: Settings) -> None:
+def test_a_group_is_set_forward_beyond_unreadable_records_and_never_back(settings: Settings) -> None:
     send(settings, *(b"a" for _ in range(5)))
     (partition,) = {record.partition for record in read(settings, 5)}
     send(settings, *(b"a" for _ in range(3)))
@@ -208,7 +208,7 @@ def test_a_group_is_set_forward_beyond_what_cannot_be_read_and_never_back(settin
     assert [record.offset for record in read(settings, 1)] == [7]
 
 
-def test_a_group_is_set_to_no_place_that_there_is_not(
+def test_a_group_is_not_set_to_an_offset_that_does_not_exist(
     settings: Settings, command: Service, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It would begin again, with all that the topic has."""

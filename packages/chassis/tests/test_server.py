@@ -95,7 +95,7 @@ async def running(keep_alive: int = 60) -> AsyncIterator[tuple[int, Server]]:
         await serving
 
 
-def test_the_last_answer_on_a_connection_says_so() -> None:
+def test_the_last_answer_announces_that_its_connection_closes() -> None:
     async def scene() -> None:
         async with running() as (port, made), httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
             assert "connection" not in (await client.get("/")).headers
@@ -109,7 +109,7 @@ def test_the_last_answer_on_a_connection_says_so() -> None:
     asyncio.run(scene())
 
 
-def test_a_connection_that_says_nothing_is_not_waited_for_long() -> None:
+def test_the_end_does_not_wait_long_for_a_silent_connection() -> None:
     async def scene() -> None:
         async with asyncio.timeout(20), running() as (port, made):
             _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -142,7 +142,7 @@ def test_a_request_that_offers_another_protocol_keeps_its_body(sent: list[bytes]
 
 
 @pytest.mark.parametrize("sent", [b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\nthe body", b"no HTTP\r\n\r\n"])
-def test_what_asks_for_a_tunnel_or_is_no_http_is_refused(sent: bytes) -> None:
+def test_requests_for_a_tunnel_and_input_other_than_http_are_refused(sent: bytes) -> None:
     async def scene() -> None:
         async with running() as (port, _):
             assert (await answers(port, sent, 1, 10_000)).startswith(b"HTTP/1.1 400 ")
@@ -168,7 +168,7 @@ SPOKEN = b"POST /body RTSP/1.0\r\nHost: a\r\nContent-Length: 8\r\n\r\nthe body"
     ],
     ids=["named", "offered", "spoken", "spoken in between"],
 )
-def test_another_protocol_is_refused_and_may_be_named(
+def test_another_protocol_is_refused_unless_it_is_only_mentioned(
     sent: list[bytes], statuses: list[list[bytes]], piece: int
 ) -> None:
     async def scene() -> None:
@@ -178,7 +178,7 @@ def test_another_protocol_is_refused_and_may_be_named(
     asyncio.run(scene())
 
 
-def test_nothing_is_kept_of_lines_that_hold_another_protocol_s_name() -> None:
+def test_nothing_is_kept_of_lines_that_mention_another_protocol() -> None:
     tracemalloc.start()
     try:
         for number in range(20):
@@ -195,7 +195,7 @@ ASKED = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 @pytest.mark.parametrize("said", [[], [b"\r\n"], [ASKED], [ASKED, b"\r\n"], [b"\n", ASKED, b"\r\n"]])
-def test_whoever_connects_and_asks_for_nothing_more_is_not_kept_for_good(said: list[bytes]) -> None:
+def test_a_connection_without_a_further_request_is_not_kept_for_good(said: list[bytes]) -> None:
     async def scene() -> None:
         async with running(keep_alive=1) as (port, _):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -250,7 +250,7 @@ def test_a_client_that_sends_nothing_after_its_request_is_answered(
 
 
 @LOOPS
-def test_a_stream_ends_when_its_client_says_that_it_sends_nothing_more(
+def test_a_stream_ends_when_its_client_closes_its_sending_side(
     loop: Callable[[], asyncio.AbstractEventLoop],
 ) -> None:
     """It will hardly read on, and there may be nothing to be sent by which that would show."""
@@ -271,7 +271,7 @@ def test_a_stream_ends_when_its_client_says_that_it_sends_nothing_more(
 
 
 @LOOPS
-def test_an_answer_that_nobody_reads_holds_no_connection(
+def test_an_answer_that_is_not_read_does_not_hold_a_connection(
     monkeypatch: pytest.MonkeyPatch, loop: Callable[[], asyncio.AbstractEventLoop]
 ) -> None:
     monkeypatch.setattr(server, "UNREAD", 0.5)
@@ -290,7 +290,7 @@ def test_an_answer_that_nobody_reads_holds_no_connection(
         runner.run(scene())
 
 
-def test_a_short_answer_comes_in_one_packet() -> None:
+def test_a_short_answer_is_sent_in_one_packet() -> None:
     """Two would wake the client twice."""
 
     def ask(port: int) -> list[bytes]:
@@ -314,7 +314,7 @@ def test_a_short_answer_comes_in_one_packet() -> None:
     [(b"GET /pieces", b"".join(PIECES)), (b"POST /body", b"hello")],
     ids=["without a length", "with its length"],
 )
-def test_an_answer_to_http_1_0_comes_as_it_is_and_ends_with_its_connection(line: bytes, body: bytes) -> None:
+def test_an_answer_in_http_1_0_has_no_chunks_and_ends_with_its_connection(line: bytes, body: bytes) -> None:
     """It knows no chunks, and does not wait for leave to send."""
 
     def ask(port: int) -> bytes:
@@ -331,7 +331,7 @@ def test_an_answer_to_http_1_0_comes_as_it_is_and_ends_with_its_connection(line:
 
 
 @pytest.mark.parametrize("headers", [{}, {"Connection": "close"}])
-def test_a_long_answer_comes_whole(headers: dict[str, str]) -> None:
+def test_a_long_answer_arrives_complete(headers: dict[str, str]) -> None:
     async def scene() -> None:
         async with (
             running() as (port, _),

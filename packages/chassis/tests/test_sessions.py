@@ -43,7 +43,7 @@ def failure(act: Callable[[], object]) -> SQLAlchemyError:
     return caught.value
 
 
-def test_a_server_that_falls_silent_is_given_up_and_the_next_statement_goes_on(network: Proxy, far: Database) -> None:
+def test_a_server_that_falls_silent_is_given_up_and_the_next_statement_works(network: Proxy, far: Database) -> None:
     network.blackhole()
     began = time.monotonic()
     error = failure(lambda: far.execute("SELECT 1"))
@@ -65,7 +65,7 @@ def test_a_pooled_connection_that_fell_silent_is_replaced_without_a_failure(
     far.dispose()
 
 
-def test_a_commit_whose_answer_is_lost_has_an_end_too(network: Proxy, far: Database) -> None:
+def test_a_commit_whose_answer_is_lost_ends_too(network: Proxy, far: Database) -> None:
     def write() -> None:
         with far.transaction() as transaction:
             transaction.execute("INSERT INTO inbox (event_id) VALUES ('a')")
@@ -132,7 +132,7 @@ def test_the_server_notices_a_client_that_vanished_within_half_a_minute(far: Dat
     assert shown["idle"] + shown["interval"] * shown["count"] <= 30
 
 
-def test_what_the_url_asks_for_goes_first_but_for_our_bounds(database_url: str) -> None:
+def test_parameters_in_the_url_take_precedence_except_over_our_limits(database_url: str) -> None:
     """They are settings of the service's, which the client keeps to as well."""
     asked = "-c search_path=mine -c statement_timeout=7s".replace(" ", "%20").replace("=", "%3D")
     database = Database(f"{database_url}?application_name=mine&options={asked}", 1)
@@ -141,7 +141,7 @@ def test_what_the_url_asks_for_goes_first_but_for_our_bounds(database_url: str) 
     database.dispose()
 
 
-def test_an_address_may_name_several_servers_of_which_one_takes_writes(
+def test_a_url_may_name_several_servers_of_which_one_takes_writes(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMS_DATABASE_URL", database_url.replace("@", "@127.0.0.1:1,"))
@@ -222,7 +222,7 @@ def test_a_server_is_ours_as_long_as_it_takes_writes_whatever_a_pooler_remembers
         eventually(lambda: takes_writes(url))
 
 
-def test_reserved_connections_are_there_when_all_others_are_taken(database_url: str) -> None:
+def test_reserved_connections_are_available_when_all_others_are_taken(database_url: str) -> None:
     database = Database(database_url, 3)
     mine = database.reserve()
     with database.autocommit(), database.autocommit():

@@ -42,7 +42,7 @@ def test_a_login_that_would_not_be_sent_is_refused(protocol: str) -> None:
 
 @pytest.mark.parametrize("name", ["kafka_username", "kafka_password"])
 @pytest.mark.parametrize("text", ["secret\n", "secret\r\n", "\tsecret", "  "])
-def test_what_came_along_from_a_file_is_no_part_of_a_login(name: str, text: str) -> None:
+def test_a_login_with_a_line_end_is_refused(name: str, text: str) -> None:
     with pytest.raises(ValidationError, match="must be on one line") as refusal:
         settings(kafka_security_protocol="SASL_SSL", **{**LOGIN, name: text})
     assert refusal.value.errors()[0]["loc"] == (name,)
@@ -58,7 +58,7 @@ def test_an_address_that_leads_to_no_broker_is_refused(bootstrap: str) -> None:
 @pytest.mark.parametrize(
     ("file", "why"), [("/nowhere/ca.crt", "is no file"), (__file__, "no certificates"), ("/", "no certificates")]
 )
-def test_a_file_of_authorities_that_is_none_is_refused_by_its_name(file: str, why: str) -> None:
+def test_an_invalid_file_of_authorities_is_refused_by_its_name(file: str, why: str) -> None:
     with pytest.raises(ValidationError, match=why) as refusal:
         settings(kafka_security_protocol="SSL", kafka_ca_file=file)
     assert refusal.value.errors()[0]["loc"] == ("kafka_ca_file",)
@@ -77,7 +77,7 @@ def test_a_certificate_for_the_brokers_comes_with_its_key(tmp_path: Path) -> Non
     ("protocol", "mechanism", "shown"),
     [("SASL_PLAINTEXT", "PLAIN", True), ("SASL_PLAINTEXT", "SCRAM-SHA-512", False), ("SASL_SSL", "PLAIN", False)],
 )
-def test_a_password_that_goes_to_the_brokers_as_it_is_is_noticed(protocol: str, mechanism: str, shown: bool) -> None:
+def test_a_password_sent_to_the_brokers_in_plain_text_is_logged(protocol: str, mechanism: str, shown: bool) -> None:
     login = {**LOGIN, "kafka_sasl_mechanism": mechanism}
     with capture_logs() as lines:
         access.announce(settings(kafka_security_protocol=protocol, **login), is_public=False)

@@ -89,7 +89,7 @@ def member(reader: KafkaSource) -> tuple[str, int]:
     return generation.member_id, generation.generation_id
 
 
-def test_a_reader_whose_connections_lead_nowhere_reads_on_by_others_and_stays_the_same_member(
+def test_a_reader_whose_connections_are_dead_continues_on_new_ones_as_the_same_member(
     network: Proxy, settings: Settings, reader: KafkaSource
 ) -> None:
     before = member(reader)
@@ -102,7 +102,7 @@ def test_a_reader_whose_connections_lead_nowhere_reads_on_by_others_and_stays_th
     assert member(reader) == before
 
 
-def test_a_reader_finds_back_soon_when_new_connections_led_nowhere_for_a_while_too(
+def test_a_reader_recovers_soon_even_if_new_connections_were_dead_for_a_while(
     network: Proxy, settings: Settings, reader: KafkaSource
 ) -> None:
     network.blackhole(new=True)
@@ -115,14 +115,14 @@ def test_a_reader_finds_back_soon_when_new_connections_led_nowhere_for_a_while_t
     assert time.monotonic() - healed < NOTICED, f"and {time.monotonic() - lost} s in all"
 
 
-def test_what_was_sent_into_the_void_is_sent_again_by_another_connection(network: Proxy, sink: KafkaSink) -> None:
+def test_records_sent_on_a_dead_connection_are_sent_again_on_another(network: Proxy, sink: KafkaSink) -> None:
     network.blackhole()
     lost = time.monotonic()
     sink.send([Outgoing(TOPIC, b"again", b"{}")])
     assert time.monotonic() - lost < NOTICED
 
 
-def test_a_batch_of_which_a_part_was_not_sent_in_time_is_not_waited_for(network: Proxy, sink: KafkaSink) -> None:
+def test_a_batch_is_given_up_once_a_part_of_it_was_not_sent_in_time(network: Proxy, sink: KafkaSink) -> None:
     """The client gives up each part by itself, and may be kept from that by a broker that is not there."""
     network.blackhole(new=True)
     with ThreadPoolExecutor() as pool:
@@ -147,7 +147,7 @@ def producer(sink: KafkaSink) -> Any:
     return sink._producer
 
 
-def test_a_thin_line_carries_what_takes_longer_than_an_acknowledgement_may_and_then_all_is_as_before(
+def test_a_slow_network_is_given_more_time_for_acknowledgements_and_then_the_usual_time_again(
     network: Proxy, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, seconds in {"ACKNOWLEDGE": 1.0, "ACKNOWLEDGE_SLOWLY": 4.5, "SEND_TIMEOUT": 5.0}.items():
@@ -172,7 +172,9 @@ def is_sent(sink: KafkaSink, record: Outgoing) -> bool:
     return True
 
 
-def test_what_takes_long_to_arrive_is_waited_for(network: Proxy, settings: Settings, reader: KafkaSource) -> None:
+def test_a_large_answer_on_a_slow_network_is_waited_for(
+    network: Proxy, settings: Settings, reader: KafkaSource
+) -> None:
     before = member(reader)
     send(settings, b"large", b"x" * (RECORD_LIMIT // 2))
     network.throttle(RECORD_LIMIT / 2 / (1.5 * ANSWER))

@@ -98,7 +98,7 @@ def make(database: Database, metrics: Metrics, job: NewJob, call: Callable[[Job]
         thread.join(10)
 
 
-def test_a_request_is_a_span_in_the_trace_of_who_sent_it(collector: Collector, metrics: Metrics) -> None:
+def test_a_request_is_a_span_in_the_trace_of_its_sender(collector: Collector, metrics: Metrics) -> None:
     parent = tracing.start()
     with exporting(collector.url, metrics):
         step = client(metrics).get("/thing/1", headers={"traceparent": parent}).json()["step"]
@@ -151,7 +151,7 @@ def test_each_event_of_a_batch_is_a_span_in_its_own_trace_and_the_batch_links_to
     assert batch.attributes == {"messaging.batch.message_count": "3"}
 
 
-def test_what_is_rolled_back_is_no_span(database: Database, metrics: Metrics, collector: Collector) -> None:
+def test_work_that_is_rolled_back_leaves_no_span(database: Database, metrics: Metrics, collector: Collector) -> None:
     def handle(_: Transaction, events: list[Event[Any]]) -> None:
         if any(event.subject == "poison" for event in events):
             raise LookupError
@@ -186,13 +186,13 @@ def test_a_trace_that_is_not_sampled_is_not_sent(database: Database, metrics: Me
     assert collector.spans == []
 
 
-def test_the_share_of_the_traces_that_begin_here_is_drawn(collector: Collector, metrics: Metrics) -> None:
+def test_the_configured_share_of_traces_that_begin_here_is_sampled(collector: Collector, metrics: Metrics) -> None:
     with exporting(collector.url, metrics, ratio=0.5):
         sampled = sum(tracing.is_sampled(tracing.start()) for _ in range(2000))
     assert 800 < sampled < 1200
 
 
-def test_a_collector_that_is_away_holds_nothing_up_and_is_counted(metrics: Metrics) -> None:
+def test_an_unavailable_collector_holds_nothing_up_and_its_spans_are_counted(metrics: Metrics) -> None:
     with exporting(f"http://127.0.0.1:{free_port()}", metrics) as exporter:
         for _ in range(50):
             assert client(metrics).get("/thing/1").status_code == 200
@@ -253,7 +253,7 @@ def test_whatever_a_collector_answers_takes_a_bounded_time_and_is_counted(
         eventually(lambda: became(metrics)[outcome] == 1, within=10)
 
 
-def test_spans_beyond_those_that_may_wait_are_dropped_and_counted(
+def test_spans_for_which_there_is_no_room_are_dropped_and_counted(
     metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(otlp, "WAITING", 600)

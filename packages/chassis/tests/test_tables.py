@@ -78,11 +78,11 @@ def test_a_statement_s_columns_are_those_of_the_table() -> None:
     assert typed(Parcel, without=("weight",), key="text") == "id uuid, address text, key text"
 
 
-def test_the_first_migration_makes_the_tables_that_every_service_has(database: Database) -> None:
+def test_the_first_migration_creates_the_tables_that_every_service_has(database: Database) -> None:
     assert differences(database, MetaData()) == []
 
 
-def test_what_the_database_lacks_is_named(database: Database) -> None:
+def test_tables_and_columns_that_the_database_lacks_are_named(database: Database) -> None:
     database.execute("ALTER TABLE job DROP COLUMN last_error")
     database.execute("DROP INDEX inbox_received_at")
     found = str(differences(database, MetaData()))
@@ -98,7 +98,7 @@ def test_a_constraint_that_only_one_side_has_is_named(database: Database) -> Non
     assert differences(database, Tables.metadata) == ["parcel: CHECK parcel_weight"]
 
 
-def test_a_generated_migration_makes_the_database_what_the_tables_say(database_url: str, package: str) -> None:
+def test_a_generated_migration_makes_the_database_match_the_tables(database_url: str, package: str) -> None:
     database = migrated(database_url, package)
     try:
         path = revision(database, package, Tables.metadata, "Parcels")

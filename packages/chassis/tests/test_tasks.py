@@ -18,7 +18,7 @@ def test_a_task_is_passed_over_until_the_consumer_has_kept_up_for_long_enough() 
         eventually(lambda: 6.0 in calls)
 
 
-def test_it_is_known_how_often_a_task_has_failed_in_a_row() -> None:
+def test_consecutive_failures_of_a_task_are_counted() -> None:
     is_well = Event()
 
     def call() -> None:

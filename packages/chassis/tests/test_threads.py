@@ -59,7 +59,7 @@ def client(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx2
         yield client
 
 
-def test_whoever_finds_no_thread_in_time_is_asked_to_come_again(client: httpx2.Client) -> None:
+def test_a_request_that_finds_no_thread_in_time_is_asked_to_retry(client: httpx2.Client) -> None:
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(client.get, "/wait")
         assert begun.wait(20)
@@ -73,7 +73,7 @@ def test_whoever_finds_no_thread_in_time_is_asked_to_come_again(client: httpx2.C
     assert client.get("/plain").json() == "plain"
 
 
-def test_whoever_waits_for_a_thread_that_becomes_free_has_it(
+def test_a_request_gets_a_thread_that_becomes_free_in_time(
     client: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(threads, "WAIT", 20.0)

@@ -54,14 +54,14 @@ def ask(tokens: Tokens) -> Iterator[Ask]:
         yield lambda token: runner.run(tokens.caller(token))
 
 
-def test_a_token_is_its_subject_s_with_its_scopes_until_it_expires(local: LocalIssuer, ask: Ask) -> None:
+def test_a_token_identifies_its_subject_with_its_scopes_until_it_expires(local: LocalIssuer, ask: Ask) -> None:
     caller = ask(local.token("ann", "orders:read", "orders:place", exp=int(time.time()) + 60))
     assert (caller.subject, set(caller.scopes)) == ("ann", {"orders:read", "orders:place"})
     assert caller.until is not None
     assert caller.until == pytest.approx(time.time() + 60 + 30, abs=10)
 
 
-def test_scopes_may_be_a_list_and_some_may_be_everybody_s(local: LocalIssuer, issuer: Issuer) -> None:
+def test_scopes_may_be_a_list_and_everybody_may_have_default_scopes(local: LocalIssuer, issuer: Issuer) -> None:
     settings = AccessSettings(**local.settings, jwt_scope_claim="roles", jwt_default_scopes=("orders:read",))
     caller = asyncio.run(Tokens(settings, issuer).caller(local.token(roles=["items:write", 7])))
     assert caller.scopes == {"items:write", "orders:read"}
@@ -136,7 +136,7 @@ def test_a_token_is_verified_once_and_refused_when_it_has_expired(
         ask(token)
 
 
-def test_keys_are_kept_while_the_issuer_is_away(
+def test_keys_are_kept_while_the_issuer_is_unavailable(
     local: LocalIssuer, issuer: Issuer, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     local.is_away = True
@@ -148,7 +148,7 @@ def test_keys_are_kept_while_the_issuer_is_away(
     assert ask(local.token()).subject == "ann"
 
 
-def test_until_the_issuer_was_reached_nobody_is_refused_for_good(local: LocalIssuer) -> None:
+def test_until_the_issuer_has_been_reached_refusals_are_temporary(local: LocalIssuer) -> None:
     local.is_away = True
     settings = AccessSettings(**local.settings)
     issuer = Issuer(settings)
@@ -157,7 +157,7 @@ def test_until_the_issuer_was_reached_nobody_is_refused_for_good(local: LocalIss
         asyncio.run(Tokens(settings, issuer).caller(local.token()))
 
 
-def test_a_token_with_a_new_key_is_taken_at_once_and_what_the_old_one_signed_is_not_valid_any_more(
+def test_a_token_with_a_new_key_is_accepted_at_once_and_tokens_of_the_old_key_are_no_longer_valid(
     local: LocalIssuer, ask: Ask
 ) -> None:
     """Also right after the keys were fetched; and so twice in a row, as after a key was stolen."""
@@ -170,7 +170,7 @@ def test_a_token_with_a_new_key_is_taken_at_once_and_what_the_old_one_signed_is_
         ask(old)
 
 
-def test_all_who_come_with_a_new_key_wait_for_one_look(local: LocalIssuer, tokens: Tokens) -> None:
+def test_all_callers_with_a_new_key_wait_for_one_fetch(local: LocalIssuer, tokens: Tokens) -> None:
     local.rotate("second")
     asked, tokens_of_many = len(local.asked), [local.token(f"customer-{number}") for number in range(50)]
 
@@ -181,9 +181,7 @@ def test_all_who_come_with_a_new_key_wait_for_one_look(local: LocalIssuer, token
     assert len(local.asked) == asked + 2  # documents
 
 
-def test_nobody_is_refused_for_good_because_of_a_key_that_the_issuer_could_not_be_asked_for(
-    local: LocalIssuer, ask: Ask
-) -> None:
+def test_refusals_are_temporary_if_the_issuer_could_not_be_asked_for_a_key(local: LocalIssuer, ask: Ask) -> None:
     local.rotate("second")
     local.is_away = True
     for _ in range(issuers.BURST + 2):
@@ -200,7 +198,7 @@ def test_an_issuer_that_does_not_answer_is_not_waited_for_long(
         ask(local.token())
 
 
-def test_however_many_keys_are_unknown_the_issuer_is_asked_once_in_a_while(
+def test_however_many_keys_are_unknown_the_issuer_is_asked_rarely(
     local: LocalIssuer, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked, now = len(local.asked), time.monotonic()
@@ -238,7 +236,7 @@ def test_however_many_keys_are_unknown_the_issuer_is_asked_once_in_a_while(
         "too-deep",
     ],
 )
-def test_what_is_no_issuer_s_document_changes_nothing(
+def test_an_invalid_document_of_the_issuer_changes_nothing(
     path: str, document: Any, local: LocalIssuer, issuer: Issuer, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     local.documents[path] = document
@@ -253,7 +251,7 @@ def test_what_is_no_issuer_s_document_changes_nothing(
     [(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"), (b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n", b" ")],
     ids=["its headers", "its body"],
 )
-def test_an_issuer_that_sends_its_answer_byte_by_byte_is_not_listened_to_for_ever(
+def test_an_issuer_that_answers_byte_by_byte_is_not_waited_for_for_ever(
     begin: bytes, drip: bytes, local: LocalIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(issuers, "FETCH", 0.5)
@@ -265,7 +263,7 @@ def test_an_issuer_that_sends_its_answer_byte_by_byte_is_not_listened_to_for_eve
         assert not refreshing.is_alive()
 
 
-def test_keys_that_travel_unprotected_are_not_taken(local: LocalIssuer) -> None:
+def test_keys_are_not_fetched_without_tls(local: LocalIssuer) -> None:
     local.documents["/.well-known/openid-configuration"]["jwks_uri"] = "http://keys.example.com/"
     settings = AccessSettings(**local.settings)
     issuer = Issuer(settings)

@@ -25,7 +25,7 @@ def test_patience_ends() -> None:
         until_up(attempt, ConnectionError, within=0.1)
 
 
-def test_another_failure_is_not_waited_out() -> None:
+def test_other_failures_are_not_retried() -> None:
     def attempt() -> None:
         raise ValueError("a fault of its own")
 

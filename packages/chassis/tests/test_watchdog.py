@@ -43,7 +43,7 @@ class Panic(BaseException):
 
 
 @pytest.mark.parametrize("kind", [LookupError, Panic, SystemExit])
-def test_whatever_a_thread_ends_by_ends_the_process(kind: type[BaseException]) -> None:
+def test_any_error_that_ends_a_thread_ends_the_process(kind: type[BaseException]) -> None:
     ended = threading.Event()
     supervisor = ThreadSupervisor(ended.set)
 
@@ -55,7 +55,7 @@ def test_whatever_a_thread_ends_by_ends_the_process(kind: type[BaseException]) -
     assert supervisor.failed
 
 
-def test_a_loop_that_hangs_fails_the_liveness_and_one_that_ended_does_not(loop: Loop) -> None:
+def test_a_hanging_loop_fails_the_liveness_probe_and_one_that_ended_does_not(loop: Loop) -> None:
     supervisor, registry = ThreadSupervisor(lambda: None), CollectorRegistry()
     watchdog = Watchdog(supervisor.beats, 0.5, registry)
     health = Health(Database("postgresql://nobody@127.0.0.1:1/none"), {}, watchdog.stalled)

@@ -41,7 +41,7 @@ with TestClient(made, raise_server_exceptions=False) as client:
 """
 
 
-def test_a_database_that_is_away_is_503_and_says_when_to_come_back(client: TestClient) -> None:
+def test_an_unavailable_database_is_answered_with_503_and_retry_after(client: TestClient) -> None:
     response = client.get("/things/gone")
     problem(response, 503, "unavailable")
     assert response.headers["retry-after"] == "1"
@@ -58,7 +58,7 @@ def test_a_database_that_is_away_is_503_and_says_when_to_come_back(client: TestC
         ("PUT", "/lost", None, "outcome-unknown", "1"),
     ],
 )
-def test_a_lost_answer_is_never_said_to_be_a_refusal(
+def test_a_lost_answer_is_never_reported_as_a_refusal(
     client: TestClient, method: str, path: str, key: str | None, kind: str, again: str | None
 ) -> None:
     response = client.request(method, path, headers={"Idempotency-Key": key} if key else {})

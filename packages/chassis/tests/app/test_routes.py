@@ -15,7 +15,7 @@ def test_a_route_gets_the_object_that_the_composition_root_provides(client: Test
     assert client.get("/answer").json() == 42
 
 
-def test_an_application_that_lacks_what_a_route_depends_on_is_not_made(metrics: Metrics) -> None:
+def test_an_application_without_an_object_that_a_route_needs_is_not_created(metrics: Metrics) -> None:
     with pytest.raises(LookupError, match="Answer"):
         app.create("test", [router], [], metrics, edge=Edge.open())
 
@@ -59,7 +59,7 @@ def test_requests_are_measured_by_route(client: TestClient, metrics: Metrics) ->
     assert samples == [("/things/{number}", 2.0)]
 
 
-def test_what_is_refused_on_its_way_is_measured_by_its_route_too(client: TestClient, metrics: Metrics) -> None:
+def test_requests_refused_before_routing_are_measured_by_route_too(client: TestClient, metrics: Metrics) -> None:
     client.post("/things", content=b"{", headers={"Content-Type": "application/json"})
     client.post("/things", content=b"{}", headers={"Content-Type": "text/plain"})
     client.post("/things", content=b"{}", headers={"Content-Encoding": "gzip"})

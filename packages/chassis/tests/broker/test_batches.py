@@ -61,7 +61,7 @@ def read_batches(*raw: bytes) -> list[Any]:
 
 
 @pytest.mark.parametrize("codec", [None, *CODECS.values()], ids=["plain", *CODECS])
-def test_a_header_whose_name_is_no_text_is_read_whatever_its_batch_is_compressed_by(codec: Compressed | None) -> None:
+def test_a_header_whose_name_is_not_utf_8_is_read_however_its_batch_is_compressed(codec: Compressed | None) -> None:
     odd = Outgoing(TOPIC, b"odd", b"value" * 20_000, [("name", b"\xff"), ("name", None)])
     first, second, third = read_batches(
         batch([Outgoing(TOPIC, b"a", b"1"), odd, Outgoing(TOPIC, b"b", b"2")], codec, b"\xffam\xfe")
@@ -72,7 +72,7 @@ def test_a_header_whose_name_is_no_text_is_read_whatever_its_batch_is_compressed
 
 
 @pytest.mark.parametrize("codec", [None, "gzip"])
-def test_what_only_other_clients_send_is_read_from_the_broker(settings: Settings, codec: str | None) -> None:
+def test_batches_that_only_other_clients_send_are_read_from_the_broker(settings: Settings, codec: str | None) -> None:
     producer = KafkaProducer(bootstrap_servers=settings.kafka_bootstrap, compression_type=codec)
     key = uuid4().bytes
     for value, name in ((b"1", "a"), (b"2", NO_TEXT), (b"3", "b")):
@@ -88,7 +88,7 @@ def test_what_only_other_clients_send_is_read_from_the_broker(settings: Settings
 
 @pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
 @pytest.mark.parametrize("what", ["garbage", "bomb"])
-def test_a_batch_that_cannot_be_decompressed_comes_as_it_is_and_those_behind_it_are_read(
+def test_a_batch_that_cannot_be_decompressed_is_returned_raw_and_later_ones_are_read(
     codec: Compressed, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batches, "BATCH_LIMIT", 1024)
@@ -102,7 +102,7 @@ def test_a_batch_that_cannot_be_decompressed_comes_as_it_is_and_those_behind_it_
     assert behind.key == b"behind"
 
 
-def test_a_batch_whose_checksum_is_wrong_is_named_and_nothing_behind_it_is_read() -> None:
+def test_a_batch_with_a_wrong_checksum_is_named_and_nothing_after_it_is_read() -> None:
     broken = bytearray(batch([Outgoing(TOPIC, b"a", b"x"), Outgoing(TOPIC, b"b", b"y")]))
     broken[-1] ^= 1
     with pytest.raises(DamagedBatch) as found:
@@ -110,7 +110,7 @@ def test_a_batch_whose_checksum_is_wrong_is_named_and_nothing_behind_it_is_read(
     assert (found.value.where, found.value.damage) == (TopicPartition(TOPIC, 0), Damage(0, 2))
 
 
-def test_a_damaged_batch_holds_its_partition_and_no_other_until_it_is_whole_again(
+def test_a_damaged_batch_holds_up_only_its_partition_until_it_is_intact_again(
     settings: Settings, sink: KafkaSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unread, "REST", 0.2)

@@ -24,7 +24,9 @@ def unreachable(_: Settings) -> dict[str, Any]:
     return {"bootstrap_servers": "127.0.0.1:1", "bootstrap_timeout_ms": 500}
 
 
-def test_a_broker_that_is_away_is_said_to_be_unavailable(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broker_that_cannot_be_reached_is_reported_as_unavailable(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     nowhere = settings.model_copy(update={"kafka_bootstrap": "127.0.0.1:1"})
     for where in (admin, sinks, module):
         monkeypatch.setattr(where, "connection", unreachable)
@@ -45,7 +47,7 @@ def test_a_broker_that_is_away_is_said_to_be_unavailable(settings: Settings, mon
     ],
     ids=["source", "sink", "admin"],
 )
-def test_connecting_in_vain_leaves_no_thread_and_no_descriptor(
+def test_a_failed_connection_leaves_no_thread_and_no_descriptor(
     settings: Settings,
     connect: Callable[[Settings], object],
     monkeypatch: pytest.MonkeyPatch,

@@ -57,7 +57,7 @@ def test_a_consumer_processes_what_the_real_broker_delivers(
     assert events == sent
 
 
-def test_records_that_only_compressed_fit_their_topic_are_dead_letters_and_those_around_them_are_processed(
+def test_records_that_fit_their_topic_only_compressed_become_dead_letters_and_the_others_are_processed(
     settings: Settings, sink: KafkaSink, database: Database, metrics: Metrics
 ) -> None:
     key = uuid4().hex

@@ -23,7 +23,7 @@ from oms_contracts.topics import ITEM_UPDATED
 pytestmark = pytest.mark.timeout(180)
 
 
-def test_records_that_were_deleted_before_they_were_read_are_said_and_counted(
+def test_records_that_were_deleted_before_they_were_read_are_logged_and_counted(
     own_topics: Settings,
     consume: Callable[[Settings], Any],
     applied: list[str],
@@ -46,7 +46,7 @@ def test_records_that_were_deleted_before_they_were_read_are_said_and_counted(
     assert (line["topic"], line["partition"], line["offset"], line["beyond"]) == (TOPIC, 0, 1, 3)
 
 
-def test_what_was_gone_before_a_group_began_without_a_place_is_said_once_and_counted(
+def test_records_deleted_before_a_group_without_offsets_began_are_logged_once_and_counted(
     own_topics: Settings,
     consume: Callable[[Settings], Any],
     applied: list[str],
@@ -75,7 +75,7 @@ def gaps(metrics: Metrics) -> float | None:
     return metrics.registry.get_sample_value("oms_consumer_gaps_total", {"topic": TOPIC})
 
 
-def test_a_topic_that_was_deleted_is_named_and_is_read_once_it_is_there_again(
+def test_a_deleted_topic_is_named_and_is_read_once_it_exists_again(
     own_topics: Settings,
     consume: Callable[[Settings], Any],
     applied: list[str],
@@ -96,7 +96,7 @@ def test_a_topic_that_was_deleted_is_named_and_is_read_once_it_is_there_again(
     assert "UnknownTopicOrPartitionError" in line
 
 
-def test_a_topic_that_is_made_again_in_the_middle_of_a_turn_is_read_from_its_beginning(
+def test_a_topic_that_is_recreated_during_a_turn_is_read_from_its_beginning(
     own_topics: Settings, database: Database, metrics: Metrics, applied: list[str], logged: Callable[[], list[str]]
 ) -> None:
     began, may_end = threading.Event(), threading.Event()

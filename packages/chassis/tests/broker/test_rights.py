@@ -64,7 +64,7 @@ def denied(guarded: GuardedKafka, settings: Settings, operation: ACLOperation) -
 
 
 @pytest.mark.parametrize("operation", [READ, DESCRIBE])
-def test_a_topic_that_is_not_ours_to_read_is_said_once_and_measured_and_holds_no_other(
+def test_a_topic_that_we_may_not_read_is_logged_once_and_measured_and_holds_up_no_other(
     guarded: GuardedKafka,
     as_user: Settings,
     consume: Callable[[Settings], Any],
@@ -93,7 +93,7 @@ def test_a_topic_that_is_not_ours_to_read_is_said_once_and_measured_and_holds_no
     assert "TopicAuthorizationFailedError" in lines[0]
 
 
-def test_a_password_that_is_not_ours_any_more_is_named_at_once_and_the_next_one_opens(guarded: GuardedKafka) -> None:
+def test_a_password_that_is_no_longer_valid_is_named_at_once_and_the_next_one_works(guarded: GuardedKafka) -> None:
     wrong = guarded.settings(USER, "that of before")
     sink = KafkaSink(wrong)
     for connect in (lambda: KafkaSource(wrong, "group", [TOPIC]), lambda: sink.send([Outgoing(TOPIC, b"", b"")])):
@@ -113,7 +113,7 @@ def send_if_let_in(sink: KafkaSink) -> None:
         sink.send([Outgoing("nowhere", b"", b"")])
 
 
-def test_a_broker_whose_certificate_has_ended_is_said_to_have_one(tmp_path: Path) -> None:
+def test_an_expired_certificate_of_a_broker_is_named(tmp_path: Path) -> None:
     ended = certificate(tmp_path, days=-1)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(ended)

@@ -50,13 +50,15 @@ def test_a_record_larger_than_a_producers_usual_limit_can_be_sent(settings: Sett
         (Outgoing(TOPIC, b"key", b"x" * (RECORD_LIMIT + 1)), "MessageSizeTooLargeError"),
     ],
 )
-def test_what_can_never_be_sent_is_refused_and_the_next_is_sent(sink: KafkaSink, odd: Outgoing, error: str) -> None:
+def test_a_record_that_can_never_be_sent_is_refused_and_the_next_one_is_sent(
+    sink: KafkaSink, odd: Outgoing, error: str
+) -> None:
     with pytest.raises(RecordRefused, match=error):
         sink.send([Outgoing(TOPIC, uuid4().bytes, b"before"), odd])
     sink.send([Outgoing(TOPIC, uuid4().bytes, b"after")])
 
 
-def test_a_clock_that_is_ahead_of_the_broker_s_is_no_fault_of_the_records(
+def test_a_clock_ahead_of_the_brokers_is_not_the_records_fault(
     sink: KafkaSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usual, ahead = KafkaProducer.send, int((time.time() + 2 * 3600) * 1000)
@@ -77,7 +79,7 @@ def late_in_the_client(late: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("make_late", [late_in_the_relay, late_in_the_client])
-def test_what_was_not_sent_in_time_is_never_sent(
+def test_records_that_were_not_sent_in_time_are_never_sent(
     settings: Settings, sink: KafkaSink, monkeypatch: pytest.MonkeyPatch, make_late: Callable[[Any], None]
 ) -> None:
     """As after a process was suspended: another one may have sent the same meanwhile, and more after it."""
@@ -97,14 +99,14 @@ def test_a_dead_letter_may_be_larger_than_an_event(sink: KafkaSink) -> None:
     sink.send([Outgoing("order.deadletter", b"key", b"x" * (RECORD_LIMIT + 100_000))])
 
 
-def test_a_topic_that_is_missing_is_distinguished_from_a_broker_that_is_away(sink: KafkaSink) -> None:
+def test_a_missing_topic_is_distinguished_from_an_unavailable_broker(sink: KafkaSink) -> None:
     with pytest.raises(TopicRefused, match="UnknownTopic") as refusal:
         sink.send([Outgoing(TOPIC, b"key", b"value"), Outgoing("missing", b"key", b"value")])
     assert refusal.value.topic == "missing"
     sink.send([Outgoing(TOPIC, b"key", b"value")])
 
 
-def test_a_topic_that_a_broker_cannot_be_asked_for_any_more_is_not_said_to_be_missing(
+def test_a_topic_is_not_reported_as_missing_once_no_broker_can_be_asked(
     sink: KafkaSink, kafka_server: KafkaServer
 ) -> None:
     assert kafka_server.pid

@@ -34,7 +34,7 @@ def test_records_of_a_key_arrive_in_order_with_their_headers(settings: Settings,
     reader.close()
 
 
-def test_what_was_committed_is_not_read_again_and_what_was_not_is(settings: Settings, sink: KafkaSink) -> None:
+def test_only_records_that_were_not_committed_are_read_again(settings: Settings, sink: KafkaSink) -> None:
     key, group = uuid4().bytes, uuid4().hex
     sink.send([Outgoing(TOPIC, key, b"first")])
     one = source(settings, group)
@@ -54,7 +54,7 @@ def committed(reader: KafkaSource, record: Record) -> int | None:
     return offset
 
 
-def test_offsets_are_committed_once_in_a_while(
+def test_offsets_are_committed_now_and_then(
     settings: Settings, sink: KafkaSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "COMMIT", 600.0)
@@ -77,7 +77,7 @@ def test_offsets_are_committed_once_in_a_while(
     ("error", "is_kept"),
     [(RebalanceInProgressError(), True), (KafkaTimeoutError(), True), (CommitFailedError(), False)],
 )
-def test_offsets_that_are_not_taken_are_committed_later_unless_the_member_was_thrown_out(
+def test_offsets_that_the_broker_did_not_accept_are_committed_later_unless_the_member_was_removed(
     settings: Settings, sink: KafkaSink, monkeypatch: pytest.MonkeyPatch, error: Exception, is_kept: bool
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
@@ -119,7 +119,7 @@ def test_a_commit_that_a_silent_broker_does_not_answer_holds_nothing_up(
     reader.close()
 
 
-def test_a_member_that_leaves_commits_what_it_has_not_yet(
+def test_a_leaving_member_commits_its_remaining_offsets(
     settings: Settings, sink: KafkaSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "COMMIT", 600.0)
@@ -146,7 +146,7 @@ def test_a_rewound_source_reads_again(settings: Settings, sink: KafkaSink) -> No
     reader.close()
 
 
-def test_a_member_that_the_group_does_not_take_in_says_so(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_member_that_the_group_does_not_accept_raises(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     reader = source(settings, uuid4().hex)
     eventually(lambda: (reader.poll(0.2), reader.is_assigned())[1], within=30)
     monkeypatch.setattr(membership, "UNASSIGNED", 0.0)
@@ -175,7 +175,7 @@ def test_a_source_whose_broker_falls_silent_knows_for_how_long(settings: Setting
     reader.close()
 
 
-def test_a_rewound_source_leaves_what_is_another_member_s(settings: Settings) -> None:
+def test_a_rewound_source_ignores_partitions_of_other_members(settings: Settings) -> None:
     reader = source(settings, uuid4().hex)
     reader.rewind({(TOPIC, 99): 5})
     reader.close()

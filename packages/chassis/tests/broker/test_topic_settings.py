@@ -24,7 +24,7 @@ from oms_contracts.topics import ITEM_UPDATED
 pytestmark = pytest.mark.timeout(180)
 
 
-def test_a_group_has_kept_up_where_a_topic_ends_with_the_mark_of_a_transaction(
+def test_a_group_has_kept_up_if_a_topic_ends_with_a_transaction_marker(
     own_topics: Settings, database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "LOOK", 0.2)
@@ -41,7 +41,7 @@ def test_a_group_has_kept_up_where_a_topic_ends_with_the_mark_of_a_transaction(
         eventually(lambda: consumer.kept_up() > 1.0)
 
 
-def test_once_a_topic_takes_less_than_a_batch_its_events_are_sent_in_parts_and_in_order(
+def test_if_a_topic_accepts_less_than_a_batch_its_events_are_sent_in_parts_and_in_order(
     own_topics: Settings, database: Database, metrics: Metrics
 ) -> None:
     """Of 1.5 MB for one partition, several batches are under way at once."""

@@ -15,7 +15,9 @@ def test_topics_are_created_once(settings: Settings) -> None:
     assert reconcile_topics(settings).created == []
 
 
-def test_a_topic_needs_as_many_copies_as_were_asked_for(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_topic_needs_as_many_in_sync_replicas_as_the_setting_says(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     name = f"copies-{uuid4().hex}"
     monkeypatch.setattr(topics, "names", lambda: (name,))
     assert reconcile_topics(settings.model_copy(update={"kafka_min_in_sync": 2})).created == [name]
@@ -36,7 +38,7 @@ def test_a_topic_needs_as_many_copies_as_were_asked_for(settings: Settings, monk
 @pytest.mark.parametrize(
     ("replication", "own", "expected"), [(1, None, "1"), (2, None, "1"), (3, None, "2"), (3, 3, "3")]
 )
-def test_topics_need_as_many_copies_as_make_an_acknowledgement_worth_something(
+def test_topics_need_enough_in_sync_replicas_for_an_acknowledgement_to_be_safe(
     settings: Settings, replication: int, own: int | None, expected: str
 ) -> None:
     configured = settings.model_copy(update={"kafka_replication": replication, "kafka_min_in_sync": own})

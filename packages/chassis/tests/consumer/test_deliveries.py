@@ -31,7 +31,7 @@ def test_every_event_is_processed_once_and_then_its_offset_is_committed(database
     assert stream.is_closed
 
 
-def test_an_event_that_comes_again_changes_nothing(database: Database, metrics: Metrics) -> None:
+def test_an_event_that_is_delivered_again_changes_nothing(database: Database, metrics: Metrics) -> None:
     stream, twice = MemoryStream(), event("a")
     send(stream, [twice, twice, event("b")])
     with running(consumer(database, stream, metrics)):
@@ -41,7 +41,7 @@ def test_an_event_that_comes_again_changes_nothing(database: Database, metrics: 
     assert seen(database) == {"a": 1, "b": 1}
 
 
-def test_of_a_full_poll_what_was_processed_before_costs_one_statement(
+def test_records_of_a_full_poll_that_were_processed_before_cost_one_statement(
     database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A group that was set back reads what it has read, and has new events wait for as long as that takes."""
@@ -59,7 +59,7 @@ def test_of_a_full_poll_what_was_processed_before_costs_one_statement(
     assert outcomes(metrics) == {"applied": 1, "dead": 2, "duplicate": 3, "tombstone": 2}
 
 
-def test_of_a_small_poll_what_was_processed_before_is_known_by_the_statement_that_notes_what_is_new(
+def test_a_small_poll_recognises_processed_records_by_the_statement_that_marks_new_ones(
     database: Database, metrics: Metrics
 ) -> None:
     stream = MemoryStream()
@@ -74,7 +74,9 @@ def test_of_a_small_poll_what_was_processed_before_is_known_by_the_statement_tha
     assert outcomes(metrics) == {"applied": 1, "dead": 1, "duplicate": 2}
 
 
-def test_each_record_of_a_small_poll_is_counted_however_often_it_comes(database: Database, metrics: Metrics) -> None:
+def test_each_record_of_a_small_poll_is_counted_however_often_it_is_delivered(
+    database: Database, metrics: Metrics
+) -> None:
     stream = MemoryStream()
     stream.send([Outgoing(ITEM_UPDATED.name, b"key", b"no event")])
     send(stream, [event("a"), event("poison")])

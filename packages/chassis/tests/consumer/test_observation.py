@@ -45,7 +45,7 @@ def test_a_batch_of_many_events_is_in_none_of_their_traces(database: Database, m
     assert single == tracing.trace_id(mine[2])
 
 
-def test_a_damaged_batch_is_said_once_and_measured_while_other_partitions_are_read(
+def test_a_damaged_batch_is_logged_once_and_measured_while_other_partitions_are_read(
     database: Database, metrics: Metrics, logged: Callable[[], list[str]]
 ) -> None:
     stream = MemoryStream()
@@ -69,7 +69,7 @@ def test_outcomes_are_counted_from_the_start(database: Database, metrics: Metric
         assert found == 0.0
 
 
-def test_the_lag_of_a_partition_that_moved_away_is_no_longer_reported(
+def test_the_lag_of_a_reassigned_partition_is_no_longer_reported(
     database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "OBSERVE", 0.0)
@@ -124,7 +124,7 @@ def test_a_consumer_has_kept_up_since_it_last_was_behind(
     assert paused < 1.0
 
 
-def test_a_consumer_whose_broker_says_nothing_has_not_kept_up(database: Database, metrics: Metrics) -> None:
+def test_a_consumer_whose_broker_is_silent_has_not_kept_up(database: Database, metrics: Metrics) -> None:
     stream = MemoryStream()
     made = consumer(database, stream, metrics)
     with running(made):

@@ -18,7 +18,7 @@ from oms_contracts.envelope import Event
 from oms_contracts.topics import ITEM_UPDATED
 
 
-def test_while_the_database_is_away_nothing_is_committed_and_nothing_is_lost(
+def test_while_the_database_is_unavailable_nothing_is_committed_and_nothing_is_lost(
     database: Database, metrics: Metrics
 ) -> None:
     away = threading.Event()
@@ -41,7 +41,7 @@ def test_while_the_database_is_away_nothing_is_committed_and_nothing_is_lost(
     assert seen(database) == {"a": 1, "b": 1}
 
 
-def test_a_broker_that_is_away_is_tried_again(database: Database, metrics: Metrics) -> None:
+def test_an_unavailable_broker_is_tried_again(database: Database, metrics: Metrics) -> None:
     stream = MemoryStream()
     send(stream, [event("a")])
     stream.failures = 2
@@ -50,7 +50,7 @@ def test_a_broker_that_is_away_is_tried_again(database: Database, metrics: Metri
     assert seen(database) == {"a": 1}
 
 
-def test_a_broker_that_falls_silent_is_said_once_and_its_lag_is_unknown(
+def test_a_broker_that_falls_silent_is_logged_once_and_the_lag_is_unknown(
     database: Database, metrics: Metrics, logged: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "RECONNECT", (0.01,))

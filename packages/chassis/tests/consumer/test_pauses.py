@@ -44,7 +44,7 @@ def test_a_schema_that_does_not_fit_pauses_the_consumer_and_makes_no_dead_letter
     assert dead(database) == []
 
 
-def test_a_fault_of_one_topic_holds_no_other_topic_and_real_poison_is_set_aside_meanwhile(
+def test_a_fault_of_one_topic_does_not_hold_up_others_and_real_poison_is_dead_lettered_meanwhile(
     database: Database, metrics: Metrics
 ) -> None:
     def refund(transaction: Transaction, events: list[Event[Any]]) -> None:
@@ -70,7 +70,7 @@ def test_a_fault_of_one_topic_holds_no_other_topic_and_real_poison_is_set_aside_
     assert [bytes(letter.key) for letter in dead(database)] == [b"poison", b"poison"]
 
 
-def test_while_letters_cannot_be_written_their_records_are_kept(database: Database, metrics: Metrics) -> None:
+def test_while_dead_letters_cannot_be_written_their_records_are_kept(database: Database, metrics: Metrics) -> None:
     stream = MemoryStream()
     database.execute("ALTER TABLE outbox RENAME TO gone")
     send(stream, [event("poison"), event("a")])
@@ -123,7 +123,7 @@ def test_more_records_in_a_row_than_can_be_bad_pause_the_consumer_and_make_no_de
     assert dead(database) == []
 
 
-def test_records_that_come_one_by_one_are_a_streak_as_well(database: Database, metrics: Metrics) -> None:
+def test_records_that_arrive_one_by_one_are_a_streak_as_well(database: Database, metrics: Metrics) -> None:
     def fail(_: Transaction, __: list[Event[Any]]) -> None:
         raise KeyError("a bug")
 

@@ -26,7 +26,7 @@ from oms_contracts.topics import ITEM_UPDATED
 
 
 @pytest.mark.parametrize("twisted", [{"id": "a\0"}, {"source": "/oms/test" * 10_000}])
-def test_of_a_full_poll_an_event_that_no_database_can_name_is_a_dead_letter(
+def test_an_event_in_a_full_poll_whose_id_cannot_be_stored_becomes_a_dead_letter(
     database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch, twisted: dict[str, str]
 ) -> None:
     monkeypatch.setattr(processing, "BATCH", 2)
@@ -39,7 +39,7 @@ def test_of_a_full_poll_an_event_that_no_database_can_name_is_a_dead_letter(
     assert len(dead(database)) == 1
 
 
-def test_one_bad_event_becomes_a_dead_letter_and_the_rest_goes_on(database: Database, metrics: Metrics) -> None:
+def test_one_bad_event_becomes_a_dead_letter_and_the_rest_is_applied(database: Database, metrics: Metrics) -> None:
     stream = MemoryStream()
     send(stream, [event("a"), event("b"), event("poison"), event("c")])
     with running(consumer(database, stream, metrics)):
@@ -53,7 +53,7 @@ def test_one_bad_event_becomes_a_dead_letter_and_the_rest_goes_on(database: Data
 
 
 @pytest.mark.parametrize("value", [b"{", b"", b'{"specversion": "1.0"}'])
-def test_what_cannot_be_read_becomes_a_dead_letter(database: Database, metrics: Metrics, value: bytes) -> None:
+def test_a_record_that_cannot_be_read_becomes_a_dead_letter(database: Database, metrics: Metrics, value: bytes) -> None:
     stream = MemoryStream()
     stream.send([Outgoing(ITEM_UPDATED.name, None, value)])
     send(stream, [event("a")])
@@ -65,7 +65,9 @@ def test_what_cannot_be_read_becomes_a_dead_letter(database: Database, metrics: 
 
 
 @pytest.mark.parametrize("value", [b"no event", event("poison").encode().encode()], ids=["unreadable", "refused"])
-def test_a_record_that_is_a_dead_letter_is_held_by_nothing(database: Database, metrics: Metrics, value: bytes) -> None:
+def test_a_record_that_became_a_dead_letter_does_not_stay_in_memory(
+    database: Database, metrics: Metrics, value: bytes
+) -> None:
     """Errors refer to frames, and these to the records that they were about: a cycle would hold megabytes until the
     garbage collector comes."""
     one = consumer(database, MemoryStream(), metrics)
@@ -81,7 +83,9 @@ def test_a_record_that_is_a_dead_letter_is_held_by_nothing(database: Database, m
     assert len(dead(database)) == 1
 
 
-def test_a_tombstone_of_a_compacted_topic_is_passed_and_is_no_dead_letter(database: Database, metrics: Metrics) -> None:
+def test_a_tombstone_of_a_compacted_topic_is_passed_over_and_is_not_a_dead_letter(
+    database: Database, metrics: Metrics
+) -> None:
     stream = MemoryStream()
     stream.send([Outgoing(ITEM_UPDATED.name, b"gone", None)])
     send(stream, [event("a")])
@@ -103,9 +107,7 @@ def test_a_dead_letter_that_is_delivered_again_is_buried_once(database: Database
     assert len(dead(database)) == 1
 
 
-def test_a_topic_that_was_made_again_has_dead_letters_at_the_places_of_the_old_one(
-    database: Database, metrics: Metrics
-) -> None:
+def test_a_recreated_topic_has_dead_letters_at_the_offsets_of_the_old_one(database: Database, metrics: Metrics) -> None:
     for value in (b"no event", b"no event, either"):
         stream = MemoryStream()
         stream.send([Outgoing(ITEM_UPDATED.name, b"key", value)])
@@ -113,7 +115,7 @@ def test_a_topic_that_was_made_again_has_dead_letters_at_the_places_of_the_old_o
     assert [record.value for record in dead(database)] == [b"no event", b"no event, either"]
 
 
-def test_a_record_that_recovers_is_no_dead_letter(database: Database, metrics: Metrics) -> None:
+def test_a_record_that_recovers_does_not_become_a_dead_letter(database: Database, metrics: Metrics) -> None:
     failures = iter([LookupError(), LookupError()])
 
     def recovering(transaction: Transaction, events: list[Event[Any]]) -> None:
@@ -129,7 +131,7 @@ def test_a_record_that_recovers_is_no_dead_letter(database: Database, metrics: M
     assert dead(database) == []
 
 
-def test_bad_records_among_good_ones_are_no_streak(database: Database, metrics: Metrics) -> None:
+def test_bad_records_among_good_ones_are_not_a_streak(database: Database, metrics: Metrics) -> None:
     stream = MemoryStream()
     for number in range(STREAK + 5):
         send(stream, [event("poison"), event(f"item-{number}")])
@@ -138,7 +140,7 @@ def test_bad_records_among_good_ones_are_no_streak(database: Database, metrics: 
     assert len(seen(database)) == STREAK + 5
 
 
-def test_what_was_buried_costs_no_call_when_it_comes_again(database: Database, metrics: Metrics) -> None:
+def test_a_dead_letter_that_is_delivered_again_is_not_handled_again(database: Database, metrics: Metrics) -> None:
     calls: list[int] = []
 
     def fail(_: Transaction, events: list[Event[Any]]) -> None:
@@ -170,7 +172,7 @@ def test_what_was_buried_costs_no_call_when_it_comes_again(database: Database, m
         Outgoing(ITEM_UPDATED.name, b"key", event("item-1").encode().replace("item-1", "a\\u0000b").encode()),
     ],
 )
-def test_no_legal_record_stops_the_ones_behind_it(database: Database, metrics: Metrics, odd: Outgoing) -> None:
+def test_no_legal_record_stops_the_ones_after_it(database: Database, metrics: Metrics, odd: Outgoing) -> None:
     stream = MemoryStream()
     stream.records[ITEM_UPDATED.name] = [Record(odd.topic, 0, 0, odd.key, odd.value, odd.headers)]
     send(stream, [event("a")])
@@ -209,7 +211,7 @@ def seconds(reader: Consumer, records: Sequence[Record]) -> float:
 
 @pytest.mark.alone
 @pytest.mark.timeout(300)
-def test_ten_thousand_records_that_are_no_events_between_as_many_good_ones_are_passed_at_half_the_rate(
+def test_ten_thousand_invalid_records_between_as_many_good_ones_are_passed_at_half_the_rate(
     database: Database, metrics: Metrics
 ) -> None:
     clean, mixed = MemoryStream(), MemoryStream()

@@ -38,7 +38,7 @@ TOO_MUCH = {
 
 
 @pytest.mark.parametrize("sql", TOO_MUCH.values(), ids=TOO_MUCH)
-def test_what_the_database_cannot_carry_out_is_a_dead_letter_and_what_is_around_it_is_applied(
+def test_a_record_that_the_database_cannot_process_becomes_a_dead_letter_and_its_neighbours_are_applied(
     strict: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch, sql: str
 ) -> None:
     monkeypatch.setattr(faults, "STRAIN_SECONDS", 0.0)
@@ -76,7 +76,7 @@ def test_of_several_such_records_each_becomes_a_dead_letter(
     assert len(dead(strict)) == bad
 
 
-def test_while_the_database_is_unwell_nothing_is_a_dead_letter(
+def test_while_the_database_is_unwell_there_are_no_dead_letters(
     strict: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(faults, "STRAIN_SECONDS", 0.0)
@@ -101,9 +101,7 @@ def test_while_the_database_is_unwell_nothing_is_a_dead_letter(
     assert dead(strict) == []
 
 
-def test_a_row_that_somebody_holds_keeps_its_own_event_waiting_and_no_other(
-    database: Database, metrics: Metrics
-) -> None:
+def test_a_locked_row_keeps_only_its_own_event_waiting(database: Database, metrics: Metrics) -> None:
     others = [f"item-{number}" for number in range(7)]
     database.execute("INSERT INTO seen (item) VALUES ('held')")
     hasty, stream = Database(database._url, 4, Limits(lock=0.2)), MemoryStream()

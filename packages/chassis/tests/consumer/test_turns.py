@@ -15,7 +15,7 @@ from oms_chassis.telemetry.metrics import Metrics
 from oms_contracts.envelope import Event
 
 
-def test_a_turn_that_takes_too_long_is_ended_and_what_is_finished_is_committed(
+def test_a_turn_that_takes_too_long_ends_and_commits_what_is_finished(
     database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(turn, "TURN", 0.5)
@@ -34,7 +34,7 @@ def test_a_turn_that_takes_too_long_is_ended_and_what_is_finished_is_committed(
     assert seen(database) == {f"item-{number}": 1 for number in range(STREAK)}
 
 
-def test_a_stop_does_not_wait_for_the_records_that_are_left(
+def test_a_stop_does_not_wait_for_the_remaining_records(
     database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(processing, "RETRIES", (30.0,))

@@ -14,7 +14,7 @@ from oms_chassis.telemetry.metrics import Metrics
 
 
 @pytest.mark.parametrize("state", ["due", "postponed", "leased to a worker that died"])
-def test_a_job_is_due_when_the_clock_was_put_back(database: Database, metrics: Metrics, state: str) -> None:
+def test_a_job_becomes_due_after_the_clock_was_set_back(database: Database, metrics: Metrics, state: str) -> None:
     put(database, "job")
     if state != "due":
         claimed = claim(database)
@@ -25,16 +25,14 @@ def test_a_job_is_due_when_the_clock_was_put_back(database: Database, metrics: M
         eventually(lambda: is_empty(database))
 
 
-def test_a_job_that_nobody_has_had_is_due_soon_when_the_clock_was_put_back(
-    database: Database, metrics: Metrics
-) -> None:
+def test_an_unclaimed_job_becomes_due_soon_after_the_clock_was_set_back(database: Database, metrics: Metrics) -> None:
     put(database, "job")
     put_back(database)
     with running(job_queue(lambda _: Done(), lease_seconds=300.0), database, metrics):
         eventually(lambda: is_empty(database))
 
 
-def test_a_call_that_is_under_way_when_the_clock_is_put_back_is_made_once(database: Database, metrics: Metrics) -> None:
+def test_a_call_during_which_the_clock_is_set_back_is_made_once(database: Database, metrics: Metrics) -> None:
     called, goes_on = Counter[str](), threading.Event()
 
     def call(job: Job) -> Done:
@@ -54,7 +52,7 @@ def test_a_call_that_is_under_way_when_the_clock_is_put_back_is_made_once(databa
     assert called == {"job": 1, "another": 1}
 
 
-def test_calls_have_not_failed_for_less_than_no_time_when_the_clock_was_put_back(database: Database) -> None:
+def test_calls_have_not_failed_for_a_negative_time_after_the_clock_was_set_back(database: Database) -> None:
     put(database, "job")
     for _ in range(2):
         with database.transaction() as transaction:

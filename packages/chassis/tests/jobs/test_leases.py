@@ -14,7 +14,7 @@ from oms_chassis.jobs.queue import Done, Job, Outcome, Retry
 from oms_chassis.telemetry.metrics import Metrics
 
 
-def test_a_job_of_another_worker_is_taken_when_its_lease_has_run_out(
+def test_a_job_of_another_worker_is_claimed_once_its_lease_has_ended(
     database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker, "IDLE", 600.0)
@@ -24,7 +24,7 @@ def test_a_job_of_another_worker_is_taken_when_its_lease_has_run_out(
         eventually(lambda: is_empty(database))
 
 
-def test_what_is_never_due_is_not_waited_for(database: Database) -> None:
+def test_jobs_that_are_never_due_are_not_waited_for(database: Database) -> None:
     assert jobs.due_in(database, "calls") == float("inf")
     put(database, "dead")
     database.execute("UPDATE job SET run_at = 'infinity'")

@@ -38,7 +38,7 @@ def test_an_outcome_that_cannot_be_written_does_not_hold_up_the_others(database:
 
 @pytest.mark.parametrize("code", ["57014", "55P03"], ids=["too much", "locked"])
 @pytest.mark.parametrize("most", [5, 1], ids=["in parts", "all but one"])
-def test_outcomes_that_are_too_many_or_of_which_one_is_held_are_settled_in_parts(
+def test_outcomes_that_are_too_many_or_need_a_locked_row_are_settled_in_parts(
     database: Database, metrics: Metrics, code: str, most: int
 ) -> None:
     is_held, called = threading.Event(), Counter[str]()
@@ -86,7 +86,7 @@ def hasty(database: Database) -> Iterator[Database]:
     hasty.dispose()
 
 
-def test_a_job_that_somebody_holds_keeps_no_other_from_being_settled(
+def test_a_locked_job_keeps_no_other_from_being_settled(
     database: Database, hasty: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker, "RENEWED", 0.05)
@@ -113,7 +113,7 @@ def test_a_job_that_somebody_holds_keeps_no_other_from_being_settled(
 
 
 @pytest.mark.parametrize("others", [[], ["a", "b"]], ids=["alone", "with others"])
-def test_an_outcome_that_can_neither_be_written_nor_kept_is_not_lost(
+def test_an_outcome_that_can_be_neither_written_nor_kept_is_not_lost(
     database: Database, hasty: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch, others: list[str]
 ) -> None:
     called: Counter[str] = Counter()
@@ -158,7 +158,7 @@ def _hold(database: Database, job_id: str, is_held: threading.Event, is_over: th
         is_over.wait(10)
 
 
-def test_a_failed_call_counts_once_though_the_answer_to_its_settling_was_lost(database: Database) -> None:
+def test_a_failed_call_counts_once_even_if_the_answer_to_its_settling_was_lost(database: Database) -> None:
     put(database, "a")
     (job,) = claim(database)
     for _ in range(2):
@@ -167,7 +167,7 @@ def test_a_failed_call_counts_once_though_the_answer_to_its_settling_was_lost(da
     assert database.execute("SELECT failed_calls FROM job")[0].failed_calls == 1
 
 
-def test_a_call_whose_outcome_cannot_be_written_is_not_made_again(database: Database, metrics: Metrics) -> None:
+def test_a_call_whose_outcome_cannot_be_written_is_not_repeated(database: Database, metrics: Metrics) -> None:
     called: list[str] = []
     results: list[object] = []
 
@@ -231,7 +231,7 @@ def test_an_outcome_that_can_never_be_written_ends_as_a_dead_job_that_a_redrive_
     assert seen(database) == {"a": 1}
 
 
-def test_an_outcome_that_no_column_can_hold_is_neither_repeated_nor_in_the_way(
+def test_an_outcome_that_no_column_can_store_is_neither_repeated_nor_in_the_way(
     database: Database, metrics: Metrics
 ) -> None:
     called: list[str] = []

@@ -14,7 +14,7 @@ from oms_chassis.jobs.queue import Done, Job, Outcome, Paused
 from oms_chassis.telemetry.metrics import Metrics
 
 
-def test_a_worker_that_stops_keeps_the_jobs_whose_calls_are_under_way(database: Database, metrics: Metrics) -> None:
+def test_a_stopping_worker_keeps_the_jobs_whose_calls_are_under_way(database: Database, metrics: Metrics) -> None:
     started, release = threading.Event(), threading.Event()
     taken_by_others: list[Job] = []
 
@@ -70,7 +70,7 @@ def test_stopping_gives_back_the_jobs_whose_calls_have_not_begun(database: Datab
     assert [(job.attempts, job.failed_calls) for job in given_back] == [(1, 0)] * 3
 
 
-def test_a_job_that_was_given_back_is_another_workers_though_the_answer_to_that_was_lost(
+def test_a_job_that_was_given_back_is_another_workers_even_if_the_answer_was_lost(
     database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given_back, others = threading.Event(), list[Job]()

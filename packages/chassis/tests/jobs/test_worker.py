@@ -33,7 +33,7 @@ def test_each_job_is_called_and_settled_once(database: Database, metrics: Metric
     assert seen(database) == dict.fromkeys(ids, 1)
 
 
-def test_a_job_that_comes_after_a_quiet_time_is_settled_as_soon_as_its_call_ends(
+def test_a_job_after_a_quiet_time_is_settled_as_soon_as_its_call_ends(
     database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pacing, "SHORTEST", 60.0)
@@ -43,7 +43,7 @@ def test_a_job_that_comes_after_a_quiet_time_is_settled_as_soon_as_its_call_ends
         eventually(lambda: is_empty(database))
 
 
-def test_work_that_is_there_waits_for_no_look_however_much_it_is(
+def test_due_jobs_are_claimed_without_pauses_however_many_there_are(
     database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker, "SOON", 600.0)
@@ -82,7 +82,7 @@ def test_a_schema_that_does_not_fit_pauses_the_queue_and_gives_nothing_up(
     assert seen(database) == {"a": 1, "b": 1}
 
 
-def test_a_schema_that_does_not_fit_is_said_once(
+def test_a_schema_that_does_not_fit_is_logged_once(
     database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker, "FAULT_PAUSE", 0.01)
@@ -98,13 +98,13 @@ def test_a_schema_that_does_not_fit_is_said_once(
     assert [line["event"] for line in logged] == ["schema_does_not_fit"]
 
 
-def test_a_second_job_of_the_same_id_is_ignored(database: Database) -> None:
+def test_a_second_job_with_the_same_id_is_ignored(database: Database) -> None:
     put(database, "a")
     put(database, "a", "b")
     assert {job.id for job in claim(database)} == {"a", "b"}
 
 
-def test_a_failed_call_is_made_again_and_says_so(database: Database, metrics: Metrics) -> None:
+def test_a_failed_call_is_repeated_and_counted(database: Database, metrics: Metrics) -> None:
     attempts = []
 
     def call(job: Job) -> Outcome:
@@ -122,7 +122,7 @@ def test_a_failed_call_is_made_again_and_says_so(database: Database, metrics: Me
     assert seen(database) == {"a": 1}
 
 
-def test_a_database_that_is_away_is_said_once(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_database_is_logged_once(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[None] = []
     monkeypatch.setattr(worker, "beat", lambda: looks.append(None))
     nowhere = Database("postgresql://nobody@127.0.0.1:1/none", 4)
@@ -135,7 +135,7 @@ class Panic(BaseException):
     """What a library's Rust code raises: no Exception."""
 
 
-def test_a_call_that_panics_is_made_again(database: Database, metrics: Metrics) -> None:
+def test_a_call_that_panics_is_repeated(database: Database, metrics: Metrics) -> None:
     calls: list[Job] = []
 
     def call(job: Job) -> Outcome:
@@ -150,7 +150,7 @@ def test_a_call_that_panics_is_made_again(database: Database, metrics: Metrics) 
     assert len(calls) == 2
 
 
-def test_a_call_leaves_word_for_the_next_one(database: Database, metrics: Metrics) -> None:
+def test_a_call_can_leave_changes_for_the_next_one(database: Database, metrics: Metrics) -> None:
     payloads = []
 
     def call(job: Job) -> Outcome:
@@ -163,7 +163,7 @@ def test_a_call_leaves_word_for_the_next_one(database: Database, metrics: Metric
     assert payloads == [{"n": 1}, {"n": 1, "seen": 1}, {"n": 1, "seen": 2}]
 
 
-def test_a_call_that_the_provider_has_not_come_to_an_end_with_is_asked_about_later_and_has_not_failed(
+def test_a_call_that_the_provider_has_not_finished_is_asked_about_later_and_has_not_failed(
     database: Database, metrics: Metrics
 ) -> None:
     put(database, "a")
@@ -196,7 +196,7 @@ def test_a_job_that_never_succeeds_is_given_up(database: Database, metrics: Metr
     assert claim(database) == []
 
 
-def test_a_job_without_a_limit_is_kept_whatever_its_attempts(database: Database, metrics: Metrics) -> None:
+def test_a_job_without_a_limit_is_kept_however_many_attempts_it_takes(database: Database, metrics: Metrics) -> None:
     put(database, "a")
     database.execute("UPDATE job SET attempts = 1000")
     calls: list[int] = []
@@ -211,7 +211,7 @@ def test_a_job_without_a_limit_is_kept_whatever_its_attempts(database: Database,
     assert seen(database) == {}
 
 
-def test_a_call_that_is_to_be_made_again_is_logged_with_its_reason(database: Database, metrics: Metrics) -> None:
+def test_a_call_to_be_repeated_is_logged_with_its_reason(database: Database, metrics: Metrics) -> None:
     def call(job: Job) -> Outcome:
         if job.attempts == 1:
             return Retry("smtp: 451 about the mail")

@@ -42,7 +42,7 @@ def test_rows_that_were_sent_and_cannot_be_deleted_are_not_sent_again_and_again(
     assert len(stream.records["topic"]) == 6
 
 
-def test_a_row_that_somebody_holds_stops_no_other_and_is_sent_once(database: Database, metrics: Metrics) -> None:
+def test_a_locked_row_stops_no_other_and_is_sent_once(database: Database, metrics: Metrics) -> None:
     stream, hasty = MemoryStream(), Database(database._url, 2, Limits(lock=0.2))
     values = [b"%d" % number for number in range(5)]
     put(database, *map(record, values))
@@ -60,7 +60,7 @@ def test_a_row_that_somebody_holds_stops_no_other_and_is_sent_once(database: Dat
     assert [one.value for one in stream.records["topic"]] == [*values, b"5", b"6"]
 
 
-def test_rows_that_another_server_gave_the_ids_of_sent_ones_are_sent(
+def test_rows_to_which_another_server_gave_the_ids_of_sent_ones_are_sent(
     database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It takes over without the last commits, and its sequence goes on where it had got to."""
@@ -81,7 +81,7 @@ def test_rows_that_another_server_gave_the_ids_of_sent_ones_are_sent(
     assert sent(stream) == [b"sent", b"new"]
 
 
-def test_no_disk_and_no_standby_is_waited_for_after_sending(servers_folder: Path, metrics: Metrics) -> None:
+def test_deletions_wait_for_neither_disk_nor_standby(servers_folder: Path, metrics: Metrics) -> None:
     settings = {**NO_FSYNC, "wal_level": "replica", "max_wal_senders": "1"}
     stream = MemoryStream()
     with PostgresServer(servers_folder / "replicated", free_port(), settings=settings) as server:

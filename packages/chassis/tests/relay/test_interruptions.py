@@ -24,14 +24,14 @@ from oms_chassis.statements import Rows, execute
 from oms_chassis.telemetry.metrics import Metrics
 
 
-def test_an_error_that_nobody_foresaw_counts_as_the_broker_s_absence(database: Database, metrics: Metrics) -> None:
+def test_an_unexpected_error_counts_as_an_unavailable_broker(database: Database, metrics: Metrics) -> None:
     put(database, record(b"bad"))
     with pytest.raises(StreamUnavailable, match="LookupError"):
         send_all(Relay(database, Broken(), metrics), database)
     assert (pending(database), quarantined(database)) == (1, [])
 
 
-def test_a_relay_outlives_an_error_that_nobody_foresaw(database: Database, metrics: Metrics) -> None:
+def test_a_relay_survives_an_unexpected_error(database: Database, metrics: Metrics) -> None:
     stream, put_bad = Broken(), record(b"bad")
     put(database, put_bad)
     relay = Relay(database, stream, metrics)
@@ -48,7 +48,7 @@ def test_a_relay_outlives_an_error_that_nobody_foresaw(database: Database, metri
 
 
 @pytest.mark.parametrize("is_replaced", [True, False])
-def test_a_relay_that_is_held_up_after_it_has_read_sends_only_if_it_still_leads(
+def test_a_relay_that_was_delayed_after_reading_sends_only_if_it_still_leads(
     database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch, is_replaced: bool
 ) -> None:
     stream, read = MemoryStream(), outbox.next_rows
@@ -69,13 +69,13 @@ def test_a_relay_that_is_held_up_after_it_has_read_sends_only_if_it_still_leads(
     assert (sent(stream), pending(database)) == (([], 1) if is_replaced else ([b"read"], 0))
 
 
-def test_waiting_for_a_broker_costs_a_relay_no_lock() -> None:
+def test_a_relay_keeps_its_lock_while_it_waits_for_a_broker() -> None:
     assert (
         relays.FRESH + FIND_TIMEOUT + SEND_TIMEOUT < RELAY_IDLE <= 25.0
     )  # and a relay that vanished is replaced within half a minute
 
 
-def test_why_a_relay_is_interrupted_is_said_by_its_name_and_once(
+def test_the_reason_for_an_interruption_is_logged_by_name_and_once(
     database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     relay, cut = Relay(database, MemoryStream(), metrics), outbox.next_rows

@@ -53,7 +53,7 @@ def test_a_relay_is_woken_by_a_commit_of_its_own_process(
         eventually(lambda: sent(stream) == [b"first", b"second"])
 
 
-def test_what_was_sent_whole_is_followed_by_no_look_and_what_was_not_by_one_at_once(
+def test_the_relay_polls_again_at_once_only_if_it_could_not_send_everything(
     database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(relays, "IDLE", 600.0)

@@ -39,7 +39,7 @@ def test_a_row_that_cannot_be_sent_goes_into_quarantine_and_the_rest_is_sent(
     assert metrics.relayed.labels("topic")._value.get() == 9
 
 
-def test_what_was_quarantined_can_be_put_back(database: Database, metrics: Metrics) -> None:
+def test_a_quarantined_row_can_be_put_back(database: Database, metrics: Metrics) -> None:
     stream = MemoryStream()
     stream.limit = 10
     put(database, record(b"x" * 20), record(b"y"))
@@ -72,7 +72,7 @@ def test_a_topic_that_is_missing_keeps_its_rows_in_order_and_stops_no_other(
 @pytest.mark.parametrize(
     "error", [ValueError(), TypeError(), AssertionError(), UnicodeEncodeError("utf-8", "", 0, 1, "")]
 )
-def test_an_error_about_the_arguments_is_one_of_the_row(database: Database, metrics: Metrics, error: Exception) -> None:
+def test_an_error_about_the_arguments_is_the_rows_fault(database: Database, metrics: Metrics, error: Exception) -> None:
     stream = Broken()
     stream.error = error
     put(database, record(b"a"), record(b"bad"), record(b"b"))

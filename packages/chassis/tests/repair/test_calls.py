@@ -15,7 +15,7 @@ from oms_chassis.jobs.settling import Call, Settlement
 from oms_chassis.telemetry.metrics import Metrics
 
 
-def test_a_job_that_was_given_up_is_listed_without_what_it_carries_and_retried(
+def test_a_job_that_was_given_up_is_listed_without_its_payload_and_retried(
     client: TestClient, database: Database, calls: Calls
 ) -> None:
     dead_job(database)
@@ -160,7 +160,7 @@ def test_a_job_that_moves_money_is_not_cancelled(client: TestClient, database: D
 
 
 @pytest.mark.parametrize("act", ["retry", "cancel"])
-def test_a_job_that_there_is_not_is_404(client: TestClient, act: str) -> None:
+def test_an_unknown_job_is_404(client: TestClient, act: str) -> None:
     for queue in ("calls", "none"):
         assert client.post(f"/admin/jobs/{act}", json={"queue": queue, "id": "none"}).status_code == 404
 

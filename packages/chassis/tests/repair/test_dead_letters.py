@@ -39,7 +39,7 @@ def test_a_dead_letter_is_listed_redriven_and_applied_once(
 
 
 @pytest.mark.parametrize("written", ["0{}", "+{}", "{}.0", " {}"])
-def test_an_act_is_about_an_id_that_is_written_as_it_is_shown(
+def test_an_act_takes_an_id_only_as_it_is_shown(
     client: TestClient, consumer: Consumer, orders: Orders, written: str
 ) -> None:
     bury(consumer, orders, record("a", 1))
@@ -50,7 +50,7 @@ def test_an_act_is_about_an_id_that_is_written_as_it_is_shown(
     assert client.get("/admin/dead-letters").json() == [letter]
 
 
-def test_a_dead_letter_that_a_later_release_has_settled_in_a_way_of_its_own_is_listed_and_shown(
+def test_a_dead_letter_with_a_state_of_a_later_release_is_listed_and_shown(
     client: TestClient, consumer: Consumer, orders: Orders, database: Database
 ) -> None:
     bury(consumer, orders, record("a", 1))
@@ -87,7 +87,7 @@ def test_a_redrive_that_fails_again_changes_nothing_and_names_the_class(
     assert len(client.get("/admin/dead-letters").json()) == 1
 
 
-def test_a_dry_run_tries_a_redrive_and_says_what_would_become_of_it(
+def test_a_dry_run_tries_a_redrive_and_reports_its_outcome(
     client: TestClient, consumer: Consumer, orders: Orders, database: Database
 ) -> None:
     bury(consumer, orders, record("a", 1))
@@ -100,7 +100,7 @@ def test_a_dry_run_tries_a_redrive_and_says_what_would_become_of_it(
     assert client.post(f"/admin/dead-letters/{letter['id']}/redrive").json()["outcome"] == "applied"
 
 
-def test_letters_of_one_key_are_redriven_in_their_order_or_not_at_all(
+def test_letters_of_one_key_are_redriven_in_order_or_not_at_all(
     client: TestClient, consumer: Consumer, orders: Orders
 ) -> None:
     bury(consumer, orders, record("a", 1), record("b", 2), record("a", 3))
@@ -113,7 +113,7 @@ def test_letters_of_one_key_are_redriven_in_their_order_or_not_at_all(
     assert client.post(f"/admin/dead-letters/{second}/redrive").status_code == 200
 
 
-def test_a_dry_run_of_a_later_letter_alone_is_refused_as_it_is(
+def test_a_dry_run_of_only_a_later_letter_is_refused_like_the_redrive(
     client: TestClient, consumer: Consumer, orders: Orders
 ) -> None:
     bury(consumer, orders, record("a", 1), record("a", 2), record("a", 3))
@@ -128,7 +128,7 @@ def test_a_dry_run_of_a_later_letter_alone_is_refused_as_it_is(
     assert (answer.status_code, answer.json()["errors"]) == (422, [{"field": "after", "message": "is for a dry run"}])
 
 
-def test_a_dry_run_of_a_later_letter_is_of_those_before_it_too(
+def test_a_dry_run_of_a_later_letter_includes_the_earlier_ones(
     client: TestClient, consumer: Consumer, orders: Orders, database: Database
 ) -> None:
     """As when all are redriven: the real run has applied the earlier ones by then."""
@@ -148,7 +148,7 @@ def test_a_dry_run_of_a_later_letter_is_of_those_before_it_too(
         assert client.post(f"/admin/dead-letters/{letter}/redrive").status_code == 409
 
 
-def test_a_dry_run_tries_no_more_earlier_letters_than_so_many(
+def test_a_dry_run_tries_a_limited_number_of_earlier_letters(
     client: TestClient, consumer: Consumer, orders: Orders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deadletters, "REHEARSED", 1)
@@ -172,7 +172,7 @@ def test_letters_are_listed_by_page_and_filter(client: TestClient, consumer: Con
     assert client.get("/admin/dead-letters?state=lost").status_code == 422
 
 
-def test_a_letter_that_there_is_not_is_404(client: TestClient) -> None:
+def test_an_unknown_letter_is_404(client: TestClient) -> None:
     for path in ("redrive", "drop", "reveal"):
         assert client.post(f"/admin/dead-letters/7/{path}").status_code == 404
     assert client.get("/admin/dead-letters/7").status_code == 404

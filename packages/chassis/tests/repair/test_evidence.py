@@ -27,7 +27,7 @@ def test_an_id_of_our_own_is_on_record_however_long_it_is(
     ]
 
 
-def test_what_was_done_to_events_and_calls_about_an_order_is_found_by_the_order(
+def test_acts_on_events_and_calls_about_an_order_are_found_by_the_order(
     client: TestClient, consumer: Consumer, orders: Orders, database: Database
 ) -> None:
     bury(consumer, orders, record("a", 1), record("b", 2))
@@ -45,7 +45,7 @@ def test_what_was_done_to_events_and_calls_about_an_order_is_found_by_the_order(
     assert [one["id"] for one in newest.json() + older] == [one["id"] for one in found]
 
 
-def test_evidence_is_all_that_a_service_has_about_orders_that_wait(
+def test_evidence_is_everything_that_a_service_has_about_waiting_orders(
     client: TestClient, consumer: Consumer, orders: Orders, database: Database
 ) -> None:
     consumer.work([record("known", 1)])
@@ -59,7 +59,7 @@ def test_evidence_is_all_that_a_service_has_about_orders_that_wait(
     assert evidence["quarantined"] == []
 
 
-def test_what_waits_in_kafka_for_any_replica_is_evidence_too(client: TestClient, unread: dict[str, int]) -> None:
+def test_events_that_wait_in_kafka_for_any_replica_are_evidence_too(client: TestClient, unread: dict[str, int]) -> None:
     def evidence() -> object:
         return client.post("/admin/evidence", json={"subjects": ["a"]}).json()["unread"]
 
@@ -70,7 +70,7 @@ def test_what_waits_in_kafka_for_any_replica_is_evidence_too(client: TestClient,
     assert evidence() is None
 
 
-def test_a_service_says_what_its_loops_do(client: TestClient, metrics: Metrics) -> None:
+def test_a_service_reports_what_its_loops_do(client: TestClient, metrics: Metrics) -> None:
     metrics.consumer_running.set(1)
     metrics.consumer_paused.set(1)
     metrics.damaged.set(2)
@@ -89,5 +89,5 @@ def test_a_service_says_what_its_loops_do(client: TestClient, metrics: Metrics) 
     }
 
 
-def test_nothing_that_is_sent_to_operators_routes_is_a_fault_of_the_service(client: TestClient) -> None:
+def test_no_request_to_the_operators_routes_makes_the_service_fail(client: TestClient) -> None:
     assert faults(client) == []

@@ -12,7 +12,7 @@ from oms_chassis.messaging.streams import Record
 from oms_contracts.topics import PAYMENT_COMPLETED
 
 
-def test_what_a_letter_holds_is_masked_and_whoever_reveals_it_is_on_record(
+def test_the_content_of_a_letter_is_masked_and_revealing_it_is_on_record(
     client: TestClient, consumer: Consumer, orders: Orders
 ) -> None:
     bury(consumer, orders, record("a", 1))
@@ -27,7 +27,9 @@ def test_what_a_letter_holds_is_masked_and_whoever_reveals_it_is_on_record(
     assert audit(client) == [("deadletters.reveal", str(letter["id"]))]
 
 
-def test_whoever_looks_is_on_record_also_in_a_dry_run(client: TestClient, consumer: Consumer, orders: Orders) -> None:
+def test_revealing_a_letter_is_on_record_so_that_a_dry_run_is_refused(
+    client: TestClient, consumer: Consumer, orders: Orders
+) -> None:
     bury(consumer, orders, record("a", 1))
     (letter,) = client.get("/admin/dead-letters").json()
     dry = client.post(f"/admin/dead-letters/{letter['id']}/reveal", headers={"OMS-Dry-Run": "true"})
@@ -55,7 +57,7 @@ def test_a_letter_is_shown_whatever_it_holds(client: TestClient, consumer: Consu
     assert client.post(f"/admin/dead-letters/{letter['id']}/reveal").status_code == 200
 
 
-def test_what_may_be_a_customer_s_is_masked_wherever_it_is(client: TestClient, consumer: Consumer) -> None:
+def test_possible_customer_data_is_masked_wherever_it_is(client: TestClient, consumer: Consumer) -> None:
     private = ["ann@example.com", "Ann Other", "+94771234567", 94771234567, 9.4771234567e10, "94771234567"]
     value = {"subject": private[0], "reason": private[1], "orderId": private[2], "n": private[3:5], "id": private[5]}
     value |= {"ann@example.com": 1, "94771234567": True, "phoneE164": "+94771234567", "total": 249_000_000}
@@ -96,7 +98,7 @@ def test_a_card_is_never_shown(client: TestClient, consumer: Consumer, card: str
 
 
 @pytest.mark.parametrize("private", ["ann@example.com", "+94771234567", "94771234567", "4242 4242 4242 4242"])
-def test_what_is_private_is_masked_also_in_a_letter_s_key_and_headers(
+def test_private_data_is_masked_in_a_letters_key_and_headers_too(
     client: TestClient, consumer: Consumer, private: str
 ) -> None:
     headers = [(name, private.encode()) for name in ("content-type", "traceparent", "oms-of", private)]
@@ -112,7 +114,7 @@ def test_what_is_private_is_masked_also_in_a_letter_s_key_and_headers(
     assert (private in revealed.text) == (revealed.json()["subject"] == private) == ("4242" not in private)
 
 
-def test_what_a_letter_adds_is_shown(client: TestClient, consumer: Consumer) -> None:
+def test_the_headers_that_a_letter_adds_are_shown(client: TestClient, consumer: Consumer) -> None:
     trace = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     known = [("traceparent", trace), ("content-type", b"application/json; charset=utf-8")]
     consumer.work([Record(PAYMENT_COMPLETED.name, 0, 123_456_789, b"a", b"{}", known)])
@@ -135,7 +137,7 @@ def test_a_quarantined_event_s_key_is_masked(client: TestClient, database: Datab
     assert [one["subject"] for one in evidence["quarantined"]] == ["***"]
 
 
-def test_bytes_that_are_no_json_are_shown_without_long_numbers(client: TestClient, consumer: Consumer) -> None:
+def test_content_other_than_json_is_shown_without_long_numbers(client: TestClient, consumer: Consumer) -> None:
     consumer.work([Record(PAYMENT_COMPLETED.name, 0, 1, b"\xff\x00", b"\xff not json 4242-4242-4242-4242")])
     (letter,) = client.get("/admin/dead-letters").json()
     assert letter["subject"] is None

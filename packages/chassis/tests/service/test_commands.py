@@ -11,7 +11,7 @@ from oms_chassis.migrations import LOCK
 pytestmark = pytest.mark.system
 
 
-def test_settings_that_are_missing_or_wrong_are_named_and_their_values_are_not(toy: Toy) -> None:
+def test_missing_and_invalid_settings_are_named_without_their_values(toy: Toy) -> None:
     toy.environment.pop("OMS_KAFKA_BOOTSTRAP")
     result = toy.run("serve", OMS_DATABASE_URL="mysql://secret")
     assert result.returncode == 2
@@ -49,7 +49,7 @@ def test_a_database_that_does_not_answer_ends_a_migration_with_one_line(toy: Toy
     assert logged(result.stdout.splitlines()[-1], "database_unreachable")["seconds"] == 0.1
 
 
-def test_a_migration_that_somebody_holds_up_ends_with_one_line(toy: Toy, database_url: str) -> None:
+def test_a_blocked_migration_ends_with_one_line(toy: Toy, database_url: str) -> None:
     with psycopg.connect(database_url) as other:
         other.execute(f"SELECT pg_advisory_lock({LOCK})".encode())
         result = toy.run("migrate", OMS_MIGRATE_PATIENCE_SECONDS="0.1")

@@ -11,7 +11,7 @@ from support.toyservice import Toy, started
 pytestmark = pytest.mark.system
 
 
-def test_a_service_says_that_it_lives_that_it_is_ready_and_what_it_measures(running: Toy) -> None:
+def test_a_service_reports_liveness_readiness_and_metrics(running: Toy) -> None:
     toy = running
     assert toy.get("/livez").status_code == 200
     assert toy.get("/readyz").json() == {"serving": True, "database": True}
@@ -21,7 +21,7 @@ def test_a_service_says_that_it_lives_that_it_is_ready_and_what_it_measures(runn
     eventually(lambda: "oms_consumer_running 1.0" in toy.get("/metrics").text)
 
 
-def test_what_is_read_from_a_database_has_no_value_while_that_is_away(toy: Toy, database_url: str) -> None:
+def test_gauges_read_from_the_database_have_no_value_while_it_is_unavailable(toy: Toy, database_url: str) -> None:
     """Whether it refuses or says nothing; a number of before would be taken for one of now."""
 
     def shown() -> tuple[bool, bool]:

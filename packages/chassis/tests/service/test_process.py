@@ -28,7 +28,7 @@ def test_without_a_token_a_service_has_no_admin_api(toy: Toy) -> None:
         assert toy.get("/admin/audit").status_code == 404
 
 
-def test_the_admin_api_is_on_the_internal_port_only_and_there_for_those_with_a_token(running: Toy) -> None:
+def test_the_admin_api_is_on_the_internal_port_only_and_needs_a_token(running: Toy) -> None:
     known = {"Authorization": f"Bearer {TOKEN}"}
     answers = [running.get("/admin/audit", running.http, **known), running.get("/admin/audit", running.internal)]
     assert [answer.status_code for answer in answers] == [404, 401]
@@ -44,7 +44,7 @@ def test_an_idle_connection_is_kept_as_long_as_the_setting_says(running: Toy) ->
 
 
 @pytest.mark.parametrize("form", ["json", "console"])
-def test_an_error_is_logged_without_its_text_and_a_failing_task_goes_on(toy: Toy, form: str) -> None:
+def test_an_error_is_logged_without_its_text_and_a_failing_task_continues(toy: Toy, form: str) -> None:
     with started(toy, OMS_LOG_FORMAT=form) as process:
         assert toy.get("/wrong", toy.http).status_code == 500
         with pytest.raises(httpx2.RemoteProtocolError):
@@ -69,7 +69,7 @@ def test_an_error_is_logged_without_its_text_and_a_failing_task_goes_on(toy: Toy
     assert "what a customer said" not in log
 
 
-def test_a_terminated_service_answers_what_it_has_begun(toy: Toy) -> None:
+def test_a_terminated_service_answers_the_requests_it_has_begun(toy: Toy) -> None:
     answers: list[httpx2.Response] = []
     asking = threading.Thread(target=lambda: answers.append(toy.get("/slow", toy.http)))
     with started(toy) as process:
@@ -88,7 +88,7 @@ def test_a_service_that_cannot_start_ends_with_an_error(toy: Toy) -> None:
 
 
 @pytest.mark.parametrize("port", ["OMS_HTTP_PORT", "OMS_INTERNAL_PORT"])
-def test_a_service_whose_port_somebody_has_says_so_once(toy: Toy, port: str) -> None:
+def test_a_service_whose_port_is_taken_logs_it_once(toy: Toy, port: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         more = {port: str(taken.getsockname()[1]), "OMS_HTTP_HOST": "127.0.0.1", "OMS_MIGRATE_ON_START": "true"}
         assert toy.start(**more).wait(60) != 0
