@@ -89,7 +89,9 @@ class Failures:
     def is_first(self, name: str) -> bool:
         """Whether this name occurs for the first time."""
         with self._lock:
-            return name not in self._met and not self._met.add(name)  # type: ignore[func-returns-value]
+            is_new = name not in self._met
+            self._met.add(name)
+            return is_new
 
     def _counted(self, key: tuple[str, str | None], failure: Failure) -> Failure:
         if failure.times is not None:
