@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from kafka import KafkaProducer
 from kafka.producer.producer_batch import ProducerBatch
-from support.broker import TOPIC, read, source
+from support.broker import TOPIC, administering, read, source
 from support.chassis import eventually
 
 from oms_chassis.db import Database
@@ -67,6 +67,20 @@ def test_a_clock_ahead_of_the_brokers_is_not_the_records_fault(
         sink.send([Outgoing(TOPIC, b"key", b"value")])
     monkeypatch.undo()
     sink.send([Outgoing(TOPIC, b"key", b"value")])
+
+
+def test_why_a_batch_is_not_taken_is_said_and_not_only_that_its_time_is_over(
+    own_topics: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sinks, "ACKNOWLEDGE", 1.0)
+    monkeypatch.setattr(sinks, "SEND_TIMEOUT", 2.0)
+    sink = KafkaSink(own_topics)
+    sink.send([Outgoing(TOPIC, b"key", b"value")])
+    with administering(own_topics.kafka_bootstrap) as admin:
+        admin.delete_topics([f"{own_topics.kafka_prefix}{TOPIC}"])
+    with pytest.raises(StreamUnavailable, match=r"^UnknownTopicOrPartitionError$"):
+        sink.send([Outgoing(TOPIC, b"key", b"value")])
+    sink.close()
 
 
 def late_in_the_relay(late: pytest.MonkeyPatch) -> None:

@@ -37,9 +37,10 @@ class KafkaSink:
         self._producer: KafkaProducer | None = None
         self._until = 0.0  # until when the current batch may be sent
         self._acknowledge = ACKNOWLEDGE
+        self._refusal = ""  # for which a part was last sent again
 
     def send(self, records: Sequence[Outgoing]) -> None:
-        began = time.monotonic()
+        began, self._refusal = time.monotonic(), ""
         try:
             self._send(self._connected(), records)
         except (RecordRefused, TopicRefused):
@@ -47,9 +48,14 @@ class KafkaSink:
         except Exception as error:
             # Records left in the old producer's buffers would be sent out of order, so use a new one.
             self._start_over(ACKNOWLEDGE_SLOWLY)
-            raise error if isinstance(error, StreamUnavailable) else StreamUnavailable(type(error).__name__) from error
+            raise StreamUnavailable(self._why(error)) from error
         if self._acknowledge > ACKNOWLEDGE > time.monotonic() - began:
             self._start_over(ACKNOWLEDGE)
+
+    def _why(self, error: Exception) -> str:
+        name = str(error) if isinstance(error, StreamUnavailable) else type(error).__name__
+        # That the time is over is not why, if it was refused before.
+        return (name == KafkaTimeoutError.__name__ and self._refusal) or name
 
     def _start_over(self, acknowledge: float) -> None:
         self.close()
@@ -92,11 +98,22 @@ class KafkaSink:
 
         sender._create_produce_requests = in_time  # noqa: SLF001 - the same
 
+    def _note_refusals(self, producer: KafkaProducer) -> None:
+        usual = producer._sender._can_retry  # noqa: SLF001 - the same
+
+        def noting(batch: Any, error: type[Exception]) -> Any:
+            if may_retry := usual(batch, error):
+                self._refusal = error.__name__
+            return may_retry
+
+        producer._sender._can_retry = noting  # noqa: SLF001 - the same
+
     def _connected(self) -> KafkaProducer:
         if self._producer is None:
             with closed_on_error() as client:
                 self._producer = self._connect(client)
             self._send_nothing_late(self._producer)
+            self._note_refusals(self._producer)
             _split_nothing(self._producer)
         return self._producer
 
