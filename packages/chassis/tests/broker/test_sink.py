@@ -3,8 +3,8 @@
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -16,7 +16,7 @@ from support.chassis import eventually
 
 from oms_chassis.db import Database
 from oms_chassis.messaging import outbox
-from oms_chassis.messaging.kafka import KafkaSink
+from oms_chassis.messaging.kafka import KafkaSink, awaited
 from oms_chassis.messaging.kafka import sink as sinks
 from oms_chassis.messaging.relay import Relay
 from oms_chassis.messaging.streams import (
@@ -58,15 +58,17 @@ def test_a_record_that_can_never_be_sent_is_refused_and_the_next_one_is_sent(
     sink.send([Outgoing(TOPIC, uuid4().bytes, b"after")])
 
 
-def test_a_clock_ahead_of_the_brokers_is_not_the_records_fault(
-    sink: KafkaSink, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("hours", [2, -8 * 24])
+def test_a_records_age_is_the_brokers_to_say_whatever_its_senders_clock_says(
+    settings: Settings, sink: KafkaSink, monkeypatch: pytest.MonkeyPatch, hours: int
 ) -> None:
-    usual, ahead = KafkaProducer.send, int((time.time() + 2 * 3600) * 1000)
-    monkeypatch.setattr(KafkaProducer, "send", lambda *given, **more: usual(*given, **more, timestamp_ms=ahead))
-    with pytest.raises(StreamUnavailable, match="InvalidTimestampError"):
-        sink.send([Outgoing(TOPIC, b"key", b"value")])
-    monkeypatch.undo()
+    """By its sender's clock it would be refused, or deleted at once, and a group that is set back would miss it."""
+    usual, began = KafkaProducer.send, datetime.now(UTC)
+    wrong = int((began.timestamp() + hours * 3600) * 1000)
+    monkeypatch.setattr(KafkaProducer, "send", lambda *given, **more: usual(*given, **more, timestamp_ms=wrong))
     sink.send([Outgoing(TOPIC, b"key", b"value")])
+    before, after = (awaited(settings, "nobody", [TOPIC], one) for one in (began, began + timedelta(hours=1)))
+    assert after[TOPIC] - before.get(TOPIC, 0) == 1
 
 
 def test_why_a_batch_is_not_taken_is_said_and_not_only_that_its_time_is_over(

@@ -15,8 +15,9 @@ from oms_contracts import topics
 
 DAY = 24 * 3600 * 1000  # milliseconds
 # Records hold customers' data, and must not stay. Kafka deletes whole segments only, and never the one that it still
-# writes to.
-RETENTION = {"retention.ms": str(7 * DAY), "segment.ms": str(DAY)}
+# writes to. The broker's clock decides how old a record is. By a sender's that is wrong, the record would be refused,
+# deleted too early, or missed by a group that is set back to a time.
+RETENTION = {"retention.ms": str(7 * DAY), "segment.ms": str(DAY), "message.timestamp.type": "LogAppendTime"}
 
 
 @dataclass(frozen=True)
