@@ -4,8 +4,9 @@ import inspect
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from io import TextIOWrapper
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -52,6 +53,21 @@ for name, commands in {
     "audit": audit.app,
 }.items():
     app.add_typer(commands, name=name, rich_help_panel=PANEL)
+
+
+def _show_release(asked: bool) -> None:
+    if asked:
+        typer.echo(version("oms-cli"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_release, help="Show the release of this `oms`.")
+    ] = False,
+) -> None:
+    """Options of the command line as a whole."""
 
 
 def main() -> None:

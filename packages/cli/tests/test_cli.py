@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,12 @@ def test_help_is_wrapped_by_the_width_of_the_terminal_alone(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "250")
     assert sentence in oms(tmp_path, *command, "--help").stdout
+
+
+def test_the_command_line_says_which_release_it_is(tmp_path: Path) -> None:
+    """What answers may be of another, which is what `oms` suspects when it cannot read an answer."""
+    output = oms(tmp_path, "--version")
+    assert (output.returncode, output.stdout) == (0, f"{version('oms-cli')}\n")
 
 
 def test_status_of_nothing_says_how_to_start_it(tmp_path: Path) -> None:
