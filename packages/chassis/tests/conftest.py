@@ -1,4 +1,4 @@
-"""What most of the chassis's tests need."""
+"""Fixtures that most of the chassis's tests need."""
 
 import io
 import logging
@@ -18,7 +18,7 @@ from oms_servers.testing import database_like
 
 @pytest.fixture
 def database(postgres: PostgresServer) -> Iterator[Database]:
-    """A database with the chassis's tables, and one of a test's own to write to."""
+    """A database with the chassis's tables, and a table for tests to write to."""
     with database_like(postgres, "chassis_and_seen", _prepare) as url:
         database = Database(url, 6)
         yield database
@@ -38,7 +38,7 @@ def metrics() -> Metrics:
 
 @pytest.fixture
 def logged() -> Iterator[Callable[[], list[str]]]:
-    """The lines that the test has logged, as production writes them, whatever an earlier test configured."""
+    """The lines that the test has logged, formatted as in production, whatever an earlier test configured."""
     logs.configure("test", "INFO", "json")
     (handler,) = logging.getLogger().handlers
     assert isinstance(handler, logging.StreamHandler)

@@ -1,4 +1,4 @@
-"""Where a service listens: the chart's `ipv6` gives it an empty host."""
+"""The addresses where a service listens: the chart's `ipv6` gives it an empty host."""
 
 import asyncio
 import socket
@@ -11,7 +11,7 @@ from oms_chassis.http import server
 
 
 async def addresses(host: str) -> set[str]:
-    """The addresses that a server of this host listens on."""
+    """Return the addresses that a server with this host listens on."""
     running = server.make(Response(), host, 0, 1.0, 5)
     serving = asyncio.create_task(running.serve())
     async with asyncio.timeout(30.0):

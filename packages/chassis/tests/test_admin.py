@@ -1,4 +1,4 @@
-"""The admin API: only for those who have a token, and every act of theirs is on record."""
+"""The admin API needs a token, and every act is on record."""
 
 from collections.abc import Iterator
 from urllib.parse import quote, urlsplit
@@ -100,7 +100,7 @@ def test_an_act_is_on_record_with_who_and_why_and_what_it_changed(client: TestCl
 
 
 def test_a_request_meant_for_another_service_is_refused(client: TestClient, database: Database) -> None:
-    """Each service has letters and jobs of the same ids, and an address may lead to the wrong one."""
+    """All services have letters and jobs with the same ids, and an address may lead to the wrong service."""
     for meant in ("payment", ""):
         for method, path in (("POST", "/admin/items/a"), ("GET", "/admin/audit")):
             answer = client.request(method, path, headers=ANN | {"OMS-Service": meant})
@@ -176,7 +176,7 @@ def test_a_misspelt_dry_run_is_not_the_act_itself(client: TestClient, database: 
 
 @pytest.mark.parametrize("name", ["OMS-Operator", "OMS-Reason", "OMS-Dry-Run"])
 def test_an_act_has_one_operator_and_one_reason(client: TestClient, database: Database, name: str) -> None:
-    """What a client says next to the proxy before the admin API is not taken for what that says."""
+    """A client cannot add an operator to the one that the proxy in front of the admin API sends."""
     answer = client.post("/admin/items/a", headers=[*(ANN | {name: "true"}).items(), (name, "false")])
     assert (answer.status_code, answer.json()["type"]) == (400, "/problems/repeated-header")
     assert [error["field"] for error in answer.json()["errors"]] == [name]
@@ -212,7 +212,7 @@ def test_the_audit_log_is_read_by_page_and_filter(client: TestClient) -> None:
 
 @pytest.mark.parametrize("path", ["/admin/dead-letters", "/admin/outbox", "/admin/jobs"])
 def test_a_cursor_is_valid_for_one_list_only(client: TestClient, path: str) -> None:
-    """In another one it would pass over what comes before it."""
+    """In another list, elements before it would be missed."""
     for item in "ab":
         client.post(f"/admin/items/{item}", headers=ANN)
     link = client.get("/admin/audit?limit=1", headers=ANN).links["next"]["url"]

@@ -1,4 +1,4 @@
-"""API keys by the admin API: what is taken, what is refused, and what is on record of it."""
+"""API keys in the admin API: accepted and refused keys, and the audit log."""
 
 from collections.abc import Iterator
 from datetime import datetime

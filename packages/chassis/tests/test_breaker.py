@@ -1,4 +1,4 @@
-"""The circuit breaker: a provider's own failure pauses its queue, and is nobody else's."""
+"""The circuit breaker: a failure of the provider pauses its queue, and no other."""
 
 import threading
 from collections import Counter

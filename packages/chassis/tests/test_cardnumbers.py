@@ -1,4 +1,4 @@
-"""A card number is found among the other numbers that people and programs write."""
+"""Card numbers are distinguished from other numbers that people and programs write."""
 
 import uuid
 from random import Random

@@ -1,4 +1,4 @@
-"""What is kept for good holds no customer's address or number, and the rest of what operators write is kept."""
+"""Texts that are kept for good contain no address or number of a customer; all else that operators write is kept."""
 
 import pytest
 

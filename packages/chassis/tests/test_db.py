@@ -1,4 +1,4 @@
-"""Transactions, and what counts as the database being away."""
+"""Transactions, and the errors that count as an unavailable database."""
 
 from typing import cast
 
@@ -141,7 +141,7 @@ def test_a_recently_used_connection_is_not_pinged_and_one_failure_replaces_all(
 
 
 def test_a_lost_connection_is_not_replaced_within_its_block(database: Database) -> None:
-    """What it held, such as a lock, is gone: whoever goes on would go on without it."""
+    """Locks that it held are gone: the block must not continue without them."""
     with database.autocommit() as connection:
         with pytest.raises(SQLAlchemyError):
             execute(connection, "SELECT pg_terminate_backend(pg_backend_pid())", {})

@@ -1,4 +1,4 @@
-"""Dead jobs: given up, kept, made again or deleted."""
+"""Dead jobs: given up, kept, redriven or deleted."""
 
 from dataclasses import replace
 
@@ -68,7 +68,7 @@ def test_only_the_owner_of_a_lease_gives_its_job_up(database: Database) -> None:
 
 
 def cancelled_under_way(database: Database) -> Job:
-    """A job that was cancelled while its call is under way."""
+    """A job that was cancelled during its call."""
     with database.transaction() as transaction:
         enqueue(transaction, "calls", [NewJob("a", "order-a", {})])
         (job,) = claim(transaction, "calls", 1, 60.0)
@@ -113,7 +113,7 @@ def test_a_job_is_given_up_once_if_it_was_cancelled_during_its_last_call(databas
 def test_a_call_that_succeeds_is_settled_even_if_its_job_was_cancelled_meanwhile(
     database: Database, metrics: Metrics
 ) -> None:
-    """And is not made again, should it take a second try to settle it."""
+    """It is not repeated either if settling it takes a second attempt."""
     job, settled = cancelled_under_way(database), list[Job]()
 
     def settle(_: Transaction, ended: list[Settled]) -> None:
@@ -132,7 +132,7 @@ def test_a_call_that_succeeds_is_settled_even_if_its_job_was_cancelled_meanwhile
 
 
 def test_a_dead_job_is_not_due_whatever_time_is_written_in_it(database: Database) -> None:
-    """As of one that an earlier release made due after it was cancelled."""
+    """As for one that an earlier release made due after it was cancelled."""
     bring_to_death(database, "a")
     database.execute("UPDATE job SET run_at = now()")
     assert due(database) == []
@@ -176,7 +176,7 @@ def test_dead_jobs_are_deleted_after_their_time(database: Database) -> None:
 
 
 def test_dead_jobs_of_a_queue_that_never_gives_up_are_kept(database: Database) -> None:
-    """What became of a charge could not be written: without the job, nobody would ever ask."""
+    """The outcome of a charge could not be written: without the job, nobody would ever ask for it."""
     bring_to_death(database, "a")
     database.execute("UPDATE job SET dead_at = dead_at - interval '15 days'")
     other = replace(job_queue(), name="others")

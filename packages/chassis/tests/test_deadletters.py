@@ -1,4 +1,4 @@
-"""A dead letter is what the broker certainly takes, whatever was read."""
+"""Brokers accept every dead letter, whatever record it is made from."""
 
 import pytest
 

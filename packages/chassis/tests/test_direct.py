@@ -1,4 +1,4 @@
-"""Direct routes: the framework is passed by, and nobody who calls notices."""
+"""Direct routes bypass the framework, and callers notice no difference."""
 
 import asyncio
 import re
@@ -37,7 +37,7 @@ Number = Annotated[int, Depends(Provided(int))]
 
 
 class Taken(Problem):
-    """Somebody was here before."""
+    """The thing exists already."""
 
     status, kind, title = 409, "taken", "It is taken"
 
@@ -109,7 +109,7 @@ async def any_other(name: str) -> Response:
 
 @pytest.fixture(scope="module")
 def asked() -> Iterator[tuple[Edge, dict[str, str]]]:
-    """An edge that asks who calls, and the header of somebody who may do everything."""
+    """An edge with authentication, and the headers of a caller who may do everything."""
     with local_issuer() as issuer:
         settings = AccessSettings(**issuer.settings, rate_limit="1000/60", cors_origins="https://shop.example.com")
         known = Issuer(settings)
@@ -178,7 +178,7 @@ def test_callers_notice_no_difference(
 
 
 def _seen(answer: httpx2.Response) -> tuple[int, dict[str, str], str]:
-    """An answer without what differs from each to the next: what is left of a limit, and a trace that began with it."""
+    """Return an answer without the parts that always differ: the rest of a rate limit, and a new trace."""
     headers = {name: "" if name == "ratelimit" else value for name, value in answer.headers.items()}
     fresh = answer.request.headers.get("traceparent") is None
     return answer.status_code, headers, re.sub("[0-9a-f]{32}", "", answer.text) if fresh else answer.text

@@ -1,4 +1,4 @@
-"""The end of a process comes in time, whatever hangs."""
+"""A process ends in time, whatever hangs."""
 
 import asyncio
 import subprocess
@@ -26,7 +26,7 @@ asyncio.run(asyncio.wait_for(ask(), 0.1))
 
 @pytest.fixture
 def stuck() -> Iterator[threading.Event]:
-    """What a step may wait for; it comes when the test is over."""
+    """An event that steps may wait for, and that is set when the test is over."""
     event = threading.Event()
     yield event
     event.set()

@@ -1,7 +1,8 @@
-"""What the network says about a connection is taken note of once: no wait for what comes on it ends at once for ever.
+"""Errors that the network reports about a connection are read once: otherwise, every later wait for data would end at
+once.
 
-Networks say such things while a connection is made, which needs a firewall. Here the kernel does, for each packet that
-is sent: it may be asked to say when that was.
+Networks report such errors while a connection is made, which needs a firewall. Here the kernel makes them, for each
+packet that is sent: it can be asked to report when that was.
 """
 
 import select
@@ -25,7 +26,7 @@ TIMES = (socket.SOL_SOCKET, TIMESTAMPING, WHEN_SENT | SOFTWARE)
 
 
 def has_something(descriptor: int) -> bool:
-    """Whether each poll of a connection would end at once, though nothing has come."""
+    """Whether every poll of a connection would end at once, although nothing has arrived."""
     polled = select.poll()
     polled.register(descriptor, 0)
     return bool(polled.poll(0))

@@ -1,4 +1,4 @@
-"""Gauges whose values are of now, or not there."""
+"""Gauges whose values are current, or missing."""
 
 import pytest
 from prometheus_client import CollectorRegistry

@@ -1,4 +1,4 @@
-"""The gate before public routes: its order, its limits, and what browsers are given."""
+"""The gate of public routes: authentication, rate limits, and headers for browsers."""
 
 import json
 import socket
@@ -61,7 +61,7 @@ def issuer() -> Iterator[LocalIssuer]:
 
 
 def guarded(issuer: LocalIssuer, metrics: Metrics, **more: Any) -> FastAPI:
-    """An application that asks for the issuer's tokens."""
+    """An application that requires the issuer's tokens."""
     settings = AccessSettings(**issuer.settings, **more)
     known = Issuer(settings)
     known.refresh()

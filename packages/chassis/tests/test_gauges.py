@@ -1,4 +1,4 @@
-"""Gauges of what is in the database."""
+"""Gauges that are read from the database."""
 
 import time
 from threading import Thread
@@ -24,7 +24,7 @@ def oldest(database: Database, metrics: Metrics) -> float | None:
 
 @pytest.fixture
 def job(database: Database) -> None:
-    """A call that was asked for ten minutes ago."""
+    """A call that was enqueued ten minutes ago."""
     with database.transaction() as transaction:
         enqueue(transaction, "calls", [NewJob("one", "one", {})])
         transaction.execute("UPDATE job SET created_at = now() - interval '10 minutes'")
@@ -47,7 +47,7 @@ def test_a_call_is_overdue_from_the_time_when_it_was_due(database: Database, met
 
 @pytest.mark.usefixtures("job")
 def test_a_call_that_was_given_up_waits_for_nothing(database: Database, metrics: Metrics) -> None:
-    """The release before may give it a time again, if its call was under way."""
+    """The previous release may make it due again, if its call was under way."""
     database.execute("UPDATE job SET dead_at = now(), run_at = now() - interval '1 h'")
     assert not oldest(database, metrics)
     pending = metrics.registry.get_sample_value("oms_jobs_pending", {"queue": "calls"})
@@ -63,7 +63,7 @@ def test_rows_in_quarantine_are_counted(database: Database, metrics: Metrics) ->
 
 
 def seconds(database: Database, metrics: Metrics) -> float:
-    """The time that a scrape's statements take: the least of some tries, since the machine does other things, too."""
+    """Return the time that a scrape's statements take: the minimum of several tries, since the machine is shared."""
 
     def once() -> float:
         began = time.perf_counter()
@@ -85,7 +85,7 @@ def test_a_scrape_costs_the_same_however_much_waits(database: Database, metrics:
 
 
 def fill(database: Database, first: int, last: int) -> None:
-    """Events that wait to be sent, and calls that are due."""
+    """Add events that wait to be sent, and calls that are due."""
     numbers = f"generate_series({first}, {last}) AS n"
     database.execute(f"INSERT INTO outbox (topic, value) SELECT 'a', 'b' FROM {numbers}")
     database.execute(f"INSERT INTO job (queue, id, subject, payload) SELECT 'calls', n, 'a', '{{}}' FROM {numbers}")

@@ -14,7 +14,7 @@ from oms_chassis.http.groupcommit import BATCH, Full, GroupCommit, NotWritten, U
 
 
 class Writer:
-    """Doubles numbers. While `open` is not set, a write takes its time."""
+    """Doubles numbers. A write blocks while `open` is not set."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []

@@ -1,4 +1,4 @@
-"""What is enqueued while this process's worker has room is claimed as it is written, and handed to it."""
+"""Jobs that are enqueued while this process's worker has room are claimed as they are written, and handed to it."""
 
 import threading
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ WITHIN = 30.0  # seconds
 
 
 class Provider:
-    """Answers when it may, and knows what it was asked."""
+    """A provider that answers when it is allowed to, and records its calls."""
 
     def __init__(self) -> None:
         self.asked: list[Job] = []

@@ -1,4 +1,4 @@
-"""Names and addresses of hosts, as settings have them."""
+"""Names and addresses of hosts in settings."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Who a consumer is in its group outlives its process, and is nobody else's meanwhile."""
+"""A consumer's identity in its group outlives its process, and is used by one process at a time."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ identity(Path(sys.argv[1]), "order").become(sys.argv[2])
 
 
 def live_and_die(folder: Path, member_id: str) -> None:
-    """As a process that takes a name in its group."""
+    """Do what a process does that gets a member id."""
     subprocess.run([sys.executable, "-c", BECOME, str(folder), member_id], timeout=60, check=True)
 
 

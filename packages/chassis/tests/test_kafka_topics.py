@@ -1,4 +1,4 @@
-"""The topics command: what is missing is made, and what is there gets what it lacks."""
+"""The topics command creates missing topics, and completes existing ones."""
 
 from collections.abc import Iterator
 from uuid import uuid4

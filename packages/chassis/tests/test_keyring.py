@@ -1,4 +1,4 @@
-"""API keys on the request path: what is stored of them, how soon a revoked one stops working, what strangers cost."""
+"""API keys of requests: what is stored, how soon a revoked key stops working, and what strangers cost."""
 
 import asyncio
 import threading
@@ -42,7 +42,7 @@ def keyring(database: Database) -> Iterator[Keyring]:
 
 @pytest.fixture
 def ask(keyring: Keyring) -> Iterator[Ask]:
-    """Ask whose key it is, as requests do: in one event loop."""
+    """Look a key up as requests do: in one event loop."""
     with asyncio.Runner() as runner:
         yield lambda key: runner.run(keyring.caller(key))
 
@@ -81,7 +81,7 @@ def test_a_revoked_key_works_no_longer_than_it_is_cached(database: Database, ask
 def test_the_age_of_a_cached_key_counts_from_the_lookup_and_not_from_its_answer(
     database: Database, keyring: Keyring
 ) -> None:
-    """Else a slow answer would lengthen the life of a revoked key."""
+    """Otherwise a slow answer would prolong the life of a revoked key."""
     key = add_key(database, "shop")
     began = time.monotonic()
     (found,) = keyring.find([apikeys.digest(key)])
@@ -151,7 +151,7 @@ def test_while_the_database_is_unavailable_refusals_are_temporary(database: Data
 def test_a_silent_database_counts_as_unavailable(
     database: Database, keyring: Keyring, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A statement that is under way is waited for no longer than anything else."""
+    """A statement under way is waited for no longer than anything else."""
     key, is_over = add_key(database, "shop"), threading.Event()
     find = keyring._find_rows
 

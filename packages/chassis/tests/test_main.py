@@ -1,4 +1,4 @@
-"""A service's command line without a process of its own: what it refuses, and how it serves and drains."""
+"""A service's command line without a separate process: what it refuses, and how it serves and drains."""
 
 import os
 import signal
@@ -57,7 +57,7 @@ def test_an_idle_connection_is_kept_longer_than_proxies_keep_theirs() -> None:
 def test_a_service_serves_and_drains_within_a_process(
     monkeypatch: pytest.MonkeyPatch, database_url: str, kafka: str
 ) -> None:
-    """The same as the processes of tests/service, where coverage can see it."""
+    """The same as in tests/service with processes, but here coverage can measure it."""
     drained: list[str] = []
     settled: list[str] = []
     internal, public = free_port(), free_port()
@@ -105,4 +105,4 @@ def test_a_service_serves_and_drains_within_a_process(
 
 
 def _nothing(*_: object) -> None:
-    """Take what comes."""
+    """Handle events by doing nothing."""

@@ -1,4 +1,4 @@
-"""Members of a group on a real broker: how they share partitions when others come, go, or are of another release."""
+"""Members of a group on a real broker: how partitions are shared when members join, leave, or run another release."""
 
 import itertools
 import threading
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.timeout(180)
 
 
 class Member:
-    """A member that reads in a thread of its own, as a service does, until it leaves."""
+    """A member that reads in a thread of its own, like a service, until it leaves."""
 
     def __init__(self, source: Any) -> None:
         self.source, self.read = source, list[Record]()
@@ -58,7 +58,7 @@ class Member:
 
 
 class OlderMember(Member):
-    """One of a release that shares by range, and eagerly: kafka-python's defaults."""
+    """A member of a release with kafka-python's defaults: range assignment, and eager rebalances."""
 
     @property
     def partitions(self) -> set[int]:
@@ -118,7 +118,7 @@ def group(settings: Settings, topic: str) -> Iterator[Group]:
 
 
 def share(*members: Member) -> None:
-    """Wait until each partition has one of these for its owner, as evenly as can be."""
+    """Wait until one of these owns each partition, as evenly distributed as possible."""
     fewest = PARTITIONS // len(members)
 
     def is_shared() -> bool:
@@ -150,7 +150,7 @@ def test_a_new_member_takes_only_its_share_and_the_others_keep_the_rest(group: G
 
 
 def test_a_member_keeps_its_partitions_while_another_is_replaced(group: Group) -> None:
-    """As in a rollout: the new one comes before the old one goes."""
+    """As in a rollout: the new member joins before the old one leaves."""
     stays, goes = group.join(), group.join()
     share(stays, goes)
     comes = group.join()
@@ -224,7 +224,7 @@ def test_a_member_without_a_partition_is_accepted_and_takes_over(group: Group) -
 
 
 def test_a_removed_member_claims_nothing(settings: Settings, topic: str) -> None:
-    """Or else what it claims, and no longer has, would be given to nobody."""
+    """Otherwise, partitions that it claims but no longer has would be assigned to nobody."""
     source = KafkaSource(settings, uuid4().hex, [topic])
     eventually(lambda: (source.poll(0.2), source._consumer.assignment())[1])
     coordinator = source._consumer._coordinator
@@ -239,7 +239,7 @@ def test_a_removed_member_claims_nothing(settings: Settings, topic: str) -> None
 def test_a_member_that_lost_its_connection_returns_as_the_same_member(
     settings: Settings, topic: str, group: Group, others: int
 ) -> None:
-    """It could not say that it leaves, and the group waits until its session is over, or it is back."""
+    """It could not leave the group, which waits until its session ends or it returns."""
     patient = settings.model_copy(update={"kafka_session_seconds": 60.0})
     identity, rest = Identity(), [group.join() for _ in range(others)]
     lost = group.join(patient, identity)
@@ -260,7 +260,7 @@ def test_a_member_that_its_group_has_forgotten_becomes_a_new_one(settings: Setti
 
 
 def test_a_rebalance_of_rarely_polled_members_ends(settings: Settings, topic: str) -> None:
-    """The answers to their joining come between two polls."""
+    """The answers to their join requests arrive between two polls."""
     name = uuid4().hex
     sources = [KafkaSource(settings, name, [topic]) for _ in range(3)]
 
@@ -278,7 +278,8 @@ def test_a_rebalance_of_rarely_polled_members_ends(settings: Settings, topic: st
 def test_a_foreign_application_in_the_group_gets_nothing_of_our_topics_and_is_named(
     settings: Settings, topic: str, group: Group, logged: Callable[[], list[str]], shares_as: str
 ) -> None:
-    """A console consumer, or another team's service of the same name: what it read would be applied by nobody."""
+    """A console consumer, or another team's service with the same name: nobody would apply the records that it
+    reads."""
     ours = group.join()
     share(ours)
     foreign = KafkaConsumer(

@@ -1,4 +1,4 @@
-"""Headers of many lines."""
+"""Headers in many lines."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ Field = tuple[bytes, bytes]
 
 
 class Counted(list[Field]):
-    """A list that knows how often somebody went through it."""
+    """A list that counts how often it is iterated."""
 
     times = 0
 

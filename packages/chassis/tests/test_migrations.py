@@ -1,4 +1,4 @@
-"""Migrations on a database that others use meanwhile, and on one that is ahead of the code."""
+"""Migrations of a database that is in use, and of one that is ahead of the code."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ Release = Callable[..., str]
 
 @pytest.fixture
 def release(tmp_path: Path) -> Iterator[Release]:
-    """Make a package with these statements as its migrations 0001, 0002, ...; its name."""
+    """Create a package with these statements as its migrations 0001, 0002, ..., and return its name."""
     made: list[str] = []
 
     def make(*statements: str) -> str:
@@ -58,7 +58,7 @@ def empty(database_url: str) -> Iterator[Database]:
 
 @contextmanager
 def held(url: str, *statements: str) -> Iterator[psycopg.Connection]:
-    """A transaction of somebody else that has run these and stays open for the block."""
+    """Keep a transaction of another session open during the block, after these statements."""
     with psycopg.connect(url) as connection:
         for statement in statements:
             connection.execute(statement.encode())

@@ -1,4 +1,4 @@
-"""Variables that are no settings, and look like one."""
+"""Variables that are not settings, but look like one."""
 
 import json
 
@@ -34,7 +34,7 @@ def test_a_start_logs_which_setting_was_meant(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Begun(Exception):
-        """The service is about to be built."""
+        """Raised when the service is about to be built."""
 
     def build(_: Context) -> Components:
         raise Begun

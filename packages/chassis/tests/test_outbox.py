@@ -113,10 +113,10 @@ def test_stopping_sends_the_remaining_events(database: Database, metrics: Metric
 
 
 def test_stopping_does_not_wait_for_events_that_others_keep_adding(database: Database, metrics: Metrics) -> None:
-    """What comes after the stop is the next leader's to send: else one that is to go would be held for good."""
+    """Later events are left to the next leader: otherwise, a stopping relay would be held up for ever."""
 
     class Busy(MemoryStream):
-        """While these are sent, another replica takes an order."""
+        """A sink during whose sending another replica accepts an order."""
 
         def send(self, records: Sequence[Outgoing]) -> None:
             super().send(records)

@@ -1,4 +1,4 @@
-"""Loops over batches make room for one another."""
+"""Loops over batches leave time for one another."""
 
 import pytest
 
@@ -21,7 +21,7 @@ class Clock:
 
 
 def work(pace: Pace, clock: Clock, took: float, every: float, seconds: float) -> set[float]:
-    """What a loop waits that has a batch every so often, which takes it so long, during so many seconds."""
+    """Return the pauses of a loop that has a batch every `every` seconds, each of which takes `took`."""
     waits, end = set(), clock.now + seconds
     while clock.now < end:
         began, clock.now = clock.now, clock.now + took

@@ -1,4 +1,4 @@
-"""Partitions of keys: those that kafka-python and Java's client choose."""
+"""The partition of each key is the one that kafka-python and Java's client choose."""
 
 import uuid
 from typing import Any
@@ -13,7 +13,7 @@ from oms_chassis.messaging.kafka.partitioning import KeyPartitioner, murmur2
 
 
 class Cluster:
-    """What a partitioner asks of the client's metadata: of one topic."""
+    """The metadata of one topic that a partitioner needs."""
 
     def __init__(self, partitions: int) -> None:
         self._partitions = set(range(partitions))

@@ -10,7 +10,7 @@ from oms_chassis.poison import PoisonIsolator
 
 
 class Work:
-    """Fails a whole call if one of its entries is poison; remembers each call, and what was done."""
+    """Fails a whole call if one of its entries is poison; records the calls, and the processed entries."""
 
     def __init__(self, *poison: int) -> None:
         self.poison, self.done = {*poison}, set[int]()

@@ -1,4 +1,5 @@
-"""Poolers between a service and Postgres: what would break silently is refused at the start, with a sentence."""
+"""Poolers between a service and Postgres: those that would break it silently are refused at the start, with a
+message."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -31,7 +32,7 @@ def pooler(request: pytest.FixtureRequest) -> Pooler:
 
 
 def bounds(url: str) -> list[str]:
-    """What bounds a new session of ours."""
+    """Return the limits of a new session."""
     database = Database(url, 1)
     try:
         names = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "timezone")
@@ -102,7 +103,7 @@ def test_the_chart_s_documents_name_the_settings_that_the_message_does(page: str
 
 @pytest.fixture
 def started(database_url: str, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> Callable[[str, str], tuple[int, str]]:
-    """Run a command with a database; the exit code and what it printed."""
+    """Run a command with a database, and return the exit code and the output."""
     chassis_only(database_url).dispose()
 
     def start(command: str, url: str) -> tuple[int, str]:

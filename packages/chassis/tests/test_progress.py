@@ -1,4 +1,4 @@
-"""Whether a consumer has kept up is a matter of its whole group, on a real broker: other members may be behind."""
+"""Whether a consumer has kept up depends on its whole group, on a real broker: other members may be behind."""
 
 import os
 import signal
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.timeout(180)
 
 @pytest.fixture
 def settings(kafka: str) -> Settings:
-    """Of a broker with one topic, of this test's own and with one partition."""
+    """Settings of a broker with one topic, which belongs to this test and has one partition."""
     made = Settings(
         database_url="postgresql://nobody@127.0.0.1:1/none",
         kafka_bootstrap=kafka,
@@ -67,7 +67,7 @@ def member(settings: Settings, database: Database, handle: Callable[..., None]) 
 
 
 def nothing(*_: Any) -> None:
-    """Whatever comes is applied."""
+    """Apply all events."""
 
 
 class Paused:
@@ -121,7 +121,7 @@ def test_a_group_that_has_read_everything_keeps_up_while_more_comes_and_is_read(
 def test_a_group_that_has_nothing_to_read_has_kept_up(
     settings: Settings, database: Database, send: Callable[..., None]
 ) -> None:
-    """Also where everything was deleted before the group could read it, and there is nothing to commit."""
+    """Even if everything was deleted before the group could read it, and there is nothing to commit."""
     send("a", "b")
     admin = KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
     admin.delete_records({TopicPartition(f"{settings.kafka_prefix}{TOPIC}", 0): 2})

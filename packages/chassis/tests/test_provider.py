@@ -25,7 +25,7 @@ BUILD = 900.0  # seconds
 
 
 def built() -> Path:
-    """The server's program, built once for all runs; the test is skipped where that cannot be done."""
+    """The server's executable, built once for all runs; the test is skipped if it cannot be built."""
     program = caches() / f"oidc-{SERVER.rpartition('@')[2]}" / "server"
     with only_one("oidc"):
         if not program.exists():
@@ -63,7 +63,7 @@ def answers(client: httpx2.Client) -> bool:
 
 
 def logged_in(client: httpx2.Client, known: dict[str, str]) -> str:
-    """The token of a user who logs in by the provider's own form."""
+    """Return the token of a user who logs in with the provider's own form."""
     asked = {"client_id": CLIENT, "redirect_uri": CALLBACK, "response_type": "code", "scope": "openid", "state": "s"}
     form = client.get(known["authorization_endpoint"], params=asked).headers["location"]
     request = parse_qs(urlsplit(form).query)["authRequestID"][0]

@@ -1,4 +1,4 @@
-"""Retention: what is old is deleted in small steps, by one replica, and nobody waits for it."""
+"""Retention: old rows are deleted in small steps, by one replica, without blocking others."""
 
 import threading
 import time
@@ -23,7 +23,7 @@ WEEK = inbox.retention(days=7)
 
 @pytest.fixture
 def filled(database: Database) -> Database:
-    """An inbox of some hundred thousand rows that are too old, and a few that are not."""
+    """An inbox with some hundred thousand expired rows, and a few that are not."""
     database.execute(
         "INSERT INTO inbox SELECT 'old-' || n, now() - interval '8 days' - n * interval '1 ms'"
         f" FROM generate_series(1, {OLD}) AS n"
@@ -106,7 +106,7 @@ def test_replicas_do_not_begin_together(database: Database) -> None:
 
 @pytest.mark.parametrize("name", ["dead_letter_days", "inbox_days"])
 def test_no_event_can_be_applied_after_its_order_was_deleted(name: str) -> None:
-    """A payment's tombstone is deleted with its order: the event of one that was cancelled would charge for it."""
+    """A payment's tombstone is deleted with its order: a late event of a cancelled order would charge for it."""
 
     def settings(days: float, order_days: float | None) -> Settings:
         given: dict[str, Any] = {name: days, "order_days": order_days}
@@ -122,7 +122,7 @@ def test_no_event_can_be_applied_after_its_order_was_deleted(name: str) -> None:
 def test_a_quarantined_event_does_not_outlive_its_order(
     database: Database, days: float | None, left: list[str]
 ) -> None:
-    """Sent after all, it would begin an order that nobody knows any more, and charge for it."""
+    """If it were sent later, it would begin an order that nobody knows any more, and charge for it."""
     for name, age in (("old", "32 days"), ("new", "30 days")):
         database.execute(
             "INSERT INTO outbox_quarantine (id, topic, created_at, error)"

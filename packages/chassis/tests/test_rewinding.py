@@ -1,4 +1,4 @@
-"""A group is set back in time on a real broker, and two installations on one broker read nothing of each other."""
+"""A group is set back in time on a real broker; two installations on one broker do not read each other's records."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ from oms_contracts import topics
 
 @pytest.fixture
 def settings(kafka: str) -> Iterator[Settings]:
-    """An installation of its own, with a topic of its own."""
+    """An installation with a topic of its own."""
     made = Settings(
         database_url="postgresql://nobody@127.0.0.1:1/none",
         kafka_bootstrap=kafka,
@@ -39,7 +39,7 @@ def send(settings: Settings, *values: bytes) -> None:
 
 
 def read(settings: Settings, count: int) -> list[Record]:
-    """Read and commit as a service does, and leave."""
+    """Read and commit like a service, and leave."""
     source = KafkaSource(settings, "toy", ["things"])
     try:
         found = poll(source, count)
@@ -65,7 +65,7 @@ def values(records: list[Record]) -> list[bytes]:
 
 
 def later() -> datetime:
-    """A time after all that was sent so far, by the clock that records are stamped with."""
+    """Return a time after all records so far, by the clock that stamps records."""
     moment = datetime.now(UTC)
     eventually(lambda: datetime.now(UTC) - moment > timedelta(milliseconds=5), within=5)
     return datetime.now(UTC)
@@ -211,7 +211,7 @@ def test_a_group_is_set_forward_beyond_unreadable_records_and_never_back(setting
 def test_a_group_is_not_set_to_an_offset_that_does_not_exist(
     settings: Settings, command: Service, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It would begin again, with all that the topic has."""
+    """It would start over, with all records of the topic."""
     send(settings, *(b"a" for _ in range(5)))
     (partition,) = {record.partition for record in read(settings, 5)}
     for place in (f"{partition}:6", "99:1"):

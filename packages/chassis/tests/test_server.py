@@ -1,4 +1,4 @@
-"""A server's last moments."""
+"""The HTTP server: connections, protocols, and its last moments."""
 
 import asyncio
 import re
@@ -55,7 +55,7 @@ async def stream(_: Request) -> Response:
 
 
 async def answers(port: int, sent: bytes, count: int, piece: int) -> bytes:
-    """What so many answers to these bytes are, sent in pieces of this length."""
+    """Send these bytes in pieces of this length, and return so many answers."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for start in range(0, len(sent), piece):
         writer.write(sent[start : start + piece])
@@ -74,7 +74,7 @@ async def answers(port: int, sent: bytes, count: int, piece: int) -> bytes:
 
 @asynccontextmanager
 async def running(keep_alive: int = 60) -> AsyncIterator[tuple[int, Server]]:
-    """A server and its port, until the end of the block."""
+    """Run a server during a block, with its port."""
     routes = [
         Route("/", hello),
         Route("/body", body, methods=["POST"]),
@@ -253,7 +253,7 @@ def test_a_client_that_sends_nothing_after_its_request_is_answered(
 def test_a_stream_ends_when_its_client_closes_its_sending_side(
     loop: Callable[[], asyncio.AbstractEventLoop],
 ) -> None:
-    """It will hardly read on, and there may be nothing to be sent by which that would show."""
+    """It probably reads no more, and there may be nothing to send by which that would show."""
 
     def follow(port: int) -> bytes:
         with socket.create_connection(("127.0.0.1", port), 20) as client:
@@ -315,7 +315,7 @@ def test_a_short_answer_is_sent_in_one_packet() -> None:
     ids=["without a length", "with its length"],
 )
 def test_an_answer_in_http_1_0_has_no_chunks_and_ends_with_its_connection(line: bytes, body: bytes) -> None:
-    """It knows no chunks, and does not wait for leave to send."""
+    """It has no chunks, and clients do not wait for `100 Continue`."""
 
     def ask(port: int) -> bytes:
         with socket.create_connection(("127.0.0.1", port), 20) as client:

@@ -1,4 +1,4 @@
-"""Sessions with Postgres have bounds, whatever becomes of the server, a lock or the network."""
+"""Sessions with Postgres have limits, whatever happens to the server, a lock or the network."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -133,7 +133,7 @@ def test_the_server_notices_a_client_that_vanished_within_half_a_minute(far: Dat
 
 
 def test_parameters_in_the_url_take_precedence_except_over_our_limits(database_url: str) -> None:
-    """They are settings of the service's, which the client keeps to as well."""
+    """These are settings of the service, which the client applies as well."""
     asked = "-c search_path=mine -c statement_timeout=7s".replace(" ", "%20").replace("=", "%3D")
     database = Database(f"{database_url}?application_name=mine&options={asked}", 1)
     names = ("application_name", "search_path", "statement_timeout", "lock_timeout")
@@ -170,7 +170,7 @@ def test_a_server_s_own_defaults_change_nothing(database_url: str, default: str,
 
 
 def test_a_connection_that_may_only_read_is_replaced(database_url: str) -> None:
-    """As after a failover whose old server lives on: its sessions answer, and take no writes."""
+    """As after a failover whose old server is still running: its sessions answer, but accept no writes."""
     database = chassis_only(database_url)
     write = "INSERT INTO inbox (event_id) VALUES ('a') ON CONFLICT DO NOTHING"
     with database.autocommit() as one, database.autocommit() as other:
@@ -188,7 +188,7 @@ def test_a_connection_that_may_only_read_is_replaced(database_url: str) -> None:
 
 @contextmanager
 def read_only(url: str) -> Iterator[None]:
-    """A server that takes no writes for a while, as before it is promoted."""
+    """A server that accepts no writes for a while, as before its promotion."""
     default = "ALTER SYSTEM {} default_transaction_read_only {}"
     with psycopg.connect(url, autocommit=True, options="-c default_transaction_read_only=off") as admin:
         admin.execute(default.format("SET", "= on").encode())

@@ -1,4 +1,4 @@
-"""Settings that cannot work are refused at the start: later, they look like a broker or a provider that is away."""
+"""Settings that cannot work are refused at the start: later they would look like an unavailable broker or provider."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""A connection that brokers do not answer on is given up, and one that they answer slowly is not."""
+"""Connections on which brokers do not answer are given up, and slow ones are not."""
 
 import time
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ def sink(settings: Settings) -> Iterator[KafkaSink]:
 
 @pytest.fixture
 def reader(settings: Settings, sink: KafkaSink) -> Iterator[KafkaSource]:
-    """A member of a group of its own, that has read what there was."""
+    """A member of a group of its own that has read all records."""
     reader = KafkaSource(settings, uuid4().hex, [TOPIC])
     eventually(lambda: (reader.poll(0.2), has_read_all(reader))[1])
     yield reader
@@ -78,7 +78,7 @@ def read(reader: KafkaSource, key: bytes) -> Record:
 
 
 def send(settings: Settings, key: bytes, value: bytes = b"{}") -> None:
-    """Send a record by connections of its own."""
+    """Send a record on separate connections."""
     sink = KafkaSink(settings)
     sink.send([Outgoing(TOPIC, key, value)])
     sink.close()
@@ -123,7 +123,7 @@ def test_records_sent_on_a_dead_connection_are_sent_again_on_another(network: Pr
 
 
 def test_a_batch_is_given_up_once_a_part_of_it_was_not_sent_in_time(network: Proxy, sink: KafkaSink) -> None:
-    """The client gives up each part by itself, and may be kept from that by a broker that is not there."""
+    """The client gives up each part by itself, which an unavailable broker may prevent."""
     network.blackhole(new=True)
     with ThreadPoolExecutor() as pool:
         sending = pool.submit(sink.send, [Outgoing(TOPIC, b"%d" % number, b"{}") for number in range(20)])
@@ -139,7 +139,7 @@ def test_a_batch_is_given_up_once_a_part_of_it_was_not_sent_in_time(network: Pro
 
 
 def under_way(sink: KafkaSink) -> list[Any]:
-    """The parts of a batch, one for each partition, that are sent and not acknowledged."""
+    """Return the parts of a batch, one per partition, that were sent and not acknowledged."""
     return [one for queue in dict(producer(sink)._sender._in_flight_batches).values() for _, one in queue]
 
 

@@ -1,4 +1,4 @@
-"""Spans as a collector receives them, by OpenTelemetry's own exporter."""
+"""Spans as a collector receives them from OpenTelemetry's own exporter."""
 
 import socketserver
 import threading
@@ -50,7 +50,7 @@ def collector() -> Iterator[Collector]:
 
 @contextmanager
 def exporting(url: str, metrics: Metrics, ratio: float = 1.0) -> Iterator[Exporter]:
-    """Spans go to a collector for a block, and all of them are there after it."""
+    """Export spans to a collector during a block, after which all have arrived."""
     exporter = Exporter("test", url, metrics.spans)
     spans.configure(exporter.export, ratio)
     try:
@@ -77,7 +77,7 @@ def consume(database: Database, metrics: Metrics, events: list[Event[Any]], hand
 
 
 def make(database: Database, metrics: Metrics, job: NewJob, call: Callable[[Job], Outcome]) -> None:
-    """Have a worker make the job's call once."""
+    """Let a worker make the job's call once."""
     ended: list[object] = []
     job_queue = JobQueue(
         "calls",
@@ -204,13 +204,13 @@ def test_an_unavailable_collector_holds_nothing_up_and_its_spans_are_counted(met
 
 
 def became(metrics: Metrics) -> dict[str, float]:
-    """How many spans were sent, and how many were not."""
+    """Return how many spans were sent, and how many were not."""
     outcomes = ("sent", "failed", "dropped")
     return {one: metrics.registry.get_sample_value("oms_spans_total", {"outcome": one}) or 0.0 for one in outcomes}
 
 
 class Adversary(socketserver.BaseRequestHandler):
-    """What answers a batch of spans in the worst of ways."""
+    """A collector that answers in the worst of ways."""
 
     def handle(self) -> None:
         self.request.recv(65_536)

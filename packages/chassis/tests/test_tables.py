@@ -1,4 +1,5 @@
-"""Tables are the schema's source: statements take their columns from them, and migrations are generated from them."""
+"""Tables are the source of the schema: statements take their columns from them, and migrations are generated from
+them."""
 
 import sys
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Tasks that judge by what has not been read wait until everything is."""
+"""Tasks whose decisions depend on unread events wait until everything is read."""
 
 from threading import Event
 

@@ -1,4 +1,4 @@
-"""Threads for routes that are plain functions: who finds none free, and who has one."""
+"""The threads for routes that are plain functions: requests that find none free, and those that have one."""
 
 import threading
 from collections.abc import AsyncIterator, Iterator

@@ -1,4 +1,4 @@
-"""An issuer's tokens: who is taken for whom, and what becomes of it while the issuer is away or its keys change."""
+"""An issuer's tokens: who is authenticated, also while the issuer is unavailable or its keys change."""
 
 import asyncio
 import base64
@@ -36,7 +36,7 @@ def local() -> Iterator[LocalIssuer]:
 
 @pytest.fixture
 def issuer(local: LocalIssuer) -> Issuer:
-    """The issuer as a service knows it; its keys have been fetched."""
+    """The issuer as a service sees it; its keys have been fetched."""
     known = Issuer(AccessSettings(**local.settings))
     known.refresh()
     return known
@@ -49,7 +49,7 @@ def tokens(local: LocalIssuer, issuer: Issuer) -> Tokens:
 
 @pytest.fixture
 def ask(tokens: Tokens) -> Iterator[Ask]:
-    """Ask whose token it is, as requests do: in one event loop."""
+    """Authenticate as requests do: in one event loop."""
     with asyncio.Runner() as runner:
         yield lambda token: runner.run(tokens.caller(token))
 
@@ -95,7 +95,7 @@ def _part(value: Any) -> str:
 
 
 def test_a_token_that_anybody_could_have_made_is_refused(local: LocalIssuer, ask: Ask) -> None:
-    """Unsigned; signed with the public key as a shared secret; signed by a stranger; changed; or no token at all."""
+    """Unsigned; signed with the public key as a shared secret; signed by a stranger; altered; or not a token at all."""
     _, payload, signature = local.token().split(".")
     public = local.documents["/keys"]["keys"][0]["x"]
     claims = jwt.decode(local.token(), options={"verify_signature": False})
@@ -160,7 +160,7 @@ def test_until_the_issuer_has_been_reached_refusals_are_temporary(local: LocalIs
 def test_a_token_with_a_new_key_is_accepted_at_once_and_tokens_of_the_old_key_are_no_longer_valid(
     local: LocalIssuer, ask: Ask
 ) -> None:
-    """Also right after the keys were fetched; and so twice in a row, as after a key was stolen."""
+    """Even right after a fetch, and twice in a row, as after a key was stolen."""
     old = local.token()
     assert ask(old).subject == "ann"
     for kid in ("second", "third"):

@@ -1,4 +1,4 @@
-"""Waiting for what starts at the same time."""
+"""Waiting for servers that start at the same time."""
 
 import pytest
 

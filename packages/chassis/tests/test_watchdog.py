@@ -1,4 +1,4 @@
-"""A loop that hangs is noticed, and the process is taken for dead."""
+"""A loop that hangs is detected, and fails the liveness probe."""
 
 import threading
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from oms_chassis.runtime.watchdog import Watchdog
 
 
 class Loop:
-    """Comes around until it is to hang."""
+    """A loop that beats until it is to hang."""
 
     def __init__(self) -> None:
         self.hanging, self.end = threading.Event(), threading.Event()
@@ -39,7 +39,7 @@ def loop() -> Iterator[Loop]:
 
 
 class Panic(BaseException):
-    """What a library's Rust code raises: no Exception."""
+    """An error such as a library's Rust code raises, which is not an Exception."""
 
 
 @pytest.mark.parametrize("kind", [LookupError, Panic, SystemExit])

@@ -1,4 +1,4 @@
-"""What fails behind a route is a problem, and reveals nothing."""
+"""Failures behind a route are answered with problems that reveal nothing."""
 
 import subprocess
 import sys

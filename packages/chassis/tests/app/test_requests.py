@@ -1,4 +1,4 @@
-"""Requests that are refused name what is wrong, and nothing that was sent."""
+"""Refusals name what is wrong with a request, and repeat nothing that was sent."""
 
 from collections.abc import Iterator
 from typing import Any

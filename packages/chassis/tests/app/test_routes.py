@@ -1,4 +1,4 @@
-"""What routes depend on, document, measure and run within."""
+"""Routes: their dependencies, documentation, metrics and traces."""
 
 import pytest
 from starlette.testclient import TestClient

@@ -1,4 +1,4 @@
-"""A real broker with all topics, and a consumer of some that are a test's own."""
+"""A real broker with all topics, and a consumer of topics that belong to one test."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -39,7 +39,7 @@ def own_topics(kafka: str) -> Settings:
 
 @pytest.fixture
 def applied() -> list[str]:
-    """The items of the events that were applied."""
+    """Return the items of the events that were applied."""
     return []
 
 

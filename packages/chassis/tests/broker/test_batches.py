@@ -1,4 +1,4 @@
-"""Batches as other clients and disks make them."""
+"""Batches that other clients send, and that disks damage."""
 
 import struct
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from oms_chassis.settings import Settings
 
 
 def by_partition(settings: Settings, keys: Sequence[bytes]) -> dict[int, set[bytes | None]]:
-    """Which of these keys are in which partition."""
+    """Group these keys by partition."""
     reader, found = source(settings, uuid4().hex), list[Record]()
 
     def all_there() -> bool:
@@ -39,7 +39,7 @@ def by_partition(settings: Settings, keys: Sequence[bytes]) -> dict[int, set[byt
 
 
 def xerial(content: bytes) -> bytes:
-    """As Java's Snappy does it: in blocks."""
+    """Compress like Java's Snappy: in blocks."""
     blocks = [bytes(snappy.compress_raw(content[at : at + 32768])) for at in range(0, len(content), 32768)]
     return b"\x82SNAPPY\0" + struct.pack("!ii", 1, 1) + b"".join(struct.pack("!i", len(b)) + b for b in blocks)
 
@@ -54,7 +54,7 @@ CODECS = {
 
 
 def read_batches(*raw: bytes) -> list[Any]:
-    """What a consumer's fetcher makes of them."""
+    """Read batches with a consumer's fetcher."""
     fetcher = SimpleNamespace(PartitionRecords=Fetcher.PartitionRecords)
     batches.read_all(fetcher)
     return list(fetcher.PartitionRecords(0, TopicPartition(TOPIC, 0), MemoryRecords(b"".join(raw))).take())

@@ -1,4 +1,4 @@
-"""What a topic does not hold any more: records that were deleted, and a topic that was, and made again."""
+"""Records that are gone: deleted ones, and those of a topic that was deleted and recreated."""
 
 import json
 import threading
@@ -53,7 +53,7 @@ def test_records_deleted_before_a_group_without_offsets_began_are_logged_once_an
     metrics: Metrics,
     logged: Callable[[], list[str]],
 ) -> None:
-    """A broker forgets the place of a group that has had no member for a week, as records that are as old."""
+    """A broker deletes the offsets of a group without members after a week, and records of the same age, too."""
     with consume(own_topics):
         send(own_topics, ["read"])
         eventually(lambda: applied == ["read"])

@@ -1,4 +1,4 @@
-"""What a broker allows a service, and what of either is not valid any more."""
+"""Access rights at the broker, and credentials and certificates that have expired."""
 
 import socket
 import ssl
@@ -41,7 +41,7 @@ def rule(kind: ACLPermissionType, what: ResourceType, name: str, operation: ACLO
 
 @pytest.fixture
 def as_user(guarded: GuardedKafka) -> Settings:
-    """Those of a user who may do all that a service must, with topics of a test's own."""
+    """Settings of a user with all rights that a service needs, and with topics that belong to one test."""
     made = topics_of_its_own(guarded.bootstrap)
     topics = [(ResourceType.TOPIC, f"{made.kafka_prefix}{name}") for name in (TOPIC, OTHER)]
     group = (ResourceType.GROUP, f"{made.kafka_prefix}group")
@@ -55,7 +55,7 @@ def as_user(guarded: GuardedKafka) -> Settings:
 
 @contextmanager
 def denied(guarded: GuardedKafka, settings: Settings, operation: ACLOperation) -> Iterator[None]:
-    """Deny the user this for the other topic, for a block."""
+    """Deny the user access to the other topic during a block."""
     denial = rule(ACLPermissionType.DENY, ResourceType.TOPIC, f"{settings.kafka_prefix}{OTHER}", operation)
     with administering(guarded.bootstrap) as admin:
         admin.create_acls([denial])

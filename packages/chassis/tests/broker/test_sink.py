@@ -1,4 +1,4 @@
-"""Sending: what cannot be sent is the record's, the topic's or the broker's fault."""
+"""The sink: whether a record, a topic or the broker is to blame if something cannot be sent."""
 
 import os
 import signal
@@ -98,7 +98,7 @@ def late_in_the_client(late: pytest.MonkeyPatch) -> None:
 def test_records_that_were_not_sent_in_time_are_never_sent(
     settings: Settings, sink: KafkaSink, monkeypatch: pytest.MonkeyPatch, make_late: Callable[[Any], None]
 ) -> None:
-    """As after a process was suspended: another one may have sent the same meanwhile, and more after it."""
+    """As after a suspension of the process: another relay may have sent the same records meanwhile, and later ones."""
     key = uuid4().bytes
     sink.send([Outgoing(TOPIC, key, b"before")])
     with monkeypatch.context() as late:

@@ -1,4 +1,4 @@
-"""Reading: records in order, offsets committed by hand, a broker that falls silent."""
+"""The source: records in order, offsets that are committed explicitly, and a broker that falls silent."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What is particular to a topic: how much it takes, and what is in it apart from records."""
+"""Settings of a topic: the size of its records, and what it contains apart from records."""
 
 from functools import partial
 from typing import Any
@@ -44,7 +44,7 @@ def test_a_group_has_kept_up_if_a_topic_ends_with_a_transaction_marker(
 def test_if_a_topic_accepts_less_than_a_batch_its_events_are_sent_in_parts_and_in_order(
     own_topics: Settings, database: Database, metrics: Metrics
 ) -> None:
-    """Of 1.5 MB for one partition, several batches are under way at once."""
+    """1.5 MB for one partition are sent as several batches at once."""
     topic, size = f"{own_topics.kafka_prefix}{TOPIC}", 3000
     with administering(own_topics.kafka_bootstrap) as admin:
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {"max.message.bytes": "100000"})])

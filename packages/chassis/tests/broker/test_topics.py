@@ -1,4 +1,4 @@
-"""Topics are created as they are wanted."""
+"""Topics are created as configured."""
 
 from uuid import uuid4
 

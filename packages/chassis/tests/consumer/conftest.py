@@ -1,4 +1,4 @@
-"""What the tests of the consumer need."""
+"""Fixtures for the tests of the consumer."""
 
 import pytest
 

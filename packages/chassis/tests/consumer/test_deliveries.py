@@ -1,4 +1,4 @@
-"""Each event is processed once, however often and by whomever it is delivered."""
+"""Each event is processed once, however often it is delivered, and by whichever replica."""
 
 import pytest
 from support.chassis import MemoryStream, eventually, running
@@ -44,7 +44,7 @@ def test_an_event_that_is_delivered_again_changes_nothing(database: Database, me
 def test_records_of_a_full_poll_that_were_processed_before_cost_one_statement(
     database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A group that was set back reads what it has read, and has new events wait for as long as that takes."""
+    """A group that was set back reads old records again, and new events wait for as long as that takes."""
     monkeypatch.setattr(reading, "BATCH", 4)
     stream = MemoryStream()
     send(stream, [event("a"), event("poison")])

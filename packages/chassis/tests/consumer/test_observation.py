@@ -1,4 +1,4 @@
-"""What a consumer says and measures of itself."""
+"""A consumer's logs and metrics."""
 
 import json
 from collections.abc import Callable

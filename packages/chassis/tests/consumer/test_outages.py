@@ -1,4 +1,4 @@
-"""The database or the broker is away."""
+"""Outages of the database and the broker."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Faults that every event would meet pause the consumer, and make no dead letters."""
+"""Faults that every event would meet pause the consumer instead of making dead letters."""
 
 import threading
 from typing import Any
@@ -83,7 +83,7 @@ def test_while_dead_letters_cannot_be_written_their_records_are_kept(database: D
 
 
 def test_a_column_whose_type_changes_makes_no_dead_letters(database: Database, metrics: Metrics) -> None:
-    """What a connection has prepared no longer fits then."""
+    """Statements that a connection has prepared no longer fit then."""
 
     def handle(transaction: Transaction, events: list[Event[Any]]) -> None:
         transaction.execute("SELECT * FROM seen")

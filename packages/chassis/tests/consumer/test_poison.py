@@ -1,4 +1,4 @@
-"""What fails alone, or is no event, is a dead letter, and the rest goes on."""
+"""Records that fail alone, or are not events, become dead letters, and the rest is applied."""
 
 import gc
 import json
@@ -68,8 +68,7 @@ def test_a_record_that_cannot_be_read_becomes_a_dead_letter(database: Database, 
 def test_a_record_that_became_a_dead_letter_does_not_stay_in_memory(
     database: Database, metrics: Metrics, value: bytes
 ) -> None:
-    """Errors refer to frames, and these to the records that they were about: a cycle would hold megabytes until the
-    garbage collector comes."""
+    """Errors refer to frames, which refer to records: a cycle would keep megabytes until the garbage collector runs."""
     one = consumer(database, MemoryStream(), metrics)
     record = Record(ITEM_UPDATED.name, 0, 0, b"poison", value)
     held = weakref.ref(record)

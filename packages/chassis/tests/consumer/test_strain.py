@@ -1,4 +1,4 @@
-"""What the database cannot carry out, or somebody holds."""
+"""Records that the database cannot process, and rows that are locked."""
 
 import threading
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from oms_contracts.topics import ITEM_UPDATED
 
 @pytest.fixture
 def strict(database: Database) -> Iterator[Database]:
-    """The database, with little time for a statement."""
+    """The database with a short limit for statements."""
     strict = Database(database._url, 4, Limits(statement=1.0))
     yield strict
     strict.dispose()

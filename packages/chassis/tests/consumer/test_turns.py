@@ -1,4 +1,4 @@
-"""A turn has an end, whatever is left of it."""
+"""A turn ends in time, whatever is left of it."""
 
 import threading
 from typing import Any

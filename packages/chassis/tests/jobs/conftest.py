@@ -1,4 +1,4 @@
-"""What the tests of jobs need."""
+"""Fixtures for the tests of jobs."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The database's clock is put back."""
+"""The database's clock is set back."""
 
 import threading
 from collections import Counter
@@ -65,7 +65,7 @@ def test_calls_have_not_failed_for_a_negative_time_after_the_clock_was_set_back(
 
 
 def put_back(database: Database) -> None:
-    """What is there as it looks when the clock was put back by some hours."""
+    """Change all rows as if the clock had been set back by some hours."""
     database.execute(
         "UPDATE job SET run_at = run_at + interval '3 hours', failing_since = failing_since + interval '3 hours'"
     )

@@ -1,4 +1,4 @@
-"""Leases, and fences: whose a job is, and for how long."""
+"""Leases and fencing: which worker a job belongs to, and for how long."""
 
 import time
 

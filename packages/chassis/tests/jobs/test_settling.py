@@ -1,4 +1,4 @@
-"""What becomes of outcomes that cannot be written, or not all at once."""
+"""Outcomes that cannot be written, or not all at once."""
 
 import threading
 import time
@@ -71,7 +71,7 @@ def ids_of(settled: list[Settled]) -> set[str]:
 
 @contextmanager
 def held(database: Database, job_id: str) -> Iterator[None]:
-    """Somebody has a job's row locked during the block."""
+    """Lock a job's row during a block."""
     with database.transaction() as transaction:
         transaction.execute("SELECT 1 FROM job WHERE id = %(id)s FOR UPDATE", id=job_id)
         yield
@@ -79,7 +79,7 @@ def held(database: Database, job_id: str) -> Iterator[None]:
 
 @pytest.fixture
 def hasty(database: Database) -> Iterator[Database]:
-    """The database for whom waits for no lock."""
+    """The database with a short limit for locks."""
     url = database._url
     hasty = Database(url, 6, Limits(lock=0.2))
     yield hasty

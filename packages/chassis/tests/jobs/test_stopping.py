@@ -1,4 +1,4 @@
-"""A worker that is to stop: calls under way are settled, and other jobs given back."""
+"""A stopping worker settles the calls that are under way, and gives other jobs back."""
 
 import threading
 

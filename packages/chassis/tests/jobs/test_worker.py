@@ -1,4 +1,4 @@
-"""What a worker does: it claims, calls and settles, and calls again what has failed."""
+"""The worker claims, calls and settles jobs, and repeats failed calls."""
 
 import threading
 from collections import Counter
@@ -132,7 +132,7 @@ def test_an_unavailable_database_is_logged_once(metrics: Metrics, monkeypatch: p
 
 
 class Panic(BaseException):
-    """What a library's Rust code raises: no Exception."""
+    """An error such as a library's Rust code raises, which is not an Exception."""
 
 
 def test_a_call_that_panics_is_repeated(database: Database, metrics: Metrics) -> None:

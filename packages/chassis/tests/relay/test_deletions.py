@@ -1,4 +1,4 @@
-"""Rows that were sent and are not deleted yet."""
+"""Rows that were sent but are not deleted yet."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -63,7 +63,7 @@ def test_a_locked_row_stops_no_other_and_is_sent_once(database: Database, metric
 def test_rows_to_which_another_server_gave_the_ids_of_sent_ones_are_sent(
     database: Database, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It takes over without the last commits, and its sequence goes on where it had got to."""
+    """It takes over without the last commits, and its sequence continues from there."""
     stream, delete, server = MemoryStream(), outbox.delete, outbox.server
     put(database, record(b"sent"))
 

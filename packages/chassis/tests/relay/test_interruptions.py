@@ -1,4 +1,4 @@
-"""A relay that is interrupted, or held up, and whether it still leads."""
+"""Relays that are interrupted or delayed, and whether they still lead."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""When a relay looks for rows, and how many it takes."""
+"""When a relay polls for rows, and how many it reads."""
 
 import pytest
 from sqlalchemy import Connection
@@ -29,7 +29,7 @@ def test_a_service_counts_its_topics_from_the_start(database: Database, metrics:
 
 
 class Watched(Relay):
-    """Counts its looks at the outbox."""
+    """A relay that counts how often it polls the outbox."""
 
     looks = 0
 

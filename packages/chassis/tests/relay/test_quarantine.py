@@ -1,4 +1,4 @@
-"""Rows and topics that cannot be sent stop nothing else."""
+"""Rows and topics that cannot be sent do not stop the others."""
 
 import pytest
 from support.chassis import MemoryStream

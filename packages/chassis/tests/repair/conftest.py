@@ -45,7 +45,8 @@ def consumer(
 
 @pytest.fixture
 def unread() -> dict[str, int]:
-    """What no replica has read, by topic; empty once all is read. Kafka is away while it holds `nowhere`."""
+    """The number of unread records by topic, for all replicas; empty once all are read. Kafka is unavailable while it
+    has the key `nowhere`."""
     return {}
 
 

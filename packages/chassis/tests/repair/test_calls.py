@@ -1,4 +1,4 @@
-"""Calls to the outside are listed, retried and cancelled."""
+"""Calls to other systems are listed, retried and cancelled."""
 
 import json
 from datetime import UTC, datetime
@@ -42,7 +42,7 @@ def test_a_job_that_waits_for_its_next_call_can_be_made_due(client: TestClient, 
 
 
 def test_a_job_whose_call_is_under_way_is_left_to_end(client: TestClient, database: Database) -> None:
-    """Made due, it would be another worker's at once: a customer would get the mail twice."""
+    """If it became due, another worker would claim it at once, and a customer would get the mail twice."""
     with database.transaction() as transaction:
         enqueue(transaction, "calls", [NewJob("a:call", "a", {})])
         claim(transaction, "calls", 10, 20.0)
@@ -60,7 +60,7 @@ NOT_OVER = (Waiting(5.0), Paused("login"), Retry("busy"))
 
 @pytest.fixture
 def waiting(database: Database, metrics: Metrics, calls: Calls, outcome: Outcome) -> Job:
-    """A job whose second call has ended, and that waits for its next one: it comes due within a lease."""
+    """A job whose second call has ended, and which is due for the next one within a lease."""
     queue = calls.queues[0]
     with database.transaction() as transaction:
         enqueue(transaction, "calls", [NewJob("a:call", "a", {"to": SECRET})])
@@ -112,7 +112,7 @@ def test_a_job_that_was_cancelled_during_its_call_can_be_retried_once_that_has_e
 def test_a_call_that_is_under_way_after_patience_has_ended_is_left_to_end(
     client: TestClient, database: Database
 ) -> None:
-    """It counts as one that has failed a hundred times, and has been made once."""
+    """It counts as a call that has failed a hundred times, and was made once."""
     with database.transaction() as transaction:
         enqueue(transaction, "money", [NewJob("a:charge", "a", {})])
     with database.transaction() as transaction:

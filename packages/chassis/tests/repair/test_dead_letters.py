@@ -131,7 +131,7 @@ def test_a_dry_run_of_only_a_later_letter_is_refused_like_the_redrive(
 def test_a_dry_run_of_a_later_letter_includes_the_earlier_ones(
     client: TestClient, consumer: Consumer, orders: Orders, database: Database
 ) -> None:
-    """As when all are redriven: the real run has applied the earlier ones by then."""
+    """As in a redrive of all letters, which applies the earlier ones first."""
     dry = {"OMS-Dry-Run": "true"}
     bury(consumer, orders, record("a", 1), record("a", 2), record("a", 3))
     first, *later = (one["id"] for one in client.get("/admin/dead-letters").json())

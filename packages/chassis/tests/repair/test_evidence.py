@@ -1,4 +1,4 @@
-"""What a service has about orders, and what is on record of acts."""
+"""The evidence that a service has about orders, and the audit log of acts."""
 
 from starlette.testclient import TestClient
 from support.admin import faults

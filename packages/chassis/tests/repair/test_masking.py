@@ -1,4 +1,4 @@
-"""What operators see of what a letter or an event holds."""
+"""What operators see of the content of letters and events."""
 
 import json
 

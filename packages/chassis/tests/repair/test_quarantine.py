@@ -1,4 +1,4 @@
-"""Events that no broker took are put back, or dropped."""
+"""Events that no broker accepted are put back, or dropped."""
 
 from starlette.testclient import TestClient
 from support.repairs import audit, quarantine

@@ -1,4 +1,4 @@
-"""A toy service: one for each test, or one that runs for all tests that only look at it."""
+"""A toy service: one per test, or one that runs for all tests that only observe it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ def toy(tmp_path: Path, database_url: str, kafka: str) -> Toy:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer, kafka: str) -> Iterator[Toy]:
-    """A toy that runs, for tests that only look at it."""
+    """A running toy, for tests that only observe it."""
     name = f"toy_{uuid4().hex}"
     toy = Toy(tmp_path_factory.mktemp("toy"), postgres.create_database(name), kafka)
     toy.environment |= {"OMS_KEEP_ALIVE_SECONDS": "1", "OMS_ADMIN_TOKEN": TOKEN}

@@ -1,4 +1,4 @@
-"""The commands of a service, as processes. What needs no process is in test_main.py."""
+"""The commands of a service, run as processes. Tests that need no process are in test_main.py."""
 
 import threading
 

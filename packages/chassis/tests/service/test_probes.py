@@ -22,7 +22,7 @@ def test_a_service_reports_liveness_readiness_and_metrics(running: Toy) -> None:
 
 
 def test_gauges_read_from_the_database_have_no_value_while_it_is_unavailable(toy: Toy, database_url: str) -> None:
-    """Whether it refuses or says nothing; a number of before would be taken for one of now."""
+    """Whether it refuses connections or is silent: an old value would be taken for a current one."""
 
     def shown() -> tuple[bool, bool]:
         lines = toy.get("/metrics").text.splitlines()

@@ -1,4 +1,4 @@
-"""A service as a process: what it starts with, what it logs, and how it ends."""
+"""A service as a process: its start, its logs and its end."""
 
 import signal
 import socket
