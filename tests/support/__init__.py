@@ -1,1 +1,1 @@
-"""What the end-to-end, crash and card tests share: the deployment under test, and ways to place orders in it."""
+"""Helpers that tests share, such as the deployment under test and ways to place orders in it."""

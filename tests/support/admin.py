@@ -21,7 +21,7 @@ TOKEN = "of-a-test-0123456789"
 
 @contextmanager
 def operated(name: str, database: Database, components: Components) -> Iterator[TestClient]:
-    """A client with a token, of an operator named ann."""
+    """Yield a client of the admin API with the token of an operator named ann."""
     registry = CollectorRegistry()
     service = AdministeredService(
         name,
@@ -72,7 +72,7 @@ _BODIES = (
 
 
 def faults(client: TestClient, *routers: APIRouter) -> list[str]:
-    """What of all that could be sent to the routes of an admin API, or of these routers, it has no answer to."""
+    """Return the requests to the routes of an admin API, or of these routers, for which it has no proper answer."""
     documented: dict[str, dict[str, object]] = client.get("/admin/openapi.json").json()["paths"]
     own = {one.path for router in routers for one in router.routes if isinstance(one, APIRoute)}
     paths = documented.keys() & own if routers else documented.keys()

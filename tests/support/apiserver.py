@@ -1,4 +1,4 @@
-"""As much of a Kubernetes API server as Helm asks when it renders, and as a Job asks that makes secrets."""
+"""A fake Kubernetes API server with what Helm needs for rendering, and the Job that makes secrets."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,13 +11,13 @@ NAMESPACE = "shop"
 
 
 def manifest(kind: str, name: str, version: str = "v1", **more: Any) -> Manifest:
-    """An object as a cluster has it; `labels` and `annotations` go into its metadata."""
+    """Return an object as a cluster stores it; `labels` and `annotations` go into its metadata."""
     metadata = {key: more.pop(key) for key in ("labels", "annotations") if key in more}
     return {"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": NAMESPACE, **metadata}, **more}
 
 
 class ApiServer(ThreadingHTTPServer):
-    """Version, kinds, and the objects of one namespace, which can be read, made and merged into."""
+    """Serves its version, its kinds, and the objects of one namespace, which can be read, created and merged into."""
 
     daemon_threads = True
 
@@ -34,7 +34,7 @@ class ApiServer(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def find(self, path: str) -> Any:
-        """What is at a path; None if there is nothing."""
+        """Return the object or list at a path, or None."""
         if path in self.discovery or path in self.objects:
             return self.discovery.get(path) or self.objects.get(path)
         if path not in self.folders:
@@ -44,7 +44,7 @@ class ApiServer(ThreadingHTTPServer):
         return {"apiVersion": version, "kind": f"{kind}List", "metadata": {}, "items": items}
 
     def change(self, method: str, path: str, body: Manifest) -> Manifest:
-        """Make an object, or merge into one."""
+        """Create an object, or merge into an existing one."""
         where = f"{path}/{body['metadata']['name']}" if method == "POST" else path
         self.changes.append((method, where))
         before = self.objects.get(where, {})
@@ -79,11 +79,11 @@ class _Answers(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
-        """Nothing: the test says what matters."""
+        """Log nothing: the test reports what matters."""
 
 
 def _discovery(kinds: set[tuple[str, str]]) -> Iterator[tuple[str, Any]]:
-    """The kinds that the server has, (apiVersion, kind) each."""
+    """Yield the discovery documents of these kinds, each given as (apiVersion, kind)."""
     groups = []
     for version in {version for version, _ in kinds}:
         resources = [
@@ -110,5 +110,5 @@ def _folder(version: str, kind: str) -> str:
 
 
 def _plural(kind: str) -> str:
-    """The name of a kind in addresses. Clients learn it from the server, so that any will do."""
+    """Return the name of a kind in paths. Clients learn it from the server, so any name will do."""
     return f"{kind.lower()}s"

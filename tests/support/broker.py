@@ -1,4 +1,4 @@
-"""Topics, members of groups, and records, on a real broker."""
+"""Helpers for tests on a real broker: topics, group members, and records."""
 
 import struct
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +23,7 @@ TOPIC, OTHER = ITEM_UPDATED.name, PAYMENT_FAILED.name
 
 
 def topics_of_its_own(bootstrap: str) -> Settings:
-    """Settings by which a test has two topics that no other has, each with one partition."""
+    """Return settings that give a test two topics of its own, with one partition each."""
     made = Settings(
         database_url="postgresql://nobody@127.0.0.1:1/none",
         kafka_bootstrap=bootstrap,
@@ -36,7 +36,7 @@ def topics_of_its_own(bootstrap: str) -> Settings:
 
 @contextmanager
 def administering(bootstrap_servers: Any, **more: Any) -> Iterator[KafkaAdminClient]:
-    """A client that changes what a broker has."""
+    """Yield an admin client of a broker."""
     admin = KafkaAdminClient(bootstrap_servers=bootstrap_servers, **more)
     try:
         yield admin
@@ -45,30 +45,30 @@ def administering(bootstrap_servers: Any, **more: Any) -> Iterator[KafkaAdminCli
 
 
 def event(item: str) -> Event[Any]:
-    """An item's."""
+    """Return an event about an item."""
     data = ItemUpdated(item_id=item, name="A thing", unit_price=100, currency="USD", available=True, version=1)
     return ITEM_UPDATED.event(data, item)
 
 
 def send(settings: Settings, items: Sequence[str]) -> None:
-    """An event of each of these items."""
+    """Send an event about each of these items."""
     sink = KafkaSink(settings)
     sink.send([Outgoing(TOPIC, item.encode(), event(item).encode().encode()) for item in items])
     sink.close()
 
 
 def refused(metrics: Metrics) -> float | None:
-    """How many topics a consumer is refused."""
+    """Return how many topics a consumer may not read."""
     return metrics.registry.get_sample_value("oms_consumer_refused_topics")
 
 
 def source(settings: Settings, group: str) -> KafkaSource:
-    """A member of this group."""
+    """Return a source that is a member of this group."""
     return KafkaSource(settings, group, [TOPIC])
 
 
 def read(source: KafkaSource, key: bytes, count: int) -> list[Record]:
-    """So many records of a key, as soon as they are there."""
+    """Wait for `count` records of a key, and return them."""
     found: list[Record] = []
 
     def all_there() -> bool:
@@ -80,14 +80,14 @@ def read(source: KafkaSource, key: bytes, count: int) -> list[Record]:
 
 
 class Compressed(NamedTuple):
-    """A batch as a client of another language would send it."""
+    """The records of a batch, compressed as by a client in another language."""
 
     codec: int
     compress: Callable[[bytes], bytes]
 
 
 def batch(records: Sequence[Outgoing], codec: Compressed | None = None, name: bytes = b"name") -> bytes:
-    """A batch on the wire; a header's name "name" becomes `name`, of the same length."""
+    """Return a batch in wire format, in which the header name "name" is replaced by `name`, of the same length."""
     builder = DefaultRecordBatchBuilder(2, 0, False, -1, -1, -1, 1 << 30)
     for offset, record in enumerate(records):
         builder.append(offset, 1, record.key, record.value, list(record.headers))

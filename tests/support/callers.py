@@ -1,7 +1,7 @@
-"""Every route of a service asked by every sort of caller: who gets what is worked out from what the route asks for.
+"""Calls every route of a service as every kind of caller, and derives from the route's requirements who may do what.
 
-The routes are those of the application, so that a new one cannot be left out: it fails until `REQUESTS` of its test
-says how it is called.
+The routes are taken from the application, so that a new one cannot be forgotten: its test fails until its `REQUESTS`
+says how to call it.
 """
 
 import time
@@ -24,19 +24,19 @@ SORTS = ("nobody", *REFUSED, "wrong scope", *IDENTIFIED)
 
 @dataclass(frozen=True)
 class Callers:
-    """The Authorization header of each sort of caller, by token and, for those who are somebody, by key too."""
+    """The Authorization header of each kind of caller, with a token and, for known callers, also with a key."""
 
     tokens: Mapping[str, str]
     keys: Mapping[str, str] = field(default_factory=dict)
 
     def headers(self, sort: str, way: str = "token") -> dict[str, str]:
-        """Those that a request of theirs has."""
+        """Return the headers of a request by such a caller."""
         known = self.keys if way == "key" else self.tokens
         return {"Authorization": known[sort]} if sort in known else {}
 
 
 def callers(issuer: LocalIssuer, database: Database, scopes: Sequence[str]) -> Callers:
-    """All sorts, where `scopes` are all that any route asks for."""
+    """Return all kinds of callers, for the scopes that the routes require."""
     revoked, expired = add_key(database, OWNER, *scopes), add_key(database, OWNER, *scopes, seconds=-1)
     database.execute("UPDATE api_key SET revoked_at = now() WHERE id = %(id)s", id=revoked.split("_")[1])
     mine = issuer.token(OWNER, *scopes)
@@ -63,18 +63,18 @@ def callers(issuer: LocalIssuer, database: Database, scopes: Sequence[str]) -> C
 
 
 def scopes_of(requirements: Sequence[Requirement]) -> list[str]:
-    """All that any of these routes asks for, but what only operators have."""
+    """Return all scopes that these routes require, without the one that only operators have."""
     return sorted({scope for one in requirements for scope in one.scopes} - {OPERATOR})
 
 
 def name_of(requirement: Requirement) -> str:
-    """`GET /order/{order_id}`."""
+    """Return a route's name, such as `GET /order/{order_id}`."""
     (method,) = requirement.methods
     return f"{method} {requirement.route.path}"
 
 
 def expected(requirement: Requirement, sort: str, *, is_somebody_s: bool) -> set[int]:
-    """The statuses that such a caller may get of a route; `is_somebody_s`: it is about one thing that the owner has."""
+    """Return the statuses that such a caller may get; `is_somebody_s`: the route is about one owner's object."""
     if sort in REFUSED:
         return {401}
     if not requirement.scopes:
@@ -89,7 +89,7 @@ def expected(requirement: Requirement, sort: str, *, is_somebody_s: bool) -> set
 def status_and_body(
     client: httpx2.Client, method: str, path: str, headers: Mapping[str, str], body: Any
 ) -> tuple[int, httpx2.Headers, bytes]:
-    """What a request is answered with; of a stream, not more than its beginning."""
+    """Return the status and body of an answer; of a stream, only the beginning."""
     with client.stream(method, path, headers=dict(headers), json=body) as response:
         is_stream = response.headers.get("content-type", "").startswith("text/event-stream")
         return response.status_code, response.headers, b"" if is_stream else response.read()

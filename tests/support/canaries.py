@@ -1,9 +1,9 @@
-"""Card numbers and cvvs that occur nowhere else, and the ways in which they can come in.
+"""Card numbers and cvvs that occur nowhere else, and the ways in which they can be sent.
 
-All numbers of a run begin with the same ten random digits: whatever is left of a number, those are searched for, in
-every form in which a program might write them. A cvv has four digits of which the first is 0, as no number that a
-program prints does; where it need not be a valid one, it is a long text. Searching raw files for four digits would
-find them by chance: there, a cvv counts only in quotes, or near the name of its field.
+All numbers of a run begin with the same ten random digits, which are searched for in every form in which a program
+might write them, in case only a part of a number is stored. A cvv has four digits and begins with 0, unlike numbers
+that a program prints; if it need not be valid, it is a long text. Raw files contain four such digits by chance, so
+there a cvv counts only in quotes, or near the name of its field.
 """
 
 import base64
@@ -24,25 +24,25 @@ LONG = "cvvcanary"
 
 
 def _digits(count: int) -> str:
-    # No zero: a grouped number is then no date, and no part of a padded one.
+    # Without zeros, a grouped number cannot be a date, or part of a padded number.
     return "".join(secrets.choice("123456789") for _ in range(count))
 
 
 @dataclass(frozen=True)
 class Mark:
-    """Ten digits to be searched for."""
+    """Ten digits to search for."""
 
     digits: str = field(default_factory=lambda: _digits(10))
 
     def is_in(self, content: bytes) -> bool:
-        """Whether the digits are there: plain, grouped, in hexadecimal, in UTF-16 or in base64."""
+        """Whether the content has the digits: plain, grouped, in hexadecimal, in UTF-16 or in base64."""
         return any(form in content for form in self.forms)
 
     @cached_property
     def forms(self) -> list[bytes]:
         plain = self.digits.encode()
         grouped = [plain[:4] + gap + plain[4:8] + gap + plain[8:] for gap in (b" ", b"-")]
-        # Base64 of a text looks different at each of three offsets; what neighbours spoil is cut off.
+        # Base64 differs at each of three offsets; characters that depend on neighbouring bytes are cut off.
         encoded = [base64.b64encode(b"\0" * shift + plain)[4 if shift else 0 : 12] for shift in range(3)]
         return [plain, *grouped, plain.hex().encode(), self.digits.encode("utf-16-le"), *encoded]
 
@@ -65,7 +65,7 @@ class Canary:
 
 
 def canary(count: int) -> Canary:
-    """The canary of this number, each with another way in, in turn."""
+    """Return the nth canary; they take turns in how the card is sent."""
     shape, kind = SHAPES[count % len(SHAPES)]
     cvv = f"{LONG}{secrets.token_hex(6)}" if kind == "long cvv" else _cvv(count)
     if kind == "test card":
@@ -78,7 +78,7 @@ def _cvv(count: int) -> str:
 
 
 def found(content: bytes, posted: Sequence[Canary]) -> Iterator[str]:
-    """What of these canaries is in a content; not repeated, so that a failing test does not show it either."""
+    """Yield which of these canaries are in a content, without their digits, which a failing test must not show."""
     for mark in (RUN, *(Mark(number[:10]) for number in OUR_CARDS)):
         if mark.is_in(content):
             yield "a card number"
@@ -92,7 +92,7 @@ def found(content: bytes, posted: Sequence[Canary]) -> Iterator[str]:
 
 
 def found_in_text(content: bytes, posted: Sequence[Canary]) -> Iterator[str]:
-    """The same for texts: there a cvv also counts where it is by itself."""
+    """Do the same for texts, in which a cvv also counts without quotes or the name of its field."""
     yield from found(content, posted)
     short = {one.cvv.encode() for one in posted}
     if any(match[1] in short for match in _ALONE.finditer(content)):
@@ -215,7 +215,7 @@ def _unknown_item(client: httpx2.Client, number: str, cvv: str) -> httpx2.Reques
     return _post(client, {**_with_payment(number, cvv), "items": [{"id": "NoSuchItem", "quantity": 1}]})
 
 
-# Each with what it takes: a number of its own, a test card (with which an order is accepted), or a long cvv.
+# Each with what it needs: a number of its own, a test card (with which an order is accepted), or a long cvv.
 SHAPES: Sequence[tuple[Shape, str]] = (
     (_plain, "number"),
     (_plain, "test card"),

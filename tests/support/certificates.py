@@ -1,4 +1,4 @@
-"""Certificates that nobody has vouched for, or that are wrong in one way."""
+"""Makes certificates that are self-signed, or wrong in one way."""
 
 import ipaddress
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ HERE = "127.0.0.1"
 
 
 def certificate(folder: Path, host: str = HERE, days: int = 2) -> Path:
-    """A file with a key and its certificate for a host, which ends so many days from now and began three days ago."""
+    """Return a file with a key and a certificate for a host, valid from three days ago until `days` from now."""
     key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
     now = datetime.now(UTC)
     made = (

@@ -1,4 +1,4 @@
-"""Payments whose jobs are done in passes, by hand, at a gateway that fails as a test asks."""
+"""Payments whose jobs a test runs in single passes, with a gateway that fails as the test plans."""
 
 from typing import Any
 
@@ -26,12 +26,12 @@ def take(database: Database, *events: Event[Any]) -> None:
 
 
 def charging_at(gateway: FlakyGateway, registry: CollectorRegistry | None = None) -> JobQueue:
-    """The jobs that charge at this gateway."""
+    """Return the queue of jobs that charge at this gateway."""
     return charging.job_queue(gateway, 8, GIVE_UP_AFTER, registry or CollectorRegistry())
 
 
 def let_the_patience_end(database: Database) -> None:
-    """Calls have failed for as long, and as often, as anybody has patience."""
+    """Make it look as if calls had failed for as long, and as often, as it takes to give up."""
     database.execute(
         "UPDATE job SET failing_since = failing_since - make_interval(secs => %(s)s),"
         " failed_calls = greatest(failed_calls, %(calls)s)",
@@ -41,25 +41,25 @@ def let_the_patience_end(database: Database) -> None:
 
 
 def make_due(database: Database) -> None:
-    """Let every backoff and every dead worker's lease be over."""
+    """End every backoff and every lease of a dead worker."""
     with database.transaction() as transaction:
         transaction.execute("UPDATE job SET run_at = now()")
 
 
 def charge_all(database: Database, gateway: FlakyGateway) -> None:
-    """Have each charge called once that is still to be made."""
+    """Call each charge once that has not been made yet."""
     make_due(database)
     process_due_jobs(database, charging_at(gateway))
 
 
 def refund_all(database: Database, gateway: FlakyGateway) -> None:
-    """Have each refund called once that is still to be made."""
+    """Call each refund once that has not been made yet."""
     make_due(database)
     process_due_jobs(database, refunding.job_queue(gateway))
 
 
 def work_all(database: Database, gateway: FlakyGateway, passes: int = 20) -> None:
-    """Have everything called until nothing is left."""
+    """Make calls until no job is left."""
     for _ in range(passes):
         charge_all(database, gateway)
         refund_all(database, gateway)
@@ -69,21 +69,21 @@ def work_all(database: Database, gateway: FlakyGateway, passes: int = 20) -> Non
 
 
 def payment(database: Database, order_id: str = "o1") -> Any:
-    """An order's row."""
+    """Return the row of an order's payment."""
     (row,) = database.execute("SELECT * FROM payment WHERE order_id = %(id)s", id=order_id)
     return row
 
 
 def published(database: Database) -> list[str]:
-    """The types of the events that wait to be sent."""
+    """Return the types of the events that wait to be sent."""
     return [event.type for event in pending_events(database)]
 
 
 def die(*_: Any) -> None:
-    """What a worker does that ends in the middle of its work."""
+    """End a worker in the middle of its work."""
     raise ConnectionError
 
 
 def settled(database: Database) -> dict[str, int]:
-    """How many payments there are of each state."""
+    """Return the number of payments in each state."""
     return {row.state: row.n for row in database.execute("SELECT state, count(*) AS n FROM payment GROUP BY state")}

@@ -40,7 +40,7 @@ WHERE queue = %(queue)s AND dead_at IS NULL ORDER BY created_at, id
 
 
 def eventually(condition: Callable[[], T], within: float = 30.0) -> T:
-    """The condition's value as soon as it is truthy; AssertionError if it is not within so many seconds."""
+    """Return the condition's value as soon as it is truthy. Raises AssertionError if it is not within these seconds."""
     deadline = time.monotonic() + within
     while not (value := condition()):
         assert time.monotonic() < deadline, f"not so within {within} s: {getattr(condition, '__name__', condition)}"
@@ -50,7 +50,7 @@ def eventually(condition: Callable[[], T], within: float = 30.0) -> T:
 
 @contextmanager
 def running(loop: Loop) -> Iterator[None]:
-    """A consumer, a worker or another loop in a thread of its own."""
+    """Run a consumer, a worker or another loop in a thread of its own."""
     thread = threading.Thread(target=loop.run)
     thread.start()
     try:
@@ -62,7 +62,7 @@ def running(loop: Loop) -> Iterator[None]:
 
 
 def migrated(url: str, package: str) -> Database:
-    """A database at the newest version of a service's package."""
+    """Return a database at the newest version of a service's package."""
     database = Database(url, 4)
     migrations.upgrade(database, package)
     return database
@@ -79,7 +79,7 @@ def as_of(database: Database, package: str, revision: str) -> None:
 
 
 def chassis_only(url: str) -> Database:
-    """A database with the chassis's own tables and no service's."""
+    """Return a database with only the chassis's own tables."""
     from alembic.migration import MigrationContext
     from alembic.operations import Operations
 
@@ -95,7 +95,7 @@ def chassis_only(url: str) -> Database:
 
 
 class MemoryStream:
-    """A broker in memory, Source and Sink at once: one partition a topic, and failures on demand."""
+    """A broker in memory, which is both Source and Sink: one partition per topic, and failures on demand."""
 
     def __init__(self) -> None:
         self.records: dict[str, list[Record]] = {}
@@ -109,7 +109,7 @@ class MemoryStream:
         self.is_closed = False
 
     def send(self, records: Sequence[Outgoing]) -> None:
-        """Append, or fail if a failure was ordered; what a broker or its client refuses is refused."""
+        """Append records, or fail if a failure was planned. Refuses what a broker or its client would refuse."""
         self._fail_if_ordered()
         for topic in {one.topic for one in records} & self.missing:
             raise TopicRefused(topic, "UnknownTopicOrPartitionError")
@@ -119,7 +119,7 @@ class MemoryStream:
             log.append(Record(one.topic, 0, len(log), one.key, one.value, one.headers))
 
     def poll(self, seconds: float) -> Sequence[Record]:
-        """What was appended since."""
+        """Return the records appended since the last call."""
         self._fail_if_ordered()
         found = [r for topic, log in self.records.items() for r in log[self.positions.get((topic, 0), 0) :]]
         self.positions.update(next_offsets(found))
@@ -132,15 +132,15 @@ class MemoryStream:
         self.committed.update(offsets)
 
     def rewind(self, offsets: Mapping[Partition, int]) -> None:
-        """Read again from there."""
+        """Read again from these offsets."""
         self.positions.update(offsets)
 
     def lag(self) -> Mapping[Partition, int]:
-        """What was not yet read."""
+        """Return how many records were not read yet."""
         return {(topic, 0): len(log) - self.positions.get((topic, 0), 0) for topic, log in self.records.items()}
 
     def reached(self) -> Mapping[Partition, Reached]:
-        """What was committed."""
+        """Return the committed offsets."""
         ends = {(topic, 0): len(log) for topic, log in self.records.items()}
         return {where: Reached(self.committed.get(where, 0), end) for where, end in ends.items()}
 
@@ -157,7 +157,7 @@ class MemoryStream:
         return {}
 
     def is_assigned(self) -> bool:
-        """Always."""
+        """Always true."""
         return True
 
     def silence(self) -> float:
@@ -175,7 +175,7 @@ class MemoryStream:
 
 
 def _refuse_if_unfit(record: Outgoing, limit: int) -> None:
-    """kafka-python's own rules for what may be sent."""
+    """Apply kafka-python's own rules for what may be sent."""
     if record.key is None and record.value is None:
         raise RecordRefused("ValueError")
     if any(not isinstance(part, bytes | None) for part in (record.key, record.value)):
@@ -187,30 +187,30 @@ def _refuse_if_unfit(record: Outgoing, limit: int) -> None:
 
 
 def deliver(database: Database, handle: Handle, events: Iterable[Event[Any]]) -> None:
-    """Hand events to a handler in one transaction, as the consumer does."""
+    """Pass events to a handler in one transaction, as the consumer does."""
     with database.transaction() as transaction:
         handle(transaction, list(events))
 
 
 def pending_events(database: Database, topic: Topic | None = None) -> list[Event[Any]]:
-    """The events that wait to be sent, in order."""
+    """Return the events that wait to be sent, in order."""
     rows = database.execute("SELECT topic, value FROM outbox ORDER BY id")
     return [_BY_NAME[row.topic].decode(bytes(row.value)) for row in rows if topic is None or row.topic == topic.name]
 
 
 def pending_jobs(database: Database, queue: str) -> list[Job]:
-    """The jobs of a queue, due or not, in order of creation."""
+    """Return the jobs of a queue, due or not, in order of creation."""
     rows = database.execute(_PENDING, queue=queue)
     return [Job(row.queue, row.id, row.subject, row.payload, row.traceparent, row.attempts) for row in rows]
 
 
 def dead_jobs(database: Database, queue: str) -> Rows:
-    """The jobs of a queue that were given up, by id."""
+    """Return the jobs of a queue that were given up on, by id."""
     return listing.page(database, listing.Filters(queue, listing.DEAD), "", 1000)
 
 
 def process_due_jobs(database: Database, job_queue: JobQueue, limit: int = 100) -> Sequence[Job]:
-    """Make one pass over the due jobs of a worker as the worker does; the jobs that were claimed."""
+    """Make one pass over the due jobs as a worker does, and return the jobs that were claimed."""
     with database.transaction() as transaction:
         claimed = claim(transaction, job_queue.name, limit, job_queue.lease_seconds)
     outcomes = [(job, job_queue.call(job)) for job in claimed]

@@ -1,7 +1,7 @@
-"""One set of trusted certificates for all HTTP clients of a test process.
+"""Shares one set of trusted certificates among all HTTP clients of a test process.
 
-To read them takes 35 ms of CPU, which httpx2 spends for each client, and thus for each `httpx2.get`. Many tests make a
-client for themselves, and some a request each 20 ms until a service answers.
+Reading them takes 35 ms of CPU, which httpx2 spends for each client, and so for each `httpx2.get`. Many tests make a
+client of their own, and some send a request every 20 ms until a service answers.
 """
 
 import os
@@ -14,7 +14,7 @@ from httpx2._transports import default as transports
 
 
 def share_certificates() -> None:
-    """From now on, clients that trust what httpx2 trusts by itself share one context."""
+    """Make all clients with httpx2's default trust share one context from now on."""
     transports.create_ssl_context = _context  # type: ignore[attr-defined] # httpx2 has no other place for it
 
 
@@ -26,5 +26,5 @@ def _context(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ss
 
 @cache
 def _trusted(trust_env: bool, _file: str | None, _folder: str | None) -> ssl.SSLContext:
-    """What httpx2 reads by itself, which it may take from other places once these variables differ."""
+    """Return httpx2's default context, which depends on these variables."""
     return create_ssl_context(trust_env=trust_env)

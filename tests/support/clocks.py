@@ -1,9 +1,9 @@
-"""Clocks that can be put forward and back, each for some programs alone: by libfaketime, where it is installed.
+"""Clocks that can be set forward and back for some programs only, by libfaketime, if it is installed.
 
     apt-get install libfaketime
 
-It is preloaded into a program, and adds to the wall clock what a file says. What waits for a time to pass goes on as
-ever: the monotonic clock is not touched.
+It is preloaded into a program, and adds an offset from a file to the wall clock. Code that waits is not affected,
+because the monotonic clock is left alone.
 """
 
 import os
@@ -12,30 +12,30 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PLACES = ("/usr/lib", "/usr/lib64", "/usr/local/lib")
-LIBRARY = "faketime/libfaketime.so.1"  # in these, or in a folder of theirs for each architecture
-READ_WITHIN = 1.0  # seconds until a program has seen that its clock was put to another time
+LIBRARY = "faketime/libfaketime.so.1"  # in these folders, or in a subfolder for each architecture
+READ_WITHIN = 1.0  # seconds until a program has noticed that its clock was set
 
 
 def library() -> Path | None:
-    """libfaketime, if it is installed."""
+    """Return the path of libfaketime, if it is installed."""
     found = (file for place in PLACES for file in (Path(place) / LIBRARY, *Path(place).glob(f"*/{LIBRARY}")))
     return next((file for file in found if file.exists()), None)
 
 
 def obstacle() -> str | None:
-    """Why no clock can be put to another time here; None if one can."""
+    """Return why clocks cannot be set here, or None if they can."""
     return None if library() else "libfaketime is not installed"
 
 
 class Clock:
-    """The wall clock of some programs. It is right until it is put to another time."""
+    """The wall clock of some programs. It is right until it is set."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self.put(0)
 
     def environment(self) -> Mapping[str, str]:
-        """What a program is started with whose clock this is; nothing where that cannot be had."""
+        """Return the environment of a program that uses this clock; empty if clocks cannot be set here."""
         preloaded = library()
         if preloaded is None:
             return {}
@@ -49,7 +49,7 @@ class Clock:
         }
 
     def put(self, seconds: int) -> None:
-        """Let it be so many seconds ahead of the right time."""
+        """Set the clock to this many seconds ahead of the right time."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
         written = self._file.with_suffix(".new")
         written.write_text(f"{seconds:+d}\n")
@@ -59,7 +59,7 @@ class Clock:
 
 @contextmanager
 def jumped(clock: Clock, seconds: int) -> Iterator[None]:
-    """A clock that is wrong by so many seconds."""
+    """Set a clock wrong by this many seconds during the block."""
     clock.put(seconds)
     try:
         yield

@@ -1,4 +1,4 @@
-"""The system as it runs on a cluster: reached through its Ingress, looked into by kubectl."""
+"""The system as it runs on a cluster, called through its Ingress and inspected by kubectl."""
 
 import contextlib
 import json
@@ -22,9 +22,9 @@ READY = 120.0  # seconds for everything to be ready again, on two cores
 
 
 class Cluster:
-    """kubectl and helm for one release. What they print is returned; AssertionError if they fail.
+    """Runs kubectl and helm for one release, and returns their output. Raises AssertionError if they fail.
 
-    `host` is that of its Ingress, if it has one.
+    `host` is the host name of its Ingress, if it has one.
     """
 
     url = os.environ.get("OMS_URL", "http://localhost:8080").rstrip("/")
@@ -41,17 +41,17 @@ class Cluster:
         return self._run("helm", "--kube-context", CONTEXT, "--namespace", self.namespace, *arguments)
 
     def get(self, *arguments: str) -> dict[str, Any]:
-        """What `kubectl get` shows, as objects."""
+        """Return the output of `kubectl get` as objects."""
         found: dict[str, Any] = json.loads(self.kubectl("get", *arguments, "--output=json"))
         return found
 
     def pods(self, component: str) -> list[dict[str, Any]]:
-        """The pods of a component that are not on their way out."""
+        """Return the pods of a component that are not terminating."""
         found = self.get("pods", f"--selector=app.kubernetes.io/component={component}")["items"]
         return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
     def is_ready(self, component: str) -> bool:
-        """Whether it has a pod, and all of its pods are ready."""
+        """Whether a component has pods, all of which are ready."""
         pods = self.pods(component)
         return bool(pods) and all(
             condition["status"] == "True"
@@ -61,7 +61,7 @@ class Cluster:
         )
 
     def restarts(self, component: str) -> int:
-        """How often its containers were started again."""
+        """Return how often a component's containers were restarted."""
         return sum(
             status["restartCount"]
             for pod in self.pods(component)
@@ -69,13 +69,13 @@ class Cluster:
         )
 
     def last_end(self, component: str) -> str | None:
-        """Why the container that ran before the one of now ended, in Kubernetes' words."""
+        """Return why a component's previous container ended, in Kubernetes' words."""
         for status in self.pods(component)[0]["status"].get("containerStatuses", ()):
             return str(status["lastState"].get("terminated", {}).get("reason"))
         return None
 
     def memory(self) -> dict[str, int]:
-        """MiB in use, by component, as the metrics server measured them last."""
+        """Return the memory in use by each component in MiB, as the metrics server measured it last."""
         pods = {pod["metadata"]["name"]: pod["metadata"]["labels"] for pod in self.get("pods")["items"]}
         used: dict[str, int] = {}
         for pod, _, memory in map(str.split, self.kubectl("top", "pods", "--no-headers").splitlines()):
@@ -84,7 +84,7 @@ class Cluster:
         return used
 
     def await_ready(self) -> None:
-        """Return once everything is rolled out and an order can be asked for through the Ingress."""
+        """Return once everything is rolled out and orders can be read through the Ingress."""
         for kind in ("statefulset", "deployment"):
             self.kubectl("rollout", "status", kind, f"--timeout={READY:.0f}s")
 
@@ -103,14 +103,14 @@ class Cluster:
         self.await_ready()
 
     def upgrade_json(self, values: Mapping[str, Any]) -> None:
-        """The same with values that are more than words."""
+        """Do the same for values that are lists or maps."""
         given = (f"--set-json={name}={json.dumps(value)}" for name, value in values.items())
         self.helm("upgrade", RELEASE, str(CHART), "--reuse-values", *given)
         self.await_ready()
 
     @contextlib.contextmanager
     def forwarded(self, target: str, port: int, namespace: str | None = None) -> Iterator[str]:
-        """A port of a pod or service on this machine, as host:port."""
+        """Forward a port of a pod or service to this machine, and yield it as host:port."""
         local, where = free_port(), namespace or self.namespace
         command = ["kubectl", "--context", CONTEXT, "--namespace", where, "port-forward", target, f"{local}:{port}"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
@@ -123,14 +123,14 @@ class Cluster:
                 process.kill()
 
     def secrets(self) -> dict[str, dict[str, str]]:
-        """What the chart's secrets hold."""
+        """Return the contents of the chart's secrets."""
         found = self.get("secrets", f"--selector=app.kubernetes.io/instance={RELEASE}")["items"]
         return {one["metadata"]["name"]: one["data"] for one in found}
 
     @contextlib.contextmanager
     def sources(self, services: Collection[str] = SERVICES) -> Iterator[Sources]:
-        """What the checker of the invariants reads, or the databases of these services. Not the mail catcher: it
-        forgets when its pod is replaced."""
+        """Yield the sources for the checker of the invariants, or the databases of these services. They do not include
+        the mail catcher, which loses its messages when its pod is replaced."""
         uris = {name: self._decoded(f"oms-{name}-database", "uri") for name in services}
         with contextlib.ExitStack() as stack:
             databases = {}
@@ -141,7 +141,7 @@ class Cluster:
             yield Sources(databases)
 
     def verify(self, answers: list[Answer]) -> None:
-        """Every accepted order has ended, and everything adds up."""
+        """Assert that every accepted order has ended, and that the invariants hold."""
         with self.sources() as sources:
             assert check_when_quiet(sources, answers, within=90.0) == []
 

@@ -1,4 +1,4 @@
-"""A collector of spans: it takes OTLP by HTTP, and reads it with OpenTelemetry's own messages."""
+"""A collector of spans, which receives OTLP over HTTP and parses it with OpenTelemetry's own messages."""
 
 import gzip
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ PATH = "/v1/traces"
 
 @dataclass(frozen=True)
 class Received:
-    """A span as it came. Ids are hexadecimal; `links` are the ids of other spans."""
+    """A span as it was received. Ids are hexadecimal; `links` are the ids of other spans."""
 
     service: str
     name: str
@@ -33,20 +33,20 @@ class Received:
 
 @dataclass
 class Collector:
-    """What came, and where it is to be sent."""
+    """The spans that were received, and the URL to which they are sent."""
 
     url: str
     spans: list[Received] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
 
     def of_trace(self, trace_id: str) -> list[Received]:
-        """All spans of a trace."""
+        """Return all spans of a trace."""
         return [span for span in self.spans if span.trace_id == trace_id]
 
 
 @contextmanager
 def collecting() -> Iterator[Collector]:
-    """A collector for a block."""
+    """Run a collector during the block."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
     collector = Collector(f"http://127.0.0.1:{server.server_port}")

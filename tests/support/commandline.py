@@ -1,4 +1,4 @@
-"""`oms` in a process of its own, forked off one that has imported it: the imports are nearly all that most calls cost.
+"""Runs `oms` in a process forked from one that has imported it: the imports are most of the cost of a call.
 
 `support.shell` starts it as a person does.
 """
@@ -18,7 +18,7 @@ _FORKS.set_forkserver_preload(["oms_cli.cli"])
 def run(
     arguments: Sequence[str], environment: Mapping[str, str] | None = None, timeout: float = 60.0
 ) -> "subprocess.CompletedProcess[str]":
-    """Run a command in this environment, or else in ours; what it printed, and its exit code."""
+    """Run a command, by default in our own environment. Return its output and its exit code."""
     with TemporaryDirectory() as folder:
         printed = Path(folder) / "stdout", Path(folder) / "stderr"
         process = _FORKS.Process(target=_oms, args=(list(arguments), dict(environment or os.environ), *printed))

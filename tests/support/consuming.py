@@ -1,4 +1,4 @@
-"""A consumer of a broker in memory, and what has become of its events, in the chassis's test database."""
+"""A consumer of a broker in memory, and the outcome of its events in the chassis's test database."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from support.seen import note
 
 
 def see(transaction: Transaction, events: list[Event[Any]]) -> None:
-    """Handle events: each is seen, unless there is poison among them."""
+    """Handle events: record each as seen, unless there is poison among them."""
     if any(event.subject == "poison" for event in events):
         raise LookupError("poison")
     note(transaction, (event.subject for event in events))
@@ -29,7 +29,7 @@ def event(item: str, topic: Topic = ITEM_UPDATED, **more: Any) -> Event[Any]:
 
 
 def send(stream: MemoryStream, events: Sequence[Event[Any]]) -> None:
-    """Send these to the topic of items."""
+    """Send these events to the topic of items."""
     stream.send([Outgoing(ITEM_UPDATED.name, one.subject.encode(), one.encode().encode()) for one in events])
 
 
@@ -39,15 +39,15 @@ def consumer(database: Database, stream: MemoryStream, metrics: Metrics, handle:
 
 
 def dead(database: Database) -> list[Any]:
-    """The dead letters that wait to be sent."""
+    """Return the dead letters that wait to be sent."""
     return list(database.execute("SELECT topic, key, value, headers FROM outbox ORDER BY id"))
 
 
 def values(metrics: Metrics, *names: str) -> list[float | None]:
-    """What these metrics say."""
+    """Return the values of these metrics."""
     return [metrics.registry.get_sample_value(name) for name in names]
 
 
 def items(count: int) -> list[Event[Any]]:
-    """Events about so many items."""
+    """Return events about `count` items."""
     return [event(f"item-{number}") for number in range(count)]

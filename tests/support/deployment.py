@@ -1,4 +1,4 @@
-"""Where the system under test is: any address given by the environment, or a platform that the tests start."""
+"""The system under test: a deployment that the environment names, or a platform that the tests start."""
 
 import os
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from oms_platform.platform import Platform
 
 @dataclass(frozen=True)
 class Deployment:
-    """Addresses without a slash at the end; None for what cannot be reached from here."""
+    """Addresses without a trailing slash; None for what cannot be reached from here."""
 
     orders: str
     inventory: str | None = None
@@ -23,7 +23,7 @@ class Deployment:
 
     @classmethod
     def given(cls) -> Self | None:
-        """The deployment that OMS_URL names, with OMS_INVENTORY_URL and OMS_MAILCATCHER_URL where they are set."""
+        """Return the deployment that OMS_URL names, with OMS_INVENTORY_URL and OMS_MAILCATCHER_URL if they are set."""
         orders = os.environ.get("OMS_URL")
         if not orders:
             return None
@@ -34,12 +34,12 @@ class Deployment:
 
     @classmethod
     def of(cls, platform: Platform) -> Self:
-        """A platform of this machine."""
+        """Return the deployment of a platform on this machine."""
         databases = {name: platform.databases[name].url for name in SERVICES}
         return cls(platform.url, platform.inventory_url, platform.mailcatcher_url, databases, platform.kafka.bootstrap)
 
     def sources(self) -> Sources | None:
-        """What the checker of the invariants reads, if it can be reached."""
+        """Return the sources for the checker of the invariants, if they can be reached."""
         if self.databases is None:
             return None
         return Sources(self.databases, self.mailcatcher, self.kafka)

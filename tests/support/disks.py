@@ -1,4 +1,4 @@
-"""A disk of a database's own, small enough to be full: on Linux, for root, who may mount one."""
+"""Gives a database a disk of its own that can be filled: on Linux, as root, who may mount one."""
 
 import os
 import subprocess
@@ -12,14 +12,14 @@ import psutil
 from oms_servers.postgres import PostgresServer
 from support.chassis import eventually
 
-NAME = "oms-test-"  # and the id of the process whose disk it is
+NAME = "oms-test-"  # followed by the id of the process that made the disk
 WITHIN = 30.0  # seconds until a disk is full
-ROOM = 1024  # MiB: memory, of which only what is written is used
-WAL = {"max_wal_size": "64MB"}  # no more of it is kept in memory
+ROOM = 1024  # MiB of memory, of which only the written part is used
+WAL = {"max_wal_size": "64MB"}  # limits how much of it is kept in memory
 
 
 def obstacle() -> str | None:
-    """Why no disk can be made here; None if one can."""
+    """Return why no disk can be made here, or None if one can."""
     if sys.platform != "linux" or os.geteuid() != 0:
         return "only root on Linux may mount a small disk"
     return None
@@ -27,7 +27,7 @@ def obstacle() -> str | None:
 
 @contextmanager
 def own_disk(server: PostgresServer) -> Iterator[None]:
-    """A server that has not been started is put on a disk of its own, if one can be made."""
+    """Put a server that has not been started on a disk of its own, if one can be made."""
     if obstacle():
         yield
         return
@@ -45,9 +45,9 @@ def own_disk(server: PostgresServer) -> Iterator[None]:
 
 @contextmanager
 def full(server: PostgresServer) -> Iterator[None]:
-    """A disk on which nothing more can be written. The server is there again when it ends, also if it has given up."""
+    """Fill the disk during the block. Afterwards the server runs again, even if it had given up."""
     disk = server.folder.parent
-    eventually(lambda: _resize(disk, _used(disk)), WITHIN)  # more may be used by then
+    eventually(lambda: _resize(disk, _used(disk)), WITHIN)  # more may be in use by then
     try:
         yield
     finally:
@@ -57,7 +57,7 @@ def full(server: PostgresServer) -> Iterator[None]:
 
 
 def _remove_those_of_the_dead() -> None:
-    """Disks of runs that were killed: they would keep their memory."""
+    """Remove the disks of runs that were killed, which would keep their memory."""
     for name, place, *_ in map(str.split, Path("/proc/mounts").read_text().splitlines()):
         if name.startswith(NAME) and not psutil.pid_exists(int(name.removeprefix(NAME))):
             _run("umount", "--lazy", place)
@@ -69,7 +69,7 @@ def _used(disk: Path) -> int:
 
 
 def _resize(disk: Path, kibibytes: int) -> bool:
-    """Whether it has this size now: it cannot be made smaller than what is used."""
+    """Resize a disk. Return whether it has this size now: it cannot be smaller than its contents."""
     return _run("mount", "-o", f"remount,size={kibibytes}k", disk) == 0
 
 

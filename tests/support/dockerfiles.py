@@ -1,4 +1,4 @@
-"""Dockerfiles as Skaffold reads them: the COPY lines of every stage, whichever of the stages is built."""
+"""Reads Dockerfiles as Skaffold does: the COPY lines of every stage, whichever stage is built."""
 
 import re
 import shlex
@@ -22,9 +22,9 @@ class Stage:
 
 
 def stages(text: str, build_args: Mapping[str, str]) -> list[Stage]:
-    """The stages of a Dockerfile, ARGs resolved in Docker's scopes; Unresolved if one of them has no value.
+    """Return the stages of a Dockerfile, with ARGs resolved as Docker does. Raises Unresolved if one has no value.
 
-    Those before the first FROM are seen by FROM lines, and by a stage only if it names them again.
+    ARGs before the first FROM are visible to FROM lines, and to a stage only if it declares them again.
     """
     header: dict[str, str] = {}
     scope = header
@@ -84,7 +84,7 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _ignore_patterns(root: Path) -> list[tuple[bool, re.Pattern[str]]]:
-    """The lines of .dockerignore: whether they leave out, and what; the last that matches decides."""
+    """Return the patterns of .dockerignore, and whether each excludes; the last one that matches decides."""
     lines = (line.strip() for line in (root / ".dockerignore").read_text().splitlines())
     return [
         (not line.startswith("!"), _pattern(line.lstrip("!").strip("/")))

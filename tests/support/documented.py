@@ -1,4 +1,4 @@
-"""The commands that documents give."""
+"""Extracts and parses the commands in the documents."""
 
 import re
 import shlex
@@ -10,20 +10,20 @@ import typer.main
 
 from oms_cli.cli import app
 
-Refused: type[Exception] = typer.BadParameter.__mro__[1]  # whatever the parser does not take
+Refused: type[Exception] = typer.BadParameter.__mro__[1]  # raised by the parser for anything that it rejects
 SHELLS = ("", "sh", "bash")
 NUMBERED = {"deadletters", "outbox"}  # letters and rows are numbered, orders and jobs are not
 
 
 def fenced(text: str) -> Iterator[str]:
-    """The lines of a document's blocks that are for a shell."""
+    """Yield the lines of a document's shell blocks."""
     for language, block in re.findall(r"```(\w*)\n(.*?)```", text, re.DOTALL):
         if language in SHELLS:
             yield from (line for line in block.splitlines() if line.strip())
 
 
 def commands(text: str, program: str) -> Iterator[str]:
-    """Whole commands of a document: the lines of its blocks, and what is in backticks."""
+    """Yield the complete commands of a document: those in its shell blocks, and in backticks."""
     quoted = re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
     for line in (*fenced(text), *(" ".join(one.split()) for one in quoted)):
         command = line.strip().removeprefix(".venv/bin/")
@@ -32,15 +32,15 @@ def commands(text: str, program: str) -> Iterator[str]:
 
 
 def words(command: str) -> list[str]:
-    """The words of a command, without what follows a pipe or sends it into the background."""
+    """Return the words of a command, up to a pipe or `&`."""
     found = shlex.split(command, comments=True)
     return found[: next((place for place, word in enumerate(found) if word in {"|", "&"}), len(found))]
 
 
 def parse(command: list[str]) -> None:
-    """Parse the words of a command of `oms`, with whatever is put for an id or a service; AssertionError if there is no
-    such command, and Refused if it does not take them. What is named in passing is not parsed: a group, or a command
-    without what it is about. `a|b` is each of them."""
+    """Parse the words of an `oms` command, which may have placeholders for ids and services. Raises AssertionError if
+    there is no such command, and Refused if it does not accept the words. A group, or a command without its arguments,
+    is only mentioned by a document and not parsed. `a|b` means each alternative."""
     for one in product(*(word.split("|") for word in command[1:])):
         _parse(list(one))
 
@@ -57,5 +57,5 @@ def _parse(rest: list[str]) -> None:
     values = [
         {"SERVICE": "sms", "QUEUE": "sms"}.get(word, re.sub("^(ID|OLD_ID|ORDER)$", identity, word)) for word in rest
     ]
-    with found.make_context("oms", values) as context:  # it is parsed, and not called
+    with found.make_context("oms", values) as context:  # it is parsed but not called
         assert context.command is found

@@ -1,4 +1,4 @@
-"""A server whose answers drip: each piece comes soon after the one before, and the whole never does."""
+"""A server whose answers drip: each byte comes soon after the previous one, but the answer never ends."""
 
 import socket
 import threading
@@ -10,7 +10,7 @@ PAUSE = 0.05  # seconds between two bytes
 
 @contextmanager
 def dripping(begin: bytes, drip: bytes) -> Iterator[str]:
-    """The URL of one that says `begin` to whoever connects, and then `drip`, byte by byte and over and over."""
+    """Yield the URL of a server that sends `begin`, and then `drip` byte by byte, over and over."""
     over = threading.Event()
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(0.1)
@@ -26,7 +26,7 @@ def dripping(begin: bytes, drip: bytes) -> Iterator[str]:
 
 def _serve(listener: socket.socket, begin: bytes, drip: bytes, over: threading.Event) -> None:
     while not over.is_set():
-        with suppress(OSError):  # nobody came, or who came has left
+        with suppress(OSError):  # nobody connected, or the client has gone
             connection, _ = listener.accept()
             with connection:
                 connection.sendall(begin)

@@ -1,4 +1,4 @@
-"""A proxy by which a cluster's programs reach the world: it takes CONNECT, and passes on what comes."""
+"""A proxy through which a cluster's programs reach the outside: it accepts CONNECT and forwards the bytes."""
 
 import select
 import socket
@@ -7,14 +7,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Egress(ThreadingHTTPServer):
-    """Has a tunnel made to whatever it is asked for, or refuses each by a status."""
+    """Opens a tunnel to any requested address, or refuses each request with a status."""
 
     daemon_threads = True
 
     def __init__(self, status: int = 200) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.status = status
-        self.asked: list[tuple[str, str | None]] = []  # where to, and with which login
+        self.asked: list[tuple[str, str | None]] = []  # the requested address and the credentials
 
     @property
     def address(self) -> str:
@@ -34,15 +34,15 @@ class _Handler(BaseHTTPRequestHandler):
         with socket.create_connection((host.strip("[]"), int(port)), 10.0) as target:
             self.send_response(200)
             self.end_headers()
-            with suppress(OSError):  # one of the two has gone
+            with suppress(OSError):  # one of the two sides has gone
                 _pass_on(self.connection, target)
 
     def log_message(self, *_: object) -> None:
-        """Nothing: pytest shows what matters."""
+        """Log nothing: pytest shows what matters."""
 
 
 def _pass_on(client: socket.socket, target: socket.socket) -> None:
-    """Until one of the two ends, or nothing comes for half a minute."""
+    """Forward bytes until one of the two sides ends, or nothing comes for half a minute."""
     other = {client: target, target: client}
     while readable := select.select([*other], [], [], 30.0)[0]:
         for one in readable:

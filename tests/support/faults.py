@@ -1,4 +1,4 @@
-"""Ways to hurt a platform, each of which puts it right again."""
+"""Faults of a platform, each of which is repaired afterwards."""
 
 import signal
 import sys
@@ -17,7 +17,7 @@ FAULTY = Path(__file__).parents[1] / "crash" / "faulty.py"
 
 
 def kill_and_restart(platform: Platform, name: str) -> None:
-    """SIGKILL a service and start it again, without waiting until it is ready."""
+    """Kill a service with SIGKILL and start it again, without waiting until it is ready."""
     service = platform.services[name]
     service.kill()
     service.start()
@@ -25,7 +25,7 @@ def kill_and_restart(platform: Platform, name: str) -> None:
 
 @contextmanager
 def out_of_order(server: Server, seconds: float) -> Iterator[None]:
-    """Stop a server, and start it again at the end of the block, which is to last as long as it is to be away."""
+    """Stop a server during the block, which must last for this many seconds."""
     began = time.monotonic()
     server.stop()
     yield
@@ -36,7 +36,7 @@ def out_of_order(server: Server, seconds: float) -> Iterator[None]:
 
 @contextmanager
 def patient(service: HttpServer) -> Iterator[None]:
-    """Within the block, the group of this service waits for it for as long as a start may take on a busy machine."""
+    """During the block, make this service's group wait for it as long as a start may take on a busy machine."""
     before = service._environment
     service._environment = {**before, "OMS_KAFKA_SESSION_SECONDS": "120"}
     try:
@@ -49,10 +49,10 @@ def patient(service: HttpServer) -> Iterator[None]:
 
 @contextmanager
 def doomed(platform: Platform, names: Sequence[str], point: str) -> Iterator[Callable[[], None]]:
-    """Within the block, these services are ones that die at a point (crash/faulty.py).
+    """During the block, replace these services by ones that die at a certain point (crash/faulty.py).
 
-    The function that it gives waits until each of them has died, and starts it again as the service that it was;
-    AssertionError if one of them lives on.
+    Yields a function that waits until each of them has died, and then starts the original service again. It raises
+    AssertionError if one of them does not die.
     """
     services = [platform.services[name] for name in names]
     commands = {service.name: service.command() for service in services}
@@ -67,7 +67,7 @@ def doomed(platform: Platform, names: Sequence[str], point: str) -> Iterator[Cal
         yield lambda: _replace_the_dead(platform, commands)
     finally:
         for service in services:
-            if service._command != commands[service.name]:  # it did not die: the test has failed
+            if service._command != commands[service.name]:  # it did not die, so the test has failed
                 service._command = commands[service.name]
                 service.restart()
 

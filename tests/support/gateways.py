@@ -1,4 +1,4 @@
-"""A gateway whose calls fail as planned, for tests of those who call one."""
+"""A gateway whose calls fail as planned, for tests of its callers."""
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Fault(Enum):
-    """What the line does to one call."""
+    """What the connection does to one call."""
 
     NONE = "the call goes through"
     NOT_TAKEN = "the call does not get through"
@@ -26,13 +26,13 @@ class Fault(Enum):
 
 
 def token(outcome: Outcome) -> str:
-    """A token of the simulator whose charge does this."""
+    """Return a token of the simulator whose charge has this outcome."""
     number = next(number for number, card in TEST_CARDS.items() if card.outcome is outcome)
     return SimulatedTokeniser().tokenise(Card(SecretStr(number), SecretStr("123"), "12/34")).token
 
 
 class FlakyGateway:
-    """A gateway behind a line whose faults are planned: per method, one per call, and none after those."""
+    """A gateway behind a connection with planned faults: one for each of the next calls of a method, then none."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
@@ -41,7 +41,7 @@ class FlakyGateway:
         self.close = gateway.close
 
     def plan(self, method: str, *faults: Fault) -> None:
-        """What happens to the next calls of this method."""
+        """Plan the faults of the next calls of this method."""
         self._plans[method].extend(faults)
 
     def charge(self, key: str, token: str, amount: int, currency: str) -> Charge:

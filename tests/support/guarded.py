@@ -18,13 +18,13 @@ class GuardedKafka(KafkaServer):
         self.guarded_port = free_port()
 
     def let_in(self, user: str, password: str) -> None:
-        """Give a user this password, and none that it had."""
+        """Set a user's password, which replaces any earlier one."""
         admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
         admin.alter_user_scram_credentials([UserScramCredentialUpsertion(user, ScramMechanism.SCRAM_SHA_512, password)])
         admin.close()
 
     def settings(self, user: str, password: str, **more: object) -> Settings:
-        """Those of a service that connects as this user."""
+        """Return the settings of a service that connects as this user."""
         login = {"kafka_sasl_mechanism": "SCRAM-SHA-512", "kafka_username": user, "kafka_password": password}
         return Settings.model_validate(
             {
@@ -49,5 +49,5 @@ class GuardedKafka(KafkaServer):
             "sasl.enabled.mechanisms": "SCRAM-SHA-512",
             "listener.name.guarded.scram-sha-512.sasl.jaas.config": login,
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-            "super.users": "User:ANONYMOUS",  # whoever comes by the other listener: this test
+            "super.users": "User:ANONYMOUS",  # clients of the other listener: this test
         }

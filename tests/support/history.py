@@ -1,4 +1,4 @@
-"""What the project was at an earlier commit."""
+"""Reads the project's files at an earlier commit."""
 
 import subprocess
 from pathlib import Path
@@ -7,14 +7,14 @@ ROOT = Path(__file__).parents[2]
 
 
 def obstacle(commit: str) -> str | None:
-    """Why its files cannot be had, if so."""
+    """Return why the files of a commit are unavailable, or None."""
     command = ["git", "cat-file", "-e", f"{commit}^{{commit}}"]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
     return f"no {commit} in this clone: git fetch --unshallow" if found.returncode else None
 
 
 def unpack(commit: str, folder: Path, *paths: str) -> None:
-    """Put its files, or those under these paths, into a folder that is there."""
+    """Put a commit's files, or those under these paths, into an existing folder."""
     command = ["git", "archive", commit, *paths]
     archive = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
     subprocess.run(["tar", "--extract"], cwd=folder, input=archive.stdout, check=True)

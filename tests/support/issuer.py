@@ -18,8 +18,8 @@ AUDIENCE = "oms"
 
 
 class LocalIssuer:
-    """`documents` are what it serves, by path; `asked` is what it was asked for. It is away when `is_away`, and says
-    nothing while `silence` is held."""
+    """An issuer. `documents` are what it serves, by path, and `asked` are the paths that were requested. It is down if
+    `is_away`, and does not answer while `silence` is held."""
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -40,7 +40,7 @@ class LocalIssuer:
         self.documents["/keys"] = {"keys": [{**public, "kid": kid, "use": "sig", "alg": "ES256"}]}
 
     def token(self, subject: str = "ann", *scopes: str, kid: str | None = None, **claims: Any) -> str:
-        """A token for these scopes; `claims` replace what is usual, and None leaves a claim out."""
+        """Return a token for these scopes; `claims` replace the usual ones, and None leaves a claim out."""
         usual = {
             "iss": self.url,
             "aud": AUDIENCE,
@@ -54,13 +54,13 @@ class LocalIssuer:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What a service is configured with to take these tokens."""
+        """Return the settings of a service that accepts these tokens."""
         return {"auth": ("jwt",), "jwt_issuer": self.url, "jwt_audience": AUDIENCE}
 
 
 @contextmanager
 def local_issuer() -> Iterator[LocalIssuer]:
-    """One that answers for a block."""
+    """Run an issuer during the block."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -73,7 +73,7 @@ def local_issuer() -> Iterator[LocalIssuer]:
             self.wfile.write(document if isinstance(document, bytes) else json.dumps(document).encode())
 
         def log_message(self, *_: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
         issuer = LocalIssuer(server.server_address[1])

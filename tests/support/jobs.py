@@ -1,4 +1,4 @@
-"""The jobs of a queue `calls` in the chassis's test database: what was settled or given up is `seen`."""
+"""Jobs of a queue `calls` in the chassis's test database, which records those settled or given up on as `seen`."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -14,28 +14,28 @@ from support.seen import note
 
 
 def settle(transaction: Transaction, settled: list[Settled]) -> None:
-    """See their ids."""
+    """Record the ids of settled jobs as seen."""
     note(transaction, (job.id for job, _ in settled))
 
 
 def give_up(transaction: Transaction, given_up: list[Job]) -> None:
-    """See that they were given up."""
+    """Record jobs that were given up on as seen."""
     note(transaction, (f"{job.id} given up" for job in given_up))
 
 
 def job_queue(call: Callable[[Job], Outcome], **more: Any) -> JobQueue:
-    """The queue, whose jobs are called so."""
+    """Return the queue, which calls its jobs by this function."""
     return JobQueue("calls", call, **{"settle": settle, "give_up": give_up, **more})
 
 
 def put(database: Database, *ids: str) -> None:
-    """Enqueue jobs of these ids."""
+    """Enqueue jobs with these ids."""
     with database.transaction() as transaction:
         enqueue(transaction, "calls", [NewJob(one, "order", {"n": 1}) for one in ids])
 
 
 def claim(database: Database, lease: float = 60.0) -> list[Job]:
-    """Ten of the due jobs at most, claimed."""
+    """Claim at most ten of the due jobs."""
     with database.transaction() as transaction:
         return jobs.claim(transaction, "calls", 10, lease)
 
@@ -46,5 +46,5 @@ def is_empty(database: Database) -> bool:
 
 
 def running(job_queue: JobQueue, database: Database, metrics: Metrics) -> AbstractContextManager[None]:
-    """A worker of the queue, which runs during the block."""
+    """Run a worker of the queue during the block."""
     return chassis.running(Worker(job_queue, database, metrics))

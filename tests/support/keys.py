@@ -1,4 +1,4 @@
-"""API keys in a service's database, as `oms keys create` has them put there."""
+"""Puts API keys into a service's database, as `oms keys create` does."""
 
 from oms_chassis.db import Database
 from oms_chassis.http.identity import apikeys
@@ -11,7 +11,7 @@ VALUES (%(id)s, %(digest)s, %(subject)s, %(scopes)s, now() + make_interval(secs 
 
 
 def add_key(database: Database, subject: str, *scopes: str, seconds: float | None = None) -> str:
-    """A new key; one that ends after so many seconds, if they are given."""
+    """Return a new key, which expires after this many seconds, if given."""
     key = apikeys.new()
     row = {"id": key.id, "digest": key.digest, "subject": subject, "scopes": list(scopes), "seconds": seconds}
     database.execute(_ADD, **row)
@@ -19,7 +19,7 @@ def add_key(database: Database, subject: str, *scopes: str, seconds: float | Non
 
 
 def create_table(database: Database) -> None:
-    """For a database that has the chassis's tables only."""
+    """Create the table of keys in a database that has only the chassis's tables."""
     from alembic.migration import MigrationContext
     from alembic.operations import Operations
 

@@ -1,5 +1,5 @@
-"""Many orders at once, by clients that do what good clients do: with a key, the same one again until there is an
-answer; without, once and never again."""
+"""Sends many orders at once, by well-behaved clients: with a key, they repeat an order until there is an answer;
+without one, they send it only once."""
 
 import asyncio
 import itertools
@@ -16,18 +16,18 @@ from invariants import Answer, Unanswered
 from support.orders import APPROVED, DECLINED, Body, body
 
 RETRIED = {429, 502, 503, 504}
-INTERNAL = 500  # of the service's own fault, which is never right
-PAUSE, LONGEST_PAUSE = 0.2, 2.0  # seconds before a request is sent again: the first time, and at most
-KEPT = 16  # idle connections that a client keeps: httpx2 asks each of them for each request whether it is still one
-TOO_MANY = 10_000  # of an item: more than there is
+INTERNAL = 500  # for a fault of the service itself, which is never right
+PAUSE, LONGEST_PAUSE = 0.2, 2.0  # seconds before a request is sent again: initially, and at most
+KEPT = 16  # idle connections that a client keeps: httpx2 checks each of them for each request
+TOO_MANY = 10_000  # quantity of an item that exceeds the stock
 ANSWER_SECONDS = 15.0  # seconds that a client waits for an answer
 
 
 @dataclass
 class Outcome:
-    """What became of a load: the accepted orders, how often each other status (0: no answer) came before, who was left
-    without a 202, how many seconds the slowest answer took (a connection that was refused is one, too), and every
-    answer that nobody should ever get."""
+    """The outcome of a load: the accepted orders, how often each other status (0: no answer) came before, the clients
+    without a 202, how many seconds the slowest answer took (a refused connection counts, too), and every answer that
+    nobody should ever get."""
 
     answers: list[Answer] = field(default_factory=list)
     refusals: Counter[int] = field(default_factory=Counter)
@@ -38,7 +38,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One POST: its status (0: no answer), whether the order may be there though the status is no 202, and its id."""
+    """One POST: its status (0: no answer), whether the order may exist although the status is not 202, and its id."""
 
     status: int
     in_doubt: bool = False
@@ -46,7 +46,7 @@ class Attempt:
 
 
 def mix(count: int) -> list[Body]:
-    """Orders of all kinds: of ten, one is declined, and one asks for more than there is."""
+    """Return orders of all kinds: of ten, one is declined, and one exceeds the stock."""
     kinds = [body(("Item1", 1), ("Item2", 2)), body(("Item3", 1))]
     kinds = [*kinds * 4, body(("Item2", 1), card=DECLINED), body(("Item1", 1), ("Item5", TOO_MANY), card=APPROVED)]
     return [_for_somebody(kinds[number % len(kinds)]) for number in range(count)]
@@ -66,8 +66,8 @@ async def post_all(
     meanwhile: Callable[[], None] | None = None,
     host: str | None = None,
 ) -> Outcome:
-    """Post orders, evenly over `spread` seconds, until all are accepted. `meanwhile` runs in a thread meanwhile; `host`
-    is whom an Ingress is asked for."""
+    """Post orders, evenly over `spread` seconds, until all are accepted. `meanwhile` runs in a thread at the same time;
+    `host` is the host name for an Ingress."""
     outcome, slots, start = Outcome(), asyncio.Semaphore(concurrency), time.monotonic()
     async with client_of(url, host=host) as client, asyncio.TaskGroup() as group:
         if meanwhile is not None:
@@ -79,13 +79,13 @@ async def post_all(
 
 
 def client_of(url: str, patience: float = ANSWER_SECONDS, host: str | None = None) -> httpx2.AsyncClient:
-    """A client of the order service, for as many connections as it takes."""
+    """Return a client of the order service without a limit of connections."""
     limits = httpx2.Limits(max_connections=None, max_keepalive_connections=KEPT)
     return httpx2.AsyncClient(base_url=url, timeout=patience, limits=limits, headers={"Host": host} if host else {})
 
 
 def pauses() -> Iterator[float]:
-    """Seconds before each further attempt, as good clients wait: longer each time."""
+    """Yield the seconds before each further attempt, which grow each time, as in well-behaved clients."""
     for tries in itertools.count():
         yield min(PAUSE * 2 ** min(tries, 10), LONGEST_PAUSE)
 
@@ -100,8 +100,8 @@ async def _post_within(
 async def post_until_accepted(
     client: httpx2.AsyncClient, order: Body, outcome: Outcome, deadline: float, key: str | None = None
 ) -> str:
-    """Post an order with a key, again and again until it is accepted; its id. AssertionError if it is not by the
-    deadline."""
+    """Post an order with a key repeatedly until it is accepted, and return its id. Raises AssertionError if it is not
+    accepted by the deadline."""
     key, pause = key or uuid4().hex, pauses()
     while (attempt := await _attempt(client, order, key, outcome)).status != 202:
         assert attempt.status in {0, 409, INTERNAL, *RETRIED}, f"an order was refused with {attempt.status}"
@@ -112,7 +112,7 @@ async def post_until_accepted(
 
 
 async def post_once(client: httpx2.AsyncClient, order: Body, outcome: Outcome) -> None:
-    """Post an order without a key, and let it be whatever comes."""
+    """Post an order without a key once, whatever the answer."""
     attempt = await _attempt(client, order, None, outcome)
     if attempt.status == 202:
         return
@@ -141,12 +141,12 @@ async def _attempt(client: httpx2.AsyncClient, order: Body, key: str | None, out
 
 
 def problem(response: httpx2.Response) -> str:
-    """The kind of problem that an answer is; nothing if it is none, or that of somebody on the way."""
+    """Return the kind of problem of an answer; empty if it is not a problem, or comes from a proxy."""
     if "problem+json" not in response.headers.get("Content-Type", ""):
         return ""
     return str(response.json().get("type", "")).rpartition("/")[2]
 
 
 def post(url: str, orders: Sequence[Body], **how: Any) -> Outcome:
-    """post_all for tests that are not asynchronous themselves."""
+    """Call post_all from tests that are not asynchronous."""
     return asyncio.run(post_all(url, orders, **how))

@@ -5,26 +5,26 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-CALL = 10.0  # seconds that something which is asked of a loop may take
+CALL = 10.0  # seconds that a call to the loop may take
 
 
 class LoopThread:
-    """Its methods may be called from any thread."""
+    """An event loop whose methods may be called from any thread."""
 
     def __init__(self, name: str, new: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop) -> None:
         self._loop = new()
         self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
 
     def start(self) -> None:
-        """Run it."""
+        """Start the loop."""
         self._thread.start()
 
     def call(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine there, and wait for its end."""
+        """Run a coroutine in the loop, and wait for its end."""
         asyncio.run_coroutine_threadsafe(work, self._loop).result(CALL)
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the loop."""
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(CALL)
         self._loop.close()

@@ -1,4 +1,4 @@
-"""The provider of mails, at mail servers that answer as a test asks."""
+"""The email provider, with mail servers that answer as a test plans."""
 
 import asyncio
 import socketserver
@@ -19,7 +19,7 @@ SENT = sent("<o-1.confirmed@example.com>")
 
 @contextmanager
 def provider(port: int, **changes: Any) -> Iterator[SmtpProvider]:
-    """The provider at the server of this port."""
+    """Yield a provider that uses the server on this port."""
     settings = EmailSettings(
         database_url="postgresql://unused",
         kafka_bootstrap="unused:1",
@@ -36,14 +36,14 @@ def provider(port: int, **changes: Any) -> Iterator[SmtpProvider]:
 
 
 def notice(order_id: str = "o-1", to: str = "ann@example.com") -> Notice:
-    """A notice to somebody."""
+    """Return a notice to this address."""
     return Notice(order_id, "confirmed", to, "Hello\n.\n..dots\n", "Your order")
 
 
 class Script:
-    """A server's answers to RCPT and to the mail, one after the other, then yes for ever. `None` hangs up instead.
+    """A server's answers to RCPT and to the mail, one after the other, and then only positive ones. `None` hangs up.
 
-    It thinks for so many seconds before it answers to a mail that it has.
+    The server waits for this many seconds before it answers a mail that it has received.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Script:
         self.sessions: set[int] = set()
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, to: str, _: Any) -> str:  # noqa: N802 - aiosmtpd's
-        """The answer about a recipient."""
+        """Return the answer to RCPT."""
         self.sessions.add(id(session))
         self.recipients.append(to)
         answer = self.rcpt.pop(0) if self.rcpt else "250 ok"
@@ -69,7 +69,7 @@ class Script:
         return answer
 
     async def handle_DATA(self, server: Any, _: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's
-        """The answer to a mail."""
+        """Return the answer to a mail."""
         answer = self.mail.pop(0) if self.mail else "250 ok"
         if answer is None or answer.startswith("250"):
             self.taken.append(envelope.content.decode())
@@ -82,7 +82,7 @@ class Script:
 
 @contextmanager
 def scripted(script: Script, **options: Any) -> Iterator[int]:
-    """The port of a server that answers so."""
+    """Yield the port of a server with these answers."""
     controller = Controller(script, hostname="127.0.0.1", port=free_port(), **options)
     controller.start()
     try:
@@ -92,18 +92,18 @@ def scripted(script: Script, **options: Any) -> Iterator[int]:
 
 
 def outcomes(script: Script, calls: int = 1, to: str = "ann@example.com") -> list[Outcome]:
-    """What becomes of so many mails."""
+    """Send this many mails, and return their outcomes."""
     with scripted(script, enable_SMTPUTF8=False) as port, provider(port) as smtp:
         return [smtp.send(notice(to=to)) for _ in range(calls)]
 
 
 class Rude(socketserver.StreamRequestHandler):
-    """A server that answers to some commands as the test says, and to the others with yes."""
+    """A server that answers some commands as the test plans, and the others positively."""
 
     server: "RudeServer"
 
     def handle(self) -> None:
-        """Answer until the client goes."""
+        """Answer until the client disconnects."""
         self._say(HELLO)
         with suppress(OSError):
             while line := self.rfile.readline():
@@ -122,7 +122,7 @@ class Rude(socketserver.StreamRequestHandler):
 
 
 class RudeServer(socketserver.ThreadingTCPServer):
-    """Answers by commands; a handler may be ruder still."""
+    """Answers command by command; a subclass of the handler may behave even worse."""
 
     daemon_threads = True
 

@@ -1,4 +1,4 @@
-"""A bad network on demand: a TCP proxy in front of a server, for tests of what vanished peers and lost answers do."""
+"""A bad network on demand: a TCP proxy in front of a server, for tests of vanished peers and lost answers."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ CHUNK = 65536
 
 @dataclass(eq=False)
 class _Link:
-    """One connection through the proxy. An open gate lets bytes through; a muted link loses what the server says."""
+    """One connection through the proxy. An open gate lets bytes through; a muted link drops what the server sends."""
 
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
@@ -25,26 +25,26 @@ class _Link:
     muted: bool = False
 
     def reset(self) -> None:
-        """End both sides at once, as a peer does that has lost its state."""
+        """End both sides at once, like a peer that has lost its state."""
         for writer in (self.client, self.server):
             _reset(writer)
 
     def half_open(self) -> None:
-        """End the server's side, and say nothing of it to the client."""
+        """End the server's side without notifying the client."""
         self.gate.clear()
         _reset(self.server)
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
     raw: socket.socket = writer.get_extra_info("socket")
-    with contextlib.suppress(OSError, ValueError):  # it was closed meanwhile, and its loop has not said so yet
+    with contextlib.suppress(OSError, ValueError):  # it was closed meanwhile, and its loop has not noticed yet
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
 
 
 class Proxy:
     """Forwards connections to a server, in a loop that it may share. Its methods may be called from any thread, and
-    work at once."""
+    take effect at once."""
 
     def __init__(self, loop: LoopThread, host: str, port: int, listen: int = 0) -> None:
         self._loop = loop
@@ -61,15 +61,15 @@ class Proxy:
         self._loop.call(self._listen())
 
     def stop(self) -> None:
-        """Cut every connection and listen no more."""
+        """Cut every connection and stop listening."""
         self._loop.call(self._close())
 
     def listens_on(self) -> int:
-        """Its port."""
+        """Return the proxy's port."""
         return self.port
 
     def url(self, url: str) -> str:
-        """The same URL, through this proxy."""
+        """Return the same URL, but through this proxy."""
         parts = urlsplit(url)
         return parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{self.port}").geturl()
 
@@ -78,42 +78,42 @@ class Proxy:
         self._loop.call(self._each(_Link.reset))
 
     def blackhole(self, new: bool = False) -> None:
-        """Forward nothing more on the connections that are open now, and keep them open; new ones work, or fare alike.
+        """Forward nothing more on the open connections, but keep them open. New ones work, except with `new`.
 
-        A client that closes such a connection ends it at the server too: a server would notice by its keepalives.
+        If a client closes such a connection, it ends at the server too: a server would notice by its keepalives.
         """
         self._swallowing = new
         self._loop.call(self._each(lambda link: link.gate.clear()))
 
     def mute(self) -> None:
-        """Lose what the server says on the connections that are open now; what the client says arrives."""
+        """Drop what the server sends on the open connections; what the client sends arrives."""
         self._loop.call(self._each(lambda link: setattr(link, "muted", True)))
 
     def half_open(self) -> None:
-        """End the open connections at the server only, as a server does that restarts behind a firewall which drops
-        its reset: the client is left with connections that nobody answers. New ones work."""
+        """End the open connections at the server only, as if the server restarted behind a firewall that drops its
+        reset: the client is left with connections that nobody answers. New ones work."""
         self._loop.call(self._each(_Link.half_open))
 
     def refuse(self, refusing: bool = True) -> None:
-        """Whether to close new connections at once."""
+        """Close new connections at once, or no longer."""
         self._refusing = refusing
 
     def delay(self, seconds: float) -> None:
-        """Let each piece of what either side says wait that long."""
+        """Delay everything that either side sends by this long."""
         self._delay = seconds
 
     def throttle(self, bytes_per_second: float) -> None:
-        """Let no more through on each connection and in each direction; 0 means as much as comes."""
+        """Limit the rate of each connection in each direction; 0 means no limit."""
         self._rate = bytes_per_second
 
     def redirect(self, port: int) -> None:
-        """Lead new connections to another server on this machine, and cut those that are open."""
+        """Forward new connections to another server on this machine, and cut the open ones."""
         self._target = ("127.0.0.1", port)
         self.cut()
 
     def heal(self) -> None:
-        """Let new connections work, at full speed. Those that a blackhole has swallowed stay as they are: a peer that
-        lost its state does not come back."""
+        """Let new connections work, at full speed. Those that a blackhole has swallowed stay dead: a peer that lost its
+        state does not come back."""
         self._refusing = self._swallowing = False
         self._delay = self._rate = 0.0
 
@@ -141,7 +141,7 @@ class Proxy:
             return
         try:
             server_reader, server_writer = await asyncio.open_connection(*self._target)
-        except OSError:  # nobody listens there
+        except OSError:  # the server does not listen
             writer.transport.abort()
             return
         link = _Link(writer, server_writer, asyncio.Event())
@@ -157,7 +157,7 @@ class Proxy:
 
     async def _upwards(self, reader: asyncio.StreamReader, link: _Link) -> None:
         async for data in _chunks(reader):
-            if link.gate.is_set():  # what a blackhole was given is lost
+            if link.gate.is_set():  # bytes that went into a blackhole are lost
                 await self._pass(data, link.server)
 
     async def _downwards(self, reader: asyncio.StreamReader, link: _Link) -> None:
@@ -181,7 +181,7 @@ async def _chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
 
 
 async def _first(*ways: Coroutine[Any, Any, None]) -> None:
-    """Until one way has ended, or failed."""
+    """Return once one direction has ended or failed."""
     tasks = [asyncio.ensure_future(way) for way in ways]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -193,7 +193,7 @@ async def _first(*ways: Coroutine[Any, Any, None]) -> None:
 
 @contextmanager
 def proxy(url: str) -> Iterator[Proxy]:
-    """A proxy in front of the server of a URL."""
+    """Run a proxy in front of the server of a URL."""
     loop = LoopThread("proxy")
     one = proxy_of(url, loop)
     loop.start()
@@ -206,6 +206,6 @@ def proxy(url: str) -> Iterator[Proxy]:
 
 
 def proxy_of(url: str, loop: LoopThread) -> Proxy:
-    """One that is to be started, in a loop that runs by then."""
+    """Return a proxy that is not started yet, for a loop that runs by then."""
     parts = urlsplit(url)
     return Proxy(loop, parts.hostname or "127.0.0.1", parts.port or 5432)

@@ -1,4 +1,4 @@
-"""Helpers for tests of what the customer receives: orders that end, and a mail catcher that runs."""
+"""Helpers for tests of messages to customers: orders that end, and a running mail catcher."""
 
 import subprocess
 import sys
@@ -35,23 +35,23 @@ LINES = [
 
 
 def order(order_id: str, **changes: Any) -> dict[str, Any]:
-    """The fields of an order in an event."""
+    """Return the fields of an order in an event."""
     fields = {"order_id": order_id, "customer": CUSTOMER, "lines": LINES, "total": 102_500, "currency": "USD"}
     return {**fields, **changes}
 
 
 def confirmed(order_id: str, **changes: Any) -> Event[Any]:
-    """The event that ends an order well."""
+    """Return the event that confirms an order."""
     return topics.INVENTORY_UPDATED.event(InventoryUpdated(**order(order_id, **changes)), order_id)
 
 
 def declined(order_id: str, reason: str = "card-declined", **changes: Any) -> Event[Any]:
-    """The event of a payment that failed."""
+    """Return the event of a failed payment."""
     return topics.PAYMENT_FAILED.event(PaymentFailed(**order(order_id, **changes), reason=reason), order_id)
 
 
 def out_of_stock(order_id: str, **changes: Any) -> Event[Any]:
-    """The event of an order that cannot be filled."""
+    """Return the event of an order that cannot be fulfilled."""
     shortages = [Shortage(item_id="Item2", requested=1, available=0)]
     return topics.INVENTORY_REJECTED.event(
         InventoryRejected(**order(order_id, **changes), shortages=shortages), order_id
@@ -59,19 +59,19 @@ def out_of_stock(order_id: str, **changes: Any) -> Event[Any]:
 
 
 def cancelled(order_id: str, reason: str = "customer", **changes: Any) -> Event[Any]:
-    """The event of an order that was cancelled."""
+    """Return the event of a cancelled order."""
     return topics.ORDER_CANCELLED.event(OrderCancelled(**order(order_id, **changes), reason=reason), order_id)
 
 
 def refunded(order_id: str, refund_id: str, amount: int = 1250, *items: str) -> Event[Any]:
-    """The event of a refund that is completed: of one each of these items, or of an amount."""
+    """Return the event of a completed refund: of one piece of each of these items, or of an amount."""
     lines = [RefundedLine(item_id=line.item_id, name=line.name, quantity=1) for line in LINES if line.item_id in items]
     data = OrderRefunded(**order(order_id), refund_id=refund_id, amount=amount, refunded=lines)
     return topics.ORDER_REFUNDED.event(data, order_id)
 
 
 def message_table(url: str) -> Database:
-    """A database with the tables that both services have."""
+    """Return a database with the tables that both services have."""
     database = chassis_only(url)
     with database.engine.begin() as connection, Operations.context(MigrationContext.configure(connection)):
         create_message_table()
@@ -95,20 +95,20 @@ class RunningMailCatcher:
         return f"http://127.0.0.1:{self.http_port}"
 
     def messages(self, **query: Any) -> list[dict[str, str]]:
-        """What GET /messages answers."""
+        """Return the answer to GET /messages."""
         answer = httpx2.get(f"{self.url}/messages", params=query, timeout=30)
         found: list[dict[str, str]] = answer.raise_for_status().json()
         return found
 
     def counts(self) -> dict[str, int]:
-        """What GET /messages/count answers."""
+        """Return the answer to GET /messages/count."""
         found: dict[str, int] = httpx2.get(f"{self.url}/messages/count", timeout=30).raise_for_status().json()
         return found
 
 
 @contextmanager
 def running_mail_catcher(folder: Path, smtp_port: int, http_port: int) -> Iterator[RunningMailCatcher]:
-    """A mail catcher that answers; it is ended with the block."""
+    """Run a mail catcher during the block."""
     command = [sys.executable, "-m", "oms_simulators.mailcatcher", "--folder", str(folder)]
     ports = ["--smtp-port", str(smtp_port), "--http-port", str(http_port)]
     process = subprocess.Popen([*command, *ports])

@@ -1,6 +1,6 @@
-"""A service against its own OpenAPI document: schemathesis makes requests that follow it and requests that do not.
+"""Tests a service against its own OpenAPI document: schemathesis sends requests that follow it, and others.
 
-It runs as a program: its pytest plugin does not know pytest 9.2, and a run goes through phases that the plugin lacks.
+It runs as a program, because its pytest plugin does not support pytest 9.2 and lacks some phases of a run.
 """
 
 import os
@@ -10,22 +10,22 @@ import sys
 from pathlib import Path
 
 LONG = os.environ.get("OMS_EXAMPLES")  # set by `make fuzz`
-EXAMPLES = int(LONG) // 3 if LONG else 20  # of each operation; what is at the bounds of each parameter comes on top
+EXAMPLES = int(LONG) // 3 if LONG else 20  # of each operation; cases at the bounds of each parameter are additional
 OPTIONS = [
     "--checks=all",
-    "--exclude-checks=positive_data_acceptance",  # the hooks have it, with what no schema can say
+    "--exclude-checks=positive_data_acceptance",  # the hooks have one that allows for rules beyond schemas
     "--continue-on-failure",
     "--request-timeout=60",
     "--no-color",
     f"--max-examples={EXAMPLES}",
     *([] if LONG else ["--generation-deterministic"]),
 ]
-COUNTS = Path(__file__).parents[2] / "build" / "fuzz.txt"  # of `make fuzz`: tests, and how many cases they had
-CONFIG = "max-stream-events = 1\n"  # the first one of a stream says enough
+COUNTS = Path(__file__).parents[2] / "build" / "fuzz.txt"  # of `make fuzz`: tests, and their numbers of cases
+CONFIG = "max-stream-events = 1\n"  # the first event of a stream suffices
 
 
 def cases_held(address: str, folder: Path, *options: str) -> int:
-    """How many cases the service at this address was asked; AssertionError if an answer is not as its document says."""
+    """Return the number of cases sent to the service; raises AssertionError if an answer contradicts its document."""
     (folder / "schemathesis.toml").write_text(CONFIG)
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(folder / "schemathesis.toml")]
     environment = {

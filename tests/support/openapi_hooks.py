@@ -1,4 +1,4 @@
-"""What schemathesis knows of services beyond their documents; loaded where it runs (tests/support/openapi.py)."""
+"""Hooks with what schemathesis must know about services beyond their documents (see tests/support/openapi.py)."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ import schemathesis
 from schemathesis import Case, CheckContext, HookContext, Response
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-# A request may be refused for these though it follows the document: no schema says which items and cursors there are,
-# which addresses and numbers are real, what a key was used for, what was changed meanwhile, and which characters are
-# seen. And schemathesis itself takes the quotes off an entity tag.
+# A request may be refused for these reasons although it follows the document: no schema says which items and cursors
+# exist, which addresses and numbers are real, what a key was used for, what was changed meanwhile, and which characters
+# are visible. Besides, schemathesis strips the quotes of an entity tag.
 BEYOND = {
     "bad-cursor",
     "bad-email",
@@ -36,7 +36,7 @@ UNSAID = (
 
 @schemathesis.hook
 def map_body(context: HookContext, body: Any) -> Any:
-    """Whole numbers as our services take them: to JSON Schema 2.0 is one, too."""
+    """Make whole numbers integers, as our services require: to JSON Schema, 2.0 is one too."""
     if isinstance(body, dict):
         return {name: map_body(context, value) for name, value in body.items()}
     if isinstance(body, list):
@@ -46,7 +46,7 @@ def map_body(context: HookContext, body: Any) -> Any:
 
 @schemathesis.check
 def what_follows_the_document_is_accepted(ctx: CheckContext, response: Response, case: "Case[Any]") -> bool | None:
-    """As schemathesis has it, but for what no schema can say."""
+    """Check as schemathesis does, except for rules that no schema can express."""
     return None if _is_beyond(response, case) else positive_data_acceptance(ctx, response, case)
 
 
@@ -54,7 +54,7 @@ def what_follows_the_document_is_accepted(ctx: CheckContext, response: Response,
 def each_answer_and_each_of_its_headers_is_in_the_document(
     ctx: CheckContext, response: Response, case: "Case[Any]"
 ) -> bool | None:
-    """By its own status and, of a problem, by its own name: `default` says nothing."""
+    """Look the answer up by its exact status and, if it is a problem, by its name: `default` does not count."""
     is_problem = "application/problem+json" in response.headers.get("content-type", [])
     kind = response.json()["type"].removeprefix("/problems/") if is_problem else ""
     if kind in OF_NO_OPERATION or case.method.upper() != case.operation.method.upper():
@@ -69,7 +69,7 @@ def each_answer_and_each_of_its_headers_is_in_the_document(
 
 
 def _is_beyond(response: Response, case: "Case[Any]") -> bool:
-    if response.status_code == 304:  # what the request has said that it has
+    if response.status_code == 304:  # the request has named the version that it has
         return True
     if "application/problem+json" not in response.headers.get("content-type", []):
         return False

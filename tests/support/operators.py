@@ -1,4 +1,4 @@
-"""An operator at the command line of a platform that a test started."""
+"""An operator who uses the command line on a platform that a test started."""
 
 import json
 import os
@@ -19,13 +19,13 @@ from support import catalogue, commandline
 
 @dataclass(frozen=True)
 class Operator:
-    """`oms` with the addresses and the token of this platform, and with nothing else of the environment."""
+    """Runs `oms` with the addresses and the token of this platform, and nothing else in its environment."""
 
     platform: Platform
 
     @property
     def environment(self) -> dict[str, str]:
-        """Whatever a person would have set for a deployment that is not on this machine."""
+        """Return the variables that a person would set for a deployment on another machine."""
         at = self.platform.at
         urls = {f"OMS_ADMIN_URL_{name.upper()}": f"http://127.0.0.1:{at.internal[name]}" for name in SERVICES}
         return {
@@ -41,17 +41,17 @@ class Operator:
         }
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """A command, whatever it comes to."""
+        """Run a command, whatever its exit code."""
         return commandline.run(arguments, self.environment, timeout=240)
 
     def oms(self, *arguments: str) -> str:
-        """What a command prints that succeeds."""
+        """Run a command that must succeed, and return its output."""
         done = self.run(*arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     def json(self, *arguments: str, code: int = 0) -> Any:
-        """The JSON document that a command prints, which ends with this exit code."""
+        """Run a command that must end with this exit code, and return the JSON document that it prints."""
         done = self.run(*arguments, "--json")
         assert done.returncode == code, done.stdout + done.stderr
         return json.loads(done.stdout)
@@ -59,7 +59,7 @@ class Operator:
 
 @contextmanager
 def own_platform() -> Iterator[Platform]:
-    """A platform of a module's own, with its stock known; ended at once at the end of the block."""
+    """Run a platform for one module, with a known stock; it is killed at the end of the block."""
     with memory_folder() as folder, Platform(folder, environment=catalogue.ENVIRONMENT, postgres=NO_FSYNC) as made:
         catalogue.await_known(made.url)
         yield made
@@ -67,7 +67,7 @@ def own_platform() -> Iterator[Platform]:
 
 
 def run_sql(platform: Platform, service: str, statement: str) -> list[Any]:
-    """Run a statement in a service's database; its rows, if it returns any."""
+    """Run a statement in a service's database, and return its rows, if any."""
     with psycopg.connect(platform.databases[service].url, autocommit=True) as connection:
         cursor = connection.execute(statement.encode())
         return cursor.fetchall() if cursor.description else []

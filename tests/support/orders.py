@@ -1,4 +1,4 @@
-"""Orders as customers place them."""
+"""Places orders as customers do."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ Body = dict[str, Any]
 def body(
     *lines: tuple[str, int], card: str = APPROVED, email: str | None = None, name: str = "Anjana", cvv: str = "123"
 ) -> Body:
-    """What is posted; two of Item1 unless lines are given, and an address of its own unless one is given."""
+    """Return the body of an order: by default two of Item1, and a unique address."""
     return {
         "customer": {
             "name": name,
@@ -31,14 +31,14 @@ def body(
 
 
 def place(client: httpx2.Client, order: Body, headers: Mapping[str, str] | None = None) -> str:
-    """Post an order that is to be accepted; its id."""
+    """Post an order that must be accepted, and return its id."""
     response = client.post("/order", json=order, headers=headers)
     assert response.status_code == 202, response.text
     return str(response.json()["id"])
 
 
 def read(client: httpx2.Client, order_id: str) -> dict[str, Any]:
-    """The order as the service shows it."""
+    """Return the order as the service shows it."""
     response = client.get(f"/order/{order_id}")
     assert response.status_code == 200, response.text
     shown: dict[str, Any] = response.json()
@@ -46,7 +46,7 @@ def read(client: httpx2.Client, order_id: str) -> dict[str, Any]:
 
 
 def ended(client: httpx2.Client, order_id: str, within: float = END_TIMEOUT) -> dict[str, Any]:
-    """The order once it is terminal."""
+    """Wait until the order is terminal, and return it."""
 
     def shown() -> dict[str, Any] | None:
         order = read(client, order_id)
@@ -56,7 +56,7 @@ def ended(client: httpx2.Client, order_id: str, within: float = END_TIMEOUT) -> 
 
 
 def messages(mailcatcher: str, order_id: str, count: int = 2, within: float = END_TIMEOUT) -> dict[str, dict[str, str]]:
-    """What the customer was sent about an order, by kind, once `count` messages are there."""
+    """Wait for `count` messages about an order, and return them by kind."""
 
     def arrived() -> list[dict[str, str]]:
         found: list[dict[str, str]] = httpx2.get(f"{mailcatcher}/messages", params={"orderId": order_id}).json()

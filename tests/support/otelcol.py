@@ -1,4 +1,4 @@
-"""OpenTelemetry's own collector, where it is installed: it passes on what it takes to the collector of the tests."""
+"""OpenTelemetry's own collector, if it is installed, which forwards the spans to the collector of the tests."""
 
 import shutil
 import subprocess
@@ -24,7 +24,7 @@ service:
 
 @contextmanager
 def in_front_of(collector: Collector, folder: Path) -> Iterator[Collector]:
-    """The same, by the address of an OpenTelemetry collector that runs for a block; without one, its own."""
+    """Yield the collector with the address of an OpenTelemetry collector in front of it; without one, with its own."""
     if PROGRAM is None:
         yield collector
         return

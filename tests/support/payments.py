@@ -14,21 +14,21 @@ TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 def created(order_id: str, token: str, total: int = 2500) -> Event[OrderCreated]:
-    """An order was accepted."""
+    """Return the event of an accepted order."""
     method = PaymentMethod(token=token, brand="visa", last4="4242", expiry="12/34")
     data = OrderCreated(**_order(order_id, total), payment=method, placed_at=datetime.now(UTC))
     return ORDER_CREATED.event(data, order_id, TRACE)
 
 
 def rejected(order_id: str, total: int = 2500) -> Event[InventoryRejected]:
-    """There was not enough stock for it."""
+    """Return the event of an order without enough stock."""
     shortage = Shortage(item_id="Item1", requested=2, available=1)
     data = InventoryRejected(**_order(order_id, total), shortages=[shortage])
     return INVENTORY_REJECTED.event(data, order_id, TRACE)
 
 
 def cancelled(order_id: str, total: int = 2500, *, again: bool = False) -> Event[OrderCancelled]:
-    """Its customer cancelled it."""
+    """Return the event of an order that its customer cancelled."""
     data = OrderCancelled(**_order(order_id, total), reason="customer", again=again)
     return ORDER_CANCELLED.event(data, order_id, TRACE)
 
@@ -36,14 +36,14 @@ def cancelled(order_id: str, total: int = 2500, *, again: bool = False) -> Event
 def refund_requested(
     order_id: str, refund_id: str, amount: int, currency: str = "USD", *, failed: bool | None = None
 ) -> Event[OrderRefundRequested]:
-    """So much of it is to go back; or, if that has `failed` as far as the order service knows, it is asked about."""
+    """Return the request of a refund, or, if it has `failed` as far as the order service knows, the query about it."""
     about: dict[str, Any] = {"order_id": order_id, "refund_id": refund_id, "amount": amount, "currency": currency}
     data = OrderRefundRequested(**about, lines=[], restock=False, failed=failed)
     return ORDER_REFUND_REQUESTED.event(data, order_id, TRACE)
 
 
 def begin_charges(database: Database) -> None:
-    """Let a worker claim the charges that are due, as the first thing that it does."""
+    """Let a worker claim the due charges, which is the first thing that it does."""
     with database.transaction() as transaction:
         claim(transaction, "charge", 100, lease=60.0)
 

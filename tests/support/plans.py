@@ -1,5 +1,4 @@
-"""How PostgreSQL would find the rows of a statement: by the plan that a connection keeps, which is made without looking
-at the parameters."""
+"""Shows how PostgreSQL would find the rows of a statement, by the generic plan, which ignores the parameters."""
 
 import json
 import re
@@ -10,8 +9,7 @@ from oms_chassis.db import Database
 
 
 class Asked:
-    """In place of a database, or of a transaction: the statements that it would have been asked, as a server prepares
-    them."""
+    """Stands in for a database or a transaction, and records the statements, as a server would prepare them."""
 
     def __init__(self) -> None:
         self.statements: list[str] = []
@@ -27,9 +25,8 @@ class Asked:
 def indexes(
     database: Database, ask: Callable[[Any], object], whole: Collection[str] = frozenset()
 ) -> Sequence[set[str]]:
-    """The indexes that each statement reads that is asked; AssertionError if one reads a whole table that is not among
-    these, or takes its page in the order of a text that no index has: to ORDER BY id means `id::text` in a statement
-    that shows it so."""
+    """Return the indexes that each statement reads. Raises AssertionError if one reads a whole table other than these,
+    or sorts its page by a text that no index has: in a statement that selects `id::text`, ORDER BY id sorts by that."""
     asked = Asked()
     ask(asked)
     return [_read(_plan(database, sql), whole) for sql in asked.statements]

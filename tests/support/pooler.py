@@ -1,4 +1,4 @@
-"""A pooler in front of a test's database: PgBouncer, or what a pooler does about sessions where there is none."""
+"""A pooler in front of a test's database: PgBouncer, or if that is not installed, an imitation of its sessions."""
 
 import shutil
 import socket
@@ -17,7 +17,9 @@ from oms_servers.ports import free_port, is_taken
 from oms_servers.testing import temporary_folder
 from support.chassis import eventually
 
-Pooler = Callable[..., AbstractContextManager[str]]  # the URL through it; `mode` is PgBouncer's, `reset` likewise
+Pooler = Callable[
+    ..., AbstractContextManager[str]
+]  # yields the URL through the pooler; `mode` and `reset` are as in PgBouncer
 
 PROGRAM = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 RESET = "DISCARD ALL"
@@ -28,7 +30,7 @@ ENDS = {b"Q", b"S"}  # after which a client waits until the server is ready
 
 @contextmanager
 def pgbouncer(url: str, mode: str, reset: str = RESET) -> Iterator[str]:
-    """PgBouncer as it comes; skips where there is none."""
+    """Run PgBouncer with its defaults, or skip the test if it is not installed."""
     if PROGRAM is None:
         pytest.skip("there is no PgBouncer here")
     port, parts = free_port(), urlsplit(url)
@@ -57,7 +59,7 @@ server_reset_query = {reset}
 
 @contextmanager
 def imitated(url: str, mode: str, reset: str = RESET) -> Iterator[str]:
-    """A pooler that has each client, or each transaction, take the session that was given back last."""
+    """Run a pooler that gives each client, or each transaction, the session that was returned last."""
     sessions = _Sessions(url, mode, reset)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=_accept, args=(listening, sessions), daemon=True)
@@ -74,7 +76,7 @@ def _through(url: str, port: int) -> str:
 
 
 class _Session:
-    """One with Postgres: the driver logs in, and what follows is passed on as it is."""
+    """A session with Postgres: the driver logs in, and the rest is forwarded unchanged."""
 
     def __init__(self, url: str) -> None:
         self.driver = PGconn.connect(url.encode())
@@ -87,7 +89,7 @@ class _Session:
 
 
 class _Sessions:
-    """Those that nobody has at the moment."""
+    """The sessions that are currently unused."""
 
     def __init__(self, url: str, mode: str, reset: str) -> None:
         self._url, self.is_shared, self._reset = url, mode == "transaction", reset
@@ -100,7 +102,7 @@ class _Sessions:
         self._free.append(session)
 
     def reset(self, session: _Session) -> None:
-        """Its client is gone."""
+        """Reset the session of a client that has gone."""
         if self._reset:
             session.driver.exec_(self._reset.encode())
         self.give_back(session)
@@ -111,7 +113,7 @@ class _Sessions:
 
 
 def _accept(listening: socket.socket, sessions: _Sessions) -> None:
-    with suppress(OSError):  # it listens no more
+    with suppress(OSError):  # the listener was closed
         while True:
             client, _ = listening.accept()
             threading.Thread(target=_serve, args=(client, sessions), daemon=True).start()
@@ -132,10 +134,10 @@ def _serve(client: socket.socket, sessions: _Sessions) -> None:
 
 
 def _greet(client: socket.socket, sessions: _Sessions) -> None:
-    """Let a client in, whoever it is, and say what Postgres says of itself."""
+    """Accept any client, and send it the parameters that Postgres reports."""
     while struct.unpack("!ii", _read(client, 8))[1] != STARTUP:
         client.sendall(b"N")  # no encryption
-    client.recv(65536)  # who it is
+    client.recv(65536)  # its startup message
     session = sessions.take()
     known = [(name, session.driver.parameter_status(name) or b"") for name in PARAMETERS]
     sessions.give_back(session)
@@ -144,7 +146,7 @@ def _greet(client: socket.socket, sessions: _Sessions) -> None:
 
 
 def _answer(server: socket.socket, client: socket.socket) -> bytes:
-    """Pass on what a server answers; the state that it is left in."""
+    """Forward a server's answer, and return the state of its transaction."""
     while True:
         message = _message(server)
         client.sendall(message)
@@ -153,13 +155,13 @@ def _answer(server: socket.socket, client: socket.socket) -> bytes:
 
 
 def _message(sender: socket.socket) -> bytes:
-    """The next message; as of a client that ends, if there is none."""
+    """Return the next message, or that of a client that disconnects if there is none."""
     head = _read(sender, 5)
     return head + _read(sender, struct.unpack("!i", head[1:])[0] - 4) if head else TERMINATE
 
 
 def _read(sender: socket.socket, length: int) -> bytes:
-    """So many bytes; none, once it has ended."""
+    """Return this many bytes, or none once the connection has ended."""
     got = b""
     while len(got) < length and (more := sender.recv(length - len(got))):
         got += more

@@ -1,4 +1,4 @@
-"""A Prometheus that watches the release, asked by its HTTP API."""
+"""A Prometheus that monitors the release, queried through its HTTP API."""
 
 import json
 import re
@@ -17,48 +17,48 @@ Labels = Mapping[str, str]
 
 
 class Prometheus:
-    """Its API, as far as tests ask it."""
+    """The part of its API that tests use."""
 
     def __init__(self, url: str) -> None:
         self._client = httpx2.Client(base_url=url, timeout=30.0)
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._client.close()
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """What an expression yields now."""
+        """Return the current value of an expression."""
         found: list[dict[str, Any]] = self._get("query", query=expression)["result"]
         return found
 
     def targets(self) -> list[dict[str, Any]]:
-        """What of the release is scraped."""
+        """Return the targets that belong to the release."""
         found = self._get("targets", state="active")["activeTargets"]
         return [one for one in found if OURS.items() <= one["labels"].items()]
 
     def services_up(self) -> set[str]:
-        """The services of the release of which every pod that is to be scraped answers."""
+        """Return the services of the release whose scraped pods all answer."""
         down = {one["labels"]["service"] for one in self.targets() if one["health"] != "up"}
         return {one["labels"]["service"] for one in self.targets()} - down
 
     def rules(self) -> list[dict[str, Any]]:
-        """The rules of the release: alerts bear its labels, and what is recorded is about it."""
+        """Return the rules of the release: alerts with its labels, and recordings of its metrics."""
         found = [rule for group in self._get("rules")["groups"] for rule in group["rules"]]
         about = f'release="{RELEASE}"'
         return [rule for rule in found if OURS.items() <= rule["labels"].items() or about in rule["query"]]
 
     def firing(self) -> list[Labels]:
-        """The labels of the release's alerts that fire."""
+        """Return the labels of the release's firing alerts."""
         found = self._get("alerts")["alerts"]
         return [one["labels"] for one in found if one["state"] == "firing" and OURS.items() <= one["labels"].items()]
 
     def await_alert(self, name: str, within: float, **labels: str) -> None:
-        """Return once it fires with these labels."""
+        """Return once the alert fires with these labels."""
         wanted = {"alertname": name, **labels}
         eventually(lambda: any(wanted.items() <= one.items() for one in self.firing()), within)
 
     def await_silence(self, name: str, within: float, **labels: str) -> None:
-        """Return once it does not fire with these labels any more."""
+        """Return once the alert no longer fires with these labels."""
         wanted = {"alertname": name, **labels}
         eventually(lambda: not any(wanted.items() <= one.items() for one in self.firing()), within)
 
@@ -69,7 +69,7 @@ class Prometheus:
 
 
 def questions(cluster: Cluster) -> Iterator[tuple[str, str]]:
-    """What the release's dashboards ask for, by dashboard and panel or variable, as Grafana would fill it in."""
+    """Yield the dashboards' queries as Grafana would fill them in, each with its dashboard and panel or variable."""
     found = cluster.get("configmap", f"--selector=app.kubernetes.io/instance={RELEASE},grafana_dashboard=1")["items"]
     assert found
     for config in found:

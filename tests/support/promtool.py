@@ -1,4 +1,4 @@
-"""The chart's rules in Prometheus' own rule engine: promtool evaluates them over series that a test makes up."""
+"""Runs the chart's rules in Prometheus' own rule engine: promtool evaluates them over series that a test makes up."""
 
 import json
 import os
@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import Any
 
 HERE = {"namespace": "shop", "release": "oms"}
-STEP, ASKED = "30s", "40m"  # between two samples; when we ask what fires
-EVALUATED = "1m"  # between two evaluations, as Prometheus does by default
+STEP, ASKED = "30s", "40m"  # time between two samples, and the time at which firing alerts are queried
+EVALUATED = "1m"  # time between two evaluations: Prometheus' default
 
 Series = Mapping[str, str | None]
 Labels = Mapping[str, str]
 
 
 def series(metric: str, **labels: str) -> str:
-    """A series as Prometheus writes it; of this installation unless labels say otherwise."""
+    """Return a series in Prometheus' notation; of this installation unless labels say otherwise."""
     return metric + "{" + ",".join(f'{key}="{value}"' for key, value in sorted({**HERE, **labels}.items())) + "}"
 
 
 class Rules:
-    """The rules of a rendering, or these alerts and what is recorded for them, and promtool to try them."""
+    """The rules of a rendered chart, or these alerts and the recordings for them, with promtool to run them."""
 
     def __init__(self, promtool: str, folder: Path, rendered: Any, only: Collection[str] = ()) -> None:
         self._promtool = promtool
@@ -31,11 +31,11 @@ class Rules:
         groups = [{**group, "rules": [one for one in group["rules"] if _is_of(one, only, asked)]} for group in found]
         self.alerts: list[dict[str, Any]] = [one for group in groups for one in group["rules"] if "alert" in one]
         self.file = folder / "rules.yaml"
-        # JSON is YAML, too: PyYAML takes 0.1 s of each test to write the latter.
+        # JSON is also YAML, which PyYAML would take 0.1 s of each test to write.
         self.file.write_text(json.dumps({"groups": groups}))
 
     def firing(self, alert: str, own: Labels) -> str:
-        """A firing alert, as Prometheus keeps it."""
+        """Return a firing alert, as Prometheus keeps it."""
         severity = next(one["labels"]["severity"] for one in self.alerts if one["alert"] == alert)
         return series("ALERTS", alertname=alert, alertstate="firing", severity=severity, **own)
 
@@ -61,12 +61,12 @@ class Rules:
         assert done.returncode == 0, done.stdout + done.stderr
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run promtool; nothing is checked."""
+        """Run promtool without checking the result."""
         command = [self._promtool, *arguments]
-        unhurried = {**os.environ, "GOGC": "400"}  # it ends before there is much garbage
+        unhurried = {**os.environ, "GOGC": "400"}  # the process ends before there is much garbage
         return subprocess.run(command, env=unhurried, capture_output=True, text=True, timeout=120, check=False)
 
 
 def _is_of(rule: Mapping[str, Any], alerts: Collection[str], asked: str) -> bool:
-    """Whether it is one of these alerts, or recorded for what is asked; all are, if none is named."""
+    """Whether a rule is one of these alerts, or a recording for the queried ones; true for all if none is named."""
     return not alerts or (rule["alert"] in alerts if "alert" in rule else rule["record"] in asked)

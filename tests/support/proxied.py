@@ -1,4 +1,4 @@
-"""A platform each of whose servers is behind a proxy, as far as the services can see."""
+"""A platform whose services reach each server through a proxy."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,29 +20,29 @@ from support.network import Proxy
 from support.programs import UNMEASURED
 from support.proxies import proxies
 
-# The last answer to a mail may take ten minutes, as RFC 5321 has it: no test waits for that.
+# By RFC 5321, the last answer to a mail may take ten minutes, for which no test waits.
 SMTP_BOUNDS = {"OMS_SMTP_TIMEOUT": "5", "OMS_SMTP_MAIL_TIMEOUT": "5"}
 
-READY = 120.0  # seconds that a program has until it answers, however it was ended, and whatever else the machine does
+READY = 120.0  # seconds until a program must answer, however it was ended, and however busy the machine is
 
 
 @dataclass(frozen=True)
 class Network:
-    """The proxies: one for each service's database, and the others for all."""
+    """The proxies: one for each service's database, and the others shared by all services."""
 
     databases: Mapping[str, Proxy]
     kafka: Proxy
     smtp: Proxy
     sms: Proxy
-    more: Mapping[str, str]  # of a service's environment
+    more: Mapping[str, str]  # variables of a service's environment
 
     def heal(self) -> None:
-        """No fault any more."""
+        """End all faults."""
         for one in (*self.databases.values(), self.kafka, self.smtp, self.sms):
             one.heal()
 
     def environment(self, name: str) -> dict[str, str]:
-        """What leads a service through the proxies."""
+        """Return the variables that lead a service through the proxies."""
         own = {
             "sms": {"OMS_SMS_URL": f"http://{HOST}:{self.sms.port}/sms"},
             "email": {"OMS_SMTP_PORT": str(self.smtp.port), **SMTP_BOUNDS},
@@ -59,21 +59,21 @@ class Network:
 
 @dataclass(frozen=True)
 class ProxiedPlatform:
-    """The platform and what its services see of it."""
+    """The platform, and the network through which its services see it."""
 
     platform: Platform
     network: Network
     clocks: Mapping[str, Clock]  # of the databases, by service, if they have clocks of their own
 
     def restore(self) -> None:
-        """No fault in the network, and everything runs and answers."""
+        """End all faults of the network, and return once everything runs and answers."""
         self.network.heal()
         for server in reversed(self.platform.servers):
             server.start()
             server.await_ready()
 
     def replica(self, name: str, more: Mapping[str, str] = {}) -> HttpServer:
-        """One more process of a service, to be started, with more in its environment."""
+        """Return another process of a service, not started yet, with further variables in its environment."""
         log = self.platform.services[name].log.with_name(f"{name}-2.log")
         replica = services.service(name, Addresses.free(), log, "", extra={**self.network.environment(name), **more})
         replica.ready_seconds = READY
@@ -81,7 +81,7 @@ class ProxiedPlatform:
 
 
 def metrics(service: HttpServer) -> str:
-    """What a service reports of itself; empty if it does not answer."""
+    """Return the metrics of a service; empty if it does not answer."""
     try:
         return httpx2.get(f"http://{HOST}:{service.ready[0]}/metrics", timeout=5.0).text
     except httpx2.TransportError:
@@ -92,8 +92,8 @@ def metrics(service: HttpServer) -> str:
 def proxied_platform(
     folder: Path, more: Mapping[str, str] = {}, on_own_disk: Sequence[str] = (), *, own_clocks: bool = False
 ) -> Iterator[ProxiedPlatform]:
-    """A running one, with more in its services' environment, ended at once at the end of the block. The databases of
-    some services are on disks of their own, and all have clocks of their own, where such can be made."""
+    """Run a platform with further variables in its services' environment, which is killed at the end of the block. If
+    possible, the databases of some services are on disks of their own, and all have clocks of their own."""
     at, listener = Addresses.free(), free_port()
     with ExitStack() as stack:
         proxy = stack.enter_context(proxies())
@@ -116,4 +116,4 @@ def proxied_platform(
         with made as platform:
             catalogue.await_known(platform.url)
             yield ProxiedPlatform(platform, network, clocks)
-            platform.kill()  # nobody needs its data: no orderly end
+            platform.kill()  # nobody needs its data, so it need not end in an orderly way

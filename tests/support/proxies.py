@@ -1,4 +1,4 @@
-"""Proxies in a process of their own: neither they nor the tests wait for one another's interpreter."""
+"""Runs proxies in a process of their own, so that they and the tests do not wait for each other's interpreter."""
 
 import multiprocessing
 import os
@@ -18,8 +18,8 @@ _METHODS = [name for name in vars(Proxy) if not name.startswith("_")]
 _Methods: Any = MakeProxyType("_Methods", _METHODS)
 
 
-class _Remote(_Methods):  # type: ignore[misc] # made while the program runs
-    """A proxy of that process, as it is used from here."""
+class _Remote(_Methods):  # type: ignore[misc] # the base class is made at run time
+    """A handle of a proxy in that process."""
 
     port: int
 
@@ -30,7 +30,7 @@ class _Process(BaseManager):
 
 @contextmanager
 def proxies() -> Iterator[Callable[[str], Proxy]]:
-    """What puts a proxy in front of the server of a URL; all end with the block."""
+    """Yield a function that puts a proxy in front of the server of a URL; all proxies end with the block."""
     _Process.register("proxy", _started, _Remote)
     process = _Process(ctx=multiprocessing.get_context("spawn"))
     process.start(_end_with_parent)
@@ -60,7 +60,7 @@ def _loop() -> LoopThread:
 
 
 def _end_with_parent() -> None:
-    """A test that is killed leaves no process."""
+    """End this process with its parent, so that a test that is killed leaves no process behind."""
     threading.Thread(target=_wait_for_parent, name="parent", daemon=True).start()
 
 

@@ -1,4 +1,4 @@
-"""Refunds of confirmed orders, as they are asked for and as payment answers."""
+"""Refunds of confirmed orders, as clients request them and as payment answers."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ ONE = {"lines": [{"id": "Item1", "quantity": 1}]}
 
 
 def place(service: Any) -> str:
-    """Place an order of ITEMS; its id."""
+    """Place an order of ITEMS, and return its id."""
     return str(service.client.post("/order", json={**SAMPLE, "items": ITEMS}).json()["id"])
 
 
@@ -35,7 +35,7 @@ def learn(service: Any, *events: Event[Any]) -> None:
 
 
 def confirm(service: Any, order_id: str) -> str:
-    """Have an order confirmed; its id."""
+    """Confirm an order, and return its id."""
     (created,) = [e.data for e in pending_events(service.database, topics.ORDER_CREATED) if e.subject == order_id]
     data = InventoryUpdated.model_validate(created.model_dump(by_alias=True))
     learn(service, topics.INVENTORY_UPDATED.event(data, order_id))
@@ -43,23 +43,23 @@ def confirm(service: Any, order_id: str) -> str:
 
 
 def refund(service: Any, order_id: str, body: Any, key: str | None = None) -> Any:
-    """Ask for a refund."""
+    """Request a refund."""
     headers = {"Idempotency-Key": key} if key else {}
     return service.client.post(f"/order/{order_id}/refund", json=body, headers=headers)
 
 
 def requests(service: Any) -> list[Event[Any]]:
-    """What payment and inventory are asked for."""
+    """Return the requests to payment and inventory."""
     return pending_events(service.database, topics.ORDER_REFUND_REQUESTED)
 
 
 def shown(service: Any, order_id: str) -> Any:
-    """An order as its customer sees it."""
+    """Return an order as its customer sees it."""
     return service.client.get(f"/order/{order_id}").json()
 
 
 def completed(order_id: str, refund_id: str, number: int | None = None) -> Event[RefundCompleted]:
-    """Payment says that a refund was made."""
+    """Return payment's event of a completed refund."""
     data = RefundCompleted(
         order_id=order_id, refund_id=refund_id, amount=100, currency="USD", reference="re-1", outcome=number
     )
@@ -67,12 +67,12 @@ def completed(order_id: str, refund_id: str, number: int | None = None) -> Event
 
 
 def complete(service: Any, order_id: str, refund_id: str, number: int | None = None) -> None:
-    """A refund has succeeded."""
+    """Let a refund succeed."""
     learn(service, completed(order_id, refund_id, number))
 
 
 def fail(service: Any, order_id: str, refund_id: str, number: int | None = None) -> None:
-    """A refund has failed."""
+    """Let a refund fail."""
     data = RefundFailed(
         order_id=order_id, refund_id=refund_id, amount=100, currency="USD", reason="gateway-refused", outcome=number
     )

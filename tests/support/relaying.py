@@ -1,4 +1,4 @@
-"""What is in an outbox, and what a relay has sent of it."""
+"""Fills an outbox, and shows what a relay has sent of it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,34 +17,34 @@ def put(database: Database, *records: Outgoing) -> None:
 
 
 def record(value: bytes | None, key: bytes | None = b"key", topic: str = "topic", headers: Headers = ()) -> Outgoing:
-    """A record of this value."""
+    """Return a record with this value."""
     return Outgoing(topic, key, value, headers)
 
 
 def send_all(relay: Relay, database: Database) -> None:
-    """Have a relay send until nothing is left."""
+    """Let a relay send until nothing is left."""
     with database.autocommit() as connection:
         while relay.send_batch(connection):
             pass
 
 
 def sent(stream: MemoryStream, topic: str = "topic") -> list[bytes | None]:
-    """What was sent, repetitions left out."""
+    """Return what was sent, without repetitions."""
     return list(dict.fromkeys(one.value for one in stream.records.get(topic, [])))
 
 
 def quarantined(database: Database) -> list[Any]:
-    """The rows that are in quarantine."""
+    """Return the rows in quarantine."""
     return list(database.execute("SELECT * FROM outbox_quarantine ORDER BY id"))
 
 
 def pending(database: Database) -> int:
-    """How many rows are left in the outbox."""
+    """Return how many rows are left in the outbox."""
     return int(database.execute("SELECT count(*) AS n FROM outbox")[0].n)
 
 
 class Broken(MemoryStream):
-    """A client with a fault of its own."""
+    """A client with a fault."""
 
     error: Exception = LookupError()
     tries = 0

@@ -1,4 +1,4 @@
-"""The release before this one: its code, in the place of that of now or next to it."""
+"""Runs the code of the previous release, in place of the current one or next to it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,13 +12,13 @@ from oms_platform.platform import Platform
 from support import history
 from support.programs import UNMEASURED
 
-# None has been made yet: this is a state with a migration of the inventory's less. Afterwards it is the last one's tag.
+# There is no release yet: this commit lacks a migration of the inventory. Later, this is the tag of the last release.
 BEFORE = "b30391f"
 
 
 class Releases:
-    """What each service of a platform is started from. `folder` gets the earlier release's code, and for each service a
-    place on its path that leads there or nowhere."""
+    """The release from which each service of a platform is started. `folder` gets the earlier release's code and, for
+    each service, an entry of its path that leads there or nowhere."""
 
     def __init__(self, folder: Path) -> None:
         self._before, self._places = folder / "before", folder / "places"
@@ -27,11 +27,11 @@ class Releases:
 
     @property
     def environment(self) -> dict[str, dict[str, str]]:
-        """Of each service."""
+        """Return the environment of each service."""
         return {name: _path(self._places / name) for name in SERVICES}
 
     def install(self, name: str, *, before: bool) -> None:
-        """Decide what a service is when it is started the next time: the release before this one, or that of now."""
+        """Choose the release of a service at its next start: the previous one, or the current one."""
         place = self._places / name
         place.unlink(missing_ok=True)
         if before:
@@ -39,7 +39,7 @@ class Releases:
 
     @contextmanager
     def next_to(self, platform: Platform, name: str, *, before: bool) -> Iterator[None]:
-        """One more process of a service, of one of the releases."""
+        """Run another process of a service, of one of the releases."""
         log = platform.services[name].log.with_name(f"{name}-2.log")
         free = Addresses.free()
         at = replace(platform.at, http=free.http, internal=free.internal)
@@ -53,7 +53,7 @@ def _path(folder: Path) -> dict[str, str]:
 
 
 def _unpack(folder: Path) -> None:
-    """Every package of the earlier release, side by side."""
+    """Unpack every package of the earlier release, side by side."""
     sources = folder.with_name("sources")
     sources.mkdir()
     history.unpack(BEFORE, sources, "packages", "services")

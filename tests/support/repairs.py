@@ -1,4 +1,4 @@
-"""A consumer whose events fail, and the admin API by which operators see to them."""
+"""A consumer whose events fail, and the admin API with which operators deal with them."""
 
 from typing import Any
 
@@ -17,11 +17,11 @@ from oms_contracts.topics import PAYMENT_COMPLETED
 from support.seen import note, seen
 
 TOKEN = "of-this-test-0123456789"
-SECRET = "ann@example.com"  # what operators do not see unless they ask for it
+SECRET = "ann@example.com"  # hidden from operators unless they ask for it
 
 
 class Orders:
-    """A handler that fails for the orders that are broken."""
+    """A handler that fails for broken orders."""
 
     def __init__(self) -> None:
         self.broken: set[str] = set()
@@ -34,7 +34,7 @@ class Orders:
 
 
 class Calls:
-    """Job queues whose calls can be given up (`calls`), and cannot (`money`)."""
+    """Job queues whose calls can be given up on (`calls`), or cannot (`money`)."""
 
     def __init__(self) -> None:
         self.given_up: list[str] = []
@@ -52,13 +52,13 @@ class Calls:
 
 
 def states(database: Database, subjects: Any) -> dict[str, str]:
-    """What the service says of orders that it has seen."""
+    """Return the states of orders that the service has seen."""
     known = seen(database)
     return {subject: "SEEN" for subject in subjects if subject in known}
 
 
 def record(order: str, offset: int, event_id: str | None = None) -> Record:
-    """A record with an event about an order."""
+    """Return a record with an event about an order."""
     data = PaymentCompleted(
         order_id=order,
         customer=Customer(name="Ann Other", email=SECRET, phone_number="+94771234567"),
@@ -72,25 +72,25 @@ def record(order: str, offset: int, event_id: str | None = None) -> Record:
 
 
 def audit(client: TestClient) -> list[tuple[str, str]]:
-    """What operators did, oldest first, and to what."""
+    """Return what operators did, and to what, oldest first."""
     return [(entry["action"], entry["subject"]) for entry in reversed(client.get("/admin/audit").json())]
 
 
 def bury(consumer: Consumer, orders: Orders, *records: Record) -> None:
-    """Have these become dead letters."""
+    """Turn these records into dead letters."""
     orders.broken |= {(one.key or b"").decode() for one in records}
     consumer.work(records)
 
 
 def dead_job(database: Database, queue: str = "calls") -> None:
-    """A call about the order `a` is given up."""
+    """Give up on a call about the order `a`."""
     with database.transaction() as transaction:
         enqueue(transaction, queue, [NewJob("a:call", "a", {"to": SECRET})])
         mark_dead(transaction, queue, [(job, "timeout") for job in claim(transaction, queue, 10, 60.0)])
 
 
 def quarantine(database: Database, key: bytes) -> int:
-    """An event of this key goes into quarantine; its id there."""
+    """Put an event with this key into quarantine, and return its id there."""
     with database.transaction() as transaction:
         outbox.emit_records(transaction, [Outgoing("toy.deadletter", key, b"value")])
     (row,) = database.execute("SELECT id FROM outbox")

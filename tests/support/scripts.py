@@ -1,4 +1,4 @@
-"""The scripts of this repository as modules, for tests of their functions."""
+"""Imports this repository's scripts as modules, for tests of their functions."""
 
 import importlib.util
 import sys
@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def load(name: str) -> ModuleType:
-    """scripts/NAME.py, imported; its dataclasses look their module up by name, so it is registered."""
+    """Import scripts/NAME.py. It is registered, because its dataclasses look their module up by name."""
     spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
     if spec is None or spec.loader is None:
         raise ImportError(name)

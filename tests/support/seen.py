@@ -1,4 +1,4 @@
-"""What handlers have seen, in the table `seen` of the chassis's test database: which items, and how often."""
+"""Records which items handlers have seen, and how often, in the table `seen` of the chassis's test database."""
 
 from collections.abc import Iterable
 
@@ -11,10 +11,10 @@ ON CONFLICT (item) DO UPDATE SET times = seen.times + 1
 
 
 def note(transaction: Transaction, items: Iterable[str]) -> None:
-    """See each of these once more."""
+    """Count each of these items once more."""
     transaction.execute_rows(_SEE, ({"item": item} for item in items))
 
 
 def seen(database: Database) -> dict[str, int]:
-    """How often each item was seen."""
+    """Return how often each item was seen."""
     return {row.item: row.times for row in database.execute("SELECT item, times FROM seen")}

@@ -1,4 +1,4 @@
-"""A service's routes on a real socket, in a thread of the test's process."""
+"""Serves a service's routes on a real socket, in a thread of the test's process."""
 
 import threading
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from support.chassis import eventually
 
 @contextmanager
 def serving(application: ASGIApp) -> Iterator[str]:
-    """The address of an application that is served for a block."""
+    """Serve an application during the block, and yield its address."""
     server = http_server.make(application, "127.0.0.1", 0, drain=5, keep_alive=60)
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -37,7 +37,7 @@ def serving(application: ASGIApp) -> Iterator[str]:
 def routes(
     service: Service, settings: Settings, database: Database, registry: CollectorRegistry
 ) -> Iterator[tuple[str, Components]]:
-    """The address of a service's public routes, with their writers, and what it is made of; for a block."""
+    """Serve a service's public routes, with their writers, during the block. Yield their address and its components."""
     components = service.build(Context(settings, database, registry))
     edge = Edge.of(settings, database)
     application = app.create(

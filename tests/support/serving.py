@@ -1,4 +1,4 @@
-"""A server of the standard library's that answers for a block."""
+"""Runs a server of the standard library during a block."""
 
 import socketserver
 import threading
@@ -11,7 +11,7 @@ Server = TypeVar("Server", bound=socketserver.BaseServer)
 
 
 class LocalServer(ThreadingHTTPServer):
-    """On a free port of this machine, in the place of a service."""
+    """A server on a free port of this machine, in place of a service."""
 
     def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
         super().__init__(("127.0.0.1", 0), handler)
@@ -23,7 +23,7 @@ class LocalServer(ThreadingHTTPServer):
 
 @contextmanager
 def serving(server: Server) -> Iterator[Server]:
-    """It serves from a thread of its own, which ends with the block, and so does the server."""
+    """Serve from a thread of its own. Both the thread and the server end with the block."""
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     with server:
         thread.start()

@@ -1,4 +1,4 @@
-"""The `oms` command as a person runs it, in a folder and on ports of its own."""
+"""Runs the `oms` command as a person does, in a folder and on ports of its own."""
 
 import os
 import secrets
@@ -16,13 +16,13 @@ from support.programs import PROGRAMS
 
 
 def _take_ctrl_c() -> None:
-    """A shell starts what runs in the background with SIGINT ignored, which is inherited; a terminal does not."""
+    """Restore SIGINT: background commands of a shell inherit that it is ignored, unlike those of a terminal."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)
 class Shell:
-    """Commands with a folder and ports of their own, and `extra` variables of their environment."""
+    """Runs commands with a folder and ports of their own, and `extra` variables in their environment."""
 
     home: Path
     shift: int
@@ -41,13 +41,13 @@ class Shell:
         return subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False, timeout=240)
 
     def oms(self, *arguments: str) -> str:
-        """What a command prints that succeeds."""
+        """Run a command that must succeed, and return its output."""
         done = self.run(*arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     def refused(self, *arguments: str) -> str:
-        """What a command says that fails."""
+        """Run a command that must fail, and return its message."""
         done = self.run(*arguments)
         assert done.returncode == 1, done.stdout + done.stderr
         return done.stderr
@@ -68,7 +68,7 @@ class Shell:
 
 @dataclass(frozen=True)
 class Session:
-    """An `oms up` that runs."""
+    """A running `oms up`."""
 
     process: "subprocess.Popen[bytes]"
     log: Path
@@ -82,7 +82,7 @@ class Session:
         return said
 
     def interrupt(self) -> str:
-        """Ctrl-C; what was said in all."""
+        """Press Ctrl-C, and return the whole output."""
         self.process.send_signal(signal.SIGINT)
         assert self.process.wait(120) == 0, self.log.read_text()
         return self.log.read_text()
@@ -90,7 +90,7 @@ class Session:
 
 @contextmanager
 def own_shell() -> Iterator[Shell]:
-    """A shell whose folder is gone afterwards."""
+    """Yield a shell whose folder is removed afterwards."""
     with memory_folder() as folder:
         # Between the ports of `make up` and those that free_port() gives to the servers of other tests.
         yield Shell(folder / "home", 100 + secrets.randbelow(800))

@@ -1,4 +1,4 @@
-"""What a database of OMS has the server run."""
+"""Records the statements that a database of OMS runs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from oms_chassis.db import Database
 
 @dataclass(frozen=True)
 class Statement:
-    """One that was run: how many rows it took or returned."""
+    """A statement that was run, and the number of rows that it affected or returned."""
 
     sql: str
     rows: int
@@ -22,7 +22,7 @@ class Statement:
 
 @contextmanager
 def statements(database: Database) -> Iterator[list[Statement]]:
-    """Those of the block, through connections that are taken in it."""
+    """Yield the statements of the block, over connections that are taken in it."""
     found: list[Statement] = []
 
     class Noting(psycopg.Cursor[Any]):

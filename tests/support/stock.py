@@ -1,4 +1,4 @@
-"""Events for tests of this service, and what became of them."""
+"""Events for tests of the inventory, and their outcomes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,13 +23,13 @@ ADA = Customer(name="Ada", email="ada@example.com", phone_number="762222222", ph
 
 
 def paid(order_id: str, quantities: Mapping[str, int]) -> Event[PaymentCompleted]:
-    """An order was paid. Each call makes another event, even about the same order."""
+    """Return the event of a paid order. Each call makes a different event, even about the same order."""
     data = PaymentCompleted(**_order(order_id, quantities), payment_id=f"payment-of-{order_id}")
     return PAYMENT_COMPLETED.event(data, order_id, TRACE)
 
 
 def cancelled(order_id: str, quantities: Mapping[str, int]) -> Event[OrderCancelled]:
-    """Its customer cancelled it."""
+    """Return the event of an order that its customer cancelled."""
     data = OrderCancelled(**_order(order_id, quantities), reason="customer")
     return ORDER_CANCELLED.event(data, order_id, TRACE)
 
@@ -37,7 +37,7 @@ def cancelled(order_id: str, quantities: Mapping[str, int]) -> Event[OrderCancel
 def refund_requested(
     order_id: str, refund_id: str, quantities: Mapping[str, int], *, restock: bool = True
 ) -> Event[OrderRefundRequested]:
-    """Something of it is refunded, and has come back."""
+    """Return the request of a refund of items that were returned."""
     lines = [RefundedLine(item_id=item, name=f"The {item}", quantity=n) for item, n in quantities.items()]
     data = OrderRefundRequested(
         order_id=order_id, refund_id=refund_id, amount=100, currency="USD", lines=lines, restock=restock
@@ -57,7 +57,7 @@ def _order(order_id: str, quantities: Mapping[str, int]) -> dict[str, Any]:
 
 
 def outcomes(database: Database) -> list[tuple[str, bool]]:
-    """The orders that were answered, in order, and whether they got their stock."""
+    """Return the orders that were answered, in order, and whether they got their stock."""
     answers = [
         event for event in pending_events(database) if event.type in {INVENTORY_UPDATED.name, INVENTORY_REJECTED.name}
     ]
@@ -65,10 +65,10 @@ def outcomes(database: Database) -> list[tuple[str, bool]]:
 
 
 def differences(database: Database) -> list[DifferenceView]:
-    """The items whose stock is not what their movements come to."""
+    """Return the items whose stock differs from the sum of their movements."""
     return catalogue.differences(database, 1000, None)[0]
 
 
 def stock(database: Database) -> dict[str, tuple[int, int]]:
-    """Of each item, what is on hand and what was sold."""
+    """Return what is on hand and what was sold of each item."""
     return {row.id: (row.on_hand, row.sold) for row in database.execute("SELECT id, on_hand, sold FROM item")}

@@ -1,4 +1,4 @@
-"""Pods of a cluster that belong to nothing, and what they can connect to."""
+"""Pods of a cluster that do not belong to the release, and what they can connect to."""
 
 import contextlib
 import json
@@ -15,7 +15,7 @@ _LISTEN = f"""
 import http.server
 http.server.HTTPServer(("", {PORT}), http.server.BaseHTTPRequestHandler).serve_forever()
 """
-# Who is refused says so at once or never: both are no. All at the same time, because the latter takes its time.
+# A refusal comes at once or never; both count as no. All targets are tried at the same time, because waiting is slow.
 _TRY = """
 import json, socket, sys
 from concurrent.futures import ThreadPoolExecutor
@@ -36,14 +36,14 @@ Target = tuple[str, int]
 
 
 def reached(cluster: Cluster, pod: str, targets: Sequence[Target], namespace: str = NAMESPACE) -> set[Target]:
-    """Those of these that somebody in a pod can connect to."""
+    """Return the targets to which a process in the pod can connect."""
     command = ("exec", pod, "--namespace", namespace, "--", "python", "-c", _TRY, json.dumps(list(targets)))
     return {(host, port) for host, port in json.loads(cluster.kubectl(*command))}
 
 
 @dataclass(frozen=True)
 class Stranger:
-    """A pod that has no business with the release, and listens itself."""
+    """A pod that does not belong to the release, and listens itself."""
 
     cluster: Cluster
     namespace: str
@@ -51,17 +51,17 @@ class Stranger:
     port: int = PORT
 
     def reached(self, targets: Sequence[Target]) -> set[Target]:
-        """Those of these that it can connect to."""
+        """Return the targets to which it can connect."""
         return reached(self.cluster, "pod/stranger", targets, self.namespace)
 
     def reaches(self, target: Target) -> bool:
-        """Whether it can connect there."""
+        """Whether it can connect to the target."""
         return bool(self.reached([target]))
 
 
 @contextlib.contextmanager
 def strangers(cluster: Cluster) -> Iterator[dict[str, Stranger]]:
-    """One in the release's namespace, and one in another."""
+    """Yield one in the release's namespace, and one in another."""
     where = {"here": NAMESPACE, "elsewhere": ELSEWHERE}
     cluster.kubectl("create", "namespace", ELSEWHERE)
     try:
@@ -80,7 +80,7 @@ def _started(cluster: Cluster, namespace: str) -> Stranger:
 
 
 def _pod(cluster: Cluster) -> dict[str, Any]:
-    """With an image that the node has."""
+    """Return a pod with an image that the node has."""
     image = cluster.get("deployment", "oms-order")["spec"]["template"]["spec"]["containers"][0]["image"]
     secure = {"runAsNonRoot": True, "runAsUser": 10001, "seccompProfile": {"type": "RuntimeDefault"}}
     container = {

@@ -1,4 +1,4 @@
-"""The CLI as a person runs it."""
+"""Runs the CLI as a person does."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ from support import commandline
 
 
 def oms(command: str, url: str, home: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command against one server that is in place of every service; what it printed, and its exit code."""
+    """Run a command against one server in place of every service. Return its output and its exit code."""
     names = ("OMS_URL", "OMS_INVENTORY_URL", "OMS_MAILCATCHER_URL")
     admins = {f"OMS_ADMIN_URL_{service.upper()}": url for service in SERVICES}
     environment = {**os.environ, **dict.fromkeys(names, url), **admins}

@@ -1,4 +1,4 @@
-"""The provider of texts, at servers that answer as a test asks."""
+"""The SMS provider, with servers that answer as a test plans."""
 
 import json
 import socket
@@ -24,14 +24,14 @@ BODIES = {TOO_MUCH: b"x" * 200_000, TOO_DEEP: b"[" * 60_000}
 
 
 def settings(url: str, **changes: Any) -> SmsSettings:
-    """Those of a service that sends to this URL."""
+    """Return the settings of a service that sends to this URL."""
     given = {"database_url": "postgresql://unused", "kafka_bootstrap": "unused:1", "sms_url": url, "sms_from": "OMS"}
     return SmsSettings(**{**given, **changes})
 
 
 @contextmanager
 def provider(url: str, **changes: Any) -> Iterator[HttpSmsProvider]:
-    """The provider at this URL."""
+    """Yield a provider that uses this URL."""
     made = HttpSmsProvider(settings(url, **changes))
     try:
         yield made
@@ -41,7 +41,7 @@ def provider(url: str, **changes: Any) -> Iterator[HttpSmsProvider]:
 
 @contextmanager
 def listening(serve: Callable[[socket.socket], Result]) -> Iterator[tuple[str, "Future[Result]"]]:
-    """A host and a port, and what comes of their first connection, which this function has in a thread."""
+    """Yield an address, and the future result of `serve`, which gets the first connection, in a thread."""
 
     def accept(listener: socket.socket) -> Result:
         connection, _ = listener.accept()
@@ -54,12 +54,12 @@ def listening(serve: Callable[[socket.socket], Result]) -> Iterator[tuple[str, "
 
 
 def notice(order_id: str = "o-1", to: str = "+94762222222") -> Notice:
-    """A notice to somebody."""
+    """Return a notice to this number."""
     return Notice(order_id, "confirmed", to, "Your order is confirmed")
 
 
 class Script(ThreadingHTTPServer):
-    """A provider whose answers a test gives it, then yes for ever. It sends one text per key."""
+    """A provider with planned answers, and then only positive ones. It sends one SMS per key."""
 
     daemon_threads = True
 
@@ -79,7 +79,7 @@ class Script(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Where it takes texts."""
+        """The URL at which it receives SMS."""
         return f"http://127.0.0.1:{self.server_address[1]}/v1/sms?unit=1"
 
 
@@ -117,20 +117,20 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def scripted(*answers: int) -> Iterator[Script]:
-    """A provider that gives these answers."""
+    """Run a provider that gives these answers."""
     with serving(Script(*answers)) as server:
         yield server
 
 
 def outcomes(server: Script, calls: int = 1) -> list[Outcome]:
-    """What becomes of so many texts."""
+    """Send this many SMS, and return their outcomes."""
     with provider(server.url) as sms:
         return [sms.send(notice()) for _ in range(calls)]
 
 
 @contextmanager
 def encrypted(file: Path) -> Iterator[str]:
-    """The URL of a provider that has a certificate."""
+    """Yield the URL of a provider with a certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file)
     server = Script()

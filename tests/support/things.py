@@ -1,4 +1,4 @@
-"""An application whose routes fail in every way that there is."""
+"""An application whose routes fail in every possible way."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ SECRET = "4242424242424242"
 
 
 class Line(BaseModel):
-    """What is wrong in most tests."""
+    """A line of a body, which most tests get wrong."""
 
     model_config = ConfigDict(extra="forbid")
     id: str = Field(max_length=5)
@@ -27,7 +27,7 @@ class Line(BaseModel):
 
 
 class Body(BaseModel):
-    """What is posted."""
+    """The body of a POST."""
 
     lines: list[Line]
 
@@ -51,20 +51,20 @@ class Gone(Problem):
 
 @dataclass(frozen=True)
 class Answer:
-    """What routes depend on."""
+    """A dependency of routes."""
 
     value: int
 
 
 @router.post("/things")
 def post(body: Body) -> dict[str, int]:
-    """How many lines a body has."""
+    """Return the number of lines of a body."""
     return {"lines": len(body.lines)}
 
 
 @router.get("/things/{number}")
 def get(number: str, limit: Annotated[int, Query(le=3)] = 1, x_size: Annotated[int, Header()] = 0) -> dict[str, Any]:
-    """Fail as the path says, or say what the query and the header were."""
+    """Fail as the path says, or return the query and the header."""
     raised: dict[str, Exception] = {
         "gone": OperationalError("SELECT 1", {}, Exception("away")),
         "bug": LookupError(SECRET),
@@ -82,32 +82,32 @@ def part(part: str) -> str:
 
 @router.put("/things/{number}")
 def put(number: str, part: Annotated[str, Depends(part)]) -> dict[str, str]:
-    """What a dependency was given."""
+    """Return what a dependency was given."""
     return {"part": part}
 
 
 @router.get("/answer", responses=documented(Taken, Gone, Unavailable))
 def answer(answer: Annotated[Answer, Depends(Provided(Answer))]) -> int:
-    """What the composition root provides."""
+    """Return what the composition root provides."""
     return answer.value
 
 
 @router.post("/lost/by-key")
 def lose_by_key(key: Annotated[str | None, Header(alias="Idempotency-Key")] = None) -> None:
-    """The same, of a route that does once what is sent with one key."""
+    """Lose the answer of a route that acts once per idempotency key."""
     lose()
 
 
 @router.api_route("/lost", methods=["GET", "POST", "PUT"])
 def lose() -> None:
-    """The commit was sent, and its answer did not come."""
+    """Fail as if the commit was sent and its answer lost."""
     error = psycopg.OperationalError()
     error.leaves_outcome_open = True  # type: ignore[attr-defined] # as sessions mark it
     raise OperationalError(None, None, error)
 
 
 def problem(response: httpx2.Response, status: int, kind: str) -> dict[str, Any]:
-    """The body of an answer that is this problem, and holds no secret."""
+    """Assert that an answer is this problem and contains no secret, and return its body."""
     assert response.status_code == status
     assert response.headers["content-type"] == MEDIA_TYPE
     body: dict[str, Any] = response.json()

@@ -1,4 +1,4 @@
-"""All that a platform has written or said: logs, metrics, messages, dumps, and the raw files of every store."""
+"""Yields everything that a platform has written or sent: logs, metrics, messages, dumps, and raw files of stores."""
 
 import json
 import subprocess
@@ -13,17 +13,17 @@ from oms_platform.platform import Platform
 from oms_servers.postgres import binaries
 
 Trace = tuple[str, bytes]
-_NOTHING = bytes(8192)  # a page of a file that was made larger than what is in it
+_NOTHING = bytes(8192)  # a page of a file that is larger than its contents
 
 
 def spoken(response: httpx2.Response) -> bytes:
-    """Everything that a server said, and nothing of what it was asked."""
+    """Return everything that a server sent, without the request."""
     headers = b"".join(name + b": " + value + b"\n" for name, value in response.headers.raw)
     return headers + b"\n" + response.content
 
 
 def orders(platform: Platform) -> dict[str, str]:
-    """The email address of each order."""
+    """Return the email address of each order."""
     with psycopg.connect(platform.databases["order"].url) as connection:
         return dict(connection.execute("SELECT id::text, email FROM orders").fetchall())
 
@@ -38,7 +38,7 @@ def metrics(platform: Platform) -> Iterator[Trace]:
 
 
 def messages(platform: Platform) -> Iterator[Trace]:
-    """Decoded, as the customers read them."""
+    """Yield the messages, decoded as the customers read them."""
     found = httpx2.get(
         f"{platform.mailcatcher_url}/messages", params={"limit": 1_000_000}, timeout=60.0
     ).raise_for_status()
@@ -52,14 +52,14 @@ def dumps(platform: Platform) -> Iterator[Trace]:
 
 
 def databases(platform: Platform) -> Iterator[Trace]:
-    """Tables, indexes and the write-ahead log, deleted rows included."""
+    """Yield tables, indexes and the write-ahead log, including deleted rows."""
     for server in platform.databases.values():
         server.run("CHECKPOINT")
         yield from _files(server.folder)
 
 
 def kafka(platform: Platform) -> Iterator[Trace]:
-    """Every segment; its indexes hold offsets only."""
+    """Yield every segment; its indexes contain only offsets."""
     yield from ((path, content) for path, content in _files(platform.kafka.data) if path.endswith(".log"))
 
 

@@ -1,4 +1,4 @@
-"""A small load that goes on while something else happens: every other client has a key, the others ask once."""
+"""A small load in the background: every other client has a key, and the others send their order only once."""
 
 import asyncio
 import threading
@@ -17,12 +17,14 @@ from support.load import Outcome
 Seen = TypeVar("Seen", bound=Outcome)
 
 EVERY = 0.25  # seconds between two orders
-ANSWER_SECONDS = 30.0  # seconds that a client waits for an answer: longer than any may take, so that its length is seen
+ANSWER_SECONDS = (
+    30.0  # seconds that a client waits for an answer: longer than any may take, so that slow ones are measured
+)
 GIVE_UP = 240.0  # seconds after which a client with a key gives up
 
 
 class Background(ABC, Generic[Seen]):
-    """A load in a thread of its own, from the beginning of a block to its end; then the last clients are waited for."""
+    """A load in a thread of its own during a block, at the end of which it waits for the last clients."""
 
     def __init__(self, seen: Seen) -> None:
         self.seen = seen
@@ -40,14 +42,14 @@ class Background(ABC, Generic[Seen]):
 
     @abstractmethod
     async def _send(self) -> None:
-        """Send until `_ending` is set; what becomes of it goes into `seen`."""
+        """Send until `_ending` is set, and record the outcomes in `seen`."""
 
     def await_accepted(self, count: int) -> None:
-        """Return once so many orders are accepted."""
+        """Return once this many orders are accepted."""
         eventually(lambda: len(self.seen.answers) >= count or self._errors, within=60.0)
 
     def stop(self) -> Seen:
-        """Send nothing new; what became of everything, once the last client has its answer."""
+        """Send nothing new, wait until the last client has its answer, and return the outcome."""
         self._ending.set()
         self._thread.join()
         for error in self._errors:

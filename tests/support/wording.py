@@ -1,4 +1,4 @@
-"""Messages as customers get them, written by hand: each with a subject and a text for a mail, and one for a phone."""
+"""Messages as customers get them, written by hand: each has a subject and a text for an email, and one for an SMS."""
 
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -7,7 +7,7 @@ from uuid import uuid4
 
 @dataclass(frozen=True)
 class Wording:
-    """What is said of an order. `{}` is its id."""
+    """The texts about an order; `{}` is its id."""
 
     subject: str
     mail: str
@@ -45,7 +45,7 @@ REFUNDED = Wording(
 
 
 def mail(order_id: str, wording: Wording, to: str) -> EmailMessage:
-    """A mail about an order."""
+    """Return an email about an order."""
     written = EmailMessage()
     written["X-Order-Id"], written["Message-ID"] = order_id, f"<{uuid4().hex}@oms.example>"
     written["From"], written["To"], written["Subject"] = "orders@oms.example", to, wording.subject
@@ -54,5 +54,5 @@ def mail(order_id: str, wording: Wording, to: str) -> EmailMessage:
 
 
 def text(order_id: str, wording: Wording, to: str) -> dict[str, str]:
-    """A text about an order, as a provider wants it."""
+    """Return an SMS about an order, in the provider's form."""
     return {"to": to, "from": "OMS", "text": wording.text.format(order_id), "reference": order_id}

@@ -1,6 +1,6 @@
-"""A small world in which everything is in order, written by hand: five orders that have come to their ends.
+"""A small consistent world, written by hand: five orders that have reached their ends.
 
-The checker's own tests break it in one place each. Nothing of the services runs here, only their tables are real.
+Each of the checker's own tests breaks it in one place. None of the services runs here, only their tables are real.
 """
 
 import smtplib
@@ -24,8 +24,8 @@ from support.wording import Wording
 CONFIRMED = "00000000-0000-7000-8000-000000000001"
 DECLINED = "00000000-0000-7000-8000-000000000002"
 SOLD_OUT = "00000000-0000-7000-8000-000000000003"
-CALLED_OFF = "00000000-0000-7000-8000-000000000004"  # by its customer, when it had its stock already
-PARTLY = "00000000-0000-7000-8000-000000000005"  # confirmed, and one of its two pieces has come back
+CALLED_OFF = "00000000-0000-7000-8000-000000000004"  # by its customer, after it had its stock
+PARTLY = "00000000-0000-7000-8000-000000000005"  # confirmed, and one of its two pieces was returned
 REFUND = "00000000-0000-7000-8000-0000000000a5"  # of that
 STRANGER = "00000000-0000-7000-8000-00000000000f"  # an order that does not exist
 KEY = "anonymous:the-key"  # of the confirmed order
@@ -38,7 +38,7 @@ EMAILS: Mapping[str, LiteralString] = {
     CALLED_OFF: "called-off@customers.example",
     PARTLY: "partly@customers.example",
 }
-WRITTEN_TO = (  # which order's customer, and what they read
+WRITTEN_TO = (  # an order, and the message that its customer got
     (CONFIRMED, wording.CONFIRMED),
     (DECLINED, wording.DECLINED),
     (SOLD_OUT, wording.OUT_OF_STOCK),
@@ -158,7 +158,7 @@ _TABLES: Mapping[str, Sequence[LiteralString]] = {
 
 @dataclass(frozen=True)
 class World:
-    """The databases, and a mail catcher that holds what the customers got."""
+    """The databases, and a mail catcher with the messages to the customers."""
 
     databases: Mapping[str, str]
     mailcatcher: str = ""
@@ -168,30 +168,34 @@ class World:
         return Sources(self.databases, self.mailcatcher, kafka)
 
     def run(self, service: str, sql: LiteralString) -> None:
-        """Change something in a service's database."""
+        """Run a statement in a service's database."""
         with psycopg.connect(self.databases[service]) as connection:
             connection.execute(sql)
 
     def restore(self) -> None:
-        """Everything in order again, whatever was done to it."""
+        """Make the world consistent again, whatever was done to it."""
         for service in SERVICES:
-            with psycopg.connect(self.databases[service]) as connection:  # one for all: each is a process of Postgres
-                connection.execute("SET session_replication_role = replica")  # past triggers and foreign keys
+            with psycopg.connect(
+                self.databases[service]
+            ) as connection:  # shared: each connection is a process of Postgres
+                connection.execute("SET session_replication_role = replica")  # bypasses triggers and foreign keys
                 for table in (*_OF_EVERY_SERVICE, *_TABLES.get(service, ())):
-                    connection.execute(f"DELETE FROM {table}")  # a few rows: to truncate makes files
+                    connection.execute(
+                        f"DELETE FROM {table}"
+                    )  # there are only a few rows, and TRUNCATE would make files
                 connection.execute("RESET session_replication_role")
                 for sql in WRITTEN.get(service, ()):
                     connection.execute(sql)
 
     def write_paid(self, order_ids: Sequence[str]) -> None:
-        """Orders of one item each, PAID and charged; nobody has taken their stock yet."""
+        """Write orders of one item each, PAID and charged, whose stock is not reserved yet."""
         for service, sql in _PAID.items():
             with psycopg.connect(self.databases[service]) as connection:
                 for statement in sql:
                     connection.execute(statement, {"ids": list(order_ids)} if "%(ids)s" in statement else None)
 
     def notify(self, order_id: str, kind: str, said: Wording, to: str = "", times: int = 1) -> None:
-        """Send a message to an order's customer, or to somebody else; an email may come more than once."""
+        """Send a message to an order's customer, or to somebody else; an email may be sent several times."""
         if kind == "sms":
             sent = wording.text(order_id, said, to or PHONE)
             key = {"Idempotency-Key": uuid4().hex}
@@ -204,7 +208,7 @@ class World:
 
 
 def databases(server: PostgresServer) -> dict[str, str]:
-    """Databases as the services have them, and the gateway's books; nothing in them."""
+    """Return empty databases of the services, and the gateway's books."""
     urls = {name: server.create_database(f"world_{name}_{uuid4().hex}") for name in SERVICES}
     for name, url in urls.items():
         database = Database(url, 2)
