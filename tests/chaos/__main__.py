@@ -1,4 +1,4 @@
-"""Orders while faults overlap: what breaks an invariant, and how long it takes to recover."""
+"""Places orders while faults overlap, and reports violated invariants and the times of recovery."""
 
 import argparse
 import os
@@ -19,11 +19,11 @@ from oms_servers.errors import LocalError
 from oms_servers.testing import temporary_folder
 
 SEED, RATE = 1, 35.0
-FAULTS, FAULTS_OF_PODS = 250, 100  # that a schedule has, unless something else is asked for
+FAULTS, FAULTS_OF_PODS = 250, 100  # default lengths of a schedule
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run it; 1 if anything is broken, and then, if asked for, a short schedule that breaks it is kept."""
+    """Run the command. Return 1 if a rule is violated; if requested, a short schedule that violates it is then kept."""
     options = _parser().parse_args(argv)
     rounds = _planned(options)
     if options.mutant:
@@ -43,8 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _is_measured(options: argparse.Namespace) -> bool:
-    """Whether it is a run that the page shows of this seed, in the place of the last one: no shorter than others, and
-    under no less load."""
+    """Whether the run replaces the last one with this seed on the page: it must be no shorter than others, and under no
+    less load."""
     is_loaded = options.cluster or options.rate >= RATE
     return not options.schedule and _faults(options) >= _usual(options) and is_loaded
 
@@ -58,7 +58,7 @@ def _usual(options: argparse.Namespace) -> int:
 
 
 def _planned(options: argparse.Namespace) -> list[Round]:
-    """The rounds. What seed and rate they were kept with is taken up, unless something else is asked for."""
+    """Return the rounds. Kept ones bring their seed and rate, unless the options say otherwise."""
     kept = schedule.read(options.schedule) if options.schedule else Kept([], SEED, RATE)
     options.seed = kept.seed if options.seed is None else options.seed
     options.rate = kept.rate if options.rate is None else options.rate
@@ -70,12 +70,12 @@ def _planned(options: argparse.Namespace) -> list[Round]:
 
 
 def _shortest(rounds: Sequence[Round], options: argparse.Namespace, broken: Sequence[str]) -> list[Round]:
-    """What still breaks one of the same rules."""
+    """Return the shortest schedule that still violates one of the same rules."""
     return schedule.shrink(rounds, lambda some: not set(broken).isdisjoint(_run(some, options).noticed))
 
 
 def _hunt(options: argparse.Namespace) -> int:
-    """Run with each of some deliberate bugs; 1 if one is not noticed, or is such that nothing begins at all."""
+    """Run with each of some deliberate bugs. Return 1 if one is not noticed, or prevents the run from starting."""
     survivors = 0
     for name in MUTANTS if options.mutant == ["all"] else options.mutant:
         try:

@@ -1,8 +1,8 @@
-"""What customers and shopkeepers do meanwhile, at a steady rate; every answer is kept, and judged at once.
+"""Customers and shopkeepers who act meanwhile, at a steady rate. Every answer is recorded, and judged at once.
 
-Of ten clients, three ask again until they have an answer, two of them once more after it, one of whom wants to cancel
-when it is too late; the third's order is refunded in parts; three ask once without a key; four cancel what they have
-ordered, at any moment of its first seconds.
+Of ten clients, three repeat their order until they get an answer; two of them repeat it once more afterwards, one of
+whom also cancels when it is too late, and the third's order is refunded in parts. Three send their order once, without
+a key; four cancel their order at any time in its first seconds.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from support.traffic import ANSWER_SECONDS, Background
 from chaos import cards, refunds
 
 GIVE_UP = 300.0  # seconds after which a client with a key gives up
-CANCELS_WITHIN = 3.0  # seconds after its acceptance in which an order is cancelled
+CANCELS_WITHIN = 3.0  # seconds after its acceptance within which an order is cancelled
 CHANGES_EVERY = 2.0  # seconds between two changes of a price or of stock
 TOO_LATE = "too-late-to-cancel"
 _NOT_NOW = {0, 409, *load.RETRIED}
@@ -31,8 +31,8 @@ _NOT_NOW = {0, 409, *load.RETRIED}
 
 @dataclass
 class Seen(Outcome):
-    """And: the refunds and the cancelled orders whose requests were answered with 202, between when and when each
-    refund was asked for, and the confirmed orders for which it was `too_late`."""
+    """An outcome that also has the refunds and cancelled orders whose requests were answered with 202, the interval in
+    which each refund was requested, and the confirmed orders for which a cancellation was `too_late`."""
 
     refunds: list[Promised] = field(default_factory=list)
     refunding: dict[str, tuple[datetime, datetime]] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class Seen(Outcome):
 
 
 class Clients(Background[Seen]):
-    """Customers at `rate` orders a second, and a shopkeeper where the inventory can be reached."""
+    """Customers who place `rate` orders a second, and a shopkeeper if the inventory can be reached."""
 
     def __init__(self, url: str, inventory_url: str | None, rate: float, seed: int) -> None:
         super().__init__(Seen())
@@ -49,7 +49,7 @@ class Clients(Background[Seen]):
         self._seed, self._rng = seed, random.Random(seed)
 
     def counted(self, say: Callable[[str], None]) -> Callable[[str], None]:
-        """The same, with how many orders are accepted by then."""
+        """Return a function that also says how many orders are accepted by then."""
         return lambda line: say(f"{line}; {len(self.seen.answers)} orders")
 
     async def _send(self) -> None:
@@ -103,7 +103,7 @@ class Clients(Background[Seen]):
             self.seen.wrong.append(f"the cancellation of {order_id} was answered with {status}")
 
     async def _cancel_late(self, client: httpx2.AsyncClient, order_id: str, deadline: float) -> None:
-        """Ask for that once the order is confirmed, which is too late: nobody has given customers time for it."""
+        """Cancel the order once it is confirmed, which is too late: no time is configured for that."""
         order = await refunds.ended(client, order_id, deadline)
         if order is None or order["status"] != "CONFIRMED":
             return
@@ -114,7 +114,7 @@ class Clients(Background[Seen]):
             self.seen.wrong.append(f"the cancellation of {order_id}, which was CONFIRMED, was answered with {status}")
 
     async def _cancelled(self, client: httpx2.AsyncClient, order_id: str, deadline: float) -> tuple[int, str]:
-        """What a request to cancel comes to that is sent until there is an answer."""
+        """Send a request to cancel until there is an answer, and return that."""
         pause = load.pauses()
         while True:
             status, kind = await self._asked_to_cancel(client, order_id)
@@ -133,7 +133,7 @@ class Clients(Background[Seen]):
         return response.status_code, load.problem(response)
 
     async def _keep_shop(self, url: str) -> None:
-        """Prices go up and down, and stock comes in; what fails is not asked for again."""
+        """Change prices and add stock; requests that fail are not repeated."""
         async with httpx2.AsyncClient(base_url=url, timeout=ANSWER_SECONDS) as client:
             while not await asyncio.to_thread(self._ending.wait, CHANGES_EVERY):
                 item = f"Item{self._rng.randint(1, 3)}"
@@ -147,8 +147,8 @@ class Clients(Background[Seen]):
 
 
 def order_of(seed: int, number: int) -> Body:
-    """What the client of this number orders. Of ten with the same behaviour one is declined, and one asks for more than
-    there is; of the others the card decides."""
+    """Return the order of the client with this number. Of ten with the same behaviour, one is declined and one exceeds
+    the stock; for the others, the card decides."""
     order = load.mix(10)[number // 10 % 10]
     if (
         any(item["quantity"] == load.TOO_MANY for item in order["items"])

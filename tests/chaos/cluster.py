@@ -1,4 +1,4 @@
-"""A run on a cluster: a release under load while its pods come and go."""
+"""A run on a cluster: a release is under load while its pods come and go."""
 
 import contextlib
 import itertools
@@ -22,14 +22,14 @@ from chaos.rounds import Faults
 from chaos.run import SETTLED, WARM_UP
 from chaos.schedule import Round
 
-RECOVERED = 180.0  # seconds: until pods are ready again, and everything is as before
+RECOVERED = 180.0  # seconds until pods are ready again, and everything is as before
 
 
 def run(cluster: Cluster, rounds: Sequence[Round], seed: int, rate: float, say: Callable[[str], None]) -> Report:
     """Let the faults happen to the release of scripts/kind-up.sh; `say` gets a line for each round.
 
-    The release keeps the patience of a run. What went out to customers is not judged: the mail catcher forgets when its
-    pod is replaced.
+    The release keeps the time limits of a run. Messages to customers are not judged, because the mail catcher loses
+    them when its pod is replaced.
     """
     began, placed = time.monotonic(), list[Answer]()
     cluster.upgrade_json({f"services.payment.env.{name}": value for name, value in cards.ENVIRONMENT.items()})
@@ -53,7 +53,7 @@ def _expected(before: Ground, placed: Sequence[Answer], seen: Seen) -> Expected:
 
 
 def _made(rounds: Sequence[Round]) -> Counter[str]:
-    """The dead letters that the faults make."""
+    """Return the number of dead letters that the faults make in each service."""
     made = Counter[str]()
     for one in itertools.chain.from_iterable(rounds):
         made.update(pods.KINDS[one.kind].letters())
@@ -62,20 +62,20 @@ def _made(rounds: Sequence[Round]) -> Counter[str]:
 
 @contextlib.contextmanager
 def _probing(cluster: Cluster) -> Iterator[Probe]:
-    """While the order service's database stays where it is."""
+    """Yield a probe, which works as long as the order service's database stays where it is."""
     with cluster.sources(["order"]) as sources:
         yield Probe(cluster.url, sources.databases["order"], RECOVERED)
 
 
 def _recovery(cluster: Cluster, placed: list[Answer]) -> float:
-    """Seconds until all pods are ready and the system works again. AssertionError if that takes too long."""
+    """Return the seconds until all pods are ready and the system works; raises AssertionError if it takes too long."""
     began = time.monotonic()
     eventually(lambda: _works(cluster, placed), 2 * RECOVERED)
     return time.monotonic() - began
 
 
 def _works(cluster: Cluster, placed: list[Answer]) -> bool:
-    # A pod may be replaced meanwhile, and with it the way to the database.
+    # A pod, and with it the connection to the database, may be replaced meanwhile.
     with contextlib.suppress(AssertionError, psycopg.OperationalError, httpx2.TransportError):
         cluster.await_ready()
         with _probing(cluster) as probe:

@@ -1,4 +1,4 @@
-"""What was there before a run, which is not judged again: a release on a cluster has what earlier runs left."""
+"""The state before a run, which is not judged again: a release on a cluster still has the data of earlier runs."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,14 +15,14 @@ _LETTERS = "SELECT count(*) FROM dead_letter WHERE state = 'dead'"
 
 @dataclass(frozen=True)
 class Ground:
-    """The orders, their refunds, and how many dead letters each service had that nobody had redriven."""
+    """The orders, their refunds, and the number of dead letters of each service that nobody had redriven."""
 
     orders: Sequence[str]
     refunds: Sequence[Promised]
     letters: Counter[str]
 
     def too_many(self, letters: Mapping[str, int], made: Mapping[str, int]) -> list[str]:
-        """The services that have more letters now than they had and faults have `made`."""
+        """Return the services that have more letters now than before plus those that faults have `made`."""
         allowed = self.letters + Counter(made)
         return [
             f"{service} has {number} dead letters, and not {allowed[service]}"
@@ -38,14 +38,14 @@ def ground(probe: Probe, sources: Sources) -> Ground:
 
 
 def letters(sources: Sources) -> Counter[str]:
-    """How many dead letters each service has, by what it keeps of them: for where Kafka itself is out of reach."""
+    """Return how many dead letters each service has, by its own table, because Kafka itself may be out of reach."""
     return Counter({service: count(url, _LETTERS) for service, url in sources.databases.items()})
 
 
 @dataclass(frozen=True)
 class LocalGround:
-    """The orders, what topics and databases have of dead letters, and the emails that came twice, where all of it is
-    within reach."""
+    """The orders, the dead letters in topics and databases, and the emails that arrived twice, if all of it can be
+    reached."""
 
     answers: Sequence[Answer]
     letters: Counter[str]
@@ -54,7 +54,7 @@ class LocalGround:
 
 
 def local_ground(sources: Sources, probe: Probe) -> LocalGround:
-    """What there is now on a platform of this machine."""
+    """Return the current state of a platform on this machine."""
     assert sources.mailcatcher is not None
     assert sources.kafka is not None
     answers = [Answer(None, str(order_id)) for (order_id,) in probe.rows(_ORDERS)]

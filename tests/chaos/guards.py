@@ -1,4 +1,4 @@
-"""Deliberate bugs that take a guard away: a window, a check, a mask, a transaction around what belongs together."""
+"""Deliberate bugs that remove a guard: a window, a check, a mask, or a transaction around related statements."""
 
 from collections.abc import Mapping
 

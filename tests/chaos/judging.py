@@ -1,4 +1,4 @@
-"""What a run is judged by besides the invariants: what its clients were answered, and how long things took."""
+"""Judges a run by more than the invariants: by the answers to its clients, and by how long things took."""
 
 import math
 import time
@@ -16,7 +16,7 @@ from chaos.report import Recovery, Report
 NO_EXCUSES = Excuses()
 _NOT_CANCELLED = "SELECT id::text FROM orders WHERE id::text = ANY(%s) AND status <> 'CANCELLED'"
 _NOT_CONFIRMED = "SELECT id::text FROM orders WHERE id::text = ANY(%s) AND status <> 'CONFIRMED'"
-# Of what was there before a run, nothing is judged.
+# Orders from before the run are not judged.
 _NOT_PAID = """
 SELECT id::text, split_part(card_token, '-', 3), placed_at FROM orders
 WHERE reason IN ('payment-declined', 'payment-unavailable') AND id <> ALL(%s::uuid[])
@@ -38,8 +38,8 @@ def judge(
     before: Sequence[str] = (),
     excuses: Excuses = NO_EXCUSES,
 ) -> list[str]:
-    """What did not hold, each with its rule's name. A recovery may take `recovered` seconds, an answer `answered`;
-    `before` are earlier orders, and `excuses` the faults for which the gateway fails."""
+    """Return the violations, each with the name of its rule. A recovery may take `recovered` seconds, an answer
+    `answered`; `before` are earlier orders, and `excuses` the faults because of which the gateway fails."""
     slow = [f"it took {one.seconds} s" for one in survived if one.seconds > recovered]
     late = [f"an answer took {seen.slowest:.1f} s"] if seen.slowest > answered else []
     return [
@@ -63,7 +63,7 @@ def report(
     began: float,
     before: Sequence[str] = (),
 ) -> Report:
-    """What a run came to that began then, by the monotonic clock, on orders that were there `before`."""
+    """Return the report of a run that began at this monotonic time, with orders that existed `before`."""
     return Report(
         seed=seed,
         rate=rate,
@@ -81,7 +81,7 @@ def report(
 
 
 def named(rule: str, found: Sequence[str]) -> list[str]:
-    """As the checker names what it finds."""
+    """Name violations as the checker does."""
     return [f"{rule}: {one}" for one in found]
 
 
@@ -96,7 +96,7 @@ def _not_confirmed(probe: Probe, seen: Seen) -> list[str]:
 
 
 def _not_paid(probe: Probe, before: Sequence[str], excuses: Excuses) -> list[str]:
-    """A payment may fail where the card, or a fault, has the gateway decline it, or not take it."""
+    """Return the payments that failed although neither their card nor a fault of the gateway explains that."""
     return [
         f"{order_id}: the payment by a card that is {card} failed"
         for order_id, card, placed in probe.rows(_NOT_PAID, list(before))
@@ -105,7 +105,7 @@ def _not_paid(probe: Probe, before: Sequence[str], excuses: Excuses) -> list[str
 
 
 def _failed_for_nothing(probe: Probe, seen: Seen, before: Sequence[str], excuses: Excuses) -> list[str]:
-    """A refund may fail where the card, or a fault, has the gateway refuse it; and it says so."""
+    """Return the refunds that failed although neither their card nor a fault of the gateway explains that."""
     return [
         f"{id_}: a refund to a card that is {card} failed for {why}"
         for id_, why, card in probe.rows(_FAILED, list(before))

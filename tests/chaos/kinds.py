@@ -1,4 +1,4 @@
-"""The kinds of faults, what each can be done to, and what each has for itself."""
+"""The kinds of faults, the targets of each, and the resources that each needs for itself."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ DATABASES = tuple(f"{name}-database" for name in SERVICES)
 RECEIVERS = ("smtp", "sms")
 ALL = ("all",)
 ON_OWN_DISK = ("order",)  # services
-JUMP = 5400  # seconds: no more than an order may wait, and longer than any job does
+JUMP = 5400  # seconds: no longer than an order may wait, but longer than any job takes
 _REFUSING = {"payment": "payment", "inventory": "allocation", "sms": "message", "email": "message"}
 _LOCKED = {"order": "orders", "payment": "payment", "inventory": "item", "sms": "job", "email": "job"}
 
@@ -83,7 +83,7 @@ def _overloaded(proxied: ProxiedPlatform, target: str) -> AbstractContextManager
 
 
 def _switching(simulator: str, *also: str) -> Kind[ProxiedPlatform]:
-    """A simulator that fails in one of its ways, which is what the fault is done to."""
+    """Return the fault of a simulator; its targets are the ways in which the simulator can fail."""
     return Kind(
         tuple(SWITCHES[simulator]), lambda proxied, target: switched(proxied, simulator, target), frozenset(also)
     )
@@ -95,7 +95,7 @@ def _poison(proxied: ProxiedPlatform, target: str) -> AbstractContextManager[Non
 
 @contextmanager
 def _rolled(proxied: ProxiedPlatform, target: str) -> Iterator[None]:
-    """Every service is restarted, one after the other."""
+    """Restart every service, one after the other."""
     for service in proxied.platform.services.values():
         service.restart()
     yield
@@ -103,7 +103,7 @@ def _rolled(proxied: ProxiedPlatform, target: str) -> Iterator[None]:
 
 @contextmanager
 def _replica(proxied: ProxiedPlatform, target: str) -> Iterator[None]:
-    """A second process joins its service and leaves it."""
+    """Let a second process join its service and leave it."""
     replica = proxied.replica(target)
     replica.start()
     yield
@@ -112,7 +112,7 @@ def _replica(proxied: ProxiedPlatform, target: str) -> Iterator[None]:
 
 @contextmanager
 def _rewound(proxied: ProxiedPlatform, target: str) -> Iterator[None]:
-    """Everything that a service has read in the last minutes is delivered to it once more."""
+    """Redeliver everything that a service has read in the last minutes."""
     service = proxied.platform.services[target]
     service.stop()
     since = (datetime.now(UTC) - timedelta(minutes=5)).isoformat()
@@ -127,7 +127,7 @@ def _rewound(proxied: ProxiedPlatform, target: str) -> Iterator[None]:
 
 
 def _jumped(seconds: int) -> Kind[ProxiedPlatform]:
-    """A clock that is wrong by so much for a while, as one that somebody has put to another time."""
+    """Return the fault of a clock that is wrong by this much for a while, as if somebody had set it."""
 
     def wrong(proxied: ProxiedPlatform, target: str) -> AbstractContextManager[None]:
         return clocks.jumped(proxied.clocks[target.removesuffix("-database")], seconds)
@@ -162,12 +162,12 @@ KINDS: Mapping[str, Kind[ProxiedPlatform]] = {
     "clock goes back": _jumped(-JUMP),
     "events delivered again": Kind(SERVICES, _rewound, frozenset({"kafka"})),
 }
-HARMLESS_TO_RELAYS = {"second replica joins and leaves"}  # no event is sent once more for these
+HARMLESS_TO_RELAYS = {"second replica joins and leaves"}  # no event is sent twice because of these
 TARGETS = {name: kind.targets for name, kind in KINDS.items()}
 
 
 def touched(kind: str, target: str) -> frozenset[str]:
-    """What a fault has for itself: its target, and for a database or a service what leads to the other's restart."""
+    """Return what a fault needs for itself: its target, and for a database or service what restarts the other."""
     restarts_services = {"old release on a newer schema", "events delivered again", "process killed"}
     if target == "all":
         return frozenset({*SERVICES, *DATABASES, "kafka", *RECEIVERS})
@@ -178,16 +178,16 @@ def touched(kind: str, target: str) -> frozenset[str]:
 
 
 def copies(kind: str, target: str) -> int:
-    """How many emails may come twice for it: those whose fate nobody knows when the way to the mail server breaks, or
-    when the server takes them and does not say so. Kafka has no part in it: a mail is a job of the email service's own
-    database."""
+    """Return how many emails may arrive twice because of a fault: those whose outcome is unknown when the connection to
+    the mail server breaks, or when the server accepts them without saying so. Kafka plays no part: a mail is a job in
+    the email service's own database."""
     if kind == "mail server fails":
         return SWITCHES["mail"][target].copies
     return COPIES if target in {"email", "email-database", "smtp", "all"} else 0
 
 
 def excuses(happened: Sequence[Happened]) -> Excuses:
-    """The faults for which calls of the gateway fail: those for charges, and those for refunds."""
+    """Return the faults because of which calls of the gateway fail, for charges and for refunds."""
     failing = [one for one in happened if one.planned.kind == "gateway fails"]
     return Excuses(
         charges=[one for one in failing if one.planned.target in NO_CHARGES],
@@ -196,6 +196,6 @@ def excuses(happened: Sequence[Happened]) -> Excuses:
 
 
 def name(planned: Planned) -> str:
-    """A kind, and where it is the target that says what goes wrong, that."""
+    """Return the name of a fault: its kind, and its target if that says what goes wrong."""
     is_switch = planned.kind in {"gateway fails", "mail server fails", "SMS provider fails"}
     return f"{planned.kind}: {planned.target}" if is_switch else planned.kind

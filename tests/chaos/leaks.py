@@ -1,6 +1,7 @@
-"""Whether a card's number got out of the memory of the request that brought it, while there were faults.
+"""Checks whether a card number was stored or written anywhere while there were faults.
 
-`tests/cards` looks for every form in which a number, or a cvv, could be written; here it is the number as it was sent.
+`tests/cards` looks for every form in which a number, or a cvv, could be written; here it is only the number as it was
+sent.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,17 +13,19 @@ from support.traces import Trace
 from oms_platform.platform import Platform
 from oms_simulators.payment.testcards import TEST_CARDS
 
-NUMBERS = [number for number in TEST_CARDS if len(number) >= 12]  # that of the sample order is a part of many others
+NUMBERS = [
+    number for number in TEST_CARDS if len(number) >= 12
+]  # that of the sample order is part of many other numbers
 
 
 def look(platform: Platform) -> list[str]:
-    """Where in logs, in the files of databases and of the mail catcher, or in topics a number is. Reads all of it."""
+    """Return where a number is in logs, topics, or the files of databases and the mail catcher. Reads all of them."""
     places = (find(platform) for find in (traces.logs, traces.databases, traces.kafka, traces.mailcatcher))
     return list(found(chain.from_iterable(places), NUMBERS))
 
 
 def found(places: Iterable[Trace], numbers: Sequence[str]) -> Iterator[str]:
-    """The places with one of these numbers, which is not repeated."""
+    """Yield the places with one of these numbers, without repeating the number."""
     searched = [number.encode() for number in numbers]
     for where, content in places:
         if any(number in content for number in searched):

@@ -1,4 +1,4 @@
-"""A deliberate bug: a change of one place in the code, or of a few, in a copy of it."""
+"""A deliberate bug: a change in one or a few places of a copy of the code."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Change:
-    """`old` is once in the file and becomes `new`."""
+    """A change of a file, in which `old` occurs once and is replaced by `new`."""
 
     file: str
     old: str
@@ -21,20 +21,20 @@ class Change:
 
     @property
     def package(self) -> Path:
-        """The folder of the package that is changed."""
+        """Return the folder of the changed package."""
         return Path(*Path(self.file).parts[:3])
 
     @property
     def inside(self) -> Path:
-        """The file's place in its package."""
+        """Return the path of the file within its package."""
         return Path(self.file).relative_to(self.package)
 
     def changed(self) -> str:
-        """The file with the change."""
+        """Return the text of the file with the change."""
         return self.applied((ROOT / self.file).read_text())
 
     def applied(self, text: str) -> str:
-        """This text of the file, changed. ValueError unless `old` is in it exactly once."""
+        """Return this text of the file with the change. Raises ValueError unless `old` occurs in it exactly once."""
         if text.count(self.old) != 1:
             raise ValueError(f"{self.file} has {text.count(self.old)} places that are to be changed")
         return text.replace(self.old, self.new)
@@ -42,26 +42,26 @@ class Change:
 
 @dataclass(frozen=True)
 class Mutant(Change):
-    """The faults, and what the services' environment has more, are those that bring the bug to light. Where one place
+    """A deliberate bug, with the faults and further variables of the services' environment that expose it. If one place
     is not enough, there are changes `also` elsewhere."""
 
     faults: Round = SLOW
-    times: int = 3  # that they happen
+    times: int = 3  # how often the faults happen
     environment: Mapping[str, str] = field(default_factory=dict)
     also: Sequence[Change] = ()
 
     @property
     def changes(self) -> Sequence[Change]:
-        """All of them."""
+        """Return all changes."""
         return [self, *self.also]
 
     @property
     def rounds(self) -> list[Round]:
-        """The schedule of a run."""
+        """Return the schedule of a run."""
         return [self.faults] * self.times
 
     def write(self, folder: Path) -> Path:
-        """Put copies of the packages with the bug into a folder, which is to come first on PYTHONPATH."""
+        """Put copies of the packages with the bug into a folder, which must come first on PYTHONPATH."""
         for one in self.changes:
             copy = folder / one.package.name
             if not copy.exists():

@@ -1,4 +1,4 @@
-"""Deliberate bugs that a short run has to notice: what it does not notice, it does not prove.
+"""Deliberate bugs that a short run has to notice: a run proves nothing about a bug that it would not notice.
 
 scripts/chaos.sh --mutant NAME
 """
@@ -68,7 +68,7 @@ MUTANTS: Mapping[str, Mutant] = {
         f"{_CHASSIS}/messaging/faults.py",
         "    return is_systemic(error) or failures.blocks_all_work(error)",
         "    return is_systemic(error)",
-        during("connections refused", "inventory-database", 3.0),  # back before the letters of its records are written
+        during("connections refused", "inventory-database", 3.0),  # ends before the letters of its records are written
         times=6,
     ),
     "a job is finished whatever became of its call": Mutant(
@@ -192,7 +192,7 @@ MUTANTS: Mapping[str, Mutant] = {
         "    outbox.emit(transaction, [event for one in payments for event in _events(one, *results[one.order_id])])",
         "    outbox.emit(transaction, [])",
     ),
-    "the last event of each batch is not sent": Mutant(  # but for those of items, without which nothing begins
+    "the last event of each batch is not sent": Mutant(  # except for events about items, without which nothing starts
         f"{_CHASSIS}/messaging/relay.py",
         "            records = [outbox.outgoing(row) for row in rows]\n",
         "            last = len(rows) - (len(rows) > 1 and rows[0].topic != 'itemUpdatedEvent')\n"

@@ -1,5 +1,5 @@
-"""What operators do meanwhile, by the admin API and as `oms` does it: they redrive dead letters, and have refunds made
-once more that came to nothing. Every answer is kept, and judged at once."""
+"""Operators who act meanwhile, through the admin API as `oms` does: they redrive dead letters, and repeat failed
+refunds. Every answer is recorded, and judged at once."""
 
 import threading
 from collections import Counter
@@ -14,21 +14,21 @@ from oms_contracts.topics import SERVICES
 from oms_servers.errors import LocalError
 
 LOOKS_EVERY = 1.0  # seconds
-AT_A_LOOK = 100  # letters of a service, or payments
-REFUSED = "CheckViolation"  # the error of events that a table refuses for a while
+AT_A_LOOK = 100  # letters of a service, or payments, per look
+REFUSED = "CheckViolation"  # the error of events that a table temporarily refuses
 _LETTERS, _PAYMENTS = "/admin/dead-letters", "/admin/payments"
 _CAME_TO_NOTHING = {"state": "REFUNDING", "reason": "refund-failed"}
 
 
 def admin_of(proxied: ProxiedPlatform, name: str) -> Admin:
-    """The admin APIs of a platform, for an operator of this name."""
+    """Return the admin APIs of a platform, for an operator of this name."""
     platform = proxied.platform
     urls = {service: f"http://127.0.0.1:{platform.at.internal[service]}" for service in SERVICES}
     return Admin(urls, platform.admin_token, Acting(name, "chaos"))
 
 
 class Operators:
-    """An operator who looks at all services over and over, from the beginning of a block to its end.
+    """An operator who looks at all services repeatedly during a block.
 
     `redriven` are the letters whose redrive was answered, `wrong` the answers that nobody should ever get.
     """
@@ -57,19 +57,19 @@ class Operators:
             self._refund_again()
 
     def _redrive(self, service: str) -> None:
-        """Whatever a table refused is tried again; of what is no event, one of each topic is, once."""
+        """Redrive everything that a table refused, and one record per topic, once, that is not an event."""
         try:
             letters = self._admin.pages(service, _LETTERS, AT_A_LOOK, state="dead", error=REFUSED)
             others = self._admin.pages(service, _LETTERS, AT_A_LOOK, state="dead")
-            for letter in reversed(list(letters)):  # the newest first: it waits for its turn
+            for letter in reversed(list(letters)):  # the newest first: it has to wait for its turn
                 self._redrive_twice(service, int(letter["id"]))
             for letter in {one["topic"]: one for one in others if one["error"] != REFUSED}.values():
                 self._redrive_in_vain(service, int(letter["id"]))
         except LocalError:
-            return  # it does not answer for now
+            return  # it does not answer at the moment
 
     def _redrive_twice(self, service: str, letter: int) -> None:
-        """As by a double click: the second is refused if the first was not, whatever becomes of its answer."""
+        """Redrive as by a double click: the second is refused if the first was not, even if an answer is lost."""
         path = f"{_LETTERS}/{letter}/redrive"
         for _ in range(2):
             try:
@@ -94,10 +94,10 @@ class Operators:
         self.wrong.append(f"letter {letter} of {service} was redriven, so it need not have been one")
 
     def _refund_again(self) -> None:
-        """What the gateway took and did not make of a cancelled order is asked for once more."""
+        """Request the refunds of cancelled orders again that the gateway accepted but did not make."""
         try:
             for payment in self._admin.pages("payment", _PAYMENTS, AT_A_LOOK, **_CAME_TO_NOTHING):
                 self._admin.act("payment", f"{_PAYMENTS}/{payment['orderId']}/resolve", how="ask")
                 self.made_again += 1
         except LocalError:
-            return  # it does not answer for now, or the payment is settled meanwhile
+            return  # it does not answer at the moment, or the payment has been settled meanwhile

@@ -1,6 +1,6 @@
-"""What runs came to, in docs/reliability.md: PYTHONPATH=tests python -m chaos.page [FILE].
+"""Writes the results of runs into docs/reliability.md: PYTHONPATH=tests python -m chaos.page [FILE].
 
-Runs with a schedule take hours, and bugs as well: what is in build/chaos is put next to what earlier runs came to.
+Runs with a schedule take hours, and so do bugs, so the results in build/chaos are merged with those of earlier runs.
 """
 
 import itertools
@@ -33,7 +33,7 @@ Row = Sequence[object]
 
 
 def main(argv: Sequence[str] = ()) -> int:
-    """Put what there is into the page; a part of which there was no run, and a bug without one, stays as it is."""
+    """Put the results into the page. Sections and bugs without a new run stay unchanged."""
     page = Path(argv[0]) if argv else PAGE
     parts = (
         ("runs", "chaos", _runs(report.shown())),
@@ -61,7 +61,7 @@ def _runs(reports: Sequence[Report]) -> str:
 
 
 def _bugs(page: str) -> str:
-    """The rows of the bugs that were tried, among those that the page has of others; nothing if none was."""
+    """Return the rows of the bugs that were tried, merged with the page's other ones; empty if none was tried."""
     tried = {name: report.read(path) for name in MUTANTS if (path := report.of_mutant(name)).exists()}
     if not tried:
         return ""

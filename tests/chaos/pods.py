@@ -1,4 +1,4 @@
-"""The kinds of faults that Kubernetes, and whoever runs it, does to the pods of a release."""
+"""The kinds of faults that Kubernetes, and those who operate it, inflict on the pods of a release."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +20,7 @@ Block = Callable[[Cluster, str], AbstractContextManager[None]]
 DATABASES = tuple(f"{name}-postgres" for name in SERVICES)
 STATEFUL = (*DATABASES, "kafka")
 AT_ONCE = (1, 3)  # faults in a round: pods take longer to come back than processes
-# What the chart's policies forbid the order service.
+# Connections that the chart's policies forbid the order service.
 FORBIDDEN = """
 import socket
 try:
@@ -53,7 +53,7 @@ def _scaled(kind: str, meanwhile: int) -> Block:
 
 @contextmanager
 def _upgraded(cluster: Cluster, _: str) -> Iterator[None]:
-    """Every service is rolled out again, and the release goes back before that is over."""
+    """Roll out every service again, and roll the release back before that is finished."""
     mark = f"--set=serviceDefaults.podAnnotations.changed={uuid4().hex}"
     cluster.helm("upgrade", RELEASE, str(CHART), "--reuse-values", mark)
     try:
@@ -64,7 +64,7 @@ def _upgraded(cluster: Cluster, _: str) -> Iterator[None]:
 
 @contextmanager
 def _cut_off(cluster: Cluster, component: str) -> Iterator[None]:
-    """Its policy lets nobody in. Connections that are there survive that, so its pod is replaced, too."""
+    """Let a component's policy forbid all access. Open connections survive that, so its pod is replaced, too."""
     policy = _policy(cluster, f"oms-{component}")
     _apply(cluster, {**policy, "spec": {**policy["spec"], "ingress": []}})
     try:
@@ -75,7 +75,7 @@ def _cut_off(cluster: Cluster, component: str) -> Iterator[None]:
 
 
 def _policy(cluster: Cluster, name: str) -> dict[str, Any]:
-    """The release's, as it is in its manifest."""
+    """Return the release's policy as in its manifest."""
     for one in yaml.safe_load_all(cluster.helm("get", "manifest", RELEASE)):
         if one and (one["kind"], one["metadata"]["name"]) == ("NetworkPolicy", name):
             return dict(one)
@@ -83,14 +83,14 @@ def _policy(cluster: Cluster, name: str) -> dict[str, Any]:
 
 
 def _apply(cluster: Cluster, policy: Mapping[str, Any]) -> None:
-    # As Helm does: what another manager had set, Helm's next upgrade would refuse to take back.
+    # Applied as Helm does: Helm's next upgrade would refuse to change fields that another manager has set.
     whose = ("--server-side", "--field-manager=helm", "--force-conflicts")
     cluster.kubectl("apply", *whose, "--filename=-", given=json.dumps(policy))
 
 
 @cache
 def not_enforced() -> str | None:
-    """Why policies cut nobody off, if they do not: the order service reaches what those of the chart forbid."""
+    """Return why policies have no effect, if so: the order service can make connections that the chart's forbid."""
     found = Cluster().kubectl("exec", "deployment/oms-order", "--", "python", "-c", FORBIDDEN)
     return "nothing enforces NetworkPolicies" if "reached" in found else None
 
@@ -110,5 +110,5 @@ TARGETS = {name: kind.targets for name, kind in KINDS.items()}
 
 
 def touched(_: str, target: str) -> frozenset[str]:
-    """What a fault has for itself: its target."""
+    """Return what a fault needs for itself: its target."""
     return frozenset((*SERVICES, *STATEFUL) if target == "all" else (target,))

@@ -1,4 +1,4 @@
-"""Refunds of confirmed orders, asked for by an operator: in parts, and again where an answer was lost."""
+"""Refunds of confirmed orders, which an operator requests in parts, and again if an answer was lost."""
 
 import asyncio
 import random
@@ -13,9 +13,9 @@ from invariants import Promised
 from support import load
 from support.orders import TERMINAL
 
-MOST = 2  # refunds of an order
-LOOKS_EVERY, LOOKS_FOR = 0.5, 60.0  # seconds between two looks at an order that has not ended, and of all of them
-AGAIN = 0.5  # of the refunds: they are asked for once more though they were answered
+MOST = 2  # refunds per order
+LOOKS_EVERY, LOOKS_FOR = 0.5, 60.0  # seconds between two looks at an order that has not ended, and for all looks
+AGAIN = 0.5  # share of the refunds that are requested again although they were answered
 _NOT_NOW = {0, *load.RETRIED}
 
 Body = Mapping[str, Any]
@@ -23,7 +23,7 @@ Body = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Answered:
-    """What became of a request: its status (0: none), the refund if there is one, and otherwise the problem's kind."""
+    """The answer to a request: its status (0: none), and the refund or otherwise the kind of problem."""
 
     status: int
     refund: Promised | None = None
@@ -33,7 +33,7 @@ class Answered:
 async def refund(
     client: httpx2.AsyncClient, order_id: str, rng: random.Random, deadline: float
 ) -> tuple[list[Promised], list[str]]:
-    """Refund parts of an order once it is confirmed: what was promised, and what nobody should have been answered."""
+    """Refund parts of an order once it is confirmed. Return the promised refunds, and wrong answers."""
     order = await ended(client, order_id, deadline)
     promised: list[Promised] = []
     if order is None or order["status"] != "CONFIRMED":
@@ -52,7 +52,7 @@ async def refund(
 
 
 async def ended(client: httpx2.AsyncClient, order_id: str, deadline: float) -> dict[str, Any] | None:
-    """The order as soon as it has ended; None if that is not soon."""
+    """Return the order as soon as it has ended, or None if that takes too long."""
     deadline = min(deadline, time.monotonic() + LOOKS_FOR)
     while time.monotonic() < deadline:
         try:
@@ -75,7 +75,7 @@ def _part(order: Body, rng: random.Random) -> Body:
 
 
 async def _answer(client: httpx2.AsyncClient, order_id: str, asked: Body, key: str, deadline: float) -> Answered:
-    """The answer to a request that is sent until there is one."""
+    """Send a request until there is an answer, and return that."""
     pause = load.pauses()
     while True:
         answered = await _post(client, order_id, asked, key)
@@ -96,18 +96,18 @@ async def _post(client: httpx2.AsyncClient, order_id: str, asked: Body, key: str
 
 
 def _wrong(order: Body, asked: Body, answered: Answered, given: int) -> str:
-    """What is wrong with an answer, if anything is."""
+    """Return what is wrong with an answer, if anything."""
     if answered.status == 202:
         return ""
     if answered.kind == "refund-too-large":
         return "not as much as remains could be had by" if _wanted(order, asked) <= order["total"] - given else ""
-    if answered.kind == "invalid-request" and given:  # more of a line than is left of it
+    if answered.kind == "invalid-request" and given:  # more of a line than remains of it
         return ""
     return f"{answered.status} {answered.kind} was answered to"
 
 
 def _wanted(order: Body, asked: Body) -> int:
-    """The amount that is asked for."""
+    """Return the requested amount."""
     prices: dict[str, int] = {line["itemId"]: line["unitPrice"] for line in order["lines"]}
     lines: Sequence[Body] = asked.get("lines", ())
     return int(asked.get("amount", 0)) + sum(prices[str(line["id"])] * int(line["quantity"]) for line in lines)

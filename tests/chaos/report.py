@@ -1,4 +1,4 @@
-"""What a run came to, and where that is kept: in build/, and what the page shows of it in the repository."""
+"""Reports of runs, and where they are kept: in build/, and those that the page shows also in the repository."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ def _today() -> str:
 
 @dataclass(frozen=True)
 class Recovery:
-    """A round: its faults, and the seconds from the end of the last one until everything was as before."""
+    """The faults of a round, and the seconds from the end of the last one until everything was as before."""
 
     faults: list[str]
     seconds: float
@@ -29,10 +29,10 @@ class Recovery:
 
 @dataclass(frozen=True)
 class Report:
-    """What a run came to. Times are in seconds.
+    """The results of a run. Times are in seconds.
 
-    `failed` are the refunds that came to nothing, `copies` the emails that came once more; `ended_on` is the day.
-    `commit` is that of the code, if it is known, and `schedule` says of two runs whether they had the same faults.
+    `failed` are the failed refunds, `copies` the emails that arrived again; `ended_on` is the day. `commit` is that of
+    the code, if it is known, and `schedule` is equal for two runs if they had the same faults.
     """
 
     seed: int
@@ -60,27 +60,27 @@ class Report:
 
     @property
     def faults(self) -> Counter[str]:
-        """How often each fault was there."""
+        """Return how often each fault occurred."""
         return Counter(fault for one in self.rounds for fault in one.faults)
 
     @property
     def recoveries(self) -> list[float]:
-        """How long each took, the shortest first."""
+        """Return how long each recovery took, the shortest first."""
         return sorted(one.seconds for one in self.rounds)
 
     @property
     def noticed(self) -> list[str]:
-        """The rules that were broken, each once."""
+        """Return the violated rules, each once."""
         return sorted({one.partition(":")[0] for one in self.broken})
 
     @property
     def is_proof(self) -> bool:
-        """Whether there is a fault for sure: a rule was broken that a busy machine does not break as well."""
+        """Whether there is certainly a bug: a rule is violated that a busy machine alone cannot violate."""
         return not OF_TIME.issuperset(self.noticed)
 
 
 def commit() -> str:
-    """The commit that is checked out, and whether there is more than that; nothing where there is no git."""
+    """Return the commit that is checked out, and whether there are changes; empty without git."""
     try:
         done = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--exclude", "*"],
@@ -95,23 +95,23 @@ def commit() -> str:
 
 
 def of_seed(seed: int, *, on_cluster: bool = False) -> Path:
-    """Where the report of a run with this seed is kept."""
+    """Return the path of the report of a run with this seed."""
     return (BUILD / "cluster" if on_cluster else BUILD) / f"{seed}.json"
 
 
 def of_mutant(name: str) -> Path:
-    """Where the report of a run with a deliberate bug is kept."""
+    """Return the path of the report of a run with a deliberate bug."""
     return BUILD / "mutants" / f"{name.replace(' ', '-')}.json"
 
 
 def keep(report: Report, path: Path) -> None:
-    """Write down what a run came to."""
+    """Write a report."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(asdict(report), indent=1) + "\n")
 
 
 def shown() -> list[Report]:
-    """What the page shows of runs with a schedule: those in build/, which replace what they are repetitions of."""
+    """Return the scheduled runs that the page shows: those in build/ replace the runs that they repeat."""
     SHOWN.mkdir(exist_ok=True)
     for path in BUILD.glob("[0-9]*.json"):
         shutil.copyfile(path, SHOWN / path.name)
@@ -119,16 +119,16 @@ def shown() -> list[Report]:
 
 
 def of_all(folder: Path) -> list[Report]:
-    """The reports of a folder, by seed."""
+    """Return the reports in a folder, by seed."""
     return sorted(map(read, folder.glob("[0-9]*.json")), key=lambda one: one.seed)
 
 
 def read(path: Path) -> Report:
-    """What was written down."""
+    """Read a report."""
     said = json.loads(path.read_text())
     return Report(**{**said, "rounds": [Recovery(**one) for one in said["rounds"]]})
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
-    """The value that so many percent do not exceed."""
+    """Return the value that this percentage does not exceed."""
     return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]

@@ -1,4 +1,4 @@
-"""Letting faults happen, round by round, whatever they are done to."""
+"""Lets faults happen round by round, on any kind of system."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,8 +18,8 @@ System = TypeVar("System")
 
 @dataclass(frozen=True)
 class Kind(Generic[System]):
-    """A kind of fault: what it can be done to, how, what else it has for itself, how many dead letters it makes, and
-    why it cannot be had here."""
+    """A kind of fault: its targets, how to cause it, what else it needs for itself, how many dead letters it makes, and
+    why it is impossible here."""
 
     targets: Sequence[str]
     block: Callable[[System, str], AbstractContextManager[None]]
@@ -30,8 +30,8 @@ class Kind(Generic[System]):
 
 @dataclass(frozen=True)
 class Faults(Generic[System]):
-    """What the faults of a schedule are done to, and the kinds that it knows. `name` is what a report calls one, and
-    `happened` are those that were there."""
+    """The system on which the faults of a schedule are inflicted, and its kinds of faults. `name` returns a fault's
+    name in a report, and `happened` are those that occurred."""
 
     system: System
     kinds: Mapping[str, Kind[System]]
@@ -41,8 +41,8 @@ class Faults(Generic[System]):
     def survive(
         self, rounds: Sequence[Round], recovery: Callable[[], float], say: Callable[[str], None], longest: float
     ) -> list[Recovery]:
-        """Let the faults of all rounds happen, and wait for the recovery from each, which gives its seconds. After one
-        from which there is none (an error says so), which counts as `longest`, no other round does."""
+        """Let the faults of all rounds happen, and wait for the recovery from each, which returns its seconds. A round
+        without a recovery (which raises an error) counts as `longest`, and is the last one."""
         survived: list[Recovery] = []
         for number, planned in enumerate(rounds, 1):
             names = ", ".join(map(self._said, planned))
@@ -57,7 +57,7 @@ class Faults(Generic[System]):
         return survived
 
     def _suffer(self, planned: Round) -> None:
-        """Let the faults of a round happen, each in its time; return when all are over."""
+        """Let the faults of a round happen, each at its time, and return when all are over."""
         with ThreadPoolExecutor(len(planned)) as pool:
             happening = [pool.submit(self._happen, one) for one in planned]
         for one in happening:

@@ -1,4 +1,4 @@
-"""One run: a schedule of faults on a platform under load, and what all of it came to."""
+"""Makes one run: a schedule of faults on a platform under load, and the report."""
 
 import time
 from collections import Counter
@@ -25,7 +25,7 @@ from oms_servers.testing import temporary_folder
 
 WARM_UP = 10  # accepted orders before the first fault begins
 SETTLED = 300.0  # seconds until every customer is notified: retries pause for up to 60
-SETTLED_BROKEN = 120.0  # of a run with a deliberate bug, after which some are not
+SETTLED_BROKEN = 120.0  # the same for a run with a deliberate bug, in which some customers never are
 
 
 def run_alone(
@@ -37,7 +37,7 @@ def run_alone(
     *,
     within: float = SETTLED,
 ) -> Report:
-    """A run on a platform of its own."""
+    """Make a run on a platform of its own."""
     more = {**cards.ENVIRONMENT, **switches.MAIL_BOUNDS, **environment}
     with temporary_folder() as folder, _platform(folder, more) as proxied:
         return run(proxied, rounds, seed, rate, say, within=within)
@@ -56,8 +56,8 @@ def run(
     *,
     within: float = SETTLED,
 ) -> Report:
-    """Let the faults happen, until the system does not recover; `say` gets a line for each round. It comes to rest
-    within so many seconds, or never."""
+    """Let the faults happen, as long as the system recovers; `say` gets a line for each round. Afterwards, the system
+    must come to rest within `within` seconds."""
     began, platform = time.monotonic(), proxied.platform
     sources: Sources = Deployment.of(platform).sources()  # type: ignore[assignment] # all of it is here
     probe = Probe(platform.url, sources.databases["order"], 2 * RECOVERED)
@@ -74,7 +74,7 @@ def run(
     broken = [*map(str, found), *judging.named("answers-are-right", operators.wrong)]
     broken += judging.named("strangers-are-shown-nothing", shown)
     broken += judging.named("card-numbers-are-nowhere", leaks.look(platform))
-    # An answer may take as long as the order service itself is suspended, and its bound.
+    # An answer may take as long as its bound, plus the time for which the order service itself is suspended.
     before, bound = [str(answer.order_id) for answer in ground.answers], ANSWERED + LONGEST
     broken += judging.judge(probe, seen, survived, RECOVERED, bound, before=before, excuses=excuses)
     return replace(

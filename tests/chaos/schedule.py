@@ -1,4 +1,4 @@
-"""Which faults come when: rounds of faults that overlap, made by a seed alone, so that a run can be had again."""
+"""Schedules rounds of overlapping faults, determined by a seed alone, so that a run can be repeated."""
 
 import hashlib
 import json
@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-AT_ONCE = (2, 6)  # faults in a round, at least and at most, as far as they do not need the same thing
-FIRST_SECONDS = 2.0  # within which every fault of a round begins
+AT_ONCE = (2, 6)  # minimum and maximum of faults in a round, as far as they do not need the same thing
+FIRST_SECONDS = 2.0  # seconds within which every fault of a round begins
 SHORTEST, LONGEST = 1.0, 7.0  # seconds that a fault lasts
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A fault of a kind, at a target, so many seconds after its round began and for so many seconds."""
+    """A fault of a kind, at a target; it begins some seconds after its round, and lasts some seconds."""
 
     kind: str
     target: str
@@ -23,15 +23,15 @@ class Planned:
 
 
 Round = tuple[Planned, ...]
-Targets = Mapping[str, Sequence[str]]  # what each kind can be done to
-Touched = Callable[[str, str], frozenset[str]]  # what a fault of a kind at a target has for itself
+Targets = Mapping[str, Sequence[str]]  # the targets of each kind
+Touched = Callable[[str, str], frozenset[str]]  # what a fault of a kind at a target needs for itself
 
 
 def schedule(
     seed: int, faults: int, targets: Targets, touched: Touched, at_once: tuple[int, int] = AT_ONCE
 ) -> list[Round]:
-    """Rounds with at least so many faults together. Every kind comes once before any comes again, and no two faults of
-    a round have the same thing for themselves."""
+    """Return rounds with at least this many faults in total. Every kind occurs once before any occurs again, and no two
+    faults of a round need the same thing for themselves."""
     rng = random.Random(seed)
     rounds: list[Round] = []
     left: list[str] = []
@@ -63,12 +63,12 @@ Fails = Callable[[Sequence[Round]], bool]
 
 
 def shrink(rounds: Sequence[Round], fails: Fails) -> list[Round]:
-    """A short schedule that still fails: without the rounds, and then the faults, that have nothing to do with it."""
+    """Return a short schedule that still fails, without the rounds, and then the faults, that are irrelevant."""
     return _with_fewer_faults(_with_fewer_rounds(rounds, fails), fails)
 
 
 def _with_fewer_rounds(rounds: Sequence[Round], fails: Fails) -> list[Round]:
-    """Halves are left out first, then single rounds (Zeller's ddmin)."""
+    """Leave out halves first, then single rounds (Zeller's ddmin)."""
     kept, parts = list(rounds), 2
     while len(kept) > 1:
         size = max(1, len(kept) // parts)
@@ -99,7 +99,7 @@ def _without_each(rounds: list[Round], size: int) -> list[list[Round]]:
 
 @dataclass(frozen=True)
 class Kept:
-    """A schedule that was kept, and the orders that it met: which, by the seed, and how many a second."""
+    """A kept schedule, with the seed that determines its orders, and their rate per second."""
 
     rounds: list[Round]
     seed: int
@@ -114,14 +114,14 @@ def write(path: Path, kept: Kept) -> None:
 
 
 def read(path: Path) -> Kept:
-    """A schedule that was kept."""
+    """Read a kept schedule."""
     said = json.loads(path.read_text())
     rounds = [tuple(Planned(**one) for one in planned) for planned in said["rounds"]]
     return Kept(rounds, said["seed"], said["rate"])
 
 
 def digest(rounds: Sequence[Round]) -> str:
-    """By which it is seen that two schedules are the same."""
+    """Return a digest that is equal for equal schedules."""
     return hashlib.sha256(json.dumps(_said(rounds)).encode()).hexdigest()[:12]
 
 

@@ -1,5 +1,4 @@
-"""What somebody is shown of orders that are somebody else's: nothing, by a replica of the order service that asks who
-calls."""
+"""Checks that strangers see nothing of others' orders, by a replica of the order service with authentication."""
 
 import time
 
@@ -10,16 +9,16 @@ from support.proxied import ProxiedPlatform
 from oms_chassis.db import Database
 from oms_servers.errors import LocalError
 
-SCOPES = ("orders:place", "orders:read", "orders:act")  # all that are not an operator's
+SCOPES = ("orders:place", "orders:read", "orders:act")  # all scopes except the operator's
 ASKED_FOR = 20  # orders
-ASKED_WITHIN = 60.0  # seconds, in which a busy machine starts a replica
+ASKED_WITHIN = 60.0  # seconds, within which even a busy machine starts a replica
 AGAIN = 1.0  # seconds between two attempts
 _AUTH = {"OMS_AUTH": "api-key"}
 
 
 def look(proxied: ProxiedPlatform, orders: list[str], within: float = ASKED_WITHIN) -> list[str]:
-    """What a stranger was answered that nobody should be who did not place these orders; or that nobody could ask,
-    which shows nothing."""
+    """Return the answers that nobody should get who did not place these orders; or that no request was possible, which
+    proves nothing."""
     deadline = time.monotonic() + within
     while True:
         try:
@@ -31,7 +30,7 @@ def look(proxied: ProxiedPlatform, orders: list[str], within: float = ASKED_WITH
 
 
 def ask(proxied: ProxiedPlatform, orders: list[str]) -> list[str]:
-    """What a stranger was answered; LocalError if the replica does not start, HTTPError if it does not answer."""
+    """Return wrong answers to a stranger. Raises LocalError if no replica starts, HTTPError if it is silent."""
     replica = proxied.replica("order", _AUTH)
     with replica:
         url, headers = f"http://127.0.0.1:{replica.listens[0]}", {"Authorization": f"Bearer {_key(proxied)}"}
@@ -56,7 +55,7 @@ def _listed(client: httpx2.Client) -> list[str]:
 
 
 def _shown(client: httpx2.Client, order_id: str) -> list[str]:
-    """Each way to an order says that there is none."""
+    """Return the routes that do not deny the existence of an order."""
     asked = [("GET", f"/order/{order_id}"), ("GET", f"/order/{order_id}/events"), ("POST", f"/order/{order_id}/cancel")]
     answers = [(method, path, client.request(method, path).status_code) for method, path in asked]
     return [f"{method} {path}: {status}" for method, path, status in answers if status != 404]

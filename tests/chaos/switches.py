@@ -1,5 +1,5 @@
-"""Failures that the simulators have switches for (docs/failures.md), as faults: the gateway's by the payment service's
-admin API, those of the receivers of messages by the mail catcher's."""
+"""Faults for the failures that can be switched on in the simulators (docs/failures.md): the gateway's through the
+payment service's admin API, those of the receivers of messages through the mail catcher's."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,20 +13,20 @@ from chaos.operators import admin_of
 from oms_servers.errors import LocalError
 
 _GATEWAY = "/admin/simulator/failures"
-_WITHIN = 60.0  # seconds for a service to answer that another fault holds up
+_WITHIN = 60.0  # seconds for a service to answer while another fault delays it
 
 
 @dataclass(frozen=True)
 class Switch:
-    """`seconds` and `times` as `oms fail set` has them; `copies` are the emails that come twice for it."""
+    """A failure, with `seconds` and `times` as in `oms fail set`; because of it, `copies` emails arrive twice."""
 
     seconds: float = 1.0
     times: int | None = None
     copies: int = 0
 
 
-# A text that is refused for good notifies nobody, and what the customer's bank has taken back of an order that is
-# cancelled then is for a person to note.
+# After an SMS that is refused for good, a customer is not notified; and if the customer's bank reverses the charge of
+# an order that is then cancelled, a person has to record that.
 LEFT_OUT: Mapping[str, Sequence[str]] = {"gateway": ("chargeback",), "mail": (), "sms": ("refused",)}
 SWITCHES: Mapping[str, Mapping[str, Switch]] = {
     "gateway": {
@@ -47,7 +47,7 @@ SWITCHES: Mapping[str, Mapping[str, Switch]] = {
         "4xx": Switch(),
         "5xx": Switch(),
         "drop": Switch(times=8, copies=8),
-        "slow": Switch(seconds=7.0),  # not longer than the service waits
+        "slow": Switch(seconds=7.0),  # no longer than the service waits
         "drip": Switch(seconds=12.0, times=4, copies=4),  # longer
     },
     "sms": {
@@ -59,14 +59,14 @@ SWITCHES: Mapping[str, Mapping[str, Switch]] = {
         "drip": Switch(seconds=8.0, times=4),
     },
 }
-MAIL_BOUNDS = {"OMS_SMTP_MAIL_TIMEOUT": "10"}  # of the service
-NO_CHARGES = ("unavailable", "timeout", "lost-answer", "late")  # what fails for a while may be given up
+MAIL_BOUNDS = {"OMS_SMTP_MAIL_TIMEOUT": "10"}  # settings of the service
+NO_CHARGES = ("unavailable", "timeout", "lost-answer", "late")  # failures of charges, which may be given up on
 NO_REFUNDS = ("refund-refused", "refund-fails", "refund-fails-later")
 
 
 @contextmanager
 def switched(proxied: ProxiedPlatform, target: str, kind: str) -> Iterator[None]:
-    """A simulator that fails."""
+    """Let a simulator fail during the block."""
     switch = SWITCHES[target][kind]
     failure = {"target": target, "kind": kind, "times": switch.times, "seconds": switch.seconds}
     ask = _gateway(proxied) if target == "gateway" else _catcher(proxied)

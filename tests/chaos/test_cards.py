@@ -1,4 +1,4 @@
-"""Every card behaviour of the simulator is among the orders, and none where it would keep an order from its end."""
+"""Every card behaviour of the simulator occurs among the orders, but not where it would keep an order from ending."""
 
 import random
 from collections import defaultdict
@@ -11,7 +11,7 @@ MANY = 20_000
 
 
 def outcomes() -> dict[int, set[Outcome]]:
-    """What the cards of clients do, by the clients' behaviour."""
+    """Return what the cards of clients do, by the clients' behaviour."""
     found: defaultdict[int, set[Outcome]] = defaultdict(set)
     for number in range(MANY):
         card = order_of(1, number)["paymentDetails"]["cardNumber"]
@@ -19,7 +19,7 @@ def outcomes() -> dict[int, set[Outcome]]:
     return found
 
 
-def test_all_card_behaviours_are_among_the_orders_and_refunds_that_fail_only_where_nobody_cancels() -> None:
+def test_all_card_behaviours_occur_but_failing_refunds_only_in_orders_that_nobody_cancels() -> None:
     found = outcomes()
     assert set.union(*found.values()) == set(Outcome)
     assert {behaviour for behaviour, seen in found.items() if seen & set(cards.NOT_REFUNDED)} == {5}

@@ -1,4 +1,4 @@
-"""A database's clock is put to another time while it runs, and back."""
+"""A database's clock is set wrong while it runs, and back again."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a run came to is kept for the page if it is as long as the page's runs are, under as much load."""
+"""The report of a run is kept for the page if the run is as long, and under as much load, as those on the page."""
 
 import argparse
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ def test_a_run_of_a_schedule_does_not_replace_that_of_a_seed(build: Path) -> Non
 
 
 @pytest.mark.parametrize("where", [[], ["--cluster"]])
-def test_what_broke_something_is_run_again_by_the_command_that_is_shown(
+def test_the_shown_command_repeats_a_run_that_violated_a_rule(
     build: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], where: list[str]
 ) -> None:
     runs: list[tuple[Sequence[Round], int, float, bool]] = []

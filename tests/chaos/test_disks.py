@@ -1,4 +1,4 @@
-"""A database whose disk is full says so, and goes on with what it has once there is room again."""
+"""A database whose disk is full reports that, and continues with its data once there is room again."""
 
 import subprocess
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ def count(server: PostgresServer) -> int:
         return int((connection.execute("SELECT count(*) FROM kept").fetchone() or (0,))[0])
 
 
-def test_a_full_disk_refuses_what_is_new_and_loses_nothing(server: PostgresServer) -> None:
+def test_a_full_disk_refuses_new_data_and_loses_nothing(server: PostgresServer) -> None:
     server.run("CREATE TABLE kept (text text)", "oms")
     grow(server, 3)
     with disks.full(server), pytest.raises(psycopg.OperationalError):
@@ -48,7 +48,7 @@ def test_a_full_disk_refuses_what_is_new_and_loses_nothing(server: PostgresServe
     assert count(server) == before + 1000
 
 
-def test_a_disk_is_gone_with_its_block() -> None:
+def test_a_disk_is_removed_at_the_end_of_its_block() -> None:
     if reason := disks.obstacle():
         pytest.skip(reason)
     with temporary_folder() as folder:
@@ -58,7 +58,7 @@ def test_a_disk_is_gone_with_its_block() -> None:
         assert str(made.folder.parent) not in Path("/proc/mounts").read_text()
 
 
-def test_a_disk_is_full_also_while_somebody_writes_to_it(server: PostgresServer) -> None:
+def test_a_disk_can_be_filled_while_a_program_writes_to_it(server: PostgresServer) -> None:
     writer = subprocess.Popen(["sh", "-c", f"while :; do head -c 4096 /dev/zero >>'{server.folder.parent}/more'; done"])
     try:
         for _ in range(20):

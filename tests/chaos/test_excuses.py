@@ -1,4 +1,4 @@
-"""A gateway that fails for a while excuses what was under way then, and nothing else of the run."""
+"""A temporary fault of the gateway excuses failures of calls under way then, and nothing else."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,16 +22,16 @@ def happened(target: str, kind: str = "gateway fails") -> Happened:
 @pytest.mark.parametrize(
     ("seconds", "is_excused"), [(-600, False), (-20, True), (0, True), (5, True), (30, True), (300, False)]
 )
-def test_only_what_was_under_way_while_the_gateway_failed_is_excused(seconds: int, is_excused: bool) -> None:
+def test_only_orders_under_way_while_the_gateway_failed_are_excused(seconds: int, is_excused: bool) -> None:
     excuses, then = Excuses([happened("timeout")], [happened("refund-fails")]), BEGAN + timedelta(seconds=seconds)
     assert excuses.charge(then) is is_excused
     assert excuses.refund((then, then)) is is_excused
 
 
-def test_a_refund_is_excused_that_was_asked_for_from_long_before_until_long_after() -> None:
+def test_a_refund_is_excused_if_it_was_requested_from_long_before_until_long_after() -> None:
     excuses = Excuses(refunds=[happened("refund-fails")])
     assert excuses.refund((BEGAN - timedelta(hours=1), ENDED + timedelta(hours=1)))
-    assert excuses.refund(None)  # nobody knows when
+    assert excuses.refund(None)  # its time is unknown
     assert not Excuses().refund(None)
 
 
@@ -41,7 +41,7 @@ def test_the_gateway_fails_for_charges_or_for_refunds() -> None:
     assert excuses == Excuses([late], [fails])
 
 
-def test_a_fault_is_noted_with_the_time_that_it_was_there() -> None:
+def test_a_fault_is_recorded_with_its_time() -> None:
     within: list[datetime] = []
 
     @contextmanager

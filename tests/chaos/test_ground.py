@@ -1,4 +1,4 @@
-"""What earlier runs left on a release is neither promised to a run nor what it is to blame for."""
+"""A run is neither credited with, nor blamed for, data that earlier runs left on a release."""
 
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -38,7 +38,7 @@ class Shop:
         self.probe, self.sources = Probe("http://nobody", url, 1.0), Sources({"order": url})
 
     def place(self) -> tuple[str, str]:
-        """An order with a good card that failed for its payment, and a refund of it that failed as well."""
+        """Place an order with a good card whose payment failed, with a refund that failed as well."""
         order, refund = str(uuid4()), str(uuid4())
         self.run(_ORDER, order)
         self.run(_REFUND, refund, order)
@@ -58,7 +58,7 @@ def shop(database_url: str) -> Shop:
     return Shop(database_url)
 
 
-def test_what_failed_before_a_run_is_not_held_against_it(shop: Shop) -> None:
+def test_failures_before_a_run_are_not_held_against_it(shop: Shop) -> None:
     order, _ = shop.place()
     before = ground(shop.probe, shop.sources)
     assert list(before.orders) == [order]
@@ -67,7 +67,7 @@ def test_what_failed_before_a_run_is_not_held_against_it(shop: Shop) -> None:
     assert report.failed == 0
 
 
-def test_what_fails_during_a_run_is(shop: Shop) -> None:
+def test_failures_during_a_run_are_held_against_it(shop: Shop) -> None:
     earlier, _ = shop.place()
     order, refund = shop.place()
     assert shop.judged([earlier]) == [
@@ -78,7 +78,7 @@ def test_what_fails_during_a_run_is(shop: Shop) -> None:
     assert report.failed == 1
 
 
-def test_what_fails_while_the_gateway_does_is_not(shop: Shop) -> None:
+def test_failures_while_the_gateway_fails_are_excused(shop: Shop) -> None:
     _, refund = shop.place()
     now = datetime.now(UTC)
     failing = Happened(Planned("gateway fails", "timeout", 0.0, 1.0), now, now)
@@ -87,12 +87,12 @@ def test_what_fails_while_the_gateway_does_is_not(shop: Shop) -> None:
     assert judging.judge(shop.probe, seen, [], 1.0, excuses=excuses) == []
 
 
-def test_the_refunds_of_an_earlier_run_were_promised_by_it(shop: Shop) -> None:
+def test_the_refunds_of_an_earlier_run_count_as_promised(shop: Shop) -> None:
     order, refund = shop.place()
     assert ground(shop.probe, shop.sources).refunds == [Promised(refund, order, 40)]
 
 
-def test_dead_letters_are_those_that_were_there_and_those_that_faults_make(shop: Shop) -> None:
+def test_the_allowed_dead_letters_are_the_earlier_ones_and_those_that_faults_make(shop: Shop) -> None:
     shop.run(_LETTER, "dead")
     before = ground(shop.probe, shop.sources)
     shop.run(_LETTER, "redriven")

@@ -1,4 +1,4 @@
-"""The driver says so when a refund or a redrive is answered as nobody should ever be answered."""
+"""The driver reports answers to refunds and redrives that nobody should ever get."""
 
 import asyncio
 import random
@@ -36,7 +36,7 @@ def refusal(status: int, kind: str) -> JSONResponse:
 
 
 def honest() -> Shop:
-    """Keeps keys, and gives back no more than was paid."""
+    """Return a shop that honours keys, and refunds no more than was paid."""
     kept: dict[str, dict[str, Any]] = {}
 
     def answer(key: str, asked: dict[str, Any]) -> JSONResponse:
@@ -50,22 +50,22 @@ def honest() -> Shop:
 
 
 def forgetful() -> Shop:
-    """Makes another refund of a request that is repeated."""
+    """Return a shop that makes another refund if a request is repeated."""
     return lambda _, asked: JSONResponse({"id": uuid4().hex, "amount": amount_of(asked)}, 202)
 
 
 def stingy() -> Shop:
-    """Says that nothing remains."""
+    """Return a shop that claims that nothing remains."""
     return lambda _key, _asked: refusal(409, "refund-too-large")
 
 
 def broken() -> Shop:
-    """Knows no orders."""
+    """Return a shop that does not know any orders."""
     return lambda _key, _asked: refusal(404, "order-not-found")
 
 
 def judged(answer: Shop, times: int = 40) -> tuple[list[Promised], list[str]]:
-    """What became of refunds of so many orders at a shop that answers so."""
+    """Return the outcome of refunds of this many orders at a shop that answers like this."""
 
     async def show(_: Request) -> JSONResponse:
         return JSONResponse(ORDER)
@@ -95,14 +95,14 @@ def test_a_shop_that_keeps_its_promises_is_not_blamed() -> None:
     ("shop", "complaint"),
     [(forgetful, "one key was answered by"), (stingy, "not as much as remains"), (broken, "404 order-not-found")],
 )
-def test_a_shop_that_does_not_is_blamed_for_what_it_does(shop: Callable[[], Shop], complaint: str) -> None:
+def test_a_shop_that_breaks_its_promises_is_blamed(shop: Callable[[], Shop], complaint: str) -> None:
     _, wrong = judged(shop())
     assert wrong
     assert all(complaint in one for one in wrong)
 
 
 class Letters(Admin):
-    """Admin APIs with a dead letter each, whose redrive is answered as planned."""
+    """Admin APIs that have a dead letter each, and answer its redrive as planned."""
 
     def __init__(self, *answers: int) -> None:
         super().__init__({}, "a-token", Acting("ann"))
@@ -120,7 +120,9 @@ class Letters(Admin):
     ("answers", "complaint"),
     [((200, 409), None), ((409, 200), None), ((503, 409), None), ((200, 200), "redriven twice"), ((500, 409), "(500)")],
 )
-def test_a_letter_is_redriven_once_whatever_is_asked_twice(answers: tuple[int, int], complaint: str | None) -> None:
+def test_a_letter_is_redriven_once_even_if_that_is_requested_twice(
+    answers: tuple[int, int], complaint: str | None
+) -> None:
     operators = Operators(Letters(*answers))
     operators._redrive_twice("payment", 1)
     assert len(operators.wrong) == (complaint is not None)
@@ -128,14 +130,14 @@ def test_a_letter_is_redriven_once_whatever_is_asked_twice(answers: tuple[int, i
 
 
 @pytest.mark.parametrize(("answer", "is_wrong"), [(409, False), (200, True)])
-def test_what_is_no_event_is_not_redriven(answer: int, is_wrong: bool) -> None:
+def test_a_record_that_is_not_an_event_is_not_redriven(answer: int, is_wrong: bool) -> None:
     operators = Operators(Letters(answer))
     operators._redrive_in_vain("payment", 1)
     assert bool(operators.wrong) is is_wrong
 
 
 def served(status: int) -> list[str]:
-    """What was wrong of the answers to an order and to a cancellation, where all of them have this status at first."""
+    """Return the wrong answers to an order and a cancellation if all of them have this status at first."""
     left = {"/order": 1, "/order/o/cancel": 1}
 
     async def answer(request: Request) -> JSONResponse:
@@ -156,7 +158,7 @@ def served(status: int) -> list[str]:
     return clients.seen.wrong
 
 
-def test_an_answer_for_later_is_asked_for_again_and_a_fault_of_the_service_is_never_right() -> None:
+def test_a_request_that_should_come_later_is_repeated_and_a_fault_of_the_service_is_never_right() -> None:
     assert served(503) == []
     order, cancellation = served(500)
     assert "an order was answered with 500" in order

@@ -1,4 +1,4 @@
-"""Schedules that once broke something, made short, break nothing any more."""
+"""Shortened schedules that once violated a rule no longer violate any."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
 
 @pytest.mark.parametrize("file", SCHEDULES, ids=lambda file: file.stem)
-def test_what_was_once_broken_holds(file: Path) -> None:
+def test_rules_that_were_once_violated_hold(file: Path) -> None:
     kept = schedule.read(file)
     report = run_alone(kept.rounds, kept.seed, kept.rate, print)
     assert report.is_sound, report.broken

@@ -1,4 +1,4 @@
-"""A card's number that was written anywhere is found, and is not repeated."""
+"""A card number that was written anywhere is found, and not repeated."""
 
 from chaos import leaks
 

@@ -1,4 +1,4 @@
-"""Every deliberate bug can still be put into the code, and what results is a program."""
+"""Every deliberate bug can still be put into the code, and the result is a valid program."""
 
 import ast
 from pathlib import Path
@@ -34,7 +34,7 @@ def test_a_bug_in_several_places_is_put_into_all_of_them(tmp_path: Path) -> None
         assert (tmp_path / "oms_inventory" / change.inside).read_text() == change.changed()
 
 
-def test_what_noticed_a_bug_is_named_once_however_often_it_did() -> None:
+def test_a_rule_that_noticed_a_bug_is_named_once_however_often_it_did() -> None:
     slow = ["the-system-recovers: it took 61.0 s", "the-system-recovers: it took 62.0 s"]
     broken = [*slow, "stock-adds-up: Item1: 3", "stock-adds-up: Item2: 1"]
     report = Report(1, 10.0, 1.0, 0, 0, 0, 0, 0.0, broken=broken)
@@ -49,5 +49,5 @@ def test_what_noticed_a_bug_is_named_once_however_often_it_did() -> None:
         (["the-system-recovers: it took 61.0 s", "stock-adds-up: Item1: 3"], True),
     ],
 )
-def test_a_busy_machine_is_no_proof_of_a_bug(broken: list[str], is_proof: bool) -> None:
+def test_violations_that_a_busy_machine_can_cause_do_not_prove_a_bug(broken: list[str], is_proof: bool) -> None:
     assert Report(1, 10.0, 1.0, 0, 0, 0, 0, 0.0, broken=broken).is_proof is is_proof

@@ -1,4 +1,4 @@
-"""What runs came to is on the page as it was, and what was not run stays as it was there."""
+"""The page shows the results of runs, and keeps those of parts that were not run."""
 
 import json
 from dataclasses import asdict, replace
@@ -59,7 +59,7 @@ def test_a_run_on_a_cluster_has_a_table_of_its_own(written: Path) -> None:
     assert (f"| 7 | {RUN.ended_on} |" in before, f"| 7 | {RUN.ended_on} |" in after) == (False, True)
 
 
-def test_runs_are_shown_next_to_those_of_other_seeds_and_in_the_place_of_the_same_seed_s(written: Path) -> None:
+def test_runs_are_shown_next_to_those_of_other_seeds_and_replace_that_of_the_same_seed(written: Path) -> None:
     for orders, seed in ((300, 7), (200, 10), (100, 7)):
         report.keep(replace(RUN, seed=seed, accepted=orders), report.of_seed(seed))
         page.main([str(written)])
@@ -93,7 +93,7 @@ def test_the_commit_is_that_of_the_repository_if_there_is_one(tmp_path: Path, mo
     assert report.commit() == ""
 
 
-def test_a_run_of_before_reports_said_that_is_read_as_well(written: Path) -> None:
+def test_an_old_report_without_these_fields_can_be_read(written: Path) -> None:
     old = {name: value for name, value in asdict(RUN).items() if name not in {"commit", "schedule"}}
     path = report.of_seed(7)
     path.parent.mkdir(parents=True)
@@ -102,6 +102,6 @@ def test_a_run_of_before_reports_said_that_is_read_as_well(written: Path) -> Non
     assert "| nothing |  |  |" in written.read_text()
 
 
-def test_what_was_kept_is_read_as_it_was(written: Path) -> None:
+def test_a_kept_report_is_read_unchanged(written: Path) -> None:
     report.keep(RUN, report.of_seed(7))
     assert report.read(report.of_seed(7)) == RUN

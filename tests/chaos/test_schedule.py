@@ -1,4 +1,4 @@
-"""A seed makes a schedule, and a schedule that fails is made short."""
+"""A seed determines a schedule, and a schedule that fails is shortened."""
 
 import os
 import subprocess
@@ -41,14 +41,14 @@ def test_a_seed_makes_the_same_schedule_in_every_process() -> None:
     assert made == {f"{schedule.schedule(7, 50, kinds.TARGETS, kinds.touched)}\n"}
 
 
-def test_there_are_as_many_faults_as_were_asked_for_and_every_kind_comes_about_as_often(rounds: list[Round]) -> None:
+def test_there_are_as_many_faults_as_requested_and_every_kind_occurs_about_equally_often(rounds: list[Round]) -> None:
     count = Counter(one.kind for planned in rounds for one in planned)
     assert sum(count.values()) >= MANY
     assert count.keys() == kinds.KINDS.keys()
     assert max(count.values()) - min(count.values()) <= 3
 
 
-def test_faults_overlap_but_no_two_have_the_same_thing_for_themselves(rounds: list[Round]) -> None:
+def test_faults_overlap_but_no_two_need_the_same_thing_for_themselves(rounds: list[Round]) -> None:
     assert max(map(len, rounds)) >= schedule.AT_ONCE[1] - 1  # some need the same thing
     for planned in rounds:
         assert planned
@@ -57,19 +57,19 @@ def test_faults_overlap_but_no_two_have_the_same_thing_for_themselves(rounds: li
             assert one.begins < other.begins + other.lasts + schedule.FIRST_SECONDS
 
 
-def test_a_schedule_that_was_kept_is_read_as_it_was(rounds: list[Round], tmp_path: Path) -> None:
+def test_a_kept_schedule_is_read_unchanged(rounds: list[Round], tmp_path: Path) -> None:
     kept = Kept(rounds, 3, 8.0)
     schedule.write(tmp_path / "build" / "kept.json", kept)
     assert schedule.read(tmp_path / "build" / "kept.json") == kept
 
 
-def test_two_schedules_that_are_the_same_are_known_by_it(rounds: list[Round]) -> None:
+def test_equal_schedules_have_the_same_digest(rounds: list[Round]) -> None:
     assert schedule.digest(rounds) == schedule.digest(list(rounds))
     assert schedule.digest(rounds) != schedule.digest(rounds[1:])
 
 
 @pytest.mark.parametrize("guilty", [{3}, {0}, {19}, {2, 17}])
-def test_of_a_schedule_that_fails_only_the_rounds_that_make_it_fail_are_kept(guilty: set[int]) -> None:
+def test_only_the_rounds_that_make_a_schedule_fail_are_kept(guilty: set[int]) -> None:
     rounds = [(Planned(str(number), "order", 0.0, 1.0),) for number in range(20)]
     tried = 0
 
@@ -83,7 +83,7 @@ def test_of_a_schedule_that_fails_only_the_rounds_that_make_it_fail_are_kept(gui
     assert tried <= 80
 
 
-def test_of_the_rounds_that_are_kept_only_the_faults_that_make_it_fail_are() -> None:
+def test_only_the_faults_that_make_a_schedule_fail_are_kept_in_its_rounds() -> None:
     rounds = [tuple(Planned(f"{number} {kind}", "order", 0.0, 1.0) for kind in "abc") for number in range(6)]
 
     def fails(some: Sequence[Round]) -> bool:

@@ -1,4 +1,4 @@
-"""Whoever cannot ask has been shown nothing, which is no proof that nothing is shown."""
+"""A stranger who cannot send requests is shown nothing, which does not prove that strangers see nothing."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ PROXIED: ProxiedPlatform = None  # type: ignore[assignment] # nobody gets as far
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, *answers: list[str] | Exception) -> None:
-    """The first answer to the first who asks, and so on; the last one to everybody else."""
+    """Give these answers one after the other, and the last one from then on."""
     left = list(answers)
 
     def ask(*_: Any) -> list[str]:
@@ -27,12 +27,12 @@ def answering(monkeypatch: pytest.MonkeyPatch, *answers: list[str] | Exception) 
 
 
 @pytest.mark.parametrize("error", [LocalError("it did not start"), httpx2.ConnectError("refused")])
-def test_that_nobody_could_ask_is_a_finding(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+def test_a_check_without_any_answer_is_a_finding(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     answering(monkeypatch, error)
     (found,) = strangers.look(PROXIED, [], within=0.0)
     assert "nobody could ask" in found
 
 
-def test_who_cannot_ask_at_once_asks_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_that_fails_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     answering(monkeypatch, LocalError("it did not start"), ["GET /order/1: 200"])
     assert strangers.look(PROXIED, []) == ["GET /order/1: 200"]
