@@ -33,7 +33,7 @@ class CommitSignals:
         self._events: dict[str, list[threading.Event]] = defaultdict(list)
 
     def event(self, name: str) -> threading.Event:
-        """A new event for the caller, which is set whenever work of this name has been committed."""
+        """Return a new event for the caller, which is set whenever work of this name has been committed."""
         self._events[name].append(threading.Event())
         return self._events[name][-1]
 
@@ -62,7 +62,8 @@ class Transaction:
         return execute_counted(self.connection, sql, params)[1]
 
     def handover(self, name: str) -> Handover[Any] | None:
-        """The work that is handed over under this name after the commit; None if nobody in this process takes it."""
+        """Return the work that is handed over under this name after the commit; None if nobody in this process takes
+        it."""
         if name not in self._handovers and name in self._handoffs:
             self._handovers[name] = Handover(self._handoffs[name])
         return self._handovers.get(name)
@@ -118,7 +119,7 @@ class Database:
         self._reads = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def reserve(self, connections: int = 1, limits: Limits | None = None, name: str = "reserved") -> "Database":
-        """The same database with a pool of its own, by which this one's pool shrinks.
+        """Return the same database with a pool of its own, by which this one's pool shrinks.
 
         Call it before the first use only. Raises ValueError if no connection would be left here.
         """
@@ -130,16 +131,16 @@ class Database:
         return self._reserved[-1]
 
     def pools(self) -> list[Pool]:
-        """This pool and the reserved ones, as they are at this moment."""
+        """Return this pool and the reserved ones, as they are at this moment."""
         own = Pool(self._name, self._pool, cast("QueuePool", self.engine.pool).checkedout())
         return [own, *(pool for one in self._reserved for pool in one.pools())]
 
     def transaction(self) -> AbstractContextManager[Transaction]:
-        """A transaction: committed at the end of the block, rolled back if the block raises."""
+        """Open a transaction, which is committed at the end of the block, or rolled back if the block raises."""
         return self._announced(self.engine.begin())
 
     def single(self) -> AbstractContextManager[Transaction]:
-        """A transaction of one statement, without the round trips that begin and commit a longer one."""
+        """Open a transaction of one statement, without the round trips that begin and commit a longer one."""
         return self._announced(self.autocommit())
 
     @contextmanager

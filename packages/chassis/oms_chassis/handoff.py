@@ -49,7 +49,7 @@ class Handoff(Generic[Work]):
         self._wake.set()
 
     def take(self) -> list[Work]:
-        """The items given since the last call."""
+        """Return the items given since the last call."""
         with self._lock:
             taken = list(self._given)
             self._given.clear()
@@ -73,7 +73,7 @@ class Handover(Generic[Work]):
         self._work.update(work)
 
     def take_back(self, names: Iterable[str]) -> list[str]:
-        """Remove these; returns those that had been added."""
+        """Remove these, and return those that had been added."""
         return [name for name in names if self._work.pop(name, None) is not None]
 
     def give(self) -> None:

@@ -11,7 +11,7 @@ class HeartbeatThread(threading.Thread):
 
 
 def beat() -> None:
-    """Called by a loop in each iteration."""
+    """Record a heartbeat. Called by a loop in each iteration."""
     thread = threading.current_thread()
     if isinstance(thread, HeartbeatThread):
         thread.last_beat = time.monotonic()

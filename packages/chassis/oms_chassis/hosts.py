@@ -11,7 +11,7 @@ _SCHEME = re.compile(r".*://")  # a prefix of a broker's address that Java's cli
 
 
 def checked(host: str) -> str:
-    """A host's name or address. Raises ValueError if no resolver could look it up."""
+    """Check a host's name or address, and return it. Raises ValueError if no resolver could look it up."""
     if not (_is_address(host) or _is_name(host)):
         raise ValueError(
             "is no name of a host: letters, digits and hyphens, at most 63 between two dots, without a scheme or a port"

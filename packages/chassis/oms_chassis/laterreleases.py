@@ -17,7 +17,7 @@ class OfLaterRelease(Exception):
 
 
 def known(kind: type[Kind], value: str) -> Kind | str:
-    """The member with this value; the value itself if this release has none."""
+    """Return the member with this value; the value itself if this release has none."""
     try:
         return kind(value)
     except ValueError:
@@ -25,5 +25,6 @@ def known(kind: type[Kind], value: str) -> Kind | str:
 
 
 def extensible(kind: type[StrEnum] | tuple[str, ...]) -> WithJsonSchema:
-    """The JSON Schema of such a value in an answer: today's values, as an enum that clients must expect to grow."""
+    """Return the JSON Schema of such a value in an answer: today's values, as an enum that clients must expect to
+    grow."""
     return WithJsonSchema({"type": "string", "x-extensible-enum": [str(value) for value in kind]})

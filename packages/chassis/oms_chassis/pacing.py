@@ -15,7 +15,7 @@ UNPACED, BURST = 0.05, 0.5  # the share of its time that a loop may work without
 
 
 def pause(took: float) -> float:
-    """Seconds to wait after a batch that took so many seconds and was not a full one."""
+    """Return the seconds to wait after a batch that took so many seconds and was not a full one."""
     return min(max(SHORTEST, PAUSE_FACTOR * took), LONGEST)
 
 
@@ -33,7 +33,7 @@ class Reminder:
         return True
 
     def end(self) -> None:
-        """The condition is over: the next one is logged at once."""
+        """Note that the condition is over: the next one is logged at once."""
         self._due_at = float("-inf")
 
 
@@ -44,7 +44,7 @@ class Pace:
         self._clock, self._allowance, self._rested_at = clock, BURST, float("-inf")
 
     def pause(self, began: float) -> float:
-        """Seconds to wait after a batch that began then, by the clock, and was not full."""
+        """Return the seconds to wait after a batch that began then, by the clock, and was not full."""
         now = self._clock()
         has_rested = began - self._rested_at >= LONGEST
         left = BURST if has_rested else min(BURST, self._allowance + UNPACED * (now - self._rested_at))

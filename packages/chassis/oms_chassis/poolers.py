@@ -16,7 +16,7 @@ CONNECTIONS = 5
 
 
 def check(url: str) -> None:
-    """Raises SessionNotOurs if sessions are shared, psycopg.OperationalError if the database is unavailable."""
+    """Raise SessionNotOurs if sessions are shared, psycopg.OperationalError if the database is unavailable."""
     connect(url, Limits()).close()
     with ExitStack() as opened:
         for _ in range(CONNECTIONS):

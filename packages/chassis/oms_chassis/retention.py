@@ -67,7 +67,8 @@ def of_orders(
     then: str = "",
     longer: float = LONGER,
 ) -> list[Retention]:
-    """For how many days a service keeps its data about an order once it has `ended` (a condition); None: for ever.
+    """Return the rules by which a service keeps its data about an order for `days` once it has `ended` (a condition);
+    None: for ever.
 
     It is kept `longer` than the order itself, about which other services may be asked until it is deleted. `key` is the
     column of the order's id, and `column` that of the row's time. The order's rows in the tables `also` are deleted,
@@ -88,7 +89,7 @@ def of_orders(
 
 
 def prune(database: Database, retention: Retention) -> float | None:
-    """Delete a chunk of expired rows, except locked ones. Returns the seconds to wait before the next chunk; None if
+    """Delete a chunk of expired rows, except locked ones. Return the seconds to wait before the next chunk; None if
     there is none left, or another replica is deleting."""
     try:
         return _prune(database, retention, "")

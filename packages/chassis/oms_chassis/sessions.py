@@ -58,7 +58,7 @@ class Limits:
     grace: float = 2.0
 
     def at_most(self, **bounds: Any) -> Self:
-        """The same limits, with each of these lowered to the given bound."""
+        """Return the same limits, with each of these lowered to the given bound."""
         least: dict[str, Any] = {name: min(getattr(self, name) or bound, bound) for name, bound in bounds.items()}
         return replace(self, **least)
 
@@ -107,7 +107,7 @@ def _settings(limits: Limits) -> dict[str, str | int]:
 
 
 def arguments(limits: Limits, url: str = "") -> dict[str, Any]:
-    """The connection's parameters. Those in the URL's query take precedence."""
+    """Return the connection's parameters. Those in the URL's query take precedence."""
     ours, given = {"connect_timeout": limits.connect, "application_name": "oms"}, conninfo_to_dict(url)
     if "," in str(given.get("host")):
         ours["target_session_attrs"] = "read-write"
@@ -156,7 +156,7 @@ def begin(connection: psycopg.Connection[Any], limits: Limits) -> None:
 
 
 def engine(url: str, pool: int, limits: Limits) -> Engine:
-    """An engine with at most `pool` connections, whose waits are all limited."""
+    """Return an engine with at most `pool` connections, whose waits are all limited."""
     made = create_engine(
         "postgresql+psycopg://",
         pool_size=pool,

@@ -48,5 +48,5 @@ def execute_counted(connection: Connection, sql: str, params: Mapping[str, objec
 
 
 def as_json(value: object) -> str:
-    """JSON for a parameter; times in ISO form."""
+    """Return JSON for a parameter; times in ISO form."""
     return to_json(value, fallback=str).decode()

@@ -40,14 +40,14 @@ class CircuitBreaker:
         self._gauge.set(self.is_open)
 
     def room(self, free: int, under_way: Collection[Job]) -> int:
-        """How many jobs may be claimed, of those that there is room for."""
+        """Return how many jobs may be claimed, of those that there is room for."""
         if not self.is_open:
             return free
         is_probing = any(self.is_probe(job) for job in under_way)
         return 0 if is_probing or self._clock() < self._until else min(free, 1)
 
     def begin(self, job: Job) -> None:
-        """The call of this job begins. If the queue is paused, it is the probe."""
+        """Note that the call of this job begins. If the queue is paused, it is the probe."""
         if self.is_open:
             self._probe = job.id
 

@@ -64,7 +64,7 @@ def _record(job: Job, outcome: str, step: str, began: int) -> None:
 
 
 def label(outcome: Outcome) -> str:
-    """An outcome's name in metrics and spans."""
+    """Return an outcome's name in metrics and spans."""
     return next(_name(kind) for kind in OUTCOMES if isinstance(outcome, kind))
 
 

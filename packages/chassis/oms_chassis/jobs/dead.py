@@ -35,7 +35,7 @@ RETURNING queue, id, subject, payload, traceparent, attempts, failed_calls, 0::f
 
 
 def mark_dead(transaction: Transaction, queue: str, jobs: Sequence[tuple[Job, str]], lease: float = 0.0) -> set[str]:
-    """Give up the jobs that are still the caller's and not dead yet, each for a reason; returns their ids. With a
+    """Give up the jobs that are still the caller's and not dead yet, each for a reason, and return their ids. With a
     `lease`, a worker may still hold them: one whose call may be under way dies when its lease expires."""
     rows = [{"id": job.id, "attempts": job.attempts, "reason": reason} for job, reason in jobs]
     return {row.id for row in transaction.execute_rows(_MARK, rows, queue=queue, lease=lease)}
@@ -48,8 +48,8 @@ def shelve(transaction: Transaction, queue: str, reasons: Mapping[str, str]) -> 
 
 
 def redrive(transaction: Transaction, job_queue: JobQueue, ids: Iterable[str]) -> set[str]:
-    """Make dead jobs due again, as if no call had failed; returns the ids of those that were dead. A cancelled job is
-    left alone while its call may be under way: it would be made twice."""
+    """Make dead jobs due again, as if no call had failed, and return the ids of those that were dead. A cancelled job
+    is left alone while its call may be under way: it would be made twice."""
     rows = transaction.execute(_REDRIVE, queue=job_queue.name, ids=list(ids), lease=job_queue.lease_seconds)
     jobs = [Job(*tuple(row)) for row in rows]
     if jobs and job_queue.on_redrive is not None:
@@ -64,7 +64,8 @@ def discard(transaction: Transaction, queue: str, ids: Iterable[str]) -> None:
 
 
 def retention(days: float, job_queues: Iterable[JobQueue]) -> Sequence[Retention]:
-    """Dead jobs are deleted after this many days, except those of queues that never give a job up: they died because
-    the outcomes of their calls could not be written. Nobody else knows these, and somebody's money is at stake."""
+    """Return the rule by which dead jobs are deleted after this many days, except those of queues that never give a job
+    up: they died because the outcomes of their calls could not be written. Nobody else knows these, and somebody's
+    money is at stake."""
     names = ", ".join(f"'{one.name}'" for one in job_queues if one.max_attempts is not None)
     return [Retention("job", "dead_at", days * 86400, condition=f"queue IN ({names})")] if names else []

@@ -37,7 +37,7 @@ def end_patience(transaction: Transaction, queue: str, subject: str) -> bool:
 
 
 def payload(transaction: Transaction, queue: str, job_id: str) -> Mapping[str, Any]:
-    """The payload of an unsettled job; empty if there is no such job."""
+    """Return the payload of an unsettled job; empty if there is no such job."""
     return next((row.payload for row in transaction.execute(_PAYLOAD, queue=queue, id=job_id)), {})
 
 
@@ -54,5 +54,5 @@ def is_waiting(transaction: Transaction, subjects: Sequence[str]) -> bool:
 
 
 def erase_dead(transaction: Transaction, subjects: Sequence[str]) -> int:
-    """Delete the dead jobs about these subjects; returns how many there were."""
+    """Delete the dead jobs about these subjects, and return how many there were."""
     return len(transaction.execute(_ERASE, subjects=list(subjects)))

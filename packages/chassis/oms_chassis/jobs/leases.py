@@ -100,7 +100,7 @@ def bring_forward(transaction: Transaction, queue: str, lease: float) -> None:
 
 
 def finish(transaction: Transaction, queue: str, jobs: Sequence[Job]) -> set[str]:
-    """Delete the jobs that are still the caller's; returns their ids."""
+    """Delete the jobs that are still the caller's, and return their ids."""
     rows = transaction.execute_rows(_FINISH, _claims(jobs), queue=queue)
     return {row.id for row in rows}
 
@@ -153,7 +153,7 @@ def keep_outcome(transaction: Transaction, job: Job, outcome: Unsettled, reason:
 
 
 def backoff(failures: int) -> float:
-    """Seconds until the next call: exponential, capped, and with jitter."""
+    """Return the seconds until the next call: exponential, capped, and with jitter."""
     return _spread(min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(failures - 1, 16)))
 
 
@@ -162,5 +162,5 @@ def _spread(seconds: float) -> float:
 
 
 def _claims(jobs: Sequence[Job]) -> Sequence[Mapping[str, object]]:
-    """The ids and attempts by which `_STILL_OURS` recognises jobs that nobody else has claimed since."""
+    """Return the ids and attempts by which `_STILL_OURS` recognises jobs that nobody else has claimed since."""
     return [{"id": job.id, "attempts": job.attempts} for job in jobs]

@@ -183,7 +183,7 @@ def take_back(transaction: Transaction, queue: str, ids: Collection[str]) -> Non
 
 
 def withdraw(transaction: Transaction, queue: str, ids: Collection[str]) -> set[str]:
-    """Delete those of these jobs that were never claimed: their calls are not made. Returns their subjects."""
+    """Delete those of these jobs that were never claimed: their calls are not made. Return their subjects."""
     take_back(transaction, queue, ids)
     return {row.subject for row in transaction.execute(_WITHDRAW, queue=queue, ids=list(ids))}
 
@@ -195,6 +195,6 @@ def claim(transaction: Transaction, queue: str, limit: int, lease: float) -> lis
 
 
 def due_in(database: Database, queue: str) -> float:
-    """The seconds until the next job is due; infinity if there is none."""
+    """Return the seconds until the next job is due; infinity if there is none."""
     (row,) = database.execute(_DUE_IN, queue=queue)
     return float("inf") if row.seconds is None else float(row.seconds)

@@ -37,9 +37,9 @@ class Settlement:
         self._failures = metrics.settle_failures.labels(job_queue.name)
 
     def settle(self, calls: Sequence[Call]) -> Sequence[Call]:
-        """Write these outcomes; returns those that are left for the next call. That one takes fewer if these were too
-        much for the database or need a locked row: each such attempt takes seconds, and the caller has leases to renew.
-        Raises SQLAlchemyError while the database is unavailable or the queue's own table does not fit."""
+        """Write these outcomes, and return those that are left for the next call. That one takes fewer if these were
+        too much for the database or need a locked row: each such attempt takes seconds, and the caller has leases to
+        renew. Raises SQLAlchemyError while the database is unavailable or the queue's own table does not fit."""
         portion, others = calls[: self._size], calls[self._size :]
         if not portion:
             return calls
@@ -66,7 +66,8 @@ class Settlement:
         return []
 
     def _settle_apart(self, calls: Sequence[Call]) -> Sequence[Call]:
-        """Write each of these alone; returns those that are left. Stops at the first that was too much or is locked."""
+        """Write each of these alone, and return those that are left. Stops at the first that was too much or is
+        locked."""
         left: list[Call] = []
         for number, call in enumerate(calls):
             try:
@@ -78,7 +79,7 @@ class Settlement:
         return left
 
     def _fail(self, call: Call, error: Exception) -> Sequence[Call]:
-        """Keep the outcome with its job for later; returns the call if the job is locked, too."""
+        """Keep the outcome with its job for later, and return the call if the job is locked, too."""
         about = {"subject": call.job.subject, **tracing.field(call.job.traceparent)}
         log.error("settle_failed", queue=self._job_queue.name, error=type(error).__name__, **about)
         self._failures.inc()

@@ -113,7 +113,7 @@ class Worker:
         return begun > 0 or before > 0
 
     def _take_over(self, pool: ThreadPoolExecutor) -> int:
-        """Begin the calls of jobs that were handed over already claimed; returns how many there were."""
+        """Begin the calls of jobs that were handed over already claimed, and return how many there were."""
         handed = self._handoff.take()
         for job, leased_at in handed:
             if self._is_to_rest():
@@ -123,7 +123,7 @@ class Worker:
         return len(handed)
 
     def _claim(self, pool: ThreadPoolExecutor, free: int) -> int:
-        """Claim at most `free` jobs and begin their calls; returns how many there were."""
+        """Claim at most `free` jobs and begin their calls, and return how many there were."""
         with self._database.single() as transaction:
             claimed = claim(transaction, self._job_queue.name, free, self._job_queue.lease_seconds)
         leased_at = self._looked_at = time.monotonic()
@@ -169,8 +169,8 @@ class Worker:
         self._renewed_at = time.monotonic()
 
     def _free(self, settled: int) -> int:
-        """How many more jobs may be begun. Up to twice the number settled in the last turn may be under way, so that
-        quick calls never run dry, and slow ones do not wait here, claimed, while another worker is idle."""
+        """Return how many more jobs may be begun. Up to twice the number settled in the last turn may be under way, so
+        that quick calls never run dry, and slow ones do not wait here, claimed, while another worker is idle."""
         room = min(max(self._job_queue.concurrency * 4, settled * 2), CLAIMED)
         return room - len(self._under_way) - len(self._unsettled)
 

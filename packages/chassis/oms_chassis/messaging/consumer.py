@@ -74,7 +74,7 @@ class Consumer:
         self._stopping.set()
 
     def kept_up(self) -> float:
-        """For how many seconds no record has waited to be applied by the group; 0 if that is not known."""
+        """Return for how many seconds no record has waited to be applied by the group; 0 if that is not known."""
         return self._progress.kept_up()
 
     def work(self, records: Sequence[Record]) -> None:

@@ -32,7 +32,7 @@ def blocks_all_events(error: Exception) -> bool:
 
 
 def name(error: BaseException) -> str:
-    """The class of an error; of a database error, that of the driver."""
+    """Return the class of an error; of a database error, that of the driver."""
     if isinstance(error, SystemicFault):
         return str(error)
     return type(error.orig if isinstance(error, DBAPIError) and error.orig else error).__name__
@@ -46,14 +46,14 @@ class Streaks:
         self._records: dict[str, set[str]] = {}
 
     def add(self, topic: str, identity: str, kind: str) -> int:
-        """Count a failure with this class of error; returns how many different records have failed in a row."""
+        """Count a failure with this class of error, and return how many different records have failed in a row."""
         if self._kinds.get(topic) != kind:
             self._kinds[topic], self._records[topic] = kind, set()
         self._records[topic].add(identity)
         return len(self._records[topic])
 
     def length(self, topic: str) -> int:
-        """How many different records of a topic have failed in a row."""
+        """Return how many different records of a topic have failed in a row."""
         return len(self._records.get(topic, ()))
 
     def end(self, topic: str) -> None:
@@ -84,7 +84,7 @@ class Strain:
         self._tried: dict[str, tuple[float, int]] = {}
 
     def is_proven(self, identity: str) -> bool:
-        """Count a try; returns whether there were enough of them, for long enough."""
+        """Count a try, and return whether there were enough of them, for long enough."""
         now = time.monotonic()
         self._tried = {one: (since, n) for one, (since, n) in self._tried.items() if now - since < STRAIN_FORGET}
         since, tries = self._tried.get(identity, (now, 0))

@@ -17,7 +17,7 @@ BATCH_BYTES = 8 * 1024 * 1024  # per batch, unless a single row is larger
 
 
 def insertion(topic: str, key: str, value: str, source: str) -> str:
-    """SQL that puts an event into the outbox for each row of `source`: a statement, or a part of a larger one.
+    """Return SQL that puts an event into the outbox for each row of `source`: a statement, or a part of a larger one.
 
     Topic, key and value are expressions of type text. The caller calls `notify` after the commit.
     """
@@ -98,17 +98,17 @@ def notify(database: Database) -> None:
 
 
 def pending(database: Database, most: int) -> int:
-    """How many events wait to be sent; counted up to `most` only, so that a long outbox costs no more."""
+    """Return how many events wait to be sent; counted up to `most` only, so that a long outbox costs no more."""
     return int(database.execute(_COUNT, most=most)[0].events)
 
 
 def encoded_headers(headers: Headers) -> list[list[str | None]]:
-    """Headers for JSON: names, and values in base64."""
+    """Return headers for JSON: names, and values in base64."""
     return [[name, encoded(value)] for name, value in headers]
 
 
 def encoded(value: bytes | None) -> str | None:
-    """Bytes in base64, for JSON."""
+    """Return bytes in base64, for JSON."""
     return None if value is None else base64.b64encode(value).decode()
 
 
@@ -117,20 +117,20 @@ def _bytes(value: str | None) -> bytes | None:
 
 
 def outgoing(row: Row) -> Outgoing:
-    """A row of the outbox as a record."""
+    """Return a row of the outbox as a record."""
     key, value = (None if column is None else bytes(column) for column in (row.key, row.value))
     return Outgoing(row.topic, key, value, [(name, _bytes(text)) for name, text in row.headers or ()])
 
 
 def next_rows(connection: Connection, without: Sequence[str], sent: Sequence[int] = ()) -> Rows:
-    """The oldest rows, at most 500 and 8 MiB, without those of the topics in `without` and those already `sent`. Each
-    row's `waiting` is how many there were, up to 500, before the size limit was applied."""
+    """Return the oldest rows, at most 500 and 8 MiB, without those of the topics in `without` and those already `sent`.
+    Each row's `waiting` is how many there were, up to 500, before the size limit was applied."""
     given = {"without": list(without), "sent": list(sent), "batch": BATCH, "bytes": BATCH_BYTES}
     return execute(connection, _NEXT, given)
 
 
 def server(connection: Connection) -> datetime:
-    """The start time of the database server, which identifies it: after a failover it is another one."""
+    """Return the start time of the database server, which identifies it: after a failover it is another one."""
     began: datetime = execute(connection, "SELECT pg_postmaster_start_time() AS began", {})[0].began
     return began
 
@@ -142,7 +142,7 @@ def commit_asynchronously(connection: Connection) -> None:
 
 
 def newest(connection: Connection) -> int:
-    """The id of the newest row; 0 if there is none."""
+    """Return the id of the newest row; 0 if there is none."""
     return int(execute(connection, "SELECT coalesce(max(id), 0) AS id FROM outbox", {})[0].id)
 
 
@@ -152,7 +152,7 @@ def delete(connection: Connection, ids: Sequence[int]) -> None:
 
 
 def delete_free(connection: Connection, ids: Sequence[int]) -> list[int]:
-    """Delete those of these rows that are not locked; returns the ids of the others."""
+    """Delete those of these rows that are not locked, and return the ids of the others."""
     return [row.id for row in execute(connection, _DELETE_FREE, {"ids": list(ids)})]
 
 

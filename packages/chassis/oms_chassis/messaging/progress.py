@@ -17,7 +17,7 @@ class Progress:
         self._ends: dict[Partition, int] = {}
 
     def kept_up(self) -> float:
-        """For how many seconds no record has waited to be applied by the group; 0 if that is not known."""
+        """Return for how many seconds no record has waited to be applied by the group; 0 if that is not known."""
         self._is_wanted = True
         is_known = time.monotonic() - self._looked_at < STALE
         return max(0.0, self._looked_at - self._current_since) if is_known else 0.0

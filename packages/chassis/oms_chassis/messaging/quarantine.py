@@ -26,28 +26,28 @@ _DROP = "DELETE FROM outbox_quarantine WHERE id = %(id)s"
 
 
 def page(database: Database, topic: str | None, subject: str | None, after: int, limit: int) -> Rows:
-    """Quarantined rows without their content, ordered by id, after this id."""
+    """Return quarantined rows without their content, ordered by id, after this id."""
     key = None if subject is None else subject.encode()
     return database.execute(_PAGE, topic=topic, key=key, after=after, limit=limit)
 
 
 def about(database: Database, subjects: Sequence[str]) -> Rows:
-    """The quarantined rows about these subjects."""
+    """Return the quarantined rows about these subjects."""
     return database.execute(_ABOUT, keys=[subject.encode() for subject in subjects])
 
 
 def waiting(database: Database, subjects: Sequence[str]) -> Rows:
-    """The rows of the outbox about these subjects."""
+    """Return the rows of the outbox about these subjects."""
     return database.execute(_WAITING, keys=[subject.encode() for subject in subjects])
 
 
 def count(database: Database, most: int) -> int:
-    """How many rows are in quarantine, counted up to `most`."""
+    """Return how many rows are in quarantine, counted up to `most`."""
     return int(database.execute(_COUNT, most=most)[0].rows)
 
 
 def lock(transaction: Transaction, row_id: int) -> Rows:
-    """Lock a quarantined row until this transaction ends; the row without its content, if it exists."""
+    """Lock a quarantined row until this transaction ends, and return it without its content, if it exists."""
     return transaction.execute(_LOCK, id=row_id)
 
 
@@ -57,6 +57,6 @@ def drop(transaction: Transaction, row_id: int) -> None:
 
 
 def retention(days: float | None) -> Sequence[Retention]:
-    """Quarantined events are kept as long as the orders that they are about; None: for ever. There are few, so their
-    times need no index."""
+    """Return the rule by which quarantined events are kept as long as the orders that they are about; None: for ever.
+    There are few, so their times need no index."""
     return [] if days is None else [Retention("outbox_quarantine", "created_at", days * 86400)]

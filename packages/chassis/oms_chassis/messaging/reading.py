@@ -20,9 +20,9 @@ class Reader:
         self._database, self._subscriptions, self._metrics = database, subscriptions, metrics
 
     def read(self, turn: Turn) -> tuple[list[Delivery], list[Failed]]:
-        """The deliveries to apply, and the records that cannot be read. Tombstones are finished here. In a full poll,
-        so are records that were processed before: after the group was rewound, that is usually all of them, and one
-        statement is enough."""
+        """Return the deliveries to apply, and the records that cannot be read. Tombstones are finished here. In a full
+        poll, so are records that were processed before: after the group was rewound, that is usually all of them, and
+        one statement is enough."""
         deliveries: list[Delivery] = []
         unreadable: list[Failed] = []
         for record in turn.records:
@@ -44,7 +44,7 @@ class Reader:
         )
 
     def _known(self, deliveries: list[Delivery], unreadable: list[Failed]) -> dict[int, Record]:
-        """The records that became dead letters before, and those whose events were applied before."""
+        """Return the records that became dead letters before, and those whose events were applied before."""
         names = [(failed.record.name, failed.record) for failed in unreadable]
         for delivery in deliveries:
             names += [(delivery.record.name, delivery.record), (delivery.event.identity, delivery.record)]

@@ -118,7 +118,7 @@ class Relay:
                 is_called = self._wake.wait(idle if time.monotonic() < self._others_until else IDLE)
 
     def send_batch(self, connection: Connection) -> int:
-        """Send up to 500 events and delete them; returns how many there were to send."""
+        """Send up to 500 events and delete them, and return how many there were to send."""
         self._sent.forget(connection)
         self._asked = time.monotonic()
         rows = outbox.next_rows(connection, self._refusing(), self._sent.held)

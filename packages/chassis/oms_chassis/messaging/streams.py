@@ -100,7 +100,7 @@ class Source(Protocol):
     """What a consumer reads from. All methods may raise StreamUnavailable, and are called by one thread."""
 
     def poll(self, seconds: float) -> Sequence[Record]:
-        """Up to 500 records, in order within each partition. Waits at most `seconds` for the first."""
+        """Return up to 500 records, in order within each partition. Waits at most `seconds` for the first."""
         ...
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
@@ -112,24 +112,24 @@ class Source(Protocol):
         ...
 
     def lag(self) -> Mapping[Partition, int]:
-        """The number of unread records of each assigned partition."""
+        """Return the number of unread records of each assigned partition."""
         ...
 
     def reached(self) -> Mapping[Partition, Reached] | None:
-        """The progress of the whole group, in all partitions of its topics. Does not wait for the answer: returns None
-        until one has arrived, and then again until the next one has."""
+        """Return the progress of the whole group, in all partitions of its topics. Does not wait for the answer:
+        returns None until one has arrived, and then again until the next one has."""
         ...
 
     def damaged(self) -> Mapping[Partition, Damage]:
-        """The assigned partitions that cannot be read any further, and where."""
+        """Return the assigned partitions that cannot be read any further, and where."""
         ...
 
     def gaps(self) -> Sequence[tuple[Partition, Gap]]:
-        """The gaps that were found since the last call."""
+        """Return the gaps that were found since the last call."""
         ...
 
     def refused(self) -> Mapping[str, str]:
-        """The topics that the broker does not let this service read, each with the error's class."""
+        """Return the topics that the broker does not let this service read, each with the error's class."""
         ...
 
     def is_assigned(self) -> bool:
@@ -137,7 +137,7 @@ class Source(Protocol):
         ...
 
     def silence(self) -> float:
-        """Seconds since a broker last answered anything."""
+        """Return the seconds since a broker last answered anything."""
         ...
 
     def close(self) -> None:
@@ -162,10 +162,10 @@ class Sink(Protocol):
 
 
 def first_offsets(records: Sequence[Record]) -> dict[Partition, int]:
-    """The offset of the first of these records in each partition."""
+    """Return the offset of the first of these records in each partition."""
     return {(r.topic, r.partition): r.offset for r in reversed(records)}
 
 
 def next_offsets(records: Sequence[Record]) -> dict[Partition, int]:
-    """The offset after the last of these records in each partition."""
+    """Return the offset after the last of these records in each partition."""
     return {(r.topic, r.partition): r.offset + 1 for r in records}

@@ -33,7 +33,7 @@ class Turn:
             self._left.pop(_place(record), None)
 
     def unfinished(self, deliveries: Iterable[Delivery]) -> list[Delivery]:
-        """Those of these deliveries that are not finished."""
+        """Return those of these deliveries that are not finished."""
         return [delivery for delivery in deliveries if _place(delivery.record) in self._left]
 
     def end(self) -> None:
@@ -53,7 +53,8 @@ class Turn:
             source.commit(done)
 
     def _offsets(self) -> tuple[dict[Partition, int], dict[Partition, int]]:
-        """The offsets to commit, up to the first unfinished record of each partition, and those to read again from."""
+        """Return the offsets to commit, up to the first unfinished record of each partition, and those to read again
+        from."""
         again, first = first_offsets(list(self._left.values())), first_offsets(self.records)
         reached = {**next_offsets(self.records), **again}
         return {where: offset for where, offset in reached.items() if offset != first[where]}, again
