@@ -1,6 +1,6 @@
-"""What operators ask the inventory: to publish its items again, after its database was restored from an older copy.
+"""The Inventory Service's admin route: publishing all items again, after its database was restored from an older copy.
 
-Readers keep the highest version of an item that they have seen, and take no notice of a lower one.
+Readers keep the highest version of an item that they have seen, and ignore lower ones.
 """
 
 from typing import Annotated
@@ -16,18 +16,18 @@ from oms_contracts.scalars import WHOLE
 from oms_inventory import stock
 
 router = APIRouter(prefix=PREFIX)
-PORTION = 1000  # items that one request publishes
+PORTION = 1000  # items per request
 
 
 class Versions(Body):
-    """The highest version that a reader may have of any item, and the last item of the portion before this one."""
+    """The highest version that a reader may have of any item, and the last item of the previous portion."""
 
     above: Annotated[int, Field(ge=0, le=1_000_000_000), WHOLE]
     after: Annotated[str, Field(max_length=64, pattern=PRINTABLE)] = ""
 
 
 class Published(View):
-    """How many items were published; `last` is where the next portion begins, if there is one."""
+    """How many items were published; the next portion, if there is one, begins after `last`."""
 
     items: int
     last: str | None
@@ -35,7 +35,7 @@ class Published(View):
 
 @router.post("/items/publish", summary="Publish items as they are, under new versions")
 def publish_items(service: Administered, act: Act, versions: Versions) -> Published:
-    """In portions, by id. Sent again, it publishes them once more."""
+    """Publishes items in portions, sorted by id. A repeated request publishes them again."""
     with act.transaction(service.database) as transaction:
         rows = stock.renew(transaction, versions.above, versions.after, PORTION)
         if rows:

@@ -32,14 +32,14 @@ NoneMatch = Annotated[str | None, Header(alias="If-None-Match", pattern=conditio
 
 
 async def read_conditions(if_match: Match = None, if_none_match: NoneMatch = None) -> Conditions:
-    """What a request says must be so for it to be carried out."""
+    """The conditions in a request's headers."""
     return Conditions(Tags.of(if_match), Tags.of(if_none_match))
 
 
 Wanted = Annotated[Conditions, Depends(read_conditions)]
 
 TAGGED, REPLAYED = headed("ETag"), headed("ETag", "Idempotent-Replayed")
-# Anybody may look; a price and a stock are changed by those who have the scope.
+# Anybody may read; changing prices and stock needs the scope.
 ANYBODY = [Depends(Needs())]
 Writes = Annotated[Caller, Depends(Needs("items:write"))]
 
@@ -56,7 +56,7 @@ def list_items(
     limit: Annotated[int, Query(ge=1, le=100), pages.DIGITS] = 50,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> list[ItemView]:
-    """Pages by cursor: where there are further items, the Link header leads to them."""
+    """Paginated by cursor: if there are more items, the Link header has the URL of the next page."""
     items, following = catalogue.page(database, limit, cursor)
     if following is not None:
         response.headers["Link"] = pages.next_link("/items", {"limit": limit}, following)
@@ -77,8 +77,8 @@ def list_items(
 def show_item(
     database: Database, response: Response, item_id: ItemId, if_none_match: NoneMatch = None
 ) -> ItemView | Response:
-    """Send the ETag as If-Match to change the item only if its name and its price are still these; as If-None-Match, to
-    be shown it only if anything of it is another."""
+    """Send the ETag as If-Match to change the item only if its name and price are still the same; as If-None-Match, to
+    get it only if anything about it has changed."""
     item = catalogue.find(database, item_id)
     if not Conditions(none_match=Tags.of(if_none_match)).allow_showing(item):
         return Response(status_code=304, headers={"ETag": f'"{tag(item)}"'})
@@ -103,8 +103,8 @@ def put_item(
     body: ItemBody,
     wanted: Wanted,
 ) -> ItemView:
-    """201 for a new item. The order service takes orders at the new price from the moment when it receives it. With
-    `If-None-Match: *`, an item is only created, and never changed; with `If-Match`, only changed."""
+    """201 for a new item. The order service uses a new price as soon as it receives it. With `If-None-Match: *`, an
+    item is only created, never changed; with `If-Match`, only changed."""
     item, is_new = catalogue.put(database, item_id, body, wanted, settings.currency)
     response.status_code = 201 if is_new else 200
     return tagged(response, item)
@@ -127,26 +127,26 @@ def restock_item(
     wanted: Wanted,
     key: Key = None,
 ) -> ItemView:
-    """With an Idempotency-Key, a restock that is sent again adds nothing. Keys of different callers have nothing to do
-    with each other. With `If-Match`, only if nothing of the item is another than was seen."""
+    """With an Idempotency-Key, a repeated request adds nothing; each caller has keys of its own. With `If-Match`, the
+    item must not have changed at all."""
     kept = key and own_key(key, caller)
     change = StockChange(item_id, body.quantity, caller.shown, body.reason, kept, wanted)
     return replayed(response, catalogue.restock(database, change))
 
 
 def own_key(key: str, caller: Caller) -> str:
-    """A key as it is kept: no key that is sent has a space."""
+    """The stored form of a caller's key. It contains a space, which no key that is sent can."""
     return key if caller.subject is None else f"{caller.namespace} {key}"
 
 
 def tagged(response: Response, item: ItemView) -> ItemView:
-    """The item, whose tag is a header of the response."""
+    """The item itself; its tag becomes the response's ETag."""
     response.headers["ETag"] = f'"{tag(item)}"'
     return item
 
 
 def replayed(response: Response, moved: tuple[ItemView, bool]) -> ItemView:
-    """The item whose stock was moved, by this request or by one before it with the same key."""
+    """The item whose stock was changed, by this request or by an earlier one with the same key."""
     item, was_done = moved
     if was_done:
         response.headers["Idempotent-Replayed"] = "true"

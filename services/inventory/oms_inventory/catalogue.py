@@ -1,4 +1,4 @@
-"""Reading and changing the catalogue for the routes. Every function may raise Problem."""
+"""Reads and changes the catalogue for the routes. Every function may raise Problem."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,14 +31,14 @@ class StockChange:
 
 
 def seed(database: Database, items: Sequence[CatalogueItem], currency: str) -> None:
-    """Put in what is absent; safe from several replicas at once."""
+    """Create the items that do not exist yet; safe to call from several replicas at once."""
     new = [NewItem(item.id, item.name, item.unit_price, item.on_hand or 0) for item in items]
     with database.transaction() as transaction:
         stock.create(transaction, new, currency)
 
 
 def page(database: Database, limit: int, cursor: str | None) -> tuple[list[ItemView], str | None]:
-    """At most `limit` items by id, and the cursor of the next page if there is one."""
+    """At most `limit` items, sorted by id, and the cursor of the next page if there is one."""
     rows = repository.page(database, _position(cursor), limit + 1)
     items = [ItemView.of(row) for row in rows[:limit]]
     return items, pages.encode(items[-1].id.encode()) if len(rows) > limit else None
@@ -50,7 +50,7 @@ def find(database: Database, item_id: str) -> ItemView:
 
 
 def put(database: Database, item_id: str, body: ItemBody, wanted: Conditions, currency: str) -> tuple[ItemView, bool]:
-    """Create an item or change it, if the conditions allow that; the item, and whether it is new."""
+    """Create or change an item, if the conditions allow it; returns the item, and whether it is new."""
     with database.transaction() as transaction:
         if wanted.allow_change_of(None):
             new = NewItem(item_id, body.name, body.unit_price, body.on_hand or 0)
@@ -103,14 +103,14 @@ def _make_once(
 
 
 def movements(database: Database, item_id: str, limit: int) -> list[MovementView]:
-    """The newest movements of an item, so many at most."""
+    """The newest movements of an item, at most `limit`."""
     _only(repository.find(database, item_id))
     return [MovementView.of(row) for row in journal.movements(database, item_id, limit)]
 
 
 def differences(database: Database, limit: int, cursor: str | None) -> tuple[list[DifferenceView], str | None]:
-    """Those of the next `limit` items whose stock is not what their movements come to, and the cursor that goes on
-    after them if there may be more."""
+    """Of the next `limit` items, those whose stock is not the sum of their movements; and the cursor of the next page
+    if there may be one."""
     ids = [row.id for row in repository.page(database, _position(cursor), limit)]
     found = [DifferenceView.of(row) for row in journal.counted(database, ids) if row.on_hand != row.counted]
     return found, pages.encode(ids[-1].encode()) if len(ids) == limit else None

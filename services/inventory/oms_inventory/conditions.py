@@ -1,8 +1,8 @@
-"""Which state of an item a request means.
+"""Conditional requests for items (If-Match, If-None-Match).
 
-An item's tag has three parts: a hash of what an operator sets (name, price), its version, and what is on hand. The
-whole is that of what is shown, and a movement of stock goes by it. A change of name or price goes by the first: what
-customers buy meanwhile is no change of somebody else's.
+An item's tag has three parts: a hash of what an operator sets (name, price), its version, and the stock on hand. A
+change of stock compares the whole tag. A change of name or price compares the first part only: that customers buy the
+item meanwhile is not a conflict.
 """
 
 import hashlib
@@ -14,24 +14,24 @@ from oms_inventory.schemas import ItemView
 
 @dataclass(frozen=True)
 class Conditions:
-    """What must be so for an item to be changed, its stock to be moved, or the item to be shown."""
+    """The conditions under which an item is changed, its stock is changed, or the item is returned."""
 
     match: Tags | None = None
     none_match: Tags | None = None
 
     def allow_change_of(self, item: ItemView | None) -> bool:
-        """Whether an item, or one that is not there, may be written."""
+        """Whether the item may be written; None if it does not exist."""
         if item is None:
             return self.match is None
         return _names(self.match, item) and not _is_shown(self.none_match, item)
 
     def allow_movement_of(self, item: ItemView) -> bool:
-        """Whether an item's stock may be added to or taken from."""
+        """Whether the item's stock may be changed."""
         is_meant = self.match is None or self.match.is_any or tag(item) in self.match.strong
         return is_meant and not _is_shown(self.none_match, item)
 
     def allow_showing(self, item: ItemView) -> bool:
-        """Whether it is not what the caller has already."""
+        """Whether the item differs from what the caller already has."""
         return not _is_shown(self.none_match, item)
 
 
@@ -39,7 +39,7 @@ NONE = Conditions()
 
 
 def tag(item: ItemView) -> str:
-    """The tag of what is shown of an item, without quotes."""
+    """The tag of an item, without quotes."""
     return f"{_set(item)}-{item.version}-{item.on_hand}"
 
 

@@ -1,33 +1,33 @@
-"""What this service refuses: one class for each mistake."""
+"""The Inventory Service's problems: one class for each kind of mistake."""
 
 from oms_chassis.http.problems import Problem
 
 
 class ItemNotFound(Problem):
-    """The id is that of no item."""
+    """No item has this id."""
 
     status, kind, title = 404, "item-not-found", "There is no item with this id"
 
 
 class ItemChanged(Problem):
-    """If-Match names no state that the item is in, or If-None-Match one that it is in: somebody else was first."""
+    """The item does not meet If-Match or If-None-Match: somebody else has changed it meanwhile."""
 
     status, kind, title = 412, "item-changed", "The item is not in the state that was asked for"
 
 
 class ItemExists(Problem):
-    """An item's initial stock cannot be changed: it is restocked."""
+    """The initial stock of an existing item cannot be changed: restock it instead."""
 
     status, kind, title = 409, "item-exists", "The item exists with another initial stock"
 
 
 class StockTooLow(Problem):
-    """A correction cannot take away more than there is."""
+    """A correction cannot take away more than the stock on hand."""
 
     status, kind, title = 409, "stock-too-low", "There is not so much of the item"
 
 
 class IdempotencyKeyReused(Problem):
-    """A key is that of one restock."""
+    """A key belongs to one change of stock: this one differs from the first."""
 
     status, kind, title = 422, "idempotency-key-reused", "The key was used for another restock"

@@ -1,4 +1,4 @@
-"""What goes in and out by HTTP. Amounts are in minor units of the service's currency."""
+"""The requests and responses of the routes. Amounts are in minor units of the service's currency."""
 
 from datetime import datetime
 from typing import Annotated, Self
@@ -31,7 +31,7 @@ def _not_zero(value: int) -> int:
 
 
 class ItemBody(Body):
-    """PUT /items/{id}. `onHand` is the stock that a new item begins with; restocking changes it afterwards."""
+    """PUT /items/{id}. `onHand` is the initial stock of a new item; later, restocking changes it."""
 
     name: Text
     unit_price: Price
@@ -52,7 +52,7 @@ class RestockBody(Body):
 
 
 class CorrectBody(Body):
-    """POST /items/{id}/correct: what was counted, broken or found. A negative quantity is taken away."""
+    """POST /items/{id}/correct: what was counted, broken or found. The quantity may be negative."""
 
     quantity: Annotated[
         int,
@@ -64,8 +64,8 @@ class CorrectBody(Body):
 
 
 class MovementView(View):
-    """Stock that came or went: `initial`, `restocked`, `reserved`, `released`, `returned` or `corrected`,
-    or `carried`: what orders took that are deleted."""
+    """A change of stock: `initial`, `restocked`, `reserved`, `released`, `returned` or `corrected`; or `carried`, the
+    sum that deleted orders had taken."""
 
     kind: str
     quantity: int
@@ -76,7 +76,7 @@ class MovementView(View):
 
 
 class DifferenceView(View):
-    """An item of which there is not what its movements come to."""
+    """An item whose stock is not the sum of its movements."""
 
     id: str
     on_hand: int
@@ -84,7 +84,7 @@ class DifferenceView(View):
 
 
 class ItemView(View):
-    """An item as it is now."""
+    """The present state of an item."""
 
     id: str
     name: str
@@ -96,5 +96,5 @@ class ItemView(View):
 
     @classmethod
     def of(cls, row: Row, **more: object) -> Self:
-        """From a row of the table; an item is available while there is any of it."""
+        """From a row of the table. An item is available while its stock is above 0."""
         return super().of(row, available=row.on_hand > 0, **more)

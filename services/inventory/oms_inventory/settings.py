@@ -13,7 +13,7 @@ _ITEMS = TypeAdapter(list[CatalogueItem])
 
 
 class InventorySettings(Settings):
-    """The catalogue's entries are put in at start where they are absent; what is there is not touched."""
+    """Entries of the catalogue are created at the start if they do not exist; existing items are not changed."""
 
     # NoDecode leaves the JSON to pydantic, so that broken JSON is reported like every other setting.
     catalogue: Annotated[Json[list[CatalogueItem]], NoDecode] = Field(default_factory=list, validate_default=False)
@@ -28,7 +28,7 @@ class InventorySettings(Settings):
         return file
 
     def all_items(self) -> list[CatalogueItem]:
-        """The entries of both. ValueError if the file has others by now, or is not there any more."""
+        """The entries of both. Raises ValueError if the file has become invalid or is gone."""
         return self.catalogue if self.catalogue_file is None else [*self.catalogue, *_items(self.catalogue_file)]
 
 

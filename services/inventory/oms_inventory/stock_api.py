@@ -17,7 +17,7 @@ from oms_inventory.schemas import CorrectBody, DifferenceView, ItemView, Movemen
 
 router = APIRouter(tags=["stock"])
 Limit = Annotated[int, Query(ge=1, le=1000), pages.DIGITS]
-READS = [Depends(Needs("items:write"))]  # who did what is for those who may do it
+READS = [Depends(Needs("items:write"))]  # movements name people, so only those who may make them may read them
 
 
 @router.post(
@@ -37,8 +37,9 @@ def correct_item(
     wanted: Wanted,
     key: Key = None,
 ) -> ItemView:
-    """What was counted, found or broken: a negative quantity is taken away. With an Idempotency-Key, once. With
-    `If-Match`, only if nothing of the item is another than was seen: nobody has bought of it since."""
+    """Adds the quantity to the stock, because of what was counted, found or broken; it may be negative. With an
+    Idempotency-Key, a repeated request changes nothing. With `If-Match`, the item must not have changed at all, so that
+    nobody has bought it since."""
     kept = f"correct {own_key(key, caller)}" if key else None
     change = StockChange(item_id, body.quantity, caller.shown, body.reason, kept, wanted)
     return replayed(response, catalogue.correct(database, change))
@@ -52,7 +53,7 @@ def correct_item(
     responses=documented(ItemNotFound, Unavailable),
 )
 def list_movements(database: Database, item_id: ItemId, limit: Limit = 100) -> list[MovementView]:
-    """Everything that came or went, with who and why; what is on hand is the sum of it."""
+    """All changes of an item's stock, with who made them and why. Their sum is the stock on hand."""
     return catalogue.movements(database, item_id, limit)
 
 
@@ -68,8 +69,8 @@ def list_differences(
     limit: Limit = 100,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> list[DifferenceView]:
-    """Of the first `limit` items by id: an empty list if their books are in order. Where there are further items, the
-    Link header leads to them. It reads every movement of these items: where that takes too long, ask for fewer."""
+    """Checks the first `limit` items by id; the list is empty if their stock adds up. If there are more items, the Link
+    header has the URL of the next page. Reads all movements of these items: if that takes too long, ask for fewer."""
     found, following = catalogue.differences(database, limit, cursor)
     if following is not None:
         response.headers["Link"] = pages.next_link("/stock/differences", {"limit": limit}, following)

@@ -1,7 +1,7 @@
-"""The tables. An item's stock adds up in the table itself: what came in is what is here and what was sold.
+"""The tables of the Inventory Service. A CHECK makes sure that each item's stock adds up.
 
-`sold` counts all that orders ever got, and `released` what came back, from those that were cancelled and by returns, so
-that neither ever goes down: initial + restocked + corrected = on_hand + sold - released.
+`sold` counts everything that orders ever took, and `released` everything that cancelled orders and returns gave back,
+so that neither ever decreases: initial + restocked + corrected = on_hand + sold - released.
 """
 
 from datetime import datetime
@@ -18,7 +18,7 @@ class Tables(SQLModel, registry=registry()):
 
 
 class ItemRow(Tables, table=True):
-    """An item of the catalogue with its stock. `version` counts what is published: name, price, availability."""
+    """An item of the catalogue with its stock. `version` counts the published changes: name, price, availability."""
 
     __tablename__ = "item"
     __table_args__ = (
@@ -42,9 +42,9 @@ class ItemRow(Tables, table=True):
 
 
 class AllocationRow(Tables, table=True):
-    """What became of an order here. Its row makes a second event about the same order harmless.
+    """The decision about an order's stock. Because of its row, a second event about the order has no effect.
 
-    An order that was cancelled before it was paid has a row, too, and gets no stock when the payment arrives.
+    An order that is cancelled before it is paid gets a row, too, and no stock when the payment arrives.
     """
 
     __tablename__ = "allocation"
@@ -56,7 +56,7 @@ class AllocationRow(Tables, table=True):
 
 
 class ReservationRow(Tables, table=True):
-    """Stock that an order got, and how much of that it does not hold any more."""
+    """Stock that an order was given, and how much of it was given back."""
 
     __tablename__ = "reservation"
     __table_args__ = (
@@ -71,9 +71,9 @@ class ReservationRow(Tables, table=True):
 
 
 class ReturnRow(Tables, table=True):
-    """What came back of an order that was delivered, with a refund. Its row makes a second event harmless.
+    """Stock that came back with a refund. Because of its row, a second event about the refund has no effect.
 
-    It does not refer to the item by a key: its check would lock the item before all items are locked in their order.
+    There is no foreign key to the item: its check would lock the item before all items are locked in order.
     """
 
     __tablename__ = "stock_return"
@@ -90,7 +90,7 @@ class ReturnRow(Tables, table=True):
 
 
 class MovementRow(Tables, table=True):
-    """Stock that came or went otherwise than by a reservation: how much, by whom, and why."""
+    """A change of stock other than a reservation: how much, by whom, and why."""
 
     __tablename__ = "movement"
     __table_args__ = (
@@ -110,8 +110,8 @@ class MovementRow(Tables, table=True):
 
 
 class CarriedRow(Tables, table=True):
-    """What orders that are deleted took of an item: a negative quantity. It does not refer to the item by a key: its
-    check would make whoever deletes orders wait for those who reserve stock."""
+    """The quantity of an item that deleted orders had taken: it is negative. There is no foreign key to the item: its
+    check would make the deletion of orders wait for reservations."""
 
     __tablename__ = "carried"
 
@@ -120,8 +120,8 @@ class CarriedRow(Tables, table=True):
 
 
 class RestockRow(Tables, table=True):
-    """A restock that was made under an idempotency key. Without a reason, `why` is empty; releases that did not compare
-    reasons left nothing."""
+    """A change of stock that was made with an idempotency key. `why` is empty without a reason, and NULL in rows of
+    releases that did not compare reasons."""
 
     __tablename__ = "restock"
 

@@ -18,8 +18,8 @@ INSERT INTO movement ({names(MovementRow, *_COLUMNS)})
 SELECT {names(MovementRow, *_COLUMNS)}
 FROM json_to_recordset(%(rows)s::json) AS r({typed(MovementRow, *_COLUMNS)})
 """
-# Of each kind no more is read than is asked for: of an item that sells, there may be millions. Those of the
-# newest orders count as its newest reservations: an order's id begins with its time, and few wait long for their stock.
+# No more rows of each kind are read than requested, since an item may have millions. The reservations of the newest
+# orders count as the newest: an order's id begins with its time, and few orders wait long for their stock.
 OF_ITEM = """
 SELECT * FROM (
     SELECT id AS item_id, 'initial' AS kind, initial AS quantity, NULL AS order_id, NULL AS who, NULL AS why,
@@ -40,20 +40,20 @@ SELECT * FROM (
 ) AS journal
 ORDER BY at DESC NULLS LAST, kind LIMIT %(limit)s
 """
-# For the statement that deletes orders. It is one replica's at a time, so that nobody waits for these rows.
+# A part of the statement that deletes orders. One replica at a time runs it, so nobody waits for these rows.
 CARRY = """, carried_over AS (
     INSERT INTO carried (item_id, quantity) SELECT item_id, -sum(quantity) FROM reservation_too GROUP BY item_id
     ON CONFLICT (item_id) DO UPDATE SET quantity = carried.quantity + EXCLUDED.quantity
 )"""
-# All of these rows, and nothing but their quantities.
+# The quantities of all movements of these items.
 _QUANTITIES = """
     SELECT id AS item_id, initial AS quantity FROM item
     UNION ALL SELECT item_id, quantity FROM carried
     UNION ALL SELECT item_id, -quantity FROM reservation
     UNION ALL SELECT item_id, quantity FROM movement
 """
-# One statement, and so one moment: what is sold meanwhile is in both sums or in neither. Only what is of these items is
-# read, by the indexes or in one go.
+# One statement sees one moment: a sale meanwhile is in both sums or in neither. Only rows of these items are read, by
+# index or in one scan.
 CHECK = f"""
 SELECT item.id, item.on_hand, sum(journal.quantity)::bigint AS counted
 FROM item JOIN ({_QUANTITIES}) AS journal ON journal.item_id = item.id
@@ -63,7 +63,7 @@ WHERE journal.item_id = ANY(%(ids)s) GROUP BY item.id ORDER BY item.id
 
 @dataclass(frozen=True)
 class Movement:
-    """Stock that comes (or goes: a negative quantity), with who said so and why."""
+    """A change of stock, which may be negative, with who made it and why."""
 
     item_id: str
     kind: str
@@ -74,16 +74,16 @@ class Movement:
 
 
 def write(transaction: Transaction, movements: Iterable[Movement]) -> None:
-    """Add to the journal, in the transaction that changes the stock."""
+    """Write movements to the journal, in the transaction that changes the stock."""
     transaction.execute_rows(_WRITE, (vars(one) for one in movements))
 
 
 def movements(database: Database, item_id: str, limit: int) -> Rows:
-    """The newest movements of an item, so many at most; the oldest of all is what it began with. Where there are more,
-    a reservation that an old order got late may be left out."""
+    """The newest movements of an item, at most `limit`; its initial stock is the oldest of all. If there are more, a
+    late reservation of an old order may be left out."""
     return database.execute(OF_ITEM, item=item_id, limit=limit)
 
 
 def counted(database: Database, items: Sequence[str]) -> Rows:
-    """Of these items: what is `on_hand`, and what the journal has `counted`."""
+    """The stock `on_hand` of these items, and the sum of their movements as `counted`."""
     return database.execute(CHECK, ids=list(items))

@@ -1,4 +1,4 @@
-"""Orders that are cancelled, and what they held. Items are locked in the order of their ids here, too."""
+"""The statements for cancelled orders and the stock that they held. Items are locked in the order of their ids."""
 
 from collections.abc import Iterable, Mapping
 
@@ -28,7 +28,7 @@ RETURNING {ITEM}, on_hand = r.quantity AS is_back
 
 
 def put_back(transaction: Transaction, quantities: Mapping[str, int]) -> Rows:
-    """Put what orders had got back into the stock; the items, and whether each `is_back` after having been sold out.
+    """Return stock that orders had taken; returns the items, and whether each `is_back` after being sold out.
 
     The items must be locked.
     """
@@ -36,15 +36,15 @@ def put_back(transaction: Transaction, quantities: Mapping[str, int]) -> Rows:
 
 
 def cancel(transaction: Transaction, orders: Iterable[str]) -> None:
-    """Note that these orders are cancelled, whatever was decided before; nobody else decides until this ends."""
+    """Record these orders as cancelled, whatever was decided before, and lock them until this transaction ends."""
     transaction.execute_rows(_CANCEL, ({"order_id": order_id} for order_id in orders))
 
 
 def held(transaction: Transaction, orders: Iterable[str]) -> list[tuple[str, str, int]]:
-    """What these orders hold: (order id, item id, quantity)."""
+    """The stock that these orders hold: (order id, item id, quantity)."""
     return [(row.order_id, row.item_id, row.quantity) for row in transaction.execute(_HELD, orders=list(orders))]
 
 
 def let_go(transaction: Transaction, orders: Iterable[str]) -> None:
-    """Note that these orders hold nothing any more."""
+    """Record that these orders do not hold any stock any more."""
     transaction.execute(_LET_GO, orders=list(orders))

@@ -1,4 +1,4 @@
-"""What has come back of confirmed orders. Orders and items are locked in the order of their ids here, too."""
+"""The statements for returns. Orders and items are locked in the order of their ids."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from oms_chassis.tables import names, typed
 from oms_inventory.tables import ReturnRow
 
 _RETURN = ("refund_id", "item_id", "order_id", "quantity")
-# A cancellation takes the same lock, and sees what was returned before it.
+# A cancellation takes the same lock, and so sees earlier returns.
 _LOCK = "SELECT 1 FROM allocation WHERE order_id = ANY(%(orders)s) ORDER BY order_id FOR UPDATE"
 _INSERT = f"""
 INSERT INTO stock_return ({names(ReturnRow, *_RETURN)})
@@ -30,7 +30,7 @@ RETURNING reservation.order_id, reservation.item_id
 
 @dataclass(frozen=True)
 class Return:
-    """How much of which item of an order came back, with which refund."""
+    """A quantity of an item that came back with a refund of an order."""
 
     refund_id: str
     item_id: str
@@ -39,8 +39,8 @@ class Return:
 
 
 def accept(transaction: Transaction, asked: Sequence[Return]) -> list[Return]:
-    """Note these returns, and that their orders hold so much less; those that are new. Raises LookupError if an order
-    does not hold so much."""
+    """Record new returns, and reduce what their orders hold; returns the new ones. Raises LookupError if an order does
+    not hold that much."""
     transaction.execute(_LOCK, orders=sorted({one.order_id for one in asked}))
     new = [Return(*tuple(row)) for row in transaction.execute_rows(_INSERT, map(vars, asked))]
     let_go = transaction.execute_rows(_LET_GO, map(vars, new))
