@@ -43,7 +43,7 @@ class Health:
         return answered
 
     def readiness(self, database: bool) -> dict[str, bool]:
-        """Each condition of being ready, by name, with what is known of the database."""
+        """Return each condition of readiness by name, including whether the database answers."""
         checks = {name: check() for name, check in self._checks.items()}
         return {"serving": not self.draining, "database": database, **checks}
 

@@ -18,7 +18,7 @@ WHERE queue = %(queue)s AND subject = %(subject)s RETURNING 1
 _WAITING = "SELECT 1 FROM job WHERE subject = ANY(%(subjects)s) AND dead_at IS NULL LIMIT 1"
 _ERASE = "DELETE FROM job WHERE subject = ANY(%(subjects)s) AND dead_at IS NOT NULL RETURNING 1"
 _PAYLOAD = "SELECT payload FROM job WHERE queue = %(queue)s AND id = %(id)s"
-# It keeps its lease, if it has one: the outcome of a call that is under way is to be settled.
+# A leased job keeps its lease, so that the outcome of a call that is under way can be settled.
 _CHANGE = "UPDATE job SET payload = payload || %(changes)s::jsonb WHERE queue = %(queue)s AND id = ANY(%(ids)s)"
 
 

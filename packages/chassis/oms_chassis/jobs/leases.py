@@ -95,7 +95,7 @@ def renew(transaction: Transaction, queue: str, jobs: Sequence[Job], lease: floa
 
 def bring_forward(transaction: Transaction, queue: str, lease: float) -> None:
     """Bring forward jobs that are due too late because the database's clock was set back: to now, if nobody has claimed
-    them; else to the end of a lease, since the call may be under way, and its worker renews the lease."""
+    them. Otherwise to the end of a lease, since the call may be under way, and its worker renews the lease."""
     transaction.execute(_BRING_FORWARD, queue=queue, lease=lease, latest=max(LATEST, lease))
 
 

@@ -13,7 +13,7 @@ class Watchdog:
         self._beats, self._seconds = beats, seconds
         self._last = Gauge(
             "oms_thread_last_progress_timestamp_seconds",
-            "When the loop of a thread last came around, as a Unix time",
+            "Unix time of the last iteration of a thread's loop",
             ["thread"],
             registry=registry,
         )

@@ -32,20 +32,23 @@ class Metrics:
         )
         self.spans = Counter(
             "oms_spans_total",
-            "Spans by what became of them: sent to the collector, failed, or dropped: too many waited, or the end came",
+            "Spans by outcome: sent to the collector, failed, or dropped because too many waited or the process ended",
             ["outcome"],
             registry=registry,
         )
         for outcome in ("sent", "failed", "dropped"):
             self.spans.labels(outcome)
         self.http_refusals = Counter(
-            "oms_http_refusals_total", "Requests refused for who sent them, by problem", ["problem"], registry=registry
+            "oms_http_refusals_total",
+            "Requests refused because of their caller, by problem",
+            ["problem"],
+            registry=registry,
         )
 
     def _consumer(self, registry: CollectorRegistry) -> None:
         self.lag = ExpiringGauge(
             "oms_consumer_lag",
-            "Records not yet read, by partition",
+            "Unread records by partition",
             ["topic", "partition"],
             seconds=TURN,
             registry=registry,
@@ -53,15 +56,13 @@ class Metrics:
         self.batches = Histogram(
             "oms_consumer_batch_seconds", "Time to process one batch", buckets=_FAST, registry=registry
         )
-        self.events = Counter(
-            "oms_consumer_events_total", "Events by what became of them", ["topic", "outcome"], registry=registry
-        )
+        self.events = Counter("oms_consumer_events_total", "Events by outcome", ["topic", "outcome"], registry=registry)
         self.dead_letters = Counter(
             "oms_dead_letters_total", "Messages that no retry could save", ["topic"], registry=registry
         )
         self.gaps = Counter(
             "oms_consumer_gaps_total",
-            "Times that records were gone before they were read",
+            "Gaps found: records that were deleted before they were read",
             ["topic"],
             registry=registry,
         )
@@ -74,22 +75,22 @@ class Metrics:
         )
         self.consumer_paused = Gauge(
             "oms_consumer_paused",
-            "1 while no event can be applied, and none is a dead letter for it",
+            "1 while no event can be applied because of a systemic fault",
             registry=registry,
         )
         self.damaged = Gauge(
             "oms_consumer_damaged_partitions",
-            "Partitions whose next batch has a wrong checksum, so that they are not read on",
+            "Partitions that are not read any further, because the checksum of their next batch is wrong",
             registry=registry,
         )
         self.refused = Gauge(
             "oms_consumer_refused_topics",
-            "Topics that are not read because they are missing, or not the service's to read",
+            "Topics that are not read because they are missing, or because the service may not read them",
             registry=registry,
         )
         self.last_poll = Gauge(
             "oms_consumer_last_poll_timestamp_seconds",
-            "Unix time of the last poll that reached a broker; of the start before the first",
+            "Unix time of the last poll that reached a broker; before the first one, of the start",
             registry=registry,
         )
 
@@ -99,13 +100,13 @@ class Metrics:
         )
         self.outbox_oldest = ExpiringGauge(
             "oms_outbox_oldest_seconds",
-            "Age of the oldest event that waits to be sent",
+            "Age of the oldest event waiting to be sent",
             seconds=READ,
             registry=registry,
         )
         self.relayed = Counter("oms_relay_events_total", "Events sent", ["topic"], registry=registry)
         self.quarantined = Counter(
-            "oms_outbox_quarantined_total", "Events that no broker takes", ["topic"], registry=registry
+            "oms_outbox_quarantined_total", "Events that no broker accepts", ["topic"], registry=registry
         )
         self.quarantine = ExpiringGauge("oms_outbox_quarantined", "Events in quarantine", seconds=READ, registry=None)
         registry.register(_Unchecked(self.quarantine))
@@ -130,14 +131,14 @@ class Metrics:
         )
         self.jobs_dead = ExpiringGauge(
             "oms_jobs_dead",
-            "Calls to the outside that were given up, and are kept",
+            "Calls to the outside that were given up and are kept",
             ["queue"],
             seconds=READ,
             registry=registry,
         )
         self.queue_paused = Gauge(
             "oms_job_queue_paused",
-            "1 while no call of the queue is made but a probe: its provider, or its tables, are at fault",
+            "1 while the queue is paused except for probes, because its provider or its tables are at fault",
             ["queue"],
             registry=registry,
         )
@@ -149,7 +150,7 @@ class Metrics:
         )
         self.settle_failures = Counter(
             "oms_job_settle_failures_total",
-            "Attempts to write a call's outcome that failed; the call is not made again",
+            "Failed attempts to write a call's outcome; the call is not repeated",
             ["queue"],
             registry=registry,
         )
@@ -166,13 +167,13 @@ class Metrics:
         )
         self.oldest_snapshot = ExpiringGauge(
             "oms_database_oldest_snapshot_transactions",
-            "How many transactions ago the oldest transaction began that goes on: nothing since is vacuumed",
+            "Age of the oldest open transaction, in transactions: rows deleted since then are not vacuumed",
             seconds=READ,
             registry=registry,
         )
         self.database_up = ExpiringGauge(
             "oms_database_up",
-            "1 if the database could be asked for this scrape; what is read from it has no values else",
+            "1 if the database answered for this scrape; otherwise the gauges read from it have no values",
             seconds=READ,
             otherwise=0.0,
             registry=registry,
@@ -182,7 +183,7 @@ class Metrics:
         )
         self.task_failures_in_a_row = Gauge(
             "oms_task_failures_in_a_row",
-            "Calls of a periodic task that failed since the last one that did not",
+            "Failed calls of a periodic task since the last successful one",
             ["task"],
             registry=registry,
         )
