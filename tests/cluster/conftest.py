@@ -1,4 +1,4 @@
-"""The release that scripts/kind-up.sh installed, whole before and after each test."""
+"""The release that scripts/kind-up.sh installed, which is healthy before and after each test."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from support.cluster import CONTEXT, NAMESPACE, RELEASE, Cluster
 
 
 def why_not() -> str | None:
-    """What is missing for these tests."""
+    """Return what is missing for these tests, if anything."""
     if missing := [tool for tool in ("kubectl", "helm") if not shutil.which(tool)]:
         return f"{', '.join(missing)} not on the PATH"
     command = ["helm", "--kube-context", CONTEXT, "--namespace", NAMESPACE, "status", RELEASE]
@@ -22,7 +22,7 @@ def why_not() -> str | None:
 
 @pytest.fixture(scope="session")
 def installed() -> Cluster:
-    """The release that scripts/kind-up.sh installed."""
+    """Return the release that scripts/kind-up.sh installed."""
     if reason := why_not():
         assert not os.environ.get("OMS_TOOLS_REQUIRED"), reason
         pytest.skip(reason)
@@ -31,7 +31,7 @@ def installed() -> Cluster:
 
 @pytest.fixture
 def cluster(installed: Cluster) -> Iterator[Cluster]:
-    """The release with everything ready; what a test broke is whole again before the next one begins."""
+    """Yield the release with everything ready, and wait until it is so again before the next test."""
     installed.await_ready()
     yield installed
     installed.await_ready()
@@ -39,7 +39,7 @@ def cluster(installed: Cluster) -> Iterator[Cluster]:
 
 @pytest.fixture
 def place(cluster: Cluster) -> Callable[[], str]:
-    """Place the sample order through the Ingress, and wait for its end; its id."""
+    """Return a function that places the sample order through the Ingress, waits for its end, and returns its id."""
     from support.orders import body, ended
     from support.orders import place as post
 

@@ -1,4 +1,4 @@
-"""A backup is taken, data is lost, and the restore brings it back: by the script that docs/backup.md names."""
+"""A backup is made, data is lost, and the script that docs/backup.md names restores it."""
 
 import subprocess
 import sys
@@ -23,14 +23,14 @@ RESTORE = Path(__file__).parents[2] / "scripts" / "restore.py"
 
 @pytest.fixture
 def backed_up(cluster: Cluster) -> Iterator[None]:
-    """A release that makes backups; afterwards it makes none, and has none."""
+    """Yield a release that makes backups; afterwards it makes none, and has none."""
     cluster.upgrade("database.embedded.backup.enabled=true")
     yield
     cluster.upgrade("database.embedded.backup.enabled=false")
-    cluster.kubectl("delete", "pvc", "oms-backup")  # it outlives what made it
+    cluster.kubectl("delete", "pvc", "oms-backup")  # it outlives the release
 
 
-def test_what_was_lost_after_a_backup_is_restored_and_read_again(
+def test_data_lost_after_a_backup_is_restored_and_later_events_are_read_again(
     cluster: Cluster, place: Callable[[], str], backed_up: None
 ) -> None:
     order_id = place()
@@ -51,11 +51,11 @@ def test_what_was_lost_after_a_backup_is_restored_and_read_again(
     assert httpx2.get(f"{cluster.url}/order/{order_id}").json()["status"] == "CONFIRMED"
     assert httpx2.get(f"{cluster.url}/order/{later}").status_code == 404  # docs/backup.md says so
     place()
-    for table, rows in kept.items():  # the other services have their part of it: what comes next checks the books
+    for table, rows in kept.items():  # the other services still have their share of it, and later tests check the books
         psql(cluster, f"COPY {table} FROM STDIN", given=rows)
 
 
 def psql(cluster: Cluster, sql: str, given: str = "") -> str:
-    """What a statement prints in the order service's database."""
+    """Run a statement in the order service's database, and return its output."""
     command = ("psql", "--host=/var/run/postgresql", "--username=postgres", "--quiet", "order", "-c", sql)
     return cluster.kubectl("exec", "-i", "oms-order-postgres-0", "--container=postgres", "--", *command, given=given)

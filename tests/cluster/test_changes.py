@@ -1,4 +1,4 @@
-"""Changes while orders are in flight: upgrades, lost pods, more replicas, and a release that goes and comes back."""
+"""Changes while orders are in flight: upgrades, lost pods, more replicas, and a reinstalled release."""
 
 import json
 import re
@@ -21,7 +21,7 @@ from oms_contracts.topics import SERVICES
 pytestmark = pytest.mark.cluster
 
 ROOT = Path(__file__).parents[2]
-# Commands of a page, in this cluster.
+# Makes the commands of a page use this cluster.
 HERE = f"""
 kubectl() {{ command kubectl --context {CONTEXT} "$@"; }}
 helm() {{ command helm --kube-context {CONTEXT} "$@"; }}
@@ -63,7 +63,7 @@ def test_pods_that_run_out_of_memory_with_orders_in_flight_lose_none(cluster: Cl
     cluster.verify(outcome.answers)
 
 
-def test_order_grows_under_load_and_evictions_leave_one_replica(cluster: Cluster) -> None:
+def test_the_order_service_is_scaled_up_under_load_and_evictions_leave_one_replica(cluster: Cluster) -> None:
     revision = json.loads(cluster.helm("status", "oms", "--output=json"))["version"]
     scaling = "services.order.autoscaling"
     try:
@@ -73,7 +73,7 @@ def test_order_grows_under_load_and_evictions_leave_one_replica(cluster: Cluster
             *(f"{scaling}.targetCPU=50", "services.order.resources.requests.cpu=100m"),
         )
         eventually(lambda: len(cluster.pods("order")) >= 2 and cluster.is_ready("order"), 90.0)
-        # Kubernetes counts the pods of a budget a moment after they are ready, and refuses every eviction until then.
+        # Kubernetes counts a budget's pods a moment after they are ready, and refuses every eviction until then.
         eventually(lambda: cluster.get("pdb", "oms-order")["status"]["disruptionsAllowed"] == 1, 60.0)
         first, second = (pod["metadata"]["name"] for pod in cluster.pods("order")[:2])
         assert pods.evict(cluster, first)
@@ -82,7 +82,7 @@ def test_order_grows_under_load_and_evictions_leave_one_replica(cluster: Cluster
         eventually(lambda: len(cluster.pods("order")) == 3, 90.0)
         cluster.verify(outcome.answers)
     finally:
-        # The autoscaler owns the number of replicas: it goes first, so that the rollback may say it again.
+        # The autoscaler owns the number of replicas, and is deleted first, so that the rollback may set it again.
         cluster.kubectl("delete", "hpa", "oms-order", "--ignore-not-found")
         cluster.kubectl("scale", "deployment/oms-order", "--replicas=1")
         cluster.helm("rollback", "oms", str(revision), "--wait", "--timeout=3m")
@@ -97,7 +97,7 @@ def test_a_topic_that_was_deleted_is_made_again_by_the_commands_of_its_page(clus
     assert "sms.deadletter" in cluster.kubectl(*topics, "--list").split()
 
 
-def test_what_is_installed_again_finds_its_data(cluster: Cluster, place: Callable[[], str], tmp_path: Path) -> None:
+def test_a_reinstalled_release_finds_its_data(cluster: Cluster, place: Callable[[], str], tmp_path: Path) -> None:
     order_id, passwords = place(), cluster.secrets()
     values = tmp_path / "values.yaml"
     values.write_text(cluster.helm("get", "values", "oms", "--output=yaml"))

@@ -17,7 +17,7 @@ ELSEWHERE = "oms-rendered"
 
 
 def render(cluster: Cluster, namespace: str, values: Path, *options: str) -> str:
-    """What a tool that only renders makes of the chart."""
+    """Return the manifests that a tool which only renders gets from the chart."""
     return cluster.helm(
         "template", "oms", str(CHART), f"--namespace={namespace}", "-f", str(values), "--skip-tests", *options
     )
@@ -25,14 +25,14 @@ def render(cluster: Cluster, namespace: str, values: Path, *options: str) -> str
 
 @pytest.fixture
 def values(cluster: Cluster, tmp_path: Path) -> Path:
-    """The values of the release that is installed."""
+    """Return a file with the values of the installed release."""
     (path := tmp_path / "values.yaml").write_text(cluster.helm("get", "values", "oms", "--output=yaml"))
     return path
 
 
 @pytest.fixture
 def shared(cluster: Cluster) -> Iterator[None]:
-    """What else applied the same objects lets go of them: Helm's next upgrade would find conflicts."""
+    """Remove other field managers from the objects afterwards: Helm's next upgrade would find conflicts."""
     yield
     made = "--selector=app.kubernetes.io/instance=oms,app.kubernetes.io/component=secrets"
     cluster.kubectl("delete", "job,role,rolebinding,serviceaccount,networkpolicy", made)
@@ -49,13 +49,13 @@ def shared(cluster: Cluster) -> Iterator[None]:
 
 @pytest.fixture
 def elsewhere(cluster: Cluster) -> Iterator[str]:
-    """An empty namespace."""
+    """Yield an empty namespace."""
     cluster.kubectl("create", "namespace", ELSEWHERE)
     yield ELSEWHERE
     cluster.kubectl("delete", "namespace", ELSEWHERE, "--wait=false")
 
 
-def test_what_is_rendered_and_applied_again_changes_no_password_and_restarts_nothing(
+def test_rendering_and_applying_again_changes_no_password_and_restarts_nothing(
     cluster: Cluster, values: Path, place: Callable[[], str], shared: None
 ) -> None:
     passwords, pods = cluster.secrets(), {pod["metadata"]["uid"] for pod in running(cluster)}
@@ -69,7 +69,7 @@ def test_what_is_rendered_and_applied_again_changes_no_password_and_restarts_not
 
 
 def running(cluster: Cluster) -> list[dict[str, Any]]:
-    """The pods that are to run for ever."""
+    """Return the pods that are not those of jobs."""
     found = cluster.get("pods", "--field-selector=status.phase=Running")["items"]
     return [pod for pod in found if not pod["metadata"]["name"].startswith(("oms-secrets", "oms-topics"))]
 

@@ -18,7 +18,7 @@ def test_the_charts_own_test_passes(cluster: Cluster) -> None:
     assert "is CONFIRMED" in cluster.helm("test", "oms", "--logs", "--timeout=90s")
 
 
-def test_the_namespace_admits_restricted_pods_only_and_all_are_in_it(cluster: Cluster) -> None:
+def test_the_namespace_accepts_only_restricted_pods_and_all_run_in_it(cluster: Cluster) -> None:
     labels = cluster.get("namespace", "oms")["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
     assert all(cluster.is_ready(component) for name in SERVICES for component in (name, f"{name}-postgres"))
@@ -34,7 +34,7 @@ def test_no_pod_can_write_to_its_root_or_is_root(cluster: Cluster) -> None:
         assert "Read-only file system" in said, name
 
 
-def test_without_its_database_a_service_is_not_ready_and_yet_alive(cluster: Cluster) -> None:
+def test_without_its_database_a_service_is_not_ready_but_alive(cluster: Cluster) -> None:
     pods = {name: cluster.pods(name)[0]["metadata"]["name"] for name in SERVICES}
     restarts = {name: cluster.restarts(name) for name in SERVICES}
     try:
@@ -56,7 +56,7 @@ def test_without_its_database_a_service_is_not_ready_and_yet_alive(cluster: Clus
     assert {name: cluster.restarts(name) for name in SERVICES} == restarts
 
 
-def test_without_kafka_orders_are_taken_and_are_confirmed_once_it_is_back(cluster: Cluster) -> None:
+def test_without_kafka_orders_are_accepted_and_confirmed_once_it_is_back(cluster: Cluster) -> None:
     from support.orders import body, ended, place
 
     try:
@@ -78,6 +78,6 @@ def test_a_pod_stops_within_its_grace_period(cluster: Cluster) -> None:
     cluster.kubectl("delete", "pod", pod["metadata"]["name"], f"--timeout={grace - 5}s")
 
 
-def test_everything_together_idles_in_less_than_one_and_a_half_gibibytes(cluster: Cluster) -> None:
-    eventually(lambda: len(cluster.memory()) >= 12, 120.0)  # a pod is measured some time after its start
+def test_the_idle_release_uses_less_than_one_and_a_half_gibibytes(cluster: Cluster) -> None:
+    eventually(lambda: len(cluster.memory()) >= 12, 120.0)  # a pod is measured only some time after its start
     assert sum(cluster.memory().values()) < 1536, cluster.memory()

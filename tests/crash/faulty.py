@@ -1,9 +1,9 @@
 """Runs a service that dies at the worst moment: `python faulty.py SERVICE POINT`.
 
-The service is the product's own, put together from its parts with one of them replaced:
+The service is the product's own, with one of its components replaced:
 
-sent      its relay dies when the broker has acknowledged the events, before they are deleted from the outbox
-applied   its consumer dies when the batch is committed to the database, before its offsets are committed to Kafka
+sent      its relay dies after the broker has acknowledged the events, before they are deleted from the outbox
+applied   its consumer dies after the batch is committed to the database, before its offsets are committed to Kafka
 """
 
 import os
@@ -19,16 +19,16 @@ from oms_chassis.messaging.streams import Outgoing, Partition
 from oms_chassis.runtime.cli import main
 from oms_chassis.runtime.service import Service
 
-SPARED = 10  # events before the fatal one: the service dies in the middle of its work, not at its beginning
+SPARED = 10  # events before the fatal one: the service dies in the middle of its work, not at the beginning
 
 
 def die() -> None:
-    """End this process as a crash would: no handler, no flush, no goodbye."""
+    """End this process as in a crash: without handlers, flushing, or closing connections."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 class DiesAfterSending(KafkaSink):
-    """A producer whose process does not live to see its success."""
+    """A producer whose process dies before it learns of its success."""
 
     _sent = 0
 
@@ -40,7 +40,7 @@ class DiesAfterSending(KafkaSink):
 
 
 class DiesBeforeCommitting(KafkaSource):
-    """A consumer whose process does not live to commit its offsets."""
+    """A consumer whose process dies before it commits its offsets."""
 
     _applied = 0
 

@@ -1,6 +1,6 @@
-"""With hundreds of orders in flight, things die: nothing is lost, nothing happens twice.
+"""Processes die with hundreds of orders in flight: nothing is lost, and nothing happens twice.
 
-Every test ends with the checker of the invariants; what each service does at a fault is in its own tests.
+Every test ends with the checker of the invariants; each service's own tests cover how it handles a fault.
 """
 
 import time
@@ -22,7 +22,7 @@ IN_FLIGHT = 300
 
 
 def assert_sound(sources: Sources, outcome: load.Outcome, count: int = IN_FLIGHT) -> None:
-    """All orders of a load are accepted, ended, and in accordance with the invariants."""
+    """Assert that all orders of a load are accepted, have ended, and fulfil the invariants."""
     assert len(outcome.answers) == count
     assert not outcome.wrong
     broken = check_when_quiet(sources, outcome.answers, within=60.0)
@@ -46,8 +46,10 @@ def test_each_service_may_be_killed_with_300_orders_in_flight(platform: Platform
     assert_sound(sources, load.Outcome(answers), IN_FLIGHT * len(SERVICES))
 
 
-def test_a_process_that_was_killed_comes_back_to_its_group_as_who_it_was(platform: Platform, sources: Sources) -> None:
-    """Or else the group waits for it before the next one gets its partitions: for as long as a session lasts."""
+def test_a_process_that_was_killed_returns_to_its_group_as_the_same_member(
+    platform: Platform, sources: Sources
+) -> None:
+    """Otherwise the group would wait for the old member, for as long as a session lasts, before it rebalances."""
     known = platform.folder / "data" / "payment.member"
     with patient(platform.services["payment"]):
         member = known.read_text()
@@ -88,7 +90,7 @@ def test_the_order_services_database_may_be_away_for_5_seconds(platform: Platfor
 
 
 def test_every_other_database_may_be_away_for_5_seconds(platform: Platform, sources: Sources) -> None:
-    """One after the other, each before the last has come back."""
+    """They go down one after the other, each before the previous one is back."""
 
     def absent_in_turn() -> None:
         with ThreadPoolExecutor(len(SERVICES)) as pool:
@@ -105,7 +107,7 @@ def test_every_other_database_may_be_away_for_5_seconds(platform: Platform, sour
 
 
 def after(seconds: float, act: Callable[[], None]) -> Callable[[], None]:
-    """Act in the middle of things."""
+    """Return a function that acts after this many seconds."""
 
     def wait_and_act() -> None:
         time.sleep(seconds)
@@ -115,6 +117,6 @@ def after(seconds: float, act: Callable[[], None]) -> Callable[[], None]:
 
 
 def absent(platform: Platform, name: str) -> None:
-    """A database that is away for five seconds."""
+    """Stop a database for five seconds."""
     with out_of_order(platform.databases[name], 5.0):
         pass

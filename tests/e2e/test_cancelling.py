@@ -1,4 +1,4 @@
-"""Cancelling an order at any moment of its life: either it is too late, or nothing of the order is left."""
+"""An order is cancelled at any moment of its life: either it is too late, or nothing of the order is left."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +20,7 @@ def cancel(orders: httpx2.Client, order_id: str, **body: str) -> httpx2.Response
 
 
 def sent(mailcatcher: str, order_id: str, kind: str) -> list[str]:
-    """The texts of this kind that the customer was sent, oldest first."""
+    """Return the texts of this kind that were sent to the customer, oldest first."""
     params = {"orderId": order_id, "kind": kind}
     found = sorted(httpx2.get(f"{mailcatcher}/messages", params=params).json(), key=lambda one: one["receivedAt"])
     return [one["text"] for one in found]
@@ -55,12 +55,12 @@ def test_whenever_an_order_is_cancelled_it_is_too_late_or_nothing_of_it_is_left(
 
 
 PIECE = {"lines": [{"id": "Item1", "quantity": 1}], "restock": True}
-SHORT = (("Item1", 1), ("Item5", 10_000))  # there is not so much of the second: charged, and given back
+SHORT = (("Item1", 1), ("Item5", 10_000))  # the second exceeds the stock: the order is charged, and refunded
 
 
 def cancel_and_refund(orders: httpx2.Client, order: Body, moment: float | None) -> tuple[str, list[httpx2.Response]]:
-    """Order; after a moment (without one: when it has ended) cancel that and have a piece of it refunded, both at once
-    and each twice with its key."""
+    """Place an order; after a moment, or without one when it has ended, cancel it and refund a piece of it. Both are
+    requested at once, and each twice with its key."""
     order_id = place(orders, order)
     if moment is None:
         ended(orders, order_id)
@@ -71,7 +71,7 @@ def cancel_and_refund(orders: httpx2.Client, order: Body, moment: float | None) 
         key = {"Idempotency-Key": uuid4().hex}
         first, again = (orders.post(f"/order/{order_id}/{act}", json=asked, headers=key) for _ in range(2))
         assert first.status_code != 202 or again.content == first.content
-        return again  # what was too early a moment ago need not be now
+        return again  # what was too early a moment ago may be possible now
 
     with ThreadPoolExecutor(2) as pool:
         acts = [pool.submit(twice, "refund", PIECE), pool.submit(twice, "cancel", {})]
@@ -79,7 +79,7 @@ def cancel_and_refund(orders: httpx2.Client, order: Body, moment: float | None) 
 
 
 def at_rest(orders: httpx2.Client, order_id: str) -> dict[str, Any]:
-    """The order once it is terminal, and none of its refunds is under way."""
+    """Return the order once it is terminal and none of its refunds is under way."""
 
     def shown() -> dict[str, Any] | None:
         order = ended(orders, order_id)
@@ -88,7 +88,7 @@ def at_rest(orders: httpx2.Client, order_id: str) -> dict[str, Any]:
     return eventually(shown, END_TIMEOUT) or {}
 
 
-def test_an_order_that_is_paid_stocked_cancelled_and_refunded_at_once_is_one_thing_in_the_end(
+def test_an_order_that_is_cancelled_and_refunded_at_once_is_consistent_in_the_end(
     orders: httpx2.Client, sources: Sources
 ) -> None:
     tries = [
@@ -131,7 +131,7 @@ def test_a_confirmed_order_is_not_cancelled(orders: httpx2.Client) -> None:
     assert read(orders, order_id)["status"] == "CONFIRMED"
 
 
-def test_the_stock_of_cancelled_orders_is_there_for_others(orders: httpx2.Client, inventory: httpx2.Client) -> None:
+def test_the_stock_of_cancelled_orders_is_available_to_others(orders: httpx2.Client, inventory: httpx2.Client) -> None:
     def on_hand() -> int:
         return int(inventory.get("/items/Item4").json()["onHand"])
 

@@ -1,17 +1,17 @@
-"""What becomes of an order, and what its customer receives."""
+"""The outcome of orders, and the messages to their customers."""
 
 import httpx2
 from invariants import Sources, check_when_quiet
 from support.orders import DECLINED, NO_FUNDS, body, ended, messages, place
 
-SCARCE = ("Item5", 10_000)  # there is some, but not so much
+SCARCE = ("Item5", 10_000)  # exceeds the stock
 
 
 def statuses(order: dict[str, list[dict[str, str]]]) -> list[str]:
     return [step["status"] for step in order["timeline"]]
 
 
-def test_an_order_is_paid_supplied_and_confirmed(orders: httpx2.Client) -> None:
+def test_an_order_is_paid_gets_its_stock_and_is_confirmed(orders: httpx2.Client) -> None:
     order = ended(orders, place(orders, body(("Item1", 2), ("Item2", 1))))
     assert statuses(order) == ["PENDING", "PAID", "CONFIRMED"]
     assert order["total"] == sum(line["quantity"] * line["unitPrice"] for line in order["lines"])
@@ -80,7 +80,7 @@ def test_a_lost_answer_of_the_gateway_charges_once(orders: httpx2.Client) -> Non
     assert ended(orders, place(orders, body(card="9999000000000003")))["status"] == "CONFIRMED"
 
 
-def test_a_call_that_the_gateway_did_not_take_is_made_again(orders: httpx2.Client) -> None:
+def test_a_call_that_the_gateway_did_not_accept_is_made_again(orders: httpx2.Client) -> None:
     assert ended(orders, place(orders, body(card="9999000000000002")))["status"] == "CONFIRMED"
 
 

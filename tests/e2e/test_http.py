@@ -9,7 +9,7 @@ from support.orders import body, ended, place
 
 
 def events(lines: Iterator[str]) -> Iterator[dict[str, str]]:
-    """The events of a stream (html.spec.whatwg.org, 9.2), without its comments."""
+    """Yield the events of a stream (html.spec.whatwg.org, 9.2), without its comments."""
     fields: dict[str, str] = {}
     for line in lines:
         if not line and fields:
@@ -21,7 +21,7 @@ def events(lines: Iterator[str]) -> Iterator[dict[str, str]]:
 
 
 def follow(orders: httpx2.Client, order_id: str, last: str | None = None) -> list[dict[str, str]]:
-    """Every event until the server ends the stream."""
+    """Return every event until the server ends the stream."""
     headers = {"Last-Event-ID": last} if last else {}
     with orders.stream("GET", f"/order/{order_id}/events", headers=headers, timeout=60.0) as response:
         assert response.headers["content-type"].startswith("text/event-stream")
@@ -29,7 +29,7 @@ def follow(orders: httpx2.Client, order_id: str, last: str | None = None) -> lis
 
 
 def pages(orders: httpx2.Client, **params: str | int) -> Iterator[list[str]]:
-    """The ids on each page of a list, following its links."""
+    """Yield the ids on each page of a list, following its links."""
     response = orders.get("/order", params=params)
     yield [order["id"] for order in response.json()]
     while link := response.links.get("next"):
@@ -53,7 +53,7 @@ def test_a_stream_sends_every_status_and_ends(orders: httpx2.Client) -> None:
     assert [event["id"] for event in events] == ["1", "2", "3"]
 
 
-def test_a_stream_goes_on_after_the_last_event_that_was_seen(orders: httpx2.Client) -> None:
+def test_a_stream_continues_after_the_last_event_that_was_seen(orders: httpx2.Client) -> None:
     order_id = place(orders, body())
     assert [event["id"] for event in follow(orders, order_id, last="1")] == ["2", "3"]
 
@@ -112,7 +112,7 @@ def test_a_refused_order_leaves_nothing(orders: httpx2.Client) -> None:
     assert list(pages(orders, email=order["customer"]["email"])) == [[]]
 
 
-def test_an_order_of_a_client_that_offers_another_protocol_is_taken_once(orders: httpx2.Client) -> None:
+def test_an_order_of_a_client_that_offers_another_protocol_is_accepted_once(orders: httpx2.Client) -> None:
     key, offer = str(uuid4()), {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAMA"}
     order = body()
     answers = [orders.post("/order", json=order, headers={**offer, "Idempotency-Key": key}) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""Items and their prices reach the order service as events; what an order costs is fixed when it is accepted."""
+"""Items and their prices reach the order service as events; the price of an order is fixed when it is accepted."""
 
 import os
 from typing import Any
@@ -13,7 +13,7 @@ from support.orders import END_TIMEOUT, body, ended, place, read
 
 @pytest.fixture
 def item(inventory: httpx2.Client) -> str:
-    """An item of the test's own: three pieces at 5.00."""
+    """Return a new item: three pieces at 5.00."""
     item_id = f"e2e-{uuid4().hex[:12]}"
     put(inventory, item_id, name="Chai glass", unitPrice=500, onHand=3)
     return item_id
@@ -25,7 +25,7 @@ def put(inventory: httpx2.Client, item_id: str, **item: Any) -> None:
 
 
 def place_at(orders: httpx2.Client, item_id: str, price: int) -> str:
-    """The id of the first order that is accepted at this price."""
+    """Place orders until one is accepted at this price, and return its id."""
 
     def accepted() -> str | None:
         response = orders.post("/order", json=body((item_id, 1)))
@@ -40,8 +40,10 @@ def test_a_new_item_can_be_ordered(orders: httpx2.Client, item: str) -> None:
     assert [(line["name"], line["unitPrice"]) for line in order["lines"]] == [("Chai glass", 500)]
 
 
-def test_a_new_price_holds_for_new_orders_only(orders: httpx2.Client, inventory: httpx2.Client, item: str) -> None:
-    inventory.post(f"/items/{item}/restock", json={"quantity": 10_000}).raise_for_status()  # it is tried until then
+def test_a_new_price_applies_to_new_orders_only(orders: httpx2.Client, inventory: httpx2.Client, item: str) -> None:
+    inventory.post(
+        f"/items/{item}/restock", json={"quantity": 10_000}
+    ).raise_for_status()  # orders are tried until the price is known
     earlier = place_at(orders, item, 500)
     put(inventory, item, name="Chai glass", unitPrice=650)
     later = place_at(orders, item, 650)
@@ -80,9 +82,7 @@ def test_the_command_adds_up_every_movement_and_shows_those_of_an_item(
     assert [word for word in ("Broken", "corrected", "reserved", "initial") if word not in shown] == []
 
 
-def test_an_item_is_refused_from_when_it_is_sold_out_until_it_is_back(
-    orders: httpx2.Client, inventory: httpx2.Client
-) -> None:
+def test_an_item_is_refused_while_it_is_sold_out(orders: httpx2.Client, inventory: httpx2.Client) -> None:
     item = f"last-{uuid4().hex}"
     inventory.put(f"/items/{item}", json={"name": "The last", "unitPrice": 100, "onHand": 1}).raise_for_status()
     order = body((item, 1))

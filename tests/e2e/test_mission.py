@@ -1,4 +1,4 @@
-"""The two commands of the mission, as they are written there."""
+"""The mission's two commands, verbatim."""
 
 import json
 import shlex
@@ -25,7 +25,7 @@ def _curl() -> None:
 
 
 def run(command: str, deployment: Deployment) -> Any:
-    """What a command of the mission prints, with the address of this deployment in place of the mission's."""
+    """Run a command of the mission with the address of this deployment, and return its output."""
     arguments = shlex.split(command.replace("http://localhost:9090", deployment.orders))
     done = subprocess.run([*arguments, "--silent", "--show-error"], capture_output=True, text=True, check=True)
     return json.loads(done.stdout)

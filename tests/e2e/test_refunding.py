@@ -20,7 +20,7 @@ def refund(orders: httpx2.Client, order_id: str, asked: dict[str, Any], key: str
 
 
 def settled(orders: httpx2.Client, order_id: str) -> dict[str, Any]:
-    """The order once none of its refunds is under way."""
+    """Return the order once none of its refunds is under way."""
 
     def shown() -> dict[str, Any] | None:
         order = read(orders, order_id)
@@ -37,12 +37,12 @@ def texts(mailcatcher: str, order_id: str, kind: str) -> list[str]:
 
 
 def _both(mailcatcher: str, order_id: str, kind: str) -> list[str]:
-    """What the customer was sent of this kind, once that is two messages."""
+    """Wait for two messages of this kind to the customer, and return them."""
     found = texts(mailcatcher, order_id, kind)
     return found if len(found) == 2 else []
 
 
-def test_one_of_two_pieces_comes_back(
+def test_one_of_two_pieces_is_refunded(
     orders: httpx2.Client, inventory: httpx2.Client, mailcatcher: str, sources: Sources
 ) -> None:
     order_id = place(orders, body((ITEM, 2)))
@@ -74,9 +74,7 @@ def test_one_of_two_pieces_comes_back(
     assert check_when_quiet(sources) == []
 
 
-def test_refunds_at_once_from_everywhere_give_back_what_was_paid_and_no_more(
-    orders: httpx2.Client, sources: Sources
-) -> None:
+def test_concurrent_refunds_return_what_was_paid_and_no_more(orders: httpx2.Client, sources: Sources) -> None:
     order_id = place(orders, body((ITEM, 2)))
     total = ended(orders, order_id)["total"]
     with ThreadPoolExecutor(6) as pool:

@@ -39,7 +39,7 @@ def test_an_order_is_one_trace_through_the_five_services(
     spans = collector.of_trace(tracing.trace_id(root))
     assert {span.service for span in spans} == {f"oms-{name}" for name in SERVICES}
     assert not any(span.failed for span in spans)
-    # Each step has its parent in the trace; the first one's is whoever sent the request.
+    # The parent of each step is in the trace, except that of the first, which is the client's.
     ids = {span.span_id for span in spans}
     assert {span.parent_id for span in spans if span.parent_id not in ids} == {tracing.span_id(root)}
     received = b"".join(collector.bodies)

@@ -30,7 +30,7 @@ def platform(proxied: ProxiedPlatform) -> Platform:
 
 @pytest.fixture
 def incident(proxied: ProxiedPlatform) -> Iterator[Incident]:
-    """The next incident, on a platform of which everything runs, before it and after it."""
+    """Yield the next incident, on a platform on which everything runs before and after it."""
     proxied.restore()
     logs = {name: service.log.stat().st_size for name, service in proxied.platform.services.items()}
     yield Incident(proxied.platform)

@@ -1,4 +1,4 @@
-"""The faults, each a block at whose end it is over."""
+"""The faults, each of which lasts for a block."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +16,7 @@ from oms_servers.server import Server
 
 @contextmanager
 def silent(*proxies: Proxy) -> Iterator[None]:
-    """Servers that vanish: nobody answers, on old connections or new ones, and nothing is closed."""
+    """Let servers vanish: nobody answers, on old or new connections, and nothing is closed."""
     for one in proxies:
         one.blackhole(new=True)
     yield
@@ -26,14 +26,14 @@ def silent(*proxies: Proxy) -> Iterator[None]:
 
 @contextmanager
 def forgotten(proxy: Proxy) -> Iterator[None]:
-    """A server that restarted behind a firewall: old connections lead nowhere, new ones work."""
+    """Let a server restart behind a firewall: old connections lead nowhere, new ones work."""
     proxy.half_open()
     yield
 
 
 @contextmanager
 def refusing(proxy: Proxy) -> Iterator[None]:
-    """A server whose connections break, and that takes no new ones."""
+    """Let a server's connections break, and refuse new ones."""
     proxy.refuse()
     proxy.cut()
     yield
@@ -42,7 +42,7 @@ def refusing(proxy: Proxy) -> Iterator[None]:
 
 @contextmanager
 def slow(proxy: Proxy, seconds: float) -> Iterator[None]:
-    """A server that is far away."""
+    """Delay a server, as if it were far away."""
     proxy.delay(seconds)
     yield
     proxy.heal()
@@ -50,7 +50,7 @@ def slow(proxy: Proxy, seconds: float) -> Iterator[None]:
 
 @contextmanager
 def narrow(proxy: Proxy, bytes_per_second: float) -> Iterator[None]:
-    """A server at the end of a thin line."""
+    """Limit the bandwidth to a server."""
     proxy.throttle(bytes_per_second)
     yield
     proxy.heal()
@@ -58,7 +58,7 @@ def narrow(proxy: Proxy, bytes_per_second: float) -> Iterator[None]:
 
 @contextmanager
 def stopped(server: Server) -> Iterator[None]:
-    """A server that is stopped, and started again."""
+    """Stop a server, and start it again."""
     server.stop()
     yield
     server.start()
@@ -67,7 +67,7 @@ def stopped(server: Server) -> Iterator[None]:
 
 @contextmanager
 def read_only(server: PostgresServer) -> Iterator[None]:
-    """A server that was demoted: it takes no writes, on old connections or new ones."""
+    """Demote a server: it accepts no writes, on old or new connections."""
     with psycopg.connect(server.url, autocommit=True) as admin:
         admin.execute("ALTER SYSTEM SET default_transaction_read_only = on")
         admin.execute("SELECT pg_reload_conf()")
@@ -81,7 +81,7 @@ def read_only(server: PostgresServer) -> Iterator[None]:
 
 @contextmanager
 def locked(server: PostgresServer, table: str) -> Iterator[None]:
-    """A table that somebody else has locked."""
+    """Lock a table from another session."""
     with psycopg.connect(server.url) as other:
         other.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE".encode())
         yield
@@ -89,7 +89,7 @@ def locked(server: PostgresServer, table: str) -> Iterator[None]:
 
 @contextmanager
 def renamed(server: PostgresServer, table: str, column: str) -> Iterator[None]:
-    """A column that is missing, as after a migration that went wrong."""
+    """Rename a column, so that it is missing as after a failed migration."""
     server.run(f"ALTER TABLE {table} RENAME COLUMN {column} TO {column}_away", "oms")
     yield
     server.run(f"ALTER TABLE {table} RENAME COLUMN {column}_away TO {column}", "oms")
@@ -107,7 +107,7 @@ WHEN (right(NEW.order_id::text, 1) IN ('e', 'f')) EXECUTE FUNCTION refuse()
 
 @contextmanager
 def refusing_some(server: PostgresServer, table: str) -> Iterator[None]:
-    """A table that refuses the rows of one order in eight: their events are dead letters, to be redriven later."""
+    """Let a table refuse the rows of one order in eight: their events become dead letters, to be redriven later."""
     server.run(REFUSE.format(table=table), "oms")
     try:
         yield
@@ -132,12 +132,12 @@ class _Overloaded(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """The proxy cuts the connections at the fault's end."""
+        """Ignore errors: the proxy cuts the connections at the end of the fault."""
 
 
 @contextmanager
 def answering_503(proxy: Proxy, usual: int) -> Iterator[None]:
-    """An HTTP server that is overloaded. `usual` is the port to which the proxy leads otherwise."""
+    """Put an overloaded HTTP server in place of another. `usual` is the port to which the proxy normally leads."""
     with serving(_Overloaded(("127.0.0.1", 0), _Unavailable)) as server:
         proxy.redirect(server.server_port)
         yield
@@ -146,7 +146,7 @@ def answering_503(proxy: Proxy, usual: int) -> Iterator[None]:
 
 @contextmanager
 def killed(server: Server) -> Iterator[None]:
-    """A program that ends as in a crash of its machine, and is started again."""
+    """Kill a program, as in a crash of its machine, and start it again."""
     server.kill()
     yield
     server.start()
@@ -155,7 +155,7 @@ def killed(server: Server) -> Iterator[None]:
 
 @contextmanager
 def suspended(server: Server) -> Iterator[None]:
-    """A program that stops where it is and goes on later, as on a machine that has too much to do."""
+    """Suspend a program and let it continue later, as on an overloaded machine."""
     programs = _programs(server)
     for one in programs:
         one.suspend()
@@ -174,14 +174,14 @@ def _programs(server: Server) -> list[psutil.Process]:
 
 @contextmanager
 def cut(proxy: Proxy) -> Iterator[None]:
-    """Connections that break, in the middle of whatever they carry; new ones work."""
+    """Break connections in the middle of whatever they carry; new ones work."""
     proxy.cut()
     yield
 
 
 @contextmanager
 def of_another_release(service: HttpServer, database: PostgresServer) -> Iterator[None]:
-    """A service that is restarted on a schema that a newer release has migrated."""
+    """Restart a service on a schema that a newer release has migrated."""
     with psycopg.connect(database.url) as connection:
         (version,) = connection.execute("SELECT version_num FROM alembic_version").fetchone() or ("",)
     database.run("UPDATE alembic_version SET version_num = '9999_next'", "oms")
@@ -194,6 +194,6 @@ def of_another_release(service: HttpServer, database: PostgresServer) -> Iterato
 
 @contextmanager
 def at_once(act: Callable[[], object]) -> Iterator[None]:
-    """Something that is done, and then is there."""
+    """Do something at the beginning of the block."""
     act()
     yield

@@ -1,4 +1,4 @@
-"""An incident under load: what it does to those who wait for answers, how long it takes to recover, what is left."""
+"""An incident under load: the answers that clients get, how long the recovery takes, and the state in the end."""
 
 import time
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ WARM_UP = 4  # accepted orders before the fault begins
 
 
 class Incident:
-    """Orders, a fault in the middle of them, its end, and what all of it came to."""
+    """Orders with a fault in the middle of them, and the result."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
@@ -41,9 +41,9 @@ class Incident:
         letters: Mapping[str, int] | None = None,
         copies: int = 0,
     ) -> None:
-        """Let a fault last so long; AssertionError if an answer, the recovery or an invariant is not as it has to be.
+        """Let a fault last this long. Raises AssertionError if an answer, the recovery or an invariant is wrong.
 
-        `letters` are the dead letters that it makes, `copies` the emails that may come twice for it.
+        `letters` are the dead letters that the fault makes, `copies` the emails that may arrive twice because of it.
         """
         with Traffic(self._platform.url) as traffic:
             traffic.await_accepted(WARM_UP)

@@ -1,4 +1,4 @@
-"""Records that are no events, as no client of ours could send them."""
+"""Records that are not events, and that no client of ours could send."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,11 +9,11 @@ from oms_contracts.topics import TOPICS, Topic
 
 Record = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 
-LARGE = 6_000_000  # bytes: compressed a few thousand, which every topic takes
+LARGE = 6_000_000  # bytes: a few thousand when compressed, which every topic accepts
 
 
 class _Headers(list[tuple[str, bytes | None]]):
-    """Headers whose size the client does not add up for its records' metadata, which it cannot if one is null."""
+    """Headers whose size the client does not add up for its records' metadata: it cannot if one of them is null."""
 
     def __bool__(self) -> bool:
         return False
@@ -32,7 +32,7 @@ NO_TEXT = _NoText("no text")
 
 
 def records(topic: Topic) -> Sequence[Record]:
-    """One of each kind. A compacted topic takes none without a key, and there one without a value is a tombstone."""
+    """Return one of each kind. A compacted topic refuses one without a key, and one without a value is a tombstone."""
     key = b"poison"
     no_key = key if topic.compacted else None
     another = b'{"specversion":"1.0","id":"1","source":"oms/order","type":"somethingElse","data":{}}'
@@ -47,7 +47,7 @@ def records(topic: Topic) -> Sequence[Record]:
 
 
 def burst(kafka: str) -> None:
-    """One of each kind on each topic."""
+    """Send one of each kind to each topic."""
     producer = KafkaProducer(bootstrap_servers=kafka, compression_type="gzip", max_request_size=2 * LARGE)
     try:
         for topic in TOPICS:
@@ -59,7 +59,7 @@ def burst(kafka: str) -> None:
 
 
 def send(producer: KafkaProducer, topic: str, record: Record) -> None:
-    """Send what the client refuses to, and other clients may well send."""
+    """Send a record that the client refuses to send, but that other clients may send."""
     producer.partitions_for(topic)
     key, value, headers = record
     producer._accumulator.append(TopicPartition(topic, 0), None, key, value, _Headers(headers))
@@ -67,7 +67,7 @@ def send(producer: KafkaProducer, topic: str, record: Record) -> None:
 
 
 def letters() -> Mapping[str, int]:
-    """The dead letters that a burst makes, by service."""
+    """Return the number of dead letters that a burst makes, by service."""
     made: Counter[str] = Counter()
     for topic in TOPICS:
         kept = [value for _, value, _ in records(topic) if value is not None or not topic.compacted]

@@ -1,4 +1,4 @@
-"""How long it takes until the system works again: a new order comes to its end, and so do all that were before it."""
+"""Measures how long it takes until the system works again: a new order and all earlier ones reach their ends."""
 
 import time
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ from invariants import Answer
 from support.chassis import eventually
 from support.orders import Body, body
 
-# An order whose card the gateway never takes waits for as long as the payment service has patience, fault or no fault.
+# An order whose card the gateway never accepts waits until the payment service gives up, with or without a fault.
 _EARLIER = """
 SELECT count(*) FROM orders
 WHERE status NOT IN ('CONFIRMED', 'CANCELLED') AND placed_at <= %s AND card_token NOT LIKE 'sim-%%-unavailable-%%'
@@ -26,9 +26,9 @@ class Probe:
         self.placed: list[Answer] = []
 
     def recovery(self) -> float:
-        """Seconds from now until a new order is CONFIRMED and all that were placed before have ended.
+        """Return the seconds from now until a new order is CONFIRMED and all earlier ones have ended.
 
-        AssertionError if that takes longer than the bound.
+        Raises AssertionError if that takes longer than the bound.
         """
         began, now = time.monotonic(), datetime.now(UTC)
         order, key = body(("Item1", 1)), uuid4().hex
@@ -38,13 +38,13 @@ class Probe:
         return time.monotonic() - began
 
     def rows(self, sql: str, *parameters: object) -> list[tuple[object, ...]]:
-        """What the order service's database has, by a transaction that a server which takes no writes answers, too."""
+        """Return rows of the order service's database, in a transaction that works on a read-only server, too."""
         with psycopg.connect(self._database) as connection:
             return connection.execute(sql.encode(), parameters).fetchall()
 
     def _is_confirmed(self, client: httpx2.Client, order: Body, key: str) -> bool:
-        """Whether an order that is placed now is soon CONFIRMED."""
-        # With a key: one whose outcome is unknown is asked for again, and comes to the same order.
+        """Whether an order that is placed now is CONFIRMED soon."""
+        # With a key: if the outcome is unknown, the request is repeated, and gives the same order.
         try:
             response = client.post("/order", json=order, headers={"Idempotency-Key": key})
         except httpx2.TransportError:

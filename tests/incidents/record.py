@@ -1,4 +1,4 @@
-"""What the incidents of a run came to: build/incidents.json, which scripts/reliability.py makes a page of."""
+"""Records the results of incidents in build/incidents.json, of which scripts/reliability.py makes a page."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -9,7 +9,7 @@ FILE = Path(__file__).parents[2] / "build" / "incidents.json"
 
 @dataclass(frozen=True)
 class Measured:
-    """One incident. Times are in seconds; `broken` are the invariants that did not hold in the end."""
+    """The results of one incident. Times are in seconds; `broken` are the invariants violated in the end."""
 
     fault: str
     lasted: float
@@ -22,7 +22,7 @@ class Measured:
 
 
 def write(measured: Measured) -> None:
-    """Add an incident to the file, in place of an earlier run of it."""
+    """Add an incident to the file, and replace an earlier run of it."""
     FILE.parent.mkdir(exist_ok=True)
     known = json.loads(FILE.read_text()) if FILE.exists() else []
     others = [one for one in known if one["fault"] != measured.fault]

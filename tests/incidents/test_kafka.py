@@ -35,7 +35,7 @@ def test_kafka_is_silent(incident: Incident, network: Network, platform: Platfor
 
 @contextmanager
 def reported(network: Network, platform: Platform) -> Iterator[None]:
-    """Kafka is silent, and every service says that it consumes nothing: no old number is shown as if it were new."""
+    """Silence Kafka: every service must report that it consumes nothing, and not show old numbers as new ones."""
     with silent(network.kafka):
         for service in platform.services.values():
             eventually(partial(reports, service, "oms_consumer_running 0.0"), within=NOTICED)
@@ -44,7 +44,7 @@ def reported(network: Network, platform: Platform) -> Iterator[None]:
 
 
 def reports(service: HttpServer, metric: str) -> bool:
-    """Whether this is among a service's metrics."""
+    """Whether a service's metrics include this one."""
     return metric in metrics(service)
 
 

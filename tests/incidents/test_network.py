@@ -1,4 +1,4 @@
-"""The proxy does to a connection what each fault says, and stops doing it when it is healed."""
+"""The proxy inflicts each fault on connections, and stops when it is healed."""
 
 import os
 import socket
@@ -34,7 +34,7 @@ def elsewhere(url: str) -> Iterator[Proxy]:
 
 @pytest.fixture(params=[proxy, elsewhere], ids=["in this process", "in a process of its own"])
 def echo(request: pytest.FixtureRequest) -> Iterator[Proxy]:
-    """A proxy in front of a server that repeats what it is sent."""
+    """Run a proxy in front of an echo server."""
     in_front: Callable[[str], AbstractContextManager[Proxy]] = request.param
     server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Echo)
     server.daemon_threads = True
@@ -49,7 +49,7 @@ def connect(to: Proxy) -> socket.socket:
 
 
 def seconds(connection: socket.socket, data: bytes) -> float:
-    """How long data takes there and back."""
+    """Return how long data takes there and back."""
     began = time.monotonic()
     connection.sendall(data)
     left = len(data)
@@ -59,7 +59,7 @@ def seconds(connection: socket.socket, data: bytes) -> float:
 
 
 def is_silent(connection: socket.socket) -> bool:
-    """Whether what is sent comes to nothing, though the connection is open."""
+    """Whether data gets no answer, although the connection is open."""
     connection.settimeout(0.5)
     connection.sendall(b"anybody?")
     try:
@@ -102,7 +102,7 @@ def test_what_a_blackhole_swallowed_stays_silent_when_new_connections_work_again
 
 
 def test_a_connection_to_a_server_that_is_away_is_closed(echo: Proxy) -> None:
-    echo.redirect(1)  # nobody listens there
+    echo.redirect(1)  # no server listens there
     with socket.create_connection(("127.0.0.1", echo.port), timeout=20.0) as connection:
         assert is_closed(connection)
 

@@ -41,7 +41,7 @@ def test_services_end_in_time_though_their_receivers_are_silent(
 
 
 def test_an_older_release_starts_on_a_newer_schema(incident: Incident, platform: Platform) -> None:
-    """As after a rollback, or when an old pod is moved in the middle of a rollout."""
+    """That happens after a rollback, or when an old pod is moved in the middle of a rollout."""
     block = of_another_release(platform.services["order"], platform.databases["order"])
     incident.run("order's old release restarts on a newer schema", block, 5.0)
 
@@ -58,10 +58,10 @@ def test_a_relay_that_vanished_is_replaced(incident: Incident, proxied: ProxiedP
 
 @contextmanager
 def ended_within(platform: Platform, *proxies: Proxy) -> Iterator[None]:
-    """Servers are silent, all services are to end, and are started again when the servers answer."""
+    """Silence servers and stop all services, which are started again when the servers answer."""
     services = list(platform.services.values())
     with silent(*proxies):
-        time.sleep(3.0)  # until everything that can wait for them does
+        time.sleep(3.0)  # until everything that can wait for the servers does
         with ThreadPoolExecutor(len(services)) as pool:
             took = dict(zip(platform.services, pool.map(seconds_to_end, services), strict=True))
         yield
@@ -73,7 +73,7 @@ def ended_within(platform: Platform, *proxies: Proxy) -> Iterator[None]:
 
 
 def seconds_to_end(service: HttpServer) -> float:
-    """How long a service takes to end."""
+    """Return how long a service takes to end."""
     assert service.process is not None
     began = time.monotonic()
     service.process.send_signal(signal.SIGTERM)
@@ -86,13 +86,13 @@ def seconds_to_end(service: HttpServer) -> float:
 
 @contextmanager
 def vanished(leader: HttpServer, other: HttpServer) -> Iterator[None]:
-    """A process is stopped where it is, for good, until another relay leads. Its connections stay open, as the kernel
-    answers for it; so does its lock, until the server ends a session that says nothing."""
+    """Suspend a process for good, and wait until another relay leads. Its connections stay open, because the kernel
+    answers for it, and so it keeps its lock, until the server ends the silent session."""
     psutil.Process(leader.pid).suspend()
     eventually(lambda: leads(other), within=TAKEN_OVER)
     yield
 
 
 def leads(service: HttpServer) -> bool:
-    """Whether its relay has the lock."""
+    """Whether a service's relay has the lock."""
     return "oms_relay_leader 1.0" in metrics(service)

@@ -1,4 +1,4 @@
-"""The providers of mails and texts are away: orders go on, and their customers are notified later."""
+"""The email and SMS providers are down: orders continue, and customers are notified later."""
 
 import pytest
 from support.proxied import Network

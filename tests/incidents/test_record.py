@@ -1,4 +1,4 @@
-"""What was measured is kept, and shown as it was."""
+"""Measurements are recorded, and shown unchanged."""
 
 from dataclasses import replace
 from pathlib import Path

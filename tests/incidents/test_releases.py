@@ -1,4 +1,4 @@
-"""The release before this one and this one, together on the same topics and databases, with orders in flight."""
+"""The previous release and this one run together on the same topics and databases, with orders in flight."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.incidents, pytest.mark.timeout(900)]
 
 @pytest.fixture
 def earlier() -> Iterator[tuple[Platform, Releases]]:
-    """A platform of the release before, which has made its tables."""
+    """Run a platform of the previous release, which has made its tables."""
     if reason := history.obstacle(BEFORE):
         pytest.skip(reason)
     with temporary_folder() as folder:
@@ -33,10 +33,10 @@ def earlier() -> Iterator[tuple[Platform, Releases]]:
         with Platform(folder, environment=environment, postgres=NO_FSYNC) as platform:
             catalogue.await_known(platform.url)
             yield platform, both
-            platform.kill()  # nobody needs its data: no orderly end
+            platform.kill()  # nobody needs its data, so it need not end in an orderly way
 
 
-def test_services_are_updated_in_turn_and_rolled_back_and_no_order_is_the_worse_for_it(
+def test_services_are_updated_in_turn_and_rolled_back_without_harm_to_any_order(
     earlier: tuple[Platform, Releases],
 ) -> None:
     platform, both = earlier
@@ -51,7 +51,7 @@ def test_services_are_updated_in_turn_and_rolled_back_and_no_order_is_the_worse_
 
 @contextmanager
 def replaced(platform: Platform, both: Releases, *, before: bool) -> Iterator[None]:
-    """Each service becomes the other release, as in a rolling update: one process more, then one less of old."""
+    """Replace each service by the other release, as in a rolling update: start a new process, then stop the old one."""
     for name, service in platform.services.items():
         with both.next_to(platform, name, before=before):
             both.install(name, before=before)
@@ -60,7 +60,7 @@ def replaced(platform: Platform, both: Releases, *, before: bool) -> Iterator[No
 
 
 def revision(platform: Platform) -> str:
-    """The inventory's last migration."""
+    """Return the inventory's last migration."""
     with psycopg.connect(platform.databases["inventory"].url) as connection:
         (found,) = connection.execute("SELECT version_num FROM alembic_version").fetchone() or ("",)
         return str(found)

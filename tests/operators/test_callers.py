@@ -1,6 +1,5 @@
-"""Who gets what on the internal port: the routes for operators are for those who have an admin token of the service,
-and for nobody else, whatever else they may do; what probes and Prometheus ask for names nobody. The public port has
-neither.
+"""Access to the internal port: the routes for operators are open to callers with an admin token of the service, and to
+nobody else, whatever other rights they have. Probes and metrics are open, and name nobody. The public port has neither.
 """
 
 import importlib
@@ -37,7 +36,7 @@ Headers = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Ports:
-    """The applications behind a service's two ports, and the method and the address of each of its admin routes."""
+    """The applications behind a service's two ports, and the method and path of each of its admin routes."""
 
     internal: TestClient
     public: TestClient | None
@@ -52,7 +51,7 @@ def issuer() -> Iterator[LocalIssuer]:
 
 @pytest.fixture(scope="module")
 def strangers(issuer: LocalIssuer, postgres: PostgresServer) -> Mapping[str, Headers]:
-    """What each sort of caller sends who has no admin token of the service; some are somebody on the public port."""
+    """Return the headers of each kind of caller without an admin token; some are known on the public port."""
     database = migrated(postgres.create_database("callers"), "oms_order")
     known = callers(issuer, database, PUBLIC)
     database.dispose()
@@ -88,7 +87,7 @@ def ports(request: pytest.FixtureRequest, postgres: PostgresServer, issuer: Loca
 
 
 def routes_of(internal: TestClient) -> list[tuple[str, str]]:
-    """Each with something in the place of its variables."""
+    """Return the admin routes, each with values in place of its variables."""
     paths = internal.get("/admin/openapi.json", headers=admitted(NEW)).json()["paths"]
     found = [(method.upper(), re.sub("{[^}]*}", "1", path)) for path, one in paths.items() for method in one]
     return [*found, *DOCUMENTS]
@@ -101,7 +100,7 @@ def admitted(token: str) -> Headers:
 NOBODY_S: Headers = MappingProxyType({"OMS-Operator": "ann"})
 
 
-def test_every_route_for_operators_is_closed_to_all_who_have_no_admin_token(
+def test_every_route_for_operators_is_closed_to_callers_without_an_admin_token(
     ports: Ports, strangers: Mapping[str, Headers]
 ) -> None:
     assert len(ports.routes) > 15
@@ -115,7 +114,7 @@ def test_every_route_for_operators_is_closed_to_all_who_have_no_admin_token(
     assert wrong == []
 
 
-def test_every_route_for_operators_is_open_to_both_tokens_while_one_is_replaced(ports: Ports) -> None:
+def test_every_route_for_operators_accepts_both_tokens_while_one_replaces_the_other(ports: Ports) -> None:
     for method, path in ports.routes:
         for token in (NEW, OLD):
             answer = ports.internal.request(method, path, headers=admitted(token))

@@ -1,4 +1,4 @@
-"""docs/failures.md is true: each failure can be asked for, and the worker makes of it what the table says."""
+"""docs/failures.md is true: each failure can be requested, and the worker treats it as the table says."""
 
 import re
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ TEXT = Notice("o1", "confirmed", "+94762222222", "Hello")
 
 
 def table() -> list[tuple[str, str, str, str, str]]:
-    """(target, kind, outcome, metric, alert) of each line of the table."""
+    """Return (target, kind, outcome, metric, alert) of each row of the table."""
     lines = re.findall(r"^\| (gateway|mail|sms) \| (.*) \|$", (ROOT / "docs" / "failures.md").read_text(), re.MULTILINE)
     cells = [(target, *rest.split(" | ")) for target, rest in lines]
     return [(target, kind, outcome, metric, alert) for target, kind, _, outcome, metric, alert in cells]
@@ -70,7 +70,7 @@ def test_the_table_names_every_failure() -> None:
     ]
 
 
-def test_each_outcome_of_the_table_is_one_that_the_metric_has() -> None:
+def test_the_metric_has_each_outcome_of_the_table() -> None:
     assert {outcome for _, _, outcome, _, _ in table()} <= {kind.__name__.lower() for kind in OUTCOMES}
 
 
@@ -89,7 +89,9 @@ def test_each_alert_exists_and_has_its_runbook() -> None:
 
 
 @pytest.mark.parametrize(("kind", "outcome"), of("mail"))
-def test_what_becomes_of_a_mail(catcher: RunningMailCatcher, kind: str, outcome: str) -> None:
+def test_failures_of_emails_have_the_outcomes_of_the_table(
+    catcher: RunningMailCatcher, kind: str, outcome: str
+) -> None:
     provider = SmtpProvider(
         EmailSettings(
             database_url=DATABASE,
@@ -109,7 +111,7 @@ def test_what_becomes_of_a_mail(catcher: RunningMailCatcher, kind: str, outcome:
 
 
 @pytest.mark.parametrize(("kind", "outcome"), of("sms"))
-def test_what_becomes_of_a_text(catcher: RunningMailCatcher, kind: str, outcome: str) -> None:
+def test_failures_of_sms_have_the_outcomes_of_the_table(catcher: RunningMailCatcher, kind: str, outcome: str) -> None:
     url = f"{catcher.url}/sms"
     provider = HttpSmsProvider(
         SmsSettings(
@@ -132,7 +134,9 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 @pytest.mark.parametrize(("kind", "outcome"), of("gateway"))
-def test_what_becomes_of_a_payment(database: Database, database_url: str, kind: str, outcome: str) -> None:
+def test_failures_of_payments_have_the_outcomes_of_the_table(
+    database: Database, database_url: str, kind: str, outcome: str
+) -> None:
     gateway = SimulatedGateway(database_url)
     order = {"orderId": "o1", "token": token(Card.APPROVED), "total": 100, "currency": "USD"}
     charge = Job("charge", charge_key("o1"), "o1", order, None, 1)
@@ -153,14 +157,14 @@ def test_what_becomes_of_a_payment(database: Database, database_url: str, kind: 
 
 
 def outcome_of(call: object, job: Job) -> str:
-    """As the worker has it: whatever is raised is a reason to try again."""
+    """Return the outcome as the worker sees it: any exception is a reason to retry."""
     try:
         return label(call(job))  # type: ignore[operator]
     except Exception:  # noqa: BLE001 - as the worker
         return "retry"
 
 
-def test_a_failure_is_for_one_recipient_and_for_so_many_calls(catcher: RunningMailCatcher) -> None:
+def test_a_failure_applies_to_one_recipient_and_a_number_of_calls(catcher: RunningMailCatcher) -> None:
     httpx2.delete(f"{catcher.url}/failures")
     failure = {"target": "sms", "kind": "500", "to": TEXT.to, "times": 2}
     (on,) = httpx2.put(f"{catcher.url}/failures", json=failure).json()

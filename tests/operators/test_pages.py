@@ -1,4 +1,4 @@
-"""Whoever is sent to a page by `oms doctor` comes to the same one as by the alert about it."""
+"""`oms doctor` refers to the same page as the alert about the same problem."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ ORDER: dict[str, Any] = {"id": "7", "status": "PENDING", "step": "payment", "upd
 
 
 def page(metric: str) -> str:
-    """The page of the alert that asks for this metric first."""
+    """Return the page of the alert that queries this metric first."""
     alerts = yaml.safe_load((ROOT / "charts" / "oms" / "files" / "alerts.yaml").read_text())
     name = next(one["alert"] for one in alerts if metric in one.get("expr", ""))
     assert (ROOT / "docs" / "runbooks" / f"{name}.md").exists()
@@ -31,7 +31,7 @@ def page(metric: str) -> str:
         ({"pausedQueues": ["charge"]}, "oms_job_queue_paused"),
     ],
 )
-def test_what_holds_a_service_up_has_the_page_of_its_alert(condition: dict[str, Any], metric: str) -> None:
+def test_a_problem_of_a_service_has_the_page_of_its_alert(condition: dict[str, Any], metric: str) -> None:
     (found,) = diagnosis.of_service("payment", {**WELL, **condition})
     assert page(metric) in found.command
 
@@ -45,7 +45,7 @@ def test_what_holds_a_service_up_has_the_page_of_its_alert(condition: dict[str, 
         ({"topicRefused": True}, "oms_consumer_refused_topics"),
     ],
 )
-def test_so_has_an_order_that_waits_for_it(condition: dict[str, Any], metric: str) -> None:
+def test_an_order_that_waits_for_it_has_the_same_page(condition: dict[str, Any], metric: str) -> None:
     facts = diagnosis.Facts({"payment": {**WELL, **condition}}, {})
     assert page(metric) in diagnosis.of_order(ORDER, facts).command
 
@@ -53,10 +53,10 @@ def test_so_has_an_order_that_waits_for_it(condition: dict[str, Any], metric: st
 @pytest.mark.parametrize(
     ("unread", "metric"), [({"orderCreatedEvent": 3}, "oms_consumer_lag"), (None, "oms_consumer_last_poll")]
 )
-def test_no_order_is_given_up_while_another_replica_may_have_its_event(
+def test_no_order_is_given_up_on_while_another_replica_may_have_its_event(
     unread: dict[str, int] | None, metric: str
 ) -> None:
-    """The condition is of the replica that was asked; the partition may be of one whose consumer is paused."""
+    """The reported state is that of one replica; the partition may belong to another, whose consumer is paused."""
     evidence: dict[str, Any] = {service: {"unread": {}} for service in diagnosis.FLOW} | {"payment": {"unread": unread}}
     found = diagnosis.of_order(ORDER, diagnosis.Facts({"payment": WELL}, evidence))
     assert page(metric) in found.command

@@ -1,7 +1,7 @@
-"""Six orders and messages are held up, each by another cause; `oms doctor` names them, and `oms` repairs them.
+"""Six orders and messages are stuck, each for a different reason; `oms doctor` names them, and `oms` repairs them.
 
-The causes are made in the databases of a platform of this module's own: a constraint that one event breaks, a table
-that is away, a header that no client sends, an event that is swallowed.
+The causes are made in the databases of this module's own platform: a constraint that one event violates, a missing
+table, a header that no client sends, an event that is swallowed.
 """
 
 import json
@@ -20,7 +20,7 @@ from oms_simulators.payment.testcards import TEST_CARDS, Outcome
 
 pytestmark = pytest.mark.system
 
-POISON, LOST, UNFIT, HELD = 3, 5, 7, 11  # of Item3, at 690: by their totals the causes know their orders
+POISON, LOST, UNFIT, HELD = 3, 5, 7, 11  # quantities of Item3, at 690: each cause recognises its order by the total
 UNAVAILABLE = next(number for number, card in TEST_CARDS.items() if card.outcome is Outcome.UNAVAILABLE)
 # The first event of an order of this total is swallowed, or is given a header that the client refuses.
 SABOTAGE = """
@@ -57,14 +57,14 @@ def orders(platform: Platform) -> Iterator[httpx2.Client]:
 
 
 def held_up(operator: Operator) -> dict[tuple[str, str], dict[str, str]]:
-    """What the doctor finds, by what is held up and where."""
+    """Return what the doctor finds, by what is stuck and where."""
     found = operator.json("doctor", "--seconds", "0", code=3)
     return {(one["what"], one["step"]): one for one in found}
 
 
 @pytest.fixture(scope="module")
 def stuck(platform: Platform, operator: Operator) -> dict[str, str]:
-    """The six orders, by cause. The others are open until their test repairs them."""
+    """Return the six orders, by cause. Each is open until its test repairs it."""
     with httpx2.Client(base_url=platform.url, timeout=20.0) as client:
         messenger = given_up_message(platform, operator, client)
         run_sql(platform, "payment", f"ALTER TABLE payment ADD CONSTRAINT poison CHECK (amount <> {total(POISON)})")
@@ -82,7 +82,7 @@ def stuck(platform: Platform, operator: Operator) -> dict[str, str]:
 
 
 def given_up_message(platform: Platform, operator: Operator, client: httpx2.Client) -> str:
-    """An order whose email was given up: the mail server refused it for now until no attempt was left."""
+    """Return an order whose email was given up on: the mail server refused it temporarily until no attempt was left."""
     operator.oms("fail", "set", "mail", "4xx")
     order = place(client, body())
     ended(client, order)
@@ -96,7 +96,7 @@ def given_up_message(platform: Platform, operator: Operator, client: httpx2.Clie
 
 @pytest.fixture(scope="module")
 def found(platform: Platform, operator: Operator, stuck: dict[str, str]) -> dict[tuple[str, str], dict[str, str]]:
-    """What the doctor finds while all of them are stuck. Then the fault that holds up a whole service is repaired."""
+    """Return what the doctor finds while all are stuck. Then the fault that blocks a whole service is repaired."""
     paused = ("service inventory", "consumer")
 
     def all_named() -> dict[tuple[str, str], dict[str, str]]:
@@ -111,7 +111,7 @@ def found(platform: Platform, operator: Operator, stuck: dict[str, str]) -> dict
 
 
 def is_well(operator: Operator, order: str) -> bool:
-    """Also once nothing at all is held up: tests come in any order."""
+    """Whether an order is not stuck, or nothing is at all: tests run in any order."""
     return f"order {order}" not in operator.run("doctor", "--seconds", "0", "--json").stdout
 
 
@@ -140,7 +140,7 @@ def test_the_doctor_names_the_cause_and_the_command_that_helps(
     assert finding["since"]
 
 
-def test_what_a_systemic_fault_held_up_goes_on_by_itself(
+def test_an_order_that_a_systemic_fault_blocked_continues_by_itself(
     operator: Operator, stuck: dict[str, str], found: object, orders: httpx2.Client
 ) -> None:
     assert found
@@ -183,7 +183,7 @@ def test_a_quarantined_event_is_sent_once_it_can_be(
     assert ended(orders, stuck["unfit"])["status"] == "CONFIRMED"
 
 
-def test_a_message_that_an_outage_gave_up_is_sent_after_all(
+def test_a_message_given_up_on_during_an_outage_is_sent_after_all(
     platform: Platform, operator: Operator, stuck: dict[str, str], found: object
 ) -> None:
     order = stuck["message"]
@@ -203,7 +203,7 @@ def test_an_order_whose_event_is_lost_is_cancelled(
     assert ended(orders, stuck["lost"])["status"] == "CANCELLED"
 
 
-def test_a_charge_that_the_gateway_does_not_take_is_closed(
+def test_a_charge_that_the_gateway_does_not_accept_is_closed(
     operator: Operator, stuck: dict[str, str], found: object, orders: httpx2.Client
 ) -> None:
     (job,) = operator.json("jobs", "list", "--queue", "charge", "--order", stuck["gateway"])
@@ -215,10 +215,10 @@ def test_a_charge_that_the_gateway_does_not_take_is_closed(
     assert (order["status"], order["reason"]) == ("CANCELLED", "payment-unavailable")
 
 
-def test_a_payment_that_was_refunded_by_another_way_is_resolved(
+def test_a_payment_that_was_refunded_by_other_means_is_resolved(
     platform: Platform, operator: Operator, found: object, orders: httpx2.Client
 ) -> None:
-    # The gateway gives nothing back for this charge, as for one that it has charged back to the customer.
+    # The gateway refuses to refund this charge, as if it had been charged back.
     run_sql(platform, "payment", "ALTER TABLE gateway_simulator.refund ADD CONSTRAINT no CHECK (amount <> 249000000)")
     order = place(orders, body(("Item5", 10_000)))
     failing = f"SELECT 1 FROM job WHERE queue = 'refund' AND subject = '{order}' AND last_error IS NOT NULL"
@@ -254,7 +254,7 @@ def test_a_refund_that_the_gateway_refused_is_seen_and_made_after_all(
     assert f"refund {asked['id']}" not in operator.run("doctor", "--seconds", "0", "--json").stdout
 
 
-def test_a_refund_that_waits_for_the_gateway_is_named_and_goes_on_by_the_command_that_is_named(
+def test_a_refund_that_waits_for_the_gateway_is_named_and_continues_by_the_named_command(
     platform: Platform, operator: Operator, orders: httpx2.Client
 ) -> None:
     order = place(orders, body(("Item4", 1)))
@@ -275,7 +275,7 @@ def test_a_refund_that_waits_for_the_gateway_is_named_and_goes_on_by_the_command
     assert what not in held_up_or_well(operator)
 
 
-def test_a_message_about_a_refund_that_was_given_up_is_named_and_sent_after_all(
+def test_a_message_about_a_refund_that_was_given_up_on_is_named_and_sent_after_all(
     platform: Platform, operator: Operator, orders: httpx2.Client
 ) -> None:
     order = place(orders, body(("Item4", 1)))
@@ -307,10 +307,10 @@ def test_a_service_that_is_down_is_named(platform: Platform, operator: Operator)
     assert ("service sms", "all") not in held_up_or_well(operator)
 
 
-def test_a_refund_that_was_given_by_hand_is_noted_and_the_books_agree(
+def test_a_refund_made_by_hand_is_recorded_and_the_books_agree(
     platform: Platform, operator: Operator, orders: httpx2.Client
 ) -> None:
-    """Somebody gave it back in the gateway's own pages before the refund was asked for, which is then refused."""
+    """Somebody refunded it on the gateway's own pages before the refund was requested, which is then refused."""
     order = place(orders, body(("Item4", 1)))
     total = ended(orders, order)["total"]
     by_hand = (
@@ -330,10 +330,10 @@ def test_a_refund_that_was_given_by_hand_is_noted_and_the_books_agree(
     assert operator.run(*command).returncode == 1
 
 
-def test_a_catalogue_that_was_restored_is_taken_notice_of_once_it_is_published_again(
+def test_a_restored_catalogue_takes_effect_once_it_is_published_again(
     platform: Platform, operator: Operator, orders: httpx2.Client
 ) -> None:
-    """The order service has read later versions of an item than the inventory has made since."""
+    """The order service has read later versions of an item than the inventory has made since the restore."""
     run_sql(platform, "order", "UPDATE item SET version = 50, unit_price = 9 WHERE id = 'Item2'")
     kept = run_sql(platform, "order", "SELECT version, unit_price FROM item WHERE id = 'Item2'")
     ((price,),) = run_sql(platform, "inventory", "SELECT unit_price FROM item WHERE id = 'Item2'")
@@ -350,12 +350,12 @@ def test_a_catalogue_that_was_restored_is_taken_notice_of_once_it_is_published_a
 
 
 def held_up_or_well(operator: Operator) -> set[tuple[str, str]]:
-    """What the doctor finds, if it finds anything."""
+    """Return what the doctor finds, if anything."""
     found = operator.run("doctor", "--seconds", "0", "--json").stdout
     return {(one["what"], one["step"]) for one in json.loads(found)}
 
 
 def wrong_about(platform: Platform, *subjects: str) -> list[str]:
-    """What the checker has to say of these."""
+    """Return the checker's violations about these subjects."""
     sources = Sources({name: platform.databases[name].url for name in SERVICES}, None, None)
     return [str(one) for one in check(sources) if one.subject in subjects]

@@ -1,6 +1,6 @@
-"""The script that restores an installation: what it refuses before it touches anything, and what it says once it has.
+"""The script that restores an installation: what it refuses before it changes anything, and what it reports afterwards.
 
-A kubectl of this test answers for a cluster of two services, and writes down what it is asked.
+A fake kubectl answers for a cluster of two services, and records its calls.
 """
 
 import json
@@ -59,7 +59,7 @@ def deployment(service: str, replicas: int) -> dict[str, object]:
 
 
 class Cluster:
-    """What the kubectl of a test answers for."""
+    """The cluster for which the fake kubectl of a test answers."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -114,7 +114,7 @@ def test_arguments_that_cannot_be_used_are_refused_before_anything_is_touched(
     assert cluster.asked == []
 
 
-def test_dumps_are_not_restored_where_none_are_made(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+def test_dumps_are_not_restored_if_none_are_made(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
     assert restore.main(["dumps"]) == 1
     said = capsys.readouterr().err
     assert "no CronJob of backups" in said
@@ -122,13 +122,13 @@ def test_dumps_are_not_restored_where_none_are_made(cluster: Cluster, capsys: py
     assert cluster.replicas == [3, 2]
 
 
-def test_a_release_that_is_not_there_is_said_to_be_so(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_release_is_reported(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
     cluster.change(deployment={})
     assert restore.main(["--release", "shop", "rewind", "--since", PAST]) == 1
     assert "there are no services of the release shop" in capsys.readouterr().err
 
 
-def test_services_are_set_back_and_start_with_as_many_replicas_as_they_had(cluster: Cluster) -> None:
+def test_services_are_rewound_and_start_with_as_many_replicas_as_before(cluster: Cluster) -> None:
     assert restore.main(["rewind", "--since", PAST]) == 0
     assert "scale deployment/oms-order --replicas=0" in cluster.asked
     assert cluster.replicas == [3, 2]
@@ -137,7 +137,7 @@ def test_services_are_set_back_and_start_with_as_many_replicas_as_they_had(clust
 def test_services_that_somebody_starts_again_are_not_restored(
     cluster: Cluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As Argo CD does with selfHeal: they would run on databases that are replaced under them."""
+    """Argo CD does so with selfHeal: they would run on databases that are being replaced."""
     cluster.change(healed=2)
     assert restore.main(["rewind", "--since", PAST]) == 1
     said = capsys.readouterr().err
@@ -147,8 +147,8 @@ def test_services_that_somebody_starts_again_are_not_restored(
     assert not [one for one in cluster.asked if one.startswith("apply")]
 
 
-def test_what_a_release_has_besides_is_left_alone(cluster: Cluster) -> None:
-    """As that of a chart that depends on this one, and on others."""
+def test_other_deployments_of_a_release_are_left_alone(cluster: Cluster) -> None:
+    """A chart that depends on this one, and on others, has such a release."""
     assert restore.main(["rewind", "--since", PAST]) == 0
     selectors = [one for one in cluster.asked if "--selector" in one]
     assert selectors
@@ -167,7 +167,7 @@ def test_a_later_failure_says_that_services_are_stopped_and_how_to_go_on(
     assert "restore.py --namespace=shop --release=oms start" in said
 
 
-def test_what_a_service_refuses_is_shown(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_refusal_by_a_service_is_shown(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
     cluster.end_of_jobs("Failed", "rewind_too_far")
     assert restore.main(["rewind", "--since", PAST]) == 1
     said = capsys.readouterr().err
@@ -197,7 +197,7 @@ def test_the_command_can_be_repeated_although_the_pod_of_a_job_that_failed_is_st
     assert cluster.replicas == [3, 2]
 
 
-def test_services_can_be_started_as_they_are_instead(cluster: Cluster) -> None:
+def test_services_can_be_started_unchanged_instead(cluster: Cluster) -> None:
     cluster.change(fails="apply")
     assert restore.main(["rewind", "--since", PAST]) == 1
     cluster.change(fails="rollout")
@@ -207,9 +207,7 @@ def test_services_can_be_started_as_they_are_instead(cluster: Cluster) -> None:
     assert cluster.replicas == [3, 2]
 
 
-def test_a_restore_that_names_no_backup_says_what_it_printed(
-    cluster: Cluster, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_restore_that_names_no_backup_shows_its_output(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
     container = {"name": "backup", "args": [], "env": [{"name": "STAMP", "value": ""}]}
     spec = {"jobTemplate": {"spec": {"template": {"spec": {"containers": [container]}}}}}
     cluster.change(cronjob={"oms-backup": {"metadata": {"name": "oms-backup"}, "spec": spec}})

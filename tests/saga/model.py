@@ -1,7 +1,7 @@
-"""The saga in memory: the services' own decisions, joined by a network that delays, repeats and reorders.
+"""A model of the saga in memory: the services' own decisions, connected by a network that delays, repeats and reorders.
 
-Databases, brokers and the gateway are dictionaries here. What a service decides is its domain module's; what is written
-here is only who is asked about what, as in the services' handlers.
+Databases, brokers and the gateway are dictionaries here. The decisions are those of the services' domain modules; the
+model only calls them, like the services' handlers.
 """
 
 from collections import Counter, defaultdict
@@ -36,27 +36,27 @@ ENDINGS = {
 
 @dataclass(frozen=True, order=True)
 class Message:
-    """An event on its way to one reader. `number` is the event's id: the reader's inbox knows a repetition by it."""
+    """An event on its way to one reader. `number` is its id, by which the reader's inbox recognises duplicates."""
 
     number: int
     topic: str
     reader: str
     order: str
     refund: str = ""
-    outcome: int = 0  # which of that refund's
+    outcome: int = 0  # the number of this outcome among those of the refund
 
 
 @dataclass
 class Refund:
-    """A refund that was asked for of a confirmed order, as order, payment and inventory know it."""
+    """A requested refund of a confirmed order, as order, payment and inventory know it."""
 
     order: str
     amount: int
     is_return: bool
     status: RefundStatus = RefundStatus.PENDING
     state: RefundState | None = None
-    outcomes: int = 0  # that payment has published
-    known: int = 0  # which of them the order service knows
+    outcomes: int = 0  # outcomes that payment has published
+    known: int = 0  # the last of them that the order service knows
     is_back: bool = False
     notices: int = 0
 
@@ -67,7 +67,7 @@ def _beginning() -> list[str]:
 
 @dataclass
 class World:
-    """All services, and what is outside."""
+    """All services, and the outside world."""
 
     initial: int
     declined_cards: set[str] = field(default_factory=set)
@@ -79,7 +79,7 @@ class World:
     payments: dict[str, Payment] = field(default_factory=dict)
     charge_jobs: dict[str, bool] = field(default_factory=dict)  # whether a worker has claimed it
     refund_jobs: set[str] = field(default_factory=set)
-    charges: dict[str, bool] = field(default_factory=dict)  # at the gateway, one per key: approved or not
+    charges: dict[str, bool] = field(default_factory=dict)  # charges at the gateway, one per key: approved or not
     refunds: Counter[str] = field(default_factory=Counter)
     allocations: dict[str, bool] = field(default_factory=dict)
     held: dict[str, int] = field(default_factory=dict)
@@ -89,7 +89,7 @@ class World:
     on_hand: int = 0
     requested: dict[str, Refund] = field(default_factory=dict)
     requested_jobs: set[str] = field(default_factory=set)
-    given: Counter[str] = field(default_factory=Counter)  # by the gateway, for those
+    given: Counter[str] = field(default_factory=Counter)  # refunds by the gateway, for requested ones
 
     def __post_init__(self) -> None:
         self.on_hand = self.initial
@@ -99,7 +99,7 @@ class World:
         return not (self.network or self.charge_jobs or self.refund_jobs or self.requested_jobs)
 
     def come_to_rest(self) -> None:
-        """Let everything arrive, and all work be done."""
+        """Deliver all messages, and do all work."""
         while not self.is_at_rest():
             for message in list(self.network):
                 self.deliver(message, again=False)
@@ -110,7 +110,7 @@ class World:
             for refund in list(self.requested_jobs):
                 self.make_refund(refund)
 
-    # What customers and clocks do.
+    # Actions of customers and clocks.
 
     def place(self, order: str, *, is_declined: bool) -> None:
         self.orders[order] = Order(order)
@@ -119,7 +119,7 @@ class World:
         self.publish(topics.ORDER_CREATED, order)
 
     def cancel(self, order: str, *, window: float) -> bool:
-        """Whether it was in time."""
+        """Cancel an order. Return whether it was in time."""
         try:
             after, steps = orders.cancel(self.orders[order], 0.5, self.window(order, window))
         except orders.TooLate:
@@ -128,11 +128,11 @@ class World:
         return True
 
     def window(self, order: str, window: float) -> float:
-        """For how long a confirmed order can be cancelled."""
+        """Return for how long a confirmed order can be cancelled."""
         return 0.0 if self.refunds_of(order) else window
 
     def ask_refund(self, order: str, amount: int) -> bool:
-        """An operator asks for a refund: of the one piece, which has come back, or of less. Whether it is taken."""
+        """Let an operator refund the one piece, which was returned, or less. Return whether that is accepted."""
         is_return = amount == PRICE
         try:
             purchase = self._purchase(order)
@@ -172,7 +172,7 @@ class World:
         ]
 
     def deliver(self, message: Message, *, again: bool) -> None:
-        """Let its reader have a message; with `again`, it stays on its way, as after a crash before the offsets."""
+        """Deliver a message; with `again`, it stays on its way, as after a crash before the offsets are committed."""
         if not again:
             self.network.remove(message)
         if (message.reader, message.number) in self.inboxes:
@@ -209,11 +209,11 @@ class World:
                 self.refund_jobs.add(order)
 
     def is_new(self, known: Payment | None) -> bool:
-        """Whether an order that arrives is to be charged."""
+        """Whether an order that arrives must be charged."""
         return known is None
 
     def charge(self, order: str, *, dies: bool) -> None:
-        """A worker claims the charge and calls the gateway; it may die before it has written the outcome."""
+        """Let a worker claim the charge and call the gateway; it may die before it writes the outcome."""
         self.charge_jobs[order] = True
         approved = self.charges.setdefault(order, order not in self.declined_cards)
         if dies:
@@ -230,11 +230,11 @@ class World:
             self.publish(topics.PAYMENT_COMPLETED if approved else topics.PAYMENT_FAILED, order)
 
     def refund(self, order: str) -> None:
-        """A worker refunds what was charged, or closes the key of what was not."""
+        """Let a worker refund a charge, or close the key of one that was not made."""
         self.refund_jobs.remove(order)
         approved = self.charges.setdefault(order, False)
         if approved:
-            self.refunds[order] = 1  # by one key
+            self.refunds[order] = 1  # at most one, because of the key
         after = self.payments[order].refunded("refund" if approved else NOT_CHARGED)
         if after is not None:
             self.payments[order] = after
@@ -256,20 +256,20 @@ class World:
             self._settle(name, RefundState.FAILED)
 
     def make_refund(self, name: str) -> None:
-        """A worker gives back what was asked for; the gateway never gives more than was charged."""
+        """Let a worker make a requested refund; the gateway never refunds more than was charged."""
         self.requested_jobs.remove(name)
         self.given[self.requested[name].order] += self.requested[name].amount
         self._settle(name, RefundState.SUCCEEDED)
 
     def send_back(self, name: str) -> None:
-        """The customer's bank sends the money back that it had got."""
+        """Let the customer's bank return the refunded money."""
         one = self.requested[name]
         if one.state is RefundState.SUCCEEDED:
             self.given[one.order] -= one.amount
             self._settle(name, RefundState.FAILED)
 
     def retry_refund(self, name: str) -> None:
-        """An operator has one made once more that has failed, if there is so much left."""
+        """Let an operator repeat a failed refund, if enough money is left."""
         if self.requested[name].state is RefundState.FAILED:
             self._begin_refund(name)
 
@@ -295,7 +295,7 @@ class World:
             self.on_hand += self.held.pop(one.order)
 
     def _sms_refund(self, _: Topic, message: Message) -> None:
-        self.requested[message.refund].notices = 1  # by the refund's id
+        self.requested[message.refund].notices = 1  # at most one, because of the refund's id
 
     def _inventory(self, topic: Topic, order: str) -> None:
         if topic is topics.ORDER_CANCELLED:
@@ -313,7 +313,7 @@ class World:
             self.publish(topics.INVENTORY_UPDATED if decision.is_allocated else topics.INVENTORY_REJECTED, order)
 
     def is_undecided(self, order: str) -> bool:
-        """Whether an order that is paid is to get stock."""
+        """Whether the stock of a paid order is still undecided."""
         return order not in self.allocations
 
     def _sms(self, topic: Topic, order: str) -> None:

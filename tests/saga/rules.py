@@ -1,4 +1,4 @@
-"""What must never break, as far as it shows in the model."""
+"""The invariants, as far as they apply to the model."""
 
 from itertools import pairwise
 
@@ -8,7 +8,7 @@ from oms_order.refunds import RefundStatus
 from oms_payment.domain import State
 from saga.model import PRICE, Refund, World
 
-# One that was declined or rejected at the moment when it was called off is notified of that: it costs nothing, either.
+# The customer of an order that was declined or rejected just when it was called off is notified of that instead.
 _CALLED_OFF = {Kind.CANCELLED, Kind.DECLINED, Kind.OUT_OF_STOCK}
 LAST_WORDS = {
     None: {Kind.CONFIRMED},
@@ -20,7 +20,7 @@ LAST_WORDS = {
 
 
 def check_always(world: World) -> None:
-    """AssertionError if money or stock of a cancelled order is held at this moment, or stock was made or lost."""
+    """Raise AssertionError if money or stock of a cancelled order is held now, or stock was created or lost."""
     for name, order in world.orders.items():
         assert _net(world, name) >= 0
         if order.status is Status.CANCELLED:
@@ -30,7 +30,7 @@ def check_always(world: World) -> None:
 
 
 def check_at_rest(world: World) -> None:
-    """AssertionError if something is not as it must be once nothing is under way."""
+    """Raise AssertionError if a rule for a world at rest is violated."""
     check_always(world)
     for name in world.orders:
         _check_order(world, name)
@@ -58,7 +58,7 @@ def _check_order(world: World, name: str) -> None:
 
 
 def _check_refund(one: Refund) -> None:
-    """The order service knows what payment knows, and stock and message are due where one outcome was a success."""
+    """Assert that order and payment agree, and that stock and message are there if one outcome was a success."""
     assert (one.known, str(one.status)) == (one.outcomes, str(one.state))
     if one.status is RefundStatus.SUCCEEDED:
         assert (one.is_back, one.notices) == (one.is_return, 1)

@@ -1,4 +1,4 @@
-"""One order, and every order of the things that can happen to it: all situations that there are, no sample of them."""
+"""One order, and every sequence of the things that can happen to it: all possible situations, not a sample."""
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -15,18 +15,18 @@ from saga.model import PRICE, World
 from saga.rules import check_always, check_at_rest
 
 ORDER = "a"
-SENT_BACK = 2  # outcomes of a refund that was made, and then came back: it is made once more, and no more than that
+SENT_BACK = 2  # outcomes of a refund that was made and then returned: it is repeated once, but not more often
 Move = Callable[[World], object]
 Situation = tuple[object, ...]
 
 
 def deliver(number: int, world: World) -> None:
-    """Let the message at this place arrive."""
+    """Deliver the message with this index."""
     world.deliver(world.network[number], again=False)
 
 
 def moves(world: World, window: float) -> Iterator[Move]:
-    """What can happen next. An event that is delivered twice is the inbox's matter, and no situation of its own."""
+    """Yield what can happen next. A duplicate delivery is handled by the inbox, and not a situation of its own."""
     for number in range(len(world.network)):
         yield partial(deliver, number)
     for is_begun in world.charge_jobs.values():
@@ -42,7 +42,7 @@ def moves(world: World, window: float) -> Iterator[Move]:
 
 
 def refund_moves(world: World) -> Iterator[Move]:
-    """What can happen next with a refund that is asked for."""
+    """Yield what can happen next to a requested refund."""
     if not world.requested:
         yield lambda then: then.ask_refund(ORDER, PRICE)
     for refund in world.requested_jobs:
@@ -55,14 +55,14 @@ def refund_moves(world: World) -> Iterator[Move]:
 
 
 def situation(world: World) -> Situation:
-    """All of a world that its future depends on."""
+    """Return everything in a world that affects its future."""
     network = sorted((one.topic, one.reader, one.refund, one.outcome) for one in world.network)
     kept = {name: value for name, value in vars(world).items() if name not in {"network", "inboxes", "events", "steps"}}
     return (repr(network), *(repr(value) for value in kept.values()))
 
 
 def explore(stock: int, *, is_declined: bool, window: float) -> int:
-    """Go everywhere; how many situations there are. AssertionError in one that must not be."""
+    """Visit all situations, and return their number. Raises AssertionError in a forbidden one."""
     first = World(stock)
     first.place(ORDER, is_declined=is_declined)
     seen, ahead = {situation(first)}, [first]
@@ -82,18 +82,18 @@ def explore(stock: int, *, is_declined: bool, window: float) -> int:
 @pytest.mark.parametrize("window", [0.0, 1.0])
 @pytest.mark.parametrize("is_declined", [False, True])
 @pytest.mark.parametrize("stock", [0, 1])
-def test_in_every_order_of_things_nothing_breaks(stock: int, is_declined: bool, window: float) -> None:
+def test_no_sequence_of_events_violates_a_rule(stock: int, is_declined: bool, window: float) -> None:
     assert explore(stock, is_declined=is_declined, window=window) > 100
 
 
 def only_the_money() -> tuple[domain.Rule, ...]:
-    """The rules, but that an order is CANCELLED as soon as its money is back."""
+    """Return the rules, changed so that an order is CANCELLED as soon as its money is back."""
     *others, last = domain.RULES
     return (*others, replace(last, proof=last.proof[:1]))
 
 
 def only_the_stock() -> tuple[domain.Rule, ...]:
-    """The rules, but that an order is CANCELLED as soon as its stock is free."""
+    """Return the rules, changed so that an order is CANCELLED as soon as its stock is free."""
     *others, last = domain.RULES
     return (*others, replace(last, proof=last.proof[1:]))
 

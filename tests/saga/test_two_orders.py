@@ -1,4 +1,4 @@
-"""Two orders of one item, and anything that can happen to them in any order: what must never break does not."""
+"""Two orders of one item, and anything that can happen to them, in any sequence: the invariants hold."""
 
 from dataclasses import replace
 
@@ -10,11 +10,11 @@ from saga.model import PRICE, World
 from saga.rules import check_always, check_at_rest
 
 ORDERS = ("a", "b")
-EVENTS = 60  # after so many, none is published again
+EVENTS = 60  # after this many, none is published again
 
 
 class Saga(RuleBasedStateMachine):
-    """What customers, clocks, workers and the network may do, one thing at a time."""
+    """The possible actions of customers, clocks, workers and the network, one at a time."""
 
     @initialize(stock=st.integers(0, 2), declined=st.sets(st.sampled_from(ORDERS)), window=st.sampled_from([0.0, 1.0]))
     def begin(self, stock: int, declined: set[str], window: float) -> None:
@@ -67,7 +67,7 @@ class Saga(RuleBasedStateMachine):
     @precondition(lambda self: self.world.network and self.world.events < EVENTS)
     @rule(data=st.data())
     def publish_again(self, data: st.DataObject) -> None:
-        """As after a restore: an event that is on its way comes once more, under another id."""
+        """Publish an event that is on its way again under another id, as after a restore."""
         one = data.draw(st.sampled_from(self.world.network))
         self.world.events += 1
         self.world.network.append(replace(one, number=self.world.events))

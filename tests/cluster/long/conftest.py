@@ -1,4 +1,4 @@
-"""The release under what acts on its policies, its scaling and its monitoring: found by what the cluster has."""
+"""The release with components that act on its policies, scaling and monitoring, as far as the cluster has them."""
 
 import json
 import os
@@ -11,8 +11,8 @@ from support.cluster import RELEASE, Cluster
 from support.prometheus import Prometheus
 from support.strangers import ELSEWHERE, Stranger, strangers
 
-LAG = 20  # records that one replica of payment may lag behind
-KEDA = "app=keda-operator"  # as its chart and its own manifests label it
+LAG = 20  # number of records that one replica of payment may lag behind
+KEDA = "app=keda-operator"  # the label in its chart and its own manifests
 DENY = {
     "apiVersion": "networking.k8s.io/v1",
     "kind": "NetworkPolicy",
@@ -22,40 +22,40 @@ DENY = {
 
 
 def missing(what: str) -> NoReturn:
-    """Skip, or fail where everything has to be there."""
+    """Skip the test, or fail if everything is required to be there."""
     assert not os.environ.get("OMS_OPERATORS_REQUIRED"), what
     pytest.skip(f"{what}: scripts/test-cluster-long.sh installs it where it can")
 
 
 def found_in(cluster: Cluster, *arguments: str) -> str | None:
-    """The namespace of the first of these that the cluster has."""
+    """Return the namespace of the first of these objects that the cluster has."""
     try:
         items = json.loads(cluster.kubectl("get", *arguments, "--all-namespaces", "--output=json"))["items"]
-    except AssertionError:  # the cluster does not know of such things
+    except AssertionError:  # the cluster does not know this kind
         return None
     return items[0]["metadata"]["namespace"] if items else None
 
 
 @pytest.fixture(scope="session")
 def keda(installed: Cluster) -> str | None:
-    """The namespace of KEDA's operator."""
+    """Return the namespace of KEDA's operator."""
     return found_in(installed, "deployment", f"--selector={KEDA}")
 
 
 @pytest.fixture(scope="session")
 def watching(installed: Cluster) -> str | None:
-    """The namespace of a Prometheus that its operator runs."""
+    """Return the namespace of a Prometheus that its operator runs."""
     return found_in(installed, "prometheuses.monitoring.coreos.com")
 
 
 def namespaces(*names: str | None) -> list[dict[str, Any]]:
-    """NetworkPolicy peers."""
+    """Return these namespaces as NetworkPolicy peers."""
     return [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}} for name in names if name]
 
 
 @pytest.fixture(scope="session")
 def operated(installed: Cluster, keda: str | None, watching: str | None) -> Iterator[Cluster]:
-    """The release with all that the operators of this cluster act on; afterwards it is what it was."""
+    """Yield the release with everything on which this cluster's operators act, and restore it afterwards."""
     revision = json.loads(installed.helm("status", RELEASE, "--output=json"))["version"]
     values: dict[str, Any] = {"networkPolicy.metricsFrom": namespaces(watching or "monitoring")}
     if watching:
@@ -66,12 +66,12 @@ def operated(installed: Cluster, keda: str | None, watching: str | None) -> Iter
     installed.upgrade_json(values)
     yield installed
     installed.helm("rollback", RELEASE, str(revision), "--wait", "--timeout=5m")
-    installed.kubectl("scale", "deployment/oms-payment", "--replicas=1")  # whatever the autoscaler left
+    installed.kubectl("scale", "deployment/oms-payment", "--replicas=1")  # whatever number the autoscaler left
 
 
 @pytest.fixture
 def cluster(operated: Cluster) -> Iterator[Cluster]:
-    """The release with everything ready, before and after."""
+    """Yield the release with everything ready, before and after the test."""
     operated.await_ready()
     yield operated
     operated.await_ready()
@@ -79,7 +79,7 @@ def cluster(operated: Cluster) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def prometheus(operated: Cluster, watching: str | None) -> Iterator[Prometheus]:
-    """The Prometheus that watches the release."""
+    """Yield the Prometheus that monitors the release."""
     if watching is None:
         missing("no Prometheus of the Prometheus Operator")
     with operated.forwarded("service/prometheus-operated", 9090, namespace=watching) as address:
@@ -91,14 +91,14 @@ def prometheus(operated: Cluster, watching: str | None) -> Iterator[Prometheus]:
 
 @pytest.fixture(scope="session")
 def here_and_elsewhere(installed: Cluster) -> Iterator[dict[str, Stranger]]:
-    """Pods that belong to nothing: one in the release's namespace, one in another."""
+    """Yield pods outside the release: one in its namespace, one in another."""
     with strangers(installed) as found:
         yield found
 
 
 @pytest.fixture(scope="session")
 def enforced(installed: Cluster, here_and_elsewhere: dict[str, Stranger]) -> None:
-    """Skips where the cluster stores NetworkPolicies and does not enforce them."""
+    """Skip the tests if the cluster does not enforce NetworkPolicies."""
     here, there = here_and_elsewhere["here"], here_and_elsewhere["elsewhere"]
     eventually(lambda: here.reaches((there.address, there.port)), 60.0)
     installed.kubectl("create", "--namespace", ELSEWHERE, "--filename=-", given=json.dumps(DENY))

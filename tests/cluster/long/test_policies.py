@@ -1,4 +1,4 @@
-"""NetworkPolicies that somebody enforces: what the system needs passes, and nothing else does."""
+"""Enforced NetworkPolicies let connections pass that the system needs, and no others."""
 
 from collections.abc import Callable
 
@@ -14,13 +14,13 @@ pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("enforced")]
 
 HTTP, INTERNAL, POSTGRES, KAFKA = 9090, 9100, 5432, 9092
 CATCHER = {("mailcatcher", 1025), ("mailcatcher", 8025)}
-SEEN = 30.0  # seconds until what enforces policies has seen a new pod
+SEEN = 30.0  # seconds until policies take effect for a new pod
 TRY = 'for one in "$@"; do timeout 5 bash -c "</dev/tcp/${one/://}" 2>/dev/null && echo "$one"; done; true'
 
 
 @pytest.fixture
 def ports(cluster: Cluster) -> dict[Target, Target]:
-    """Every port of the release's pods, as (component, port), by its address."""
+    """Return every port of the release's pods, as (component, port), by its address."""
     found = {}
     pods = cluster.get("pods", "--selector=app.kubernetes.io/instance=oms", "--field-selector=status.phase=Running")
     for pod in pods["items"]:
@@ -48,10 +48,10 @@ def test_a_stranger_reaches_the_public_api_and_nothing_else(
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_reaches_kafka_and_what_is_its_own(
+def test_a_service_reaches_only_kafka_and_its_own_servers(
     cluster: Cluster, ports: dict[Target, Target], here_and_elsewhere: dict[str, Stranger], service: str
 ) -> None:
-    others = {one: what for one, what in ports.items() if what[0] != service}  # a pod reaches itself
+    others = {one: what for one, what in ports.items() if what[0] != service}  # a pod can reach itself
     stranger = here_and_elsewhere["elsewhere"]
     targets = [*others, (stranger.address, stranger.port)]
     wanted = {("kafka", KAFKA), (f"{service}-postgres", POSTGRES)} | (CATCHER if service in {"sms", "email"} else set())
@@ -64,7 +64,7 @@ def test_a_service_reaches_kafka_and_what_is_its_own(
 
 
 @pytest.mark.parametrize("server", ["kafka", *(f"{service}-postgres" for service in SERVICES)])
-def test_a_server_connects_to_nobody(
+def test_a_server_cannot_connect_to_anything(
     cluster: Cluster, ports: dict[Target, Target], here_and_elsewhere: dict[str, Stranger], server: str
 ) -> None:
     stranger = here_and_elsewhere["elsewhere"]
@@ -74,7 +74,7 @@ def test_a_server_connects_to_nobody(
     assert said == ""
 
 
-def test_metrics_are_for_prometheus_alone(prometheus: Prometheus, here_and_elsewhere: dict[str, Stranger]) -> None:
+def test_only_prometheus_can_read_metrics(prometheus: Prometheus, here_and_elsewhere: dict[str, Stranger]) -> None:
     eventually(lambda: prometheus.services_up() == set(SERVICES), 120.0)
     addresses = [one["discoveredLabels"]["__address__"].rpartition(":") for one in prometheus.targets()]
     targets = [(host, int(port)) for host, _, port in addresses]

@@ -1,4 +1,4 @@
-"""An upgrade that cannot work, and the way back, with orders in flight."""
+"""An upgrade that cannot work is rolled back with orders in flight."""
 
 import json
 
@@ -14,7 +14,7 @@ WRONG = "tag-that-was-never-built"
 
 
 def waits_for_image(cluster: Cluster, component: str) -> bool:
-    """Whether a pod of it cannot start for want of its image."""
+    """Whether a pod of a component cannot start because its image is missing."""
     states = [
         status["state"].get("waiting", {}).get("reason")
         for pod in cluster.pods(component)

@@ -1,4 +1,4 @@
-"""KEDA scales payment by the lag of its topics, up and down again, and no order is lost by it."""
+"""KEDA scales payment by the lag of its topics, up and down again, without losing an order."""
 
 import subprocess
 from collections.abc import Iterator
@@ -13,17 +13,17 @@ from .conftest import missing
 
 pytestmark = pytest.mark.cluster
 
-UP, DOWN = 300.0, 900.0  # seconds; KEDA looks every thirty, and the autoscaler goes down after five minutes
+UP, DOWN = 300.0, 900.0  # seconds; KEDA polls every thirty, and the autoscaler scales down after five minutes
 ORDERS = 600
 
 
-# One statement each: the answers to those of one command come together.
+# One statement per command, because psql prints the answers to those of one command together.
 LOCK = ("BEGIN", "LOCK TABLE inbox", "SELECT 'locked'", "SELECT pg_sleep(3600)")
 FREE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(3600)'"
 
 
 def psql(service: str, *statements: str) -> list[str]:
-    """kubectl's arguments for statements in a service's database."""
+    """Return kubectl's arguments for statements in a service's database."""
     pod = ("exec", f"oms-{service}-postgres-0", "--container=postgres", "--")
     given = (f"--command={one}" for one in statements)
     where = ("--host=/var/run/postgresql", "--username=postgres", service)
@@ -32,7 +32,7 @@ def psql(service: str, *statements: str) -> list[str]:
 
 @contextmanager
 def held(cluster: Cluster, service: str) -> Iterator[None]:
-    """Let the service apply nothing meanwhile: somebody has locked its inbox, as a long transaction would."""
+    """Keep the service from applying events during the block, by locking its inbox as a long transaction would."""
     command = ["kubectl", "--context", CONTEXT, "--namespace", NAMESPACE, *psql(service, *LOCK)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -45,7 +45,7 @@ def held(cluster: Cluster, service: str) -> Iterator[None]:
 
 
 def replicas(cluster: Cluster) -> int:
-    """How many of payment are ready."""
+    """Return how many replicas of payment are ready."""
     return int(cluster.get("deployment", "oms-payment")["status"].get("readyReplicas", 0))
 
 

@@ -1,4 +1,4 @@
-"""A real Prometheus on the release: what it scrapes, what it records, and the alerts that fire for their causes."""
+"""A real Prometheus scrapes the release, records its rules, and fires the alerts for their causes."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -17,11 +17,11 @@ from oms_contracts.topics import ORDER_CREATED, SERVICES
 
 pytestmark = pytest.mark.cluster
 
-SCRAPED = 180.0  # seconds until what happens now is seen, and a rate is known
-FIRES, FALLS_SILENT = 480.0, 480.0  # seconds until an alert that waits for two minutes fires, and is silent afterwards
+SCRAPED = 180.0  # seconds until a change is visible, and a rate is known
+FIRES, FALLS_SILENT = 480.0, 480.0  # seconds until an alert that waits for two minutes fires, and until it stops firing
 OBJECTIVES = {"placing-availability", "placing-latency", "confirmation"}
 WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
-# What dashboards ask for and a cluster need not have, and why.
+# Queries of dashboards that may have no answer on a cluster, and why.
 EMPTY: Mapping[str, str] = {
     "Kafka, outboxes and jobs: Volumes, share in use": "kind's volumes are folders, which the kubelet does not measure",
     "Services: Requests refused for who sent them": "nobody is refused where nobody is asked who they are",
@@ -31,7 +31,7 @@ PRODUCE = f"/opt/kafka/bin/kafka-console-producer.sh --bootstrap-server localhos
 
 @pytest.fixture
 def busy(cluster: Cluster) -> None:
-    """Orders of all kinds have been placed while somebody measured."""
+    """Place orders of all kinds while Prometheus scrapes."""
     outcome = post(cluster.url, mix(120), spread=60.0)
     cluster.verify(outcome.answers)
 
@@ -52,7 +52,7 @@ def test_every_rule_is_loaded_and_can_be_evaluated(cluster: Cluster, prometheus:
     eventually(healthy, SCRAPED)
 
 
-def test_every_question_of_every_dashboard_has_an_answer(cluster: Cluster, prometheus: Prometheus, busy: None) -> None:
+def test_every_query_of_every_dashboard_has_an_answer(cluster: Cluster, prometheus: Prometheus, busy: None) -> None:
     asked = list(questions(cluster))
     assert len(asked) > 45
 
@@ -73,7 +73,7 @@ def test_burn_rates_are_recorded_for_every_objective(prometheus: Prometheus, bus
         eventually(known, SCRAPED)
 
 
-def test_a_service_that_was_scaled_to_nothing_is_missed(cluster: Cluster, prometheus: Prometheus) -> None:
+def test_a_service_that_was_scaled_to_zero_is_reported(cluster: Cluster, prometheus: Prometheus) -> None:
     try:
         cluster.kubectl("scale", "deployment/oms-email", "--replicas=0")
         prometheus.await_alert("OmsServiceDown", FIRES, service="email", severity="critical")
@@ -83,25 +83,27 @@ def test_a_service_that_was_scaled_to_nothing_is_missed(cluster: Cluster, promet
     prometheus.await_silence("OmsServiceDown", FALLS_SILENT, service="email")
 
 
-def test_a_poisoned_record_is_a_dead_letter_that_somebody_notices(
+def test_a_poisoned_record_becomes_a_dead_letter_with_an_alert(
     cluster: Cluster, prometheus: Prometheus, place: Callable[[], str]
 ) -> None:
     cluster.kubectl("exec", "-i", "oms-kafka-0", "--", "sh", "-c", PRODUCE, given=f"{uuid4()}\n")
     prometheus.await_alert("OmsDeadLetters", FIRES, service="payment", topic=ORDER_CREATED.name)
-    place()  # the partition goes on
+    place()  # the partition continues
 
 
 @pytest.fixture
 def without_kafka(cluster: Cluster) -> Iterator[None]:
-    """No broker; it is back afterwards, if not earlier."""
+    """Remove the broker during the block; it is back afterwards, or earlier."""
     cluster.kubectl("scale", "statefulset/oms-kafka", "--replicas=0")
-    # It goes on for a while, and would take what a test lets wait for it.
+    # The broker runs on for a while, and would still accept records that must wait.
     cluster.kubectl("wait", "--for=delete", "pod/oms-kafka-0", "--timeout=120s")
     yield
     cluster.kubectl("scale", "statefulset/oms-kafka", "--replicas=1")
 
 
-def test_every_service_says_that_kafka_is_away(cluster: Cluster, prometheus: Prometheus, without_kafka: None) -> None:
+def test_every_service_reports_that_kafka_is_away(
+    cluster: Cluster, prometheus: Prometheus, without_kafka: None
+) -> None:
     with httpx2.Client(base_url=cluster.url, timeout=20.0) as client:
         order_id = post_order(client, body())
         for service in SERVICES:
