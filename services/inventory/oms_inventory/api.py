@@ -41,7 +41,7 @@ Wanted = Annotated[Conditions, Depends(read_conditions)]
 TAGGED, REPLAYED = headed("ETag"), headed("ETag", "Idempotent-Replayed")
 # Anybody may read; changing prices and stock needs the scope.
 ANYBODY = [Depends(Needs())]
-Writes = Annotated[Caller, Depends(Needs("items:write"))]
+MayWrite = Annotated[Caller, Depends(Needs("items:write"))]
 
 
 @router.get(
@@ -120,7 +120,7 @@ def put_item(
 )
 def restock_item(
     database: Database,
-    caller: Writes,
+    caller: MayWrite,
     response: Response,
     item_id: ItemId,
     body: RestockBody,

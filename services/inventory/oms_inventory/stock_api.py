@@ -10,14 +10,14 @@ from oms_chassis.http.identity.requirements import Needs
 from oms_chassis.http.pages import BadCursor
 from oms_chassis.http.problems import OutcomeUnknown, Unavailable, documented
 from oms_inventory import catalogue
-from oms_inventory.api import REPLAYED, Database, ItemId, Key, Wanted, Writes, own_key, replayed
+from oms_inventory.api import REPLAYED, Database, ItemId, Key, MayWrite, Wanted, own_key, replayed
 from oms_inventory.catalogue import StockChange
 from oms_inventory.problems import IdempotencyKeyReused, ItemChanged, ItemNotFound, StockTooLow
 from oms_inventory.schemas import CorrectBody, DifferenceView, ItemView, MovementView
 
 router = APIRouter(tags=["stock"])
 Limit = Annotated[int, Query(ge=1, le=1000), pages.DIGITS]
-READS = [Depends(Needs("items:write"))]  # movements name people, so only those who may make them may read them
+WRITERS_ONLY = [Depends(Needs("items:write"))]  # movements name people, so only those who may make them may read them
 
 
 @router.post(
@@ -30,7 +30,7 @@ READS = [Depends(Needs("items:write"))]  # movements name people, so only those 
 )
 def correct_item(
     database: Database,
-    caller: Writes,
+    caller: MayWrite,
     response: Response,
     item_id: ItemId,
     body: CorrectBody,
@@ -49,7 +49,7 @@ def correct_item(
     "/items/{item_id}/movements",
     response_model_exclude_none=True,
     summary="List an item's movements, newest first",
-    dependencies=READS,
+    dependencies=WRITERS_ONLY,
     responses=documented(ItemNotFound, Unavailable),
 )
 def list_movements(database: Database, item_id: ItemId, limit: Limit = 100) -> list[MovementView]:
@@ -60,7 +60,7 @@ def list_movements(database: Database, item_id: ItemId, limit: Limit = 100) -> l
 @router.get(
     "/stock/differences",
     summary="List the items whose stock is not the sum of their movements",
-    dependencies=READS,
+    dependencies=WRITERS_ONLY,
     responses={200: headed("Link"), **documented(BadCursor, Unavailable)},
 )
 def list_differences(

@@ -37,15 +37,15 @@ async def parse_order_id(order_id: str) -> UUID:
 
 
 router = APIRouter(tags=["orders"])
-Reads = Annotated[Database, Depends(Provided(Database))]
+ReadDatabase = Annotated[Database, Depends(Provided(Database))]
 Placing = Annotated[placing.Placing, Depends(Provided(placing.Placing))]
-InThreads = Annotated[Threads, Depends(Provided(Threads))]
-Follow = Annotated[Timelines, Depends(Provided(Timelines))]
+RequestThreads = Annotated[Threads, Depends(Provided(Threads))]
+LiveTimelines = Annotated[Timelines, Depends(Provided(Timelines))]
 Email = Annotated[str, Field(max_length=200, pattern=PRINTABLE), AfterValidator(emails.looked_for)]
 OrderId = Annotated[UUID, Depends(parse_order_id)]
 # Without the scope `operator`, callers see only their own orders; for anybody else's they get 404.
-Places = Annotated[Caller, Depends(Needs("orders:place"))]
-Looks = Annotated[Caller, Depends(Needs("orders:read"))]
+MayPlace = Annotated[Caller, Depends(Needs("orders:place"))]
+MayRead = Annotated[Caller, Depends(Needs("orders:read"))]
 
 
 @router.post(
@@ -77,7 +77,7 @@ Looks = Annotated[Caller, Depends(Needs("orders:read"))]
     },
     openapi_extra=PLACE_ORDER,
 )
-async def place_order(request: Request, placing: Placing, caller: Places) -> Response:
+async def place_order(request: Request, placing: Placing, caller: MayPlace) -> Response:
     """202 means that the order is stored and will be processed; its status shows the progress."""
     order, key = await read_order(request), request.headers.get("idempotency-key")
     return (await placing.place(order, key, caller, lambda: departure(request))).response()
@@ -90,8 +90,8 @@ async def place_order(request: Request, placing: Placing, caller: Places) -> Res
     responses={200: headed("Link"), **documented(BadCursor, Unavailable)},
 )
 def list_orders(
-    database: Reads,
-    caller: Looks,
+    database: ReadDatabase,
+    caller: MayRead,
     response: Response,
     status: Status | None = None,
     email: Annotated[Email | None, Query()] = None,
@@ -114,7 +114,7 @@ def list_orders(
     summary="Show an order",
     responses=documented(OrderNotFound, Unavailable),
 )
-def show_order(database: Reads, caller: Looks, order_id: OrderId) -> OrderDetail:
+def show_order(database: ReadDatabase, caller: MayRead, order_id: OrderId) -> OrderDetail:
     """An order with its lines and its timeline."""
     rows = orders.detail(database, order_id, caller.owner)
     if not rows:
@@ -133,7 +133,12 @@ def show_order(database: Reads, caller: Looks, order_id: OrderId) -> OrderDetail
     },
 )
 async def follow_order(
-    request: Request, database: Reads, threads: InThreads, timelines: Follow, caller: Looks, order_id: OrderId
+    request: Request,
+    database: ReadDatabase,
+    threads: RequestThreads,
+    timelines: LiveTimelines,
+    caller: MayRead,
+    order_id: OrderId,
 ) -> Response:
     """Server-sent events, one per status, until the order is terminal. Last-Event-ID resumes after that event."""
     seen = stream.last_seen(request.headers.get("last-event-id"))

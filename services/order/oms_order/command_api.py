@@ -18,8 +18,8 @@ from oms_order.schemas import CancelBody, OrderDetail
 
 router = APIRouter(tags=["orders"])
 OrderId = Annotated[UUID, Depends(parse_order_id)]
-Acts = Annotated[Caller, Depends(Needs("orders:act"))]
-Operates = Annotated[Caller, Depends(Needs(OPERATOR))]
+MayAct = Annotated[Caller, Depends(Needs("orders:act"))]
+MayOperate = Annotated[Caller, Depends(Needs(OPERATOR))]
 Key = Annotated[str | None, Header(alias=HEADER, json_schema_extra=SCHEMA)]
 Cancelling = Annotated[cancelling.Cancelling, Depends(Provided(cancelling.Cancelling))]
 Refunding = Annotated[refunding.Refunding, Depends(Provided(refunding.Refunding))]
@@ -43,7 +43,7 @@ _COMMON_PROBLEMS = (
     },
 )
 def cancel_order(
-    cancelling: Cancelling, caller: Acts, order_id: OrderId, body: CancelBody | None = None, key: Key = None
+    cancelling: Cancelling, caller: MayAct, order_id: OrderId, body: CancelBody | None = None, key: Key = None
 ) -> Response:
     """202 means that the order can no longer be confirmed: it is CANCELLING, and CANCELLED once its money and its stock
     have been given back. Repeating the request returns the order as it is by then, and changes nothing."""
@@ -61,7 +61,7 @@ def cancel_order(
     },
 )
 def refund_order(
-    refunding: Refunding, caller: Operates, order_id: OrderId, body: RefundBody, key: Key = None
+    refunding: Refunding, caller: MayOperate, order_id: OrderId, body: RefundBody, key: Key = None
 ) -> Response:
     """Refunds lines of a CONFIRMED order, or an amount; the order stays CONFIRMED. The refund is PENDING until the
     gateway has answered; the order at `Location` shows its outcome. Without an Idempotency-Key, a repeated request is
