@@ -54,16 +54,14 @@ class Settings(AccessSettings):
     kafka_partitions: int = Field(default=3, ge=1, description="of each topic that the topics command creates")
     kafka_replication: int = Field(default=1, ge=1, description="of each topic that the topics command creates")
     kafka_min_in_sync: int | None = Field(
-        default=None,
-        ge=1,
-        description="of each topic that the topics command creates; default: one less than the replication",
+        default=None, ge=1, description="of each topic that is created; default: one less than the replication"
     )
     kafka_prefix: str = Field(
         default="", pattern=r"^[a-zA-Z0-9._-]{0,80}$", description="before the name of each topic and group"
     )
     kafka_topics: dict[str, TopicSettings] | None = Field(
         default=None,
-        description="topics that the topics command creates and reconciles; default: those of the contracts",
+        description="topics that the topics command reconciles; default: those of the contracts",
     )
 
     kafka_session_seconds: float = Field(
@@ -88,9 +86,7 @@ class Settings(AccessSettings):
     )
 
     traces_endpoint: str | None = Field(
-        default=None,
-        pattern=r"^https?://",
-        description="an OpenTelemetry collector, for OTLP over HTTP; default: no spans are sent",
+        default=None, pattern=r"^https?://", description="an OpenTelemetry collector (OTLP over HTTP); default: none"
     )
     traces_ratio: float = Field(default=1.0, ge=0, le=1, description="share of the traces that are recorded")
 

@@ -90,8 +90,7 @@ class GroupCommit(Generic[T, R]):
             self._queue.put(None)
 
     async def submit(self, item: T, deadline: Deadline | None = None) -> R:
-        """Return the item's result once it is committed. Raises NotWritten, Undecided, or what `write` raised, in
-        time."""
+        """Return the item's result after its commit. Raises NotWritten, Undecided, or what `write` raised, in time."""
         deadline = deadline or Deadline.within(ANSWER)
         entry = self._put(item)
         after = entry.loop.call_later
