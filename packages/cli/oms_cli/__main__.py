@@ -2,12 +2,12 @@
 
 import sys
 
-INTERRUPTED = 130  # as shells have it of what Ctrl-C ends
+INTERRUPTED = 130  # as shells report a program that Ctrl-C ends
 
 
 def main() -> None:
-    """Run the command line. Ctrl-C ends it without a traceback, also while it is still being imported, which takes most
-    of the time of a short command."""
+    """Run the command line. Ctrl-C ends it without a traceback, even during the imports, which take most of the time of
+    a short command."""
     try:
         from oms_cli.cli import main as run
 

@@ -1,4 +1,4 @@
-"""The services' admin APIs, as `oms` uses them: those of `oms up`, or those that the environment names."""
+"""A client for the services' admin APIs: those of `oms up`, or those that the environment names."""
 
 import getpass
 import os
@@ -27,12 +27,12 @@ _LOOK_FIRST = "Look with `oms payments show ORDER` or `oms audit list` first, th
 
 
 class NoToken(LocalError):
-    """The admin APIs want a token, and there is none."""
+    """The admin APIs require a token, and there is none."""
 
 
 @dataclass(frozen=True)
 class Acting:
-    """Who acts, why, and whether only to see what would happen: headers of every request."""
+    """Who acts, why, and whether it is a dry run: these are headers of every request."""
 
     operator: str | None = None
     reason: str | None = None
@@ -54,9 +54,9 @@ class Admin:
 
     @classmethod
     def of_environment(cls, acting: Acting, given: Sequence[str] = ()) -> Self:
-        """With OMS_ADMIN_TOKEN, at OMS_ADMIN_URL_<SERVICE>; `given` are some of the URLs, each as `service=URL`.
+        """Use OMS_ADMIN_TOKEN, and the URLs in `given` (each as `service=URL`) or in OMS_ADMIN_URL_<SERVICE>.
 
-        What neither names is that of `oms up`.
+        By default, the token and the URLs are those of `oms up`.
         """
         token = os.environ.get("OMS_ADMIN_TOKEN", "").partition(",")[0].strip() or tokens.kept(home())
         if not token:
@@ -70,17 +70,17 @@ class Admin:
 
     @classmethod
     def of_running(cls, home: Path, acting: Acting) -> Self:
-        """That of the `oms up` in this folder, whatever the environment names."""
+        """Use the `oms up` in this folder, whatever the environment names."""
         running = Running(home)
         urls = {service: f"http://{HOST}:{running.find(service).health}" for service in SERVICES}
         return cls(urls, tokens.kept(home), acting)
 
     def get(self, service: str, path: str, **params: str | int | None) -> Json:
-        """What is at a path of a service's admin API."""
+        """GET a path of a service's admin API."""
         return read(self._ask("GET", service, path, params=_given(params)))
 
     def pages(self, service: str, path: str, limit: int, **params: str | int | None) -> Portion:
-        """The first so many of a list, over as many of its pages as it takes."""
+        """Return the first `limit` rows of a list, from as many pages as that takes."""
         page = self._ask("GET", service, path, params=_given(params) | {"limit": min(limit, PAGE)})
         return first(page, limit, lambda link: self._ask("GET", service, link))
 
@@ -95,23 +95,23 @@ class Admin:
         /,
         **params: str | int | None,
     ) -> Portion:
-        """The first so many of several services' lists by the time that is under `by`, so that none hides another; with
-        the service's name under `label`. They are the oldest of the first of each list, or the newest."""
+        """Return the first `limit` rows of several services' lists together, by the time in the field `by`: the oldest,
+        or the newest. Each has its service's name in the field `label`."""
         lists = {name: self.pages(name, path, limit, **params) for name in services}
         rows = [{label: name, **one} for name, found in lists.items() for one in found]
         rows.sort(key=lambda one: datetime.fromisoformat(one[by]), reverse=newest)
         return cut(rows, limit, goes_on=any(found.is_cut for found in lists.values()))
 
     def act(self, service: str, path: str, method: str = "POST", **body: Any) -> Json:
-        """Do what is at a path; its answer. A dry run answers the same, and changes nothing."""
+        """Send a command to a path, and return its answer. A dry run gets the same answer, and changes nothing."""
         return read(self._ask(method, service, path, json=body or None))
 
     def look(self, service: str, path: str, **body: Any) -> Json:
-        """What a POST answers that changes nothing, but for its entry of the audit log: it may be repeated."""
+        """Return the answer of a POST that changes nothing except the audit log, so that it may be repeated."""
         return read(self._ask("POST", service, path, only_looks=True, json=body or None))
 
     def all(self, service: str, path: str, method: str = "GET", **body: Any) -> list[Json]:
-        """A list that has no pages, or what it is after an act."""
+        """Return a list without pages, or what it is after a command."""
         return listed(self._ask(method, service, path, json=body or None))
 
     def _ask(self, method: str, service: str, path: str, *, only_looks: bool = False, **more: Any) -> httpx2.Response:
@@ -159,7 +159,7 @@ def _named(given: str) -> tuple[str, str]:
 
 
 def _user() -> str:
-    """Who has typed this, as far as the machine knows."""
+    """Return the name of this machine's user."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -173,7 +173,7 @@ def _elsewhere(service: str, url: str) -> Unreachable:
 
 
 def _unreachable(service: str, url: str) -> Unreachable:
-    port = url.rpartition(":")[2]  # a forward ends with its pod, and this one brings the service back to the same URL
+    port = url.rpartition(":")[2]  # a forward ends with its pod, and this command restores it at the same URL
     forward = f"kubectl -n oms port-forward deploy/oms-{service} {port if port.isdigit() else 9100}:9100"
     return Unreachable(
         f"The admin API of {service} at {url} does not answer",

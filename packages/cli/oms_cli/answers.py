@@ -1,4 +1,4 @@
-"""What OMS answers when it does not do what it was asked, as errors with advice."""
+"""Turns answers that refuse a request, or that are not from OMS, into errors with advice."""
 
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -10,7 +10,7 @@ import httpx2
 from oms_cli.portions import Portion, cut
 from oms_servers.errors import LocalError
 
-# Who is refused as nobody, or as one who may not.
+# Advice for callers that are not authenticated, or that lack a scope.
 _IDENTITY = {
     "credentials-missing": "OMS_CREDENTIAL says it: a key that `oms keys create` makes, or a token of the issuer",
     "credentials-invalid": "OMS_CREDENTIAL is to be a key that `oms keys create` makes, or a token of the issuer",
@@ -25,25 +25,25 @@ class Refused(LocalError):
 
 
 class NotOms(LocalError):
-    """What answers at a URL does not answer as OMS does: it is a proxy, a login, or another program."""
+    """The program at a URL does not answer as OMS does: it is a proxy, a login, or something else."""
 
 
 class OtherForm(LocalError):
-    """What answers has left out what is needed, or says it in another form: it is of another release, or a proxy."""
+    """An answer lacks a field, or has another form than expected: it is from another release, or from a proxy."""
 
 
 class TooSlow(LocalError):
-    """An order has not come to its end in time."""
+    """An order has not ended in time."""
 
 
 class _Taken:
-    """Where the last answer came from that was taken for one of OMS."""
+    """The source of the last answer that was accepted as one of OMS."""
 
     url: httpx2.URL | None = None
 
 
 def check(response: httpx2.Response) -> httpx2.Response:
-    """The answer. Raises Refused if it is a problem, NotOms if it leads elsewhere."""
+    """Return the answer. Raises Refused if it is a problem, NotOms if it redirects elsewhere."""
     if response.is_error:
         response.read()
         raise _refused(response)
@@ -54,9 +54,9 @@ def check(response: httpx2.Response) -> httpx2.Response:
 
 
 def other_form(error: Exception) -> OtherForm | None:
-    """What is said of an error that was met in reading an answer; None if there was no answer to read.
+    """Return the error to report for one that occurred in reading an answer; None if no answer was being read.
 
-    It names the error and its place, and never its text, which holds what was sent.
+    It names the error and its place, but never its text, which contains what was sent.
     """
     if _Taken.url is None or isinstance(error, UnicodeError):
         return None  # such as a terminal that cannot show a letter
@@ -69,7 +69,7 @@ def other_form(error: Exception) -> OtherForm | None:
 
 
 def read(response: httpx2.Response) -> dict[str, Any]:
-    """The object in an answer. Raises NotOms if it holds none: what is missing would look like what is not so."""
+    """Return the object in an answer. Raises NotOms if there is none: missing fields would look like false ones."""
     found = _json(response)
     if not isinstance(found, dict):
         raise _not_oms(response)
@@ -77,7 +77,7 @@ def read(response: httpx2.Response) -> dict[str, Any]:
 
 
 def listed(response: httpx2.Response) -> list[dict[str, Any]]:
-    """The list in an answer. Raises NotOms if it holds none: an empty one would say that all is well."""
+    """Return the list in an answer. Raises NotOms if there is none: an empty list would mean that all is well."""
     found = _json(response)
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
         raise _not_oms(response)
@@ -85,7 +85,7 @@ def listed(response: httpx2.Response) -> list[dict[str, Any]]:
 
 
 def pages(first: httpx2.Response, follow: Callable[[str], httpx2.Response]) -> Iterator[list[Any]]:
-    """The pages of a list: the first, and those that Link headers lead to."""
+    """Yield the pages of a list: the first, and those that Link headers lead to."""
     yield listed(first)
     while link := following(first):
         first = follow(link)
@@ -93,7 +93,7 @@ def pages(first: httpx2.Response, follow: Callable[[str], httpx2.Response]) -> I
 
 
 def first(page: httpx2.Response, limit: int, follow: Callable[[str], httpx2.Response]) -> Portion:
-    """The first so many of a list, over as many of its pages as it takes."""
+    """Return the first `limit` rows of a list, from as many pages as that takes."""
     found = listed(page)
     while len(found) < limit and (link := following(page)):
         page = follow(link)
@@ -102,7 +102,7 @@ def first(page: httpx2.Response, limit: int, follow: Callable[[str], httpx2.Resp
 
 
 def following(page: httpx2.Response) -> str | None:
-    """Where a list goes on after a page; None if that was the last."""
+    """Return the URL of the next page; None if this was the last."""
     return page.links.get("next", {}).get("url")
 
 
@@ -124,7 +124,7 @@ def _errors(problem: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def streamed(response: httpx2.Response) -> httpx2.Response:
-    """An answer that is a stream of events, or that there are none. Raises Refused or NotOms for any other."""
+    """Return an answer that is a stream of events, or has none. Raises Refused or NotOms for any other."""
     if check(response).status_code != 204 and "text/event-stream" not in response.headers.get("Content-Type", ""):
         raise _not_oms(response)
     return response
@@ -151,5 +151,5 @@ def _where(response: httpx2.Response) -> httpx2.URL:
 
 
 def too_slow(order: str, seconds: float) -> TooSlow:
-    """What is said of an order that has not ended in so many seconds."""
+    """Return the error for an order that has not ended within `seconds`."""
     return TooSlow(f"Order {order} has not ended within {seconds:.0f} s", f"`oms order show {order}` shows its steps")

@@ -14,7 +14,7 @@ from oms_cli.options import Limit, OneService, Urls, chosen, group, reading
 from oms_cli.output import AsJson, out
 from oms_cli.portions import said
 
-FEW = 3  # of a list that an act has changed: an export may be of thousands of orders, and --json has them all
+FEW = 3  # entries of a changed list: an export may have thousands of orders, and --json shows them all
 app = group("See what operators did: each act is an entry that nothing changes or deletes.")
 
 

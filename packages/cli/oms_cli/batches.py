@@ -1,4 +1,5 @@
-"""Acts on several things, one after the other: each answer is shown as it comes, and a refusal stops no other."""
+"""Commands on several things, one after the other: each answer is shown as it comes, and a refusal does not stop the
+others."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -20,7 +21,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 def act_on_each(
     things: Iterable[T], act: Callable[[T], Json], name: Callable[[T], str], *, rate: float = 50.0, as_json: bool
 ) -> None:
-    """Act on each, and print what came of it. The exit code is 1 when one was refused."""
+    """Act on each, and print the outcome. The exit code is 1 if one was refused."""
     things, refused = list(things), False
     if not things:
         typer.echo("there is nothing like that", err=True)
@@ -47,6 +48,6 @@ def _line(came: Json) -> Text:
 
 
 def confirm(question: str, *, yes: bool, dry_run: bool) -> None:
-    """Ask, unless it was said already or nothing is at stake; an answer that is not yes ends the command."""
+    """Ask for confirmation, unless it was given already or it is a dry run. Any answer but yes ends the command."""
     if not yes and not dry_run:
         typer.confirm(question, abort=True)

@@ -30,12 +30,12 @@ from oms_cli import (
 from oms_cli.options import PANEL
 from oms_servers.errors import LocalError, reporting_full_disk
 
-# What comes of a field that an answer lacks, or that is of another type than it is read as.
+# The errors for a field that is missing in an answer, or has another type than expected.
 _MISREAD = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 app = typer.Typer(
     help="OMS, an order management system of five services: use one, or run a whole one on this machine.\n\n"
-    "Orders, items and messages are those of `oms up`, or of the OMS whose addresses OMS_URL (order service), "
-    "OMS_INVENTORY_URL and OMS_MAILCATCHER_URL are.",
+    "Orders, items and messages are those of `oms up`, or of the OMS at the addresses in OMS_URL (order service), "
+    "OMS_INVENTORY_URL and OMS_MAILCATCHER_URL.",
     no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False,
 )  # fmt: skip
 app.add_typer(machine.app)
@@ -71,9 +71,9 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line. What its user can fix is explained in a sentence, with exit code 1."""
+    """Run the command line. An error that its user can fix is explained in a sentence, with exit code 1."""
     _forget_other_databases()
-    if isinstance(sys.stdout, TextIOWrapper):  # a letter that the terminal cannot show hides nothing of the others
+    if isinstance(sys.stdout, TextIOWrapper):  # a letter that the terminal cannot show does not hide the others
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         _check_encoding(sys.argv[1:])
@@ -89,7 +89,7 @@ def main() -> None:
 
 
 def _reflow(commands: typer.Typer) -> None:
-    """Have help wrapped where the terminal's lines end, and not where the source's do."""
+    """Have help texts wrapped where the terminal's lines end, not where the source's do."""
     for command in commands.registered_commands:
         paragraphs = (inspect.getdoc(command.callback) or "").split("\n\n")
         command.help = "\n\n".join(paragraph.replace("\n", " ") for paragraph in paragraphs)
@@ -99,7 +99,7 @@ def _reflow(commands: typer.Typer) -> None:
 
 
 def _check_encoding(arguments: Sequence[str]) -> None:
-    """LocalError for what nobody can be sent: Python keeps bytes that are no text as halves of characters."""
+    """Raise LocalError for arguments that cannot be sent: Python keeps invalid bytes as halves of characters."""
     for argument in arguments:
         try:
             argument.encode()
@@ -111,8 +111,8 @@ def _check_encoding(arguments: Sequence[str]) -> None:
 
 
 def _forget_other_databases() -> None:
-    """Those of this machine are reached by their addresses alone: what libpq takes from the environment, such as
-    PGSSLMODE and PGSERVICE, is meant for another, and none of these would answer."""
+    """Remove libpq's variables from the environment, such as PGSSLMODE and PGSERVICE: they are meant for other
+    databases, and with them those of this machine would not answer."""
     for name in [name for name in os.environ if name.startswith("PG")]:
         del os.environ[name]
 

@@ -1,4 +1,4 @@
-"""OMS's HTTP interfaces, as `oms` uses them: those of any deployment."""
+"""A client for the HTTP interfaces of any OMS."""
 
 import os
 import time
@@ -21,8 +21,8 @@ from oms_platform.running import Running
 
 Json = dict[str, Any]
 STREAM_SECONDS = 300.0  # how long an order's timeline is followed
-MOVEMENTS = 1000  # how many of an item the inventory shows at most
-CATALOGUE_SECONDS = 20.0  # the catalogue reaches a fresh order service by events, a moment after it is ready
+MOVEMENTS = 1000  # the most movements of an item that the inventory shows
+CATALOGUE_SECONDS = 20.0  # a new order service receives the catalogue by events, a moment after it is ready
 
 
 class Client:
@@ -32,11 +32,11 @@ class Client:
         self.order, self.inventory, self.mailcatcher = order, inventory, mailcatcher
         credential = sendable("OMS_CREDENTIAL", os.environ.get("OMS_CREDENTIAL", "").strip())
         headers = {"Authorization": f"Bearer {credential}"} if credential else {}
-        self._http, self._mails = connections.client(headers), connections.client({})  # mails do not get the credential
+        self._http, self._mails = connections.client(headers), connections.client({})  # mails: without the credential
 
     @classmethod
     def of_environment(cls) -> Self:
-        """That of OMS_URL, OMS_INVENTORY_URL and OMS_MAILCATCHER_URL; what they do not name is that of `oms up`."""
+        """Use OMS_URL, OMS_INVENTORY_URL and OMS_MAILCATCHER_URL; by default, the addresses of `oms up`."""
         at, given = Addresses.local(), os.environ
         return cls(
             (given.get("OMS_URL") or _local(at.http["order"])).rstrip("/"),
@@ -46,52 +46,52 @@ class Client:
 
     @classmethod
     def of_running(cls, home: Path) -> Self:
-        """That of the `oms up` in this folder, whatever the environment names."""
+        """Use the `oms up` in this folder, whatever the environment names."""
         return cls(*(_local(Running(home).find(name).port) for name in ("order", "inventory", "mailcatcher")))
 
     def place(self, body: Json, key: str | None = None) -> Json:
-        """Place an order; its id and status."""
+        """Place an order, and return its id and status."""
         return self._act(f"{self.order}/order", body, key)
 
     def place_patiently(self, body: Json) -> Json:
-        """Place an order on a platform that has only just started, and may not know its catalogue yet."""
+        """Place an order on a platform that has just started, and may not know its catalogue yet."""
         deadline, key = time.monotonic() + CATALOGUE_SECONDS, uuid4().hex
         while True:
             try:
                 return self.place(body, key)
             except Refused as refused:
-                is_early = refused.status == 503 or "item" in str(refused)  # of several items, some come first
+                is_early = refused.status == 503 or "item" in str(refused)  # items arrive one by one
                 if not is_early or time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
 
     def orders(self, limit: int = 20, **filters: str | None) -> Portion:
-        """The newest orders, newest first: so many."""
+        """Return the newest `limit` orders, newest first."""
         params = {name: value for name, value in filters.items() if value is not None}
         page = self._answer("GET", f"{self.order}/order", params={**params, "limit": min(limit, PAGE)})
         return first(page, limit, lambda link: self._answer("GET", f"{self.order}{link}"))
 
     def shown(self, order: str) -> Json:
-        """One order with its lines and timeline."""
+        """Return an order with its lines and timeline."""
         return self._ask("GET", f"{self.order}/order/{part(order)}")
 
     def cancel(self, order: str, reason: str | None = None, key: str | None = None) -> Json:
-        """Cancel an order; the order as it is then. Refused if it is too late."""
+        """Cancel an order, and return it as it is then. Raises Refused if it is too late."""
         body = {"reason": reason} if reason else {}
         return self._act(f"{self.order}/order/{part(order)}/cancel", body, key)
 
     def refund(self, order: str, body: Json, key: str | None = None) -> Json:
-        """Ask for a refund of a confirmed order; it. Refused if less than that remains."""
+        """Request a refund of a confirmed order, and return it. Raises Refused if less than that remains."""
         return self._act(f"{self.order}/order/{part(order)}/refund", body, key)
 
     def events(self, order: str, within: float = STREAM_SECONDS) -> Iterator[Json]:
-        """The order's timeline as it happens, up to its end; TooSlow when that takes more than so many seconds.
+        """Yield the order's timeline as it happens, up to its end. Raises TooSlow if that takes more than `within`.
 
-        A stream that ends before, as when the service is drained, is gone on with by another."""
+        If a stream ends before, as when the service is drained, another one continues it."""
         return Timeline(self._http, self.order, f"/order/{part(order)}/events").follow(order, within)
 
     def item(self, item: str) -> Json:
-        """One item with its stock."""
+        """Return an item with its stock."""
         return self._ask("GET", f"{self.inventory}/items/{part(item)}")
 
     def restock(self, item: str, quantity: int) -> None:
@@ -99,47 +99,46 @@ class Client:
         self._ask("POST", f"{self.inventory}/items/{part(item)}/restock", json={"quantity": quantity})
 
     def movements(self, item: str, limit: int = 100) -> Portion:
-        """What came and went of an item last, newest first. Beyond MOVEMENTS of them nobody knows whether there are
-        more."""
+        """Return the last movements of an item, newest first. With MOVEMENTS of them, there may be more."""
         asked = min(limit + 1, MOVEMENTS)
         found = self._list("GET", f"{self.inventory}/items/{part(item)}/movements", params={"limit": asked})
         return cut(found, limit, goes_on=len(found) == limit == MOVEMENTS)
 
     def differences(self) -> list[Json]:
-        """The items whose stock is not what their movements come to, of all items."""
+        """Return all items whose stock is not the sum of their movements."""
         return self._all(f"{self.inventory}/stock/differences")
 
     def items(self) -> list[Json]:
-        """All that can be ordered."""
+        """Return all items."""
         return self._all(f"{self.inventory}/items", limit=100)
 
     def messages(self, order: str | None = None, kind: str | None = None, limit: int = 100) -> Portion:
-        """What customers were sent last, oldest of it first."""
+        """Return the last messages to customers, oldest of them first."""
         params = {name: value for name, value in (("orderId", order), ("kind", kind)) if value}
         found = self._list("GET", f"{self.mailcatcher}/messages", params={**params, "limit": limit + 1})
         return cut(found[-limit:], limit, goes_on=len(found) > limit)
 
     def failures(self) -> list[Json]:
-        """What the mail catcher is asked to do wrong."""
+        """Return the mail catcher's active failures."""
         return self._list("GET", f"{self.mailcatcher}/failures")
 
     def fail(self, failure: Json) -> list[Json]:
-        """Ask it to fail; what it is asked for then."""
+        """Turn a failure of the mail catcher on, and return all that are on."""
         return self._list("PUT", f"{self.mailcatcher}/failures", json=failure)
 
     def fail_no_more(self) -> list[Json]:
-        """Ask it to do all as it should."""
+        """Clear the mail catcher's failures."""
         return self._list("DELETE", f"{self.mailcatcher}/failures")
 
     def await_messages(self, order: str, count: int = 2, seconds: float = 10.0) -> list[Json]:
-        """What was sent about an order, as soon as so many came; what there is when they take too long."""
+        """Return the messages about an order, once there are `count` of them or `seconds` have passed."""
         deadline = time.monotonic() + seconds
         while len(found := self.messages(order)) < count and time.monotonic() < deadline:
             time.sleep(0.05)
         return found
 
     def _act(self, url: str, body: Json, key: str | None) -> Json:
-        """Send what its key makes repeatable; a new one, if none was given. It is named should the answer be lost."""
+        """Send a command with an idempotency key, a new one if none was given. If the answer is lost, it is shown."""
         key = key or uuid4().hex
         with unanswered.advising(f"Repeat the command with --key {key}: it is carried out once, and answered"):
             return self._ask("POST", url, json=body, headers=keyed(key))
@@ -151,7 +150,7 @@ class Client:
         return listed(self._answer(method, url, **more))
 
     def _all(self, url: str, **params: int) -> list[Json]:
-        """A list of the inventory's, over all of its pages."""
+        """Return a list of the inventory, from all of its pages."""
         first = self._answer("GET", url, params=params)
         return list(chain.from_iterable(pages(first, lambda link: self._answer("GET", f"{self.inventory}{link}"))))
 

@@ -1,4 +1,4 @@
-"""How `oms` connects to services: directly, whatever proxy the environment names, and to whom it trusts."""
+"""Connections to services: without a proxy, whatever the environment names, and with the certificates to trust."""
 
 import re
 import ssl
@@ -14,14 +14,13 @@ TIMEOUT = httpx2.Timeout(10.0, read=60.0)
 
 
 def client(headers: Mapping[str, str]) -> httpx2.Client:
-    """A client that sends these headers. LocalError if it is to trust a file that holds no certificates."""
+    """Return a client that sends these headers. Raises LocalError if the file to trust has no certificates."""
     return httpx2.Client(headers=headers, timeout=TIMEOUT, trust_env=False, verify=_authorities())
 
 
 @cache
 def _authorities() -> ssl.SSLContext:
-    """Whom the machine trusts, or those that SSL_CERT_FILE or SSL_CERT_DIR names: OMS may be within a network that has
-    an authority of its own."""
+    """Trust the machine's authorities, or those in SSL_CERT_FILE or SSL_CERT_DIR: a network may have its own."""
     try:
         return httpx2.create_ssl_context()
     except OSError:
@@ -29,12 +28,12 @@ def _authorities() -> ssl.SSLContext:
 
 
 def shown(url: str) -> str:
-    """A URL, or a text with one, without the password that may be in it."""
+    """Return a URL, or a text with one, without any password in it."""
     return re.sub(r"(?<=//)[^/?#\s]*@", "", url)
 
 
 def distrust(error: BaseException | None) -> str | None:
-    """What is wrong with the other side's TLS, if it is that for which nothing was sent."""
+    """Return what is wrong with the server's TLS, if that is why nothing was sent."""
     while error is not None and not isinstance(error, ssl.SSLError):
         error = error.__context__
     return None if error is None else failures.name(error)

@@ -1,4 +1,4 @@
-"""What keeps a service from reading what it is sent: the evidence, and the page about it."""
+"""Finds out what keeps a service from consuming events: the evidence, and the page about it."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ RUNBOOKS = "docs/runbooks"
 
 
 def of_replica(service: str, condition: Json) -> Iterator[tuple[str, str]]:
-    """By what the replica that was asked says of its own consumer."""
+    """Yield the findings from what the replica that was asked reports about its own consumer."""
     if condition.get("consumerPaused"):
         evidence = f"the consumer of {service} is paused: no event can be applied, for a reason that its log names"
         yield evidence, f"{RUNBOOKS}/OmsConsumerPaused.md; it goes on by itself once repaired"
@@ -23,7 +23,7 @@ def of_replica(service: str, condition: Json) -> Iterator[tuple[str, str]]:
 
 
 def of_group(service: str, evidence: Json) -> Iterator[tuple[str, str]]:
-    """By what Kafka says of all replicas: the one that was asked may be well, and another one hold the partition."""
+    """Yield the findings from what Kafka reports about all replicas: another one may have the partition."""
     unread = evidence.get("unread", {})
     if unread is None:
         yield f"Kafka does not say what {service} has not read", f"{RUNBOOKS}/OmsConsumerNotPolling.md"

@@ -1,4 +1,4 @@
-"""`oms customers`: what is kept of a customer, and erasing it."""
+"""`oms customers`: exports what is stored about a customer, and erases it."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,10 +20,10 @@ from oms_cli.timeline import TERMINAL
 from oms_contracts.topics import ORDER_REFUNDED, SERVICES
 from oms_servers.errors import LocalError
 
-app = group("What is kept of a customer: export it, or erase it.")
+app = group("Export what is stored about a customer, or erase it.")
 Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The address that the orders were placed with.")]
-AT_ONCE, TEXTS = 200, 50  # orders, and texts, that a service is asked about in one request
-LETTERS = 100  # of one order that are looked through
+AT_ONCE, TEXTS = 200, 50  # orders and texts in one request to a service
+LETTERS = 100  # dead letters of one order that are searched
 NOT_FOUND = 404
 
 
@@ -33,7 +33,7 @@ class UnderWay(LocalError):
 
 @app.command("export")
 def export(email: Email, name: As = None, reason: Reason = None, urls: Urls = None) -> None:
-    """Print all that is kept of a customer, as JSON: orders, payments, and what became of messages, also about refunds.
+    """Print all that is stored about a customer, as JSON: orders, payments, and the outcomes of messages.
 
     Example: `oms customers export ann@example.com >ann.json`
     """
@@ -58,8 +58,9 @@ def erase(
 ) -> None:
     """Erase a customer's name, addresses, phone numbers, card and caller from every service, for good.
 
-    What was ordered and paid stays, without saying by whom, for operators to see. While orders are under way nothing is
-    erased. It may be repeated. Topics forget by their retention, a week at most and a day; backups by theirs.
+    What was ordered and paid stays, without the customer, for operators to see. Nothing is erased while an order is
+    under way. The command may be repeated. Topics and backups keep the data until their retention ends: topics for
+    eight days at most.
 
     Example: `oms customers erase ann@example.com --reason "request 17"`
     """
@@ -70,31 +71,31 @@ def erase(
     what = _portions(list(customer["orders"]), sorted({email, *customer["texts"]}))
     trial = Admin.of_environment(Acting(name, reason, dry_run=True), urls or ())
     for service in SERVICES:
-        _erase(trial, service, what)  # all of them would do it, or none does
+        _erase(trial, service, what)  # unless all of them would do it, none does
     confirm(f"Erase this customer from {len(customer['orders'])} order(s) for good?", yes=yes, dry_run=dry_run)
-    # The order service last: it knows which orders are the customer's, should this be cut off.
+    # The order service is last: if this is interrupted, it still knows which orders are the customer's.
     erased = {one: _erase(admin, one, what) for one in sorted(SERVICES, key="order".__eq__)}
     out(erased, _erased, as_json=as_json)
 
 
 def _orders(admin: Admin, email: str) -> Sequence[Json]:
-    """A customer's orders, in as many requests as it takes."""
+    """Return a customer's orders, from as many requests as that takes."""
     ids = list(admin.look("order", "/admin/customers/find", email=email)["orders"])
     answers = (
         admin.look("order", "/admin/customers/export", email=email, subjects=list(some))
-        for some in list(_batches(ids)) or [()]  # that somebody asked is on record, whatever there is
+        for some in list(_batches(ids)) or [()]  # the audit log records the request, even if there are no orders
     )
     return [order for answer in answers for order in answer["orders"]]
 
 
 def _portions(subjects: Sequence[str], texts: Sequence[str]) -> Sequence[Json]:
-    """What one request takes of orders and texts, in as many as it needs."""
+    """Split orders and texts into the bodies of as many requests as they need."""
     found = zip_longest(_batches(subjects), _batches(texts, TEXTS), fillvalue=())
     return [{"subjects": list(some), "texts": list(these)} for some, these in found]
 
 
 def _erase(admin: Admin, service: str, portions: Iterable[Json]) -> Json:
-    """How many rows of each kind a service has erased in all."""
+    """Have a service erase these, and return how many rows of each kind it has erased in all."""
     counts: Counter[str] = Counter()
     for one in portions:
         counts.update(admin.act(service, "/admin/customers/erase", **one))
@@ -114,7 +115,8 @@ def _batches(listed: Sequence[str], size: int = AT_ONCE) -> Iterator[Sequence[st
 
 
 def _refuse_if_unread(admin: Admin, announced: Mapping[str, str]) -> None:
-    """What is read later of these orders and refunds would bring the customer's data back."""
+    """Refuse if a channel has not read all events about these orders and refunds: one that is read later would bring
+    the customer's data back."""
     for channel, some in product(CHANNELS, _batches(list(announced))):
         states = admin.look(channel, "/admin/evidence", subjects=list(some))["states"]
         for one in some:
@@ -123,8 +125,9 @@ def _refuse_if_unread(admin: Admin, announced: Mapping[str, str]) -> None:
 
 
 def _refuse_unless_given_up(admin: Admin, channel: str, about: str, order: str) -> None:
-    """A channel that knows nothing of an order or a refund has read of it all the same, if its event is a dead letter.
-    One that somebody may apply yet has to be seen to first; one that was dropped is erased like all others."""
+    """Refuse if a channel that does not know an order or a refund may still read its event. If the event is a dead
+    letter, the channel has read it: one that may still be applied has to be settled first, and one that was dropped is
+    erased like all others."""
     for letter in _letters(admin, channel, about, order, "dead"):
         what = f"{channel} has a dead letter about {about}"
         raise UnderWay(what, f"`oms deadletters redrive {channel} {letter}`, or drop it")
@@ -133,7 +136,7 @@ def _refuse_unless_given_up(admin: Admin, channel: str, about: str, order: str) 
 
 
 def _letters(admin: Admin, channel: str, about: str, order: str, state: str) -> Sequence[int]:
-    """The dead letters about the end of an order, or about a refund of it, that are in this state."""
+    """Return the dead letters in this state that are about the end of an order, or about a refund of it."""
     found = admin.pages(channel, "/admin/dead-letters", LETTERS, subject=order, state=state)
     if about == order:
         return [one["id"] for one in found if one["topic"] != ORDER_REFUNDED.name]
@@ -142,7 +145,7 @@ def _letters(admin: Admin, channel: str, about: str, order: str, state: str) -> 
 
 
 def _refund(event: object) -> object:
-    """The refund that an event is about, if it is one."""
+    """Return the refund that an event is about, if any."""
     data = event.get("data") if isinstance(event, dict) else None
     return data.get("refundId") if isinstance(data, dict) else None
 
@@ -152,7 +155,7 @@ def _if_any(admin: Admin, service: str, path: str) -> Json | None:
         found: Json = admin.get(service, path)
     except Refused as refused:
         if refused.status != NOT_FOUND:
-            raise  # what a service does not say is not known to be nothing
+            raise  # an error does not mean that there is nothing
         return None
     return found
 

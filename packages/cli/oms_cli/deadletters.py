@@ -1,4 +1,4 @@
-"""`oms deadletters`: messages that no retry could save."""
+"""`oms deadletters`: messages that could not be handled after all retries."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -28,13 +28,13 @@ from oms_cli.output import AsJson, out
 from oms_cli.portions import said
 from oms_servers.errors import LocalError
 
-AFTER = 1000  # letters that a service takes for done in a dry run
-app = group("Messages that no retry could save: what they are, and applying them after all.")
+AFTER = 1000  # earlier letters that a service treats as applied in a dry run
+app = group("Messages that could not be handled after all retries: show them, and apply them after all.")
 Topic = Annotated[str | None, typer.Option(help="Only those that were read from this topic.")]
 Subject = Annotated[str | None, typer.Option("--order", help="Only those about this order (or item).")]
-Error = Annotated[str | None, typer.Option(help="Only those that failed by this class of error.")]
+Error = Annotated[str | None, typer.Option(help="Only those that failed with this class of error.")]
 Ids = Annotated[list[int] | None, typer.Argument(metavar="ID", help="Ids, as `oms deadletters list` shows them.")]
-All = Annotated[bool, typer.Option("--all", help="All that the filters let through, --limit of them at most.")]
+All = Annotated[bool, typer.Option("--all", help="All that match the filters, --limit of them at most.")]
 
 
 @app.command("list")
@@ -62,12 +62,14 @@ def list_letters(
 def show_letter(
     service: ServiceArgument,
     letter: Annotated[int, typer.Argument(metavar="ID", help="The letter's id.")],
-    reveal: Annotated[bool, typer.Option("--reveal", help="With the customer's data; the audit log notes it.")] = False,
+    reveal: Annotated[
+        bool, typer.Option("--reveal", help="With the customer's data; the audit log records it.")
+    ] = False,
     name: As = None,
     reason: Reason = None,
     urls: Urls = None,
 ) -> None:
-    """Show a dead letter, as JSON. What is a customer's is masked unless revealed; what is a card's is never shown.
+    """Show a dead letter, as JSON. Data of customers is masked unless revealed; data of cards is never shown.
 
     Example: `oms deadletters show payment 17`
     """
@@ -93,7 +95,7 @@ def redrive(
 ) -> None:
     """Apply the events of dead letters after all, once each, in their order.
 
-    A dry run tries each after the earlier ones of these, and takes it back: it says whether the cause is repaired.
+    A dry run applies each after the earlier ones, and rolls it back: it shows whether the cause is repaired.
 
     Examples: `oms deadletters redrive payment 17`, `oms deadletters redrive payment --all --topic orderCreatedEvent`
     """
@@ -122,7 +124,7 @@ def drop(
     urls: Urls = None,
     as_json: AsJson = False,
 ) -> None:
-    """Give dead letters up: their events are never applied. What they hold stays until it is too old.
+    """Give dead letters up: their events are never applied. Their contents stay until the retention ends.
 
     Example: `oms deadletters drop payment 17 --reason "sent by a test"`
     """
@@ -145,7 +147,7 @@ def _chosen(
 
 
 def _after(letter: int, letters: Sequence[int], dry_run: bool) -> Json:
-    """What a dry run is to take for done by then: nothing that it tries stays."""
+    """Return the earlier letters, which a dry run has to apply again, because it rolls everything back."""
     return {"after": [one for one in letters if one < letter][-AFTER:]} if dry_run else {}
 
 

@@ -1,4 +1,4 @@
-"""`oms demo`: what can go wrong with an order, made to happen, and what OMS makes of it."""
+"""`oms demo`: makes happen what can go wrong with an order, and shows how OMS handles it."""
 
 import time
 from collections.abc import Callable
@@ -19,9 +19,9 @@ GATEWAY_FAILURES = "/admin/simulator/failures"
 
 
 def run(home: Path, console: Console, *, long: bool = False) -> None:
-    """Go through all parts, whatever becomes of one, and say at the end which came as they were promised.
+    """Go through all parts, even if one fails, and report at the end which ended as promised.
 
-    Raises UnexpectedEnd if one did not, and Refused before the first if nobody may see what becomes of an order.
+    Raises UnexpectedEnd if one did not, and Refused before the first if orders cannot be seen without a credential.
     """
     stage, results = Stage(home, console), dict[str, LocalError | None]()
     stage.client.orders(limit=1)
@@ -53,17 +53,17 @@ def _summarise(console: Console, results: dict[str, LocalError | None]) -> None:
 
 
 def dead_service(stage: Stage) -> None:
-    """In this order: a charge that the kill cuts off waits for the end of its lease, as in the last part."""
+    """Kill payment before the order: a charge that is cut off waits for the end of its lease, as in the last part."""
     stage.kill_payment()
     stage.await_end(stage.place(sample.ORDER), "CONFIRMED", None, RECOVERY_SECONDS)
     stage.why(
         "The order was stored together with its event (transactional outbox), and Kafka kept the event until "
-        "payment was back. What a service gets twice, it skips (idempotent consumer)."
+        "payment was back. A service skips events that it gets twice (idempotent consumer)."
     )
 
 
 def declined_card(stage: Stage) -> None:
-    """The gateway says no."""
+    """The gateway declines the card."""
     stage.await_end(stage.place(sample.order(card=DECLINED_CARD)), "CANCELLED", "payment-declined")
     stage.why("No service waits for another: payment publishes that the charge failed, and order cancels.")
 
@@ -119,7 +119,7 @@ def cut_off_charge(stage: Stage) -> None:
 
 
 def _last_pieces(stage: Stage) -> int:
-    """How many of the scarce item there are, one at least."""
+    """Return how many pieces of the scarce item are left, after restocking it if there was none."""
     left = int(stage.client.item(SCARCE_ITEM)["onHand"])
     if left == 0:
         stage.client.restock(SCARCE_ITEM, 1)

@@ -1,4 +1,5 @@
-"""Why orders wait: from what every service has about them, the step, the evidence, and the command that helps."""
+"""Finds out why orders wait from what every service has about them: the step, the evidence, and the command that
+helps."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ FLOW = ("order", "payment", "inventory")  # whose work an order waits for
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is held up: what, where, since when, how that is known, and what to do."""
+    """Something that is held up: what, at which step, since when, by what evidence, and what to do."""
 
     what: str
     step: str
@@ -25,33 +26,33 @@ class Finding:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the services answered, by service; one that did not answer is missing."""
+    """The services' answers, by service; one that did not answer is missing."""
 
     conditions: Mapping[str, Json]
     evidence: Mapping[str, Json]
 
     def about(self, kind: str, order: str) -> Iterator[tuple[str, Json]]:
-        """Rows of a kind about an order, with the service that has them."""
+        """Yield the rows of a kind about an order, with the service that has them."""
         for service in FLOW:
             for row in self.evidence.get(service, {}).get(kind, ()):
                 if row["subject"] == order:
                     yield service, row
 
     def state(self, service: str, subject: str) -> str | None:
-        """What a service knows of an order, or payment of a refund."""
+        """Return the state of an order in a service, or of a refund in payment."""
         found: str | None = self.evidence.get(service, {}).get("states", {}).get(subject)
         return found
 
 
 def of_order(order: Json, facts: Facts) -> Finding:
-    """Why this order waits: the first of all causes for which there is evidence, or the event that must be lost."""
+    """Return why this order waits: the first cause for which there is evidence, or the event that must be lost."""
     checks = (dead_letter, quarantined, _call, unsent, _consumer, unreachable)
     found = (check(order, facts) for check in checks)
     return next((finding for finding in found if finding is not None), None) or _lost(order, facts)
 
 
 def of_service(service: str, condition: Json) -> Iterator[Finding]:
-    """What holds a service up, whichever orders it concerns."""
+    """Yield what holds a service up, whichever orders it concerns."""
     for evidence, command in consumption.of_replica(service, condition):
         yield Finding(f"service {service}", "consumer", None, evidence, command)
     for queue in condition["pausedQueues"]:
@@ -60,7 +61,7 @@ def of_service(service: str, condition: Json) -> Iterator[Finding]:
 
 
 def of_message(channel: str, message: Json) -> Finding:
-    """A message that was given up, or of which nobody knows whether it arrived."""
+    """Return the finding for a message that was given up, or that may have arrived."""
     refund, what = message.get("refundId"), f"order {message['orderId']}"
     what = f"refund {refund} of {what}" if refund else what
     if message["state"] == "unknown":
@@ -72,7 +73,7 @@ def of_message(channel: str, message: Json) -> Finding:
 
 
 def dead_letter(order: Json, facts: Facts) -> Finding | None:
-    """An event about the order that a service could not use."""
+    """Return the finding for a dead letter about the order, if there is one."""
     for service, row in facts.about("deadLetters", order["id"]):
         evidence = f"{row['topic']} is a dead letter of {service}: {row['error']}"
         return _of(order, evidence, f"oms deadletters redrive {service} {row['id']}", row["deadAt"])
@@ -80,7 +81,7 @@ def dead_letter(order: Json, facts: Facts) -> Finding | None:
 
 
 def quarantined(order: Json, facts: Facts) -> Finding | None:
-    """An event about it that no broker took."""
+    """Return the finding for a quarantined event about the order, if there is one: no broker accepted it."""
     for service, row in facts.about("quarantined", order["id"]):
         evidence = f"{row['topic']} is in the quarantine of {service}: {row['error']}"
         return _of(order, evidence, f"oms outbox redrive {service} {row['id']}", row["quarantinedAt"])
@@ -98,7 +99,7 @@ def _call(order: Json, facts: Facts) -> Finding | None:
 
 
 def waits(service: str, job: Json, facts: Facts) -> str:
-    """The evidence of a call that is still to be made."""
+    """Return the evidence for a call that is still to be made."""
     if job["queue"] in facts.conditions.get(service, {}).get("pausedQueues", ()):
         why = f"the provider is at fault, and the queue paused; last error: {job['lastError'] or 'none of this one'}"
     else:
@@ -107,7 +108,7 @@ def waits(service: str, job: Json, facts: Facts) -> str:
 
 
 def unsent(order: Json, facts: Facts) -> Finding | None:
-    """An event about it that is not sent yet."""
+    """Return the finding for an event about the order that is not sent yet, if there is one."""
     for service, row in facts.about("unsent", order["id"]):
         evidence = f"{row['topic']} waits in the outbox of {service}: Kafka is away, or no relay leads"
         return _of(order, evidence, f"{RUNBOOKS}/OmsOutboxStuck.md", row["createdAt"])
@@ -119,7 +120,7 @@ def _consumer(order: Json, facts: Facts) -> Finding | None:
 
 
 def reading(service: str) -> Callable[[Json, Facts], Finding | None]:
-    """Looks whether a service reads what it is sent."""
+    """Return the check whether a service consumes its events."""
     return partial(_consumes, service)
 
 
@@ -130,7 +131,7 @@ def _consumes(service: str, order: Json, facts: Facts) -> Finding | None:
 
 
 def unreachable(order: Json, facts: Facts) -> Finding | None:
-    """A service that might have evidence, and did not answer."""
+    """Return the finding for services that might have evidence, but did not answer."""
     concerned = {"order", "payment", _next(order, facts)}
     missing = [service for service in FLOW if service in concerned and service not in facts.evidence]
     if not missing:
@@ -148,7 +149,7 @@ def _lost(order: Json, facts: Facts) -> Finding:
 
 
 def _next(order: Json, facts: Facts) -> str:
-    """Who has not done its part yet, or has not learnt that others have."""
+    """Return the service that has not done its part yet, or does not know that others have."""
     payment, allocation = (facts.state(service, order["id"]) for service in ("payment", "inventory"))
     if payment is None:
         return "payment"

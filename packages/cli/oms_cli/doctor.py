@@ -1,4 +1,4 @@
-"""`oms doctor`: every order and refund that is stuck, and whatever else is held up, with the command that helps."""
+"""`oms doctor`: finds every stuck order and refund, and anything else that is held up, with the command that helps."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
@@ -21,7 +21,7 @@ from oms_cli.output import AsJson, out
 from oms_cli.unanswered import Unanswered
 from oms_contracts.topics import SERVICES
 
-AT_ONCE = 100  # orders or refunds that a service is asked about: it takes 200 subjects, and a refund's order is another
+AT_ONCE = 100  # orders or refunds in one question: it may have 200 subjects, and a refund's order is another one
 HELD_UP = 3  # the exit code: 1 is that of an error
 app = typer.Typer()
 
@@ -37,8 +37,8 @@ def doctor(
 ) -> None:
     """Find out why orders and refunds are stuck: at which step, since when, by what evidence, and which command helps.
 
-    Dead letters and quarantined events that hold up none of them are named by service. It changes nothing. The exit
-    code is 3 when something is held up.
+    Dead letters and quarantined events that hold up none of them are listed by service. Nothing is changed. The exit
+    code is 3 if something is held up.
 
     Example: `oms doctor --seconds 60`
     """
@@ -49,9 +49,9 @@ def doctor(
 
 
 def findings(admin: Admin, seconds: float, limit: int) -> Iterator[Finding]:
-    """All that is held up: services, then orders whose money did not go back, stuck orders, refunds, messages that were
-    given up, and events that were put aside and not named by then. A service that cannot look into itself is one more,
-    and hides nothing of the others."""
+    """Yield everything that is held up: services, then orders whose money did not go back, stuck orders, refunds,
+    messages that were given up, and events that were set aside and are not part of a finding yet. A service that cannot
+    answer is a finding, too, and does not hide the others."""
     conditions, named, lists = dict[str, Json](), leftovers.Named(), Lists(admin, limit)
     for service in SERVICES:
         try:
@@ -91,7 +91,7 @@ def _explained(
     key: str,
     explain: Callable[[Json, Facts], Finding],
 ) -> Iterator[Finding]:
-    """Why each of these waits: by what the services have of its order, whose id is under `key`."""
+    """Yield why each of these waits, from what the services have about its order, whose id is in the field `key`."""
     asked = [service for service in diagnosis.FLOW if service in conditions]
     for start in range(0, len(held), AT_ONCE):
         some = held[start : start + AT_ONCE]
@@ -105,7 +105,7 @@ def _explained(
 
 
 def _evidence(admin: Admin, service: str, subjects: Sequence[str]) -> Json | None:
-    """What a service has about orders; None if it cannot look, as when its schema is at fault."""
+    """Return what a service has about orders; None if it cannot answer, for example because its schema is wrong."""
     try:
         found: Json = admin.look(service, "/admin/evidence", subjects=subjects)
     except (Refused, Unanswered):
@@ -114,7 +114,7 @@ def _evidence(admin: Admin, service: str, subjects: Sequence[str]) -> Json | Non
 
 
 def rendered(found: Sequence[Json]) -> RenderableType:
-    """Each finding with the command that helps, which is one line to copy, whatever the terminal's width."""
+    """Show each finding with the command that helps, on one line that can be copied, however wide the terminal is."""
     if not found:
         return Text("nothing is held up", "green")
     return Group(*(_finding(one) for one in found))

@@ -1,4 +1,4 @@
-"""`oms fail`: the simulators are asked to fail, so that it can be seen what becomes of orders."""
+"""`oms fail`: makes the simulators fail, to show how OMS handles it."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -26,9 +26,9 @@ def list_failures(urls: Urls = None, as_json: AsJson = False) -> None:
 @app.command("set")
 def set_failure(
     target: Annotated[str, typer.Argument(help="gateway, mail or sms.")],
-    kind: Annotated[str, typer.Argument(help="What is to go wrong.")],
+    kind: Annotated[str, typer.Argument(help="What goes wrong.")],
     to: Annotated[str | None, typer.Option(help="Only for this address or number.")] = None,
-    times: Annotated[int | None, typer.Option(help="For so many calls; else until cleared.", min=1)] = None,
+    times: Annotated[int | None, typer.Option(help="For so many calls; otherwise until cleared.", min=1)] = None,
     seconds: Annotated[float, typer.Option(help="How late a slow answer is, or how long to wait.", min=0)] = 3.0,
     name: As = None,
     reason: Reason = None,
@@ -53,7 +53,7 @@ def clear(name: As = None, reason: Reason = None, urls: Urls = None, as_json: As
     """Turn all failures off."""
     try:
         found = acting(urls, name, reason).all("payment", PATH, "DELETE")
-    finally:  # messages are another's, whatever became of the gateway
+    finally:  # the mail catcher is another program, and is cleared even if the gateway could not be
         others = Client.of_environment().fail_no_more()
     out([*found, *others], _failures, as_json=as_json)
 

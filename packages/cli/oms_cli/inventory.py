@@ -14,12 +14,12 @@ from oms_cli.portions import said
 
 app = typer.Typer(help="Look into the stock's books; publish a restored catalogue.", no_args_is_help=True)
 _ALL = "the inventory shows no more of them"
-UNREAD = 100_000  # versions of one item that the order service may have to read still
+UNREAD = 100_000  # versions of one item that the order service may not have read yet
 
 
 @app.command("check")
 def check(as_json: AsJson = False) -> None:
-    """Add up every movement of every item; the exit code is 1 if there is an item with another stock."""
+    """Add up every movement of every item. The exit code is 1 if the sum is not the stock of some item."""
     found = Client.of_environment().differences()
     out(found, _differences, as_json=as_json)
     if found:
@@ -45,10 +45,10 @@ def publish(
     urls: Urls = None,
     as_json: AsJson = False,
 ) -> None:
-    """Publish every item as it is, under versions above all that the order service has, or has to read still.
+    """Publish every item as it is, under versions above all that the order service has read, or may still read.
 
-    After the inventory's database was restored from a backup: until then, the order service takes no notice of items
-    that it knows in later versions.
+    Use it after the inventory's database was restored from a backup: until then, the order service ignores items that
+    it knows in later versions.
 
     Example: `oms inventory publish --reason "restored to 01:17"`
     """

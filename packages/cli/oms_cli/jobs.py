@@ -52,10 +52,10 @@ def retry(
     urls: Urls = None,
     as_json: AsJson = False,
 ) -> None:
-    """Have calls made now: those that were given up begin again, others do not wait for their next turn.
+    """Have calls made now: those that were given up start again, and others do not wait for their next turn.
 
-    A call that is under way, as to a slow mail server, is left to end, and refused here: a customer would get a mail
-    twice. The metric oms_job_call_oldest_seconds says for how long one has lasted.
+    A call in progress, for example to a slow mail server, is not repeated, but refused: the customer would get the mail
+    twice. The metric oms_job_call_oldest_seconds shows how long one has lasted.
 
     Example: `oms jobs retry payment refund ORDER:refund`
     """
@@ -81,7 +81,7 @@ def cancel(
     as_json: AsJson = False,
 ) -> None:
     """Give calls up. They are kept for some days, and `oms jobs retry` has them made after all.
-    A call that is under way ends as it does, and is not retried until then.
+    A call in progress is not interrupted, but it is not repeated if it fails.
 
     Calls that move money cannot be cancelled: `oms payments resolve` settles a payment.
 

@@ -1,4 +1,4 @@
-"""`oms keys`: the keys of those who may call. A key is made here and shown once; services are sent its hash."""
+"""`oms keys`: the API keys of callers. A key is made here and shown once; services only get its hash."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,14 +23,16 @@ from oms_contracts.topics import SERVICES
 from oms_platform.declarations import declaration
 from oms_servers.errors import LocalError
 
-MOST = 10_000  # keys that are listed of a service
+MOST = 10_000  # keys of a service that are listed
 _ID = re.compile(r"(?:oms_)?([a-z0-9]{10})|oms_([a-z0-9]{10})_.*")  # the latter is a whole key, or most of one
 UNITS = {"h": "hours", "d": "days"}
 SCOPES = ("orders:place", "orders:read", "orders:act", "items:write", "operator")
 
 app = group("Make, list and revoke the API keys of callers (OMS_AUTH=api-key).")
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="A key's id, as `oms keys list` shows it, or the whole key.")]
-Scopes = Annotated[list[str], typer.Option("--scope", help=f"What it allows; once for each: {', '.join(SCOPES)}.")]
+Scopes = Annotated[
+    list[str], typer.Option("--scope", help=f"What it allows; repeat it for each of {', '.join(SCOPES)}.")
+]
 
 
 class NotInAll(LocalError):
@@ -39,7 +41,7 @@ class NotInAll(LocalError):
 
 @app.command("create")
 def create(
-    owner: Annotated[str, typer.Option(help="Whose key it is: orders belong to their owner. No address of a person.")],
+    owner: Annotated[str, typer.Option(help="Whose key it is: orders belong to their owner. No personal address.")],
     scope: Scopes,
     expires: Annotated[str, typer.Option(help="When it ends by itself, in hours or days: 12h, 90d; or never.")] = "90d",
     reason: Reason = None,
@@ -47,7 +49,7 @@ def create(
     urls: Urls = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a key and show it, once. Make a second one to replace a first: both work until that is revoked.
+    """Make a key and show it, once. To replace a key, make a second one: both work until the first is revoked.
 
     Example: `oms keys create --owner shop --scope orders:place --scope orders:read`
     """
@@ -65,7 +67,7 @@ def list_keys(
     urls: Urls = None,
     as_json: AsJson = False,
 ) -> None:
-    """List keys, with their last use: a key that is in use is not to be revoked yet."""
+    """List keys, with their last use: do not revoke a key that is still in use."""
     admin = reading(urls)
     by_service = {name: said(_of(admin, name, owner), "--owner narrows them") for name in takers()}
     out(_merged(by_service), keys, as_json=as_json)
@@ -80,7 +82,7 @@ def revoke(
     urls: Urls = None,
     as_json: AsJson = False,
 ) -> None:
-    """Have a key never work again: within OMS_KEY_CACHE_SECONDS (5) it is refused everywhere.
+    """Revoke a key for good: within OMS_KEY_CACHE_SECONDS (5), every service refuses it.
 
     Example: `oms keys revoke 4f9c21abcd --reason "found in a repository"`
     """
@@ -97,7 +99,7 @@ def revoke(
 
 
 def takers() -> list[str]:
-    """The services that take keys: those that have routes for customers."""
+    """Return the services that accept keys: those that have routes for customers."""
     return [service for service in SERVICES if declaration(service).http]
 
 
@@ -116,8 +118,8 @@ def _of(admin: Admin, service: str, owner: str | None) -> Portion:
 
 
 def _id(text: str) -> str:
-    """The id in what was given: of a key that has leaked, people have the whole. LocalError if there is none; it says
-    nothing of the text, which may be a secret."""
+    """Return the id in a text, which may also be a whole key that has leaked. Raises LocalError if there is none; its
+    message does not contain the text, which may be a secret."""
     found = _ID.fullmatch(text.strip())
     if found is None:
         raise LocalError("What was given is no key id", "`oms keys list` shows them")
@@ -154,7 +156,7 @@ def _send(admin: Admin, key: NewKey, body: Mapping[str, Any]) -> None:
 
 
 def _revoked(admin: Admin, service: str, key_id: str) -> LocalError | None:
-    """Revoke a key at one service; why it is not, if so."""
+    """Revoke a key in one service. Return the error if it is not revoked."""
     try:
         admin.act(service, f"/admin/keys/{part(key_id)}/revoke")
     except LocalError as error:
@@ -163,12 +165,12 @@ def _revoked(admin: Admin, service: str, key_id: str) -> LocalError | None:
 
 
 def _is_gone(error: LocalError) -> bool:
-    """Whether the service has no such key: it does not work there."""
+    """Whether the service has no such key, so that it does not work there."""
     return isinstance(error, Refused) and error.status == 404
 
 
 def _merged(by_service: Mapping[str, Sequence[Json]]) -> list[Json]:
-    """One row for each key, as all services together know it, newest first. It is valid while it works in any."""
+    """Return one row for each key from all services, newest first. A key is valid while it works in any of them."""
     found: dict[str, Json] = {}
     for service, rows in by_service.items():
         for row in rows:
@@ -183,7 +185,7 @@ def _merged(by_service: Mapping[str, Sequence[Json]]) -> list[Json]:
 
 
 def _state(key: Json) -> str:
-    """A key's state in one service."""
+    """Return a key's state in one service."""
     if key["revokedAt"]:
         return "revoked"
     ends = key["expiresAt"]

@@ -1,5 +1,5 @@
-"""Dead letters and quarantined events that no order's or refund's finding names: those of messages and of the
-catalogue, for example, and those about orders that are not stuck, or not yet."""
+"""Finds dead letters and quarantined events that are not in any finding about an order or a refund: for example those
+about messages, items, and orders that are not stuck (yet)."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from oms_cli.lists import Lists
 
 @dataclass(frozen=True)
 class Kind:
-    """What may be left over: as it is called, where it is listed, since when, and by which commands it is seen to."""
+    """A kind of rows that may be left over: its name, its list, its time, and the commands that settle it."""
 
     name: str
     key: str
@@ -29,26 +29,26 @@ KINDS = (
 
 
 class Named:
-    """Which of these rows the findings of orders and refunds have named."""
+    """The rows that the findings about orders and refunds have named."""
 
     def __init__(self) -> None:
         self._ids: dict[tuple[str, str], set[int]] = defaultdict(set)
 
     def note(self, order: str, finding: Finding, evidence: Mapping[str, Json]) -> None:
-        """An order's rows of the kind, and of the service, that a finding of the order's is about: whoever follows it
-        comes to the others, too."""
+        """Note the rows of the kind and the service that a finding about an order names. All of the order's count,
+        because an operator who settles one of them comes to the others, too."""
         for service, found in evidence.items():
             for kind in KINDS:
                 if finding.command.startswith(f"{kind.commands} redrive {service} "):
                     self._ids[service, kind.key] |= {row["id"] for row in found[kind.key] if row["subject"] == order}
 
     def ids(self, service: str, kind: Kind) -> set[int]:
-        """Those of a service."""
+        """Return the ids of the named rows of a service."""
         return self._ids[service, kind.key]
 
 
 def findings(lists: Lists, conditions: Mapping[str, Json], named: Named, limit: int) -> Iterator[Finding]:
-    """One for each service and kind of which there are rows that were not named."""
+    """Yield one finding for each service and kind that has rows which were not named."""
     for service, condition in conditions.items():
         for kind in KINDS:
             if condition[kind.key]:

@@ -1,4 +1,4 @@
-"""What `oms doctor` lists of the services: one that cannot look into itself hides nothing of the others."""
+"""The services' lists for `oms doctor`: a service that cannot answer does not hide the others."""
 
 from oms_cli.admin import Admin
 from oms_cli.answers import Refused
@@ -8,19 +8,19 @@ from oms_cli.unanswered import Unanswered
 
 
 class Lists:
-    """The services' lists, as far as they can be had; `unread` are findings about the services that could not look, as
-    when the schema is at fault."""
+    """The services' lists, as far as they can be read. `unread` has findings about the services that could not answer,
+    for example because their schema is wrong."""
 
     def __init__(self, admin: Admin, limit: int) -> None:
         self._admin, self._limit = admin, limit
         self.unread: dict[str, Finding] = {}
 
     def of(self, service: str, path: str, **params: str) -> Portion:
-        """The first of a list, with a word if it goes on; none if it cannot be had."""
+        """Return the first rows of a list, and say so if there are more. Empty if the list cannot be read."""
         return said(self.quietly(service, path, self._limit, **params))
 
     def quietly(self, service: str, path: str, limit: int, **params: str) -> Portion:
-        """The same without a word."""
+        """Return the same without saying anything."""
         try:
             return self._admin.pages(service, path, limit, **params)
         except (Refused, Unanswered) as error:

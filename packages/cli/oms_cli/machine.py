@@ -1,4 +1,4 @@
-"""Commands for the whole of OMS on this machine: start it, look at it, break it, end it."""
+"""Commands for all of OMS on this machine: start it, look at it, break it, stop it."""
 
 import os
 import signal
@@ -21,10 +21,10 @@ PANEL, PLAY = "OMS on this machine", "A place to play: while `oms up` runs"
 
 Sample = Annotated[bool, typer.Option("--sample/--no-sample", help="Place the sample order when all is ready.")]
 Restart = Annotated[
-    bool, typer.Option("--restart/--no-restart", help="Start what dies again, after a pause that grows with each time.")
+    bool, typer.Option("--restart/--no-restart", help="Start programs that die again, after a growing pause.")
 ]
 Auth = Annotated[
-    str, typer.Option(envvar="OMS_AUTH", help="What callers are asked for: none, api-key, jwt, or api-key,jwt.")
+    str, typer.Option(envvar="OMS_AUTH", help="How callers are authenticated: none, api-key, jwt, or api-key,jwt.")
 ]
 Long = Annotated[bool, typer.Option("--long", help="Kill payment in the middle of a charge, too: half a minute more.")]
 Program = Annotated[str, typer.Argument(metavar="SERVICE", help="A service, or another name that `oms status` shows.")]
@@ -41,9 +41,9 @@ def up(
 ) -> None:
     """Start everything, place the sample order and show how it goes; stay up until Ctrl-C.
 
-    What dies meanwhile is started again, as Kubernetes would: at first after a second, then after longer pauses.
+    Programs that die are started again, as in Kubernetes: at first after a second, then after longer pauses.
     """
-    from oms_cli.up import Up, detached  # here: what it drags in would make every other command slow
+    from oms_cli.up import Up, detached  # imported here, because its imports would slow down every other command
 
     console = terminal()
     place = partial(_place_sample, console) if sample_order else _place_nothing
@@ -58,14 +58,14 @@ def up(
 
 @app.command(rich_help_panel=PANEL)
 def down() -> None:
-    """Stop what `oms up` started, wherever it runs."""
+    """Stop what `oms up` started, in whichever terminal it runs."""
     Running(home()).end()
     terminal().print("stopped")
 
 
 @app.command(rich_help_panel=PANEL)
 def status(as_json: AsJson = False) -> None:
-    """Show what runs, and whether it is ready. The exit code is 1 when something is dead."""
+    """Show what runs, and whether it is ready. The exit code is 1 if something is dead."""
     parts = [(part, part.state()) for part in Running(home()).parts()]
     known = [{"name": p.name, "state": state, "pid": p.pid, "port": p.port, "log": p.log} for p, state in parts]
     out(known, lambda _: show.states((p.name, state, f"127.0.0.1:{p.port}") for p, state in parts), as_json=as_json)
@@ -76,7 +76,7 @@ def status(as_json: AsJson = False) -> None:
 @app.command(rich_help_panel=PANEL)
 def logs(
     service: Program,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is written from now on.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Also show new lines as they are written.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", help="How many lines to begin with.", min=0)] = 50,
 ) -> None:
     """Show a program's log."""
@@ -84,13 +84,13 @@ def logs(
     if not log.exists():
         known = sorted(file.stem for file in log.parent.glob("*.log"))
         raise LocalError(f"There is no log of {service}", f"There are: {', '.join(known) or 'none yet'}")
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # which Python ignores, and so would what takes its place
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and `tail` would inherit that
     os.execvp("tail", ["tail", "-n", str(lines), *(["-F"] if follow else []), str(log)])  # noqa: S606 - no shell is wanted
 
 
 @app.command(rich_help_panel=PANEL)
 def reset(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
-    """Remove all data and logs of OMS. Downloads stay, and so does what else is in its folder."""
+    """Remove all data and logs of OMS. Downloads and other files in its folder stay."""
     from oms_platform.platform import Platform  # the same
 
     folder = home()
@@ -110,7 +110,7 @@ def demo(long: Long = False) -> None:
     """Watch orders in trouble: a killed service, a declined card, the last piece sold twice, a cancellation, a gateway
     that dies after charging, a mail that is given up, a refund, a dead letter.
 
-    Takes less than a minute. The exit code is 1 when something did not end as promised; the last lines say what.
+    Takes less than a minute. The exit code is 1 if something did not end as promised; the last lines say what.
     """
     from oms_cli import demo  # the same
 

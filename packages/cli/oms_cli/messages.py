@@ -1,4 +1,4 @@
-"""`oms messages`: what customers were sent, and what was given up."""
+"""`oms messages`: messages to customers, and sending those that were given up."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -31,7 +31,7 @@ def messages(
     limit: Annotated[int, typer.Option(help="How many at most: the newest.", min=1, max=100_000)] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """Show the emails and texts that the mail catcher has; list those that were given up, and send them after all."""
+    """Show the emails and texts in the mail catcher; list messages that were given up, and send them after all."""
     if context.invoked_subcommand is None:
         out(said(Client.of_environment().messages(order, kind, limit)), show.messages, as_json=as_json)
 
@@ -59,7 +59,7 @@ def show_message(
     order: Annotated[str, typer.Argument(metavar="ORDER", help="The order's id, or a refund's.")],
     urls: Urls = None,
 ) -> None:
-    """Show what became of a message, as JSON. Its text and address are not shown."""
+    """Show the state of a message, as JSON. Its text and address are not shown."""
     out(reading(urls).get(_channels(channel)[0], f"/admin/messages/{part(order)}"), str, as_json=True)
 
 
@@ -102,7 +102,7 @@ def _all_given_up(admin: Admin, channels: Sequence[str], limit: int) -> Portion:
 
 
 def _given_up(admin: Admin, channels: Sequence[str], order: str) -> list[tuple[str, str]]:
-    """The order's messages that were given up; the first of all if none was, so that the refusal says so."""
+    """Return the order's messages that were given up, or its first message if none was, so that it is refused."""
     states = {by: _state(admin, by, order) for by in channels}
     failed = [by for by in channels if states[by] == "failed"]
     there = [by for by in channels if states[by] is not None]
@@ -110,7 +110,7 @@ def _given_up(admin: Admin, channels: Sequence[str], order: str) -> list[tuple[s
 
 
 def _state(admin: Admin, channel: str, order: str) -> str | None:
-    """What became of a message; None if there is none, or can be none."""
+    """Return the state of a message; None if there is none, or cannot be one."""
     try:
         return str(admin.get(channel, f"/admin/messages/{part(order)}")["state"])
     except Refused as refused:
@@ -120,7 +120,7 @@ def _state(admin: Admin, channel: str, order: str) -> str | None:
 
 
 def about(message: Json) -> str:
-    """What a message is about, and is found by: a refund, or an order."""
+    """Return the id of the refund or the order that a message is about."""
     return str(message.get("refundId") or message["orderId"])
 
 

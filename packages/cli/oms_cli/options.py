@@ -1,4 +1,4 @@
-"""The options that commands for operators share, and the admin APIs as these options describe them."""
+"""The options that commands for operators share, and the admin APIs that these options choose."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -24,24 +24,24 @@ Limit = Annotated[int, typer.Option("--limit", help="How many at most.", min=1)]
 
 
 def group(about: str) -> typer.Typer:
-    """A group of commands."""
+    """Return a group of commands."""
     return typer.Typer(help=about, no_args_is_help=True)
 
 
 def reading(urls: Sequence[str] | None) -> Admin:
-    """The admin APIs, to look."""
+    """Return the admin APIs, for reading."""
     return Admin.of_environment(Acting(), urls or ())
 
 
 def acting(urls: Sequence[str] | None, name: str | None, reason: str | None, dry_run: bool = False) -> Admin:
-    """The admin APIs, to act. A dry run says so, since its answers are those of the act."""
+    """Return the admin APIs, for a command. A dry run says so, because its answers are those of the command."""
     if dry_run:
         typer.echo("a dry run: this is what would happen, and nothing is changed", err=True)
     return Admin.of_environment(Acting(name, reason, dry_run), urls or ())
 
 
 def chosen(service: str | None) -> Sequence[str]:
-    """The service that was named, or all."""
+    """Return the service that was named, or all services."""
     if service is not None and service not in SERVICES:
         raise LocalError(f"There is no service {service}", f"Services are: {', '.join(SERVICES)}")
     return [service] if service else SERVICES

@@ -1,4 +1,4 @@
-"""Commands for orders and items: they talk HTTP, to whichever OMS the environment names."""
+"""Commands for orders and items, over HTTP, of the OMS that the environment names."""
 
 from typing import Annotated
 
@@ -14,14 +14,14 @@ PANEL = "Orders, of any OMS"
 OrderId = Annotated[str, typer.Argument(help="An order's id.")]
 
 app = typer.Typer()
-order = typer.Typer(help="Place orders, see what becomes of them, cancel and refund them.", no_args_is_help=True)
+order = typer.Typer(help="Place, follow, cancel and refund orders.", no_args_is_help=True)
 app.add_typer(order, name="order", rich_help_panel=PANEL)
 app.add_typer(messages.app, name="messages", rich_help_panel=PANEL)
 
 
 @app.command(rich_help_panel=PANEL)
 def items(as_json: AsJson = False) -> None:
-    """Show what can be ordered, and how much of it is left."""
+    """Show the items, and how many of each are left."""
     out(Client.of_environment().items(), show.items, as_json=as_json)
 
 
@@ -30,7 +30,9 @@ def place(
     item: Annotated[str, typer.Option(help="The id of an item.")] = "Item1",
     quantity: Annotated[int, typer.Option(help="How many of it.")] = 2,
     card: Annotated[str, typer.Option(help="A test card's number; 4000000000000002 is declined.")] = "1234",
-    key: Annotated[str | None, typer.Option(help="An Idempotency-Key: repeating it repeats no order.")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="An Idempotency-Key: with the same key, the order is placed once.")
+    ] = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Show how it goes.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -65,7 +67,9 @@ def show_order(order: OrderId, as_json: AsJson = False) -> None:
 def cancel_order(
     order: OrderId,
     reason: Annotated[str | None, typer.Option(help="Why, in the customer's words.")] = None,
-    key: Annotated[str | None, typer.Option(help="An Idempotency-Key: repeating it gets the same answer.")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="An Idempotency-Key: with the same key, you get the same answer.")
+    ] = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Show how it goes.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -85,15 +89,17 @@ def refund_order(
         list[str] | None, typer.Option(help="An item of the order, and how much of it: Item1=1. May be repeated.")
     ] = None,
     amount: Annotated[int | None, typer.Option(help="Instead of lines: minor units, such as cents.", min=1)] = None,
-    restock: Annotated[bool, typer.Option("--restock", help="The lines have come back: into the stock.")] = False,
+    restock: Annotated[
+        bool, typer.Option("--restock", help="The lines were returned: put them back into the stock.")
+    ] = False,
     reason: Annotated[str | None, typer.Option(help="Why; the order's timeline shows it.")] = None,
-    key: Annotated[str | None, typer.Option(help="An Idempotency-Key: repeating it refunds nothing more.")] = None,
+    key: Annotated[str | None, typer.Option(help="An Idempotency-Key: with the same key, it is refunded once.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Refund a confirmed order, or a part of it: `oms order refund ID --line Item1=1 --restock`, or `--amount 250`.
 
-    The same command once more is another refund, of what remains: it has a key of its own unless one is given. If its
-    answer is lost, the command says with which --key to repeat it.
+    Repeating the command makes another refund, of what remains, because each has its own key unless one is given. If
+    the answer is lost, the command says with which --key to repeat it.
     """
     body = refunds.body(line or (), amount, restock=restock, reason=reason)
     refund = Client.of_environment().refund(order, body, key)
@@ -102,5 +108,5 @@ def refund_order(
 
 @order.command("watch")
 def watch_order(order: OrderId, as_json: AsJson = False) -> None:
-    """Show an order's timeline as it happens, up to its end. The exit code is 1 if it has not come in five minutes."""
+    """Show an order's timeline as it happens. The exit code is 1 if the order has not ended within five minutes."""
     follow(Client.of_environment().events(order), as_json=as_json)

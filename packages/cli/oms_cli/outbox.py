@@ -1,4 +1,4 @@
-"""`oms outbox`: events that no broker took."""
+"""`oms outbox`: events that no broker accepted."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -14,7 +14,7 @@ from oms_cli.options import As, DryRun, Limit, OneService, Reason, ServiceArgume
 from oms_cli.output import AsJson, out
 from oms_cli.portions import said
 
-app = group("Events that no broker took, and that are in quarantine: send them after all, or never.")
+app = group("Events in quarantine, because no broker accepted them: send them after all, or drop them.")
 Ids = Annotated[list[int], typer.Argument(metavar="ID", help="Ids, as `oms outbox list` shows them.")]
 
 
@@ -47,7 +47,7 @@ def redrive(
     urls: Urls = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put events back at the end of the outbox. What no broker takes still comes back into quarantine.
+    """Put events back at the end of the outbox. Events that no broker accepts return to the quarantine.
 
     Example: `oms outbox redrive order 4711`
     """
@@ -72,7 +72,7 @@ def drop(
     urls: Urls = None,
     as_json: AsJson = False,
 ) -> None:
-    """Delete quarantined events: whoever waits for them waits for ever.
+    """Delete quarantined events: orders and services that wait for them wait for ever.
 
     Example: `oms outbox drop order 4711 --yes`
     """

@@ -1,4 +1,4 @@
-"""How commands print what they found: text for people, JSON for machines."""
+"""Prints the results of commands: text for people, JSON for machines."""
 
 import json
 import sys
@@ -16,7 +16,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text
 
 
 def out(found: Any, render: Callable[[Any], RenderableType], *, as_json: bool, console: Console | None = None) -> None:
-    """Print what was found, as one JSON document or as `render` shows it."""
+    """Print a result, as one JSON document or as `render` shows it."""
     if as_json:
         sys.stdout.write(json.dumps(found) + "\n")
         sys.stdout.flush()
@@ -25,7 +25,7 @@ def out(found: Any, render: Callable[[Any], RenderableType], *, as_json: bool, c
 
 
 def follow(steps: Iterable[Json], *, as_json: bool, console: Console | None = None) -> Json | None:
-    """Print an order's steps as they come; the last of them."""
+    """Print an order's steps as they come, and return the last one."""
     console, first, last = console or terminal(), None, None
     for step in steps:
         first, last = first or step, step
@@ -34,5 +34,5 @@ def follow(steps: Iterable[Json], *, as_json: bool, console: Console | None = No
 
 
 def terminal() -> Console:
-    """Standard output. What goes into a file or a pipe is not broken into lines as wide as some terminal."""
+    """Return the console of standard output. Lines are not wrapped if it is a file or a pipe."""
     return Console() if sys.stdout.isatty() else Console(width=200, highlight=False)

@@ -1,4 +1,4 @@
-"""What is put into a path of a service's."""
+"""Texts that are put into paths of services."""
 
 from urllib.parse import quote
 
@@ -6,7 +6,7 @@ from oms_servers.errors import LocalError
 
 
 def part(text: str) -> str:
-    """An id as a part of a path, whatever is in it. LocalError for what leads to another path, or to none."""
+    """Return an id as a part of a path, escaped. Raises LocalError if it would lead to another path, or to none."""
     if text.strip() in {"", ".", ".."}:
         raise LocalError(f"{text!r} is no id", "The lists show those that there are")
     return quote(text, safe="")

@@ -1,4 +1,4 @@
-"""`oms payments`: payments that are open, or of which a refund is, and settling them."""
+"""`oms payments`: payments that are open or have an open refund, and settling them."""
 
 from collections.abc import Iterator, Sequence
 from typing import Annotated
@@ -17,7 +17,7 @@ from oms_cli.portions import said
 from oms_notifications.money import amount
 from oms_servers.errors import LocalError
 
-app = group("Payments that an outage left open, or that were refunded by another way.")
+app = group("Settle payments that an outage left open, or that were refunded in another way.")
 OrderId = Annotated[str, typer.Argument(metavar="ORDER", help="The order's id.")]
 RefundId = Annotated[
     str | None, typer.Option("--refund", metavar="ID", help="Which refund of the order, if more than one is open.")
@@ -32,7 +32,7 @@ def list_payments(
     urls: Urls = None,
     as_json: AsJson = False,
 ) -> None:
-    """List payments; by default, those whose outcome is open, and those of which a refund is pending or has failed.
+    """List payments; by default, those whose outcome is open, or with a refund that is pending or has failed.
 
     Example: `oms payments list --state REFUNDING`
     """
@@ -50,11 +50,12 @@ def show_payment(order: OrderId, urls: Urls = None) -> None:
 def resolve(
     order: OrderId,
     close: Annotated[
-        bool, typer.Option("--close", help="Have the gateway say what became of the charge, and never make it later.")
+        bool,
+        typer.Option("--close", help="Have the gateway report the outcome of the charge, and never make it later."),
     ] = False,
     refunded: Annotated[
         str | None,
-        typer.Option("--refunded", metavar="REFERENCE", help="The money went back by another way than the gateway's."),
+        typer.Option("--refunded", metavar="REFERENCE", help="The money went back in another way than by the gateway."),
     ] = None,
     refund: RefundId = None,
     dry_run: DryRun = False,
@@ -63,9 +64,8 @@ def resolve(
     urls: Urls = None,
     as_json: AsJson = False,
 ) -> None:
-    """Settle a payment that is open: by default, the gateway is asked at once. So is a refund of a confirmed order that
-    is pending or has failed. That a refund was made is published again: one that is named, or a cancelled order's that
-    had failed before.
+    """Settle an open payment, or an open refund of a confirmed order: by default, the gateway is asked at once. If the
+    refund has succeeded already, that is published again (for a cancelled order, if it had failed before).
 
     Examples: `oms payments resolve ORDER`, `oms payments resolve ORDER --close`,
     `oms payments resolve ORDER --refunded "bank transfer 17"`
@@ -88,9 +88,9 @@ def retry_refund(
     urls: Urls = None,
     as_json: AsJson = False,
 ) -> None:
-    """Have the gateway make a refund once more that has failed: all of a cancelled order, or a part of a confirmed one.
+    """Have the gateway retry a failed refund: of the whole amount of a cancelled order, or of a confirmed order.
 
-    It gets a new key only where the gateway says that the one before has failed, and never comes to more than was paid.
+    It gets a new key only if the gateway says that the last one has failed, and it never exceeds what was paid.
 
     Example: `oms payments retry-refund ORDER --reason "the account has balance again"`
     """
@@ -117,7 +117,7 @@ def _payments(found: Sequence[Json]) -> RenderableType:
 
 
 def _rows(one: Json) -> Iterator[tuple[str, str, str, str, str]]:
-    """A payment, and below it the refunds of it that are open."""
+    """Yield a payment, and below it its open refunds."""
     yield _row(one["orderId"], one["state"], one, one["currency"])
     for refund in one["refunds"]:
         if refund["state"] != "SUCCEEDED":

@@ -1,4 +1,4 @@
-"""Why refunds wait or have failed, as diagnosis.py has it of orders."""
+"""Finds out why refunds wait or have failed, as diagnosis.py does for orders."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,8 +20,8 @@ Check = Callable[[Json, Facts], Finding | None]
 
 
 def of_refund(refund: Json, facts: Facts) -> Finding:
-    """Why this refund waits: the first of all causes for which there is evidence; or why it has failed. Of one that has
-    failed, payment may know more: that it is being made once more, or was made."""
+    """Return why this refund waits (the first cause for which there is evidence), or why it has failed. Payment may
+    know more about a failed one: that it is being retried, or has succeeded."""
     known = facts.state("payment", refund["id"])
     if refund["status"] == "FAILED" and known == "SUCCEEDED":
         return next(_unread(refund, facts), None) or _lost(refund)
@@ -31,7 +31,7 @@ def of_refund(refund: Json, facts: Facts) -> Finding:
 
 
 def of_compensation(payment: Json) -> Finding:
-    """Why the money of this order, which is or is to be cancelled, is not back."""
+    """Return why the money of this order, which is CANCELLING or CANCELLED, is not back."""
     evidence = "the gateway took the refund of its money, and that came to nothing"
     command = f"oms payments retry-refund {payment['orderId']}"
     if payment["reason"] == "failed-too-often":
@@ -48,12 +48,12 @@ def _causes(refund: Json, facts: Facts) -> Iterator[Finding]:
 
 
 def _unread(refund: Json, facts: Facts) -> Iterator[Finding]:
-    """What keeps the order service from what payment has published."""
+    """Yield what keeps the order service from reading what payment has published."""
     yield from _as_of_an_order(refund, facts, dead_letter, quarantined, unsent, reading("order"))
 
 
 def _as_of_an_order(refund: Json, facts: Facts, *checks: Check) -> Iterator[Finding]:
-    """What holds up an order holds up its refunds."""
+    """Yield what holds up the refund's order, and so the refund."""
     waiting = {"id": refund["orderId"], "step": "refund", "updatedAt": refund["since"]}
     found = (check(waiting, facts) for check in checks)
     yield from (replace(finding, what=_what(refund)) for finding in found if finding is not None)
@@ -70,7 +70,7 @@ def _lost(refund: Json) -> Finding:
 
 
 def _repair(refund: Json) -> str:
-    """Trying again is of use where it was the gateway that refused it, or had it sent back."""
+    """Return the command that helps. A retry only helps if the gateway refused the refund, or it was sent back."""
     if refund["failure"] in ("gateway-refused", "gateway-failed"):
         return f"oms payments retry-refund {refund['orderId']} --refund {refund['id']}"
     return f"{RUNBOOKS}/OmsRefundsFailed.md"

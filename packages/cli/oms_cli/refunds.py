@@ -1,4 +1,4 @@
-"""Refunds as they are asked for on the command line."""
+"""Refunds that are requested on the command line."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from oms_servers.errors import LocalError
 
 
 def body(lines: Sequence[str], amount: int | None, *, restock: bool, reason: str | None) -> Json:
-    """What is posted. Raises LocalError unless it is for lines or for an amount."""
+    """Return the request's body. Raises LocalError unless it is for lines or for an amount."""
     if bool(lines) == (amount is not None):
         raise LocalError("A refund is for lines or for an amount", "Say --line Item1=1, or --amount 250")
     if restock and not lines:
@@ -22,7 +22,7 @@ def body(lines: Sequence[str], amount: int | None, *, restock: bool, reason: str
 
 
 def shown(refund: Json) -> Text:
-    """A refund on a line."""
+    """Return a refund as a line of text."""
     return Text(f"refund {refund['id']}: {refund['status']}, {refund['amount']} in minor units")
 
 

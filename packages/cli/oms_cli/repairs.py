@@ -1,4 +1,4 @@
-"""The parts of `oms demo` in which an operator sees to an order."""
+"""The parts of `oms demo` in which an operator acts on an order."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,13 +12,13 @@ from oms_platform.addresses import Addresses
 from oms_platform.platform import Platform
 
 RETURNED_ITEM = "Item1"
-UNFIT_ITEM, UNFIT_QUANTITY = "Item3", 13  # by the amount that this comes to, the mistaken release knows its order
+UNFIT_ITEM, UNFIT_QUANTITY = "Item3", 13  # the mistaken release recognises its order by this amount
 _MISTAKE = "ALTER TABLE payment ADD CONSTRAINT demo CHECK (amount <> {amount}) NOT VALID"
 _REPAIRED = "ALTER TABLE payment DROP CONSTRAINT IF EXISTS demo"
 
 
 def given_up_email(stage: Stage) -> None:
-    """An operator has a mail sent that was given up."""
+    """An operator has a mail sent that had been given up."""
     stage.client.fail({"target": "mail", "kind": "4xx"})
     try:
         order = stage.place(sample.ORDER)
@@ -34,7 +34,7 @@ def given_up_email(stage: Stage) -> None:
 
 
 def refund(stage: Stage) -> None:
-    """An operator gives a part of the money back, and puts a piece into the stock."""
+    """An operator refunds a part of an order, and puts a piece back into the stock."""
     order = stage.place(sample.order(RETURNED_ITEM, 2))
     stage.await_end(order, "CONFIRMED", None)
     before = int(stage.client.item(RETURNED_ITEM)["onHand"])
@@ -58,7 +58,7 @@ def refund(stage: Stage) -> None:
 
 
 def dead_letter(stage: Stage) -> None:
-    """An operator has an event applied that could not be."""
+    """An operator has an event applied that could not be applied before."""
     amount = UNFIT_QUANTITY * int(stage.client.item(UNFIT_ITEM)["unitPrice"])
     with _mistaken_release(stage, amount):
         order = stage.place(sample.order(UNFIT_ITEM, UNFIT_QUANTITY))
@@ -75,7 +75,7 @@ def dead_letter(stage: Stage) -> None:
 
 @contextmanager
 def _mistaken_release(stage: Stage, amount: int) -> Iterator[None]:
-    """For a block, payment's database refuses orders of an amount. What a killed demo has left is repaired, too."""
+    """Make payment's database refuse orders of an amount during a block. Repairs what a killed demo has left, too."""
     database = Platform(stage.home, Addresses.local()).databases["payment"]
     database.run(_REPAIRED, "oms")
     database.run(_MISTAKE.format(amount=amount), "oms")
@@ -94,7 +94,7 @@ def _give_up(stage: Stage, order: str) -> None:
 
 
 def _resend(stage: Stage, order: str) -> bool:
-    """Have the email about an order sent; False while a call may be under way that was made before it was given up."""
+    """Have the email about an order sent. Return False while a call from before it was given up may be in progress."""
     try:
         stage.admin.act("email", f"/admin/messages/{order}/resend")
     except Refused as refused:
@@ -105,11 +105,11 @@ def _resend(stage: Stage, order: str) -> bool:
 
 
 def _given(stage: Stage, order: str) -> int:
-    """How much of an order has gone back."""
+    """Return how much of an order has been refunded."""
     shown: Json = stage.client.shown(order)
     return int(shown.get("refunded") or 0)
 
 
 def _is_back(stage: Stage, expected: int) -> bool:
-    """Whether a piece is in the stock again; whoever else orders it meanwhile is not in this demo."""
+    """Whether a piece is back in the stock. Nobody else orders it during this demo."""
     return int(stage.client.item(RETURNED_ITEM)["onHand"]) == expected

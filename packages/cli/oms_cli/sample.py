@@ -10,6 +10,6 @@ ORDER: dict[str, Any] = {
 
 
 def order(item: str = "Item1", quantity: int = 2, card: str = "1234") -> dict[str, Any]:
-    """The sample order with another line or card."""
+    """Return the sample order, with another line or card."""
     payment = {**ORDER["paymentDetails"], "cardNumber": card}
     return {**ORDER, "items": [{"id": item, "quantity": quantity}], "paymentDetails": payment}

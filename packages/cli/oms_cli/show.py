@@ -1,4 +1,4 @@
-"""How `oms` shows things to a person. Colours and tables on a terminal, plain text elsewhere."""
+"""Shows results to people: with colours and tables on a terminal, as plain text elsewhere."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -19,13 +19,13 @@ STYLES = {
     "ready": "green", "starting": "yellow", "waiting": "dim", "dead": "bold red",
     "CONFIRMED": "bold green", "PAID": "cyan", "PENDING": "yellow", "CANCELLING": "yellow", "CANCELLED": "bold red",
 }  # fmt: skip
-IN_MILLISECONDS = 100.0  # seconds of a timeline that are shown so
-WIDEST = 100  # of a word that is not broken: no id is longer, and customers write what they like
+IN_MILLISECONDS = 100.0  # seconds of a timeline that are shown with milliseconds
+WIDEST = 100  # characters of a word that is not broken: no id is longer, and customers write what they like
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
 def harmless(found: Any) -> Any:
-    """What was found, with its control characters written out: a terminal would obey whoever has sent them."""
+    """Return a result with its control characters written out: a terminal would obey whoever has sent them."""
     if isinstance(found, str):
         return _CONTROL.sub(lambda character: f"\\x{ord(character[0]):02x}", found)
     if isinstance(found, dict):
@@ -34,13 +34,13 @@ def harmless(found: Any) -> Any:
 
 
 def styled(word: str) -> Text:
-    """A state or status in its colour."""
+    """Return a state or status in its colour."""
     return Text(word, STYLES.get(word, ""))
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[RenderableType]]) -> Table:
-    """Rows under headings, without frames. Texts are shown as they are: anybody may have written them. No word of them
-    is broken, even if that is wider than the terminal: an id is copied into another command."""
+    """Return a table without frames. Texts are shown literally, because anybody may have written them, and their words
+    are not broken, even if the terminal is narrower: people copy ids into other commands."""
     made = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
     cells = [[Text(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
     for place, heading in enumerate(headings):
@@ -55,17 +55,17 @@ def _longest_word(texts: Iterable[RenderableType]) -> int:
 
 
 def clock(instant: str) -> str:
-    """The time of day of an ISO 8601 instant, in this machine's zone."""
+    """Return the time of day of an ISO 8601 instant, in this machine's zone."""
     return datetime.fromisoformat(instant).astimezone().strftime("%H:%M:%S.%f")[:-3]
 
 
 def moment(instant: str) -> str:
-    """An ISO 8601 instant in this machine's zone."""
+    """Return an ISO 8601 instant in this machine's zone."""
     return datetime.fromisoformat(instant).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def states(parts: Iterable[tuple[str, str, str]]) -> Table:
-    """Name, state and address of each program."""
+    """Return a table with the name, state and address of each program."""
     return table(("what", "state", "where"), ((name, styled(state), where) for name, state, where in parts))
 
 
@@ -97,7 +97,7 @@ def timeline(steps: Sequence[Json]) -> RenderableType:
 
 
 def step(one: Json, first: Json) -> RenderableType:
-    """One line of a timeline as it happens."""
+    """Return one line of a timeline as it happens."""
     when, since, status, reason = _step(one, datetime.fromisoformat(first["at"]))
     return Text.assemble("  ", when, f"  {since:>9}  ", status, f"  {reason}")
 
@@ -134,7 +134,7 @@ def _message(one: Json) -> Panel:
 
 
 def failure(console: Console, error: LocalError) -> None:
-    """What went wrong, and what to do about it."""
+    """Print what went wrong, and what to do about it."""
     console.print(Text(harmless(error.message), "bold red"), soft_wrap=True)
     if error.advice:
         console.print(Text(harmless(error.advice)), soft_wrap=True)

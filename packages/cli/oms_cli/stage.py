@@ -1,4 +1,4 @@
-"""What the parts of `oms demo` share: orders that are placed, followed and held to what was promised of them."""
+"""What the parts of `oms demo` share: they place orders, follow them, and check that they end as promised."""
 
 import time
 from collections.abc import Callable
@@ -22,7 +22,7 @@ RECOVERY_SECONDS = 150.0
 
 
 class UnexpectedEnd(LocalError):
-    """Something did not come as it was promised."""
+    """Something did not end as promised."""
 
 
 class Stage:
@@ -50,12 +50,12 @@ class Stage:
         self._console.print(Text(f"  Why: {reason}", "cyan"))
 
     def kill_payment(self) -> None:
-        """As a crash would, once it is ready."""
+        """Kill payment as a crash would, once it is ready."""
         Running(self.home).await_ready("payment", RECOVERY_SECONDS)
         self._console.print(f"  {ask(self.home, 'kill', 'payment')}")
 
     def place(self, body: Json) -> str:
-        """Place an order that is to be accepted; its id."""
+        """Place an order that must be accepted, and return its id."""
         placed = self.client.place_patiently(body)
         self.say(f"POST /order: order {placed['id']} is {placed['status']}")
         return str(placed["id"])
@@ -66,19 +66,19 @@ class Stage:
         self.await_messages([order])
 
     def follow(self, order: str, seconds: float = ORDER_SECONDS) -> tuple[str, str]:
-        """The status and reason in which an order ends, with its timeline on the console."""
+        """Show an order's timeline on the console, and return the status and the reason in which it ends."""
         with self._console.status("waiting for the order to end"):
             last = follow(self.client.events(order, seconds), as_json=False, console=self._console) or {}
         return last.get("status", ""), last.get("reason") or ""
 
     def expect(self, ends: list[tuple[str, str]], expected: list[tuple[str, str]]) -> None:
-        """Raise UnexpectedEnd unless orders have ended so."""
+        """Raise UnexpectedEnd unless orders have ended as expected."""
         if ends != expected:
             message = f"Ended {_listed(ends)}; expected was {_listed(expected)}"
             raise UnexpectedEnd(message, "`oms logs SERVICE` may say why")
 
     def await_messages(self, orders: list[str], count: int = 2) -> None:
-        """Wait until the customers of these orders have so many messages, of both kinds. Raises UnexpectedEnd."""
+        """Wait until the customers of these orders have `count` messages, of both kinds. Raises UnexpectedEnd."""
         for order in orders:
             found = self.client.await_messages(order, count, seconds=ORDER_SECONDS)
             if len(found) < count or {message["kind"] for message in found} != {"email", "sms"}:
@@ -86,7 +86,7 @@ class Stage:
             self.say(f"the customer of {order} was sent an email and a text")
 
     def until(self, look: Callable[[], T], missing: str, advice: str, seconds: float = ORDER_SECONDS) -> T:
-        """What there is to be seen, once there is something. Raises UnexpectedEnd."""
+        """Return the result of `look` once there is one. Raises UnexpectedEnd if that takes too long."""
         deadline = time.monotonic() + seconds
         while not (found := look()):
             if time.monotonic() > deadline:

@@ -1,5 +1,5 @@
-"""An order's timeline as it happens, up to the order's end. A stream that ends before, as when the order service is
-drained or dies, is gone on with by another."""
+"""Follows an order's timeline up to the order's end. If a stream ends before, because the order service is drained or
+dies, another one continues it."""
 
 import json
 import time
@@ -11,14 +11,14 @@ import httpx2
 from oms_cli import unanswered
 from oms_cli.answers import Refused, streamed, too_slow
 
-PAUSE_SECONDS = 0.5  # before a stream is asked for again
-SILENCE_SECONDS = 60.0  # what sends no heartbeat for so long is gone, whatever the connection says
+PAUSE_SECONDS = 0.5  # before the next stream is requested
+SILENCE_SECONDS = 60.0  # without a heartbeat for so long, the server is gone, even if the connection is open
 TERMINAL = ("CONFIRMED", "CANCELLED")
 _FOR_NOW = 429  # and whatever is 500 and more
 
 
 class Timeline:
-    """What is followed of one order, and how far."""
+    """One order's timeline, and how far it was followed."""
 
     def __init__(self, http: httpx2.Client, service: str, path: str) -> None:
         self._http, self._service, self._url = http, service, f"{service}{path}"
@@ -27,7 +27,7 @@ class Timeline:
         self._pending: set[str] = set()  # refunds under way
 
     def follow(self, order: str, within: float) -> Iterator[dict[str, Any]]:
-        """Its steps, up to its end; TooSlow when that takes more than so many seconds."""
+        """Yield the order's steps, up to its end. Raises TooSlow if that takes more than `within` seconds."""
         deadline = time.monotonic() + within
         while not self._has_ended:
             for step in self._stretch(deadline):
@@ -42,7 +42,7 @@ class Timeline:
         time.sleep(PAUSE_SECONDS)
 
     def _stretch(self, deadline: float) -> Iterator[dict[str, Any]]:
-        """The steps that one stream has. How it ends does not matter once there was one."""
+        """Yield the steps of one stream. How it ends does not matter once there was a step."""
         try:
             yield from self._stream(deadline)
         except httpx2.ReadTimeout:
@@ -72,7 +72,7 @@ class Timeline:
                     return
 
     def _note(self, step: dict[str, Any]) -> None:
-        """Note whether this may be the end: of the order, and of each of its refunds."""
+        """Note whether this step may be the last one: of the order, and of each of its refunds."""
         if (refund := step.get("refundId")) is not None:
             change = self._pending.add if step.get("refundStatus") == "PENDING" else self._pending.discard
             change(refund)

@@ -1,9 +1,9 @@
-"""What is said when no answer comes: whether the request can have been carried out, and how to go on.
+"""The errors of requests without an answer: whether a request may have been carried out, and what to do next.
 
 Unanswered
-├── Unreachable      nothing took the request: it was not carried out
-├── NoAnswer         it only looks, and its answer was lost
-└── OutcomeUnknown   it was sent, its answer was lost, and it may have been carried out
+├── Unreachable      nothing received the request: it was not carried out
+├── NoAnswer         the request only reads, and its answer was lost
+└── OutcomeUnknown   the request was sent, its answer was lost, and it may have been carried out
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from oms_cli import connections
 from oms_cli.answers import Refused
 from oms_servers.errors import LocalError
 
-# Those before which no byte of a request has left.
+# Errors that occur before any byte of a request is sent.
 _NOT_SENT = (
     httpx2.ConnectError,
     httpx2.ConnectTimeout,
@@ -23,14 +23,14 @@ _NOT_SENT = (
     httpx2.ProxyError,
 )
 _NO_ADDRESS = (httpx2.UnsupportedProtocol, httpx2.InvalidURL)
-_PROXYS = (502, 504)  # what a proxy says of a service that has not answered it
+_PROXYS = (502, 504)  # a proxy's answer if the service has not answered it
 FAILURES = (httpx2.HTTPError, httpx2.InvalidURL)
 _TRUST = "SSL_CERT_FILE names a file with the certificates (PEM) that are trusted; or is its address an http:// one?"
 _LOOK_FIRST = "It may have been. Look before you repeat it: a repetition may do it twice"
 
 
 class Unanswered(LocalError):
-    """No answer has come."""
+    """There was no answer."""
 
 
 class Unreachable(Unanswered):
@@ -38,7 +38,7 @@ class Unreachable(Unanswered):
 
 
 class NoAnswer(Unanswered):
-    """A request that only looks was sent, and its answer did not come, or not to its end."""
+    """A request that only reads was sent, and its answer did not arrive, or not completely."""
 
 
 class OutcomeUnknown(Unanswered):
@@ -46,12 +46,12 @@ class OutcomeUnknown(Unanswered):
 
 
 def looks(method: str) -> bool:
-    """Whether such a request only looks, whatever it asks for."""
+    """Whether requests with this method only read."""
     return method in {"GET", "HEAD"}
 
 
 def of(error: Exception, what: str, unreachable: Unreachable, *, only_looks: bool) -> Unanswered:
-    """What is said of a failure of HTTP: that of a request which was never sent is `unreachable`."""
+    """Return the error for a failure of HTTP. If the request was never sent, it is `unreachable`."""
     what, why = connections.shown(what), type(error).__name__
     if isinstance(error, _NO_ADDRESS):
         return Unreachable(f"{what} is no http:// or https:// address", unreachable.advice)
@@ -65,13 +65,13 @@ def of(error: Exception, what: str, unreachable: Unreachable, *, only_looks: boo
 
 
 def unreachable(url: str) -> Unreachable:
-    """What is said when nothing answers there."""
+    """Return the error if nothing answers at this URL."""
     advice = "`make up` starts OMS on this machine; OMS_URL, OMS_INVENTORY_URL and OMS_MAILCATCHER_URL name another"
     return Unreachable(f"{connections.shown(url)} does not answer", advice)
 
 
 def is_open(error: LocalError) -> bool:
-    """Whether the request may have been carried out, or may be yet."""
+    """Whether the request may have been carried out, or still may be."""
     if isinstance(error, Refused):
         return error.kind == "outcome-unknown" or error.status in _PROXYS
     return isinstance(error, OutcomeUnknown)
@@ -79,7 +79,7 @@ def is_open(error: LocalError) -> bool:
 
 @contextmanager
 def advising(advice: str) -> Iterator[None]:
-    """Says how to go on, should the outcome of what the block asks for stay unknown."""
+    """Add advice to the error if the outcome of a request in the block stays unknown."""
     try:
         yield
     except LocalError as error:

@@ -49,7 +49,7 @@ class Up:
         signal.signal(signal.SIGTERM, _interrupt)
         with reporting_full_disk("OMS's own files"), self._running.alone():
             try:
-                self._running.publish(self._platform.servers, ready=False)  # whom `oms down` ends, from now on
+                self._running.publish(self._platform.servers, ready=False)  # from now on, `oms down` ends it
                 self._start()
                 with self._supervised() as supervision:
                     when_ready()
@@ -136,8 +136,8 @@ class Up:
 
 
 def detached(home: Path, console: Console, *, restart: bool, auth: str) -> None:
-    """Start `oms up` as a process of its own, and wait until it is ready. LocalError when one is up already, which may
-    have been started otherwise."""
+    """Start `oms up` as a separate process, and wait until it is ready. Raises LocalError if one is up already, because
+    it may have been started with other options."""
     running = Running(home)
     running.refuse_another()
     log = home / "logs" / "up.log"
@@ -161,7 +161,7 @@ def detached(home: Path, console: Console, *, restart: bool, auth: str) -> None:
 
 
 def check_room(home: Path) -> None:
-    """DiskFull when a first start could not end well."""
+    """Raise DiskFull if there is not enough room for a first start."""
     for folder in (folders.caches(), _nearest(home)):
         free = shutil.disk_usage(folder).free
         if free < ROOM:

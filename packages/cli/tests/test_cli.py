@@ -36,8 +36,8 @@ def oms(home: Path, *arguments: str, url: str | None = None) -> subprocess.Compl
 @pytest.mark.parametrize(
     ("command", "sentence"),
     [
-        (("doctor",), "It changes nothing. The exit code is 3 when something is held up."),
-        (("order", "refund"), "If its answer is lost, the command says with which --key to repeat it."),
+        (("doctor",), "Nothing is changed. The exit code is 3 if something is held up."),
+        (("order", "refund"), "If the answer is lost, the command says with which --key to repeat it."),
         ((), "a cancellation, a gateway that dies after charging"),
     ],
 )
