@@ -44,6 +44,10 @@ class FlakyGateway:
         """Plan the faults of the next calls of this method."""
         self._plans[method].extend(faults)
 
+    def reset(self) -> None:
+        """Nothing more is planned."""
+        self._plans.clear()
+
     def charge(self, key: str, token: str, amount: int, currency: str) -> Charge:
         """See Gateway.charge."""
         return self._call("charge", lambda: self._gateway.charge(key, token, amount, currency))
