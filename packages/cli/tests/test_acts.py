@@ -84,7 +84,7 @@ def test_a_trial_says_that_nothing_is_changed(
     assert "nothing is changed" in capsys.readouterr().err
 
 
-def test_an_act_on_all_of_which_there_are_none_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_act_on_all_says_so_if_there_are_none(capsys: pytest.CaptureFixture[str]) -> None:
     act_on_each(list[str](), lambda _: {}, str, as_json=True)
     assert capsys.readouterr() == ("", "there is nothing like that\n")
 

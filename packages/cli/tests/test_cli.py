@@ -75,7 +75,7 @@ def test_what_needs_a_platform_says_how_to_start_one(tmp_path: Path, command: tu
     assert "`make up`" in output.stderr
 
 
-def test_an_address_that_is_none_is_refused_in_a_sentence(tmp_path: Path) -> None:
+def test_an_invalid_address_is_refused_in_a_sentence(tmp_path: Path) -> None:
     for address in ("nowhere", "http://[", "http://127.0.0.1:99999"):
         output = oms(tmp_path, "order", "list", url=address)
         assert output.returncode == 1

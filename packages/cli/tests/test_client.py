@@ -145,7 +145,7 @@ def test_an_id_is_one_part_of_a_path_whatever_is_in_it(other: _Program, order: s
 
 
 @pytest.mark.parametrize("order", ["", " ", ".", ".."])
-def test_what_leads_to_another_path_is_no_id(other: _Program, order: str) -> None:
+def test_a_text_that_leads_to_another_path_is_not_an_id(other: _Program, order: str) -> None:
     client = Client(other.url, other.url, other.url)
     asks: list[Callable[[str], Any]] = [client.shown, client.cancel, client.item, client.movements]
     asks.append(lambda one: list(client.events(one)))
@@ -175,7 +175,7 @@ def test_a_letter_that_the_terminal_cannot_show_hides_nothing_of_the_others(othe
     assert (output.returncode, "Th\\xe9" in output.stdout, "12.50" in output.stdout) == (0, True, True), output.stderr
 
 
-def test_whom_ssl_cert_file_names_is_trusted_and_nobody_else(
+def test_only_the_authorities_in_ssl_cert_file_are_trusted(
     other: _Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As is OMS within a company's network, whose authority no machine knows by itself."""
@@ -208,7 +208,7 @@ def test_an_address_that_leads_nowhere_is_shown_for_what_it_is_without_its_passw
         assert "secret" not in f"{raised.value.message} {raised.value.advice}"
 
 
-def test_an_address_by_tls_of_what_speaks_none_is_named(other: _Program) -> None:
+def test_a_server_without_tls_at_an_https_address_is_named(other: _Program) -> None:
     url = other.url.replace("http:", "https:")
     with pytest.raises(LocalError, match=r"cannot be reached by TLS \(SSLError: WRONG_VERSION_NUMBER\)"):
         Client(url, url, url).orders()

@@ -150,7 +150,7 @@ def failed(number: int) -> dict[str, Any]:
         ("PENDING", "docs/runbooks/OmsRefundsStuck.md"),  # and it is being made
     ],
 )
-def test_of_a_refund_that_failed_what_helps_is_named_by_what_payment_knows_of_it(
+def test_the_command_that_helps_a_failed_refund_follows_from_what_payment_knows(
     services: Services, state: str, command: str
 ) -> None:
     services.refunds = [failed(1)]
@@ -195,9 +195,7 @@ def test_more_than_are_looked_at_are_said_to_be_more(services: Services) -> None
 
 
 @pytest.mark.parametrize("path", ["/admin/orders/stuck", "/admin/refunds/held", "/admin/payments", "/admin/messages"])
-def test_a_list_that_cannot_be_had_is_said_to_be_so_and_hides_nothing_of_the_others(
-    services: Services, path: str
-) -> None:
+def test_a_list_that_cannot_be_read_is_reported_and_does_not_hide_the_others(services: Services, path: str) -> None:
     services.unread = {path}
     services.bury("inventory", "o-1", 1)
     found = list(doctor.findings(services, 300, 200))

@@ -103,7 +103,7 @@ def test_a_key_works_in_every_service_until_it_is_revoked(oms: Oms, addresses: d
     assert "revoked" in oms("keys", "list", "--owner", "shop").stdout
 
 
-def test_a_key_that_not_every_service_takes_is_in_none(oms: Oms, addresses: dict[str, str]) -> None:
+def test_a_key_that_does_not_reach_every_service_is_revoked_in_the_others(oms: Oms, addresses: dict[str, str]) -> None:
     away = {"OMS_ADMIN_URL_INVENTORY": f"http://127.0.0.1:{free_port()}"}
     failed = oms("keys", "create", "--owner", "nobody", "--scope", "orders:read", **away)
     assert failed.returncode == 1
@@ -171,7 +171,7 @@ def test_of_a_whole_key_the_id_is_revoked(oms: Oms, addresses: dict[str, str]) -
 
 
 @pytest.mark.parametrize("given", ["4F9C21ABCD", "4f9c21abc", "4f9c21abcde", "oms_4f9c_secret", "secret", "a/b", ""])
-def test_what_is_no_id_is_refused_before_a_service_is_asked_and_not_repeated(oms: Oms, given: str) -> None:
+def test_an_invalid_id_is_refused_before_a_service_is_asked_and_is_not_shown(oms: Oms, given: str) -> None:
     nowhere = f"http://127.0.0.1:{free_port()}"
     failed = oms("keys", "revoke", given, OMS_ADMIN_URL_ORDER=nowhere, OMS_ADMIN_URL_INVENTORY=nowhere)
     assert (failed.returncode, failed.stdout) == (1, "")

@@ -109,7 +109,7 @@ def test_of_several_acts_one_with_a_lost_answer_is_not_called_refused(
     assert "oms audit list" in result.stdout + result.stderr
 
 
-def test_what_only_looks_is_to_be_repeated(service: _Service) -> None:
+def test_a_command_that_only_reads_can_be_repeated(service: _Service) -> None:
     client, admin = Client(service.url, service.url, service.url), Admin({"order": service.url}, "t", Acting("ann"))
     trying = Admin({"order": service.url}, "t", Acting("ann", dry_run=True))
     looks: list[Callable[[], Any]] = [client.items, lambda: client.shown("a"), lambda: admin.get("order", "/admin/x")]
@@ -130,7 +130,7 @@ def test_what_only_looks_is_to_be_repeated(service: _Service) -> None:
         "inventory publish --dry-run",
     ],
 )
-def test_what_begins_with_a_look_does_not_speak_of_what_may_have_been_done(
+def test_a_command_that_failed_while_reading_does_not_say_that_it_may_have_been_carried_out(
     service: _Service, tmp_path: Path, command: str, status: int
 ) -> None:
     service.status, service.problem = status, {"title": "Come again"}

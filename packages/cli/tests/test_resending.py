@@ -82,7 +82,7 @@ def test_an_id_without_a_message_is_refused_and_the_others_are_sent(
     }
 
 
-def test_a_channel_that_has_no_message_about_it_has_failed_at_none(
+def test_a_channel_without_a_message_about_the_order_has_not_failed(
     channels: dict[str, _Channel], tmp_path: Path
 ) -> None:
     channels["sms"].states = {"a": "failed", "b": "sent"}

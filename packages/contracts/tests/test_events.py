@@ -140,7 +140,7 @@ def decode(topic: Topic, value: dict[str, Any]) -> Event[Any]:
 @every_topic
 @settings(max_examples=30)
 @given(drawn=st.data())
-def test_whatever_is_made_comes_back_the_same_and_is_what_the_schema_says(topic: Topic, drawn: st.DataObject) -> None:
+def test_every_event_survives_a_round_trip_and_matches_its_schema(topic: Topic, drawn: st.DataObject) -> None:
     data: Any = drawn.draw(STRATEGIES[topic])
     event = topic.event(data, subject=data.about, traceparent=drawn.draw(st.none() | words))
     wire = event.encode()
@@ -149,7 +149,7 @@ def test_whatever_is_made_comes_back_the_same_and_is_what_the_schema_says(topic:
 
 
 @every_topic
-def test_the_example_is_what_the_schema_says_and_names_are_camel_case(topic: Topic) -> None:
+def test_the_example_matches_the_schema_and_names_are_camel_case(topic: Topic) -> None:
     VALIDATORS[topic.name].validate(example(topic))
     event = decode(topic, example(topic))
     assert json.loads(event.encode())["data"] == example(topic)["data"]
@@ -239,13 +239,13 @@ def test_an_event_whose_subject_is_not_what_its_data_is_about_is_refused(topic: 
 
 
 @pytest.mark.parametrize("value", [b"", b"{", b"null", b"[]", b'"text"', b"\xff\xfe"])
-def test_what_is_no_event_is_refused(value: bytes) -> None:
+def test_a_record_that_is_not_an_event_is_refused(value: bytes) -> None:
     with pytest.raises(ValidationError):
         topics.ORDER_CREATED.decode(value)
 
 
 @every_topic
-def test_what_is_wrong_with_an_event_is_said_without_what_it_holds(topic: Topic) -> None:
+def test_an_error_names_what_is_wrong_with_an_event_without_its_contents(topic: Topic) -> None:
     secret = "what a customer said"
     data = {name: [secret] for name in example(topic)["data"]}
     with pytest.raises(ValidationError) as refusal:

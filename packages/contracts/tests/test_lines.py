@@ -13,7 +13,7 @@ WORDS = [
 
 
 @pytest.mark.parametrize("word", WORDS)
-def test_what_belongs_to_how_a_word_is_written_stays(word: str) -> None:
+def test_joiners_that_belong_to_the_spelling_of_a_word_stay(word: str) -> None:
     assert one_line(word) == word
     assert one_line(f"{word}\r\n\u202e{word}") == f"{word}   {word}"
 

@@ -71,7 +71,7 @@ def test_a_folder_may_lie_deeper_than_a_sockets_name_is_long(tmp_path: Path, pos
         assert ask(deep, "kill", "postgres") == "kill postgres: done"
 
 
-def test_who_talks_nonsense_or_goes_away_disturbs_nobody(tmp_path: Path, postgres: PostgresServer) -> None:
+def test_a_client_that_sends_nonsense_or_disconnects_disturbs_nobody(tmp_path: Path, postgres: PostgresServer) -> None:
     with serving(tmp_path, postgres, repeat):
         for nonsense in (b"", b"nonsense\n", b"[]\n", b'{"action": 7}\n'):
             with socket.socket(socket.AF_UNIX) as other:

@@ -78,7 +78,7 @@ def test_braces_are_doubled_where_they_are_meant(folder: Path) -> None:
         ("[tool.oms]\nhttp =\n", "TOML"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_with_its_name(folder: Path, text: str, culprit: str) -> None:
+def test_an_invalid_declaration_is_refused_and_named(folder: Path, text: str, culprit: str) -> None:
     with pytest.raises(LocalError, match=culprit) as refused:
         declaration("loyalty", says(folder, text)).environment(AT)
     assert "loyalty" in str(refused.value)

@@ -29,7 +29,7 @@ def test_it_is_up_while_the_lock_is_held(tmp_path: Path) -> None:
     assert not running.is_up()
 
 
-def test_who_looks_whether_it_is_up_refuses_nobody_who_starts_it(tmp_path: Path) -> None:
+def test_a_check_of_the_lock_does_not_prevent_a_start(tmp_path: Path) -> None:
     running, ended = Running(tmp_path), threading.Event()
     with running.alone():
         pass

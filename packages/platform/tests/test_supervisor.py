@@ -104,7 +104,7 @@ def test_what_was_stopped_is_not_started_again(program: Program, tmp_path: Path,
         assert looking(both, lambda: program.state == "ready")
 
 
-def test_without_backoff_what_dies_stays_dead_until_it_is_started(program: Program, said: list[str]) -> None:
+def test_without_backoff_a_program_that_died_stays_dead_until_it_is_started(program: Program, said: list[str]) -> None:
     supervisor = Supervisor([program], None, said.append)
     assert supervisor.act("kill", "payment") == "killed payment; `oms start payment` starts it again"
     supervisor.look()

@@ -76,7 +76,7 @@ def test_an_odd_entry_fails_alone(books: Books) -> None:
     assert isinstance(odd.exception(), ValueError)
 
 
-def test_where_nothing_can_be_written_each_learns_so_and_none_is_tried_by_itself(books: Books) -> None:
+def test_if_nothing_can_be_written_all_callers_get_the_error_and_no_entry_is_tried_alone(books: Books) -> None:
     for one in submitted(books, ("k1", 1), ("away", 2), ("k3", 3)):
         assert isinstance(one.exception(), ConnectionError)
     assert len(books.groups) == 2

@@ -123,7 +123,7 @@ def test_an_address_is_written_as_it_is_whatever_a_parser_sees_in_it(text: str) 
 
 
 @pytest.mark.parametrize("text", ENCODED)
-def test_an_address_that_looks_encoded_is_none(text: str) -> None:
+def test_a_text_that_looks_encoded_is_not_an_address(text: str) -> None:
     assert address(f"{text}@example.com") is None
     assert address(f"{text}{LONG}") is None
     assert address(f"ann@{text}.example.com") is None
@@ -141,7 +141,7 @@ def test_an_ordinary_address_is_accepted(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "ann", "@b.c", "ann@", "a b@c.d", "a@b@c", "a@b>\r\nRCPT TO:<x@y", "a@b\n"])
-def test_what_is_no_address_is_not_taken(text: str) -> None:
+def test_a_text_that_is_not_an_address_is_refused(text: str) -> None:
     assert address(text) is None
 
 

@@ -49,7 +49,7 @@ def test_a_permanent_no_about_the_recipient_is_an_outcome(answer: str, reason: s
         ("535 5.7.8 Authentication credentials invalid", Paused),
     ],
 )
-def test_a_permanent_no_about_anything_else_may_be_repaired(answer: str, kind: type[Outcome]) -> None:
+def test_a_permanent_refusal_of_anything_else_may_be_repaired(answer: str, kind: type[Outcome]) -> None:
     for script in (Script(rcpt=[answer]), Script(mail=[answer])):
         first, second = outcomes(script, 2)
         assert type(first) is kind
@@ -90,7 +90,7 @@ def test_a_login_that_cannot_be_read_is_no_fault_of_the_recipient(challenge: byt
         (b".", InDoubt("smtp: SMTPServerDisconnected, in doubt")),
     ],
 )
-def test_an_answer_without_end_is_none_and_not_kept(command: bytes, expected: Outcome) -> None:
+def test_an_endless_answer_is_cut_off_and_does_not_fill_the_memory(command: bytes, expected: Outcome) -> None:
     """A server that has the whole mail is waited for ten minutes: its lines would fill the memory."""
     tracemalloc.start()
     try:

@@ -109,7 +109,7 @@ def test_a_mail_waits_for_its_turn_at_a_server_that_takes_few_connections(refusa
     assert len(server.sent_away) <= 5, "and it is not asked for more all the time"
 
 
-def test_who_waits_for_a_turn_does_not_hold_up_the_end() -> None:
+def test_a_thread_that_waits_for_a_connection_does_not_delay_the_end() -> None:
     server = NarrowServer(1, b"421 4.7.0 Too many connections\r\n")
     server.answers[b"."] = b"250-thinking"  # and no more: the first mail waits for the rest of its answer
     with serving(server), provider(server.server_address[1]) as smtp, ThreadPoolExecutor(2) as pool:
@@ -120,7 +120,7 @@ def test_who_waits_for_a_turn_does_not_hold_up_the_end() -> None:
     assert found <= {InDoubt, Unavailable}
 
 
-def test_a_server_that_takes_no_connection_is_waited_for_by_nobody() -> None:
+def test_nobody_waits_for_a_server_that_accepts_no_connection() -> None:
     with serving(NarrowServer(0, b"421 4.3.2 Closed\r\n")) as server, provider(server.server_address[1]) as smtp:
         began = time.monotonic()
         assert smtp.send(notice()) == Unavailable("smtp: SMTPConnectError 421")

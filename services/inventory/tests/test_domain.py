@@ -23,7 +23,7 @@ def test_the_last_piece_goes_to_the_first_who_asked() -> None:
     assert who({"a": 1}, {"a": 1}, {"a": 1}) == [True, False]
 
 
-def test_an_order_may_take_exactly_what_is_there() -> None:
+def test_an_order_may_take_exactly_what_is_left() -> None:
     assert who({"a": 3}, {"a": 3}) == [True]
 
 

@@ -123,7 +123,7 @@ def test_an_empty_cursor_is_refused(client: httpx2.Client) -> None:
 
 
 @pytest.mark.parametrize("price", [b"9" * 5000, b"-" + b"9" * 5000])
-def test_a_number_longer_than_any_reader_takes_is_no_json(client: httpx2.Client, price: bytes) -> None:
+def test_a_number_longer_than_any_reader_accepts_is_not_json(client: httpx2.Client, price: bytes) -> None:
     body = b'{"name": "x", "unitPrice": %b}' % price
     response = client.put("/items/kettle", content=body, headers={"Content-Type": "application/json"})
     assert (response.status_code, response.json()["type"]) == (400, "/problems/malformed-json")
@@ -145,22 +145,20 @@ def test_a_state_may_be_one_of_several_or_any_and_a_weak_tag_is_none(client: htt
 
 
 @pytest.mark.parametrize("named", ['"1"', "*"])
-def test_a_state_of_an_item_that_is_not_there_creates_none(
-    client: httpx2.Client, database: Database, named: str
-) -> None:
+def test_a_tag_does_not_create_a_missing_item(client: httpx2.Client, database: Database, named: str) -> None:
     response = client.put("/items/kettle", json=KETTLE, headers={"If-Match": named})
     assert (response.status_code, response.json()["type"]) == (412, "/problems/item-changed")
     assert stock(database) == {}
 
 
-def test_of_many_who_create_an_item_at_once_one_does(client: httpx2.Client, database: Database) -> None:
+def test_only_one_of_many_concurrent_requests_creates_an_item(client: httpx2.Client, database: Database) -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: client.put("/items/kettle", json=KETTLE).status_code, range(16)))
     assert sorted(answers) == [200] * 15 + [201]
     assert len(published(database)) == 1
 
 
-def test_of_many_who_change_one_version_at_once_one_does(client: httpx2.Client, database: Database) -> None:
+def test_only_one_of_many_concurrent_requests_changes_a_version(client: httpx2.Client, database: Database) -> None:
     seen = client.put("/items/kettle", json=KETTLE).headers["etag"]
 
     def change(number: int) -> int:

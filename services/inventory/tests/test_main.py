@@ -91,7 +91,7 @@ def test_a_catalogue_that_cannot_be_used_is_named_at_the_start(
     assert "OMS_CATALOGUE[0]." in capsys.readouterr().err
 
 
-def test_a_catalogue_that_is_no_json_is_named_at_the_start(
+def test_a_catalogue_that_is_not_json_is_named_at_the_start(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("OMS_CATALOGUE", "[{")

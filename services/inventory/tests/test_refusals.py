@@ -108,13 +108,13 @@ def test_no_body_at_all_is_refused(client: httpx2.Client, database: Database) ->
 
 
 @pytest.mark.parametrize("body", [[BODY], CANARY, 4913, None, True])
-def test_a_body_that_is_no_object_is_refused(client: httpx2.Client, database: Database, body: object) -> None:
+def test_a_body_that_is_not_an_object_is_refused(client: httpx2.Client, database: Database, body: object) -> None:
     assert refused(client.put("/items/Item1", json=body), "body", body)
     assert unchanged(database)
 
 
 @pytest.mark.parametrize("content", [b"{", b'{"name": "Quixotic-4913', b"\xff\xfe", b"{'name': 1}", b'{"name": "a",}'])
-def test_a_body_that_is_no_json_is_refused(client: httpx2.Client, database: Database, content: bytes) -> None:
+def test_a_body_that_is_not_json_is_refused(client: httpx2.Client, database: Database, content: bytes) -> None:
     response = client.put("/items/Item1", content=content, headers={"Content-Type": "application/json"})
     assert (response.status_code, CANARY in response.text) == (400, False)
     assert response.headers["content-type"] == "application/problem+json"
@@ -157,7 +157,7 @@ def test_a_body_of_another_type_is_refused(client: httpx2.Client, database: Data
 
 
 @pytest.mark.parametrize("name", [b"\\ud800", b"\\udfff tail", b"\\u0000"])
-def test_a_name_that_is_no_text_is_refused(client: httpx2.Client, database: Database, name: bytes) -> None:
+def test_a_name_that_is_not_a_text_is_refused(client: httpx2.Client, database: Database, name: bytes) -> None:
     content = b'{"name": "' + name + b'", "unitPrice": 2500}'
     response = client.put("/items/Item1", content=content, headers={"Content-Type": "application/json"})
     assert refused(response, "name")
@@ -165,7 +165,7 @@ def test_a_name_that_is_no_text_is_refused(client: httpx2.Client, database: Data
 
 
 @pytest.mark.parametrize("price", [b"NaN", b"Infinity", b"1e400", b"25.5e0", b"1" * 5000])
-def test_a_price_that_is_no_whole_number_is_refused(client: httpx2.Client, database: Database, price: bytes) -> None:
+def test_a_price_that_is_not_a_whole_number_is_refused(client: httpx2.Client, database: Database, price: bytes) -> None:
     content = b'{"name": "Kettle", "unitPrice": ' + price + b"}"
     response = client.put("/items/Item1", content=content, headers={"Content-Type": "application/json"})
     assert response.status_code in {400, 422}
@@ -190,7 +190,7 @@ def test_an_id_that_no_item_can_have_is_refused(client: httpx2.Client, database:
 
 
 @pytest.mark.parametrize("key", ["", "two words", "k" * 201, "tab\tbed", "caf\u00e9"])
-def test_a_key_that_is_none_is_refused(client: httpx2.Client, database: Database, key: str) -> None:
+def test_an_invalid_key_is_refused(client: httpx2.Client, database: Database, key: str) -> None:
     response = client.post("/items/Item1/restock", json={"quantity": 1}, headers=[(b"Idempotency-Key", key.encode())])
     assert refused(response, "Idempotency-Key", key)
     assert unchanged(database)
@@ -198,7 +198,7 @@ def test_a_key_that_is_none_is_refused(client: httpx2.Client, database: Database
 
 @pytest.mark.parametrize("name", ["If-Match", "If-None-Match"])
 @pytest.mark.parametrize("tag", ["", "1", '"x', 'w/"1"', '"1" "2"', '*, "1"', '"a"b"', '"a b"'])
-def test_a_tag_that_is_none_is_refused(client: httpx2.Client, database: Database, name: str, tag: str) -> None:
+def test_an_invalid_tag_is_refused(client: httpx2.Client, database: Database, name: str, tag: str) -> None:
     assert refused(client.put("/items/Item1", json=BODY, headers={name: tag}), name, tag)
     assert unchanged(database)
 

@@ -94,7 +94,7 @@ def test_no_reason_need_be_given(service: Any, body: dict[str, Any]) -> None:
     ],
     ids=["number", "long", "control", "unknown", "list", "malformed"],
 )
-def test_a_body_that_is_none_is_refused_and_changes_nothing(
+def test_an_invalid_body_is_refused_and_changes_nothing(
     service: Any, body: dict[str, Any], status: int, field: str | None
 ) -> None:
     order_id = place(service)
@@ -186,7 +186,7 @@ def test_of_an_erased_order_that_is_cancelled_payment_and_inventory_are_notified
 
 
 @pytest.mark.parametrize("seconds", [0.0, 60.0])
-def test_a_clock_that_was_put_back_gives_nobody_time_that_there_is_not(
+def test_a_clock_that_was_set_back_does_not_extend_the_time_to_cancel(
     start: Callable[..., Any], learn: Callable[..., None], seconds: float
 ) -> None:
     service = start(cancel_seconds=seconds)
@@ -248,7 +248,7 @@ def test_a_key_that_was_used_for_something_else_is_refused(service: Any) -> None
 
 @pytest.mark.parametrize("first", ["", "{}", "null", '{"reason": null}', '{"reason": " "}'])
 @pytest.mark.parametrize("again", ["", '{"reason": null}', '{"reason": ""}'])
-def test_a_reason_that_says_nothing_is_as_none_under_a_key(service: Any, first: str, again: str) -> None:
+def test_under_a_key_an_empty_reason_counts_as_none(service: Any, first: str, again: str) -> None:
     order_id, json = place(service), {"Content-Type": "application/json"}
     headers = {"Idempotency-Key": "key"} | json
     answers = [
@@ -258,7 +258,7 @@ def test_a_reason_that_says_nothing_is_as_none_under_a_key(service: Any, first: 
     assert answers[0].content == answers[1].content
 
 
-def test_what_is_no_key_is_refused(service: Any) -> None:
+def test_a_text_that_is_not_a_key_is_refused(service: Any) -> None:
     order_id = place(service)
     assert cancel(service, order_id, "two words").json()["type"] == "/problems/bad-idempotency-key"
     assert shown(service, order_id) == ("PENDING", None)
@@ -382,9 +382,7 @@ def test_nobody_is_asked_again_about_an_order_that_others_may_have_deleted(
     assert [e.subject for e in cancellations(service) if e.data.again] == [order_id]
 
 
-def test_none_is_asked_again_about_twice_while_others_wait_for_it(
-    service: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_order_is_asked_about_twice_while_others_wait(service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cancelling, "MOST", 2)
     late = [place(service) for _ in range(3)]
     for order_id in late:
@@ -397,7 +395,7 @@ def test_none_is_asked_again_about_twice_while_others_wait_for_it(
 
 
 @pytest.mark.parametrize("key", ["", "two words", "k" * 201])
-def test_a_key_that_is_none_cancels_nothing(service: Any, key: str) -> None:
+def test_an_invalid_key_cancels_nothing(service: Any, key: str) -> None:
     location = service.client.post("/order", json=SAMPLE).headers["location"]
     response = service.client.post(f"{location}/cancel", headers={"Idempotency-Key": key})
     assert (response.status_code, response.json()["type"]) == (422, "/problems/bad-idempotency-key")

@@ -100,7 +100,7 @@ def test_a_dispute_does_not_let_a_customer_cancel_what_was_delivered_long_ago(
     assert timeline(service, order)[-1]["status"] == "CONFIRMED"
 
 
-def test_a_dispute_of_an_order_that_is_not_known_is_logged_and_holds_nobody_up(service: Any, order: str) -> None:
+def test_a_dispute_of_an_unknown_order_is_logged_and_delays_nothing(service: Any, order: str) -> None:
     unknown = str(uuid4())
     with structlog.testing.capture_logs() as logs:
         learn(service, disputed(unknown), disputed("none"), disputed(order))

@@ -113,7 +113,7 @@ def test_positions_count_on_without_a_gap() -> None:
 
 
 @pytest.mark.parametrize("arrow", sorted(set(itertools.product(Status, Status)) - ARROWS))
-def test_what_the_diagram_lacks_is_refused(arrow: tuple[Status, Status]) -> None:
+def test_a_transition_that_the_diagram_lacks_is_refused(arrow: tuple[Status, Status]) -> None:
     with pytest.raises(IllegalTransition):
         Order("one", status=arrow[0]).transition_to(arrow[1])
 

@@ -75,7 +75,7 @@ def test_another_key_makes_another_order(service: Any) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "two words", "x" * 201, "caf\xe9"])
-def test_what_is_no_key_is_refused(service: Any, key: str) -> None:
+def test_a_text_that_is_not_a_key_is_refused(service: Any, key: str) -> None:
     refused = service.client.post("/order", json=SAMPLE, headers={"Idempotency-Key": key.encode("latin-1")})
     assert (refused.status_code, refused.json()["type"]) == (422, "/problems/bad-idempotency-key")
     assert service.rows("orders") == 0

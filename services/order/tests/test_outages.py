@@ -250,7 +250,7 @@ def test_while_the_orders_are_locked_callers_are_answered_in_time_and_afterwards
     assert service.client.post("/order", json=SAMPLE).status_code == 202
 
 
-def test_however_many_ask_while_the_database_hangs_none_waits_for_those_before(
+def test_however_many_callers_ask_while_the_database_hangs_none_waits_for_the_others(
     start: Callable[..., Any], migrated_url: str
 ) -> None:
     service = start()

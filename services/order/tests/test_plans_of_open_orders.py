@@ -44,7 +44,7 @@ def filled(migrated_url: str, request: pytest.FixtureRequest) -> Iterator[Databa
     ],
     ids=["what takes too long", "cancellations", "what was left behind", "what is stuck"],
 )
-def test_a_page_of_very_many_open_orders_leads_past_none_that_has_ended(
+def test_a_page_of_very_many_open_orders_reads_no_order_that_has_ended(
     filled: Database, ask: Callable[[Any], object]
 ) -> None:
     (found,) = indexes(filled, ask, whole={"outbox"})  # which holds what is to be published yet

@@ -79,7 +79,7 @@ def test_a_failed_refund_of_an_order_that_others_may_have_deleted_is_not_asked_a
     assert (questions(service, days=31.0), questions(service)) == (0, 1)
 
 
-def test_none_is_asked_again_about_twice_while_others_wait_for_it(
+def test_no_order_is_asked_about_twice_while_others_wait(
     service: Any, order: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A gateway may take days for many, all of them older than one whose request was lost."""

@@ -50,7 +50,7 @@ def test_a_type_without_end_is_refused_before_it_is_read(service: Any, end: str)
 @pytest.mark.parametrize(
     "headers", [{"Content-Type": "application/json; charset=iso-8859-1"}, {"Content-Encoding": "gzip"}]
 )
-def test_what_is_said_of_a_body_that_there_is_not_matters_to_nobody(service: Any, headers: dict[str, str]) -> None:
+def test_headers_about_a_missing_body_are_ignored(service: Any, headers: dict[str, str]) -> None:
     assert service.client.get("/order", headers=headers).status_code == 200
     order_id = post(service).json()["id"]
     assert service.client.post(f"/order/{order_id}/cancel", headers=headers).status_code == 202
@@ -61,7 +61,7 @@ def test_a_byte_order_mark_before_the_body_is_passed_over(service: Any) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
-def test_a_body_that_is_not_utf_8_is_no_json(service: Any, encoding: str) -> None:
+def test_a_body_that_is_not_utf_8_is_not_json(service: Any, encoding: str) -> None:
     assert kind(post(service, BODY.decode().encode(encoding))) == (400, "malformed-json")
 
 
@@ -81,17 +81,17 @@ def test_a_name_that_is_given_twice_is_refused(service: Any, there: bytes, inste
 
 
 @pytest.mark.parametrize("value", [b"NaN", b"Infinity", b"-1", b"2.5", b"25e-1", b"1" + b"0" * 400, b'"2"', b"true"])
-def test_a_quantity_that_is_no_whole_number_is_refused(service: Any, value: bytes) -> None:
+def test_a_quantity_that_is_not_a_whole_number_is_refused(service: Any, value: bytes) -> None:
     response = post(service, BODY.replace(b'"quantity": 2', b'"quantity": ' + value))
     assert response.status_code == 422
     assert [error["field"] for error in response.json()["errors"]] == ["items[0].quantity"]
 
 
-def test_a_number_longer_than_any_reader_takes_is_no_json(service: Any) -> None:
+def test_a_number_longer_than_any_reader_accepts_is_not_json(service: Any) -> None:
     assert kind(post(service, BODY.replace(b'"quantity": 2', b'"quantity": ' + b"9" * 5000))) == (400, "malformed-json")
 
 
-def test_half_a_character_is_no_json(service: Any) -> None:
+def test_half_a_character_is_not_json(service: Any) -> None:
     assert kind(post(service, BODY.replace(b'"Anjana"', rb'"\ud800"'))) == (400, "malformed-json")
 
 

@@ -24,7 +24,7 @@ def test_requests_before_what_is_none_are_answered_and_nothing_is_taken_for_thei
     "data",
     [b"no HTTP\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n"],
 )
-def test_what_is_no_request_is_answered_with_a_problem(service: Any, data: bytes) -> None:
+def test_an_invalid_request_is_answered_with_a_problem(service: Any, data: bytes) -> None:
     head, _, body = sent(service, data).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 ")
     assert b"content-type: application/problem+json" in head

@@ -39,13 +39,13 @@ def test_a_stream_has_no_head(service: Any) -> None:
         (f"/order/{UNKNOWN}/cancel", "OPTIONS, POST"),
     ],
 )
-def test_an_address_says_what_it_takes(service: Any, address: str, allowed: str) -> None:
+def test_an_address_lists_the_methods_that_it_accepts(service: Any, address: str, allowed: str) -> None:
     asked, refused = service.client.options(address), service.client.request("TRACE", address)
     assert (asked.status_code, asked.content, asked.headers["allow"]) == (204, b"", allowed)
     assert (kind(refused), refused.headers["allow"]) == ((405, "method-not-allowed"), allowed)
 
 
-def test_an_address_that_is_none_takes_nothing(service: Any) -> None:
+def test_an_unknown_address_accepts_no_method(service: Any) -> None:
     assert kind(service.client.options("/nowhere"))[0] == 404
 
 
@@ -91,13 +91,13 @@ def test_an_id_may_be_percent_encoded_and_is_otherwise_as_it_was_given(service: 
 
 
 @pytest.mark.parametrize("since", ["0.5", "1700000000", "1700000000000", "-1", "2026-01-31"])
-def test_a_time_is_no_number(service: Any, since: str) -> None:
+def test_a_time_is_not_a_number(service: Any, since: str) -> None:
     response = service.client.get("/order", params={"since": since})
     assert kind(response) == (422, "invalid-request")
     assert [error["field"] for error in response.json()["errors"]] == ["since"]
 
 
-def test_what_proxies_say_of_themselves_changes_no_answer(service: Any) -> None:
+def test_headers_of_proxies_do_not_change_an_answer(service: Any) -> None:
     plain = post(service)
     forwarded = post(
         service, X_Forwarded_Host="evil.example", X_Forwarded_Proto="https", Forwarded="host=evil.example", Via="1.1 p"
@@ -107,7 +107,7 @@ def test_what_proxies_say_of_themselves_changes_no_answer(service: Any) -> None:
     assert set(plain.headers) == set(forwarded.headers)
 
 
-def test_another_method_in_a_header_is_no_method(service: Any) -> None:
+def test_a_method_in_a_header_is_ignored(service: Any) -> None:
     assert post(service, X_HTTP_Method_Override="DELETE").status_code == 202
 
 
