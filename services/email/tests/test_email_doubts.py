@@ -1,4 +1,4 @@
-"""Mails of which nobody knows whether they arrived."""
+"""Mails that may or may not have arrived."""
 
 import pytest
 from support.mailing import SENT, Script, notice, outcomes, provider, scripted

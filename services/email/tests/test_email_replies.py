@@ -76,7 +76,7 @@ def outcome_of(answers: dict[bytes, bytes], **changes: Any) -> Outcome:
 
 @pytest.mark.parametrize("challenge", [b"334 !", b"334 YQ", b"334 \xff\xfe", b"334"])
 def test_a_login_that_cannot_be_read_is_no_fault_of_the_recipient(challenge: bytes) -> None:
-    """It counts against no mail, or an outage of six hours would give up all of its mails."""
+    """The failure does not count against a mail, or an outage of six hours would make every mail be given up."""
     answers = {b"EHLO": b"250-hello\r\n250 AUTH CRAM-MD5", b"AUTH": challenge}
     outcome = outcome_of(answers, smtp_username="shop", smtp_password=SecretStr("secret"), smtp_timeout=1.0)
     assert isinstance(outcome, Paused | Unavailable)

@@ -168,7 +168,7 @@ ANSWERS = {b"EHLO": b"250 slow.example.com", b"DATA": b"354 go on", b".": b"250 
 
 
 def serve_slowly(listener: socket.socket, accepted: list[bytes], over: threading.Event) -> None:
-    """Takes mails, and waits before each of its answers."""
+    """Accepts mails, and waits before each of its answers."""
 
     def talk(connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as lines, suppress(OSError):

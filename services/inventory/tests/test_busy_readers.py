@@ -1,4 +1,4 @@
-"""Whoever looks at items waits for others who look, and stock is reserved meanwhile."""
+"""Callers that read items wait for each other, and stock is reserved in the meantime."""
 
 import threading
 import time

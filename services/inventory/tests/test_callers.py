@@ -1,4 +1,4 @@
-"""Who may do what with items: anybody looks, and those who have the scope change them."""
+"""Who may do what with items: anybody may read them, and callers with the scope may change them."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -40,7 +40,7 @@ def issuer() -> Iterator[LocalIssuer]:
 
 @pytest.fixture
 def client(database: Database, migrated_url: str, issuer: LocalIssuer) -> Iterator[httpx2.Client]:
-    """A client of a service that asks who calls, by keys and by tokens."""
+    """A client of a service that authenticates callers, by keys and by tokens."""
     ways = {**issuer.settings, "auth": ("api-key", "jwt")}
     settings = InventorySettings(database_url=migrated_url, kafka_bootstrap="127.0.0.1:1", **ways)
     own = Database(migrated_url, settings.database_pool, settings.limits)

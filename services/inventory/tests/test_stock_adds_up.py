@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order: the stock is what a plain ledger says, and readers know what is true."""
+"""Whatever happens in whatever order, the stock is what a plain ledger says, and readers know it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The stock's books: every movement is written down, and adds up to what there is."""
+"""The stock's books: every movement is recorded, and their sum is the stock."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -51,7 +51,7 @@ HEADER = st.binary(max_size=40).map(lambda value: b"X-Any: " + value)
 
 
 def statuses(service: Any, data: bytes) -> list[int]:
-    """The statuses of all answers to these bytes. Who ends a connection for his part has gone: nobody would answer."""
+    """Return the statuses of all answers to these bytes. A client that closes its side has gone and gets no answer."""
     address = urlsplit(str(service.client.base_url))
     with socket.create_connection((address.hostname or "", address.port or 0), timeout=20) as connection:
         connection.sendall(data)

@@ -1,4 +1,4 @@
-"""Whoever asks for items that nobody knows waits for others who ask, and events are applied meanwhile."""
+"""Callers that ask for unknown items wait for each other, and events are applied in the meantime."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Who may do what with orders: every route asked by every sort of caller, and what is kept apart between callers."""
+"""Who may do what with orders: every route for every kind of caller, and what callers do not share."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -49,7 +49,7 @@ def issuer() -> Iterator[LocalIssuer]:
 
 @pytest.fixture
 def service(start: Callable[..., Any], issuer: LocalIssuer) -> Any:
-    """A replica that asks who calls, by keys and by tokens."""
+    """A replica that authenticates callers, by keys and by tokens."""
     running = start(**{**issuer.settings, "auth": ("api-key", "jwt"), "key_cache_seconds": 0.2})
     eventually(lambda: running.client.get("/order", headers=_bearer(issuer.token("x"))).status_code == 403)
     return running
@@ -153,7 +153,7 @@ def test_a_list_has_the_caller_s_own_orders_and_an_operator_s_has_all(
 def test_a_caller_without_a_name_of_its_own_sees_nothing_that_has_no_owner(
     service: Any, database: Database, sorts: Callers
 ) -> None:
-    """What was placed while nobody was asked is nobody's, and not everybody's."""
+    """Orders that were placed without authentication belong to nobody, not to everybody."""
     order = place(service, sorts.headers(OWNER))
     database.execute("UPDATE orders SET owner = NULL")
     for sort in (OWNER, OTHER):

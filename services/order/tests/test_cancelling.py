@@ -1,4 +1,4 @@
-"""Cancelling an order: who may still, what is published, and what becomes of the order."""
+"""Cancelling an order: until when, what is published, and how the order ends."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -369,7 +369,7 @@ def test_an_order_that_somebody_holds_keeps_no_other_waiting(service: Any, learn
 def test_nobody_is_asked_again_about_an_order_that_others_may_have_deleted(
     start: Callable[..., Any], service: Any
 ) -> None:
-    """Its customer would be notified once more: whom it was said to is deleted, too."""
+    """Its customer would be notified once more, because the record of the first message is deleted, too."""
     keeping = start(order_days=31.0)
     order_id = place(keeping)
     cancel(keeping, order_id)

@@ -97,7 +97,7 @@ def test_a_quiet_catalogue_reads_nothing(database: Database, catalogue: Catalogu
 
 @pytest.fixture
 def large(database: Database) -> Database:
-    """A database with a large catalogue, all of it of this moment."""
+    """A database with a large catalogue, all of it updated just now."""
     database.execute(
         "INSERT INTO item (id, name, unit_price, currency, available, version)"
         f" SELECT 'SKU-' || n, 'Number ' || n, n, 'USD', true, 1 FROM generate_series(1, {MANY}) AS n"

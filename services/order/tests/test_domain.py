@@ -32,7 +32,7 @@ HISTORIES = {
     (Fact.PAID, Fact.STOCK_REJECTED, Fact.REFUNDED): CANCELLED_STEPS,
 }
 
-# What is known of an order that its customer cancelled at some moment of it.
+# What is known about an order that its customer cancelled at some moment.
 CANCELLED_HISTORIES = [
     (Fact.REFUNDED, Fact.STOCK_RELEASED),
     (Fact.DECLINED, Fact.STOCK_RELEASED),

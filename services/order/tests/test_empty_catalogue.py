@@ -1,4 +1,4 @@
-"""Before the first items have come, nobody knows which items there are: orders are asked to come again."""
+"""Before the first items have arrived, no item is known: clients are asked to send their orders again."""
 
 from collections.abc import Callable
 from typing import Any
@@ -55,7 +55,7 @@ def test_an_item_that_comes_later_than_the_first_is_waited_for(service: Any, bod
     "since", ["now() - interval '6 s'", "now() - CASE id WHEN 'first' THEN interval '61 s' ELSE interval '0' END"]
 )
 def test_once_they_have_come_those_that_are_unknown_are_named(service: Any, body: dict[str, Any], since: str) -> None:
-    """They have if none came for a while, or if the first came long ago: items also change later."""
+    """All have arrived if none came for a while, or if the first came long ago: items also change later."""
     for item_id in ("first", "another"):
         fill(service, item_id)
     service.database.execute(f"UPDATE item SET seen_at = {since}")

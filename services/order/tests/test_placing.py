@@ -1,4 +1,4 @@
-"""POST /order: what is accepted, and what stands in the database afterwards."""
+"""POST /order: what is accepted, and what is in the database afterwards."""
 
 import json
 from collections.abc import Callable

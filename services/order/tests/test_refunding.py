@@ -1,4 +1,4 @@
-"""Asking for refunds: what is refused, and what the others are sent."""
+"""Requesting refunds: what is refused, and what is published for the others."""
 
 from collections import Counter
 from collections.abc import Callable

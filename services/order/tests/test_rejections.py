@@ -1,4 +1,4 @@
-"""POST /order: what is refused. Each mistake has a problem of its own, and leaves nothing behind."""
+"""POST /order: what is refused. Each mistake has its own problem, and leaves nothing behind."""
 
 import json
 import re

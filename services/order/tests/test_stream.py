@@ -32,7 +32,7 @@ def happen(database: Database, order_id: str, before: list[Fact], facts: list[Fa
 
 
 class Stream:
-    """A stream that is read in a thread of its own."""
+    """A stream that is read in its own thread."""
 
     def __init__(self, service: Any, order_id: str, headers: dict[str, str]) -> None:
         self.lines: list[str] = []

@@ -247,7 +247,7 @@ class World(RuleBasedStateMachine):
             assert next(iter(self.twice.collect())).samples[0].value > 0, (row, twice)
 
     def _check_published(self, row: Any, parts: Any) -> None:
-        """The last that was published of a refund, by its number, is what became of it."""
+        """The outcome of a refund is the published one with the highest number."""
         outcomes = [(e.data.refund_id, e.data.outcome or 0, "SUCCEEDED") for e in self._events(topics.REFUND_COMPLETED)]
         outcomes += [(e.data.refund_id, e.data.outcome or 0, "FAILED") for e in self._events(topics.REFUND_FAILED)]
         for part in parts:

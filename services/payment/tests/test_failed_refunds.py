@@ -311,7 +311,7 @@ def looks_since_it_failed(database: Database, looks: int) -> None:
 def test_that_a_requested_refund_was_sent_back_is_published_again_ever_more_rarely(
     database: Database, gateway: FlakyGateway, refunded: str
 ) -> None:
-    """The order service takes it for made, and asks for it no more: what says so may be lost."""
+    """The order service no longer asks about a refund that has succeeded, and the event of its failure may be lost."""
     let_refunds_fail(database)
     look(database, gateway)
     again = []

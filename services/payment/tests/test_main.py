@@ -44,7 +44,7 @@ def test_a_gateway_that_is_not_installed_is_said_to_whoever_starts_the_service(
 
 
 def test_what_needs_no_gateway_asks_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An image of production has none, and can migrate a database all the same."""
+    """An image without a provider can migrate a database nevertheless."""
     monkeypatch.setattr(providers, "entry_points", lambda group: EntryPoints().select(group=group))
     assert PaymentSettings(database_url=NOWHERE, kafka_bootstrap="127.0.0.1:1").gateway == "simulator"
     with pytest.raises(ValueError, match="is not installed here; installed: none"):

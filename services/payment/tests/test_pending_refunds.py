@@ -168,7 +168,7 @@ def refused(client: TestClient, **how: str) -> tuple[int, str]:
 def test_what_was_left_to_give_back_and_failed_is_made_once_more(
     database: Database, gateway: FlakyGateway, queue: JobQueue, client: TestClient, database_url: str
 ) -> None:
-    """Somebody gave back a part by hand: the rest has a key of its own, and so has its repetition."""
+    """If somebody refunds a part by hand, the rest has its own key, and so does its repetition."""
     charge(database, gateway, FAILING)
     (row,) = database.execute("SELECT charge_id FROM payment")
     gateway.refund("o1:by-hand", row.charge_id, 100)

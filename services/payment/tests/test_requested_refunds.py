@@ -375,7 +375,7 @@ def test_a_refund_that_was_noted_by_the_gateway_s_own_id_is_not_given_twice(
 
 
 def test_a_reference_holds_no_address(database: Database, charged: str, client: TestClient) -> None:
-    """It is kept for good, in an audit log that nobody can erase."""
+    """The reference is stored for good, in an audit log that nobody can erase."""
     ask(database, refund_requested(charged, "r1", 400))
     body = {"how": "was-refunded", "reference": "to ann@example.com", "refund": "r1"}
     refused = client.post(f"/admin/payments/{charged}/resolve", json=body)

@@ -1,4 +1,4 @@
-"""Where texts go, and settings by which none would."""
+"""Where texts are sent, and settings by which none could be."""
 
 import socket
 from typing import Any

@@ -35,7 +35,7 @@ def test_a_connection_that_breaks_is_replaced_for_the_next_try() -> None:
 def test_addresses_that_nobody_answers_at_keep_no_text_from_the_one_where_somebody_does(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As those of IPv6 where nothing but IPv4 is let out: they come first, and what is sent there is dropped."""
+    """Like IPv6 addresses in a network that only lets IPv4 out: they come first, and packets to them are dropped."""
     with scripted() as server, ExitStack() as stack:
         port = server.server_address[1]
         for last in (2, 3, 4):

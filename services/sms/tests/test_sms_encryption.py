@@ -45,7 +45,7 @@ def test_a_certificate_that_is_wrong_is_the_provider_s_fault_and_said_to_be_so(
 
 @pytest.mark.parametrize("says", [None, b"", b"220 mail.example ESMTP\r\n", b"\x16\x03\x03\x40\x00"])
 def test_a_handshake_that_comes_to_nothing_has_an_end_and_is_no_fault_of_the_text(says: bytes | None) -> None:
-    """The server is silent; it hangs up; it speaks another protocol; it begins, and says no more."""
+    """The server is silent; hangs up; speaks another protocol; begins an answer and stops."""
 
     def serve(connection: socket.socket) -> None:
         with suppress(OSError):

@@ -43,7 +43,7 @@ def test_the_charset_that_json_has_is_taken(service: Any, charset: str) -> None:
 
 @pytest.mark.parametrize("end", [";" * 30_000, '; a="' + ";" * 30_000, ";a=b" * 7_000])
 def test_a_type_without_end_is_refused_before_it_is_read(service: Any, end: str) -> None:
-    """A second for each would do for a client that wants nobody else to be served."""
+    """One second for each would be enough for a client that wants to keep others from being served."""
     assert kind(post(service, Content_Type=f"application/json; charset=utf-8{end}")) == (415, "unsupported-charset")
 
 

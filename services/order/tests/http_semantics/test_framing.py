@@ -122,7 +122,7 @@ def test_another_version_is_refused_after_the_requests_before_it(service: Any) -
     ],
 )  # fmt: skip
 def test_another_protocol_is_refused_and_the_connection_ends(service: Any, line: str) -> None:
-    """The parser takes two more: a proxy may have read something else in the same bytes."""
+    """The parser accepts two more: a proxy may have read something else in the same bytes."""
     head = f"{line}\nHost: a\nContent-Type: application/json\nContent-Length: {len(BODY)}"
     answers = sent(service, request(head, BODY) + request("GET /order HTTP/1.1\nHost: a"))
     assert re.findall(rb"HTTP/1\.1 (\d+) ", answers) == [b"400"]
