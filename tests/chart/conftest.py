@@ -25,10 +25,10 @@ from oms_servers.folders import caches, only_one
 CHART = Path(__file__).parents[2] / "charts" / "oms"
 CI = sorted((CHART / "ci").glob("*-values.yaml"))
 KUBERNETES = "1.34.0"
-PROMETHEUS = "v0.305.0"  # of its Go module: Prometheus 3.5
-PROMTOOL_BUILD = 1200.0  # seconds; a few minutes on two cores that have nothing else to do
-REGISTRY = "registry.example.com/team"  # what the tests say that do not care, and what every example says for itself
-KINDS = {  # that a cluster has with every operator
+PROMETHEUS = "v0.305.0"  # version of its Go module: Prometheus 3.5
+PROMTOOL_BUILD = 1200.0  # seconds; it takes a few minutes on two idle cores
+REGISTRY = "registry.example.com/team"  # for tests to which it does not matter; every example sets its own
+KINDS = {  # the kinds of a cluster with every operator
     *(("v1", kind) for kind in ("ConfigMap", "PersistentVolumeClaim", "Pod", "Secret", "Service", "ServiceAccount")),
     *(("apps/v1", kind) for kind in ("Deployment", "StatefulSet")),
     *(("batch/v1", kind) for kind in ("Job", "CronJob")),
@@ -38,13 +38,13 @@ KINDS = {  # that a cluster has with every operator
     ("networking.k8s.io/v1", "NetworkPolicy"),
     ("policy/v1", "PodDisruptionBudget"),
 }
-SECRET = "postgresql://nobody:nothing@localhost:1/none"  # what a secret would say
+SECRET = "postgresql://nobody:nothing@localhost:1/none"  # as it would be in a secret
 
 Manifest = dict[str, Any]
 
 
 def need(tool: str) -> str:
-    """A program's path; where it is missing the test is skipped, or fails if all tools must be there."""
+    """Return a program's path. If it is missing the test is skipped, or fails if all tools must be there."""
     if found := shutil.which(tool):
         return found
     if os.environ.get("OMS_TOOLS_REQUIRED"):
@@ -53,7 +53,7 @@ def need(tool: str) -> str:
 
 
 def promtool_of_the_cache() -> Path | None:
-    """promtool as Go builds it from its pinned sources, once for all runs; None where that cannot be done."""
+    """Return promtool, built by Go from pinned sources, once for all runs; None if that is impossible."""
     built = caches() / f"promtool-{PROMETHEUS}"
     with only_one("promtool"):
         if built.exists() or (shutil.which("go") and _build_promtool(built)):
@@ -62,14 +62,14 @@ def promtool_of_the_cache() -> Path | None:
 
 
 def _build_promtool(target: Path) -> bool:
-    """Build it; whether that succeeded. What Go has compiled when the time is over, the next attempt need not."""
+    """Build promtool. Return whether that succeeded; after a timeout, the next attempt need not compile everything."""
     with tempfile.TemporaryDirectory() as folder:
         download = ["go", "mod", "download", "-json", f"github.com/prometheus/prometheus@{PROMETHEUS}"]
         sources, made = Path(folder) / "prometheus", Path(folder) / "promtool"
         try:
             found = subprocess.run(download, cwd=folder, capture_output=True, check=True, timeout=PROMTOOL_BUILD)
             shutil.copytree(json.loads(found.stdout)["Dir"], sources, copy_function=shutil.copyfile)
-            # Without service discovery, as its plugins.yml offers: the SDKs of all clouds are half of what is compiled.
+            # Without service discovery, which plugins.yml permits: the SDKs of all clouds are half of what is compiled.
             sources.chmod(0o755)
             (sources / "plugins").chmod(0o755)
             (sources / "plugins" / "plugins.go").unlink()
@@ -83,19 +83,19 @@ def _build_promtool(target: Path) -> bool:
 
 
 class Rendered:
-    """The manifests of one rendering."""
+    """The manifests that one call of Helm renders."""
 
     def __init__(self, text: str) -> None:
         self.text = text
-        # libyaml's own parser: Python's takes a second for a rendering.
+        # libyaml's parser, because Python's takes a second.
         self.all: list[Manifest] = [one for one in yaml.load_all(text, yaml.CSafeLoader) if one]
 
     def of(self, kind: str) -> dict[str, Manifest]:
-        """All of a kind, by name."""
+        """Return all objects of a kind, by name."""
         return {one["metadata"]["name"]: one for one in self.all if one["kind"] == kind}
 
     def pods(self) -> dict[str, Manifest]:
-        """The pod specification of everything that runs pods, by kind and name."""
+        """Return the pod specification of everything that runs pods, by kind and name."""
         found = {}
         for one in self.all:
             spec = one["spec"] if one["kind"] == "Pod" else one.get("spec", {}).get("template", {}).get("spec")
@@ -104,24 +104,24 @@ class Rendered:
         return found
 
     def container(self, deployment: str) -> Manifest:
-        """The container that serves."""
+        """Return a Deployment's serving container."""
         found: Manifest = self.of("Deployment")[deployment]["spec"]["template"]["spec"]["containers"][0]
         return found
 
     def settings(self, service: str) -> Any:
-        """The settings that the chart gives a service."""
+        """Return the settings that the chart gives a service."""
         given = {one["name"]: one.get("value", SECRET) for one in self.container(f"oms-{service}")["env"]}
         with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
             for name, text in self.files(service).items():
                 (Path(folder) / name).write_text(text)
-            pem = certificates.certificate(Path(folder))  # of a secret that is mounted, or with the key to it
+            pem = certificates.certificate(Path(folder))  # in place of a mounted secret, with or without its key
             for name, value in given.items():
                 place = str(pem) if value.startswith("/etc/oms/kafka-") else value.replace("/etc/oms/files", folder)
                 patch.setenv(name, place)
             return import_module(f"oms_{service}.main").SERVICE.settings()
 
     def parts(self, service: str, registry: CollectorRegistry | None = None) -> Components:
-        """A service's parts, built from the settings that the chart gives it; nothing connects."""
+        """Return a service's components, built from the settings that the chart gives it; nothing connects."""
         code, settings = import_module(f"oms_{service}.main").SERVICE, self.settings(service)
         database = Database(settings.database_url, settings.database_pool)
         try:
@@ -131,20 +131,23 @@ class Rendered:
             database.dispose()
 
     def files(self, service: str) -> dict[str, str]:
-        """The files that a service is given, by name."""
+        """Return the files that a service is given, by name."""
         return dict(self.of("ConfigMap").get(f"oms-{service}-files", {}).get("data", {}))
 
 
 class Helm:
-    """One of the Helms that the chart is for."""
+    """One of the versions of Helm that the chart supports."""
 
     def __init__(self, program: str) -> None:
         self.program = program
         self._rendered: dict[tuple[str, ...], Rendered] = {}
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run it; nothing is checked."""
-        unhurried = {**os.environ, "GOGC": "400"}  # it ends before there is much garbage: a quarter of its time is that
+        """Run Helm without checking the result."""
+        unhurried = {
+            **os.environ,
+            "GOGC": "400",
+        }  # it ends before there is much garbage, which would take a quarter of its time
         command = [self.program, *arguments]
         return subprocess.run(command, env=unhurried, capture_output=True, text=True, timeout=60, check=False)
 
@@ -156,12 +159,12 @@ class Helm:
         chart: Path = CHART,
         **options: str,
     ) -> Rendered:
-        """The manifests that these values make, on top of those in a file."""
+        """Return the manifests for these values, on top of those in a file."""
         more = (f"--{key.replace('_', '-')}={value}" for key, value in options.items())
         return self.template(name, str(chart), *self._arguments(values, file), *more)
 
     def template(self, *arguments: str) -> Rendered:
-        """What `helm template` makes of these arguments."""
+        """Return what `helm template` renders with these arguments."""
         if arguments not in self._rendered:
             done = self.run("template", *arguments)
             assert done.returncode == 0, done.stderr
@@ -169,18 +172,18 @@ class Helm:
         return self._rendered[arguments]
 
     def refusal(self, values: Mapping[str, Any], *options: str) -> str:
-        """Why these values are refused."""
+        """Return why these values are refused."""
         done = self.run("template", "oms", str(CHART), *self._arguments(values, None), *options)
         assert done.returncode != 0, "these values should have been refused"
         return done.stderr
 
     def install(self, values: Mapping[str, Any]) -> subprocess.CompletedProcess[str]:
-        """What `helm install` would do, and say, where it asks no cluster."""
+        """Return what `helm install` would do and print without a cluster."""
         given = [one for one in self._arguments(values, None) if not one.startswith("--kube-version")]
         return self.run("install", "oms", str(CHART), "--dry-run=client", *given)
 
     def live(self, found: Iterable[Manifest], *options: str) -> subprocess.CompletedProcess[str]:
-        """Render over what a cluster holds, as `helm install` and `helm upgrade` do."""
+        """Render for a cluster with these objects, as `helm install` and `helm upgrade` do."""
         asking = ("--dry-run=server", "--disable-openapi-validation", "--namespace=shop")
         with serving(ApiServer(KINDS, found)) as server:
             where = f"--kube-apiserver={server.url}"
@@ -195,13 +198,13 @@ class Helm:
 
 @pytest.fixture(scope="session")
 def tool() -> Callable[[str], str]:
-    """Finds a program, or skips the test."""
+    """Return a function that finds a program, or skips the test."""
     return need
 
 
 @pytest.fixture(scope="session")
 def promtool(helm: Any) -> str:
-    """promtool from the PATH, or built; where neither can be had the test is skipped, or fails if it must be there."""
+    """Return promtool from the PATH, or build it. Without either the test is skipped, or fails if it must be there."""
     if found := shutil.which("promtool") or promtool_of_the_cache():
         return str(found)
     missing = "promtool is not on the PATH, and Go could not build it"
@@ -212,7 +215,7 @@ def promtool(helm: Any) -> str:
 
 @pytest.fixture
 def rules(promtool: str, tmp_path: Path) -> Callable[..., Rules]:
-    """The rules of a rendering, to be tried."""
+    """Return a function that prepares the rules of a rendered chart for promtool."""
     return lambda rendered, *only: Rules(promtool, tmp_path, rendered, only)
 
 
@@ -228,13 +231,13 @@ def helm3() -> Helm:
 
 @pytest.fixture(scope="session")
 def render(helm: Helm) -> Callable[..., Rendered]:
-    """Render the chart, in its default mode unless values say otherwise."""
+    """Return a function that renders the chart, in its default mode unless values say otherwise."""
     return helm.render
 
 
 @pytest.fixture(scope="session")
 def installed(helm: Helm) -> Callable[..., Rendered]:
-    """What `helm install` makes, over what a cluster holds."""
+    """Return a function that renders `helm install` for a cluster with these objects."""
 
     def run(*found: Manifest, **values: Any) -> Rendered:
         done = helm.live(found, *_set(values))
@@ -246,7 +249,7 @@ def installed(helm: Helm) -> Callable[..., Rendered]:
 
 @pytest.fixture(scope="session")
 def refused(helm: Helm) -> Callable[..., str]:
-    """Why an upgrade over what is installed is refused, or nothing."""
+    """Return a function that says why an upgrade of these objects is refused, if it is."""
 
     def run(*found: Manifest, **values: Any) -> str:
         done = helm.live(found, "--is-upgrade", *_set(values))
@@ -256,12 +259,12 @@ def refused(helm: Helm) -> Callable[..., str]:
 
 
 def _set(values: Mapping[str, Any]) -> list[str]:
-    """Helm's arguments for values whose names have `__` for a dot."""
+    """Return Helm's arguments for values whose names have `__` in place of dots."""
     return [f"--set-json={key.replace('__', '.')}={json.dumps(value)}" for key, value in values.items()]
 
 
 @pytest.fixture(scope="session", params=CI, ids=lambda path: path.name.removesuffix("-values.yaml"))
 def example(request: pytest.FixtureRequest) -> Path:
-    """Each example of values in turn."""
+    """Return each example of values in turn."""
     path: Path = request.param
     return path

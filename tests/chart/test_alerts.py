@@ -1,4 +1,4 @@
-"""The alerts in Prometheus' own rule engine: each fires for its cause, and all are silent while all is well."""
+"""The alerts in Prometheus' own rule engine: each fires for its cause, and none fires while all is well."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -13,8 +13,8 @@ pytestmark = pytest.mark.timeout(2000)  # promtool may have to be built first
 
 CHART = Path(__file__).parents[2] / "charts" / "oms"
 ON = {"serviceMonitor.enabled": True, "prometheusRule.enabled": True}
-NONE, ONE, GROWING = "0x100", "1x100", "0+30x100"  # a sample each 30 seconds, for 50 minutes
-HAPPENED = "0x60 1x40"  # ten minutes before we ask
+NONE, ONE, GROWING = "0x100", "1x100", "0+30x100"  # a sample every 30 seconds, for 50 minutes
+HAPPENED = "0x60 1x40"  # ten minutes before the evaluation
 NEW = {
     "grows": HAPPENED,
     "begins above zero": "_x60 1x40",
@@ -25,7 +25,7 @@ OLD = {
     "grew before scrapes that failed": "0x10 1x37 stale stale stale 1x48",
     "grew before nobody looked for half an hour": "0x5 1x5 _x58 1x30",
 }
-NEVER: None = None  # the series is not there at all
+NEVER: None = None  # the series is absent
 
 
 def of_pod(service: str, number: int = 0, **labels: str) -> dict[str, str]:
@@ -33,7 +33,7 @@ def of_pod(service: str, number: int = 0, **labels: str) -> dict[str, str]:
 
 
 def healthy_pod(service: str, number: int) -> dict[str, str]:
-    """What a pod reports when all is well; the first leads the relay, the second stands by."""
+    """Return what a pod reports when all is well; the first leads the relay, the second is on standby."""
     this = of_pod(service, number)
     return {
         series("up", **this): ONE,
@@ -64,24 +64,24 @@ def healthy_pod(service: str, number: int) -> dict[str, str]:
         series("oms_database_connections", **this, pool="relay"): ONE,
         series("oms_database_connections_in_use", **this, pool="relay"): ONE,
         series("oms_database_oldest_snapshot_transactions", **this): "100x100",
-        series("oms_database_up", **this): "1x10 0x2 1x88",  # one scrape that came at a bad moment
+        series("oms_database_up", **this): "1x10 0x2 1x88",  # one scrape at a bad moment
     }
 
 
 def posted(status: str, le: str | None = None) -> str:
-    """How many POSTs to /order were answered so, or how many of them within `le` seconds."""
+    """Return the series of POSTs to /order with this status, or of those answered within `le` seconds."""
     labels = {**of_pod("order"), "method": "POST", "route": "/order", "status": status}
     return series(f"oms_http_request_seconds_{'bucket' if le else 'count'}", **labels, **({"le": le} if le else {}))
 
 
 def confirmed(le: str | None = None) -> str:
-    """How many orders were confirmed, or how many of them within `le` seconds."""
+    """Return the series of confirmed orders, or of those confirmed within `le` seconds."""
     labels = {**of_pod("order"), **({"le": le} if le else {})}
     return series(f"oms_order_confirmation_seconds_{'bucket' if le else 'count'}", **labels)
 
 
 def healthy() -> dict[str, str]:
-    """What Prometheus knows of an installation where all is well."""
+    """Return the series of an installation where all is well."""
     found: dict[str, str] = {}
     for service in SERVICES:
         found |= healthy_pod(service, 0) | healthy_pod(service, 1)
@@ -121,29 +121,29 @@ OTHERS = ("data-oms-b-order-postgres-0", "oms-b-order-postgres-1", "data-oms-b-k
 
 
 def volume(what: str, claim: str) -> str:
-    """The kubelet's numbers bear no release."""
+    """Return a series of the kubelet, whose metrics have no label of the release."""
     return f'kubelet_volume_stats_{what}_bytes{{namespace="shop",persistentvolumeclaim="{claim}"}}'
 
 
 def without(*services: str) -> Series:
-    """Nothing at all is known of these services."""
+    """Return the changes by which there are no series of these services."""
     return {one: NEVER for one in healthy() if any(f'service="{service}"' in one for service in services)}
 
 
 class Case(NamedTuple):
-    """What differs from a healthy installation, and the alerts that are to fire: their names and own labels."""
+    """The differences from a healthy installation, and the alerts that must fire, by their names and own labels."""
 
     what: str
     different: Series
     fires: Iterable[tuple[str, Labels]]
 
     def spends_budget(self) -> bool:
-        """Whether it has to do with what error budgets are reckoned from."""
+        """Whether the case changes a series from which error budgets are computed."""
         return any(one.startswith(BUDGETED) for one in self.different)
 
 
 class Counted(NamedTuple):
-    """A counter that never moves while all is well, its alert, and which of its labels the alert bears."""
+    """A counter that never grows while all is well, its alert, and those of its labels that the alert has."""
 
     metric: str
     alert: str
@@ -176,7 +176,7 @@ COUNTED = [
 
 
 def happened() -> Iterable[Case]:
-    """One counter grows, and its own alert fires; all of them have just grown, are seen only now, or grew long ago."""
+    """Yield cases: one counter grows and its alert fires; all have just grown, are first seen now, or grew long ago."""
     for one in COUNTED:
         yield Case(f"{one.metric} grows", {series(one.metric, **one.labels): HAPPENED}, [one.fires()])
     for how, values in {**NEW, **OLD}.items():
@@ -189,7 +189,7 @@ BUDGETS = {"OmsSloBurningFast", "OmsSloBurningSlowly"}
 
 
 def burning(slo: str) -> list[tuple[str, Labels]]:
-    """So much at once fires both."""
+    """Return both alerts, which fire for so many errors at once."""
     return [(alert, {"slo": slo}) for alert in sorted(BUDGETS)]
 
 
@@ -374,7 +374,7 @@ CASES = [
 
 
 def elsewhere(place: Labels) -> Series:
-    """Another installation, where nearly all is wrong."""
+    """Return the series of another installation, where nearly everything is wrong."""
     order = {**of_pod("order"), **place}
     return {
         series("oms_orders_stuck", **order, step="payment"): "9x100",
@@ -387,22 +387,22 @@ def elsewhere(place: Labels) -> Series:
     }
 
 
-def test_prometheus_takes_the_rules_and_their_texts(render: Any, rules: Callable[[Any], Rules]) -> None:
+def test_prometheus_accepts_the_rules_and_their_texts(render: Any, rules: Callable[[Any], Rules]) -> None:
     loaded = rules(render(ON))
     done = loaded.run("check", "rules", str(loaded.file))
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.what)
-def test_the_alerts_fire_for_what_they_are_there_for(render: Any, rules: Callable[..., Rules], case: Case) -> None:
+def test_the_alerts_fire_for_their_causes(render: Any, rules: Callable[..., Rules], case: Case) -> None:
     every = rules(render(ON))
     if case.what != "all is well" and not case.spends_budget():
-        # The budgets are then what they are while all is well; to reckon them is half of the work.
+        # The budgets are then as while all is well, and computing them would be half of the work.
         every = rules(render(ON), *({one["alert"] for one in every.alerts} - BUDGETS))
     every.fire({**healthy(), **case.different}, case.fires)
 
 
-def test_volumes_of_others_in_the_namespace_are_no_concern(render: Any, rules: Callable[[Any], Rules]) -> None:
+def test_volumes_of_others_in_the_namespace_are_ignored(render: Any, rules: Callable[[Any], Rules]) -> None:
     full = {volume("available", one): "1x100" for one in OTHERS} | {
         volume("capacity", one): "100x100" for one in OTHERS
     }
@@ -429,7 +429,7 @@ STANDBY = {"namespace": "shop", "release": "oms", "pod": "oms-order-postgres-2"}
         ("OmsDatabaseReplicaLagging", "cnpg_pg_replication_lag", STANDBY, "400x300"),
     ],
 )
-def test_what_operators_measure_is_watched(
+def test_metrics_of_operators_are_watched(
     render: Any, rules: Callable[[Any], Rules], alert: str, measured: str, labels: Labels, bad: str
 ) -> None:
     operated = rules(render(OPERATED))
@@ -455,7 +455,7 @@ DEAD_JOBS = [
 
 
 @pytest.mark.parametrize(("what", "given", "fires"), DEAD_JOBS, ids=[what for what, *_ in DEAD_JOBS])
-def test_calls_that_are_given_up_are_not_taken_for_those_of_long_ago(
+def test_calls_given_up_on_now_are_distinguished_from_earlier_ones(
     render: Any,
     rules: Callable[..., Rules],
     what: str,
@@ -472,13 +472,13 @@ def test_every_alert_has_a_case(render: Any) -> None:
     assert names == {alert for case in CASES for alert, _ in case.fires}
 
 
-def test_a_sixth_service_is_missed_too(render: Any, rules: Callable[[Any], Rules]) -> None:
+def test_a_sixth_service_that_is_down_fires_an_alert_too(render: Any, rules: Callable[[Any], Rules]) -> None:
     sixth = rules(render(ON, CHART / "ci" / "sixth-values.yaml"))
     sixth.fire(healthy(), [("OmsServiceDown", {"service": "loyalty-points"})])
     sixth.fire(healthy() | {series("up", **of_pod("loyalty-points")): ONE}, [])
 
 
-def test_a_service_that_is_to_have_no_pods_is_not_missed(render: Any, rules: Callable[[Any], Rules]) -> None:
+def test_a_service_with_zero_replicas_fires_no_alert(render: Any, rules: Callable[[Any], Rules]) -> None:
     rules(render({**ON, "services.email.replicas": 0})).fire({**healthy(), **without("email")}, [])
 
 

@@ -1,4 +1,4 @@
-"""Backups: what the chart makes for them, and its two scripts on a real Postgres."""
+"""Backups: the chart's objects for them, and its two scripts on a real Postgres."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ Script = Callable[..., str]
 
 @pytest.fixture
 def script(database_url: str, tmp_path: Path) -> Script:
-    """Run one of the scripts as the chart's Job does, for one service."""
+    """Return a function that runs one of the scripts as the chart's Job does, for one service."""
     (uris := tmp_path / "uris").mkdir()
     (uris / "order").write_text(database_url)
     (tmp_path / "backup").mkdir()
@@ -51,7 +51,7 @@ def script(database_url: str, tmp_path: Path) -> Script:
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
-    """What the chart gives a Job, with its volumes in this folder."""
+    """Return the environment of a Job, with its volumes in this folder."""
     given = {"BACKUPS": str(folder / "backup"), "URIS": str(folder / "uris"), "SERVICES": "order", "KEEP_DAYS": "7"}
     return {**os.environ, "PATH": f"{binaries()}:{os.environ['PATH']}", **given, **more}
 
@@ -67,7 +67,7 @@ def execute(database_url: str, *statements: str) -> None:
             connection.execute(statement.encode())
 
 
-def test_a_database_is_what_it_was_when_it_was_dumped(script: Script, database_url: str) -> None:
+def test_a_database_is_restored_to_the_state_of_its_dump(script: Script, database_url: str) -> None:
     execute(database_url, "CREATE TABLE kept (id int PRIMARY KEY)", "INSERT INTO kept SELECT generate_series(1, 3)")
     execute(database_url, "CREATE SCHEMA another", "CREATE TABLE another.one AS SELECT 7 AS id")
     script("backup.sh")
@@ -79,16 +79,16 @@ def test_a_database_is_what_it_was_when_it_was_dumped(script: Script, database_u
         assert connection.execute("SELECT to_regclass('of_a_later_release')").fetchone() == (None,)
         assert connection.execute("SELECT to_regnamespace('of_a_later_release')").fetchone() == (None,)
         assert connection.execute("SELECT id FROM another.one").fetchall() == [(7,)]
-    script("backup.sh", KEEP_DAYS="1")  # what was restored can be dumped and restored again
+    script("backup.sh", KEEP_DAYS="1")  # a restored database can be dumped and restored again
     script("restore.sh")
     assert rows(database_url) == [(1,), (2,), (3,)]
 
 
 @pytest.mark.parametrize("name", ["backup.sh", "restore.sh"])
-def test_a_database_that_cannot_be_reached_yet_is_waited_for(
+def test_a_backup_waits_for_a_database_that_cannot_be_reached_yet(
     script: Script, database_url: str, tmp_path: Path, name: str
 ) -> None:
-    """As by a pod that what enforces network policies has not seen yet."""
+    """A pod cannot reach it before network policies take effect for the pod."""
     script("backup.sh")
     with (
         socket.create_server(("127.0.0.1", 0)) as nobody,
@@ -113,10 +113,10 @@ def test_a_restore_that_fails_changes_nothing(script: Script, database_url: str,
     assert rows(database_url) == [(1,)]
 
 
-def test_a_backup_that_is_made_while_another_is_under_way_leaves_it_whole(
+def test_a_backup_leaves_another_one_intact_that_is_under_way(
     script: Script, database_url: str, tmp_path: Path
 ) -> None:
-    """As `backup-now` may be when the CronJob's time has come."""
+    """That happens if `backup-now` runs when the CronJob is due."""
     with (
         socket.create_server(("127.0.0.1", 0)) as nobody,
         proxy(f"tcp://127.0.0.1:{nobody.getsockname()[1]}") as network,
@@ -135,10 +135,8 @@ def test_a_backup_that_is_made_while_another_is_under_way_leaves_it_whole(
     assert sorted(kept) == [["order.dump"], ["order.dump", "sms.dump"]]
 
 
-def test_what_a_backup_that_was_killed_has_left_is_removed_by_the_next_one(
-    script: Script, database_url: str, tmp_path: Path
-) -> None:
-    """As by the kernel, when its memory is used up: a Job's next pod comes seconds later, and wants the room."""
+def test_a_backup_removes_what_a_killed_one_has_left(script: Script, database_url: str, tmp_path: Path) -> None:
+    """If the kernel kills one that runs out of memory, the Job's next pod starts seconds later, and needs the space."""
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         silent = urlsplit(database_url)._replace(netloc=f"127.0.0.1:{nobody.getsockname()[1]}")
         (tmp_path / "uris" / "sms").write_text(silent.geturl())
@@ -151,7 +149,7 @@ def test_what_a_backup_that_was_killed_has_left_is_removed_by_the_next_one(
             nobody.settimeout(30.0)
             nobody.accept()[0].close()  # it has dumped order, and waits for sms
             os.killpg(killed.pid, signal.SIGKILL)
-            killed.communicate(timeout=30.0)  # nothing of it is there any more
+            killed.communicate(timeout=30.0)  # no process of it is left
     begun = int(time.time())
     eventually(lambda: int(time.time()) > begun)  # backups are named by the second
     assert [file.name for file in (tmp_path / "backup").glob(".partial*/*.dump")] == ["order.dump"]
@@ -167,14 +165,14 @@ def test_a_backup_that_fails_leaves_nothing(script: Script, database_url: str, t
     assert list((tmp_path / "backup").iterdir()) == []
 
 
-def test_dumps_that_are_too_old_are_removed_and_the_newest_is_not(
+def test_dumps_that_are_too_old_are_removed_except_for_the_newest(
     script: Script, database_url: str, tmp_path: Path
 ) -> None:
     for name, days in {"20200101T000000Z": 9, "20200102T000000Z": 6}.items():
         (old := tmp_path / "backup" / name).mkdir()
         at = old.stat().st_mtime - days * 86400
         os.utime(old, (at, at))
-    for name in (".partial", ".partial-a7X2kd"):  # of runs that were ended
+    for name in (".partial", ".partial-a7X2kd"):  # of aborted runs
         (ended := tmp_path / "backup" / name).mkdir()
         os.utime(ended, (ended.stat().st_mtime - 6 * 3600,) * 2)
     script("backup.sh")
@@ -197,15 +195,15 @@ def test_a_cron_job_dumps_every_database_as_its_service(render: Any) -> None:
     assert claim["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
 
 
-def test_the_volume_of_the_backups_is_no_part_of_a_release_that_waits_for_it(installed: Any) -> None:
+def test_the_volume_of_the_backups_is_not_part_of_the_release_which_would_wait_for_it(installed: Any) -> None:
     enabled = {"database__embedded__backup__enabled": True}
     claim = installed(**enabled).of("PersistentVolumeClaim")["oms-backup"]
     assert claim["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
     there = manifest("PersistentVolumeClaim", "oms-backup")
-    assert not installed(there, **enabled).of("PersistentVolumeClaim")  # a hook would be deleted and made again
+    assert not installed(there, **enabled).of("PersistentVolumeClaim")  # a hook would be deleted and recreated
 
 
-def test_a_backup_may_reach_the_databases_and_nobody_else_may_do_it_for_it(render: Any) -> None:
+def test_a_backup_may_reach_the_databases_and_nothing_may_reach_the_backup(render: Any) -> None:
     policies = render(EMBEDDED).of("NetworkPolicy")
     peer = {"app.kubernetes.io/component": "backup"}
     for service in SERVICES:
@@ -237,7 +235,7 @@ def test_clusters_are_backed_up_by_the_plugin_or_as_snapshots(render: Any, helm:
 
 
 @pytest.mark.parametrize("kind", ["Cluster", "KafkaTopic"])
-def test_what_holds_data_stays_when_the_release_goes(render: Any, kind: str) -> None:
+def test_resources_with_data_outlive_the_release(render: Any, kind: str) -> None:
     for keep in (True, False):
         for one in render({"database.mode": "cnpg", "keepData": keep}).of(kind).values():
             annotations = one["metadata"].get("annotations", {})
@@ -245,13 +243,13 @@ def test_what_holds_data_stays_when_the_release_goes(render: Any, kind: str) -> 
             assert ("argocd.argoproj.io/sync-options" in annotations) == keep
 
 
-def test_volumes_stay_when_a_service_goes(render: Any) -> None:
+def test_volumes_stay_when_a_service_is_removed(render: Any) -> None:
     for one in render({"kafka.mode": "embedded"}).of("StatefulSet").values():
         retention = one["spec"]["persistentVolumeClaimRetentionPolicy"]
         assert retention == {"whenDeleted": "Retain", "whenScaled": "Retain"}
 
 
-def test_production_acknowledges_nothing_that_one_instance_alone_has(render: Any) -> None:
+def test_production_acknowledges_no_commit_that_is_on_one_instance_only(render: Any) -> None:
     rendered = render(file=SCRIPTS.parents[1] / "values-production.yaml")
     for cluster in rendered.of("Cluster").values():
         spec = cluster["spec"]
@@ -268,22 +266,22 @@ def test_production_spreads_the_instances_of_each_cluster_over_zones(render: Any
     for cluster in clusters:
         (spread,) = cluster["spec"]["topologySpreadConstraints"]
         assert spread["topologyKey"] == "topology.kubernetes.io/zone"
-        assert spread["matchLabelKeys"] == ["cnpg.io/cluster"]  # each by itself, by the operator's labels
+        assert spread["matchLabelKeys"] == ["cnpg.io/cluster"]  # each cluster separately, by the operator's labels
         assert spread["labelSelector"] == {"matchLabels": {"cnpg.io/podRole": "instance"}}
 
 
-def test_a_cluster_takes_whatever_else_cloudnativepg_knows(render: Any) -> None:
+def test_a_cluster_accepts_whatever_else_cloudnativepg_supports(render: Any) -> None:
     more = {"walStorage": {"size": "5Gi"}, "storage": {"size": "7Gi"}, "primaryUpdateMethod": "switchover"}
     spec = render({"database.mode": "cnpg", "database.cnpg.spec": more}).of("Cluster")["oms-order-postgres"]["spec"]
     assert more.items() <= spec.items()
     assert spec["bootstrap"]["initdb"]["owner"] == "order"
 
 
-def test_a_lone_instance_lets_its_node_be_drained(render: Any) -> None:
+def test_a_lone_instance_does_not_block_draining_its_node(render: Any) -> None:
     assert {one["spec"]["enablePDB"] for one in render({"database.mode": "cnpg"}).of("Cluster").values()} == {False}
 
 
-def test_no_data_is_upgraded_to_another_major_version_by_the_way(helm: Any, refused: Any) -> None:
+def test_no_data_is_upgraded_to_another_major_version_unasked(helm: Any, refused: Any) -> None:
     assert "Postgres 19" in helm.refusal({"database.embedded.image": "registry.example.com:5000/postgres:19.1"})
     theirs = manifest("Cluster", "oms-order-postgres", "postgresql.cnpg.io/v1", status={"image": "pg:17.5"}, spec={})
     cnpg = {"database__mode": "cnpg"}
@@ -296,7 +294,7 @@ def test_no_data_is_upgraded_to_another_major_version_by_the_way(helm: Any, refu
     assert refused(theirs, **cnpg, services__order__database__spec__imageName="pg:17.6") == ""
 
 
-def test_several_instances_have_a_budget_wherever_their_number_is_said(render: Any) -> None:
+def test_several_instances_have_a_budget_wherever_their_number_is_set(render: Any) -> None:
     values = {"database.mode": "cnpg", "services.order.database.spec": {"instances": 3}}
     values["services.sms.database.spec"] = {"instances": 3, "enablePDB": False}
     clusters = render(values).of("Cluster")
@@ -313,9 +311,7 @@ def test_a_cluster_can_be_recovered_from_its_archive(render: Any) -> None:
 
 
 @pytest.mark.parametrize("way", ["recovery", "pg_basebackup"])
-def test_a_cluster_that_begins_otherwise_has_the_database_and_the_secret_that_its_service_knows(
-    render: Any, way: str
-) -> None:
+def test_a_recovered_cluster_has_the_database_and_the_secret_that_its_service_uses(render: Any, way: str) -> None:
     values = {
         "database.mode": "cnpg",
         "services.order.database": {"existingSecret": "mine", "spec": {"bootstrap": {way: {"source": "archive"}}}},

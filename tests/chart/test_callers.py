@@ -1,4 +1,4 @@
-"""What the chart lets callers be asked for."""
+"""How the chart configures the authentication of callers."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ def environment(rendered: Any, service: str) -> dict[str, str]:
     return {one["name"]: one.get("value", "") for one in rendered.container(f"oms-{service}")["env"]}
 
 
-def test_services_with_public_routes_are_given_what_is_asked_of_callers_and_no_others(render: Any) -> None:
+def test_only_services_with_public_routes_get_settings_of_authentication(render: Any) -> None:
     rendered = render({**JWT, "serviceDefaults.settings.rateLimit": "100/60"})
     for service in ("order", "inventory"):
         given = environment(rendered, service)
@@ -26,7 +26,7 @@ def test_services_with_public_routes_are_given_what_is_asked_of_callers_and_no_o
 
 
 @pytest.mark.parametrize("mode", ["none", "api-key", "jwt", "api-key,jwt"])
-def test_the_services_take_every_way_that_the_chart_offers(mode: str, render: Any) -> None:
+def test_the_services_accept_every_mode_that_the_chart_offers(mode: str, render: Any) -> None:
     rendered = render(
         {**JWT, "auth.mode": mode, "services.order.settings.jwtDefaultScopes": "orders:place,orders:read"}
     )
@@ -35,7 +35,7 @@ def test_the_services_take_every_way_that_the_chart_offers(mode: str, render: An
     assert settings.jwt_default_scopes == ("orders:place", "orders:read")
 
 
-def test_production_asks_who_calls_and_is_refused_open(helm: Any) -> None:
+def test_production_authenticates_callers_and_is_refused_without(helm: Any) -> None:
     assert environment(helm.render(file=PRODUCTION), "order")["OMS_AUTH"] == "api-key"
     refused = helm.run("template", "oms", str(PRODUCTION.parent), "-f", str(PRODUCTION), "--set=auth.mode=none")
     assert refused.returncode != 0
@@ -52,21 +52,21 @@ def test_production_asks_who_calls_and_is_refused_open(helm: Any) -> None:
         ({"services.order.settings.auth": "none"}, "auth"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(values: dict[str, Any], said: str, helm: Any) -> None:
+def test_contradictory_values_are_refused(values: dict[str, Any], said: str, helm: Any) -> None:
     assert said in helm.refusal(values)
 
 
 @pytest.mark.parametrize(
     ("issuer", "port"), [("https://a.example.com/x", 443), ("https://a.example.com:8443", 8443), ("http://a", 80)]
 )
-def test_the_issuer_can_be_reached_by_those_who_fetch_its_keys(issuer: str, port: int, render: Any) -> None:
+def test_the_issuer_can_be_reached_by_services_that_fetch_its_keys(issuer: str, port: int, render: Any) -> None:
     rendered = render({**JWT, "auth.jwt.issuer": issuer})
     rule = {"ports": [{"protocol": "TCP", "port": port}]}
     assert rule in rendered.of("NetworkPolicy")["oms-order"]["spec"]["egress"]
     assert rule not in rendered.of("NetworkPolicy")["oms-payment"]["spec"]["egress"]
 
 
-def test_the_notes_say_that_everybody_is_let_in_or_how_to_make_a_key(helm: Any) -> None:
+def test_the_notes_say_that_nobody_is_authenticated_or_how_to_make_a_key(helm: Any) -> None:
     def notes(*options: str) -> str:
         chart = str(PRODUCTION.parent)
         given = ("--dry-run=client", "--set=image.registry=registry.example.com", *options)

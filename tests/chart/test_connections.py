@@ -1,4 +1,4 @@
-"""The database has connections for every replica that there may be, or the chart refuses to render."""
+"""The database has connections for the maximum number of replicas, or the chart refuses to render."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from oms_contracts.topics import SERVICES
 SCALED = {"services.order.autoscaling.type": "hpa"}
 
 
-def test_the_most_replicas_that_the_defaults_allow_have_their_connections(render: Any) -> None:
+def test_the_most_replicas_that_the_defaults_allow_have_enough_connections(render: Any) -> None:
     scaled = {f"services.{name}.autoscaling.type": "hpa" for name in SERVICES}
     assert render(scaled)
 
@@ -34,12 +34,12 @@ def test_more_connections_than_the_database_has_are_refused(helm: Any, values: d
     assert "max_connections" in refusal
 
 
-def test_a_database_with_more_connections_carries_more(render: Any) -> None:
+def test_a_database_with_more_connections_supports_more_replicas(render: Any) -> None:
     assert render({**SCALED, "database.pool": 30, "database.embedded.parameters.max_connections": "213"})
 
 
 @pytest.mark.parametrize("spec", ["database.cnpg.spec", "services.order.database.spec"])
-def test_what_is_merged_over_a_cluster_counts(helm: Any, render: Any, spec: str) -> None:
+def test_values_merged_over_a_cluster_count(helm: Any, render: Any, spec: str) -> None:
     def merged(most: str) -> dict[str, Any]:
         return {**SCALED, "database.mode": "cnpg", spec: {"postgresql": {"parameters": {"max_connections": most}}}}
 
@@ -47,13 +47,13 @@ def test_what_is_merged_over_a_cluster_counts(helm: Any, render: Any, spec: str)
     assert render({**merged("213"), "services.order.env.OMS_DATABASE_POOL": 30})
 
 
-def test_nothing_is_known_of_a_database_elsewhere(render: Any) -> None:
+def test_external_databases_are_not_checked(render: Any) -> None:
     secrets = {f"services.{name}.database.existingSecret": f"{name}-db" for name in SERVICES}
     assert render({**secrets, **SCALED, "database.mode": "external", "database.pool": 30})
 
 
 def test_the_database_s_certificate_is_there_for_whoever_connects(render: Any) -> None:
-    """Before the service, the migration does; and the job of topics has the settings of order, which look for it."""
+    """The migration connects before the service, and the topics job has order's settings, which need the file."""
     rendered = render(
         {
             "kafka.mode": "embedded",

@@ -1,4 +1,4 @@
-"""What `helm test` does, run as it is: it orders, but never in the name of strangers."""
+"""The script of `helm test`, run unchanged: it places an order, but never in a stranger's name."""
 
 import json
 import os
@@ -20,12 +20,12 @@ REAL = {"notifications.smtp.host": "smtp.example.com", "notifications.sms.url": 
 
 
 class Orders(ThreadingHTTPServer):
-    """An order service that confirms at once, or wants to know who asks."""
+    """An order service that confirms at once, or requires authentication."""
 
     def __init__(self, status: int = 200, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), _Answers)
         self.status = status
-        self.refusals = 0  # orders that are asked to come again, before one is taken
+        self.refusals = 0  # orders that are refused temporarily before one is accepted
         self.lost = 0  # orders whose answer is lost, before one is answered
         self.refusal = (503, "catalogue-empty")
         self.placed: list[dict[str, Any]] = []
@@ -59,7 +59,7 @@ class _Answers(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
-        """Nothing: the test says what matters."""
+        """Log nothing: the test reports what matters."""
 
 
 @pytest.fixture
@@ -69,21 +69,21 @@ def orders() -> Iterator[Orders]:
 
 
 def environment(rendered: Any, port: int) -> dict[str, str]:
-    """What the pod is given, but for the address."""
+    """Return the pod's environment, except for the address."""
     (pod,) = rendered.of("Pod").values()
     given = {one["name"]: one["value"] for one in pod["spec"]["containers"][0]["env"]}
     return {**os.environ, **given, "URL": f"http://127.0.0.1:{port}"}
 
 
 def run(rendered: Any, orders: Orders) -> str:
-    """Run what the pod runs; what it printed."""
+    """Run the pod's command, and return its output."""
     env = environment(rendered, orders.server_address[1])
     done = subprocess.run([sys.executable, SCRIPT], env=env, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def test_it_orders_where_everything_is_caught(render: Any, orders: Orders) -> None:
+def test_it_orders_if_all_providers_are_simulated(render: Any, orders: Orders) -> None:
     assert "is CONFIRMED" in run(render(), orders)
     assert len(orders.placed) == 1
 
@@ -91,21 +91,21 @@ def test_it_orders_where_everything_is_caught(render: Any, orders: Orders) -> No
 @pytest.mark.parametrize(
     "refusal", [(503, "catalogue-empty"), (429, "too-many-requests"), (409, "idempotency-key-in-use")]
 )
-def test_it_comes_again_when_it_is_asked_to(render: Any, orders: Orders, refusal: tuple[int, str]) -> None:
+def test_it_retries_when_it_is_refused_temporarily(render: Any, orders: Orders, refusal: tuple[int, str]) -> None:
     orders.refusals, orders.refusal = 2, refusal
     assert "is CONFIRMED" in run(render(), orders)
     assert len(orders.placed) == 1
     assert (len(orders.keys), len(set(orders.keys)), None in orders.keys) == (3, 1, False)
 
 
-def test_it_asks_again_when_an_answer_is_lost(render: Any, orders: Orders) -> None:
-    """As by a pod that is replaced."""
+def test_it_retries_when_an_answer_is_lost(render: Any, orders: Orders) -> None:
+    """That happens if the pod is replaced."""
     orders.lost = 2
     assert "is CONFIRMED" in run(render(), orders)
     assert (len(orders.keys), len(set(orders.keys)), len(orders.placed)) == (3, 1, 1)
 
 
-def test_it_says_why_no_order_is_taken(render: Any, orders: Orders) -> None:
+def test_it_says_why_an_order_is_refused(render: Any, orders: Orders) -> None:
     orders.refusals, orders.refusal = 1, (409, "out-of-stock")
     env = environment(render(), orders.server_address[1])
     done = subprocess.run([sys.executable, SCRIPT], env=env, capture_output=True, text=True, timeout=60, check=False)
@@ -114,7 +114,7 @@ def test_it_says_why_no_order_is_taken(render: Any, orders: Orders) -> None:
     assert "out-of-stock" in done.stderr
 
 
-def test_it_waits_until_a_policy_lets_it_out(render: Any) -> None:
+def test_it_waits_until_a_policy_lets_it_connect(render: Any) -> None:
     env = environment(render(), port := free_port())
     with subprocess.Popen([sys.executable, SCRIPT], env=env, stdout=subprocess.PIPE, text=True) as script:
         assert script.stdout is not None
@@ -124,7 +124,7 @@ def test_it_waits_until_a_policy_lets_it_out(render: Any) -> None:
         assert len(server.placed) == 1
 
 
-def test_it_fails_with_a_sentence_where_nobody_answers(render: Any) -> None:
+def test_it_fails_with_a_sentence_if_nobody_answers(render: Any) -> None:
     env = environment(render({"test.timeoutSeconds": 1}), free_port())
     done = subprocess.run([sys.executable, SCRIPT], env=env, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
@@ -133,7 +133,7 @@ def test_it_fails_with_a_sentence_where_nobody_answers(render: Any) -> None:
 
 
 @pytest.mark.parametrize("real", [REAL, {"notifications.sms.url": "https://sms.example.com"}], ids=["both", "SMS"])
-def test_it_orders_nothing_where_messages_are_real(render: Any, orders: Orders, real: dict[str, Any]) -> None:
+def test_it_orders_nothing_if_messages_are_real(render: Any, orders: Orders, real: dict[str, Any]) -> None:
     assert "test.customer" in run(render(real), orders)
     assert not orders.placed
 
@@ -144,14 +144,14 @@ def test_it_orders_in_the_name_that_it_is_given(render: Any, orders: Orders) -> 
     assert customer.items() <= orders.placed[0]["customer"].items()
 
 
-def test_it_never_orders_where_payments_are_real(render: Any, orders: Orders) -> None:
+def test_it_never_orders_if_payments_are_real(render: Any, orders: Orders) -> None:
     customer = {"email": "ops@example.com", "phoneNumber": "+94771234567"}
     bank = {f"services.{service}.env.OMS_GATEWAY": "bank" for service in ("order", "payment")}
     run(render({**bank, "test.customer": customer}), orders)
     assert not orders.placed
 
 
-def test_a_service_that_asks_who_that_is_answers(render: Any, orders: Orders) -> None:
+def test_a_service_that_requires_authentication_counts_as_answering(render: Any, orders: Orders) -> None:
     orders.status = 401
     assert "order answers" in run(render(REAL), orders)
 
@@ -170,13 +170,15 @@ SECRET = {"name": "bank", "key": "gateway"}
     ],
     ids=["gateway", "gateway of a secret", "gateway among others of a secret", "emails", "SMS"],
 )
-def test_it_orders_nothing_whichever_value_makes_them_real(render: Any, orders: Orders, real: dict[str, Any]) -> None:
+def test_it_orders_nothing_whichever_value_makes_providers_real(
+    render: Any, orders: Orders, real: dict[str, Any]
+) -> None:
     run(render(real), orders)
     assert not orders.placed
 
 
-def test_its_log_can_be_read_when_it_has_passed(render: Any) -> None:
-    """Helm before 4.1 looks for the log only when `hook-succeeded` has taken the pod away, and then the test has failed
+def test_its_log_can_be_read_after_it_has_passed(render: Any) -> None:
+    """Helm before 4.1 reads the log only after `hook-succeeded` has deleted the pod, and the test fails
     (https://github.com/helm/helm/pull/31579)."""
     (pod,) = (one for one in render().all if one["kind"] == "Pod")
     assert pod["metadata"]["annotations"]["helm.sh/hook-delete-policy"] == "before-hook-creation"

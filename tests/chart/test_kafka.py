@@ -1,4 +1,4 @@
-"""Topics, users and rights, compared with what the services do in code."""
+"""Topics, users and rights match what the services' code does."""
 
 import ast
 import json
@@ -17,12 +17,12 @@ BY_CONSTANT = {name: value for name, value in vars(topics).items() if isinstance
 
 
 def subscribed(rendered: Any, service: str) -> set[str]:
-    """The topics that a service subscribes to, asked of the service itself."""
+    """Return the topics to which the service itself subscribes."""
     return {subscription.topic.name for subscription in rendered.parts(service).subscriptions}
 
 
 def named_in_code(service: str) -> set[str]:
-    """The topics whose constants are anywhere in a service's code."""
+    """Return the topics whose constants occur anywhere in a service's code."""
     names = set()
     for path in (ROOT / "services" / service / f"oms_{service}").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -32,7 +32,7 @@ def named_in_code(service: str) -> set[str]:
 
 
 def rights(user: dict[str, Any]) -> set[tuple[str, str, str]]:
-    """What a user may do, as (kind of resource, its name, operation)."""
+    """Return a user's rights, as (kind of resource, its name, operation)."""
     assert user["spec"]["authorization"]["type"] == "simple"
     found = set()
     for acl in user["spec"]["authorization"]["acls"]:
@@ -76,11 +76,11 @@ def test_there_is_a_topic_resource_for_every_topic(render: Any) -> None:
 def test_a_topic_follows_from_the_service_that_produces_it(render: Any) -> None:
     disabled = {"services.loyalty.produces": ["pointsGrantedEvent"], "services.loyalty.enabled": False}
     names = {one["spec"]["topicName"] for one in render(disabled).of("KafkaTopic").values()}
-    assert "pointsGrantedEvent" in names  # its records are for others to read
+    assert "pointsGrantedEvent" in names  # its records are read by others
     assert "loyalty.deadletter" not in names
 
 
-def test_a_topic_of_another_system_s_is_named_among_the_topics(render: Any) -> None:
+def test_a_topic_of_another_system_is_listed_in_the_topics(render: Any) -> None:
     found = render({"services.sms.consumes": ["parcelSentEvent"], "topics.parcelSentEvent": {"partitions": 6}})
     topic = found.of("KafkaTopic")["oms-parcel-sent-event"]
     assert topic["spec"]["partitions"] == 6
@@ -103,7 +103,7 @@ def test_production_keeps_three_copies_and_needs_two(render: Any) -> None:
     assert rendered.of("KafkaNodePool")["broker"]["spec"]["replicas"] == 3
 
 
-def test_a_cluster_that_is_there_already_keeps_three_copies_and_needs_two(render: Any) -> None:
+def test_topics_in_an_existing_cluster_have_three_copies_and_need_two(render: Any) -> None:
     rendered = render({"kafka.strimzi.createCluster": False, "kafka.strimzi.clusterName": "shared"})
     for topic in rendered.of("KafkaTopic").values():
         assert (topic["spec"]["replicas"], topic["spec"]["config"]["min.insync.replicas"]) == (3, 2)
@@ -115,7 +115,7 @@ def topics_job(rendered: Any) -> dict[str, Any]:
 
 
 def test_the_job_and_the_topic_operator_make_the_same_topics(helm: Any) -> None:
-    """Those of a sixth service too, and what an entry of `topics` says."""
+    """They include those of a sixth service, and entries of `topics`."""
     file = ROOT / "charts/oms/ci/sixth-values.yaml"
     more = {"topics.orderCreatedEvent": {"partitions": 5, "config": {"retention.ms": 2_592_000_000}}}
     operator = helm.render(more, file).of("KafkaTopic").values()
@@ -133,7 +133,7 @@ def test_the_job_and_the_topic_operator_make_the_same_topics(helm: Any) -> None:
     assert {"pointsGrantedEvent", "loyalty-points.deadletter"} <= given.keys()
 
 
-def test_the_job_understands_the_topics_that_it_is_given(render: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_job_can_parse_its_topics(render: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     container = topics_job(render({"kafka.mode": "embedded"}))["spec"]["template"]["spec"]["containers"][0]
     for name, value in environment(container).items():
         monkeypatch.setenv(name, value if isinstance(value, str) else "postgresql://nobody@localhost:1/none")
@@ -143,7 +143,7 @@ def test_the_job_understands_the_topics_that_it_is_given(render: Any, monkeypatc
 PREFIXED = {"kafka.prefix": "staging.", "services.payment.autoscaling.type": "keda"}
 
 
-def test_everything_that_names_a_topic_or_a_group_says_the_prefix(render: Any) -> None:
+def test_every_name_of_a_topic_or_group_has_the_prefix(render: Any) -> None:
     rendered, plain = render(PREFIXED), render({"services.payment.autoscaling.type": "keda"})
     assert {one["spec"]["topicName"] for one in rendered.of("KafkaTopic").values()} == {
         f"staging.{name}" for name in topics.names()
@@ -170,7 +170,7 @@ def test_everything_that_names_a_topic_or_a_group_says_the_prefix(render: Any) -
     ],
     ids=str,
 )
-def test_the_job_makes_topics_with_as_many_copies_as_were_asked_for(
+def test_the_job_makes_topics_with_the_requested_number_of_copies(
     render: Any, values: dict[str, Any], copies: tuple[str, str]
 ) -> None:
     external = {"kafka.external": {"bootstrapServers": "k:9092", "securityProtocol": "PLAINTEXT"}}
@@ -185,7 +185,7 @@ def test_the_node_pool_can_have_another_name_in_a_namespace_with_two(render: Any
     assert rendered.of("KafkaNodePool")["second"]["metadata"]["labels"]["strimzi.io/cluster"] == "oms-kafka"
 
 
-def test_topics_are_never_made_by_accident(render: Any) -> None:
+def test_topics_are_never_created_automatically(render: Any) -> None:
     assert render().of("Kafka")["oms-kafka"]["spec"]["kafka"]["config"]["auto.create.topics.enable"] is False
     properties = render({"kafka.mode": "embedded"}).of("ConfigMap")["oms-kafka"]["data"]["server.properties"]
     assert "auto.create.topics.enable=false" in properties
@@ -219,7 +219,7 @@ def test_client_certificates_come_from_the_user_s_secret(render: Any) -> None:
     assert volumes["kafka-ca"]["secret"]["secretName"] == "oms-kafka-cluster-ca-cert"
 
 
-def test_external_kafka_takes_one_secret_for_all_or_one_of_a_service(render: Any) -> None:
+def test_external_kafka_accepts_one_secret_for_all_or_one_per_service(render: Any) -> None:
     rendered = render(file=ROOT / "charts/oms/ci/external-values.yaml")
     secrets = {
         name: environment(rendered.container(f"oms-{name}"))["OMS_KAFKA_PASSWORD"]["secretKeyRef"]["name"]
@@ -230,7 +230,7 @@ def test_external_kafka_takes_one_secret_for_all_or_one_of_a_service(render: Any
 
 
 @pytest.mark.parametrize(("mode", "jobs"), [("strimzi", 0), ("embedded", 1)])
-def test_a_job_creates_topics_where_no_operator_does(render: Any, mode: str, jobs: int) -> None:
+def test_a_job_creates_topics_if_no_operator_does(render: Any, mode: str, jobs: int) -> None:
     found = {name: one for name, one in render({"kafka.mode": mode}).of("Job").items() if "topics" in name}
     assert len(found) == jobs
     for job in found.values():

@@ -1,4 +1,4 @@
-"""What the services measure: somebody sees it, and what is counted begins at zero."""
+"""Every metric of the services is shown or alerted on, and counters begin at zero."""
 
 import json
 import re
@@ -20,11 +20,11 @@ from oms_order.refunds import RefundStatus
 
 CHART = Path(__file__).parents[2] / "charts" / "oms"
 SHOWN = "".join(path.read_text() for path in [*CHART.glob("dashboards/*.json"), CHART / "files" / "alerts.yaml"])
-# Metrics that no dashboard shows and no alert asks for, and why.
+# Metrics that no dashboard shows and no alert queries, and why.
 UNSEEN: Mapping[str, str] = {}
-# What Prometheus and its ServiceMonitor give to whatever they scrape of the services.
+# Labels that Prometheus and the ServiceMonitor add to the services' metrics.
 TARGET = {"namespace", "pod", "service", "release", "job", "instance", "container", "endpoint"}
-# What others measure, by which labels: https://kubernetes.io/docs/reference/instrumentation/metrics/ (the kubelet) and
+# Labels of others' metrics: https://kubernetes.io/docs/reference/instrumentation/metrics/ (the kubelet) and
 # https://github.com/google/cadvisor/blob/master/docs/storage/prometheus.md with the labels that the kubelet adds.
 VOLUME, CONTAINER = {"namespace", "persistentvolumeclaim"}, {"namespace", "pod", "container"}
 ELSEWHERE = {
@@ -55,7 +55,7 @@ QUEUES = {"payment": {"charge", "refund", "requested-refund"}, "sms": {"sms"}, "
 
 @pytest.fixture(scope="module")
 def registries(render: Any) -> Iterator[dict[str, CollectorRegistry]]:
-    """What each service measures before anything has happened."""
+    """Return each service's metrics before anything has happened."""
     made = {
         service: Process(import_module(f"oms_{service}.main").SERVICE, render().settings(service), LastResort())
         for service in SERVICES
@@ -67,7 +67,7 @@ def registries(render: Any) -> Iterator[dict[str, CollectorRegistry]]:
 
 
 def counted(registry: CollectorRegistry) -> dict[str, set[tuple[str, ...]]]:
-    """The values of the labels of each counter, in the order of the labels' names."""
+    """Return the label values of each counter, in the order of the labels' names."""
     found: dict[str, set[tuple[str, ...]]] = {}
     for metric in registry.collect():
         if metric.type == "counter":
@@ -86,7 +86,7 @@ def test_every_metric_is_on_a_dashboard_or_in_an_alert_or_there_is_a_reason(
 
 @pytest.fixture(scope="module")
 def labels(render: Any, registries: dict[str, CollectorRegistry]) -> dict[str, set[str]]:
-    """The labels of every metric that some service measures, with those that scraping adds."""
+    """Return the labels of every metric of the services, including those that scraping adds."""
     found = {name: set(own) for name, own in ELSEWHERE.items()}
     for registry in registries.values():
         for collector, names in registry._collector_to_names.items():
@@ -106,7 +106,7 @@ def rules(rendered: Any) -> Iterator[dict[str, Any]]:
 
 
 def expressions(render: Any) -> Iterator[tuple[str, str]]:
-    """What every panel, every variable of a dashboard and every alert asks for, by its name."""
+    """Yield the query of every panel, dashboard variable and alert, with its name."""
     rendered = render(OPERATED)
     for one in (*rules(rendered), *rules(render(BACKED_UP))):
         yield one.get("alert") or one["record"], one["expr"]
@@ -121,7 +121,7 @@ def expressions(render: Any) -> Iterator[tuple[str, str]]:
                 yield f"{board['title']}: {panel['title']}", target["expr"]
 
 
-def test_what_is_asked_for_has_the_labels_that_it_is_asked_by(render: Any, labels: dict[str, set[str]]) -> None:
+def test_queried_metrics_have_the_labels_used_in_the_query(render: Any, labels: dict[str, set[str]]) -> None:
     count = 0
     for name, expression in expressions(render):
         bare = re.sub(r'"[^"]*"', '""', expression)
@@ -165,7 +165,7 @@ def test_the_names_of_pods_say_how_those_of_a_release_begin(render: Any) -> None
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_every_counter_is_there_from_the_start_for_all_that_is_known_beforehand(
+def test_every_counter_exists_from_the_start_for_all_labels_known_beforehand(
     registries: dict[str, CollectorRegistry], service: str
 ) -> None:
     read, emitted = set(read_by(service)), set(emitted_by(service))
@@ -180,7 +180,7 @@ def test_every_counter_is_there_from_the_start_for_all_that_is_known_beforehand(
         "oms_job_calls": {(outcome, queue) for outcome in ("done", "paused", "retry", "waiting") for queue in queues},
         "oms_spans": {("sent",), ("failed",), ("dropped",)},
         "oms_job_settle_failures": {(queue,) for queue in queues},
-        "oms_http_refusals": set(),  # those of the gate, which is there once requests are served
+        "oms_http_refusals": set(),  # those of the gate, which exists once requests are served
     }
     if service == "order":
         expected["oms_orders"] = {(status,) for status in Status}

@@ -1,4 +1,4 @@
-"""Alerts and dashboards ask for metrics that exist, and each alert has a page that helps."""
+"""Alerts and dashboards query metrics that exist, and each alert has a helpful page."""
 
 import json
 import re
@@ -31,7 +31,7 @@ BACKED_UP = {**ON, "database.embedded.backup.enabled": True}
 
 @pytest.fixture(scope="module")
 def measured(render: Any) -> set[str]:
-    """Every name that the services give to a metric."""
+    """Return the names of all metrics of the services."""
     registries = [CollectorRegistry() for _ in SERVICES]
     for service, registry in zip(SERVICES, registries, strict=True):
         Metrics(registry)
@@ -45,7 +45,7 @@ def measured(render: Any) -> set[str]:
 
 
 def asked_for(expression: str) -> set[str]:
-    """The metrics that an expression names: words before a selector."""
+    """Return the metrics that an expression names: words before a selector."""
     return set(re.findall(r"\b(?<!:)([a-z][a-z0-9_:]+)\{", expression))
 
 
@@ -59,7 +59,7 @@ def rules(rendered: Any) -> list[dict[str, Any]]:
     return [one for group in groups for one in group["rules"]]
 
 
-def test_alerts_ask_for_metrics_that_exist(render: Any, measured: set[str]) -> None:
+def test_alerts_query_metrics_that_exist(render: Any, measured: set[str]) -> None:
     all_rules = rules(render(BACKED_UP))
     recorded = {one["record"] for one in all_rules if "record" in one}
     for one in all_rules:
@@ -87,7 +87,7 @@ def test_every_page_says_where_to_look_and_what_to_do() -> None:
         assert "## Causes and repairs" in text
 
 
-def test_what_operators_measure_is_watched_where_they_do(render: Any) -> None:
+def test_metrics_of_operators_are_watched_if_they_exist(render: Any) -> None:
     theirs = {
         "OmsKafkaUnderReplicated",
         "OmsKafkaPartitionsOffline",
@@ -107,7 +107,7 @@ def test_an_alert_can_be_left_out(render: Any) -> None:
     assert "OmsHttpErrors" in names
 
 
-def test_alerts_watch_this_release_alone(render: Any) -> None:
+def test_alerts_watch_only_this_release(render: Any) -> None:
     by_name = {"kubelet": '"(data-)?oms-b-(', "kube_cronjob": 'cronjob="oms-b-backup"'}
     for one in rules(render(BACKED_UP, name="oms-b")):
         for selector in re.findall(r"(\w+)\{([^}]*)\}", one["expr"]):
@@ -123,14 +123,14 @@ def test_alerts_of_two_installations_are_two_alerts(render: Any) -> None:
         assert (alert["labels"]["namespace"], alert["labels"]["release"]) == ("shop", "oms-b"), alert["alert"]
 
 
-def test_what_is_scraped_bears_the_labels_that_alerts_select_by(render: Any) -> None:
+def test_scraped_metrics_have_the_labels_by_which_alerts_select(render: Any) -> None:
     relabelings = render(ON).of("ServiceMonitor")["oms"]["spec"]["endpoints"][0]["relabelings"]
     labels = {one["targetLabel"]: one for one in relabelings}
     assert labels["release"]["replacement"] == "oms"
     assert labels["service"]["sourceLabels"] == ["__meta_kubernetes_service_label_app_kubernetes_io_component"]
 
 
-def test_dashboards_are_labelled_and_ask_for_metrics_that_exist(render: Any, measured: set[str]) -> None:
+def test_dashboards_are_labelled_and_query_metrics_that_exist(render: Any, measured: set[str]) -> None:
     found = [one for name, one in render().of("ConfigMap").items() if "dashboard" in name]
     recorded = {one["record"] for one in rules(render(ON)) if "record" in one}
     assert len(found) == 3
@@ -166,7 +166,7 @@ def test_prometheus_scrapes_the_services_and_not_their_databases(render: Any) ->
 
 
 def dashboards(rendered: Any) -> dict[str, dict[str, Any]]:
-    """By the file that a sidecar would write."""
+    """Return the dashboards by the files that a sidecar would write."""
     found = [one for name, one in rendered.of("ConfigMap").items() if "dashboard" in name]
     return {file: json.loads(text) for one in found for file, text in one["data"].items()}
 
@@ -181,8 +181,8 @@ def test_dashboards_of_two_installations_are_two(render: Any) -> None:
         [board["title"] for one in ones for board in one.values()],
     ):
         assert len(set(what)) == len(what) == 9
-    assert max(len(board["uid"]) for one in ones for board in one.values()) <= 40  # Grafana takes no more
+    assert max(len(board["uid"]) for one in ones for board in one.values()) <= 40  # Grafana's limit
 
 
-def test_an_alert_links_to_no_page_that_nobody_offers(render: Any) -> None:
+def test_an_alert_has_no_link_if_the_pages_are_not_published(render: Any) -> None:
     assert all("runbook_url" not in alert["annotations"] for alert in alerts(render(ON)))

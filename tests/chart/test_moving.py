@@ -1,4 +1,4 @@
-"""The way from one mode of databases to another, by the commands of docs/backup.md, on a real Postgres."""
+"""Data moves from one mode of databases to another by the commands of docs/backup.md, on a real Postgres."""
 
 import json
 import os
@@ -19,8 +19,8 @@ from oms_servers.postgres import PostgresServer, binaries
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "oms"
 PAGE = (ROOT / "docs" / "backup.md").read_text().split("## From one mode to another")[1]
-# Programs that write down what they are asked for; a pod has the database of the mode that was last asked for, once it
-# has asked for it: network policies refuse a pod that they have not seen yet.
+# Programs that record their calls. A pod reaches the database of the latest mode only at its second attempt, because
+# network policies refuse a pod that they have not seen yet.
 PROGRAMS = """
 helm() {
   echo "helm $*" >>asked
@@ -52,7 +52,7 @@ def block(language: str) -> str:
 
 @pytest.fixture
 def stopped(tmp_path: Path) -> Path:
-    """The values of the page by which services are stopped."""
+    """Return the values on the page that stop the services."""
     (file := tmp_path / "stopped.yaml").write_text(block("yaml"))
     return file
 
@@ -79,7 +79,7 @@ def test_no_service_runs_with_the_values_of_the_page(helm: Any, stopped: Path, t
         assert not rendered.of("HorizontalPodAutoscaler")
 
 
-def test_what_a_service_has_written_when_it_stopped_is_in_its_new_database(
+def test_everything_a_service_has_written_until_it_stopped_is_in_its_new_database(
     render: Any, postgres: PostgresServer, database_url: str, tool: Callable[[str], str], tmp_path: Path
 ) -> None:
     tool("jq")
@@ -115,7 +115,7 @@ def test_what_a_service_has_written_when_it_stopped_is_in_its_new_database(
     postgres.drop_database(new.rsplit("/", 1)[-1])
 
 
-def test_the_pod_that_moves_data_is_let_to_the_database_of_its_service(
+def test_the_pod_that_moves_data_may_reach_the_database_of_its_service(
     render: Any, tool: Callable[[str], str], tmp_path: Path
 ) -> None:
     tool("jq")

@@ -1,4 +1,4 @@
-"""Names and texts arrive as what they are: texts that look like numbers, long names, files with templates."""
+"""Names and texts arrive unchanged: texts that look like numbers, long names, files with templates."""
 
 import http.client
 import json
@@ -87,7 +87,7 @@ SWITCHES = re.compile(
 
 
 def changed(one: Any, path: str = "") -> Iterator[str]:
-    """Where a text has become a number or a truth value."""
+    """Yield the paths at which a text has become a number or a boolean."""
     if isinstance(one, dict):
         for key, value in one.items():
             if not isinstance(key, str):
@@ -104,7 +104,7 @@ def changed(one: Any, path: str = "") -> Iterator[str]:
     ("database", "kafka"),
     [("embedded", "embedded"), ("cnpg", "strimzi"), ("external", "external")],
 )
-def test_a_text_that_looks_like_a_number_or_a_truth_value_stays_a_text(render: Any, database: str, kafka: str) -> None:
+def test_a_text_that_looks_like_a_number_or_a_boolean_stays_a_text(render: Any, database: str, kafka: str) -> None:
     modes = {"database.mode": database, "kafka.mode": kafka}
     rendered = render({**EVERY_TEXT, **modes}, name="on", namespace="2024")
     assert not [f"{one['kind']}{where}" for one in rendered.all for where in changed(one)]
@@ -118,12 +118,12 @@ def test_a_release_may_begin_with_a_digit_though_a_service_may_not(render: Any) 
 
 
 @pytest.mark.parametrize("key", ["nameOverride", "fullnameOverride"])
-def test_a_name_that_kubernetes_does_not_take_is_refused(helm: Any, key: str) -> None:
+def test_a_name_that_kubernetes_would_refuse_is_refused(helm: Any, key: str) -> None:
     assert key in helm.refusal({key: "My_Shop"})
 
 
 @pytest.mark.parametrize(("mode", "most"), [("embedded", 52), ("cnpg", 50)])
-def test_a_database_s_name_is_as_short_as_its_maker_asks(helm: Any, mode: str, most: int) -> None:
+def test_a_database_s_name_is_as_short_as_its_operator_requires(helm: Any, mode: str, most: int) -> None:
     values = {"database.mode": mode, "services.loyalty": {}}
     longest = f"a{'b' * (most - 1 - len('-inventory-postgres'))}"  # inventory has the longest name
     rendered = helm.render({**values, "fullnameOverride": longest[:30]})
@@ -144,11 +144,11 @@ def test_what_says_no_more_than_its_kind_is_refused(helm: Any) -> None:
 @pytest.mark.parametrize(
     "way", [{"ingress.enabled": True}, {"httpRoute": {"enabled": True, "parentRefs": [{"name": "x"}]}}]
 )
-def test_a_way_in_that_leads_nowhere_is_refused(helm: Any, way: dict[str, Any]) -> None:
+def test_an_ingress_without_routes_is_refused(helm: Any, way: dict[str, Any]) -> None:
     assert "no enabled service has routes" in helm.refusal({**way, "services.order.enabled": False})
 
 
-def test_names_of_topics_give_names_that_kubernetes_takes(helm: Any, render: Any) -> None:
+def test_names_of_topics_give_names_that_kubernetes_accepts(helm: Any, render: Any) -> None:
     odd = ["_private", "ends.", "...", "a..b", "Order_V2", "v1.Order-Created", "x" * 249]
     found = render({"topics": {topic: {} for topic in odd}}).of("KafkaTopic")
     assert {one["spec"]["topicName"] for one in found.values()} >= set(odd)
@@ -158,14 +158,14 @@ def test_names_of_topics_give_names_that_kubernetes_takes(helm: Any, render: Any
     assert "order-x" in said
 
 
-def test_files_may_hold_templates_of_every_kind(render: Any) -> None:
+def test_files_may_contain_templates_of_every_kind(render: Any) -> None:
     text = 'name={{ include "oms.fullname" . }} <{{ "a" | quote }}> & {{ if and true (gt 2 1) }}yes{{ end }}\n'
     rendered = render({"services.order.files": {"settings.conf": text}})
     assert rendered.files("order")["settings.conf"] == 'name=oms <"a"> & yes\n'
 
 
 def test_the_job_of_topics_has_what_the_service_needs_to_start(render: Any) -> None:
-    """It runs the service's program, which refuses to start without the key that a secret of yours holds."""
+    """It runs the service's program, which does not start without a key that may be in a user's own secret."""
     rendered = render(
         {
             "kafka.mode": "embedded",

@@ -1,4 +1,4 @@
-"""What Helm says once it has installed the chart is so, whatever the values are."""
+"""The notes that Helm prints after an install are true, whatever the values are."""
 
 import re
 from collections.abc import Callable
@@ -19,7 +19,7 @@ KEYS = {"auth.mode": "api-key"}
 
 @pytest.fixture(scope="module")
 def notes(helm: Any) -> Notes:
-    """The notes of an installation with these values."""
+    """Return a function that returns the notes of an installation with these values."""
 
     def run(values: dict[str, Any]) -> str:
         done = helm.install(values)
@@ -43,7 +43,7 @@ def test_they_name_a_host_of_the_ingress(notes: Notes, host: str, hosts: list[st
 
 @pytest.mark.parametrize("mode", ["embedded", "strimzi"])
 @pytest.mark.parametrize("enabled", [True, False])
-def test_they_name_only_what_there_is(notes: Notes, mode: str, enabled: bool) -> None:
+def test_they_name_only_what_exists(notes: Notes, mode: str, enabled: bool) -> None:
     said = notes({"kafka.mode": mode, "ingress.enabled": enabled})
     assert "helm test oms -n shop" in said
     assert "port-forward service/oms-order 9090:9090" in said

@@ -1,4 +1,4 @@
-"""Numbers of a values file arrive as they were written: Go writes floats of a million and more as 1e+06."""
+"""Numbers in a values file arrive as they were written, although Go writes floats from a million on as 1e+06."""
 
 import json
 import re
@@ -52,7 +52,7 @@ CHOICES = {
 
 
 def nested(numbers: Mapping[tuple[str, ...], int]) -> dict[str, Any]:
-    """The values as a file has them."""
+    """Return the values as in a file."""
     values: dict[str, Any] = {}
     for path, number in numbers.items():
         place = values
@@ -64,7 +64,7 @@ def nested(numbers: Mapping[tuple[str, ...], int]) -> dict[str, Any]:
 
 @pytest.fixture(params=["values file", "--set"])
 def given(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
-    """Helm's arguments for all the numbers, both ways."""
+    """Return Helm's arguments for all the numbers, in both ways."""
     (choices := tmp_path / "choices.yaml").write_text(yaml.safe_dump(CHOICES))
     if request.param == "--set":
         paths = {".".join(key.replace(".", "\\.") for key in path): number for path, number in NUMBERS.items()}
@@ -75,7 +75,7 @@ def given(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
 
 @pytest.fixture(params=[("embedded", "embedded"), ("strimzi", "cnpg")], ids=" and ".join)
 def rendered(request: pytest.FixtureRequest, helm: Any, given: list[str]) -> Any:
-    """The chart with all the numbers."""
+    """Return the chart rendered with all the numbers."""
     kafka, database = request.param
     modes = [f"--set=kafka.mode={kafka}", f"--set=database.mode={database}"]
     modes += ["--set=kafka.replication=1,kafka.minInSyncReplicas=1"] * (kafka == "embedded")  # it is one broker

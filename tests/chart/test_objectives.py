@@ -19,7 +19,7 @@ CHART = Path(__file__).parents[2] / "charts" / "oms"
 ON = {"prometheusRule.enabled": True}
 FAST, SLOWLY = "OmsSloBurningFast", "OmsSloBurningSlowly"
 ALERTS = {FAST, SLOWLY}
-STEP = "2m30s"  # the shortest window, five minutes, holds two samples
+STEP = "2m30s"  # so that the shortest window, five minutes, contains two samples
 HOUR, DAY = 24, 576  # samples
 ORDER = {"service": "order", "pod": "oms-order-0"}
 POSTED = {**ORDER, "method": "POST", "route": "/order"}
@@ -40,7 +40,7 @@ def confirmed(le: str = "") -> str:
 
 
 class History(NamedTuple):
-    """What the counter of errors does while a thousand are answered well at each sample, and what fires in the end."""
+    """The counter of errors while a thousand good answers are added per sample, and the alerts that fire in the end."""
 
     what: str
     errors: str
@@ -60,7 +60,7 @@ HISTORIES = [
 
 
 @pytest.mark.parametrize("history", HISTORIES, ids=lambda history: history.what)
-def test_an_alert_is_about_how_long_and_how_fast_the_budget_burns(
+def test_alerts_depend_on_how_long_and_how_fast_the_budget_burns(
     render: Any, rules: Callable[..., Rules], history: History
 ) -> None:
     good = {answered("202"): ALWAYS, accepted_within("0.5"): ALWAYS}
@@ -69,7 +69,7 @@ def test_an_alert_is_about_how_long_and_how_fast_the_budget_burns(
     rules(render(ON), *ALERTS).fire(given, expected, history.asked, STEP, evaluated="4m")
 
 
-def test_errors_burn_the_budget_where_nothing_else_is_answered(render: Any, rules: Callable[..., Rules]) -> None:
+def test_errors_burn_the_budget_even_without_good_answers(render: Any, rules: Callable[..., Rules]) -> None:
     expected = [(FAST, {"slo": "placing-availability"})]
     rules(render(ON), *ALERTS).fire({answered("503"): "0+1000x8"}, expected, "12m", STEP)
 
@@ -81,7 +81,7 @@ def burning(slo: str) -> list[tuple[str, dict[str, str]]]:
 STEADY, NOTHING = "0+1000x72", "0x72"  # three hours
 
 
-def test_each_objective_counts_what_it_is_about(render: Any, rules: Callable[..., Rules]) -> None:
+def test_each_objective_counts_its_own_events(render: Any, rules: Callable[..., Rules]) -> None:
     slow = {answered("202"): STEADY, accepted_within("0.25"): NOTHING}
     late = {confirmed(): STEADY, confirmed("5.0"): NOTHING}
     tried = rules(render(ON), *ALERTS)
@@ -92,8 +92,8 @@ def test_each_objective_counts_what_it_is_about(render: Any, rules: Callable[...
         ({**slow, accepted_within("0.5"): NOTHING}, burning("placing-latency")),
         ({**late, confirmed("10.0"): STEADY}, []),
         ({**late, confirmed("10.0"): NOTHING}, burning("confirmation")),
-        ({}, []),  # nobody orders anything
-        ({answered("202"): "7x72", confirmed(): "7x72"}, []),  # nor now
+        ({}, []),  # there are no orders
+        ({answered("202"): "7x72", confirmed(): "7x72"}, []),  # nor now any more
     ):
         tried.fire(given, fires, "2h", STEP)
 
@@ -117,7 +117,7 @@ def test_objectives_are_values(render: Any, rules: Callable[..., Rules]) -> None
     ],
     ids=["no objective", "no order service"],
 )
-def test_without_objectives_nothing_is_recorded_and_nothing_asked(render: Any, values: dict[str, Any]) -> None:
+def test_without_objectives_nothing_is_recorded_or_queried(render: Any, values: dict[str, Any]) -> None:
     groups = render({**ON, **values}).of("PrometheusRule")["oms"]["spec"]["groups"]
     assert [group["name"] for group in groups] == ["oms"]
     assert not ALERTS & {one["alert"] for one in groups[0]["rules"]}
@@ -131,7 +131,7 @@ def test_without_objectives_nothing_is_recorded_and_nothing_asked(render: Any, v
         ({"slo.placingAvailability.objective": 100}, "/slo/placingAvailability/objective"),
     ],
 )
-def test_an_objective_that_nobody_could_measure_is_refused(helm: Any, values: dict[str, Any], complaint: str) -> None:
+def test_an_objective_that_cannot_be_measured_is_refused(helm: Any, values: dict[str, Any], complaint: str) -> None:
     assert complaint in helm.refusal(values)
 
 
@@ -139,7 +139,7 @@ BACKED_UP = {**ON, "database.embedded.backup": {"enabled": True, "overdueHours":
 
 
 def cron_job(what: str, name: str = "oms-backup") -> str:
-    """kube-state-metrics' numbers bear no release."""
+    """Return a series of kube-state-metrics, which has no label of the release."""
     return f'kube_cronjob_{what}{{namespace="shop",cronjob="{name}"}}'
 
 
@@ -159,7 +159,7 @@ BEGINNING, NEW = f"0x{2 * DAY}", f"86400x{2 * DAY}"  # when it was made
     ],
     ids=["one each day", "none for 32 hours", "none yet", "none ever", "nobody measures it", "another's is measured"],
 )
-def test_a_backup_that_is_overdue_is_missed(
+def test_an_overdue_backup_fires_an_alert(
     render: Any, rules: Callable[..., Rules], measured: Series, fires: bool
 ) -> None:
     overdue = rules(render(BACKED_UP), "OmsBackupOverdue")
@@ -174,7 +174,7 @@ BY_OPERATOR = "cnpg_collector_last_available_backup_timestamp"
 
 
 def instance(metric: str, number: int = 1, service: str = "order", **more: str) -> str:
-    """A series of one of a cluster's instances."""
+    """Return a series of one of a cluster's instances."""
     cluster = f"oms-{service}-postgres"
     return series(metric, pod=f"{cluster}-{number}", database=cluster, **more)
 
@@ -187,10 +187,10 @@ def instance(metric: str, number: int = 1, service: str = "order", **more: str) 
     [(f"0x{DAY} 86400x{DAY}", False), (BEGINNING, True), (None, True)],
     ids=["one each day", "none ever", "nobody measures it"],
 )
-def test_a_clusters_backup_that_is_overdue_is_missed(
+def test_an_overdue_backup_of_a_cluster_fires_an_alert(
     render: Any, rules: Callable[..., Rules], backup: dict[str, Any], metric: str, last: str | None, fires: bool
 ) -> None:
-    """Standbys report none; the other clusters have one."""
+    """Standbys report no backup; the other clusters have one."""
     overdue = rules(render({**SCRAPED, "database.cnpg.backup": backup}), "OmsDatabaseBackupOverdue")
     others = {instance(metric, service=one): NEW for one in SERVICES if one != "order"}
     measured = {instance(metric): last, instance(metric, 2): BEGINNING} if last else {}
@@ -203,10 +203,10 @@ def test_a_clusters_backup_that_is_overdue_is_missed(
     [("0+150x300", "-1x300", False), ("0+150x100 15000x200", "-1x100 15150+150x200", True)],
     ids=["every file", "none any more"],
 )
-def test_a_cluster_that_archives_nothing_is_noticed(
+def test_a_cluster_that_archives_nothing_fires_an_alert(
     render: Any, rules: Callable[..., Rules], archived: str, failed: str, fires: bool
 ) -> None:
-    """-1 is what CloudNativePG gives for never."""
+    """CloudNativePG reports -1 for never."""
     archiving = rules(render({**SCRAPED, "database.cnpg.backup": ARCHIVED}), "OmsDatabaseNotArchived")
     measured = {
         instance("cnpg_pg_stat_archiver_last_archived_time"): archived,
@@ -225,7 +225,7 @@ def backup_alerts(objects: Any) -> set[str]:
     }
 
 
-def test_backups_are_missed_where_there_are_to_be_some(render: Any) -> None:
+def test_backups_are_watched_only_if_they_are_enabled(render: Any) -> None:
     assert backup_alerts(render(BACKED_UP)) == {"OmsBackupOverdue"}
     assert backup_alerts(render(ON)) == set()
     assert backup_alerts(render({**BACKED_UP, "database.mode": "cnpg"})) == set()

@@ -1,4 +1,4 @@
-"""What the values say goes before what the chart says, and nothing is said twice."""
+"""The values override what the chart sets, and nothing is set twice."""
 
 from collections.abc import Hashable, Iterator
 from typing import Any
@@ -8,7 +8,7 @@ import yaml
 
 
 class Loader(yaml.SafeLoader):
-    """Refuses a mapping that has a key twice, as what patches manifests does."""
+    """Refuses a mapping with a duplicate key, as tools that patch manifests do."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [self.construct_object(key) for key, _ in node.value]
@@ -44,7 +44,7 @@ def test_no_mapping_has_a_key_twice(overruled: Any) -> None:
 
 
 def test_no_container_has_a_variable_twice(overruled: Any) -> None:
-    """Server-side apply takes no such list."""
+    """Server-side apply refuses such a list."""
     for names in lists_of_variables(overruled):
         assert len(names) == len(set(names)), sorted(names)
 
@@ -59,7 +59,7 @@ def test_the_values_have_the_last_word(overruled: Any) -> None:
         assert one["metadata"]["labels"]["app.kubernetes.io/part-of"] == "watched", kind
 
 
-def test_the_job_of_topics_keeps_what_it_is_made_for(overruled: Any) -> None:
+def test_the_job_of_topics_keeps_its_own_settings(overruled: Any) -> None:
     (job,) = (pod for name, pod in overruled.pods().items() if name.startswith("Job/oms-topics"))
     env = {one["name"]: one.get("value") for one in job["containers"][0]["env"]}
     assert env["OMS_KAFKA_REPLICATION"] == "1"
@@ -83,7 +83,7 @@ def test_a_service_can_do_without_a_limit_that_the_others_have(render: Any) -> N
         ),
     ],
 )
-def test_what_could_not_work_is_refused(helm: Any, values: dict[str, Any], said: str) -> None:
+def test_values_that_could_not_work_are_refused(helm: Any, values: dict[str, Any], said: str) -> None:
     assert said in helm.refusal(values)
 
 
@@ -112,19 +112,21 @@ def egress(rendered: Any, service: str) -> list[dict[str, Any]]:
     [({}, set()), (SMTP, {"email"}), (SMS, {"sms"}), ({"services.sms.extraEnv": [OF_A_SECRET]}, {"sms"})],
     ids=["none", "emails", "SMS", "SMS of a secret"],
 )
-def test_a_provider_is_reached_whichever_value_names_it(render: Any, values: dict[str, Any], allowed: set[str]) -> None:
+def test_a_provider_can_be_reached_whichever_value_names_it(
+    render: Any, values: dict[str, Any], allowed: set[str]
+) -> None:
     rendered = render(values)
     assert {service for service in ("email", "sms") if EVERYWHERE in egress(rendered, service)} == allowed
 
 
-def test_no_mail_catcher_is_there_that_nothing_is_sent_to(render: Any) -> None:
+def test_there_is_no_mail_catcher_if_nothing_is_sent_to_it(render: Any) -> None:
     assert "oms-mailcatcher" in render(SMTP).of("Deployment")
     assert "oms-mailcatcher" not in render(SMTP | SMS).of("Deployment")
     assert "oms-mailcatcher" not in render(SMTP | SMS | {"mailCatcher.enabled": False}).of("Deployment")
     assert "oms-mailcatcher" not in render(SMTP | {"services.sms.enabled": False}).of("Deployment")
 
 
-def test_a_mail_catcher_that_is_sent_to_is_there_whatever_else_is_set(helm: Any, render: Any) -> None:
+def test_there_is_a_mail_catcher_if_anything_is_sent_to_it(helm: Any, render: Any) -> None:
     real = {"notifications.smtp.host": "smtp.example.com", "notifications.sms.url": "https://sms.example.com"}
     back = {**real, "services.email.env.OMS_SMTP_HOST": "oms-mailcatcher"}
     assert "oms-mailcatcher" in render(back).of("Deployment")
@@ -133,13 +135,13 @@ def test_a_mail_catcher_that_is_sent_to_is_there_whatever_else_is_set(helm: Any,
 
 
 @pytest.mark.parametrize("way", ["env", "extraEnv"])
-def test_a_service_that_asks_nobody_is_refused_where_callers_must_be_asked(helm: Any, way: str) -> None:
+def test_a_service_without_authentication_is_refused_if_it_is_required(helm: Any, way: str) -> None:
     nobody: Any = {"OMS_AUTH": "none"} if way == "env" else [{"name": "OMS_AUTH", "value": "none"}]
     values = {"auth.required": True, "auth.mode": "api-key", f"services.inventory.{way}": nobody}
     assert "auth.required is true and services.inventory has OMS_AUTH none" in helm.refusal(values)
 
 
-def test_callers_are_asked_whichever_value_says_so(render: Any) -> None:
+def test_callers_are_authenticated_whichever_value_says_so(render: Any) -> None:
     asked = {f"services.{service}.env.OMS_AUTH": "api-key" for service in ("order", "inventory")}
     assert render({"auth.required": True, **asked}).settings("order").auth == ("api-key",)
 
@@ -151,11 +153,11 @@ def test_callers_are_asked_whichever_value_says_so(render: Any) -> None:
         ({"services.order.env": {"OMS_AUTH": "api-key"}, "admin.enabled": False}, "admin.enabled must be true"),
     ],
 )
-def test_a_way_to_ask_needs_what_it_asks_by(helm: Any, values: dict[str, Any], said: str) -> None:
+def test_a_mode_of_authentication_needs_its_settings(helm: Any, values: dict[str, Any], said: str) -> None:
     assert said in helm.refusal(values)
 
 
-def test_an_issuer_and_a_collector_are_reached_whichever_value_names_them(render: Any) -> None:
+def test_an_issuer_and_a_collector_can_be_reached_whichever_value_names_them(render: Any) -> None:
     collector = {"OMS_TRACES_ENDPOINT": "http://collector.x:4318"}
     rendered = render({"services.order.env": JWT | collector})
     for port in (8443, 4318):
@@ -188,7 +190,7 @@ AUTH, ISSUER = of_a_secret("OMS_AUTH", "OMS_JWT_ISSUER")
     ],
     ids=["issuer", "way", "both", "way, and perhaps issuer", "both, and where", "way, and where", "way", "another way"],
 )  # fmt: skip
-def test_an_issuer_is_reached_that_a_secret_names(
+def test_an_issuer_that_a_secret_names_can_be_reached(
     render: Any, values: dict[str, Any], expected: list[dict[str, Any]]
 ) -> None:
     rendered = render(values)
@@ -196,8 +198,8 @@ def test_an_issuer_is_reached_that_a_secret_names(
     assert egress(rendered, "inventory") == egress(render({}), "inventory")
 
 
-def test_a_collector_that_a_secret_names_is_reached_where_the_values_say_it_is(render: Any) -> None:
-    """Its port is not known."""
+def test_a_collector_that_a_secret_names_is_reached_by_the_egress_in_the_values(render: Any) -> None:
+    """Its port is unknown."""
     values = {"services.sms.extraEnv": of_a_secret("OMS_TRACES_ENDPOINT")}
     assert egress(render(values), "sms") == egress(render({}), "sms")
     rendered = render({**values, "tracing.egress": COLLECTORS})
@@ -205,14 +207,14 @@ def test_a_collector_that_a_secret_names_is_reached_where_the_values_say_it_is(r
     assert egress(rendered, "email") == egress(render({}), "email")
 
 
-def test_the_test_knows_who_is_asked_by_the_service(render: Any) -> None:
+def test_the_test_knows_how_the_service_authenticates(render: Any) -> None:
     rendered = render({"services.order.env": JWT})
     (pod,) = [spec for name, spec in rendered.pods().items() if name.startswith("Pod/")]
     assert {one["name"]: one.get("value") for one in pod["containers"][0]["env"]}["AUTH"] == "jwt"
 
 
 @pytest.mark.parametrize("named", [SMTP, BY_A_LIST, BY_A_SECRET], ids=["env", "extraEnv", "a secret"])
-def test_a_mail_server_that_is_named_otherwise_is_spoken_to_as_one_and_not_as_the_mail_catcher(
+def test_port_and_tls_of_email_follow_from_whichever_value_names_the_mail_server(
     render: Any, named: dict[str, Any]
 ) -> None:
     env = {one["name"]: one.get("value") for one in render(named).container("oms-email")["env"]}

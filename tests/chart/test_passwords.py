@@ -1,4 +1,4 @@
-"""The embedded Postgres takes any password that its secret holds, and another one at its next start."""
+"""The embedded Postgres accepts any password in its secret, and a changed one after its next start."""
 
 import os
 import subprocess
@@ -52,7 +52,7 @@ class Embedded(PostgresServer):
         try:
             self.connect(self._password).close()
         except psycopg.OperationalError as error:
-            return "authentication failed" in str(error)  # it answers: the test says what is wrong with it
+            return "authentication failed" in str(error)  # it answers, and the test reports what is wrong
         return True
 
     def connect(self, password: str) -> psycopg.Connection:
@@ -63,7 +63,7 @@ class Embedded(PostgresServer):
 
 @pytest.fixture(scope="module")
 def volume() -> Iterator[Path]:
-    """A volume, which outlives each start."""
+    """Yield a volume, which outlives each start."""
     with memory_folder() as folder:
         place = folders.within_reach(folder / "postgres", "lib")
         place.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ def volume() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("password", PASSWORDS.values(), ids=PASSWORDS.keys())
-def test_a_service_logs_in_with_its_password_and_with_no_other(volume: Path, password: str) -> None:
+def test_a_service_can_log_in_only_with_its_password(volume: Path, password: str) -> None:
     with Embedded(volume, password) as server:
         with server.connect(password) as connection:
             connection.execute("CREATE TABLE IF NOT EXISTS mine (id int)")

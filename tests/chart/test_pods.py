@@ -1,4 +1,4 @@
-"""Pods: what they may do, how they are probed, how they stop, and what they are given."""
+"""Pods: their rights, probes, shutdown and environment."""
 
 import json
 import re
@@ -33,7 +33,7 @@ def test_every_pod_passes_the_restricted_level_with_a_read_only_root(helm: Any, 
         assert not any("hostPath" in volume for volume in pod["volumes"] if volume) if "volumes" in pod else True
 
 
-def test_what_strimzi_makes_is_asked_to_pass_the_restricted_level_too(render: Any) -> None:
+def test_the_pods_that_strimzi_makes_pass_the_restricted_level_too(render: Any) -> None:
     kafka = render().of("Kafka")["oms-kafka"]["spec"]
     containers = {"kafkaContainer": kafka["kafka"]["template"]}
     operator = kafka["entityOperator"]
@@ -80,7 +80,7 @@ def test_a_service_is_probed_on_the_internal_port(render: Any, service: str) -> 
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_pod_is_given_more_time_than_it_needs_to_drain(render: Any, service: str) -> None:
+def test_a_pod_gets_more_time_than_it_needs_to_drain(render: Any, service: str) -> None:
     pod = render().pods()[f"Deployment/oms-{service}"]
     container = pod["containers"][0]
     pause = container["lifecycle"]["preStop"]["sleep"]["seconds"]
@@ -89,8 +89,8 @@ def test_a_pod_is_given_more_time_than_it_needs_to_drain(render: Any, service: s
     assert pod["terminationGracePeriodSeconds"] > pause + drain
 
 
-def test_a_drain_of_a_service_s_own_is_given_its_time(render: Any) -> None:
-    """Mails, say, may take longer to be handed over than all else."""
+def test_a_service_s_own_drain_time_is_respected(render: Any) -> None:
+    """Emails, for instance, may take longer to hand over than anything else."""
     rendered = render({"services.email.env.OMS_DRAIN_SECONDS": 119.5})
     periods = {name: pod.get("terminationGracePeriodSeconds") for name, pod in rendered.pods().items()}
     assert (periods["Deployment/oms-email"], periods["Deployment/oms-sms"]) == (5 + 120 + 10, 5 + 20 + 10)
@@ -106,7 +106,7 @@ def test_a_pod_migrates_its_database_and_then_serves(render: Any, service: str) 
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_is_given_only_what_it_understands(helm: Any, service: str, example: Path) -> None:
+def test_a_service_gets_only_settings_that_it_knows(helm: Any, service: str, example: Path) -> None:
     settings = import_module(f"oms_{service}.main").SERVICE.settings
     known = {f"OMS_{name.upper()}" for name in settings.model_fields}
     given = {one["name"] for one in helm.render(file=example).container(f"oms-{service}")["env"]}
@@ -114,7 +114,7 @@ def test_a_service_is_given_only_what_it_understands(helm: Any, service: str, ex
     assert {"OMS_DATABASE_URL", "OMS_KAFKA_BOOTSTRAP"} <= given
 
 
-def test_no_pod_is_given_a_password_in_clear(helm: Any, example: Path) -> None:
+def test_no_pod_gets_a_password_in_clear_text(helm: Any, example: Path) -> None:
     for pod in helm.render(file=example).pods().values():
         for container in (*pod["containers"], *pod.get("initContainers", ())):
             for one in container.get("env", ()):
@@ -123,7 +123,7 @@ def test_no_pod_is_given_a_password_in_clear(helm: Any, example: Path) -> None:
 
 
 def admin_tokens(rendered: Any) -> list[Any]:
-    """Where each service's admin token comes from."""
+    """Return the source of each service's admin token."""
     containers = [rendered.container(f"oms-{name}") for name in SERVICES]
     tokens = [{one["name"]: one for one in container["env"]}.get("OMS_ADMIN_TOKEN") for container in containers]
     return [one and one["valueFrom"]["secretKeyRef"] for one in tokens]
@@ -133,13 +133,13 @@ def test_the_admin_api_of_every_service_takes_one_generated_token(render: Any) -
     assert admin_tokens(render()) == [{"name": "oms-admin", "key": "token"}] * len(SERVICES)
 
 
-def test_an_admin_token_of_ones_own_takes_the_place_of_the_generated_one(render: Any) -> None:
+def test_a_user_s_own_admin_token_replaces_the_generated_one(render: Any) -> None:
     rendered = render({"admin.existingSecret": "mine"})
     assert admin_tokens(rendered) == [{"name": "mine", "key": "token"}] * len(SERVICES)
     assert "oms-admin" not in rendered.text
 
 
-def test_without_an_admin_token_there_is_no_secret_of_one(render: Any) -> None:
+def test_without_an_admin_api_there_is_no_secret_with_its_token(render: Any) -> None:
     rendered = render({"admin.enabled": False})
     assert admin_tokens(rendered) == [None] * len(SERVICES)
     assert "oms-admin" not in rendered.text
@@ -153,7 +153,7 @@ def test_cnpg_brings_each_service_its_cluster_and_no_statefulset(render: Any) ->
     assert secret == {"name": "oms-sms-postgres-app", "key": "uri"}
 
 
-def test_cnpg_and_the_service_take_the_same_secret_if_one_is_given(render: Any) -> None:
+def test_cnpg_and_the_service_use_the_same_secret_if_one_is_given(render: Any) -> None:
     rendered = render({"database.mode": "cnpg", "services.sms.database": {"existingSecret": "mine"}})
     assert rendered.of("Cluster")["oms-sms-postgres"]["spec"]["bootstrap"]["initdb"]["secret"] == {"name": "mine"}
     pod = rendered.pods()["Deployment/oms-sms"]
@@ -162,7 +162,7 @@ def test_cnpg_and_the_service_take_the_same_secret_if_one_is_given(render: Any) 
     assert "oms-sms-postgres-app" not in rendered.text
 
 
-def test_selectors_match_their_pods_and_nobody_else_s(helm: Any, example: Path) -> None:
+def test_selectors_match_only_their_own_pods(helm: Any, example: Path) -> None:
     rendered = helm.render(file=example)
     workloads = [one for one in rendered.all if one["kind"] in {"Deployment", "StatefulSet"}]
     labels = {one["metadata"]["name"]: one["spec"]["template"]["metadata"]["labels"] for one in workloads}
@@ -181,20 +181,20 @@ def test_names_stay_within_what_kubernetes_allows(render: Any) -> None:
         assert len(one["metadata"]["name"]) <= limit, one["metadata"]["name"]
 
 
-def test_two_long_names_that_begin_alike_are_two(render: Any) -> None:
+def test_two_long_names_that_begin_alike_stay_distinct(render: Any) -> None:
     long = "a-release-with-a-name-that-is-rather-long"
     first, second = ({(one["kind"], one["metadata"]["name"]) for one in render(name=f"{long}-{n}").all} for n in "ab")
     assert first & second == {("KafkaNodePool", "dual-role")}  # kafka.strimzi.nodePool
     assert ("Deployment", "oms-order") in {(one["kind"], one["metadata"]["name"]) for one in render(name="oms").all}
 
 
-def test_a_release_with_a_dot_in_its_name_has_names_that_kubernetes_takes(render: Any) -> None:
+def test_a_release_with_a_dot_in_its_name_has_names_that_kubernetes_accepts(render: Any) -> None:
     for one in render(name="oms.one").all:
-        assert "." not in one["metadata"]["name"] or one["kind"] == "KafkaTopic"  # as the topic's own
+        assert "." not in one["metadata"]["name"] or one["kind"] == "KafkaTopic"  # like the topic's own name
 
 
 @pytest.mark.parametrize("name", ["order-postgres", "sms-kafka", "order-database", "secrets", "backup"])
-def test_a_service_takes_no_name_that_something_else_has(helm: Any, name: str) -> None:
+def test_a_service_cannot_have_a_name_that_is_in_use(helm: Any, name: str) -> None:
     assert name in helm.refusal({f"services.{name}": {}})
 
 
@@ -241,7 +241,7 @@ def test_scheduling_reaches_every_pod(render: Any) -> None:
 
 
 def test_labels_and_annotations_reach_every_pod(helm: Any) -> None:
-    """As a mesh asks for them, of jobs too, which would never end next to its proxy."""
+    """A service mesh needs them, on jobs too, which would never end next to its proxy."""
     given = {"podLabels": {"mesh": "no"}, "podAnnotations": {"inject": "false"}}
     rendered = helm.render(
         {
@@ -260,7 +260,7 @@ def test_labels_and_annotations_reach_every_pod(helm: Any) -> None:
     assert helm.render({"kafka.mode": "embedded", "serviceDefaults": given}).text.count("mesh:") == len(SERVICES)
 
 
-def test_a_label_that_the_chart_has_as_well_is_there_once(render: Any) -> None:
+def test_a_label_that_the_chart_also_sets_occurs_once(render: Any) -> None:
     rendered = render({"platformDefaults.podLabels": {"app.kubernetes.io/version": "ours"}})
     (pod,) = (one for one in rendered.text.split("\n---") if "\nkind: Pod\n" in one)
     assert re.findall(r"app.kubernetes.io/version: (\S+)", pod) == ["ours"]
@@ -276,7 +276,7 @@ def test_operators_have_the_registry_s_credentials(render: Any) -> None:
     assert all(pod["imagePullSecrets"] == secrets for pod in rendered.pods().values())
 
 
-def test_pods_listen_on_every_address_where_there_is_ipv6(render: Any) -> None:
+def test_pods_listen_on_every_address_with_ipv6(render: Any) -> None:
     rendered = render({"ipv6": True, "kafka.mode": "embedded"})
     assert {one["spec"]["ipFamilyPolicy"] for one in rendered.of("Service").values()} == {"PreferDualStack"}
     for service in SERVICES:
@@ -286,7 +286,7 @@ def test_pods_listen_on_every_address_where_there_is_ipv6(render: Any) -> None:
 
 
 def test_every_port_of_a_service_says_its_protocol(render: Any) -> None:
-    """A mesh guesses it from what the client says first, and waits where the server is to speak, as by SMTP."""
+    """A mesh guesses it from the client's first bytes, and waits in vain if the server speaks first, as in SMTP."""
     services = render({"kafka.mode": "embedded"}).of("Service").values()
     said = {port["name"]: port.get("appProtocol") for one in services for port in one["spec"]["ports"]}
     assert said == {"http": "http", "internal": "http", "postgres": "tcp", "kafka": "tcp", "smtp": "tcp"}
@@ -302,7 +302,7 @@ def test_images_follow_the_registry_and_the_tag(render: Any) -> None:
 
 @pytest.mark.parametrize(("flavour", "tag"), [("demo", "0.1.0-demo"), ("", "0.1.0")])
 def test_a_release_s_images_come_in_the_flavour_that_was_chosen(render: Any, flavour: str, tag: str) -> None:
-    """Of the simulators there is one, which the mail catcher runs from."""
+    """The simulators, whose image the mail catcher runs, have only one."""
     rendered = render({"image.flavour": flavour, "kafka.mode": "embedded"})
     found = {image.removeprefix("registry.example.com/team/") for image in images(rendered)}
     assert found == {*(f"oms/{service}:{tag}" for service in SERVICES), "oms/simulators:0.1.0"}
@@ -320,7 +320,7 @@ def test_the_mail_catcher_is_what_its_image_runs(render: Any) -> None:
 
 
 def images(rendered: Any) -> dict[str, set[str]]:
-    """Images of the project, and how each is pulled."""
+    """Return the images of the project, and how each is pulled."""
     found: dict[str, set[str]] = {}
     for pod in rendered.pods().values():
         for container in (*pod["containers"], *pod.get("initContainers", ())):
@@ -328,7 +328,7 @@ def images(rendered: Any) -> dict[str, set[str]]:
     return {image: policies for image, policies in found.items() if "oms/" in image or "mine" in image}
 
 
-def test_no_image_is_pulled_from_a_name_that_may_be_somebody_else_s(helm: Any) -> None:
+def test_no_image_is_pulled_by_a_name_that_somebody_else_may_own(helm: Any) -> None:
     refusal = helm.refusal({"image.registry": ""})
     assert "image.registry" in refusal
     assert "image.local" in refusal
@@ -337,14 +337,14 @@ def test_no_image_is_pulled_from_a_name_that_may_be_somebody_else_s(helm: Any) -
         assert local == {f"oms/{name}:dev": {"Never"} for name in (*SERVICES, "simulators")}
 
 
-def test_images_that_are_named_in_full_need_no_registry_and_are_pulled(helm: Any) -> None:
+def test_images_with_full_names_need_no_registry_and_are_pulled(helm: Any) -> None:
     own = {f"services.{service}.image": f"example.com/mine/{service}@sha256:0" for service in SERVICES}
     own["mailCatcher.image"] = "example.com/mine/simulators@sha256:0"
     found = images(helm.render({"image.registry": "", "kafka.mode": "embedded", **own}))
     assert found == {image: {"IfNotPresent"} for image in own.values()}
 
 
-def test_the_kind_example_takes_the_images_that_were_built_here(helm: Any) -> None:
+def test_the_kind_example_uses_the_images_that_were_built_here(helm: Any) -> None:
     found = images(helm.render(file=CHART / "ci/kind-values.yaml"))
     assert found == {f"oms/{name}:dev": {"Never"} for name in (*SERVICES, "simulators")}
 
@@ -369,7 +369,7 @@ def test_a_catalogue_of_thousands_is_a_file(render: Any, helm: Any, tmp_path: Pa
     rendered = helm.render(file=values(5000))
     assert len(json.loads(rendered.files("inventory")["catalogue.json"])) == 5000
     longest = max(len(one.get("value", "")) for one in rendered.container("oms-inventory")["env"])
-    assert longest < 1000  # Linux takes 128 KiB in one variable
+    assert longest < 1000  # Linux limits a variable to 128 KiB
     assert rendered.parts("inventory")
     refused = helm.run("template", "oms", str(CHART), "-f", str(values(20000)))
     assert "a ConfigMap holds a megabyte" in refused.stderr
@@ -390,7 +390,7 @@ def test_a_changed_file_replaces_the_pods_that_have_it(render: Any) -> None:
     assert checksum() != checksum(catalogue=[{"id": "Tea", "name": "Tea", "unitPrice": 1, "onHand": 1}])
 
 
-def test_the_mail_catcher_is_there_until_real_providers_are(render: Any) -> None:
+def test_there_is_a_mail_catcher_until_there_are_real_providers(render: Any) -> None:
     smtp, sms = {"host": "smtp.example.com"}, {"url": "https://sms.example.com"}
     assert "oms-mailcatcher" in render().of("Deployment")
     assert "oms-mailcatcher" in render({"notifications.smtp": smtp}).of("Deployment")
@@ -400,6 +400,6 @@ def test_the_mail_catcher_is_there_until_real_providers_are(render: Any) -> None
     )
 
 
-def test_a_disabled_service_leaves_nothing(render: Any) -> None:
+def test_a_disabled_service_has_no_resources(render: Any) -> None:
     rendered = render({"services.sms.enabled": False})
     assert not [one["metadata"]["name"] for one in rendered.all if "oms-sms" in one["metadata"]["name"]]

@@ -11,7 +11,7 @@ CHART = Path(__file__).parents[2] / "charts" / "oms"
 KEYS = ("app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/component")
 
 
-def test_one_replica_has_no_budget_that_would_stop_a_drain(render: Any) -> None:
+def test_one_replica_has_no_budget_that_would_block_a_drain(render: Any) -> None:
     assert not render().of("PodDisruptionBudget")
 
 
@@ -23,9 +23,7 @@ def test_several_replicas_have_one(render: Any) -> None:
 
 
 @pytest.mark.parametrize(("kind", "expected"), [("hpa", "HorizontalPodAutoscaler"), ("keda", "ScaledObject")])
-def test_a_service_has_the_autoscaler_that_was_asked_for_and_no_fixed_replicas(
-    render: Any, kind: str, expected: str
-) -> None:
+def test_a_service_has_the_requested_autoscaler_and_no_fixed_replicas(render: Any, kind: str, expected: str) -> None:
     rendered = render({"services.payment.autoscaling.type": kind})
     for one in ("HorizontalPodAutoscaler", "ScaledObject"):
         assert rendered.of(one).keys() == ({"oms-payment"} if one == expected else set())
@@ -33,7 +31,7 @@ def test_a_service_has_the_autoscaler_that_was_asked_for_and_no_fixed_replicas(
     assert rendered.of("Deployment")["oms-order"]["spec"]["replicas"] == 1
 
 
-def test_keda_watches_the_lag_of_each_topic_that_is_read(render: Any) -> None:
+def test_keda_watches_the_lag_of_each_consumed_topic(render: Any) -> None:
     rendered = render({"services.payment.autoscaling.type": "keda"})
     triggers = rendered.of("ScaledObject")["oms-payment"]["spec"]["triggers"]
     assert {one["metadata"]["topic"] for one in triggers} == set(read_by("payment"))
@@ -43,20 +41,20 @@ def test_keda_watches_the_lag_of_each_topic_that_is_read(render: Any) -> None:
 
 
 @pytest.mark.parametrize("way", ["Ingress", "HTTPRoute"])
-def test_the_world_reaches_order_and_nothing_else(render: Any, way: str) -> None:
+def test_only_order_can_be_reached_from_outside(render: Any, way: str) -> None:
     rendered = render(
         {"ingress.enabled": way == "Ingress", "httpRoute": {"enabled": way != "Ingress", "parentRefs": [{"name": "g"}]}}
     )
     assert routes(rendered, way) == {"/order": "oms-order"}
 
 
-def test_items_are_offered_on_request(render: Any) -> None:
+def test_items_are_exposed_on_request(render: Any) -> None:
     rendered = render({"ingress.enabled": True, "services.inventory.routes": ["/items"]})
     assert routes(rendered, "Ingress") == {"/order": "oms-order", "/items": "oms-inventory"}
 
 
 def routes(rendered: Any, way: str) -> dict[str, str]:
-    """Path prefixes and the services behind them; none may lead to the internal port."""
+    """Return path prefixes and the services behind them; none may lead to the internal port."""
     rule = rendered.of(way)["oms"]["spec"]["rules"]
     if way == "HTTPRoute":
         assert all(one["backendRefs"][0]["port"] == 9090 for one in rule)
@@ -88,7 +86,7 @@ def test_every_pod_is_under_a_policy_for_both_directions(helm: Any, example: Pat
     [{}, {"networkPolicy.publicFrom": [{"podSelector": {}}]}, {"services.order.routes": []}],
     ids=["open", "named", "closed"],
 )
-def test_the_test_reaches_order_whoever_else_does(render: Any, values: dict[str, Any]) -> None:
+def test_the_test_can_reach_order_whoever_else_can(render: Any, values: dict[str, Any]) -> None:
     rendered = render(values)
     assert allowed(rendered, "test", "order")
     assert not allowed(rendered, "test", "payment")
@@ -112,7 +110,7 @@ def test_every_host_of_the_ingress_has_every_route(render: Any) -> None:
         ),
     ],
 )
-def test_what_could_not_scale_is_refused(helm: Any, scaling: dict[str, Any], said: str) -> None:
+def test_values_with_which_nothing_could_scale_are_refused(helm: Any, scaling: dict[str, Any], said: str) -> None:
     assert said in helm.refusal(scaling)
 
 
@@ -132,7 +130,7 @@ def test_the_job_of_secrets_reaches_an_api_server_on_any_of_its_usual_ports(rend
 
 
 def allowed(rendered: Any, source: str, target: str) -> bool:
-    """Whether `source` may connect to `target` by both of their policies; components of this release."""
+    """Whether `source` may connect to `target` by the policies of both; they are components of this release."""
     policies = rendered.of("NetworkPolicy")
     out = any(
         selects(peer, source, target)
@@ -165,11 +163,11 @@ def test_a_service_reaches_its_own_database_and_no_other(render: Any) -> None:
         assert allowed(rendered, source, "mailcatcher") == (source in {"email", "sms"})
 
 
-def test_kafkas_own_tools_reach_it_from_its_pod_as_the_runbooks_have_it(render: Any) -> None:
+def test_kafkas_own_tools_reach_it_from_its_pod_as_in_the_runbooks(render: Any) -> None:
     assert allowed(render({"kafka.mode": "embedded"}), "kafka", "kafka")
 
 
-def test_services_reach_providers_only_where_they_are_set(render: Any) -> None:
+def test_services_reach_providers_only_if_they_are_set(render: Any) -> None:
     everywhere = {"ports": [{"protocol": "TCP", "port": 1, "endPort": 65535}]}
     rendered = render({"notifications.smtp.host": "smtp.example.com"})
     open_ones = {name for name, one in rendered.of("NetworkPolicy").items() if everywhere in one["spec"]["egress"]}
@@ -188,7 +186,7 @@ BANK = {f"services.{one}.env.OMS_GATEWAY": "bank" for one in ("order", "payment"
 BY_HTTPS = {"ports": [{"protocol": "TCP", "port": 443}]}
 
 
-def test_whoever_has_to_do_with_cards_reaches_a_gateway_that_is_not_the_simulator(render: Any) -> None:
+def test_services_that_handle_cards_reach_a_gateway_that_is_not_the_simulator(render: Any) -> None:
     def going(rendered: Any, rule: dict[str, Any]) -> set[str]:
         return {name for name, one in rendered.of("NetworkPolicy").items() if rule in one["spec"]["egress"]}
 
@@ -200,7 +198,7 @@ def test_whoever_has_to_do_with_cards_reaches_a_gateway_that_is_not_the_simulato
     assert going(narrowed, BY_HTTPS) == set()
 
 
-def test_a_gateway_whose_name_a_secret_holds_is_reached(render: Any) -> None:
+def test_a_gateway_that_a_secret_names_can_be_reached(render: Any) -> None:
     named = {"services.payment.env": {"OMS_GATEWAY": None}, "services.payment.envFromSecrets": ["bank"]}
     assert BY_HTTPS in render(named).of("NetworkPolicy")["oms-payment"]["spec"]["egress"]
 
@@ -211,7 +209,7 @@ def test_tokens_of_one_gateway_are_not_charged_at_another(helm: Any, service: st
     assert "both must name the same gateway" in said
 
 
-def test_further_egress_is_added_and_reaches_whoever_talks_to_kafka(render: Any) -> None:
+def test_further_egress_is_added_for_everything_that_connects_to_kafka(render: Any) -> None:
     extra = [{"to": [{"ipBlock": {"cidr": "198.51.100.0/24"}}], "ports": [{"port": 9096}]}]
     values = {"notifications.smtp.host": "smtp.example.com", "kafka.mode": "embedded"}
     before = render(values).of("NetworkPolicy")
@@ -224,7 +222,7 @@ WHO_RESOLVES = (*SERVICES, "topics", "kafka")
 
 
 def name_servers(rendered: Any, component: str) -> dict[str, Any]:
-    """The rule that lets a component ask for names."""
+    """Return the rule that lets a component resolve names."""
     rules = rendered.of("NetworkPolicy")[f"oms-{component}"]["spec"]["egress"]
     found: dict[str, Any] = next(one for one in rules if {"protocol": "UDP", "port": 53} in one["ports"])
     return found
@@ -233,7 +231,7 @@ def name_servers(rendered: Any, component: str) -> dict[str, Any]:
 @pytest.mark.parametrize("component", WHO_RESOLVES)
 def test_names_resolve_wherever_the_name_server_is(render: Any, component: str) -> None:
     rule = name_servers(render({"kafka.mode": "embedded"}), component)
-    assert "to" not in rule  # a node's address (NodeLocal DNSCache, GKE's Cloud DNS) is no pod's
+    assert "to" not in rule  # a node's address (NodeLocal DNSCache, GKE's Cloud DNS) is not that of a pod
     found = {(one["protocol"], one["port"]) for one in rule["ports"]}
     assert found == {(protocol, port) for protocol in ("UDP", "TCP") for port in (53, 5353)}  # OpenShift: 5353
 
@@ -251,7 +249,7 @@ def test_policies_can_be_left_out(render: Any) -> None:
 
 
 def callers(rendered: Any, service: str) -> Any:
-    """Who may call a service's public port: peers, everybody, or nobody."""
+    """Return who may call a service's public port: peers, everybody, or nobody."""
     rules = rendered.of("NetworkPolicy")[f"oms-{service}"]["spec"]["ingress"]
     found = [rule.get("from", "everybody") for rule in rules if {"port": "http"} in rule["ports"]]
     return found[0] if found else "nobody"
@@ -275,14 +273,14 @@ def test_a_service_may_have_other_callers_than_the_rest(render: Any) -> None:
     assert GATE not in callers(rendered, "order")
 
 
-def test_a_service_may_go_where_the_others_may_not(render: Any) -> None:
+def test_a_service_may_connect_where_the_others_may_not(render: Any) -> None:
     gateway = {"to": [{"ipBlock": {"cidr": "198.51.100.7/32"}}], "ports": [{"port": 443}]}
     rendered = render({"services.payment.extraEgress": [gateway]})
     found = {name for name, one in rendered.of("NetworkPolicy").items() if gateway in one["spec"]["egress"]}
     assert found == {"oms-payment"}
 
 
-def test_keda_reaches_the_embedded_kafka_or_is_refused(helm: Any, render: Any) -> None:
+def test_keda_can_reach_the_embedded_kafka_or_the_values_are_refused(helm: Any, render: Any) -> None:
     keda = {"kafka.mode": "embedded", "services.sms.autoscaling.type": "keda"}
     assert "networkPolicy.kafkaFrom" in helm.refusal(keda)
     (rule,) = render({**keda, "networkPolicy.kafkaFrom": [OFFICE]}).of("NetworkPolicy")["oms-kafka"]["spec"]["ingress"]
@@ -290,7 +288,7 @@ def test_keda_reaches_the_embedded_kafka_or_is_refused(helm: Any, render: Any) -
     assert render({**keda, "networkPolicy.enabled": False})
 
 
-def test_a_cluster_of_cloudnativepg_is_reached_by_its_service_alone(render: Any) -> None:
+def test_only_its_service_can_reach_a_cluster_of_cloudnativepg(render: Any) -> None:
     policies = render({"database.mode": "cnpg"}).of("NetworkPolicy")
     for service in SERVICES:
         spec = policies[f"oms-{service}-postgres"]["spec"]
@@ -301,11 +299,11 @@ def test_a_cluster_of_cloudnativepg_is_reached_by_its_service_alone(render: Any)
         assert peers[1] == {"cnpg.io/cluster": f"oms-{service}-postgres"}
         assert clients["ports"] == [{"port": 5432}]
         assert {one["port"] for one in operator["ports"]} == {8000, 9187}
-        assert spec["policyTypes"] == ["Ingress"]  # to where its backups go, nobody here knows
+        assert spec["policyTypes"] == ["Ingress"]  # the destination of its backups is unknown here
 
 
 @pytest.mark.parametrize("mode", ["embedded", "external", "strimzi"])
-def test_a_sixth_service_has_all_it_needs_in_every_mode(helm: Any, mode: str) -> None:
+def test_a_sixth_service_has_everything_it_needs_in_every_mode(helm: Any, mode: str) -> None:
     values = {"kafka.mode": mode, "kafka.external": {"bootstrapServers": "k:9092", "securityProtocol": "PLAINTEXT"}}
     rendered = helm.render(values, CHART / "ci" / "sixth-values.yaml")
     name = "oms-loyalty-points"

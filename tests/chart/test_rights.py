@@ -1,4 +1,4 @@
-"""The rights that the chart gives, granted by a real broker that refuses everything else: they suffice, and no more."""
+"""The rights that the chart grants just suffice, on a real broker that refuses everything else."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -29,7 +29,7 @@ As = Callable[[str], Settings]
 
 
 def acls(user: dict[str, Any]) -> Iterator[ACL]:
-    """What the User Operator would make of a KafkaUser."""
+    """Yield the ACLs that the User Operator would make of a KafkaUser."""
     for acl in user["spec"]["authorization"]["acls"]:
         pattern = ResourcePattern(RESOURCES[acl["resource"]["type"]], acl["resource"]["name"])
         for operation in acl["operations"]:
@@ -39,7 +39,7 @@ def acls(user: dict[str, Any]) -> Iterator[ACL]:
 
 @pytest.fixture(scope="module")
 def settings_of(render: Any) -> Iterator[As]:
-    """The settings with which a service connects as itself to a broker that grants what the chart says."""
+    """Yield the settings of a service that connects as itself to a broker with the chart's rights."""
     with memory_folder() as folder, GuardedKafka(folder / "kafka") as server:
         reconcile_topics(Settings(database_url=URL, kafka_bootstrap=server.bootstrap))
         admin = KafkaAdminClient(bootstrap_servers=server.bootstrap)
@@ -62,7 +62,7 @@ def send(settings: Settings, topic: str) -> None:
 
 
 @pytest.mark.parametrize("service", topics.SERVICES)
-def test_a_service_can_write_and_read_what_it_must(settings_of: As, service: str) -> None:
+def test_a_service_can_write_and_read_its_topics(settings_of: As, service: str) -> None:
     settings = settings_of(service)
     for topic in topics.TOPICS:
         if topic.emitted_by == service:
@@ -82,7 +82,7 @@ def test_a_service_can_write_and_read_what_it_must(settings_of: As, service: str
 
 
 @pytest.mark.parametrize("service", topics.SERVICES)
-def test_a_service_can_write_nothing_else(settings_of: As, service: str) -> None:
+def test_a_service_cannot_write_anything_else(settings_of: As, service: str) -> None:
     foreign = next(topic.name for topic in topics.TOPICS if topic.emitted_by != service)
     with pytest.raises(TopicRefused):
         send(settings_of(service), foreign)

@@ -1,4 +1,4 @@
-"""The commands of the runbooks can be given, in every mode that they speak of; none is sent to a cluster here."""
+"""The commands of the runbooks are valid in every mode that they name; none is sent to a cluster here."""
 
 import ast
 import os
@@ -21,7 +21,7 @@ from oms_order.repository import stuck
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
 CODE = [*ROOT.glob("packages/*/oms_*/**/*.py"), *ROOT.glob("services/*/oms_*/**/*.py")]
-# What differs by mode, and the words by which a line or a row says in which.
+# Names that depend on the mode, and the words by which a line or a row names the mode.
 BY_MODE = re.compile(
     r"oms-kafka-0|component=kafka|strimzi\.io|kafkatopic|kafkauser|component=topics|-postgres-0|cnpg\.io"
 )
@@ -43,8 +43,8 @@ def test_oms_has_the_command_and_its_options(command: list[str]) -> None:
     "command",
     [one for one in each("kubectl") if "oms" in one.values[0]],  # `kubectl patch pvc` and its like are named in passing
 )
-def test_kubectl_takes_the_command(tool: Callable[[str], str], command: list[str]) -> None:
-    """It gets as far as the network, which it does not when it misses something or knows an option not."""
+def test_kubectl_accepts_the_command(tool: Callable[[str], str], command: list[str]) -> None:
+    """It gets as far as the network, which it would not if an argument was missing or an option unknown."""
     command = [word.replace("$replicas", "1") for word in command]
     done = subprocess.run(
         [tool("kubectl"), *UNREACHABLE, *command[1:]], capture_output=True, text=True, timeout=60, check=False
@@ -65,16 +65,16 @@ MODES = {
 
 @pytest.fixture(params=MODES)
 def mode(request: pytest.FixtureRequest, render: Any) -> Any:
-    """The chart in each of its modes."""
+    """Return the chart rendered in each of its modes."""
     return render(MODES[request.param])
 
 
-def test_the_deployments_that_are_named_are_there(mode: Any) -> None:
+def test_the_named_deployments_exist(mode: Any) -> None:
     named = {one for page in PAGES for one in re.findall(r"deployment/(oms-\w+)", page.read_text())}
     assert {one.replace("SERVICE", "order") for one in named} <= set(mode.of("Deployment"))
 
 
-def test_the_labels_that_are_selected_by_are_there_in_some_mode(render: Any) -> None:
+def test_the_labels_in_selectors_exist_in_some_mode(render: Any) -> None:
     rendered = [render(values) for values in MODES.values()]
     labels = [one["metadata"]["labels"] for each_mode in rendered for one in each_mode.all]
     pods = {one["app.kubernetes.io/component"] for one in labels}
@@ -86,7 +86,7 @@ def test_the_labels_that_are_selected_by_are_there_in_some_mode(render: Any) -> 
 
 @pytest.mark.parametrize("command", each("kubectl"))
 def test_no_command_selects_by_an_operator_s_label_and_by_the_chart_s(command: list[str]) -> None:
-    """Operators label what they make, and pass none of the labels of their cluster's on unless they are asked to."""
+    """Operators label what they make, and do not pass on the labels of their resource unless configured to."""
     line = " ".join(command)
     assert not (re.search(r"(cnpg|strimzi)\.io/", line) and "app.kubernetes.io/" in line)
 
@@ -100,7 +100,7 @@ def test_the_databases_have_the_names_that_the_functions_make(render: Any) -> No
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_what_is_so_in_one_mode_says_in_which(page: Path) -> None:
+def test_text_that_applies_to_one_mode_names_it(page: Path) -> None:
     before = ""
     for line in page.read_text().splitlines():
         if BY_MODE.search(line) and page.stem != "Modes":
@@ -126,7 +126,7 @@ def test_each_way_to_a_database_is_a_function_of_the_shell() -> None:
         assert "oms-loyalty-points" in done.stderr
 
 
-def test_the_way_to_the_admin_apis_leads_to_that_of_each_service(tmp_path: Path) -> None:
+def test_the_commands_for_the_admin_apis_lead_to_that_of_each_service(tmp_path: Path) -> None:
     page = (ROOT / "charts" / "oms" / "README.md").read_text().partition("## Repairing")[2]
     (block,) = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)[:1]
     forwarded = tmp_path / "forwarded"
@@ -143,8 +143,8 @@ def test_the_way_to_the_admin_apis_leads_to_that_of_each_service(tmp_path: Path)
     assert "OMS_ADMIN_TOKEN=ours \n" in done.stdout
 
 
-def test_every_command_says_in_which_namespace() -> None:
-    """Without, helm finds no release and kubectl looks elsewhere; a verb alone is named in passing."""
+def test_every_command_names_the_namespace() -> None:
+    """Otherwise helm finds no release and kubectl looks elsewhere. A verb alone is only mentioned."""
     given = [
         words(one) for page in PAGES for program in ("kubectl", "helm") for one in commands(page.read_text(), program)
     ]
@@ -153,13 +153,13 @@ def test_every_command_says_in_which_namespace() -> None:
 
 @pytest.mark.parametrize("command", [one for one in each("kubectl") if "logs" in one.values[0]])
 def test_logs_are_those_of_every_pod_and_as_far_back_as_they_go(command: list[str]) -> None:
-    """Of a Deployment, kubectl reads one pod and says so in passing; of a label, the last ten lines of each."""
+    """For a Deployment, kubectl reads only one pod; for a label, only the last ten lines of each."""
     assert not [word for word in command if word.startswith("deploy")]
     assert "-l" not in command or [word for word in command if word.startswith("--tail=")]
 
 
-def test_no_page_forwards_a_port_that_the_way_to_the_admin_apis_has_taken() -> None:
-    """The second forward fails, and what asks at the port is answered by the first one's service."""
+def test_no_page_forwards_a_port_that_is_used_for_the_admin_apis() -> None:
+    """The second forward would fail, and requests to the port would reach the first one's service."""
     taken = {str(9100 + place) for place in range(len(SERVICES))}
     for page in PAGES:
         text = page.read_text()
@@ -169,8 +169,8 @@ def test_no_page_forwards_a_port_that_the_way_to_the_admin_apis_has_taken() -> N
 
 
 @pytest.mark.parametrize("page", ["docs/backup.md", "docs/runbooks/OmsBackupOverdue.md"])
-def test_a_backup_by_hand_is_another_one_each_time(page: str, tmp_path: Path) -> None:
-    """The job of the last time would be found complete at once."""
+def test_each_manual_backup_is_a_new_one(page: str, tmp_path: Path) -> None:
+    """Otherwise the previous job would be found complete at once."""
     (block,) = [
         one for one in re.findall(r"```sh\n(.*?)```", (ROOT / page).read_text(), re.DOTALL) if "create job" in one
     ]
@@ -185,19 +185,19 @@ def test_a_backup_by_hand_is_another_one_each_time(page: str, tmp_path: Path) ->
 
 @cache
 def tasks() -> set[str]:
-    """What the services do every so often, by its name."""
+    """Return the names of the services' periodic tasks."""
     calls = [one for path in CODE for one in ast.walk(ast.parse(path.read_text())) if isinstance(one, ast.Call)]
     named = [one.args[0] for one in calls if isinstance(one.func, ast.Name) and one.func.id == "Task"]
     return {one.value for one in named if isinstance(one, ast.Constant) and isinstance(one.value, str)}
 
 
-def test_each_task_that_may_fail_is_on_the_page_about_that() -> None:
+def test_each_task_that_may_fail_is_on_the_page_about_failing_tasks() -> None:
     page = (ROOT / "docs" / "runbooks" / "OmsTasksFailing.md").read_text()
     assert len(tasks()) > 10
     assert {one for one in tasks() if f"`{one}`" not in page} == set()
 
 
-def test_each_step_at_which_orders_are_held_is_on_the_page_about_that() -> None:
+def test_each_step_at_which_orders_may_be_stuck_is_on_the_page_about_them() -> None:
     page = (ROOT / "docs" / "runbooks" / "OmsOrdersStuck.md").read_text()
     assert [step for step in stuck.STEPS if f"| step `{step}`" not in page] == []
 
@@ -210,7 +210,7 @@ def test_the_database_understands_every_statement(database_url: str) -> None:
     assert len(asked) >= 9
     with database.engine.connect() as connection:
         for statement in (*asked, *quoted):
-            if not re.search("pg_(terminate|drop)", statement):  # those would end somebody or something
+            if not re.search("pg_(terminate|drop)", statement):  # those would end sessions or remove data
                 connection.execute(sa.text(statement.replace(":", r"\:")))
                 connection.rollback()
     database.dispose()
@@ -218,7 +218,7 @@ def test_the_database_understands_every_statement(database_url: str) -> None:
 
 @cache
 def events() -> set[str]:
-    """What the services say in their logs."""
+    """Return the events that the services log."""
     found = set()
     for path in CODE:
         tree = ast.parse(path.read_text())
@@ -231,14 +231,14 @@ def events() -> set[str]:
             and call.args
         ]
         found |= {one.value for one in calls if isinstance(one, ast.Constant) and isinstance(one.value, str)}
-        if any(not isinstance(one, ast.Constant) for one in calls):  # a name for one of several
+        if any(not isinstance(one, ast.Constant) for one in calls):  # a variable with one of several names
             texts = (one.value for one in ast.walk(tree) if isinstance(one, ast.Constant))
             found |= {one for one in texts if isinstance(one, str) and re.fullmatch(r"[a-z]+(_[a-z]+)+", one)}
     return found
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_what_is_looked_for_in_a_log_is_what_services_write(page: Path) -> None:
+def test_log_events_that_pages_search_for_are_written_by_services(page: Path) -> None:
     said = events()
     for command in commands(page.read_text(), "kubectl"):
         tokens = shlex.split(command, comments=True)

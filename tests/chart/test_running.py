@@ -1,4 +1,4 @@
-"""What an upgrade refuses because of what is installed already: the chart asks the API server."""
+"""Upgrades are refused depending on what is installed already: the chart queries the API server."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,23 +27,23 @@ def pool(name: str, nodes: int, cluster: str = "oms-kafka") -> Manifest:
 ONE_NODE = (pool("dual-role", 1), topic("oms-order-created-event", 1), topic("oms-sms-deadletter", 1))
 
 
-def test_an_upgrade_that_leaves_the_nodes_as_they_are_goes_through(refused: Refused) -> None:
+def test_an_upgrade_that_leaves_the_nodes_unchanged_succeeds(refused: Refused) -> None:
     assert refused() == ""
     assert refused(*ONE_NODE) == ""
 
 
-def test_more_nodes_are_refused_where_topics_would_need_more_copies(refused: Refused) -> None:
+def test_more_nodes_are_refused_if_topics_would_need_more_copies(refused: Refused) -> None:
     refusal = refused(*ONE_NODE, kafka__strimzi__nodes=3)
     assert "1 copies" in refusal
     assert "first install" in refusal
     assert "kafka.replication=1" in refusal
 
 
-def test_more_nodes_are_taken_with_as_many_copies_as_before(refused: Refused) -> None:
+def test_more_nodes_are_accepted_with_as_many_copies_as_before(refused: Refused) -> None:
     assert refused(*ONE_NODE, kafka__strimzi__nodes=3, kafka__replication=1) == ""
 
 
-def test_other_copies_are_refused_in_a_cluster_that_somebody_else_made(refused: Refused) -> None:
+def test_another_number_of_copies_is_refused_in_an_existing_cluster(refused: Refused) -> None:
     shared = {"kafka__strimzi__createCluster": False, "kafka__strimzi__clusterName": "shared"}
     assert "kafka.replication=1" in refused(topic("oms-order-created-event", 1), **shared)
     assert refused(topic("oms-order-created-event", 3), pool("theirs", 3, "shared"), **shared) == ""
@@ -74,7 +74,7 @@ def test_topics_of_another_installation_are_not_shared(refused: Refused) -> None
         ({"httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]}}, "the Gateway API"),
     ],
 )
-def test_what_a_cluster_does_not_know_is_named(refused: Refused, values: dict[str, Any], said: str) -> None:
+def test_a_missing_operator_is_named(refused: Refused, values: dict[str, Any], said: str) -> None:
     assert f"install {said} first" in refused(**values)
 
 
@@ -115,13 +115,13 @@ ELSEWHERE = {
 
 
 def running(render: Any, values: Mapping[str, Any], chart: Path = CHART) -> list[Manifest]:
-    """The services as they run with these values."""
+    """Return the services as they run with these values."""
     return list(render(values, chart=chart).of("Deployment").values())
 
 
 @pytest.mark.parametrize("mode", ["cnpg", "embedded"])
-def test_databases_that_are_elsewhere_are_not_left_behind(refused: Refused, render: Any, mode: str) -> None:
-    """As by an upgrade that is given none of the values of before."""
+def test_external_databases_are_not_left_behind(refused: Refused, render: Any, mode: str) -> None:
+    """That would happen in an upgrade without the values of the last release."""
     theirs = running(render, {**ELSEWHERE, "database.mode": "external"})
     refusal = refused(*theirs, database__mode=mode)
     assert "email is where the secret email-db says" in refusal
@@ -130,7 +130,7 @@ def test_databases_that_are_elsewhere_are_not_left_behind(refused: Refused, rend
 
 
 @pytest.mark.parametrize("mode", ["strimzi", "embedded"])
-def test_events_that_are_elsewhere_are_not_left_behind(refused: Refused, render: Any, mode: str) -> None:
+def test_events_in_an_external_kafka_are_not_left_behind(refused: Refused, render: Any, mode: str) -> None:
     theirs = running(render, {**ELSEWHERE, "kafka.mode": "external"})
     own = {f"services__{name}__database__existingSecret": f"{name}-db" for name in SERVICES}
     refusal = refused(*theirs, kafka__mode=mode, **own)
@@ -148,20 +148,22 @@ def test_topics_keep_their_prefix_in_every_mode(refused: Refused, render: Any, m
 @pytest.mark.parametrize("kafka", ["strimzi", "embedded"])
 @pytest.mark.parametrize("database", ["cnpg", "embedded"])
 @pytest.mark.parametrize("chart", [CHART, FIRST], ids=["this one", "the first"])
-def test_what_is_as_it_was_goes_on(refused: Refused, render: Any, chart: Path, database: str, kafka: str) -> None:
-    """Also where an installation has not come so far that there are volumes."""
+def test_an_unchanged_installation_is_upgraded(
+    refused: Refused, render: Any, chart: Path, database: str, kafka: str
+) -> None:
+    """Also if an installation has not got as far as having volumes."""
     theirs = running(render, {"kafka.mode": kafka, "database.mode": database}, chart)
     assert theirs
     assert refused(*theirs, kafka__mode=kafka, database__mode=database) == ""
 
 
-def test_a_secret_of_one_s_own_may_follow_the_generated_one(refused: Refused, render: Any) -> None:
+def test_a_user_s_own_secret_may_replace_the_generated_one(refused: Refused, render: Any) -> None:
     theirs = running(render, {"kafka.mode": "embedded"})
     own = {"services__order__database__existingSecret": "mine", "kafka__mode": "embedded"}
     assert refused(*theirs, ORDER, **own) == ""
 
 
-def test_volumes_of_others_are_no_reason(refused: Refused) -> None:
+def test_volumes_of_others_are_ignored(refused: Refused) -> None:
     others = (
         volume("data-shop-order-postgres-0"),
         volume("oms-order-postgres-0"),
@@ -179,7 +181,7 @@ SETS = {"oms-order-postgres": "database__storage__size", "oms-kafka": "kafka__em
 
 
 @pytest.mark.parametrize(("name", "value"), SETS.items(), ids=SETS)
-def test_a_volume_s_size_is_changed_as_kubernetes_lets_it(refused: Refused, name: str, value: str) -> None:
+def test_the_size_of_a_volume_is_changed_as_kubernetes_permits(refused: Refused, name: str, value: str) -> None:
     theirs, embedded = stateful(name, "8Gi"), {"kafka__mode": "embedded"}
     assert refused(theirs, **embedded, **{value: "8192Mi"}) == ""
     larger = refused(theirs, **embedded, **{value: "9Gi"})
@@ -188,13 +190,13 @@ def test_a_volume_s_size_is_changed_as_kubernetes_lets_it(refused: Refused, name
     assert "do not shrink to 7Gi" in refused(theirs, **embedded, **{value: "7Gi"})
 
 
-def test_the_volume_of_the_backups_is_not_changed_by_an_upgrade_that_says_nothing(refused: Refused) -> None:
-    """No release has it: a larger size that changed nothing would be believed."""
+def test_an_upgrade_does_not_silently_ignore_a_change_of_the_backups_volume(refused: Refused) -> None:
+    """The volume is not part of a release, so a larger size would change nothing, but be believed."""
     spec = {"storageClassName": "standard", "resources": {"requests": {"storage": "5Gi"}}}
     theirs, backup = manifest("PersistentVolumeClaim", "oms-backup", spec=spec), "database__embedded__backup"
     backed_up = {f"{backup}__enabled": True}
     assert refused(theirs, **backed_up) == ""
-    assert refused(theirs, **{f"{backup}__size": "9Gi"}) == ""  # and no backup
+    assert refused(theirs, **{f"{backup}__size": "9Gi"}) == ""  # backups are not enabled
     larger = refused(theirs, **backed_up, **{f"{backup}__size": "9Gi"})
     assert "kubectl -n shop patch pvc oms-backup" in larger
     assert refused(theirs, **backed_up, **{f"{backup}__size": "4Gi"}) == ""  # it was grown by hand
@@ -221,7 +223,7 @@ def test_a_topic_keeps_its_name(refused: Refused) -> None:
     assert refused(theirs, kafka__prefix="staging.") == ""
 
 
-def test_names_that_were_cut_before_are_kept(helm: Any) -> None:
+def test_names_that_an_earlier_release_cut_are_kept(helm: Any) -> None:
     long = "an-installation-with-a-name-of-its-own"
     theirs = manifest("Deployment", f"{long[:30]}-order", "apps/v1")
     before = f"fullnameOverride={long[:30]}"

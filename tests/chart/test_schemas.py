@@ -1,4 +1,4 @@
-"""The manifests against Kubernetes' schemas, and against a real API server with real custom resource definitions."""
+"""The manifests conform to Kubernetes' schemas, and a real API server with real CRDs accepts them."""
 
 import json
 import os
@@ -12,7 +12,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CONTEXT = os.environ.get("OMS_KUBE_CONTEXT", "kind-oms")
-STRIMZI = "Kafka,KafkaNodePool,KafkaTopic,KafkaUser"  # published as no Go module: OMS_CRDS may name a folder with them
+STRIMZI = (
+    "Kafka,KafkaNodePool,KafkaTopic,KafkaUser"  # not published as a Go module: OMS_CRDS may name a folder with them
+)
 NAMESPACE = "chart-dry-run"
 
 Kubectl = Callable[..., subprocess.CompletedProcess[str]]
@@ -20,7 +22,7 @@ Kubectl = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="session")
 def schemas(tmp_path_factory: pytest.TempPathFactory, tool: Any) -> Path:
-    """A folder with schemas of everything that the chart makes."""
+    """Return a folder with schemas of everything that the chart makes."""
     tool("go")
     folder = tmp_path_factory.mktemp("schemas")
     more = sorted(Path(given).glob("*.yaml")) if (given := os.environ.get("OMS_CRDS")) else []
@@ -30,14 +32,14 @@ def schemas(tmp_path_factory: pytest.TempPathFactory, tool: Any) -> Path:
 
 @pytest.fixture(scope="session")
 def conform(tool: Any, schemas: Path) -> Callable[[Path], subprocess.CompletedProcess[str]]:
-    """kubeconform on a folder: one run for all, because it reads the schemas again each time."""
+    """Return a function that runs kubeconform on a folder: once for all, because each run reads the schemas again."""
     skipped = [] if os.environ.get("OMS_CRDS") else ["-skip", STRIMZI]
     location = f"{schemas}/{{{{ .ResourceKind }}}}{{{{ .KindSuffix }}}}.json"
     command = [tool("kubeconform"), "-strict", "-summary", *skipped, "-schema-location", location]
     return lambda folder: subprocess.run([*command, folder], capture_output=True, text=True, check=False)
 
 
-def test_the_manifests_of_every_example_are_what_the_schemas_say(helm: Any, conform: Any, tmp_path: Path) -> None:
+def test_the_manifests_of_every_example_conform_to_the_schemas(helm: Any, conform: Any, tmp_path: Path) -> None:
     for example in (ROOT / "charts" / "oms" / "ci").glob("*-values.yaml"):
         (tmp_path / example.name).write_text(helm.render(file=example).text)
     done = conform(tmp_path)
@@ -45,7 +47,7 @@ def test_the_manifests_of_every_example_are_what_the_schemas_say(helm: Any, conf
 
 
 def lacking(schema: Any, value: Any, listed: bool = False, path: str = "") -> Iterator[str]:
-    """What the API server fills into the elements of a list, by a schema's defaults."""
+    """Yield the defaults of a schema that the API server would fill into the elements of a list."""
     if isinstance(value, list):
         for one in value:
             yield from lacking(schema.get("items", {}), one, True, f"{path}[]")
@@ -58,7 +60,7 @@ def lacking(schema: Any, value: Any, listed: bool = False, path: str = "") -> It
 
 
 def test_the_api_server_has_nothing_to_fill_into_a_list(helm: Any, schemas: Path) -> None:
-    """Argo CD compares lists of custom resources as a whole: what is filled in is drift that never ends."""
+    """Argo CD compares lists of custom resources as a whole: a default that is filled in is permanent drift."""
     for example in (ROOT / "charts" / "oms" / "ci").glob("*-values.yaml"):
         for one in helm.render({"serviceMonitor.enabled": True}, file=example).all:
             group, _, version = one["apiVersion"].partition("/")
@@ -77,7 +79,7 @@ def test_the_schemas_would_notice_a_typo(conform: Any, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="session")
 def kubectl(tool: Any) -> Iterator[Kubectl]:
-    """kubectl on the cluster, which has a namespace that admits restricted pods only, and the definitions it lacked."""
+    """Yield kubectl for a cluster with a namespace that accepts only restricted pods, and with all definitions."""
     program = tool("kubectl")
 
     def run(*arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -112,8 +114,8 @@ def kubectl(tool: Any) -> Iterator[Kubectl]:
 
 
 @pytest.mark.cluster
-@pytest.mark.xdist_group("api server")  # whose namespace goes with the first worker that has ended
-def test_the_api_server_takes_every_mode_without_a_warning(helm: Any, kubectl: Kubectl, example: Path) -> None:
+@pytest.mark.xdist_group("api server")  # the first worker that ends deletes the namespace
+def test_the_api_server_accepts_every_mode_without_a_warning(helm: Any, kubectl: Kubectl, example: Path) -> None:
     given = helm.render(file=example, namespace=NAMESPACE).text
     done = kubectl(
         "apply", "--server-side", "--dry-run=server", "--validate=strict", "-n", NAMESPACE, "-f", "-", given=given

@@ -1,4 +1,4 @@
-"""Passwords: made once, by Helm or by a Job, and changed by nobody."""
+"""Passwords are made once, by Helm or by a Job, and never changed."""
 
 import base64
 import json
@@ -38,7 +38,7 @@ def secret(name: str, annotations: dict[str, str] | None = None, **values: str) 
 SMS = {"username": "sms", "password": "first", "uri": "postgresql://sms:first@oms-sms-postgres.shop.svc:5432/sms"}
 
 
-def test_two_renderings_are_equal_and_hold_no_password(helm: Any, example: Path) -> None:
+def test_two_renderings_are_equal_and_contain_no_password(helm: Any, example: Path) -> None:
     first, second = (helm.run("template", "oms", str(MAKE.parents[2]), "-f", str(example)).stdout for _ in range(2))
     assert first == second
     assert "kind: Secret\n" not in first
@@ -57,7 +57,7 @@ def test_each_service_has_a_database_user_and_a_password_of_its_own(installed: I
     assert len(decoded(found["oms-admin"])["token"]) == 48
 
 
-def test_a_secret_is_no_part_of_the_release_so_that_no_rollback_and_no_uninstall_changes_it(
+def test_a_secret_is_not_part_of_the_release_so_that_no_rollback_or_uninstall_changes_it(
     installed: Installed,
 ) -> None:
     for one in installed().of("Secret").values():
@@ -65,7 +65,7 @@ def test_a_secret_is_no_part_of_the_release_so_that_no_rollback_and_no_uninstall
         assert one["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
 
 
-def test_what_is_there_is_never_made_again(installed: Installed) -> None:
+def test_an_existing_secret_is_never_made_again(installed: Installed) -> None:
     first = list(installed().of("Secret").values())
     assert not installed(*first).of("Secret")
 
@@ -80,7 +80,7 @@ def test_a_key_that_a_secret_lacks_is_added_to_it(installed: Installed) -> None:
     assert len(values["OMS_OTHER_KEY"]) == 48
 
 
-def test_what_an_earlier_chart_made_as_part_of_its_release_stays_as_it_is_until_it_is_kept(
+def test_a_secret_that_is_part_of_an_earlier_release_stays_unchanged_until_it_has_keep(
     installed: Installed,
 ) -> None:
     found = installed(secret("oms-sms-database", RELEASED, **SMS)).of("Secret")["oms-sms-database"]
@@ -90,7 +90,7 @@ def test_what_an_earlier_chart_made_as_part_of_its_release_stays_as_it_is_until_
     assert "oms-sms-database" not in installed(kept).of("Secret")
 
 
-def test_a_secret_of_yours_takes_the_place_of_a_generated_one(installed: Installed, render: Any) -> None:
+def test_a_user_s_own_secret_replaces_a_generated_one(installed: Installed, render: Any) -> None:
     assert "oms-order-database" not in installed(services__order__database__existingSecret="mine").of("Secret")
     rendered = render({"services.order.database": {"existingSecret": "mine"}})
     assert rendered.container("oms-order")["env"][0]["valueFrom"]["secretKeyRef"] == {"name": "mine", "key": "uri"}
@@ -102,7 +102,7 @@ def job(rendered: Any) -> Manifest:
     return found
 
 
-def test_a_job_makes_them_where_charts_are_only_rendered(render: Any, installed: Installed) -> None:
+def test_a_job_makes_them_if_the_chart_is_only_rendered(render: Any, installed: Installed) -> None:
     rendered = render({"kafka.mode": "embedded"})
     account = job(rendered)["spec"]["template"]["spec"]["serviceAccountName"]
     rules = rendered.of("Role")[account]["rules"]
@@ -113,14 +113,14 @@ def test_a_job_makes_them_where_charts_are_only_rendered(render: Any, installed:
     assert [name for name in installed(**EMBEDDED).of("Job") if "secrets" in name] == []
 
 
-def test_nobody_makes_them_where_that_is_not_wanted(render: Any, installed: Installed) -> None:
+def test_they_are_not_made_if_that_is_switched_off(render: Any, installed: Installed) -> None:
     for rendered in (render({"generatedSecrets": "none"}), installed(generatedSecrets="none")):
         assert not rendered.of("Secret")
         assert not rendered.of("Job")
         assert not rendered.of("Role")
 
 
-def test_a_job_with_other_contents_is_another_job(render: Any) -> None:
+def test_a_job_with_other_contents_has_another_name(render: Any) -> None:
     def names(**values: Any) -> set[str]:
         return set(render({"kafka.mode": "embedded", **values}).of("Job"))
 
@@ -128,12 +128,12 @@ def test_a_job_with_other_contents_is_another_job(render: Any) -> None:
     assert len(names()) == 2
     assert not names() & names(image={"registry": "registry.example.com/team", "tag": "another"})
     for one in render({"kafka.mode": "embedded"}).of("Job").values():
-        assert "ttlSecondsAfterFinished" not in one["spec"]  # one that goes away is drift to Argo CD
+        assert "ttlSecondsAfterFinished" not in one["spec"]  # its removal would be drift to Argo CD
 
 
 @pytest.fixture
 def make(render: Any, tmp_path: Path) -> Callable[[ApiServer], str]:
-    """Run what the Job runs."""
+    """Return a function that runs the Job's command."""
     (tmp_path / "token").write_text("t")
     given = {one["name"]: one["value"] for one in job(render())["spec"]["template"]["spec"]["containers"][0]["env"]}
 
@@ -163,7 +163,7 @@ def test_the_job_makes_what_helm_would_make(make: Callable[[ApiServer], str], in
         assert "Prune=false" in one["metadata"]["annotations"]["argocd.argoproj.io/sync-options"]
 
 
-def test_the_job_changes_nothing_that_is_there_and_adds_what_is_lacking(make: Callable[[ApiServer], str]) -> None:
+def test_the_job_changes_nothing_that_exists_and_adds_what_is_missing(make: Callable[[ApiServer], str]) -> None:
     theirs = [secret("oms-sms-database", None, **SMS), secret("oms-order", OTHER="kept")]
     with serving(ApiServer({("v1", "Secret")}, theirs)) as server:
         make(server)

@@ -1,4 +1,4 @@
-"""Every setting of a service can be given by a values file, or there is a reason why not."""
+"""Every setting of a service can be given in a values file, or there is a reason why not."""
 
 import re
 import sys
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def docs() -> Any:
-    """The script that writes settings into the chart's documents."""
+    """Return the script that writes settings into the chart's documents."""
     sys.path.insert(0, str(ROOT / "scripts"))
     try:
         yield import_module("chart_docs")
@@ -31,7 +31,7 @@ def test_every_setting_is_a_value_of_the_chart_or_is_listed_with_a_reason(docs: 
     assert not offered & set(docs.ELSEWHERE)
 
 
-def test_what_is_listed_as_given_elsewhere_is_a_setting(docs: Any) -> None:
+def test_everything_listed_as_set_elsewhere_is_a_setting(docs: Any) -> None:
     fields = {name for one in SERVICES for name in import_module(f"oms_{one}.main").SERVICE.settings.model_fields}
     assert set(docs.ELSEWHERE) <= fields
 
@@ -57,7 +57,7 @@ def variables(rendered: Any, deployment: str) -> set[str]:
     return {one["name"] for one in rendered.container(deployment)["env"]}
 
 
-def test_a_default_is_for_the_services_that_have_the_setting(render: Any) -> None:
+def test_a_default_applies_to_the_services_that_have_the_setting(render: Any) -> None:
     given = {"recipientLimit": "10/3600", "queueLimit": 7, "jobLeaseSeconds": 30}
     rendered = render({"serviceDefaults.settings": given})
     for service in SERVICES:
@@ -80,7 +80,7 @@ def test_every_setting_of_a_service_is_taken_from_its_values(docs: Any, service:
     assert set(known["common"]) | set(known["own"][service]) == {docs.camel(name) for name in has}
 
 
-def test_a_variable_of_the_same_name_goes_first(render: Any) -> None:
+def test_a_variable_of_the_same_name_takes_precedence(render: Any) -> None:
     values = {"services.order.settings": {"queueLimit": 5}, "services.order.env.OMS_QUEUE_LIMIT": "7"}
     names = [one["name"] for one in render(values).container("oms-order")["env"]]
     assert names.count("OMS_QUEUE_LIMIT") == 1
@@ -103,14 +103,14 @@ def test_a_variable_of_the_same_name_goes_first(render: Any) -> None:
     ],
     ids=str,
 )
-def test_a_setting_that_is_none_or_out_of_bounds_is_refused_by_name(
+def test_an_unknown_setting_or_one_out_of_bounds_is_refused_by_name(
     helm: Any, values: dict[str, Any], complaint: str
 ) -> None:
     assert complaint in helm.refusal(values)
 
 
 @pytest.mark.parametrize("setting", ["deadLetterDays", "inboxDays"])
-def test_no_event_can_be_applied_after_what_it_is_about_was_deleted(helm: Any, render: Any, setting: str) -> None:
+def test_no_event_can_be_applied_after_its_order_was_deleted(helm: Any, render: Any, setting: str) -> None:
     both = {"serviceDefaults.settings": {"orderDays": 45, setting: 60}}
     assert f"{setting} (60) is above orderDays (45)" in helm.refusal(both)
     apart = {"serviceDefaults.settings.orderDays": 45, "services.payment.env": {f"OMS_{snake(setting)}": "46"}}
@@ -124,22 +124,22 @@ def snake(setting: str) -> str:
     return re.sub("([A-Z])", r"_\1", setting).upper()
 
 
-def test_a_mail_server_with_tls_from_the_first_byte_is_not_asked_for_starttls(render: Any) -> None:
+def test_starttls_is_not_used_with_tls_from_the_first_byte(render: Any) -> None:
     values = {"notifications.smtp": {"host": "smtp.example.com", "port": 465, "implicitTls": True}}
     email = render(values).settings("email")
     assert (email.smtp_port, email.smtp_implicit_tls, email.smtp_starttls) == (465, True, False)
 
 
-def test_the_mail_catcher_speaks_no_tls(render: Any) -> None:
+def test_the_mail_catcher_is_reached_without_tls(render: Any) -> None:
     email = render({"notifications.smtp.implicitTls": True}).settings("email")
     assert (email.smtp_implicit_tls, email.smtp_starttls) == (False, False)
 
 
 @pytest.mark.parametrize("url", ["https://sms.example.com?key=1", "https://sms.example.com/v1?to=a@b", "http://sms:80"])
-def test_the_sms_provider_s_address_is_taken_as_the_service_takes_it(render: Any, url: str) -> None:
+def test_the_chart_accepts_the_same_sms_urls_as_the_service(render: Any, url: str) -> None:
     assert render({"notifications.sms.url": url}).settings("sms").sms_url == url
 
 
 @pytest.mark.parametrize("url", ["https://key@sms.example.com/v1", "https://sms.example.com/v1#key", "https://a b"])
-def test_an_address_of_which_a_part_would_not_be_sent_is_refused(helm: Any, url: str) -> None:
+def test_a_url_of_which_a_part_would_not_be_sent_is_refused(helm: Any, url: str) -> None:
     assert "/notifications/sms/url" in helm.refusal({"notifications.sms.url": url})

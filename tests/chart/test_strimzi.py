@@ -1,4 +1,4 @@
-"""Kafka as Strimzi's maintainers run it: pools, spreading, metrics, and whatever else the operator knows."""
+"""Kafka as Strimzi's maintainers run it: pools, spreading, metrics, and whatever else the operator supports."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ def roles(rendered: Any) -> dict[str, list[str]]:
     return {name: one["spec"]["roles"] for name, one in rendered.of("KafkaNodePool").items()}
 
 
-def test_production_has_controllers_apart_from_its_brokers(render: Any) -> None:
+def test_production_has_controllers_separate_from_its_brokers(render: Any) -> None:
     rendered = render(file=PRODUCTION)
     assert roles(rendered) == {"broker": ["broker"], "controller": ["controller"]}
     assert {one["spec"]["replicas"] for one in rendered.of("KafkaNodePool").values()} == {3}
@@ -35,7 +35,9 @@ def test_production_has_controllers_apart_from_its_brokers(render: Any) -> None:
     ],
     ids=str,
 )
-def test_only_what_votes_must_be_odd(helm: Any, render: Any, values: dict[str, Any], taken: bool) -> None:
+def test_only_the_number_of_controllers_must_be_odd(
+    helm: Any, render: Any, values: dict[str, Any], taken: bool
+) -> None:
     given = {"kafka.strimzi": values}
     if taken:
         assert render(given)
@@ -49,16 +51,16 @@ def test_brokers_are_spread_over_nodes_and_zones(render: Any) -> None:
     (spread,) = spec["template"]["pod"]["topologySpreadConstraints"]
     assert (spread["topologyKey"], spread["whenUnsatisfiable"]) == ("kubernetes.io/hostname", "DoNotSchedule")
     assert spread["matchLabelKeys"] == ["strimzi.io/pool-name"]
-    assert spec["template"]["initContainer"]["securityContext"]["runAsNonRoot"] is True  # it finds out the zone
+    assert spec["template"]["initContainer"]["securityContext"]["runAsNonRoot"] is True  # it determines the zone
     assert "rack" not in kafka(render())["kafka"]
 
 
-def test_brokers_and_groups_are_measured_and_scraped(render: Any) -> None:
+def test_metrics_of_brokers_and_groups_are_exported_and_scraped(render: Any) -> None:
     values = {"kafka.strimzi.metrics": True, "serviceMonitor.enabled": True, "kafka.prefix": "staging."}
     rendered = render(values)
     assert kafka(rendered)["kafka"]["metricsConfig"] == {"type": "strimziMetricsReporter"}
     exporter = kafka(rendered)["kafkaExporter"]
-    assert exporter["topicRegex"] == exporter["groupRegex"] == "staging\\..*"  # nothing of the others on this Kafka
+    assert exporter["topicRegex"] == exporter["groupRegex"] == "staging\\..*"  # without those of others on this Kafka
     assert exporter["template"]["container"]["securityContext"]["runAsNonRoot"] is True
     monitor = rendered.of("PodMonitor")["oms-kafka"]["spec"]
     assert monitor["selector"]["matchExpressions"][0]["values"] == ["oms-kafka"]
@@ -84,7 +86,7 @@ def test_production_pins_kafka_and_is_found_by_prometheus(render: Any) -> None:
             assert one["metadata"]["labels"]["release"] == "kube-prometheus-stack"
 
 
-def test_kafka_and_its_pools_take_whatever_else_strimzi_knows(render: Any) -> None:
+def test_kafka_and_its_pools_accept_whatever_else_strimzi_supports(render: Any) -> None:
     more = {
         "cruiseControl": {},
         "kafka": {"config": {"log.retention.hours": 72}, "template": {"pod": {"priorityClassName": "x"}}},
@@ -104,7 +106,7 @@ def pool(name: str, *its_roles: str) -> Manifest:
     return manifest("KafkaNodePool", name, "kafka.strimzi.io/v1", spec={"roles": list(its_roles)}, labels=labels)
 
 
-def test_the_role_of_a_controller_is_not_taken_away(refused: Any) -> None:
+def test_nodes_keep_the_role_of_controller(refused: Any) -> None:
     both = pool("dual-role", "controller", "broker")
     assert "kafka.strimzi.controllers.nodes=0" in refused(both, kafka__strimzi__controllers__nodes=3)
     assert refused(both) == ""

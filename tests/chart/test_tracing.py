@@ -27,12 +27,12 @@ def test_the_collector_can_be_reached(endpoint: str, port: int, render: Any) -> 
     assert all(rule in policies[f"oms-{service}"]["spec"]["egress"] for service in SERVICES)
 
 
-def test_the_way_to_the_collector_can_be_narrowed(render: Any) -> None:
+def test_the_egress_to_the_collector_can_be_narrowed_down(render: Any) -> None:
     rule = {"to": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}], "ports": [{"port": 4318}]}
     policies = render({**COLLECTOR, "tracing.egress": [rule]}).of("NetworkPolicy")
     assert rule in policies["oms-order"]["spec"]["egress"]
 
 
 @pytest.mark.parametrize("values", [{"tracing.endpoint": "collector:4318"}, {"tracing.ratio": 2}])
-def test_what_cannot_be_meant_is_refused(values: dict[str, Any], helm: Any) -> None:
+def test_invalid_values_are_refused(values: dict[str, Any], helm: Any) -> None:
     assert "tracing" in helm.refusal(values)

@@ -1,4 +1,4 @@
-"""An installation of the first chart can be upgraded: nothing differs that nobody can change."""
+"""An installation of the first chart can be upgraded: nothing immutable differs."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from oms_contracts.topics import SERVICES
 
 FIRST = Path(__file__).parent / "releases" / "oms-112641e.tgz"
-# What may change in a StatefulSet; everything else of it is immutable.
+# Fields of a StatefulSet that may change; all others are immutable.
 MUTABLE = {
     "template",
     "replicas",
@@ -19,7 +19,7 @@ MUTABLE = {
     "revisionHistoryLimit",
     "persistentVolumeClaimRetentionPolicy",
 }
-# Workloads whose names are for ever. The mail catcher has another name since, and holds nothing that must be kept.
+# Workloads whose names must not change. The mail catcher's did, but it has no data that must be kept.
 LASTING = {*SERVICES, *(f"{name}-postgres" for name in SERVICES), "kafka"}
 MODES = {
     "embedded": {"kafka.mode": "embedded"},
@@ -28,7 +28,7 @@ MODES = {
 
 
 def immutable(rendered: Any) -> Iterator[tuple[str, str, Any]]:
-    """(kind, name, its part that cannot be changed)."""
+    """Yield (kind, name, the part that cannot be changed)."""
     for one in rendered.all:
         kind, name, spec = one["kind"], one["metadata"]["name"], one.get("spec", {})
         if kind == "StatefulSet":
@@ -50,7 +50,7 @@ def component(name: str) -> str:
 
 
 @pytest.mark.parametrize("values", MODES.values(), ids=MODES.keys())
-def test_what_cannot_be_changed_is_what_it_was(helm: Any, values: dict[str, Any]) -> None:
+def test_immutable_fields_are_unchanged(helm: Any, values: dict[str, Any]) -> None:
     ours = {key: value for key, value in values.items() if key != "kafka.strimzi.nodePool"}
     before = {(kind, name): part for kind, name, part in immutable(helm.render(ours, chart=FIRST))}
     after = {(kind, name): part for kind, name, part in immutable(helm.render(values))}
@@ -59,7 +59,7 @@ def test_what_cannot_be_changed_is_what_it_was(helm: Any, values: dict[str, Any]
     assert {key: after.get(key) for key in kept} == {key: before[key] for key in kept}
 
 
-def test_a_database_can_be_reached_under_its_name_by_pods_of_both(helm: Any) -> None:
+def test_pods_of_both_releases_can_reach_a_database_by_its_name(helm: Any) -> None:
     values = {"kafka.mode": "embedded"}
     before, after = (
         helm.render(values, chart=chart).of("Service") for chart in (FIRST, FIRST.parents[3] / "charts/oms")
@@ -72,7 +72,7 @@ def test_a_database_can_be_reached_under_its_name_by_pods_of_both(helm: Any) -> 
         assert after[name]["spec"]["selector"] == service["spec"]["selector"]
 
 
-def test_secrets_of_the_first_chart_stay_what_they_are(helm: Any, installed: Any) -> None:
+def test_secrets_of_the_first_chart_stay_unchanged(helm: Any, installed: Any) -> None:
     found = [
         {**one, "data": dict.fromkeys(one["stringData"], "a2VwdA==")}
         for one in helm.render({"kafka.mode": "embedded"}, chart=FIRST).all

@@ -1,4 +1,4 @@
-"""What values the chart takes, what it refuses, and that its papers say the same."""
+"""Which values the chart accepts and refuses, and that its documents agree."""
 
 import json
 import re
@@ -15,7 +15,7 @@ CHART = ROOT / "charts" / "oms"
 
 
 def without_secrets(text: str) -> str:
-    """A rendering without what is random, and without the blank lines that the two Helms leave differently."""
+    """Return a rendering without random values, and without blank lines, in which the two versions of Helm differ."""
     text = re.sub(r"(?m)^ *(password|uri|token|OMS_\w+): .*$", "", text)
     return "\n".join(line.rstrip() for line in text.splitlines() if line.strip())
 
@@ -29,7 +29,7 @@ def test_helm_3_and_helm_4_render_the_same(helm: Any, helm3: Any, example: Path)
     assert without_secrets(helm.render(file=example).text) == without_secrets(helm3.render(file=example).text)
 
 
-def test_no_rendering_holds_an_empty_or_unresolved_value(helm: Any, example: Path) -> None:
+def test_no_rendering_contains_an_empty_or_unresolved_value(helm: Any, example: Path) -> None:
     text = helm.render(file=example).text
     assert "<no value>" not in text
     assert "%!" not in text
@@ -107,13 +107,11 @@ PLAIN = {**EXTERNAL, "kafka.external.securityProtocol": "PLAINTEXT", "kafka.exte
     ],
     ids=str,
 )
-def test_values_that_do_not_fit_each_other_are_refused_with_what_to_do(
-    helm: Any, values: dict[str, Any], complaint: str
-) -> None:
+def test_contradictory_values_are_refused_with_advice(helm: Any, values: dict[str, Any], complaint: str) -> None:
     assert complaint in helm.refusal(values)
 
 
-FREE = {  # what a user may put into it, and take out of it again, is the user's
+FREE = {  # users may add and remove entries as they like
     *(
         "resources",
         "parameters",
@@ -139,8 +137,8 @@ FREE = {  # what a user may put into it, and take out of it again, is the user's
 }
 
 
-def test_a_value_that_is_taken_away_by_null_is_missed_by_name(helm: Any) -> None:
-    """All but user ids, which may be the platform's choice; a template would find nothing where it looks."""
+def test_a_value_removed_by_null_is_refused_by_name(helm: Any) -> None:
+    """Otherwise templates would not find it. The exceptions are user ids, which the platform may choose."""
     schema = json.loads((CHART / "values.schema.json").read_text())["allOf"][0]
     todo = [("", yaml.safe_load((CHART / "values.yaml").read_text()), schema)]
     while todo:
@@ -153,7 +151,7 @@ def test_a_value_that_is_taken_away_by_null_is_missed_by_name(helm: Any) -> None
         assert f"missing property '{key.rpartition('.')[2]}'" in helm.refusal({key: None})
 
 
-def test_what_a_user_takes_out_of_a_map_is_gone(render: Any) -> None:
+def test_an_entry_that_a_user_removes_from_a_map_is_gone(render: Any) -> None:
     rendered = render(
         {
             "dashboards.labels.grafana_dashboard": None,
@@ -176,7 +174,7 @@ def test_an_old_kubernetes_is_refused(helm: Any) -> None:
     assert "kubeVersion" in done.stderr
 
 
-def test_the_readme_says_what_values_yaml_says() -> None:
+def test_the_readme_agrees_with_values_yaml() -> None:
     done = subprocess.run(
         [sys.executable, ROOT / "scripts" / "chart_docs.py", "--check"], capture_output=True, text=True, check=False
     )

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 CHART = Path(__file__).parents[2] / "charts" / "oms"
-MADE_INTO_PODS = ("Kafka", "KafkaNodePool")  # the operator copies their labels to pods
+MADE_INTO_PODS = ("Kafka", "KafkaNodePool")  # kinds whose labels the operator copies to pods
 
 
 @pytest.fixture(scope="module")
 def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same chart under another version and appVersion."""
+    """Return the same chart with another version and appVersion."""
     copy = tmp_path_factory.mktemp("newer") / "oms"
     shutil.copytree(CHART, copy)
     chart = copy / "Chart.yaml"
@@ -23,7 +23,7 @@ def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def lasting(rendered: Any) -> Iterator[tuple[str, str, Any]]:
-    """What must not change: (kind, name, its part that pods or volumes are made from)."""
+    """Yield what must not change: (kind, name, the part from which pods or volumes are made)."""
     for one in rendered.all:
         kind, name = one["kind"], one["metadata"]["name"]
         if kind in {"Deployment", "StatefulSet", "Job"}:
@@ -37,7 +37,7 @@ def lasting(rendered: Any) -> Iterator[tuple[str, str, Any]]:
 
 
 def test_a_new_version_of_the_chart_restarts_nothing(helm: Any, newer: Path, example: Path) -> None:
-    # The tag is pinned: where it follows the appVersion, the services are to be replaced, one pod after the other.
+    # The tag is pinned: otherwise it follows the appVersion, and the services' pods must be replaced one by one.
     values = {"image.tag": "1.2.3", "kafka.topicsJob.resources": {}}
     before, after = (list(lasting(helm.render(values, example, chart=chart))) for chart in (CHART, newer))
     assert len(before) > 5

@@ -1,4 +1,4 @@
-"""Blocks of commands can be given as a whole: each waits until what the next one needs is so."""
+"""Blocks of commands can be run as a whole: each command waits for what the next one needs."""
 
 import json
 import re
@@ -12,14 +12,14 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted(ROOT.glob("docs/**/*.md")), ROOT / "charts/oms/README.md", ROOT / "README.md"]
 SKIP = ROOT / "docs" / "runbooks" / "OmsBatchDamaged.md"
-# What returns before it is done, and what the next line is then.
+# Commands that return before they are done, and the line that must follow.
 WAITS = {
     r"kubectl .*\bscale .*--replicas=0": r"kubectl .*\bwait --for=delete pod",
     r".*\bkind: \"(Pod|Job)\".*\bapply -f -": r"kubectl .*\bwait --for=(jsonpath|condition)=",
     r"kubectl .*\bcreate job": r"kubectl .*\bwait --for=condition=",
     r"kubectl .*\bport-forward .*&$": r"curl .*--retry-connrefused|(?!curl)",
 }
-# kubectl that writes down what it is asked for, and knows one Deployment.
+# A fake kubectl that records its calls, and knows one Deployment.
 KUBECTL = """
 kubectl() {
   echo "$*" >>"$FOLDER/asked"
@@ -72,4 +72,4 @@ def test_a_batch_is_skipped_by_a_pod_of_the_service_once_no_other_is_left(
     assert pod["metadata"]["labels"] == labels  # by which the policies let it reach Kafka
     (container,) = pod["spec"]["containers"]
     assert container["command"] == ["python", "-m", "oms_sms.main", "skip", "--beyond", "TOPIC:PARTITION:BEYOND"]
-    assert pod["spec"]["restartPolicy"] == "OnFailure"  # a member that died is one of the group for a while
+    assert pod["spec"]["restartPolicy"] == "OnFailure"  # a member that died stays in the group for a while
