@@ -1,6 +1,6 @@
-"""One platform for all tests here that need one: starting it costs more than most of them.
+"""Fixtures of one platform that all tests here share, because starting it costs more than most of them.
 
-With `-n`, one worker has them all (the root's conftest.py); they keep apart by using orders of their own.
+With `-n`, one worker runs all of these tests (the root's conftest.py). Each uses orders of its own.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ RUNNING = pytest.StashKey[Platform]()
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    """End the platform when a worker has done its tests: idle it takes a fifth of a core from all others."""
+    """End the platform when a worker has finished its tests: even idle, it uses a fifth of a core."""
     is_worker = hasattr(item.config, "workerinput")
     if not is_worker or nextitem is None or nextitem.nodeid.startswith(sharing.ON_THE_PLATFORM):
         return
@@ -41,14 +41,14 @@ def platform_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
-    """What takes the spans of the platform's services, by OpenTelemetry's own collector where there is one."""
+    """Yield the collector of the platform's spans, behind OpenTelemetry's own collector if that is installed."""
     with collecting() as collector, in_front_of(collector, tmp_path_factory.mktemp("collector")) as one:
         yield one
 
 
 @pytest.fixture(scope="session")
 def running_platform(request: pytest.FixtureRequest, platform_folder: Path, collector: Collector) -> Iterator[Platform]:
-    """The platform as it was first started."""
+    """Yield the platform as it was first started."""
     more = {**PROGRAMS, "OMS_TRACES_ENDPOINT": collector.url}
     environment = {name: {**more, **catalogue.ENVIRONMENT.get(name, {})} for name in SERVICES}
     platform = Platform(platform_folder, environment=environment, postgres=NO_FSYNC)
@@ -56,12 +56,12 @@ def running_platform(request: pytest.FixtureRequest, platform_folder: Path, coll
         catalogue.await_known(platform.url)
         request.config.stash[RUNNING] = platform
         yield platform
-        platform.kill()  # nobody needs its data: no orderly end
+        platform.kill()  # nobody needs its data, so it need not end in an orderly way
 
 
 @pytest.fixture
 def platform(running_platform: Platform) -> Iterator[Platform]:
-    """A platform of which everything runs; what a test stopped and did not start again is started after it."""
+    """Yield a platform on which everything runs. Programs that a test stopped are started again after it."""
     _start_what_is_down(running_platform)
     yield running_platform
     _start_what_is_down(running_platform)
@@ -76,7 +76,7 @@ def _start_what_is_down(platform: Platform) -> None:
 
 @pytest.fixture(scope="session")
 def given() -> Deployment | None:
-    """OMS_URL's, if that is set. It may have been installed a moment ago."""
+    """Return the deployment that OMS_URL names, if any. It may have been installed only a moment ago."""
     deployment = Deployment.given()
     if deployment is not None:
         catalogue.await_all_known(deployment.orders)
@@ -85,13 +85,13 @@ def given() -> Deployment | None:
 
 @pytest.fixture
 def deployment(request: pytest.FixtureRequest, given: Deployment | None) -> Deployment:
-    """The system under test: OMS_URL's if that is set, a platform of our own if not."""
+    """Return the system under test: that of OMS_URL if it is set, or otherwise a platform of our own."""
     return given or Deployment.of(request.getfixturevalue("platform"))
 
 
 @pytest.fixture
 def sources(deployment: Deployment) -> Sources:
-    """What the checker of the invariants reads."""
+    """Return the sources for the checker of the invariants."""
     found = deployment.sources()
     if found is None:
         pytest.skip("the databases of OMS_URL's deployment cannot be reached from here")
@@ -100,14 +100,14 @@ def sources(deployment: Deployment) -> Sources:
 
 @pytest.fixture
 def orders(deployment: Deployment) -> Iterator[httpx2.Client]:
-    """A client of the order service."""
+    """Yield a client of the order service."""
     with httpx2.Client(base_url=deployment.orders, timeout=20.0) as client:
         yield client
 
 
 @pytest.fixture
 def inventory(deployment: Deployment) -> Iterator[httpx2.Client]:
-    """A client of the inventory service."""
+    """Yield a client of the inventory service."""
     if deployment.inventory is None:
         pytest.skip("OMS_INVENTORY_URL is not set: the inventory service cannot be reached from here")
     with httpx2.Client(base_url=deployment.inventory, timeout=20.0) as client:
@@ -116,7 +116,7 @@ def inventory(deployment: Deployment) -> Iterator[httpx2.Client]:
 
 @pytest.fixture
 def mailcatcher(deployment: Deployment) -> str:
-    """The address of the mail catcher."""
+    """Return the address of the mail catcher."""
     if deployment.mailcatcher is None:
         pytest.skip("OMS_MAILCATCHER_URL is not set: what the customer was sent cannot be seen from here")
     return deployment.mailcatcher

@@ -1,7 +1,7 @@
-"""No card number and no cvv is anywhere but in the memory of the request that brought it.
+"""No card number or cvv is anywhere except in the memory of the request that contains it.
 
-Two hundred canaries go through every path by which a card can come in; then everything that the system has written or
-said is searched for them. A control plants a mark where it may be stored, and shows that the search finds it there.
+Two hundred canaries take every path by which a card can be sent; then everything that the system has written or
+sent is searched for them. A control puts a mark where it may be stored, and shows that the search finds it there.
 """
 
 import re
@@ -25,7 +25,7 @@ COUNT = 200
 
 @dataclass
 class Posted:
-    """What was sent, what came back, and what is to be found nowhere."""
+    """The requests, the answers, and the canaries, which must not be found anywhere."""
 
     canaries: list[Canary]
     responses: list[httpx2.Response] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Posted:
 
 @dataclass
 class Search:
-    """What was found of the canaries, and whether the control was."""
+    """Which canaries were found, and whether the control was."""
 
     bytes: int = 0
     planted: bool = False
@@ -46,7 +46,7 @@ class Search:
 
 @pytest.fixture(scope="module")
 def posted(running_platform: Platform) -> Posted:
-    """All canaries, posted, and every accepted order at its end, read back, and its customer notified."""
+    """Post all canaries, and wait until every accepted order has ended, was read, and its customer notified."""
     posted = Posted([canaries.canary(number) for number in range(COUNT)])
     with httpx2.Client(base_url=running_platform.url, timeout=20.0) as client:
         for canary in posted.canaries:
@@ -56,7 +56,7 @@ def posted(running_platform: Platform) -> Posted:
             posted.responses += [client.get(f"/order/{order['id']}"), client.get(f"/order/{order['id']}/events")]
         posted.responses.append(client.get("/order", params={"limit": 100}))
         mark = posted.planted.digits
-        # In the address, too: nobody is greeted by a name that is a number.
+        # The mark is in the address, too: no message greets a customer whose name is a number.
         order_id = place(client, body(name=mark, email=f"{mark}@customers.example"))
         planted = at_rest(running_platform, client, order_id)
         posted.responses.append(client.get(f"/order/{planted['id']}"))
@@ -64,7 +64,7 @@ def posted(running_platform: Platform) -> Posted:
 
 
 def at_rest(platform: Platform, client: httpx2.Client, order_id: str) -> dict[str, Any]:
-    """The order once it is terminal and its customer has the mail and the text, so that all of it is written."""
+    """Return the order once it is terminal and its customer has the email and SMS, so that everything is written."""
     order = ended(client, order_id)
     messages(platform.mailcatcher_url, order_id)
     return order
@@ -72,7 +72,7 @@ def at_rest(platform: Platform, client: httpx2.Client, order_id: str) -> dict[st
 
 @pytest.fixture(scope="module")
 def searched(running_platform: Platform, posted: Posted) -> Callable[[str], Search]:
-    """What a search of one kind of place comes to; each kind is searched once."""
+    """Return a function that searches one kind of place; each kind is searched once."""
 
     @cache
     def search(kind: str) -> Search:
@@ -91,7 +91,7 @@ def searched(running_platform: Platform, posted: Posted) -> Callable[[str], Sear
     return search
 
 
-def test_every_way_in_was_taken(posted: Posted) -> None:
+def test_every_path_was_taken(posted: Posted) -> None:
     assert len({canary.number for canary in posted.canaries if canary.own_number}) >= COUNT / 2
     assert len({canary.cvv for canary in posted.canaries}) == COUNT
     for status in (202, 400, 404, 405, 413, 415, 422):
@@ -106,7 +106,7 @@ def test_no_canary_is_found_in(kind: str, searched: Callable[[str], Search]) -> 
 
 
 @pytest.mark.parametrize("kind", ["responses", *traces.STORED])
-def test_what_may_be_stored_is_found_in(kind: str, searched: Callable[[str], Search]) -> None:
+def test_the_control_is_found_in(kind: str, searched: Callable[[str], Search]) -> None:
     assert searched(kind).planted
 
 
@@ -119,6 +119,6 @@ def test_a_refused_order_is_not_among_the_orders(posted: Posted, platform: Platf
 
 
 def sent_email(response: httpx2.Response) -> str | None:
-    """The address in the order that a response answers."""
+    """Return the address in the order that a response answers."""
     found = re.search(rb'"email": "([0-9a-f]{32}@customers.example)"', response.request.content)
     return found[1].decode() if found else None

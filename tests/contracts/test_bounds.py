@@ -1,4 +1,4 @@
-"""Every setting about time has a bound: what nothing can count with is refused before a service serves."""
+"""Every setting about time has a bound: values that no code could handle are refused before a service starts."""
 
 from collections.abc import Iterator
 from importlib import import_module
@@ -21,7 +21,7 @@ def settings(service: str) -> Any:
 
 
 def numbers(service: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The settings that are numbers, with their rules."""
+    """Yield the numeric settings, with their rules."""
     for name, field in settings(service).model_json_schema()["properties"].items():
         for one in field.get("anyOf", [field]):
             if one.get("type") in {"number", "integer"}:
@@ -37,7 +37,7 @@ def test_every_setting_about_time_has_a_bound_and_its_default_is_within(service:
 
 @pytest.mark.parametrize("text", ["inf", "-inf", "nan", "1e300"])
 @pytest.mark.parametrize("service", SERVICES)
-def test_no_setting_is_without_end_or_no_number(service: str, text: str) -> None:
+def test_no_setting_may_be_infinite_or_nan(service: str, text: str) -> None:
     fractions = [name for name, rules in numbers(service) if rules["type"] == "number"]
     with pytest.raises(ValidationError) as caught:
         settings(service).model_validate(dict.fromkeys(fractions, text))

@@ -1,4 +1,4 @@
-"""What is needed by some settings only is loaded by those."""
+"""Libraries that only some settings need are loaded only with those settings."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ OF_SOME_SETTINGS = {
 }
 
 
-def test_a_service_loads_no_library_that_its_default_settings_have_no_use_for() -> None:
+def test_a_service_loads_no_library_that_its_default_settings_do_not_need() -> None:
     program = (
         f"import sys, {', '.join(f'oms_{name}.main' for name in SERVICES)}\n"
         f"print(*(name for name in {[*OF_SOME_SETTINGS]} if name in sys.modules))"

@@ -1,4 +1,4 @@
-"""A number without a fraction is whole, in whichever integer of whichever request or event it comes."""
+"""Every integer in a request or an event may be written as a number with a zero fraction."""
 
 import importlib
 import pkgutil
@@ -13,7 +13,7 @@ from oms_contracts.envelope import Message
 from oms_contracts.topics import SERVICES
 
 PACKAGES = (oms_chassis, *(importlib.import_module(f"oms_{service}") for service in SERVICES))
-FITS = "5.0"  # within the bounds of every integer that there is
+FITS = "5.0"  # within the bounds of every integer
 
 
 def kinds(base: type[BaseModel]) -> Iterator[type[BaseModel]]:
@@ -23,7 +23,7 @@ def kinds(base: type[BaseModel]) -> Iterator[type[BaseModel]]:
 
 
 def integers() -> Iterator[tuple[str, Any]]:
-    """The fields whose values are integers, by their names, and what reads their values."""
+    """Yield the names of the integer fields, and the function that parses their values."""
     for package in PACKAGES:
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if ".migrations" not in module.name and not module.name.endswith("__main__"):
@@ -44,7 +44,7 @@ def taken(reading: Any, number: str) -> bool:
         return False
 
 
-def test_an_integer_is_taken_when_it_is_written_without_a_fraction_and_never_with_one() -> None:
+def test_an_integer_may_be_written_with_a_zero_fraction_but_with_no_other() -> None:
     found = dict(integers())
     assert {"ItemBody.quantity", "RefundBody.amount", "RestockBody.quantity", "Line.unit_price"} <= set(found)
     assert [name for name, reading in found.items() if not taken(reading, FITS)] == []

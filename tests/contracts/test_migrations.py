@@ -1,4 +1,4 @@
-"""What every migration keeps to, so that the release before it works on its schema, and can come back to it."""
+"""Rules for every migration, so that the previous release works on its schema, and can be rolled back to."""
 
 import ast
 from pathlib import Path
@@ -9,13 +9,13 @@ from oms_contracts.topics import SERVICES
 
 SERVICES_FOLDER = Path(__file__).parents[2] / "services"
 TAKES_AWAY = {"drop_column", "drop_table", "rename_table", "alter_column", "drop_index"}
-# The migrations that may, as (service, revision): no release that comes back needs what they take.
+# The exceptions, as (service, revision): no release that may be rolled back to needs what these remove.
 CONTRACTS = {
     ("inventory", "0003"),  # a view keeps the name that the table had
     ("inventory", "0014"),  # another index begins with the same column
 }
-# The migrations that index a table of an earlier one in their transaction, while nobody writes to it: from before there
-# was another way. `oms_chassis.migrations.indexes` builds an index while the table is written to.
+# Migrations that index an existing table in their transaction, which blocks writers: they are older than
+# `oms_chassis.migrations.indexes`, which builds an index without blocking.
 HOLD_UP = {("order", "0007"), ("order", "0008"), ("inventory", "0009")}
 
 
@@ -24,7 +24,7 @@ def versions(service: str) -> list[Path]:
 
 
 def operations(path: Path) -> list[tuple[str, list[object]]]:
-    """What a migration's upgrade() calls, with the arguments that are constants."""
+    """Return the calls in a migration's upgrade(), with their constant arguments."""
     (upgrade,) = (
         node
         for node in ast.parse(path.read_text()).body
@@ -38,18 +38,18 @@ def operations(path: Path) -> list[tuple[str, list[object]]]:
 
 
 def upgrade_calls(path: Path) -> set[str]:
-    """The names of what a migration's upgrade() calls."""
+    """Return the names of the functions that a migration's upgrade() calls."""
     return {name for name, _ in operations(path)}
 
 
 def indexed(path: Path) -> set[object]:
-    """The tables that a migration indexes in its transaction, and has not made itself."""
+    """Return the tables that a migration indexes in its transaction, but has not made itself."""
     made = {given[0] for name, given in operations(path) if name == "create_table"}
     return {given[1] for name, given in operations(path) if name == "create_index"} - made
 
 
 def assigned(path: Path) -> dict[str, object]:
-    """The constants of a migration: revision, down_revision."""
+    """Return the constants of a migration: revision, down_revision."""
     return {
         node.targets[0].id: node.value.value
         for node in ast.parse(path.read_text()).body
@@ -61,7 +61,7 @@ def assigned(path: Path) -> dict[str, object]:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_revisions_count_up(service: str) -> None:
-    """A service finds out by comparing them that a database is ahead of it."""
+    """By comparing them, a service finds out that a database is ahead of it."""
     before = None
     for number, path in enumerate(versions(service), 1):
         constants = assigned(path)
@@ -72,24 +72,24 @@ def test_revisions_count_up(service: str) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_migration_adds_and_takes_nothing_away(service: str) -> None:
+def test_a_migration_adds_and_removes_nothing(service: str) -> None:
     for path in versions(service):
         if (service, path.name[:4]) not in CONTRACTS:
             assert not upgrade_calls(path) & TAKES_AWAY, path
 
 
-def test_what_takes_away_is_found(tmp_path: Path) -> None:
+def test_a_migration_that_removes_something_is_found(tmp_path: Path) -> None:
     migration = tmp_path / "0002_less.py"
     migration.write_text("def upgrade():\n    op.drop_column('a', 'b')\n\ndef downgrade():\n    op.drop_table('a')\n")
     assert upgrade_calls(migration) == {"drop_column"}
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_an_index_of_a_table_that_is_in_use_holds_nobody_up(service: str) -> None:
+def test_indexing_a_table_in_use_blocks_nobody(service: str) -> None:
     assert {(service, path.name[:4]) for path in versions(service) if indexed(path)} <= HOLD_UP
 
 
-def test_an_index_that_holds_writers_up_is_found(tmp_path: Path) -> None:
+def test_an_index_that_blocks_writers_is_found(tmp_path: Path) -> None:
     migration = tmp_path / "0002_index.py"
     migration.write_text(
         "def upgrade():\n    op.create_table('b')\n    op.create_index('i', 'b', ['c'])\n"

@@ -1,4 +1,4 @@
-"""What each service knows of an order is kept for as long as OMS_ORDER_DAYS says, or for ever."""
+"""Each service keeps its data of an order for OMS_ORDER_DAYS, or for ever."""
 
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
@@ -12,7 +12,7 @@ from oms_chassis.db import Database
 from oms_chassis.retention import Retention, prune
 from oms_chassis.runtime.service import Context
 
-# How the rows of an order are written, by its id, a time, and whether it has ended; and where they are.
+# The statements that write an order's rows, given its id, a time, and whether it has ended; and their tables.
 ORDER = """
 INSERT INTO orders (id, status, facts, version, name, email, phone, card_token, card_brand, card_last4, card_expiry,
     total, currency, placed_at, updated_at)
@@ -47,13 +47,13 @@ MORE: dict[str, dict[str, Any]] = {
     "sms": {"sms_url": "http://127.0.0.1:1/sms", "sms_from": "OMS"},
     "email": {"smtp_host": "127.0.0.1", "smtp_port": 25, "email_from": "shop@example.com"},
 }
-NEW = "7fffffff-ffff-7000-8000-00000000000a"  # an id of thousands of years from now
+NEW = "7fffffff-ffff-7000-8000-00000000000a"  # an id from thousands of years in the future
 OLD = "018cc251-f400-7000-8000-00000000000%d"  # ids of the first of January 2024
 LONG_AGO, NOW = "2024-01-01T00:00:00Z", "9999-01-01T00:00:00Z"
 
 
 def retentions(service: str, url: str, days: float | None) -> list[Retention]:
-    """Those that a service has for its orders."""
+    """Return a service's retentions for its orders."""
     code = import_module(f"oms_{service}.main").SERVICE
     settings = code.settings(database_url=url, kafka_bootstrap="x:1", order_days=days, **MORE.get(service, {}))
     database = Database(url)
@@ -81,12 +81,12 @@ def service(request: pytest.FixtureRequest) -> Any:
     return request.param
 
 
-def test_an_old_order_that_has_ended_goes_with_all_its_rows_and_no_other(database_url: str, service: str) -> None:
+def test_an_old_order_that_has_ended_is_deleted_with_all_its_rows_and_no_other(database_url: str, service: str) -> None:
     database = migrated(database_url, f"oms_{service}")
     write(database, service, OLD % 1, LONG_AGO)
     write(database, service, OLD % 2, LONG_AGO, ended=False)
-    write(database, service, OLD % 3, NOW)  # its row was changed of late
-    write(database, service, NEW, LONG_AGO)  # by its id it is new
+    write(database, service, OLD % 3, NOW)  # its row was changed recently
+    write(database, service, NEW, LONG_AGO)  # it is new by its id
     (retention,) = retentions(service, database_url, 400)
     assert prune(database, retention) is None
     kept = {OLD % 3, NEW} if service == "inventory" else {OLD % 2, OLD % 3, NEW}  # an allocation is made at once
@@ -107,7 +107,7 @@ VALUES (%(refund)s, %(id)s, 1, 'USD', %(state)s, CASE %(state)s WHEN 'SUCCEEDED'
 
 
 @pytest.mark.parametrize("service", REFUND)
-def test_an_order_stays_while_a_refund_of_it_has_not_come_through(database_url: str, service: str) -> None:
+def test_an_order_is_kept_while_a_refund_of_it_is_not_completed(database_url: str, service: str) -> None:
     database = migrated(database_url, f"oms_{service}")
     for number, state in enumerate(("PENDING", "FAILED", "SUCCEEDED"), 1):
         write(database, service, OLD % number, LONG_AGO)
@@ -131,7 +131,7 @@ VALUES ('d', %(id)s, 'ch', 1, 'USD', '2024-01-01Z')
 
 
 @pytest.mark.parametrize("service", REFUND)
-def test_an_order_does_not_wait_for_a_failed_refund_whose_money_went_back_in_another_way(
+def test_an_order_is_not_kept_for_a_failed_refund_whose_money_was_returned_by_other_means(
     database_url: str, service: str
 ) -> None:
     database = migrated(database_url, f"oms_{service}")
@@ -152,7 +152,7 @@ SELECT %(id)s, max(position) + 1, 'CANCELLED', '2024-01-01Z', %(id)s, %(status)s
 """
 
 
-def test_a_cancelled_order_stays_while_its_money_that_was_sent_back_is_owed(database_url: str) -> None:
+def test_a_cancelled_order_is_kept_while_a_returned_refund_is_owed(database_url: str) -> None:
     database = migrated(database_url, "oms_order")
     histories = ((), ("FAILED",), ("SUCCEEDED", "FAILED"), ("FAILED", "SUCCEEDED"))
     for number, statuses in enumerate(histories, 1):
@@ -170,7 +170,7 @@ def test_a_cancelled_order_stays_while_its_money_that_was_sent_back_is_owed(data
     database.dispose()
 
 
-def test_the_order_goes_before_what_others_know_of_it(database_url: str, service: str) -> None:
+def test_the_order_is_deleted_before_the_other_services_data(database_url: str, service: str) -> None:
     database = migrated(database_url, f"oms_{service}")
     just_now = datetime.now(UTC) - timedelta(days=400.5)
     write(database, service, OLD % 1, just_now.isoformat())

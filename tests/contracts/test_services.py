@@ -1,4 +1,4 @@
-"""The catalogue of topics promises who emits and who reads: each service is held to it, without a server running."""
+"""Each service emits and reads exactly the topics that the catalogue says, which is checked without servers."""
 
 import ast
 import importlib
@@ -32,7 +32,7 @@ def service(name: str) -> Service:
 
 
 def build(name: str) -> Components:
-    """The service's components, with the settings that its folder declares."""
+    """Return the service's components, with the settings that its folder declares."""
     declared = {key.removeprefix("OMS_").lower(): value for key, value in declaration(name).environment(AT).items()}
     given = {"database_url": NOWHERE, "kafka_bootstrap": "127.0.0.1:1", **declared}
     settings = service(name).settings.model_validate(given)
@@ -40,7 +40,7 @@ def build(name: str) -> Components:
 
 
 def shared(name: str) -> Iterator[str]:
-    """The packages that a service is made with; all topics are in the contracts themselves."""
+    """Yield the packages that a service uses, without the contracts, which name all topics."""
     project = tomllib.loads((ROOT / "services" / name / "pyproject.toml").read_text())["project"]
     for dependency in project["dependencies"]:
         if dependency.startswith("oms-") and dependency != "oms-contracts":
@@ -48,7 +48,7 @@ def shared(name: str) -> Iterator[str]:
 
 
 def mentioned(package: str) -> Iterator[str]:
-    """The names of the topics that a package's code speaks of, test helpers aside."""
+    """Yield the topics that a package's code names, without test helpers."""
     folder = Path(str(importlib.import_module(package).__file__)).parent
     for path in folder.rglob("*.py"):
         if path.name == "testing.py":
@@ -76,7 +76,7 @@ def test_a_service_emits_exactly_the_topics_that_the_catalogue_says(name: str) -
 
 
 @every_service
-def test_a_service_goes_by_its_name_in_the_catalogue(name: str) -> None:
+def test_a_service_has_its_name_in_the_catalogue(name: str) -> None:
     assert (service(name).name, service(name).package) == (name, f"oms_{name}")
 
 

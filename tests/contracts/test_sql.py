@@ -21,7 +21,7 @@ def modules() -> list[Path]:
 
 
 def texts(source: str) -> list[str]:
-    """Every text of a module, those with values in them too; without its docstrings."""
+    """Return every string of a module, including f-strings, without its docstrings."""
     nodes = list(ast.walk(ast.parse(source)))
     alone = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
     found = []
@@ -34,14 +34,14 @@ def texts(source: str) -> list[str]:
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: path.relative_to(SERVICES).as_posix())
-def test_only_a_repository_holds_sql_and_none_of_the_chassis_tables(path: Path) -> None:
+def test_only_a_repository_contains_sql_and_it_names_no_table_of_the_chassis(path: Path) -> None:
     found = texts(path.read_text())
     if "repository" not in (path.stem, path.parent.name):
         assert not [text for text in found if STATEMENT.match(text)]
     assert not [text for text in found if FOREIGN.search(text)]
 
 
-def test_sql_is_recognised_wherever_it_is() -> None:
+def test_sql_is_recognised_everywhere() -> None:
     source = '"""SELECT a docstring FROM nowhere"""\nX = f"SELECT {A} FROM item"\ndef f(): g("DELETE FROM outbox")'
     assert [bool(STATEMENT.match(text)) for text in texts(source)].count(True) == 2
     assert [bool(FOREIGN.search(text)) for text in texts(source)].count(True) == 1

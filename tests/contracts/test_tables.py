@@ -1,4 +1,4 @@
-"""The tables are the schema's source: what the migrations make is what the SQLModel classes say."""
+"""The tables are the source of the schema: the migrations make what the SQLModel classes declare."""
 
 import importlib
 
@@ -16,7 +16,7 @@ FROM pg_class WHERE relname IN ('outbox', 'job', 'inbox') AND relkind = 'r'
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_tables_whose_rows_come_and_go_are_vacuumed_often(service: str, database_url: str) -> None:
-    """Postgres' own settings wait until a fifth of a table is dead, which each look for its first row steps over."""
+    """By default, Postgres waits until a fifth of a table is dead, which each query for its first row steps over."""
     database = migrated(database_url, f"oms_{service}")
     try:
         options = {row.relname: row.options or {} for row in database.execute(_STORAGE)}
@@ -29,7 +29,7 @@ def test_tables_whose_rows_come_and_go_are_vacuumed_often(service: str, database
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_the_migrations_make_what_the_tables_say(service: str, database_url: str) -> None:
+def test_the_migrations_make_what_the_tables_declare(service: str, database_url: str) -> None:
     tables = importlib.import_module(f"oms_{service}.tables").Tables.metadata
     database = migrated(database_url, f"oms_{service}")
     try:

@@ -1,4 +1,4 @@
-"""The commands of `oms` that documents give can be given; those of the runbooks are among the chart's tests."""
+"""The `oms` commands in the documents are valid; those of the runbooks are tested with the chart."""
 
 from pathlib import Path
 
@@ -19,11 +19,11 @@ GIVEN = [
 
 
 @pytest.mark.parametrize("command", GIVEN)
-def test_oms_takes_what_a_document_says(command: str) -> None:
+def test_oms_accepts_the_commands_of_a_document(command: str) -> None:
     parse(words(command))
 
 
-def test_what_a_document_says_is_found() -> None:
+def test_the_commands_of_a_document_are_found() -> None:
     assert len(GIVEN) > 60
 
 
@@ -31,6 +31,6 @@ def test_what_a_document_says_is_found() -> None:
     "wrong",
     ["oms ordre list", "oms order list --nothing", "oms payments resolve --close", "oms jobs list|lost --queue x"],
 )
-def test_a_command_that_there_is_not_is_noticed(wrong: str) -> None:
+def test_a_command_that_does_not_exist_is_noticed(wrong: str) -> None:
     with pytest.raises((AssertionError, Refused)):
         parse(words(wrong))

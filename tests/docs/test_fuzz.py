@@ -1,4 +1,4 @@
-"""What the long fuzz tests write about themselves."""
+"""The page about the long fuzz tests."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ fuzz = load("fuzz")
 PAGE = ROOT / "docs" / "reliability.md"
 
 
-def test_how_much_was_asked_is_on_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_says_how_many_requests_were_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMS_EXAMPLES", "6000")
     (file := tmp_path / "fuzz.txt").write_text(
         "order: every answer is right 12345\ninventory: every answer is right 12000\n"
@@ -20,7 +20,7 @@ def test_how_much_was_asked_is_on_the_page(tmp_path: Path, monkeypatch: pytest.M
     assert "| inventory: every answer is right | 12000 |\n| order: every answer is right | 12345 |" in page.read_text()
 
 
-def test_too_little_is_not_enough(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_too_few_requests_are_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (file := tmp_path / "fuzz.txt").write_text("order: every answer is right 19999\n")
     (page := tmp_path / "page.md").write_text(PAGE.read_text())
     assert fuzz.main(file, page) == 1

@@ -11,18 +11,18 @@ HEAD = {"term", "---"}
 
 
 def rows() -> list[tuple[str, str, str]]:
-    """(term, meaning, module) of every line of the tables."""
+    """Return (term, meaning, module) of every row of the tables."""
     lines = [line.strip("| ").split(" | ") for line in GLOSSARY.read_text().splitlines() if line.startswith("| ")]
     return [(term, meaning, module) for term, meaning, module in lines if term not in HEAD]
 
 
 def modules() -> list[str]:
-    """Every module that the page names anywhere."""
+    """Return every module that the page names."""
     return sorted(set(re.findall(r"`((?:oms_\w+|invariants)(?:\.\w+)*)`", GLOSSARY.read_text())))
 
 
 def exists(module: str) -> bool:
-    """Whether it can be found, without running it."""
+    """Whether a module can be found, without running it."""
     try:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:

@@ -13,13 +13,13 @@ CODE = re.compile(r"```.*?```", re.DOTALL)
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors of a page's headings, as GitHub makes them."""
+    """Return the anchors of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", CODE.sub("", page.read_text()), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def broken(page: Path) -> Iterator[str]:
-    """The links of a page that lead nowhere."""
+    """Yield the broken links of a page."""
     for path, anchor in LINK.findall(CODE.sub("", page.read_text())):
         target = (page.parent / path).resolve() if path else page
         if not target.exists() or (anchor and target.suffix == ".md" and anchor not in anchors(target)):
@@ -31,7 +31,7 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
     assert list(broken(page)) == []
 
 
-def test_a_link_to_nowhere_is_noticed(tmp_path: Path) -> None:
+def test_a_broken_link_is_noticed(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# One title\n[a](gone.md) [b](#one-title) [c](#another) [d](https://example.com/gone.md)\n")
     assert list(broken(page)) == ["gone.md#", "#another"]

@@ -1,4 +1,4 @@
-"""The page of the problems is what the code has, and names every type that an answer can have."""
+"""The page of the problems is up to date, and names every type that an answer can have."""
 
 import re
 from pathlib import Path

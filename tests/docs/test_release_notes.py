@@ -1,4 +1,4 @@
-"""What a release checks before it publishes anything."""
+"""A release checks its notes and versions before it publishes anything."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ release_notes = load("release_notes")
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A repository that is ready for 0.2.0."""
+    """Return a repository that is ready for 0.2.0."""
     (tmp_path / "charts/oms").mkdir(parents=True)
     (tmp_path / "charts/oms/Chart.yaml").write_text('version: 0.2.0\nappVersion: "0.2.0"\n')
     (tmp_path / "pyproject.toml").write_text('[project]\nversion = "0.2.0"\n')

@@ -14,12 +14,12 @@ Build = Callable[[], "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def docs(tmp_path: Path) -> Path:
-    """A copy of the documentation, to be broken."""
+    """Return a copy of the documentation, which tests break."""
     for name in ("docs", "scripts"):
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copy(ROOT / "mkdocs.yml", tmp_path)
     (tmp_path / ".venv").symlink_to(sys.prefix)
-    (tmp_path / "scripts" / "setup.sh").write_text("#!/bin/sh\n")  # this environment is the one
+    (tmp_path / "scripts" / "setup.sh").write_text("#!/bin/sh\n")  # the current environment is used
     return tmp_path / "docs"
 
 
@@ -46,14 +46,14 @@ def test_a_link_to_the_code_is_only_its_text_in_the_site(docs: Path, build: Buil
     assert "when</a>, code</p>" in (site / "adr" / "0001-outbox-and-inbox" / "index.html").read_text()
 
 
-def test_a_link_to_nowhere_fails_the_build_by_name(docs: Path, build: Build) -> None:
+def test_a_broken_link_fails_the_build_and_is_named(docs: Path, build: Build) -> None:
     (docs / "when-not.md").write_text("# When not\n\n[gone](gone.md)\n")
     done = build()
     assert done.returncode == 1
     assert "gone.md" in done.stderr
 
 
-def test_a_page_that_no_menu_has_fails_the_build_by_name(docs: Path, build: Build) -> None:
+def test_a_page_in_no_menu_fails_the_build_and_is_named(docs: Path, build: Build) -> None:
     (docs / "orphan.md").write_text("# Orphan\n")
     done = build()
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""The figures about the code's structure: import circles are found, and there are none."""
+"""The figures about the code's structure: import cycles are found, and there are none."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ structure = load("structure")
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """A package `oms_example` of these modules, each with what it imports."""
+    """Return a function that writes a package `oms_example` of these modules, each with its imports."""
 
     def write(**modules: str) -> list[Path]:
         package = tmp_path / "oms_example"
@@ -50,7 +50,7 @@ def test_a_relative_import_is_found_from_a_folder_below(write: Write) -> None:
     assert arrows["oms_example.wing.room"] == {"oms_example.low", "oms_example.wing.other"}
 
 
-def test_modules_that_import_each_other_are_a_circle_also_through_others(write: Write) -> None:
+def test_modules_that_import_each_other_even_through_others_are_a_circle(write: Write) -> None:
     paths = write(
         a="import oms_example.b",
         b="import oms_example.c",
@@ -61,7 +61,7 @@ def test_modules_that_import_each_other_are_a_circle_also_through_others(write: 
     assert structure.circles(structure.graph(paths)) == [["oms_example.a", "oms_example.b", "oms_example.c"]]
 
 
-def test_the_floors_are_the_longest_chain_of_imports_within_a_package() -> None:
+def test_the_layers_are_the_longest_chain_of_imports_within_a_package() -> None:
     arrows = {
         "oms_example.top": {"oms_example.ground", "oms_example.middle"},
         "oms_example.middle": {"oms_example.ground", "oms_other.deep"},

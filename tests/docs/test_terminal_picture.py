@@ -1,4 +1,4 @@
-"""The picture of a run shows how the start ended and what came after it, and fetches nothing."""
+"""The picture of a run shows the end of the start and the output after it, and fetches nothing."""
 
 import re
 
@@ -14,12 +14,12 @@ OUTPUT = (
 )
 
 
-def test_only_the_last_state_of_the_start_is_shown_and_then_all_that_followed() -> None:
+def test_only_the_last_state_of_the_start_is_shown_and_then_everything_after_it() -> None:
     shown = terminal_picture.still(OUTPUT)
     assert shown.splitlines() == ["starting OMS", "order  \x1b[32mready\x1b[0m", "ready after 9.1 s", "CONFIRMED"]
 
 
-def test_a_run_without_a_live_display_is_shown_as_it_is() -> None:
+def test_a_run_without_a_live_display_is_shown_unchanged() -> None:
     assert terminal_picture.still("order: ready\nCONFIRMED\n").splitlines() == ["order: ready", "CONFIRMED"]
 
 
@@ -30,7 +30,7 @@ def test_a_picture_is_the_same_for_the_same_output_and_fetches_nothing() -> None
     assert not re.search(r"url\((?!#)|@font-face|@import", picture)
 
 
-def test_the_picture_of_the_readme_shows_an_order_that_is_confirmed() -> None:
+def test_the_picture_in_the_readme_shows_a_confirmed_order() -> None:
     picture = (ROOT / "docs/images/make-up.svg").read_text()
     assert "CONFIRMED" in picture
     assert not re.search(r"url\((?!#)|@font-face|@import", picture)

@@ -1,4 +1,4 @@
-"""The list of words finds what it is for, and nothing next to it."""
+"""The list of words finds the listed words, and no others."""
 
 import re
 
@@ -52,7 +52,7 @@ def test_a_word_that_was_given_up_is_found(text: str, word: str) -> None:
         "stand-ins",
     ],
 )
-def test_what_only_looks_like_one_is_not(text: str) -> None:
+def test_a_word_that_only_looks_similar_is_not_found(text: str) -> None:
     assert found(text) == []
 
 

@@ -1,4 +1,4 @@
-"""Docker as the tests of the images use it."""
+"""Fixtures of Docker for the tests of the images."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ Docker = Callable[..., str]
 
 
 def docker_answers() -> bool:
-    """Whether there is a Docker that runs."""
+    """Whether Docker is running."""
     if not shutil.which("docker"):
         return False
     return subprocess.run(["docker", "version"], capture_output=True, check=False).returncode == 0
@@ -26,13 +26,13 @@ def docker_answers() -> bool:
 
 @pytest.fixture(scope="session")
 def root() -> Path:
-    """Where the repository is."""
+    """Return the repository's folder."""
     return ROOT
 
 
 @pytest.fixture(scope="session")
 def docker() -> Docker:
-    """Run docker with these arguments; what it printed."""
+    """Return a function that runs docker with these arguments and returns its output."""
     if not docker_answers():
         assert not os.environ.get("OMS_TOOLS_REQUIRED"), "Docker is required here and does not answer"
         pytest.skip("Docker does not answer")
@@ -49,13 +49,13 @@ def docker() -> Docker:
 
 @pytest.fixture(scope="session")
 def images(docker: Docker) -> dict[str, str]:
-    """The images that production runs, by service, freshly built, with their lists of contents in build/sbom."""
+    """Build the images that production runs, with their lists of contents in build/sbom. Return them by service."""
     return build(PRODUCTION, "--production", "--sbom")
 
 
 @pytest.fixture(scope="session")
 def demo_images(docker: Docker) -> dict[str, str]:
-    """The same for trying things out: with the simulators, by which a cluster and compose.yaml need no providers."""
+    """Do the same for images with the simulators, with which a cluster and compose.yaml need no providers."""
     return build(TAG, "--sbom")
 
 
@@ -67,5 +67,5 @@ def build(tag: str, *options: str) -> dict[str, str]:
 
 @pytest.fixture(params=SERVICES)
 def image(request: pytest.FixtureRequest, images: dict[str, str]) -> str:
-    """Each of those that production runs."""
+    """Return each of the images that production runs."""
     return images[request.param]

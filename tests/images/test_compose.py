@@ -1,4 +1,4 @@
-"""compose.yaml, as a user runs it but for its ports, which are free ones here."""
+"""compose.yaml, as a user runs it except for its ports, which are free ones here."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -41,7 +41,7 @@ ORDER = {
 
 @pytest.fixture(scope="module")
 def compose(docker: Docker, demo_images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
-    """Run docker compose on a project of its own, up and ready."""
+    """Yield docker compose for a project of its own, which is up and ready."""
     assert demo_images
     override = tmp_path_factory.mktemp("compose") / "ports.yaml"
     override.write_text(PORTS)
@@ -74,7 +74,7 @@ def test_its_catalogue_is_the_sample(root: Path) -> None:
     assert json.loads(services["inventory"]["environment"]["OMS_CATALOGUE"]) == list(ITEMS)
 
 
-def test_it_runs_what_a_cluster_runs(docker: Docker, compose: Compose, demo_images: dict[str, str]) -> None:
+def test_it_runs_the_same_as_a_cluster(docker: Docker, compose: Compose, demo_images: dict[str, str]) -> None:
     sums = ("find", "/app", "-type", "f", "-exec", "sha256sum", "{}", "+")
     for service, image in demo_images.items():
         container = json.loads(docker("inspect", compose("ps", "--quiet", service).strip()))[0]
@@ -93,7 +93,7 @@ def test_an_order_is_confirmed_and_the_customer_is_notified(compose: Compose) ->
     with httpx2.Client(base_url=address(compose, "order", 9090), timeout=20.0) as client:
 
         def accepted() -> str | None:
-            """The id, once the prices have arrived."""
+            """Return the order's id, once the prices have arrived."""
             response = client.post("/order", json=ORDER)
             return str(response.json()["id"]) if response.status_code == 202 else None
 
@@ -121,7 +121,7 @@ def test_a_service_starts_in_under_two_seconds(docker: Docker, compose: Compose)
     container = compose("ps", "--quiet", "payment").strip()
 
     def start() -> float:
-        """Seconds from the container's start to the service's own word that it has started."""
+        """Return the seconds from the container's start until the service logs that it has started."""
         docker("restart", container)
         begun = json.loads(docker("inspect", container))[0]["State"]["StartedAt"]
 
@@ -133,12 +133,12 @@ def test_a_service_starts_in_under_two_seconds(docker: Docker, compose: Compose)
         assert said
         return (moment(said) - moment(begun)).total_seconds()
 
-    # The service's own time is the shortest, and a machine with other work stretches that too.
+    # The shortest time is the service's own, but a busy machine stretches even that.
     assert min(start() for _ in range(3)) < 2.0 * slowdown()
 
 
 def moment(text: str) -> datetime:
-    """Docker's time, which has more digits than a datetime."""
+    """Parse Docker's time, which has more digits than a datetime."""
     whole, _, digits = text.rstrip("Z").partition(".")
     return datetime.fromisoformat(f"{whole}.{digits[:6]:0<6}").replace(tzinfo=UTC)
 

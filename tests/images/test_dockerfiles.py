@@ -1,4 +1,4 @@
-"""What can be said of the images without building them."""
+"""Properties of the images that can be checked without building them."""
 
 import importlib.util
 import re
@@ -30,7 +30,7 @@ def runtime_lock(root: Path) -> ModuleType:
 
 @pytest.fixture(scope="session")
 def runtime(root: Path, runtime_lock: ModuleType) -> dict[str, str]:
-    """What the images of production install, by name."""
+    """Return the distributions that the production images install, by name."""
     lock = (root / "requirements.lock").read_text()
     roots = runtime_lock.own(lock) - {f"oms-{name}" for name in NOT_SHIPPED}
     found: dict[str, str] = runtime_lock.closure(lock, roots)
@@ -39,13 +39,13 @@ def runtime(root: Path, runtime_lock: ModuleType) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def demo(root: Path, runtime_lock: ModuleType, runtime: dict[str, str]) -> dict[str, str]:
-    """What the images for trying things out install in addition."""
+    """Return the distributions that the demo images install in addition."""
     found = runtime_lock.closure((root / "requirements.lock").read_text(), ["oms-simulators"])
     return {name: entry for name, entry in found.items() if name not in runtime}
 
 
 def declared(pyproject: Path) -> set[str]:
-    """Names of the distributions that a package asks for, without this project's own."""
+    """Return the names of the distributions that a package requires, without this project's own."""
     dependencies = tomllib.loads(pyproject.read_text())["project"]["dependencies"]
     names = {re.split(r"[^A-Za-z0-9._-]", dependency)[0].lower() for dependency in dependencies}
     return {name for name in names if not name.startswith("oms-")}
@@ -66,12 +66,12 @@ def test_no_dockerfile_needs_a_newer_builder_or_has_a_healthcheck(root: Path) ->
 
 
 @pytest.mark.parametrize("package", [*(f"packages/{name}" for name in PACKAGES), *(f"services/{s}" for s in SERVICES)])
-def test_everything_that_a_package_asks_for_is_installed(root: Path, runtime: dict[str, str], package: str) -> None:
+def test_everything_that_a_package_requires_is_installed(root: Path, runtime: dict[str, str], package: str) -> None:
     wanted = {re.sub(r"[._]", "-", name) for name in declared(root / package / "pyproject.toml")}
     assert wanted <= runtime.keys()
 
 
-def test_the_simulators_find_everything_that_they_ask_for(
+def test_everything_that_the_simulators_require_is_installed(
     root: Path, runtime: dict[str, str], demo: dict[str, str]
 ) -> None:
     wanted = declared(root / "packages/simulators/pyproject.toml")
@@ -83,7 +83,7 @@ def test_production_installs_no_mail_server(runtime: dict[str, str], demo: dict[
     assert "aiosmtpd" not in runtime
 
 
-def test_no_package_that_ships_holds_what_only_tests_need(root: Path) -> None:
+def test_no_shipped_package_contains_what_only_tests_need(root: Path) -> None:
     folders = [*(root / "packages" / name for name in PACKAGES), *(root / "services" / name for name in SERVICES)]
     assert [path for folder in folders for path in folder.rglob("oms_*/**/testing.py")] == []
 
@@ -93,7 +93,7 @@ def test_the_last_stage_is_what_production_runs() -> None:
     assert last.base == "runtime"
 
 
-def test_what_compose_and_skaffold_run_has_the_simulators() -> None:
+def test_the_images_of_compose_and_skaffold_have_the_simulators() -> None:
     lines = BASE.splitlines()
     assert {"FROM runtime AS demo", "FROM demo AS development", "FROM demo AS service"} <= set(lines)
 
@@ -113,10 +113,10 @@ def test_a_dependency_of_a_dependency_is_found(runtime_lock: ModuleType) -> None
     assert set(runtime_lock.closure(lock, ["root"])) == {"a", "b"}
 
 
-def test_a_closing_remark_of_the_lock_file_is_no_reason(runtime_lock: ModuleType) -> None:
+def test_a_closing_remark_of_the_lock_file_is_ignored(runtime_lock: ModuleType) -> None:
     lock = "a==1\n    # via other\n\n# The following packages were excluded from the output:\n# root\n"
     assert runtime_lock.closure(lock, ["root"]) == {}
 
 
-def test_a_dependency_group_is_no_package(runtime_lock: ModuleType) -> None:
+def test_a_dependency_group_is_not_a_package(runtime_lock: ModuleType) -> None:
     assert runtime_lock.closure("a==1\n    # via oms (pyproject.toml:dev)\n", ["oms"]) == {}

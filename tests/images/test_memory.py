@@ -1,4 +1,4 @@
-"""What the images have the C library do with memory."""
+"""The images' settings make the C library return memory."""
 
 import os
 import platform
@@ -14,8 +14,8 @@ from oms_platform import services
 
 BASE = (Path(__file__).parents[2] / "Dockerfile.base").read_text()
 SETTINGS = dict(re.findall(r"(MALLOC_\w+)=(\d+)", BASE))
-# Large blocks come and go, and smaller ones that stay lie between them, as with the records of a batch. Prints the MiB
-# that are left in the end; five of them are still in use.
+# Allocates and frees large blocks, and smaller ones between them that are kept, as with the records of a batch. Prints
+# the MiB that are left in the end; five of them are still in use.
 PROGRAM = """
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096 / 2**20
@@ -51,14 +51,14 @@ def left(settings: Mapping[str, str]) -> float:
     return float(done.stdout)
 
 
-def test_the_local_platform_has_it_do_the_same() -> None:
+def test_the_local_platform_has_the_same_settings() -> None:
     assert SETTINGS
     assert services.MEMORY == SETTINGS
 
 
-def test_what_large_blocks_needed_goes_back_to_the_system() -> None:
+def test_the_memory_of_large_blocks_is_returned_to_the_system() -> None:
     assert left(SETTINGS) < 10.0
 
 
-def test_without_these_settings_it_stays() -> None:
+def test_without_these_settings_it_is_kept() -> None:
     assert left({}) > 20.0

@@ -1,4 +1,4 @@
-"""The workflow of a release: what it builds on is pinned, and nothing is signed that was not looked through."""
+"""The workflow of a release: its base images are pinned, and nothing is signed that was not scanned."""
 
 import os
 import re
@@ -23,7 +23,7 @@ def jobs() -> Any:
 
 
 def uses(step: dict[str, Any]) -> str:
-    """What a step is about: its action without the version, or its first words."""
+    """Return what a step does: its action without the version, or its first words."""
     return str(step.get("uses", "")).partition("@")[0] or " ".join(step["run"].split()[:2])
 
 
@@ -55,7 +55,7 @@ def test_an_image_is_for_two_architectures_and_says_what_is_in_it(jobs: Any, nam
 
 
 def test_every_public_image_is_pinned(jobs: Any) -> None:
-    """Each build argument of Dockerfile.base that names an image is given, with what `prepare` found."""
+    """Each build argument of Dockerfile.base that names an image gets the digest that `prepare` found."""
     images = re.findall(r"^ARG (\w+_IMAGE)=", (ROOT / "Dockerfile.base").read_text(), re.MULTILINE)
     given = dict(line.split("=", 1) for line in step(jobs["base"], "image")["with"]["build-args"].split("\n") if line)
     assert {name: given[name] for name in images} == {
@@ -66,7 +66,7 @@ def test_every_public_image_is_pinned(jobs: Any) -> None:
 
 
 def run(script: str, answer: str, folder: Path, **environment: str) -> tuple[int, str]:
-    """A step's script, with a registry that answers so; how it ended, and what it put out."""
+    """Run a step's script with a registry that gives this answer. Return its exit code and its output."""
     (folder / "docker").write_text(f"#!/bin/sh\n{answer}\n")
     for program in ("cosign", "gh"):
         (folder / program).write_text('#!/bin/sh\necho "$@" >>"$VERIFIED"\n')
@@ -120,7 +120,7 @@ def test_a_service_is_built_on_the_base_that_this_release_has_signed(jobs: Any, 
 
 
 @pytest.mark.parametrize(("version", "prerelease"), [("1.2.3", "false"), ("1.2.3-rc.1", "true")])
-def test_what_comes_before_a_version_is_released_as_that(
+def test_a_release_candidate_is_released_as_a_prerelease(
     jobs: Any, tmp_path: Path, version: str, prerelease: str
 ) -> None:
     (script,) = (one["run"] for one in jobs["chart"]["steps"] if "gh release create" in one.get("run", ""))

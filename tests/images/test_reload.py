@@ -14,7 +14,7 @@ import psutil
 import pytest
 from support.chassis import eventually
 
-WITHIN = 30.0  # seconds: the machine has other work
+WITHIN = 30.0  # seconds, for a busy machine
 
 SERVICE = """
 import sys, time
@@ -29,7 +29,7 @@ while sys.argv[-1] == "serve":
 
 @pytest.fixture
 def image(tmp_path: Path) -> Path:
-    """A service as an image holds it."""
+    """Return a service as in an image."""
     package = tmp_path / "image/demo"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
@@ -40,7 +40,7 @@ def image(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def starts(tmp_path: Path) -> Callable[[], list[str]]:
-    """What the service wrote at each of its starts."""
+    """Return a function that returns what the service wrote at each start."""
 
     def read() -> list[str]:
         out = tmp_path / "out"
@@ -62,7 +62,7 @@ def reloading(root: Path, image: Path, folder: Path, command: str = "serve") -> 
                 process.wait(10)
 
 
-def test_a_changed_file_starts_the_service_again(
+def test_a_changed_file_restarts_the_service(
     root: Path, image: Path, tmp_path: Path, starts: Callable[[], list[str]]
 ) -> None:
     with reloading(root, image, tmp_path / "dev"):
@@ -82,7 +82,7 @@ def test_a_service_that_died_of_a_typo_starts_when_it_is_fixed(
         eventually(lambda: starts()[-1] == "333 ['serve']", WITHIN)
 
 
-def test_what_was_synchronised_outlives_a_restart_of_the_container(
+def test_synchronised_files_survive_a_restart_of_the_container(
     root: Path, image: Path, tmp_path: Path, starts: Callable[[], list[str]]
 ) -> None:
     (tmp_path / "dev/demo").mkdir(parents=True)
@@ -139,7 +139,7 @@ def test_a_development_image_takes_a_changed_file_although_its_root_is_read_only
 
 
 def synchronise(container: str, path: str, text: str) -> None:
-    """As Skaffold does it: by the container's own tar, with the rights of its user."""
+    """Copy a file as Skaffold does: by the container's own tar, with the rights of its user."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
         entry = tarfile.TarInfo(path)

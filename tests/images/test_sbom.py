@@ -1,4 +1,4 @@
-"""The list of what is in an image, made of what is in this environment."""
+"""The list of an image's contents, made here for the current environment."""
 
 import json
 import platform
@@ -23,12 +23,12 @@ def components() -> Any:
     return {one["purl"]: one for one in json.loads(written())["components"]}
 
 
-def test_the_interpreter_is_among_what_there_is(components: Any) -> None:
+def test_the_interpreter_is_listed(components: Any) -> None:
     version = platform.python_version()
     assert components[f"pkg:generic/python@{version}"]["cpe"].startswith(f"cpe:2.3:a:python:python:{version}:")
 
 
-def test_so_are_distributions_and_the_libraries_that_they_bring_along(components: Any) -> None:
+def test_distributions_and_their_bundled_libraries_are_listed(components: Any) -> None:
     names = {one["name"] for one in components.values()}
     assert {"psycopg", "pydantic-core", "libpq", "libcrypto"} <= names
     (crypto,) = (one for one in components.values() if one["name"] == "libcrypto")
@@ -36,11 +36,11 @@ def test_so_are_distributions_and_the_libraries_that_they_bring_along(components
     assert "openssl" in crypto["cpe"]
 
 
-def test_so_is_what_a_wheel_lists_itself(components: Any) -> None:
+def test_components_that_a_wheel_lists_itself_are_listed(components: Any) -> None:
     assert any(purl.startswith("pkg:cargo/") for purl in components)
 
 
-def test_a_wheel_that_lists_itself_is_there_once(components: Any) -> None:
+def test_a_wheel_that_lists_itself_occurs_once(components: Any) -> None:
     distributions = [one for one in components if one.startswith("pkg:pypi/")]
     assert not [purl for purl in distributions if "_" in purl]
     assert len({purl.partition("@")[0] for purl in distributions}) == len(distributions)

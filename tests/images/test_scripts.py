@@ -1,5 +1,5 @@
-"""Scripts for Docker and clusters, with programs that only write down what they are asked for: each ends where a
-step fails, and needs nothing that macOS lacks."""
+"""Scripts for Docker and clusters, run with fake programs that record their calls: each ends at the step that fails,
+and needs nothing that macOS lacks."""
 
 import os
 import re
@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ["images", "kind-up", "kind-down", "test-cluster", "test-cluster-long", "footprint", "chaos", "setup"]
-# What bash 3.2 does not know, and programs of Linux alone.
+# Features that bash 3.2 lacks, and programs that exist only on Linux.
 ELSEWHERE = {
     *(r"\[-\d+\]", r"\b(mapfile|readarray)\b", r"\b(declare|local) -[A-Zgn]", r",,\}|\^\^\}", r"&>>|\|&"),
     *(r"\b(md5|sha\d+)sum\b", r"\b(readlink -f|realpath|nproc|xargs -r|sed -i|grep -P|date -d|stat -c)\b", "-printf "),
@@ -22,7 +22,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Runs a script of the repository; `programs` are what each program does after it was written down."""
+    """Return a function that runs a script; `programs` is what each fake program does after its call is recorded."""
 
     def script(name: str, programs: dict[str, str], *arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
         (folder := tmp_path / "bin").mkdir(exist_ok=True)
@@ -38,7 +38,7 @@ def run(tmp_path: Path) -> Run:
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_a_script_asks_for_nothing_that_macos_does_not_have(name: str) -> None:
+def test_a_script_needs_nothing_that_macos_lacks(name: str) -> None:
     text = (ROOT / "scripts" / f"{name}.sh").read_text()
     assert not [found[0] for one in ELSEWHERE if (found := re.search(one, text))]
 
@@ -53,7 +53,7 @@ def test_every_image_is_built_under_the_name_of_its_folder(run: Run, tmp_path: P
 
 
 def cluster(docker: str) -> dict[str, str]:
-    """A cluster that is there, and has an Ingress controller. Whoever is sent something reads it."""
+    """Return programs for an existing cluster with an Ingress controller. Those that get input read it."""
     kubectl = "case $* in *--filename*) cat ;; *) echo there ;; esac"
     read = 'case $* in *--interactive*) cat >"$0.read" ;; esac'
     return {"docker": f"{read}\n{docker}", "kind": "echo oms", "kubectl": kubectl, "helm": "", "curl": "echo 200"}
@@ -71,7 +71,7 @@ def test_nothing_is_installed_without_its_images(run: Run, tmp_path: Path) -> No
     assert "helm upgrade" not in (tmp_path / "asked").read_text()
 
 
-def test_nothing_is_installed_of_a_chart_that_cannot_be_rendered(run: Run, tmp_path: Path) -> None:
+def test_a_chart_that_cannot_be_rendered_is_not_installed(run: Run, tmp_path: Path) -> None:
     programs = {**cluster("echo 1"), "helm": '[ "$1" != template ]'}
     assert run("kind-up", programs, OMS_SKIP_BUILD="1").returncode != 0
     assert "helm upgrade" not in (tmp_path / "asked").read_text()

@@ -1,4 +1,4 @@
-"""skaffold.yaml against the repository, and against what the reference of its schema allows."""
+"""skaffold.yaml fits the repository, and the reference of its schema."""
 
 import copy
 import re
@@ -43,7 +43,7 @@ def config(root: Path) -> Config:
 
 
 def patched(config: Config, *profiles: str) -> Config:
-    """The configuration as these profiles make it; a patch adds what is not there, or replaces what is."""
+    """Return the configuration with these profiles; a patch adds a missing value, or replaces an existing one."""
     result = copy.deepcopy(config)
     for profile in (one for one in config["profiles"] if one["name"] in profiles):
         for patch in profile["patches"]:
@@ -96,22 +96,22 @@ def test_it_builds_the_base_with_the_simulators_and_the_images_on_it(config: Con
 
 
 def read_stages(artifact: Config, root: Path) -> list[tuple[str, ...]]:
-    """What each stage of an artifact's Dockerfile copies from the build context."""
+    """Return the files that each stage of an artifact's Dockerfile copies from the build context."""
     images = {one["alias"]: one["image"] for one in artifact.get("requires", ())}
     text = (root / artifact["docker"]["dockerfile"]).read_text()
     return [stage.sources for stage in stages(text, images | artifact["docker"].get("buildArgs", {}))]
 
 
-def test_every_stage_of_every_dockerfile_copies_files_that_are_there(config: Config, root: Path) -> None:
-    """Skaffold looks for what all stages copy, whichever it builds, and ends at the first that it does not find."""
+def test_every_stage_of_every_dockerfile_copies_existing_files(config: Config, root: Path) -> None:
+    """Skaffold looks for the files of all stages, whichever it builds, and fails at the first that is missing."""
     for artifact in config["build"]["artifacts"]:
         wanted = [source for sources in read_stages(artifact, root) for source in sources]
-        assert wanted or artifact["image"] == "oms/simulators"  # which is the base with another entry point
+        assert wanted or artifact["image"] == "oms/simulators"  # this is the base with another entry point
         assert [source for source in wanted if not is_in_context(root, source)] == []
 
 
-def test_a_change_of_a_service_concerns_its_own_image_alone(config: Config, root: Path) -> None:
-    """Otherwise each saved file would build everything, where it is to be synced."""
+def test_a_change_of_a_service_affects_only_its_own_image(config: Config, root: Path) -> None:
+    """Otherwise each saved file would rebuild everything instead of being synchronised."""
     base, _, *others = config["build"]["artifacts"]
     assert not [source for sources in read_stages(base, root) for source in sources if source.startswith("services")]
     for service, artifact in zip(SERVICES, others, strict=True):
@@ -123,12 +123,12 @@ def test_tags_are_made_without_asking_a_registry(config: Config) -> None:
     assert config["build"]["tagPolicy"] == {"sha256": {}}
 
 
-def test_images_are_pushed_where_the_cluster_is_a_remote_one(config: Config) -> None:
-    """Which is what Skaffold does by itself, unless it is given a value."""
+def test_images_are_pushed_if_the_cluster_is_remote(config: Config) -> None:
+    """Skaffold does that by default, unless a value is set."""
     assert "push" not in config["build"]["local"]
 
 
-def test_it_keeps_away_from_what_helm_has_installed(config: Config, root: Path) -> None:
+def test_it_does_not_touch_what_helm_has_installed(config: Config, root: Path) -> None:
     """`skaffold dev` uninstalls its release at its end; make kind-up and the README install `oms` in `oms`."""
     namespace = release(config)["namespace"]
     assert namespace != "oms"
@@ -142,7 +142,7 @@ def test_its_ingress_does_not_compete_with_another_installation_s(config: Config
 
 
 def test_a_first_start_may_take_as_long_as_a_migration_waits(config: Config) -> None:
-    """A container that fails meanwhile is started again by Kubernetes and no reason to uninstall everything."""
+    """Kubernetes restarts a container that fails meanwhile, which is no reason to uninstall everything."""
     assert config["deploy"]["tolerateFailuresUntilDeadline"]
     assert config["deploy"]["statusCheckDeadlineSeconds"] > Settings.model_fields["migrate_patience_seconds"].default
 
@@ -155,7 +155,7 @@ def test_the_profile_of_kind_is_chosen_on_any_kind_cluster(config: Config, conte
     assert not re.fullmatch(activation["kubeContext"], "gke_project_zone_cluster")
 
 
-def test_the_chart_takes_each_service_s_image(config: Config, root: Path) -> None:
+def test_the_chart_uses_each_service_s_image(config: Config, root: Path) -> None:
     values = yaml.safe_load((root / "charts/oms/values.yaml").read_text())
     assert "image" in values["serviceDefaults"]
     assert set(values["services"]) == set(SERVICES)

@@ -1,8 +1,8 @@
-"""A customer who was erased is found in no database, no log and no audit log; topics forget by their retention.
+"""An erased customer is found in no database, log or audit log; topics delete the data by their retention.
 
-Canaries (a name, an address, a number that occur nowhere else) go every way that a customer's data can go: orders that
-are confirmed, declined, cancelled with a note and a key, a refund with a reason and a key, a message that was given up,
-and records that are no events.
+Canaries (a name, an address, a number that occur nowhere else) take every path that a customer's data can take: orders
+that are confirmed, declined, cancelled with a note and a key, a refund with a reason and a key, a message that was
+given up on, and records that are not events.
 """
 
 import base64
@@ -32,7 +32,7 @@ from oms_platform.platform import Platform
 
 pytestmark = pytest.mark.system
 
-POISONS = 3  # records that are no events
+POISONS = 3  # records that are not events
 
 
 def _letters() -> str:
@@ -41,7 +41,7 @@ def _letters() -> str:
 
 @dataclass
 class Customer:
-    """Somebody whose data occurs nowhere else."""
+    """A customer whose data occurs nowhere else."""
 
     name: str = field(default_factory=lambda: _letters().capitalize())
     email: str = field(default_factory=lambda: f"{_letters()}@customers.example")
@@ -50,20 +50,20 @@ class Customer:
 
     @property
     def private(self) -> list[bytes]:
-        """What is to be found nowhere, in whatever case."""
+        """Return the texts that must not be found anywhere, in upper or lower case."""
         texts = [self.name, self.email, self.email.upper(), self.number]
-        hexadecimal = [text.encode().hex().encode() for text in texts]  # as a dump has bytes
+        hexadecimal = [text.encode().hex().encode() for text in texts]  # as bytes appear in a dump
         headers = [base64.b64encode(text.encode()).lower() for text in texts]
         return [*(text.lower().encode() for text in texts), *hexadecimal, *headers]
 
     def body(self, **more: Any) -> dict[str, Any]:
-        """An order of this customer's."""
+        """Return the body of an order by this customer."""
         made = body(**more)
         made["customer"] = {"name": self.name, "email": self.email, "phoneNumber": self.number}
         return made
 
     def found_in(self, places: Iterator[traces.Trace]) -> list[str]:
-        """Where there is any trace."""
+        """Return the places with any trace of the customer."""
         return [where for where, content in places if any(trace in content.lower() for trace in self.private)]
 
 
@@ -86,7 +86,7 @@ def orders(platform: Platform) -> Iterator[httpx2.Client]:
 
 @pytest.fixture
 def customer(platform: Platform, operator: Operator, orders: httpx2.Client) -> Customer:
-    """Somebody who has been through everything."""
+    """Return a customer who has been through all of this."""
     customer = Customer()
     customer.orders["confirmed"] = place(orders, customer.body(), {"Idempotency-Key": secrets.token_hex(8)})
     customer.orders["declined"] = place(orders, customer.body(card=DECLINED))
@@ -104,7 +104,7 @@ def customer(platform: Platform, operator: Operator, orders: httpx2.Client) -> C
 
 
 def _refund(orders: httpx2.Client, customer: Customer) -> None:
-    """Something of the confirmed order, for a reason that names the customer."""
+    """Refund a part of the confirmed order, with a reason that names the customer."""
     order, asked = customer.orders["confirmed"], {"amount": 1, "reason": f"{customer.name} has called"}
     key = {"Idempotency-Key": secrets.token_hex(8)}
     assert orders.post(f"/order/{order}/refund", json=asked, headers=key).status_code == 202
@@ -112,7 +112,7 @@ def _refund(orders: httpx2.Client, customer: Customer) -> None:
 
 
 def _give_up_mail_about_refund(operator: Operator, orders: httpx2.Client, customer: Customer) -> None:
-    """The mail about another refund is refused for now, and then given up: it is kept with the customer's address."""
+    """Let the email about another refund be refused, and then given up on: it is kept with the customer's address."""
     operator.oms("fail", "set", "mail", "4xx")
     asked = operator.json("order", "refund", customer.orders["confirmed"], "--amount", "2")
     failing = ("jobs", "list", "--service", "email", "--order", customer.orders["confirmed"], "--state", "failing")
@@ -126,7 +126,7 @@ def _give_up_mail_about_refund(operator: Operator, orders: httpx2.Client, custom
 
 
 def is_quiet(platform: Platform, customer: Customer) -> bool:
-    """Whether nothing is still to be sent, and both notifiers have read how each order ended."""
+    """Whether everything has been sent, and both notifiers have read how each order ended."""
     waiting = "SELECT 1 FROM outbox UNION ALL SELECT 1 FROM job"
     notified = "SELECT coalesce(refund_of, order_id), kind FROM message WHERE state <> 'pending'"
     expected = {(order, kind) for kind, order in customer.orders.items()} | {(customer.orders["confirmed"], "refunded")}
@@ -136,7 +136,7 @@ def is_quiet(platform: Platform, customer: Customer) -> bool:
 
 
 def _send_poison(platform: Platform, customer: Customer) -> None:
-    """Records that are no events and of no order, with the customer's address in the value, the key or a header: dead
+    """Send records that are not events, with the customer's address in the value, the key or a header. They become dead
     letters of each reader."""
     sink = KafkaSink(Settings(database_url="postgresql://unused", kafka_bootstrap=platform.kafka.bootstrap))
     value = json.dumps({"oops": customer.email.upper(), "phone": customer.number, "contact": customer.email}).encode()
@@ -155,7 +155,7 @@ def test_an_erased_customer_is_found_nowhere_and_the_books_add_up(
     platform: Platform, operator: Operator, customer: Customer
 ) -> None:
     held = customer.found_in(traces.dumps(platform))
-    assert {"order", "sms", "email"} <= set(held)  # the search finds what is there
+    assert {"order", "sms", "email"} <= set(held)  # the search finds existing data
     exported = json.loads(operator.oms("customers", "export", customer.email))
     assert {one["id"] for one in exported["orders"]} == set(customer.orders.values())
     assert exported["orders"][0]["customer"]["email"] == customer.email
@@ -203,7 +203,7 @@ def test_a_customer_with_an_order_under_way_is_not_erased(
 
 
 def test_a_customer_of_thousands_of_orders_is_erased(platform: Platform, operator: Operator) -> None:
-    """One with a number of its own in each: more than a request holds. They are nobody's orders for the checker."""
+    """Each has a number of its own: more than fit into one request. To the checker, nobody placed these orders."""
     customer, many = Customer(), 2500
     orders = f"""
         INSERT INTO orders (id, status, facts, version, name, email, phone, card_token, card_brand, card_last4,
@@ -226,7 +226,7 @@ def test_a_customer_of_thousands_of_orders_is_erased(platform: Platform, operato
 def test_a_customer_with_a_message_about_a_refund_on_its_way_is_not_erased(
     platform: Platform, operator: Operator, orders: httpx2.Client
 ) -> None:
-    """Whoever reads of the refund later would bring the customer's address back."""
+    """A service that reads of the refund later would store the customer's address again."""
     customer = Customer()
     order = place(orders, customer.body())
     ended(orders, order)
@@ -248,7 +248,7 @@ def test_a_customer_with_a_message_about_a_refund_on_its_way_is_not_erased(
     assert customer.found_in(traces.dumps(platform)) == []
 
 
-def test_topics_forget_within_a_week_and_a_day(platform: Platform) -> None:
+def test_topics_delete_records_within_eight_days(platform: Platform) -> None:
     admin = KafkaAdminClient(bootstrap_servers=platform.kafka.bootstrap)
     try:
         asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in topics.names()]

@@ -1,6 +1,6 @@
-"""`python order.py FOLDER SERVICE`: the whole platform in a folder, and an order on it.
+"""`python order.py FOLDER SERVICE` runs the whole platform in a folder, and places an order on it.
 
-Prints, as JSON, what became of the order and which orders the service has an entry of.
+It prints, as JSON, the outcome of the order and the orders for which the service has an entry.
 """
 
 import json
@@ -20,20 +20,20 @@ CATCHES_UP = 60.0  # seconds
 
 
 def entries(url: str) -> list[str]:
-    """The orders that the service has an entry of."""
+    """Return the orders for which the service has an entry."""
     with psycopg.connect(url) as connection:
         return [order_id for (order_id,) in connection.execute("SELECT order_id FROM entry")]
 
 
 def main(folder: Path, service: str) -> None:
-    """Start the platform, place the order, wait for what follows, end everything."""
+    """Start the platform, place the order, wait for the outcome, and end everything."""
     platform = Platform(folder, environment=ENVIRONMENT, postgres=NO_FSYNC)
     with platform, httpx2.Client(base_url=platform.url, timeout=20.0) as client:
         await_known(platform.url)
         order = ended(client, place(client, body()))
         eventually(lambda: order["id"] in entries(platform.databases[service].url), within=CATCHES_UP)
         print(json.dumps({"status": order["status"], "services": list(platform.services)}))
-        platform.kill()  # nobody needs its data: no orderly end
+        platform.kill()  # nobody needs its data, so it need not end in an orderly way
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What a new event, a field on an order and a payment provider cost, counted in files that are edited by hand.
+"""The cost of a new event, a field on an order and a payment provider, in files that are edited by hand.
 
-Each count is taken from one that is there already. Tests are not counted, nor what a command writes: documents from the
-contracts (`make contracts`), migrations from the tables (`make migration`), the lock file.
+Each count is taken from an existing one. It includes neither tests nor files that a command writes: documents from the
+contracts (`make contracts`), migrations from the tables (`make migration`), and the lock file.
 """
 
 import re
@@ -35,14 +35,14 @@ def gateway(_):
 
 
 def naming(pattern: str, *folders: str) -> set[str]:
-    """The files of the product, written by hand, in which a regular expression is found."""
+    """Return the handwritten files of the product that match a regular expression."""
     command = ["git", "grep", "--untracked", "-lwE", pattern, "--", *(folders or PRODUCT)]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout.split()
     return {path for path in found if "/tests/" not in path and not GENERATED.search(path)}
 
 
 def test_an_event_costs_four_files_with_the_handlers_of_its_publisher_and_more_only_for_more_readers() -> None:
-    """One that a service publishes and another reads: two files of the contracts, the chart, and both services."""
+    """For one that a service publishes and another reads: two files of the contracts, the chart, and both services."""
     named = naming(f"INVENTORY_RELEASED|{INVENTORY_RELEASED.name}|{INVENTORY_RELEASED.data.__name__}")
     readers = {
         path for path in named if path.startswith(tuple(f"services/{name}/" for name in INVENTORY_RELEASED.read_by))
@@ -60,7 +60,7 @@ def test_a_field_on_an_order_costs_at_most_five_files() -> None:
 
 @pytest.fixture
 def provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The name of a payment provider that is installed as a package: a module, and a line of its pyproject.toml."""
+    """Return the name of a payment provider installed as a package: a module, and a line of its pyproject.toml."""
     (tmp_path / "oms_paypartner.py").write_text(PROVIDER)
     package = tmp_path / "oms_paypartner-1.0.dist-info"
     package.mkdir()
@@ -79,7 +79,7 @@ def build(service: Service, gateway: str) -> Components:
 
 @pytest.mark.parametrize("service", [ORDER, PAYMENT], ids=lambda service: service.name)
 def test_a_payment_provider_costs_a_module_and_a_line(service: Service, provider: str) -> None:
-    """The third file is the chart's values: whoever installs it says OMS_GATEWAY there."""
+    """The third file is the chart's values, in which a user sets OMS_GATEWAY."""
     build(service, provider)
     with pytest.raises(ValueError, match="installed here"):
         build(service, "another")

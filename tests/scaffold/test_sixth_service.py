@@ -1,4 +1,4 @@
-"""A sixth service, made in a copy of this repository as CONTRIBUTING.md says: what it costs, and that it works."""
+"""A sixth service, added to a copy of this repository as CONTRIBUTING.md says, needs few edits and works."""
 
 import json
 import os
@@ -23,7 +23,7 @@ WITH_GRAPHS = ("README.md", "docs/architecture.md")  # `make contracts` draws th
 BY_SCRIPT = ("compose.yaml", "skaffold.yaml")
 READERS = f'"order", "sms", "email", "{NAME}"'
 FIVE = '"order", "payment", "inventory", "sms", "email"'
-# The edits by hand: in each file, what is replaced by what.
+# The edits by hand: for each file, a text and its replacement.
 EDITS = {
     "packages/contracts/oms_contracts/topics.py": {
         '"inventory", "order", "sms", "email")\nINVENTORY_REJECTED': f'"inventory", {READERS})\nINVENTORY_REJECTED',
@@ -47,7 +47,7 @@ class Copy:
     before: Mapping[str, bytes]
 
     def run(self, *command: str | Path, within: float = 4 * MINUTES) -> str:
-        """What a program prints; an error, with all that it said, if it fails."""
+        """Run a program and return its output. Raises an error with the whole output if it fails."""
         done = subprocess.run(
             command,
             cwd=self.folder,
@@ -64,13 +64,13 @@ class Copy:
         return self.run(sys.executable, *arguments)
 
     def changed(self) -> set[str]:
-        """Files that are not as they were, the new service's folder aside."""
+        """Return the changed files, without the new service's folder."""
         after = contents(self.folder)
         different = {path for path in after.keys() | self.before.keys() if after.get(path) != self.before.get(path)}
         return {path for path in different if not path.startswith(f"services/{NAME}/")}
 
     def _environment(self) -> dict[str, str]:
-        """This process's, without what makes pytest and coverage part of the run that goes on here."""
+        """Return this process's environment, without the variables of the current run of pytest and coverage."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "COV"))}
         packages = ":".join(str(path) for path in packages_of(self.folder))
         mine = {"PYTHONPATH": packages, "PYTHONDONTWRITEBYTECODE": "1"}
@@ -83,14 +83,14 @@ def packages_of(folder: Path) -> list[Path]:
 
 
 def tracked() -> list[str]:
-    """The files of this repository, those that are not committed yet included."""
+    """Return the files of this repository, including those that are not committed yet."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=MINUTES).stdout
     return [path for path in listed.split("\0") if path and (ROOT / path).is_file()]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file that is not a tool's cache."""
+    """Return every file that is not a tool's cache."""
     paths = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     found = {str(path.relative_to(folder)): path for path in paths}
     return {name: path.read_bytes() for name, path in found.items() if "cache" not in name}
@@ -98,7 +98,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def copy() -> Iterator[Copy]:
-    """This repository with a sixth service."""
+    """Yield a copy of this repository with a sixth service."""
     with temporary_folder() as folder:
         for path in tracked():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -133,7 +133,7 @@ def test_lint_finds_nothing_in_it(copy: Copy) -> None:
     copy.python("scripts/imports.py")
     copy.python("scripts/sizes.py")
     copy.python("-m", "oms_contracts", "--check")
-    if (ROOT / ".mypy_cache").exists():  # of `make lint`: it saves a minute, and what has changed is checked again
+    if (ROOT / ".mypy_cache").exists():  # that of `make lint` saves a minute; changed files are checked again
         shutil.copytree(ROOT / ".mypy_cache", copy.folder / ".mypy_cache")
     copy.python("-m", "mypy", f"services/{NAME}/oms_{NAME}", f"services/{NAME}/tests")
 
@@ -158,7 +158,7 @@ def test_the_chart_installs_it(copy: Copy) -> None:
     assert f"[{NAME}] PASSED" in output
 
 
-def test_an_order_is_confirmed_with_it_and_it_follows(copy: Copy) -> None:
+def test_an_order_is_confirmed_and_the_service_has_its_entry(copy: Copy) -> None:
     with temporary_folder() as data:
         found = json.loads(copy.python("tests/scaffold/order.py", data / "platform", NAME))
     assert found["status"] == "CONFIRMED"

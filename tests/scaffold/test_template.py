@@ -1,4 +1,4 @@
-"""What `make service` writes, whatever the service is called."""
+"""`make service` writes correct files, whatever the service's name."""
 
 import subprocess
 import sys
