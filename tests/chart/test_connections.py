@@ -43,7 +43,7 @@ def test_values_merged_over_a_cluster_count(helm: Any, render: Any, spec: str) -
     def merged(most: str) -> dict[str, Any]:
         return {**SCALED, "database.mode": "cnpg", spec: {"postgresql": {"parameters": {"max_connections": most}}}}
 
-    assert "its database takes 20" in helm.refusal(merged("20"))
+    assert "its database accepts 20" in helm.refusal(merged("20"))
     assert render({**merged("213"), "services.order.env.OMS_DATABASE_POOL": 30})
 
 

@@ -149,7 +149,7 @@ def test_callers_are_authenticated_whichever_value_says_so(render: Any) -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"services.order.env": {"OMS_AUTH": "jwt"}}, "services.order has OMS_AUTH jwt: auth.jwt.issuer"),
+        ({"services.order.env": {"OMS_AUTH": "jwt"}}, "services.order has OMS_AUTH jwt: set auth.jwt.issuer"),
         ({"services.order.env": {"OMS_AUTH": "api-key"}, "admin.enabled": False}, "admin.enabled must be true"),
     ],
 )
