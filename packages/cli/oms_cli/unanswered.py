@@ -54,7 +54,7 @@ def of(error: Exception, what: str, unreachable: Unreachable, *, only_looks: boo
     """Return the error for a failure of HTTP. If the request was never sent, it is `unreachable`."""
     what, why = connections.shown(what), type(error).__name__
     if isinstance(error, _NO_ADDRESS):
-        return Unreachable(f"{what} is no http:// or https:// address", unreachable.advice)
+        return Unreachable(f"{what} is not an http:// or https:// address", unreachable.advice)
     if distrust := connections.distrust(error):
         return Unreachable(f"{what} cannot be reached by TLS ({distrust})", _TRUST)
     if isinstance(error, _NOT_SENT):

@@ -76,10 +76,14 @@ def test_what_needs_a_platform_says_how_to_start_one(tmp_path: Path, command: tu
 
 
 def test_an_invalid_address_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    for address in ("nowhere", "http://[", "http://127.0.0.1:99999"):
+    for address, said in (
+        ("nowhere", "is not an http:// or https:// address"),
+        ("http://[", "does not answer"),
+        ("http://127.0.0.1:99999", "does not answer"),
+    ):
         output = oms(tmp_path, "order", "list", url=address)
         assert output.returncode == 1
-        assert "does not answer" in output.stderr
+        assert said in output.stderr
         assert "OMS_URL" in output.stderr
 
 

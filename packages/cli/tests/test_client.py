@@ -194,9 +194,9 @@ def test_only_the_authorities_in_ssl_cert_file_are_trusted(
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("localhost:9090", "is no http:// or https:// address"),
-        ("ftp://localhost", "is no http:// or https:// address"),
-        ("http://[::1", "is no http:// or https:// address"),
+        ("localhost:9090", "is not an http:// or https:// address"),
+        ("ftp://localhost", "is not an http:// or https:// address"),
+        ("http://[::1", "is not an http:// or https:// address"),
         ("http://ann:secret@localhost:1", "http://localhost:1(/order)? does not answer"),
     ],
 )
