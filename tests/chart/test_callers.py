@@ -76,7 +76,9 @@ def test_the_notes_say_that_nobody_is_authenticated_or_how_to_make_a_key(helm: A
     assert "oms keys create" in notes("--set=auth.mode=api-key")
     assert "authenticate nobody" not in notes("--set=auth.mode=api-key")
     of_a_secret = {"name": "OMS_AUTH", "valueFrom": {"secretKeyRef": {"name": "sign-on", "key": "way"}}}
-    assert "must authenticate (as a secret says)" in notes(f"--set-json=services.order.extraEnv={json.dumps([of_a_secret])}")
+    assert "must authenticate (as a secret says)" in notes(
+        f"--set-json=services.order.extraEnv={json.dumps([of_a_secret])}"
+    )
 
 
 def test_the_test_pod_has_the_credential_of_a_secret(render: Any) -> None:
