@@ -10,7 +10,7 @@ class NoSuchMessage(Problem):
 
 
 class MessageNotFailed(Problem):
-    """Only a message that was given up is sent again: any other may have reached the customer, or still may."""
+    """Only a message that was given up can be sent again: any other may have reached the customer, or still may."""
 
     status, kind, title = 409, "message-not-failed", "This message was not given up"
 

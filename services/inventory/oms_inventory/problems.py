@@ -10,7 +10,7 @@ class ItemNotFound(Problem):
 
 
 class ItemChanged(Problem):
-    """The item does not meet If-Match or If-None-Match: somebody else has changed it meanwhile."""
+    """The item does not match If-Match or If-None-Match, because somebody else has changed it meanwhile."""
 
     status, kind, title = 412, "item-changed", "The item is not in the state that was asked for"
 
@@ -28,6 +28,6 @@ class StockTooLow(Problem):
 
 
 class IdempotencyKeyReused(Problem):
-    """A key belongs to one change of stock: this one differs from the first."""
+    """A key can be used for one change of stock only, and this change differs from the first."""
 
     status, kind, title = 422, "idempotency-key-reused", "The key was used for another restock"

@@ -30,9 +30,9 @@ class RefundTooLarge(Problem):
 
 
 class InvalidOrder(Problem):
-    """Fields are missing, unknown or wrong. If all of them are wrong in one way, `type` names it: missing-field,
-    unknown-field, out-of-range, bad-text, bad-length, wrong-type, bad-email, bad-phone, bad-card-number, bad-cvv,
-    bad-expiry."""
+    """Fields are missing, unknown or wrong. If all of them are wrong in the same way, `type` names that way:
+    missing-field, unknown-field, out-of-range, bad-text, bad-length, wrong-type, bad-email, bad-phone, bad-card-number,
+    bad-cvv, bad-expiry."""
 
     status, kind, title = 422, "invalid-request", "The order is not valid"
 
@@ -48,7 +48,7 @@ class BadPhone(Problem):
 
 
 class DuplicateItem(Problem):
-    """Each item may be in one line of an order only."""
+    """Each item may be in only one line of an order."""
 
     status, kind, title = 422, "duplicate-item", "An item is in the order twice"
 
@@ -112,7 +112,7 @@ class IdempotencyKeyRequired(Problem):
 
 
 class IdempotencyKeyReused(Problem):
-    """A key belongs to one body: this one differs from the first."""
+    """A key can be used for one body only, and this body differs from the first."""
 
     status, kind, title = 422, "idempotency-key-reused", "This Idempotency-Key was used for another request"
 

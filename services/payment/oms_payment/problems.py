@@ -4,7 +4,7 @@ from oms_chassis.http.problems import Problem
 
 
 class NoSuchPayment(Problem):
-    """The order's creation has not been processed here, or there is no such order."""
+    """This service has not processed the order's creation yet, or there is no such order."""
 
     status, kind, title = 404, "no-such-payment", "There is no payment for this order"
 
@@ -16,13 +16,13 @@ class PaymentSettled(Problem):
 
 
 class PaymentOfLaterRelease(Problem):
-    """A later release has moved the payment into a state that this one does not know."""
+    """A later release has moved the payment into a state that this release does not know."""
 
     status, kind, title = 409, "payment-of-later-release", "A later release of the service has to settle this payment"
 
 
 class ChargeOpen(Problem):
-    """Before a refund can be noted, it must be known whether there is a charge. Ask the gateway first."""
+    """A refund can be recorded only once it is known whether there is a charge. Ask the gateway first."""
 
     status, kind, title = 409, "charge-open", "The outcome of this payment's charge is not known yet"
 
@@ -34,20 +34,21 @@ class NothingToClose(Problem):
 
 
 class NoSuchRefund(Problem):
-    """The order has no such refund, or its request has not been processed here."""
+    """The order has no such refund, or this service has not processed the refund's request yet."""
 
     status, kind, title = 404, "no-such-refund", "There is no such refund of this order"
 
 
 class RefundSettled(Problem):
-    """The money has gone back. If the order does not show it, `oms payments resolve ORDER --refund ID` has that
-    published again."""
+    """The money has been returned. If the order does not show that, `oms payments resolve ORDER --refund ID` publishes
+    the outcome again."""
 
     status, kind, title = 409, "refund-settled", "This refund has succeeded"
 
 
 class RefundNotFailed(Problem):
-    """Only a refund that is known to have failed can be made again; ask the gateway for the outcome of another."""
+    """Only a refund that is known to have failed can be made again. Ask the gateway for the outcome of
+    any other refund."""
 
     status, kind, title = 409, "refund-not-failed", "This refund has not failed"
 

@@ -11,7 +11,7 @@ _NAME = SERVICE.lower().encode()
 
 
 class WrongService(Problem):
-    """The request names the service that it is meant for, by OMS-Service, and this is another: nothing was done."""
+    """The request's OMS-Service header names another service than this one. Nothing was done."""
 
     status, kind, title = 421, "wrong-service", "The request is meant for another service"
 

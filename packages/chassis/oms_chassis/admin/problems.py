@@ -10,7 +10,7 @@ class NoSuchLetter(Problem):
 
 
 class LetterSettled(Problem):
-    """It was redriven or dropped before, which is not repeated."""
+    """It has already been redriven or dropped, which cannot be repeated."""
 
     status, kind, title = 409, "dead-letter-settled", "This dead letter has been seen to"
 
@@ -22,19 +22,19 @@ class EarlierLetter(Problem):
 
 
 class EventFails(Problem):
-    """Nothing was changed: the cause of the failure is not repaired yet."""
+    """The event failed again, because the cause of its failure has not been repaired yet. Nothing was changed."""
 
     status, kind, title = 409, "event-fails", "The event cannot be applied yet"
 
 
 class NoSuchJob(Problem):
-    """It is done, or never existed."""
+    """The job is done, or never existed."""
 
     status, kind, title = 404, "no-such-job", "This service has no job of this queue and id"
 
 
 class JobNotCancellable(Problem):
-    """What its call would settle would stay open for ever. `oms payments resolve` settles a payment."""
+    """Without its call, a payment or a refund would stay open for ever. `oms payments resolve` settles a payment."""
 
     status, kind, title = 409, "job-not-cancellable", "Jobs of this queue cannot be cancelled"
 
@@ -65,7 +65,7 @@ class KeyExists(Problem):
 
 
 class UnderWay(Problem):
-    """Calls and events that are still to be made or sent need the customer's data, which can be erased once the orders
-    have ended. Repeat the request then."""
+    """Calls and events that have not been sent yet need the customer's data. It can be erased once the
+    orders have ended: repeat the request then."""
 
     status, kind, title = 409, "orders-under-way", "Orders of this customer are under way"

@@ -51,7 +51,7 @@ class UnsupportedEncoding(Problem):
 
 
 class UnsupportedCharset(Problem):
-    """JSON is UTF-8 (RFC 8259)."""
+    """JSON must be encoded as UTF-8 (RFC 8259)."""
 
     status, kind, title = 415, "unsupported-charset", "Bodies must be UTF-8"
 

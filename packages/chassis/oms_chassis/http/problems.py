@@ -75,7 +75,7 @@ class MalformedJson(Problem):
 
 
 class BodyTooLarge(Problem):
-    """The body is over the limit: by its Content-Length, or while it is read."""
+    """The body exceeds the limit, according to its Content-Length or while it is read."""
 
     status, kind, title = 413, "body-too-large", "The body is too large"
 
@@ -105,7 +105,7 @@ class OutcomeUnknown(Problem):
 
 
 class Internal(Problem):
-    """A fault of the service."""
+    """The request failed because of a fault in the service."""
 
     status, kind, title = 500, "internal", "The service failed to answer"
 

@@ -4,7 +4,7 @@ from oms_chassis.http.problems import Problem
 
 
 class HeadTooLarge(Problem):
-    """The request line and its headers are over the limit."""
+    """The request line and the headers exceed the limit."""
 
     status, kind, title = 431, "head-too-large", "The request's headers are too large"
 

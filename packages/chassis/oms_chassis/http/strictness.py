@@ -20,7 +20,7 @@ METHODS = {"POST", "PUT", "PATCH"}
 
 
 class UnsupportedMediaType(Problem):
-    """Bodies are JSON."""
+    """Only JSON bodies are accepted."""
 
     status, kind, title = 415, "unsupported-media-type", "The body must be application/json"
     headers: Mapping[str, str] = {"Accept": "application/json"}

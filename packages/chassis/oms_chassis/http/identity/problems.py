@@ -18,7 +18,7 @@ _REALM = 'Bearer realm="oms"'
 
 
 class CredentialsMissing(Problem):
-    """The request has no credentials, or not as `Authorization: Bearer`."""
+    """The request has no credentials, or does not send them as `Authorization: Bearer`."""
 
     status, kind, title = 401, "credentials-missing", "This address asks who you are"
     headers: Mapping[str, str] = {"WWW-Authenticate": _REALM}
@@ -46,7 +46,7 @@ class ScopeMissing(Problem):
 
 
 class TooManyRequests(Problem):
-    """The caller has used up its requests at this replica, until Retry-After."""
+    """The caller has used up its requests at this replica. It may send more after Retry-After."""
 
     status, kind, title = 429, "too-many-requests", "Too many requests"
     documented_headers = ("Retry-After", "RateLimit", "RateLimit-Policy")
