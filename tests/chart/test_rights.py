@@ -44,10 +44,11 @@ def settings_of(render: Any) -> Iterator[As]:
         reconcile_topics(Settings(database_url=URL, kafka_bootstrap=server.bootstrap))
         admin = KafkaAdminClient(bootstrap_servers=server.bootstrap)
         users = render().of("KafkaUser")
-        for name in users:
-            server.let_in(name, "secret")
+        # Before the passwords: a broker that accepts these has applied what was written earlier, too.
         admin.create_acls([acl for user in users.values() for acl in acls(user)])
         admin.close()
+        for name in users:
+            server.let_in(name, "secret")
         yield lambda service: server.settings(f"oms-{service}-kafka", "secret")
         server.kill()
 
