@@ -20,7 +20,7 @@ down: setup ## stop what `make up` started in another terminal
 reset: setup ## remove the data and logs of `make up`
 	@.venv/bin/oms reset --yes
 
-test: setup ## run the tests that need neither Docker nor a cluster, on real Kafka and Postgres (seven minutes)
+test: setup ## run the tests that need neither Docker nor a cluster, on real Kafka and Postgres (eight minutes)
 	@scripts/test.sh
 
 test-system: setup ## run the tests that kill, starve, erase and search a whole platform, which `make test` leaves out (ten minutes)
