@@ -8,10 +8,10 @@ from kafka.admin import (
     ACL,
     ACLOperation,
     ACLPermissionType,
-    KafkaAdminClient,
     ResourcePattern,
     ResourceType,
 )
+from support.broker import administering
 from support.chassis import eventually
 from support.guarded import GuardedKafka
 
@@ -42,11 +42,10 @@ def settings_of(render: Any) -> Iterator[As]:
     """Yield the settings of a service that connects as itself to a broker with the chart's rights."""
     with memory_folder() as folder, GuardedKafka(folder / "kafka") as server:
         reconcile_topics(Settings(database_url=URL, kafka_bootstrap=server.bootstrap))
-        admin = KafkaAdminClient(bootstrap_servers=server.bootstrap)
         users = render().of("KafkaUser")
         # Before the passwords: a broker that accepts these has applied what was written earlier, too.
-        admin.create_acls([acl for user in users.values() for acl in acls(user)])
-        admin.close()
+        with administering(server.bootstrap) as admin:
+            admin.create_acls([acl for user in users.values() for acl in acls(user)])
         for name in users:
             server.let_in(name, "secret")
         yield lambda service: server.settings(f"oms-{service}-kafka", "secret")

@@ -14,8 +14,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from kafka import KafkaAdminClient, KafkaProducer
+from kafka import KafkaProducer
 from prometheus_client import CollectorRegistry
+from support.broker import administering
 from support.chassis import deliver, pending_events
 from support.world import ITEM, World, databases
 
@@ -130,9 +131,8 @@ class Stage:
         """Write the orders, and send their events."""
         ids = [str(uuid4()) for _ in range(COUNT)]
         self.world.write_paid(ids)
-        admin = KafkaAdminClient(bootstrap_servers=self.settings.kafka_bootstrap)
-        admin.create_topics({self.topic.name: {"num_partitions": 1, "replication_factor": 1}})
-        admin.close()
+        with administering(self.settings.kafka_bootstrap) as admin:
+            admin.create_topics({self.topic.name: {"num_partitions": 1, "replication_factor": 1}})
         producer = KafkaProducer(bootstrap_servers=self.settings.kafka_bootstrap)
         for order_id in ids:
             producer.send(self.topic.name, self.topic.event(_paid(order_id), order_id).encode().encode())

@@ -15,9 +15,9 @@ from typing import Any
 import httpx2
 import pytest
 from invariants import Sources, check_when_quiet
-from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 from support import traces
+from support.broker import administering
 from support.chassis import eventually
 from support.operators import Operator, own_platform, run_sql
 from support.orders import DECLINED, body, ended, place
@@ -249,12 +249,9 @@ def test_a_customer_with_a_message_about_a_refund_on_its_way_is_not_erased(
 
 
 def test_topics_delete_records_within_eight_days(platform: Platform) -> None:
-    admin = KafkaAdminClient(bootstrap_servers=platform.kafka.bootstrap)
-    try:
+    with administering(platform.kafka.bootstrap) as admin:
         asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in topics.names()]
         found = admin.describe_configs(asked)["topic"]
-    finally:
-        admin.close()
     assert found.keys() == set(topics.names())
     for name, config in found.items():
         assert {key: config[key]["value"] for key in RETENTION} == RETENTION, name

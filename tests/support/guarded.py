@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from kafka.admin import KafkaAdminClient, ScramMechanism, UserScramCredentialUpsertion
+from kafka.admin import ScramMechanism, UserScramCredentialUpsertion
 from kafka.errors import SaslAuthenticationFailedError
 
+from oms_chassis.messaging.kafka.connection import connection
 from oms_chassis.settings import Settings
 from oms_servers.kafka import KafkaServer
 from oms_servers.ports import free_port
+from support.broker import administering
 from support.chassis import eventually
 
 
@@ -21,23 +23,17 @@ class GuardedKafka(KafkaServer):
 
     def let_in(self, user: str, password: str) -> None:
         """Set a user's password, which replaces any earlier one, and wait until the broker accepts it."""
-        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
-        admin.alter_user_scram_credentials([UserScramCredentialUpsertion(user, ScramMechanism.SCRAM_SHA_512, password)])
-        admin.close()
+        credential = UserScramCredentialUpsertion(user, ScramMechanism.SCRAM_SHA_512, password)
+        with administering(self.bootstrap) as admin:
+            admin.alter_user_scram_credentials([credential])
         eventually(lambda: self._accepts(user, password))
 
     def _accepts(self, user: str, password: str) -> bool:
         try:
-            KafkaAdminClient(
-                bootstrap_servers=f"127.0.0.1:{self.guarded_port}",
-                security_protocol="SASL_PLAINTEXT",
-                sasl_mechanism="SCRAM-SHA-512",
-                sasl_plain_username=user,
-                sasl_plain_password=password,
-            ).close()
+            with administering(**connection(self.settings(user, password))):
+                return True
         except SaslAuthenticationFailedError:
             return False
-        return True
 
     def settings(self, user: str, password: str, **more: object) -> Settings:
         """Return the settings of a service that connects as this user."""

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from support.broker import administering
 from support.chassis import eventually
 
 from oms_chassis.messaging.kafka import Changes, reconcile_topics
@@ -16,9 +17,8 @@ URL = "postgresql://nobody@127.0.0.1:1/none"
 
 @pytest.fixture
 def admin(kafka: str) -> Iterator[KafkaAdminClient]:
-    client = KafkaAdminClient(bootstrap_servers=kafka)
-    yield client
-    client.close()
+    with administering(kafka) as client:
+        yield client
 
 
 @pytest.fixture

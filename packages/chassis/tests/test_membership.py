@@ -9,9 +9,10 @@ from uuid import uuid4
 
 import pytest
 from kafka import KafkaConsumer
-from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.admin import NewTopic
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.assignors.range import RangePartitionAssignor
+from support.broker import administering
 from support.chassis import eventually
 
 from oms_chassis.messaging.kafka import KafkaSink, KafkaSource
@@ -76,11 +77,11 @@ def settings(kafka: str) -> Settings:
 @pytest.fixture
 def topic(settings: Settings) -> Iterator[str]:
     """A topic of this test's own."""
-    name, admin = f"shared-{uuid4().hex}", KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
-    admin.create_topics([NewTopic(name, num_partitions=PARTITIONS, replication_factor=1)])
-    yield name
-    admin.delete_topics([name])
-    admin.close()
+    name = f"shared-{uuid4().hex}"
+    with administering(settings.kafka_bootstrap) as admin:
+        admin.create_topics([NewTopic(name, num_partitions=PARTITIONS, replication_factor=1)])
+        yield name
+        admin.delete_topics([name])
 
 
 class Group:

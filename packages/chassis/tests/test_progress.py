@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import pytest
 from kafka import TopicPartition
-from kafka.admin import KafkaAdminClient
 from prometheus_client import CollectorRegistry
+from support.broker import administering
 from support.chassis import eventually, running
 
 from oms_chassis.db import Database
@@ -123,9 +123,8 @@ def test_a_group_that_has_nothing_to_read_has_kept_up(
 ) -> None:
     """Even if everything was deleted before the group could read it, and there is nothing to commit."""
     send("a", "b")
-    admin = KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
-    admin.delete_records({TopicPartition(f"{settings.kafka_prefix}{TOPIC}", 0): 2})
-    admin.close()
+    with administering(settings.kafka_bootstrap) as admin:
+        admin.delete_records({TopicPartition(f"{settings.kafka_prefix}{TOPIC}", 0): 2})
     only = member(settings, database, nothing)
     with running(only):
         eventually(lambda: only.kept_up() > 0.0)

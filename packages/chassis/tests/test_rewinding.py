@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from kafka.admin import KafkaAdminClient
+from support.broker import administering
 from support.chassis import eventually
 
 from oms_chassis.messaging.kafka import GroupInUse, KafkaSink, KafkaSource, awaited, reconcile_topics, rewind, skip
@@ -27,9 +27,8 @@ def settings(kafka: str) -> Iterator[Settings]:
     )
     reconcile_topics(made)
     yield made
-    admin = KafkaAdminClient(bootstrap_servers=kafka)
-    admin.delete_topics([name for name in admin.list_topics() if name.startswith(made.kafka_prefix)])
-    admin.close()
+    with administering(kafka) as admin:
+        admin.delete_topics([name for name in admin.list_topics() if name.startswith(made.kafka_prefix)])
 
 
 def send(settings: Settings, *values: bytes) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -23,12 +23,34 @@ from oms_contracts.topics import ITEM_UPDATED
 pytestmark = pytest.mark.timeout(180)
 
 
-def test_records_that_were_deleted_before_they_were_read_are_logged_and_counted(
+@pytest.fixture
+def passed(
     own_topics: Settings,
     consume: Callable[[Settings], Any],
     applied: list[str],
     metrics: Metrics,
     logged: Callable[[], list[str]],
+) -> Callable[[], Mapping[str, Any]]:
+    """Let a process pass the only gap, after "read", and another one continue; return the one line about the gap."""
+
+    def passed() -> Mapping[str, Any]:
+        with consume(own_topics):
+            eventually(lambda: applied == ["read", "left"])
+            eventually(lambda: gaps(metrics) == 1)
+        send(own_topics, ["later"])
+        with consume(own_topics):  # goes on behind the gap, and says nothing of it
+            eventually(lambda: applied == ["read", "left", "later"])
+        (line,) = [json.loads(line) for line in logged() if "records_gone" in line]
+        return dict(line)
+
+    return passed
+
+
+def test_records_that_were_deleted_before_they_were_read_are_logged_and_counted(
+    own_topics: Settings,
+    consume: Callable[[Settings], Any],
+    applied: list[str],
+    passed: Callable[[], Mapping[str, Any]],
 ) -> None:
     with consume(own_topics):
         send(own_topics, ["read"])
@@ -36,13 +58,7 @@ def test_records_that_were_deleted_before_they_were_read_are_logged_and_counted(
     send(own_topics, ["gone", "gone, too", "left"])
     with administering(own_topics.kafka_bootstrap) as admin:
         admin.delete_records({TopicPartition(f"{own_topics.kafka_prefix}{TOPIC}", 0): 3})
-    with consume(own_topics):
-        eventually(lambda: applied == ["read", "left"])
-        eventually(lambda: gaps(metrics) == 1)
-    send(own_topics, ["later"])
-    with consume(own_topics):  # another process goes on behind the gap, and says nothing of it
-        eventually(lambda: applied == ["read", "left", "later"])
-    (line,) = [json.loads(line) for line in logged() if "records_gone" in line]
+    line = passed()
     assert (line["topic"], line["partition"], line["offset"], line["beyond"]) == (TOPIC, 0, 1, 3)
 
 
@@ -50,8 +66,7 @@ def test_records_deleted_before_a_group_without_offsets_began_are_logged_once_an
     own_topics: Settings,
     consume: Callable[[Settings], Any],
     applied: list[str],
-    metrics: Metrics,
-    logged: Callable[[], list[str]],
+    passed: Callable[[], Mapping[str, Any]],
 ) -> None:
     """A broker deletes the offsets of a group without members after a week, and records of the same age, too."""
     with consume(own_topics):
@@ -61,13 +76,7 @@ def test_records_deleted_before_a_group_without_offsets_began_are_logged_once_an
     with administering(own_topics.kafka_bootstrap) as admin:
         admin.delete_groups([f"{own_topics.kafka_prefix}group"])
         admin.delete_records({TopicPartition(f"{own_topics.kafka_prefix}{TOPIC}", 0): 2})
-    with consume(own_topics):
-        eventually(lambda: applied == ["read", "left"])
-        eventually(lambda: gaps(metrics) == 1)
-    send(own_topics, ["later"])
-    with consume(own_topics):  # another process says nothing of it
-        eventually(lambda: applied == ["read", "left", "later"])
-    (line,) = [json.loads(line) for line in logged() if "records_gone" in line]
+    line = passed()
     assert (line["topic"], line["offset"], line["beyond"]) == (TOPIC, 0, 2)
 
 

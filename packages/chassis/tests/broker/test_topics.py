@@ -3,7 +3,8 @@
 from uuid import uuid4
 
 import pytest
-from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
+from support.broker import administering
 from support.chassis import eventually
 
 from oms_chassis.messaging.kafka import admin, reconcile_topics
@@ -21,18 +22,17 @@ def test_a_topic_needs_as_many_in_sync_replicas_as_the_setting_says(
     name = f"copies-{uuid4().hex}"
     monkeypatch.setattr(topics, "names", lambda: (name,))
     assert reconcile_topics(settings.model_copy(update={"kafka_min_in_sync": 2})).created == [name]
-    admin = KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    with administering(settings.kafka_bootstrap) as admin:
 
-    def needed() -> str | None:
-        found = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])["topic"][name]
-        value: str | None = found.get("min.insync.replicas", {}).get("value")
-        return value
+        def needed() -> str | None:
+            found = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])["topic"][name]
+            value: str | None = found.get("min.insync.replicas", {}).get("value")
+            return value
 
-    try:
-        eventually(lambda: needed() == "2", within=30)  # the broker learns of it a moment after it took the order
-    finally:
-        admin.delete_topics([name])
-        admin.close()
+        try:
+            eventually(lambda: needed() == "2", within=30)  # the broker learns of it a moment after it took the order
+        finally:
+            admin.delete_topics([name])
 
 
 @pytest.mark.parametrize(
